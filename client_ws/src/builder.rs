@@ -1,0 +1,53 @@
+//! How a client is described.
+
+use std::time::Duration;
+
+use keys::{Authority, KeyPair};
+
+use crate::{CircleUrl, CircleWsClient, ClientError};
+
+/// How long connecting may take, and the answer to anything that is not a play.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Describes a client before it connects.
+#[derive(Debug)]
+pub struct CircleWsClientBuilder {
+    url: String,
+    keypair: Option<KeyPair>,
+    authority: Option<Authority>,
+    patience: Duration,
+}
+
+impl CircleWsClientBuilder {
+    pub(crate) fn new(url: String) -> Self {
+        Self { url, keypair: None, authority: None, patience: PATIENCE }
+    }
+
+    /// The key that [`authenticate`](CircleWsClient::authenticate) proves.
+    #[must_use]
+    pub fn keypair(mut self, keypair: KeyPair) -> Self {
+        self.keypair = Some(keypair);
+        self
+    }
+
+    /// How the circle knows itself, when it is dialled through a tunnel: sent as `Host`, expected in the nonce.
+    #[must_use]
+    pub fn authority(mut self, authority: Authority) -> Self {
+        self.authority = Some(authority);
+        self
+    }
+
+    /// How long connecting may take, and the answer to anything that is not a play; 10 seconds unless said otherwise.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Makes the client; it is not connected yet. The error is a URL that cannot be one of a circle.
+    pub fn build(self) -> Result<CircleWsClient, ClientError> {
+        let url = CircleUrl::parse(&self.url)?;
+        let authority = self.authority.unwrap_or_else(|| url.authority().clone());
+        Ok(CircleWsClient::new(url, authority, self.keypair, self.patience))
+    }
+}

@@ -1,0 +1,179 @@
+//! The client itself.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use futures_channel::{mpsc, oneshot};
+use futures_util::SinkExt;
+use keys::{Authority, KeyPair, Nonce, PublicKey};
+use protocol::{
+    Id, Method, message,
+    methods::{self, AuthenticateParams, CancelParams, Description, FetchNonceParams, FetchNonceResult, NoParams},
+};
+
+use crate::{
+    CircleUrl, CircleWsClientBuilder, ClientError, Notice, PlayEvent, PlayRequest,
+    pending::Answer,
+    task::{self, Command},
+    transport::platform,
+};
+
+/// Requests that wait to be written.
+const COMMANDS: usize = 32;
+
+/// Notices that wait to be taken.
+const NOTICES: usize = 16;
+
+/// A client of one circle. It is made with [`builder`](Self::builder); dropping it closes its connection.
+#[derive(Debug)]
+pub struct CircleWsClient {
+    url: CircleUrl,
+    authority: Authority,
+    keypair: Option<KeyPair>,
+    patience: Duration,
+    connection: Option<Connection>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    commands: mpsc::Sender<Command>,
+    notices: mpsc::Receiver<Notice>,
+    next_id: AtomicU64,
+}
+
+impl CircleWsClient {
+    /// Begins to describe a client of the circle at a `ws://` URL.
+    pub fn builder(url: impl Into<String>) -> CircleWsClientBuilder {
+        CircleWsClientBuilder::new(url.into())
+    }
+
+    pub(crate) fn new(url: CircleUrl, authority: Authority, keypair: Option<KeyPair>, patience: Duration) -> Self {
+        Self { url, authority, keypair, patience, connection: None }
+    }
+
+    /// Where it connects to.
+    pub fn url(&self) -> &CircleUrl {
+        &self.url
+    }
+
+    /// The key that [`authenticate`](Self::authenticate) proves, if it has one.
+    pub fn public_key(&self) -> Option<PublicKey> {
+        self.keypair.as_ref().map(KeyPair::public_key)
+    }
+
+    /// Gives it a key, or another one.
+    pub fn set_keypair(&mut self, keypair: KeyPair) {
+        self.keypair = Some(keypair);
+    }
+
+    /// Connects, in the place of an earlier connection. The new session knows nothing of the one before: it is not
+    /// authenticated and has no variables.
+    pub async fn connect(&mut self) -> Result<(), ClientError> {
+        self.connection = None;
+        let connected = platform::timeout(self.patience, platform::connect(&self.url, &self.authority)).await;
+        let (sender, receiver) = connected.ok_or_else(|| ClientError::Unreachable {
+            url: self.url.to_string(),
+            reason: format!("no answer within {} s", self.patience.as_secs()),
+        })??;
+        let (commands, to_task) = mpsc::channel(COMMANDS);
+        let (to_client, notices) = mpsc::channel(NOTICES);
+        platform::spawn(task::run(sender, receiver, to_task, to_client, self.url.to_string()));
+        self.connection = Some(Connection { commands, notices, next_id: AtomicU64::new(1) });
+        Ok(())
+    }
+
+    /// Whether a connection was made and, as far as is known, still is.
+    pub fn is_connected(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| !connection.commands.is_closed())
+    }
+
+    /// Closes the connection. What runs there is cancelled.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
+    }
+
+    /// A notice that has come since this was last asked.
+    pub fn take_notice(&mut self) -> Option<Notice> {
+        self.connection.as_mut()?.notices.try_recv().ok()
+    }
+
+    /// Proves the keypair to the circle.
+    ///
+    /// A nonce that names another circle, or lapses at an unlikely time, is not signed (the source of this rule is
+    /// "Authentication" in `docs/protocol.md`).
+    pub async fn authenticate(&self) -> Result<(), ClientError> {
+        let keypair = self.keypair.as_ref().ok_or(ClientError::NoKey)?;
+        let pubkey = keypair.public_key().to_hex();
+        let FetchNonceResult { nonce } =
+            self.call::<methods::FetchNonce>(&FetchNonceParams { pubkey: pubkey.clone() }).await?;
+        let nonce = Nonce::parse(&nonce)?;
+        nonce.check(&self.authority, platform::now_unix())?;
+        let signature = keypair.sign_nonce(&nonce).to_string();
+        self.call::<methods::Authenticate>(&AuthenticateParams { pubkey, signature }).await?;
+        Ok(())
+    }
+
+    /// Begins to describe a play. Awaited as it is, it gives the value; [`PlayRequest::start`] gives what it prints, too.
+    pub fn play(&self, script: impl Into<String>) -> PlayRequest<'_> {
+        PlayRequest::new(self, script.into())
+    }
+
+    /// Ends a running or waiting play; false if it had ended.
+    pub async fn cancel(&self, play: &Id) -> Result<bool, ClientError> {
+        let params = CancelParams { play: play.clone() };
+        self.call::<methods::Cancel>(&params).await.map(|result| result.cancelled)
+    }
+
+    /// Gives this session a fresh environment, once the plays before it are done.
+    pub async fn reset(&self) -> Result<(), ClientError> {
+        let (_, answer) = self.request::<methods::Reset>(&NoParams {}, None).await?;
+        // It waits for the plays before it, which have time limits of their own.
+        read::<methods::Reset>(received(answer).await, &self.url).map(|_| ())
+    }
+
+    /// Asks what the circle is, what it allows, and who it takes this session for.
+    pub async fn describe(&self) -> Result<Description, ClientError> {
+        self.call::<methods::Describe>(&NoParams {}).await
+    }
+
+    /// Asks for the contract, an `OpenRPC` document.
+    pub async fn discover(&self) -> Result<serde_json::Value, ClientError> {
+        self.call::<methods::Discover>(&NoParams {}).await
+    }
+
+    /// Calls a method that is answered at once.
+    async fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, ClientError> {
+        let (_, answer) = self.request::<M>(params, None).await?;
+        let answer = platform::timeout(self.patience, received(answer)).await;
+        read::<M>(answer.ok_or(ClientError::TimedOut { after: self.patience })?, &self.url)
+    }
+
+    /// Sends a request; what is returned gets its answer.
+    pub(crate) async fn request<M: Method>(
+        &self,
+        params: &M::Params,
+        events: Option<mpsc::Sender<PlayEvent>>,
+    ) -> Result<(Id, oneshot::Receiver<Answer>), ClientError> {
+        let connection = self.connection.as_ref().ok_or(ClientError::NotConnected)?;
+        let number = connection.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = Id::number(number);
+        let (answer, asked) = oneshot::channel();
+        let command = Command { id: number, text: message::call(Some(&id), M::NAME, params), answer, events };
+        connection.commands.clone().send(command).await.map_err(|_| ClientError::NotConnected)?;
+        Ok((id, asked))
+    }
+}
+
+/// The answer to a request, once it comes.
+pub(crate) async fn received(answer: oneshot::Receiver<Answer>) -> Answer {
+    answer.await.unwrap_or(Err(ClientError::NotConnected))
+}
+
+pub(crate) fn read<M: Method>(answer: Answer, url: &CircleUrl) -> Result<M::Result, ClientError> {
+    serde_json::from_str(answer?.get()).map_err(|error| ClientError::NotACircle {
+        url: url.to_string(),
+        reason: format!("its answer to {} cannot be read: {error}", M::NAME),
+    })
+}

@@ -1,0 +1,43 @@
+//! The client of a circle: play scripts, see what they print while they run, cancel them, prove who you are.
+//!
+//! ```no_run
+//! use client_ws::{CircleWsClient, PlayEvent};
+//!
+//! # async fn example(keypair: keys::KeyPair) -> Result<(), client_ws::ClientError> {
+//! let mut client = CircleWsClient::builder("ws://127.0.0.1:9001").keypair(keypair).build()?;
+//! client.connect().await?;
+//! client.authenticate().await?;
+//! println!("{}", client.play("40 + 2").await?.output);
+//!
+//! let mut play = client.play("for i in 0..3 { print(i) }").start().await?;
+//! while let Some(event) = play.next().await {
+//!     if let PlayEvent::Output(output) = event {
+//!         println!("{}", output.text);
+//!     }
+//! }
+//! play.result().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Native clients need a tokio runtime. Everything but [`transport`] knows neither a runtime nor a socket, so that the
+//! browser's transport can take its place.
+
+mod address;
+mod builder;
+mod client;
+mod error;
+mod pending;
+mod play;
+mod task;
+mod transport;
+
+pub use address::CircleUrl;
+pub use builder::CircleWsClientBuilder;
+pub use client::CircleWsClient;
+pub use error::ClientError;
+pub use pending::Notice;
+pub use play::{PlayEvent, PlayRequest, RunningPlay};
+pub use protocol::{
+    RpcError,
+    methods::{Description, PlayResult},
+};

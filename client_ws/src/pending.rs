@@ -1,0 +1,171 @@
+//! Which answer belongs to whom. No I/O.
+
+use std::collections::HashMap;
+
+use futures_channel::{mpsc, oneshot};
+use protocol::{
+    Id, RpcError,
+    error::LossReason,
+    message::{self, FromServer},
+    methods::{Notification, Output, Progress, SessionReset},
+};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::{ClientError, PlayEvent};
+
+/// The answer to one request.
+pub(crate) type Answer = Result<Box<RawValue>, ClientError>;
+
+/// Something that the circle tells without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The environment was lost between plays, with its variables.
+    EnvironmentLost {
+        /// What took it.
+        reason: LossReason,
+    },
+}
+
+/// The requests that are not answered yet.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    waiting: HashMap<u64, Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    answer: oneshot::Sender<Answer>,
+    events: Option<mpsc::Sender<PlayEvent>>,
+}
+
+/// What is to be done with something that came.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// It was delivered, or is nobody's.
+    Done,
+    /// It goes to a play that is listened to.
+    Event(mpsc::Sender<PlayEvent>, PlayEvent),
+    /// It goes to whoever listens to the client.
+    Notice(Notice),
+}
+
+impl Pending {
+    pub(crate) fn insert(&mut self, id: u64, answer: oneshot::Sender<Answer>, events: Option<mpsc::Sender<PlayEvent>>) {
+        self.waiting.insert(id, Waiting { answer, events });
+    }
+
+    /// Takes a message of the circle. The error says that it is none.
+    pub(crate) fn receive(&mut self, text: &str) -> Result<Delivery, String> {
+        let message = message::parse_from_server(text).ok_or("it sends what is not JSON-RPC 2.0")?;
+        match message {
+            FromServer::Response { id, result } => self.settle(&id, result),
+            FromServer::Notification { method, params } => self.notified(&method, &params),
+        }
+    }
+
+    fn settle(&mut self, id: &Id, result: Result<Box<RawValue>, RpcError>) -> Result<Delivery, String> {
+        if let Some(waiting) = id.as_number().and_then(|number| self.waiting.remove(&number)) {
+            // Whoever asked may have gone.
+            let _gone = waiting.answer.send(result.map_err(ClientError::Rpc));
+            return Ok(Delivery::Done);
+        }
+        match result {
+            // Under the id null a circle says that it did not understand; then some request will never be answered.
+            Err(error) if id.as_written() == "null" => Err(format!("it did not understand this client: {error}")),
+            _ => Ok(Delivery::Done),
+        }
+    }
+
+    fn notified(&self, method: &str, params: &RawValue) -> Result<Delivery, String> {
+        match method {
+            Output::NAME => {
+                let output: Output = read(method, params)?;
+                Ok(self.event(&output.play.clone(), PlayEvent::Output(output)))
+            }
+            Progress::NAME => {
+                let progress: Progress = read(method, params)?;
+                Ok(self.event(&progress.play.clone(), PlayEvent::Progress(progress)))
+            }
+            SessionReset::NAME => {
+                let SessionReset { reason } = read(method, params)?;
+                Ok(Delivery::Notice(Notice::EnvironmentLost { reason }))
+            }
+            // A client ignores notifications that it does not know.
+            _ => Ok(Delivery::Done),
+        }
+    }
+
+    fn event(&self, play: &Id, event: PlayEvent) -> Delivery {
+        let events =
+            play.as_number().and_then(|number| self.waiting.get(&number)).and_then(|waiting| waiting.events.clone());
+        events.map_or(Delivery::Done, |events| Delivery::Event(events, event))
+    }
+
+    /// Answers everything that waits: the connection is over.
+    pub(crate) fn fail(&mut self, error: impl Fn() -> ClientError) {
+        for (_, waiting) in self.waiting.drain() {
+            // Whoever asked may have gone.
+            let _gone = waiting.answer.send(Err(error()));
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(method: &str, params: &RawValue) -> Result<T, String> {
+    serde_json::from_str(params.get()).map_err(|error| format!("its {method} cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn ask(pending: &mut Pending, id: u64) -> oneshot::Receiver<Answer> {
+        let (answer, asked) = oneshot::channel();
+        pending.insert(id, answer, None);
+        asked
+    }
+
+    #[test]
+    fn answers_find_their_requests_in_any_order() {
+        let mut pending = Pending::default();
+        let (first, second) = (ask(&mut pending, 1), ask(&mut pending, 2));
+        pending.receive(r#"{"jsonrpc":"2.0","id":2,"result":"b"}"#).expect("JSON-RPC");
+        pending.receive(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"Cancelled"}}"#).expect("JSON-RPC");
+        let second = second.now_or_never().expect("there").expect("sent").expect("a result");
+        assert_eq!(second.get(), "\"b\"");
+        let first = first.now_or_never().expect("there").expect("sent");
+        assert!(matches!(first, Err(ClientError::Rpc(RpcError::Cancelled))));
+    }
+
+    #[test]
+    fn what_is_nobodys_is_ignored_and_what_is_no_json_rpc_is_told() {
+        let mut pending = Pending::default();
+        for text in [
+            r#"{"jsonrpc":"2.0","id":9,"result":1}"#,
+            r#"{"jsonrpc":"2.0","method":"event","params":{}}"#,
+            r#"{"jsonrpc":"2.0","method":"play.output","params":{"play":9,"stream":"print","text":"x"}}"#,
+        ] {
+            assert!(matches!(pending.receive(text), Ok(Delivery::Done)), "{text}");
+        }
+        for text in [
+            "hello",
+            "{}",
+            r#"{"jsonrpc":"2.0","method":"play.output","params":{}}"#,
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}"#,
+        ] {
+            assert!(pending.receive(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_connection_answers_everything() {
+        let mut pending = Pending::default();
+        let asked = ask(&mut pending, 1);
+        pending.fail(|| ClientError::NotConnected);
+        let answer = asked.now_or_never().expect("there").expect("sent");
+        assert!(matches!(answer, Err(ClientError::NotConnected)));
+    }
+}

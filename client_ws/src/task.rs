@@ -1,0 +1,91 @@
+//! The one task that owns the connection. It reads while it writes: a circle may take what is written only once what it
+//! wrote has been read.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_channel::{mpsc, oneshot};
+use futures_util::{SinkExt, StreamExt, future, pin_mut};
+
+use crate::{
+    ClientError, Notice, PlayEvent,
+    pending::{Answer, Delivery, Pending},
+    transport::{TransportReceiver, TransportSender},
+};
+
+/// A request to be sent.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) id: u64,
+    pub(crate) text: String,
+    pub(crate) answer: oneshot::Sender<Answer>,
+    pub(crate) events: Option<mpsc::Sender<PlayEvent>>,
+}
+
+/// Runs until the connection ends or nobody can send commands any more.
+pub(crate) async fn run(
+    mut sender: impl TransportSender,
+    mut receiver: impl TransportReceiver,
+    mut commands: mpsc::Receiver<Command>,
+    mut notices: mpsc::Sender<Notice>,
+    url: String,
+) {
+    let pending = Arc::new(Mutex::new(Pending::default()));
+    let write = async {
+        while let Some(command) = commands.next().await {
+            lock(&pending).insert(command.id, command.answer, command.events);
+            if let Err(error) = sender.send(command.text).await {
+                return error;
+            }
+        }
+        sender.close().await;
+        ClientError::NotConnected
+    };
+    let read = async {
+        loop {
+            let text = match receiver.receive().await {
+                Ok(text) => text,
+                Err(error) => return error,
+            };
+            let delivery = lock(&pending).receive(text.as_ref());
+            match delivery {
+                Ok(Delivery::Done) => {}
+                // Waits for whoever listens, and so slows down the play that prints. If nobody does any more, the
+                // print is dropped.
+                Ok(Delivery::Event(mut events, event)) => {
+                    let _unheard = events.send(event).await;
+                }
+                // Told while there is room; a notice that nobody takes must not hold up answers.
+                Ok(Delivery::Notice(notice)) => {
+                    let _unheard = notices.try_send(notice);
+                }
+                Err(reason) => return ClientError::NotACircle { url: url.clone(), reason },
+            }
+        }
+    };
+    let error = {
+        pin_mut!(write, read);
+        future::select(write, read).await.factor_first().0
+    };
+    // Closed first, so that nothing can come in behind what is failed here.
+    commands.close();
+    let mut pending = lock(&pending);
+    while let Ok(command) = commands.try_recv() {
+        pending.insert(command.id, command.answer, command.events);
+    }
+    pending.fail(|| same(&error));
+}
+
+fn lock(pending: &Mutex<Pending>) -> MutexGuard<'_, Pending> {
+    pending.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The error that ends a connection, once for each request that it leaves unanswered.
+fn same(error: &ClientError) -> ClientError {
+    match error {
+        ClientError::ConnectionLost { code, reason } => {
+            ClientError::ConnectionLost { code: *code, reason: reason.clone() }
+        }
+        ClientError::NotACircle { url, reason } => ClientError::NotACircle { url: url.clone(), reason: reason.clone() },
+        _ => ClientError::NotConnected,
+    }
+}

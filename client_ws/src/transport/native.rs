@@ -1,0 +1,147 @@
+//! The native transport: tokio-tungstenite.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use keys::Authority;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{
+        Error, Message, Utf8Bytes,
+        handshake::client::generate_key,
+        http::{Request, Response, header},
+        protocol::{CloseFrame, WebSocketConfig},
+    },
+};
+
+use super::{TransportReceiver, TransportSender};
+use crate::{CircleUrl, ClientError};
+
+/// Bytes of one message from a circle: its largest answer has the value twice, as text and as JSON, both escaped.
+const MAX_MESSAGE: usize = 256 << 20;
+
+/// Bytes that are read at a time; the library's default of 128 KiB is held by every connection.
+const READ_BUFFER: usize = 16 << 10;
+
+type Socket = WebSocketStream<TcpStream>;
+
+pub(crate) struct Sender(SplitSink<Socket, Message>);
+
+pub(crate) struct Receiver(SplitStream<Socket>);
+
+/// Dials a circle.
+pub(crate) async fn connect(url: &CircleUrl, authority: &Authority) -> Result<(Sender, Receiver), ClientError> {
+    let unreachable = |reason: String| ClientError::Unreachable { url: url.to_string(), reason };
+    let (host, port) = url.host_and_port();
+    let stream = TcpStream::connect((host, port)).await.map_err(|error| unreachable(error_text(&error)))?;
+    stream.set_nodelay(true).map_err(|error| unreachable(error_text(&error)))?;
+    let request = Request::builder()
+        .uri(url.path())
+        .header(header::HOST, authority.as_str())
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, generate_key())
+        .uri(format!("ws://{authority}{}", url.path()))
+        .body(())
+        .map_err(|error| ClientError::BadUrl { url: url.to_string(), reason: error.to_string() })?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let (socket, _) =
+        client_async_with_config(request, stream, Some(config)).await.map_err(|error| handshake_error(url, &error))?;
+    let (sender, receiver) = socket.split();
+    Ok((Sender(sender), Receiver(receiver)))
+}
+
+fn handshake_error(url: &CircleUrl, error: &Error) -> ClientError {
+    let url = url.to_string();
+    match error {
+        Error::Http(response) => http_error(url, response),
+        Error::Io(error) if error.kind() != std::io::ErrorKind::InvalidData => {
+            ClientError::Unreachable { url, reason: error_text(error) }
+        }
+        other => ClientError::NotACircle { url, reason: other.to_string() },
+    }
+}
+
+fn http_error(url: String, response: &Response<Option<Vec<u8>>>) -> ClientError {
+    let status = response.status().as_u16();
+    let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    let said: String = body.trim().chars().filter(|character| !character.is_control()).take(300).collect();
+    match status {
+        403 | 421 | 503 => ClientError::Refused { url, status, reason: said },
+        _ => ClientError::NotACircle { url, reason: format!("it answers HTTP {status} and no WebSocket") },
+    }
+}
+
+/// The operating system's words without its number.
+fn error_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+impl TransportSender for Sender {
+    async fn send(&mut self, text: String) -> Result<(), ClientError> {
+        self.0.send(Message::text(text)).await.map_err(|error| lost(&error))
+    }
+
+    async fn close(&mut self) {
+        // A connection that is gone already need not be closed.
+        let _gone = self.0.close().await;
+    }
+}
+
+impl TransportReceiver for Receiver {
+    type Text = Utf8Bytes;
+
+    async fn receive(&mut self) -> Result<Utf8Bytes, ClientError> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(text),
+                Some(Ok(Message::Close(frame))) => return Err(closed(frame)),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(lost(&error)),
+                None => return Err(ClientError::ConnectionLost { code: None, reason: "the circle ended it".into() }),
+            }
+        }
+    }
+}
+
+fn closed(frame: Option<CloseFrame>) -> ClientError {
+    let Some(frame) = frame else {
+        return ClientError::ConnectionLost { code: None, reason: "the circle closed it".into() };
+    };
+    let code = u16::from(frame.code);
+    let said: String = frame.reason.chars().filter(|character| !character.is_control()).collect();
+    let reason = if said.is_empty() { format!("the circle closed it ({code})") } else { format!("{said} ({code})") };
+    ClientError::ConnectionLost { code: Some(code), reason }
+}
+
+fn lost(error: &Error) -> ClientError {
+    let reason = match error {
+        Error::Io(error) => error_text(error),
+        other => other.to_string(),
+    };
+    ClientError::ConnectionLost { code: None, reason }
+}
+
+/// Runs a future in the background.
+pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(future);
+}
+
+/// `None` if the future took longer.
+pub(crate) async fn timeout<F: Future>(after: Duration, future: F) -> Option<F::Output> {
+    tokio::time::timeout(after, future).await.ok()
+}
+
+/// Seconds since 1970.
+pub(crate) fn now_unix() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

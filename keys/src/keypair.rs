@@ -1,0 +1,103 @@
+//! A secret key with its public one.
+
+use std::fmt;
+
+use secp256k1::SecretKey;
+use zeroize::Zeroizing;
+
+use crate::{KeyParseError, Nonce, PublicKey, Signature, digits};
+
+const BYTES: usize = 32;
+
+/// A secret key, and what may be done with it.
+///
+/// `Debug` shows the public key alone. The secret is overwritten when the pair is dropped, as far as the
+/// secp256k1 library allows: it lies in one place on the heap and does not move with the pair, but signing
+/// makes short-lived copies on the stack inside the library. Not `Clone`, so that there is one place to wipe; share
+/// it through an `Arc`.
+pub struct KeyPair {
+    secret: Box<SecretKey>,
+    public: PublicKey,
+}
+
+/// The operating system (in a browser, its crypto interface) gave no random bytes.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("no random bytes from the operating system: {0}")]
+pub struct RandomError(getrandom::Error);
+
+impl KeyPair {
+    /// A new key from the operating system's random source.
+    pub fn generate() -> Result<Self, RandomError> {
+        let mut bytes = Zeroizing::new([0; BYTES]);
+        loop {
+            getrandom::fill(bytes.as_mut_slice()).map_err(RandomError)?;
+            // All but one in 2^127 texts of 32 bytes are a secret key.
+            if let Some(pair) = Self::from_bytes(&bytes) {
+                return Ok(pair);
+            }
+        }
+    }
+
+    /// Reads a secret key: 32 bytes, big-endian, as exactly 64 hex digits of either case.
+    pub fn from_secret_hex(text: &str) -> Result<Self, KeyParseError> {
+        let mut bytes = Zeroizing::new([0; BYTES]);
+        digits::decode(text, bytes.as_mut_slice())
+            .map_err(|fault| KeyParseError::from_fault(&fault, "a secret key", BYTES))?;
+        Self::from_bytes(&bytes).ok_or(KeyParseError::NotASecret)
+    }
+
+    fn from_bytes(bytes: &[u8; BYTES]) -> Option<Self> {
+        let secret = Box::new(SecretKey::from_secret_bytes(*bytes).ok()?);
+        let public = PublicKey::of(&secret);
+        Some(Self { secret, public })
+    }
+
+    /// The key that others know this one by.
+    pub fn public_key(&self) -> PublicKey {
+        self.public
+    }
+
+    /// Signs SHA-256 of the nonce's UTF-8 bytes: ECDSA, deterministic (RFC 6979), low-S (BIP-0062).
+    ///
+    /// A client calls [`Nonce::check`] first: a signature over a nonce made for another authority is one that
+    /// somebody can pass off there.
+    pub fn sign_nonce(&self, nonce: &Nonce) -> Signature {
+        Signature::make(&self.secret, nonce.as_str())
+    }
+
+    /// The secret as 64 lower-case hex digits, in a buffer that is wiped when dropped.
+    pub fn secret_hex(&self) -> Zeroizing<String> {
+        let mut digits = vec![0; BYTES * 2];
+        hex::encode_to_slice(self.secret.as_secret_bytes(), &mut digits).expect("two digits a byte");
+        Zeroizing::new(String::from_utf8(digits).expect("hex digits are ASCII"))
+    }
+}
+
+impl Drop for KeyPair {
+    fn drop(&mut self) {
+        self.secret.non_secure_erase();
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyPair").field("public", &self.public).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KeyPair;
+    use crate::Signature;
+
+    /// Widely published for secp256k1, SHA-256 and the secret key 1; recomputed with plain integers in Python.
+    #[test]
+    fn signatures_are_those_of_rfc_6979() {
+        let one = KeyPair::from_secret_hex(&format!("{:064x}", 1)).expect("1 is a secret key");
+        assert_eq!(
+            Signature::make(&one.secret, "Satoshi Nakamoto").to_string(),
+            "934b1ea10a4b3c1757e2b0c017d0b6143ce3c9a7e6a4a49860d7a6ab210ee3d8\
+             2442ce9d2b916064108014783e923ec36b49743e2ffa1c4496f01a512aafd9e5"
+        );
+    }
+}

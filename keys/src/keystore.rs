@@ -1,0 +1,224 @@
+//! The keystore: a directory of secret keys, each encrypted with a passphrase of its own.
+//!
+//! One file a key, `NAME.json`, mode 0600 in a directory of mode 0700:
+//! `{"version":1,"public_key":"02…","secret":"-----BEGIN AGE ENCRYPTED FILE-----…"}`. The secret is 64 hex digits inside
+//! [age](https://age-encryption.org/v1) (scrypt, armored), so that `age -d` reads it too. The file `default` holds the
+//! name of the key that is used where none is named.
+//!
+//! Only `unlock` proves that a file is whole: until then its `public_key` is what the file says. Unix only.
+
+mod disk;
+mod error;
+mod key_file;
+mod name;
+
+use std::path::{Path, PathBuf};
+
+pub use self::error::KeystoreError;
+use self::key_file::KeyFile;
+pub use self::key_file::{MAX_WORK_LOG2, WorkFactor};
+pub use self::name::{KeyName, KeyNameError};
+use crate::{KeyPair, PublicKey};
+
+const SUFFIX: &str = ".json";
+const DEFAULT_FILE: &str = "default";
+
+/// A directory of keys. Making one touches nothing; each call reads the disk anew.
+#[derive(Clone, Debug)]
+pub struct Keystore {
+    dir: PathBuf,
+}
+
+/// What a keystore says about a key without its passphrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name in the keystore.
+    pub name: KeyName,
+    /// Its public key, as its file says.
+    pub public_key: PublicKey,
+    /// Whether it is the one that is used where none is named.
+    pub default: bool,
+}
+
+/// All that is in a keystore: a file that cannot be read hides none of the others.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The keys, by name.
+    pub entries: Vec<Entry>,
+    /// The files that could not be read, by path, and why.
+    pub damaged: Vec<(PathBuf, KeystoreError)>,
+}
+
+/// The file names of a keystore.
+#[derive(Default)]
+struct Names {
+    keys: Vec<KeyName>,
+    /// Files that end like a key's and whose name is none.
+    misnamed: Vec<(PathBuf, KeyNameError)>,
+}
+
+impl Keystore {
+    /// The keystore in `dir`, which need not exist: the first write creates it, mode 0700. A write to one that others may
+    /// enter takes their permissions away.
+    pub fn at(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// The user's keystore: `keys` in the data directory of `circles` (on Linux `$XDG_DATA_HOME/circles/keys`, by default
+    /// `~/.local/share/circles/keys`). [`KeystoreError::NoHome`] if there is no home directory.
+    pub fn open_default() -> Result<Self, KeystoreError> {
+        let dirs = directories::ProjectDirs::from("", "", "circles").ok_or(KeystoreError::NoHome)?;
+        Ok(Self::at(dirs.data_dir().join("keys")))
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Encrypts a key with `passphrase` and stores it under a name that is free in the sense of [`Keystore::exists`]. It is
+    /// there whole or not at all, and never in place of another. The first key of a keystore becomes its default.
+    ///
+    /// Takes the time that `work` says: call it where blocking is allowed.
+    pub fn create(
+        &self,
+        name: &KeyName,
+        keypair: &KeyPair,
+        passphrase: &str,
+        work: WorkFactor,
+    ) -> Result<Entry, KeystoreError> {
+        if passphrase.is_empty() {
+            return Err(KeystoreError::EmptyPassphrase);
+        }
+        let others = self.names()?.keys;
+        if let Some(taken) = alike(&others, name) {
+            return Err(KeystoreError::Exists { name: taken.clone() });
+        }
+        let text = KeyFile::seal(keypair, passphrase, work)?.to_text();
+        disk::ensure_dir(&self.dir)?;
+        match disk::write_new(&self.dir, &self.path(name), &text)? {
+            disk::Outcome::Written => {}
+            disk::Outcome::Taken => return Err(KeystoreError::Exists { name: name.clone() }),
+        }
+        let default = others.is_empty();
+        if default {
+            self.write_default(name)?;
+        }
+        Ok(Entry { name: name.clone(), public_key: keypair.public_key(), default })
+    }
+
+    /// Whether [`Keystore::create`] would refuse the name: it is taken, or one that differs only in case is. For asking
+    /// before the passphrase is.
+    pub fn exists(&self, name: &KeyName) -> Result<bool, KeystoreError> {
+        Ok(alike(&self.names()?.keys, name).is_some())
+    }
+
+    /// All keys, by name, and the files that could not be read. No directory is an empty keystore.
+    pub fn list(&self) -> Result<Listing, KeystoreError> {
+        let names = self.names()?;
+        let mut listing = Listing::default();
+        for (path, error) in names.misnamed {
+            let reason = error.to_string();
+            listing.damaged.push((path.clone(), KeystoreError::Damaged { path, reason }));
+        }
+        let default = self.read_default().unwrap_or_else(|error| {
+            listing.damaged.push((self.dir.join(DEFAULT_FILE), error));
+            None
+        });
+        for name in names.keys {
+            let path = self.path(&name);
+            match self.read(&name) {
+                Ok(file) => {
+                    let default = default.as_ref() == Some(&name);
+                    listing.entries.push(Entry { name, public_key: file.public_key(), default });
+                }
+                Err(error) => listing.damaged.push((path, error)),
+            }
+        }
+        listing.damaged.sort_by(|one, other| one.0.cmp(&other.0));
+        Ok(listing)
+    }
+
+    /// One key.
+    pub fn show(&self, name: &KeyName) -> Result<Entry, KeystoreError> {
+        let public_key = self.read(name)?.public_key();
+        let default = self.read_default()?.as_ref() == Some(name);
+        Ok(Entry { name: name.clone(), public_key, default })
+    }
+
+    /// The key that is used where none is named. `None` if there is none, also when the one that was named is gone.
+    pub fn default_key(&self) -> Result<Option<KeyName>, KeystoreError> {
+        let Some(name) = self.read_default()? else { return Ok(None) };
+        Ok(self.names()?.keys.contains(&name).then_some(name))
+    }
+
+    /// Names the key that is used where none is named; it must be there.
+    pub fn set_default(&self, name: &KeyName) -> Result<(), KeystoreError> {
+        let keys = self.names()?.keys;
+        if !keys.contains(name) {
+            return Err(no_such_key(name, &keys));
+        }
+        disk::ensure_dir(&self.dir)?;
+        self.write_default(name)
+    }
+
+    /// Decrypts a key, and makes sure that it is the one whose public key the file shows.
+    ///
+    /// Takes as long as [`Keystore::create`] did: call it where blocking is allowed.
+    pub fn unlock(&self, name: &KeyName, passphrase: &str) -> Result<KeyPair, KeystoreError> {
+        self.read(name)?.open(name, passphrase, &self.path(name))
+    }
+
+    fn path(&self, name: &KeyName) -> PathBuf {
+        self.dir.join(format!("{name}{SUFFIX}"))
+    }
+
+    fn read(&self, name: &KeyName) -> Result<KeyFile, KeystoreError> {
+        // Looked up in the listing, because a file system that ignores case would open another key's file.
+        let keys = self.names()?.keys;
+        let path = self.path(name);
+        if !keys.contains(name) {
+            return Err(no_such_key(name, &keys));
+        }
+        let Some(text) = disk::read_text(&path)? else {
+            return Err(KeystoreError::Damaged { path, reason: "it is gone, or a link that leads nowhere".to_owned() });
+        };
+        KeyFile::from_text(&text, &path)
+    }
+
+    fn read_default(&self) -> Result<Option<KeyName>, KeystoreError> {
+        let path = self.dir.join(DEFAULT_FILE);
+        let Some(text) = disk::read_text(&path)? else { return Ok(None) };
+        match text.trim_end().parse() {
+            Ok(name) => Ok(Some(name)),
+            Err(error) => Err(KeystoreError::Damaged { path, reason: format!("it holds no key name: {error}") }),
+        }
+    }
+
+    fn write_default(&self, name: &KeyName) -> Result<(), KeystoreError> {
+        disk::replace(&self.dir, &self.dir.join(DEFAULT_FILE), &format!("{name}\n"))
+    }
+
+    fn names(&self) -> Result<Names, KeystoreError> {
+        let mut names = Names::default();
+        for file in disk::file_names(&self.dir)? {
+            // A leading dot marks a file that is being written.
+            let Some(stem) = file.strip_suffix(SUFFIX).filter(|stem| !stem.starts_with('.')) else { continue };
+            match stem.parse() {
+                Ok(name) => names.keys.push(name),
+                Err(error) => names.misnamed.push((self.dir.join(&file), error)),
+            }
+        }
+        names.keys.sort();
+        Ok(names)
+    }
+}
+
+/// The key whose name a file system that ignores case would take for `name`.
+fn alike<'keys>(keys: &'keys [KeyName], name: &KeyName) -> Option<&'keys KeyName> {
+    keys.iter().find(|key| key.as_str().eq_ignore_ascii_case(name.as_str()))
+}
+
+fn no_such_key(name: &KeyName, keys: &[KeyName]) -> KeystoreError {
+    KeystoreError::NoSuchKey { name: name.clone(), known: keys.iter().map(ToString::to_string).collect() }
+}

@@ -1,0 +1,132 @@
+//! What is in a key's file, and the encryption of its secret.
+
+use std::io::Read as _;
+use std::iter;
+use std::path::Path;
+
+use age::secrecy::SecretString;
+use age::{DecryptError, scrypt};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{KeyName, KeystoreError};
+use crate::{KeyPair, PublicKey};
+
+const VERSION: u64 = 1;
+const SECRET_DIGITS: u64 = 64;
+
+/// The largest scrypt work factor that is made or opened, as the base-2 logarithm of N: 4 GiB of memory, some
+/// seconds. What a fast machine calibrates to stays below, and a file cannot ask for hours.
+pub const MAX_WORK_LOG2: u8 = 22;
+
+/// How much work scrypt makes of a passphrase, for us once and for who guesses it at every guess.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WorkFactor {
+    /// What age expects to take this machine about a second, from a short measurement. What it comes to was, where it
+    /// was measured, N = 2^20: 1 GiB of memory, and 2 to 4 s beside other work.
+    #[default]
+    Calibrated,
+    /// N = 2 to the power of this, from 1 to [`MAX_WORK_LOG2`]; it takes 2^this KiB of memory. Small ones are for tests.
+    Log2(u8),
+}
+
+/// A file's content that was found to be in order.
+pub(super) struct KeyFile {
+    public_key: PublicKey,
+    /// Armored age.
+    secret: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    version: u64,
+    public_key: String,
+    secret: String,
+}
+
+/// Read before the rest, whose form depends on it.
+#[derive(Deserialize)]
+struct Version {
+    version: u64,
+}
+
+impl KeyFile {
+    pub(super) fn seal(keypair: &KeyPair, passphrase: &str, work: WorkFactor) -> Result<Self, KeystoreError> {
+        let mut recipient = scrypt::Recipient::new(SecretString::from(passphrase));
+        match work {
+            WorkFactor::Calibrated => {}
+            WorkFactor::Log2(log2 @ 1..=MAX_WORK_LOG2) => recipient.set_work_factor(log2),
+            WorkFactor::Log2(log2) => return Err(KeystoreError::BadWorkFactor { log2 }),
+        }
+        let secret = age::encrypt_and_armor(&recipient, keypair.secret_hex().as_bytes())
+            .expect("one passphrase is a set of recipients that agree, and memory takes every write");
+        Ok(Self { public_key: keypair.public_key(), secret })
+    }
+
+    pub(super) fn public_key(&self) -> PublicKey {
+        self.public_key
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        let stored = Stored { version: VERSION, public_key: self.public_key.to_hex(), secret: self.secret.clone() };
+        let mut text = serde_json::to_string(&stored).expect("a number and two strings are JSON");
+        text.push('\n');
+        text
+    }
+
+    pub(super) fn from_text(text: &str, path: &Path) -> Result<Self, KeystoreError> {
+        let Version { version } = from_json(text, path)?;
+        if version > VERSION {
+            return Err(KeystoreError::NewerVersion { path: path.to_owned(), version });
+        }
+        if version < VERSION {
+            return Err(KeystoreError::damaged(path, format!("there is no version {version} of this file")));
+        }
+        let stored: Stored = from_json(text, path)?;
+        let public_key = stored
+            .public_key
+            .parse()
+            .map_err(|error| KeystoreError::damaged(path, format!("`public_key`: {error}")))?;
+        Ok(Self { public_key, secret: stored.secret })
+    }
+
+    pub(super) fn open(&self, name: &KeyName, passphrase: &str, path: &Path) -> Result<KeyPair, KeystoreError> {
+        let digits = self.decrypt(passphrase).map_err(|error| match error {
+            DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
+                KeystoreError::WrongPassphrase { name: name.clone() }
+            }
+            DecryptError::ExcessiveWork { required, .. } => KeystoreError::damaged(
+                path,
+                format!("it asks for a scrypt work factor of {required}, and {MAX_WORK_LOG2} is the most"),
+            ),
+            DecryptError::NoMatchingKeys => KeystoreError::damaged(path, "`secret` is not encrypted with a passphrase"),
+            // age translates its messages, and takes the reader's locale for it; the kind of fault is all there is to say.
+            _ => KeystoreError::damaged(path, "`secret` is not a whole age file"),
+        })?;
+        let keypair = KeyPair::from_secret_hex(&digits)
+            .map_err(|error| KeystoreError::damaged(path, format!("what was encrypted is no secret key: {error}")))?;
+        if keypair.public_key() != self.public_key {
+            return Err(KeystoreError::Altered { path: path.to_owned() });
+        }
+        Ok(keypair)
+    }
+
+    fn decrypt(&self, passphrase: &str) -> Result<Zeroizing<String>, DecryptError> {
+        let mut identity = scrypt::Identity::new(SecretString::from(passphrase));
+        identity.set_max_work_factor(MAX_WORK_LOG2);
+        let armored = age::armor::ArmoredReader::new(self.secret.as_bytes());
+        let plaintext = age::Decryptor::new_buffered(armored)?.decrypt(iter::once(&identity as &dyn age::Identity))?;
+        // Room from the start for all that is read: a buffer that grows leaves unwiped pieces behind.
+        let mut digits = Zeroizing::new(String::with_capacity(128));
+        plaintext.take(SECRET_DIGITS + 1).read_to_string(&mut digits)?;
+        Ok(digits)
+    }
+}
+
+/// The place of the fault without the text, which serde would quote.
+fn from_json<'text, T: Deserialize<'text>>(text: &'text str, path: &Path) -> Result<T, KeystoreError> {
+    serde_json::from_str(text).map_err(|error| {
+        let what = if error.is_data() { "a field is missing or has another type" } else { "it is not JSON" };
+        KeystoreError::damaged(path, format!("{what} (line {}, column {})", error.line(), error.column()))
+    })
+}

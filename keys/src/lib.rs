@@ -1,0 +1,47 @@
+//! Who somebody is to a circle, and how they prove it.
+//!
+//! A person or program is a secp256k1 key. To prove that it holds one, it signs a [`Nonce`]: one line of text that
+//! the circle made for this connection, bound to the [`Authority`] that was dialled and to a short time. Both
+//! sides of that live here, and so does the encrypted keystore on disk (feature `keystore`, on by default).
+//!
+//! Without that feature nothing here reads files or a clock (the time is handed in), and the crate builds for
+//! `wasm32-unknown-unknown`.
+//!
+//! ```
+//! use keys::{Authority, KeyPair, NONCE_LIFETIME_S, Nonce};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (now, random) = (1_795_500_000, [7; 32]);
+//! // The circle:
+//! let dialled: Authority = "127.0.0.1:9001".parse()?;
+//! let nonce = Nonce::new(&dialled, now + NONCE_LIFETIME_S, random);
+//!
+//! // The client signs what it was sent only if it was made for the authority that it dialled, and for now:
+//! let received = Nonce::parse(nonce.as_str())?;
+//! received.check(&dialled, now)?;
+//! let key = KeyPair::generate()?;
+//! let signature = key.sign_nonce(&received);
+//!
+//! // The circle again:
+//! assert!(key.public_key().verify_nonce(nonce.as_str(), &signature));
+//! # Ok(())
+//! # }
+//! ```
+
+mod authority;
+mod digits;
+mod keypair;
+mod nonce;
+mod public_key;
+mod signature;
+
+#[cfg(feature = "keystore")]
+pub mod keystore;
+
+pub use authority::{AUTHORITY_MAX_BYTES, Authority, AuthorityError};
+pub use keypair::{KeyPair, RandomError};
+pub use nonce::{
+    NONCE_LAPSED_TOLERANCE_S, NONCE_LIFETIME_S, NONCE_MAX_AHEAD_S, NONCE_MAX_BYTES, Nonce, NonceError, NonceRefused,
+};
+pub use public_key::{KeyParseError, PublicKey};
+pub use signature::{Signature, SignatureParseError};

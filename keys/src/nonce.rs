@@ -1,0 +1,185 @@
+//! The nonce: the one line of text that is signed to prove who somebody is.
+
+use std::fmt;
+
+use crate::authority::{AUTHORITY_MAX_BYTES, Authority, AuthorityError};
+
+/// How long a circle takes a nonce back after making it, in seconds.
+pub const NONCE_LIFETIME_S: u64 = 60;
+
+/// How long ago, in seconds, a nonce may have lapsed by the client's clock for the client to sign it still. A clock that is
+/// somewhat off must not keep anybody out; whether it has lapsed is for the circle's clock to say.
+pub const NONCE_LAPSED_TOLERANCE_S: u64 = 300;
+
+/// How far ahead, in seconds, a nonce may lapse by the client's clock for the client to sign it: a circle must not
+/// collect signatures that are of use for long.
+pub const NONCE_MAX_AHEAD_S: u64 = 3600;
+
+/// The longest nonce, in bytes: the longest authority and the largest time.
+pub const NONCE_MAX_BYTES: usize =
+    PURPOSE.len() + " aud=".len() + AUTHORITY_MAX_BYTES + " exp=".len() + 20 + " rnd=".len() + 64;
+
+const PURPOSE: &str = "circles.auth.v1";
+
+/// `circles.auth.v1 aud=127.0.0.1:9001 exp=1795500000 rnd=<64 hex digits>`: what the signature is for, the authority that
+/// was dialled, Unix seconds at which it lapses, 32 random bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Nonce {
+    text: String,
+    authority: Authority,
+    expires_unix: u64,
+}
+
+/// Why a text is no nonce of this protocol. Nothing else is ever signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NonceError {
+    /// Longer than [`NONCE_MAX_BYTES`].
+    #[error("the nonce is {bytes} bytes long, and {NONCE_MAX_BYTES} is the most")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It does not begin with the purpose: another version of the protocol, or something else altogether.
+    #[error("the nonce does not begin with `{PURPOSE}`")]
+    Purpose,
+    /// A field is missing, or stands in another place.
+    #[error("the nonce has no `{name}=` where it belongs")]
+    Field {
+        /// `aud`, `exp` or `rnd`.
+        name: &'static str,
+    },
+    /// `aud` is no authority.
+    #[error("`aud` of the nonce is not an authority: {0}")]
+    Authority(AuthorityError),
+    /// `aud` is not in lower case.
+    #[error("`aud` of the nonce is not in lower case")]
+    AuthorityCase,
+    /// `exp` is not a decimal number of 64 bits without sign or leading zeros.
+    #[error("`exp` of the nonce is not a time in Unix seconds")]
+    Expiry,
+    /// `rnd` is not 64 lower-case hex digits.
+    #[error("`rnd` of the nonce is not 64 lower-case hex digits")]
+    Random,
+    /// Something follows the last field.
+    #[error("something follows `rnd` in the nonce")]
+    Trailing,
+}
+
+/// Why a client does not sign a nonce that is well formed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NonceRefused {
+    /// It is made for another authority than was dialled: the circle could pass the signature off there. Or the
+    /// circle is reached through a tunnel and knows itself by another name.
+    #[error(
+        "dialled {dialled}, but was asked to sign for {claimed}; not signed, as the signature would be valid there"
+    )]
+    Authority {
+        /// The authority that was dialled.
+        dialled: Authority,
+        /// The one in the nonce.
+        claimed: Authority,
+    },
+    /// It lapsed more than [`NONCE_LAPSED_TOLERANCE_S`] ago.
+    #[error(
+        "by this machine's clock the nonce lapsed {lapsed_s} s ago: the clocks of this machine and of the circle \
+         differ by about {clocks_differ_s} s, and one of them needs setting"
+    )]
+    Lapsed {
+        /// How long ago, in seconds.
+        lapsed_s: u64,
+        /// What the two clocks seem to differ by, in seconds, if the nonce is fresh: this machine's is ahead.
+        clocks_differ_s: u64,
+    },
+    /// It lapses more than [`NONCE_MAX_AHEAD_S`] from now.
+    #[error(
+        "by this machine's clock the nonce lapses only in {ahead_s} s: the clocks of this machine and of the circle \
+         differ by about {clocks_differ_s} s, and one of them needs setting"
+    )]
+    TooFarAhead {
+        /// How far ahead, in seconds.
+        ahead_s: u64,
+        /// What the two clocks seem to differ by, in seconds, if the nonce is fresh: this machine's is behind.
+        clocks_differ_s: u64,
+    },
+}
+
+impl Nonce {
+    /// The circle's: `authority` as it was dialled, `expires_unix` in Unix seconds ([`NONCE_LIFETIME_S`] from now), and 32
+    /// bytes from the operating system's random source.
+    pub fn new(authority: &Authority, expires_unix: u64, random: [u8; 32]) -> Self {
+        let text = format!("{PURPOSE} aud={authority} exp={expires_unix} rnd={}", hex::encode(random));
+        Self { text, authority: authority.clone(), expires_unix }
+    }
+
+    /// The client's: takes exactly the form that [`Nonce::new`] makes, fields in that order, one space between them.
+    pub fn parse(text: &str) -> Result<Self, NonceError> {
+        if text.len() > NONCE_MAX_BYTES {
+            return Err(NonceError::TooLong { bytes: text.len() });
+        }
+        let mut parts = text.split(' ');
+        if parts.next() != Some(PURPOSE) {
+            return Err(NonceError::Purpose);
+        }
+        let mut field = |name| {
+            parts.next().and_then(|part| part.strip_prefix(name)?.strip_prefix('=')).ok_or(NonceError::Field { name })
+        };
+        let (authority_text, expiry, random) = (field("aud")?, field("exp")?, field("rnd")?);
+        if parts.next().is_some() {
+            return Err(NonceError::Trailing);
+        }
+        let authority = Authority::from_host_header(authority_text).map_err(NonceError::Authority)?;
+        if authority.as_str() != authority_text {
+            return Err(NonceError::AuthorityCase);
+        }
+        let expires_unix: u64 = expiry.parse().map_err(|_| NonceError::Expiry)?;
+        // A sign or leading zeros parse too; written back they are gone.
+        if expires_unix.to_string() != expiry {
+            return Err(NonceError::Expiry);
+        }
+        if random.len() != 64 || !random.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(NonceError::Random);
+        }
+        Ok(Self { text: text.to_owned(), authority, expires_unix })
+    }
+
+    /// The line of text, which is what is signed.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The authority that the signature is for.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// When it lapses, in Unix seconds of the circle's clock.
+    pub fn expires_unix(&self) -> u64 {
+        self.expires_unix
+    }
+
+    /// Whether a client that dialled `dialled` may sign this at `now_unix` (Unix seconds by its own clock). Both
+    /// bounds of time are inclusive.
+    pub fn check(&self, dialled: &Authority, now_unix: u64) -> Result<(), NonceRefused> {
+        if self.authority != *dialled {
+            return Err(NonceRefused::Authority { dialled: dialled.clone(), claimed: self.authority.clone() });
+        }
+        // A fresh nonce lapses a lifetime after the circle's "now"; the clocks differ by what is off from that.
+        let lapsed_s = now_unix.saturating_sub(self.expires_unix);
+        if lapsed_s > NONCE_LAPSED_TOLERANCE_S {
+            return Err(NonceRefused::Lapsed { lapsed_s, clocks_differ_s: lapsed_s.saturating_add(NONCE_LIFETIME_S) });
+        }
+        let ahead_s = self.expires_unix.saturating_sub(now_unix);
+        if ahead_s > NONCE_MAX_AHEAD_S {
+            return Err(NonceRefused::TooFarAhead { ahead_s, clocks_differ_s: ahead_s - NONCE_LIFETIME_S });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}

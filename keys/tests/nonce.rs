@@ -1,0 +1,223 @@
+//! The nonce and the authority in it: the one form of each, and what a client refuses to sign.
+
+use keys::{
+    AUTHORITY_MAX_BYTES, Authority, AuthorityError, NONCE_LAPSED_TOLERANCE_S, NONCE_LIFETIME_S, NONCE_MAX_AHEAD_S,
+    NONCE_MAX_BYTES, Nonce, NonceError, NonceRefused,
+};
+use proptest::prelude::*;
+
+const RND: &str = "00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff";
+
+fn authority(text: &str) -> Authority {
+    text.parse().expect("an authority")
+}
+
+#[test]
+fn an_authority_is_lower_cased_and_otherwise_kept() {
+    for (text, expected) in [
+        ("127.0.0.1:9001", "127.0.0.1:9001"),
+        ("Circles.Example.ORG", "circles.example.org"),
+        ("example.org:80", "example.org:80"),
+        ("[::1]:9001", "[::1]:9001"),
+        ("[FE80::1]", "[fe80::1]"),
+        ("localhost:0", "localhost:0"),
+        ("under_score.example", "under_score.example"),
+    ] {
+        assert_eq!(authority(text).as_str(), expected);
+    }
+    assert_eq!(authority(&"a".repeat(AUTHORITY_MAX_BYTES)).as_str().len(), AUTHORITY_MAX_BYTES);
+}
+
+#[test]
+fn what_is_no_authority_is_refused() {
+    use AuthorityError::{Character, Empty, Ipv6, Port, TooLong};
+    let cases = [
+        ("", Empty),
+        (":9001", Empty),
+        ("a b", Character { position: 2 }),
+        ("a\t", Character { position: 2 }),
+        ("a\r\nHost: b", Character { position: 2 }),
+        ("a\0", Character { position: 2 }),
+        ("a\u{7f}", Character { position: 2 }),
+        ("bücher.example", Character { position: 2 }),
+        ("a/b", Character { position: 2 }),
+        ("a?b", Character { position: 2 }),
+        ("a#b", Character { position: 2 }),
+        ("me@a", Character { position: 3 }),
+        ("a\\b", Character { position: 2 }),
+        ("a%20b", Character { position: 2 }),
+        ("a,b:c", Port),
+        ("a:", Port),
+        ("a:+1", Port),
+        ("a:080", Port),
+        ("a:65536", Port),
+        ("a:9001/", Port),
+        ("::1", Ipv6),
+        ("a:1:2", Ipv6),
+        ("[::1", Ipv6),
+        ("[]", Ipv6),
+        ("[a]", Ipv6),
+        ("[127.0.0.1]", Ipv6),
+        ("[fe80::1%25eth0]", Ipv6),
+        ("[::1]9001", Port),
+        ("::1]", Ipv6),
+        ("a]", Character { position: 2 }),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(text.parse::<Authority>(), Err(expected), "{text:?}");
+    }
+    assert_eq!("a".repeat(301).parse::<Authority>(), Err(TooLong { bytes: 301 }));
+}
+
+#[test]
+fn an_authority_is_made_from_host_and_port() {
+    let made = |host, port| Authority::new(host, port).map(|authority| authority.to_string());
+    assert_eq!(made("Example.org", None).as_deref(), Ok("example.org"));
+    assert_eq!(made("example.org", Some(9001)).as_deref(), Ok("example.org:9001"));
+    assert_eq!(made("[::1]", Some(9001)).as_deref(), Ok("[::1]:9001"));
+    for host in ["example.org:1", "[::1]:1", "::1", "[::1"] {
+        assert_eq!(made(host, None), Err(AuthorityError::Ipv6), "{host}");
+    }
+    assert_eq!(made("", Some(1)), Err(AuthorityError::Empty));
+}
+
+#[test]
+fn an_authority_is_made_from_an_address() {
+    for (address, default_port, expected) in [
+        ("127.0.0.1:9001", 80, "127.0.0.1:9001"),
+        ("127.0.0.1:80", 80, "127.0.0.1"),
+        ("127.0.0.1:80", 443, "127.0.0.1:80"),
+        ("[::1]:9001", 80, "[::1]:9001"),
+        ("[::1]:443", 443, "[::1]"),
+        ("[2001:DB8:0:0:0:0:0:1]:9001", 80, "[2001:db8::1]:9001"),
+        ("[::ffff:127.0.0.1]:9001", 80, "127.0.0.1:9001"),
+        ("[fe80::1%3]:9001", 80, "[fe80::1]:9001"),
+    ] {
+        let made = Authority::from_socket_addr(address.parse().expect("an address"), default_port);
+        assert_eq!(made.as_str(), expected);
+        assert_eq!(authority(made.as_str()), made);
+    }
+}
+
+#[test]
+fn a_nonce_has_the_form_of_the_protocol() {
+    let nonce = Nonce::new(&authority("127.0.0.1:9001"), 1_795_500_000, [0xab; 32]);
+    let text = format!("circles.auth.v1 aud=127.0.0.1:9001 exp=1795500000 rnd={}", "ab".repeat(32));
+    assert_eq!(nonce.as_str(), text);
+    assert_eq!(nonce.to_string(), text);
+    let parsed = Nonce::parse(&text).expect("a nonce");
+    assert_eq!((parsed.authority().as_str(), parsed.expires_unix()), ("127.0.0.1:9001", 1_795_500_000));
+}
+
+#[test]
+fn a_nonce_of_any_other_form_is_refused() {
+    use NonceError::{Authority as Aud, AuthorityCase, Expiry, Field, Purpose, Random, Trailing};
+    let (aud, exp, rnd) = (Field { name: "aud" }, Field { name: "exp" }, Field { name: "rnd" });
+    let nonce = |aud: &str, exp: &str, rnd: &str| format!("circles.auth.v1 aud={aud} exp={exp} rnd={rnd}");
+    let cases = [
+        (String::new(), Purpose),
+        ("circles.auth.v1".to_owned(), aud.clone()),
+        (format!("circles.auth.v2 aud=a exp=1 rnd={RND}"), Purpose),
+        (format!("Circles.auth.v1 aud=a exp=1 rnd={RND}"), Purpose),
+        (format!(" circles.auth.v1 aud=a exp=1 rnd={RND}"), Purpose),
+        (format!("circles.auth.v1\taud=a exp=1 rnd={RND}"), Purpose),
+        (format!("circles.auth.v1  aud=a exp=1 rnd={RND}"), aud.clone()),
+        (format!("circles.auth.v1 exp=1 aud=a rnd={RND}"), aud.clone()),
+        (format!("circles.auth.v1 AUD=a exp=1 rnd={RND}"), aud),
+        (format!("circles.auth.v1 aud=a  exp=1 rnd={RND}"), exp.clone()),
+        (format!("circles.auth.v1 aud=a rnd={RND} exp=1"), exp.clone()),
+        (format!("circles.auth.v1 aud=a rnd={RND}"), exp),
+        ("circles.auth.v1 aud=a exp=1".to_owned(), rnd.clone()),
+        (format!("circles.auth.v1 aud=a exp=1 nbf=1 rnd={RND}"), rnd),
+        (nonce("a", "1", &format!("{RND} ")), Trailing),
+        (nonce("a", "1", &format!("{RND} more=1")), Trailing),
+        (nonce("a", "1", &format!("{RND}\n")), Random),
+        (nonce("a", "1", &RND[1..]), Random),
+        (nonce("a", "1", &format!("{RND}0")), Random),
+        (nonce("a", "1", &RND.to_uppercase()), Random),
+        (nonce("a", "1", &"g".repeat(64)), Random),
+        (nonce("a", "", RND), Expiry),
+        (nonce("a", "+1", RND), Expiry),
+        (nonce("a", "-1", RND), Expiry),
+        (nonce("a", "01", RND), Expiry),
+        (nonce("a", "1.0", RND), Expiry),
+        (nonce("a", "1e9", RND), Expiry),
+        (nonce("a", "18446744073709551616", RND), Expiry),
+        (nonce("a", "١", RND), Expiry),
+        (nonce("A", "1", RND), AuthorityCase),
+        (nonce("", "1", RND), Aud(AuthorityError::Empty)),
+        (nonce("a/b", "1", RND), Aud(AuthorityError::Character { position: 2 })),
+        (nonce("a:1:2", "1", RND), Aud(AuthorityError::Ipv6)),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(Nonce::parse(&text), Err(expected), "{text:?}");
+    }
+}
+
+#[test]
+fn the_longest_nonce_is_taken_and_a_longer_text_is_not_looked_at() {
+    let longest = Nonce::new(&authority(&"a".repeat(AUTHORITY_MAX_BYTES)), u64::MAX, [0; 32]);
+    assert_eq!(longest.as_str().len(), NONCE_MAX_BYTES);
+    assert_eq!(Nonce::parse(longest.as_str()).as_ref(), Ok(&longest));
+    let longer = format!("{longest}0");
+    assert_eq!(Nonce::parse(&longer), Err(NonceError::TooLong { bytes: NONCE_MAX_BYTES + 1 }));
+}
+
+#[test]
+fn a_nonce_for_another_authority_is_not_signed() {
+    let nonce = Nonce::new(&authority("evil.example"), 1000, [0; 32]);
+    let dialled = authority("127.0.0.1:9001");
+    let refused = nonce.check(&dialled, 1000).expect_err("another authority");
+    assert_eq!(refused, NonceRefused::Authority { dialled, claimed: authority("evil.example") });
+    assert!(refused.to_string().contains("dialled 127.0.0.1:9001, but was asked to sign for evil.example"));
+    // The port is part of it.
+    assert!(Nonce::new(&authority("a:1"), 1000, [0; 32]).check(&authority("a"), 1000).is_err());
+}
+
+#[test]
+fn the_bounds_of_time_hold_to_the_second() {
+    let (dialled, expires) = (authority("a"), 1_795_500_000);
+    let check = |now| Nonce::new(&dialled, expires, [0; 32]).check(&dialled, now);
+    for now in [expires + NONCE_LAPSED_TOLERANCE_S, expires, expires - NONCE_LIFETIME_S, expires - NONCE_MAX_AHEAD_S] {
+        assert_eq!(check(now), Ok(()), "{now}");
+    }
+    assert_eq!(check(expires + 301), Err(NonceRefused::Lapsed { lapsed_s: 301, clocks_differ_s: 361 }));
+    assert_eq!(check(expires - 3601), Err(NonceRefused::TooFarAhead { ahead_s: 3601, clocks_differ_s: 3541 }));
+    let message = check(expires + 301).expect_err("lapsed").to_string();
+    assert!(message.contains("the clocks of this machine and of the circle differ by about 361 s"), "{message}");
+    assert!(check(u64::MAX).is_err());
+    assert!(Nonce::new(&dialled, 0, [0; 32]).check(&dialled, u64::MAX).is_err());
+    assert!(Nonce::new(&dialled, u64::MAX, [0; 32]).check(&dialled, 0).is_err());
+}
+
+proptest! {
+    #[test]
+    fn a_nonce_is_read_as_it_was_made(
+        host in r"[a-z0-9][a-z0-9._-]{0,60}|\[[0-9a-f]{1,4}::[0-9a-f]{1,4}\]",
+        port: Option<u16>,
+        expires: u64,
+        random: [u8; 32],
+    ) {
+        let made = Nonce::new(&Authority::new(&host, port).expect("an authority"), expires, random);
+        prop_assert_eq!(Nonce::parse(made.as_str()), Ok(made));
+    }
+
+    #[test]
+    fn no_text_makes_the_parsers_panic(text in any::<String>()) {
+        prop_assert!(Nonce::parse(&text).is_err());
+        // What is read as an authority is read the same again.
+        if let Ok(authority) = text.parse::<Authority>() {
+            prop_assert_eq!(authority.as_str().parse(), Ok(authority));
+        }
+    }
+
+    #[test]
+    fn what_is_read_as_a_nonce_is_what_would_be_written(
+        text in r"circles\.auth\.v1 aud=[ -~é]{0,12} exp=[+0-9]{0,21} rnd=[0-9a-f]{63,65}",
+    ) {
+        if let Ok(nonce) = Nonce::parse(&text) {
+            let random: [u8; 32] = hex::decode(&text[text.len() - 64..]).expect("hex").try_into().expect("32 bytes");
+            prop_assert_eq!(Nonce::new(nonce.authority(), nonce.expires_unix(), random).to_string(), text);
+        }
+    }
+}

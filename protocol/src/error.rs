@@ -1,0 +1,402 @@
+//! The one table of error codes, with what each carries.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
+use serde_json::{Value, json, value::RawValue};
+
+/// An error as it stands on the wire (JSON-RPC 2.0 §5.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorObject {
+    /// One of the codes of [`TABLE`].
+    pub code: i64,
+    /// A short sentence for a person.
+    pub message: String,
+    /// What a program can act on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+}
+
+/// Code, message and the members of `data`, for documents.
+pub const TABLE: &[(i64, &str, &[&str])] = &[
+    (-32700, "Parse error", &[]),
+    (-32600, "Invalid Request", &["reason", "id"]),
+    (-32601, "Method not found", &["method"]),
+    (-32602, "Invalid params", &["param", "reason"]),
+    (-32603, "Internal error", &[]),
+    (-32000, "the script's own error text", &["kind", "line", "column", "function", "hint", "thrown"]),
+    (-32001, "Unauthenticated", &[]),
+    (-32002, "Invalid Credentials", &[]),
+    (-32003, "Forbidden", &["reason"]),
+    (-32004, "Limit exceeded", &["limit", "max"]),
+    (-32005, "Cancelled", &[]),
+    (-32006, "Busy", &["limit", "max", "retry_after_ms"]),
+    (-32007, "Rate limited", &["retry_after_ms"]),
+    (-32008, "Shutting down", &[]),
+    (-32009, "Environment lost", &["reason"]),
+];
+
+/// What a request can be answered with instead of a result. Serialises as an [`ErrorObject`].
+#[derive(Debug, Clone)]
+pub enum RpcError {
+    /// The message is not JSON.
+    Parse,
+    /// The message is JSON and no request.
+    InvalidRequest {
+        /// What is wrong with it.
+        reason: String,
+        /// The id that cannot be used, where it is the id that is wrong.
+        id: Option<Box<RawValue>>,
+    },
+    /// There is no such method.
+    MethodNotFound {
+        /// The name that was asked for.
+        method: String,
+    },
+    /// A parameter is unknown, missing or of the wrong type.
+    InvalidParams {
+        /// The name of the parameter; by position beyond the last, its index as `[3]`.
+        param: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The circle failed; its log says how.
+    Internal,
+    /// The script does not parse or failed.
+    Script(Box<ScriptError>),
+    /// The method needs an authenticated session.
+    Unauthenticated,
+    /// The proof of the key was not accepted.
+    InvalidCredentials,
+    /// The key is proved and may not do this.
+    Forbidden {
+        /// Why not.
+        reason: String,
+    },
+    /// A limit ended the play; the environment is kept.
+    LimitExceeded {
+        /// Which one.
+        limit: PlayLimit,
+        /// Its value, in the unit of its setting.
+        max: u64,
+    },
+    /// The play was cancelled.
+    Cancelled,
+    /// The circle has no room for this now.
+    Busy {
+        /// Which bound is reached.
+        limit: BusyLimit,
+        /// Its value.
+        max: u64,
+        /// When it may be worth trying again.
+        retry_after_ms: Option<u64>,
+    },
+    /// The caller asks too often.
+    RateLimited {
+        /// When it may try again.
+        retry_after_ms: u64,
+    },
+    /// The circle is ending and takes no new plays.
+    ShuttingDown,
+    /// The environment of the session is gone, with its variables; the session goes on with a fresh one.
+    EnvironmentLost {
+        /// What took it.
+        reason: LossReason,
+    },
+    /// A code that this version does not know, kept as it came.
+    Other(ErrorObject),
+}
+
+/// What is known of a script's error. Lines and columns count from 1, columns in Unicode scalar values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScriptError {
+    /// The script's own error text: the `message` of the error object, not part of its `data`.
+    #[serde(skip)]
+    pub message: String,
+    /// Whether it failed before or while it ran.
+    pub kind: ScriptErrorKind,
+    /// The line, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The column, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The innermost script function that it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// What may help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The thrown value, where the script threw one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thrown: Option<Value>,
+}
+
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $word)] $variant),* }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self { $(Self::$variant => $word),* })
+            }
+        }
+    };
+}
+
+words! {
+    /// When a script's error happened.
+    ScriptErrorKind {
+        /// The script does not parse; nothing of it ran.
+        Parse = "parse",
+        /// It failed while it ran; what it had defined stays.
+        Runtime = "runtime",
+    }
+}
+
+words! {
+    /// A limit of a play.
+    PlayLimit {
+        /// `play_ms`, or the play's own `timeout_ms`; in milliseconds.
+        Time = "time",
+        /// `operations`.
+        Operations = "operations",
+        /// `memory_mib`.
+        Memory = "memory",
+        /// `output_kib`.
+        Output = "output",
+        /// `call_depth`, `expression_depth` or the depth of a value, in levels.
+        Depth = "depth",
+        /// `string_kib`, `array_items` or `map_items`.
+        Size = "size",
+    }
+}
+
+words! {
+    /// A bound of a session or a circle.
+    BusyLimit {
+        /// `queued_plays` or `queued_kib` of a session.
+        Queued = "queued",
+        /// `running_plays`.
+        Running = "running",
+        /// Sessions that hold a worker.
+        Sessions = "sessions",
+        /// `workers`.
+        Workers = "workers",
+        /// `total_mib`.
+        Memory = "memory",
+    }
+}
+
+words! {
+    /// What took an environment.
+    LossReason {
+        /// It grew past its memory's hard bound.
+        Memory = "memory",
+        /// Its play did not stop within a second of its time limit.
+        Time = "time",
+        /// Its process failed.
+        Crash = "crash",
+        /// Its process was killed: by a cancellation that could not be kept otherwise, or from outside.
+        Killed = "killed",
+        /// It was idle for long; only told between plays.
+        Idle = "idle",
+    }
+}
+
+impl RpcError {
+    /// A −32600 whose id, if there is one, is usable.
+    pub fn invalid_request(reason: impl Into<String>) -> Self {
+        Self::InvalidRequest { reason: reason.into(), id: None }
+    }
+
+    /// The code, as in [`TABLE`].
+    pub fn code(&self) -> i64 {
+        match self {
+            Self::Parse => -32700,
+            Self::InvalidRequest { .. } => -32600,
+            Self::MethodNotFound { .. } => -32601,
+            Self::InvalidParams { .. } => -32602,
+            Self::Internal => -32603,
+            Self::Script(_) => -32000,
+            Self::Unauthenticated => -32001,
+            Self::InvalidCredentials => -32002,
+            Self::Forbidden { .. } => -32003,
+            Self::LimitExceeded { .. } => -32004,
+            Self::Cancelled => -32005,
+            Self::Busy { .. } => -32006,
+            Self::RateLimited { .. } => -32007,
+            Self::ShuttingDown => -32008,
+            Self::EnvironmentLost { .. } => -32009,
+            Self::Other(object) => object.code,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Script(error) => error.message.clone(),
+            Self::LimitExceeded { limit, .. } => format!("Limit exceeded: {limit}"),
+            Self::Other(object) => object.message.clone(),
+            _ => {
+                let row = TABLE.iter().find(|(code, ..)| *code == self.code());
+                row.expect("the table has every code").1.to_owned()
+            }
+        }
+    }
+
+    /// The error as it stands on the wire.
+    pub fn to_object(&self) -> Result<ErrorObject, serde_json::Error> {
+        let data = match self {
+            Self::InvalidRequest { reason, id: None } => Some(json!({ "reason": reason })),
+            Self::InvalidRequest { reason, id: Some(id) } => Some(json!({ "reason": reason, "id": id })),
+            Self::MethodNotFound { method } => Some(json!({ "method": method })),
+            Self::InvalidParams { param, reason } => Some(json!({ "param": param, "reason": reason })),
+            Self::Script(error) => Some(serde_json::to_value(error)?),
+            Self::Forbidden { reason } => Some(json!({ "reason": reason })),
+            Self::LimitExceeded { limit, max } => Some(json!({ "limit": limit, "max": max })),
+            Self::Busy { limit, max, retry_after_ms: None } => Some(json!({ "limit": limit, "max": max })),
+            Self::Busy { limit, max, retry_after_ms: Some(after) } => {
+                Some(json!({ "limit": limit, "max": max, "retry_after_ms": after }))
+            }
+            Self::RateLimited { retry_after_ms } => Some(json!({ "retry_after_ms": retry_after_ms })),
+            Self::EnvironmentLost { reason } => Some(json!({ "reason": reason })),
+            Self::Other(object) => object.data.clone(),
+            _ => None,
+        };
+        Ok(ErrorObject { code: self.code(), message: self.message(), data })
+    }
+}
+
+impl From<ErrorObject> for RpcError {
+    /// Reads what the code promises; where `data` does not hold it, the error is kept as [`RpcError::Other`].
+    fn from(object: ErrorObject) -> Self {
+        fn field<T: serde::de::DeserializeOwned>(object: &ErrorObject, name: &str) -> Option<T> {
+            object.data.as_ref()?.get(name).and_then(|value| T::deserialize(value).ok())
+        }
+        let known = match object.code {
+            -32700 => Some(Self::Parse),
+            -32600 => field(&object, "reason").map(|reason| Self::InvalidRequest {
+                reason,
+                id: field::<Value>(&object, "id").and_then(|id| serde_json::value::to_raw_value(&id).ok()),
+            }),
+            -32601 => field(&object, "method").map(|method| Self::MethodNotFound { method }),
+            -32602 => field(&object, "param")
+                .zip(field(&object, "reason"))
+                .map(|(param, reason)| Self::InvalidParams { param, reason }),
+            -32603 => Some(Self::Internal),
+            -32000 => object
+                .data
+                .as_ref()
+                .and_then(|data| ScriptError::deserialize(data).ok())
+                .map(|error| Self::Script(Box::new(ScriptError { message: object.message.clone(), ..error }))),
+            -32001 => Some(Self::Unauthenticated),
+            -32002 => Some(Self::InvalidCredentials),
+            -32003 => field(&object, "reason").map(|reason| Self::Forbidden { reason }),
+            -32004 => field(&object, "limit")
+                .zip(field(&object, "max"))
+                .map(|(limit, max)| Self::LimitExceeded { limit, max }),
+            -32005 => Some(Self::Cancelled),
+            -32006 => field(&object, "limit").zip(field(&object, "max")).map(|(limit, max)| Self::Busy {
+                limit,
+                max,
+                retry_after_ms: field(&object, "retry_after_ms"),
+            }),
+            -32007 => field(&object, "retry_after_ms").map(|retry_after_ms| Self::RateLimited { retry_after_ms }),
+            -32008 => Some(Self::ShuttingDown),
+            -32009 => field(&object, "reason").map(|reason| Self::EnvironmentLost { reason }),
+            _ => None,
+        };
+        known.unwrap_or(Self::Other(object))
+    }
+}
+
+impl std::fmt::Display for RpcError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message())?;
+        match self {
+            Self::InvalidRequest { reason, .. } | Self::Forbidden { reason } => write!(f, ": {reason}"),
+            Self::InvalidParams { param, reason } => write!(f, ": {param}: {reason}"),
+            Self::MethodNotFound { method } => write!(f, ": {method}"),
+            Self::LimitExceeded { max, .. } => write!(f, " ({max})"),
+            Self::Busy { limit, max, .. } => write!(f, ": {limit} ({max})"),
+            Self::EnvironmentLost { reason } => write!(f, ": {reason}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for RpcError {}
+
+impl Serialize for RpcError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_object().map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RpcError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ErrorObject::deserialize(deserializer).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_of_each() -> Vec<RpcError> {
+        vec![
+            RpcError::Parse,
+            RpcError::invalid_request("why"),
+            RpcError::MethodNotFound { method: "x".into() },
+            RpcError::InvalidParams { param: "script".into(), reason: "is missing".into() },
+            RpcError::Internal,
+            RpcError::Script(Box::new(ScriptError {
+                message: "Variable not found: y".into(),
+                kind: ScriptErrorKind::Runtime,
+                line: Some(3),
+                column: Some(5),
+                function: Some("f".into()),
+                hint: None,
+                thrown: Some(json!({ "a": 1 })),
+            })),
+            RpcError::Unauthenticated,
+            RpcError::InvalidCredentials,
+            RpcError::Forbidden { reason: "not a member".into() },
+            RpcError::LimitExceeded { limit: PlayLimit::Time, max: 30_000 },
+            RpcError::Cancelled,
+            RpcError::Busy { limit: BusyLimit::Queued, max: 64, retry_after_ms: Some(5) },
+            RpcError::RateLimited { retry_after_ms: 9 },
+            RpcError::ShuttingDown,
+            RpcError::EnvironmentLost { reason: LossReason::Crash },
+        ]
+    }
+
+    #[test]
+    fn every_row_of_the_table_survives_the_wire() {
+        let codes: Vec<i64> = one_of_each().iter().map(RpcError::code).collect();
+        assert_eq!(codes, TABLE.iter().map(|(code, ..)| *code).collect::<Vec<_>>());
+        for error in one_of_each() {
+            let object = error.to_object().expect("serialises");
+            let back = RpcError::from(object.clone());
+            assert!(!matches!(back, RpcError::Other(_)), "{error:?}");
+            assert_eq!(back.to_object().expect("serialises"), object);
+        }
+    }
+
+    #[test]
+    fn data_has_no_member_that_the_table_does_not_name() {
+        for (error, (_, _, members)) in one_of_each().iter().zip(TABLE) {
+            let Some(Value::Object(data)) = error.to_object().expect("serialises").data else { continue };
+            for name in data.keys() {
+                assert!(members.contains(&name.as_str()), "{error:?}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_without_what_its_code_promises_is_kept_as_it_came() {
+        let object = ErrorObject { code: -32004, message: "Limit exceeded: luck".into(), data: Some(json!({})) };
+        assert_eq!(RpcError::from(object.clone()).to_object().expect("serialises"), object);
+    }
+}

@@ -1,0 +1,132 @@
+//! Request ids, kept exactly as they were written.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::value::RawValue;
+
+/// The id of a request: a string, a number or null, at most [`Id::MAX_BYTES`] as written.
+///
+/// It is echoed byte for byte. Two numbers are the same id if they are written the same (`1` and `1.0` are two ids),
+/// two strings if they have the same value (`"a"` and `"\u0061"` are one).
+#[derive(Clone)]
+pub struct Id(Arc<RawValue>);
+
+impl Id {
+    /// The most bytes that an id may have as it is written, quotes included.
+    pub const MAX_BYTES: usize = 128;
+
+    /// The id as it was written, a piece of JSON.
+    pub fn as_written(&self) -> &str {
+        self.0.get()
+    }
+
+    /// Takes an id from JSON; the error says in a few words why it can be none.
+    pub fn from_raw(raw: &RawValue) -> Result<Self, &'static str> {
+        let text = raw.get();
+        if text.len() > Self::MAX_BYTES {
+            return Err("the id is longer than 128 bytes");
+        }
+        match text.as_bytes().first() {
+            Some(b'"' | b'-' | b'0'..=b'9' | b'n') => Ok(Self(Arc::from(raw.to_owned()))),
+            _ => Err("the id is neither a string, a number nor null"),
+        }
+    }
+
+    /// A numeric id, as this project's own client gives them out.
+    pub fn number(number: u64) -> Self {
+        let raw = RawValue::from_string(number.to_string()).expect("digits are JSON");
+        Self(Arc::from(raw))
+    }
+
+    /// The number, if the id is one and is written in plain digits.
+    pub fn as_number(&self) -> Option<u64> {
+        self.as_written().parse().ok()
+    }
+}
+
+impl PartialEq for Id {
+    fn eq(&self, other: &Self) -> bool {
+        let (a, b) = (self.as_written(), other.as_written());
+        if a == b {
+            return true;
+        }
+        let value = |text: &str| serde_json::from_str::<String>(text).ok();
+        // Only an escape can write one string in two ways.
+        a.starts_with('"')
+            && b.starts_with('"')
+            && (a.contains('\\') || b.contains('\\'))
+            && value(a).is_some_and(|a| value(b) == Some(a))
+    }
+}
+
+impl Eq for Id {}
+
+impl std::fmt::Debug for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Id({})", self.as_written())
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::from_raw(&raw).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Id {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Id".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["string", "number", "null"],
+            "description": "The id of a request, at most 128 bytes as written."
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> Id {
+        serde_json::from_str(text).expect("a valid id")
+    }
+
+    #[test]
+    fn numbers_are_compared_as_written_and_strings_by_value() {
+        assert_ne!(id("1"), id("1.0"));
+        assert_ne!(id("1"), id("\"1\""));
+        assert_ne!(id("null"), id("\"null\""));
+        assert_eq!(id(r#""a""#), id(r#""\u0061""#));
+        assert_ne!(id(r#""\ud800""#), id(r#""\ud801""#));
+        assert_eq!(id(r#""\ud800""#), id(r#""\ud800""#));
+    }
+
+    #[test]
+    fn an_id_is_echoed_as_it_was_written() {
+        for text in ["0", "1e3", "1.50", "-7", "null", r#""\u0061\/""#, "123456789012345678901234567890"] {
+            assert_eq!(serde_json::to_string(&id(text)).expect("serialises"), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        let long = format!("\"{}\"", "x".repeat(Id::MAX_BYTES - 1));
+        for text in ["true", "{}", "[1]", long.as_str()] {
+            assert!(serde_json::from_str::<Id>(text).is_err(), "{text}");
+        }
+        let longest = format!("\"{}\"", "x".repeat(Id::MAX_BYTES - 2));
+        assert!(serde_json::from_str::<Id>(&longest).is_ok());
+    }
+}

@@ -1,0 +1,297 @@
+//! JSON-RPC 2.0 envelopes: what arrives is taken apart without copying its parameters, what leaves is one text.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{Id, RpcError};
+
+const VERSION: &str = "2.0";
+
+/// What one text message of a client holds.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// One request or notification.
+    Single(Result<Call<'a>, Rejected>),
+    /// A batch, never empty. Members that are no requests are answered one by one (JSON-RPC 2.0 §6).
+    Batch(Vec<Result<Call<'a>, Rejected>>),
+}
+
+/// A request, or a notification if it has no id.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// `None` for a notification, which is never answered.
+    pub id: Option<Id>,
+    /// The name of the method, known or not.
+    pub method: Cow<'a, str>,
+    /// The parameters as they were written: an array or an object.
+    pub params: Option<&'a RawValue>,
+}
+
+/// A member that is valid JSON and no request, with what is to be answered.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The id to answer under, if one could be read; null otherwise.
+    pub id: Option<Id>,
+    /// Why it is none.
+    pub error: RpcError,
+}
+
+#[derive(Deserialize)]
+struct RawCall<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+}
+
+/// Keeps `null` apart from "not there", which `Option` alone would not.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Takes one text message apart. The error is to be answered with the id null: the text is not JSON (−32700), or it
+/// is an empty batch or one of more than `max_batch` members (−32600).
+pub fn parse(text: &str, max_batch: usize) -> Result<Incoming<'_>, RpcError> {
+    let raw: &RawValue = serde_json::from_str(text).map_err(|_| RpcError::Parse)?;
+    if !raw.get().starts_with('[') {
+        return Ok(Incoming::Single(parse_call(raw)));
+    }
+    let members: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| RpcError::Parse)?;
+    if members.is_empty() {
+        return Err(RpcError::invalid_request("the batch is empty"));
+    }
+    if members.len() > max_batch {
+        let reason = format!("the batch has {} members, at most {max_batch} are taken", members.len());
+        return Err(RpcError::invalid_request(reason));
+    }
+    Ok(Incoming::Batch(members.into_iter().map(parse_call).collect()))
+}
+
+fn parse_call(raw: &RawValue) -> Result<Call<'_>, Rejected> {
+    let reject = |id: Option<Id>, reason: &str| Rejected { id, error: RpcError::invalid_request(reason) };
+    if !raw.get().starts_with('{') {
+        return Err(reject(None, "a request is an object"));
+    }
+    let Ok(call) = serde_json::from_str::<RawCall>(raw.get()) else {
+        return Err(reject(None, "a member of the request is there twice"));
+    };
+    let id = match call.id.map(|raw| Id::from_raw(raw).map_err(|reason| (raw, reason))) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err((raw, reason))) => {
+            let error = RpcError::InvalidRequest { reason: reason.into(), id: Some(raw.to_owned()) };
+            return Err(Rejected { id: None, error });
+        }
+    };
+    if call.jsonrpc.is_none_or(|raw| serde_json::from_str::<Cow<str>>(raw.get()).ok().as_deref() != Some(VERSION)) {
+        return Err(reject(id, "`jsonrpc` is not \"2.0\""));
+    }
+    let Some(method) = call.method.and_then(|raw| serde_json::from_str::<Cow<str>>(raw.get()).ok()) else {
+        return Err(reject(id, "`method` is not a string"));
+    };
+    if call.params.is_some_and(|raw| !raw.get().starts_with(['[', '{'])) {
+        return Err(reject(id, "`params` is neither an array nor an object"));
+    }
+    Ok(Call { id, method, params: call.params })
+}
+
+/// A request or a notification (without `id`) as text.
+pub fn call(id: Option<&Id>, method: &str, params: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Envelope<'a, P> {
+        jsonrpc: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a Id>,
+        method: &'a str,
+        params: &'a P,
+    }
+    text(&Envelope { jsonrpc: VERSION, id, method, params })
+}
+
+/// A notification as text.
+pub fn notification(method: &str, params: &impl Serialize) -> String {
+    call(None, method, params)
+}
+
+/// A response as text. Without an id it is answered under null (JSON-RPC 2.0 §5).
+pub fn response(id: Option<&Id>, result: Result<&impl Serialize, &RpcError>) -> String {
+    #[derive(Serialize)]
+    struct Success<'a, R> {
+        jsonrpc: &'static str,
+        id: Option<&'a Id>,
+        result: &'a R,
+    }
+    #[derive(Serialize)]
+    struct Failure<'a> {
+        jsonrpc: &'static str,
+        id: Option<&'a Id>,
+        error: &'a RpcError,
+    }
+    match result {
+        Ok(result) => text(&Success { jsonrpc: VERSION, id, result }),
+        Err(error) => text(&Failure { jsonrpc: VERSION, id, error }),
+    }
+}
+
+/// The responses of a batch as one text: an array of what [`response`] made.
+pub fn batch(responses: &[String]) -> String {
+    format!("[{}]", responses.join(","))
+}
+
+fn text(envelope: &impl Serialize) -> String {
+    serde_json::to_string(envelope).expect("an envelope has string keys and no failing part")
+}
+
+/// What a client receives.
+#[derive(Debug)]
+pub enum FromServer {
+    /// The answer to a request.
+    Response {
+        /// Null where the circle could not tell which request it answers.
+        id: Id,
+        /// The result as it was written, or the error.
+        result: Result<Box<RawValue>, RpcError>,
+    },
+    /// Something that the circle tells. One whose method is unknown is to be ignored.
+    Notification {
+        /// The name of what is told.
+        method: String,
+        /// Its parameters as they were written.
+        params: Box<RawValue>,
+    },
+}
+
+/// Takes apart one message of a circle; `None` if it is no JSON-RPC 2.0 response or notification.
+pub fn parse_from_server(text: &str) -> Option<FromServer> {
+    #[derive(Deserialize)]
+    struct Raw {
+        jsonrpc: String,
+        #[serde(default, deserialize_with = "present_id")]
+        id: Option<Id>,
+        method: Option<String>,
+        params: Option<Box<RawValue>>,
+        #[serde(default, deserialize_with = "present_result")]
+        result: Option<Box<RawValue>>,
+        error: Option<RpcError>,
+    }
+    fn present_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id>, D::Error> {
+        Id::deserialize(deserializer).map(Some)
+    }
+    fn present_result<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Some)
+    }
+    let raw: Raw = serde_json::from_str(text).ok()?;
+    if raw.jsonrpc != VERSION {
+        return None;
+    }
+    match raw {
+        Raw { id: Some(id), method: None, result: Some(result), error: None, .. } => {
+            Some(FromServer::Response { id, result: Ok(result) })
+        }
+        Raw { id: Some(id), method: None, result: None, error: Some(error), .. } => {
+            Some(FromServer::Response { id, result: Err(error) })
+        }
+        Raw { id: None, method: Some(method), params: Some(params), .. } => {
+            Some(FromServer::Notification { method, params })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn single(text: &str) -> Result<Call<'_>, Rejected> {
+        match parse(text, 8).expect("JSON") {
+            Incoming::Single(call) => call,
+            Incoming::Batch(_) => panic!("a batch: {text}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_a_parse_error() {
+        for text in ["", "{", "[1,", "nul", "{\"a\":1} x", "\u{feff}{}"] {
+            assert!(matches!(parse(text, 8), Err(RpcError::Parse)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_taken_apart_without_recursion() {
+        let text = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let Ok(Incoming::Batch(members)) = parse(&text, 8) else { panic!("not a batch") };
+        assert!(members[0].is_err());
+    }
+
+    /// Texts that are JSON and no request, with the id that the refusal is answered under.
+    #[test]
+    fn what_is_no_request_is_refused_under_its_id_where_it_has_one() {
+        let cases = [
+            ("1", None),
+            ("\"play\"", None),
+            ("null", None),
+            ("{}", None),
+            (r#"{"jsonrpc":"1.0","id":1,"method":"play"}"#, Some("1")),
+            (r#"{"id":1,"method":"play"}"#, Some("1")),
+            (r#"{"jsonrpc":"2.0","id":"a","method":7}"#, Some("\"a\"")),
+            (r#"{"jsonrpc":"2.0","id":2}"#, Some("2")),
+            (r#"{"jsonrpc":"2.0","id":3,"method":"play","params":"x"}"#, Some("3")),
+            (r#"{"jsonrpc":"2.0","id":3,"method":"play","params":null}"#, Some("3")),
+            (r#"{"jsonrpc":"2.0","id":{},"method":"play"}"#, None),
+            (r#"{"jsonrpc":"2.0","id":4,"id":5,"method":"play"}"#, None),
+        ];
+        for (text, id) in cases {
+            let rejected = single(text).expect_err(text);
+            assert_eq!(rejected.id.as_ref().map(Id::as_written), id, "{text}");
+            assert_eq!(rejected.error.code(), -32600, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unusable_id_comes_back_in_the_data() {
+        let rejected = single(r#"{"jsonrpc":"2.0","id":[9],"method":"play"}"#).expect_err("no id");
+        let error = serde_json::to_value(&rejected.error).expect("serialises");
+        assert_eq!(error["data"]["id"], serde_json::json!([9]));
+    }
+
+    #[test]
+    fn an_id_of_null_makes_a_request_and_none_a_notification() {
+        let request = single(r#"{"jsonrpc":"2.0","id":null,"method":"describe"}"#).expect("a request");
+        assert_eq!(request.id.expect("an id").as_written(), "null");
+        assert!(single(r#"{"jsonrpc":"2.0","method":"describe"}"#).expect("a notification").id.is_none());
+    }
+
+    #[test]
+    fn escapes_in_names_are_understood() {
+        let call = single(r#"{"\u006asonrpc":"\u0032.0","id":1,"method":"pl\u0061y"}"#).expect("a request");
+        assert_eq!(call.method, "play");
+    }
+
+    #[test]
+    fn a_batch_is_bounded_and_its_members_stand_alone() {
+        assert_eq!(parse("[]", 8).expect_err("empty").code(), -32600);
+        assert_eq!(parse("[1,1,1]", 2).expect_err("too many").code(), -32600);
+        let Ok(Incoming::Batch(members)) = parse(r#"[1,{"jsonrpc":"2.0","method":"x"}]"#, 2) else { panic!() };
+        assert!(members[0].is_err() && members[1].is_ok());
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_by_a_client() {
+        let id = Id::number(4);
+        let Some(FromServer::Response { id: read, result: Ok(raw) }) =
+            parse_from_server(&response(Some(&id), Ok(&serde_json::Value::Null)))
+        else {
+            panic!("no response")
+        };
+        assert_eq!((read, raw.get()), (id, "null"));
+        for text in ["{}", "[]", "hello", r#"{"jsonrpc":"2.0"}"#, r#"{"jsonrpc":"2.0","id":1}"#] {
+            assert!(parse_from_server(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What a method is: its name, who may call it, the types of its parameters and of its result.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use crate::{Id, RpcError};
+
+/// A method of the protocol, known by type to server and client alike.
+pub trait Method {
+    /// The name on the wire.
+    const NAME: &'static str;
+    /// Its parameters.
+    type Params: Params;
+    /// Its result.
+    type Result: Serialize + DeserializeOwned;
+}
+
+/// Parameters, taken by name or by position.
+pub trait Params: Serialize + Sized {
+    /// The names, in the order in which they are taken by position.
+    const NAMES: &'static [&'static str];
+
+    /// Takes each parameter from what was sent.
+    fn take(given: Given<'_>) -> Result<Self, RpcError>;
+
+    /// Reads parameters as they were written; `None` stands for none.
+    ///
+    /// An unknown name, a missing parameter, one that is there twice, one too many or one of the wrong type is
+    /// [`RpcError::InvalidParams`], which names it.
+    fn from_raw(raw: Option<&RawValue>) -> Result<Self, RpcError> {
+        Self::take(Given::read(raw, Self::NAMES)?)
+    }
+}
+
+/// Parameters by name, each as it was written.
+#[derive(Debug)]
+pub struct Given<'a>(Vec<(&'static str, &'a RawValue)>);
+
+impl<'a> Given<'a> {
+    fn read(raw: Option<&'a RawValue>, names: &'static [&'static str]) -> Result<Self, RpcError> {
+        let Some(raw) = raw else { return Ok(Self(Vec::new())) };
+        if raw.get().starts_with('[') {
+            let values: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| RpcError::Parse)?;
+            if values.len() > names.len() {
+                let reason = format!("at most {} parameters are taken", names.len());
+                return Err(invalid(format!("[{}]", names.len()), reason));
+            }
+            return Ok(Self(names.iter().copied().zip(values).collect()));
+        }
+        let Members(members) = serde_json::from_str(raw.get()).map_err(|_| RpcError::Parse)?;
+        let mut given = Self(Vec::with_capacity(members.len().min(names.len())));
+        for (name, value) in members {
+            let Some(known) = names.iter().find(|known| **known == name) else {
+                return Err(invalid(name.into_owned(), "is not known".into()));
+            };
+            if given.0.iter().any(|(name, _)| name == known) {
+                return Err(invalid((*known).into(), "is there twice".into()));
+            }
+            given.0.push((known, value));
+        }
+        Ok(given)
+    }
+
+    /// One parameter.
+    pub fn param<T: Param>(&self, name: &'static str) -> Result<T, RpcError> {
+        let Some((_, raw)) = self.0.iter().find(|(given, _)| *given == name) else {
+            return T::missing().ok_or_else(|| invalid(name.into(), "is missing".into()));
+        };
+        serde_json::from_str(raw.get()).map_err(|error| invalid(name.into(), describe(&error)))
+    }
+}
+
+fn invalid(param: String, reason: String) -> RpcError {
+    let param = if param.len() > 64 { "(a name of over 64 bytes)".into() } else { param };
+    RpcError::InvalidParams { param, reason }
+}
+
+/// The reason without serde_json's position, which counts within the parameter alone and would mislead; bounded,
+/// because it can quote the parameter.
+fn describe(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().chars().take(160).collect()
+}
+
+/// The members of an object in their order, twins kept.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Name(name), value)) = map.next_entry::<Name, &RawValue>()? {
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        #[derive(Deserialize)]
+        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// A type that a parameter can have.
+pub trait Param: DeserializeOwned {
+    /// What stands for a parameter that is not there; `None` if it must be there.
+    fn missing() -> Option<Self> {
+        None
+    }
+}
+
+impl Param for String {}
+impl Param for Id {}
+impl<T: DeserializeOwned> Param for Option<T> {
+    fn missing() -> Option<Self> {
+        Some(None)
+    }
+}

@@ -1,0 +1,106 @@
+//! The contract for machines, generated from the method types.
+
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Value, json};
+
+use crate::{
+    MethodName,
+    error::TABLE,
+    method::{Method, Params},
+    methods::{self, Notification},
+};
+
+/// Something that is shown every method by its type.
+pub(crate) trait Visit {
+    fn method<M: Method<Params: JsonSchema, Result: JsonSchema>>(&mut self, name: MethodName);
+}
+
+struct Document {
+    generator: SchemaGenerator,
+    methods: Vec<Value>,
+}
+
+impl Visit for &mut Document {
+    fn method<M: Method<Params: JsonSchema, Result: JsonSchema>>(&mut self, name: MethodName) {
+        let schema = M::Params::json_schema(&mut self.generator).to_value();
+        let required: Vec<&Value> = schema["required"].as_array().into_iter().flatten().collect();
+        let params: Vec<Value> = M::Params::NAMES
+            .iter()
+            .map(|name| {
+                let mut schema = schema["properties"][name].clone();
+                let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+                json!({
+                    "name": name,
+                    "description": description,
+                    "required": required.contains(&&json!(name)),
+                    "schema": schema,
+                })
+            })
+            .collect();
+        let mut method = json!({
+            "name": M::NAME,
+            "summary": name.summary(),
+            "paramStructure": "either",
+            "params": params,
+            "result": { "name": "result", "schema": self.generator.subschema_for::<M::Result>() },
+        });
+        if name.is_protected() {
+            method["x-protected"] = json!(true);
+        }
+        self.methods.push(method);
+    }
+}
+
+impl Document {
+    fn notification<N: Notification + JsonSchema>(&mut self) -> Value {
+        json!({ "name": N::NAME, "params": self.generator.subschema_for::<N>() })
+    }
+}
+
+/// The document, with a newline at its end.
+pub fn generate() -> String {
+    let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
+    let mut document = Document { generator: settings.into_generator(), methods: Vec::new() };
+    methods::for_each(&mut document);
+    let notifications = [
+        document.notification::<methods::Output>(),
+        document.notification::<methods::Progress>(),
+        document.notification::<methods::SessionReset>(),
+    ];
+    let errors: Vec<Value> =
+        TABLE.iter().map(|(code, message, data)| json!({ "code": code, "message": message, "x-data": data })).collect();
+    let schemas = document.generator.take_definitions(true);
+    let contract = json!({
+        "openrpc": "1.3.2",
+        "info": {
+            "title": "circles",
+            "version": crate::VERSION.to_string(),
+            "license": { "name": "MIT OR Apache-2.0" },
+            "description": "A circle: an isolated Rhai environment behind a WebSocket, guarded by secp256k1 keys. \
+                Methods marked `x-protected` need an authenticated session where the circle is not open. \
+                `x-notifications` are sent by the circle. Any method can answer any of `x-errors`.",
+        },
+        "methods": document.methods,
+        "components": { "schemas": schemas },
+        "x-notifications": notifications,
+        "x-errors": errors,
+    });
+    let mut text = serde_json::to_string_pretty(&contract).expect("a JSON value serialises");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    /// `UPDATE_OPENRPC=1 cargo test --release -p protocol --features schema` writes the file anew.
+    #[test]
+    fn the_committed_contract_is_the_generated_one() {
+        let generated = super::generate();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openrpc.json");
+        if std::env::var_os("UPDATE_OPENRPC").is_some() {
+            std::fs::write(path, &generated).expect("openrpc.json can be written");
+        }
+        let committed = std::fs::read_to_string(path).expect("openrpc.json is there");
+        assert!(committed == generated, "protocol/openrpc.json is stale: run the test with UPDATE_OPENRPC=1");
+    }
+}

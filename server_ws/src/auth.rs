@@ -1,0 +1,194 @@
+//! Nonces and their lives, and who a session has proved to be. Pure: clock and randomness are handed in.
+
+use keys::{Authority, NONCE_LIFETIME_S, Nonce, PublicKey, Signature};
+use protocol::RpcError;
+
+/// Unspent nonces of one connection; the oldest is dropped for a new one.
+const MAX_NONCES: usize = 8;
+
+/// Failed authentications after which the connection is closed.
+const MAX_FAILURES: u32 = 5;
+
+/// One connection's part in proving a key.
+#[derive(Debug)]
+pub(crate) struct Authenticator {
+    authority: Authority,
+    nonces: Vec<(PublicKey, Nonce)>,
+    identity: Option<PublicKey>,
+    failures: u32,
+}
+
+impl Authenticator {
+    /// For a connection whose client dialled that authority.
+    pub(crate) fn new(authority: Authority) -> Self {
+        Self { authority, nonces: Vec::new(), identity: None, failures: 0 }
+    }
+
+    /// The key that this session proved.
+    pub(crate) fn identity(&self) -> Option<PublicKey> {
+        self.identity
+    }
+
+    /// Whether so many attempts failed that the connection is to be closed.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.failures >= MAX_FAILURES
+    }
+
+    /// Makes a nonce for a key. `random` comes from the operating system.
+    pub(crate) fn make_nonce(&mut self, key: PublicKey, now_unix: u64, random: [u8; 32]) -> &Nonce {
+        if self.nonces.len() == MAX_NONCES {
+            self.nonces.remove(0);
+        }
+        let nonce = Nonce::new(&self.authority, now_unix + NONCE_LIFETIME_S, random);
+        self.nonces.push((key, nonce));
+        &self.nonces.last().expect("one was just pushed").1
+    }
+
+    /// Judges a signature. `is_admitted` says whether the circle admits a key that proves itself.
+    pub(crate) fn authenticate(
+        &mut self,
+        key: &str,
+        signature: &str,
+        now_unix: u64,
+        is_admitted: impl FnOnce(&PublicKey) -> bool,
+    ) -> Result<PublicKey, RpcError> {
+        let judged = self.judge(key, signature, now_unix, is_admitted);
+        match judged {
+            Ok(key) => self.identity = Some(key),
+            Err(_) => self.failures += 1,
+        }
+        judged
+    }
+
+    fn judge(
+        &mut self,
+        key: &str,
+        signature: &str,
+        now_unix: u64,
+        is_admitted: impl FnOnce(&PublicKey) -> bool,
+    ) -> Result<PublicKey, RpcError> {
+        let key: PublicKey = key.parse().map_err(|_| RpcError::InvalidCredentials)?;
+        // Taken out before anything is judged: whatever comes of it, none of them can be tried again.
+        let mut nonces = Vec::new();
+        self.nonces.retain(|(owner, nonce)| {
+            let is_other = *owner != key;
+            if !is_other {
+                nonces.push(nonce.clone());
+            }
+            is_other
+        });
+        let signature: Signature = signature.parse().map_err(|_| RpcError::InvalidCredentials)?;
+        let is_proved =
+            nonces.iter().any(|nonce| now_unix <= nonce.expires_unix() && key.verify_nonce(nonce.as_str(), &signature));
+        if !is_proved {
+            return Err(RpcError::InvalidCredentials);
+        }
+        if self.identity.is_some_and(|identity| identity != key) {
+            return Err(RpcError::Forbidden { reason: "this session is another key's already".into() });
+        }
+        if !is_admitted(&key) {
+            return Err(RpcError::Forbidden { reason: "the key is not a member of this circle".into() });
+        }
+        Ok(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keys::KeyPair;
+
+    use super::*;
+
+    const NOW: u64 = 1_795_500_000;
+
+    fn fresh() -> Authenticator {
+        Authenticator::new("127.0.0.1:9001".parse().expect("an authority"))
+    }
+
+    fn pair(byte: u8) -> KeyPair {
+        KeyPair::from_secret_hex(&format!("{byte:064x}")).expect("a key")
+    }
+
+    /// Fetches a nonce and signs it.
+    fn proof(auth: &mut Authenticator, pair: &KeyPair, random: u8) -> (String, String) {
+        let nonce = auth.make_nonce(pair.public_key(), NOW, [random; 32]).clone();
+        (pair.public_key().to_hex(), pair.sign_nonce(&nonce).to_string())
+    }
+
+    fn code(result: Result<PublicKey, RpcError>) -> i64 {
+        result.map_or_else(|error| error.code(), |_| 0)
+    }
+
+    #[test]
+    fn a_right_signature_makes_the_session_that_keys() {
+        let (mut auth, alice) = (fresh(), pair(1));
+        let (key, signature) = proof(&mut auth, &alice, 1);
+        assert_eq!(code(auth.authenticate(&key, &signature, NOW + 60, |_| true)), 0);
+        assert_eq!(auth.identity(), Some(alice.public_key()));
+    }
+
+    #[test]
+    fn a_spent_nonce_is_refused() {
+        let (mut auth, alice) = (fresh(), pair(1));
+        let (key, signature) = proof(&mut auth, &alice, 1);
+        assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| true)), 0);
+        assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| true)), -32002);
+    }
+
+    #[test]
+    fn a_wrong_signature_spends_the_nonce() {
+        let (mut auth, alice) = (fresh(), pair(1));
+        let (key, right) = proof(&mut auth, &alice, 1);
+        let wrong = pair(2).sign_nonce(&Nonce::new(&"x:1".parse().expect("valid"), NOW, [0; 32])).to_string();
+        for signature in [wrong.as_str(), "", "30440220", right.as_str()] {
+            assert_eq!(code(auth.authenticate(&key, signature, NOW, |_| true)), -32002, "{signature}");
+        }
+        assert_eq!(auth.identity(), None);
+    }
+
+    #[test]
+    fn a_lapsed_nonce_and_one_of_another_key_are_refused() {
+        let (mut auth, alice) = (fresh(), pair(1));
+        let (key, signature) = proof(&mut auth, &alice, 1);
+        assert_eq!(code(auth.authenticate(&key, &signature, NOW + 61, |_| true)), -32002);
+        let (_, signature) = proof(&mut auth, &alice, 2);
+        assert_eq!(code(auth.authenticate(&pair(2).public_key().to_hex(), &signature, NOW, |_| true)), -32002);
+        assert_eq!(code(auth.authenticate("no key", &signature, NOW, |_| true)), -32002);
+    }
+
+    #[test]
+    fn the_oldest_of_nine_nonces_is_dropped() {
+        let (mut auth, alice) = (fresh(), pair(1));
+        let (key, first) = proof(&mut auth, &alice, 0);
+        for random in 1..=8 {
+            proof(&mut auth, &alice, random);
+        }
+        assert_eq!(code(auth.authenticate(&key, &first, NOW, |_| true)), -32002);
+        let (key, first) = proof(&mut auth, &alice, 0);
+        for random in 1..=7 {
+            proof(&mut auth, &alice, random);
+        }
+        assert_eq!(code(auth.authenticate(&key, &first, NOW, |_| true)), 0);
+    }
+
+    #[test]
+    fn a_session_has_one_identity() {
+        let (mut auth, alice, bob) = (fresh(), pair(1), pair(2));
+        for (who, expected) in [(&alice, 0), (&bob, -32003), (&alice, 0)] {
+            let (key, signature) = proof(&mut auth, who, 1);
+            assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| true)), expected);
+        }
+        assert_eq!(auth.identity(), Some(alice.public_key()));
+    }
+
+    #[test]
+    fn a_proved_key_that_is_no_member_is_forbidden_and_counted() {
+        let (mut auth, alice) = (fresh(), pair(1));
+        for attempt in 0..5 {
+            assert!(!auth.is_exhausted(), "{attempt}");
+            let (key, signature) = proof(&mut auth, &alice, attempt);
+            assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| false)), -32003);
+        }
+        assert!(auth.is_exhausted());
+    }
+}

@@ -1,0 +1,279 @@
+//! One circle: what it is made of, and what all of its connections share.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+use keys::{Authority, PublicKey};
+use protocol::{Limits, methods::Access};
+use tokio::sync::watch;
+
+use crate::admission::{self, Admission};
+
+/// Which processes evaluate scripts.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum Workers {
+    /// The running executable again; its `main` must begin with [`worker::run_if_worker`].
+    #[default]
+    SameExecutable,
+    /// Another executable whose `main` does, for test harnesses.
+    Process {
+        /// Where it is.
+        program: PathBuf,
+    },
+}
+
+/// Why a circle cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Nothing would evaluate scripts.
+    #[error("call worker::run_if_worker() first thing in main, or name a program with Workers::Process")]
+    NoWorkers,
+    /// The name cannot be one.
+    #[error("the circle's name {name:?} is not of the form [a-z0-9-]+, with a letter, up to 64 characters")]
+    BadName {
+        /// As it was given.
+        name: String,
+    },
+    /// `describe` lists what can be imported, and the directory cannot be read.
+    #[error("cannot read the modules in {}: {source}", directory.display())]
+    Modules {
+        /// As it was given.
+        directory: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Describes a circle before it runs.
+#[derive(Debug)]
+pub struct CircleBuilder {
+    name: String,
+    description: Option<String>,
+    access: Access,
+    members: BTreeSet<PublicKey>,
+    hosts: BTreeSet<Authority>,
+    origins: BTreeSet<String>,
+    modules: Option<PathBuf>,
+    limits: Limits,
+    grace: Duration,
+    workers: Workers,
+}
+
+impl CircleBuilder {
+    /// What the operator says of it.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Who may play; anyone unless said otherwise.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The keys that [`Access::Members`] admits.
+    #[must_use]
+    pub fn members(mut self, members: impl IntoIterator<Item = PublicKey>) -> Self {
+        self.members = members.into_iter().collect();
+        self
+    }
+
+    /// Authorities that it answers to besides its own address and, on loopback, `localhost`.
+    #[must_use]
+    pub fn hosts(mut self, hosts: impl IntoIterator<Item = Authority>) -> Self {
+        self.hosts = hosts.into_iter().collect();
+        self
+    }
+
+    /// Web origins (`https://example.org`) whose pages may connect, besides its own.
+    #[must_use]
+    pub fn origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
+        self.origins = origins.into_iter().map(|origin| origin.to_ascii_lowercase()).collect();
+        self
+    }
+
+    /// The one directory that `import` reads.
+    #[must_use]
+    pub fn modules(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.modules = Some(directory.into());
+        self
+    }
+
+    /// What it allows.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long running plays may go on once it is told to end; 5 seconds unless said otherwise.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Which processes evaluate scripts.
+    #[must_use]
+    pub fn workers(mut self, workers: Workers) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Makes the circle.
+    pub fn build(mut self) -> Result<Circle, BuildError> {
+        let is_good = |character: char| matches!(character, 'a'..='z' | '0'..='9' | '-');
+        let has_letter = self.name.contains(|character: char| character.is_ascii_lowercase());
+        if !has_letter || self.name.len() > 64 || !self.name.chars().all(is_good) {
+            return Err(BuildError::BadName { name: self.name });
+        }
+        let program = match self.workers {
+            Workers::SameExecutable if !worker::is_prepared() => return Err(BuildError::NoWorkers),
+            Workers::SameExecutable => worker::Program::SameExecutable,
+            Workers::Process { program } => worker::Program::File(program),
+        };
+        let module_names = match &self.modules {
+            None => Vec::new(),
+            Some(directory) => worker::module_names(directory)
+                .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
+        };
+        admission::fit_to_descriptors(&mut self.limits);
+        Ok(Circle {
+            setup: worker::Setup {
+                circle: self.name.clone(),
+                limits: worker_limits(&self.limits),
+                modules: self.modules,
+            },
+            admission: Admission::new(&self.limits),
+            phase: watch::channel(Phase::Open).0,
+            sessions: watch::channel(0).0,
+            name: self.name,
+            description: self.description,
+            access: self.access,
+            members: self.members,
+            hosts: self.hosts,
+            origins: self.origins,
+            limits: self.limits,
+            grace: self.grace,
+            module_names,
+            program,
+        })
+    }
+}
+
+/// How far a circle is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// It takes connections and plays.
+    Open,
+    /// It takes neither; running plays go on.
+    Draining,
+    /// Their time is over.
+    Ending,
+}
+
+/// One circle, ready to [`run`](crate::run).
+#[derive(Debug)]
+pub struct Circle {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) access: Access,
+    pub(crate) members: BTreeSet<PublicKey>,
+    pub(crate) hosts: BTreeSet<Authority>,
+    pub(crate) origins: BTreeSet<String>,
+    pub(crate) limits: Limits,
+    pub(crate) grace: Duration,
+    pub(crate) module_names: Vec<String>,
+    pub(crate) program: worker::Program,
+    pub(crate) setup: worker::Setup,
+    pub(crate) admission: Admission,
+    pub(crate) phase: watch::Sender<Phase>,
+    sessions: watch::Sender<usize>,
+}
+
+impl Circle {
+    /// Begins to describe a circle.
+    pub fn builder(name: impl Into<String>) -> CircleBuilder {
+        CircleBuilder {
+            name: name.into(),
+            description: None,
+            access: Access::Open,
+            members: BTreeSet::new(),
+            hosts: BTreeSet::new(),
+            origins: BTreeSet::new(),
+            modules: None,
+            limits: Limits::default(),
+            grace: Duration::from_secs(5),
+            workers: Workers::default(),
+        }
+    }
+
+    /// Whether a key that proved itself may be a session's.
+    pub(crate) fn admits(&self, key: &PublicKey) -> bool {
+        self.access != Access::Members || self.members.contains(key)
+    }
+
+    /// Counts a session for as long as what it returns lives.
+    pub(crate) fn count_session(self: &Arc<Self>) -> Counted {
+        self.sessions.send_modify(|sessions| *sessions += 1);
+        Counted { circle: self.clone() }
+    }
+
+    pub(crate) async fn all_sessions_gone(&self) {
+        let mut sessions = self.sessions.subscribe();
+        // The sender is `self`, so the channel cannot be closed here.
+        let _open = sessions.wait_for(|sessions| *sessions == 0).await;
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.phase.borrow() != Phase::Open
+    }
+}
+
+/// A session that is alive.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    circle: Arc<Circle>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.circle.sessions.send_modify(|sessions| *sessions -= 1);
+    }
+}
+
+fn worker_limits(limits: &Limits) -> worker::Limits {
+    let bytes = |kib: u64| kib.saturating_mul(1024);
+    worker::Limits {
+        operations: limits.operations,
+        output_bytes: bytes(limits.output_kib),
+        call_depth: limits.call_depth,
+        expression_depth: limits.expression_depth,
+        string_bytes: bytes(limits.string_kib),
+        array_items: limits.array_items,
+        map_items: limits.map_items,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circle_without_anything_that_evaluates_is_refused() {
+        assert!(matches!(Circle::builder("a").build(), Err(BuildError::NoWorkers)));
+    }
+
+    #[test]
+    fn names_are_held_to_their_form() {
+        for name in ["", "9001", "A", "a b", "a/b", &"a".repeat(65)] {
+            let built = Circle::builder(name).workers(Workers::Process { program: "x".into() }).build();
+            assert!(matches!(built, Err(BuildError::BadName { .. })), "{name}");
+        }
+        assert!(Circle::builder("team-1").workers(Workers::Process { program: "x".into() }).build().is_ok());
+    }
+}

@@ -1,0 +1,113 @@
+//! The `CircleWs` actor: one a connection, thin. It holds no timer and no play, because it stands still while its client
+//! does not read: an HTTP/1 connection polls its response body only while there is room to write.
+
+mod frames;
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
+use actix_web::{Error, HttpRequest, HttpResponse, web::Payload};
+use actix_web_actors::ws::{CloseCode, CloseReason, Message, ProtocolError, WebsocketContext, WsResponseBuilder};
+use futures_util::stream;
+use keys::Authority;
+use tokio::sync::mpsc;
+
+use crate::{
+    admission::Place,
+    circle::Circle,
+    outbound::{self, Frame, Queued},
+    session::Session,
+};
+use frames::{Control, Frames};
+
+/// Messages that wait for a session that is busy with those before.
+const INBOUND: usize = 4;
+
+/// Upgrades a request and gives its connection a session.
+pub(crate) fn start(
+    circle: &Arc<Circle>,
+    place: Place,
+    authority: Authority,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Error> {
+    let (to_session, inbound) = mpsc::channel(INBOUND);
+    let (outbound, from_session) = outbound::channel();
+    let max_message = usize::try_from(circle.limits.message_kib.saturating_mul(1024)).unwrap_or(usize::MAX);
+    let actor = CircleWs {
+        frames: Some(Frames::new(payload, to_session, max_message)),
+        from_session: Some(from_session),
+        is_closing: false,
+    };
+    // What arrives is read by `Frames`: the stream that comes with the builder reads ahead without a bound.
+    let response = WsResponseBuilder::new(actor, request, stream::pending()).start()?;
+    let session = Session::new(circle.clone(), authority, outbound);
+    tokio::spawn(async move {
+        session.run(inbound).await;
+        drop(place);
+    });
+    Ok(response)
+}
+
+struct CircleWs {
+    frames: Option<Frames>,
+    from_session: Option<mpsc::Receiver<Queued>>,
+    /// Whether a close frame was sent; nothing may follow it.
+    is_closing: bool,
+}
+
+impl Actor for CircleWs {
+    type Context = WebsocketContext<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if let Some(frames) = self.frames.take() {
+            context.add_stream(frames);
+        }
+        if let Some(mut from_session) = self.from_session.take() {
+            context.add_stream(stream::poll_fn(move |cx| from_session.poll_recv(cx)));
+        }
+    }
+}
+
+impl CircleWs {
+    fn close(&mut self, reason: Option<CloseReason>, context: &mut WebsocketContext<Self>) {
+        if !self.is_closing {
+            self.is_closing = true;
+            context.close(reason);
+        }
+    }
+}
+
+/// What the session says; when it is over, so is the connection.
+impl StreamHandler<Queued> for CircleWs {
+    fn handle(&mut self, queued: Queued, context: &mut Self::Context) {
+        match queued.frame {
+            Frame::Text(_) | Frame::Ping if self.is_closing => {}
+            Frame::Text(text) => context.text(text),
+            Frame::Ping => context.ping(b""),
+            Frame::Close(code, reason) => {
+                let reason = CloseReason { code: CloseCode::from(code), description: Some(reason.into()) };
+                self.close(Some(reason), context);
+            }
+        }
+    }
+}
+
+/// What is not for the session; when the client is gone, so is the connection.
+impl StreamHandler<Control> for CircleWs {
+    fn handle(&mut self, control: Control, context: &mut Self::Context) {
+        match control {
+            Control::Ping(payload) if !self.is_closing => context.pong(&payload),
+            Control::Ping(_) => {}
+            Control::Close(reason) => {
+                self.close(reason, context);
+                context.stop();
+            }
+        }
+    }
+}
+
+/// The builder asks for it; its stream never yields.
+impl StreamHandler<Result<Message, ProtocolError>> for CircleWs {
+    fn handle(&mut self, _: Result<Message, ProtocolError>, _: &mut Self::Context) {}
+}

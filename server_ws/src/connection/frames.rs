@@ -1,0 +1,147 @@
+//! From bytes to messages. It reads on only when what was read has been taken, joins fragments within the bound of a
+//! message, and hands texts to the session itself, so that a busy session holds up nothing but reading.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_http::ws::{Codec, Item};
+use actix_web::web::Payload;
+use actix_web_actors::ws::{CloseReason, Frame, ProtocolError};
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+use futures_util::Stream;
+use tokio::sync::mpsc;
+use tokio_util::{codec::Decoder, sync::PollSender};
+
+use crate::session::Inbound;
+
+/// Fragments of one message; a client that sends more is not sending a message.
+const MAX_FRAGMENTS: usize = 4096;
+
+/// What the actor answers by itself.
+#[derive(Debug)]
+pub(crate) enum Control {
+    Ping(Bytes),
+    Close(Option<CloseReason>),
+}
+
+pub(crate) struct Frames {
+    payload: Payload,
+    codec: Codec,
+    bytes: BytesMut,
+    /// The fragments so far of a text message.
+    text: BytesMut,
+    fragments: usize,
+    max_message: usize,
+    session: PollSender<Inbound>,
+    /// After a violation nothing more is understood; what arrives is thrown away until the client closes.
+    is_over: bool,
+}
+
+enum Step {
+    Nothing,
+    Session(Inbound),
+    Actor(Control),
+}
+
+impl Frames {
+    pub(crate) fn new(payload: Payload, session: mpsc::Sender<Inbound>, max_message: usize) -> Self {
+        Self {
+            payload,
+            codec: Codec::new().max_size(max_message),
+            bytes: BytesMut::new(),
+            text: BytesMut::new(),
+            fragments: 0,
+            max_message,
+            session: PollSender::new(session),
+            is_over: false,
+        }
+    }
+
+    fn accept(&mut self, frame: Frame) -> Step {
+        match frame {
+            Frame::Text(bytes) => self.message(bytes),
+            Frame::Binary(_) | Frame::Continuation(Item::FirstBinary(_)) => {
+                self.violation(1003, "only text messages are taken")
+            }
+            Frame::Continuation(Item::FirstText(bytes)) => {
+                self.text.clear();
+                self.fragments = 0;
+                self.fragment(&bytes).unwrap_or(Step::Nothing)
+            }
+            Frame::Continuation(Item::Continue(bytes)) => self.fragment(&bytes).unwrap_or(Step::Nothing),
+            Frame::Continuation(Item::Last(bytes)) => self.fragment(&bytes).unwrap_or_else(|| {
+                let whole = self.text.split().freeze();
+                self.message(whole)
+            }),
+            Frame::Ping(payload) => Step::Actor(Control::Ping(payload)),
+            Frame::Pong(_) => Step::Session(Inbound::Alive),
+            Frame::Close(reason) => Step::Actor(Control::Close(reason)),
+        }
+    }
+
+    fn fragment(&mut self, bytes: &[u8]) -> Option<Step> {
+        self.fragments += 1;
+        if self.text.len() + bytes.len() > self.max_message || self.fragments > MAX_FRAGMENTS {
+            return Some(self.violation(1009, "the message is too large"));
+        }
+        self.text.extend_from_slice(bytes);
+        None
+    }
+
+    fn message(&mut self, bytes: Bytes) -> Step {
+        match ByteString::try_from(bytes) {
+            Ok(text) => Step::Session(Inbound::Text(text)),
+            Err(_) => self.violation(1007, "the message is not UTF-8"),
+        }
+    }
+
+    fn violation(&mut self, code: u16, reason: &'static str) -> Step {
+        self.is_over = true;
+        self.bytes = BytesMut::new();
+        self.text = BytesMut::new();
+        Step::Session(Inbound::Violation { code, reason })
+    }
+
+    fn decode(&mut self) -> Option<Step> {
+        match self.codec.decode(&mut self.bytes) {
+            Ok(frame) => frame.map(|frame| self.accept(frame)),
+            Err(ProtocolError::Overflow) => Some(self.violation(1009, "the message is too large")),
+            Err(_) => Some(self.violation(1002, "this is not RFC 6455")),
+        }
+    }
+}
+
+impl Stream for Frames {
+    type Item = Control;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Control>> {
+        let this = &mut *self;
+        loop {
+            if !this.is_over {
+                // Room first: what has been decoded must be able to go on at once.
+                if ready!(this.session.poll_reserve(cx)).is_err() {
+                    return Poll::Ready(None);
+                }
+                match this.decode() {
+                    Some(Step::Nothing) => continue,
+                    Some(Step::Actor(control)) => return Poll::Ready(Some(control)),
+                    Some(Step::Session(inbound)) => {
+                        if this.session.send_item(inbound).is_err() {
+                            return Poll::Ready(None);
+                        }
+                        continue;
+                    }
+                    None => {}
+                }
+            }
+            match ready!(Pin::new(&mut this.payload).poll_next(cx)) {
+                Some(Ok(_)) if this.is_over => {}
+                Some(Ok(chunk)) => this.bytes.extend_from_slice(&chunk),
+                Some(Err(_)) | None => return Poll::Ready(None),
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The routes beside the WebSocket, and what is checked before it: host, origin, room.
+
+use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::MessageBody,
+    dev::{Extensions, ServiceRequest, ServiceResponse},
+    http::{
+        StatusCode,
+        header::{self, ContentType},
+    },
+    middleware::{Next, from_fn},
+    rt::net::TcpStream,
+    web,
+};
+use keys::Authority;
+
+use crate::{circle::Circle, connection};
+
+/// How long a client may take to send a request.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long the kernel keeps a connection whose client takes no byte.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// The port that a `ws` URL need not name.
+const DEFAULT_PORT: u16 = 80;
+
+/// The address of the accepted socket.
+#[derive(Debug, Clone, Copy)]
+struct Local(SocketAddr);
+
+/// Notes the socket's address, and has the kernel drop a connection that stands still while the actor cannot.
+pub(crate) fn on_connect(socket: &dyn Any, data: &mut Extensions) {
+    let Some(socket) = socket.downcast_ref::<TcpStream>() else { return };
+    if let Ok(address) = socket.local_addr() {
+        data.insert(Local(address));
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) =
+        rustix::net::sockopt::set_tcp_user_timeout(socket, u32::try_from(STALLED.as_millis()).unwrap_or(u32::MAX))
+    {
+        tracing::warn!(%error, "cannot bound how long a client may stand still");
+    }
+}
+
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config.route("/healthz", web::get().to(health)).service(
+        web::scope("")
+            .wrap(from_fn(only_known_hosts))
+            .route("/", web::get().to(root))
+            .route("/openrpc.json", web::get().to(contract))
+            .default_service(web::to(|| async { text(StatusCode::NOT_FOUND, "nothing is here".into()) })),
+    );
+}
+
+async fn health(circle: web::Data<Circle>) -> HttpResponse {
+    if circle.is_draining() {
+        text(StatusCode::SERVICE_UNAVAILABLE, "draining".into())
+    } else {
+        text(StatusCode::OK, "ok".into())
+    }
+}
+
+async fn contract() -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(protocol::OPENRPC)
+}
+
+async fn root(
+    request: HttpRequest,
+    payload: web::Payload,
+    circle: web::Data<Circle>,
+    authority: web::ReqData<Authority>,
+) -> Result<HttpResponse, Error> {
+    let circle: &Arc<Circle> = &circle;
+    let authority = authority.into_inner();
+    if !request.headers().contains_key(header::UPGRADE) {
+        let greeting = format!(
+            "This is the circle '{}'. It speaks JSON-RPC 2.0 over a WebSocket at this same address:\n\
+             circles repl ws://{authority}/\nThe contract is at /openrpc.json.\n",
+            circle.name
+        );
+        return Ok(text(StatusCode::OK, greeting));
+    }
+    if let Some(origin) = request.headers().get(header::ORIGIN) {
+        let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+        let is_own =
+            ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.as_str()));
+        if !is_own && !circle.origins.contains(&origin) {
+            let body = format!(
+                "pages of {} may not connect to this circle; if they should, its operator adds that to \
+                 `origins` (circles serve --origins)\n",
+                shorten(&origin)
+            );
+            return Ok(text(StatusCode::FORBIDDEN, body));
+        }
+    }
+    if circle.is_draining() {
+        return Ok(text(StatusCode::SERVICE_UNAVAILABLE, "the circle is shutting down\n".into()));
+    }
+    let Some(place) = circle.admission.connection() else {
+        let body = format!(
+            "the circle has its {} connections; its operator raises `limits.connections`\n",
+            circle.limits.connections
+        );
+        return Ok(text(StatusCode::SERVICE_UNAVAILABLE, body));
+    };
+    connection::start(circle, place, authority, &request, payload)
+}
+
+/// Holds requests to the authorities that the circle answers to, so that no page and no other circle can pass itself
+/// off as this one (DNS rebinding, a nonce signed for another).
+async fn only_known_hosts(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    use actix_web::HttpMessage;
+
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let circle = request.app_data::<web::Data<Circle>>().cloned();
+    let local = request.conn_data::<Local>().copied();
+    let authority = Authority::from_host_header(host)
+        .ok()
+        .filter(|authority| circle.is_some_and(|circle| answers_to(&circle, local, authority)));
+    let Some(authority) = authority else {
+        let body = format!(
+            "this circle does not answer to the host '{}'; if it should, its operator adds that to `hosts` \
+             (circles serve --hosts)\n",
+            shorten(host)
+        );
+        let response = text(StatusCode::MISDIRECTED_REQUEST, body);
+        return Ok(request.into_response(response).map_into_right_body());
+    };
+    request.extensions_mut().insert(authority);
+    Ok(next.call(request).await?.map_into_left_body())
+}
+
+fn answers_to(circle: &Circle, local: Option<Local>, authority: &Authority) -> bool {
+    if circle.hosts.contains(authority) {
+        return true;
+    }
+    let Some(Local(address)) = local else { return false };
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+    let port = (address.port() != DEFAULT_PORT).then_some(address.port());
+    *authority == Authority::from_socket_addr(address, DEFAULT_PORT)
+        || address.ip().is_loopback()
+            && Authority::new("localhost", port).is_ok_and(|localhost| localhost == *authority)
+}
+
+fn text(status: StatusCode, body: String) -> HttpResponse {
+    HttpResponse::build(status).content_type(ContentType::plaintext()).body(body)
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(100).collect()
+}

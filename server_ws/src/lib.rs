@@ -1,0 +1,84 @@
+//! One circle as a library: a Rhai environment for each connection, reached over a WebSocket with JSON-RPC 2.0 and
+//! guarded by secp256k1 keys.
+//!
+//! ```no_run
+//! use server_ws::{Circle, run};
+//!
+//! // First thing in `main`: scripts run in processes of their own, started from this same executable.
+//! worker::run_if_worker();
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let circle = Circle::builder("sandbox").build()?;
+//! let listener = std::net::TcpListener::bind("127.0.0.1:9001")?;
+//! run(listener, circle, std::future::pending()).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! The caller owns the listener and the shutdown, so a test binds port 0 and ends the circle cleanly.
+
+mod admission;
+mod auth;
+mod circle;
+mod connection;
+mod http;
+mod methods;
+mod outbound;
+mod rpc;
+mod session;
+
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, web};
+
+use circle::Phase;
+pub use circle::{BuildError, Circle, CircleBuilder, Workers};
+pub use protocol::{Limits, methods::Access};
+
+/// Threads that serve connections.
+const MAX_THREADS: usize = 4;
+
+/// How long sessions may take to say goodbye once their plays are over.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Serves the circle until `shutdown` is done, then drains it: no new connections and plays, running plays get the
+/// circle's grace, every connection is closed with 1001.
+///
+/// It needs a tokio runtime with I/O and time enabled. The error is one of the listener. Dropping the future ends the
+/// circle at once, its workers included.
+pub async fn run(listener: TcpListener, circle: Circle, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let circle = Arc::new(circle);
+    let served = circle.clone();
+    let server = HttpServer::new(move || App::new().app_data(web::Data::from(served.clone())).configure(http::routes))
+        .workers(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))
+        .tcp_nodelay(true)
+        .client_request_timeout(http::HANDSHAKE)
+        .on_connect(http::on_connect)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    tokio::pin!(server);
+    tokio::select! {
+        ended = &mut server => return ended,
+        () = shutdown => {}
+    }
+
+    tracing::info!(circle = circle.name, "draining");
+    circle.phase.send_replace(Phase::Draining);
+    let drained = async {
+        if tokio::time::timeout(circle.grace, circle.all_sessions_gone()).await.is_err() {
+            circle.phase.send_replace(Phase::Ending);
+            if tokio::time::timeout(FAREWELL, circle.all_sessions_gone()).await.is_err() {
+                tracing::warn!("some connections did not say goodbye");
+            }
+        }
+    };
+    tokio::select! {
+        ended = &mut server => return ended,
+        () = drained => {}
+    }
+    let stop = handle.stop(false);
+    let (ended, ()) = tokio::join!(server, stop);
+    ended
+}

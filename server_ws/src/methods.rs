@@ -1,0 +1,15 @@
+//! One file a method.
+
+pub(crate) mod authenticate;
+pub(crate) mod cancel;
+pub(crate) mod describe;
+pub(crate) mod discover;
+pub(crate) mod fetch_nonce;
+pub(crate) mod play;
+pub(crate) mod reset;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+fn now_unix() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,9 @@
+//! `cancel`: the end of a play that runs or waits.
+
+use protocol::methods::{CancelParams, CancelResult};
+
+use crate::session::Session;
+
+pub(crate) fn handle(session: &mut Session, params: &CancelParams) -> CancelResult {
+    CancelResult { cancelled: session.cancel(&params.play) }
+}

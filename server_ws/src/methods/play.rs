@@ -1,0 +1,40 @@
+//! `play`: a script for this session's environment.
+
+use protocol::{RpcError, methods::PlayParams};
+
+use crate::session::{Session, answers::Ticket, queue::Job};
+
+pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
+    if let Err(error) = check_bind(params.bind.as_deref()) {
+        return session.answer(&ticket, Err::<&(), _>(error));
+    }
+    let caller = session.auth.identity();
+    session.enqueue(ticket, Job::Play { params, caller });
+}
+
+fn check_bind(name: Option<&str>) -> Result<(), RpcError> {
+    let Some(name) = name else { return Ok(()) };
+    let is_name = name.len() <= 64
+        && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
+        && name.trim_start_matches('_').starts_with(|character: char| character.is_ascii_alphabetic());
+    if is_name {
+        return Ok(());
+    }
+    Err(RpcError::InvalidParams { param: "bind".into(), reason: "is not the name of a variable".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_bind;
+
+    #[test]
+    fn a_bound_name_must_be_one_that_a_script_can_say() {
+        for name in ["ans", "_a", "a1_B"] {
+            assert!(check_bind(Some(name)).is_ok(), "{name}");
+        }
+        for name in ["", "_", "1a", "a b", "a.b", "ä", "let x", &"a".repeat(65)] {
+            assert!(check_bind(Some(name)).is_err(), "{name}");
+        }
+        assert!(check_bind(None).is_ok());
+    }
+}

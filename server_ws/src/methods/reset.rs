@@ -1,0 +1,7 @@
+//! `reset`: a fresh environment, after the plays before it.
+
+use crate::session::{Session, answers::Ticket, queue::Job};
+
+pub(crate) fn handle(session: &mut Session, ticket: Ticket) {
+    session.enqueue(ticket, Job::Reset);
+}

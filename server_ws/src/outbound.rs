@@ -1,0 +1,108 @@
+//! What a session sends to its connection: a channel that is bounded by bytes, so that a client that does not read
+//! costs a bounded amount of memory however large its frames are.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// Bytes that may wait for the connection.
+const BYTES: usize = 256 << 10;
+
+/// What each frame counts besides its text, so that empty ones are bounded, too.
+const FRAME_COST: usize = 256;
+
+/// What a connection is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// Send this text.
+    Text(String),
+    /// Ask the client for a sign of life.
+    Ping,
+    /// Close with this code and reason; nothing is sent after it (RFC 6455 §5.5.1).
+    Close(u16, &'static str),
+}
+
+/// A frame, and the room that it takes until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) frame: Frame,
+    _room: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+pub(crate) struct Sender {
+    frames: mpsc::Sender<Queued>,
+    room: Arc<Semaphore>,
+}
+
+/// The connection is gone.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+pub(crate) fn channel() -> (Sender, mpsc::Receiver<Queued>) {
+    let (frames, receiver) = mpsc::channel(BYTES / FRAME_COST);
+    (Sender { frames, room: Arc::new(Semaphore::new(BYTES)) }, receiver)
+}
+
+impl Sender {
+    /// Waits until there is room for that frame. Cancel safe. The room is for the next [`send`](Room::send).
+    pub(crate) async fn room_for(&self, frame: &Frame) -> Result<Room, Gone> {
+        let text = if let Frame::Text(text) = frame { text.len() } else { 0 };
+        // A frame larger than all of the room takes all of it.
+        let wanted = u32::try_from((text + FRAME_COST).min(BYTES)).map_err(|_| Gone)?;
+        let permit = tokio::select! {
+            permit = self.room.clone().acquire_many_owned(wanted) => permit.map_err(|_| Gone)?,
+            () = self.frames.closed() => return Err(Gone),
+        };
+        let place = self.frames.clone().try_reserve_owned().map_err(|_| Gone)?;
+        Ok(Room { place, permit })
+    }
+}
+
+/// Room for one frame.
+#[derive(Debug)]
+pub(crate) struct Room {
+    place: mpsc::OwnedPermit<Queued>,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Room {
+    pub(crate) fn send(self, frame: Frame) {
+        self.place.send(Queued { frame, _room: self.permit });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_by_bytes_and_frees_its_room_when_taken() {
+        let (sender, mut receiver) = channel();
+        let large = || Frame::Text("x".repeat(100 << 10));
+        for _ in 0..2 {
+            sender.room_for(&large()).await.expect("room").send(large());
+        }
+        assert!(sender.room_for(&large()).now_or_never().is_none());
+        drop(receiver.recv().await.expect("a frame"));
+        sender.room_for(&large()).now_or_never().expect("room again").expect("open").send(large());
+    }
+
+    #[tokio::test]
+    async fn empty_frames_are_bounded_and_a_huge_one_fits_alone() {
+        let (sender, mut receiver) = channel();
+        let mut sent = 0;
+        while let Some(room) = sender.room_for(&Frame::Ping).now_or_never() {
+            room.expect("open").send(Frame::Ping);
+            sent += 1;
+        }
+        assert_eq!(sent, BYTES / FRAME_COST);
+        while receiver.try_recv().is_ok() {}
+        let huge = Frame::Text("x".repeat(4 * BYTES));
+        sender.room_for(&huge).now_or_never().expect("room").expect("open").send(huge);
+        drop(receiver);
+        assert!(sender.room_for(&Frame::Ping).await.is_err());
+    }
+}

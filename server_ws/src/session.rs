@@ -1,0 +1,322 @@
+//! One task a connection: its queue, its worker, its timers, and the outcome of each play.
+//!
+//! What is to be sent waits in the outbox, and nothing new is taken while it is not empty: neither a message of the
+//! client nor a print of the worker. So a client that does not read holds up its own plays and costs a bounded amount
+//! of memory, while its deadlines go on being kept here.
+
+pub(crate) mod answers;
+mod outcome;
+mod player;
+pub(crate) mod queue;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use bytestring::ByteString;
+use keys::Authority;
+use protocol::{
+    Id, RpcError,
+    error::LossReason,
+    message,
+    methods::{self, Access, Notification, ResetResult},
+};
+use serde::Serialize;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{
+    auth::Authenticator,
+    circle::{Circle, Counted, Phase},
+    outbound::{Frame, Sender},
+    rpc,
+};
+use answers::{Answers, Ticket};
+use player::{Ending, Happened, Player};
+use queue::{Job, Queue, Waiting};
+
+/// A client that has said nothing for so long is asked for a sign of life, and is gone after as long again.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a client may take to answer a close.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What comes from the connection. When the channel closes, the client is gone.
+#[derive(Debug)]
+pub(crate) enum Inbound {
+    /// One text message.
+    Text(ByteString),
+    /// A sign of life.
+    Alive,
+    /// The client broke the WebSocket's rules and is to be told so.
+    Violation {
+        /// RFC 6455 §7.4.
+        code: u16,
+        /// For a person.
+        reason: &'static str,
+    },
+}
+
+pub(crate) struct Session {
+    pub(crate) circle: Arc<Circle>,
+    pub(crate) auth: Authenticator,
+    pub(crate) answers: Answers,
+    queue: Queue,
+    player: Player,
+    outbound: Sender,
+    outbox: VecDeque<Frame>,
+    /// Set once the connection is to be closed; what is in the outbox still goes out.
+    closing: Option<(u16, &'static str)>,
+    last_heard: Instant,
+    was_pinged: bool,
+    _counted: Counted,
+}
+
+impl Session {
+    pub(crate) fn new(circle: Arc<Circle>, authority: Authority, outbound: Sender) -> Self {
+        Self {
+            auth: Authenticator::new(authority),
+            answers: Answers::new(circle.limits.output_kib),
+            queue: Queue::new(&circle.limits),
+            player: Player::new(circle.clone()),
+            outbound,
+            outbox: VecDeque::new(),
+            closing: None,
+            last_heard: Instant::now(),
+            was_pinged: false,
+            _counted: circle.count_session(),
+            circle,
+        }
+    }
+
+    /// Lives until the client is gone, the connection is closed or the circle ends. What it leaves is dropped: its worker
+    /// is killed, its plays are over.
+    pub(crate) async fn run(mut self, mut inbound: mpsc::Receiver<Inbound>) {
+        tracing::debug!("connected");
+        let mut phase = self.circle.phase.subscribe();
+        // A circle that drains already says so in the first turn.
+        phase.mark_changed();
+        while self.closing.is_none() {
+            self.start_next();
+            let is_heard = self.outbox.is_empty();
+            let tick = self.player.next_tick(is_heard);
+            let ping = self.last_heard + PING_INTERVAL;
+            tokio::select! {
+                room = async { self.outbound.room_for(&self.outbox[0]).await }, if !is_heard => {
+                    let Ok(room) = room else { return };
+                    if let Some(frame) = self.outbox.pop_front() {
+                        room.send(frame);
+                    }
+                    self.last_heard = Instant::now();
+                }
+                arrived = inbound.recv(), if is_heard => {
+                    let Some(arrived) = arrived else { return };
+                    self.arrived(arrived);
+                }
+                happened = self.player.happened(), if is_heard || self.player.is_ending() => self.digest(happened),
+                () = sleep_until(tick.unwrap_or(ping)), if tick.is_some() => {
+                    if let Some((ticket, error)) = self.player.tick(Instant::now()) {
+                        self.answer(&ticket, Err::<&(), _>(error));
+                    }
+                }
+                () = sleep_until(ping), if is_heard => {
+                    if self.was_pinged {
+                        tracing::info!("the client gives no sign of life");
+                        return;
+                    }
+                    self.was_pinged = true;
+                    self.last_heard = Instant::now();
+                    self.outbox.push_back(Frame::Ping);
+                }
+                Ok(()) = phase.changed() => {
+                    let phase = *phase.borrow_and_update();
+                    self.follow(phase);
+                }
+            }
+            if self.player.is_idle() && self.circle.is_draining() && self.outbox.is_empty() {
+                self.close(1001, "the circle is shutting down");
+            }
+        }
+        self.say_goodbye(inbound).await;
+    }
+
+    async fn say_goodbye(mut self, mut inbound: mpsc::Receiver<Inbound>) {
+        self.player.reset();
+        if let Some((code, reason)) = self.closing {
+            self.outbox.push_back(Frame::Close(code, reason));
+        }
+        let flush = async {
+            for frame in self.outbox {
+                let Ok(room) = self.outbound.room_for(&frame).await else { return };
+                room.send(frame);
+            }
+            // The client closes in turn; a socket that is closed before could take back what was just sent.
+            while inbound.recv().await.is_some() {}
+        };
+        if timeout(LINGER, flush).await.is_err() {
+            tracing::debug!("the client did not answer the close");
+        }
+    }
+
+    fn arrived(&mut self, arrived: Inbound) {
+        self.last_heard = Instant::now();
+        self.was_pinged = false;
+        match arrived {
+            Inbound::Text(text) => rpc::receive(self, &text),
+            Inbound::Alive => {}
+            Inbound::Violation { code, reason } => self.close(code, reason),
+        }
+    }
+
+    fn digest(&mut self, happened: Happened) {
+        match happened {
+            Happened::Nothing => {}
+            Happened::Printed(print) => {
+                if let Some((play, _)) = self.player.reported() {
+                    let output = methods::Output {
+                        play: play.clone(),
+                        stream: outcome::stream(print.stream),
+                        text: print.text,
+                        position: print.position.map(outcome::position),
+                    };
+                    self.notify(&output);
+                }
+            }
+            Happened::Progress(report) => {
+                if let Some((play, started)) = self.player.reported() {
+                    let (done, total, text) = match report.script {
+                        Some(script) => (Some(script.done), Some(script.total), script.text),
+                        None => (None, None, None),
+                    };
+                    let progress = methods::Progress {
+                        play: play.clone(),
+                        elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+                        operations: report.operations,
+                        done,
+                        total,
+                        text,
+                    };
+                    self.notify(&progress);
+                }
+            }
+            Happened::Ended(ticket, result) => {
+                match &result {
+                    Ok(result) => tracing::info!(elapsed_us = result.elapsed_us, "play ok"),
+                    Err(error) => tracing::info!(code = error.code(), "play ended"),
+                }
+                match result {
+                    Ok(result) => self.answer(&ticket, Ok(&result)),
+                    Err(error) => self.answer(&ticket, Err::<&(), _>(error)),
+                }
+            }
+            Happened::Lost(ticket, reason) => self.lost(ticket, reason),
+        }
+    }
+
+    /// The play that ran and those that were sent to the same state are lost with it.
+    fn lost(&mut self, ticket: Option<Ticket>, reason: LossReason) {
+        tracing::warn!(%reason, "an environment is lost");
+        let error = RpcError::EnvironmentLost { reason };
+        match ticket {
+            Some(ticket) => self.answer(&ticket, Err::<&(), _>(error.clone())),
+            None => self.notify(&methods::SessionReset { reason }),
+        }
+        while let Some(waiting) = self.queue.pop() {
+            match waiting.job {
+                Job::Play { .. } => self.answer(&waiting.ticket, Err::<&(), _>(error.clone())),
+                Job::Reset => self.answer(&waiting.ticket, Ok(&ResetResult { reset: true })),
+            }
+        }
+    }
+
+    /// Begins what waits, once what was before it has been told.
+    fn start_next(&mut self) {
+        while self.outbox.is_empty() && self.player.is_idle() {
+            let Some(Waiting { ticket, job }) = self.queue.pop() else { return };
+            match job {
+                Job::Reset => {
+                    self.player.reset();
+                    self.answer(&ticket, Ok(&ResetResult { reset: true }));
+                }
+                Job::Play { params, caller } => {
+                    let caller = caller.map(|key| key.to_hex());
+                    if let Err((ticket, error)) = self.player.begin(ticket, params, caller) {
+                        self.answer(&ticket, Err::<&(), _>(error));
+                    }
+                }
+            }
+        }
+    }
+
+    fn follow(&mut self, phase: Phase) {
+        if phase >= Phase::Draining {
+            while let Some(waiting) = self.queue.pop() {
+                self.answer(&waiting.ticket, Err::<&(), _>(RpcError::ShuttingDown));
+            }
+        }
+        if phase == Phase::Ending
+            && let Some((ticket, error)) = self.player.stop(Ending::Shutdown)
+        {
+            self.answer(&ticket, Err::<&(), _>(error));
+        }
+    }
+
+    /// Whether this session may call protected methods.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.circle.access == Access::Open || self.auth.identity().is_some()
+    }
+
+    /// Whether a play with that id is not answered yet.
+    pub(crate) fn has_play(&self, id: &Id) -> bool {
+        self.player.runs(id) || self.queue.has_play(id)
+    }
+
+    /// Admits a play or a reset to the queue.
+    pub(crate) fn enqueue(&mut self, ticket: Ticket, job: Job) {
+        if self.circle.is_draining() {
+            return self.answer(&ticket, Err::<&(), _>(RpcError::ShuttingDown));
+        }
+        if let Err((ticket, error)) = self.queue.push(ticket, job, self.player.is_idle()) {
+            self.answer(&ticket, Err::<&(), _>(error));
+        }
+    }
+
+    /// Ends a play that runs or waits; false if it had ended, is ending for another reason, or never was.
+    pub(crate) fn cancel(&mut self, play: &Id) -> bool {
+        if self.player.runs(play) {
+            if let Some((ticket, error)) = self.player.stop(Ending::Cancelled) {
+                self.answer(&ticket, Err::<&(), _>(error));
+                return true;
+            }
+            return self.player.ending() == Some(Ending::Cancelled);
+        }
+        let Some(waiting) = self.queue.remove_play(play) else { return false };
+        self.answer(&waiting.ticket, Err::<&(), _>(RpcError::Cancelled));
+        true
+    }
+
+    /// Answers a request, unless it was a notification.
+    pub(crate) fn answer(&mut self, ticket: &Ticket, result: Result<&impl Serialize, RpcError>) {
+        let result = match &result {
+            Ok(result) => Ok(*result),
+            Err(error) => Err(error),
+        };
+        if let Some(text) = self.answers.settle(ticket, result) {
+            self.send(text);
+        }
+    }
+
+    fn notify<N: Notification>(&mut self, notification: &N) {
+        self.send(message::notification(N::NAME, notification));
+    }
+
+    pub(crate) fn send(&mut self, text: String) {
+        self.outbox.push_back(Frame::Text(text));
+    }
+
+    /// Closes the connection once what is in the outbox has gone out (RFC 6455 §7.4).
+    pub(crate) fn close(&mut self, code: u16, reason: &'static str) {
+        tracing::debug!(code, reason, "closing");
+        self.closing.get_or_insert((code, reason));
+    }
+}

@@ -1,0 +1,301 @@
+//! The session's worker, and the one play that it runs, with the one outcome that the play has.
+
+use std::{io, pin::Pin, sync::Arc, time::Duration};
+
+use protocol::{
+    Id, RpcError,
+    error::LossReason,
+    methods::{PlayParams, PlayResult},
+};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use worker::{Event, Loss, Outcome, Worker};
+
+use super::{answers::Ticket, outcome};
+use crate::{admission::Place, circle::Circle};
+
+/// How long a play that was told to stop may take to do so, before its worker is killed.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// When a play is first reported on, and how often from then on.
+const FIRST_PROGRESS: Duration = Duration::from_millis(500);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+
+pub(crate) struct Player {
+    circle: Arc<Circle>,
+    slot: Slot,
+    running: Option<Running>,
+    plays: u64,
+}
+
+type Starting = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
+
+enum Slot {
+    Empty,
+    Starting(Starting, Place),
+    Ready(Worker, #[expect(dead_code, reason = "held for as long as the worker is")] Place),
+}
+
+/// Why a play is made to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Its client cancelled it.
+    Cancelled,
+    /// Its time is over.
+    Time,
+    /// The circle ends.
+    Shutdown,
+}
+
+struct Running {
+    ticket: Ticket,
+    /// What is still to be sent to a worker that is starting.
+    unsent: Option<(PlayParams, Option<String>)>,
+    number: u64,
+    started: Instant,
+    max_ms: u64,
+    deadline: Option<Instant>,
+    next_progress: Instant,
+    ending: Option<Ending>,
+    kill_at: Option<Instant>,
+}
+
+/// What the player's worker brought about.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    /// Nothing that anyone need hear of.
+    Nothing,
+    /// The running play printed something.
+    Printed(worker::Print),
+    /// How far the running play is.
+    Progress(worker::ProgressReport),
+    /// The running play ended.
+    Ended(Ticket, Result<PlayResult, RpcError>),
+    /// The environment is gone, and with it the play that ran, if one did.
+    Lost(Option<Ticket>, LossReason),
+}
+
+impl Player {
+    pub(crate) fn new(circle: Arc<Circle>) -> Self {
+        Self { circle, slot: Slot::Empty, running: None, plays: 0 }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running.is_none()
+    }
+
+    /// Whether the running play has been told to end, so that its outcome is all that is waited for.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.ending.is_some())
+    }
+
+    pub(crate) fn runs(&self, id: &Id) -> bool {
+        self.running.as_ref().is_some_and(|running| running.ticket.id.as_ref() == Some(id))
+    }
+
+    /// The id of the running play, and since when it runs.
+    pub(crate) fn reported(&self) -> Option<(&Id, Instant)> {
+        let running = self.running.as_ref()?;
+        Some((running.ticket.id.as_ref()?, running.started))
+    }
+
+    /// Begins a play; none must be running. The error is that the circle has no worker to give.
+    pub(crate) fn begin(
+        &mut self,
+        ticket: Ticket,
+        params: PlayParams,
+        caller: Option<String>,
+    ) -> Result<(), (Ticket, RpcError)> {
+        if matches!(self.slot, Slot::Empty) {
+            let place = match self.circle.admission.worker() {
+                Ok(place) => place,
+                Err(error) => return Err((ticket, error)),
+            };
+            let start = Worker::start(self.circle.program.clone(), self.circle.setup.clone());
+            self.slot = Slot::Starting(Box::pin(start), place);
+        }
+        self.plays += 1;
+        let started = Instant::now();
+        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.circle.limits.play_ms);
+        self.running = Some(Running {
+            ticket,
+            unsent: Some((params, caller)),
+            number: self.plays,
+            started,
+            max_ms,
+            deadline: started.checked_add(Duration::from_millis(max_ms)),
+            next_progress: started + FIRST_PROGRESS,
+            ending: None,
+            kill_at: None,
+        });
+        self.send();
+        Ok(())
+    }
+
+    fn send(&mut self) {
+        let (Slot::Ready(worker, _), Some(running)) = (&mut self.slot, &mut self.running) else { return };
+        if let Some((params, caller)) = running.unsent.take() {
+            worker.play(&worker::Play {
+                number: running.number,
+                script: &params.script,
+                bind: params.bind.as_deref(),
+                caller: caller.as_deref(),
+            });
+        }
+    }
+
+    /// Has the running play end, unless it has been told to before. If it was not sent yet, it has ended.
+    pub(crate) fn stop(&mut self, ending: Ending) -> Option<(Ticket, RpcError)> {
+        let running = self.running.as_mut().filter(|running| running.ending.is_none())?;
+        running.ending = Some(ending);
+        if let Slot::Ready(worker, _) = &mut self.slot
+            && running.unsent.is_none()
+        {
+            running.kill_at = Some(Instant::now() + STOP_GRACE);
+            worker.stop(running.number);
+            return None;
+        }
+        let running = self.running.take()?;
+        let error = ended(ending, running.max_ms);
+        Some((running.ticket, error))
+    }
+
+    /// What the running play was told to end for.
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        self.running.as_ref().and_then(|running| running.ending)
+    }
+
+    /// Drops the worker; the next play gets a fresh one. No play must be running.
+    pub(crate) fn reset(&mut self) {
+        self.slot = Slot::Empty;
+    }
+
+    /// When [`tick`](Self::tick) has something to do next. `is_heard`: the client reads, so progress can be told.
+    pub(crate) fn next_tick(&self, is_heard: bool) -> Option<Instant> {
+        let running = self.running.as_ref()?;
+        if running.ending.is_some() {
+            return running.kill_at;
+        }
+        let progress = (is_heard && running.ticket.id.is_some()).then_some(running.next_progress);
+        [running.deadline, progress].into_iter().flatten().min()
+    }
+
+    /// Does what is due. What it returns has ended.
+    pub(crate) fn tick(&mut self, now: Instant) -> Option<(Ticket, RpcError)> {
+        let running = self.running.as_mut()?;
+        if running.ending.is_some() {
+            if running.kill_at.is_some_and(|at| at <= now)
+                && let Slot::Ready(worker, _) = &mut self.slot
+            {
+                tracing::warn!(pid = worker.pid(), "a play does not stop, its worker is killed");
+                running.kill_at = None;
+                worker.kill();
+            }
+            return None;
+        }
+        if running.deadline.is_some_and(|deadline| deadline <= now) {
+            return self.stop(Ending::Time);
+        }
+        if running.next_progress <= now {
+            running.next_progress = now + PROGRESS_INTERVAL;
+            if let Slot::Ready(worker, _) = &mut self.slot
+                && running.ticket.id.is_some()
+            {
+                worker.ask_progress();
+            }
+        }
+        None
+    }
+
+    /// The next thing that happens; never, without a worker. Cancel safe.
+    pub(crate) async fn happened(&mut self) -> Happened {
+        match &mut self.slot {
+            Slot::Empty => std::future::pending().await,
+            Slot::Starting(starting, _) => {
+                let started = starting.await;
+                self.started(started)
+            }
+            Slot::Ready(worker, _) => {
+                let event = worker.event().await;
+                self.digest(event)
+            }
+        }
+    }
+
+    fn started(&mut self, started: io::Result<Worker>) -> Happened {
+        let Slot::Starting(_, place) = std::mem::replace(&mut self.slot, Slot::Empty) else { return Happened::Nothing };
+        match started {
+            Ok(worker) => {
+                tracing::debug!(pid = worker.pid(), "a worker started");
+                self.slot = Slot::Ready(worker, place);
+                self.send();
+                Happened::Nothing
+            }
+            Err(error) => {
+                tracing::error!(%error, "no worker can be started");
+                match self.running.take() {
+                    Some(running) => Happened::Ended(running.ticket, Err(RpcError::Internal)),
+                    None => Happened::Nothing,
+                }
+            }
+        }
+    }
+
+    fn digest(&mut self, event: Event) -> Happened {
+        match event {
+            Event::Print(_) | Event::Progress(_) if self.is_ending() => Happened::Nothing,
+            Event::Print(print) => Happened::Printed(print),
+            Event::Progress(report) => match &self.running {
+                Some(running) if running.number == report.play => Happened::Progress(report),
+                _ => Happened::Nothing,
+            },
+            Event::Done { outcome, .. } => self.done(outcome),
+            Event::Lost(loss) => self.lost(loss),
+        }
+    }
+
+    fn done(&mut self, outcome: Outcome) -> Happened {
+        let Some(running) = self.running.take() else { return Happened::Nothing };
+        let elapsed = running.started.elapsed();
+        let result = match (running.ending, outcome) {
+            // Set before the outcome came, so it is the outcome.
+            (Some(ending), _) => Err(ended(ending, running.max_ms)),
+            (None, Outcome::Value(value)) => match RawValue::from_string(value.json) {
+                Ok(json) => Ok(PlayResult {
+                    output: value.output,
+                    r#type: value.type_name,
+                    value: json,
+                    elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+                    operations: value.operations,
+                }),
+                Err(error) => {
+                    tracing::error!(%error, "a worker sent a value that is not JSON, and is dropped");
+                    self.slot = Slot::Empty;
+                    return Happened::Lost(Some(running.ticket), LossReason::Crash);
+                }
+            },
+            (None, outcome) => Err(outcome::error(outcome)),
+        };
+        Happened::Ended(running.ticket, result)
+    }
+
+    fn lost(&mut self, loss: Loss) -> Happened {
+        self.slot = Slot::Empty;
+        let running = self.running.take();
+        let ending = running.as_ref().and_then(|running| running.ending);
+        let reason = match (loss, ending) {
+            (Loss::Killed, Some(Ending::Time)) => LossReason::Time,
+            (Loss::Killed, _) => LossReason::Killed,
+            (Loss::Crashed, _) => LossReason::Crash,
+        };
+        Happened::Lost(running.map(|running| running.ticket), reason)
+    }
+}
+
+fn ended(ending: Ending, max_ms: u64) -> RpcError {
+    match ending {
+        Ending::Cancelled => RpcError::Cancelled,
+        Ending::Time => RpcError::LimitExceeded { limit: protocol::error::PlayLimit::Time, max: max_ms },
+        Ending::Shutdown => RpcError::ShuttingDown,
+    }
+}

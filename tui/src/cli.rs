@@ -1,0 +1,205 @@
+//! Arguments only: parse, dispatch, exit code.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use keys::{Authority, PublicKey, keystore::KeyName};
+use server_ws::Access;
+
+use crate::{commands, printing};
+
+/// Play Rhai in live circles, with keys that prove who you are.
+#[derive(Debug, Parser)]
+#[command(name = "circles", version, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// A line REPL, on a circle or on a throw-away one inside this process
+    Repl(ReplArgs),
+    /// Play one script: its prints, its value, an exit code
+    Play(PlayArgs),
+    /// Make a keypair, protected by a passphrase, and print its public key
+    Keygen(KeygenArgs),
+    /// List and show keys, choose the default one
+    #[command(subcommand)]
+    Keys(KeysVerb),
+    /// Serve one circle in this process until Ctrl-C
+    Serve(ServeArgs),
+    /// Print the contract for machines (OpenRPC)
+    Openrpc,
+}
+
+/// How a circle is reached, and as whom.
+#[derive(Debug, Args)]
+pub(crate) struct ConnectArgs {
+    /// The key to authenticate with [default: the default key, on a circle that asks for one]
+    #[arg(long, value_name = "NAME")]
+    pub key: Option<KeyName>,
+    /// How the circle knows itself, when it is dialled through a tunnel
+    #[arg(long, value_name = "HOST:PORT")]
+    pub authority: Option<Authority>,
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// Where a passphrase comes from when nobody is to be asked.
+#[derive(Debug, Args)]
+pub(crate) struct PassphraseArgs {
+    /// Read the passphrase from this file descriptor [otherwise $CIRCLES_PASSPHRASE_FILE, $CIRCLES_PASSPHRASE, the terminal]
+    #[arg(long, value_name = "N")]
+    pub passphrase_fd: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplArgs {
+    /// A port, host:port or ws:// URL [default: $CIRCLES_CIRCLE, then a throw-away circle]
+    #[arg(value_name = "WHERE")]
+    pub place: Option<String>,
+    /// The same as WHERE
+    #[arg(long, value_name = "WHERE", conflicts_with = "place")]
+    pub circle: Option<String>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "circles play [OPTIONS] (-e SCRIPT | FILE | -) [ARG]... [-- -ARG...]")]
+pub(crate) struct PlayArgs {
+    /// A port, host:port or ws:// URL [default: $CIRCLES_CIRCLE, then a throw-away circle]
+    #[arg(long, value_name = "WHERE")]
+    pub circle: Option<String>,
+    /// The script itself, instead of a file
+    #[arg(short = 'e', long = "expression", value_name = "SCRIPT", allow_hyphen_values = true)]
+    pub expression: Option<String>,
+    /// The script's file, or - for standard input; what follows is for the script, which finds it in ARGS
+    #[arg(value_name = "FILE")]
+    pub(crate) rest: Vec<String>,
+    /// Print one JSON object: the result with its prints, or the error
+    #[arg(long)]
+    pub json: bool,
+    /// Shorten the circle's time limit (5s, 200ms)
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeygenArgs {
+    /// Its name: up to 64 letters, digits, dots, dashes and underscores
+    #[arg(default_value = "default")]
+    pub name: KeyName,
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysVerb {
+    /// Every key with its public key
+    List {
+        /// Print {"keys": [{"name", "public_key", "default"}]}
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the public key of one
+    Show {
+        /// Its name [default: the default key]
+        name: Option<KeyName>,
+    },
+    /// Print the name of the default key, or choose it
+    Default {
+        /// Its name from now on
+        name: Option<KeyName>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The port; 0 takes a free one, which is printed
+    #[arg(long)]
+    pub port: u16,
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: std::net::IpAddr,
+    /// The circle's name
+    #[arg(long, default_value = "circle")]
+    pub name: String,
+    /// What `describe` says of it
+    #[arg(long)]
+    pub description: Option<String>,
+    /// Who may play [default: members with --member, otherwise open]
+    #[arg(long, value_parser = access)]
+    pub access: Option<Access>,
+    /// A public key that may play; can be given again
+    #[arg(long, value_name = "HEX")]
+    pub member: Vec<PublicKey>,
+    /// Let anyone play who can reach an address that is not loopback
+    #[arg(long)]
+    pub allow_open: bool,
+    /// An authority that it answers to besides its own address; can be given again
+    #[arg(long, value_name = "HOST:PORT")]
+    pub hosts: Vec<Authority>,
+    /// A web origin whose pages may connect; can be given again
+    #[arg(long, value_name = "ORIGIN")]
+    pub origins: Vec<String>,
+    /// The one directory that `import` reads
+    #[arg(long, value_name = "DIR")]
+    pub modules: Option<PathBuf>,
+    /// A limit (play_ms=2000); can be given again
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub limit: Vec<String>,
+}
+
+fn access(text: &str) -> Result<Access, String> {
+    match text {
+        "open" => Ok(Access::Open),
+        "authenticated" => Ok(Access::Authenticated),
+        "members" => Ok(Access::Members),
+        _ => Err("it is open, authenticated or members".into()),
+    }
+}
+
+const WELCOME: &str = "\
+circles: live Rhai, with keys that prove who you are
+
+  circles repl              type Rhai now, on a throw-away circle
+  circles serve --port 9001 serve a circle; then, elsewhere: circles repl 9001
+  circles keygen alice      make a key to prove who you are
+
+circles --help lists everything.
+";
+
+/// Runs the command line.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.verb {
+        None => printing::to_stdout(WELCOME),
+        Some(Verb::Repl(args)) => commands::repl::run(&args),
+        Some(Verb::Play(args)) => commands::play::run(&args),
+        Some(Verb::Keygen(args)) => commands::keygen::run(&args),
+        Some(Verb::Keys(verb)) => commands::keys::run(&verb),
+        Some(Verb::Serve(args)) => commands::serve::run(args),
+        Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.report();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

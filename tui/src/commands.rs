@@ -1,0 +1,7 @@
+//! One file a verb.
+
+pub(crate) mod keygen;
+pub(crate) mod keys;
+pub(crate) mod play;
+pub(crate) mod repl;
+pub(crate) mod serve;

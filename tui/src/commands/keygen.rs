@@ -1,0 +1,33 @@
+//! `circles keygen [NAME]`.
+
+use keys::{
+    KeyPair,
+    keystore::{Keystore, KeystoreError, WorkFactor},
+};
+
+use crate::{
+    cli::KeygenArgs,
+    error::CliError,
+    passphrase,
+    printing::{self, to_stdout},
+};
+
+/// scrypt's N as a power of two: 256 MiB and about a second to try one passphrase. The library's own choice depends on
+/// how busy the machine is, and can want more memory than a small one has.
+const WORK: WorkFactor = WorkFactor::Log2(18);
+
+pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
+    let store = Keystore::open_default()?;
+    // Before anyone thinks of a passphrase.
+    if store.exists(&args.name)? {
+        return Err(KeystoreError::Exists { name: args.name.clone() }.into());
+    }
+    let passphrase = passphrase::choose(&args.passphrase)?;
+    let keypair = KeyPair::generate().map_err(|error| {
+        CliError::usage("cannot make a key", error.to_string(), "the operating system gives no random bytes")
+    })?;
+    let entry = store.create(&args.name, &keypair, &passphrase, WORK)?;
+    let note = if entry.default { ", the default key" } else { "" };
+    printing::to_stderr(&format!("made {}{note}; its public key, for operators to admit:\n", entry.name));
+    to_stdout(&format!("{}\n", entry.public_key))
+}

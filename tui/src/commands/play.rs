@@ -1,0 +1,184 @@
+//! `circles play`: one script, its prints and its value, an exit code.
+
+use std::{fmt::Write as _, io::Read, time::Duration};
+
+use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
+use protocol::methods::{Output, Stream};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::PlayArgs,
+    connect::{self, Connected},
+    error::CliError,
+    printing::{self, line_to_stderr, line_to_stdout, to_stdout},
+};
+
+/// Bytes of a script that is read from a file or standard input.
+const MAX_SCRIPT: u64 = 64 << 20;
+
+/// How long an interrupted play is waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
+    let played = script(args).and_then(|(script, script_args)| play(args, script, &script_args));
+    match played {
+        Err(error) if args.json => {
+            to_stdout(&format!("{}\n", json!({ "error": as_json(&error) })))?;
+            Err(error)
+        }
+        played => played,
+    }
+}
+
+fn play(args: &PlayArgs, script: String, script_args: &[String]) -> Result<(), CliError> {
+    let runtime = connect::runtime()?;
+    let connected = connect::connect(&runtime, args.circle.as_deref(), &args.connect)?;
+    runtime.block_on(async {
+        if !script_args.is_empty() || script.contains("ARGS") {
+            let definition = format!("const ARGS = {};", array_literal(script_args));
+            connected.client.play(definition).await.map_err(|error| failed(&connected, &script, error))?;
+        }
+        let mut prints = Vec::new();
+        let result = listen(args, &connected, &script, &mut prints).await?;
+        if args.json {
+            let mut object = serde_json::to_value(&result).unwrap_or_default();
+            object["prints"] = prints.into();
+            return to_stdout(&format!("{object}\n"));
+        }
+        if result.output.is_empty() { Ok(()) } else { line_to_stdout(&result.output) }
+    })
+}
+
+/// Plays it, printing as it prints.
+async fn listen(
+    args: &PlayArgs,
+    connected: &Connected,
+    script: &str,
+    prints: &mut Vec<Value>,
+) -> Result<PlayResult, CliError> {
+    let mut request = connected.client.play(script);
+    if let Some(timeout) = args.timeout {
+        request = request.timeout(timeout);
+    }
+    let mut running = request.start().await.map_err(|error| failed(connected, script, error))?;
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    loop {
+        tokio::select! {
+            event = running.next() => match event {
+                Some(PlayEvent::Output(output)) if args.json => {
+                    prints.push(json!({ "stream": output.stream, "text": output.text }));
+                }
+                Some(PlayEvent::Output(output)) => print(&output)?,
+                Some(_) => {}
+                None => return running.result().await.map_err(|error| failed(connected, script, error)),
+            },
+            _ = &mut interrupt => {
+                // Whether it was cancelled in time or not, the user is told the same.
+                let _ended = tokio::time::timeout(FAREWELL, running.cancel()).await;
+                return Err(CliError::Interrupted);
+            }
+        }
+    }
+}
+
+fn print(output: &Output) -> Result<(), CliError> {
+    match output.stream {
+        Stream::Print => line_to_stdout(&output.text),
+        Stream::Debug => {
+            let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
+            line_to_stderr(&format!("{place}{}", output.text));
+            Ok(())
+        }
+    }
+}
+
+fn failed(connected: &Connected, script: &str, error: ClientError) -> CliError {
+    match error {
+        ClientError::Rpc(error) => CliError::Play { script: script.to_owned(), error },
+        error => CliError::Client { place: connected.place.clone(), error },
+    }
+}
+
+/// The script, and what is left of the arguments for it.
+fn script(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
+    if let Some(script) = &args.expression {
+        return Ok((script.clone(), args.rest.clone()));
+    }
+    let Some((file, script_args)) = args.rest.split_first() else {
+        return Err(CliError::usage(
+            "there is no script to play",
+            "",
+            "give a FILE, - for standard input, or -e SCRIPT",
+        ));
+    };
+    let mut script = String::new();
+    let read = if file == "-" {
+        std::io::stdin().lock().take(MAX_SCRIPT).read_to_string(&mut script)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(MAX_SCRIPT).read_to_string(&mut script))
+    };
+    read.map_err(|error| {
+        CliError::io(format!("cannot read the script {}", printing::visible(file)), &error, "check its name")
+    })?;
+    Ok((without_shebang(script), script_args.to_vec()))
+}
+
+/// Blanks a first line that is for the operating system, so that positions stay true.
+pub(crate) fn without_shebang(script: String) -> String {
+    if !script.starts_with("#!") {
+        return script;
+    }
+    let end = script.find('\n').unwrap_or(script.len());
+    format!("{}{}", " ".repeat(script[..end].chars().count()), &script[end..])
+}
+
+fn array_literal(items: &[String]) -> String {
+    let mut literal = String::from("[");
+    for item in items {
+        literal.push('"');
+        for character in item.chars() {
+            match character {
+                '"' => literal.push_str("\\\""),
+                '\\' => literal.push_str("\\\\"),
+                character if character.is_control() => {
+                    let _infallible = write!(literal, "\\u{:04x}", u32::from(character));
+                }
+                character => literal.push(character),
+            }
+        }
+        literal.push_str("\", ");
+    }
+    literal.push(']');
+    literal
+}
+
+/// The error object of `--json`; one that the circle did not answer has no code.
+fn as_json(error: &CliError) -> Value {
+    match error {
+        CliError::Play { error, .. } | CliError::Client { error: ClientError::Rpc(error), .. } => rpc_as_json(error),
+        other => json!({ "code": null, "message": other.message(), "data": null }),
+    }
+}
+
+fn rpc_as_json(error: &RpcError) -> Value {
+    let object = error.to_object().ok();
+    object.map_or(Value::Null, |object| json!({ "code": object.code, "message": object.message, "data": object.data }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shebang_is_blanked_and_positions_stay_true() {
+        assert_eq!(without_shebang("#!/bin/x\n1".into()), "        \n1");
+        assert_eq!(without_shebang("#!ä".into()), "   ");
+        assert_eq!(without_shebang("1\n#!x".into()), "1\n#!x");
+    }
+
+    #[test]
+    fn arguments_become_an_array_of_strings_whatever_is_in_them() {
+        let items = ["a\"b", "\\", "\n\u{1b}", "ä${x}`"].map(String::from);
+        assert_eq!(array_literal(&items), "[\"a\\\"b\", \"\\\\\", \"\\u000a\\u001b\", \"ä${x}`\", ]");
+    }
+}

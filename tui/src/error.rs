@@ -1,0 +1,335 @@
+//! What can go wrong, in three parts: what failed, why, what to do. Each with its exit code.
+
+use std::io;
+
+use client_ws::{ClientError, RpcError};
+use keys::keystore::KeystoreError;
+use protocol::error::ScriptError;
+
+use crate::printing::{self, Paint};
+
+/// The exit code of a bug.
+pub(crate) const BUG: u8 = 70;
+
+/// Why a command ends without having done what it was asked for.
+#[derive(Debug)]
+pub(crate) enum CliError {
+    /// The arguments or the configuration are wrong.
+    Usage(Parts),
+    /// Dealing with a circle failed.
+    Client {
+        /// The circle, as the user knows it.
+        place: String,
+        /// What failed.
+        error: ClientError,
+    },
+    /// The circle's answer was no result, with the script that it was an answer to.
+    Play {
+        /// For the line and the caret.
+        script: String,
+        /// What it answered.
+        error: RpcError,
+    },
+    /// The circle needs a key and there is none.
+    NoKey {
+        /// The circle, as the user knows it.
+        place: String,
+    },
+    /// No key was named and none is the default.
+    NoDefaultKey,
+    /// Something with the keystore.
+    Keystore(KeystoreError),
+    /// No passphrase is to be had.
+    Passphrase(Parts),
+    /// Ctrl-C.
+    Interrupted,
+    /// Whoever reads the output has gone: nothing to say, and nobody to say it to.
+    OutputGone,
+}
+
+/// What failed, why, and what to do.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub what: String,
+    pub why: String,
+    pub fix: String,
+}
+
+impl From<KeystoreError> for CliError {
+    fn from(error: KeystoreError) -> Self {
+        Self::Keystore(error)
+    }
+}
+
+impl CliError {
+    pub(crate) fn usage(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Usage(Parts { what: what.into(), why: why.into(), fix: fix.into() })
+    }
+
+    pub(crate) fn io(what: impl Into<String>, error: &io::Error, fix: impl Into<String>) -> Self {
+        Self::usage(what, os_text(error), fix)
+    }
+
+    /// As `docs/` lists them.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Client { error, .. } => client_exit_code(error),
+            Self::Play { error, .. } => rpc_exit_code(error),
+            Self::NoKey { .. } => 4,
+            Self::Keystore(KeystoreError::BadName(_)) => 2,
+            Self::Keystore(_) | Self::NoDefaultKey | Self::Passphrase(_) => 6,
+            Self::Interrupted => 130,
+            Self::OutputGone => 0,
+        }
+    }
+
+    /// Says it on stderr.
+    pub(crate) fn report(&self) {
+        let paint = Paint::for_stderr();
+        let text = match self {
+            Self::Interrupted => "interrupted\n".into(),
+            Self::OutputGone => return,
+            Self::Play { script, error: RpcError::Script(error) } => script_report(script, error, paint),
+            other => {
+                let fix = other.parts().fix;
+                let fix = if fix.is_empty() { fix } else { format!("  {fix}\n") };
+                format!("{} {}\n{fix}", paint.error("error:"), other.message())
+            }
+        };
+        printing::to_stderr(&text);
+    }
+
+    /// What failed and why, in a line.
+    pub(crate) fn message(&self) -> String {
+        let Parts { what, why, .. } = self.parts();
+        if why.is_empty() { what } else { format!("{what}: {why}") }
+    }
+
+    fn parts(&self) -> Parts {
+        let parts = |what: String, why: String, fix: String| Parts { what, why, fix };
+        match self {
+            Self::Usage(Parts { what, why, fix }) | Self::Passphrase(Parts { what, why, fix }) => {
+                parts(what.clone(), why.clone(), fix.clone())
+            }
+            Self::Client { place, error } => client_parts(place, error),
+            Self::Play { error, .. } => {
+                let fix = rpc_fix(error);
+                parts("the circle did not play it".into(), shown(&error.to_string()), fix)
+            }
+            Self::NoKey { place } => parts(
+                format!("cannot play on {place}"),
+                "it admits only keys that prove themselves, and there is none".into(),
+                "make one: circles keygen NAME".into(),
+            ),
+            Self::NoDefaultKey => parts(
+                "there is no default key".into(),
+                String::new(),
+                "make a key: circles keygen NAME; or choose one: circles keys default NAME".into(),
+            ),
+            Self::Keystore(error) => keystore_parts(error),
+            Self::Interrupted | Self::OutputGone => parts("interrupted".into(), String::new(), String::new()),
+        }
+    }
+}
+
+fn client_exit_code(error: &ClientError) -> u8 {
+    match error {
+        ClientError::BadUrl { .. } => 2,
+        ClientError::NoKey | ClientError::NonceRefused(_) | ClientError::BadNonce(_) => 4,
+        ClientError::Refused { status: 403, .. } => 4,
+        ClientError::ConnectionLost { code: Some(1008), .. } => 4,
+        ClientError::ConnectionLost { code: Some(1009), .. } => 5,
+        ClientError::Rpc(error) => rpc_exit_code(error),
+        _ => 3,
+    }
+}
+
+fn rpc_exit_code(error: &RpcError) -> u8 {
+    match error {
+        RpcError::Script(_) => 1,
+        RpcError::ShuttingDown => 3,
+        RpcError::Unauthenticated | RpcError::InvalidCredentials | RpcError::Forbidden { .. } => 4,
+        RpcError::LimitExceeded { .. }
+        | RpcError::EnvironmentLost { .. }
+        | RpcError::Cancelled
+        | RpcError::Busy { .. }
+        | RpcError::RateLimited { .. } => 5,
+        RpcError::Internal => BUG,
+        _ => 3,
+    }
+}
+
+fn client_parts(place: &str, error: &ClientError) -> Parts {
+    let parts = |what: String, why: String, fix: &str| Parts { what, why: shown(&why), fix: fix.into() };
+    match error {
+        ClientError::BadUrl { reason, .. } => parts(
+            format!("'{}' says no circle", shown(place)),
+            reason.clone(),
+            "give a port (9001), host:port, or a ws:// URL",
+        ),
+        ClientError::Unreachable { reason, .. } => parts(
+            format!("cannot reach {place}"),
+            reason.clone(),
+            "start it: circles serve --port PORT; or play without --circle, on a throw-away one",
+        ),
+        ClientError::NotACircle { reason, .. } => parts(
+            format!("what answers at {place} is no circle"),
+            reason.clone(),
+            "check the port: is it another program's?",
+        ),
+        ClientError::Refused { status, reason, .. } => parts(
+            format!("{place} refuses the connection"),
+            reason.clone(),
+            match status {
+                421 => "dial it as it knows itself, or say how: --authority HOST:PORT",
+                503 => "try again later",
+                _ => "ask its operator",
+            },
+        ),
+        ClientError::ConnectionLost { code: Some(1009), .. } => parts(
+            format!("{place} does not take the script"),
+            "it is larger than a message to this circle may be".into(),
+            "split it, or ask its operator to raise the limit message_kib",
+        ),
+        ClientError::ConnectionLost { reason, .. } => parts(
+            format!("the connection to {place} is lost"),
+            reason.clone(),
+            "what was not answered may have happened; look before you play it again",
+        ),
+        ClientError::TimedOut { .. } => parts(
+            format!("{place} does not answer"),
+            error.to_string(),
+            "check that it is a circle, and that its machine is not overloaded",
+        ),
+        ClientError::NonceRefused(keys::NonceRefused::Authority { .. }) => parts(
+            format!("will not authenticate to {place}"),
+            error.to_string(),
+            "a signature for it could be used against the other; through a tunnel, say: --authority HOST:PORT",
+        ),
+        ClientError::NonceRefused(_) | ClientError::BadNonce(_) => {
+            parts(format!("will not authenticate to {place}"), error.to_string(), "check the clocks of both machines")
+        }
+        ClientError::Rpc(RpcError::Forbidden { reason }) => parts(
+            format!("{place} does not admit this key"),
+            reason.clone(),
+            "give its operator your public key (circles keys show), or use another: --key NAME",
+        ),
+        ClientError::Rpc(error) => {
+            let fix = rpc_fix(error);
+            parts(format!("{place} answers with an error"), error.to_string(), &fix)
+        }
+        other => parts(format!("cannot use {place}"), other.to_string(), ""),
+    }
+}
+
+/// What a user can do about an answer that is no result.
+fn rpc_fix(error: &RpcError) -> String {
+    match error {
+        RpcError::LimitExceeded { limit, .. } => {
+            format!("the limit '{limit}' of the circle (or of --timeout) ended it; its variables are kept")
+        }
+        RpcError::EnvironmentLost { .. } => "its variables are gone; the next play gets a fresh environment".into(),
+        RpcError::Cancelled => "someone cancelled it; what it had done stays done".into(),
+        RpcError::Busy { .. } | RpcError::RateLimited { .. } | RpcError::ShuttingDown => "try again later".into(),
+        RpcError::Unauthenticated => "authenticate with a key: --key NAME".into(),
+        RpcError::InvalidCredentials => "the circle did not accept the signature; try again".into(),
+        RpcError::Internal => "the circle's log says what happened; please report it".into(),
+        _ => String::new(),
+    }
+}
+
+fn keystore_parts(error: &KeystoreError) -> Parts {
+    let (why, fix) = match error {
+        KeystoreError::NoSuchKey { known, .. } if known.is_empty() => {
+            (error.to_string(), "make one: circles keygen NAME".into())
+        }
+        KeystoreError::NoSuchKey { known, .. } => (error.to_string(), format!("there are: {}", known.join(", "))),
+        KeystoreError::Exists { .. } => (error.to_string(), "choose another name; circles keys list shows them".into()),
+        KeystoreError::WrongPassphrase { .. } => (error.to_string(), "try again".into()),
+        KeystoreError::Io { source, .. } => (format!("{error}: {}", os_text(source)), String::new()),
+        other => (other.to_string(), String::new()),
+    };
+    Parts { what: "keystore".into(), why, fix }
+}
+
+/// The operating system's words without its number.
+pub(crate) fn os_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// A script's error with the line it is in, and a caret under the column.
+pub(crate) fn script_report(script: &str, error: &ScriptError, paint: Paint) -> String {
+    let mut text = String::new();
+    let line = error.line.and_then(|line| Some((line, script.lines().nth(line.checked_sub(1)? as usize)?)));
+    if let Some((number, line)) = line {
+        let line = line.replace('\t', " ");
+        let before: String = line.chars().take(error.column.unwrap_or(1).saturating_sub(1) as usize).collect();
+        let gutter = format!("{number} | ");
+        let indent = gutter.len() + unicode_width::UnicodeWidthStr::width(shown(&before).as_str());
+        text.push_str(&format!("{}{}\n", paint.dim(&gutter), shown(&line)));
+        text.push_str(&format!("{}{}\n", " ".repeat(indent), paint.error("^")));
+    }
+    let place = match (error.line, error.column) {
+        (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
+        (Some(line), None) => format!(" (line {line})"),
+        _ => String::new(),
+    };
+    text.push_str(&format!("{} {}{place}\n", paint.error("error:"), shown(&error.message)));
+    if let Some(function) = &error.function {
+        text.push_str(&format!("  in function {}\n", shown(function)));
+    }
+    if let Some(hint) = &error.hint {
+        text.push_str(&format!("  {}\n", shown(hint)));
+    }
+    text
+}
+
+/// What a circle says, with its control characters made visible.
+fn shown(text: &str) -> String {
+    printing::visible(text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::error::ScriptErrorKind;
+
+    use super::*;
+
+    fn error(line: u32, column: u32) -> ScriptError {
+        ScriptError {
+            message: "Variable not found: y".into(),
+            kind: ScriptErrorKind::Runtime,
+            line: Some(line),
+            column: Some(column),
+            function: None,
+            hint: None,
+            thrown: None,
+        }
+    }
+
+    #[test]
+    fn the_caret_stands_under_the_column_as_the_terminal_shows_it() {
+        // (script, line, column, the line shown, columns before the caret)
+        let cases = [
+            ("x + y", 1, 5, "1 | x + y", 8),
+            ("1;\n\ty", 2, 2, "2 |  y", 5),
+            ("\"日本\" + y", 1, 8, "1 | \"日本\" + y", 13),
+            ("\"\u{1b}[2J\" + y", 1, 9, "1 | \"␛[2J\" + y", 12),
+        ];
+        for (script, line, column, shown, before) in cases {
+            let report = script_report(script, &error(line, column), Paint::plain());
+            let lines: Vec<&str> = report.lines().collect();
+            assert_eq!((lines[0], lines[1]), (shown, format!("{}^", " ".repeat(before)).as_str()), "{script}");
+        }
+    }
+
+    #[test]
+    fn a_position_outside_of_the_script_is_only_told() {
+        for (line, column) in [(0, 1), (9, 1), (1, 4_000_000)] {
+            let report = script_report("x", &error(line, column), Paint::plain());
+            assert!(report.contains("Variable not found: y"), "{report}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Where a circle is, as people say it: a port, host:port, a URL.
+
+use crate::error::CliError;
+
+/// The environment variable that stands in for `--circle`.
+const VARIABLE: &str = "CIRCLES_CIRCLE";
+
+/// The circle that was asked for, as a `ws://` URL; `None` means a throw-away one.
+pub(crate) fn url(asked: Option<&str>) -> Result<Option<String>, CliError> {
+    let from_environment = std::env::var(VARIABLE).ok().filter(|place| !place.is_empty());
+    asked.map(str::to_owned).or(from_environment).map(|place| parse(&place)).transpose()
+}
+
+fn parse(place: &str) -> Result<String, CliError> {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let wrong = |why: &str| {
+        let fix = "give a port (9001), host:port, or a ws:// URL";
+        CliError::usage(format!("'{}' says no circle", crate::printing::visible(place)), why, fix)
+    };
+    if place.contains("://") {
+        return Ok(place.to_owned());
+    }
+    if is_digits(place) {
+        let port: u16 = place.parse().map_err(|_| wrong("a port is at most 65535"))?;
+        return Ok(format!("ws://127.0.0.1:{port}"));
+    }
+    match place.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && is_digits(port) => Ok(format!("ws://{place}")),
+        _ => Err(wrong("names of circles come with circles.json, which this version does not read yet")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_place_is_a_port_a_host_with_a_port_or_a_url() {
+        let cases = [
+            ("9001", "ws://127.0.0.1:9001"),
+            ("example.org:80", "ws://example.org:80"),
+            ("[::1]:9001", "ws://[::1]:9001"),
+            ("ws://x/", "ws://x/"),
+        ];
+        for (place, url) in cases {
+            assert_eq!(parse(place).expect(place), url);
+        }
+        for place in ["team", "", "99999", ":9001", "host:", "a b"] {
+            assert_eq!(parse(place).expect_err(place).exit_code(), 2, "{place}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What goes to the terminal: colours where they are wanted, and nothing of a circle's that could drive it.
+
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal, Write},
+};
+
+use crate::error::CliError;
+
+/// Control characters shown, not obeyed. Newlines and tabs stay; a carriage return before a newline goes.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    let is_plain =
+        |character: char| matches!(character, '\n' | '\t') || !(character.is_control() || is_hidden(character));
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let text = text.replace("\r\n", "\n");
+    let show = |character: char| match character {
+        _ if is_plain(character) => character,
+        // The Unicode block of pictures of control characters.
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(character)).unwrap_or('\u{fffd}'),
+        '\u{7f}' => '␡',
+        _ => '\u{fffd}',
+    };
+    Cow::Owned(text.chars().map(show).collect())
+}
+
+/// Characters that are no control characters and still change how what is around them is shown: bidirectional
+/// overrides and isolates, line and paragraph separators.
+fn is_hidden(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Sixteen colours, where they are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paint {
+    is_on: bool,
+}
+
+impl Paint {
+    pub(crate) fn for_stderr() -> Self {
+        Self::new(io::stderr().is_terminal())
+    }
+
+    pub(crate) fn for_stdout() -> Self {
+        Self::new(io::stdout().is_terminal())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self { is_on: false }
+    }
+
+    /// `NO_COLOR` and `CLICOLOR_FORCE` before what the output is.
+    fn new(is_terminal: bool) -> Self {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+        Self { is_on: !is_set("NO_COLOR") && (is_terminal || is_set("CLICOLOR_FORCE")) }
+    }
+
+    fn with(self, code: &str, text: &str) -> String {
+        if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    pub(crate) fn error(self, text: &str) -> String {
+        self.with("1;31", text)
+    }
+
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.with("1", text)
+    }
+}
+
+/// Writes text as it is.
+pub(crate) fn to_stdout(text: &str) -> Result<(), CliError> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|_| CliError::OutputGone)
+}
+
+/// Writes what a circle printed, a line more: as it is to a pipe, made visible to a terminal.
+pub(crate) fn line_to_stdout(text: &str) -> Result<(), CliError> {
+    let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
+    to_stdout(&format!("{text}\n"))
+}
+
+/// The same on stderr.
+pub(crate) fn line_to_stderr(text: &str) {
+    let text = if io::stderr().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
+    to_stderr(&format!("{text}\n"));
+}
+
+/// Writes text as it is. Without a stderr there is nobody to tell.
+pub(crate) fn to_stderr(text: &str) {
+    let _gone = io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn control_characters_are_shown() {
+        let cases = [
+            ("plain\n\ttext", "plain\n\ttext"),
+            ("a\r\nb", "a\nb"),
+            ("\x1b[2J", "␛[2J"),
+            ("\x07\x08\r\0\x7f", "␇␈␍␀␡"),
+            ("\u{9b}31m", "\u{fffd}31m"),
+            ("\u{202e}evil", "\u{fffd}evil"),
+            ("zwj 👩‍💻", "zwj 👩‍💻"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(visible(text), shown);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The line REPL: its history, its `:` commands, and a play while it runs.
+
+mod history;
+mod meta;
+mod running;
+mod terminal;
+
+use std::io::{IsTerminal, Read};
+
+use client_ws::{ClientError, Notice, RpcError};
+use rustyline::{Config, Editor, error::ReadlineError, history::FileHistory};
+use tokio::runtime::Runtime;
+
+use crate::{
+    commands::play::without_shebang,
+    connect::Connected,
+    error::{CliError, script_report},
+    printing::{self, Paint, line_to_stdout, to_stdout, visible},
+};
+use history::History;
+use meta::Meta;
+use running::Ended;
+
+/// The variable that holds the last value.
+const LAST_VALUE: &str = "ans";
+
+/// Inputs that the history keeps.
+const MAX_HISTORY: usize = 10_000;
+
+/// A REPL on one circle.
+pub(crate) struct Repl {
+    runtime: Runtime,
+    connected: Connected,
+}
+
+impl Repl {
+    pub(crate) fn new(runtime: Runtime, connected: Connected) -> Self {
+        Self { runtime, connected }
+    }
+
+    /// Reads, plays, prints, until Ctrl-D. Without a terminal: one script, all of standard input.
+    pub(crate) fn run(mut self) -> Result<(), CliError> {
+        if !std::io::stdin().is_terminal() {
+            return self.run_script();
+        }
+        let config = Config::builder().auto_add_history(false).max_history_size(MAX_HISTORY);
+        let config = config.map_err(|error| unusable(&error))?.build();
+        let history = History::of(&self.connected);
+        let mut editor: Editor<(), FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
+        history.load(&mut editor);
+        to_stdout(&self.greeting())?;
+        loop {
+            self.tell_notices();
+            match editor.readline(&self.prompt()) {
+                Ok(input) if input.trim().is_empty() => {}
+                Ok(input) => {
+                    history.add(&mut editor, &input);
+                    if self.take(&input)? == Next::Leave {
+                        return Ok(());
+                    }
+                }
+                Err(ReadlineError::Interrupted) => printing::to_stderr("Ctrl-D leaves\n"),
+                Err(ReadlineError::Eof) => return Ok(()),
+                Err(error) => return Err(unusable(&error)),
+            }
+        }
+    }
+
+    /// Everything that is piped in is one script.
+    fn run_script(self) -> Result<(), CliError> {
+        let mut script = String::new();
+        std::io::stdin()
+            .lock()
+            .read_to_string(&mut script)
+            .map_err(|error| CliError::io("cannot read standard input", &error, "is it UTF-8?"))?;
+        let script = without_shebang(script);
+        match self.play(&script)? {
+            Ended::Value(result) if result.output.is_empty() => Ok(()),
+            Ended::Value(result) => line_to_stdout(&result.output),
+            Ended::Error(ClientError::Rpc(error)) => Err(CliError::Play { script, error }),
+            Ended::Error(error) => Err(CliError::Client { place: self.connected.place, error }),
+            Ended::Interrupted | Ended::GivenUp => Err(CliError::Interrupted),
+        }
+    }
+
+    fn greeting(&self) -> String {
+        let paint = Paint::for_stdout();
+        let circle = &self.connected.circle;
+        let place = if self.connected.is_throwaway {
+            "a throw-away circle in this process, for you alone".to_owned()
+        } else {
+            format!("{} at {}", visible(&circle.name), self.connected.client.url())
+        };
+        format!(
+            "{} {} · {place}\n{}\n",
+            paint.strong("circles"),
+            env!("CARGO_PKG_VERSION"),
+            paint.dim("Rhai · :help shows what else · Ctrl-C cancels a play · Ctrl-D leaves"),
+        )
+    }
+
+    /// Where, as whom, and whether it was proved.
+    fn prompt(&self) -> String {
+        let name = visible(&self.connected.circle.name);
+        match &self.connected.key {
+            _ if !self.connected.client.is_connected() => format!("{name} (disconnected)> "),
+            Some(key) => format!("{name} ⚿ {key}> "),
+            None => format!("{name}> "),
+        }
+    }
+
+    /// What the circle told while nothing was asked.
+    fn tell_notices(&mut self) {
+        while let Some(notice) = self.connected.client.take_notice() {
+            if let Notice::EnvironmentLost { reason } = notice {
+                printing::to_stderr(&format!(
+                    "the circle lost this session's environment ({reason}): variables are gone\n"
+                ));
+            }
+        }
+    }
+
+    fn take(&mut self, input: &str) -> Result<Next, CliError> {
+        if !self.is_connected_again() {
+            return Ok(Next::Prompt);
+        }
+        if let Some(command) = input.trim().strip_prefix(':') {
+            return self.obey(command);
+        }
+        match self.play(input)? {
+            Ended::Value(result) => {
+                if !result.output.is_empty() {
+                    line_to_stdout(&result.output)?;
+                }
+            }
+            Ended::Error(error) => self.tell(input, error),
+            Ended::Interrupted => {
+                printing::to_stderr("cancelled; the session and what it had done are kept\n");
+            }
+            Ended::GivenUp => {
+                printing::to_stderr("no longer waiting for it; it may still be running\n");
+            }
+        }
+        Ok(Next::Prompt)
+    }
+
+    fn play(&self, script: &str) -> Result<Ended, CliError> {
+        self.runtime.block_on(running::play(&self.connected.client, script))
+    }
+
+    fn tell(&self, input: &str, error: ClientError) {
+        match error {
+            ClientError::Rpc(RpcError::Script(error)) => {
+                printing::to_stderr(&script_report(input, &error, Paint::for_stderr()));
+            }
+            ClientError::Rpc(error) => CliError::Play { script: input.to_owned(), error }.report(),
+            error => CliError::Client { place: self.connected.place.clone(), error }.report(),
+        }
+    }
+
+    /// After a lost connection, a new one, proved with the same key. What was lost is said; nothing is played again.
+    fn is_connected_again(&mut self) -> bool {
+        if self.connected.client.is_connected() {
+            return true;
+        }
+        let client = &mut self.connected.client;
+        let again = self.runtime.block_on(async {
+            client.connect().await?;
+            if client.public_key().is_some() {
+                client.authenticate().await?;
+            }
+            Ok(())
+        });
+        match again {
+            Ok(()) => {
+                printing::to_stderr("connected again, with a fresh session: variables are gone\n");
+                true
+            }
+            Err(error) => {
+                self.connected.client.disconnect();
+                CliError::Client { place: self.connected.place.clone(), error }.report();
+                printing::to_stderr("  what you typed is in the history (Up)\n");
+                false
+            }
+        }
+    }
+
+    fn obey(&mut self, command: &str) -> Result<Next, CliError> {
+        match Meta::parse(command) {
+            Ok(Meta::Help) => to_stdout(meta::HELP)?,
+            Ok(Meta::Quit) => return Ok(Next::Leave),
+            Ok(Meta::Who) => self.ask_who()?,
+            Ok(Meta::Reset) => match self.runtime.block_on(self.connected.client.reset()) {
+                Ok(()) => printing::to_stderr("a fresh environment\n"),
+                Err(error) => self.tell(command, error),
+            },
+            Err(hint) => printing::to_stderr(&format!("{hint}\n")),
+        }
+        Ok(Next::Prompt)
+    }
+
+    fn ask_who(&self) -> Result<(), CliError> {
+        match self.runtime.block_on(self.connected.client.describe()) {
+            Ok(circle) => {
+                let who = circle.you.public_key.unwrap_or_else(|| "nobody (no key was proved)".into());
+                to_stdout(&format!(
+                    "circle   {} at {}\naccess   {}\nyou are  {}\n",
+                    visible(&circle.name),
+                    self.connected.client.url(),
+                    serde_json::to_value(circle.access).ok().as_ref().and_then(|access| access.as_str()).unwrap_or("?"),
+                    visible(&who),
+                ))
+            }
+            Err(error) => {
+                self.tell("", error);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Next {
+    Prompt,
+    Leave,
+}
+
+fn unusable(error: &ReadlineError) -> CliError {
+    CliError::usage("cannot read from this terminal", error.to_string(), "pipe a script in: circles play -")
+}

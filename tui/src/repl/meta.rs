@@ -1,0 +1,63 @@
+//! The `:` commands, kept apart from what a circle could ever understand.
+
+/// What `:help` prints.
+pub(crate) const HELP: &str = "\
+What you type is played in the circle, and stays: variables, functions, closures, imports.
+  ans        the last value
+  40 + 2     its value is shown; a trailing ; shows nothing
+Commands:
+  :help      this
+  :who       which circle, and who it takes you for
+  :reset     a fresh environment
+  :quit      leave (Ctrl-D)
+Keys:
+  Ctrl-C     cancels the play and keeps the session; at the prompt it clears the line
+  Ctrl-R     searches the history; a line that begins with a space is not kept
+";
+
+/// A command for the REPL itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Meta {
+    Help,
+    Who,
+    Reset,
+    Quit,
+}
+
+const NAMES: &[&str] = &["help", "who", "reset", "quit"];
+
+impl Meta {
+    /// Reads what follows the colon; the error says what to type instead.
+    pub(crate) fn parse(command: &str) -> Result<Self, String> {
+        match command.trim() {
+            "help" | "h" | "?" => Ok(Self::Help),
+            "who" => Ok(Self::Who),
+            "reset" => Ok(Self::Reset),
+            "quit" | "q" | "exit" => Ok(Self::Quit),
+            other => {
+                let other = crate::printing::visible(other);
+                let near = NAMES
+                    .iter()
+                    .map(|name| (strsim::osa_distance(name, &other), name))
+                    .min()
+                    .filter(|(distance, _)| *distance <= 2);
+                Err(match near {
+                    Some((_, name)) => format!("there is no :{other}; did you mean :{name}?"),
+                    None => format!("there is no :{other}; :help lists what there is"),
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Meta;
+
+    #[test]
+    fn a_mistyped_command_gets_a_suggestion() {
+        assert_eq!(Meta::parse("hlep").expect_err("no command"), "there is no :hlep; did you mean :help?");
+        assert_eq!(Meta::parse("xyzzy").expect_err("no command"), "there is no :xyzzy; :help lists what there is");
+        assert_eq!(Meta::parse(" quit "), Ok(Meta::Quit));
+    }
+}

@@ -1,0 +1,153 @@
+//! One play of the REPL: prints as they come, a status line, Ctrl-C.
+
+use std::{io::IsTerminal, time::Duration};
+
+use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RunningPlay};
+use protocol::methods::{Output, Progress, Stream};
+use tokio::time::{Instant, timeout_at};
+
+use super::{LAST_VALUE, terminal::Quiet};
+use crate::{
+    error::CliError,
+    printing::{self, Paint, line_to_stderr, line_to_stdout, visible},
+};
+
+/// A second Ctrl-C within this gives up waiting.
+const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
+
+/// How a play ended for the user.
+pub(crate) enum Ended {
+    Value(PlayResult),
+    Error(ClientError),
+    /// It was cancelled here.
+    Interrupted,
+    /// It was cancelled here and its end is not waited for.
+    GivenUp,
+}
+
+/// Plays a script. The error is that nobody reads the output any more.
+pub(crate) async fn play(client: &CircleWsClient, script: &str) -> Result<Ended, CliError> {
+    let _quiet = Quiet::begin();
+    let mut running = match client.play(script).bind(LAST_VALUE).start().await {
+        Ok(running) => running,
+        Err(error) => return Ok(Ended::Error(error)),
+    };
+    let mut status = Status::new();
+    loop {
+        tokio::select! {
+            event = running.next() => match event {
+                Some(PlayEvent::Output(output)) => {
+                    status.clear();
+                    print(&output)?;
+                }
+                Some(PlayEvent::Progress(progress)) => status.show(&progress),
+                Some(_) => {}
+                None => {
+                    status.clear();
+                    return Ok(running.result().await.map_or_else(Ended::Error, Ended::Value));
+                }
+            },
+            _ = tokio::signal::ctrl_c() => {
+                status.clear();
+                return Ok(cancel(running).await);
+            }
+        }
+    }
+}
+
+/// Cancels it and waits for its end, until a second Ctrl-C.
+async fn cancel(mut running: RunningPlay<'_>) -> Ended {
+    let until = Instant::now() + SECOND_INTERRUPT;
+    let end = async {
+        match running.cancel().await {
+            Ok(_) => match running.result().await {
+                // It had ended before the cancellation came.
+                Ok(result) => Ended::Value(result),
+                Err(ClientError::Rpc(client_ws::RpcError::Cancelled)) => Ended::Interrupted,
+                Err(error) => Ended::Error(error),
+            },
+            Err(error) => Ended::Error(error),
+        }
+    };
+    tokio::select! {
+        ended = end => ended,
+        () = async {
+            // Later ones than that are no second thought; the end is near anyhow.
+            if timeout_at(until, tokio::signal::ctrl_c()).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        } => Ended::GivenUp,
+    }
+}
+
+fn print(output: &Output) -> Result<(), CliError> {
+    match output.stream {
+        Stream::Print => line_to_stdout(&output.text),
+        Stream::Debug => {
+            let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
+            line_to_stderr(&format!("{place}{}", output.text));
+            Ok(())
+        }
+    }
+}
+
+/// One line about a play that takes long, on a terminal only.
+struct Status {
+    is_terminal: bool,
+    is_shown: bool,
+}
+
+impl Status {
+    fn new() -> Self {
+        Self { is_terminal: std::io::stderr().is_terminal(), is_shown: false }
+    }
+
+    fn show(&mut self, progress: &Progress) {
+        if self.is_terminal {
+            let line = Paint::for_stderr().dim(&status_line(progress));
+            printing::to_stderr(&format!("\r\x1b[K{line}"));
+            self.is_shown = true;
+        }
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.is_shown) {
+            printing::to_stderr("\r\x1b[K");
+        }
+    }
+}
+
+fn status_line(progress: &Progress) -> String {
+    let seconds = Duration::from_micros(progress.elapsed_us).as_secs_f64();
+    let mut line = format!("{seconds:.1}s  {} operations", progress.operations);
+    if let (Some(done), Some(total)) = (progress.done, progress.total) {
+        line.push_str(&format!("  {done}/{total}"));
+    }
+    if let Some(text) = &progress.text {
+        // One line, whatever the script says.
+        let text: String = text.replace(['\n', '\t'], " ").chars().take(40).collect();
+        line.push_str(&format!("  {}", visible(&text)));
+    }
+    line.push_str("  Ctrl-C cancels");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Id;
+
+    use super::*;
+
+    #[test]
+    fn the_status_line_is_one_line_and_cannot_drive_the_terminal() {
+        let progress = Progress {
+            play: Id::number(1),
+            elapsed_us: 3_400_000,
+            operations: 12,
+            done: Some(40),
+            total: Some(100),
+            text: Some("a\nb\x1b[2J".into()),
+        };
+        assert_eq!(status_line(&progress), "3.4s  12 operations  40/100  a b␛[2J  Ctrl-C cancels");
+    }
+}

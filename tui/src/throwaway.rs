@@ -1,0 +1,33 @@
+//! A circle inside this process, for this process alone: on loopback, and only for a key made for it.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use keys::KeyPair;
+use server_ws::{Access, Circle};
+use tokio::runtime::Handle;
+
+use crate::error::CliError;
+
+/// Its name.
+pub(crate) const NAME: &str = "scratch";
+
+/// Starts one; it ends with the runtime.
+pub(crate) fn start(runtime: &Handle) -> Result<(String, KeyPair), CliError> {
+    let cannot =
+        |why: String| CliError::usage("cannot start a throw-away circle", why, "name a circle: --circle WHERE");
+    let keypair = KeyPair::generate().map_err(|error| cannot(error.to_string()))?;
+    let circle = Circle::builder(NAME)
+        .description("a throw-away circle")
+        .access(Access::Members)
+        .members([keypair.public_key()])
+        .build()
+        .map_err(|error| cannot(error.to_string()))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| cannot(error.to_string()))?;
+    let address = listener.local_addr().map_err(|error| cannot(error.to_string()))?;
+    runtime.spawn(async move {
+        if let Err(error) = server_ws::run(listener, circle, std::future::pending()).await {
+            tracing::error!(%error, "the throw-away circle ended");
+        }
+    });
+    Ok((format!("ws://{address}"), keypair))
+}

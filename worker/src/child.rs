@@ -1,0 +1,113 @@
+//! The worker's life, seen from inside its process.
+
+use std::{
+    cell::RefCell,
+    io::{self, BufReader},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use crate::{
+    environment::Environment,
+    message::{self, Control, FromWorker, Hello, Play},
+    meter::{Meter, Watch},
+};
+
+/// The argument that makes a program a worker.
+pub(crate) const FLAG: &str = "--circles-worker";
+
+/// Bytes of native stack for the thread that evaluates; reserved, used only as far as a script goes.
+const STACK: usize = 256 << 20;
+
+/// In a worker process, runs the worker and ends the process; in any other, returns at once.
+///
+/// To be called first thing in `main`, before any thread or runtime exists.
+pub fn run_if_worker() {
+    IS_PREPARED.store(true, Ordering::Relaxed);
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == FLAG) {
+        // Nobody can act on the error here; whoever started the process sees it end.
+        std::process::exit(i32::from(run().is_err()));
+    }
+}
+
+static IS_PREPARED: AtomicBool = AtomicBool::new(false);
+
+/// Whether this program called [`run_if_worker`], so that it can be started as a worker.
+pub fn is_prepared() -> bool {
+    IS_PREPARED.load(Ordering::Relaxed)
+}
+
+fn run() -> io::Result<()> {
+    let work = take(io::stdin().as_fd())?;
+    let control = take(io::stdout().as_fd())?;
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+
+    let watch = Arc::new(Watch::default());
+    let for_plays = watch.clone();
+    thread::Builder::new().name("evaluate".into()).stack_size(STACK).spawn(move || {
+        // Ends the process from whatever happens here, a panic included: the server sees its sockets close.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| evaluate(&work, for_plays)));
+        std::process::exit(i32::from(!matches!(result, Ok(Ok(())))));
+    })?;
+    obey(&control, &watch)
+}
+
+/// The server hands over its sockets as standard input and output; taken from there, they cannot be printed to.
+fn take(standard: impl AsFd) -> io::Result<UnixStream> {
+    let fd: OwnedFd = standard.as_fd().try_clone_to_owned()?;
+    Ok(fd.into())
+}
+
+/// Reads plays from the work socket and answers them there, until it closes.
+fn evaluate(work: &UnixStream, watch: Arc<Watch>) -> io::Result<()> {
+    let mut from = BufReader::with_capacity(32 << 10, work);
+    let mut frame = Vec::new();
+    if !message::read_frame(&mut from, &mut frame)? {
+        return Ok(());
+    }
+    let hello: Hello = borrow(&frame)?;
+    if hello.build != message::BUILD {
+        return Err(io::Error::other("the server is of another build"));
+    }
+    let meter = Meter::new(watch, &hello.setup.limits);
+    let to = work.try_clone()?;
+    let buffer = RefCell::new(Vec::new());
+    let print = move |print| {
+        // A server that is gone is seen by the other thread, which ends the process.
+        let _gone = message::write_frame(&to, &FromWorker::Print(print), &mut buffer.borrow_mut());
+    };
+    let mut environment = Environment::new(hello.setup, meter, print);
+    let mut answer = Vec::new();
+    while message::read_frame(&mut from, &mut frame)? {
+        let play: Play = borrow(&frame)?;
+        let outcome = environment.play(&play);
+        message::write_frame(work, &FromWorker::Done { play: play.number, outcome }, &mut answer)?;
+    }
+    Ok(())
+}
+
+/// Does what the control socket says, until it closes: then the server is gone, and so must the process be.
+fn obey(control: &UnixStream, watch: &Watch) -> io::Result<()> {
+    let mut from = BufReader::with_capacity(256, control);
+    let (mut frame, mut answer) = (Vec::new(), Vec::new());
+    while message::read_frame(&mut from, &mut frame)? {
+        match borrow(&frame)? {
+            Control::Stop { play } => watch.stop(play),
+            Control::Progress => message::write_frame(control, &watch.report(), &mut answer)?,
+        }
+    }
+    Ok(())
+}
+
+fn borrow<'a, T: serde::Deserialize<'a>>(frame: &'a [u8]) -> io::Result<T> {
+    postcard::from_bytes(frame).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}

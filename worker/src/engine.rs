@@ -1,0 +1,91 @@
+//! What a script may do: packages, limits, progress and prints.
+
+use std::rc::Rc;
+
+use rhai::{
+    Dynamic, Engine, EvalAltResult, FLOAT, INT, OptimizationLevel, Position as RhaiPosition,
+    packages::{Package, StandardPackage},
+};
+
+use crate::{
+    message::{Position, Print, ScriptProgress, Setup, Stream},
+    meter::Meter,
+    modules::Modules,
+};
+
+/// Bytes of the text of `progress`; the rest is cut.
+const MAX_PROGRESS_TEXT: usize = 256;
+
+/// Makes the engine of one environment.
+pub(crate) fn build(setup: &Setup, meter: &Rc<Meter>, print: impl Fn(Print) + 'static) -> Engine {
+    // Not `Engine::new`: that one reads files and prints to the terminal.
+    let mut engine = Engine::new_raw();
+    StandardPackage::new().register_into_engine(&mut engine);
+    limit(&mut engine, setup);
+    // The optimiser makes compiling superlinear in the script's length.
+    engine.set_optimization_level(OptimizationLevel::None);
+    // Runs on the native stack without a bound.
+    engine.disable_symbol("eval");
+    engine.register_fn("sleep", |_: INT| sleep_is_off());
+    engine.register_fn("sleep", |_: FLOAT| sleep_is_off());
+    engine.set_module_resolver(Modules::new(setup.modules.clone()));
+
+    let counter = meter.clone();
+    engine.on_progress(move |_| if counter.count() { None } else { Some(Dynamic::UNIT) });
+
+    register_progress(&mut engine, meter);
+    register_prints(&mut engine, meter, print);
+    engine
+}
+
+fn limit(engine: &mut Engine, setup: &Setup) {
+    let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+    let limits = &setup.limits;
+    engine
+        .set_max_call_levels(size(limits.call_depth))
+        .set_max_expr_depths(size(limits.expression_depth), size(limits.expression_depth))
+        .set_max_string_size(size(limits.string_bytes))
+        .set_max_array_size(size(limits.array_items))
+        .set_max_map_size(size(limits.map_items));
+}
+
+fn sleep_is_off() -> Result<(), Box<EvalAltResult>> {
+    Err("sleep is off in a circle: a script only computes".into())
+}
+
+fn register_progress(engine: &mut Engine, meter: &Rc<Meter>) {
+    let plain = meter.clone();
+    engine.register_fn("progress", move |done: INT, total: INT| {
+        plain.set_progress(Some(ScriptProgress { done, total, text: None }));
+    });
+    let with_text = meter.clone();
+    engine.register_fn("progress", move |done: INT, total: INT, text: &str| {
+        let text = text[..text.floor_char_boundary(MAX_PROGRESS_TEXT)].to_owned();
+        with_text.set_progress(Some(ScriptProgress { done, total, text: Some(text) }));
+    });
+}
+
+fn register_prints(engine: &mut Engine, meter: &Rc<Meter>, print: impl Fn(Print) + 'static) {
+    let print = Rc::new(print);
+    let (debug, counter) = (print.clone(), meter.clone());
+    engine.on_print(move |text| {
+        if counter.count_print(text.len()) {
+            print(Print { play: counter.play(), stream: Stream::Print, text: text.into(), position: None });
+        }
+    });
+    let counter = meter.clone();
+    engine.on_debug(move |text, _, position| {
+        if counter.count_print(text.len()) {
+            let position = to_position(position);
+            debug(Print { play: counter.play(), stream: Stream::Debug, text: text.into(), position });
+        }
+    });
+}
+
+/// Of a script; `None` where Rhai knows none.
+pub(crate) fn to_position(position: RhaiPosition) -> Option<Position> {
+    let line = u32::try_from(position.line()?).ok()?;
+    // At the start of a line Rhai has no column.
+    let column = u32::try_from(position.position().unwrap_or(1)).ok()?;
+    Some(Position { line, column })
+}

@@ -1,0 +1,153 @@
+//! One session's variables, functions and imports, kept from play to play.
+
+use std::{collections::HashSet, rc::Rc};
+
+use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shared};
+
+use crate::{
+    engine, failure,
+    message::{Limits, Outcome, Play, Print, Setup, Value},
+    meter::Meter,
+    value::Renderer,
+};
+
+/// Evaluates plays, one at a time, on the thread that made it.
+pub(crate) struct Environment {
+    engine: Engine,
+    scope: Scope<'static>,
+    /// Holds imports and global constants, so it must outlive each play.
+    global: GlobalRuntimeState,
+    functions: AST,
+    /// Rhai keeps constants for functions (`global::NAME`) only while there is a library that is not empty.
+    not_empty: Shared<Module>,
+    meter: Rc<Meter>,
+    limits: Limits,
+    circle: String,
+    caller: Option<String>,
+}
+
+impl Environment {
+    pub(crate) fn new(setup: Setup, meter: Meter, print: impl Fn(Print) + 'static) -> Self {
+        let meter = Rc::new(meter);
+        let engine = engine::build(&setup, &meter, print);
+        let mut not_empty = Module::new();
+        not_empty.set_var("circles", Dynamic::UNIT);
+        let mut environment = Self {
+            global: engine.new_global_runtime_state(),
+            engine,
+            scope: Scope::new(),
+            functions: AST::empty(),
+            not_empty: not_empty.into(),
+            meter,
+            limits: setup.limits,
+            circle: setup.circle,
+            caller: None,
+        };
+        environment.offer_constants();
+        environment
+    }
+
+    /// Evaluates one script. What it defined before it failed stays.
+    pub(crate) fn play(&mut self, play: &Play<'_>) -> Outcome {
+        if self.caller.as_deref() != play.caller {
+            self.caller = play.caller.map(Into::into);
+            self.offer_constants();
+        }
+        self.meter.begin(play.number);
+        let outcome = self.evaluate(play);
+        self.meter.end();
+        // Looked at after the evaluation, because some native functions drop the error that ended a callback.
+        if self.meter.is_stopped() {
+            return Outcome::Stopped;
+        }
+        match self.meter.breached() {
+            Some((kind, max)) => Outcome::Limit { kind, max },
+            None => outcome,
+        }
+    }
+
+    fn evaluate(&mut self, play: &Play<'_>) -> Outcome {
+        let ast = match self.engine.compile(play.script) {
+            Ok(ast) => ast,
+            Err(error) => return failure::of_parse(&error, &self.limits),
+        };
+        if ast.has_functions() {
+            self.functions = self.functions.clone_functions_only().merge(&ast.clone_functions_only());
+        }
+        let variables = self.scope.len();
+        let result = self.run(&ast);
+        let outcome = match result {
+            Ok(value) => self.answer(value, play.bind),
+            Err(error) => failure::of_run(error, &ast, &self.engine, &self.limits),
+        };
+        if self.scope.len() > variables {
+            self.forget_shadowed();
+        }
+        outcome
+    }
+
+    /// The one place that leans on a function of Rhai that its version may change.
+    fn run(&mut self, ast: &AST) -> Result<Dynamic, Box<rhai::EvalAltResult>> {
+        self.global.num_operations = 0;
+        self.global.level = 0;
+        self.global.scope_level = 0;
+        self.global.always_search_scope = false;
+        self.global.lib.clear();
+        self.global.lib.push(self.functions.shared_lib().clone());
+        self.global.lib.push(self.not_empty.clone());
+        #[expect(deprecated, reason = "nothing else evaluates statements in a global state that is kept")]
+        self.engine.eval_statements_raw(&mut self.global, &mut Caches::new(), &mut self.scope, ast.statements())
+    }
+
+    fn answer(&mut self, value: Dynamic, bind: Option<&str>) -> Outcome {
+        let renderer = Renderer { engine: &self.engine, max_bytes: self.limits.output_bytes };
+        let rendered = renderer.text(&value).and_then(|output| Ok((output, renderer.json(&value)?)));
+        let (output, json) = match rendered {
+            Ok(rendered) => rendered,
+            Err(error) => return Outcome::Limit { kind: error.kind, max: error.max },
+        };
+        let type_name = self.engine.map_type_name(value.type_name()).to_owned();
+        if let Some(name) = bind
+            && !value.is_unit()
+        {
+            self.scope.push_dynamic(name.to_owned(), value.flatten());
+        }
+        Outcome::Value(Value { output, type_name, json, operations: self.meter.operations() })
+    }
+
+    /// A variable that is declared anew shadows its older self; without this a session would grow with each `let`.
+    fn forget_shadowed(&mut self) {
+        let mut seen = HashSet::new();
+        // From the newest on.
+        let names: Vec<(&str, bool)> = self.scope.iter_raw().map(|(name, constant, _)| (name, constant)).collect();
+        let mut twice: Vec<(String, bool)> = Vec::new();
+        for (name, _) in &names {
+            if !seen.insert(*name) && !twice.iter().any(|(known, _)| known == name) {
+                let newest = names.iter().find(|(other, _)| other == name);
+                twice.push(((*name).to_owned(), newest.is_some_and(|(_, constant)| *constant)));
+            }
+        }
+        for (name, is_constant) in twice {
+            let newest = self.scope.remove::<Dynamic>(&name);
+            while self.scope.contains(&name) {
+                drop(self.scope.remove::<Dynamic>(&name));
+            }
+            match newest {
+                Some(value) if is_constant => drop(self.scope.push_constant_dynamic(name, value)),
+                Some(value) => drop(self.scope.push_dynamic(name, value)),
+                None => {}
+            }
+        }
+    }
+
+    /// `CIRCLE_NAME` and `CALLER_PUBLIC_KEY`, seen in functions too, and behind whatever the script names so itself.
+    fn offer_constants(&mut self) {
+        let mut constants = Module::new();
+        constants.set_var("CIRCLE_NAME", self.circle.clone());
+        constants.set_var("CALLER_PUBLIC_KEY", self.caller.clone().map_or(Dynamic::UNIT, Dynamic::from));
+        self.engine.register_global_module(constants.into());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
+use super::*;
+use crate::{
+    message::{ErrorKind, LimitKind, ScriptError, Stream},
+    meter::Watch,
+};
+
+struct Session {
+    environment: Environment,
+    prints: Rc<RefCell<Vec<Print>>>,
+    watch: Arc<Watch>,
+    plays: u64,
+}
+
+impl Session {
+    fn new(limits: Limits) -> Self {
+        Self::with(Setup { circle: "test".into(), limits, modules: None })
+    }
+
+    fn with(setup: Setup) -> Self {
+        let (prints, watch) = (Rc::new(RefCell::new(Vec::new())), Arc::new(Watch::default()));
+        let meter = Meter::new(watch.clone(), &setup.limits);
+        let sink = prints.clone();
+        let environment = Environment::new(setup, meter, move |print| sink.borrow_mut().push(print));
+        Self { environment, prints, watch, plays: 0 }
+    }
+
+    fn play_as(&mut self, script: &str, bind: Option<&str>, caller: Option<&str>) -> Outcome {
+        self.plays += 1;
+        self.environment.play(&Play { number: self.plays, script, bind, caller })
+    }
+
+    fn play(&mut self, script: &str) -> Outcome {
+        self.play_as(script, None, None)
+    }
+
+    fn output(&mut self, script: &str) -> String {
+        match self.play(script) {
+            Outcome::Value(value) => value.output,
+            outcome => panic!("{script}: {outcome:?}"),
+        }
+    }
+
+    fn error(&mut self, script: &str) -> ScriptError {
+        match self.play(script) {
+            Outcome::Failed(error) => error,
+            outcome => panic!("{script}: {outcome:?}"),
+        }
+    }
+
+    fn texts(&self) -> Vec<String> {
+        self.prints.borrow_mut().drain(..).map(|print| print.text).collect()
+    }
+}
+
+fn at(error: &ScriptError) -> (u32, u32) {
+    error.position.map(|position| (position.line, position.column)).expect("a position")
+}
+
+#[test]
+fn everything_that_a_play_makes_is_there_in_the_next() {
+    let mut session = Session::new(Limits::default());
+    // (script, output), one session over all of them.
+    let plays = [
+        ("let x = 40; const LIMIT = 7;", ""),
+        ("x += 2; x", "42"),
+        ("fn double(n) { n * 2 } fn limit() { global::LIMIT }", ""),
+        ("double(x)", "84"),
+        ("limit()", "7"),
+        ("fn double(n) { n * 20 }", ""),
+        ("double(x)", "840"),
+        ("let n = 0; let next = || { n += 1; n };", ""),
+        ("next.call(); next.call()", "2"),
+        ("n", "2"),
+        ("let add = |a| |b| a + b; let five = add.call(5);", ""),
+        ("five.call(6)", "11"),
+        ("LIMIT", "7"),
+        ("let x = \"again\";", ""),
+        ("x", "again"),
+        ("[1, 2, 3].map(|v| double(v)).reduce(|a, b| a + b, 0)", "120"),
+        ("", ""),
+        ("if true { let inner = 1; } 5", "5"),
+    ];
+    for (script, output) in plays {
+        assert_eq!(session.output(script), output, "{script}");
+    }
+    assert_eq!(session.error("LIMIT = 8").message, "Cannot modify constant LIMIT");
+    assert!(session.error("inner").message.contains("inner"));
+}
+
+#[test]
+fn imports_stay() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("geo.rhai"), "fn area(a, b) { a * b } export const UNIT = \"m\";")
+        .expect("written");
+    let modules = Some(directory.path().to_owned());
+    let mut session = Session::with(Setup { circle: "test".into(), limits: Limits::default(), modules });
+    assert_eq!(session.output("import \"geo\" as g; g::area(2, 3)"), "6");
+    assert_eq!(session.output("g::area(4, 5) + g::UNIT"), "20m");
+    assert_eq!(session.output("fn f() { import \"geo\" as h; h::area(1, 2) } f()"), "2");
+}
+
+#[test]
+fn an_import_reads_nothing_outside_of_its_directory() {
+    let outside = tempfile::tempdir().expect("a directory");
+    let directory = outside.path().join("modules");
+    std::fs::create_dir(&directory).expect("made");
+    std::fs::write(outside.path().join("secret.rhai"), "export const X = 1;").expect("written");
+    std::os::unix::fs::symlink(outside.path().join("secret.rhai"), directory.join("link.rhai")).expect("linked");
+    let absolute = outside.path().join("secret").display().to_string();
+    let setup = Setup { circle: "test".into(), limits: Limits::default(), modules: Some(directory) };
+    let mut session = Session::with(setup);
+    for name in ["../secret", "link", "./../secret", "a/../../secret", "", ".", absolute.as_str()] {
+        let error = session.error(&format!("import {name:?} as m;"));
+        assert!(error.message.starts_with("Module not found"), "{name}: {error:?}");
+    }
+}
+
+#[test]
+fn a_play_that_fails_leaves_what_it_had_defined() {
+    let mut session = Session::new(Limits::default());
+    session.error("let kept = 1; fn f() { 2 } nothing_like_this; let never = 3;");
+    assert_eq!(session.output("kept + f()"), "3");
+    session.error("never");
+    session.error("let half = 1; fn (");
+    session.error("half");
+}
+
+#[test]
+fn a_session_does_not_grow_with_variables_declared_anew() {
+    let mut session = Session::new(Limits::default());
+    for _ in 0..50 {
+        session.output("let x = 1; let y = 2; let x = 3; const Z = x;");
+    }
+    assert_eq!(session.output("x + y + Z"), "8");
+    assert_eq!(session.environment.scope.len(), 3);
+    assert_eq!(session.environment.scope.is_constant("Z"), Some(true));
+    assert_eq!(session.environment.scope.is_constant("x"), Some(false));
+}
+
+#[test]
+fn the_value_is_bound_unless_it_is_unit() {
+    let mut session = Session::new(Limits::default());
+    session.play_as("6 * 7", Some("ans"), None);
+    assert_eq!(session.output("ans"), "42");
+    session.play_as("let quiet = 1;", Some("ans"), None);
+    session.play_as("nothing_like_this", Some("ans"), None);
+    assert_eq!(session.output("ans"), "42");
+    session.play_as("const fixed = 1; [1]", Some("fixed"), None);
+    assert_eq!(session.output("fixed"), "[1]");
+}
+
+#[test]
+fn scripts_see_who_calls_and_where() {
+    let mut session = Session::new(Limits::default());
+    assert_eq!(session.output("CIRCLE_NAME"), "test");
+    assert_eq!(session.output("type_of(CALLER_PUBLIC_KEY)"), "()");
+    session.output("fn who() { CALLER_PUBLIC_KEY }");
+    for _ in 0..2 {
+        let Outcome::Value(value) = session.play_as("who()", None, Some("02ab")) else { panic!() };
+        assert_eq!(value.output, "02ab");
+    }
+    session.error("CIRCLE_NAME = \"mine\"");
+    assert_eq!(session.output("CIRCLE_NAME"), "test");
+}
+
+#[test]
+fn an_error_says_where_it_happened_in_this_script() {
+    let mut session = Session::new(Limits::default());
+    let error = session.error("let a = 1;\n  a + missing");
+    assert_eq!((at(&error), error.kind), ((2, 7), ErrorKind::Runtime));
+    assert_eq!(error.message, "Variable not found: missing");
+    let error = session.error("fn inner() {\n  missing\n}\nfn outer() { inner() }\nouter()");
+    assert_eq!((at(&error), error.function.as_deref()), ((2, 3), Some("inner")));
+    // Called from a later play, only the call is in that play's script.
+    let error = session.error("1;\n outer()");
+    assert_eq!((at(&error), error.function.as_deref()), ((2, 2), Some("inner")));
+    let error = session.error("let x = ;");
+    assert_eq!((at(&error), error.kind), ((1, 9), ErrorKind::Parse));
+}
+
+#[test]
+fn a_thrown_value_comes_as_text_and_as_json() {
+    let mut session = Session::new(Limits::default());
+    let error = session.error("throw #{code: 7}");
+    assert_eq!(
+        (error.message.as_str(), error.thrown.as_deref()),
+        ("Runtime error: #{\"code\": 7}", Some("{\"code\":7}"))
+    );
+    assert_eq!(session.output("let r = 0; try { throw 5 } catch (e) { r = e + 1 } r"), "6");
+}
+
+#[test]
+fn prints_come_in_order_with_the_position_of_a_debug() {
+    let mut session = Session::new(Limits::default());
+    session.output("print(1); debug(\"x\");\n print([\"a\"])");
+    let prints = session.prints.borrow().clone();
+    assert_eq!(prints.iter().map(|print| print.text.as_str()).collect::<Vec<_>>(), ["1", "\"x\"", "[\"a\"]"]);
+    assert_eq!((prints[1].stream, prints[1].position.map(|position| position.column)), (Stream::Debug, Some(11)));
+}
+
+#[test]
+fn each_limit_ends_the_play_and_keeps_the_environment() {
+    let limits = Limits {
+        operations: Some(100_000),
+        output_bytes: 1500,
+        call_depth: 40,
+        expression_depth: 30,
+        string_bytes: 1000,
+        array_items: 100,
+        map_items: 50,
+    };
+    let deep = format!("{}1{}", "(".repeat(40), ")".repeat(40));
+    let cases = [
+        ("loop {}", LimitKind::Operations, 100_000),
+        ("fn f(n) { f(n + 1) } f(0)", LimitKind::CallDepth, 40),
+        (deep.as_str(), LimitKind::ExpressionDepth, 30),
+        ("loop { print(\"x\") }", LimitKind::Output, 1500),
+        ("let s = \"x\"; loop { s += s; }", LimitKind::StringSize, 1000),
+        ("let a = []; loop { a.push(1); }", LimitKind::ArraySize, 100),
+        ("let b = blob(); loop { b.push(1); }", LimitKind::ArraySize, 100),
+        ("let d = []; for i in 0..70 { d = [d]; } d", LimitKind::ValueDepth, 64),
+        ("let r = []; for i in 0..90 { r.push(1234567890123456789); } r", LimitKind::Output, 1500),
+        // Its callbacks work on a copy of the engine's own counter.
+        (
+            "fn g(n) { if n == 0 { return 0; } let a = [0,0,0,0,0,0,0,0,0,0]; a.for_each(|| g(n - 1)); 0 } g(9)",
+            LimitKind::Operations,
+            100_000,
+        ),
+        (
+            "let a = []; for i in 0..90 { a.push(90 - i); } loop { a.sort(|x, y| x - y); a.reverse(); }",
+            LimitKind::Operations,
+            100_000,
+        ),
+        // It cannot be caught.
+        ("loop { try { loop {} } catch {} }", LimitKind::Operations, 100_000),
+    ];
+    for (script, kind, max) in cases {
+        let mut session = Session::new(limits.clone());
+        session.output("let kept = 1;");
+        let outcome = session.play(script);
+        assert_eq!(outcome, Outcome::Limit { kind, max }, "{script}");
+        assert_eq!(session.output("kept"), "1", "{script}");
+    }
+}
+
+#[test]
+fn a_play_that_is_stopped_ends_and_keeps_its_environment() {
+    let mut session = Session::new(Limits::default());
+    session.output("let kept = 1;");
+    // Before it begins: the stop is not lost.
+    session.watch.stop(session.plays + 1);
+    assert_eq!(session.play("kept = 2; loop {}"), Outcome::Stopped);
+    assert_eq!(session.output("kept"), "1");
+    // Of a play that ended: no effect on the next.
+    session.watch.stop(session.plays);
+    assert_eq!(session.output("kept + 1"), "2");
+    // In its middle, from the other thread.
+    let watch = session.watch.clone();
+    let number = session.plays + 1;
+    let stopper = std::thread::spawn(move || {
+        while watch.report().script.is_none() {
+            std::thread::yield_now();
+        }
+        watch.stop(number);
+    });
+    assert_eq!(session.play("kept = 5; progress(1, 2, \"half\"); loop {}"), Outcome::Stopped);
+    stopper.join().expect("it ends");
+    assert_eq!(session.output("kept"), "5");
+}
+
+#[test]
+fn what_cannot_be_bounded_is_off() {
+    let mut session = Session::new(Limits::default());
+    assert_eq!(session.error("let s = \"eval(s)\"; eval(s)").hint.as_deref(), Some("`eval` is off in a circle"));
+    assert!(session.error("sleep(9223372036854775807)").message.contains("sleep is off"));
+    assert!(session.error("import \"anything\" as a;").message.starts_with("Module not found"));
+    assert!(session.texts().is_empty());
+}

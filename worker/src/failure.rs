@@ -1,0 +1,119 @@
+//! From Rhai's errors to what is told of them.
+
+use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseErrorType};
+
+use crate::{
+    engine::to_position as position,
+    message::{ErrorKind, LimitKind, Limits, Outcome, ScriptError},
+    value::Renderer,
+};
+
+/// Bytes of an error's text; the rest is cut.
+const MAX_MESSAGE: usize = 16 << 10;
+
+/// The outcome of a script that does not parse.
+pub(crate) fn of_parse(error: &ParseError, limits: &Limits) -> Outcome {
+    let limit = match error.err_type() {
+        ParseErrorType::ExprTooDeep => Some((LimitKind::ExpressionDepth, limits.expression_depth)),
+        ParseErrorType::LiteralTooLarge(what, _) => Some(size_limit(what, limits)),
+        _ => None,
+    };
+    if let Some((kind, max)) = limit {
+        return Outcome::Limit { kind, max };
+    }
+    let hint = match error.err_type() {
+        ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval" => {
+            Some("`eval` is off in a circle".into())
+        }
+        _ => None,
+    };
+    Outcome::Failed(ScriptError {
+        kind: ErrorKind::Parse,
+        message: shorten(error.err_type().to_string()),
+        position: position(error.position()),
+        function: None,
+        hint,
+        thrown: None,
+    })
+}
+
+/// The outcome of a script that failed while it ran. `ast` tells which functions are this play's own.
+pub(crate) fn of_run(mut error: Box<EvalAltResult>, ast: &AST, engine: &Engine, limits: &Limits) -> Outcome {
+    let mut at = None;
+    let mut function = None;
+    let mut is_here = true;
+    loop {
+        match *error {
+            EvalAltResult::ErrorInFunctionCall(name, _, inner, call) => {
+                // A position inside a function of an earlier play would point into a script that is not this one.
+                if is_here && !ast.iter_functions().any(|own| own.name == name) {
+                    is_here = false;
+                    at = position(call);
+                }
+                function = Some(name);
+                error = inner;
+            }
+            EvalAltResult::ErrorInModule(_, inner, call) => {
+                if is_here {
+                    is_here = false;
+                    at = position(call);
+                }
+                error = inner;
+            }
+            _ => break,
+        }
+    }
+    let limit = match error.unwrap_inner() {
+        EvalAltResult::ErrorStackOverflow(_) => Some((LimitKind::CallDepth, limits.call_depth)),
+        EvalAltResult::ErrorDataTooLarge(what, _) => Some(size_limit(what, limits)),
+        EvalAltResult::ErrorTooManyOperations(_) => {
+            Some((LimitKind::Operations, limits.operations.unwrap_or(u64::MAX)))
+        }
+        _ => None,
+    };
+    if let Some((kind, max)) = limit {
+        return Outcome::Limit { kind, max };
+    }
+    let own_position = error.take_position();
+    let renderer = Renderer { engine, max_bytes: MAX_MESSAGE as u64 };
+    let (message, thrown) = match *error {
+        EvalAltResult::ErrorRuntime(value, _) => of_thrown(&value, renderer),
+        other => (other.to_string(), None),
+    };
+    Outcome::Failed(ScriptError {
+        kind: ErrorKind::Runtime,
+        message: shorten(message),
+        position: if is_here { position(own_position) } else { at },
+        hint: (!is_here).then(|| "it happened in a function that an earlier play or a module defined".into()),
+        function: function.filter(|name| !name.starts_with("anon$")),
+        thrown,
+    })
+}
+
+fn of_thrown(value: &Dynamic, renderer: Renderer<'_>) -> (String, Option<String>) {
+    let message = match renderer.text(value) {
+        Ok(text) if text.is_empty() => "Runtime error".into(),
+        Ok(text) => format!("Runtime error: {text}"),
+        Err(_) => "Runtime error: the thrown value is too large to be shown".into(),
+    };
+    (message, renderer.json(value).ok())
+}
+
+/// Rhai names what is too large in words of its own.
+fn size_limit(what: &str, limits: &Limits) -> (LimitKind, u64) {
+    if what.contains("string") {
+        (LimitKind::StringSize, limits.string_bytes)
+    } else if what.contains("map") {
+        (LimitKind::MapSize, limits.map_items)
+    } else {
+        (LimitKind::ArraySize, limits.array_items)
+    }
+}
+
+fn shorten(mut text: String) -> String {
+    if text.len() > MAX_MESSAGE {
+        text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+        text.push('…');
+    }
+    text
+}

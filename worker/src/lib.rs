@@ -1,0 +1,51 @@
+//! Rhai in a process of its own, for programs that run other people's scripts.
+//!
+//! One [`Worker`] is one environment: its variables, functions, closures and imports last from play to play, and no
+//! other worker sees them. It is a process started from the program's own executable, so a script that exhausts its
+//! stack or its memory ends that process and nothing else. Limits and time are decided by the program that holds the
+//! [`Worker`], which trusts nothing that the process says.
+//!
+//! ```no_run
+//! use worker::{Event, Limits, Outcome, Play, Program, Setup, Worker};
+//!
+//! // First thing in `main`, before any thread or runtime: in the worker process this never returns.
+//! worker::run_if_worker();
+//!
+//! # async fn example() -> std::io::Result<()> {
+//! let setup = Setup { circle: "example".into(), limits: Limits::default(), modules: None };
+//! let mut worker = Worker::start(Program::SameExecutable, setup).await?;
+//! worker.play(&Play { number: 1, script: "print(`hi`); 40 + 2", bind: None, caller: None });
+//! loop {
+//!     match worker.event().await {
+//!         Event::Print(print) => println!("{}", print.text),
+//!         Event::Done { outcome: Outcome::Value(value), .. } => break println!("{}", value.output),
+//!         Event::Done { outcome, .. } => break eprintln!("{outcome:?}"),
+//!         Event::Lost(loss) => break eprintln!("the process ended: {loss:?}"),
+//!         Event::Progress(_) => {}
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! What holds today: a play's operations, call depth, expression depth, output and sizes are limited inside the
+//! process; [`Worker::stop`] ends an interruptible play and keeps the environment; [`Worker::kill`] ends any; dropping
+//! the [`Worker`] ends its process, and so does the end of the program, however it comes. What does not hold yet: the
+//! process runs with the rights of its user, and its memory is not bounded. Run it on Unix only.
+
+mod child;
+mod engine;
+mod environment;
+mod failure;
+mod handle;
+mod message;
+mod meter;
+mod modules;
+mod value;
+
+pub use child::{is_prepared, run_if_worker};
+pub use handle::{Event, Loss, Program, Worker};
+pub use message::{
+    ErrorKind, LimitKind, Limits, Outcome, Play, Position, Print, ProgressReport, ScriptError, ScriptProgress, Setup,
+    Stream, Value,
+};
+pub use modules::module_names;

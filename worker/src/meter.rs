@@ -1,0 +1,132 @@
+//! What a running play has used, looked at after every operation, and what the second thread may see and say of it.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use crate::message::{LimitKind, Limits, ProgressReport, ScriptProgress};
+
+/// Seen by both threads of a worker. Relaxed everywhere: each value stands alone.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    running: AtomicU64,
+    stop: AtomicU64,
+    operations: AtomicU64,
+    progress: Mutex<Option<ScriptProgress>>,
+}
+
+impl Watch {
+    /// Ends that play, now or as soon as it begins; of an earlier one it has no effect.
+    pub(crate) fn stop(&self, play: u64) {
+        self.stop.store(play, Relaxed);
+    }
+
+    pub(crate) fn report(&self) -> ProgressReport {
+        ProgressReport {
+            play: self.running.load(Relaxed),
+            operations: self.operations.load(Relaxed),
+            script: self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+/// Of the thread that evaluates.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    watch: Arc<Watch>,
+    play: Cell<u64>,
+    operations: Cell<u64>,
+    max_operations: u64,
+    output_left: Cell<u64>,
+    max_output: u64,
+    breach: Cell<Option<(LimitKind, u64)>>,
+}
+
+/// What each print counts beside its bytes.
+const PRINT_COST: u64 = 64;
+
+impl Meter {
+    pub(crate) fn new(watch: Arc<Watch>, limits: &Limits) -> Self {
+        Self {
+            watch,
+            play: Cell::new(0),
+            operations: Cell::new(0),
+            max_operations: limits.operations.unwrap_or(u64::MAX),
+            output_left: Cell::new(limits.output_bytes),
+            max_output: limits.output_bytes,
+            breach: Cell::new(None),
+        }
+    }
+
+    pub(crate) fn begin(&self, play: u64) {
+        self.operations.set(0);
+        self.output_left.set(self.max_output);
+        self.breach.set(None);
+        self.play.set(play);
+        self.set_progress(None);
+        self.watch.operations.store(0, Relaxed);
+        self.watch.running.store(play, Relaxed);
+    }
+
+    pub(crate) fn end(&self) {
+        self.watch.running.store(0, Relaxed);
+    }
+
+    /// Counts an operation; false if the play is to end. The engine's own counter cannot serve: callbacks of native
+    /// functions (`map`, `sort`, …) work on a copy of it.
+    pub(crate) fn count(&self) -> bool {
+        let operations = self.operations.get() + 1;
+        self.operations.set(operations);
+        self.watch.operations.store(operations, Relaxed);
+        if operations > self.max_operations {
+            self.breach(LimitKind::Operations, self.max_operations);
+        }
+        self.breach.get().is_none() && !self.is_stopped()
+    }
+
+    /// Counts a print; false if it is not to be printed.
+    pub(crate) fn count_print(&self, bytes: usize) -> bool {
+        let cost = PRINT_COST.saturating_add(bytes as u64);
+        match self.output_left.get().checked_sub(cost) {
+            Some(left) if self.breach.get().is_none() => {
+                self.output_left.set(left);
+                !self.is_stopped()
+            }
+            _ => {
+                self.breach(LimitKind::Output, self.max_output);
+                false
+            }
+        }
+    }
+
+    fn breach(&self, kind: LimitKind, max: u64) {
+        // The first limit that is met is the one that is told.
+        if self.breach.get().is_none() {
+            self.breach.set(Some((kind, max)));
+        }
+    }
+
+    pub(crate) fn breached(&self) -> Option<(LimitKind, u64)> {
+        self.breach.get()
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.watch.stop.load(Relaxed) == self.play.get()
+    }
+
+    pub(crate) fn operations(&self) -> u64 {
+        self.operations.get()
+    }
+
+    pub(crate) fn play(&self) -> u64 {
+        self.play.get()
+    }
+
+    pub(crate) fn set_progress(&self, progress: Option<ScriptProgress>) {
+        *self.watch.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    }
+}
