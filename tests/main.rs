@@ -1,1 +1,10 @@
+//! End to end: the real binary, real sockets, private home directories.
 
+mod support;
+
+mod keys;
+mod play;
+mod repl;
+mod serve;
+mod wire;
+mod workers;

@@ -72,11 +72,7 @@ impl CircleWsClient {
     /// authenticated and has no variables.
     pub async fn connect(&mut self) -> Result<(), ClientError> {
         self.connection = None;
-        let connected = platform::timeout(self.patience, platform::connect(&self.url, &self.authority)).await;
-        let (sender, receiver) = connected.ok_or_else(|| ClientError::Unreachable {
-            url: self.url.to_string(),
-            reason: format!("no answer within {} s", self.patience.as_secs()),
-        })??;
+        let (sender, receiver) = platform::connect(&self.url, &self.authority, self.patience).await?;
         let (commands, to_task) = mpsc::channel(COMMANDS);
         let (to_client, notices) = mpsc::channel(NOTICES);
         platform::spawn(task::run(sender, receiver, to_task, to_client, self.url.to_string()));
@@ -176,4 +172,21 @@ pub(crate) fn read<M: Method>(answer: Answer, url: &CircleUrl) -> Result<M::Resu
         url: url.to_string(),
         reason: format!("its answer to {} cannot be read: {error}", M::NAME),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_no_circle() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("ws://{}", listener.local_addr().expect("bound"));
+        let patience = Duration::from_millis(20);
+        let mut client = CircleWsClient::builder(url).patience(patience).build().expect("a URL");
+        let error = client.connect().await.expect_err("nothing answers");
+        assert!(matches!(error, ClientError::NotACircle { .. }), "{error}");
+        assert!(!client.is_connected());
+        assert!(matches!(client.describe().await, Err(ClientError::NotConnected)));
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a circle allows. Every limit here is enforced by the circle that states it.
+/// What a circle allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -21,7 +21,7 @@ pub struct Limits {
     pub string_kib: u64,
     /// Items of one array, bytes of one blob.
     pub array_items: u64,
-    /// Properties of one map.
+    /// Properties of one map. A property that is made by assigning to an index is not counted yet.
     pub map_items: u64,
     /// Plays and resets of one session that wait.
     pub queued_plays: u64,

@@ -1,6 +1,14 @@
 //! One circle: what it is made of, and what all of its connections share.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use keys::{Authority, PublicKey};
 use protocol::{Limits, methods::Access};
@@ -151,6 +159,7 @@ impl CircleBuilder {
             admission: Admission::new(&self.limits),
             phase: watch::channel(Phase::Open).0,
             sessions: watch::channel(0).0,
+            sessions_so_far: AtomicU64::new(0),
             name: self.name,
             description: self.description,
             access: self.access,
@@ -193,6 +202,7 @@ pub struct Circle {
     pub(crate) admission: Admission,
     pub(crate) phase: watch::Sender<Phase>,
     sessions: watch::Sender<usize>,
+    sessions_so_far: AtomicU64,
 }
 
 impl Circle {
@@ -221,6 +231,11 @@ impl Circle {
     pub(crate) fn count_session(self: &Arc<Self>) -> Counted {
         self.sessions.send_modify(|sessions| *sessions += 1);
         Counted { circle: self.clone() }
+    }
+
+    /// Tells sessions apart in the log.
+    pub(crate) fn next_session_number(&self) -> u64 {
+        self.sessions_so_far.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) async fn all_sessions_gone(&self) {

@@ -11,6 +11,7 @@ use actix_web_actors::ws::{CloseCode, CloseReason, Message, ProtocolError, Webso
 use futures_util::stream;
 use keys::Authority;
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use crate::{
     admission::Place,
@@ -42,10 +43,12 @@ pub(crate) fn start(
     // What arrives is read by `Frames`: the stream that comes with the builder reads ahead without a bound.
     let response = WsResponseBuilder::new(actor, request, stream::pending()).start()?;
     let session = Session::new(circle.clone(), authority, outbound);
-    tokio::spawn(async move {
+    let span = tracing::info_span!("session", number = circle.next_session_number());
+    let life = async move {
         session.run(inbound).await;
         drop(place);
-    });
+    };
+    tokio::spawn(life.instrument(span));
     Ok(response)
 }
 

@@ -53,6 +53,8 @@ pub async fn run(listener: TcpListener, circle: Circle, shutdown: impl Future<Ou
         .workers(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))
         .tcp_nodelay(true)
         .client_request_timeout(http::HANDSHAKE)
+        // A session says goodbye and waits for the client's answer itself.
+        .client_disconnect_timeout(Duration::ZERO)
         .on_connect(http::on_connect)
         .disable_signals()
         .listen(listener)?

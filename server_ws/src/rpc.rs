@@ -39,9 +39,9 @@ fn admit(session: &mut Session, call: Result<Call<'_>, Rejected>, batch: Option<
             reason: "a play of this connection with this id is not answered yet".into(),
             id: serde_json::value::to_raw_value(taken).ok(),
         };
-        return session.answer(&Ticket { id: None, is_answered, batch }, Err::<&(), _>(error));
+        return session.answer(&Ticket { id: None, is_answered, is_play: false, batch }, Err::<&(), _>(error));
     }
-    let ticket = Ticket { id, is_answered, batch };
+    let ticket = Ticket { id, is_answered, is_play: false, batch };
     match outcome.and_then(|(method, params)| {
         let method: MethodName = method.parse()?;
         if method.is_protected() && !session.is_admitted() {
@@ -70,7 +70,7 @@ fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
             let result = methods::authenticate::handle(session, &params);
             now(session, &ticket, result);
         }
-        Request::Play(params) => methods::play::handle(session, ticket, params),
+        Request::Play(params) => methods::play::handle(session, Ticket { is_play: true, ..ticket }, params),
         Request::Reset(_) => methods::reset::handle(session, ticket),
         Request::Cancel(params) => {
             let result = methods::cancel::handle(session, &params);

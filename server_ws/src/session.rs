@@ -17,7 +17,7 @@ use protocol::{
     Id, RpcError,
     error::LossReason,
     message,
-    methods::{self, Access, Notification, ResetResult},
+    methods::{self, Access, Notification, PlayResult, ResetResult},
 };
 use serde::Serialize;
 use tokio::{
@@ -31,7 +31,7 @@ use crate::{
     outbound::{Frame, Sender},
     rpc,
 };
-use answers::{Answers, Ticket};
+use answers::{Answers, Ticket, Weight};
 use player::{Ending, Happened, Player};
 use queue::{Job, Queue, Waiting};
 
@@ -204,10 +204,7 @@ impl Session {
                     Ok(result) => tracing::info!(elapsed_us = result.elapsed_us, "play ok"),
                     Err(error) => tracing::info!(code = error.code(), "play ended"),
                 }
-                match result {
-                    Ok(result) => self.answer(&ticket, Ok(&result)),
-                    Err(error) => self.answer(&ticket, Err::<&(), _>(error)),
-                }
+                self.answer_play(&ticket, &result);
             }
             Happened::Lost(ticket, reason) => self.lost(ticket, reason),
         }
@@ -268,7 +265,7 @@ impl Session {
 
     /// Whether a play with that id is not answered yet.
     pub(crate) fn has_play(&self, id: &Id) -> bool {
-        self.player.runs(id) || self.queue.has_play(id)
+        self.player.runs(id) || self.queue.has_play(id) || self.answers.hold_play(id)
     }
 
     /// Admits a play or a reset to the queue.
@@ -301,7 +298,17 @@ impl Session {
             Ok(result) => Ok(*result),
             Err(error) => Err(error),
         };
-        if let Some(text) = self.answers.settle(ticket, result) {
+        self.settle(ticket, result, 0);
+    }
+
+    /// Answers a play. Its value is in the result twice, and counts as the larger of the two.
+    fn answer_play(&mut self, ticket: &Ticket, result: &Result<PlayResult, RpcError>) {
+        let weight = result.as_ref().map_or(0, |result| result.output.len().max(result.value.get().len()));
+        self.settle(ticket, result.as_ref(), weight as u64);
+    }
+
+    fn settle(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>, weight: Weight) {
+        if let Some(text) = self.answers.settle(ticket, result, weight) {
             self.send(text);
         }
     }

@@ -244,7 +244,9 @@ fn keystore_parts(error: &KeystoreError) -> Parts {
         KeystoreError::NoSuchKey { known, .. } if known.is_empty() => {
             (error.to_string(), "make one: circles keygen NAME".into())
         }
-        KeystoreError::NoSuchKey { known, .. } => (error.to_string(), format!("there are: {}", known.join(", "))),
+        KeystoreError::NoSuchKey { .. } => {
+            (error.to_string(), "choose one of these, or make it: circles keygen NAME".into())
+        }
         KeystoreError::Exists { .. } => (error.to_string(), "choose another name; circles keys list shows them".into()),
         KeystoreError::WrongPassphrase { .. } => (error.to_string(), "try again".into()),
         KeystoreError::Io { source, .. } => (format!("{error}: {}", os_text(source)), String::new()),

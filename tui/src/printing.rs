@@ -53,12 +53,17 @@ impl Paint {
 
     /// `NO_COLOR` and `CLICOLOR_FORCE` before what the output is.
     fn new(is_terminal: bool) -> Self {
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
-        Self { is_on: !is_set("NO_COLOR") && (is_terminal || is_set("CLICOLOR_FORCE")) }
+        let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let is_forced = value("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        Self { is_on: value("NO_COLOR").is_none() && (is_terminal || is_forced) }
     }
 
     fn with(self, code: &str, text: &str) -> String {
         if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    pub(crate) fn is_on(self) -> bool {
+        self.is_on
     }
 
     pub(crate) fn error(self, text: &str) -> String {

@@ -14,6 +14,8 @@ use std::{
     thread,
 };
 
+use rustix::process::{Resource, Rlimit, setrlimit};
+
 use crate::{
     environment::Environment,
     message::{self, Control, FromWorker, Hello, Play},
@@ -25,6 +27,9 @@ pub(crate) const FLAG: &str = "--circles-worker";
 
 /// Bytes of native stack for the thread that evaluates; reserved, used only as far as a script goes.
 const STACK: usize = 256 << 20;
+
+/// Bytes of address space besides that stack.
+const MAX_MEMORY: u64 = 768 << 20;
 
 /// In a worker process, runs the worker and ends the process; in any other, returns at once.
 ///
@@ -45,6 +50,7 @@ pub fn is_prepared() -> bool {
 }
 
 fn run() -> io::Result<()> {
+    bound()?;
     let work = take(io::stdin().as_fd())?;
     let control = take(io::stdout().as_fd())?;
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
@@ -59,6 +65,14 @@ fn run() -> io::Result<()> {
         std::process::exit(i32::from(!matches!(result, Ok(Ok(())))));
     })?;
     obey(&control, &watch)
+}
+
+/// Bounds what the process may take of the machine, whatever a script does: a process that wants more fails.
+fn bound() -> io::Result<()> {
+    let at_most = |maximum| Rlimit { current: Some(maximum), maximum: Some(maximum) };
+    setrlimit(Resource::As, at_most(STACK as u64 + MAX_MEMORY))?;
+    setrlimit(Resource::Core, at_most(0))?;
+    Ok(())
 }
 
 /// The server hands over its sockets as standard input and output; taken from there, they cannot be printed to.

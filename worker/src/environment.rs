@@ -118,24 +118,29 @@ impl Environment {
     /// A variable that is declared anew shadows its older self; without this a session would grow with each `let`.
     fn forget_shadowed(&mut self) {
         let mut seen = HashSet::new();
+        let mut shadowing: Vec<(String, bool, Option<Dynamic>)> = Vec::new();
         // From the newest on.
-        let names: Vec<(&str, bool)> = self.scope.iter_raw().map(|(name, constant, _)| (name, constant)).collect();
-        let mut twice: Vec<(String, bool)> = Vec::new();
-        for (name, _) in &names {
-            if !seen.insert(*name) && !twice.iter().any(|(known, _)| known == name) {
-                let newest = names.iter().find(|(other, _)| other == name);
-                twice.push(((*name).to_owned(), newest.is_some_and(|(_, constant)| *constant)));
+        for (name, ..) in self.scope.iter_raw() {
+            if seen.insert(name) || shadowing.iter().any(|(known, ..)| known == name) {
+                continue;
             }
+            let newest = self.scope.iter_raw().find(|(other, ..)| *other == name);
+            let (is_constant, value) =
+                newest.map_or((false, None), |(_, is_constant, value)| (is_constant, Some(value)));
+            // What a closure captured must stay the very same variable; anything else is moved, because a copy of it can
+            // be large.
+            shadowing.push((name.to_owned(), is_constant, value.filter(|value| value.is_shared()).cloned()));
         }
-        for (name, is_constant) in twice {
-            let newest = self.scope.remove::<Dynamic>(&name);
+        for (name, is_constant, shared) in shadowing {
+            let removed = self.scope.remove::<Dynamic>(&name);
             while self.scope.contains(&name) {
                 drop(self.scope.remove::<Dynamic>(&name));
             }
-            match newest {
-                Some(value) if is_constant => drop(self.scope.push_constant_dynamic(name, value)),
-                Some(value) => drop(self.scope.push_dynamic(name, value)),
-                None => {}
+            let value = shared.or(removed).unwrap_or(Dynamic::UNIT);
+            if is_constant {
+                self.scope.push_constant_dynamic(name, value);
+            } else {
+                self.scope.push_dynamic(name, value);
             }
         }
     }

@@ -33,14 +33,20 @@ pub(crate) struct Sender(SplitSink<Socket, Message>);
 
 pub(crate) struct Receiver(SplitStream<Socket>);
 
-/// Dials a circle.
-pub(crate) async fn connect(url: &CircleUrl, authority: &Authority) -> Result<(Sender, Receiver), ClientError> {
+/// Dials a circle. Reaching it may take as long as `patience`, and so may its answer to the upgrade.
+pub(crate) async fn connect(
+    url: &CircleUrl,
+    authority: &Authority,
+    patience: Duration,
+) -> Result<(Sender, Receiver), ClientError> {
     let unreachable = |reason: String| ClientError::Unreachable { url: url.to_string(), reason };
     let (host, port) = url.host_and_port();
-    let stream = TcpStream::connect((host, port)).await.map_err(|error| unreachable(error_text(&error)))?;
+    let stream = timeout(patience, TcpStream::connect((host, port)))
+        .await
+        .ok_or_else(|| unreachable(format!("no answer within {} s", patience.as_secs())))?
+        .map_err(|error| unreachable(error_text(&error)))?;
     stream.set_nodelay(true).map_err(|error| unreachable(error_text(&error)))?;
     let request = Request::builder()
-        .uri(url.path())
         .header(header::HOST, authority.as_str())
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
@@ -53,8 +59,13 @@ pub(crate) async fn connect(url: &CircleUrl, authority: &Authority) -> Result<(S
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
-    let (socket, _) =
-        client_async_with_config(request, stream, Some(config)).await.map_err(|error| handshake_error(url, &error))?;
+    let (socket, _) = timeout(patience, client_async_with_config(request, stream, Some(config)))
+        .await
+        .ok_or_else(|| ClientError::NotACircle {
+            url: url.to_string(),
+            reason: format!("it takes the connection and says nothing for {} s", patience.as_secs()),
+        })?
+        .map_err(|error| handshake_error(url, &error))?;
     let (sender, receiver) = socket.split();
     Ok((Sender(sender), Receiver(receiver)))
 }

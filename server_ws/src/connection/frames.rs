@@ -36,8 +36,17 @@ pub(crate) struct Frames {
     fragments: usize,
     max_message: usize,
     session: PollSender<Inbound>,
-    /// After a violation nothing more is understood; what arrives is thrown away until the client closes.
-    is_over: bool,
+    reading: Reading,
+}
+
+/// What is done with what arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Messages,
+    /// After a violation in what a message holds: only the client's close is of interest.
+    Close,
+    /// After a violation of the framing: nothing can be understood any more, until the client ends the connection.
+    Nothing,
 }
 
 enum Step {
@@ -56,12 +65,14 @@ impl Frames {
             fragments: 0,
             max_message,
             session: PollSender::new(session),
-            is_over: false,
+            reading: Reading::Messages,
         }
     }
 
     fn accept(&mut self, frame: Frame) -> Step {
         match frame {
+            Frame::Close(reason) => Step::Actor(Control::Close(reason)),
+            _ if self.reading != Reading::Messages => Step::Nothing,
             Frame::Text(bytes) => self.message(bytes),
             Frame::Binary(_) | Frame::Continuation(Item::FirstBinary(_)) => {
                 self.violation(1003, "only text messages are taken")
@@ -78,7 +89,6 @@ impl Frames {
             }),
             Frame::Ping(payload) => Step::Actor(Control::Ping(payload)),
             Frame::Pong(_) => Step::Session(Inbound::Alive),
-            Frame::Close(reason) => Step::Actor(Control::Close(reason)),
         }
     }
 
@@ -99,8 +109,7 @@ impl Frames {
     }
 
     fn violation(&mut self, code: u16, reason: &'static str) -> Step {
-        self.is_over = true;
-        self.bytes = BytesMut::new();
+        self.reading = Reading::Close;
         self.text = BytesMut::new();
         Step::Session(Inbound::Violation { code, reason })
     }
@@ -108,8 +117,19 @@ impl Frames {
     fn decode(&mut self) -> Option<Step> {
         match self.codec.decode(&mut self.bytes) {
             Ok(frame) => frame.map(|frame| self.accept(frame)),
-            Err(ProtocolError::Overflow) => Some(self.violation(1009, "the message is too large")),
-            Err(_) => Some(self.violation(1002, "this is not RFC 6455")),
+            Err(_) if self.reading != Reading::Messages => {
+                self.reading = Reading::Nothing;
+                None
+            }
+            Err(error) => {
+                let step = match error {
+                    ProtocolError::Overflow => self.violation(1009, "the message is too large"),
+                    _ => self.violation(1002, "this is not RFC 6455"),
+                };
+                self.reading = Reading::Nothing;
+                self.bytes = BytesMut::new();
+                Some(step)
+            }
         }
     }
 }
@@ -120,7 +140,7 @@ impl Stream for Frames {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Control>> {
         let this = &mut *self;
         loop {
-            if !this.is_over {
+            if this.reading != Reading::Nothing {
                 // Room first: what has been decoded must be able to go on at once.
                 if ready!(this.session.poll_reserve(cx)).is_err() {
                     return Poll::Ready(None);
@@ -138,7 +158,7 @@ impl Stream for Frames {
                 }
             }
             match ready!(Pin::new(&mut this.payload).poll_next(cx)) {
-                Some(Ok(_)) if this.is_over => {}
+                Some(Ok(_)) if this.reading == Reading::Nothing => {}
                 Some(Ok(chunk)) => this.bytes.extend_from_slice(&chunk),
                 Some(Err(_)) | None => return Poll::Ready(None),
             }

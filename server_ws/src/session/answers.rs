@@ -12,9 +12,14 @@ pub(crate) struct Ticket {
     pub(crate) id: Option<Id>,
     /// False for a notification.
     pub(crate) is_answered: bool,
+    /// Whether it is a play, whose id is taken until it is answered.
+    pub(crate) is_play: bool,
     /// The batch that it came in.
     pub(crate) batch: Option<u64>,
 }
+
+/// Bytes of a result that count towards the output limit.
+pub(crate) type Weight = u64;
 
 /// The batches that are not fully answered.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub(crate) struct Answers {
 struct Batch {
     missing: usize,
     responses: Vec<String>,
+    /// The plays among those that are done.
+    plays: Vec<Id>,
     bytes_left: u64,
 }
 
@@ -44,31 +51,41 @@ impl Answers {
         }
         self.opened += 1;
         let bytes_left = self.max_batch_kib.saturating_mul(1024);
-        self.batches.insert(self.opened, Batch { missing, responses: Vec::with_capacity(missing), bytes_left });
+        let batch = Batch { missing, responses: Vec::with_capacity(missing), plays: Vec::new(), bytes_left };
+        self.batches.insert(self.opened, batch);
         Some(self.opened)
     }
 
-    /// What is to be sent once this request is answered, if anything is.
-    pub(crate) fn settle(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>) -> Option<String> {
+    /// Whether a play with that id is done and not answered, because its batch is not.
+    pub(crate) fn hold_play(&self, id: &Id) -> bool {
+        self.batches.values().any(|batch| batch.plays.contains(id))
+    }
+
+    /// What is to be sent once this request is done, if anything is.
+    pub(crate) fn settle(
+        &mut self,
+        ticket: &Ticket,
+        result: Result<&impl Serialize, &RpcError>,
+        weight: Weight,
+    ) -> Option<String> {
         if !ticket.is_answered {
             return None;
         }
-        let is_result = result.is_ok();
-        let response = message::response(ticket.id.as_ref(), result);
-        let Some(number) = ticket.batch else { return Some(response) };
+        let id = ticket.id.as_ref();
+        let Some(number) = ticket.batch else { return Some(message::response(id, result)) };
         let batch = self.batches.get_mut(&number)?;
-        let response = match batch.bytes_left.checked_sub(response.len() as u64) {
+        let response = match batch.bytes_left.checked_sub(weight) {
             Some(left) => {
                 batch.bytes_left = left;
-                response
+                message::response(id, result)
             }
-            None if is_result => {
+            None => {
                 let error = RpcError::LimitExceeded { limit: PlayLimit::Output, max: self.max_batch_kib };
-                message::response(ticket.id.as_ref(), Err::<&(), _>(&error))
+                message::response(id, Err::<&(), _>(&error))
             }
-            None => response,
         };
         batch.responses.push(response);
+        batch.plays.extend(id.filter(|_| ticket.is_play).cloned());
         batch.missing -= 1;
         if batch.missing > 0 {
             return None;
@@ -82,17 +99,19 @@ mod tests {
     use super::*;
 
     fn ticket(id: u64, batch: Option<u64>) -> Ticket {
-        Ticket { id: Some(Id::number(id)), is_answered: true, batch }
+        Ticket { id: Some(Id::number(id)), is_answered: true, is_play: true, batch }
     }
 
     #[test]
     fn a_batch_is_answered_once_its_last_member_is() {
         let mut answers = Answers::new(1);
         let batch = answers.open_batch(2);
-        assert_eq!(answers.settle(&ticket(1, batch), Ok(&1)), None);
-        let silent = Ticket { id: None, is_answered: false, batch };
-        assert_eq!(answers.settle(&silent, Ok(&5)), None);
-        let text = answers.settle(&ticket(2, batch), Err::<&(), _>(&RpcError::Cancelled)).expect("the last");
+        assert_eq!(answers.settle(&ticket(1, batch), Ok(&1), 1), None);
+        let silent = Ticket { id: None, is_answered: false, is_play: true, batch };
+        assert_eq!(answers.settle(&silent, Ok(&5), 1), None);
+        assert!(answers.hold_play(&Id::number(1)));
+        let text = answers.settle(&ticket(2, batch), Err::<&(), _>(&RpcError::Cancelled), 0).expect("the last");
+        assert!(!answers.hold_play(&Id::number(1)));
         let array: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!((&array[0]["result"], &array[1]["error"]["code"]), (&1.into(), &(-32005).into()));
         assert!(answers.batches.is_empty());
@@ -107,12 +126,11 @@ mod tests {
     fn the_results_of_a_batch_are_bounded_together() {
         let mut answers = Answers::new(1);
         let batch = answers.open_batch(3);
-        let long = "x".repeat(600);
-        answers.settle(&ticket(1, batch), Ok(&long));
-        answers.settle(&ticket(2, batch), Ok(&long));
-        let text = answers.settle(&ticket(3, batch), Ok(&"short")).expect("the last");
+        answers.settle(&ticket(1, batch), Ok(&"long"), 600);
+        answers.settle(&ticket(2, batch), Ok(&"long"), 600);
+        let text = answers.settle(&ticket(3, batch), Ok(&"short"), 5).expect("the last");
         let array: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(array[0]["result"], long);
+        assert_eq!(array[0]["result"], "long");
         assert_eq!(array[1]["error"]["data"]["limit"], "output");
         assert_eq!(array[2]["result"], "short");
     }

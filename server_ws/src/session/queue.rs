@@ -97,7 +97,7 @@ mod tests {
     }
 
     fn ticket(id: u64) -> Ticket {
-        Ticket { id: Some(Id::number(id)), is_answered: true, batch: None }
+        Ticket { id: Some(Id::number(id)), is_answered: true, is_play: true, batch: None }
     }
 
     #[test]

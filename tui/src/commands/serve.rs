@@ -1,9 +1,10 @@
 //! `circles serve`: one circle in this process.
 
-use std::{io::IsTerminal, net::TcpListener};
+use std::net::TcpListener;
 
 use server_ws::{Access, Circle, Limits};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     cli::ServeArgs,
@@ -125,7 +126,10 @@ fn start_log() -> Result<(), CliError> {
         .with_max_level(level)
         .with_target(false)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(printing::Paint::for_stderr().is_on())
+        .finish()
+        // The web server's own words are of its threads, which nobody here knows by that name.
+        .with(Targets::new().with_default(level).with_target("actix_server", level.min(tracing::Level::WARN)))
         .init();
     Ok(())
 }

@@ -119,7 +119,7 @@ impl Status {
 
 fn status_line(progress: &Progress) -> String {
     let seconds = Duration::from_micros(progress.elapsed_us).as_secs_f64();
-    let mut line = format!("{seconds:.1}s  {} operations", progress.operations);
+    let mut line = format!("{seconds:.1}s  {} operations", rounded(progress.operations));
     if let (Some(done), Some(total)) = (progress.done, progress.total) {
         line.push_str(&format!("  {done}/{total}"));
     }
@@ -130,6 +130,17 @@ fn status_line(progress: &Progress) -> String {
     }
     line.push_str("  Ctrl-C cancels");
     line
+}
+
+/// Three or four digits and a prefix: 756 M.
+fn rounded(number: u64) -> String {
+    let (mut number, mut prefixes) = (number, ["", " k", " M", " G", " T", " P", " E"].iter());
+    let mut prefix = prefixes.next();
+    while number >= 10_000 && prefixes.len() > 0 {
+        number /= 1000;
+        prefix = prefixes.next();
+    }
+    format!("{number}{}", prefix.copied().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -143,11 +154,11 @@ mod tests {
         let progress = Progress {
             play: Id::number(1),
             elapsed_us: 3_400_000,
-            operations: 12,
+            operations: 756_330_067,
             done: Some(40),
             total: Some(100),
             text: Some("a\nb\x1b[2J".into()),
         };
-        assert_eq!(status_line(&progress), "3.4s  12 operations  40/100  a b␛[2J  Ctrl-C cancels");
+        assert_eq!(status_line(&progress), "3.4s  756 M operations  40/100  a b␛[2J  Ctrl-C cancels");
     }
 }

@@ -81,6 +81,10 @@ fn everything_that_a_play_makes_is_there_in_the_next() {
         ("[1, 2, 3].map(|v| double(v)).reduce(|a, b| a + b, 0)", "120"),
         ("", ""),
         ("if true { let inner = 1; } 5", "5"),
+        // Declared anew, and captured: the closure and the session share the newer one.
+        ("let x = 5; let g = || { x += 1 };", ""),
+        ("g.call(); x", "6"),
+        ("x = 10; g.call(); x", "11"),
     ];
     for (script, output) in plays {
         assert_eq!(session.output(script), output, "{script}");

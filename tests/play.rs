@@ -1,0 +1,242 @@
+//! `circles play`.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{Home, Ran, fake, process::Server};
+
+/// On a throw-away circle.
+fn play(args: &[&str]) -> Ran {
+    Home::new().run(&[&["play"], args].concat())
+}
+
+#[test]
+fn prints_and_the_value_go_to_stdout_and_debugs_to_stderr() {
+    let ran = play(&["-e", "print(\"hi\"); debug(\"x\"); let a = 40; a + 2"]);
+    assert_eq!(ran, Ran { code: Some(0), stdout: "hi\n42\n".into(), stderr: "[1:14] \"x\"\n".into() });
+    assert_eq!(play(&["-e", "let quiet = 1;"]).stdout, "");
+}
+
+#[test]
+fn a_script_comes_from_a_file_or_standard_input() {
+    let home = Home::new();
+    std::fs::write(home.path().join("script.rhai"), "#!/usr/bin/env -S circles play\nARGS[0] + nowhere")
+        .expect("written");
+    let ran = home.run(&["play", "script.rhai", "a"]);
+    assert_eq!(ran.code, Some(1));
+    // The first line is blanked, so the position is that of the file.
+    assert!(ran.stderr.starts_with("2 | ARGS[0] + nowhere\n              ^\n"), "{}", ran.stderr);
+    assert_eq!(home.run_with(&["play", "-"], "6 * 7").stdout, "42\n");
+}
+
+#[test]
+fn arguments_reach_the_script_as_they_are() {
+    let ran = play(&["--json", "-e", "ARGS", "plain", "q\"b\\", "${x}\u{1b}\n", "--", "-v"]);
+    let object: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(object["value"], json!(["plain", "q\"b\\", "${x}\u{1b}\n", "-v"]));
+    assert_eq!(play(&["-e", "ARGS.len()"]).stdout, "0\n");
+}
+
+#[test]
+fn json_is_one_object_with_the_prints() {
+    let ran = play(&["--json", "-e", "print(1); debug([1]); #{a: 1.5}"]);
+    let object: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(object["prints"], json!([{ "stream": "print", "text": "1" }, { "stream": "debug", "text": "[1]" }]));
+    assert_eq!((&object["value"], &object["type"]), (&json!({ "a": 1.5 }), &json!("map")));
+    let ran = play(&["--json", "-e", "throw 7"]);
+    let object: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!((ran.code, &object["error"]["code"]), (Some(1), &json!(-32000)));
+    assert_eq!(object["error"]["data"]["thrown"], 7);
+    let ran = play(&["--json", "--circle", "1", "-e", "1"]);
+    let object: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!((ran.code, &object["error"]["code"]), (Some(3), &Value::Null));
+}
+
+/// Script, exit code, a piece of stderr.
+#[test]
+fn the_exit_code_says_what_happened() {
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["-e", "1 +"], 1, "error: "),
+        (&["-e", "throw \"boom\""], 1, "boom"),
+        (&["-e", "eval(\"1\")"], 1, "`eval` is off"),
+        (&["--timeout", "50ms", "-e", "loop {}"], 5, "Limit exceeded: time (50)"),
+        (&["-e", "fn f(n) { f(n + 1) } f(1)"], 5, "Limit exceeded: depth (64)"),
+        (&["-e", "loop { print(1) }"], 5, "Limit exceeded: output (1024)"),
+        (&[], 2, "-e SCRIPT"),
+        (&["missing.rhai"], 2, "cannot read the script missing.rhai: no such file or directory"),
+        (&["--timeout", "soon", "-e", "1"], 2, "soon"),
+        (&["--circle", "team", "-e", "1"], 2, "give a port"),
+        (&["--circle", "http://x", "-e", "1"], 2, "ws://"),
+        (&["--circle", "wss://x", "-e", "1"], 2, "TLS"),
+        (&["--circle", "1", "-e", "1"], 3, "circles serve"),
+        (&["--key", "a/b", "-e", "1"], 2, "key's name"),
+        (&["--circle", "1", "--key", "nobody", "-e", "1"], 6, "nobody"),
+    ];
+    for (args, code, piece) in cases {
+        let ran = play(args);
+        assert_eq!(ran.code, Some(*code), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains(piece), "{args:?}: {ran:?}");
+        assert!(!ran.stderr.contains("panicked"), "{args:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn what_is_no_circle_is_said_to_be_none() {
+    let echo = fake::websocket(str::to_owned);
+    let cases = [
+        (fake::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"), "HTTP 200"),
+        (fake::answering(b"SSH-2.0-OpenSSH_9.2\r\n"), "no circle"),
+        (echo, "no circle"),
+        (fake::websocket(|_| "hello \x1b[2J".into()), "not JSON-RPC"),
+        (
+            fake::websocket(|_| {
+                r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found","data":{"method":"describe"}}}"#.into()
+            }),
+            "describe",
+        ),
+        (fake::websocket(|_| r#"{"jsonrpc":"2.0","id":1,"result":{"name":"x"}}"#.into()), "cannot be read"),
+    ];
+    for (authority, piece) in cases {
+        let ran = play(&["--circle", &authority, "-e", "1"]);
+        assert_eq!(ran.code, Some(3), "{piece}: {ran:?}");
+        assert!(ran.stderr.contains(piece) && !ran.stderr.contains('\x1b'), "{piece}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_member_plays_as_the_key_that_was_proved() {
+    let home = Home::new();
+    let (alice, bob) = (home.add_key("alice").public_key().to_hex(), home.add_key("bob"));
+    let server = Server::start(&["--name", "team", "--member", &alice]);
+    let at = ["play", "--circle", server.url.as_str()];
+    let ran = home.run(&[&at[..], &["-e", "CIRCLE_NAME + CALLER_PUBLIC_KEY"]].concat());
+    assert_eq!(ran.stdout, format!("team{alice}\n"), "{ran:?}");
+    let ran = home.run(&[&at[..], &["--key", "bob", "-e", "1"]].concat());
+    assert_eq!(ran.code, Some(4), "{} {ran:?}", bob.public_key());
+    let output = home.command().args(at).args(["-e", "1"]).env("CIRCLES_PASSPHRASE", "wrong").output().expect("runs");
+    assert_eq!(output.status.code(), Some(6));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("wrong passphrase for the key `alice`"));
+    let ran = Home::new().run(&[&at[..], &["-e", "1"]].concat());
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("circles keygen"), "{ran:?}");
+}
+
+#[test]
+fn an_open_circle_is_authenticated_to_only_on_request() {
+    let home = Home::new();
+    let alice = home.add_key("alice").public_key().to_hex();
+    let server = Server::open();
+    let mut command = home.command();
+    command.args(["play", "-e", "type_of(CALLER_PUBLIC_KEY)"]).env("CIRCLES_CIRCLE", &server.url);
+    assert_eq!(String::from_utf8_lossy(&command.output().expect("runs").stdout), "()\n");
+    let ran = home.run(&["play", "--circle", server.authority(), "--key", "alice", "-e", "CALLER_PUBLIC_KEY"]);
+    assert_eq!(ran.stdout, format!("{alice}\n"));
+}
+
+/// A circle that hands out another circle's nonces could have them signed and be somebody there.
+#[test]
+fn a_nonce_of_another_authority_is_not_signed() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let liar = fake::websocket(move |text| {
+        let call: Value = serde_json::from_str(text).expect("JSON");
+        sender.send(call["method"].clone()).expect("the test listens");
+        let result = match call["method"].as_str() {
+            Some("describe") => json!({
+                "name": "liar", "version": "1", "protocol": 1, "access": "authenticated", "modules": [],
+                "you": { "public_key": null, "admitted": false }, "sandbox": [],
+                "limits": protocol::Limits::default(),
+            }),
+            _ => {
+                json!({ "nonce": format!("circles.auth.v1 aud=bank.example:9001 exp=99999999999 rnd={}", "0".repeat(64)) })
+            }
+        };
+        json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }).to_string()
+    });
+    let home = Home::new();
+    home.add_key("alice");
+    let ran = home.run(&["play", "--circle", &liar, "-e", "1"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("bank.example:9001") && ran.stderr.contains("--authority"), "{ran:?}");
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["describe", "fetch_nonce"]);
+}
+
+#[test]
+fn an_authority_of_ones_own_goes_through_a_tunnel() {
+    let home = Home::new();
+    home.add_key("alice");
+    let server = Server::start(&["--access", "authenticated", "--hosts", "circle.example"]);
+    let ran = home.run(&["play", "--circle", &server.url, "--authority", "circle.example", "-e", "1"]);
+    assert_eq!(ran.stdout, "1\n", "{ran:?}");
+    let ran = home.run(&["play", "--circle", &server.url, "--authority", "other.example", "-e", "1"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stderr.contains("does not answer to the host 'other.example'"), "{ran:?}");
+}
+
+#[test]
+fn a_script_that_is_too_large_is_said_to_be() {
+    let server = Server::open();
+    let home = Home::new();
+    std::fs::write(home.path().join("large.rhai"), "1;".repeat(150_000)).expect("written");
+    let ran = home.run(&["play", "--circle", &server.url, "large.rhai"]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert!(ran.stderr.contains("message_kib"), "{ran:?}");
+}
+
+#[test]
+fn a_pipe_gets_what_is_printed_as_it_is() {
+    assert_eq!(play(&["-e", "print(\"\\x1b[2Jboo\")"]).stdout, "\x1b[2Jboo\n");
+}
+
+#[test]
+fn ctrl_c_cancels_the_play() {
+    let server = Server::open();
+    let mut child = Home::new()
+        .command()
+        .args(["play", "--circle", &server.url, "-e", "print(\"begun\"); loop {}"])
+        .spawn()
+        .expect("runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it prints");
+    assert_eq!(line, "begun\n");
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it is there");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    // Its worker went with its connection.
+    for worker in server.workers() {
+        crate::support::process::wait_for_end(worker);
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_it_quietly() {
+    let mut child = Home::new()
+        .command()
+        .args(["play", "-e", "print(1); loop { print(\"more\") }"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut line).expect("it prints");
+    drop(stdout);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr)), (Some(0), "".into()));
+}
+
+#[test]
+fn without_a_verb_the_first_steps_are_shown() {
+    let ran = Home::new().run(&[]);
+    insta::assert_snapshot!(ran.stdout, @r"
+    circles: live Rhai, with keys that prove who you are
+
+      circles repl              type Rhai now, on a throw-away circle
+      circles serve --port 9001 serve a circle; then, elsewhere: circles repl 9001
+      circles keygen alice      make a key to prove who you are
+
+    circles --help lists everything.
+    ");
+}

@@ -1,0 +1,184 @@
+//! `circles repl`, on a terminal.
+
+use rustix::process::Signal;
+
+use crate::support::{Home, process::Server, pty::Terminal};
+
+#[test]
+fn a_newcomer_types_and_gets_answers() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("throw-away circle");
+    terminal.wait_for("scratch> ");
+    terminal.keys("let x = 40; fn sq(n) { n * n }\r");
+    terminal.wait_for("scratch> ");
+    terminal.keys("sq(x) + 1\r");
+    terminal.wait_for("1601");
+    terminal.keys("ans + 1\r");
+    terminal.wait_for("1602");
+    terminal.keys("x + nowhere\r");
+    terminal.wait_for("^");
+    terminal.wait_for("Variable not found: nowhere (line 1, column 5)");
+    terminal.keys(":hlep\r");
+    terminal.wait_for("did you mean :help?");
+    terminal.wait_for("scratch> ");
+    terminal.keys("\x04");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn ctrl_c_cancels_the_play_and_keeps_the_session() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("let kept = 7; print(`be${\"gun\"}`); loop {}\r");
+    terminal.wait_for("begun");
+    terminal.keys("\x03");
+    terminal.wait_for("cancelled");
+    terminal.wait_for("scratch> ");
+    // At the prompt it clears the line, and on an empty line it only hints.
+    terminal.keys("garbage(\x03");
+    terminal.wait_for("scratch> ");
+    terminal.keys("kept * 6\r");
+    terminal.wait_for("42");
+    terminal.wait_for("scratch> ");
+    terminal.keys("\x03");
+    terminal.wait_for("Ctrl-D leaves");
+    terminal.wait_for("scratch> ");
+    terminal.keys("\x04");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn what_is_typed_ahead_arrives_at_the_next_prompt() {
+    let server = Server::open();
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl", &server.url]);
+    terminal.wait_for("circle> ");
+    terminal.keys("print(`be${\"gun\"}`); let n = 0; while n < 2000000 { n += 1; } print(`do${\"ne\"}`)\r");
+    terminal.wait_for("begun");
+    terminal.keys("n / 1000\r");
+    let while_it_ran = terminal.wait_for("done");
+    assert!(!while_it_ran.contains("n / 1000"), "{while_it_ran:?}");
+    terminal.wait_for("n / 1000");
+    terminal.wait_for("2000");
+}
+
+#[test]
+fn what_a_circle_prints_cannot_drive_the_terminal() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    let scripts = [
+        "print(\"\\x1b]0;title\\x07seen1\")\r",
+        "debug(\"\\x1b[2Jseen2\")\r",
+        "\"\\x1b[31mseen3\"\r",
+        "throw \"\\x1b[31mseen4\"\r",
+        "#{\"\\x1b[31mseen5\": 1}.nowhere()\r",
+    ];
+    terminal.keys(scripts[0]);
+    let before = terminal.wait_for("␇seen1");
+    assert!(before.contains("␛]0;title") && !before.contains("\x1b]0;"), "{before:?}");
+    for (number, script) in scripts.iter().enumerate().skip(1).take(3) {
+        terminal.keys(script);
+        // The first is what was typed, in which the escape is spelled out.
+        terminal.wait_for(&format!("seen{}", number + 1));
+        let before = terminal.wait_for(&format!("seen{}", number + 1));
+        assert!(!before.contains("\x1b[2J") && !before.contains("\x1b[31ms"), "{before:?}");
+    }
+}
+
+#[test]
+fn the_prompt_says_where_and_as_whom() {
+    let home = Home::new();
+    let alice = home.add_key("alice").public_key().to_hex();
+    let server = Server::start(&["--name", "team", "--member", &alice]);
+    let mut terminal = Terminal::run(&home, &["repl", server.authority()]);
+    terminal.wait_for("team ⚿ alice> ");
+    terminal.keys(":who\r");
+    terminal.wait_for(&alice);
+    terminal.wait_for("team ⚿ alice> ");
+    terminal.keys("\x04");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn a_passphrase_is_asked_for_without_showing_it() {
+    let home = Home::new();
+    let alice = home.add_key("alice").public_key().to_hex();
+    let server = Server::start(&["--member", &alice]);
+    std::fs::write(home.path().join("none"), "").expect("written");
+    let mut command = home.command();
+    command.env_remove("CIRCLES_PASSPHRASE");
+    let mut terminal = Terminal::run_command(&home, &command, &["repl", &server.url]);
+    terminal.wait_for("Passphrase of alice: ");
+    terminal.keys(&format!("{}\r", crate::support::PASSPHRASE));
+    let before = terminal.wait_for("circle ⚿ alice> ");
+    assert!(!before.contains(crate::support::PASSPHRASE), "{before:?}");
+}
+
+#[test]
+fn a_lost_connection_is_said_and_made_again() {
+    let home = Home::new();
+    let mut server = Server::open();
+    let port = server.authority().rsplit_once(':').expect("a port").1.to_owned();
+    let mut terminal = Terminal::run(&home, &["repl", &port]);
+    terminal.wait_for("circle> ");
+    terminal.keys("let x = 1; print(`be${\"gun\"}`); loop {}\r");
+    terminal.wait_for("begun");
+    server.signal(Signal::KILL);
+    server.wait();
+    terminal.wait_for("the connection to the circle at");
+    terminal.wait_for("circle (disconnected)> ");
+    terminal.keys("x\r");
+    terminal.wait_for("connection refused");
+    terminal.wait_for("in the history");
+    let again = home.command().args(["serve", "--port", &port]).spawn().expect("runs");
+    let mut again = crate::support::process::Reaped(again);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(again.0.stdout.as_mut().expect("piped")), &mut line)
+        .expect("it says where it is");
+    // Up brings back what could not be played.
+    terminal.keys("\x1b[A\r");
+    terminal.wait_for("variables are gone");
+    terminal.wait_for("Variable not found: x");
+    terminal.wait_for("circle> ");
+}
+
+#[test]
+fn history_is_kept_for_its_user_alone_and_without_secrets() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = Home::new();
+    let secret = "0123456789abcdef".repeat(4);
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    for (input, answer) in
+        [("40 + 2\r".to_owned(), "42"), (" 40 + 3\r".to_owned(), "43"), (format!("\"{secret}\".len()\r"), "64")]
+    {
+        terminal.wait_for("scratch> ");
+        terminal.keys(&input);
+        terminal.wait_for(&format!("{answer}\r\n"));
+    }
+    terminal.wait_for("scratch> ");
+    terminal.keys("\x04");
+    assert_eq!(terminal.end(), Some(0));
+    let directory = home.path().join("state/circles/history");
+    let file = directory.join("scratch-anonymous.txt");
+    let kept = std::fs::read_to_string(&file).expect("it is there");
+    assert!(kept.contains("40 + 2") && !kept.contains("40 + 3") && !kept.contains(&secret), "{kept}");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&file), mode(&directory)), (0o600, 0o700));
+
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("\x1b[A\r");
+    terminal.wait_for("42\r\n");
+}
+
+#[test]
+fn without_a_terminal_it_plays_what_is_piped_in() {
+    let home = Home::new();
+    let ran = home.run_with(&["repl"], "fn f(x) {\n  x + 1\n}\nprint(\"hi\");\nf(41)\n");
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "hi\n42\n", ""));
+    assert_eq!(home.run_with(&["repl"], "nowhere").code, Some(1));
+}

@@ -1,0 +1,152 @@
+//! `circles serve`: its start, its end, the routes beside the WebSocket.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use rustix::process::Signal;
+
+use crate::support::{Home, PATIENCE, process::Server};
+
+/// An HTTP request by hand: status and body.
+fn get(authority: &str, path: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(authority).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    write!(stream, "GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n").expect("it takes requests");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("it answers");
+    let status = response.split(' ').nth(1).expect("a status").parse().expect("a number");
+    (status, response.split_once("\r\n\r\n").expect("a body").1.to_owned())
+}
+
+fn own(server: &Server) -> String {
+    format!("host: {}\r\n", server.authority())
+}
+
+const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let server = Server::open();
+    let port = server.authority().rsplit_once(':').expect("a port").1;
+    let ran = Home::new().run(&["serve", "--port", port]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains(&format!("port {port}: address already in use")), "{ran:?}");
+    assert!(ran.stderr.contains("another --port"), "{ran:?}");
+}
+
+#[test]
+fn what_cannot_be_served_is_said_before_anything_starts() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--host", "0.0.0.0"], "--allow-open"),
+        (&["--name", "Not A Name"], "[a-z0-9-]+"),
+        (&["--member", "02ff"], "66"),
+        (&["--access", "open", "--member", &"02".repeat(33)], "leave one of the two out"),
+        (&["--access", "secret"], "open, authenticated or members"),
+        (&["--limit", "play_ms"], "NAME=VALUE"),
+        (&["--limit", "play_ms=soon"], "whole number"),
+        (&["--limit", "luck=1"], "luck"),
+        (&["--modules", "nowhere"], "nowhere"),
+    ];
+    for (args, piece) in cases {
+        let ran = Home::new().run(&[&["serve", "--port", "0"], *args].concat());
+        assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains(piece) && ran.stdout.is_empty(), "{args:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn the_first_signal_drains_it_and_the_end_is_a_success() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::open();
+        let mut wire = server.connect();
+        let id =
+            wire.request("play", serde_json::json!(["print(\"begun\"); let n = 0; while n < 3000000 { n += 1; } n"]));
+        wire.printed("begun");
+        server.signal(signal);
+        // What runs goes on, what is new is refused.
+        let mut late = wire.call("play", serde_json::json!(["1"]));
+        while late["error"]["code"] != -32008 {
+            late = wire.call("play", serde_json::json!(["1"]));
+        }
+        assert_eq!(wire.answer(&id)["result"]["value"], 3_000_000);
+        assert_eq!(wire.close_code(), 1001);
+        assert_eq!(server.wait().code(), Some(0));
+        assert_eq!(server.rest_of_stdout(), "");
+    }
+}
+
+#[test]
+fn the_routes_beside_the_web_socket() {
+    let server = Server::start(&["--name", "team"]);
+    let own = own(&server);
+    assert_eq!(get(server.authority(), "/healthz", "host: anything\r\n"), (200, "ok".into()));
+    let (status, contract) = get(server.authority(), "/openrpc.json", &own);
+    assert_eq!((status, contract.as_str()), (200, protocol::OPENRPC));
+    let (status, greeting) = get(server.authority(), "/", &own);
+    assert!(status == 200 && greeting.contains("team") && greeting.contains("circles repl"), "{greeting}");
+    assert_eq!(get(server.authority(), "/metrics", &own).0, 404);
+}
+
+#[test]
+fn a_foreign_host_is_misdirected_and_told_of_the_setting() {
+    let server = Server::start(&["--hosts", "circle.example:8443"]);
+    let port = server.authority().rsplit_once(':').expect("a port").1;
+    for (host, status) in [
+        (server.authority().to_owned(), 200),
+        (format!("localhost:{port}"), 200),
+        (format!("LOCALHOST:{port}"), 200),
+        ("Circle.Example:8443".into(), 200),
+        ("circle.example".into(), 421),
+        ("127.0.0.1".into(), 421),
+        ("evil.example".into(), 421),
+        (String::new(), 421),
+    ] {
+        let (got, body) = get(server.authority(), "/openrpc.json", &format!("host: {host}\r\n"));
+        assert_eq!(got, status, "{host}: {body}");
+        assert!(status == 200 || body.contains("`hosts`"), "{host}: {body}");
+        let (got, _) = get(server.authority(), "/nowhere", &format!("host: {host}\r\n"));
+        assert_eq!(got, if status == 200 { 404 } else { 421 }, "{host}");
+    }
+}
+
+#[test]
+fn a_foreign_origin_is_forbidden_and_told_of_the_setting() {
+    let server = Server::start(&["--origins", "https://console.example"]);
+    let own = own(&server);
+    for origin in ["https://evil.example", "null", "https://console.example.evil", "ws://127.0.0.1"] {
+        let (status, body) = get(server.authority(), "/", &format!("{own}{UPGRADE}origin: {origin}\r\n"));
+        assert!(status == 403 && body.contains("`origins`"), "{origin}: {status} {body}");
+    }
+    for origin in ["https://console.example".to_owned(), format!("http://{}", server.authority())] {
+        let mut stream = TcpStream::connect(server.authority()).expect("it listens");
+        write!(stream, "GET / HTTP/1.1\r\n{own}{UPGRADE}origin: {origin}\r\n\r\n").expect("it takes requests");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("it answers");
+        assert_eq!(&status, b"HTTP/1.1 101", "{origin}");
+    }
+}
+
+#[test]
+fn too_many_connections_are_refused_with_503() {
+    let server = Server::start(&["--limit", "connections=2"]);
+    let (_one, two) = (server.connect(), server.connect());
+    let headers = format!("{}{UPGRADE}", own(&server));
+    let (status, body) = get(server.authority(), "/", &headers);
+    assert!(status == 503 && body.contains("limits.connections"), "{status} {body}");
+    drop(two);
+    // Its place is free once the server has seen it go.
+    let until = std::time::Instant::now() + PATIENCE;
+    loop {
+        let mut stream = TcpStream::connect(server.authority()).expect("it listens");
+        write!(stream, "GET / HTTP/1.1\r\n{headers}\r\n").expect("it takes requests");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("it answers");
+        if &status == b"HTTP/1.1 101" {
+            return;
+        }
+        assert!(std::time::Instant::now() < until, "the place is not free");
+    }
+}

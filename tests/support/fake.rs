@@ -1,0 +1,46 @@
+//! Servers that are no circles, or not honest ones.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    thread,
+};
+
+use tokio_tungstenite::tungstenite::{Message, accept};
+
+/// Answers each connection with those bytes, whatever it says; returns its authority.
+pub(crate) fn answering(bytes: &'static [u8]) -> String {
+    serving(move |mut stream| {
+        let mut request = [0; 4096];
+        if stream.read(&mut request).is_ok() && stream.write_all(bytes).is_ok() {
+            // Until the client has had enough.
+            while stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {}
+        }
+    })
+}
+
+/// Accepts WebSockets and answers each text with what `answer` makes of it.
+pub(crate) fn websocket(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
+    serving(move |stream| {
+        let Ok(mut socket) = accept(stream) else { return };
+        while let Ok(message) = socket.read() {
+            if let Message::Text(text) = message
+                && socket.send(Message::text(answer(&text))).is_err()
+            {
+                return;
+            }
+        }
+    })
+}
+
+fn serving(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let authority = listener.local_addr().expect("bound").to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let serve = serve.clone();
+            thread::spawn(move || serve(stream));
+        }
+    });
+    authority
+}

@@ -1,0 +1,118 @@
+//! Circles as processes, and what they leave behind.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, ExitStatus},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+};
+
+use super::{Home, PATIENCE, wire::Wire};
+
+/// `circles serve`, on a free port.
+pub(crate) struct Server {
+    child: Child,
+    pub url: String,
+    _home: Home,
+}
+
+impl Server {
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let home = Home::new();
+        let mut child = home
+            .command()
+            .args(["serve", "--port", "0"])
+            .args(args)
+            .stderr(std::process::Stdio::inherit())
+            .spawn()
+            .expect("the binary runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
+        let url = line.trim().strip_prefix("listening on ").expect("a URL").to_owned();
+        Self { child, url, _home: home }
+    }
+
+    pub(crate) fn open() -> Self {
+        Self::start(&[])
+    }
+
+    pub(crate) fn authority(&self) -> &str {
+        self.url.strip_prefix("ws://").expect("a ws URL")
+    }
+
+    pub(crate) fn connect(&self) -> Wire {
+        Wire::connect(self.authority())
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("it is there");
+    }
+
+    /// Its end, which something else must bring about.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait_for_end(self.pid());
+        self.child.wait().expect("it was started here")
+    }
+
+    /// What it wrote to stdout after its first line.
+    pub(crate) fn rest_of_stdout(&mut self) -> String {
+        let mut rest = String::new();
+        self.child.stdout.as_mut().expect("piped").read_to_string(&mut rest).expect("UTF-8");
+        rest
+    }
+
+    /// Its worker processes.
+    pub(crate) fn workers(&self) -> Vec<Pid> {
+        children(self.pid())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already, as the test wanted it.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// A process that does not outlive its test.
+pub(crate) struct Reaped(pub Child);
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        // It may have ended already, as the test wanted it.
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// The children of a process that have not ended.
+pub(crate) fn children(parent: Pid) -> Vec<Pid> {
+    std::fs::read_dir("/proc")
+        .expect("Linux")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(Pid::from_raw)
+        .filter(|pid| {
+            // proc(5): pid (name) state ppid …; a zombie has ended and is not reaped yet.
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+            let mut fields = rest.split(' ');
+            fields.next() != Some("Z") && fields.next() == Some(&parent.to_string())
+        })
+        .collect()
+}
+
+/// Waits until a process has ended, whoever its parent is.
+pub(crate) fn wait_for_end(pid: Pid) {
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    let timeout = Timespec { tv_sec: PATIENCE.as_secs().try_into().expect("small"), tv_nsec: 0 };
+    let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout)).expect("poll works");
+    assert_eq!(ended, 1, "process {pid} is still there");
+}

@@ -1,0 +1,110 @@
+//! A terminal: what is typed into it, and what stands on it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+    os::fd::OwnedFd,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Instant,
+};
+
+use rustix::{
+    process::Pid,
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
+
+use super::{BINARY, Home, PATIENCE, process::wait_for_end};
+
+/// The binary on a terminal of 100 columns and 30 lines, with job control.
+pub(crate) struct Terminal {
+    child: Child,
+    keyboard: File,
+    screen: Receiver<Vec<u8>>,
+    /// Everything so far, and how much of it was waited for already.
+    seen: String,
+    taken: usize,
+}
+
+impl Terminal {
+    pub(crate) fn run(home: &Home, args: &[&str]) -> Self {
+        Self::run_command(home, &home.command(), args)
+    }
+
+    /// In the environment of a command of that home.
+    pub(crate) fn run_command(home: &Home, command: &Command, args: &[&str]) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&master).expect("granted");
+        unlockpt(&master).expect("unlocked");
+        let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("UTF-8");
+        let size = Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&master, size).expect("a size");
+        let slave = || Stdio::from(OpenOptions::new().read(true).write(true).open(&name).expect("it opens"));
+        let environment: Vec<_> =
+            command.get_envs().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))).collect();
+        // `setsid --ctty` makes the terminal the session's own, so that Ctrl-C is a signal.
+        let child = Command::new("setsid")
+            .args(["--ctty", "--wait", BINARY])
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(environment)
+            .env("TERM", "xterm")
+            .current_dir(home.path())
+            .stdin(slave())
+            .stdout(slave())
+            .stderr(slave())
+            .spawn()
+            .expect("setsid of util-linux is there");
+        let keyboard = File::from(OwnedFd::from(master));
+        let mut master = keyboard.try_clone().expect("a descriptor");
+        let (sender, screen) = channel();
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // The terminal reports an error once nobody has it open any more.
+            while let Ok(length @ 1..) = master.read(&mut bytes) {
+                if sender.send(bytes[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, keyboard, screen, seen: String::new(), taken: 0 }
+    }
+
+    pub(crate) fn keys(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).expect("it takes keys");
+    }
+
+    /// Waits until that text stands on the screen, after what was waited for before; gives what came before it.
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.seen[self.taken..].find(text) {
+                let before = self.seen[self.taken..self.taken + at].to_owned();
+                self.taken += at + text.len();
+                return before;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match self.screen.recv_timeout(left) {
+                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(_) => panic!("{text:?} does not come; on the screen:\n{}", &self.seen[self.taken..]),
+            }
+        }
+    }
+
+    /// Its exit code.
+    pub(crate) fn end(mut self) -> Option<i32> {
+        wait_for_end(Pid::from_child(&self.child));
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended already, as the test wanted it.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}

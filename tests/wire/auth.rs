@@ -1,0 +1,148 @@
+//! The proof of a key.
+
+use keys::KeyPair;
+use serde_json::{Value, json};
+
+use crate::support::process::Server;
+
+fn code(answer: &Value) -> i64 {
+    answer["error"]["code"].as_i64().unwrap_or_default()
+}
+
+#[test]
+fn protected_methods_need_a_proved_key() {
+    let alice = KeyPair::generate().expect("a key");
+    let server = Server::start(&["--access", "authenticated"]);
+    let mut wire = server.connect();
+    for (method, params) in [("play", json!(["1"])), ("cancel", json!([1])), ("reset", json!([])), ("play", json!([]))]
+    {
+        assert_eq!(code(&wire.call(method, params)), -32001, "{method}");
+    }
+    assert_eq!(server.workers(), []);
+    assert_eq!(wire.authenticate(&alice)["result"], json!({ "authenticated": true }));
+    assert_eq!(wire.value("CALLER_PUBLIC_KEY"), alice.public_key().to_hex());
+    let you = wire.call("describe", json!([]))["result"]["you"].clone();
+    assert_eq!(you, json!({ "public_key": alice.public_key().to_hex(), "admitted": true }));
+    // Each connection proves for itself.
+    assert_eq!(code(&server.connect().play("1")), -32001);
+}
+
+#[test]
+fn a_nonce_says_what_it_is_for() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    let alice = KeyPair::generate().expect("a key");
+    let (first, second) = (wire.nonce(&alice), wire.nonce(&alice));
+    assert_eq!(first.authority().as_str(), server.authority());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    assert!(first.expires_unix().abs_diff(now + 60) <= 10, "{first}");
+    assert_ne!(first.as_str(), second.as_str());
+}
+
+#[test]
+fn access_and_caller_are_those_at_admission() {
+    let alice = KeyPair::generate().expect("a key");
+    let server = Server::open();
+    let mut wire = server.connect();
+    let nonce = wire.nonce(&alice);
+    let running = wire.request("play", json!(["print(`begun`); let n = 0; while n < 300000 { n += 1; } n"]));
+    let before = wire.request("play", json!(["type_of(CALLER_PUBLIC_KEY)"]));
+    let proof =
+        wire.request("authenticate", json!([alice.public_key().to_hex(), alice.sign_nonce(&nonce).to_string()]));
+    let after = wire.request("play", json!(["CALLER_PUBLIC_KEY"]));
+    assert_eq!(wire.answer(&proof)["result"]["authenticated"], true);
+    assert_eq!(wire.answer(&running)["result"]["value"], 300_000);
+    assert_eq!(wire.answer(&before)["result"]["value"], "()");
+    assert_eq!(wire.answer(&after)["result"]["value"], alice.public_key().to_hex());
+}
+
+#[test]
+fn what_is_no_proof_is_refused_with_the_same_words_and_spends_the_nonce() {
+    let (alice, bob) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
+    let key = alice.public_key().to_hex();
+    let server = Server::open();
+    let high_s = |signature: &str| {
+        // n − s, in hex, for the secp256k1 group order n.
+        let order = hex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
+        let s = hex(&signature[64..]);
+        let (mut out, mut borrow) = ([0_u8; 32], 0_i16);
+        for index in (0..32).rev() {
+            let digit = i16::from(order[index]) - i16::from(s[index]) - borrow;
+            borrow = i16::from(digit < 0);
+            out[index] = u8::try_from(digit.rem_euclid(256)).expect("a byte");
+        }
+        let high: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}{high}", &signature[..64])
+    };
+    let forgeries: [(&str, &dyn Fn(&str, &keys::Nonce) -> String); 6] = [
+        ("of another key", &|_, nonce| bob.sign_nonce(nonce).to_string()),
+        ("high s", &|right, _| high_s(right)),
+        ("DER", &|right, _| format!("3044022000{}0220{}", &right[2..64], &right[64..])),
+        ("too short", &|right, _| right[..126].to_owned()),
+        ("nothing", &|_, _| String::new()),
+        ("zeros", &|_, _| "0".repeat(128)),
+    ];
+    for (what, forge) in forgeries {
+        let mut wire = server.connect();
+        let nonce = wire.nonce(&alice);
+        let right = alice.sign_nonce(&nonce).to_string();
+        let forged = forge(&right, &nonce);
+        for signature in [forged, right] {
+            let answer = wire.call("authenticate", json!([key, signature]));
+            assert_eq!(answer["error"], json!({ "code": -32002, "message": "Invalid Credentials" }), "{what}");
+        }
+        assert_eq!(wire.authenticate(&alice)["result"]["authenticated"], true, "{what}");
+    }
+    let mut wire = server.connect();
+    for key in ["", "no key", &"02".repeat(33), &format!("04{}", "11".repeat(64))] {
+        assert_eq!(code(&wire.call("authenticate", json!([key, "00"]))), -32002, "{key}");
+    }
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).expect("hex")).collect()
+}
+
+#[test]
+fn a_signature_for_another_circle_is_worth_nothing_here() {
+    let alice = KeyPair::generate().expect("a key");
+    let (here, there) = (Server::open(), Server::open());
+    let (mut here, mut there) = (here.connect(), there.connect());
+    here.nonce(&alice);
+    let nonce = there.nonce(&alice);
+    let signature = alice.sign_nonce(&nonce).to_string();
+    assert_eq!(code(&here.call("authenticate", json!([alice.public_key().to_hex(), signature]))), -32002);
+}
+
+#[test]
+fn five_failures_close_the_connection_once_they_are_answered() {
+    let alice = KeyPair::generate().expect("a key");
+    let server = Server::open();
+    let mut wire = server.connect();
+    for _ in 0..5 {
+        assert_eq!(code(&wire.call("authenticate", json!([alice.public_key().to_hex(), "00"]))), -32002);
+    }
+    assert_eq!(wire.close_code(), 1008);
+}
+
+#[test]
+fn a_session_has_one_identity() {
+    let (alice, bob) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
+    let server = Server::open();
+    let mut wire = server.connect();
+    wire.authenticate(&alice);
+    assert_eq!(code(&wire.authenticate(&bob)), -32003);
+    assert_eq!(wire.authenticate(&alice)["result"]["authenticated"], true);
+    assert_eq!(wire.value("CALLER_PUBLIC_KEY"), alice.public_key().to_hex());
+}
+
+#[test]
+fn only_members_become_a_members_circles_sessions() {
+    let (alice, bob) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
+    let server = Server::start(&["--member", &alice.public_key().to_hex()]);
+    let mut wire = server.connect();
+    assert_eq!(code(&wire.authenticate(&bob)), -32003);
+    assert_eq!(code(&wire.play("1")), -32001);
+    wire.authenticate(&alice);
+    assert_eq!(wire.value("1"), 1);
+}

@@ -1,0 +1,269 @@
+//! `play`, `cancel`, `reset`, `describe`: what a session keeps, shows and ends.
+
+use serde_json::{Value, json};
+
+use crate::support::process::Server;
+
+#[test]
+fn a_session_keeps_what_its_plays_make_and_shows_it_to_no_other() {
+    let server = Server::open();
+    let (mut mine, mut other) = (server.connect(), server.connect());
+    mine.value("let x = 1; const C = 7; fn f(n) { n + global::C } let up = || { x += 1; x };");
+    assert_eq!(mine.value("up.call(); up.call(); [x, f(1), C]"), json!([3, 8, 7]));
+    mine.value("fn f(n) { n * 100 }");
+    assert_eq!(mine.value("f(2)"), 200);
+    assert_eq!(other.error("x")["data"]["kind"], "runtime");
+    assert_eq!(mine.call("reset", json!([]))["result"], json!({ "reset": true }));
+    assert_eq!(mine.error("x")["message"], "Variable not found: x");
+}
+
+#[test]
+fn imports_stay_from_play_to_play() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("geo.rhai"), "fn area(a, b) { a * b }").expect("written");
+    let server = Server::start(&["--modules", &directory.path().display().to_string()]);
+    let mut wire = server.connect();
+    assert_eq!(wire.call("describe", json!([]))["result"]["modules"], json!(["geo"]));
+    wire.value("import \"geo\" as g;");
+    assert_eq!(wire.value("g::area(6, 7)"), 42);
+    assert_eq!(wire.error("import \"../geo\" as h;")["data"]["kind"], "runtime");
+}
+
+/// Script, output, type, value.
+#[test]
+fn values_have_the_forms_that_the_protocol_says() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    let cases = [
+        ("", "", "()", Value::Null),
+        ("9223372036854775807", "9223372036854775807", "i64", json!(9_223_372_036_854_775_807_i64)),
+        ("1.0", "1.0", "f64", json!(1.0)),
+        ("0.0 / 0.0", "NaN", "f64", Value::Null),
+        ("'x'", "x", "char", json!("x")),
+        ("\"a\\n\"", "a\n", "string", json!("a\n")),
+        ("true", "true", "bool", json!(true)),
+        ("[1, \"x\", ()]", "[1, \"x\", ()]", "array", json!([1, "x", null])),
+        ("#{b: 1, a: [2]}", "#{\"a\": [2], \"b\": 1}", "map", json!({ "a": [2], "b": 1 })),
+        ("blob(3, 255)", "[ffffff]", "blob", json!("////")),
+        ("1..3", "1..3", "range", json!("1..3")),
+        ("Fn(\"f\")", "Fn(f)", "Fn", json!("Fn(f)")),
+    ];
+    for (script, output, type_name, value) in cases {
+        let result = wire.play(script)["result"].clone();
+        assert_eq!(
+            (&result["output"], &result["type"], &result["value"]),
+            (&json!(output), &json!(type_name), &value),
+            "{script}"
+        );
+        assert!(result["elapsed_us"].is_u64() && result["operations"].is_u64(), "{script}");
+    }
+}
+
+#[test]
+fn a_value_too_deep_or_too_large_is_a_limit_and_the_environment_is_kept() {
+    let server = Server::start(&["--limit", "output_kib=2"]);
+    let mut wire = server.connect();
+    assert_eq!(wire.error("let a = 1; for i in 0..64 { a = [a]; } let kept = 1; a").get("code"), None);
+    let error = wire.error("a = [a]; a");
+    assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "depth", "max": 64 })));
+    let error = wire.error("let s = \"\"; s.pad(3000, 'x'); s");
+    assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "output", "max": 2 })));
+    assert_eq!(error["message"], "Limit exceeded: output");
+    assert_eq!(wire.value("kept"), 1);
+}
+
+#[test]
+fn each_limit_of_a_play_is_told_by_name_and_keeps_the_environment() {
+    let server = Server::start(&[
+        "--limit",
+        "play_ms=60000",
+        "--limit",
+        "operations=200000",
+        "--limit",
+        "call_depth=10",
+        "--limit",
+        "expression_depth=20",
+        "--limit",
+        "string_kib=1",
+        "--limit",
+        "array_items=50",
+        "--limit",
+        "map_items=20",
+        "--limit",
+        "output_kib=4",
+    ]);
+    let mut wire = server.connect();
+    wire.value("let kept = 1;");
+    let deep = format!("{}1{}", "(".repeat(30), ")".repeat(30));
+    let cases = [
+        ("loop {}", "operations", 200_000),
+        ("fn f(n) { f(n + 1) } f(0)", "depth", 10),
+        (deep.as_str(), "depth", 20),
+        ("let s = \"x\"; loop { s += s; }", "size", 1),
+        ("let a = []; loop { a.push(1); }", "size", 50),
+        ("let m = #{}; for i in 0..100 { m += [#{}, #{}][0]; let n = #{}; n[`k${i}`] = i; m.mixin(n); }", "size", 20),
+        ("loop { print(`x`) }", "output", 4),
+    ];
+    for (script, limit, max) in cases {
+        let error = wire.error(script);
+        assert_eq!(
+            (&error["code"], &error["data"]),
+            (&json!(-32004), &json!({ "limit": limit, "max": max })),
+            "{script}"
+        );
+    }
+    let error = wire.call("play", json!(["let n = 0; while n < 10000000 { n += 1; }", 1]))["error"].clone();
+    // Whichever comes first on this machine; both are limits.
+    assert_eq!(error["code"], -32004);
+    assert_eq!(wire.value("kept"), 1);
+}
+
+#[test]
+fn a_plays_own_timeout_only_shortens_the_circles() {
+    let server = Server::start(&["--limit", "play_ms=300"]);
+    let mut wire = server.connect();
+    for (timeout, max) in
+        [(json!(50), 50), (json!(3_600_000), 300), (json!(u64::MAX), 300), (Value::Null, 300), (json!(0), 0)]
+    {
+        let error = wire.call("play", json!(["loop {}", timeout]))["error"].clone();
+        assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "time", "max": max })));
+    }
+}
+
+#[test]
+fn prints_come_as_they_happen_before_the_response_and_in_order() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    wire.send(r#"{"jsonrpc":"2.0","id":"p","method":"play","params":["for i in 0..3 { print(i) }\n  debug(`x`); 9"]}"#);
+    for text in ["0", "1", "2"] {
+        let message = wire.next();
+        assert_eq!(message["method"], "play.output");
+        assert!(message.get("id").is_none());
+        assert_eq!(message["params"], json!({ "play": "p", "stream": "print", "text": text }));
+    }
+    let debug = json!({ "play": "p", "stream": "debug", "text": "\"x\"", "position": { "line": 2, "column": 3 } });
+    assert_eq!(wire.next()["params"], debug);
+    assert_eq!(wire.next()["result"]["value"], 9);
+}
+
+#[test]
+fn a_long_play_is_reported_on() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    let play = wire.request("play", json!(["progress(40, 100, `loading`); loop {}"]));
+    let progress = wire.notification("play.progress");
+    assert_eq!(
+        (&progress["play"], &progress["done"], &progress["total"], &progress["text"]),
+        (&play, &json!(40), &json!(100), &json!("loading"))
+    );
+    assert!(
+        progress["elapsed_us"].as_u64() >= Some(500_000) && progress["operations"].as_u64() > Some(0),
+        "{progress}"
+    );
+    let next = wire.notification("play.progress");
+    assert!(next["elapsed_us"].as_u64() >= progress["elapsed_us"].as_u64().map(|us| us + 200_000), "{progress} {next}");
+    wire.call("cancel", json!([play]));
+    // A script that says nothing of itself is reported on, too.
+    let play = wire.request("play", json!(["loop {}"]));
+    let progress = loop {
+        let progress = wire.notification("play.progress");
+        if progress["play"] == play {
+            break progress;
+        }
+    };
+    assert!(progress.get("done").is_none(), "{progress}");
+}
+
+#[test]
+fn cancel_ends_what_runs_and_what_waits_and_nothing_else() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    let running = wire.request("play", json!(["let done = []; done.push(1); print(`begun`); loop {}"]));
+    let waiting = wire.request("play", json!(["done.push(2)"]));
+    let last = wire.request("play", json!(["done.push(3); done"]));
+    wire.printed("begun");
+    assert_eq!(wire.call("cancel", json!([waiting]))["result"]["cancelled"], true);
+    assert_eq!(wire.answer(&waiting)["error"]["code"], -32005);
+    assert_eq!(wire.call("cancel", json!({ "play": running }))["result"]["cancelled"], true);
+    assert_eq!(wire.answer(&running)["error"]["code"], -32005);
+    // The queue goes on, with what was done before.
+    assert_eq!(wire.answer(&last)["result"]["value"], json!([1, 3]));
+    for play in [running, waiting, last, json!("never"), Value::Null] {
+        assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], false);
+    }
+}
+
+#[test]
+fn a_queue_that_is_full_is_busy() {
+    let server = Server::start(&["--limit", "queued_plays=2", "--limit", "queued_kib=1"]);
+    let mut wire = server.connect();
+    let running = wire.request("play", json!(["print(`begun`); loop {}"]));
+    wire.printed("begun");
+    let large = format!("\"{}\".len()", "x".repeat(900));
+    let (first, second) = (wire.request("play", json!([large])), wire.request("play", json!([large])));
+    let error = wire.answer(&second)["error"].clone();
+    assert_eq!((&error["code"], &error["data"]), (&json!(-32006), &json!({ "limit": "queued", "max": 1 })));
+    let small = wire.request("play", json!(["2"]));
+    assert_eq!(wire.call("reset", json!([]))["error"]["data"], json!({ "limit": "queued", "max": 2 }));
+    wire.call("cancel", json!([running]));
+    assert_eq!(
+        (&wire.answer(&first)["result"]["value"], &wire.answer(&small)["result"]["value"]),
+        (&json!(900), &json!(2))
+    );
+}
+
+#[test]
+fn the_value_is_bound_on_request() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    wire.call("play", json!({ "script": "6 * 7", "bind": "ans" }));
+    wire.call("play", json!({ "script": "let x = 1;", "bind": "ans" }));
+    assert_eq!(wire.value("ans"), 42);
+}
+
+#[test]
+fn an_error_says_what_and_where() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    let error = wire.error("let x = 1;\nx +");
+    assert_eq!(
+        (&error["code"], &error["data"]["kind"], &error["data"]["line"]),
+        (&json!(-32000), &json!("parse"), &json!(2))
+    );
+    let error = wire.error("fn f(x) {\n  x.nope()\n}\nf(1)");
+    assert_eq!(
+        (&error["data"]["kind"], &error["data"]["line"], &error["data"]["column"]),
+        (&json!("runtime"), &json!(2), &json!(5))
+    );
+    assert_eq!(error["data"]["function"], "f");
+    let error = wire.error("throw #{code: 7, why: [\"x\"]}");
+    assert_eq!(error["data"]["thrown"], json!({ "code": 7, "why": ["x"] }));
+}
+
+#[test]
+fn describe_says_what_the_circle_is_and_whom_it_sees() {
+    let server = Server::start(&[
+        "--name",
+        "team",
+        "--description",
+        "of the team",
+        "--access",
+        "authenticated",
+        "--limit",
+        "batch=5",
+    ]);
+    let mut wire = server.connect();
+    let description = wire.call("describe", json!([]))["result"].clone();
+    for (name, value) in [
+        ("name", json!("team")),
+        ("description", json!("of the team")),
+        ("protocol", json!(1)),
+        ("access", json!("authenticated")),
+        ("you", json!({ "public_key": null, "admitted": false })),
+        ("modules", json!([])),
+        ("sandbox", json!(["process"])),
+    ] {
+        assert_eq!(description[name], value);
+    }
+    assert_eq!((&description["limits"]["batch"], &description["limits"]["operations"]), (&json!(5), &Value::Null));
+}
