@@ -67,7 +67,8 @@ fn a_script_that_ends_its_process_costs_its_own_session_its_variables() {
 fn a_play_that_does_not_stop_is_killed_a_second_later() {
     let server = Server::start(&["--limit", "message_kib=16384"]);
     let (mut wire, mut other) = (server.connect(), server.connect());
-    let huge = format!("#{{{}}}", (0..700_000).map(|n| format!("k{n}:1,")).collect::<String>());
+    let properties: Vec<String> = (0..700_000).map(|n| format!("k{n}:1")).collect();
+    let huge = format!("#{{{}}}", properties.join(","));
     let play = wire.request("play", json!({ "script": huge, "timeout_ms": 10 }));
     assert_eq!(other.value("1"), 1);
     let error = wire.answer(&play)["error"].clone();

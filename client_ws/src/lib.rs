@@ -19,7 +19,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Native clients need a tokio runtime. Everything but [`transport`] knows neither a runtime nor a socket, so that the
+//! Native clients need a tokio runtime. Everything but the transport knows neither a runtime nor a socket, so that the
 //! browser's transport can take its place.
 
 mod address;

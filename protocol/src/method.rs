@@ -77,7 +77,7 @@ fn invalid(param: String, reason: String) -> RpcError {
     RpcError::InvalidParams { param, reason }
 }
 
-/// The reason without serde_json's position, which counts within the parameter alone and would mislead; bounded,
+/// The reason without `serde_json`'s position, which counts within the parameter alone and would mislead; bounded,
 /// because it can quote the parameter.
 fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();

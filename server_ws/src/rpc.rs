@@ -39,7 +39,7 @@ fn admit(session: &mut Session, call: Result<Call<'_>, Rejected>, batch: Option<
             reason: "a play of this connection with this id is not answered yet".into(),
             id: serde_json::value::to_raw_value(taken).ok(),
         };
-        return session.answer(&Ticket { id: None, is_answered, is_play: false, batch }, Err::<&(), _>(error));
+        return session.refuse(&Ticket { id: None, is_answered, is_play: false, batch }, &error);
     }
     let ticket = Ticket { id, is_answered, is_play: false, batch };
     match outcome.and_then(|(method, params)| {
@@ -49,37 +49,37 @@ fn admit(session: &mut Session, call: Result<Call<'_>, Rejected>, batch: Option<
         }
         Request::parse(method, params)
     }) {
-        Err(error) => session.answer(&ticket, Err::<&(), _>(error)),
+        Err(error) => session.refuse(&ticket, &error),
         Ok(request) => dispatch(session, ticket, request),
     }
 }
 
 fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
-    fn now<T: Serialize>(session: &mut Session, ticket: &Ticket, result: Result<T, RpcError>) {
-        match &result {
-            Ok(result) => session.answer(ticket, Ok(result)),
-            Err(error) => session.answer(ticket, Err::<&(), _>(error.clone())),
+    fn now(session: &mut Session, ticket: &Ticket, result: &Result<impl Serialize, RpcError>) {
+        match result {
+            Ok(result) => session.answer(ticket, result),
+            Err(error) => session.refuse(ticket, error),
         }
     }
     match request {
         Request::FetchNonce(params) => {
             let result = methods::fetch_nonce::handle(session, &params);
-            now(session, &ticket, result);
+            now(session, &ticket, &result);
         }
         Request::Authenticate(params) => {
             let result = methods::authenticate::handle(session, &params);
-            now(session, &ticket, result);
+            now(session, &ticket, &result);
         }
         Request::Play(params) => methods::play::handle(session, Ticket { is_play: true, ..ticket }, params),
         Request::Reset(_) => methods::reset::handle(session, ticket),
         Request::Cancel(params) => {
             let result = methods::cancel::handle(session, &params);
-            now(session, &ticket, Ok(result));
+            session.answer(&ticket, &result);
         }
         Request::Describe(_) => {
             let result = methods::describe::handle(session);
-            now(session, &ticket, Ok(result));
+            session.answer(&ticket, &result);
         }
-        Request::Discover(_) => now(session, &ticket, methods::discover::handle()),
+        Request::Discover(_) => now(session, &ticket, &methods::discover::handle()),
     }
 }

@@ -116,7 +116,7 @@ impl Session {
                 happened = self.player.happened(), if is_heard || self.player.is_ending() => self.digest(happened),
                 () = sleep_until(tick.unwrap_or(ping)), if tick.is_some() => {
                     if let Some((ticket, error)) = self.player.tick(Instant::now()) {
-                        self.answer(&ticket, Err::<&(), _>(error));
+                        self.refuse(&ticket, &error);
                     }
                 }
                 () = sleep_until(ping), if is_heard => {
@@ -215,13 +215,13 @@ impl Session {
         tracing::warn!(%reason, "an environment is lost");
         let error = RpcError::EnvironmentLost { reason };
         match ticket {
-            Some(ticket) => self.answer(&ticket, Err::<&(), _>(error.clone())),
+            Some(ticket) => self.refuse(&ticket, &error),
             None => self.notify(&methods::SessionReset { reason }),
         }
         while let Some(waiting) = self.queue.pop() {
             match waiting.job {
-                Job::Play { .. } => self.answer(&waiting.ticket, Err::<&(), _>(error.clone())),
-                Job::Reset => self.answer(&waiting.ticket, Ok(&ResetResult { reset: true })),
+                Job::Play { .. } => self.refuse(&waiting.ticket, &error),
+                Job::Reset => self.answer(&waiting.ticket, &ResetResult { reset: true }),
             }
         }
     }
@@ -233,12 +233,12 @@ impl Session {
             match job {
                 Job::Reset => {
                     self.player.reset();
-                    self.answer(&ticket, Ok(&ResetResult { reset: true }));
+                    self.answer(&ticket, &ResetResult { reset: true });
                 }
                 Job::Play { params, caller } => {
                     let caller = caller.map(|key| key.to_hex());
                     if let Err((ticket, error)) = self.player.begin(ticket, params, caller) {
-                        self.answer(&ticket, Err::<&(), _>(error));
+                        self.refuse(&ticket, &error);
                     }
                 }
             }
@@ -248,13 +248,13 @@ impl Session {
     fn follow(&mut self, phase: Phase) {
         if phase >= Phase::Draining {
             while let Some(waiting) = self.queue.pop() {
-                self.answer(&waiting.ticket, Err::<&(), _>(RpcError::ShuttingDown));
+                self.refuse(&waiting.ticket, &RpcError::ShuttingDown);
             }
         }
         if phase == Phase::Ending
             && let Some((ticket, error)) = self.player.stop(Ending::Shutdown)
         {
-            self.answer(&ticket, Err::<&(), _>(error));
+            self.refuse(&ticket, &error);
         }
     }
 
@@ -271,10 +271,10 @@ impl Session {
     /// Admits a play or a reset to the queue.
     pub(crate) fn enqueue(&mut self, ticket: Ticket, job: Job) {
         if self.circle.is_draining() {
-            return self.answer(&ticket, Err::<&(), _>(RpcError::ShuttingDown));
+            return self.refuse(&ticket, &RpcError::ShuttingDown);
         }
         if let Err((ticket, error)) = self.queue.push(ticket, job, self.player.is_idle()) {
-            self.answer(&ticket, Err::<&(), _>(error));
+            self.refuse(&ticket, &error);
         }
     }
 
@@ -282,23 +282,24 @@ impl Session {
     pub(crate) fn cancel(&mut self, play: &Id) -> bool {
         if self.player.runs(play) {
             if let Some((ticket, error)) = self.player.stop(Ending::Cancelled) {
-                self.answer(&ticket, Err::<&(), _>(error));
+                self.refuse(&ticket, &error);
                 return true;
             }
             return self.player.ending() == Some(Ending::Cancelled);
         }
         let Some(waiting) = self.queue.remove_play(play) else { return false };
-        self.answer(&waiting.ticket, Err::<&(), _>(RpcError::Cancelled));
+        self.refuse(&waiting.ticket, &RpcError::Cancelled);
         true
     }
 
-    /// Answers a request, unless it was a notification.
-    pub(crate) fn answer(&mut self, ticket: &Ticket, result: Result<&impl Serialize, RpcError>) {
-        let result = match &result {
-            Ok(result) => Ok(*result),
-            Err(error) => Err(error),
-        };
-        self.settle(ticket, result, 0);
+    /// Answers a request with its result, unless it was a notification.
+    pub(crate) fn answer(&mut self, ticket: &Ticket, result: &impl Serialize) {
+        self.settle(ticket, Ok(result), 0);
+    }
+
+    /// Answers a request with an error, unless it was a notification.
+    pub(crate) fn refuse(&mut self, ticket: &Ticket, error: &RpcError) {
+        self.settle(ticket, Err::<&(), _>(error), 0);
     }
 
     /// Answers a play. Its value is in the result twice, and counts as the larger of the two.

@@ -19,7 +19,7 @@ pub(crate) fn answering(bytes: &'static [u8]) -> String {
     })
 }
 
-/// Accepts WebSockets and answers each text with what `answer` makes of it.
+/// Accepts `WebSockets` and answers each text with what `answer` makes of it.
 pub(crate) fn websocket(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
     serving(move |stream| {
         let Ok(mut socket) = accept(stream) else { return };

@@ -3,9 +3,8 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Read, Write},
-    os::fd::OwnedFd,
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::Instant,
 };
@@ -58,7 +57,7 @@ impl Terminal {
             .stderr(slave())
             .spawn()
             .expect("setsid of util-linux is there");
-        let keyboard = File::from(OwnedFd::from(master));
+        let keyboard = File::from(master);
         let mut master = keyboard.try_clone().expect("a descriptor");
         let (sender, screen) = channel();
         thread::spawn(move || {
@@ -89,7 +88,9 @@ impl Terminal {
             let left = until.saturating_duration_since(Instant::now());
             match self.screen.recv_timeout(left) {
                 Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(_) => panic!("{text:?} does not come; on the screen:\n{}", &self.seen[self.taken..]),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("{text:?} does not come; on the screen:\n{}", &self.seen[self.taken..])
+                }
             }
         }
     }

@@ -64,6 +64,7 @@ impl Wire {
     }
 
     /// Sends a request, without waiting for its answer.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write `json!(…)`")]
     pub(crate) fn request(&mut self, method: &str, params: Value) -> Value {
         self.ids += 1;
         let id = json!(self.ids);

@@ -56,6 +56,9 @@ fn access_and_caller_are_those_at_admission() {
     assert_eq!(wire.answer(&after)["result"]["value"], alice.public_key().to_hex());
 }
 
+/// From the right signature and its nonce to one that is none.
+type Forge<'a> = &'a dyn Fn(&str, &keys::Nonce) -> String;
+
 #[test]
 fn what_is_no_proof_is_refused_with_the_same_words_and_spends_the_nonce() {
     let (alice, bob) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
@@ -71,10 +74,9 @@ fn what_is_no_proof_is_refused_with_the_same_words_and_spends_the_nonce() {
             borrow = i16::from(digit < 0);
             out[index] = u8::try_from(digit.rem_euclid(256)).expect("a byte");
         }
-        let high: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}{high}", &signature[..64])
+        out.iter().fold(signature[..64].to_owned(), |text, byte| format!("{text}{byte:02x}"))
     };
-    let forgeries: [(&str, &dyn Fn(&str, &keys::Nonce) -> String); 6] = [
+    let forgeries: [(&str, Forge<'_>); 6] = [
         ("of another key", &|_, nonce| bob.sign_nonce(nonce).to_string()),
         ("high s", &|right, _| high_s(right)),
         ("DER", &|right, _| format!("3044022000{}0220{}", &right[2..64], &right[64..])),

@@ -65,7 +65,7 @@ fn requests_and_their_answers() {
             json!({ "id": 3, "error": { "code": -32602, "data": { "param": "pubkey" } } }),
         ),
         // batches
-        (r#"[1]"#, json!([{ "id": null, "error": { "code": -32600 } }])),
+        (r"[1]", json!([{ "id": null, "error": { "code": -32600 } }])),
         (
             r#"[{"jsonrpc":"2.0","method":"play","params":["1"]},{"jsonrpc":"2.0","id":4,"method":"cancel","params":[9]}]"#,
             json!([{ "id": 4, "result": { "cancelled": false } }]),

@@ -29,7 +29,7 @@ enum Verb {
     Keys(KeysVerb),
     /// Serve one circle in this process until Ctrl-C
     Serve(ServeArgs),
-    /// Print the contract for machines (OpenRPC)
+    /// Print the contract for machines (`OpenRPC`)
     Openrpc,
 }
 
@@ -49,14 +49,14 @@ pub(crate) struct ConnectArgs {
 /// Where a passphrase comes from when nobody is to be asked.
 #[derive(Debug, Args)]
 pub(crate) struct PassphraseArgs {
-    /// Read the passphrase from this file descriptor [otherwise $CIRCLES_PASSPHRASE_FILE, $CIRCLES_PASSPHRASE, the terminal]
+    /// Read the passphrase from this file descriptor [otherwise $`CIRCLES_PASSPHRASE_FILE`, $`CIRCLES_PASSPHRASE`, the terminal]
     #[arg(long, value_name = "N")]
     pub passphrase_fd: Option<u32>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplArgs {
-    /// A port, host:port or ws:// URL [default: $CIRCLES_CIRCLE, then a throw-away circle]
+    /// A port, host:port or ws:// URL [default: $`CIRCLES_CIRCLE`, then a throw-away circle]
     #[arg(value_name = "WHERE")]
     pub place: Option<String>,
     /// The same as WHERE
@@ -69,7 +69,7 @@ pub(crate) struct ReplArgs {
 #[derive(Debug, Args)]
 #[command(override_usage = "circles play [OPTIONS] (-e SCRIPT | FILE | -) [ARG]... [-- -ARG...]")]
 pub(crate) struct PlayArgs {
-    /// A port, host:port or ws:// URL [default: $CIRCLES_CIRCLE, then a throw-away circle]
+    /// A port, host:port or ws:// URL [default: $`CIRCLES_CIRCLE`, then a throw-away circle]
     #[arg(long, value_name = "WHERE")]
     pub circle: Option<String>,
     /// The script itself, instead of a file
@@ -101,7 +101,7 @@ pub(crate) struct KeygenArgs {
 pub(crate) enum KeysVerb {
     /// Every key with its public key
     List {
-        /// Print {"keys": [{"name", "public_key", "default"}]}
+        /// Print {"keys": [{"name", "`public_key`", "default"}]}
         #[arg(long)]
         json: bool,
     },
@@ -149,7 +149,7 @@ pub(crate) struct ServeArgs {
     /// The one directory that `import` reads
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
-    /// A limit (play_ms=2000); can be given again
+    /// A limit (`play_ms=2000`); can be given again
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
 }

@@ -22,15 +22,14 @@ pub(crate) fn ask(args: &PassphraseArgs, question: &str) -> Result<Zeroizing<Str
 
 /// The passphrase of a new key: on the terminal it is asked for twice.
 pub(crate) fn choose(args: &PassphraseArgs) -> Result<Zeroizing<String>, CliError> {
-    let passphrase = match given(args)? {
-        Some(passphrase) => passphrase,
-        None => {
-            let first = prompt("Passphrase for the new key: ")?;
-            if !first.is_empty() && prompt("The same again: ")? != first {
-                return Err(failed("the two passphrases differ", "run it again"));
-            }
-            first
+    let passphrase = if let Some(passphrase) = given(args)? {
+        passphrase
+    } else {
+        let first = prompt("Passphrase for the new key: ")?;
+        if !first.is_empty() && prompt("The same again: ")? != first {
+            return Err(failed("the two passphrases differ", "run it again"));
         }
+        first
     };
     if passphrase.is_empty() {
         return Err(failed("it is empty", "an empty passphrase protects nothing; choose another"));

@@ -78,7 +78,7 @@ impl Environment {
         let result = self.run(&ast);
         let outcome = match result {
             Ok(value) => self.answer(value, play.bind),
-            Err(error) => failure::of_run(error, &ast, &self.engine, &self.limits),
+            Err(error) => failure::of_run(*error, &ast, &self.engine, &self.limits),
         };
         if self.scope.len() > variables {
             self.forget_shadowed();

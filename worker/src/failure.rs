@@ -38,12 +38,12 @@ pub(crate) fn of_parse(error: &ParseError, limits: &Limits) -> Outcome {
 }
 
 /// The outcome of a script that failed while it ran. `ast` tells which functions are this play's own.
-pub(crate) fn of_run(mut error: Box<EvalAltResult>, ast: &AST, engine: &Engine, limits: &Limits) -> Outcome {
+pub(crate) fn of_run(mut error: EvalAltResult, ast: &AST, engine: &Engine, limits: &Limits) -> Outcome {
     let mut at = None;
     let mut function = None;
     let mut is_here = true;
     loop {
-        match *error {
+        match error {
             EvalAltResult::ErrorInFunctionCall(name, _, inner, call) => {
                 // A position inside a function of an earlier play would point into a script that is not this one.
                 if is_here && !ast.iter_functions().any(|own| own.name == name) {
@@ -51,14 +51,14 @@ pub(crate) fn of_run(mut error: Box<EvalAltResult>, ast: &AST, engine: &Engine, 
                     at = position(call);
                 }
                 function = Some(name);
-                error = inner;
+                error = *inner;
             }
             EvalAltResult::ErrorInModule(_, inner, call) => {
                 if is_here {
                     is_here = false;
                     at = position(call);
                 }
-                error = inner;
+                error = *inner;
             }
             _ => break,
         }
@@ -76,7 +76,7 @@ pub(crate) fn of_run(mut error: Box<EvalAltResult>, ast: &AST, engine: &Engine, 
     }
     let own_position = error.take_position();
     let renderer = Renderer { engine, max_bytes: MAX_MESSAGE as u64 };
-    let (message, thrown) = match *error {
+    let (message, thrown) = match error {
         EvalAltResult::ErrorRuntime(value, _) => of_thrown(&value, renderer),
         other => (other.to_string(), None),
     };

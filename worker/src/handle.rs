@@ -173,12 +173,11 @@ impl Worker {
     async fn lost(&mut self) -> Event {
         // A socket can close before its process has ended, by a failure that is still being handled there.
         let was_killed_here = self.kill.is_none();
-        let status = match tokio::time::timeout(std::time::Duration::from_secs(1), &mut self.exit).await {
-            Ok(status) => status,
-            Err(_) => {
-                self.kill();
-                (&mut self.exit).await
-            }
+        let status = if let Ok(status) = tokio::time::timeout(std::time::Duration::from_secs(1), &mut self.exit).await {
+            status
+        } else {
+            self.kill();
+            (&mut self.exit).await
         };
         let signal = status.ok().and_then(Result::ok).and_then(|status| status.signal());
         let is_kill = was_killed_here || signal == Some(rustix::process::Signal::KILL.as_raw());
@@ -264,7 +263,9 @@ impl Pipe {
 
     /// Sends and receives what there is; false at the end. Cancel safe.
     async fn drive(&mut self) -> io::Result<bool> {
-        if !self.pending.is_empty() {
+        if self.pending.is_empty() {
+            self.socket.readable().await?;
+        } else {
             tokio::select! {
                 ready = self.socket.writable() => {
                     ready?;
@@ -273,8 +274,6 @@ impl Pipe {
                 }
                 ready = self.socket.readable() => ready?,
             }
-        } else {
-            self.socket.readable().await?;
         }
         self.read()
     }

@@ -6,7 +6,7 @@ use crate::session::{Session, answers::Ticket, queue::Job};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
     if let Err(error) = check_bind(params.bind.as_deref()) {
-        return session.answer(&ticket, Err::<&(), _>(error));
+        return session.refuse(&ticket, &error);
     }
     let caller = session.auth.identity();
     session.enqueue(ticket, Job::Play { params, caller });

@@ -74,15 +74,12 @@ impl Answers {
         let id = ticket.id.as_ref();
         let Some(number) = ticket.batch else { return Some(message::response(id, result)) };
         let batch = self.batches.get_mut(&number)?;
-        let response = match batch.bytes_left.checked_sub(weight) {
-            Some(left) => {
-                batch.bytes_left = left;
-                message::response(id, result)
-            }
-            None => {
-                let error = RpcError::LimitExceeded { limit: PlayLimit::Output, max: self.max_batch_kib };
-                message::response(id, Err::<&(), _>(&error))
-            }
+        let response = if let Some(left) = batch.bytes_left.checked_sub(weight) {
+            batch.bytes_left = left;
+            message::response(id, result)
+        } else {
+            let error = RpcError::LimitExceeded { limit: PlayLimit::Output, max: self.max_batch_kib };
+            message::response(id, Err::<&(), _>(&error))
         };
         batch.responses.push(response);
         batch.plays.extend(id.filter(|_| ticket.is_play).cloned());

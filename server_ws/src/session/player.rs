@@ -33,7 +33,7 @@ type Starting = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
 enum Slot {
     Empty,
     Starting(Starting, Place),
-    Ready(Worker, #[expect(dead_code, reason = "held for as long as the worker is")] Place),
+    Ready(Box<Worker>, #[expect(dead_code, reason = "held for as long as the worker is")] Place),
 }
 
 /// Why a play is made to end.
@@ -227,7 +227,7 @@ impl Player {
         match started {
             Ok(worker) => {
                 tracing::debug!(pid = worker.pid(), "a worker started");
-                self.slot = Slot::Ready(worker, place);
+                self.slot = Slot::Ready(Box::new(worker), place);
                 self.send();
                 Happened::Nothing
             }

@@ -20,7 +20,7 @@ const MAX_SCRIPT: u64 = 64 << 20;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
-    let played = script(args).and_then(|(script, script_args)| play(args, script, &script_args));
+    let played = script(args).and_then(|(script, script_args)| play(args, &script, &script_args));
     match played {
         Err(error) if args.json => {
             to_stdout(&format!("{}\n", json!({ "error": as_json(&error) })))?;
@@ -30,16 +30,16 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
     }
 }
 
-fn play(args: &PlayArgs, script: String, script_args: &[String]) -> Result<(), CliError> {
+fn play(args: &PlayArgs, script: &str, script_args: &[String]) -> Result<(), CliError> {
     let runtime = connect::runtime()?;
     let connected = connect::connect(&runtime, args.circle.as_deref(), &args.connect)?;
     runtime.block_on(async {
         if !script_args.is_empty() || script.contains("ARGS") {
             let definition = format!("const ARGS = {};", array_literal(script_args));
-            connected.client.play(definition).await.map_err(|error| failed(&connected, &script, error))?;
+            connected.client.play(definition).await.map_err(|error| failed(&connected, script, error))?;
         }
         let mut prints = Vec::new();
-        let result = listen(args, &connected, &script, &mut prints).await?;
+        let result = listen(args, &connected, script, &mut prints).await?;
         if args.json {
             let mut object = serde_json::to_value(&result).unwrap_or_default();
             object["prints"] = prints.into();
