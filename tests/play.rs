@@ -75,6 +75,9 @@ fn the_exit_code_says_what_happened() {
         (&["--circle", "wss://x", "-e", "1"], 2, "TLS"),
         (&["--circle", "1", "-e", "1"], 3, "circles serve"),
         (&["--key", "a/b", "-e", "1"], 2, "key's name"),
+        (&["--key", "alice", "-e", "1"], 2, "--circle WHERE"),
+        (&["/", "-e", "1"], 0, ""),
+        (&["/"], 2, "is a directory"),
         (&["--circle", "1", "--key", "nobody", "-e", "1"], 6, "nobody"),
     ];
     for (args, code, piece) in cases {
@@ -149,7 +152,8 @@ fn a_nonce_of_another_authority_is_not_signed() {
             Some("describe") => json!({
                 "name": "liar", "version": "1", "protocol": 1, "access": "authenticated", "modules": [],
                 "you": { "public_key": null, "admitted": false }, "sandbox": [],
-                "limits": protocol::Limits::default(),
+                // A later version says more, which is not for this one to mind.
+                "limits": { "play_ms": 30000, "idle_s": 600 },
             }),
             _ => {
                 json!({ "nonce": format!("circles.auth.v1 aud=bank.example:9001 exp=99999999999 rnd={}", "0".repeat(64)) })
@@ -225,6 +229,27 @@ fn a_reader_that_has_gone_ends_it_quietly() {
     drop(stdout);
     let output = child.wait_with_output().expect("it ends");
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr)), (Some(0), "".into()));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_hides_none() {
+    let home = Home::new();
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux");
+    let code =
+        |args: &[&str]| home.command().args(args).stdout(full()).stderr(Stdio::null()).status().expect("runs").code();
+    assert_eq!(code(&["play", "-e", "40 + 2"]), Some(2));
+    assert_eq!(code(&["openrpc"]), Some(2));
+    assert_eq!(code(&["play", "--json", "-e", "throw 1"]), Some(1));
+}
+
+#[test]
+fn a_file_that_is_no_script_is_said_to_be_none() {
+    let home = Home::new();
+    std::fs::write(home.path().join("binary"), [0xff, 0xfe]).expect("written");
+    std::fs::write(home.path().join("marked"), "\u{feff}40 + 2").expect("written");
+    let ran = home.run(&["play", "binary"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("a script is UTF-8"), "{ran:?}");
+    assert_eq!(home.run(&["play", "marked"]).stdout, "42\n");
 }
 
 #[test]

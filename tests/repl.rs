@@ -65,6 +65,44 @@ fn what_is_typed_ahead_arrives_at_the_next_prompt() {
 }
 
 #[test]
+fn lines_that_come_at_once_are_all_played() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("let a = 1\rlet b = 2\ra + b + 40\r");
+    terminal.wait_for("43\r\n");
+}
+
+#[test]
+fn ctrl_c_is_heard_while_a_play_prints() {
+    let server = Server::start(&["--limit", "output_kib=100000000"]);
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl", &server.url]);
+    for _ in 0..3 {
+        terminal.wait_for("circle> ");
+        terminal.keys("loop { print(`more`) }\r");
+        terminal.wait_for("more\r\nmore\r\n");
+        terminal.keys("\x03");
+        terminal.wait_for("cancelled");
+    }
+}
+
+#[test]
+fn the_terminal_is_left_as_it_was_found() {
+    use rustix::termios::{LocalModes, tcgetattr};
+
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("print(`be${\"gun\"}`); loop {}\r");
+    terminal.wait_for("begun");
+    terminal.signal(Signal::TERM);
+    terminal.wait_until_ended();
+    let modes = tcgetattr(&terminal.keyboard).expect("a terminal").local_modes;
+    assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON), "{modes:?}");
+}
+
+#[test]
 fn what_a_circle_prints_cannot_drive_the_terminal() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);

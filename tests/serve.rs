@@ -48,6 +48,8 @@ fn what_cannot_be_served_is_said_before_anything_starts() {
         (&["--limit", "play_ms"], "NAME=VALUE"),
         (&["--limit", "play_ms=soon"], "whole number"),
         (&["--limit", "luck=1"], "luck"),
+        (&["--limit", "workers=0"], "workers cannot be 0"),
+        (&["--limit", "string_kib=0"], "string_kib cannot be 0"),
         (&["--modules", "nowhere"], "nowhere"),
     ];
     for (args, piece) in cases {
@@ -120,6 +122,8 @@ fn a_foreign_origin_is_forbidden_and_told_of_the_setting() {
         let (status, body) = get(server.authority(), "/", &format!("{own}{UPGRADE}origin: {origin}\r\n"));
         assert!(status == 403 && body.contains("`origins`"), "{origin}: {status} {body}");
     }
+    let both = format!("{own}{UPGRADE}origin: https://console.example\r\norigin: https://evil.example\r\n");
+    assert_eq!(get(server.authority(), "/", &both).0, 403);
     for origin in ["https://console.example".to_owned(), format!("http://{}", server.authority())] {
         let mut stream = TcpStream::connect(server.authority()).expect("it listens");
         write!(stream, "GET / HTTP/1.1\r\n{own}{UPGRADE}origin: {origin}\r\n\r\n").expect("it takes requests");
@@ -127,6 +131,18 @@ fn a_foreign_origin_is_forbidden_and_told_of_the_setting() {
         stream.read_exact(&mut status).expect("it answers");
         assert_eq!(&status, b"HTTP/1.1 101", "{origin}");
     }
+}
+
+#[test]
+fn what_is_not_rfc_6455_is_not_upgraded() {
+    let server = Server::open();
+    let own = own(&server);
+    assert_eq!(get(server.authority(), "/", &format!("{own}{}", UPGRADE.replace("13", "8"))).0, 426);
+    assert_eq!(
+        get(server.authority(), "/", &format!("{own}upgrade: websocket\r\nsec-websocket-version: 13\r\n")).0,
+        400
+    );
+    assert_eq!(get(server.authority(), "http://evil.example/openrpc.json", &own).0, 421);
 }
 
 #[test]

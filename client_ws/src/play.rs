@@ -42,9 +42,9 @@ impl<'a> PlayRequest<'a> {
         Self { client, params: PlayParams { script, timeout_ms: None, bind: None } }
     }
 
-    /// Shortens the circle's time limit.
+    /// Shortens the circle's time limit; whole milliseconds, rounded up.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.params.timeout_ms = Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        self.params.timeout_ms = Some(u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
         self
     }
 

@@ -1,7 +1,10 @@
 //! The one task that owns the connection. It reads while it writes: a circle may take what is written only once what it
 //! wrote has been read.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures_channel::{mpsc, oneshot};
 use futures_util::{SinkExt, StreamExt, future, pin_mut};
@@ -9,8 +12,14 @@ use futures_util::{SinkExt, StreamExt, future, pin_mut};
 use crate::{
     ClientError, Notice, PlayEvent,
     pending::{Answer, Delivery, Pending},
-    transport::{TransportReceiver, TransportSender},
+    transport::{TransportReceiver, TransportSender, platform},
 };
+
+/// A circle that was not asked anything for so long is asked for a sign of life.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A circle that gave none for so long is gone.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// A request to be sent.
 #[derive(Debug)]
@@ -31,20 +40,33 @@ pub(crate) async fn run(
 ) {
     let pending = Arc::new(Mutex::new(Pending::default()));
     let write = async {
-        while let Some(command) = commands.next().await {
-            lock(&pending).insert(command.id, command.answer, command.events);
-            if let Err(error) = sender.send(command.text).await {
+        loop {
+            let sent = match platform::timeout(PING_INTERVAL, commands.next()).await {
+                Some(Some(command)) => {
+                    lock(&pending).insert(command.id, command.answer, command.events);
+                    sender.send(command.text).await
+                }
+                Some(None) => {
+                    sender.close().await;
+                    return ClientError::NotConnected;
+                }
+                None => sender.ping().await,
+            };
+            if let Err(error) = sent {
                 return error;
             }
         }
-        sender.close().await;
-        ClientError::NotConnected
     };
     let read = async {
         loop {
-            let text = match receiver.receive().await {
-                Ok(text) => text,
-                Err(error) => return error,
+            let text = match platform::timeout(SILENCE, receiver.receive()).await {
+                Some(Ok(Some(text))) => text,
+                Some(Ok(None)) => continue,
+                Some(Err(error)) => return error,
+                None => {
+                    let reason = format!("the circle gives no sign of life for {} s", SILENCE.as_secs());
+                    return ClientError::ConnectionLost { code: None, reason };
+                }
             };
             let delivery = lock(&pending).receive(text.as_ref());
             match delivery {

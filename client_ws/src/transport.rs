@@ -21,6 +21,9 @@ pub(crate) trait TransportSender: MaybeSend + 'static {
     /// Sends one text message.
     fn send(&mut self, text: String) -> impl Future<Output = Result<(), ClientError>> + MaybeSend;
 
+    /// Asks for a sign of life; where a client cannot, it does nothing.
+    fn ping(&mut self) -> impl Future<Output = Result<(), ClientError>> + MaybeSend;
+
     /// Says goodbye.
     fn close(&mut self) -> impl Future<Output = ()> + MaybeSend;
 }
@@ -30,6 +33,7 @@ pub(crate) trait TransportReceiver: MaybeSend + 'static {
     /// A text message as it came.
     type Text: AsRef<str> + MaybeSend;
 
-    /// The next text message; the error says how the connection ended. Cancel safe.
-    fn receive(&mut self) -> impl Future<Output = Result<Self::Text, ClientError>> + MaybeSend;
+    /// The next text message, or `None` for a sign of life that says nothing; the error says how the connection ended.
+    /// Cancel safe.
+    fn receive(&mut self) -> impl Future<Output = Result<Option<Self::Text>, ClientError>> + MaybeSend;
 }

@@ -1,7 +1,7 @@
 //! The one table of error codes, with what each carries.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
-use serde_json::{Value, json, value::RawValue};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, value::RawValue};
 
 /// An error as it stands on the wire (JSON-RPC 2.0 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ pub enum RpcError {
 }
 
 /// What is known of a script's error. Lines and columns count from 1, columns in Unicode scalar values.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ScriptError {
     /// The script's own error text: the `message` of the error object, not part of its `data`.
     #[serde(skip)]
@@ -127,7 +127,7 @@ pub struct ScriptError {
     pub hint: Option<String>,
     /// The thrown value, where the script threw one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub thrown: Option<Value>,
+    pub thrown: Option<Box<RawValue>>,
 }
 
 macro_rules! words {
@@ -245,27 +245,65 @@ impl RpcError {
         }
     }
 
-    /// The error as it stands on the wire.
+    /// The error as it stands on the wire, as a tree. The error is an id in `data` that no tree can hold.
     pub fn to_object(&self) -> Result<ErrorObject, serde_json::Error> {
-        let data = match self {
-            Self::InvalidRequest { reason, id: None } => Some(json!({ "reason": reason })),
-            Self::InvalidRequest { reason, id: Some(id) } => Some(json!({ "reason": reason, "id": id })),
-            Self::MethodNotFound { method } => Some(json!({ "method": method })),
-            Self::InvalidParams { param, reason } => Some(json!({ "param": param, "reason": reason })),
-            Self::Script(error) => Some(serde_json::to_value(error)?),
-            Self::Forbidden { reason } => Some(json!({ "reason": reason })),
-            Self::LimitExceeded { limit, max } => Some(json!({ "limit": limit, "max": max })),
-            Self::Busy { limit, max, retry_after_ms: None } => Some(json!({ "limit": limit, "max": max })),
-            Self::Busy { limit, max, retry_after_ms: Some(after) } => {
-                Some(json!({ "limit": limit, "max": max, "retry_after_ms": after }))
-            }
-            Self::RateLimited { retry_after_ms } => Some(json!({ "retry_after_ms": retry_after_ms })),
-            Self::EnvironmentLost { reason } => Some(json!({ "reason": reason })),
-            Self::Other(object) => object.data.clone(),
-            _ => None,
-        };
-        Ok(ErrorObject { code: self.code(), message: self.message(), data })
+        serde_json::from_str(&serde_json::to_string(self)?)
     }
+
+    fn data(&self) -> Option<Data<'_>> {
+        match self {
+            Self::InvalidRequest { reason, id } => Some(Data::Request { reason, id: id.as_deref() }),
+            Self::MethodNotFound { method } => Some(Data::Method { method }),
+            Self::InvalidParams { param, reason } => Some(Data::Param { param, reason }),
+            Self::Script(error) => Some(Data::Script(error)),
+            Self::Forbidden { reason } => Some(Data::Request { reason, id: None }),
+            Self::LimitExceeded { limit, max } => Some(Data::Limit { limit: *limit, max: *max }),
+            Self::Busy { limit, max, retry_after_ms } => {
+                Some(Data::Busy { limit: *limit, max: *max, retry_after_ms: *retry_after_ms })
+            }
+            Self::RateLimited { retry_after_ms } => Some(Data::Rate { retry_after_ms: *retry_after_ms }),
+            Self::EnvironmentLost { reason } => Some(Data::Lost { reason: *reason }),
+            Self::Other(object) => object.data.as_ref().map(Data::Other),
+            _ => None,
+        }
+    }
+}
+
+/// `data`, borrowed: what a client wrote goes back as it was written and is never made a tree, which could not hold all
+/// that JSON can say.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Request {
+        reason: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+    },
+    Method {
+        method: &'a str,
+    },
+    Param {
+        param: &'a str,
+        reason: &'a str,
+    },
+    Script(&'a ScriptError),
+    Limit {
+        limit: PlayLimit,
+        max: u64,
+    },
+    Busy {
+        limit: BusyLimit,
+        max: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
+    Rate {
+        retry_after_ms: u64,
+    },
+    Lost {
+        reason: LossReason,
+    },
+    Other(&'a Value),
 }
 
 impl From<ErrorObject> for RpcError {
@@ -288,7 +326,7 @@ impl From<ErrorObject> for RpcError {
             -32000 => object
                 .data
                 .as_ref()
-                .and_then(|data| ScriptError::deserialize(data).ok())
+                .and_then(|data| serde_json::from_str::<ScriptError>(&data.to_string()).ok())
                 .map(|error| Self::Script(Box::new(ScriptError { message: object.message.clone(), ..error }))),
             -32001 => Some(Self::Unauthenticated),
             -32002 => Some(Self::InvalidCredentials),
@@ -330,7 +368,14 @@ impl std::error::Error for RpcError {}
 
 impl Serialize for RpcError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_object().map_err(S::Error::custom)?.serialize(serializer)
+        #[derive(Serialize)]
+        struct Object<'a> {
+            code: i64,
+            message: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            data: Option<Data<'a>>,
+        }
+        Object { code: self.code(), message: self.message(), data: self.data() }.serialize(serializer)
     }
 }
 
@@ -342,6 +387,8 @@ impl<'de> Deserialize<'de> for RpcError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn one_of_each() -> Vec<RpcError> {
@@ -358,7 +405,7 @@ mod tests {
                 column: Some(5),
                 function: Some("f".into()),
                 hint: None,
-                thrown: Some(json!({ "a": 1 })),
+                thrown: serde_json::value::to_raw_value(&json!({ "a": 1 })).ok(),
             })),
             RpcError::Unauthenticated,
             RpcError::InvalidCredentials,
@@ -391,6 +438,18 @@ mod tests {
             for name in data.keys() {
                 assert!(members.contains(&name.as_str()), "{error:?}: {name}");
             }
+        }
+    }
+
+    #[test]
+    fn an_id_that_no_tree_can_hold_goes_back_as_it_was_written() {
+        let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+        let digits = "7".repeat(400);
+        for id in [deep.as_str(), digits.as_str(), "1e999", "1.50", r#""\ud800""#] {
+            let raw = RawValue::from_string(id.into()).expect("JSON");
+            let error = RpcError::InvalidRequest { reason: "why".into(), id: Some(raw) };
+            let text = crate::message::response(None, Err::<&(), _>(&error));
+            assert!(text.contains(&format!("\"id\":{id}}}")), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What a circle allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Limits {
     /// Milliseconds that a play may take, waiting included.
     pub play_ms: u64,

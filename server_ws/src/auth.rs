@@ -52,6 +52,9 @@ impl Authenticator {
         now_unix: u64,
         is_admitted: impl FnOnce(&PublicKey) -> bool,
     ) -> Result<PublicKey, RpcError> {
+        if self.is_exhausted() {
+            return Err(RpcError::InvalidCredentials);
+        }
         let judged = self.judge(key, signature, now_unix, is_admitted);
         match judged {
             Ok(key) => self.identity = Some(key),
@@ -190,5 +193,8 @@ mod tests {
             assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| false)), -32003);
         }
         assert!(auth.is_exhausted());
+        // Nothing that was sent along with the failures is judged any more.
+        let (key, signature) = proof(&mut auth, &alice, 9);
+        assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| true)), -32002);
     }
 }

@@ -43,6 +43,12 @@ pub enum BuildError {
         /// As it was given.
         name: String,
     },
+    /// Rhai takes zero for "no limit", and a circle without connections or workers is none.
+    #[error("the limit {name} cannot be 0")]
+    ZeroLimit {
+        /// Its name.
+        name: &'static str,
+    },
     /// `describe` lists what can be imported, and the directory cannot be read.
     #[error("cannot read the modules in {}: {source}", directory.display())]
     Modules {
@@ -138,6 +144,9 @@ impl CircleBuilder {
         let has_letter = self.name.contains(|character: char| character.is_ascii_lowercase());
         if !has_letter || self.name.len() > 64 || !self.name.chars().all(is_good) {
             return Err(BuildError::BadName { name: self.name });
+        }
+        if let Some(name) = zero_limit(&self.limits) {
+            return Err(BuildError::ZeroLimit { name });
         }
         let program = match self.workers {
             Workers::SameExecutable if !worker::is_prepared() => return Err(BuildError::NoWorkers),
@@ -259,6 +268,24 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.circle.sessions.send_modify(|sessions| *sessions -= 1);
     }
+}
+
+fn zero_limit(limits: &Limits) -> Option<&'static str> {
+    let named = [
+        ("play_ms", limits.play_ms),
+        ("operations", limits.operations.unwrap_or(1)),
+        ("output_kib", limits.output_kib),
+        ("call_depth", limits.call_depth),
+        ("expression_depth", limits.expression_depth),
+        ("string_kib", limits.string_kib),
+        ("array_items", limits.array_items),
+        ("map_items", limits.map_items),
+        ("message_kib", limits.message_kib),
+        ("batch", limits.batch),
+        ("connections", limits.connections),
+        ("workers", limits.workers),
+    ];
+    named.into_iter().find_map(|(name, limit)| (limit == 0).then_some(name))
 }
 
 fn worker_limits(limits: &Limits) -> worker::Limits {

@@ -46,7 +46,7 @@ pub(crate) fn on_connect(socket: &dyn Any, data: &mut Extensions) {
 }
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/healthz", web::get().to(health)).service(
+    config.route("/healthz", web::get().to(health)).route("/healthz", web::head().to(health)).service(
         web::scope("")
             .wrap(from_fn(only_known_hosts))
             .route("/", web::get().to(root))
@@ -83,7 +83,13 @@ async fn root(
         );
         return Ok(text(StatusCode::OK, greeting));
     }
-    if let Some(origin) = request.headers().get(header::ORIGIN) {
+    if request.headers().get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let body = "this circle speaks version 13 of the WebSocket protocol (RFC 6455)\n";
+        let mut response = text(StatusCode::UPGRADE_REQUIRED, body.into());
+        response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, header::HeaderValue::from_static("13"));
+        return Ok(response);
+    }
+    for origin in request.headers().get_all(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
         let is_own =
             ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.as_str()));
@@ -118,6 +124,8 @@ async fn only_known_hosts(
     use actix_web::HttpMessage;
 
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    // A request line that names a host is about that host (RFC 9112 §3.2.2).
+    let host = request.uri().authority().map_or(host, |authority| authority.as_str());
     let circle = request.app_data::<web::Data<Circle>>().cloned();
     let local = request.conn_data::<Local>().copied();
     let authority = Authority::from_host_header(host)

@@ -26,6 +26,7 @@ impl Server {
             .command()
             .args(["serve", "--port", "0"])
             .args(args)
+            .env("CIRCLES_LOG", "error")
             .stderr(std::process::Stdio::inherit())
             .spawn()
             .expect("the binary runs");

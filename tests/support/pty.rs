@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    process::Pid,
+    process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Winsize, tcsetwinsize},
 };
@@ -20,7 +20,7 @@ use super::{BINARY, Home, PATIENCE, process::wait_for_end};
 /// The binary on a terminal of 100 columns and 30 lines, with job control.
 pub(crate) struct Terminal {
     child: Child,
-    keyboard: File,
+    pub(crate) keyboard: File,
     screen: Receiver<Vec<u8>>,
     /// Everything so far, and how much of it was waited for already.
     seen: String,
@@ -93,6 +93,16 @@ impl Terminal {
                 }
             }
         }
+    }
+
+    /// Signals what runs in it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        // `setsid` has made itself the binary.
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+    }
+
+    pub(crate) fn wait_until_ended(&self) {
+        wait_for_end(Pid::from_child(&self.child));
     }
 
     /// Its exit code.

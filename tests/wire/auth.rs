@@ -128,6 +128,23 @@ fn five_failures_close_the_connection_once_they_are_answered() {
 }
 
 #[test]
+fn what_comes_along_with_five_failures_is_not_judged() {
+    let alice = KeyPair::generate().expect("a key");
+    let server = Server::open();
+    let mut wire = server.connect();
+    let nonce = wire.nonce(&alice);
+    let proof = |signature: String, id: u64| {
+        let key = if id == 6 { alice.public_key().to_hex() } else { "none".into() };
+        json!({ "jsonrpc": "2.0", "id": id, "method": "authenticate", "params": [key, signature] })
+    };
+    let mut batch: Vec<_> = (1..=5).map(|id| proof("00".into(), id)).collect();
+    batch.push(proof(alice.sign_nonce(&nonce).to_string(), 6));
+    let answers = wire.exchange(&json!(batch).to_string());
+    assert!(answers.as_array().expect("an array").iter().all(|answer| code(answer) == -32002), "{answers}");
+    assert_eq!(wire.close_code(), 1008);
+}
+
+#[test]
 fn a_session_has_one_identity() {
     let (alice, bob) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
     let server = Server::open();

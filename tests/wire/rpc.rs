@@ -117,6 +117,36 @@ fn an_id_comes_back_as_it_was_written() {
     }
 }
 
+/// Ids that are JSON and that no tree of values can hold.
+#[test]
+fn an_id_that_cannot_be_used_goes_back_as_it_was_written() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let surrogates = format!("\"{}\"", r"\ud800".repeat(30));
+    for id in [deep, "7".repeat(400), surrogates] {
+        for text in [
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"describe"}}"#),
+            format!(r#"[{{"jsonrpc":"2.0","id":{id},"method":"describe"}}]"#),
+        ] {
+            wire.send(text);
+            let answer = wire.socket.read().expect("an answer").into_text().expect("text");
+            assert!(answer.contains(&format!("\"id\":{id}}}")) && answer.contains("-32600"), "{answer}");
+        }
+    }
+    // Short enough to be a play's, and taken.
+    for id in ["1e999", r#""\ud800""#] {
+        for _ in 0..2 {
+            wire.send(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"play","params":["loop {{}}",1000]}}"#));
+        }
+        let answer = wire.socket.read().expect("an answer").into_text().expect("text");
+        assert!(answer.contains(&format!("\"id\":{id}}}")) && answer.contains("-32600"), "{answer}");
+        wire.send(format!(r#"{{"jsonrpc":"2.0","method":"cancel","params":[{id}]}}"#));
+        let answer = wire.socket.read().expect("an answer").into_text().expect("text");
+        assert!(answer.contains(&format!("\"id\":{id},")) && answer.contains("-32005"), "{answer}");
+    }
+}
+
 #[test]
 fn an_id_that_an_unanswered_play_has_is_refused_under_null() {
     let server = Server::open();

@@ -241,6 +241,18 @@ fn an_error_says_what_and_where() {
 }
 
 #[test]
+fn an_error_is_bounded_and_keeps_the_environment() {
+    let server = Server::start(&["--limit", "output_kib=1"]);
+    let mut wire = server.connect();
+    wire.value("let kept = 1;");
+    let name = "f".repeat(120_000);
+    let error = wire.error(&format!("fn {name}() {{ let t = `y`; t.pad(15000, 'y'); throw t }} {name}()"));
+    assert_eq!((&error["code"], &error["data"]["kind"]), (&json!(-32000), &json!("runtime")));
+    assert!(error.to_string().len() < 64 << 10, "{}", error.to_string().len());
+    assert_eq!(wire.value("kept"), 1);
+}
+
+#[test]
 fn describe_says_what_the_circle_is_and_whom_it_sees() {
     let server = Server::start(&[
         "--name",

@@ -62,6 +62,21 @@ fn what_is_no_text_within_the_bound_closes_with_its_code() {
     assert_eq!(server.connect().value("1"), 1);
 }
 
+/// Nothing of it need arrive.
+#[test]
+fn a_frame_that_states_a_length_over_the_bound_closes_at_once() {
+    let server = Server::open();
+    for header in [
+        &b"\x81\xff\0\0\x01\0\0\0\0\0"[..],
+        b"\x01\xff\0\0\0\0\x7f\xff\xff\xff",
+        b"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+    ] {
+        let mut wire = server.connect();
+        wire.socket.get_mut().write_all(header).expect("taken");
+        assert_eq!(wire.close_code(), 1009, "{header:?}");
+    }
+}
+
 #[test]
 fn a_message_of_just_the_bound_is_taken() {
     let server = Server::start(&["--limit", "message_kib=4"]);

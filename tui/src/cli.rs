@@ -140,11 +140,11 @@ pub(crate) struct ServeArgs {
     /// Let anyone play who can reach an address that is not loopback
     #[arg(long)]
     pub allow_open: bool,
-    /// An authority that it answers to besides its own address; can be given again
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Authorities that it answers to besides its own address, with commas between
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
     pub hosts: Vec<Authority>,
-    /// A web origin whose pages may connect; can be given again
-    #[arg(long, value_name = "ORIGIN")]
+    /// Web origins whose pages may connect, with commas between
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<String>,
     /// The one directory that `import` reads
     #[arg(long, value_name = "DIR")]

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use crate::{
     cli::ConnectArgs,
     error::{CliError, os_text},
-    passphrase, place, throwaway,
+    passphrase, place, terminal, throwaway,
 };
 
 /// A client that is connected, and where and as whom.
@@ -23,6 +23,13 @@ pub(crate) struct Connected {
     /// The name of the key that was proved; `None` if none was, or one made for a throw-away circle.
     pub key: Option<KeyName>,
     pub is_throwaway: bool,
+}
+
+/// The runtime of a command that deals with a terminal.
+pub(crate) fn client_runtime() -> Result<Runtime, CliError> {
+    let runtime = runtime()?;
+    terminal::restore_on_signals(&runtime)?;
+    Ok(runtime)
 }
 
 /// The runtime of a command.
@@ -38,6 +45,11 @@ pub(crate) fn runtime() -> Result<Runtime, CliError> {
 pub(crate) fn connect(runtime: &Runtime, asked: Option<&str>, args: &ConnectArgs) -> Result<Connected, CliError> {
     match place::url(asked)? {
         Some(url) => connect_to(runtime, url, args),
+        None if args.key.is_some() => Err(CliError::usage(
+            "--key says who to be on a circle",
+            "there is none named, and a throw-away one has a key of its own",
+            "name one: --circle WHERE",
+        )),
         None => connect_to_throwaway(runtime),
     }
 }

@@ -227,7 +227,7 @@ fn client_parts(place: &str, error: &ClientError) -> Parts {
 fn rpc_fix(error: &RpcError) -> String {
     match error {
         RpcError::LimitExceeded { limit, .. } => {
-            format!("the limit '{limit}' of the circle (or of --timeout) ended it; its variables are kept")
+            format!("the limit '{limit}' of the circle, or of --timeout, ended it; what it had done stays done")
         }
         RpcError::EnvironmentLost { .. } => "its variables are gone; the next play gets a fresh environment".into(),
         RpcError::Cancelled => "someone cancelled it; what it had done stays done".into(),

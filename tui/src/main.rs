@@ -8,6 +8,7 @@ mod passphrase;
 mod place;
 mod printing;
 mod repl;
+mod terminal;
 mod throwaway;
 
 use std::process::ExitCode;

@@ -50,9 +50,12 @@ fn given(args: &PassphraseArgs) -> Result<Option<Zeroizing<String>>, CliError> {
 /// All of it, but one newline at its end.
 fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
     let mut text = Zeroizing::new(String::new());
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
+    let length = File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| failed(&format!("cannot read {}: {}", path.display(), os_text(&error)), "check its name"))?;
+    if length as u64 > MAX_BYTES {
+        return Err(failed(&format!("{} holds more than {MAX_BYTES} bytes", path.display()), "check its name"));
+    }
     if text.ends_with('\n') {
         text.pop();
     }

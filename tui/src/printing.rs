@@ -82,7 +82,10 @@ impl Paint {
 /// Writes text as it is.
 pub(crate) fn to_stdout(text: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|_| CliError::OutputGone)
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => CliError::OutputGone,
+        _ => CliError::io("cannot write the output", &error, "make room for it, or send it elsewhere"),
+    })
 }
 
 /// Writes what a circle printed, a line more: as it is to a pipe, made visible to a terminal.

@@ -3,19 +3,19 @@
 mod history;
 mod meta;
 mod running;
-mod terminal;
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 
 use client_ws::{ClientError, Notice, RpcError};
 use rustyline::{Config, Editor, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
 use crate::{
-    commands::play::without_shebang,
+    commands::play::{cannot_read, read_script},
     connect::Connected,
     error::{CliError, script_report},
     printing::{self, Paint, line_to_stdout, to_stdout, visible},
+    terminal::Interrupts,
 };
 use history::History;
 use meta::Meta;
@@ -31,11 +31,16 @@ const MAX_HISTORY: usize = 10_000;
 pub(crate) struct Repl {
     runtime: Runtime,
     connected: Connected,
+    interrupts: Interrupts,
 }
 
 impl Repl {
-    pub(crate) fn new(runtime: Runtime, connected: Connected) -> Self {
-        Self { runtime, connected }
+    pub(crate) fn new(runtime: Runtime, connected: Connected) -> Result<Self, CliError> {
+        let interrupts = {
+            let _in_runtime = runtime.enter();
+            Interrupts::claim()?
+        };
+        Ok(Self { runtime, connected, interrupts })
     }
 
     /// Reads, plays, prints, until Ctrl-D. Without a terminal: one script, all of standard input.
@@ -67,13 +72,8 @@ impl Repl {
     }
 
     /// Everything that is piped in is one script.
-    fn run_script(self) -> Result<(), CliError> {
-        let mut script = String::new();
-        std::io::stdin()
-            .lock()
-            .read_to_string(&mut script)
-            .map_err(|error| CliError::io("cannot read standard input", &error, "is it UTF-8?"))?;
-        let script = without_shebang(script);
+    fn run_script(mut self) -> Result<(), CliError> {
+        let script = read_script(std::io::stdin().lock()).map_err(|error| cannot_read("-", &error))?;
         match self.play(&script)? {
             Ended::Value(result) if result.output.is_empty() => Ok(()),
             Ended::Value(result) => line_to_stdout(&result.output),
@@ -144,8 +144,9 @@ impl Repl {
         Ok(Next::Prompt)
     }
 
-    fn play(&self, script: &str) -> Result<Ended, CliError> {
-        self.runtime.block_on(running::play(&self.connected.client, script))
+    fn play(&mut self, script: &str) -> Result<Ended, CliError> {
+        let Self { runtime, connected, interrupts } = self;
+        runtime.block_on(running::play(&connected.client, script, interrupts))
     }
 
     fn tell(&self, input: &str, error: ClientError) {
@@ -163,8 +164,9 @@ impl Repl {
         if self.connected.client.is_connected() {
             return true;
         }
-        let client = &mut self.connected.client;
-        let again = self.runtime.block_on(async {
+        let Self { runtime, connected, interrupts } = self;
+        let client = &mut connected.client;
+        let again = until_interrupt(runtime, interrupts, async {
             client.connect().await?;
             if client.public_key().is_some() {
                 client.authenticate().await?;
@@ -172,11 +174,16 @@ impl Repl {
             Ok(())
         });
         match again {
-            Ok(()) => {
+            None => {
+                self.connected.client.disconnect();
+                printing::to_stderr("not connected; what you typed is in the history (Up)\n");
+                false
+            }
+            Some(Ok(())) => {
                 printing::to_stderr("connected again, with a fresh session: variables are gone\n");
                 true
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 self.connected.client.disconnect();
                 CliError::Client { place: self.connected.place.clone(), error }.report();
                 printing::to_stderr("  what you typed is in the history (Up)\n");
@@ -190,18 +197,26 @@ impl Repl {
             Ok(Meta::Help) => to_stdout(meta::HELP)?,
             Ok(Meta::Quit) => return Ok(Next::Leave),
             Ok(Meta::Who) => self.ask_who()?,
-            Ok(Meta::Reset) => match self.runtime.block_on(self.connected.client.reset()) {
-                Ok(()) => printing::to_stderr("a fresh environment\n"),
-                Err(error) => self.tell(command, error),
-            },
+            Ok(Meta::Reset) => self.reset(),
             Err(hint) => printing::to_stderr(&format!("{hint}\n")),
         }
         Ok(Next::Prompt)
     }
 
-    fn ask_who(&self) -> Result<(), CliError> {
-        match self.runtime.block_on(self.connected.client.describe()) {
-            Ok(circle) => {
+    fn reset(&mut self) {
+        let Self { runtime, connected, interrupts } = self;
+        match until_interrupt(runtime, interrupts, connected.client.reset()) {
+            Some(Ok(())) => printing::to_stderr("a fresh environment\n"),
+            Some(Err(error)) => self.tell("", error),
+            None => printing::to_stderr("no longer waiting for it\n"),
+        }
+    }
+
+    fn ask_who(&mut self) -> Result<(), CliError> {
+        let Self { runtime, connected, interrupts } = self;
+        match until_interrupt(runtime, interrupts, connected.client.describe()) {
+            None => Ok(()),
+            Some(Ok(circle)) => {
                 let who = circle.you.public_key.unwrap_or_else(|| "nobody (no key was proved)".into());
                 to_stdout(&format!(
                     "circle   {} at {}\naccess   {}\nyou are  {}\n",
@@ -211,12 +226,23 @@ impl Repl {
                     visible(&who),
                 ))
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 self.tell("", error);
                 Ok(())
             }
         }
     }
+}
+
+/// `None` if Ctrl-C came first.
+fn until_interrupt<T>(runtime: &Runtime, interrupts: &mut Interrupts, future: impl Future<Output = T>) -> Option<T> {
+    runtime.block_on(async {
+        interrupts.forget().await;
+        tokio::select! {
+            done = future => Some(done),
+            () = interrupts.next() => None,
+        }
+    })
 }
 
 #[derive(PartialEq, Eq)]

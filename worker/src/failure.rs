@@ -11,6 +11,9 @@ use crate::{
 /// Bytes of an error's text; the rest is cut.
 const MAX_MESSAGE: usize = 16 << 10;
 
+/// Bytes of a function's name; the rest is cut.
+const MAX_NAME: usize = 256;
+
 /// The outcome of a script that does not parse.
 pub(crate) fn of_parse(error: &ParseError, limits: &Limits) -> Outcome {
     let limit = match error.err_type() {
@@ -29,7 +32,7 @@ pub(crate) fn of_parse(error: &ParseError, limits: &Limits) -> Outcome {
     };
     Outcome::Failed(ScriptError {
         kind: ErrorKind::Parse,
-        message: shorten(error.err_type().to_string()),
+        message: shorten(error.err_type().to_string(), MAX_MESSAGE),
         position: position(error.position()),
         function: None,
         hint,
@@ -82,10 +85,10 @@ pub(crate) fn of_run(mut error: EvalAltResult, ast: &AST, engine: &Engine, limit
     };
     Outcome::Failed(ScriptError {
         kind: ErrorKind::Runtime,
-        message: shorten(message),
+        message: shorten(message, MAX_MESSAGE),
         position: if is_here { position(own_position) } else { at },
         hint: (!is_here).then(|| "it happened in a function that an earlier play or a module defined".into()),
-        function: function.filter(|name| !name.starts_with("anon$")),
+        function: function.filter(|name| !name.starts_with("anon$")).map(|name| shorten(name, MAX_NAME)),
         thrown,
     })
 }
@@ -110,9 +113,9 @@ fn size_limit(what: &str, limits: &Limits) -> (LimitKind, u64) {
     }
 }
 
-fn shorten(mut text: String) -> String {
-    if text.len() > MAX_MESSAGE {
-        text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+fn shorten(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max));
         text.push('…');
     }
     text

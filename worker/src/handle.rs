@@ -5,18 +5,23 @@ use std::{
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::PathBuf,
     process::{ExitStatus, Stdio},
+    time::Duration,
 };
 
 use tokio::{
     net::UnixStream,
     process::{Child, Command},
     sync::oneshot,
+    time::{Instant, timeout_at},
 };
 
 use crate::{
     child,
     message::{self, Control, FromWorker, HEADER, Hello, Outcome, Play, Print, ProgressReport, Setup},
 };
+
+/// How long a process may go on once its socket is closed.
+const END_GRACE: Duration = Duration::from_secs(1);
 
 /// Which executable a worker runs. It must call [`run_if_worker`](crate::run_if_worker) first thing in its `main`.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +81,9 @@ pub struct Worker {
     kill: Option<oneshot::Sender<()>>,
     exit: oneshot::Receiver<io::Result<ExitStatus>>,
     is_broken: bool,
+    is_control_closed: bool,
+    /// When a process that closed its socket is killed.
+    give_up_at: Option<Instant>,
     pid: Option<u32>,
 }
 
@@ -95,7 +103,17 @@ impl Worker {
         let (exited, exit) = oneshot::channel();
         tokio::spawn(reap(child, killed, exited));
         work.send(&Hello { build: message::BUILD, setup });
-        Ok(Self { work, control, running: None, kill: Some(kill), exit, is_broken: false, pid })
+        Ok(Self {
+            work,
+            control,
+            running: None,
+            kill: Some(kill),
+            exit,
+            is_broken: false,
+            is_control_closed: false,
+            give_up_at: None,
+            pid,
+        })
     }
 
     /// The process id, for log lines.
@@ -141,15 +159,19 @@ impl Worker {
                 Err(error) => {
                     tracing::error!(pid = self.pid, %error, "a worker broke the protocol and is killed");
                     self.is_broken = true;
+                    self.kill();
                     return self.lost().await;
                 }
             }
-            let moved = tokio::select! {
-                moved = self.work.drive() => moved,
-                moved = self.control.drive() => moved,
-            };
-            if !moved.unwrap_or(false) {
-                return self.lost().await;
+            tokio::select! {
+                // Results first: what has arrived on it counts, even if the process is gone by now.
+                biased;
+                moved = self.work.drive() => if !moved.unwrap_or(false) {
+                    return self.lost().await;
+                },
+                moved = self.control.drive(), if !self.is_control_closed => {
+                    self.is_control_closed = !moved.unwrap_or(false);
+                }
             }
         }
     }
@@ -170,14 +192,17 @@ impl Worker {
         }
     }
 
+    /// Cancel safe: when it gives up waiting is noted, not counted anew.
     async fn lost(&mut self) -> Event {
         // A socket can close before its process has ended, by a failure that is still being handled there.
         let was_killed_here = self.kill.is_none();
-        let status = if let Ok(status) = tokio::time::timeout(std::time::Duration::from_secs(1), &mut self.exit).await {
-            status
-        } else {
-            self.kill();
-            (&mut self.exit).await
+        let give_up_at = *self.give_up_at.get_or_insert_with(|| Instant::now() + END_GRACE);
+        let status = match timeout_at(give_up_at, &mut self.exit).await {
+            Ok(status) => status,
+            Err(_) => {
+                self.kill();
+                (&mut self.exit).await
+            }
         };
         let signal = status.ok().and_then(Result::ok).and_then(|status| status.signal());
         let is_kill = was_killed_here || signal == Some(rustix::process::Signal::KILL.as_raw());

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
-        Error, Message, Utf8Bytes,
+        Bytes, Error, Message, Utf8Bytes,
         handshake::client::generate_key,
         http::{Request, Response, header},
         protocol::{CloseFrame, WebSocketConfig},
@@ -31,7 +31,10 @@ type Socket = WebSocketStream<TcpStream>;
 
 pub(crate) struct Sender(SplitSink<Socket, Message>);
 
-pub(crate) struct Receiver(SplitStream<Socket>);
+pub(crate) struct Receiver {
+    socket: SplitStream<Socket>,
+    url: String,
+}
 
 /// Dials a circle. Reaching it may take as long as `patience`, and so may its answer to the upgrade.
 pub(crate) async fn connect(
@@ -67,7 +70,7 @@ pub(crate) async fn connect(
         })?
         .map_err(|error| handshake_error(url, &error))?;
     let (sender, receiver) = socket.split();
-    Ok((Sender(sender), Receiver(receiver)))
+    Ok((Sender(sender), Receiver { socket: receiver, url: url.to_string() }))
 }
 
 fn handshake_error(url: &CircleUrl, error: &Error) -> ClientError {
@@ -102,6 +105,10 @@ impl TransportSender for Sender {
         self.0.send(Message::text(text)).await.map_err(|error| lost(&error))
     }
 
+    async fn ping(&mut self) -> Result<(), ClientError> {
+        self.0.send(Message::Ping(Bytes::new())).await.map_err(|error| lost(&error))
+    }
+
     async fn close(&mut self) {
         // A connection that is gone already need not be closed.
         let _gone = self.0.close().await;
@@ -111,15 +118,16 @@ impl TransportSender for Sender {
 impl TransportReceiver for Receiver {
     type Text = Utf8Bytes;
 
-    async fn receive(&mut self) -> Result<Utf8Bytes, ClientError> {
-        loop {
-            match self.0.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(text),
-                Some(Ok(Message::Close(frame))) => return Err(closed(frame)),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(lost(&error)),
-                None => return Err(ClientError::ConnectionLost { code: None, reason: "the circle ended it".into() }),
+    async fn receive(&mut self) -> Result<Option<Utf8Bytes>, ClientError> {
+        match self.socket.next().await {
+            Some(Ok(Message::Text(text))) => Ok(Some(text)),
+            Some(Ok(Message::Close(frame))) => Err(closed(frame)),
+            Some(Ok(Message::Binary(_))) => {
+                Err(ClientError::NotACircle { url: self.url.clone(), reason: "it sends binary messages".into() })
             }
+            Some(Ok(_)) => Ok(None),
+            Some(Err(error)) => Err(lost(&error)),
+            None => Err(ClientError::ConnectionLost { code: None, reason: "the circle ended it".into() }),
         }
     }
 }

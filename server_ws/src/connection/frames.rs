@@ -114,23 +114,34 @@ impl Frames {
         Step::Session(Inbound::Violation { code, reason })
     }
 
+    /// The length that the next frame's header states (RFC 6455 §5.2), once it is there. The codec looks at it only when
+    /// all of the frame is.
+    fn stated_length(&self) -> Option<u64> {
+        match (self.bytes.get(1)? & 0x7f, self.bytes.get(2..)?) {
+            (126, [high, low, ..]) => Some(u64::from(u16::from_be_bytes([*high, *low]))),
+            (127, rest) => rest.first_chunk().map(|length| u64::from_be_bytes(*length)),
+            (126, _) => None,
+            (length, _) => Some(u64::from(length)),
+        }
+    }
+
     fn decode(&mut self) -> Option<Step> {
+        if self.stated_length().is_some_and(|length| length > self.max_message as u64) {
+            return self.lose_track(1009, "the message is too large");
+        }
         match self.codec.decode(&mut self.bytes) {
             Ok(frame) => frame.map(|frame| self.accept(frame)),
-            Err(_) if self.reading != Reading::Messages => {
-                self.reading = Reading::Nothing;
-                None
-            }
-            Err(error) => {
-                let step = match error {
-                    ProtocolError::Overflow => self.violation(1009, "the message is too large"),
-                    _ => self.violation(1002, "this is not RFC 6455"),
-                };
-                self.reading = Reading::Nothing;
-                self.bytes = BytesMut::new();
-                Some(step)
-            }
+            Err(ProtocolError::Overflow) => self.lose_track(1009, "the message is too large"),
+            Err(_) => self.lose_track(1002, "this is not RFC 6455"),
         }
+    }
+
+    /// A violation after which the next frame cannot be found.
+    fn lose_track(&mut self, code: u16, reason: &'static str) -> Option<Step> {
+        let step = (self.reading == Reading::Messages).then(|| self.violation(code, reason));
+        self.reading = Reading::Nothing;
+        self.bytes = BytesMut::new();
+        step
     }
 }
 

@@ -18,6 +18,9 @@ pub(crate) struct Ticket {
     pub(crate) batch: Option<u64>,
 }
 
+/// Bytes of responses that a session may hold at the least, so that small answers always fit.
+const MIN_HELD: usize = 256 << 10;
+
 /// Bytes of a result that count towards the output limit.
 pub(crate) type Weight = u64;
 
@@ -27,6 +30,9 @@ pub(crate) struct Answers {
     batches: HashMap<u64, Batch>,
     opened: u64,
     max_batch_kib: u64,
+    /// Bytes of responses that wait for the rest of their batches.
+    held: usize,
+    max_held: usize,
 }
 
 #[derive(Debug)]
@@ -41,7 +47,9 @@ struct Batch {
 impl Answers {
     /// The results of one batch together may have that many KiB.
     pub(crate) fn new(max_batch_kib: u64) -> Self {
-        Self { batches: HashMap::new(), opened: 0, max_batch_kib }
+        // As text and as JSON, and as much again for what is not a value.
+        let max_held = usize::try_from(max_batch_kib.saturating_mul(3 * 1024)).unwrap_or(usize::MAX);
+        Self { batches: HashMap::new(), opened: 0, max_batch_kib, held: 0, max_held: max_held.max(MIN_HELD) }
     }
 
     /// Opens a batch of which so many members are answered; `None` if that is none.
@@ -74,20 +82,28 @@ impl Answers {
         let id = ticket.id.as_ref();
         let Some(number) = ticket.batch else { return Some(message::response(id, result)) };
         let batch = self.batches.get_mut(&number)?;
-        let response = if let Some(left) = batch.bytes_left.checked_sub(weight) {
+        let room = self.max_held.saturating_sub(self.held);
+        let fitting = batch.bytes_left.checked_sub(weight).and_then(|left| {
+            let response = message::response(id, result);
+            (response.len() <= room).then_some((left, response))
+        });
+        let response = if let Some((left, response)) = fitting {
             batch.bytes_left = left;
-            message::response(id, result)
+            response
         } else {
             let error = RpcError::LimitExceeded { limit: PlayLimit::Output, max: self.max_batch_kib };
             message::response(id, Err::<&(), _>(&error))
         };
+        self.held += response.len();
         batch.responses.push(response);
         batch.plays.extend(id.filter(|_| ticket.is_play).cloned());
         batch.missing -= 1;
         if batch.missing > 0 {
             return None;
         }
-        self.batches.remove(&number).map(|batch| message::batch(&batch.responses))
+        let batch = self.batches.remove(&number)?;
+        self.held -= batch.responses.iter().map(String::len).sum::<usize>();
+        Some(message::batch(&batch.responses))
     }
 }
 
@@ -117,6 +133,19 @@ mod tests {
     #[test]
     fn a_batch_of_notifications_is_not_answered() {
         assert_eq!(Answers::new(1).open_batch(0), None);
+    }
+
+    #[test]
+    fn what_all_open_batches_hold_is_bounded() {
+        let mut answers = Answers::new(1);
+        let large = "x".repeat(20_000);
+        for id in 0..1000 {
+            let batch = answers.open_batch(2);
+            answers.settle(&ticket(id, batch), Ok(&large), 0);
+        }
+        // What does not fit is answered with an error of a hundred bytes or so.
+        assert!(answers.held < MIN_HELD + 1000 * 200, "{}", answers.held);
+        assert_eq!(answers.batches.len(), 1000);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use protocol::{
     error::{PlayLimit, ScriptError, ScriptErrorKind},
     methods,
 };
+use serde_json::value::RawValue;
 use worker::{ErrorKind, LimitKind, Outcome};
 
 /// The error that an outcome other than a value is answered with.
@@ -29,7 +30,7 @@ fn script_error(error: worker::ScriptError) -> ScriptError {
         function: error.function,
         hint: error.hint,
         // A worker's text is not believed to be JSON; what is not is left out.
-        thrown: error.thrown.and_then(|json| serde_json::from_str(&json).ok()),
+        thrown: error.thrown.and_then(|json| RawValue::from_string(json).ok()),
     }
 }
 

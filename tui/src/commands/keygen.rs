@@ -7,6 +7,7 @@ use keys::{
 
 use crate::{
     cli::KeygenArgs,
+    connect,
     error::CliError,
     passphrase,
     printing::{self, to_stdout},
@@ -22,6 +23,7 @@ pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     if store.exists(&args.name)? {
         return Err(KeystoreError::Exists { name: args.name.clone() }.into());
     }
+    let _restoring = connect::client_runtime()?;
     let passphrase = passphrase::choose(&args.passphrase)?;
     let keypair = KeyPair::generate().map_err(|error| {
         CliError::usage("cannot make a key", error.to_string(), "the operating system gives no random bytes")

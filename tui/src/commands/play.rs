@@ -11,10 +11,14 @@ use crate::{
     connect::{self, Connected},
     error::CliError,
     printing::{self, line_to_stderr, line_to_stdout, to_stdout},
+    terminal::Interrupts,
 };
 
 /// Bytes of a script that is read from a file or standard input.
 const MAX_SCRIPT: u64 = 64 << 20;
+
+/// How long a play with a timeout is waited for after that: the circle takes a second to kill it, and the answer its way.
+const OVERDUE: Duration = Duration::from_secs(10);
 
 /// How long an interrupted play is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -23,7 +27,8 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
     let played = script(args).and_then(|(script, script_args)| play(args, &script, &script_args));
     match played {
         Err(error) if args.json => {
-            to_stdout(&format!("{}\n", json!({ "error": as_json(&error) })))?;
+            // Whether or not anybody reads it, the exit code says what happened to the script.
+            let _unread = to_stdout(&format!("{}\n", json!({ "error": as_json(&error) })));
             Err(error)
         }
         played => played,
@@ -31,7 +36,7 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
 }
 
 fn play(args: &PlayArgs, script: &str, script_args: &[String]) -> Result<(), CliError> {
-    let runtime = connect::runtime()?;
+    let runtime = connect::client_runtime()?;
     let connected = connect::connect(&runtime, args.circle.as_deref(), &args.connect)?;
     runtime.block_on(async {
         if !script_args.is_empty() || script.contains("ARGS") {
@@ -61,7 +66,9 @@ async fn listen(
         request = request.timeout(timeout);
     }
     let mut running = request.start().await.map_err(|error| failed(connected, script, error))?;
-    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupts = Interrupts::claim()?;
+    let patience = args.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_add(OVERDUE));
+    let mut overdue = std::pin::pin!(tokio::time::sleep(patience));
     loop {
         tokio::select! {
             event = running.next() => match event {
@@ -72,7 +79,10 @@ async fn listen(
                 Some(_) => {}
                 None => return running.result().await.map_err(|error| failed(connected, script, error)),
             },
-            _ = &mut interrupt => {
+            () = &mut overdue => {
+                return Err(failed(connected, script, ClientError::TimedOut { after: patience }));
+            }
+            () = interrupts.next() => {
                 // Whether it was cancelled in time or not, the user is told the same.
                 let _ended = tokio::time::timeout(FAREWELL, running.cancel()).await;
                 return Err(CliError::Interrupted);
@@ -111,20 +121,36 @@ fn script(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
             "give a FILE, - for standard input, or -e SCRIPT",
         ));
     };
-    let mut script = String::new();
-    let read = if file == "-" {
-        std::io::stdin().lock().take(MAX_SCRIPT).read_to_string(&mut script)
+    let script = if file == "-" {
+        read_script(std::io::stdin().lock())
     } else {
-        std::fs::File::open(file).and_then(|file| file.take(MAX_SCRIPT).read_to_string(&mut script))
+        std::fs::File::open(file).and_then(read_script)
     };
-    read.map_err(|error| {
-        CliError::io(format!("cannot read the script {}", printing::visible(file)), &error, "check its name")
-    })?;
-    Ok((without_shebang(script), script_args.to_vec()))
+    let script = script.map_err(|error| cannot_read(file, &error))?;
+    Ok((script, script_args.to_vec()))
+}
+
+/// A script that is read from somewhere: bounded, and without what is not for the circle.
+pub(crate) fn read_script(from: impl Read) -> std::io::Result<String> {
+    let mut script = String::new();
+    if from.take(MAX_SCRIPT + 1).read_to_string(&mut script)? as u64 > MAX_SCRIPT {
+        return Err(std::io::Error::other(format!("it is larger than {} MiB", MAX_SCRIPT >> 20)));
+    }
+    let without_mark = script.strip_prefix('\u{feff}').map(str::to_owned);
+    Ok(without_shebang(without_mark.unwrap_or(script)))
+}
+
+pub(crate) fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
+    let fix = match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => "check its name",
+        std::io::ErrorKind::InvalidData => "a script is UTF-8",
+        _ => "",
+    };
+    CliError::io(format!("cannot read the script {}", printing::visible(file)), error, fix)
 }
 
 /// Blanks a first line that is for the operating system, so that positions stay true.
-pub(crate) fn without_shebang(script: String) -> String {
+fn without_shebang(script: String) -> String {
     if !script.starts_with("#!") {
         return script;
     }

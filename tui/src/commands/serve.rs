@@ -1,10 +1,15 @@
 //! `circles serve`: one circle in this process.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server_ws::{Access, Circle, Limits};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::{
     cli::ServeArgs,
@@ -15,6 +20,7 @@ use crate::{
 
 pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     start_log()?;
+    raise_descriptor_limit();
     let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
     if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
         return Err(CliError::usage(
@@ -54,11 +60,25 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     let runtime = runtime()?;
     runtime.block_on(async {
         let shutdown = shutdown()?;
-        printing::to_stdout(&format!("listening on ws://{address}\n"))?;
+        // An address that stands for all of them is none that anyone could dial.
+        let dialled = if address.ip().is_unspecified() {
+            SocketAddr::new(loopback(address.ip()), address.port())
+        } else {
+            address
+        };
+        match printing::to_stdout(&format!("listening on ws://{dialled}\n")) {
+            // Nobody need read where it is.
+            Ok(()) | Err(CliError::OutputGone) => {}
+            Err(error) => return Err(error),
+        }
         server_ws::run(listener, circle, shutdown)
             .await
             .map_err(|error| CliError::io("the circle ended", &error, "its log says more"))
     })
+}
+
+fn loopback(address: IpAddr) -> IpAddr {
+    if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
 }
 
 /// `NAME=VALUE` over the defaults.
@@ -70,17 +90,20 @@ fn limits(settings: &[String]) -> Result<Limits, CliError> {
             "give NAME=VALUE, a whole number; `describe` lists the names",
         )
     };
-    let mut map = serde_json::Map::new();
+    let defaults = serde_json::to_value(Limits::default()).unwrap_or_default();
+    let mut map = defaults.as_object().cloned().unwrap_or_default();
     for setting in settings {
         let (name, value) = setting.split_once('=').ok_or_else(|| wrong(setting, "there is no '='"))?;
         let value: u64 = value.parse().map_err(|_| wrong(setting, "the value is no whole number"))?;
+        if !map.contains_key(name) {
+            return Err(wrong(setting, "there is no limit of that name"));
+        }
         map.insert(name.to_owned(), value.into());
-        serde_json::from_value::<Limits>(map.clone().into()).map_err(|error| wrong(setting, &error.to_string()))?;
     }
     serde_json::from_value(map.into()).map_err(|error| wrong("", &error.to_string()))
 }
 
-fn cannot_listen(host: &std::net::IpAddr, port: u16, error: &std::io::Error) -> CliError {
+fn cannot_listen(host: &IpAddr, port: u16, error: &std::io::Error) -> CliError {
     let fix = match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             format!("choose another --port, or 0 for a free one; who has it: ss -ltnp 'sport = :{port}'")
@@ -114,6 +137,14 @@ async fn next([terminate, interrupt, hangup]: &mut [tokio::signal::unix::Signal;
     }
 }
 
+/// As many descriptors as the system lets this process have: a connection takes one, a worker two.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 /// `CIRCLES_LOG` is error, warn, info (the default), debug or trace.
 fn start_log() -> Result<(), CliError> {
     let level = match std::env::var("CIRCLES_LOG") {
@@ -129,7 +160,13 @@ fn start_log() -> Result<(), CliError> {
         .with_ansi(printing::Paint::for_stderr().is_on())
         .finish()
         // The web server's own words are of its threads, which nobody here knows by that name.
-        .with(Targets::new().with_default(level).with_target("actix_server", level.min(tracing::Level::WARN)))
+        .with(
+            Targets::new()
+                .with_default(level)
+                .with_target("actix_server", level.min(tracing::Level::WARN))
+                // Anyone can send it what is no HTTP.
+                .with_target("actix_http", LevelFilter::OFF),
+        )
         .init();
     Ok(())
 }

@@ -70,9 +70,7 @@ fn prepare(file: &PathBuf) -> std::io::Result<()> {
 
 /// Whether there are as many hex digits in a row as a secret key has, not more: a public key has 66.
 fn holds_secret(input: &str) -> bool {
-    input
-        .split(|character: char| !character.is_ascii_alphanumeric())
-        .any(|word| word.len() == SECRET_DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    input.split(|character: char| !character.is_ascii_hexdigit()).any(|digits| digits.len() == SECRET_DIGITS)
 }
 
 #[cfg(test)]
@@ -82,7 +80,11 @@ mod tests {
     #[test]
     fn what_could_be_a_secret_key_is_recognised() {
         let secret = "0f".repeat(32);
-        assert!(holds_secret(&secret) && holds_secret(&format!("let k = \"{secret}\";")));
+        assert!(
+            holds_secret(&format!("let k = 0x{secret}"))
+                && holds_secret(&secret)
+                && holds_secret(&format!("let k = \"{secret}\";"))
+        );
         assert!(!holds_secret(&format!("02{secret}")));
         assert!(!holds_secret("let x = 0x1234;"));
     }

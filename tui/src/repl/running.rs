@@ -4,16 +4,13 @@ use std::{io::IsTerminal, time::Duration};
 
 use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RunningPlay};
 use protocol::methods::{Output, Progress, Stream};
-use tokio::time::{Instant, timeout_at};
 
-use super::{LAST_VALUE, terminal::Quiet};
+use super::LAST_VALUE;
 use crate::{
     error::CliError,
     printing::{self, Paint, line_to_stderr, line_to_stdout, visible},
+    terminal::{Interrupts, Quiet},
 };
-
-/// A second Ctrl-C within this gives up waiting.
-const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
 
 /// How a play ended for the user.
 pub(crate) enum Ended {
@@ -26,8 +23,13 @@ pub(crate) enum Ended {
 }
 
 /// Plays a script. The error is that nobody reads the output any more.
-pub(crate) async fn play(client: &CircleWsClient, script: &str) -> Result<Ended, CliError> {
+pub(crate) async fn play(
+    client: &CircleWsClient,
+    script: &str,
+    interrupts: &mut Interrupts,
+) -> Result<Ended, CliError> {
     let _quiet = Quiet::begin();
+    interrupts.forget().await;
     let mut running = match client.play(script).bind(LAST_VALUE).start().await {
         Ok(running) => running,
         Err(error) => return Ok(Ended::Error(error)),
@@ -47,17 +49,16 @@ pub(crate) async fn play(client: &CircleWsClient, script: &str) -> Result<Ended,
                     return Ok(running.result().await.map_or_else(Ended::Error, Ended::Value));
                 }
             },
-            _ = tokio::signal::ctrl_c() => {
+            () = interrupts.next() => {
                 status.clear();
-                return Ok(cancel(running).await);
+                return Ok(cancel(running, interrupts).await);
             }
         }
     }
 }
 
-/// Cancels it and waits for its end, until a second Ctrl-C.
-async fn cancel(mut running: RunningPlay<'_>) -> Ended {
-    let until = Instant::now() + SECOND_INTERRUPT;
+/// Cancels it and waits for its end, which takes a second or so at the most; a second Ctrl-C gives up waiting.
+async fn cancel(mut running: RunningPlay<'_>, interrupts: &mut Interrupts) -> Ended {
     let end = async {
         match running.cancel().await {
             Ok(_) => match running.result().await {
@@ -71,12 +72,7 @@ async fn cancel(mut running: RunningPlay<'_>) -> Ended {
     };
     tokio::select! {
         ended = end => ended,
-        () = async {
-            // Later ones than that are no second thought; the end is near anyhow.
-            if timeout_at(until, tokio::signal::ctrl_c()).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        } => Ended::GivenUp,
+        () = interrupts.next() => Ended::GivenUp,
     }
 }
 
