@@ -17,6 +17,15 @@ pub trait Method {
     type Result: Serialize + DeserializeOwned;
 }
 
+/// Something that is shown every method by its type.
+#[cfg(feature = "schema")]
+pub(crate) trait Visit {
+    fn method<M: Method<Params: schemars::JsonSchema, Result: schemars::JsonSchema>>(
+        &mut self,
+        name: crate::MethodName,
+    );
+}
+
 /// Parameters, taken by name or by position.
 pub trait Params: Serialize + Sized {
     /// The names, in the order in which they are taken by position.

@@ -86,7 +86,7 @@ macro_rules! methods {
         )*
 
         #[cfg(feature = "schema")]
-        pub(crate) fn for_each(mut visit: impl crate::openrpc::Visit) {
+        pub(crate) fn for_each(mut visit: impl crate::method::Visit) {
             $(visit.method::<$variant>(MethodName::$variant);)*
         }
     };

@@ -6,14 +6,9 @@ use serde_json::{Value, json};
 use crate::{
     MethodName,
     error::TABLE,
-    method::{Method, Params},
+    method::{Method, Params, Visit},
     methods::{self, Notification},
 };
-
-/// Something that is shown every method by its type.
-pub(crate) trait Visit {
-    fn method<M: Method<Params: JsonSchema, Result: JsonSchema>>(&mut self, name: MethodName);
-}
 
 struct Document {
     generator: SchemaGenerator,

@@ -1,23 +1,21 @@
-//! Arguments only: parse, dispatch, exit code.
+//! The arguments.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use keys::{Authority, PublicKey, keystore::KeyName};
 use server_ws::Access;
 
-use crate::{commands, printing};
-
 /// Play Rhai in live circles, with keys that prove who you are.
 #[derive(Debug, Parser)]
 #[command(name = "circles", version, about, disable_help_subcommand = true)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    pub(crate) verb: Option<Verb>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+pub(crate) enum Verb {
     /// A line REPL, on a circle or on a throw-away one inside this process
     Repl(ReplArgs),
     /// Play one script: its prints, its value, an exit code
@@ -160,37 +158,6 @@ fn access(text: &str) -> Result<Access, String> {
         "authenticated" => Ok(Access::Authenticated),
         "members" => Ok(Access::Members),
         _ => Err("it is open, authenticated or members".into()),
-    }
-}
-
-const WELCOME: &str = "\
-circles: live Rhai, with keys that prove who you are
-
-  circles repl              type Rhai now, on a throw-away circle
-  circles serve --port 9001 serve a circle; then, elsewhere: circles repl 9001
-  circles keygen alice      make a key to prove who you are
-
-circles --help lists everything.
-";
-
-/// Runs the command line.
-pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match cli.verb {
-        None => printing::to_stdout(WELCOME),
-        Some(Verb::Repl(args)) => commands::repl::run(&args),
-        Some(Verb::Play(args)) => commands::play::run(&args),
-        Some(Verb::Keygen(args)) => commands::keygen::run(&args),
-        Some(Verb::Keys(verb)) => commands::keys::run(&verb),
-        Some(Verb::Serve(args)) => commands::serve::run(args),
-        Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error.report();
-            ExitCode::from(error.exit_code())
-        }
     }
 }
 

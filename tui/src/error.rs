@@ -6,7 +6,7 @@ use client_ws::{ClientError, RpcError};
 use keys::keystore::KeystoreError;
 use protocol::error::ScriptError;
 
-use crate::printing::{self, Paint};
+use crate::printing::{self, Paint, Unwritten};
 
 /// The exit code of a bug.
 pub(crate) const BUG: u8 = 70;
@@ -53,6 +53,15 @@ pub(crate) struct Parts {
     pub what: String,
     pub why: String,
     pub fix: String,
+}
+
+impl From<Unwritten> for CliError {
+    fn from(Unwritten(error): Unwritten) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputGone,
+            _ => Self::io("cannot write the output", &error, "make room for it, or send it elsewhere"),
+        }
+    }
 }
 
 impl From<KeystoreError> for CliError {

@@ -5,7 +5,11 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use crate::error::CliError;
+use protocol::methods::{Output, Stream};
+
+/// The output could not be written.
+#[derive(Debug)]
+pub(crate) struct Unwritten(pub(crate) io::Error);
 
 /// Control characters shown, not obeyed. Newlines and tabs stay; a carriage return before a newline goes.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
@@ -80,16 +84,13 @@ impl Paint {
 }
 
 /// Writes text as it is.
-pub(crate) fn to_stdout(text: &str) -> Result<(), CliError> {
+pub(crate) fn to_stdout(text: &str) -> Result<(), Unwritten> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => CliError::OutputGone,
-        _ => CliError::io("cannot write the output", &error, "make room for it, or send it elsewhere"),
-    })
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Unwritten)
 }
 
 /// Writes what a circle printed, a line more: as it is to a pipe, made visible to a terminal.
-pub(crate) fn line_to_stdout(text: &str) -> Result<(), CliError> {
+pub(crate) fn line_to_stdout(text: &str) -> Result<(), Unwritten> {
     let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
     to_stdout(&format!("{text}\n"))
 }
@@ -98,6 +99,18 @@ pub(crate) fn line_to_stdout(text: &str) -> Result<(), CliError> {
 pub(crate) fn line_to_stderr(text: &str) {
     let text = if io::stderr().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
     to_stderr(&format!("{text}\n"));
+}
+
+/// Writes what a play prints: prints to stdout, debugs with their place to stderr.
+pub(crate) fn output(output: &Output) -> Result<(), Unwritten> {
+    match output.stream {
+        Stream::Print => line_to_stdout(&output.text),
+        Stream::Debug => {
+            let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
+            line_to_stderr(&format!("{place}{}", output.text));
+            Ok(())
+        }
+    }
 }
 
 /// Writes text as it is. Without a stderr there is nobody to tell.

@@ -11,10 +11,10 @@ use rustyline::{Config, Editor, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
 use crate::{
-    commands::play::{cannot_read, read_script},
     connect::Connected,
     error::{CliError, script_report},
     printing::{self, Paint, line_to_stdout, to_stdout, visible},
+    script,
     terminal::Interrupts,
 };
 use history::History;
@@ -73,10 +73,10 @@ impl Repl {
 
     /// Everything that is piped in is one script.
     fn run_script(mut self) -> Result<(), CliError> {
-        let script = read_script(std::io::stdin().lock()).map_err(|error| cannot_read("-", &error))?;
+        let script = script::read(std::io::stdin().lock()).map_err(|error| script::cannot_read("-", &error))?;
         match self.play(&script)? {
             Ended::Value(result) if result.output.is_empty() => Ok(()),
-            Ended::Value(result) => line_to_stdout(&result.output),
+            Ended::Value(result) => Ok(line_to_stdout(&result.output)?),
             Ended::Error(ClientError::Rpc(error)) => Err(CliError::Play { script, error }),
             Ended::Error(error) => Err(CliError::Client { place: self.connected.place, error }),
             Ended::Interrupted | Ended::GivenUp => Err(CliError::Interrupted),
@@ -218,13 +218,13 @@ impl Repl {
             None => Ok(()),
             Some(Ok(circle)) => {
                 let who = circle.you.public_key.unwrap_or_else(|| "nobody (no key was proved)".into());
-                to_stdout(&format!(
+                Ok(to_stdout(&format!(
                     "circle   {} at {}\naccess   {}\nyou are  {}\n",
                     visible(&circle.name),
                     self.connected.client.url(),
                     serde_json::to_value(circle.access).ok().as_ref().and_then(|access| access.as_str()).unwrap_or("?"),
                     visible(&who),
-                ))
+                ))?)
             }
             Some(Err(error)) => {
                 self.tell("", error);

@@ -197,12 +197,11 @@ impl Worker {
         // A socket can close before its process has ended, by a failure that is still being handled there.
         let was_killed_here = self.kill.is_none();
         let give_up_at = *self.give_up_at.get_or_insert_with(|| Instant::now() + END_GRACE);
-        let status = match timeout_at(give_up_at, &mut self.exit).await {
-            Ok(status) => status,
-            Err(_) => {
-                self.kill();
-                (&mut self.exit).await
-            }
+        let status = if let Ok(status) = timeout_at(give_up_at, &mut self.exit).await {
+            status
+        } else {
+            self.kill();
+            (&mut self.exit).await
         };
         let signal = status.ok().and_then(Result::ok).and_then(|status| status.signal());
         let is_kill = was_killed_here || signal == Some(rustix::process::Signal::KILL.as_raw());

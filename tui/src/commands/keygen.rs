@@ -31,5 +31,5 @@ pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     let entry = store.create(&args.name, &keypair, &passphrase, WORK)?;
     let note = if entry.default { ", the default key" } else { "" };
     printing::to_stderr(&format!("made {}{note}; its public key, for operators to admit:\n", entry.name));
-    to_stdout(&format!("{}\n", entry.public_key))
+    Ok(to_stdout(&format!("{}\n", entry.public_key))?)
 }

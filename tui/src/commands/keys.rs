@@ -18,9 +18,9 @@ pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
                 Some(name) => name.clone(),
                 None => default_or_none(&store)?,
             };
-            to_stdout(&format!("{}\n", store.show(&name)?.public_key))
+            Ok(to_stdout(&format!("{}\n", store.show(&name)?.public_key))?)
         }
-        KeysVerb::Default { name: None } => to_stdout(&format!("{}\n", default_or_none(&store)?)),
+        KeysVerb::Default { name: None } => Ok(to_stdout(&format!("{}\n", default_or_none(&store)?))?),
         KeysVerb::Default { name: Some(name) } => {
             store.set_default(name)?;
             printing::to_stderr(&format!("{name} is the default key\n"));

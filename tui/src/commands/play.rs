@@ -1,21 +1,18 @@
 //! `circles play`: one script, its prints and its value, an exit code.
 
-use std::{fmt::Write as _, io::Read, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
-use protocol::methods::{Output, Stream};
 use serde_json::{Value, json};
 
 use crate::{
     cli::PlayArgs,
     connect::{self, Connected},
     error::CliError,
-    printing::{self, line_to_stderr, line_to_stdout, to_stdout},
+    printing::{self, line_to_stdout, to_stdout},
+    script,
     terminal::Interrupts,
 };
-
-/// Bytes of a script that is read from a file or standard input.
-const MAX_SCRIPT: u64 = 64 << 20;
 
 /// How long a play with a timeout is waited for after that: the circle takes a second to kill it, and the answer its way.
 const OVERDUE: Duration = Duration::from_secs(10);
@@ -24,7 +21,7 @@ const OVERDUE: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
-    let played = script(args).and_then(|(script, script_args)| play(args, &script, &script_args));
+    let played = given_script(args).and_then(|(script, script_args)| play(args, &script, &script_args));
     match played {
         Err(error) if args.json => {
             // Whether or not anybody reads it, the exit code says what happened to the script.
@@ -48,9 +45,11 @@ fn play(args: &PlayArgs, script: &str, script_args: &[String]) -> Result<(), Cli
         if args.json {
             let mut object = serde_json::to_value(&result).unwrap_or_default();
             object["prints"] = prints.into();
-            return to_stdout(&format!("{object}\n"));
+            to_stdout(&format!("{object}\n"))?;
+        } else if !result.output.is_empty() {
+            line_to_stdout(&result.output)?;
         }
-        if result.output.is_empty() { Ok(()) } else { line_to_stdout(&result.output) }
+        Ok(())
     })
 }
 
@@ -75,7 +74,7 @@ async fn listen(
                 Some(PlayEvent::Output(output)) if args.json => {
                     prints.push(json!({ "stream": output.stream, "text": output.text }));
                 }
-                Some(PlayEvent::Output(output)) => print(&output)?,
+                Some(PlayEvent::Output(output)) => printing::output(&output)?,
                 Some(_) => {}
                 None => return running.result().await.map_err(|error| failed(connected, script, error)),
             },
@@ -91,17 +90,6 @@ async fn listen(
     }
 }
 
-fn print(output: &Output) -> Result<(), CliError> {
-    match output.stream {
-        Stream::Print => line_to_stdout(&output.text),
-        Stream::Debug => {
-            let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
-            line_to_stderr(&format!("{place}{}", output.text));
-            Ok(())
-        }
-    }
-}
-
 fn failed(connected: &Connected, script: &str, error: ClientError) -> CliError {
     match error {
         ClientError::Rpc(error) => CliError::Play { script: script.to_owned(), error },
@@ -110,7 +98,7 @@ fn failed(connected: &Connected, script: &str, error: ClientError) -> CliError {
 }
 
 /// The script, and what is left of the arguments for it.
-fn script(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
+fn given_script(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
     if let Some(script) = &args.expression {
         return Ok((script.clone(), args.rest.clone()));
     }
@@ -122,40 +110,12 @@ fn script(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
         ));
     };
     let script = if file == "-" {
-        read_script(std::io::stdin().lock())
+        script::read(std::io::stdin().lock())
     } else {
-        std::fs::File::open(file).and_then(read_script)
+        std::fs::File::open(file).and_then(script::read)
     };
-    let script = script.map_err(|error| cannot_read(file, &error))?;
+    let script = script.map_err(|error| script::cannot_read(file, &error))?;
     Ok((script, script_args.to_vec()))
-}
-
-/// A script that is read from somewhere: bounded, and without what is not for the circle.
-pub(crate) fn read_script(from: impl Read) -> std::io::Result<String> {
-    let mut script = String::new();
-    if from.take(MAX_SCRIPT + 1).read_to_string(&mut script)? as u64 > MAX_SCRIPT {
-        return Err(std::io::Error::other(format!("it is larger than {} MiB", MAX_SCRIPT >> 20)));
-    }
-    let without_mark = script.strip_prefix('\u{feff}').map(str::to_owned);
-    Ok(without_shebang(without_mark.unwrap_or(script)))
-}
-
-pub(crate) fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
-    let fix = match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => "check its name",
-        std::io::ErrorKind::InvalidData => "a script is UTF-8",
-        _ => "",
-    };
-    CliError::io(format!("cannot read the script {}", printing::visible(file)), error, fix)
-}
-
-/// Blanks a first line that is for the operating system, so that positions stay true.
-fn without_shebang(script: String) -> String {
-    if !script.starts_with("#!") {
-        return script;
-    }
-    let end = script.find('\n').unwrap_or(script.len());
-    format!("{}{}", " ".repeat(script[..end].chars().count()), &script[end..])
 }
 
 fn array_literal(items: &[String]) -> String {
@@ -194,13 +154,6 @@ fn rpc_as_json(error: &RpcError) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_shebang_is_blanked_and_positions_stay_true() {
-        assert_eq!(without_shebang("#!/bin/x\n1".into()), "        \n1");
-        assert_eq!(without_shebang("#!ä".into()), "   ");
-        assert_eq!(without_shebang("1\n#!x".into()), "1\n#!x");
-    }
 
     #[test]
     fn arguments_become_an_array_of_strings_whatever_is_in_them() {

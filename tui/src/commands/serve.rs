@@ -66,7 +66,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         } else {
             address
         };
-        match printing::to_stdout(&format!("listening on ws://{dialled}\n")) {
+        match printing::to_stdout(&format!("listening on ws://{dialled}\n")).map_err(CliError::from) {
             // Nobody need read where it is.
             Ok(()) | Err(CliError::OutputGone) => {}
             Err(error) => return Err(error),

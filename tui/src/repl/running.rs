@@ -3,12 +3,12 @@
 use std::{io::IsTerminal, time::Duration};
 
 use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RunningPlay};
-use protocol::methods::{Output, Progress, Stream};
+use protocol::methods::Progress;
 
 use super::LAST_VALUE;
 use crate::{
     error::CliError,
-    printing::{self, Paint, line_to_stderr, line_to_stdout, visible},
+    printing::{self, Paint, visible},
     terminal::{Interrupts, Quiet},
 };
 
@@ -40,7 +40,7 @@ pub(crate) async fn play(
             event = running.next() => match event {
                 Some(PlayEvent::Output(output)) => {
                     status.clear();
-                    print(&output)?;
+                    printing::output(&output)?;
                 }
                 Some(PlayEvent::Progress(progress)) => status.show(&progress),
                 Some(_) => {}
@@ -73,17 +73,6 @@ async fn cancel(mut running: RunningPlay<'_>, interrupts: &mut Interrupts) -> En
     tokio::select! {
         ended = end => ended,
         () = interrupts.next() => Ended::GivenUp,
-    }
-}
-
-fn print(output: &Output) -> Result<(), CliError> {
-    match output.stream {
-        Stream::Print => line_to_stdout(&output.text),
-        Stream::Debug => {
-            let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
-            line_to_stderr(&format!("{place}{}", output.text));
-            Ok(())
-        }
     }
 }
 

@@ -1,0 +1,205 @@
+//! How an error stands on the wire.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, value::RawValue};
+
+use super::{BusyLimit, ErrorObject, LossReason, PlayLimit, RpcError, ScriptError};
+
+impl RpcError {
+    /// The error as it stands on the wire, as a tree. The error is an id in `data` that no tree can hold.
+    pub fn to_object(&self) -> Result<ErrorObject, serde_json::Error> {
+        serde_json::from_str(&serde_json::to_string(self)?)
+    }
+
+    fn data(&self) -> Option<Data<'_>> {
+        match self {
+            Self::InvalidRequest { reason, id } => Some(Data::Request { reason, id: id.as_deref() }),
+            Self::MethodNotFound { method } => Some(Data::Method { method }),
+            Self::InvalidParams { param, reason } => Some(Data::Param { param, reason }),
+            Self::Script(error) => Some(Data::Script(error)),
+            Self::Forbidden { reason } => Some(Data::Request { reason, id: None }),
+            Self::LimitExceeded { limit, max } => Some(Data::Limit { limit: *limit, max: *max }),
+            Self::Busy { limit, max, retry_after_ms } => {
+                Some(Data::Busy { limit: *limit, max: *max, retry_after_ms: *retry_after_ms })
+            }
+            Self::RateLimited { retry_after_ms } => Some(Data::Rate { retry_after_ms: *retry_after_ms }),
+            Self::EnvironmentLost { reason } => Some(Data::Lost { reason: *reason }),
+            Self::Other(object) => object.data.as_ref().map(Data::Other),
+            _ => None,
+        }
+    }
+}
+
+/// `data`, borrowed: what a client wrote goes back as it was written and is never made a tree, which could not hold all
+/// that JSON can say.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Request {
+        reason: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+    },
+    Method {
+        method: &'a str,
+    },
+    Param {
+        param: &'a str,
+        reason: &'a str,
+    },
+    Script(&'a ScriptError),
+    Limit {
+        limit: PlayLimit,
+        max: u64,
+    },
+    Busy {
+        limit: BusyLimit,
+        max: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
+    Rate {
+        retry_after_ms: u64,
+    },
+    Lost {
+        reason: LossReason,
+    },
+    Other(&'a Value),
+}
+
+impl From<ErrorObject> for RpcError {
+    /// Reads what the code promises; where `data` does not hold it, the error is kept as [`RpcError::Other`].
+    fn from(object: ErrorObject) -> Self {
+        fn field<T: serde::de::DeserializeOwned>(object: &ErrorObject, name: &str) -> Option<T> {
+            object.data.as_ref()?.get(name).and_then(|value| T::deserialize(value).ok())
+        }
+        let known = match object.code {
+            -32700 => Some(Self::Parse),
+            -32600 => field(&object, "reason").map(|reason| Self::InvalidRequest {
+                reason,
+                id: field::<Value>(&object, "id").and_then(|id| serde_json::value::to_raw_value(&id).ok()),
+            }),
+            -32601 => field(&object, "method").map(|method| Self::MethodNotFound { method }),
+            -32602 => field(&object, "param")
+                .zip(field(&object, "reason"))
+                .map(|(param, reason)| Self::InvalidParams { param, reason }),
+            -32603 => Some(Self::Internal),
+            -32000 => object
+                .data
+                .as_ref()
+                .and_then(|data| serde_json::from_str::<ScriptError>(&data.to_string()).ok())
+                .map(|error| Self::Script(Box::new(ScriptError { message: object.message.clone(), ..error }))),
+            -32001 => Some(Self::Unauthenticated),
+            -32002 => Some(Self::InvalidCredentials),
+            -32003 => field(&object, "reason").map(|reason| Self::Forbidden { reason }),
+            -32004 => field(&object, "limit")
+                .zip(field(&object, "max"))
+                .map(|(limit, max)| Self::LimitExceeded { limit, max }),
+            -32005 => Some(Self::Cancelled),
+            -32006 => field(&object, "limit").zip(field(&object, "max")).map(|(limit, max)| Self::Busy {
+                limit,
+                max,
+                retry_after_ms: field(&object, "retry_after_ms"),
+            }),
+            -32007 => field(&object, "retry_after_ms").map(|retry_after_ms| Self::RateLimited { retry_after_ms }),
+            -32008 => Some(Self::ShuttingDown),
+            -32009 => field(&object, "reason").map(|reason| Self::EnvironmentLost { reason }),
+            _ => None,
+        };
+        known.unwrap_or(Self::Other(object))
+    }
+}
+
+impl Serialize for RpcError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Object<'a> {
+            code: i64,
+            message: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            data: Option<Data<'a>>,
+        }
+        Object { code: self.code(), message: self.message(), data: self.data() }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RpcError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ErrorObject::deserialize(deserializer).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::*;
+
+    fn one_of_each() -> Vec<RpcError> {
+        vec![
+            RpcError::Parse,
+            RpcError::invalid_request("why"),
+            RpcError::MethodNotFound { method: "x".into() },
+            RpcError::InvalidParams { param: "script".into(), reason: "is missing".into() },
+            RpcError::Internal,
+            RpcError::Script(Box::new(ScriptError {
+                message: "Variable not found: y".into(),
+                kind: ScriptErrorKind::Runtime,
+                line: Some(3),
+                column: Some(5),
+                function: Some("f".into()),
+                hint: None,
+                thrown: serde_json::value::to_raw_value(&json!({ "a": 1 })).ok(),
+            })),
+            RpcError::Unauthenticated,
+            RpcError::InvalidCredentials,
+            RpcError::Forbidden { reason: "not a member".into() },
+            RpcError::LimitExceeded { limit: PlayLimit::Time, max: 30_000 },
+            RpcError::Cancelled,
+            RpcError::Busy { limit: BusyLimit::Queued, max: 64, retry_after_ms: Some(5) },
+            RpcError::RateLimited { retry_after_ms: 9 },
+            RpcError::ShuttingDown,
+            RpcError::EnvironmentLost { reason: LossReason::Crash },
+        ]
+    }
+
+    #[test]
+    fn every_row_of_the_table_survives_the_wire() {
+        let codes: Vec<i64> = one_of_each().iter().map(RpcError::code).collect();
+        assert_eq!(codes, TABLE.iter().map(|(code, ..)| *code).collect::<Vec<_>>());
+        for error in one_of_each() {
+            let object = error.to_object().expect("serialises");
+            let back = RpcError::from(object.clone());
+            assert!(!matches!(back, RpcError::Other(_)), "{error:?}");
+            assert_eq!(back.to_object().expect("serialises"), object);
+        }
+    }
+
+    #[test]
+    fn data_has_no_member_that_the_table_does_not_name() {
+        for (error, (_, _, members)) in one_of_each().iter().zip(TABLE) {
+            let Some(Value::Object(data)) = error.to_object().expect("serialises").data else { continue };
+            for name in data.keys() {
+                assert!(members.contains(&name.as_str()), "{error:?}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_that_no_tree_can_hold_goes_back_as_it_was_written() {
+        let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+        let digits = "7".repeat(400);
+        for id in [deep.as_str(), digits.as_str(), "1e999", "1.50", r#""\ud800""#] {
+            let raw = RawValue::from_string(id.into()).expect("JSON");
+            let error = RpcError::InvalidRequest { reason: "why".into(), id: Some(raw) };
+            let text = crate::message::response(None, Err::<&(), _>(&error));
+            assert!(text.contains(&format!("\"id\":{id}}}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_without_what_its_code_promises_is_kept_as_it_came() {
+        let object = ErrorObject { code: -32004, message: "Limit exceeded: luck".into(), data: Some(json!({})) };
+        assert_eq!(RpcError::from(object.clone()).to_object().expect("serialises"), object);
+    }
+}

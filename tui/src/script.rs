@@ -1,0 +1,48 @@
+//! Scripts from files and pipes.
+
+use std::io::Read;
+
+use crate::{error::CliError, printing};
+
+/// Bytes of a script that is read from a file or standard input.
+const MAX_SCRIPT: u64 = 64 << 20;
+
+/// A script that is read from somewhere: bounded, and without what is not for the circle.
+pub(crate) fn read(from: impl Read) -> std::io::Result<String> {
+    let mut script = String::new();
+    if from.take(MAX_SCRIPT + 1).read_to_string(&mut script)? as u64 > MAX_SCRIPT {
+        return Err(std::io::Error::other(format!("it is larger than {} MiB", MAX_SCRIPT >> 20)));
+    }
+    let without_mark = script.strip_prefix('\u{feff}').map(str::to_owned);
+    Ok(without_shebang(without_mark.unwrap_or(script)))
+}
+
+pub(crate) fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
+    let fix = match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => "check its name",
+        std::io::ErrorKind::InvalidData => "a script is UTF-8",
+        _ => "",
+    };
+    CliError::io(format!("cannot read the script {}", printing::visible(file)), error, fix)
+}
+
+/// Blanks a first line that is for the operating system, so that positions stay true.
+fn without_shebang(script: String) -> String {
+    if !script.starts_with("#!") {
+        return script;
+    }
+    let end = script.find('\n').unwrap_or(script.len());
+    format!("{}{}", " ".repeat(script[..end].chars().count()), &script[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shebang_is_blanked_and_positions_stay_true() {
+        assert_eq!(without_shebang("#!/bin/x\n1".into()), "        \n1");
+        assert_eq!(without_shebang("#!ä".into()), "   ");
+        assert_eq!(without_shebang("1\n#!x".into()), "1\n#!x");
+    }
+}
