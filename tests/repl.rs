@@ -65,6 +65,41 @@ fn what_is_typed_ahead_arrives_at_the_next_prompt() {
 }
 
 #[test]
+fn what_is_typed_is_coloured_where_that_is_wanted() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.env("NO_COLOR", "");
+    let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("let s = `a`");
+    terminal.wait_for("\x1b[35mlet\x1b[0m s = \x1b[32m`a`\x1b[0m");
+}
+
+#[test]
+fn an_incomplete_input_goes_on_over_lines() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("fn double(x) {\r  // twice\r  x * 2\r}\r");
+    terminal.wait_for("scratch> ");
+    terminal.keys("double(21)\r");
+    terminal.wait_for("42\r\n");
+    terminal.wait_for("scratch> ");
+    // The error's line is that of the whole input.
+    terminal.keys("let a = [\r1,\rnowhere]\r");
+    terminal.wait_for("3 | nowhere]");
+    terminal.wait_for("(line 3, column 1)");
+    terminal.wait_for("scratch> ");
+    // What cannot be completed is sent and comes back with an error, not with another line to type.
+    terminal.keys("\"open\r");
+    terminal.wait_for("error: ");
+    terminal.wait_for("scratch> ");
+    // Two blank lines send what is incomplete.
+    terminal.keys("foo(\r\r\r");
+    terminal.wait_for("error: ");
+}
+
+#[test]
 fn lines_that_come_at_once_are_all_played() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);

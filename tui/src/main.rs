@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod connect;
+mod console;
 mod error;
 mod passphrase;
 mod place;

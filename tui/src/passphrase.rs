@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     cli::PassphraseArgs,
     error::{CliError, Parts, os_text},
+    terminal::Quiet,
 };
 
 /// Bytes of a passphrase.
@@ -66,6 +67,8 @@ fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
 }
 
 fn prompt(question: &str) -> Result<Zeroizing<String>, CliError> {
+    // Before the question stands there, so that even the fastest answer is not seen.
+    let _hidden = Quiet::hide();
     rpassword::prompt_password(question).map(Zeroizing::new).map_err(|error| match error.kind() {
         std::io::ErrorKind::Interrupted | std::io::ErrorKind::UnexpectedEof => CliError::Interrupted,
         _ => failed(

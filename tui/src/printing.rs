@@ -62,7 +62,7 @@ impl Paint {
         Self { is_on: value("NO_COLOR").is_none() && (is_terminal || is_forced) }
     }
 
-    fn with(self, code: &str, text: &str) -> String {
+    pub(crate) fn with(self, code: &str, text: &str) -> String {
         if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 

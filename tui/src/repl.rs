@@ -1,5 +1,6 @@
 //! The line REPL: its history, its `:` commands, and a play while it runs.
 
+mod helper;
 mod history;
 mod meta;
 mod running;
@@ -7,7 +8,7 @@ mod running;
 use std::io::IsTerminal;
 
 use client_ws::{ClientError, Notice, RpcError};
-use rustyline::{Config, Editor, error::ReadlineError, history::FileHistory};
+use rustyline::{Cmd, Config, Editor, KeyEvent, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -15,8 +16,9 @@ use crate::{
     error::{CliError, script_report},
     printing::{self, Paint, line_to_stdout, to_stdout, visible},
     script,
-    terminal::Interrupts,
+    terminal::{Interrupts, Quiet},
 };
+use helper::Typing;
 use history::History;
 use meta::Meta;
 use running::Ended;
@@ -51,8 +53,14 @@ impl Repl {
         let config = Config::builder().auto_add_history(false).max_history_size(MAX_HISTORY);
         let config = config.map_err(|error| unusable(&error))?.build();
         let history = History::of(&self.connected);
-        let mut editor: Editor<(), FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
+        let mut editor: Editor<Typing, FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
+        editor.set_helper(Some(Typing::new()));
+        for key in [KeyEvent::alt('\r'), KeyEvent::ctrl('J')] {
+            editor.bind_sequence(key, Cmd::Newline);
+        }
         history.load(&mut editor);
+        // All the time, so that there is no moment in which something typed is echoed or changed.
+        let _quiet = Quiet::begin();
         to_stdout(&self.greeting())?;
         loop {
             self.tell_notices();

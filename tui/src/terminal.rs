@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -86,20 +86,32 @@ impl Drop for Interrupts {
     }
 }
 
-/// Keeps what is typed ahead from being echoed into a play's output; it arrives at the next prompt. Ctrl-C stays a
-/// signal. The terminal is as it was when this is dropped.
+/// Keeps what is typed ahead from being echoed into a play's output, and as it was typed: it arrives at the next prompt,
+/// and Enter is Enter there. Ctrl-C stays a signal. The terminal is as it was when this is dropped.
 pub(crate) struct Quiet {
     before: Option<Termios>,
 }
 
 impl Quiet {
     pub(crate) fn begin() -> Self {
+        Self::change(|modes| {
+            modes.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
+            modes.input_modes.remove(InputModes::ICRNL);
+        })
+    }
+
+    /// Only without echo, for a line that is not to be seen.
+    pub(crate) fn hide() -> Self {
+        Self::change(|modes| modes.local_modes.remove(LocalModes::ECHO))
+    }
+
+    fn change(change: impl FnOnce(&mut Termios)) -> Self {
         let before = tcgetattr(stdin()).ok();
         if let Some(before) = &before {
-            let mut quiet = before.clone();
-            quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
-            // Without it the play is only less tidy.
-            let _untidy = tcsetattr(stdin(), OptionalActions::Now, &quiet);
+            let mut modes = before.clone();
+            change(&mut modes);
+            // Without it what is typed is only less tidy: whatever must stay hidden is seen to by its reader, too.
+            let _untidy = tcsetattr(stdin(), OptionalActions::Now, &modes);
         }
         Self { before }
     }

@@ -9,6 +9,7 @@ use std::{
 use directories::ProjectDirs;
 use rustyline::{Editor, history::FileHistory};
 
+use super::helper::Typing;
 use crate::{connect::Connected, printing};
 
 /// Digits of a secret key in hex.
@@ -35,7 +36,7 @@ impl History {
         Self { file }
     }
 
-    pub(crate) fn load(&self, editor: &mut Editor<(), FileHistory>) {
+    pub(crate) fn load(&self, editor: &mut Editor<Typing, FileHistory>) {
         let Some(file) = self.file.as_deref().filter(|file| file.exists()) else { return };
         if let Err(error) = editor.load_history(file) {
             printing::to_stderr(&format!("the history in {} cannot be read: {error}\n", file.display()));
@@ -43,7 +44,7 @@ impl History {
     }
 
     /// Keeps an input, unless it starts with a space or holds what could be a secret key.
-    pub(crate) fn add(&self, editor: &mut Editor<(), FileHistory>, input: &str) {
+    pub(crate) fn add(&self, editor: &mut Editor<Typing, FileHistory>, input: &str) {
         let is_kept = !input.starts_with(' ') && !holds_secret(input);
         if !is_kept || !editor.add_history_entry(input).unwrap_or(false) {
             return;

@@ -11,7 +11,10 @@ Commands:
   :reset     a fresh environment
   :quit      leave (Ctrl-D)
 Keys:
+  Enter      runs a complete input and continues an incomplete one; two blank lines run it as it is
+  Alt-Enter  a new line, whatever stands before it (also Ctrl-J)
   Ctrl-C     cancels the play and keeps the session; at the prompt it clears the line
+  Right      takes the grey hint from the history
   Ctrl-R     searches the history; a line that begins with a space is not kept
 ";
 

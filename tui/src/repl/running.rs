@@ -9,7 +9,7 @@ use super::LAST_VALUE;
 use crate::{
     error::CliError,
     printing::{self, Paint, visible},
-    terminal::{Interrupts, Quiet},
+    terminal::Interrupts,
 };
 
 /// How a play ended for the user.
@@ -28,7 +28,6 @@ pub(crate) async fn play(
     script: &str,
     interrupts: &mut Interrupts,
 ) -> Result<Ended, CliError> {
-    let _quiet = Quiet::begin();
     interrupts.forget().await;
     let mut running = match client.play(script).bind(LAST_VALUE).start().await {
         Ok(running) => running,

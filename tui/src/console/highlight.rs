@@ -1,0 +1,202 @@
+//! What the parts of an input are, by Rhai's lexer.
+
+use std::ops::Range;
+
+use rhai::{Engine, LexError, Position, Token};
+
+/// A part of an input that is shown in a colour of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Keyword,
+    String,
+    Number,
+    Comment,
+    /// A name that is called.
+    Function,
+    /// What the lexer can make nothing of.
+    Error,
+}
+
+/// Bytes of an input that are looked at: this runs at every key press.
+const MAX_BYTES: usize = 16 << 10;
+
+/// The parts of an input, in their order and without overlaps; what is in none of them is plain.
+pub(crate) fn parts(engine: &Engine, input: &str) -> Vec<(Range<usize>, Kind)> {
+    if input.len() > MAX_BYTES {
+        return Vec::new();
+    }
+    let tokens = lex(engine, input);
+    let mut parts = Vec::new();
+    for (index, (token, start)) in tokens.iter().enumerate() {
+        let next = tokens.get(index + 1);
+        let end = next.map_or(input.len(), |(_, start)| *start);
+        let Some(text) = input.get(*start..end) else { continue };
+        let length = token_length(token, text);
+        let is_called = matches!(next, Some((Token::LeftParen, _)));
+        if let Some(kind) = kind(token, is_called) {
+            parts.push((*start..*start + length, kind));
+        }
+        push_comment(&mut parts, *start + length, &text[length..]);
+    }
+    // Before the first token there is none that a comment could follow.
+    let first = tokens.first().map_or(input.len(), |(_, start)| *start);
+    let mut leading = Vec::new();
+    push_comment(&mut leading, 0, &input[..first]);
+    leading.append(&mut parts);
+    leading
+}
+
+fn push_comment(parts: &mut Vec<(Range<usize>, Kind)>, start: usize, text: &str) {
+    let trimmed = text.trim_start();
+    if trimmed.starts_with("//") || trimmed.starts_with("/*") {
+        let begin = start + text.len() - trimmed.len();
+        parts.push((begin..begin + trimmed.trim_end().len(), Kind::Comment));
+    }
+}
+
+/// The tokens with the bytes that they start at.
+fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
+    let line_starts: Vec<usize> = std::iter::once(0).chain(input.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let offset = |position: Position| {
+        let start = *line_starts.get(position.line()?.checked_sub(1)?)?;
+        let column = position.position().unwrap_or(1).saturating_sub(1);
+        Some(start + input[start..].chars().take(column).map(char::len_utf8).sum::<usize>())
+    };
+    let inputs = [input];
+    let (stream, control) = engine.lex(&inputs);
+    let mut tokens = Vec::new();
+    // Braces that are open inside of each interpolation: at the end of one the lexer must be told to go on with text.
+    let mut interpolations: Vec<usize> = Vec::new();
+    for (token, position) in stream {
+        match &token {
+            Token::EOF => break,
+            Token::InterpolatedString(_) => interpolations.push(0),
+            Token::LeftBrace | Token::MapStart => {
+                if let Some(open) = interpolations.last_mut() {
+                    *open += 1;
+                }
+            }
+            Token::RightBrace => {
+                if let Some(open) = interpolations.last_mut() {
+                    *open = open.saturating_sub(1);
+                    if *open == 0 {
+                        interpolations.pop();
+                        control.borrow_mut().is_within_text = true;
+                    }
+                }
+            }
+            _ => {}
+        }
+        if let Some(start) = offset(position)
+            && tokens.last().is_none_or(|(_, before)| *before < start)
+        {
+            tokens.push((token, start));
+        }
+    }
+    tokens
+}
+
+/// How much of the text from a token's start to the next one's is the token itself.
+fn token_length(token: &Token, text: &str) -> usize {
+    let while_ = |is_part: fn(char) -> bool| text.find(|character| !is_part(character)).unwrap_or(text.len());
+    match token {
+        Token::StringConstant(_) | Token::InterpolatedString(_) | Token::CharConstant(_) | Token::LexError(_) => {
+            string_length(text)
+        }
+        Token::IntegerConstant(_) | Token::FloatConstant(_) => {
+            while_(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '.'))
+        }
+        Token::Identifier(_) | Token::Reserved(_) => {
+            while_(|character| character.is_alphanumeric() || character == '_')
+        }
+        other if other.is_standard_keyword() => while_(char::is_alphanumeric),
+        other => other.literal_syntax().len().min(text.len()),
+    }
+}
+
+/// A string from its opening quote to its closing one, or to where an interpolation begins.
+fn string_length(text: &str) -> usize {
+    let mut characters = text.char_indices().peekable();
+    let quote = match characters.peek() {
+        Some((_, quote @ ('"' | '\'' | '`'))) => {
+            let quote = *quote;
+            characters.next();
+            quote
+        }
+        // Text goes on behind an interpolation, or a raw string: up to the next token.
+        _ => return text.trim_end().len(),
+    };
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\\' if quote != '`' => {
+                characters.next();
+            }
+            // The text ends where the next token begins, which is the brace.
+            '$' if quote == '`' && matches!(&text[at + 1..], "" | "{") => return at,
+            _ if character == quote => return at + character.len_utf8(),
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn kind(token: &Token, is_called: bool) -> Option<Kind> {
+    match token {
+        Token::StringConstant(_) | Token::InterpolatedString(_) | Token::CharConstant(_) => Some(Kind::String),
+        Token::LexError(error) => Some(match **error {
+            LexError::UnterminatedString => Kind::String,
+            _ => Kind::Error,
+        }),
+        Token::IntegerConstant(_) | Token::FloatConstant(_) => Some(Kind::Number),
+        Token::Identifier(_) if is_called => Some(Kind::Function),
+        other => other.is_standard_keyword().then_some(Kind::Keyword),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each part as `kind:text`.
+    fn shown(input: &str) -> Vec<String> {
+        let engine = Engine::new_raw();
+        parts(&engine, input).into_iter().map(|(range, kind)| format!("{kind:?}:{}", &input[range])).collect()
+    }
+
+    #[test]
+    fn the_parts_of_an_input_are_told_apart() {
+        let cases: [(&str, &[&str]); 9] = [
+            ("let x = 42;", &["Keyword:let", "Number:42"]),
+            ("foo(1.5) + bar", &["Function:foo", "Number:1.5"]),
+            ("\"a\\\"b\" // end", &["String:\"a\\\"b\"", "Comment:// end"]),
+            ("// first\nif true { 'c' }", &["Comment:// first", "Keyword:if", "Keyword:true", "String:'c'"]),
+            ("a /* in */ + 1", &["Comment:/* in */", "Number:1"]),
+            ("`x ${y + 1} z` + w", &["String:`x ", "Number:1", "String: z`"]),
+            ("`${#{a: 1}.a}!` + 2", &["String:`", "Number:1", "String:!`", "Number:2"]),
+            ("\"ünfinished", &["String:\"ünfinished"]),
+            ("日 + 0x1F", &["Number:0x1F"]),
+        ];
+        for (input, expected) in cases {
+            let shown = shown(input);
+            let shown: Vec<&str> = shown.iter().map(String::as_str).filter(|part| !part.starts_with("Error")).collect();
+            assert_eq!(shown, expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn every_beginning_of_an_input_has_parts_in_order_within_it() {
+        let engine = Engine::new_raw();
+        let input = "fn f(x) { // é\n  `a ${x + `b ${1}`} ü` + \"\\u{1F600}\" + 'c' + #\"raw\"# + 0b1 /* end";
+        for end in (0..=input.len()).filter(|end| input.is_char_boundary(*end)) {
+            let input = &input[..end];
+            let mut last = 0;
+            for (range, _) in parts(&engine, input) {
+                assert!(
+                    last <= range.start && range.start <= range.end && input.get(range.clone()).is_some(),
+                    "{input}: {range:?}"
+                );
+                last = range.end;
+            }
+        }
+    }
+}

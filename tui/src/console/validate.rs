@@ -1,0 +1,114 @@
+//! Whether an input is complete, judged by Rhai's own parse errors.
+
+use rhai::{Engine, LexError, OptimizationLevel, ParseErrorType};
+
+/// How deep an input may nest to be parsed here; a deeper one is the circle's to refuse.
+const MAX_DEPTH: usize = 64;
+
+/// Parses inputs, and plays nothing.
+pub(crate) struct Validator {
+    engine: Engine,
+}
+
+impl Validator {
+    pub(crate) fn new() -> Self {
+        let mut engine = Engine::new_raw();
+        engine.set_optimization_level(OptimizationLevel::None).set_max_expr_depths(MAX_DEPTH, MAX_DEPTH);
+        Self { engine }
+    }
+
+    /// Whether more lines could make it complete. What is wrong in another way is complete: the circle says what is wrong.
+    /// Two blank lines at its end say that it is meant to be complete as it is.
+    pub(crate) fn is_incomplete(&self, input: &str) -> bool {
+        if input.trim_start().starts_with(':') || input.ends_with("\n\n") {
+            return false;
+        }
+        let Err(error) = self.engine.compile(input) else { return false };
+        let at_end = || {
+            let position = error.position();
+            let before = position.line().map_or(0, |line| line.saturating_sub(1));
+            let rest: Vec<&str> = input.lines().skip(before).collect();
+            let column = position.position().unwrap_or(1).saturating_sub(1);
+            rest.first().is_none_or(|line| line.chars().skip(column).all(char::is_whitespace))
+                && rest.iter().skip(1).all(|line| line.trim().is_empty())
+        };
+        match error.err_type() {
+            ParseErrorType::UnexpectedEOF => true,
+            ParseErrorType::MissingToken(..)
+            | ParseErrorType::PropertyExpected
+            | ParseErrorType::VariableExpected
+            | ParseErrorType::FnMissingName => at_end(),
+            // Only a string in backticks goes on over lines by itself, any other after a backslash at their ends.
+            ParseErrorType::BadInput(LexError::UnterminatedString) => {
+                let position = error.position();
+                let line = input.lines().nth(position.line().map_or(0, |line| line.saturating_sub(1)));
+                let start = line.and_then(|line| line.chars().nth(position.position().unwrap_or(1).saturating_sub(1)));
+                start == Some('`') || input.ends_with('\\')
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Validator;
+
+    #[test]
+    fn an_input_that_more_lines_could_complete_is_incomplete() {
+        let validator = Validator::new();
+        let inputs = [
+            "fn f(x) {",
+            "fn f(x) {\n  x",
+            "let x = (1",
+            "[1,",
+            "#{a:",
+            "1 +",
+            "if true",
+            "if true {} else",
+            "x.",
+            "let",
+            "fn",
+            "foo(",
+            "for i in",
+            "let x =",
+            "`abc",
+            "`abc ${1 +",
+            "`abc\n",
+            "\"abc\\",
+            "fn f() {\n\n  1\n",
+        ];
+        for input in inputs {
+            assert!(validator.is_incomplete(input), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_complete_or_wrong_goes_to_the_circle() {
+        let validator = Validator::new();
+        let deep = "(".repeat(5000);
+        let inputs = [
+            "",
+            "1",
+            "fn f(x) { x }",
+            "let x = 1;",
+            "foo(1 2)",
+            "let x = 1 }",
+            "(1))",
+            "1 2",
+            "\"abc",
+            "'a",
+            ":help",
+            ":load (",
+            "a ? ",
+            "fn f() {\n\n\n",
+            "`abc\n\n",
+            deep.as_str(),
+            "eval(1)",
+            "// comment",
+        ];
+        for input in inputs {
+            assert!(!validator.is_incomplete(input), "{input:?}");
+        }
+    }
+}
