@@ -2,6 +2,7 @@
 
 mod support;
 
+mod check;
 mod keys;
 mod play;
 mod repl;

@@ -216,6 +216,52 @@ fn ctrl_c_cancels_the_play() {
 }
 
 #[test]
+fn a_reader_that_pauses_loses_nothing_and_ctrl_c_is_heard_meanwhile() {
+    let lines = "for i in 0..900 { let s = \"\"; s.pad(1000, 'x'); print(s) }";
+    let server = Server::open();
+    let home = Home::new();
+    let spawn =
+        |script: &str| home.command().args(["play", "--circle", &server.url, "-e", script]).spawn().expect("runs");
+    // More than a pipe holds, and nobody reads.
+    let mut child = spawn(&format!("{lines} loop {{}}"));
+    let deaf = child.stdout.take().expect("piped");
+    let mut wire = server.connect();
+    while server.workers().is_empty() {
+        wire.call("describe", json!([]));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it is there");
+    crate::support::process::wait_for_end(Pid::from_child(&child));
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    drop(deaf);
+    // Once it reads, everything is there.
+    let output = spawn(&format!("{lines} \"end\"")).wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 901);
+}
+
+/// A process in the background that changes the terminal would be stopped instead of ended.
+#[test]
+fn a_signal_that_was_ignored_from_the_start_stays_ignored() {
+    let home = Home::new();
+    let server = Server::open();
+    let script = "print(\"begun\"); let n = 0; while n < 3000000 { n += 1; } n";
+    let mut child = std::process::Command::new("nohup")
+        .args([crate::support::BINARY, "play", "--circle", &server.url, "-e", script])
+        .env("HOME", home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("nohup of coreutils is there");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("it prints");
+    kill_process(Pid::from_child(&child), Signal::HUP).expect("it is there");
+    line.clear();
+    stdout.read_line(&mut line).expect("it goes on");
+    assert_eq!((line.as_str(), child.wait().expect("it ends").code()), ("3000000\n", Some(0)));
+}
+
+#[test]
 fn a_reader_that_has_gone_ends_it_quietly() {
     let mut child = Home::new()
         .command()

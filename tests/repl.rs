@@ -142,22 +142,19 @@ fn what_a_circle_prints_cannot_drive_the_terminal() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
-    let scripts = [
-        "print(\"\\x1b]0;title\\x07seen1\")\r",
-        "debug(\"\\x1b[2Jseen2\")\r",
-        "\"\\x1b[31mseen3\"\r",
-        "throw \"\\x1b[31mseen4\"\r",
-        "#{\"\\x1b[31mseen5\": 1}.nowhere()\r",
+    // What is typed, what is seen of it, and what must not come right before that.
+    let plays = [
+        ("print(\"\\x1b]0;title\\x07seen1\")\r", "␛]0;title␇seen1", "\x1b]0;title\x07"),
+        ("debug(`\\${\"\\x1b[2J\"}seen2`)\r", "seen2", "\x1b[2J"),
+        ("\"\\x1b[31m\" + \"seen3\"\r", "␛[31mseen3", "\x1b[31m"),
+        ("throw \"\\x1b[31m\" + \"seen4\"\r", "␛[31mseen4", "\x1b[31m"),
+        ("#{\"\\x1b[31m\": 1}.pad(\"seen5\")\r", "error: ", "\x1b[31m"),
     ];
-    terminal.keys(scripts[0]);
-    let before = terminal.wait_for("␇seen1");
-    assert!(before.contains("␛]0;title") && !before.contains("\x1b]0;"), "{before:?}");
-    for (number, script) in scripts.iter().enumerate().skip(1).take(3) {
-        terminal.keys(script);
-        // The first is what was typed, in which the escape is spelled out.
-        terminal.wait_for(&format!("seen{}", number + 1));
-        let before = terminal.wait_for(&format!("seen{}", number + 1));
-        assert!(!before.contains("\x1b[2J") && !before.contains("\x1b[31ms"), "{before:?}");
+    for (typed, seen, forbidden) in plays {
+        terminal.keys(typed);
+        let before = terminal.wait_for(seen);
+        let after = terminal.wait_for("scratch> ");
+        assert!(!before.contains(forbidden) && !after.contains(forbidden), "{typed}: {before:?} {after:?}");
     }
 }
 

@@ -48,8 +48,8 @@ fn what_cannot_be_served_is_said_before_anything_starts() {
         (&["--limit", "play_ms"], "NAME=VALUE"),
         (&["--limit", "play_ms=soon"], "whole number"),
         (&["--limit", "luck=1"], "luck"),
-        (&["--limit", "workers=0"], "workers cannot be 0"),
-        (&["--limit", "string_kib=0"], "string_kib cannot be 0"),
+        (&["--limit", "workers=0"], "cannot be 0"),
+        (&["--limit", "string_kib=0"], "cannot be 0"),
         (&["--modules", "nowhere"], "nowhere"),
     ];
     for (args, piece) in cases {
@@ -78,6 +78,45 @@ fn the_first_signal_drains_it_and_the_end_is_a_success() {
         assert_eq!(server.wait().code(), Some(0));
         assert_eq!(server.rest_of_stdout(), "");
     }
+}
+
+#[test]
+fn what_waits_when_it_drains_is_answered_too() {
+    for _ in 0..10 {
+        let mut server = Server::open();
+        let mut wires: Vec<_> = (0..4).map(|_| server.connect()).collect();
+        let ids: Vec<Vec<_>> = wires
+            .iter_mut()
+            .map(|wire| (0..40).map(|_| wire.request("play", serde_json::json!(["1"]))).collect())
+            .collect();
+        // Its answer says that everything before it was admitted.
+        for wire in &mut wires {
+            wire.call("describe", serde_json::json!([]));
+        }
+        server.signal(Signal::TERM);
+        for (wire, ids) in wires.iter_mut().zip(&ids) {
+            for id in ids {
+                let answer = wire.answer(id);
+                assert!(answer["result"]["value"] == 1 || answer["error"]["code"] == -32008, "{answer}");
+            }
+            assert_eq!(wire.close_code(), 1001);
+        }
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn an_init_script_is_in_every_session_and_tried_before_anyone_is_served() {
+    let home = Home::new();
+    std::fs::write(home.path().join("good.rhai"), "const RATE = 7; fn rated(x) { x * global::RATE }").expect("written");
+    std::fs::write(home.path().join("bad.rhai"), "let a = 1;\na + nowhere").expect("written");
+    let server = Server::start(&["--init", &home.path().join("good.rhai").display().to_string()]);
+    assert_eq!(server.connect().value("rated(6)"), 42);
+    assert_eq!(server.connect().value("rated(RATE)"), 49);
+    let ran = home.run(&["serve", "--port", "0", "--init", "bad.rhai"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("Variable not found: nowhere (line 2, column 5)"), "{ran:?}");
+    assert_eq!(home.run(&["serve", "--port", "0", "--init", "none.rhai"]).code, Some(2));
 }
 
 #[test]

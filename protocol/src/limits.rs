@@ -1,6 +1,7 @@
 //! The limits of a circle: their names, units and defaults, for its configuration and for `describe`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a circle allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,5 +56,69 @@ impl Default for Limits {
             connections: 10_000,
             workers: 1024,
         }
+    }
+}
+
+/// What is wrong with the setting of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitError {
+    /// There is no limit of that name.
+    Unknown,
+    /// Zero would stand for no limit, or for a circle that can do nothing.
+    Zero,
+}
+
+impl std::fmt::Display for LimitError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "there is no limit of that name",
+            Self::Zero => "this limit cannot be 0",
+        })
+    }
+}
+
+impl std::error::Error for LimitError {}
+
+impl Limits {
+    /// The limits that may be 0: nothing then waits.
+    const MAY_BE_ZERO: &'static [&'static str] = &["queued_plays", "queued_kib"];
+
+    /// Sets one limit by its name.
+    pub fn set(&mut self, name: &str, value: u64) -> Result<(), LimitError> {
+        let Ok(Value::Object(mut all)) = serde_json::to_value(&*self) else { return Err(LimitError::Unknown) };
+        let limit = all.get_mut(name).ok_or(LimitError::Unknown)?;
+        *limit = value.into();
+        if value == 0 && !Self::MAY_BE_ZERO.contains(&name) {
+            return Err(LimitError::Zero);
+        }
+        *self = serde_json::from_value(Value::Object(all)).map_err(|_| LimitError::Unknown)?;
+        Ok(())
+    }
+
+    /// The first limit that is 0 and must not be.
+    pub fn zero(&self) -> Option<String> {
+        let Ok(Value::Object(all)) = serde_json::to_value(self) else { return None };
+        let is_zero =
+            |(name, value): &(String, Value)| value.as_u64() == Some(0) && !Self::MAY_BE_ZERO.contains(&name.as_str());
+        all.into_iter().find(is_zero).map(|(name, _)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_set_by_name() {
+        let mut limits = Limits::default();
+        limits.set("play_ms", 5).expect("known");
+        limits.set("operations", 7).expect("known");
+        limits.set("queued_plays", 0).expect("may be 0");
+        assert_eq!((limits.play_ms, limits.operations, limits.queued_plays), (5, Some(7), 0));
+        assert_eq!(limits.set("luck", 1), Err(LimitError::Unknown));
+        assert_eq!(limits.set("workers", 0), Err(LimitError::Zero));
+        assert_eq!(limits.zero(), None);
+        limits.string_kib = 0;
+        assert_eq!(limits.zero().as_deref(), Some("string_kib"));
     }
 }

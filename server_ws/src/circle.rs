@@ -47,7 +47,7 @@ pub enum BuildError {
     #[error("the limit {name} cannot be 0")]
     ZeroLimit {
         /// Its name.
-        name: &'static str,
+        name: String,
     },
     /// `describe` lists what can be imported, and the directory cannot be read.
     #[error("cannot read the modules in {}: {source}", directory.display())]
@@ -69,6 +69,7 @@ pub struct CircleBuilder {
     hosts: BTreeSet<Authority>,
     origins: BTreeSet<String>,
     modules: Option<PathBuf>,
+    init: Option<String>,
     limits: Limits,
     grace: Duration,
     workers: Workers,
@@ -117,6 +118,13 @@ impl CircleBuilder {
         self
     }
 
+    /// A script whose functions and constants every session has. [`run`](crate::run) tries it before it serves.
+    #[must_use]
+    pub fn init(mut self, script: impl Into<String>) -> Self {
+        self.init = Some(script.into());
+        self
+    }
+
     /// What it allows.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -145,7 +153,7 @@ impl CircleBuilder {
         if !has_letter || self.name.len() > 64 || !self.name.chars().all(is_good) {
             return Err(BuildError::BadName { name: self.name });
         }
-        if let Some(name) = zero_limit(&self.limits) {
+        if let Some(name) = self.limits.zero() {
             return Err(BuildError::ZeroLimit { name });
         }
         let program = match self.workers {
@@ -164,6 +172,7 @@ impl CircleBuilder {
                 circle: self.name.clone(),
                 limits: worker_limits(&self.limits),
                 modules: self.modules,
+                init: self.init,
             },
             admission: Admission::new(&self.limits),
             phase: watch::channel(Phase::Open).0,
@@ -225,6 +234,7 @@ impl Circle {
             hosts: BTreeSet::new(),
             origins: BTreeSet::new(),
             modules: None,
+            init: None,
             limits: Limits::default(),
             grace: Duration::from_secs(5),
             workers: Workers::default(),
@@ -268,24 +278,6 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.circle.sessions.send_modify(|sessions| *sessions -= 1);
     }
-}
-
-fn zero_limit(limits: &Limits) -> Option<&'static str> {
-    let named = [
-        ("play_ms", limits.play_ms),
-        ("operations", limits.operations.unwrap_or(1)),
-        ("output_kib", limits.output_kib),
-        ("call_depth", limits.call_depth),
-        ("expression_depth", limits.expression_depth),
-        ("string_kib", limits.string_kib),
-        ("array_items", limits.array_items),
-        ("map_items", limits.map_items),
-        ("message_kib", limits.message_kib),
-        ("batch", limits.batch),
-        ("connections", limits.connections),
-        ("workers", limits.workers),
-    ];
-    named.into_iter().find_map(|(name, limit)| (limit == 0).then_some(name))
 }
 
 fn worker_limits(limits: &Limits) -> worker::Limits {

@@ -21,6 +21,7 @@ mod auth;
 mod circle;
 mod connection;
 mod http;
+mod init;
 mod methods;
 mod outbound;
 mod rpc;
@@ -40,13 +41,21 @@ const MAX_THREADS: usize = 4;
 /// How long sessions may take to say goodbye once their plays are over.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// Tries the circle's init script, without serving anyone. The error is [`InvalidData`](io::ErrorKind::InvalidData) where
+/// it fails, and says how.
+pub async fn check(circle: &Circle) -> io::Result<()> {
+    init::check(circle).await
+}
+
 /// Serves the circle until `shutdown` is done, then drains it: no new connections and plays, running plays get the
 /// circle's grace, every connection is closed with 1001.
 ///
-/// It needs a tokio runtime with I/O and time enabled. The error is one of the listener. Dropping the future ends the
+/// It needs a tokio runtime with I/O and time enabled. The error is one of the listener, or
+/// [`InvalidData`](io::ErrorKind::InvalidData) where the circle's init script fails. Dropping the future ends the
 /// circle at once, its workers included.
 pub async fn run(listener: TcpListener, circle: Circle, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     listener.set_nonblocking(true)?;
+    check(&circle).await?;
     let circle = Arc::new(circle);
     let served = circle.clone();
     let server = HttpServer::new(move || App::new().app_data(web::Data::from(served.clone())).configure(http::routes))

@@ -94,8 +94,6 @@ impl Session {
     pub(crate) async fn run(mut self, mut inbound: mpsc::Receiver<Inbound>) {
         tracing::debug!("connected");
         let mut phase = self.circle.phase.subscribe();
-        // A circle that drains already says so in the first turn.
-        phase.mark_changed();
         while self.closing.is_none() {
             self.start_next();
             let is_heard = self.outbox.is_empty();
@@ -128,12 +126,12 @@ impl Session {
                     self.last_heard = Instant::now();
                     self.outbox.push_back(Frame::Ping);
                 }
-                Ok(()) = phase.changed() => {
-                    let phase = *phase.borrow_and_update();
-                    self.follow(phase);
-                }
+                // What it means is looked at below, whatever ended this turn.
+                Ok(()) = phase.changed() => {}
             }
-            if self.player.is_idle() && self.circle.is_draining() && self.outbox.is_empty() {
+            let phase = *phase.borrow_and_update();
+            self.follow(phase);
+            if phase != Phase::Open && self.player.is_idle() && self.outbox.is_empty() {
                 self.close(1001, "the circle is shutting down");
             }
         }

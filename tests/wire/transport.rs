@@ -75,6 +75,9 @@ fn a_frame_that_states_a_length_over_the_bound_closes_at_once() {
         wire.socket.get_mut().write_all(header).expect("taken");
         assert_eq!(wire.close_code(), 1009, "{header:?}");
     }
+    let mut wire = server.connect();
+    wire.socket.get_mut().write_all(b"\x89\xfe\0\xff").expect("taken");
+    assert_eq!(wire.close_code(), 1002, "a ping of 255 bytes");
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(crate) enum Verb {
     /// List and show keys, choose the default one
     #[command(subcommand)]
     Keys(KeysVerb),
+    /// Validate circles.json and its init scripts, without starting anything
+    Check(CheckArgs),
     /// Serve one circle in this process until Ctrl-C
     Serve(ServeArgs),
     /// Print the contract for machines (`OpenRPC`)
@@ -42,6 +44,8 @@ pub(crate) struct ConnectArgs {
     pub authority: Option<Authority>,
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 /// Where a passphrase comes from when nobody is to be asked.
@@ -54,7 +58,7 @@ pub(crate) struct PassphraseArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplArgs {
-    /// A port, host:port or ws:// URL [default: $`CIRCLES_CIRCLE`, then a throw-away circle]
+    /// A name in circles.json, a port, host:port or a ws:// URL [default: $`CIRCLES_CIRCLE`, then a throw-away circle]
     #[arg(value_name = "WHERE")]
     pub place: Option<String>,
     /// The same as WHERE
@@ -67,7 +71,7 @@ pub(crate) struct ReplArgs {
 #[derive(Debug, Args)]
 #[command(override_usage = "circles play [OPTIONS] (-e SCRIPT | FILE | -) [ARG]... [-- -ARG...]")]
 pub(crate) struct PlayArgs {
-    /// A port, host:port or ws:// URL [default: $`CIRCLES_CIRCLE`, then a throw-away circle]
+    /// A name in circles.json, a port, host:port or a ws:// URL [default: $`CIRCLES_CIRCLE`, then a throw-away circle]
     #[arg(long, value_name = "WHERE")]
     pub circle: Option<String>,
     /// The script itself, instead of a file
@@ -115,6 +119,20 @@ pub(crate) enum KeysVerb {
     },
 }
 
+/// Which circles.json is meant.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The circles.json [default: the one here, then the one in the user's configuration directory]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// The port; 0 takes a free one, which is printed
@@ -147,6 +165,9 @@ pub(crate) struct ServeArgs {
     /// The one directory that `import` reads
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
+    /// A Rhai file whose functions and constants every session has
+    #[arg(long, value_name = "FILE")]
+    pub init: Option<PathBuf>,
     /// A limit (`play_ms=2000`); can be given again
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,

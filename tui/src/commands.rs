@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod check;
 pub(crate) mod keygen;
 pub(crate) mod keys;
 pub(crate) mod play;

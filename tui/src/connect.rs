@@ -43,7 +43,7 @@ pub(crate) fn runtime() -> Result<Runtime, CliError> {
 
 /// Connects, and authenticates where the circle asks for it or the user does.
 pub(crate) fn connect(runtime: &Runtime, asked: Option<&str>, args: &ConnectArgs) -> Result<Connected, CliError> {
-    match place::url(asked)? {
+    match place::url(asked, &args.config)? {
         Some(url) => connect_to(runtime, url, args),
         None if args.key.is_some() => Err(CliError::usage(
             "--key says who to be on a circle",

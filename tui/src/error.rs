@@ -4,6 +4,7 @@ use std::io;
 
 use client_ws::{ClientError, RpcError};
 use keys::keystore::KeystoreError;
+use launcher::ConfigError;
 use protocol::error::ScriptError;
 
 use crate::printing::{self, Paint, Unwritten};
@@ -39,6 +40,8 @@ pub(crate) enum CliError {
     NoDefaultKey,
     /// Something with the keystore.
     Keystore(KeystoreError),
+    /// Something in circles.json.
+    Config(ConfigError),
     /// No passphrase is to be had.
     Passphrase(Parts),
     /// Ctrl-C.
@@ -64,6 +67,12 @@ impl From<Unwritten> for CliError {
     }
 }
 
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
 impl From<KeystoreError> for CliError {
     fn from(error: KeystoreError) -> Self {
         Self::Keystore(error)
@@ -82,7 +91,7 @@ impl CliError {
     /// As `docs/` lists them.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Config(_) => 2,
             Self::Client { error, .. } => client_exit_code(error),
             Self::Play { error, .. } => rpc_exit_code(error),
             Self::NoKey { .. } => 4,
@@ -99,6 +108,9 @@ impl CliError {
         let text = match self {
             Self::Interrupted => "interrupted\n".into(),
             Self::OutputGone => return,
+            Self::Config(ConfigError::Mistake { line, column, text, .. }) => {
+                format!("{}{} {}\n", pointed_at(*line, *column, text, paint), paint.error("error:"), self.message())
+            }
             Self::Play { script, error: RpcError::Script(error) } => script_report(script, error, paint),
             other => {
                 let fix = other.parts().fix;
@@ -137,6 +149,7 @@ impl CliError {
                 "make a key: circles keygen NAME; or choose one: circles keys default NAME".into(),
             ),
             Self::Keystore(error) => keystore_parts(error),
+            Self::Config(error) => parts(shown(&error.to_string()), String::new(), String::new()),
             Self::Interrupted | Self::OutputGone => parts("interrupted".into(), String::new(), String::new()),
         }
     }
@@ -275,12 +288,7 @@ pub(crate) fn script_report(script: &str, error: &ScriptError, paint: Paint) -> 
     let mut text = String::new();
     let line = error.line.and_then(|line| Some((line, script.lines().nth(line.checked_sub(1)? as usize)?)));
     if let Some((number, line)) = line {
-        let line = line.replace('\t', " ");
-        let before: String = line.chars().take(error.column.unwrap_or(1).saturating_sub(1) as usize).collect();
-        let gutter = format!("{number} | ");
-        let indent = gutter.len() + unicode_width::UnicodeWidthStr::width(shown(&before).as_str());
-        text.push_str(&format!("{}{}\n", paint.dim(&gutter), shown(&line)));
-        text.push_str(&format!("{}{}\n", " ".repeat(indent), paint.error("^")));
+        text.push_str(&pointed_at(number as usize, error.column.unwrap_or(1) as usize, line, paint));
     }
     let place = match (error.line, error.column) {
         (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
@@ -295,6 +303,15 @@ pub(crate) fn script_report(script: &str, error: &ScriptError, paint: Paint) -> 
         text.push_str(&format!("  {}\n", shown(hint)));
     }
     text
+}
+
+/// A line, and a caret under a column of it.
+fn pointed_at(number: usize, column: usize, line: &str, paint: Paint) -> String {
+    let line = line.replace('\t', " ");
+    let before: String = line.chars().take(column.saturating_sub(1)).collect();
+    let gutter = format!("{number} | ");
+    let indent = gutter.len() + unicode_width::UnicodeWidthStr::width(shown(&before).as_str());
+    format!("{}{}\n{}{}\n", paint.dim(&gutter), shown(&line), " ".repeat(indent), paint.error("^"))
 }
 
 /// What a circle says, with its control characters made visible.

@@ -2,11 +2,13 @@
 
 mod cli;
 mod commands;
+mod config;
 mod connect;
 mod console;
 mod error;
 mod passphrase;
 mod place;
+mod printer;
 mod printing;
 mod repl;
 mod script;
@@ -48,6 +50,7 @@ fn run() -> ExitCode {
         Some(Verb::Play(args)) => commands::play::run(&args),
         Some(Verb::Keygen(args)) => commands::keygen::run(&args),
         Some(Verb::Keys(verb)) => commands::keys::run(&verb),
+        Some(Verb::Check(args)) => commands::check::run(&args),
         Some(Verb::Serve(args)) => commands::serve::run(args),
         Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC).map_err(Into::into),
     };

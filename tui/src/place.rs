@@ -1,20 +1,20 @@
-//! Where a circle is, as people say it: a port, host:port, a URL.
+//! Where a circle is, as people say it: a name in circles.json, a port, host:port, a URL.
 
-use crate::error::CliError;
+use crate::{cli::ConfigArgs, config, error::CliError};
 
 /// The environment variable that stands in for `--circle`.
 const VARIABLE: &str = "CIRCLES_CIRCLE";
 
 /// The circle that was asked for, as a `ws://` URL; `None` means a throw-away one.
-pub(crate) fn url(asked: Option<&str>) -> Result<Option<String>, CliError> {
+pub(crate) fn url(asked: Option<&str>, config: &ConfigArgs) -> Result<Option<String>, CliError> {
     let from_environment = std::env::var(VARIABLE).ok().filter(|place| !place.is_empty());
-    asked.map(str::to_owned).or(from_environment).map(|place| parse(&place)).transpose()
+    asked.map(str::to_owned).or(from_environment).map(|place| parse(&place, config)).transpose()
 }
 
-fn parse(place: &str) -> Result<String, CliError> {
+fn parse(place: &str, config: &ConfigArgs) -> Result<String, CliError> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let wrong = |why: &str| {
-        let fix = "give a port (9001), host:port, or a ws:// URL";
+        let fix = "give a name in circles.json, a port (9001), host:port, or a ws:// URL";
         CliError::usage(format!("'{}' says no circle", crate::printing::visible(place)), why, fix)
     };
     if place.contains("://") {
@@ -26,13 +26,23 @@ fn parse(place: &str) -> Result<String, CliError> {
     }
     match place.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && is_digits(port) => Ok(format!("ws://{place}")),
-        _ => Err(wrong("names of circles come with circles.json, which this version does not read yet")),
+        None if is_name(place) => config::circle(config, place).map(|circle| circle.url()),
+        _ => Err(wrong("it is none of the forms that a circle's place has")),
     }
+}
+
+fn is_name(place: &str) -> bool {
+    !place.is_empty()
+        && place.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::*;
+
+    fn parse(place: &str) -> Result<String, CliError> {
+        super::parse(place, &ConfigArgs { config: Some("/nonexistent/circles.json".into()) })
+    }
 
     #[test]
     fn a_place_is_a_port_a_host_with_a_port_or_a_url() {

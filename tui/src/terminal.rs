@@ -1,52 +1,69 @@
 //! The terminal while something else than the prompt has it, and the signals that come from it.
 
 use std::{
-    io::stdin,
+    io::{IsTerminal, stdin, stdout},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::{error::CliError, printing};
+use crate::error::CliError;
 
 /// How many [`Interrupts`] there are: while there is one, Ctrl-C is its own affair.
 static CLAIMS: AtomicUsize = AtomicUsize::new(0);
 
 /// Ends the process on SIGTERM, SIGHUP, and on Ctrl-C where nobody has claimed it, with the terminal as it is now: a
-/// passphrase's question and a play have switched its echo off.
+/// passphrase's question and the REPL switch its echo off. A signal that the process was started to ignore (`nohup`) stays
+/// ignored.
 pub(crate) fn restore_on_signals(runtime: &Runtime) -> Result<(), CliError> {
     let _in_runtime = runtime.enter();
-    let (mut terminate, mut hangup) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-    let mut interrupt = listen(SignalKind::interrupt())?;
     let before = tcgetattr(stdin()).ok();
-    runtime.spawn(async move {
-        let number = loop {
-            tokio::select! {
-                _ = terminate.recv() => break SignalKind::terminate(),
-                _ = hangup.recv() => break SignalKind::hangup(),
-                _ = interrupt.recv() => if CLAIMS.load(Ordering::SeqCst) == 0 {
-                    break SignalKind::interrupt();
-                },
+    for kind in [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()] {
+        if is_ignored(kind) {
+            continue;
+        }
+        let (mut signal, before) = (listen(kind)?, before.clone());
+        runtime.spawn(async move {
+            loop {
+                signal.recv().await;
+                if kind != SignalKind::interrupt() || CLAIMS.load(Ordering::SeqCst) == 0 {
+                    break;
+                }
             }
-        };
-        restore(before.as_ref());
-        printing::to_stderr("\n");
-        // As a shell says it of a process that a signal ended.
-        std::process::exit(128 + number.as_raw_value());
-    });
+            restore(before.as_ref());
+            if stdout().is_terminal() {
+                // The prompt has asked for pastes in brackets. Not through the lock, which a blocked write may hold.
+                let _untidy = rustix::io::write(stdout(), b"\x1b[?2004l\r\n");
+            }
+            // As a shell says it of a process that a signal ended.
+            std::process::exit(128 + kind.as_raw_value());
+        });
+    }
     Ok(())
 }
 
-fn listen(kind: SignalKind) -> Result<Signal, CliError> {
+/// Whether the process was started to ignore a signal (proc(5), `SigIgn`); elsewhere than on Linux it is taken not to be.
+pub(crate) fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask >> (kind.as_raw_value() - 1) & 1 == 1
+}
+
+pub(crate) fn listen(kind: SignalKind) -> Result<Signal, CliError> {
     signal(kind).map_err(|error| CliError::io("cannot listen to signals", &error, ""))
 }
 
 fn restore(before: Option<&Termios>) {
-    if let Some(before) = before {
+    // A process in the background that changes the terminal is stopped for it.
+    let is_in_front = tcgetpgrp(stdin()).is_ok_and(|group| group == rustix::process::getpgrp());
+    if let Some(before) = before
+        && is_in_front
+    {
         // Not `Flush`, which would throw away what was typed ahead. If it fails, nothing can be done about it here.
         let _untidy = tcsetattr(stdin(), OptionalActions::Now, before);
     }

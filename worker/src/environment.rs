@@ -11,6 +11,9 @@ use crate::{
     value::Renderer,
 };
 
+/// The number of what is played before the first play.
+const INIT: u64 = u64::MAX;
+
 /// Evaluates plays, one at a time, on the thread that made it.
 pub(crate) struct Environment {
     engine: Engine,
@@ -24,11 +27,18 @@ pub(crate) struct Environment {
     limits: Limits,
     circle: String,
     caller: Option<String>,
+    /// Why the circle's own script failed; then nothing else is played.
+    failed_init: Option<Outcome>,
 }
 
 impl Environment {
     pub(crate) fn new(setup: Setup, meter: Meter, print: impl Fn(Print) + 'static) -> Self {
         let meter = Rc::new(meter);
+        let print = move |printed: Print| {
+            if printed.play != INIT {
+                print(printed);
+            }
+        };
         let engine = engine::build(&setup, &meter, print);
         let mut not_empty = Module::new();
         not_empty.set_var("circles", Dynamic::UNIT);
@@ -42,8 +52,13 @@ impl Environment {
             limits: setup.limits,
             circle: setup.circle,
             caller: None,
+            failed_init: None,
         };
         environment.offer_constants();
+        if let Some(script) = &setup.init {
+            let outcome = environment.play(&Play { number: INIT, script, bind: None, caller: None });
+            environment.failed_init = (!matches!(outcome, Outcome::Value(_))).then_some(outcome);
+        }
         environment
     }
 
@@ -52,6 +67,9 @@ impl Environment {
         if self.caller.as_deref() != play.caller {
             self.caller = play.caller.map(Into::into);
             self.offer_constants();
+        }
+        if let Some(outcome) = &self.failed_init {
+            return outcome.clone();
         }
         self.meter.begin(play.number);
         let outcome = self.evaluate(play);

@@ -152,6 +152,9 @@ impl Worker {
     /// The next event, in order. Cancel safe: an event is never lost when the future is dropped. It also drives what
     /// [`play`](Self::play) and [`stop`](Self::stop) could not send at once, so it must be awaited for them to go on.
     pub async fn event(&mut self) -> Event {
+        if self.is_broken {
+            return self.lost().await;
+        }
         loop {
             match self.next() {
                 Ok(Some(event)) => return event,

@@ -23,6 +23,9 @@ pub struct Setup {
     pub limits: Limits,
     /// The one directory that `import` reads; without one, nothing can be imported.
     pub modules: Option<PathBuf>,
+    /// A script whose functions, constants and variables are there before the first play. What it prints is dropped; if it
+    /// fails, every play fails as it did.
+    pub init: Option<String>,
 }
 
 /// What one play may take, enforced inside the worker. Time is not among them: it belongs to the other end.

@@ -20,6 +20,9 @@ use crate::session::Inbound;
 /// Fragments of one message; a client that sends more is not sending a message.
 const MAX_FRAGMENTS: usize = 4096;
 
+/// Bytes of a control frame (RFC 6455 §5.5).
+const MAX_CONTROL: u64 = 125;
+
 /// What the actor answers by itself.
 #[derive(Debug)]
 pub(crate) enum Control {
@@ -126,7 +129,12 @@ impl Frames {
     }
 
     fn decode(&mut self) -> Option<Step> {
-        if self.stated_length().is_some_and(|length| length > self.max_message as u64) {
+        let stated = self.stated_length().unwrap_or_default();
+        let is_control = self.bytes.first().is_some_and(|first| first & 0x08 != 0);
+        if is_control && stated > MAX_CONTROL {
+            return self.lose_track(1002, "this is not RFC 6455");
+        }
+        if stated > self.max_message as u64 {
             return self.lose_track(1009, "the message is too large");
         }
         match self.codec.decode(&mut self.bytes) {
@@ -158,7 +166,13 @@ impl Stream for Frames {
                 }
                 match this.decode() {
                     Some(Step::Nothing) => continue,
-                    Some(Step::Actor(control)) => return Poll::Ready(Some(control)),
+                    Some(Step::Actor(control)) => {
+                        // The room is there, and what a client says is a sign of life, whatever it is.
+                        if this.session.send_item(Inbound::Alive).is_err() {
+                            return Poll::Ready(None);
+                        }
+                        return Poll::Ready(Some(control));
+                    }
                     Some(Step::Session(inbound)) => {
                         if this.session.send_item(inbound).is_err() {
                             return Poll::Ready(None);

@@ -9,7 +9,8 @@ use crate::{
     cli::PlayArgs,
     connect::{self, Connected},
     error::CliError,
-    printing::{self, line_to_stdout, to_stdout},
+    printer::Printer,
+    printing::{line_to_stdout, to_stdout},
     script,
     terminal::Interrupts,
 };
@@ -68,26 +69,37 @@ async fn listen(
     let mut interrupts = Interrupts::claim()?;
     let patience = args.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_add(OVERDUE));
     let mut overdue = std::pin::pin!(tokio::time::sleep(patience));
-    loop {
-        tokio::select! {
-            event = running.next() => match event {
-                Some(PlayEvent::Output(output)) if args.json => {
+    let printer = Printer::start();
+    let played = async {
+        while let Some(event) = running.next().await {
+            match event {
+                PlayEvent::Output(output) if args.json => {
                     prints.push(json!({ "stream": output.stream, "text": output.text }));
                 }
-                Some(PlayEvent::Output(output)) => printing::output(&output)?,
-                Some(_) => {}
-                None => return running.result().await.map_err(|error| failed(connected, script, error)),
-            },
-            () = &mut overdue => {
-                return Err(failed(connected, script, ClientError::TimedOut { after: patience }));
-            }
-            () = interrupts.next() => {
-                // Whether it was cancelled in time or not, the user is told the same.
-                let _ended = tokio::time::timeout(FAREWELL, running.cancel()).await;
-                return Err(CliError::Interrupted);
+                PlayEvent::Output(output) => printer.output(output).await?,
+                _ => {}
             }
         }
+        Ok::<(), CliError>(())
+    };
+    let played = tokio::select! {
+        played = played => Some(played),
+        () = &mut overdue => return Err(failed(connected, script, ClientError::TimedOut { after: patience })),
+        () = interrupts.next() => None,
+    };
+    let Some(played) = played else {
+        // Whether it was cancelled in time or not, the user is told the same.
+        let _ended = tokio::time::timeout(FAREWELL, running.cancel()).await;
+        return Err(CliError::Interrupted);
+    };
+    played?;
+    let result = running.result().await.map_err(|error| failed(connected, script, error));
+    // What is printed still is all there before the value or the error, unless the user has had enough of it.
+    tokio::select! {
+        written = printer.finish() => written?,
+        () = interrupts.next() => return Err(CliError::Interrupted),
     }
+    result
 }
 
 fn failed(connected: &Connected, script: &str, error: ClientError) -> CliError {

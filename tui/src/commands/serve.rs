@@ -1,10 +1,11 @@
 //! `circles serve`: one circle in this process.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server_ws::{Access, Circle, Limits};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     layer::SubscriberExt,
@@ -15,7 +16,8 @@ use crate::{
     cli::ServeArgs,
     connect::runtime,
     error::{CliError, os_text},
-    printing,
+    printing, script,
+    terminal::{is_ignored, listen},
 };
 
 pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
@@ -52,6 +54,11 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         })?;
         circle = circle.modules(directory);
     }
+    if let Some(file) = &args.init {
+        let name = file.display().to_string();
+        let script = std::fs::File::open(file).and_then(script::read);
+        circle = circle.init(script.map_err(|error| script::cannot_read(&name, &error))?);
+    }
     let circle = circle.build().map_err(|error| CliError::usage("cannot make the circle", error.to_string(), ""))?;
 
     let listener =
@@ -71,9 +78,12 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
             Ok(()) | Err(CliError::OutputGone) => {}
             Err(error) => return Err(error),
         }
-        server_ws::run(listener, circle, shutdown)
-            .await
-            .map_err(|error| CliError::io("the circle ended", &error, "its log says more"))
+        server_ws::run(listener, circle, shutdown).await.map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => {
+                CliError::usage("the circle cannot start", error.to_string(), "mend its init script")
+            }
+            _ => CliError::io("the circle ended", &error, "its log says more"),
+        })
     })
 }
 
@@ -90,35 +100,33 @@ fn limits(settings: &[String]) -> Result<Limits, CliError> {
             "give NAME=VALUE, a whole number; `describe` lists the names",
         )
     };
-    let defaults = serde_json::to_value(Limits::default()).unwrap_or_default();
-    let mut map = defaults.as_object().cloned().unwrap_or_default();
+    let mut limits = Limits::default();
     for setting in settings {
         let (name, value) = setting.split_once('=').ok_or_else(|| wrong(setting, "there is no '='"))?;
         let value: u64 = value.parse().map_err(|_| wrong(setting, "the value is no whole number"))?;
-        if !map.contains_key(name) {
-            return Err(wrong(setting, "there is no limit of that name"));
-        }
-        map.insert(name.to_owned(), value.into());
+        limits.set(name, value).map_err(|error| wrong(setting, &error.to_string()))?;
     }
-    serde_json::from_value(map.into()).map_err(|error| wrong("", &error.to_string()))
+    Ok(limits)
 }
 
 fn cannot_listen(host: &IpAddr, port: u16, error: &std::io::Error) -> CliError {
     let fix = match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
+        ErrorKind::AddrInUse => {
             format!("choose another --port, or 0 for a free one; who has it: ss -ltnp 'sport = :{port}'")
         }
-        std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one".into(),
+        ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one".into(),
         _ => "check --host and --port".into(),
     };
     CliError::usage(format!("cannot listen on {host} port {port}"), os_text(error), fix)
 }
 
-/// Done at the first SIGTERM, SIGINT or SIGHUP; a second ends the process at once.
+/// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once.
 fn shutdown() -> Result<impl Future<Output = ()>, CliError> {
-    let listen = |kind| signal(kind).map_err(|error| CliError::io("cannot listen to signals", &error, ""));
-    let mut signals =
-        [listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?];
+    let mut signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]
+        .into_iter()
+        .filter(|kind| !is_ignored(*kind))
+        .map(listen)
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(async move {
         next(&mut signals).await;
         tokio::spawn(async move {
@@ -129,12 +137,12 @@ fn shutdown() -> Result<impl Future<Output = ()>, CliError> {
     })
 }
 
-async fn next([terminate, interrupt, hangup]: &mut [tokio::signal::unix::Signal; 3]) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = hangup.recv() => {}
-    }
+async fn next(signals: &mut [tokio::signal::unix::Signal]) {
+    std::future::poll_fn(|context| {
+        let is_one = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if is_one { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
 }
 
 /// As many descriptors as the system lets this process have: a connection takes one, a worker two.

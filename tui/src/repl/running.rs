@@ -8,7 +8,8 @@ use protocol::methods::Progress;
 use super::LAST_VALUE;
 use crate::{
     error::CliError,
-    printing::{self, Paint, visible},
+    printer::Printer,
+    printing::{Paint, visible},
     terminal::Interrupts,
 };
 
@@ -33,27 +34,39 @@ pub(crate) async fn play(
         Ok(running) => running,
         Err(error) => return Ok(Ended::Error(error)),
     };
+    let printer = Printer::start();
     let mut status = Status::new();
-    loop {
-        tokio::select! {
-            event = running.next() => match event {
-                Some(PlayEvent::Output(output)) => {
-                    status.clear();
-                    printing::output(&output)?;
+    let played = async {
+        while let Some(event) = running.next().await {
+            match event {
+                PlayEvent::Output(output) => {
+                    printer.note(status.cleared()).await?;
+                    printer.output(output).await?;
                 }
-                Some(PlayEvent::Progress(progress)) => status.show(&progress),
-                Some(_) => {}
-                None => {
-                    status.clear();
-                    return Ok(running.result().await.map_or_else(Ended::Error, Ended::Value));
-                }
-            },
-            () = interrupts.next() => {
-                status.clear();
-                return Ok(cancel(running, interrupts).await);
+                PlayEvent::Progress(progress) => printer.note(status.shown(&progress)).await?,
+                _ => {}
             }
         }
+        printer.note(status.cleared()).await
+    };
+    let played = tokio::select! {
+        played = played => Some(played),
+        () = interrupts.next() => None,
+    };
+    let ended = if let Some(played) = played {
+        played?;
+        running.result().await.map_or_else(Ended::Error, Ended::Value)
+    } else {
+        let ended = cancel(running, interrupts).await;
+        printer.note(status.cleared()).await?;
+        ended
+    };
+    // What is printed is all there before the next prompt, unless the user has had enough of it.
+    tokio::select! {
+        written = printer.finish() => written?,
+        () = interrupts.next() => {}
     }
+    Ok(ended)
 }
 
 /// Cancels it and waits for its end, which takes a second or so at the most; a second Ctrl-C gives up waiting.
@@ -86,18 +99,18 @@ impl Status {
         Self { is_terminal: std::io::stderr().is_terminal(), is_shown: false }
     }
 
-    fn show(&mut self, progress: &Progress) {
-        if self.is_terminal {
-            let line = Paint::for_stderr().dim(&status_line(progress));
-            printing::to_stderr(&format!("\r\x1b[K{line}"));
-            self.is_shown = true;
+    /// What shows it.
+    fn shown(&mut self, progress: &Progress) -> String {
+        if !self.is_terminal {
+            return String::new();
         }
+        self.is_shown = true;
+        format!("\r\x1b[K{}", Paint::for_stderr().dim(&status_line(progress)))
     }
 
-    fn clear(&mut self) {
-        if std::mem::take(&mut self.is_shown) {
-            printing::to_stderr("\r\x1b[K");
-        }
+    /// What takes it away.
+    fn cleared(&mut self) -> String {
+        if std::mem::take(&mut self.is_shown) { "\r\x1b[K".into() } else { String::new() }
     }
 }
 

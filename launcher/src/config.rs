@@ -1,0 +1,305 @@
+//! From the text of `circles.json` to circles that can be started.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use keys::{Authority, PublicKey};
+use protocol::{Limits, methods::Access};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    error::{ConfigError, Source},
+    fields::{Fields, Restart, Sandbox},
+};
+
+/// Bytes of a `circles.json`.
+const MAX_FILE: u64 = 4 << 20;
+
+/// One circle of `circles.json`, with what `defaults` says of it. Paths are absolute or relative to the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Circle {
+    /// Its name, unique in the file.
+    pub name: String,
+    /// What `describe` says of it.
+    pub description: Option<String>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Who may play.
+    pub access: Access,
+    /// Whether it may be open on an address that is not loopback.
+    pub allow_open: bool,
+    /// The keys that [`Access::Members`] admits.
+    pub members: Vec<PublicKey>,
+    /// Authorities that it answers to besides its own address.
+    pub hosts: Vec<Authority>,
+    /// Web origins whose pages may connect.
+    pub origins: Vec<String>,
+    /// A Rhai file whose functions and constants every session has.
+    pub init: Option<PathBuf>,
+    /// The one directory that `import` reads.
+    pub modules: Option<PathBuf>,
+    /// What it allows.
+    pub limits: Limits,
+    /// When it is started again.
+    pub restart: Restart,
+}
+
+impl Circle {
+    /// Where a client of this machine dials it.
+    pub fn url(&self) -> String {
+        let ip = match self.address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        };
+        format!("ws://{}", SocketAddr::new(ip, self.address.port()))
+    }
+}
+
+/// Reads and parses a file.
+pub fn load(path: &Path) -> Result<Vec<Circle>, ConfigError> {
+    use std::io::Read;
+
+    let io = |source| ConfigError::Io { path: path.to_owned(), source };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(io)?;
+    if file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(io)? as u64 > MAX_FILE {
+        return Err(io(std::io::Error::other("it is larger than 4 MiB")));
+    }
+    parse(&text, path)
+}
+
+/// The members of an object as they are written, for their places in the text.
+type Places<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+/// Parses the text of a file. Relative paths in it are relative to the file's directory.
+pub fn parse(text: &str, path: &Path) -> Result<Vec<Circle>, ConfigError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Top<'a> {
+        #[serde(rename = "$schema")]
+        _schema: Option<String>,
+        #[serde(borrow)]
+        defaults: Option<&'a RawValue>,
+        #[serde(borrow)]
+        circles: Vec<&'a RawValue>,
+    }
+    let source = Source { text, path };
+    let top: Top = serde_json::from_str(text).map_err(|error| source.refused(text, &error))?;
+    let defaults = top.defaults.map(|raw| Entry::read(source, raw)).transpose()?.unwrap_or_default();
+    for unique in ["name", "port"] {
+        if let Some(place) = defaults.places.get(unique) {
+            return Err(source.mistake(place.get(), format!("every circle has a {unique} of its own")));
+        }
+    }
+    let (mut circles, mut names, mut addresses) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+    for raw in top.circles {
+        let entry = Entry::read(source, raw)?;
+        let circle = Resolve { source, raw, entry: &entry, defaults: &defaults }.circle()?;
+        if !names.insert(circle.name.clone()) {
+            return Err(source.mistake(entry.place("name", raw), format!("there are two circles '{}'", circle.name)));
+        }
+        if let Some(other) = addresses.insert(circle.address.port(), circle.name.clone()) {
+            let what = format!("the port {} is that of '{other}', too", circle.address.port());
+            return Err(source.mistake(entry.place("port", raw), what));
+        }
+        circles.push(circle);
+    }
+    Ok(circles)
+}
+
+#[derive(Default)]
+struct Entry<'a> {
+    fields: Fields,
+    places: Places<'a>,
+}
+
+impl<'a> Entry<'a> {
+    fn read(source: Source<'a>, raw: &'a RawValue) -> Result<Self, ConfigError> {
+        let text = raw.get();
+        let refused = |error| source.refused(text, &error);
+        let places: Places = serde_json::from_str(text).map_err(refused)?;
+        let fields = serde_json::from_str(text).map_err(|error| {
+            let unknown =
+                places.iter().find(|(name, _)| error.to_string().starts_with(&format!("unknown field `{name}`")));
+            match unknown.and_then(|(name, _)| similar(name)) {
+                Some(known) => {
+                    let ConfigError::Mistake { path, line, column, what, text } = source.refused(text, &error) else {
+                        return source.refused(text, &error);
+                    };
+                    let what = what.split(", expected").next().unwrap_or(&what).to_owned();
+                    ConfigError::Mistake { path, line, column, what: format!("{what}; did you mean `{known}`?"), text }
+                }
+                None => source.refused(text, &error),
+            }
+        })?;
+        Ok(Self { fields, places })
+    }
+
+    /// Where a field stands, or else its circle.
+    fn place(&self, name: &str, raw: &'a RawValue) -> &'a str {
+        self.places.get(name).map_or(raw.get(), |value| value.get())
+    }
+}
+
+const NAMES: &[&str] = &[
+    "name",
+    "description",
+    "host",
+    "port",
+    "access",
+    "allow_open",
+    "members",
+    "hosts",
+    "origins",
+    "tls",
+    "init",
+    "modules",
+    "sandbox",
+    "limits",
+    "restart",
+];
+
+fn similar(name: &str) -> Option<&'static str> {
+    let nearest = NAMES.iter().map(|known| (strsim::osa_distance(known, name), *known)).min()?;
+    (nearest.0 <= 2).then_some(nearest.1)
+}
+
+/// One circle with its defaults.
+struct Resolve<'a, 'e> {
+    source: Source<'a>,
+    raw: &'a RawValue,
+    entry: &'e Entry<'a>,
+    defaults: &'e Entry<'a>,
+}
+
+impl<'a> Resolve<'a, '_> {
+    /// A field of its own, or the default one.
+    fn get<T: Clone>(&self, field: impl Fn(&Fields) -> &Option<T>) -> Option<T> {
+        field(&self.entry.fields).clone().or_else(|| field(&self.defaults.fields).clone())
+    }
+
+    fn mistake(&self, name: &str, what: impl Into<String>) -> ConfigError {
+        let own = self.entry.places.get(name).or_else(|| self.defaults.places.get(name));
+        self.source.mistake(own.map_or(self.raw.get(), |value| value.get()), what)
+    }
+
+    /// A list whose items are parsed one by one, so that the one which is wrong is pointed at.
+    fn list<T>(
+        &self,
+        name: &str,
+        items: Option<Vec<String>>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, ConfigError> {
+        let place = self.entry.places.get(name).or_else(|| self.defaults.places.get(name));
+        let places: Vec<&'a RawValue> =
+            place.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
+        items
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+            .map(|(index, item)| {
+                parse(item).map_err(|what| match places.get(index) {
+                    Some(place) => self.source.mistake(place.get(), what),
+                    None => self.mistake(name, what),
+                })
+            })
+            .collect()
+    }
+
+    /// A path that is relative to the file.
+    fn path(&self, path: Option<PathBuf>) -> Option<PathBuf> {
+        path.map(|path| self.source.path.parent().unwrap_or(Path::new("")).join(path))
+    }
+
+    fn circle(&self) -> Result<Circle, ConfigError> {
+        let name = self.get(|fields| &fields.name).ok_or_else(|| self.mistake("name", "a circle needs a name"))?;
+        let is_good = |character: char| matches!(character, 'a'..='z' | '0'..='9' | '-');
+        if !name.chars().all(is_good)
+            || !name.contains(|character: char| character.is_ascii_lowercase())
+            || name.len() > 64
+        {
+            let what = "a name is made of lower-case letters, digits and dashes, with a letter, up to 64 of them";
+            return Err(self.mistake("name", what));
+        }
+        let port =
+            self.get(|fields| &fields.port).ok_or_else(|| self.mistake("port", format!("'{name}' needs a port")))?;
+        let host = self.get(|fields| &fields.host).unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let access = self.get(|fields| &fields.access).unwrap_or_default();
+        let allow_open = self.get(|fields| &fields.allow_open).unwrap_or_default();
+        if access == Access::Open && !host.is_loopback() && !allow_open {
+            let what = format!(
+                "'{name}' would be open to anyone who reaches {host}: say who may play (\"access\"), or mean it (\"allow_open\": true)"
+            );
+            return Err(self.mistake("host", what));
+        }
+        if self.entry.fields.tls.is_some() || self.defaults.fields.tls.is_some() {
+            return Err(self.mistake("tls", "this version cannot do TLS yet"));
+        }
+        if self.get(|fields| &fields.sandbox) == Some(Sandbox::Required) {
+            return Err(self.mistake("sandbox", "this version has no sandbox yet, so none can be required"));
+        }
+        let members = self.list("members", self.get(|fields| &fields.members), |key| {
+            key.parse::<PublicKey>().map_err(|error| error.to_string())
+        })?;
+        let hosts = self.list("hosts", self.get(|fields| &fields.hosts), |host| {
+            host.parse::<Authority>().map_err(|error| error.to_string())
+        })?;
+        let circle = Circle {
+            description: self.get(|fields| &fields.description),
+            address: SocketAddr::new(host, port),
+            access,
+            allow_open,
+            members,
+            hosts,
+            origins: self.get(|fields| &fields.origins).unwrap_or_default(),
+            init: self.path(self.get(|fields| &fields.init)),
+            modules: self.path(self.get(|fields| &fields.modules)),
+            limits: self.limits()?,
+            restart: self.get(|fields| &fields.restart).unwrap_or_default(),
+            name,
+        };
+        self.check_files(&circle)?;
+        Ok(circle)
+    }
+
+    fn limits(&self) -> Result<Limits, ConfigError> {
+        let mut limits = Limits::default();
+        for entry in [self.defaults, self.entry] {
+            let places: Places = entry
+                .places
+                .get("limits")
+                .and_then(|limits| serde_json::from_str(limits.get()).ok())
+                .unwrap_or_default();
+            for (name, value) in entry.fields.limits.iter().flatten() {
+                if let Err(error) = limits.set(name, *value) {
+                    let place = places.get(name.as_str()).map_or(self.raw.get(), |value| value.get());
+                    return Err(self.source.mistake(place, format!("{name}: {error}")));
+                }
+            }
+        }
+        Ok(limits)
+    }
+
+    fn check_files(&self, circle: &Circle) -> Result<(), ConfigError> {
+        if let Some(init) = &circle.init
+            && let Err(error) = std::fs::File::open(init).and_then(|file| file.metadata())
+        {
+            return Err(self.mistake("init", format!("cannot read {}: {error}", init.display())));
+        }
+        if let Some(modules) = &circle.modules
+            && let Err(error) = std::fs::read_dir(modules)
+        {
+            return Err(self.mistake("modules", format!("cannot read {}: {error}", modules.display())));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+use super::*;
+
+fn parsed(text: &str) -> Result<Vec<Circle>, ConfigError> {
+    parse(text, Path::new("circles.json"))
+}
+
+#[test]
+fn a_circle_has_its_own_fields_before_the_defaults() {
+    let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    let text = format!(
+        r#"{{
+        "$schema": "docs/circles.schema.json",
+        "defaults": {{ "description": "of ours", "access": "authenticated", "limits": {{ "play_ms": 100, "batch": 3 }} }},
+        "circles": [
+            {{ "name": "sandbox", "port": 9001, "access": "open", "limits": {{ "play_ms": 200 }}, "restart": "never" }},
+            {{ "name": "team", "port": 9002, "host": "0.0.0.0", "members": ["{key}"], "hosts": ["team.example"] }}
+        ] }}"#
+    );
+    let circles = parsed(&text).expect("valid");
+    let [sandbox, team] = &circles[..] else { panic!("two") };
+    assert_eq!((sandbox.limits.play_ms, sandbox.limits.batch, sandbox.limits.workers), (200, 3, 1024));
+    assert_eq!((sandbox.access, sandbox.restart), (Access::Open, Restart::Never));
+    assert_eq!(
+        (team.access, team.limits.play_ms, team.description.as_deref()),
+        (Access::Authenticated, 100, Some("of ours"))
+    );
+    assert_eq!((sandbox.url(), team.url()), ("ws://127.0.0.1:9001".into(), "ws://127.0.0.1:9002".into()));
+    assert_eq!(team.members[0].to_hex(), key);
+}
+
+/// A text with a mark where the mistake is (of what cannot be read, before the last character that was read), and a piece of
+/// what is said of it.
+#[test]
+fn a_mistake_is_pointed_at() {
+    let cases = [
+        ("§{", "EOF"),
+        ("[§]", "expected"),
+        ("{\n  \"circles\": [],\n  \"x§\": 1\n}", "unknown field `x`"),
+        ("{\"circles\": [\n {\"name\": \"a\", \"port\": 1,\n  \"acess§\": \"open\"}]}", "did you mean `access`?"),
+        ("{\"circles\": [\n §{\"port\": 1}]}", "needs a name"),
+        ("{\"circles\": [{\"name\":\n  §\"9001\", \"port\": 1}]}", "with a letter"),
+        ("{\"circles\": [§{\"name\": \"a\"}]}", "needs a port"),
+        ("{\"circles\": [{\"name\": \"ä\", \"port\": 7000§0}]}", "70000"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1},\n{\"name\": §\"a\", \"port\": 2}]}", "two circles 'a'"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1},\n{\"name\": \"b\", \"port\": §1}]}", "is that of 'a'"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"host\": §\"0.0.0.0\"}]}", "allow_open"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"members\": [\n §\"02ff\"]}]}", "66"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"limits\": {\"luck\": §1}}]}", "luck"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"limits\": {\"workers\": §0}}]}", "cannot be 0"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"init\": §\"nowhere.rhai\"}]}", "nowhere.rhai"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"modules\": §\"nowhere/\"}]}", "nowhere"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"tls\": §{\"cert\": \"c\", \"key\": \"k\"}}]}", "TLS"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"sandbox\": §\"required\"}]}", "sandbox"),
+        ("{\"defaults\": {\"port\": §1},\n \"circles\": []}", "of its own"),
+    ];
+    for (marked, piece) in cases {
+        let mark = marked.find('§').expect("a mark");
+        let text = marked.replace('§', "");
+        let ConfigError::Mistake { line, column, what, .. } = parsed(&text).expect_err(&text) else { panic!("{text}") };
+        assert!(what.contains(piece), "{text}: {what}");
+        let before = &marked[..mark];
+        let last = before.rsplit('\n').next().unwrap_or_default();
+        assert_eq!((line, column), (before.matches('\n').count() + 1, last.chars().count() + 1), "{marked}");
+    }
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(directory.path().join("scripts")).expect("made");
+    std::fs::write(directory.path().join("team.rhai"), "").expect("written");
+    let file = directory.path().join("circles.json");
+    std::fs::write(&file, r#"{"circles": [{"name": "a", "port": 1, "init": "team.rhai", "modules": "scripts/"}]}"#)
+        .expect("written");
+    let circles = load(&file).expect("valid");
+    assert_eq!(circles[0].init, Some(directory.path().join("team.rhai")));
+    assert!(matches!(load(&directory.path().join("none.json")), Err(ConfigError::Io { .. })));
+}

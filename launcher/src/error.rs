@@ -1,0 +1,69 @@
+//! What is wrong with a `circles.json`, and where.
+
+use std::path::{Path, PathBuf};
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Something in it is wrong.
+    #[error("{}:{line}:{column}: {what}", path.display())]
+    Mistake {
+        /// Which file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column in it, in Unicode scalar values, from 1.
+        column: usize,
+        /// What is wrong.
+        what: String,
+        /// The line itself.
+        text: String,
+    },
+}
+
+/// A text that positions are told in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) path: &'a Path,
+}
+
+impl<'a> Source<'a> {
+    /// A mistake at a part of the text, which must be a piece of it.
+    pub(crate) fn mistake(self, part: &str, what: impl Into<String>) -> ConfigError {
+        let offset = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
+        self.mistake_at(if offset <= self.text.len() { offset } else { 0 }, what)
+    }
+
+    /// What serde says of a part of the text, whose own lines and columns count from that part's beginning.
+    pub(crate) fn refused(self, part: &'a str, error: &serde_json::Error) -> ConfigError {
+        let start = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
+        let line_start: usize = part.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        let offset = start.saturating_add(line_start).saturating_add(error.column().saturating_sub(1));
+        let what = error.to_string();
+        let what = what.split(" at line ").next().unwrap_or_default();
+        self.mistake_at(offset.min(self.text.len()), what)
+    }
+
+    fn mistake_at(self, offset: usize, what: impl Into<String>) -> ConfigError {
+        let offset = self.text.floor_char_boundary(offset);
+        let before = &self.text[..offset];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        ConfigError::Mistake {
+            path: self.path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            what: what.into(),
+            text: self.text[line_start..].lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+}

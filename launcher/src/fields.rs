@@ -1,0 +1,98 @@
+//! The fields of `circles.json`, as they are written.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use protocol::methods::Access;
+use serde::Deserialize;
+
+/// All of `circles.json`.
+#[cfg(feature = "schema")]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[schemars(title = "circles.json")]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is of use")]
+pub(crate) struct File {
+    /// Where the schema is, for editors.
+    #[serde(rename = "$schema")]
+    pub(crate) schema: Option<String>,
+    /// Fields for every circle that does not have its own.
+    pub(crate) defaults: Option<Fields>,
+    /// The circles.
+    pub(crate) circles: Vec<Fields>,
+}
+
+/// One circle, or what all have by default.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fields {
+    /// Lower-case letters, digits and dashes, with a letter; unique.
+    pub(crate) name: Option<String>,
+    /// What `describe` says of it.
+    pub(crate) description: Option<String>,
+    /// The address to listen on; 127.0.0.1 unless said otherwise.
+    pub(crate) host: Option<std::net::IpAddr>,
+    /// The port; unique.
+    pub(crate) port: Option<u16>,
+    /// Who may play; anyone unless said otherwise.
+    pub(crate) access: Option<Access>,
+    /// Lets an open circle listen on an address that is not loopback.
+    pub(crate) allow_open: Option<bool>,
+    /// Public keys that may play, as hex.
+    pub(crate) members: Option<Vec<String>>,
+    /// Authorities (`host:port`) that it answers to besides its own address.
+    pub(crate) hosts: Option<Vec<String>>,
+    /// Web origins whose pages may connect, besides its own.
+    pub(crate) origins: Option<Vec<String>>,
+    /// Certificate and key for wss.
+    pub(crate) tls: Option<Tls>,
+    /// A Rhai file whose functions and constants every session has.
+    pub(crate) init: Option<PathBuf>,
+    /// The one directory that `import` reads.
+    pub(crate) modules: Option<PathBuf>,
+    /// Whether it refuses to start where its scripts cannot be sandboxed.
+    pub(crate) sandbox: Option<Sandbox>,
+    /// What it allows.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<protocol::Limits>"))]
+    pub(crate) limits: Option<BTreeMap<String, u64>>,
+    /// When it is started again.
+    pub(crate) restart: Option<Restart>,
+}
+
+/// Certificate and key for wss, PEM files.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "this version cannot do TLS yet")]
+pub(crate) struct Tls {
+    /// The certificate chain.
+    pub(crate) cert: PathBuf,
+    /// Its key.
+    pub(crate) key: PathBuf,
+}
+
+/// Whether a circle refuses to start where its scripts cannot be sandboxed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Sandbox {
+    /// It refuses.
+    Required,
+    /// It starts, and says so.
+    BestEffort,
+}
+
+/// When a circle that ended is started again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Whenever it ended.
+    #[default]
+    Always,
+    /// When it failed.
+    OnFailure,
+    /// Never.
+    Never,
+}

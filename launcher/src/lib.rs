@@ -1,0 +1,17 @@
+//! `circles.json`: which circles there are, and what each of them is.
+//!
+//! ```
+//! let text = r#"{ "circles": [{ "name": "sandbox", "port": 9001 }] }"#;
+//! let circles = launcher::parse(text, std::path::Path::new("circles.json")).unwrap();
+//! assert_eq!(circles[0].address.to_string(), "127.0.0.1:9001");
+//! ```
+
+mod config;
+mod error;
+mod fields;
+#[cfg(feature = "schema")]
+pub mod schema;
+
+pub use config::{Circle, load, parse};
+pub use error::ConfigError;
+pub use fields::{Restart, Sandbox};

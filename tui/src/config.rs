@@ -1,0 +1,52 @@
+//! The circles.json that is meant, and the circles in it.
+
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+use launcher::Circle;
+
+use crate::{cli::ConfigArgs, error::CliError};
+
+/// Its name, wherever it is.
+const FILE: &str = "circles.json";
+
+/// The circles of the file that was named, or of the default one.
+pub(crate) fn load(args: &ConfigArgs) -> Result<(PathBuf, Vec<Circle>), CliError> {
+    let path = match &args.config {
+        Some(path) => path.clone(),
+        None => default_path().ok_or_else(|| {
+            CliError::usage(
+                format!("there is no {FILE}"),
+                "neither here nor in the user's configuration directory",
+                "write one (docs/operating.md shows how), name it with --config FILE, or give a port (9001), host:port or a ws:// URL",
+            )
+        })?,
+    };
+    let circles = launcher::load(&path)?;
+    Ok((path, circles))
+}
+
+fn default_path() -> Option<PathBuf> {
+    let users = ProjectDirs::from("", "", "circles").map(|dirs| dirs.config_dir().join(FILE));
+    [Some(Path::new(FILE).to_owned()), users].into_iter().flatten().find(|path| path.is_file())
+}
+
+/// The circle of that name.
+pub(crate) fn circle(args: &ConfigArgs, name: &str) -> Result<Circle, CliError> {
+    let (path, circles) = load(args)?;
+    let names: Vec<String> = circles.iter().map(|circle| circle.name.clone()).collect();
+    circles.into_iter().find(|circle| circle.name == name).ok_or_else(|| {
+        let fix = match nearest(name, &names) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None if names.is_empty() => "there is none; a port, host:port or a ws:// URL will do, too".into(),
+            None => format!("there are: {}", names.join(", ")),
+        };
+        let what = format!("there is no circle '{}'", crate::printing::visible(name));
+        CliError::usage(what, format!("{} does not have it", path.display()), fix)
+    })
+}
+
+fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
+    let nearest = names.iter().map(|known| (strsim::osa_distance(known, name), known)).min()?;
+    (nearest.0 <= 2).then_some(nearest.1)
+}

@@ -1,0 +1,94 @@
+//! What a play prints, written by a thread of its own: a reader that pauses holds up neither Ctrl-C nor, for as long as
+//! there is room, the circle, which takes a client that reads nothing for half a minute for gone.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use protocol::methods::Output;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::printing::{self, Unwritten};
+
+/// Bytes that may wait to be written: more than a circle lets a play print by default.
+const BYTES: usize = 4 << 20;
+
+/// What each piece counts besides its text.
+const PIECE_COST: usize = 256;
+
+pub(crate) struct Printer {
+    pieces: mpsc::Sender<(Piece, OwnedSemaphorePermit)>,
+    room: Arc<Semaphore>,
+    failed: Arc<Mutex<Option<io::Error>>>,
+    ended: oneshot::Receiver<()>,
+}
+
+enum Piece {
+    Output(Output),
+    /// For stderr, as it is.
+    Note(String),
+}
+
+impl Printer {
+    pub(crate) fn start() -> Self {
+        let (pieces, mut waiting) = mpsc::channel::<(Piece, OwnedSemaphorePermit)>(BYTES / PIECE_COST);
+        let (room, failed) = (Arc::new(Semaphore::new(BYTES)), Arc::new(Mutex::new(None)));
+        let (end, ended) = oneshot::channel();
+        let (its_room, its_failed) = (room.clone(), failed.clone());
+        std::thread::spawn(move || {
+            while let Some((piece, _room)) = waiting.blocking_recv() {
+                let written = match piece {
+                    Piece::Output(output) => printing::output(&output),
+                    Piece::Note(text) => {
+                        printing::to_stderr(&text);
+                        Ok(())
+                    }
+                };
+                if let Err(Unwritten(error)) = written {
+                    *its_failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    break;
+                }
+            }
+            its_room.close();
+            // Nobody need wait for it.
+            let _unawaited = end.send(());
+        });
+        Self { pieces, room, failed, ended }
+    }
+
+    /// Writes what a play printed, once there is room for it. The error is an earlier one.
+    pub(crate) async fn output(&self, output: Output) -> Result<(), Unwritten> {
+        let bytes = output.text.len();
+        self.piece(Piece::Output(output), bytes).await
+    }
+
+    /// Writes to stderr what is about the play, in its turn.
+    pub(crate) async fn note(&self, text: String) -> Result<(), Unwritten> {
+        let bytes = text.len();
+        self.piece(Piece::Note(text), bytes).await
+    }
+
+    async fn piece(&self, piece: Piece, bytes: usize) -> Result<(), Unwritten> {
+        let wanted = u32::try_from((bytes + PIECE_COST).min(BYTES)).unwrap_or(u32::MAX);
+        let Ok(room) = self.room.clone().acquire_many_owned(wanted).await else { return Err(self.error()) };
+        self.pieces.send((piece, room)).await.map_err(|_| self.error())
+    }
+
+    /// Waits until everything is written.
+    pub(crate) async fn finish(self) -> Result<(), Unwritten> {
+        let Self { pieces, failed, ended, .. } = self;
+        drop(pieces);
+        // Also when the thread is gone without a word.
+        let _ended = ended.await;
+        match failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(Unwritten(error)),
+            None => Ok(()),
+        }
+    }
+
+    fn error(&self) -> Unwritten {
+        let error = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Unwritten(error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()))
+    }
+}
