@@ -4,6 +4,7 @@ mod support;
 
 mod check;
 mod keys;
+mod launch;
 mod play;
 mod repl;
 mod serve;

@@ -104,7 +104,10 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<Circle>, ConfigError> {
         if !names.insert(circle.name.clone()) {
             return Err(source.mistake(entry.place("name", raw), format!("there are two circles '{}'", circle.name)));
         }
-        if let Some(other) = addresses.insert(circle.address.port(), circle.name.clone()) {
+        // Port 0 is a free one, each time another.
+        if circle.address.port() != 0
+            && let Some(other) = addresses.insert(circle.address.port(), circle.name.clone())
+        {
             let what = format!("the port {} is that of '{other}', too", circle.address.port());
             return Err(source.mistake(entry.place("port", raw), what));
         }

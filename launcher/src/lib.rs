@@ -1,4 +1,4 @@
-//! `circles.json`: which circles there are, and what each of them is.
+//! `circles.json`: which circles there are, what each of them is, and a process for each.
 //!
 //! ```
 //! let text = r#"{ "circles": [{ "name": "sandbox", "port": 9001 }] }"#;
@@ -6,12 +6,15 @@
 //! assert_eq!(circles[0].address.to_string(), "127.0.0.1:9001");
 //! ```
 
+mod backoff;
 mod config;
 mod error;
 mod fields;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod supervise;
 
 pub use config::{Circle, load, parse};
 pub use error::ConfigError;
 pub use fields::{Restart, Sandbox};
+pub use supervise::{Event, Happened, READY, SUPERVISED, supervise};

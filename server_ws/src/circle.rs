@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -178,6 +178,7 @@ impl CircleBuilder {
             phase: watch::channel(Phase::Open).0,
             sessions: watch::channel(0).0,
             sessions_so_far: AtomicU64::new(0),
+            is_init_tried: AtomicBool::new(false),
             name: self.name,
             description: self.description,
             access: self.access,
@@ -221,6 +222,7 @@ pub struct Circle {
     pub(crate) phase: watch::Sender<Phase>,
     sessions: watch::Sender<usize>,
     sessions_so_far: AtomicU64,
+    pub(crate) is_init_tried: AtomicBool,
 }
 
 impl Circle {

@@ -1,6 +1,6 @@
 //! The circle's own script, tried once before anyone is served.
 
-use std::{io, time::Duration};
+use std::{io, sync::atomic::Ordering, time::Duration};
 
 use worker::{Event, Outcome, Play, Worker};
 
@@ -11,9 +11,9 @@ fn failed(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the init script fails: {why}"))
 }
 
-/// Runs it in a worker of its own, within the time of a play.
+/// Runs it in a worker of its own, within the time of a play; once it has run well, not again.
 pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
-    if circle.setup.init.is_none() {
+    if circle.setup.init.is_none() || circle.is_init_tried.load(Ordering::Relaxed) {
         return Ok(());
     }
     let mut worker = Worker::start(circle.program.clone(), circle.setup.clone()).await?;
@@ -28,9 +28,11 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
         }
     };
     let limit = Duration::from_millis(circle.limits.play_ms);
-    tokio::time::timeout(limit, ended)
+    let tried = tokio::time::timeout(limit, ended)
         .await
-        .unwrap_or_else(|_| Err(failed(&format!("it takes longer than {} ms", circle.limits.play_ms))))
+        .unwrap_or_else(|_| Err(failed(&format!("it takes longer than {} ms", circle.limits.play_ms))));
+    circle.is_init_tried.store(tried.is_ok(), Ordering::Relaxed);
+    tried
 }
 
 fn judge(outcome: Outcome) -> io::Result<()> {

@@ -27,6 +27,8 @@ pub(crate) enum Verb {
     Keys(KeysVerb),
     /// Validate circles.json and its init scripts, without starting anything
     Check(CheckArgs),
+    /// Keep the circles of circles.json up, a process each, until Ctrl-C
+    Launch(LaunchArgs),
     /// Serve one circle in this process until Ctrl-C
     Serve(ServeArgs),
     /// Print the contract for machines (`OpenRPC`)
@@ -134,7 +136,19 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct LaunchArgs {
+    /// Only these [default: all of them]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
+    /// Standard input is a socket to a supervisor, which is told when it is ready and whose end is its end
+    #[arg(long, hide = true)]
+    pub supervised: bool,
     /// The port; 0 takes a free one, which is printed
     #[arg(long)]
     pub port: u16,

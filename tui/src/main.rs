@@ -51,6 +51,7 @@ fn run() -> ExitCode {
         Some(Verb::Keygen(args)) => commands::keygen::run(&args),
         Some(Verb::Keys(verb)) => commands::keys::run(&verb),
         Some(Verb::Check(args)) => commands::check::run(&args),
+        Some(Verb::Launch(args)) => commands::launch::run(&args),
         Some(Verb::Serve(args)) => commands::serve::run(args),
         Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC).map_err(Into::into),
     };

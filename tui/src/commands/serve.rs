@@ -1,11 +1,15 @@
 //! `circles serve`: one circle in this process.
 
-use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::{io::ErrorKind, os::fd::AsFd};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server_ws::{Access, Circle, Limits};
-use tokio::signal::unix::SignalKind;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    signal::unix::SignalKind,
+};
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     layer::SubscriberExt,
@@ -66,7 +70,9 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     let address = listener.local_addr().map_err(|error| cannot_listen(&args.host, args.port, &error))?;
     let runtime = runtime()?;
     runtime.block_on(async {
-        let shutdown = shutdown()?;
+        let signalled = shutdown()?;
+        let supervisor = args.supervised.then(Supervisor::take).transpose();
+        let mut supervisor = supervisor.map_err(|error| CliError::io("cannot talk to the supervisor", &error, ""))?;
         // An address that stands for all of them is none that anyone could dial.
         let dialled = if address.ip().is_unspecified() {
             SocketAddr::new(loopback(address.ip()), address.port())
@@ -78,12 +84,18 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
             Ok(()) | Err(CliError::OutputGone) => {}
             Err(error) => return Err(error),
         }
-        server_ws::run(listener, circle, shutdown).await.map_err(|error| match error.kind() {
-            ErrorKind::InvalidData => {
-                CliError::usage("the circle cannot start", error.to_string(), "mend its init script")
+        // Its init script has been tried before it is told to be ready: nothing answers until then.
+        server_ws::check(&circle).await.map_err(|error| cannot_serve(&error))?;
+        if let Some(supervisor) = &mut supervisor {
+            supervisor.tell_ready().await;
+        }
+        let shutdown = async {
+            tokio::select! {
+                () = signalled => {}
+                () = gone(supervisor) => {}
             }
-            _ => CliError::io("the circle ended", &error, "its log says more"),
-        })
+        };
+        server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
     })
 }
 
@@ -120,8 +132,40 @@ fn cannot_listen(host: &IpAddr, port: u16, error: &std::io::Error) -> CliError {
     CliError::usage(format!("cannot listen on {host} port {port}"), os_text(error), fix)
 }
 
+fn cannot_serve(error: &std::io::Error) -> CliError {
+    match error.kind() {
+        ErrorKind::InvalidData => CliError::usage("the circle cannot start", error.to_string(), "mend its init script"),
+        _ => CliError::io("the circle ended", error, "its log says more"),
+    }
+}
+
+/// The other end of standard input.
+struct Supervisor {
+    socket: UnixStream,
+}
+
+impl Supervisor {
+    fn take() -> std::io::Result<Self> {
+        let socket: std::os::unix::net::UnixStream = std::io::stdin().as_fd().try_clone_to_owned()?.into();
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: UnixStream::from_std(socket)? })
+    }
+
+    async fn tell_ready(&mut self) {
+        // One that is gone is noticed at once, below.
+        let _gone = self.socket.write_all(launcher::READY).await;
+    }
+}
+
+/// Waits for the supervisor's end; forever, without one.
+async fn gone(supervisor: Option<Supervisor>) {
+    let Some(mut supervisor) = supervisor else { return std::future::pending().await };
+    let mut nothing = [0; 64];
+    while supervisor.socket.read(&mut nothing).await.is_ok_and(|bytes| bytes > 0) {}
+}
+
 /// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once.
-fn shutdown() -> Result<impl Future<Output = ()>, CliError> {
+pub(crate) fn shutdown() -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
     let mut signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]
         .into_iter()
         .filter(|kind| !is_ignored(*kind))

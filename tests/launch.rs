@@ -1,0 +1,136 @@
+//! `circles launch`.
+
+use std::{
+    io::{BufRead, BufReader},
+    sync::mpsc::{Receiver, channel},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{
+    Home, PATIENCE,
+    process::{Reaped, children, wait_for_end},
+    wire::Wire,
+};
+
+struct Launched {
+    child: Reaped,
+    lines: Receiver<String>,
+    _home: Home,
+}
+
+impl Launched {
+    fn start(config: &str, args: &[&str]) -> Self {
+        let home = Home::new();
+        std::fs::write(home.path().join("circles.json"), config).expect("written");
+        let mut command = home.command();
+        command.arg("launch").args(args).env("CIRCLES_LOG", "error").stderr(std::process::Stdio::inherit());
+        let mut child = command.spawn().expect("runs");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child: Reaped(child), lines, _home: home }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child.0)
+    }
+
+    /// The next line that has that piece.
+    fn line(&mut self, piece: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{piece:?} does not come"));
+            if line.contains(piece) {
+                return line;
+            }
+        }
+    }
+
+    /// A circle that takes connections, once it has said so and where; which of the two comes first is not said.
+    fn ready(&mut self, name: &str) -> Wire {
+        let (mut authority, mut is_ready) = (None, false);
+        while authority.is_none() || !is_ready {
+            let line = self.line(&format!("{name} | "));
+            is_ready |= line.ends_with("| ready");
+            authority = line.split_once("listening on ws://").map(|(_, url)| url.to_owned()).or(authority);
+        }
+        Wire::connect(&authority.expect("it was said"))
+    }
+
+    fn end(&mut self, signal: Signal) -> Option<i32> {
+        kill_process(self.pid(), signal).expect("it is there");
+        wait_for_end(self.pid());
+        self.child.0.wait().expect("it was started here").code()
+    }
+}
+
+const ONE: &str = r#"{ "circles": [{ "name": "a", "port": 0, "limits": { "batch": 3 } }] }"#;
+
+#[test]
+fn each_circle_is_a_process_with_its_settings_and_the_end_drains_them_all() {
+    let config = r#"{ "circles": [{ "name": "a", "port": 0, "limits": { "batch": 3 } }, { "name": "b", "port": 0 }] }"#;
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut launched = Launched::start(config, &["a", "b"]);
+        // Which of them is ready first is theirs.
+        let (first, second) = (launched.line("listening on"), launched.line("listening on"));
+        assert!(first != second, "{first} {second}");
+        let circles = children(launched.pid());
+        assert_eq!(circles.len(), 2);
+        assert_eq!(launched.end(signal), Some(0));
+        circles.into_iter().for_each(wait_for_end);
+    }
+    let mut launched = Launched::start(ONE, &[]);
+    let mut wire = launched.ready("a");
+    let description = wire.call("describe", serde_json::json!([]))["result"].clone();
+    assert_eq!((&description["name"], &description["limits"]["batch"]), (&"a".into(), &3.into()));
+}
+
+#[test]
+fn a_circle_that_dies_is_started_again() {
+    let mut launched = Launched::start(ONE, &[]);
+    let mut wire = launched.ready("a");
+    assert_eq!(wire.value("40 + 2"), 42);
+    let [circle] = children(launched.pid())[..] else { panic!("one circle") };
+    kill_process(circle, Signal::KILL).expect("it is there");
+    assert!(launched.line("down").contains("signal 9; again in 0.5 s"));
+    assert_eq!(launched.ready("a").value("40 + 2"), 42);
+}
+
+#[test]
+fn no_circle_outlives_a_launcher_that_is_killed() {
+    let mut launched = Launched::start(ONE, &[]);
+    let mut wire = launched.ready("a");
+    wire.value("1");
+    let circles = children(launched.pid());
+    let workers: Vec<_> = circles.iter().flat_map(|circle| children(*circle)).collect();
+    assert_eq!((circles.len(), workers.len()), (1, 1));
+    launched.end(Signal::KILL);
+    circles.into_iter().chain(workers).for_each(wait_for_end);
+}
+
+#[test]
+fn what_cannot_start_says_why_and_is_not_tried_again_where_that_is_not_wanted() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port();
+    let config = format!(r#"{{ "circles": [{{ "name": "a", "port": {port}, "restart": "never" }}] }}"#);
+    let mut launched = Launched::start(&config, &[]);
+    launched.line("address already in use");
+    launched.line("down: it ended with exit code 2");
+    wait_for_end(launched.pid());
+}
+
+#[test]
+fn a_mistake_starts_nothing() {
+    let home = Home::new();
+    std::fs::write(home.path().join("circles.json"), r#"{ "circles": [{ "name": "a", "port": 1 }] }"#)
+        .expect("written");
+    let ran = home.run(&["launch", "b"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("did you mean 'a'?"), "{ran:?}");
+    assert_eq!(Home::new().run(&["launch"]).code, Some(2));
+}
