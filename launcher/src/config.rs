@@ -222,11 +222,7 @@ impl<'a> Resolve<'a, '_> {
 
     fn circle(&self) -> Result<Circle, ConfigError> {
         let name = self.get(|fields| &fields.name).ok_or_else(|| self.mistake("name", "a circle needs a name"))?;
-        let is_good = |character: char| matches!(character, 'a'..='z' | '0'..='9' | '-');
-        if !name.chars().all(is_good)
-            || !name.contains(|character: char| character.is_ascii_lowercase())
-            || name.len() > 64
-        {
+        if !protocol::is_circle_name(&name) {
             let what = "a name is made of lower-case letters, digits and dashes, with a letter, up to 64 of them";
             return Err(self.mistake("name", what));
         }

@@ -246,18 +246,13 @@ async fn forward(mut log: impl AsyncRead + Unpin, circle: String, events: mpsc::
 
 /// The arguments of `circles serve` that make this circle.
 fn arguments(circle: &Circle) -> Vec<String> {
-    let access = match circle.access {
-        protocol::methods::Access::Open => "open",
-        protocol::methods::Access::Authenticated => "authenticated",
-        protocol::methods::Access::Members => "members",
-    };
     let mut arguments: Vec<String> = vec!["serve".into(), SUPERVISED.into()];
     let mut flag = |name: &str, value: String| arguments.push(format!("--{name}={value}"));
     flag("name", circle.name.clone());
     flag("host", circle.address.ip().to_string());
     flag("port", circle.address.port().to_string());
-    flag("access", access.into());
-    if access == "members" {
+    flag("access", circle.access.to_string());
+    if circle.access == protocol::methods::Access::Members {
         circle.members.iter().for_each(|member| flag("member", member.to_hex()));
     }
     circle.hosts.iter().for_each(|host| flag("hosts", host.to_string()));

@@ -148,9 +148,7 @@ impl CircleBuilder {
 
     /// Makes the circle.
     pub fn build(mut self) -> Result<Circle, BuildError> {
-        let is_good = |character: char| matches!(character, 'a'..='z' | '0'..='9' | '-');
-        let has_letter = self.name.contains(|character: char| character.is_ascii_lowercase());
-        if !has_letter || self.name.len() > 64 || !self.name.chars().all(is_good) {
+        if !protocol::is_circle_name(&self.name) {
             return Err(BuildError::BadName { name: self.name });
         }
         if let Some(name) = self.limits.zero() {

@@ -162,7 +162,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub description: Option<String>,
     /// Who may play [default: members with --member, otherwise open]
-    #[arg(long, value_parser = access)]
+    #[arg(long)]
     pub access: Option<Access>,
     /// A public key that may play; can be given again
     #[arg(long, value_name = "HEX")]
@@ -185,15 +185,6 @@ pub(crate) struct ServeArgs {
     /// A limit (`play_ms=2000`); can be given again
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
-}
-
-fn access(text: &str) -> Result<Access, String> {
-    match text {
-        "open" => Ok(Access::Open),
-        "authenticated" => Ok(Access::Authenticated),
-        "members" => Ok(Access::Members),
-        _ => Err("it is open, authenticated or members".into()),
-    }
 }
 
 #[cfg(test)]

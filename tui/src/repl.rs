@@ -230,7 +230,7 @@ impl Repl {
                     "circle   {} at {}\naccess   {}\nyou are  {}\n",
                     visible(&circle.name),
                     self.connected.client.url(),
-                    serde_json::to_value(circle.access).ok().as_ref().and_then(|access| access.as_str()).unwrap_or("?"),
+                    circle.access,
                     visible(&who),
                 ))?)
             }

@@ -14,9 +14,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
     for circle in &circles {
         runtime.block_on(try_init(circle))?;
         let access = match circle.access {
-            Access::Open => "open".to_owned(),
-            Access::Authenticated => "authenticated".to_owned(),
             Access::Members => format!("members ({})", circle.members.len()),
+            other => other.to_string(),
         };
         to_stdout(&format!("{:width$}  {}  {access}\n", circle.name, circle.url()))?;
     }
