@@ -294,6 +294,16 @@ mod tests {
         assert!(!read_frame(&mut from, &mut buffer).expect("the end"));
     }
 
+    proptest::proptest! {
+        /// A worker may have been taken over by its script.
+        #[test]
+        fn no_bytes_of_a_worker_are_more_than_an_error(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            drop(decode::<FromWorker>(&bytes));
+            drop(decode::<ProgressReport>(&bytes));
+            drop(read_frame(bytes.as_slice(), &mut Vec::new()));
+        }
+    }
+
     #[test]
     fn a_frame_that_is_cut_is_an_error() {
         let frame = encode(&Control::Stop { play: 7 }, Vec::new());

@@ -1,0 +1,67 @@
+//! What holds of every text that could arrive.
+
+use proptest::prelude::*;
+use protocol::{Id, MethodName, Request, message};
+use serde_json::value::RawValue;
+
+/// Texts that are near to requests: any JSON in any place of one.
+fn requests() -> impl Strategy<Value = String> {
+    let json = prop_oneof![
+        any::<f64>()
+            .prop_filter("JSON has no others", |number| number.is_finite())
+            .prop_map(|number| number.to_string()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<String>().prop_map(|text| serde_json::to_string(&text).expect("a string")),
+        Just("null".to_owned()),
+        Just("[\"1\",5,\"ans\"]".to_owned()),
+        Just("{\"script\":\"1\",\"script\":2}".to_owned()),
+        Just("{\"play\":null}".to_owned()),
+    ];
+    let method = prop_oneof![
+        Just("\"play\"".to_owned()),
+        Just("\"cancel\"".to_owned()),
+        Just("\"describe\"".to_owned()),
+        json.clone()
+    ];
+    (json.clone(), method, json).prop_map(|(id, method, params)| {
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{method},\"params\":{params}}}")
+    })
+}
+
+/// Takes a text as a circle does, and answers whatever it finds; gives the answers.
+fn answers(text: &str) -> Vec<String> {
+    let calls = match message::parse(text, 4) {
+        Err(error) => return vec![message::response(None, Err::<&(), _>(&error))],
+        Ok(message::Incoming::Single(call)) => vec![call],
+        Ok(message::Incoming::Batch(calls)) => calls,
+    };
+    let answer = |call: Result<message::Call<'_>, message::Rejected>| match call {
+        Err(rejected) => message::response(rejected.id.as_ref(), Err::<&(), _>(&rejected.error)),
+        Ok(call) => {
+            let request = call.method.parse::<MethodName>().and_then(|method| Request::parse(method, call.params));
+            match request {
+                Ok(_) => message::response(call.id.as_ref(), Ok(&true)),
+                Err(error) => message::response(call.id.as_ref(), Err::<&(), _>(&error)),
+            }
+        }
+    };
+    calls.into_iter().map(answer).collect()
+}
+
+proptest! {
+    #[test]
+    fn every_text_is_answered_with_json_rpc(text in prop_oneof![any::<String>(), requests(), requests().prop_map(|one| format!("[{one},{one}]"))]) {
+        for answer in answers(&text) {
+            let _json: &RawValue = serde_json::from_str(&answer).expect("JSON");
+            prop_assert!(answer.starts_with("{\"jsonrpc\":\"2.0\",\"id\":"), "{}", answer);
+        }
+    }
+
+    #[test]
+    fn an_id_is_equal_to_itself_and_comes_back_as_it_was_written(text in "\"[a-z\\\\u0041]{0,20}\"|-?[1-9][0-9]{0,30}(\\.[0-9]{1,5})?") {
+        let Ok(raw) = RawValue::from_string(text.clone()) else { return Ok(()) };
+        let id = Id::from_raw(&raw).expect("short enough");
+        prop_assert_eq!(id.as_written(), text);
+        prop_assert_eq!(&id, &id.clone());
+    }
+}
