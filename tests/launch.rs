@@ -123,6 +123,51 @@ fn what_cannot_start_says_why_and_is_not_tried_again_where_that_is_not_wanted() 
     launched.line("address already in use");
     launched.line("down: it ended with exit code 2");
     wait_for_end(launched.pid());
+    assert_eq!(launched.child.0.wait().expect("it was started here").code(), Some(2));
+}
+
+#[test]
+fn an_init_script_that_does_not_end_is_ended_with_its_launcher() {
+    let home = Home::new();
+    let script = home.path().join("loop.rhai");
+    std::fs::write(&script, "loop {}").expect("written");
+    let config = format!(r#"{{ "circles": [{{ "name": "a", "port": 0, "init": {script:?} }}] }}"#);
+    for signal in [Signal::TERM, Signal::KILL] {
+        let mut launched = Launched::start(&config, &[]);
+        let circles = loop {
+            let circles = children(launched.pid());
+            if circles.iter().any(|circle| !children(*circle).is_empty()) {
+                break circles;
+            }
+        };
+        let workers: Vec<_> = circles.iter().flat_map(|circle| children(*circle)).collect();
+        launched.end(signal);
+        circles.into_iter().chain(workers).for_each(wait_for_end);
+    }
+}
+
+#[test]
+fn a_reader_that_stands_still_holds_up_no_circle_and_no_end() {
+    let home = Home::new();
+    std::fs::write(home.path().join("circles.json"), ONE).expect("written");
+    let mut child = home.command().arg("launch").env("CIRCLES_LOG", "info").spawn().expect("runs");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut launched = Reaped(child);
+    let mut line = String::new();
+    while !line.contains("listening on ws://") {
+        line.clear();
+        stdout.read_line(&mut line).expect("UTF-8");
+    }
+    let authority = line.trim_end().rsplit("ws://").next().expect("a URL").to_owned();
+    let mut wire = Wire::connect(&authority);
+    // A line of log for each, far more than the pipe holds, and nobody reads them.
+    for _ in 0..3000 {
+        assert_eq!(wire.value("1"), 1);
+    }
+    let pid = Pid::from_child(&launched.0);
+    kill_process(pid, Signal::TERM).expect("it is there");
+    wait_for_end(pid);
+    assert_eq!(launched.0.wait().expect("it was started here").code(), Some(0));
 }
 
 #[test]

@@ -67,11 +67,15 @@ pub fn load(path: &Path) -> Result<Vec<Circle>, ConfigError> {
 
     let io = |source| ConfigError::Io { path: path.to_owned(), source };
     let mut text = String::new();
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(io(std::io::Error::other("it is no file")));
+    }
     let file = std::fs::File::open(path).map_err(io)?;
     if file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(io)? as u64 > MAX_FILE {
         return Err(io(std::io::Error::other("it is larger than 4 MiB")));
     }
-    parse(&text, path)
+    // Some editors put a byte order mark before the text.
+    parse(text.strip_prefix('\u{feff}').unwrap_or(&text), path)
 }
 
 /// The members of an object as they are written, for their places in the text.
@@ -229,7 +233,13 @@ impl<'a> Resolve<'a, '_> {
         let port =
             self.get(|fields| &fields.port).ok_or_else(|| self.mistake("port", format!("'{name}' needs a port")))?;
         let host = self.get(|fields| &fields.host).unwrap_or(Ipv4Addr::LOCALHOST.into());
-        let access = self.get(|fields| &fields.access).unwrap_or_default();
+        let has_members = self.get(|fields| &fields.members).is_some();
+        let access = self.get(|fields| &fields.access);
+        if self.entry.fields.members.is_some() && access.is_some_and(|access| access != Access::Members) {
+            return Err(self.mistake("members", "with this \"access\" others may play, too: leave one of the two out"));
+        }
+        // Who lists members means them alone.
+        let access = access.unwrap_or(if has_members { Access::Members } else { Access::Open });
         let allow_open = self.get(|fields| &fields.allow_open).unwrap_or_default();
         if access == Access::Open && !host.is_loopback() && !allow_open {
             let what = format!(
@@ -250,13 +260,13 @@ impl<'a> Resolve<'a, '_> {
             host.parse::<Authority>().map_err(|error| error.to_string())
         })?;
         let circle = Circle {
-            description: self.get(|fields| &fields.description),
+            description: self.description()?,
             address: SocketAddr::new(host, port),
             access,
             allow_open,
             members,
             hosts,
-            origins: self.get(|fields| &fields.origins).unwrap_or_default(),
+            origins: self.list("origins", self.get(|fields| &fields.origins), origin)?,
             init: self.path(self.get(|fields| &fields.init)),
             modules: self.path(self.get(|fields| &fields.modules)),
             limits: self.limits()?,
@@ -265,6 +275,15 @@ impl<'a> Resolve<'a, '_> {
         };
         self.check_files(&circle)?;
         Ok(circle)
+    }
+
+    fn description(&self) -> Result<Option<String>, ConfigError> {
+        let description = self.get(|fields| &fields.description);
+        if description.as_ref().is_some_and(|text| text.len() > 1000 || text.contains(char::is_control)) {
+            let what = "a description is one line of at most 1000 bytes, without control characters";
+            return Err(self.mistake("description", what));
+        }
+        Ok(description)
     }
 
     fn limits(&self) -> Result<Limits, ConfigError> {
@@ -287,9 +306,10 @@ impl<'a> Resolve<'a, '_> {
 
     fn check_files(&self, circle: &Circle) -> Result<(), ConfigError> {
         if let Some(init) = &circle.init
-            && let Err(error) = std::fs::File::open(init).and_then(|file| file.metadata())
+            // Not opened: a pipe would be waited for.
+            && !std::fs::metadata(init).is_ok_and(|metadata| metadata.is_file())
         {
-            return Err(self.mistake("init", format!("cannot read {}: {error}", init.display())));
+            return Err(self.mistake("init", format!("{} is no file that can be read", init.display())));
         }
         if let Some(modules) = &circle.modules
             && let Err(error) = std::fs::read_dir(modules)
@@ -297,6 +317,15 @@ impl<'a> Resolve<'a, '_> {
             return Err(self.mistake("modules", format!("cannot read {}: {error}", modules.display())));
         }
         Ok(())
+    }
+}
+
+/// A web origin (RFC 6454): scheme and authority, nothing behind.
+fn origin(text: &str) -> Result<String, String> {
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match authority.map(str::parse::<Authority>) {
+        Some(Ok(_)) if !text.contains(',') => Ok(text.to_owned()),
+        _ => Err("an origin is https://HOST or http://HOST, with a port where there is one, and nothing behind".into()),
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Fields {
     pub(crate) host: Option<std::net::IpAddr>,
     /// The port; unique.
     pub(crate) port: Option<u16>,
-    /// Who may play; anyone unless said otherwise.
+    /// Who may play; members where some are listed, anyone otherwise.
     pub(crate) access: Option<Access>,
     /// Lets an open circle listen on an address that is not loopback.
     pub(crate) allow_open: Option<bool>,

@@ -17,4 +17,4 @@ mod supervise;
 pub use config::{Circle, load, parse};
 pub use error::ConfigError;
 pub use fields::{Restart, Sandbox};
-pub use supervise::{Event, Happened, READY, SUPERVISED, supervise};
+pub use supervise::{Event, Happened, READY, SUPERVISED, Supervision, supervise};

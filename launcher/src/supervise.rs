@@ -15,7 +15,7 @@ use tokio::{
     net::UnixStream,
     process::{Child, Command},
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
     time::timeout,
 };
 
@@ -65,32 +65,48 @@ pub enum Happened {
     },
 }
 
-/// Starts circles and keeps them up until `shutdown` is done; then drains them all. Events come on the receiver, which
-/// ends when everything has. It needs a tokio runtime with I/O and time enabled.
+/// What is going on with the circles, and their end.
+#[derive(Debug)]
+pub struct Supervision {
+    /// What happens; ends with the circles. What is not taken costs lines of logs and nothing else.
+    pub events: mpsc::Receiver<Event>,
+    /// Done once every circle has ended; the names of those that failed by themselves for good.
+    pub ended: JoinHandle<Vec<String>>,
+}
+
+/// Starts circles and keeps them up until `shutdown` is done; then drains them all. It needs a tokio runtime with I/O and
+/// time enabled.
 pub fn supervise(
     circles: Vec<Circle>,
     program: &Path,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> mpsc::Receiver<Event> {
-    let (events, receiver) = mpsc::channel(EVENTS);
+) -> Supervision {
+    let (to_listener, events) = mpsc::channel(EVENTS);
     let (stop, stopped) = watch::channel(false);
     let mut lives = JoinSet::new();
     for circle in circles {
-        let supervised =
-            Supervised { circle, program: program.to_owned(), events: events.clone(), stopped: stopped.clone() };
-        lives.spawn(supervised.live());
+        let (events, stopped) = (to_listener.clone(), stopped.clone());
+        lives.spawn(Supervised { circle, program: program.to_owned(), events, stopped }.live());
     }
-    tokio::spawn(async move {
+    let ended = tokio::spawn(async move {
+        let all_ended = async {
+            let mut failed = Vec::new();
+            while let Some(life) = lives.join_next().await {
+                failed.extend(life.ok().flatten());
+            }
+            failed
+        };
+        tokio::pin!(all_ended);
         tokio::select! {
             () = shutdown => {
                 // Nobody is told where every circle has ended already.
                 let _all_ended = stop.send(true);
-                while lives.join_next().await.is_some() {}
+                all_ended.await
             }
-            () = async { while lives.join_next().await.is_some() {} } => {}
+            failed = &mut all_ended => failed,
         }
     });
-    receiver
+    Supervision { events, ended }
 }
 
 struct Supervised {
@@ -101,13 +117,14 @@ struct Supervised {
 }
 
 impl Supervised {
-    async fn live(mut self) {
+    /// Its name, if it failed by itself for good.
+    async fn live(mut self) -> Option<String> {
         let mut backoff = Backoff::default();
         loop {
             let begun = Instant::now();
             let ended = self.live_once().await;
             if *self.stopped.borrow() {
-                return;
+                return None;
             }
             let is_failure = !matches!(&ended, Ok(status) if status.success());
             let is_again = match self.circle.restart {
@@ -118,10 +135,10 @@ impl Supervised {
             let again_in = is_again.then(|| backoff.after(begun.elapsed()));
             let why = ended.map_or_else(|error| format!("it cannot be started: {error}"), how);
             self.tell(Happened::Ended { why, again_in }).await;
-            let Some(wait) = again_in else { return };
+            let Some(wait) = again_in else { return is_failure.then_some(self.circle.name) };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = wanted(&mut self.stopped) => return,
+                () = wanted(&mut self.stopped) => return None,
             }
         }
     }
@@ -150,7 +167,7 @@ impl Supervised {
         let mut stopped = self.stopped.clone();
         tokio::select! {
             status = child.wait() => return status,
-            () = wanted(&mut stopped) => return drain(child, socket).await,
+            () = wanted(&mut stopped) => return self.drain(child, socket).await,
             ready = timeout(STARTING, socket.read_exact(&mut said)) => match ready {
                 Ok(Ok(_)) if said == READY => self.tell(Happened::Ready).await,
                 // What closed its socket is ending, and says why in its log.
@@ -163,7 +180,7 @@ impl Supervised {
         }
         tokio::select! {
             status = child.wait() => status,
-            () = wanted(&mut stopped) => drain(child, socket).await,
+            () = wanted(&mut stopped) => self.drain(child, socket).await,
         }
     }
 
@@ -182,27 +199,34 @@ impl Supervised {
         command.spawn()
     }
 
+    /// Closes the socket, which the circle takes as the word to drain.
+    async fn drain(&self, child: &mut Child, socket: &mut UnixStream) -> io::Result<ExitStatus> {
+        use tokio::io::AsyncWriteExt;
+
+        socket.shutdown().await?;
+        if let Ok(status) = timeout(DRAINING, child.wait()).await {
+            return status;
+        }
+        self.tell(Happened::Log(format!("not drained after {} s, and killed", DRAINING.as_secs()))).await;
+        child.kill().await?;
+        child.wait().await
+    }
+
+    /// Waits for room, unless the end is wanted: then nothing is worth waiting for.
     async fn tell(&self, what: Happened) {
-        // Nobody may want to hear it any more.
-        let _unheard = self.events.send(Event { circle: self.circle.name.clone(), what }).await;
+        let mut stopped = self.stopped.clone();
+        let event = Event { circle: self.circle.name.clone(), what };
+        tokio::select! {
+            biased;
+            _unheard = self.events.send(event) => {}
+            () = wanted(&mut stopped) => {}
+        }
     }
 }
 
 /// Waits until the end is wanted, or nobody is there to want it.
 async fn wanted(stopped: &mut watch::Receiver<bool>) {
     let _wanted_or_gone = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// Closes the socket, which the circle takes as the word to drain.
-async fn drain(child: &mut Child, socket: &mut UnixStream) -> io::Result<ExitStatus> {
-    use tokio::io::AsyncWriteExt;
-
-    socket.shutdown().await?;
-    if let Ok(status) = timeout(DRAINING, child.wait()).await {
-        return status;
-    }
-    child.kill().await?;
-    child.wait().await
 }
 
 fn how(status: ExitStatus) -> String {
@@ -216,28 +240,33 @@ fn how(status: ExitStatus) -> String {
     }
 }
 
-/// Tells the lines of a log, as far as they are text.
+/// Tells the lines of a log, as far as they are text. A line that nobody takes is dropped and counted: a circle must not
+/// wait for whoever reads its log.
 async fn forward(mut log: impl AsyncRead + Unpin, circle: String, events: mpsc::Sender<Event>) {
-    let (mut line, mut chunk) = (Vec::new(), vec![0; MAX_LINE]);
+    let (mut line, mut chunk, mut lost) = (Vec::new(), vec![0; MAX_LINE], 0_u64);
+    let mut tell = |line: &mut Vec<u8>| {
+        let text = String::from_utf8_lossy(&std::mem::take(line)).into_owned();
+        let event = |text| Event { circle: circle.clone(), what: Happened::Log(text) };
+        if lost > 0 && events.try_send(event(format!("({lost} lines are lost: nobody read them)"))).is_ok() {
+            lost = 0;
+        }
+        if events.try_send(event(text)).is_err() {
+            lost += 1;
+        }
+    };
     loop {
         let length = log.read(&mut chunk).await.unwrap_or(0);
-        let mut rest = &chunk[..length];
-        while let Some((&byte, behind)) = rest.split_first() {
-            rest = behind;
+        for &byte in &chunk[..length] {
             if byte != b'\n' {
                 line.push(byte);
             }
             if byte == b'\n' || line.len() == MAX_LINE {
-                let text = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
-                if events.send(Event { circle: circle.clone(), what: Happened::Log(text) }).await.is_err() {
-                    return;
-                }
+                tell(&mut line);
             }
         }
         if length == 0 {
             if !line.is_empty() {
-                let text = String::from_utf8_lossy(&line).into_owned();
-                let _unheard = events.send(Event { circle, what: Happened::Log(text) }).await;
+                tell(&mut line);
             }
             return;
         }

@@ -55,7 +55,11 @@ pub async fn check(circle: &Circle) -> io::Result<()> {
 /// circle at once, its workers included.
 pub async fn run(listener: TcpListener, circle: Circle, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    check(&circle).await?;
+    tokio::pin!(shutdown);
+    tokio::select! {
+        checked = check(&circle) => checked?,
+        () = &mut shutdown => return Ok(()),
+    }
     let circle = Arc::new(circle);
     let served = circle.clone();
     let server = HttpServer::new(move || App::new().app_data(web::Data::from(served.clone())).configure(http::routes))
@@ -72,7 +76,7 @@ pub async fn run(listener: TcpListener, circle: Circle, shutdown: impl Future<Ou
     tokio::pin!(server);
     tokio::select! {
         ended = &mut server => return ended,
-        () = shutdown => {}
+        () = &mut shutdown => {}
     }
 
     tracing::info!(circle = circle.name, "draining");

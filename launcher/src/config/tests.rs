@@ -13,7 +13,7 @@ fn a_circle_has_its_own_fields_before_the_defaults() {
         "defaults": {{ "description": "of ours", "access": "authenticated", "limits": {{ "play_ms": 100, "batch": 3 }} }},
         "circles": [
             {{ "name": "sandbox", "port": 9001, "access": "open", "limits": {{ "play_ms": 200 }}, "restart": "never" }},
-            {{ "name": "team", "port": 9002, "host": "0.0.0.0", "members": ["{key}"], "hosts": ["team.example"] }}
+            {{ "name": "team", "port": 9002, "host": "0.0.0.0", "access": "members", "members": ["{key}"], "hosts": ["team.example"] }}
         ] }}"#
     );
     let circles = parsed(&text).expect("valid");
@@ -47,6 +47,8 @@ fn a_mistake_is_pointed_at() {
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"members\": [\n §\"02ff\"]}]}", "66"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"limits\": {\"luck\": §1}}]}", "luck"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"limits\": {\"workers\": §0}}]}", "cannot be 0"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"origins\": [§\"a,b\"]}]}", "an origin is"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"description\": §\"x\\u0000y\"}]}", "control"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"init\": §\"nowhere.rhai\"}]}", "nowhere.rhai"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"modules\": §\"nowhere/\"}]}", "nowhere"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"tls\": §{\"cert\": \"c\", \"key\": \"k\"}}]}", "TLS"),
@@ -62,6 +64,15 @@ fn a_mistake_is_pointed_at() {
         let last = before.rsplit('\n').next().unwrap_or_default();
         assert_eq!((line, column), (before.matches('\n').count() + 1, last.chars().count() + 1), "{marked}");
     }
+}
+
+#[test]
+fn who_lists_members_means_them_alone() {
+    let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    let text = |access: &str| format!(r#"{{"circles": [{{"name": "a", "port": 1, {access} "members": ["{key}"]}}]}}"#);
+    assert_eq!(parsed(&text("")).expect("valid")[0].access, Access::Members);
+    let mistake = parsed(&text(r#""access": "open","#)).expect_err("a contradiction");
+    assert!(mistake.to_string().contains("leave one of the two out"), "{mistake}");
 }
 
 #[test]

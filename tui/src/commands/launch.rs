@@ -1,8 +1,8 @@
 //! `circles launch [NAME…]`: the circles of circles.json in the foreground, a process each.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use launcher::{Event, Happened};
+use launcher::{Event, Happened, Supervision};
 
 use crate::{
     cli::LaunchArgs,
@@ -11,6 +11,9 @@ use crate::{
     error::{CliError, os_text},
     printing::{Paint, to_stdout, visible},
 };
+
+/// How long the last lines may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     let circles = if args.names.is_empty() {
@@ -30,12 +33,38 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
             CliError::usage("cannot find this program itself", os_text(&error), "start it by its whole path")
         })?
     };
-    connect::runtime()?.block_on(async {
-        let mut events = launcher::supervise(circles, &program, shutdown()?);
-        while let Some(event) = events.recv().await {
-            to_stdout(&line(&event, width))?;
+    let runtime = connect::runtime()?;
+    runtime.block_on(async {
+        let Supervision { mut events, mut ended } = launcher::supervise(circles, &program, shutdown()?);
+        // A thread of its own: a reader of this output who stands still must hold up nothing.
+        let (end, mut written) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let mut written = Ok(());
+            while let Some(event) = events.blocking_recv().filter(|_| written.is_ok()) {
+                written = to_stdout(&line(&event, width));
+            }
+            // The launcher may have gone on without it.
+            let _unawaited = end.send(written);
+        });
+        let mut is_written = false;
+        let failed = loop {
+            tokio::select! {
+                failed = &mut ended => break failed.unwrap_or_default(),
+                outcome = &mut written, if !is_written => match outcome {
+                    // Before the circles have ended, only because it could not be written.
+                    Ok(Err(unwritten)) => return Err(unwritten.into()),
+                    _ => is_written = true,
+                },
+            }
+        };
+        if !is_written && let Ok(Ok(Err(unwritten))) = tokio::time::timeout(LAST_WORDS, written).await {
+            return Err(unwritten.into());
         }
-        Ok(())
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let fix = "its log above says why; circles check looks at circles.json";
+        Err(CliError::usage(format!("failed, and not started again: {}", failed.join(", ")), "", fix))
     })
 }
 

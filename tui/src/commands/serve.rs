@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server_ws::{Access, Circle, Limits};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::UnixStream,
+    net::{UnixStream, unix::OwnedReadHalf},
     signal::unix::SignalKind,
 };
 use tracing_subscriber::{
@@ -70,9 +70,20 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     let address = listener.local_addr().map_err(|error| cannot_listen(&args.host, args.port, &error))?;
     let runtime = runtime()?;
     runtime.block_on(async {
-        let signalled = shutdown()?;
-        let supervisor = args.supervised.then(Supervisor::take).transpose();
-        let mut supervisor = supervisor.map_err(|error| CliError::io("cannot talk to the supervisor", &error, ""))?;
+        let (signalled, supervisor) = (shutdown()?, args.supervised.then(supervisor).transpose());
+        let supervisor = supervisor.map_err(|error| CliError::io("cannot talk to the supervisor", &error, ""))?;
+        let (from_supervisor, to_supervisor) = supervisor.map(UnixStream::into_split).unzip();
+        let mut shutdown = std::pin::pin!(async {
+            tokio::select! {
+                () = signalled => {}
+                () = gone(from_supervisor) => {}
+            }
+        });
+        // Before anyone is told where it is: until its init script has run, nothing answers.
+        tokio::select! {
+            checked = server_ws::check(&circle) => checked.map_err(|error| cannot_serve(&error))?,
+            () = &mut shutdown => return Ok(()),
+        }
         // An address that stands for all of them is none that anyone could dial.
         let dialled = if address.ip().is_unspecified() {
             SocketAddr::new(loopback(address.ip()), address.port())
@@ -84,17 +95,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
             Ok(()) | Err(CliError::OutputGone) => {}
             Err(error) => return Err(error),
         }
-        // Its init script has been tried before it is told to be ready: nothing answers until then.
-        server_ws::check(&circle).await.map_err(|error| cannot_serve(&error))?;
-        if let Some(supervisor) = &mut supervisor {
-            supervisor.tell_ready().await;
+        if let Some(mut supervisor) = to_supervisor {
+            // One that is gone is noticed at once.
+            let _gone = supervisor.write_all(launcher::READY).await;
         }
-        let shutdown = async {
-            tokio::select! {
-                () = signalled => {}
-                () = gone(supervisor) => {}
-            }
-        };
         server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
     })
 }
@@ -140,28 +144,17 @@ fn cannot_serve(error: &std::io::Error) -> CliError {
 }
 
 /// The other end of standard input.
-struct Supervisor {
-    socket: UnixStream,
-}
-
-impl Supervisor {
-    fn take() -> std::io::Result<Self> {
-        let socket: std::os::unix::net::UnixStream = std::io::stdin().as_fd().try_clone_to_owned()?.into();
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket: UnixStream::from_std(socket)? })
-    }
-
-    async fn tell_ready(&mut self) {
-        // One that is gone is noticed at once, below.
-        let _gone = self.socket.write_all(launcher::READY).await;
-    }
+fn supervisor() -> std::io::Result<UnixStream> {
+    let socket: std::os::unix::net::UnixStream = std::io::stdin().as_fd().try_clone_to_owned()?.into();
+    socket.set_nonblocking(true)?;
+    UnixStream::from_std(socket)
 }
 
 /// Waits for the supervisor's end; forever, without one.
-async fn gone(supervisor: Option<Supervisor>) {
+async fn gone(supervisor: Option<OwnedReadHalf>) {
     let Some(mut supervisor) = supervisor else { return std::future::pending().await };
     let mut nothing = [0; 64];
-    while supervisor.socket.read(&mut nothing).await.is_ok_and(|bytes| bytes > 0) {}
+    while supervisor.read(&mut nothing).await.is_ok_and(|bytes| bytes > 0) {}
 }
 
 /// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once.
