@@ -13,17 +13,19 @@ fn a_circle_has_its_own_fields_before_the_defaults() {
         "defaults": {{ "description": "of ours", "access": "authenticated", "limits": {{ "play_ms": 100, "batch": 3 }} }},
         "circles": [
             {{ "name": "sandbox", "port": 9001, "access": "open", "limits": {{ "play_ms": 200 }}, "restart": "never" }},
-            {{ "name": "team", "port": 9002, "host": "0.0.0.0", "access": "members", "members": ["{key}"], "hosts": ["team.example"] }}
+            {{ "name": "team", "port": 9002, "host": "0.0.0.0", "access": "members", "members": ["{key}"], "hosts": ["team.example"] }},
+            {{ "name": "lab", "port": 9003 }}
         ] }}"#
     );
     let circles = parsed(&text).expect("valid");
-    let [sandbox, team] = &circles[..] else { panic!("two") };
+    let [sandbox, team, lab] = &circles[..] else { panic!("three") };
     assert_eq!((sandbox.limits.play_ms, sandbox.limits.batch, sandbox.limits.workers), (200, 3, 1024));
     assert_eq!((sandbox.access, sandbox.restart), (Access::Open, Restart::Never));
     assert_eq!(
         (team.access, team.limits.play_ms, team.description.as_deref()),
-        (Access::Authenticated, 100, Some("of ours"))
+        (Access::Members, 100, Some("of ours"))
     );
+    assert_eq!((lab.access, lab.limits.batch), (Access::Authenticated, 3));
     assert_eq!((sandbox.url(), team.url()), ("ws://127.0.0.1:9001".into(), "ws://127.0.0.1:9002".into()));
     assert_eq!(team.members[0].to_hex(), key);
 }
