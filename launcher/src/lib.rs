@@ -14,7 +14,7 @@ mod fields;
 pub mod schema;
 mod supervise;
 
-pub use config::{Circle, load, parse};
+pub use config::{Circle, dialled, load, parse};
 pub use error::ConfigError;
 pub use fields::{Restart, Sandbox};
 pub use supervise::{Event, Happened, READY, SUPERVISED, Supervision, supervise};

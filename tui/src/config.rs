@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 use launcher::Circle;
 
-use crate::{cli::ConfigArgs, error::CliError};
+use crate::{cli::ConfigArgs, error::CliError, suggest};
 
 /// Its name, wherever it is.
 const FILE: &str = "circles.json";
@@ -36,7 +36,7 @@ pub(crate) fn circle(args: &ConfigArgs, name: &str) -> Result<Circle, CliError> 
     let (path, circles) = load(args)?;
     let names: Vec<String> = circles.iter().map(|circle| circle.name.clone()).collect();
     circles.into_iter().find(|circle| circle.name == name).ok_or_else(|| {
-        let fix = match nearest(name, &names) {
+        let fix = match suggest::nearest(name, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean '{near}'?"),
             None if names.is_empty() => "there is none; a port, host:port or a ws:// URL will do, too".into(),
             None => format!("there are: {}", names.join(", ")),
@@ -44,9 +44,4 @@ pub(crate) fn circle(args: &ConfigArgs, name: &str) -> Result<Circle, CliError> 
         let what = format!("there is no circle '{}'", crate::printing::visible(name));
         CliError::usage(what, format!("{} does not have it", path.display()), fix)
     })
-}
-
-fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
-    let nearest = names.iter().map(|known| (strsim::osa_distance(known, name), known)).min()?;
-    (nearest.0 <= 2).then_some(nearest.1)
 }

@@ -12,6 +12,7 @@ mod printer;
 mod printing;
 mod repl;
 mod script;
+mod suggest;
 mod terminal;
 mod throwaway;
 

@@ -1,6 +1,6 @@
 //! Scripts from files and pipes.
 
-use std::io::Read;
+use std::{fs::File, io::Read, path::Path};
 
 use crate::{error::CliError, printing};
 
@@ -15,6 +15,11 @@ pub(crate) fn read(from: impl Read) -> std::io::Result<String> {
     }
     let without_mark = script.strip_prefix('\u{feff}').map(str::to_owned);
     Ok(without_shebang(without_mark.unwrap_or(script)))
+}
+
+/// A script file, for whoever reports it by its name.
+pub(crate) fn read_file(path: &Path) -> Result<String, CliError> {
+    File::open(path).and_then(read).map_err(|error| cannot_read(&path.display().to_string(), &error))
 }
 
 pub(crate) fn cannot_read(file: &str, error: &std::io::Error) -> CliError {

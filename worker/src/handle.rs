@@ -35,7 +35,8 @@ pub enum Program {
 }
 
 impl Program {
-    fn path(self) -> io::Result<PathBuf> {
+    /// What is executed. The error is that this program cannot find itself.
+    pub fn path(self) -> io::Result<PathBuf> {
         match self {
             Self::File(path) => Ok(path),
             Self::SameExecutable if cfg!(target_os = "linux") => Ok("/proc/self/exe".into()),

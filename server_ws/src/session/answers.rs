@@ -21,6 +21,9 @@ pub(crate) struct Ticket {
 /// Bytes of responses that a session may hold at the least, so that small answers always fit.
 const MIN_HELD: usize = 256 << 10;
 
+/// Bytes of a response that is held in any case.
+const SMALL: usize = 256;
+
 /// Bytes of a result that count towards the output limit.
 pub(crate) type Weight = u64;
 
@@ -85,7 +88,8 @@ impl Answers {
         let room = self.max_held.saturating_sub(self.held);
         let fitting = batch.bytes_left.checked_sub(weight).and_then(|left| {
             let response = message::response(id, result);
-            (response.len() <= room).then_some((left, response))
+            // What is no longer than the error in its place is never replaced: a cancellation must stay one.
+            (response.len() <= room.max(SMALL)).then_some((left, response))
         });
         let response = if let Some((left, response)) = fitting {
             batch.bytes_left = left;
@@ -143,6 +147,10 @@ mod tests {
             let batch = answers.open_batch(2);
             answers.settle(&ticket(id, batch), Ok(&large), 0);
         }
+        let batch = answers.open_batch(2);
+        answers.settle(&ticket(1000, batch), Err::<&(), _>(&RpcError::Cancelled), 0);
+        let text = answers.settle(&ticket(1001, batch), Ok(&large), 0).expect("the last");
+        assert!(text.contains("-32005") && text.contains("-32004"), "{text}");
         // What does not fit is answered with an error of a hundred bytes or so.
         assert!(answers.held < MIN_HELD + 1000 * 200, "{}", answers.held);
         assert_eq!(answers.batches.len(), 1000);

@@ -1,6 +1,6 @@
 //! `circles check`: is circles.json right, and do its init scripts run.
 
-use std::{fs::File, io::ErrorKind};
+use std::io::ErrorKind;
 
 use protocol::methods::Access;
 use server_ws::Circle;
@@ -30,9 +30,7 @@ async fn try_init(circle: &launcher::Circle) -> Result<(), CliError> {
         builder = builder.modules(modules.canonicalize().map_err(|error| cannot(error.to_string()))?);
     }
     if let Some(file) = &circle.init {
-        let name = file.display().to_string();
-        let text = File::open(file).and_then(script::read).map_err(|error| script::cannot_read(&name, &error))?;
-        builder = builder.init(text);
+        builder = builder.init(script::read_file(file)?);
     }
     let built = builder.build().map_err(|error| cannot(error.to_string()))?;
     server_ws::check(&built).await.map_err(|error| match (error.kind(), &circle.init) {

@@ -1,6 +1,6 @@
 //! `circles launch [NAME…]`: the circles of circles.json in the foreground, a process each.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use launcher::{Event, Happened, Supervision};
 
@@ -25,14 +25,9 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
         return Err(CliError::usage("there is nothing to launch", "circles.json lists no circle", "add one to it"));
     }
     let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
-    // The very file that is running, even if another was put in its place since.
-    let program: PathBuf = if cfg!(target_os = "linux") {
-        "/proc/self/exe".into()
-    } else {
-        std::env::current_exe().map_err(|error| {
-            CliError::usage("cannot find this program itself", os_text(&error), "start it by its whole path")
-        })?
-    };
+    let program = worker::Program::SameExecutable.path().map_err(|error| {
+        CliError::usage("cannot find this program itself", os_text(&error), "start it by its whole path")
+    })?;
     let runtime = connect::runtime()?;
     runtime.block_on(async {
         let Supervision { mut events, mut ended } = launcher::supervise(circles, &program, shutdown()?);

@@ -1,6 +1,6 @@
 //! `circles play`: one script, its prints and its value, an exit code.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, path::Path, time::Duration};
 
 use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
 use serde_json::{Value, json};
@@ -122,11 +122,10 @@ fn given_script(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
         ));
     };
     let script = if file == "-" {
-        script::read(std::io::stdin().lock())
+        script::read(std::io::stdin().lock()).map_err(|error| script::cannot_read(file, &error))?
     } else {
-        std::fs::File::open(file).and_then(script::read)
+        script::read_file(Path::new(file))?
     };
-    let script = script.map_err(|error| script::cannot_read(file, &error))?;
     Ok((script, script_args.to_vec()))
 }
 

@@ -1,7 +1,10 @@
 //! `circles serve`: one circle in this process.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::{io::ErrorKind, os::fd::AsFd};
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, TcpListener},
+    os::fd::AsFd,
+};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server_ws::{Access, Circle, Limits};
@@ -59,9 +62,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         circle = circle.modules(directory);
     }
     if let Some(file) = &args.init {
-        let name = file.display().to_string();
-        let script = std::fs::File::open(file).and_then(script::read);
-        circle = circle.init(script.map_err(|error| script::cannot_read(&name, &error))?);
+        circle = circle.init(script::read_file(file)?);
     }
     let circle = circle.build().map_err(|error| CliError::usage("cannot make the circle", error.to_string(), ""))?;
 
@@ -84,12 +85,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
             checked = server_ws::check(&circle) => checked.map_err(|error| cannot_serve(&error))?,
             () = &mut shutdown => return Ok(()),
         }
-        // An address that stands for all of them is none that anyone could dial.
-        let dialled = if address.ip().is_unspecified() {
-            SocketAddr::new(loopback(address.ip()), address.port())
-        } else {
-            address
-        };
+        let dialled = launcher::dialled(address);
         match printing::to_stdout(&format!("listening on ws://{dialled}\n")).map_err(CliError::from) {
             // Nobody need read where it is.
             Ok(()) | Err(CliError::OutputGone) => {}
@@ -101,10 +97,6 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         }
         server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
     })
-}
-
-fn loopback(address: IpAddr) -> IpAddr {
-    if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
 }
 
 /// `NAME=VALUE` over the defaults.
@@ -182,7 +174,7 @@ async fn next(signals: &mut [tokio::signal::unix::Signal]) {
     .await;
 }
 
-/// As many descriptors as the system lets this process have: a connection takes one, a worker two.
+/// As many descriptors as the system lets this process have: a connection takes one, a worker three.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {

@@ -39,13 +39,9 @@ impl Meta {
             "quit" | "q" | "exit" => Ok(Self::Quit),
             other => {
                 let other = crate::printing::visible(other);
-                let near = NAMES
-                    .iter()
-                    .map(|name| (strsim::osa_distance(name, &other), name))
-                    .min()
-                    .filter(|(distance, _)| *distance <= 2);
+                let near = crate::suggest::nearest(&other, NAMES.iter().copied());
                 Err(match near {
-                    Some((_, name)) => format!("there is no :{other}; did you mean :{name}?"),
+                    Some(name) => format!("there is no :{other}; did you mean :{name}?"),
                     None => format!("there is no :{other}; :help lists what there is"),
                 })
             }
