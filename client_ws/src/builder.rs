@@ -1,6 +1,6 @@
 //! How a client is described.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use keys::{Authority, KeyPair};
 
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct CircleWsClientBuilder {
     url: String,
-    keypair: Option<KeyPair>,
+    keypair: Option<Arc<KeyPair>>,
     authority: Option<Authority>,
     patience: Duration,
 }
@@ -25,8 +25,8 @@ impl CircleWsClientBuilder {
 
     /// The key that [`authenticate`](CircleWsClient::authenticate) proves.
     #[must_use]
-    pub fn keypair(mut self, keypair: KeyPair) -> Self {
-        self.keypair = Some(keypair);
+    pub fn keypair(mut self, keypair: impl Into<Arc<KeyPair>>) -> Self {
+        self.keypair = Some(keypair.into());
         self
     }
 

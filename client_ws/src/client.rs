@@ -1,7 +1,7 @@
 //! The client itself.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -26,13 +26,19 @@ const COMMANDS: usize = 32;
 /// Notices that wait to be taken.
 const NOTICES: usize = 16;
 
-/// A client of one circle. It is made with [`builder`](Self::builder); dropping it closes its connection.
+/// A client of one circle. It is made with [`builder`](Self::builder); dropping it closes its connection. Everything takes
+/// `&self`: share it through an `Arc`, and ask for completions or cancel while a play runs.
 #[derive(Debug)]
 pub struct CircleWsClient {
     url: CircleUrl,
     authority: Authority,
-    keypair: Option<KeyPair>,
     patience: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    keypair: Option<Arc<KeyPair>>,
     connection: Option<Connection>,
 }
 
@@ -40,7 +46,7 @@ pub struct CircleWsClient {
 struct Connection {
     commands: mpsc::Sender<Command>,
     notices: mpsc::Receiver<Notice>,
-    next_id: AtomicU64,
+    next_id: u64,
 }
 
 impl CircleWsClient {
@@ -49,8 +55,8 @@ impl CircleWsClient {
         CircleWsClientBuilder::new(url.into())
     }
 
-    pub(crate) fn new(url: CircleUrl, authority: Authority, keypair: Option<KeyPair>, patience: Duration) -> Self {
-        Self { url, authority, keypair, patience, connection: None }
+    pub(crate) fn new(url: CircleUrl, authority: Authority, keypair: Option<Arc<KeyPair>>, patience: Duration) -> Self {
+        Self { url, authority, patience, state: Mutex::new(State { keypair, connection: None }) }
     }
 
     /// Where it connects to.
@@ -60,39 +66,39 @@ impl CircleWsClient {
 
     /// The key that [`authenticate`](Self::authenticate) proves, if it has one.
     pub fn public_key(&self) -> Option<PublicKey> {
-        self.keypair.as_ref().map(KeyPair::public_key)
+        self.state().keypair.as_ref().map(|keypair| keypair.public_key())
     }
 
     /// Gives it a key, or another one.
-    pub fn set_keypair(&mut self, keypair: KeyPair) {
-        self.keypair = Some(keypair);
+    pub fn set_keypair(&self, keypair: impl Into<Arc<KeyPair>>) {
+        self.state().keypair = Some(keypair.into());
     }
 
     /// Connects, in the place of an earlier connection. The new session knows nothing of the one before: it is not
     /// authenticated and has no variables.
-    pub async fn connect(&mut self) -> Result<(), ClientError> {
-        self.connection = None;
+    pub async fn connect(&self) -> Result<(), ClientError> {
+        self.disconnect();
         let (sender, receiver) = platform::connect(&self.url, &self.authority, self.patience).await?;
         let (commands, to_task) = mpsc::channel(COMMANDS);
         let (to_client, notices) = mpsc::channel(NOTICES);
         platform::spawn(task::run(sender, receiver, to_task, to_client, self.url.to_string()));
-        self.connection = Some(Connection { commands, notices, next_id: AtomicU64::new(1) });
+        self.state().connection = Some(Connection { commands, notices, next_id: 1 });
         Ok(())
     }
 
     /// Whether a connection was made and, as far as is known, still is.
     pub fn is_connected(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| !connection.commands.is_closed())
+        self.state().connection.as_ref().is_some_and(|connection| !connection.commands.is_closed())
     }
 
     /// Closes the connection. What runs there is cancelled.
-    pub fn disconnect(&mut self) {
-        self.connection = None;
+    pub fn disconnect(&self) {
+        self.state().connection = None;
     }
 
     /// A notice that has come since this was last asked.
-    pub fn take_notice(&mut self) -> Option<Notice> {
-        self.connection.as_mut()?.notices.try_recv().ok()
+    pub fn take_notice(&self) -> Option<Notice> {
+        self.state().connection.as_mut()?.notices.try_recv().ok()
     }
 
     /// Proves the keypair to the circle.
@@ -100,7 +106,7 @@ impl CircleWsClient {
     /// A nonce that names another circle, or lapses at an unlikely time, is not signed (the source of this rule is
     /// "Authentication" in `docs/protocol.md`).
     pub async fn authenticate(&self) -> Result<(), ClientError> {
-        let keypair = self.keypair.as_ref().ok_or(ClientError::NoKey)?;
+        let keypair = self.state().keypair.clone().ok_or(ClientError::NoKey)?;
         let pubkey = keypair.public_key().to_hex();
         let FetchNonceResult { nonce } =
             self.call::<methods::FetchNonce>(&FetchNonceParams { pubkey: pubkey.clone() }).await?;
@@ -139,6 +145,11 @@ impl CircleWsClient {
         self.call::<methods::Discover>(&NoParams {}).await
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Calls a method that is answered at once.
     async fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, ClientError> {
         let (_, answer) = self.request::<M>(params, None).await?;
@@ -152,12 +163,17 @@ impl CircleWsClient {
         params: &M::Params,
         events: Option<mpsc::Sender<PlayEvent>>,
     ) -> Result<(Id, oneshot::Receiver<Answer>), ClientError> {
-        let connection = self.connection.as_ref().ok_or(ClientError::NotConnected)?;
-        let number = connection.next_id.fetch_add(1, Ordering::Relaxed);
+        let (mut commands, number) = {
+            let mut state = self.state();
+            let connection = state.connection.as_mut().ok_or(ClientError::NotConnected)?;
+            let number = connection.next_id;
+            connection.next_id += 1;
+            (connection.commands.clone(), number)
+        };
         let id = Id::number(number);
         let (answer, asked) = oneshot::channel();
         let command = Command { id: number, text: message::call(Some(&id), M::NAME, params), answer, events };
-        connection.commands.clone().send(command).await.map_err(|_| ClientError::NotConnected)?;
+        commands.send(command).await.map_err(|_| ClientError::NotConnected)?;
         Ok((id, asked))
     }
 }
@@ -183,7 +199,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("ws://{}", listener.local_addr().expect("bound"));
         let patience = Duration::from_millis(20);
-        let mut client = CircleWsClient::builder(url).patience(patience).build().expect("a URL");
+        let client = CircleWsClient::builder(url).patience(patience).build().expect("a URL");
         let error = client.connect().await.expect_err("nothing answers");
         assert!(matches!(error, ClientError::NotACircle { .. }), "{error}");
         assert!(!client.is_connected());

@@ -4,7 +4,7 @@
 //! use client_ws::{CircleWsClient, PlayEvent};
 //!
 //! # async fn example(keypair: keys::KeyPair) -> Result<(), client_ws::ClientError> {
-//! let mut client = CircleWsClient::builder("ws://127.0.0.1:9001").keypair(keypair).build()?;
+//! let client = CircleWsClient::builder("ws://127.0.0.1:9001").keypair(keypair).build()?;
 //! client.connect().await?;
 //! client.authenticate().await?;
 //! println!("{}", client.play("40 + 2").await?.output);

@@ -58,7 +58,7 @@ fn connect_to_throwaway(runtime: &Runtime) -> Result<Connected, CliError> {
     let (url, keypair) = throwaway::start(runtime.handle())?;
     let place = "the throw-away circle".to_owned();
     let fail = |error| CliError::Client { place: place.clone(), error };
-    let mut client = CircleWsClient::builder(url).keypair(keypair).build().map_err(fail)?;
+    let client = CircleWsClient::builder(url).keypair(keypair).build().map_err(fail)?;
     let circle = runtime
         .block_on(async {
             client.connect().await?;
@@ -75,7 +75,7 @@ fn connect_to(runtime: &Runtime, url: String, args: &ConnectArgs) -> Result<Conn
     if let Some(authority) = &args.authority {
         builder = builder.authority(authority.clone());
     }
-    let mut client = builder.build().map_err(|error| CliError::Client { place: asked, error })?;
+    let client = builder.build().map_err(|error| CliError::Client { place: asked, error })?;
     let place = format!("the circle at {}", client.url());
     let fail = |error| CliError::Client { place: client_place(&error, &place), error };
 
