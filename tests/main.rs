@@ -8,5 +8,6 @@ mod launch;
 mod play;
 mod repl;
 mod serve;
+mod tui;
 mod wire;
 mod workers;

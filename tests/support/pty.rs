@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Read, Write},
+    num::NonZero,
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
@@ -17,6 +18,9 @@ use rustix::{
 
 use super::{BINARY, Home, PATIENCE, process::wait_for_end};
 
+const ROWS: NonZero<u16> = NonZero::new(30).expect("not zero");
+const COLUMNS: NonZero<u16> = NonZero::new(100).expect("not zero");
+
 /// The binary on a terminal of 100 columns and 30 lines, with job control.
 pub(crate) struct Terminal {
     child: Child,
@@ -25,6 +29,8 @@ pub(crate) struct Terminal {
     /// Everything so far, and how much of it was waited for already.
     seen: String,
     taken: usize,
+    /// What a terminal makes of it.
+    emulator: vt100::Parser,
 }
 
 impl Terminal {
@@ -38,7 +44,7 @@ impl Terminal {
         grantpt(&master).expect("granted");
         unlockpt(&master).expect("unlocked");
         let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("UTF-8");
-        let size = Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize { ws_row: ROWS.get(), ws_col: COLUMNS.get(), ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&master, size).expect("a size");
         let slave = || Stdio::from(OpenOptions::new().read(true).write(true).open(&name).expect("it opens"));
         let environment: Vec<_> =
@@ -70,7 +76,7 @@ impl Terminal {
                 }
             }
         });
-        Self { child, keyboard, screen, seen: String::new(), taken: 0 }
+        Self { child, keyboard, screen, seen: String::new(), taken: 0, emulator: vt100::Parser::new(ROWS, COLUMNS, 0) }
     }
 
     pub(crate) fn keys(&mut self, keys: &str) {
@@ -88,9 +94,28 @@ impl Terminal {
             }
             let left = until.saturating_duration_since(Instant::now());
             match self.screen.recv_timeout(left) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                Ok(bytes) => self.take(&bytes),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     panic!("{text:?} does not come; on the screen:\n{}", &self.seen[self.taken..])
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.emulator.process(bytes);
+        self.seen.push_str(&String::from_utf8_lossy(bytes));
+    }
+
+    /// Waits until that text stands on the screen as a whole, wherever the program put its pieces.
+    pub(crate) fn wait_for_screen(&mut self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.emulator.screen().contents().contains(text) {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.screen.recv_timeout(left) {
+                Ok(bytes) => self.take(&bytes),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("{text:?} does not come; on the screen:\n{}", self.emulator.screen().contents())
                 }
             }
         }

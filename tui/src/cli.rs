@@ -16,6 +16,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// A screen to play on: circles, keys, a REPL, logs
+    Tui(TuiArgs),
     /// A line REPL, on a circle or on a throw-away one inside this process
     Repl(ReplArgs),
     /// Play one script: its prints, its value, an exit code
@@ -56,6 +58,15 @@ pub(crate) struct PassphraseArgs {
     /// Read the passphrase from this file descriptor [otherwise $`CIRCLES_PASSPHRASE_FILE`, $`CIRCLES_PASSPHRASE`, the terminal]
     #[arg(long, value_name = "N")]
     pub passphrase_fd: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TuiArgs {
+    /// Connect to this one first: a name in circles.json, a port, host:port or a ws:// URL [default: $`CIRCLES_CIRCLE`]
+    #[arg(value_name = "WHERE")]
+    pub place: Option<String>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
 }
 
 #[derive(Debug, Args)]

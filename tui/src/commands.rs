@@ -7,3 +7,4 @@ pub(crate) mod launch;
 pub(crate) mod play;
 pub(crate) mod repl;
 pub(crate) mod serve;
+pub(crate) mod tui;

@@ -26,6 +26,13 @@ pub(crate) fn load(args: &ConfigArgs) -> Result<(PathBuf, Vec<Circle>), CliError
     Ok((path, circles))
 }
 
+/// The circles of the file that was named, or of the default one if it is there.
+pub(crate) fn find(named: Option<PathBuf>) -> Result<Option<(PathBuf, Vec<Circle>)>, CliError> {
+    let Some(path) = named.or_else(default_path) else { return Ok(None) };
+    let circles = launcher::load(&path)?;
+    Ok(Some((path, circles)))
+}
+
 fn default_path() -> Option<PathBuf> {
     let users = ProjectDirs::from("", "", "circles").map(|dirs| dirs.config_dir().join(FILE));
     [Some(Path::new(FILE).to_owned()), users].into_iter().flatten().find(|path| path.is_file())

@@ -5,7 +5,7 @@ use keys::{
     KeyPair,
     keystore::{KeyName, Keystore},
 };
-use server_ws::Access;
+use server_ws::{Access, Workers};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -55,7 +55,7 @@ pub(crate) fn connect(runtime: &Runtime, asked: Option<&str>, args: &ConnectArgs
 }
 
 fn connect_to_throwaway(runtime: &Runtime) -> Result<Connected, CliError> {
-    let (url, keypair) = throwaway::start(runtime.handle())?;
+    let (url, keypair) = throwaway::start(runtime.handle(), Workers::SameExecutable)?;
     let place = "the throw-away circle".to_owned();
     let fail = |error| CliError::Client { place: place.clone(), error };
     let client = CircleWsClient::builder(url).keypair(keypair).build().map_err(fail)?;
@@ -118,7 +118,7 @@ fn client_place(error: &ClientError, place: &str) -> String {
 }
 
 /// `describe` is also how what answers shows that it is a circle.
-async fn first_answer(client: &CircleWsClient) -> Result<Description, ClientError> {
+pub(crate) async fn first_answer(client: &CircleWsClient) -> Result<Description, ClientError> {
     let not_a_circle = |reason: String| ClientError::NotACircle { url: client.url().to_string(), reason };
     let description = client.describe().await.map_err(|error| match error {
         ClientError::TimedOut { .. } => not_a_circle(format!("to `describe` there is {error}")),

@@ -5,9 +5,14 @@ use std::io;
 use client_ws::{ClientError, RpcError};
 use keys::keystore::KeystoreError;
 use launcher::ConfigError;
-use protocol::error::ScriptError;
 
-use crate::printing::{self, Paint, Unwritten};
+use crate::{
+    console::{
+        report,
+        text::{Line, Style},
+    },
+    printing::{self, Paint, Unwritten},
+};
 
 /// The exit code of a bug.
 pub(crate) const BUG: u8 = 70;
@@ -105,20 +110,34 @@ impl CliError {
     /// Says it on stderr.
     pub(crate) fn report(&self) {
         let paint = Paint::for_stderr();
-        let text = match self {
-            Self::Interrupted => "interrupted\n".into(),
-            Self::OutputGone => return,
-            Self::Config(ConfigError::Mistake { line, column, text, .. }) => {
-                format!("{}{} {}\n", pointed_at(*line, *column, text, paint), paint.error("error:"), self.message())
-            }
-            Self::Play { script, error: RpcError::Script(error) } => script_report(script, error, paint),
-            other => {
-                let fix = other.parts().fix;
-                let fix = if fix.is_empty() { fix } else { format!("  {fix}\n") };
-                format!("{} {}\n{fix}", paint.error("error:"), other.message())
-            }
-        };
+        let text: String = self.lines().iter().map(|line| paint.line(line) + "\n").collect();
         printing::to_stderr(&text);
+    }
+
+    /// It in lines: where, what and why, what to do.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        match self {
+            Self::Interrupted => return vec![Line::of(Style::Plain, "interrupted")],
+            Self::OutputGone => return lines,
+            Self::Play { script, error: RpcError::Script(error) } => return report::script(script, error),
+            Self::Config(ConfigError::Mistake { line, column, text, .. }) => {
+                lines.extend(report::pointed_at(*line, *column, text));
+            }
+            _ => {}
+        }
+        lines.push(Line::of(Style::Error, "error: ").with(Style::Plain, &self.message()));
+        let fix = self.parts().fix;
+        if !fix.is_empty() {
+            lines.push(Line::of(Style::Plain, &format!("  {fix}")));
+        }
+        lines
+    }
+
+    /// All of it in a line.
+    pub(crate) fn advice(&self) -> String {
+        let fix = self.parts().fix;
+        if fix.is_empty() { self.message() } else { format!("{}; {fix}", self.message()) }
     }
 
     /// What failed and why, in a line.
@@ -283,81 +302,7 @@ pub(crate) fn os_text(error: &io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// A script's error with the line it is in, and a caret under the column.
-pub(crate) fn script_report(script: &str, error: &ScriptError, paint: Paint) -> String {
-    let mut text = String::new();
-    let line = error.line.and_then(|line| Some((line, script.lines().nth(line.checked_sub(1)? as usize)?)));
-    if let Some((number, line)) = line {
-        text.push_str(&pointed_at(number as usize, error.column.unwrap_or(1) as usize, line, paint));
-    }
-    let place = match (error.line, error.column) {
-        (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
-        (Some(line), None) => format!(" (line {line})"),
-        _ => String::new(),
-    };
-    text.push_str(&format!("{} {}{place}\n", paint.error("error:"), shown(&error.message)));
-    if let Some(function) = &error.function {
-        text.push_str(&format!("  in function {}\n", shown(function)));
-    }
-    if let Some(hint) = &error.hint {
-        text.push_str(&format!("  {}\n", shown(hint)));
-    }
-    text
-}
-
-/// A line, and a caret under a column of it.
-fn pointed_at(number: usize, column: usize, line: &str, paint: Paint) -> String {
-    let line = line.replace('\t', " ");
-    let before: String = line.chars().take(column.saturating_sub(1)).collect();
-    let gutter = format!("{number} | ");
-    let indent = gutter.len() + unicode_width::UnicodeWidthStr::width(shown(&before).as_str());
-    format!("{}{}\n{}{}\n", paint.dim(&gutter), shown(&line), " ".repeat(indent), paint.error("^"))
-}
-
 /// What a circle says, with its control characters made visible.
 fn shown(text: &str) -> String {
     printing::visible(text).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use protocol::error::ScriptErrorKind;
-
-    use super::*;
-
-    fn error(line: u32, column: u32) -> ScriptError {
-        ScriptError {
-            message: "Variable not found: y".into(),
-            kind: ScriptErrorKind::Runtime,
-            line: Some(line),
-            column: Some(column),
-            function: None,
-            hint: None,
-            thrown: None,
-        }
-    }
-
-    #[test]
-    fn the_caret_stands_under_the_column_as_the_terminal_shows_it() {
-        // (script, line, column, the line shown, columns before the caret)
-        let cases = [
-            ("x + y", 1, 5, "1 | x + y", 8),
-            ("1;\n\ty", 2, 2, "2 |  y", 5),
-            ("\"日本\" + y", 1, 8, "1 | \"日本\" + y", 13),
-            ("\"\u{1b}[2J\" + y", 1, 9, "1 | \"␛[2J\" + y", 12),
-        ];
-        for (script, line, column, shown, before) in cases {
-            let report = script_report(script, &error(line, column), Paint::plain());
-            let lines: Vec<&str> = report.lines().collect();
-            assert_eq!((lines[0], lines[1]), (shown, format!("{}^", " ".repeat(before)).as_str()), "{script}");
-        }
-    }
-
-    #[test]
-    fn a_position_outside_of_the_script_is_only_told() {
-        for (line, column) in [(0, 1), (9, 1), (1, 4_000_000)] {
-            let report = script_report("x", &error(line, column), Paint::plain());
-            assert!(report.contains("Variable not found: y"), "{report}");
-        }
-    }
 }

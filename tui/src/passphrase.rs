@@ -38,7 +38,8 @@ pub(crate) fn choose(args: &PassphraseArgs) -> Result<Zeroizing<String>, CliErro
     Ok(passphrase)
 }
 
-fn given(args: &PassphraseArgs) -> Result<Option<Zeroizing<String>>, CliError> {
+/// The passphrase that was given, so that nobody is to be asked.
+pub(crate) fn given(args: &PassphraseArgs) -> Result<Option<Zeroizing<String>>, CliError> {
     if let Some(number) = args.passphrase_fd {
         return read(Path::new(&format!("/dev/fd/{number}"))).map(Some);
     }

@@ -7,11 +7,17 @@ const VARIABLE: &str = "CIRCLES_CIRCLE";
 
 /// The circle that was asked for, as a `ws://` URL; `None` means a throw-away one.
 pub(crate) fn url(asked: Option<&str>, config: &ConfigArgs) -> Result<Option<String>, CliError> {
-    let from_environment = std::env::var(VARIABLE).ok().filter(|place| !place.is_empty());
-    asked.map(str::to_owned).or(from_environment).map(|place| parse(&place, config)).transpose()
+    self::asked(asked).map(|place| parse(&place, config)).transpose()
 }
 
-fn parse(place: &str, config: &ConfigArgs) -> Result<String, CliError> {
+/// The circle that was asked for, as people say it.
+pub(crate) fn asked(asked: Option<&str>) -> Option<String> {
+    let from_environment = std::env::var(VARIABLE).ok().filter(|place| !place.is_empty());
+    asked.map(str::to_owned).or(from_environment)
+}
+
+/// What people say, as a URL.
+pub(crate) fn parse(place: &str, config: &ConfigArgs) -> Result<String, CliError> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let wrong = |why: &str| {
         let fix = "give a name in circles.json, a port (9001), host:port, or a ws:// URL";

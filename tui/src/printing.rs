@@ -7,6 +7,11 @@ use std::{
 
 use protocol::methods::{Output, Stream};
 
+use crate::console::{
+    highlight::Kind,
+    text::{Line, Style},
+};
+
 /// The output could not be written.
 #[derive(Debug)]
 pub(crate) struct Unwritten(pub(crate) io::Error);
@@ -50,11 +55,6 @@ impl Paint {
         Self::new(io::stdout().is_terminal())
     }
 
-    #[cfg(test)]
-    pub(crate) fn plain() -> Self {
-        Self { is_on: false }
-    }
-
     /// `NO_COLOR` and `CLICOLOR_FORCE` before what the output is.
     fn new(is_terminal: bool) -> Self {
         let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -64,6 +64,25 @@ impl Paint {
 
     pub(crate) fn with(self, code: &str, text: &str) -> String {
         if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// A line for the terminal, without the newline at its end.
+    pub(crate) fn line(self, line: &Line) -> String {
+        line.pieces().iter().map(|piece| self.styled(piece.style, &piece.text)).collect()
+    }
+
+    pub(crate) fn styled(self, style: Style, text: &str) -> String {
+        let code = match style {
+            Style::Plain => return text.to_owned(),
+            Style::Dim | Style::Syntax(Kind::Comment) => "2",
+            Style::Error => "1;31",
+            Style::Syntax(Kind::Keyword) => "35",
+            Style::Syntax(Kind::String) => "32",
+            Style::Syntax(Kind::Number) => "36",
+            Style::Syntax(Kind::Function) => "34",
+            Style::Syntax(Kind::Error) => "31",
+        };
+        self.with(code, text)
     }
 
     pub(crate) fn is_on(self) -> bool {

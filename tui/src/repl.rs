@@ -1,39 +1,39 @@
 //! The line REPL: its history, its `:` commands, and a play while it runs.
 
 mod helper;
-mod history;
-mod meta;
 mod running;
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, path::Path};
 
-use client_ws::{ClientError, Notice, RpcError};
+use client_ws::{ClientError, Notice};
+use keys::keystore::KeyName;
+use rhai::Engine;
 use rustyline::{Cmd, Config, Editor, KeyEvent, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
 use crate::{
     connect::Connected,
-    error::{CliError, script_report},
+    console::{
+        history::{self, HistoryFile},
+        meta::{self, Meta},
+        report,
+        text::Line,
+        value,
+    },
+    error::CliError,
     printing::{self, Paint, line_to_stdout, to_stdout, visible},
     script,
     terminal::{Interrupts, Quiet},
 };
 use helper::Typing;
-use history::History;
-use meta::Meta;
 use running::Ended;
-
-/// The variable that holds the last value.
-const LAST_VALUE: &str = "ans";
-
-/// Inputs that the history keeps.
-const MAX_HISTORY: usize = 10_000;
 
 /// A REPL on one circle.
 pub(crate) struct Repl {
     runtime: Runtime,
     connected: Connected,
     interrupts: Interrupts,
+    lexer: Engine,
 }
 
 impl Repl {
@@ -42,7 +42,7 @@ impl Repl {
             let _in_runtime = runtime.enter();
             Interrupts::claim()?
         };
-        Ok(Self { runtime, connected, interrupts })
+        Ok(Self { runtime, connected, interrupts, lexer: Engine::new_raw() })
     }
 
     /// Reads, plays, prints, until Ctrl-D. Without a terminal: one script, all of standard input.
@@ -50,15 +50,19 @@ impl Repl {
         if !std::io::stdin().is_terminal() {
             return self.run_script();
         }
-        let config = Config::builder().auto_add_history(false).max_history_size(MAX_HISTORY);
+        let config = Config::builder().auto_add_history(false).max_history_size(history::MAX_INPUTS);
         let config = config.map_err(|error| unusable(&error))?.build();
-        let history = History::of(&self.connected);
+        let history = self.history();
         let mut editor: Editor<Typing, FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
         editor.set_helper(Some(Typing::new()));
         for key in [KeyEvent::alt('\r'), KeyEvent::ctrl('J')] {
             editor.bind_sequence(key, Cmd::Newline);
         }
-        history.load(&mut editor);
+        if let Some(file) = history.existing()
+            && let Err(error) = editor.load_history(file)
+        {
+            printing::to_stderr(&format!("{}\n", history::unreadable(file, &error)));
+        }
         // All the time, so that there is no moment in which something typed is echoed or changed.
         let _quiet = Quiet::begin();
         to_stdout(&self.greeting())?;
@@ -67,7 +71,7 @@ impl Repl {
             match editor.readline(&self.prompt()) {
                 Ok(input) if input.trim().is_empty() => {}
                 Ok(input) => {
-                    history.add(&mut editor, &input);
+                    remember(&mut editor, &history, &input);
                     if self.take(&input)? == Next::Leave {
                         return Ok(());
                     }
@@ -77,6 +81,13 @@ impl Repl {
                 Err(error) => return Err(unusable(&error)),
             }
         }
+    }
+
+    fn history(&self) -> HistoryFile {
+        let circle = &self.connected;
+        let place =
+            if circle.is_throwaway { circle.circle.name.clone() } else { circle.client.url().authority().to_string() };
+        HistoryFile::of(history::default_directory().as_deref(), &place, circle.key.as_ref().map(KeyName::as_str))
     }
 
     /// Everything that is piped in is one script.
@@ -137,9 +148,9 @@ impl Repl {
         }
         match self.play(input)? {
             Ended::Value(result) => {
-                if !result.output.is_empty() {
-                    line_to_stdout(&result.output)?;
-                }
+                let paint = Paint::for_stdout();
+                let lines = value::lines_of(&self.lexer, &result);
+                to_stdout(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>())?;
             }
             Ended::Error(error) => self.tell(input, error),
             Ended::Interrupted => {
@@ -153,18 +164,14 @@ impl Repl {
     }
 
     fn play(&mut self, script: &str) -> Result<Ended, CliError> {
-        let Self { runtime, connected, interrupts } = self;
+        let Self { runtime, connected, interrupts, .. } = self;
         runtime.block_on(running::play(&connected.client, script, interrupts))
     }
 
     fn tell(&self, input: &str, error: ClientError) {
-        match error {
-            ClientError::Rpc(RpcError::Script(error)) => {
-                printing::to_stderr(&script_report(input, &error, Paint::for_stderr()));
-            }
-            ClientError::Rpc(error) => CliError::Play { script: input.to_owned(), error }.report(),
-            error => CliError::Client { place: self.connected.place.clone(), error }.report(),
-        }
+        let paint = Paint::for_stderr();
+        let lines: Vec<Line> = report::client(input, &self.connected.place, error);
+        printing::to_stderr(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>());
     }
 
     /// After a lost connection, a new one, proved with the same key. What was lost is said; nothing is played again.
@@ -172,7 +179,7 @@ impl Repl {
         if self.connected.client.is_connected() {
             return true;
         }
-        let Self { runtime, connected, interrupts } = self;
+        let Self { runtime, connected, interrupts, .. } = self;
         let client = &mut connected.client;
         let again = until_interrupt(runtime, interrupts, async {
             client.connect().await?;
@@ -212,7 +219,7 @@ impl Repl {
     }
 
     fn reset(&mut self) {
-        let Self { runtime, connected, interrupts } = self;
+        let Self { runtime, connected, interrupts, .. } = self;
         match until_interrupt(runtime, interrupts, connected.client.reset()) {
             Some(Ok(())) => printing::to_stderr("a fresh environment\n"),
             Some(Err(error)) => self.tell("", error),
@@ -221,7 +228,7 @@ impl Repl {
     }
 
     fn ask_who(&mut self) -> Result<(), CliError> {
-        let Self { runtime, connected, interrupts } = self;
+        let Self { runtime, connected, interrupts, .. } = self;
         match until_interrupt(runtime, interrupts, connected.client.describe()) {
             None => Ok(()),
             Some(Ok(circle)) => {
@@ -239,6 +246,16 @@ impl Repl {
                 Ok(())
             }
         }
+    }
+}
+
+fn remember(editor: &mut Editor<Typing, FileHistory>, history: &HistoryFile, input: &str) {
+    if !history::is_kept(input) || !editor.add_history_entry(input).unwrap_or(false) {
+        return;
+    }
+    let append = |file: &Path| editor.append_history(file).map_err(|error| error.to_string());
+    if let Err(error) = history.append_with(append) {
+        printing::to_stderr(&format!("{error}\n"));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use keys::KeyPair;
-use server_ws::{Access, Circle};
+use server_ws::{Access, Circle, Workers};
 use tokio::runtime::Handle;
 
 use crate::error::CliError;
@@ -12,7 +12,7 @@ use crate::error::CliError;
 pub(crate) const NAME: &str = "scratch";
 
 /// Starts one; it ends with the runtime.
-pub(crate) fn start(runtime: &Handle) -> Result<(String, KeyPair), CliError> {
+pub(crate) fn start(runtime: &Handle, workers: Workers) -> Result<(String, KeyPair), CliError> {
     let cannot =
         |why: String| CliError::usage("cannot start a throw-away circle", why, "name a circle: --circle WHERE");
     let keypair = KeyPair::generate().map_err(|error| cannot(error.to_string()))?;
@@ -20,6 +20,7 @@ pub(crate) fn start(runtime: &Handle) -> Result<(String, KeyPair), CliError> {
         .description("a throw-away circle")
         .access(Access::Members)
         .members([keypair.public_key()])
+        .workers(workers)
         .build()
         .map_err(|error| cannot(error.to_string()))?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| cannot(error.to_string()))?;

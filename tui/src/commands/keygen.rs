@@ -15,7 +15,7 @@ use crate::{
 
 /// scrypt's N as a power of two: 256 MiB and about a second to try one passphrase. The library's own choice depends on
 /// how busy the machine is, and can want more memory than a small one has.
-const WORK: WorkFactor = WorkFactor::Log2(18);
+pub(crate) const WORK: WorkFactor = WorkFactor::Log2(18);
 
 pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     let store = Keystore::open_default()?;

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use rhai::{Engine, LexError, Position, Token};
 
+use super::text::{Line, Style};
+
 /// A part of an input that is shown in a colour of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -44,6 +46,29 @@ pub(crate) fn parts(engine: &Engine, input: &str) -> Vec<(Range<usize>, Kind)> {
     push_comment(&mut leading, 0, &input[..first]);
     leading.append(&mut parts);
     leading
+}
+
+/// A text in lines, its parts in their styles.
+pub(crate) fn lines(engine: &Engine, text: &str) -> Vec<Line> {
+    let mut lines = vec![Line::default()];
+    let mut push = |style: Style, text: &str| {
+        for (index, part) in text.split('\n').enumerate() {
+            if index > 0 {
+                lines.push(Line::default());
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(style, part);
+            }
+        }
+    };
+    let mut done = 0;
+    for (range, kind) in parts(engine, text) {
+        push(Style::Plain, &text[done..range.start]);
+        push(Style::Syntax(kind), &text[range.clone()]);
+        done = range.end;
+    }
+    push(Style::Plain, &text[done..]);
+    lines
 }
 
 fn push_comment(parts: &mut Vec<(Range<usize>, Kind)>, start: usize, text: &str) {

@@ -12,10 +12,7 @@ use rustyline::{
 };
 
 use crate::{
-    console::{
-        highlight::{self, Kind},
-        validate,
-    },
+    console::{highlight, text::Style, validate},
     printing::Paint,
 };
 
@@ -77,7 +74,7 @@ impl Highlighter for Typing {
         let mut done = 0;
         for (range, kind) in highlight::parts(&self.lexer, line) {
             coloured.push_str(&line[done..range.start]);
-            coloured.push_str(&self.paint.syntax(kind, &line[range.clone()]));
+            coloured.push_str(&self.paint.styled(Style::Syntax(kind), &line[range.clone()]));
             done = range.end;
         }
         coloured.push_str(&line[done..]);
@@ -90,21 +87,5 @@ impl Highlighter for Typing {
 
     fn highlight_char(&self, line: &str, position: usize, kind: CmdKind) -> bool {
         self.brackets.highlight_char(line, position, kind) || self.paint.is_on()
-    }
-}
-
-impl Paint {
-    fn syntax(self, kind: Kind, text: &str) -> String {
-        self.with(
-            match kind {
-                Kind::Keyword => "35",
-                Kind::String => "32",
-                Kind::Number => "36",
-                Kind::Comment => "2",
-                Kind::Function => "34",
-                Kind::Error => "31",
-            },
-            text,
-        )
     }
 }

@@ -1,15 +1,15 @@
 //! One play of the REPL: prints as they come, a status line, Ctrl-C.
 
-use std::{io::IsTerminal, time::Duration};
+use std::io::IsTerminal;
 
 use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RunningPlay};
 use protocol::methods::Progress;
 
-use super::LAST_VALUE;
 use crate::{
+    console::{LAST_VALUE, progress},
     error::CliError,
     printer::Printer,
-    printing::{Paint, visible},
+    printing::Paint,
     terminal::Interrupts,
 };
 
@@ -105,57 +105,11 @@ impl Status {
             return String::new();
         }
         self.is_shown = true;
-        format!("\r\x1b[K{}", Paint::for_stderr().dim(&status_line(progress)))
+        format!("\r\x1b[K{}", Paint::for_stderr().dim(&format!("{}  Ctrl-C cancels", progress::line(progress))))
     }
 
     /// What takes it away.
     fn cleared(&mut self) -> String {
         if std::mem::take(&mut self.is_shown) { "\r\x1b[K".into() } else { String::new() }
-    }
-}
-
-fn status_line(progress: &Progress) -> String {
-    let seconds = Duration::from_micros(progress.elapsed_us).as_secs_f64();
-    let mut line = format!("{seconds:.1}s  {} operations", rounded(progress.operations));
-    if let (Some(done), Some(total)) = (progress.done, progress.total) {
-        line.push_str(&format!("  {done}/{total}"));
-    }
-    if let Some(text) = &progress.text {
-        // One line, whatever the script says.
-        let text: String = text.replace(['\n', '\t'], " ").chars().take(40).collect();
-        line.push_str(&format!("  {}", visible(&text)));
-    }
-    line.push_str("  Ctrl-C cancels");
-    line
-}
-
-/// Three or four digits and a prefix: 756 M.
-fn rounded(number: u64) -> String {
-    let (mut number, mut prefixes) = (number, ["", " k", " M", " G", " T", " P", " E"].iter());
-    let mut prefix = prefixes.next();
-    while number >= 10_000 && prefixes.len() > 0 {
-        number /= 1000;
-        prefix = prefixes.next();
-    }
-    format!("{number}{}", prefix.copied().unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use protocol::Id;
-
-    use super::*;
-
-    #[test]
-    fn the_status_line_is_one_line_and_cannot_drive_the_terminal() {
-        let progress = Progress {
-            play: Id::number(1),
-            elapsed_us: 3_400_000,
-            operations: 756_330_067,
-            done: Some(40),
-            total: Some(100),
-            text: Some("a\nb\x1b[2J".into()),
-        };
-        assert_eq!(status_line(&progress), "3.4s  756 M operations  40/100  a b␛[2J  Ctrl-C cancels");
     }
 }

@@ -30,6 +30,12 @@ pub(crate) enum Meta {
 const NAMES: &[&str] = &["help", "who", "reset", "quit"];
 
 impl Meta {
+    /// Whether it needs no circle, so that it need not wait for one.
+    pub(crate) fn is_instant(input: &str) -> bool {
+        let command = input.trim().strip_prefix(':').map(Self::parse);
+        matches!(command, Some(Ok(Self::Help | Self::Quit) | Err(_)))
+    }
+
     /// Reads what follows the colon; the error says what to type instead.
     pub(crate) fn parse(command: &str) -> Result<Self, String> {
         match command.trim() {

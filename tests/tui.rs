@@ -1,0 +1,117 @@
+//! `circles tui`: the real loop on a screen in memory, with real circles; and the real binary on a terminal.
+
+mod circles;
+mod keys;
+mod play;
+mod screens;
+mod terminal;
+
+use std::{net::TcpListener, path::PathBuf};
+
+use ::circles::app::{Setup, headless::Headless};
+use ::keys::keystore::{Keystore, WorkFactor};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::support::{BINARY, Home, PATIENCE};
+
+/// The app, and the home that it lives in.
+struct Screen {
+    app: Headless,
+    runtime: Runtime,
+    home: Home,
+}
+
+impl Screen {
+    /// With that circles.json, on a screen of that size.
+    fn start(config: &str, size: (u16, u16)) -> Self {
+        Self::start_in(Home::new(), config, size)
+    }
+
+    fn start_in(home: Home, config: &str, size: (u16, u16)) -> Self {
+        let file = home.path().join("circles.json");
+        std::fs::write(&file, config).expect("written");
+        let setup = Setup {
+            config: Some(file),
+            keystore: Some(Keystore::at(home.keys_directory())),
+            history: Some(home.path().join("history")),
+            work_factor: WorkFactor::Log2(1),
+            program: BINARY.into(),
+            authority: None,
+            passphrase: None,
+            has_colours: false,
+        };
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let app = {
+            let _in_runtime = runtime.enter();
+            Headless::start(setup, None, size)
+        };
+        Self { app, runtime, home }
+    }
+
+    /// On a screen of the usual size, without a circle in circles.json.
+    fn alone() -> Self {
+        Self::start(r#"{ "circles": [] }"#, (80, 24))
+    }
+
+    fn config(&self) -> PathBuf {
+        self.home.path().join("circles.json")
+    }
+
+    fn press(&self, keys: &[&str]) {
+        self.runtime.block_on(self.app.press(keys));
+    }
+
+    fn write(&self, text: &str) {
+        self.runtime.block_on(self.app.write(text));
+    }
+
+    fn resize(&self, width: u16, height: u16) {
+        self.runtime.block_on(self.app.resize(width, height));
+    }
+
+    /// Waits for a screen that is as wanted.
+    fn until(&mut self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
+        match self.runtime.block_on(self.app.until(is_wanted, PATIENCE)) {
+            Ok(screen) => screen,
+            Err(last) => panic!("{what} does not come; on the screen:\n{last}"),
+        }
+    }
+
+    /// Waits until that text stands on the screen.
+    fn wait_for(&mut self, text: &str) -> String {
+        self.until(text, |screen| screen.contains(text))
+    }
+
+    /// Waits until a row of a pane begins with that text.
+    fn wait_for_row(&mut self, text: &str) -> String {
+        let is_border = |character: char| "│┃┨┠├┤┣┫┩┺┡┴┳┻".contains(character);
+        self.until(text, |screen| {
+            screen.lines().any(|line| line.split(is_border).any(|row| row.trim_end() == text || row.starts_with(text)))
+        })
+    }
+
+    /// A prompt on the throw-away circle, from the first screen.
+    fn play_alone(&mut self) {
+        self.wait_for("Enter  play now");
+        self.press(&["Enter"]);
+        self.wait_for("connected to scratch");
+        self.wait_for_row(">");
+    }
+
+    /// Its exit code, once it has ended by itself.
+    fn end(&mut self) -> u8 {
+        self.runtime.block_on(self.app.end()).expect("it ends")
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.app.hang_up());
+    }
+}
+
+/// A port that nothing listens on.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("bound").port()
+}

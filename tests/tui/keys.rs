@@ -1,0 +1,74 @@
+//! Keys in the TUI.
+
+use ::keys::keystore::Keystore;
+
+use super::Screen;
+use crate::support::{Home, PASSPHRASE, process::Server};
+
+#[test]
+fn a_key_is_made_and_what_is_wrong_with_the_form_is_said_in_it() {
+    let mut screen = Screen::alone();
+    screen.wait_for("no key yet");
+    screen.press(&["2", "n"]);
+    screen.wait_for("New key");
+    screen.write("alice\nsecret\nsecrte\n");
+    screen.wait_for("the two passphrases differ");
+    screen.write("secret\n");
+    screen.wait_for("made alice");
+    let shown = screen.wait_for("▸alice 0");
+    assert!(shown.contains("✓⚿"), "{shown}");
+    let store = Keystore::at(screen.home.keys_directory());
+    let name = "alice".parse().expect("a name");
+    let public = store.unlock(&name, "secret").expect("its passphrase").public_key();
+    screen.press(&["y"]);
+    screen.wait_for("copied the public key");
+    assert_eq!(screen.app.copied(), public.to_hex());
+    screen.press(&["n"]);
+    screen.write("alice\nx\nx\n");
+    screen.wait_for("alice");
+    let shown = screen.wait_for("already");
+    assert!(shown.contains("New key"), "what was typed is kept:\n{shown}");
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once_and_a_wrong_one_is_said() {
+    let home = Home::new();
+    let keypair = home.add_key("alice");
+    let server = Server::start(&["--access", "members", "--member", &keypair.public_key().to_hex()]);
+    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (80, 24));
+    screen.wait_for("▸alice");
+    screen.press(&["o"]);
+    screen.wait_for("Connect to");
+    screen.write(&format!("{}\n", server.url));
+    screen.wait_for("passphrase of alice");
+    screen.write("wrong\n");
+    screen.wait_for("wrong passphrase");
+    screen.write(&format!("{PASSPHRASE}\n"));
+    let shown = screen.wait_for("⚿ alice");
+    assert!(!shown.contains(PASSPHRASE));
+    screen.wait_for_row(">");
+    screen.write("CALLER_PUBLIC_KEY\n");
+    let public = keypair.public_key().to_hex();
+    screen.wait_for(&public[..40]);
+    // Unlocked for the rest of the app's life.
+    screen.press(&["Esc", "1", "d"]);
+    screen.wait_for("(not connected)");
+    screen.press(&["Enter"]);
+    screen.wait_for("connected, with a fresh session");
+    screen.wait_for("⚿ alice");
+}
+
+#[test]
+fn a_circle_that_wants_a_key_offers_to_make_the_first_one() {
+    let server = Server::start(&["--access", "authenticated"]);
+    let mut screen = Screen::alone();
+    screen.wait_for("no key yet");
+    screen.press(&["o"]);
+    screen.write(&format!("{}\n", server.url));
+    screen.wait_for("there is no key yet.");
+    // The name that is offered will do.
+    screen.write("\npw\npw\n");
+    screen.wait_for("⚿ default");
+    screen.write("1 + 1\n");
+    screen.wait_for_row("2");
+}

@@ -1,0 +1,147 @@
+//! Playing in the TUI.
+
+use super::Screen;
+
+#[test]
+fn a_prompt_is_a_key_press_away_and_a_session_keeps_what_it_was_told() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("let a = 40;\na + 2\n");
+    screen.wait_for_row("42");
+    screen.write("fn sq(x) {\nx * x\n}\n");
+    screen.write("sq(ans)\n");
+    screen.wait_for("1764");
+}
+
+#[test]
+fn an_error_shows_its_line_and_a_caret() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("let a = 1;\n");
+    screen.write("a + nothing\n");
+    let shown = screen.wait_for("error: Variable not found: nothing");
+    let lines: Vec<&str> = shown.lines().collect();
+    let at = lines.iter().position(|line| line.contains("1 | a + nothing")).expect("the line");
+    let column = |line: &str, what: char| line.chars().position(|character| character == what);
+    // Under the n of nothing, which is behind "1 | a + ".
+    let begin = lines[at].chars().collect::<String>().find("1 | ").map(|byte| lines[at][..byte].chars().count());
+    assert_eq!(column(lines[at + 1], '^'), begin.map(|begin| begin + 8), "{shown}");
+}
+
+#[test]
+fn prints_arrive_while_a_play_runs_and_a_cancelled_play_keeps_the_session() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("let kept = 7;\n");
+    screen.write("print(\"begun\"); loop { progress(40, 100, \"loading\") }\n");
+    screen.wait_for_row("begun");
+    let shown = screen.wait_for("40%");
+    assert!(shown.contains("loading ██████░░░░░░░░ 40%") && shown.contains('▶'), "{shown}");
+    // What is sent off meanwhile waits, and is given back when the play is cancelled.
+    screen.write("kept + 1\n");
+    screen.wait_for("1 waiting");
+    screen.press(&["C-c"]);
+    screen.wait_for("cancelled; the session and what it had done are kept");
+    screen.wait_for_row("> kept + 1");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("8");
+}
+
+#[test]
+fn what_is_typed_ahead_is_played_in_its_order() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("let all = [];\nfor i in 0..300000 { }\nall.push(1);\nall.push(2);\nall\n");
+    screen.wait_for("[1, 2]");
+}
+
+#[test]
+fn what_prints_without_end_holds_up_no_key_press() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("loop { print(\"flood\") }\n");
+    screen.wait_for("flood");
+    screen.write("typed");
+    screen.wait_for("> typed");
+    screen.press(&["C-c", "C-c"]);
+    screen.press(&["Esc", "?"]);
+    screen.wait_for("Everywhere");
+}
+
+#[test]
+fn what_a_script_prints_cannot_drive_the_screen() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("print(\"\\x1b[2J\\x07end\")\n");
+    screen.wait_for("␛[2J␇end");
+}
+
+#[test]
+fn commands_begin_with_a_colon() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write(":who\n");
+    screen.wait_for("you are  0");
+    screen.write("let gone = 1;\n:reset\n");
+    screen.wait_for("a fresh environment");
+    screen.write("gone\n");
+    screen.wait_for("Variable not found: gone");
+    screen.write(":hlep\n");
+    screen.wait_for("did you mean :help?");
+    screen.write(":quit\n");
+    assert_eq!(screen.end(), 0);
+}
+
+#[test]
+fn earlier_inputs_come_back_also_in_another_life() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("1111 + 1\n");
+    screen.wait_for_row("1112");
+    screen.write(" 2222 + 1\n");
+    screen.wait_for_row("2223");
+    screen.press(&["Up"]);
+    screen.wait_for("> 1111 + 1");
+    let history = screen.home.path().join("history/scratch-anonymous.txt");
+    let kept = std::fs::read_to_string(history).expect("a history");
+    assert!(kept.contains("1111 + 1") && !kept.contains("2222"), "{kept}");
+}
+
+#[test]
+fn a_paste_of_several_lines_is_one_input() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.runtime.block_on(screen.app.paste("let x = 3;\nx * 14"));
+    screen.wait_for("| x * 14");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("42");
+}
+
+#[test]
+fn the_screen_may_have_any_size_at_any_time() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("loop { print(\"a line of some length that is broken in several rows where it must be\") }\n");
+    screen.wait_for("a line");
+    for (width, height) in [(20, 5), (1, 1), (40, 10), (60, 20), (79, 24), (200, 60), (80, 11), (39, 50)] {
+        screen.resize(width, height);
+        screen.press(&["F1", "Esc", "C-p", "Esc"]);
+    }
+    screen.wait_for("This terminal is too small");
+    screen.resize(60, 20);
+    let tabs = screen.wait_for("3 REPL");
+    assert!(tabs.contains("1 Circles") && tabs.contains("4 Logs") && tabs.contains("a line"), "{tabs}");
+    screen.resize(80, 24);
+    screen.wait_for("scratch throw-away");
+}
+
+#[test]
+fn an_output_is_copied() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("\"line\" + 1\n");
+    screen.wait_for_row("line1");
+    screen.press(&["Esc", "y"]);
+    screen.wait_for("copied the last output");
+    assert_eq!(screen.app.copied(), "line1");
+}

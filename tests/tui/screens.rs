@@ -1,0 +1,154 @@
+//! Each view at two sizes. `INSTA_UPDATE=always` writes them anew; they are to be looked at before they are committed.
+
+use ::keys::{
+    KeyPair,
+    keystore::{Keystore, WorkFactor},
+};
+
+use super::{Screen, free_port};
+use crate::support::{Home, PASSPHRASE};
+
+const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
+
+/// What differs from run to run, in as many columns.
+fn settled(screen: &str, ports: &[u16]) -> String {
+    let mut lines: Vec<String> = screen.lines().map(str::to_owned).collect();
+    for line in &mut lines {
+        for (index, port) in ports.iter().enumerate() {
+            *line = line.replace(&port.to_string(), &format!("PORT{}", index + 1));
+        }
+        for seconds in 0..10 {
+            *line = line.replace(&format!(" {seconds}s "), " 0s ");
+        }
+        *line = without_time(line);
+        // What a log says of plays has their times in it.
+        if line.contains(" INFO session{") {
+            *line = "│(a line of the log)".to_owned();
+        }
+    }
+    // Which of the two comes first is not said.
+    if let Some(at) = lines.windows(2).position(|pair| pair[0].starts_with("│ready") && pair[1].contains("listening"))
+    {
+        lines.swap(at, at + 1);
+    }
+    lines.join("\n")
+}
+
+/// The time that a play took, at the end of the REPL's border.
+fn without_time(line: &str) -> String {
+    let characters: Vec<char> = line.chars().collect();
+    let is_border = |character: char| matches!(character, '━' | '─');
+    let Some(end) = characters.iter().rposition(|character| *character == 's') else { return line.to_owned() };
+    let begin = characters[..end].iter().rposition(|character| is_border(*character)).map(|at| at + 1);
+    let Some(begin) = begin.filter(|begin| characters[*begin..end].iter().any(char::is_ascii_digit)) else {
+        return line.to_owned();
+    };
+    if !characters[begin..end].iter().all(|character| matches!(character, '0'..='9' | '.' | 'm' | 'µ')) {
+        return line.to_owned();
+    }
+    let before: String = characters[..begin].iter().collect();
+    let after: String = characters[end + 1..].iter().collect();
+    format!("{before}{:━>width$}{after}", "1ms", width = end + 1 - begin)
+}
+
+fn snap(name: &str, (width, height): (u16, u16), screen: &str, ports: &[u16]) {
+    insta::assert_snapshot!(format!("{name}_{width}x{height}"), settled(screen, ports));
+}
+
+fn start(size: (u16, u16), home: Home) -> (Screen, [u16; 2]) {
+    let ports = [free_port(), free_port()];
+    let config = format!(
+        r#"{{ "circles": [{{ "name": "sandbox", "port": {} }}, {{ "name": "team", "port": {}, "access": "members", "members": [] }}] }}"#,
+        ports[0], ports[1]
+    );
+    let mut screen = Screen::start_in(home, &config, size);
+    screen.until("both circles", |shown| shown.matches("down").count() >= 3);
+    (screen, ports)
+}
+
+/// A home whose one key is always the same.
+fn home_of_alice() -> Home {
+    let home = Home::new();
+    let keypair = KeyPair::from_secret_hex(&"01".repeat(32)).expect("a key");
+    Keystore::at(home.keys_directory())
+        .create(&"alice".parse().expect("a name"), &keypair, PASSPHRASE, WorkFactor::Log2(1))
+        .expect("stored");
+    home
+}
+
+#[test]
+fn the_first_start() {
+    for size in SIZES {
+        let (mut screen, ports) = start(size, Home::new());
+        let shown = screen.wait_for("no key yet");
+        snap("first_start", size, &shown, &ports);
+        screen.press(&["n"]);
+        let shown = screen.wait_for("New key");
+        snap("new_key", size, &shown, &ports);
+    }
+}
+
+#[test]
+fn a_session() {
+    for size in SIZES {
+        let (mut screen, ports) = start(size, home_of_alice());
+        screen.wait_for("▸alice");
+        screen.press(&["Down", "Enter"]);
+        screen.wait_for("connected to sandbox");
+        screen.wait_for_row(">");
+        screen.write("fn sq(x) {\nx * x\n}\n");
+        screen.write("sq(12)\n");
+        screen.wait_for_row("144");
+        screen.write("#{ name: \"tea\", stock: [1, 2.5, true] }\n");
+        screen.wait_for_row("#{");
+        screen.write("[1, 2, 3].map(|x| x * y)\n");
+        screen.wait_for("error: Variable not found: y");
+        screen.write("let total = [\n1,");
+        let shown = screen.until("the input", |shown| shown.contains("| 1,") && shown.contains("✓"));
+        snap("session", size, &shown, &ports);
+    }
+}
+
+#[test]
+fn circles_and_their_logs() {
+    for size in SIZES {
+        let (mut screen, ports) = start(size, home_of_alice());
+        screen.wait_for("▸alice");
+        screen.press(&["S"]);
+        screen.until("both circles", |shown| {
+            shown.contains(&format!("● sandbox {}", ports[0])) && shown.contains(&format!("● team {}", ports[1]))
+        });
+        screen.press(&["Down", "4"]);
+        let shown = screen.until("its log", |shown| {
+            shown.contains("listening on") && shown.contains("│ready") || shown.contains("┃ready")
+        });
+        snap("logs", size, &shown.replace("┃ready", "│ready").replace("┃listening", "│listening"), &ports);
+    }
+}
+
+#[test]
+fn help_and_palette() {
+    for size in SIZES {
+        let (mut screen, ports) = start(size, home_of_alice());
+        screen.wait_for("▸alice");
+        screen.press(&["2", "?"]);
+        let shown = screen.wait_for("Everywhere");
+        snap("help", size, &shown, &ports);
+        screen.press(&["Esc", "C-p"]);
+        screen.write("start");
+        let shown = screen.wait_for("> start");
+        snap("palette", size, &shown, &ports);
+    }
+}
+
+#[test]
+fn narrow_screens() {
+    let (mut screen, ports) = start((80, 24), home_of_alice());
+    screen.wait_for("▸alice");
+    screen.resize(60, 16);
+    let shown = screen.until("tabs", |shown| shown.lines().count() == 16);
+    snap("circles", (60, 16), &shown, &ports);
+    screen.resize(30, 8);
+    let shown = screen.until("a sentence", |shown| shown.lines().count() == 8);
+    snap("sentence", (30, 8), &shown, &ports);
+}

@@ -1,0 +1,79 @@
+//! `circles tui` on a terminal: the real binary, from the first frame to the last.
+
+use rustix::process::Signal;
+
+use super::free_port;
+use crate::support::{Home, pty::Terminal};
+
+/// What enters the alternate screen, and what leaves it.
+const ENTERS: &str = "\x1b[?1049h";
+const LEAVES: &str = "\x1b[?1049l";
+
+#[test]
+fn start_key_circle_play_cancel_quit() {
+    let home = Home::new();
+    let port = free_port();
+    let config = format!(r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "authenticated" }}] }}"#);
+    std::fs::write(home.path().join("circles.json"), config).expect("written");
+    let mut command = home.command();
+    // Asked for on the screen.
+    command.env_remove("CIRCLES_PASSPHRASE");
+    let mut terminal = Terminal::run_command(&home, &command, &["tui"]);
+    terminal.wait_for(ENTERS);
+    terminal.wait_for_screen("play now");
+    terminal.keys("n");
+    terminal.wait_for_screen("New key");
+    terminal.keys("alice\rpw\rpw\r");
+    terminal.wait_for_screen("made alice");
+    terminal.keys("\x1b[B\r");
+    terminal.keys("print(`begun`); loop {}\r");
+    terminal.wait_for_screen("┃begun");
+    terminal.wait_for_screen("s  Ctrl-C");
+    terminal.keys("\x03");
+    terminal.wait_for_screen("cancelled");
+    terminal.keys("40 + 2\r");
+    terminal.wait_for_screen("┃42");
+    terminal.keys("\x1b");
+    terminal.wait_for_screen("scroll");
+    terminal.keys("q");
+    terminal.wait_for_screen("Quit, and stop");
+    terminal.keys("y");
+    terminal.wait_for(LEAVES);
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let home = Home::new();
+        let mut terminal = Terminal::run(&home, &["tui"]);
+        terminal.wait_for_screen("play now");
+        terminal.signal(signal);
+        terminal.wait_for(LEAVES);
+        // The cursor is shown again.
+        terminal.wait_for("\x1b[?25h");
+        assert_eq!(terminal.end(), Some(code));
+    }
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back_and_takes_it_again() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["tui"]);
+    terminal.wait_for_screen("play now");
+    terminal.keys("\x1a");
+    terminal.wait_for(LEAVES);
+    // Nobody could continue the leader of a session, so the system does not stop it: it goes on at once.
+    terminal.wait_for(ENTERS);
+    terminal.wait_for("circles");
+    terminal.wait_for_screen("play now");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_do() {
+    let ran = Home::new().run(&["tui"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("no terminal") && ran.stderr.contains("circles play -"), "{ran:?}");
+}

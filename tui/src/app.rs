@@ -1,0 +1,441 @@
+//! The terminal interface: one message enum, one bounded queue, one loop.
+//!
+//! Everything that takes time happens elsewhere (`work`) and posts a [`Message`]; the loop (`run`) hands one after the other
+//! to the app, which changes its state and draws. A view is a file: it draws its pane, and says by an action what it wants
+//! done that is not its own affair.
+
+mod act;
+mod action;
+mod choices;
+mod chrome;
+mod circles;
+mod completion;
+mod editor;
+pub mod headless;
+mod help;
+mod keys;
+mod layout;
+mod logs;
+mod message;
+mod news;
+mod popup;
+mod repl;
+pub(crate) mod run;
+pub(crate) mod screen;
+mod session;
+mod theme;
+mod transcript;
+mod welcome;
+pub(crate) mod work;
+mod wrap;
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
+
+use ::keys::{KeyPair, keystore::KeyName};
+use ratatui::{
+    Frame,
+    crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+    layout::{Alignment, Rect},
+    widgets::{Paragraph, Wrap},
+};
+use rhai::Engine;
+
+use crate::console::validate::Validator;
+use action::Action;
+use chrome::Toast;
+use circles::{CircleId, Circles};
+use editor::Wanted;
+use help::Here;
+use keys::Keys;
+use layout::{Pane, Places};
+use logs::Logs;
+pub use message::Message;
+use message::News;
+use popup::{Answer, Popup};
+use session::{Session, Standing};
+use theme::Theme;
+pub use work::Setup;
+use work::Work;
+
+/// The steps of what shows that something goes on.
+const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+/// What only the loop can do, because it has the terminal.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Put a text on the clipboard.
+    Copy(String),
+    /// Leave the terminal to the shell until it gives it back.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+}
+
+/// The state of the whole screen.
+pub(crate) struct App {
+    setup: Setup,
+    work: Work,
+    theme: Theme,
+    lexer: Engine,
+    validator: Validator,
+    circles: Circles,
+    keys: Keys,
+    logs: Logs,
+    sessions: HashMap<CircleId, Session>,
+    /// The key that the throw-away circle is for.
+    throwaway: Option<(CircleId, std::sync::Arc<KeyPair>)>,
+    focus: Pane,
+    /// Whether the REPL's editor takes what is typed.
+    is_typing: bool,
+    is_zoomed: bool,
+    popup: Option<Popup>,
+    toast: Option<Toast>,
+    /// A circle to connect to as soon as circles.json has been read.
+    first: Option<String>,
+    /// Circles to start as soon as circles.json has been read again.
+    to_start: Vec<String>,
+    /// Circles to start again as soon as they have ended.
+    to_restart: HashSet<CircleId>,
+    effects: Vec<Effect>,
+    /// Whether what is shown may no longer be true.
+    is_stale: bool,
+    /// Set once the end is wanted; the circles that were started here are drained first.
+    is_leaving: bool,
+    ended: Option<u8>,
+    begun: Instant,
+    now: Instant,
+}
+
+impl App {
+    /// `first`: the circle to connect to at once, as people say it; `key`: the key to be.
+    pub(crate) fn new(setup: Setup, work: Work, first: Option<String>, key: Option<KeyName>) -> Self {
+        let now = Instant::now();
+        let app = Self {
+            theme: Theme::new(setup.has_colours),
+            lexer: Engine::new_raw(),
+            validator: Validator::new(),
+            circles: Circles::default(),
+            keys: Keys::new(key),
+            logs: Logs::default(),
+            sessions: HashMap::new(),
+            throwaway: None,
+            focus: Pane::Circles,
+            is_typing: false,
+            is_zoomed: false,
+            popup: None,
+            toast: None,
+            first,
+            to_start: Vec::new(),
+            to_restart: HashSet::new(),
+            effects: Vec::new(),
+            is_stale: true,
+            is_leaving: false,
+            ended: None,
+            begun: now,
+            now,
+            setup,
+            work,
+        };
+        app.work.read_config(app.setup.config.clone());
+        if let Some(store) = &app.setup.keystore {
+            app.work.list_keys(store.clone());
+        }
+        app
+    }
+
+    /// Lists the throw-away circle, which is up.
+    pub(crate) fn add_throwaway(&mut self, name: &str, url: String, keypair: KeyPair) {
+        let id = self.circles.add_throwaway(name, url, self.now);
+        self.throwaway = Some((id, keypair.into()));
+    }
+
+    /// The exit code, once the app has ended.
+    pub(crate) fn ended(&self) -> Option<u8> {
+        self.ended
+    }
+
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Takes a message.
+    pub(crate) fn update(&mut self, Message(news): Message) {
+        self.now = Instant::now();
+        self.is_stale = true;
+        match news {
+            News::Terminal(event) => self.terminal(event),
+            News::Tick => self.tick(),
+            News::End(code) => self.ended = Some(code),
+            News::Configured(read) => self.configured(read),
+            News::Listed(listed) => self.listed(listed),
+            News::Made(made) => self.made(made),
+            News::Unlocked(name, unlocked) => self.unlocked(name, unlocked),
+            News::Circle(id, news) => self.circle_news(id, news),
+            News::Session(id, connection, news) => self.session_news(id, connection, news),
+        }
+        if self.is_leaving && !self.circles.iter().any(|(_, entry)| entry.is_ours()) {
+            self.ended.get_or_insert(0);
+        }
+    }
+
+    /// Whether there is something to draw anew; from now on there is not.
+    pub(crate) fn take_stale(&mut self) -> bool {
+        std::mem::take(&mut self.is_stale)
+    }
+
+    /// Whether something on the screen moves by itself.
+    fn is_lively(&self) -> bool {
+        let is_busy = |session: &Session| matches!(session.standing(), Standing::Running | Standing::Connecting);
+        self.toast.is_some()
+            || self.popup.as_ref().is_some_and(Popup::is_busy)
+            || self.sessions.values().any(is_busy)
+            || self.circles.shows_seconds(self.now)
+    }
+
+    fn tick(&mut self) {
+        self.is_stale = self.is_lively();
+        if self.toast.as_ref().is_some_and(|toast| toast.is_over(self.now)) {
+            self.toast = None;
+        }
+        self.look_after_connections();
+    }
+
+    fn terminal(&mut self, event: Event) {
+        match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => self.key(key),
+            Event::Paste(text) => self.pasted(&text),
+            _ => {}
+        }
+    }
+
+    fn pasted(&mut self, text: &str) {
+        if let Some(popup) = &mut self.popup {
+            return popup.paste(text);
+        }
+        if !self.is_typing() {
+            return self.say("a paste goes into the REPL: 3, then paste again");
+        }
+        if let Some(session) = self.shown_session() {
+            session.editor.paste(text);
+        }
+    }
+
+    fn key(&mut self, key: KeyEvent) {
+        let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('z') if is_control => return self.effects.push(Effect::Suspend),
+            KeyCode::Char('l') if is_control => return self.effects.push(Effect::Redraw),
+            _ => {}
+        }
+        if self.popup.is_some() {
+            return self.popup_key(key);
+        }
+        let action = match key.code {
+            KeyCode::F(1) => Some(Action::Help),
+            KeyCode::Char('p') if is_control => Some(Action::Palette),
+            KeyCode::Char('c') if is_control => Some(Action::Cancel),
+            _ if self.is_typing() => self.typed(key),
+            _ => self.pane_key(key),
+        };
+        if let Some(action) = action {
+            self.act(action);
+        }
+    }
+
+    fn popup_key(&mut self, key: KeyEvent) {
+        let Some(popup) = &mut self.popup else { return };
+        match popup.key(key) {
+            Answer::Stay => {}
+            Answer::Close => self.popup = None,
+            Answer::Do(action) => {
+                self.popup = None;
+                self.act(action);
+            }
+            Answer::MakeKey(name, passphrase) => {
+                if let Some(store) = &self.setup.keystore {
+                    self.work.make_key(store.clone(), name, passphrase, self.setup.work_factor);
+                }
+            }
+            Answer::Unlock(name, passphrase) => {
+                if let Some(store) = &self.setup.keystore {
+                    self.work.unlock(store.clone(), name, passphrase);
+                }
+            }
+        }
+    }
+
+    /// A key press in the editor.
+    fn typed(&mut self, key: KeyEvent) -> Option<Action> {
+        let session = self.shown_session()?;
+        match key.code {
+            KeyCode::PageUp => session.transcript.scroll(-10),
+            KeyCode::PageDown => session.transcript.scroll(10),
+            KeyCode::Char('d') if key.modifiers.contains(KeyModifiers::CONTROL) && session.editor.is_empty() => {
+                return Some(Action::StopTyping);
+            }
+            _ => {
+                return match session.editor.key(key) {
+                    Wanted::Nothing => None,
+                    Wanted::Submit => Some(Action::Submit),
+                    Wanted::Complete => Some(Action::Complete),
+                    Wanted::Leave => Some(Action::StopTyping),
+                };
+            }
+        }
+        None
+    }
+
+    /// A key press outside of the editor: first what works everywhere, then what works in the pane.
+    fn pane_key(&mut self, key: KeyEvent) -> Option<Action> {
+        match key.code {
+            KeyCode::Char(digit @ '1'..='4') => {
+                let index = digit.to_digit(10).unwrap_or(1) as usize - 1;
+                Some(Action::Focus(Pane::ALL[index]))
+            }
+            KeyCode::Tab => Some(Action::Focus(self.focus.step(1))),
+            KeyCode::BackTab => Some(Action::Focus(self.focus.step(-1))),
+            KeyCode::Char('?') => Some(Action::Help),
+            KeyCode::Char('f') => Some(Action::Zoom),
+            KeyCode::Char('q') => Some(Action::Quit),
+            _ => match self.focus {
+                Pane::Circles => self.circles.key(key),
+                Pane::Keys => self.keys.key(key),
+                Pane::Repl => self.repl_key(key),
+                Pane::Logs => self.logs.key(key, self.circles.selected()),
+            },
+        }
+    }
+
+    fn repl_key(&mut self, key: KeyEvent) -> Option<Action> {
+        let shown = self.circles.selected()?;
+        let session = self.sessions.get_mut(&shown);
+        match (key.code, session) {
+            (KeyCode::Enter | KeyCode::Char('i'), Some(session)) if session.is_ready() => {
+                return Some(Action::Focus(Pane::Repl));
+            }
+            (KeyCode::Enter, _) => return Some(Action::Connect(shown)),
+            (KeyCode::Char('a'), _) => return Some(Action::Authenticate(shown)),
+            (KeyCode::Up | KeyCode::Char('k'), Some(session)) => session.transcript.scroll(-1),
+            (KeyCode::Down | KeyCode::Char('j'), Some(session)) => session.transcript.scroll(1),
+            (KeyCode::PageUp, Some(session)) => session.transcript.scroll(-10),
+            (KeyCode::PageDown, Some(session)) => session.transcript.scroll(10),
+            (KeyCode::End | KeyCode::Char('G'), Some(session)) => session.transcript.follow(),
+            (KeyCode::Char('y'), Some(session)) => {
+                return Some(Action::Copy(session.transcript.last().to_owned(), "the last output"));
+            }
+            (KeyCode::Char('n'), _) => return Some(Action::AskNewKey),
+            (KeyCode::Char('S'), _) => return Some(Action::StartAll),
+            (KeyCode::Char('o'), _) => return Some(Action::AskAddress),
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether letters go into the editor.
+    fn is_typing(&self) -> bool {
+        let session = self.circles.selected().and_then(|shown| self.sessions.get(&shown));
+        self.focus == Pane::Repl && self.is_typing && session.is_some_and(Session::takes_input)
+    }
+
+    fn here(&self) -> Here {
+        if self.is_typing() { Here::Editor } else { Here::Pane(self.focus) }
+    }
+
+    fn shown_session(&mut self) -> Option<&mut Session> {
+        self.sessions.get_mut(&self.circles.selected()?)
+    }
+
+    fn say(&mut self, text: impl Into<String>) {
+        self.toast = Some(Toast::new(text.into(), false, self.now));
+    }
+
+    pub(crate) fn complain(&mut self, text: impl Into<String>) {
+        self.toast = Some(Toast::new(text.into(), true, self.now));
+    }
+
+    /// Draws everything.
+    pub(crate) fn draw(&mut self, frame: &mut Frame<'_>) {
+        let (header, panes, message, footer) = match layout::places(frame.area(), self.focus, self.is_zoomed) {
+            Places::Sentence => {
+                let sentence = "This terminal is too small for circles: it wants 40 columns and 10 rows.";
+                let paragraph = Paragraph::new(sentence).wrap(Wrap { trim: true }).alignment(Alignment::Left);
+                return frame.render_widget(paragraph, frame.area());
+            }
+            Places::Panes { header, panes, message, footer } => (header, panes, message, footer),
+        };
+        if panes.len() == 1 {
+            chrome::tabs(frame, header, self.theme, self.focus);
+        } else {
+            chrome::header(frame, header, self.theme, &self.circles, &self.keys);
+        }
+        // The one with the focus last, so that its border is the one that is seen.
+        let mut panes = panes;
+        panes.sort_by_key(|(pane, _)| *pane == self.focus);
+        for (pane, area) in panes {
+            self.draw_pane(frame, pane, area);
+        }
+        chrome::message(frame, message, self.theme, self.toast.as_ref());
+        chrome::footer(frame, footer, self.theme, self.here());
+        let spinner = self.spinner();
+        if let Some(popup) = &mut self.popup {
+            popup.draw(frame, self.theme, spinner);
+        }
+    }
+
+    fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: Pane, area: Rect) {
+        let (theme, now, focus) = (self.theme, self.now, (pane, self.focus == pane));
+        let shown = self.circles.selected();
+        let name = shown.and_then(|shown| self.circles.get(shown)).map_or("", |entry| entry.name.as_str());
+        match pane {
+            Pane::Circles => {
+                let area = chrome::pane(frame, area, theme, focus, "Circles", "");
+                let standing = |id| self.sessions.get(&id).map_or(Standing::None, Session::standing);
+                self.circles.draw(frame, area, theme, now, standing);
+            }
+            Pane::Keys => {
+                let area = chrome::pane(frame, area, theme, focus, "Keys", "");
+                self.keys.draw(frame, area, theme);
+            }
+            Pane::Logs => {
+                let (title, mode) = (format!("Logs {name}"), self.logs.mode());
+                let area = chrome::pane(frame, area, theme, focus, &title, &mode);
+                self.logs.draw(frame, area, theme, shown);
+            }
+            Pane::Repl => self.draw_repl(frame, area),
+        }
+    }
+
+    fn draw_repl(&mut self, frame: &mut Frame<'_>, area: Rect) {
+        let (is_editing, spinner) = (self.is_typing() && self.popup.is_none(), self.spinner());
+        let view = repl::View { theme: self.theme, lexer: &self.lexer, now: self.now, spinner, is_editing };
+        let focus = (Pane::Repl, self.focus == Pane::Repl);
+        let shown = self.circles.selected();
+        if let Some(session) = shown.and_then(|shown| self.sessions.get_mut(&shown)) {
+            let took = session.last_elapsed.map_or(String::new(), took);
+            let title = format!("REPL {}", session.title());
+            let area = chrome::pane(frame, area, self.theme, focus, &title, &took);
+            return view.draw(frame, area, session);
+        }
+        let area = chrome::pane(frame, area, self.theme, focus, "REPL", "");
+        let chosen = shown.and_then(|shown| self.circles.get(shown));
+        let lines = welcome::lines(self.theme, &self.circles, chosen, !self.keys.is_empty());
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+
+    fn spinner(&self) -> &'static str {
+        let steps = self.now.saturating_duration_since(self.begun).as_millis() / 100;
+        SPINNER[usize::try_from(steps).unwrap_or(0) % SPINNER.len()]
+    }
+}
+
+/// A time in the unit that suits it.
+fn took(time: std::time::Duration) -> String {
+    match time.as_micros() {
+        micros @ 0..1000 => format!("{micros}µs"),
+        micros @ 1000..10_000_000 => format!("{}ms", micros / 1000),
+        _ => format!("{:.1}s", time.as_secs_f64()),
+    }
+}

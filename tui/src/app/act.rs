@@ -1,0 +1,382 @@
+//! What is done when someone wants it done.
+
+use client_ws::RpcError;
+use keys::keystore::KeyName;
+
+use super::{
+    App, Effect,
+    action::Action,
+    circles::{CircleId, Origin, State},
+    help,
+    layout::Pane,
+    popup::{NewKey, Palette, Passphrase, Popup},
+    repl::{self, whom},
+    session::{Cancelled, Link, Session, Who},
+    work::Target,
+};
+use crate::{
+    cli::ConfigArgs,
+    console::{
+        history,
+        meta::{self, Meta},
+        text::{self, Line, Style},
+    },
+    error::CliError,
+    place,
+};
+
+/// The name that is offered for a first key.
+const FIRST_KEY: &str = "default";
+
+impl App {
+    pub(super) fn act(&mut self, action: Action) {
+        match action {
+            Action::Focus(pane) => self.focus(pane),
+            Action::StopTyping => self.is_typing = false,
+            Action::Quit => self.quit(),
+            Action::QuitNow => self.leave(),
+            Action::Help => {
+                let lines = help::long(self.here());
+                self.popup = Some(Popup::Help { title: "Help".into(), lines, scroll: 0 });
+            }
+            Action::Palette => self.popup = Some(Popup::Palette(Palette::new(self.choices()))),
+            Action::Zoom => self.is_zoomed = !self.is_zoomed,
+            Action::Copy(text, what) if text.is_empty() => self.say(format!("{what} is empty")),
+            Action::Copy(text, what) => {
+                self.effects.push(Effect::Copy(text));
+                self.say(format!("copied {what}"));
+            }
+            Action::AskAddress => self.popup = Some(Popup::address()),
+            Action::OpenAddress(text) => self.open(&text),
+            Action::Connect(id) => self.connect(id),
+            Action::Disconnect(id) => self.disconnect(id),
+            Action::Authenticate(id) => self.authenticate(id),
+            Action::Start(id) => self.start(id),
+            Action::StartAll => self.start_all(),
+            Action::AskStop(id) => self.ask(id, "Stop", Action::Stop(id)),
+            Action::Stop(id) => self.circles.stop(id),
+            Action::AskRestart(id) => self.ask(id, "Restart", Action::Restart(id)),
+            Action::Restart(id) => self.restart(id),
+            Action::AskNewKey => self.ask_new_key(None, None),
+            Action::UseKey(name) => {
+                self.say(format!("{name} is the key to be from now on"));
+                self.keys.use_key(name);
+            }
+            Action::DefaultKey(name) => {
+                if let Some(store) = &self.setup.keystore {
+                    self.work.set_default_key(store.clone(), name.clone());
+                    self.say(format!("{name} is the default key"));
+                }
+            }
+            Action::ReadKeys => {
+                if let Some(store) = &self.setup.keystore {
+                    self.work.list_keys(store.clone());
+                }
+            }
+            Action::Submit => self.submit(),
+            Action::Insert(text) => self.insert(&text),
+            Action::Complete => self.complete(),
+            Action::Cancel => self.cancel(),
+        }
+    }
+
+    fn focus(&mut self, pane: Pane) {
+        self.focus = pane;
+        self.is_typing = pane == Pane::Repl;
+    }
+
+    fn quit(&mut self) {
+        if self.is_leaving {
+            self.ended = Some(0);
+            return;
+        }
+        let ours = self.circles.iter().filter(|(_, entry)| entry.is_ours()).count();
+        let running = self.sessions.values().filter(|session| session.running.is_some()).count();
+        let question = match (ours, running) {
+            (0, 0) => return self.leave(),
+            (0, _) => "A play is running. Cancel it and quit?".to_owned(),
+            (1, _) => "Quit, and stop the circle that was started here?".to_owned(),
+            (ours, _) => format!("Quit, and stop the {ours} circles that were started here?"),
+        };
+        self.popup = Some(Popup::Confirm { question, yes: Action::QuitNow });
+    }
+
+    fn leave(&mut self) {
+        self.is_leaving = true;
+        let ours: Vec<CircleId> = self.circles.iter().filter(|(_, entry)| entry.is_ours()).map(|(id, _)| id).collect();
+        if !ours.is_empty() {
+            self.say("draining the circles that were started here; q again leaves at once");
+        }
+        for id in ours {
+            self.circles.stop(id);
+        }
+    }
+
+    fn ask(&mut self, id: CircleId, what: &str, yes: Action) {
+        let Some(entry) = self.circles.get(id) else { return };
+        if !entry.is_ours() {
+            let why = match entry.origin {
+                Origin::Throwaway => "is inside of this program, and ends with it",
+                _ => "was not started here",
+            };
+            let text = format!("{} {why}", entry.name);
+            return self.say(text);
+        }
+        let question =
+            format!("{what} {}? What others play there is cancelled, and their variables are gone.", entry.name);
+        self.popup = Some(Popup::Confirm { question, yes });
+    }
+
+    fn open(&mut self, text: &str) {
+        let url = match place::parse(text.trim(), &ConfigArgs { config: self.setup.config.clone() }) {
+            Ok(url) => url,
+            Err(error) => return self.complain(error.advice()),
+        };
+        let name = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
+        let id = self.circles.add_address(name, url);
+        self.circles.select(id);
+        self.connect(id);
+    }
+
+    /// Connects, after starting the circle where it is one that can be.
+    pub(super) fn connect(&mut self, id: CircleId) {
+        let Some(entry) = self.circles.get(id) else { return };
+        let (name, can_be_started) = (entry.name.clone(), entry.can_be_started());
+        let is_starting = matches!(entry.state, State::Starting | State::Stopping);
+        let session = self.sessions.entry(id).or_insert_with(|| Session::new(name.clone()));
+        session.is_wanted = true;
+        match &session.link {
+            Link::On(_) if !session.is_ready() && session.who != Who::Proving => return self.authenticate(id),
+            Link::On(_) | Link::Connecting => return self.focus(Pane::Repl),
+            Link::Off if can_be_started => session.note(&format!("starting {name}…")),
+            Link::Off if is_starting => session.note(&format!("waiting until {name} is ready…")),
+            Link::Off => {}
+        }
+        // What is typed from now on waits for the connection.
+        if self.circles.selected() == Some(id) {
+            self.focus(Pane::Repl);
+        }
+        if can_be_started {
+            self.start(id);
+        } else if !is_starting {
+            self.dial(id);
+        }
+    }
+
+    /// Connects to a circle that is up as far as is known.
+    pub(super) fn dial(&mut self, id: CircleId) {
+        let (Some(entry), Some(session)) = (self.circles.get(id), self.sessions.get_mut(&id)) else { return };
+        let (connection, url) = (session.begin(), entry.url.clone());
+        let authority = match entry.origin {
+            Origin::Address => self.setup.authority.clone(),
+            _ => None,
+        };
+        self.work.connect(id, connection, format!("{} at {url}", entry.name), Target { url, authority });
+    }
+
+    fn disconnect(&mut self, id: CircleId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.is_wanted = false;
+        if matches!(session.link, Link::Off) {
+            return;
+        }
+        session.end();
+        session.note("disconnected; variables are gone");
+    }
+
+    /// Proves the key to be, once it is unlocked, once there is one.
+    pub(super) fn authenticate(&mut self, id: CircleId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return self.say("connect first: Enter") };
+        let Some(description) = session.description() else { return self.connect(id) };
+        let access = description.access;
+        if let Who::Key(name) = &session.who {
+            let text = format!("{name} is proved already; d disconnects, then another key can be");
+            return self.say(text);
+        }
+        if let Some((throwaway, keypair)) = self.throwaway.clone().filter(|(throwaway, _)| *throwaway == id) {
+            return self.prove(throwaway, None, keypair);
+        }
+        let Some(name) = self.keys.used().map(|entry| entry.name.clone()) else {
+            let why = format!("{} is for {}, and there is no key yet.", session.name, whom(access));
+            return self.ask_new_key(Some(id), Some(why));
+        };
+        match (self.keys.unlocked(&name), self.setup.passphrase.clone(), &self.setup.keystore) {
+            (Some(keypair), ..) => self.prove(id, Some(name), keypair),
+            (None, Some(passphrase), Some(store)) => {
+                let mut form = Passphrase::new(name.clone(), Some(id));
+                form.is_busy = true;
+                self.popup = Some(Popup::Passphrase(form));
+                self.work.unlock(store.clone(), name, passphrase);
+            }
+            _ => self.popup = Some(Popup::Passphrase(Passphrase::new(name, Some(id)))),
+        }
+    }
+
+    pub(super) fn prove(&mut self, id: CircleId, name: Option<KeyName>, keypair: std::sync::Arc<keys::KeyPair>) {
+        let (Some(session), Some(entry)) = (self.sessions.get_mut(&id), self.circles.get(id)) else { return };
+        let Some(client) = session.client().cloned() else { return };
+        session.who = Who::Proving;
+        let place = format!("{} at {}", entry.name, entry.url);
+        self.work.prove((id, session.connection), client, name, keypair, place);
+    }
+
+    fn start(&mut self, id: CircleId) {
+        let Some(entry) = self.circles.get(id) else { return };
+        if !entry.can_be_started() {
+            let why = match (&entry.origin, &entry.state) {
+                (Origin::Throwaway, _) => "is up: Enter plays there",
+                (Origin::Address, _) => "is not in circles.json: only what is there can be started here",
+                _ => "is up, or about to be",
+            };
+            let text = format!("{} {why}", entry.name);
+            return self.say(text);
+        }
+        let name = entry.name.clone();
+        self.to_start.push(name);
+        // It may have been edited meanwhile.
+        self.work.read_config(self.setup.config.clone());
+    }
+
+    fn start_all(&mut self) {
+        let names: Vec<String> = self
+            .circles
+            .iter()
+            .filter(|(_, entry)| entry.can_be_started())
+            .map(|(_, entry)| entry.name.clone())
+            .collect();
+        if names.is_empty() {
+            return self.say("there is nothing to start: every circle of circles.json is up, or there is none");
+        }
+        self.to_start = names;
+        self.work.read_config(self.setup.config.clone());
+    }
+
+    fn restart(&mut self, id: CircleId) {
+        self.circles.stop(id);
+        if let Some(entry) = self.circles.get(id) {
+            self.to_restart.insert(id);
+            let text = format!("{} is drained, then started again", entry.name);
+            self.say(text);
+        }
+    }
+
+    pub(super) fn ask_new_key(&mut self, circle: Option<CircleId>, why: Option<String>) {
+        if self.setup.keystore.is_none() {
+            return self.complain("there is no home directory to keep a key in: set HOME");
+        }
+        let suggested = if self.keys.is_empty() { FIRST_KEY } else { "" };
+        self.popup = Some(Popup::NewKey(NewKey::new(suggested, circle, why)));
+    }
+
+    fn submit(&mut self) {
+        let Some(id) = self.circles.selected() else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let input = session.editor.text();
+        if input.trim().is_empty() {
+            return;
+        }
+        let is_command = input.trim_start().starts_with(':');
+        if !is_command && self.validator.is_incomplete(&input) {
+            return session.editor.newline();
+        }
+        if session.is_busy() && !(is_command && Meta::is_instant(&input)) {
+            if session.wait(input) {
+                session.editor.take();
+            } else {
+                self.say("too much waits already: Ctrl-C gives it back");
+            }
+            return;
+        }
+        session.editor.take();
+        self.carry_out(id, input);
+    }
+
+    /// Plays an input or obeys it, in a session that is not busy.
+    pub(super) fn carry_out(&mut self, id: CircleId, input: String) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.transcript.follow();
+        session.transcript.extend(repl::echo(&self.lexer, &session.name, &input));
+        match input.trim().strip_prefix(':') {
+            Some(command) => self.obey(id, command),
+            None => self.play(id, input),
+        }
+    }
+
+    /// What waited for the session to be no longer busy.
+    pub(super) fn carry_on(&mut self, id: CircleId) {
+        while let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.is_busy()) {
+            let Some(next) = session.next_waiting() else { return };
+            self.carry_out(id, next);
+        }
+    }
+
+    fn play(&mut self, id: CircleId, input: String) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(client) = session.client().cloned() else { return };
+        if let Some(history) = session.history.clone().filter(|_| history::is_kept(&input)) {
+            self.work.remember(id, history, input.clone());
+        }
+        let number = session.next_play();
+        let cancel = self.work.play((id, session.connection), number, client, input.clone());
+        session.run(number, input, cancel, self.now);
+    }
+
+    fn obey(&mut self, id: CircleId, command: &str) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let to = (id, session.connection);
+        match (Meta::parse(command), session.client().cloned()) {
+            (Ok(Meta::Help), _) => session.transcript.extend(text::lines(Style::Plain, meta::HELP.trim_end())),
+            (Ok(Meta::Quit), _) => self.act(Action::Quit),
+            (Ok(Meta::Who), Some(client)) => self.work.describe(to, client),
+            (Ok(Meta::Reset), Some(client)) => {
+                session.is_resetting = true;
+                self.work.reset(to, client);
+            }
+            (Ok(_), None) => session.note("not connected"),
+            (Err(hint), _) => session.note(&hint),
+        }
+    }
+
+    fn insert(&mut self, text: &str) {
+        if let Some(session) = self.shown_session() {
+            session.editor.set(text);
+            self.focus(Pane::Repl);
+        }
+    }
+
+    fn complete(&mut self) {
+        self.say("completion comes with the next commit");
+    }
+
+    /// Ctrl-C: the running play of the circle that is shown, or else what is typed.
+    fn cancel(&mut self) {
+        let (now, is_typing) = (self.now, self.is_typing());
+        let Some(session) = self.shown_session() else { return self.say("q quits") };
+        match session.cancel(now) {
+            Some(Cancelled::Asked) => {}
+            Some(Cancelled::GivenUp) => session.note("no longer waiting for it; it may still be running"),
+            None if session.waiting() > 0 => session.take_back(),
+            None if is_typing && !session.editor.is_empty() => session.editor.set(""),
+            None if is_typing => self.say("Esc leaves the editor, then q quits"),
+            None => self.say("q quits"),
+        }
+    }
+
+    /// A failed proof is told where one looks for it.
+    pub(super) fn refused(&mut self, id: CircleId, error: &CliError) {
+        let key = self.keys.used().map(|entry| entry.public_key.to_hex());
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let is_stranger =
+            matches!(error, CliError::Client { error: client_ws::ClientError::Rpc(RpcError::Forbidden { .. }), .. });
+        match key.filter(|_| is_stranger) {
+            None => session.transcript.extend(error.lines()),
+            Some(key) => {
+                session.transcript.push(Line::of(Style::Error, "error: ").with(Style::Plain, &error.message()));
+                session.note(&format!("your public key: {key}"));
+                session.note(
+                    "(in Keys, y copies it) it goes into \"members\" of circles.json; then restart the circle: r",
+                );
+            }
+        }
+    }
+}

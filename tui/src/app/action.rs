@@ -1,0 +1,44 @@
+//! What a view wants done that is not its own affair.
+
+use keys::keystore::KeyName;
+
+use super::{circles::CircleId, layout::Pane};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    Focus(Pane),
+    /// Leave the editor.
+    StopTyping,
+    /// Ask before what was started here is stopped.
+    Quit,
+    /// Without a question.
+    QuitNow,
+    Help,
+    Palette,
+    Zoom,
+    /// A text for the clipboard, and what it is.
+    Copy(String, &'static str),
+    AskAddress,
+    OpenAddress(String),
+    Connect(CircleId),
+    Disconnect(CircleId),
+    Authenticate(CircleId),
+    Start(CircleId),
+    StartAll,
+    AskStop(CircleId),
+    Stop(CircleId),
+    AskRestart(CircleId),
+    Restart(CircleId),
+    AskNewKey,
+    UseKey(KeyName),
+    DefaultKey(KeyName),
+    ReadKeys,
+    /// Run what is typed.
+    Submit,
+    /// End the running play of the circle that is shown.
+    Cancel,
+    /// Offer what may stand at the cursor.
+    Complete,
+    /// Put a text into the editor.
+    Insert(String),
+}

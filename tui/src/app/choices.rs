@@ -1,0 +1,49 @@
+//! What the palette offers: every action, circle, key and past input.
+
+use super::{App, action::Action, layout::Pane, popup::Choice};
+
+/// Past inputs that are offered.
+const INPUTS: usize = 200;
+
+impl App {
+    pub(super) fn choices(&self) -> Vec<Choice> {
+        let choice = |text: String, action: Action| Choice { text, action };
+        let mut choices = Vec::new();
+        for (id, entry) in self.circles.iter() {
+            let name = &entry.name;
+            choices.push(choice(format!("connect to {name}"), Action::Connect(id)));
+            if entry.can_be_started() {
+                choices.push(choice(format!("start {name}"), Action::Start(id)));
+            }
+            if entry.is_ours() {
+                choices.push(choice(format!("stop {name}"), Action::AskStop(id)));
+                choices.push(choice(format!("restart {name}"), Action::AskRestart(id)));
+            }
+            if self.sessions.contains_key(&id) {
+                choices.push(choice(format!("prove the key to {name}"), Action::Authenticate(id)));
+                choices.push(choice(format!("disconnect from {name}"), Action::Disconnect(id)));
+            }
+        }
+        choices.push(choice("start all circles of circles.json".into(), Action::StartAll));
+        choices.push(choice("connect to a circle by its address".into(), Action::AskAddress));
+        choices.push(choice("make a key".into(), Action::AskNewKey));
+        for entry in self.keys.iter() {
+            let name = &entry.name;
+            choices.push(choice(format!("be {name}"), Action::UseKey(name.clone())));
+            let copy = Action::Copy(entry.public_key.to_hex(), "the public key");
+            choices.push(choice(format!("copy the public key of {name}"), copy));
+            choices.push(choice(format!("make {name} the default key"), Action::DefaultKey(name.clone())));
+        }
+        for pane in Pane::ALL {
+            choices.push(choice(format!("go to {}", pane.name()), Action::Focus(pane)));
+        }
+        choices.push(choice("zoom".into(), Action::Zoom));
+        choices.push(choice("help".into(), Action::Help));
+        choices.push(choice("quit".into(), Action::Quit));
+        let session = self.circles.selected().and_then(|shown| self.sessions.get(&shown));
+        for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).take(INPUTS) {
+            choices.push(choice(format!("again: {}", input.replace('\n', " ⏎ ")), Action::Insert(input.to_owned())));
+        }
+        choices
+    }
+}

@@ -1,0 +1,198 @@
+//! The app without a terminal: the same loop and the same queue on a screen in memory, for tests and for pictures of it.
+
+use std::io;
+
+use ratatui::{
+    Terminal,
+    backend::TestBackend,
+    buffer::Buffer,
+    crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers},
+};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot, watch},
+};
+
+use super::{
+    App, Message, Setup,
+    run::{self, Outside},
+    work::Work,
+};
+use crate::throwaway;
+
+/// An app that runs.
+#[derive(Debug)]
+pub struct Headless {
+    queue: mpsc::Sender<Message>,
+    frames: watch::Receiver<String>,
+    copied: watch::Receiver<String>,
+    ended: oneshot::Receiver<io::Result<u8>>,
+}
+
+impl Headless {
+    /// Starts it on a screen of that size, with a throw-away circle as always. `first`: the circle to connect to at once.
+    /// It needs a multi-threaded tokio runtime.
+    pub fn start(setup: Setup, first: Option<&str>, (width, height): (u16, u16)) -> Self {
+        let (queue, messages) = mpsc::channel(run::QUEUE);
+        let (to_frames, frames) = watch::channel(String::new());
+        let (to_copied, copied) = watch::channel(String::new());
+        let (end, ended) = oneshot::channel();
+        let outside = InMemory { frames: to_frames, copied: to_copied };
+        let (runtime, to_app, first) = (Handle::current(), queue.clone(), first.map(str::to_owned));
+        // The app stays on one thread: a Rhai engine does.
+        std::thread::spawn(move || {
+            let throwaway = throwaway::start(&runtime, setup.workers());
+            let mut app = App::new(setup, Work::new(runtime.clone(), to_app), first, None);
+            if let Ok((url, keypair)) = throwaway {
+                app.add_throwaway(throwaway::NAME, url, keypair);
+            }
+            let run = async {
+                let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(io::Error::other)?;
+                run::run(app, &mut terminal, messages, outside).await
+            };
+            // Nobody need wait for it.
+            let _unawaited = end.send(runtime.block_on(run));
+        });
+        Self { queue, frames, copied, ended }
+    }
+
+    async fn post(&self, event: Event) {
+        // An app that has ended takes nothing; whoever waits for its screen sees that.
+        let _ended = self.queue.send(Message::terminal(event)).await;
+    }
+
+    /// Presses keys: names (`Enter`, `Tab`, `F1`, `Up`, `PageUp`, `Esc`, …), `C-x` with Ctrl, `A-x` with Alt, or a character.
+    ///
+    /// # Panics
+    ///
+    /// If it is none of these.
+    pub async fn press(&self, keys: &[&str]) {
+        for key in keys {
+            self.post(Event::Key(parse(key))).await;
+        }
+    }
+
+    /// Types a text, a newline as Enter.
+    pub async fn write(&self, text: &str) {
+        for character in text.chars() {
+            let code = if character == '\n' { KeyCode::Enter } else { KeyCode::Char(character) };
+            self.post(Event::Key(KeyEvent::new(code, KeyModifiers::NONE))).await;
+        }
+    }
+
+    /// Pastes a text.
+    pub async fn paste(&self, text: &str) {
+        self.post(Event::Paste(text.to_owned())).await;
+    }
+
+    /// Gives the screen another size.
+    pub async fn resize(&self, width: u16, height: u16) {
+        self.post(Event::Resize(width, height)).await;
+    }
+
+    /// Waits for a screen that is as wanted. Without one by then, the error is the last screen.
+    pub async fn until(
+        &mut self,
+        is_wanted: impl Fn(&str) -> bool,
+        patience: std::time::Duration,
+    ) -> Result<String, String> {
+        let seen = async {
+            match self.frames.wait_for(|frame| is_wanted(frame)).await {
+                Ok(frame) => Some(frame.clone()),
+                Err(_) => None,
+            }
+        };
+        let seen = tokio::time::timeout(patience, seen).await.ok().flatten();
+        seen.ok_or_else(|| self.frames.borrow().clone())
+    }
+
+    /// What was put on the clipboard last.
+    pub fn copied(&self) -> String {
+        self.copied.borrow().clone()
+    }
+
+    /// Wants its end, as a hangup does.
+    pub async fn hang_up(&self) {
+        // It may have ended already.
+        let _ended = self.queue.send(Message::end(129)).await;
+    }
+
+    /// Waits for its end; its exit code.
+    pub async fn end(&mut self) -> io::Result<u8> {
+        (&mut self.ended).await.map_err(io::Error::other)?
+    }
+}
+
+fn parse(key: &str) -> KeyEvent {
+    let (modifiers, name) = match key.split_at_checked(2) {
+        Some(("C-", name)) if !name.is_empty() => (KeyModifiers::CONTROL, name),
+        Some(("A-", name)) if !name.is_empty() => (KeyModifiers::ALT, name),
+        _ => (KeyModifiers::NONE, key),
+    };
+    let mut characters = name.chars();
+    let code = match (name, characters.next(), characters.next()) {
+        ("Enter", ..) => KeyCode::Enter,
+        ("Esc", ..) => KeyCode::Esc,
+        ("Tab", ..) => KeyCode::Tab,
+        ("BackTab", ..) => KeyCode::BackTab,
+        ("Backspace", ..) => KeyCode::Backspace,
+        ("Up", ..) => KeyCode::Up,
+        ("Down", ..) => KeyCode::Down,
+        ("Home", ..) => KeyCode::Home,
+        ("End", ..) => KeyCode::End,
+        ("PageUp", ..) => KeyCode::PageUp,
+        ("PageDown", ..) => KeyCode::PageDown,
+        ("F1", ..) => KeyCode::F(1),
+        (_, Some(character), None) => KeyCode::Char(character),
+        _ => panic!("{key:?} is no key"),
+    };
+    KeyEvent::new(code, modifiers)
+}
+
+struct InMemory {
+    frames: watch::Sender<String>,
+    copied: watch::Sender<String>,
+}
+
+impl Outside<TestBackend> for InMemory {
+    fn copy(&mut self, text: &str) {
+        self.copied.send_replace(text.to_owned());
+    }
+
+    fn suspend(&mut self, _: &mut Terminal<TestBackend>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn redraw(&mut self, terminal: &mut Terminal<TestBackend>) -> io::Result<()> {
+        terminal.clear().map_err(io::Error::other)
+    }
+
+    fn resized(&mut self, terminal: &mut Terminal<TestBackend>, width: u16, height: u16) {
+        terminal.backend_mut().resize(width, height);
+    }
+
+    fn drawn(&mut self, frame: &Buffer) {
+        self.frames.send_replace(text(frame));
+    }
+}
+
+/// The characters of a screen, without the spaces at the ends of its rows.
+fn text(buffer: &Buffer) -> String {
+    let mut text = String::new();
+    for row in buffer.content().chunks(usize::from(buffer.area.width.max(1))) {
+        let mut line = String::new();
+        let mut covered = 0;
+        for cell in row {
+            // What a wide character covers is not a space.
+            if covered > 0 {
+                covered -= 1;
+                continue;
+            }
+            line.push_str(cell.symbol());
+            covered = unicode_width::UnicodeWidthStr::width(cell.symbol()).saturating_sub(1);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

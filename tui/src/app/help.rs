@@ -1,0 +1,148 @@
+//! What can be done where: for the footer in short, for the help at length.
+
+use super::layout::Pane;
+
+/// Where the user is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Here {
+    Pane(Pane),
+    /// In the REPL's editor, where letters are typed.
+    Editor,
+}
+
+type Keys = (&'static str, &'static str);
+
+const CIRCLES: &[Keys] = &[
+    ("Enter", "connect, and prove your key where the circle asks for one; starts it if it is down"),
+    ("s", "start it (circles.json is read again)"),
+    ("S", "start all of circles.json"),
+    ("x", "stop it"),
+    ("r", "restart it"),
+    ("a", "prove your key to it, where that is not asked for"),
+    ("d", "disconnect"),
+    ("o", "connect to another one: a name, a port, host:port, a ws:// URL"),
+    ("y", "copy its URL"),
+    ("↑ ↓", "choose; the REPL and the logs show the chosen one"),
+];
+
+const KEYS: &[Keys] = &[
+    ("n", "make a key"),
+    ("Enter", "be this key (✓) from now on"),
+    ("D", "make it the default key"),
+    ("y", "copy its public key, for an operator to admit"),
+    ("r", "read the keystore again"),
+    ("↑ ↓", "choose"),
+];
+
+const REPL: &[Keys] = &[
+    ("Enter i", "go on typing"),
+    ("↑ ↓ PgUp PgDn", "scroll"),
+    ("End", "follow what comes"),
+    ("y", "copy the last output"),
+    ("Ctrl-C", "cancel the running play; the session and its variables are kept"),
+];
+
+const EDITOR: &[Keys] = &[
+    ("Enter", "run a complete input, continue an incomplete one"),
+    ("Alt-Enter Ctrl-J", "a new line, whatever stands before it"),
+    ("Tab", "complete"),
+    ("↑ ↓", "earlier inputs"),
+    ("Ctrl-C", "cancel the running play, keeping the session; otherwise clear the input"),
+    ("PgUp PgDn", "scroll what was said"),
+    ("Esc", "leave the editor: then letters are keys, and 1-4 choose a pane"),
+    (":help", "the commands of the REPL"),
+];
+
+const LOGS: &[Keys] =
+    &[("↑ ↓ PgUp PgDn", "scroll"), ("End", "follow"), ("l", "all, warnings, errors"), ("y", "copy the log")];
+
+const EVERYWHERE: &[Keys] = &[
+    ("1-4", "circles, keys, REPL, logs"),
+    ("Tab", "the next pane (Shift-Tab: the one before)"),
+    ("f", "one pane on the whole screen, and back"),
+    ("Ctrl-P", "palette: everything that can be done, by a few letters of it"),
+    ("? F1", "this help"),
+    ("Ctrl-L", "draw the screen anew"),
+    ("Ctrl-Z", "suspend"),
+    ("q", "quit; asks before it stops circles that were started here"),
+];
+
+const MARKS: &[Keys] = &[
+    ("●", "up"),
+    ("○", "down"),
+    ("◐ ◑", "starting, stopping"),
+    ("✗ ↻2", "failed, and started again twice"),
+    ("◌", "connected, no key proved"),
+    ("⚿", "your key is proved (in Keys: unlocked)"),
+    ("▶", "a play is running"),
+];
+
+/// The keys that matter most here, for the footer.
+pub(crate) fn short(here: Here) -> &'static [Keys] {
+    match here {
+        Here::Pane(Pane::Circles) => &[
+            ("Enter", "connect"),
+            ("s", "start"),
+            ("x", "stop"),
+            ("o", "other"),
+            ("n", "new key"),
+            ("1-4", "pane"),
+            ("?", "help"),
+            ("q", "quit"),
+        ],
+        Here::Pane(Pane::Keys) => &[
+            ("n", "new"),
+            ("Enter", "use"),
+            ("D", "default"),
+            ("y", "copy public key"),
+            ("1-4", "pane"),
+            ("?", "help"),
+            ("q", "quit"),
+        ],
+        Here::Pane(Pane::Repl) => &[
+            ("Enter", "type"),
+            ("↑↓", "scroll"),
+            ("y", "copy"),
+            ("f", "zoom"),
+            ("1-4", "pane"),
+            ("?", "help"),
+            ("q", "quit"),
+        ],
+        Here::Pane(Pane::Logs) => &[
+            ("↑↓", "scroll"),
+            ("l", "level"),
+            ("y", "copy"),
+            ("f", "zoom"),
+            ("1-4", "pane"),
+            ("?", "help"),
+            ("q", "quit"),
+        ],
+        Here::Editor => &[
+            ("Enter", "run"),
+            ("Alt-Enter", "newline"),
+            ("Tab", "complete"),
+            ("↑", "history"),
+            ("Ctrl-C", "cancel"),
+            ("Esc", "leave"),
+            ("F1", "help"),
+        ],
+    }
+}
+
+/// Everything that works here.
+pub(crate) fn long(here: Here) -> Vec<(String, String)> {
+    let (title, keys) = match here {
+        Here::Pane(Pane::Circles) => ("Circles", CIRCLES),
+        Here::Pane(Pane::Keys) => ("Keys", KEYS),
+        Here::Pane(Pane::Repl) => ("REPL", REPL),
+        Here::Pane(Pane::Logs) => ("Logs", LOGS),
+        Here::Editor => ("Typing", EDITOR),
+    };
+    let mut lines = vec![(title, "")];
+    lines.extend(keys);
+    lines.push(("Everywhere (outside of the editor, but for F1 and Ctrl)", ""));
+    lines.extend(EVERYWHERE);
+    lines.push(("Marks", ""));
+    lines.extend(MARKS);
+    lines.into_iter().map(|(keys, does)| (keys.to_owned(), does.to_owned())).collect()
+}

@@ -1,0 +1,108 @@
+//! Which pane is where, at every size.
+
+use ratatui::layout::{Constraint, Layout, Rect};
+
+/// Below this width there is one pane at a time.
+const WIDE: u16 = 80;
+
+/// Below this size there is only a sentence.
+const SMALLEST: (u16, u16) = (40, 10);
+
+/// Columns of the panes on the left.
+const LEFT: u16 = 26;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Pane {
+    Circles,
+    Keys,
+    Repl,
+    Logs,
+}
+
+impl Pane {
+    pub(crate) const ALL: [Self; 4] = [Self::Circles, Self::Keys, Self::Repl, Self::Logs];
+
+    pub(crate) fn number(self) -> usize {
+        Self::ALL.iter().position(|pane| *pane == self).map_or(0, |index| index + 1)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Circles => "Circles",
+            Self::Keys => "Keys",
+            Self::Repl => "REPL",
+            Self::Logs => "Logs",
+        }
+    }
+
+    /// The pane a step on or back.
+    pub(crate) fn step(self, steps: isize) -> Self {
+        let count = Self::ALL.len();
+        Self::ALL[(self.number() - 1 + count).wrapping_add_signed(steps) % count]
+    }
+}
+
+/// What is shown where.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// Too small for anything but a sentence.
+    Sentence,
+    Panes {
+        header: Rect,
+        /// Each pane with its borders.
+        panes: Vec<(Pane, Rect)>,
+        /// Where short messages stand.
+        message: Rect,
+        footer: Rect,
+    },
+}
+
+/// `focus` is the pane that is seen where there is room for one alone.
+pub(crate) fn places(screen: Rect, focus: Pane, is_zoomed: bool) -> Places {
+    if screen.width < SMALLEST.0 || screen.height < SMALLEST.1 {
+        return Places::Sentence;
+    }
+    let [header, main, message, footer] =
+        Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1), Constraint::Length(1)])
+            .areas(screen);
+    if screen.width < WIDE || is_zoomed {
+        return Places::Panes { header, panes: vec![(focus, main)], message, footer };
+    }
+    let logs = (main.height / 5).clamp(4, 10);
+    // Neighbours share a border.
+    let [upper, lower] = Layout::vertical([Constraint::Fill(1), Constraint::Length(logs)]).spacing(-1).areas(main);
+    let [left, right] = Layout::horizontal([Constraint::Length(LEFT), Constraint::Fill(1)]).spacing(-1).areas(upper);
+    let [circles, keys] = Layout::vertical([Constraint::Fill(3), Constraint::Fill(2)]).spacing(-1).areas(left);
+    let panes = vec![(Pane::Circles, circles), (Pane::Keys, keys), (Pane::Repl, right), (Pane::Logs, lower)];
+    Places::Panes { header, panes, message, footer }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_size_has_its_places_within_the_screen() {
+        for (width, height) in (0..130).flat_map(|width| (0..50).map(move |height| (width, height))) {
+            let screen = Rect::new(0, 0, width, height);
+            for is_zoomed in [false, true] {
+                let Places::Panes { header, panes, message, footer } = places(screen, Pane::Repl, is_zoomed) else {
+                    assert!(width < 40 || height < 10, "{width}x{height}");
+                    continue;
+                };
+                let all = panes.iter().map(|(_, area)| *area).chain([header, message, footer]);
+                for area in all {
+                    assert_eq!(area.intersection(screen), area, "{width}x{height}");
+                }
+                assert_eq!(panes.len(), if is_zoomed || width < 80 { 1 } else { 4 }, "{width}x{height}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_panes_go_round() {
+        assert_eq!(Pane::Circles.step(-1), Pane::Logs);
+        assert_eq!(Pane::Logs.step(1), Pane::Circles);
+        assert_eq!(Pane::Keys.step(1), Pane::Repl);
+    }
+}

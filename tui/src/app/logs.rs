@@ -1,0 +1,131 @@
+//! What the circles and the app itself have to say, and the pane that shows it.
+
+use std::collections::{HashMap, VecDeque};
+
+use ratatui::{
+    Frame,
+    crossterm::event::{KeyCode, KeyEvent},
+    layout::Rect,
+    style::{Style, Stylize},
+    text::Line,
+    widgets::Paragraph,
+};
+
+use super::{action::Action, circles::CircleId, theme::Theme, wrap};
+use crate::printing::visible;
+
+/// Lines that are kept of each circle.
+const MAX_LINES: usize = 2000;
+
+/// Levels from which on lines are shown, as they are written in them.
+const LEVELS: [(&str, &[&str]); 3] = [("all", &[]), ("warnings", &["WARN", "ERROR"]), ("errors", &["ERROR"])];
+
+#[derive(Debug, Default)]
+pub(crate) struct Logs {
+    lines: HashMap<CircleId, VecDeque<String>>,
+    /// Rows below what is shown; 0 follows what comes.
+    back: usize,
+    level: usize,
+}
+
+impl Logs {
+    pub(crate) fn push(&mut self, circle: CircleId, line: &str) {
+        let lines = self.lines.entry(circle).or_default();
+        lines.extend(visible(line).lines().map(tidy));
+        while lines.len() > MAX_LINES {
+            lines.pop_front();
+        }
+    }
+
+    pub(crate) fn key(&mut self, key: KeyEvent, shown: Option<CircleId>) -> Option<Action> {
+        match key.code {
+            KeyCode::Up | KeyCode::Char('k') => self.back += 1,
+            KeyCode::Down | KeyCode::Char('j') => self.back = self.back.saturating_sub(1),
+            KeyCode::PageUp => self.back += 10,
+            KeyCode::PageDown => self.back = self.back.saturating_sub(10),
+            KeyCode::End | KeyCode::Char('G') => self.back = 0,
+            KeyCode::Char('l') => {
+                self.level = (self.level + 1) % LEVELS.len();
+                self.back = 0;
+            }
+            KeyCode::Char('y') => {
+                let lines: Vec<&str> = self.lines.get(&shown?)?.iter().map(String::as_str).collect();
+                return Some(Action::Copy(lines.join("\n"), "the log"));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// What the pane's title says of how it shows.
+    pub(crate) fn mode(&self) -> String {
+        let follow = if self.back == 0 { "follow ●" } else { "follow ○" };
+        if self.level == 0 { follow.into() } else { format!("{} · {follow}", LEVELS[self.level].0) }
+    }
+
+    pub(crate) fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: Theme, circle: Option<CircleId>) {
+        let (_, levels) = LEVELS[self.level];
+        let lines = circle.and_then(|circle| self.lines.get(&circle));
+        let (height, mut rows) = (usize::from(area.height), VecDeque::new());
+        let is_shown = |line: &&String| levels.is_empty() || level(line).is_some_and(|level| levels.contains(&level));
+        for line in lines.into_iter().flatten().rev().filter(is_shown) {
+            let style = match level(line) {
+                Some("ERROR") => theme.bad(),
+                Some("WARN") => theme.warning(),
+                _ => Style::new(),
+            };
+            for row in wrap::prose(Line::from(line.clone()).style(style), area.width).into_iter().rev() {
+                rows.push_front(row.style(style));
+            }
+            if rows.len() >= height + self.back {
+                break;
+            }
+        }
+        if rows.is_empty() {
+            let hint = "what a circle that is started here says is shown here";
+            return frame.render_widget(Paragraph::new(hint.dim()), area);
+        }
+        self.back = self.back.min(rows.len().saturating_sub(height));
+        let end = rows.len() - self.back;
+        let start = end.saturating_sub(height);
+        let shown: Vec<Line<'_>> = rows.into_iter().skip(start).take(end - start).collect();
+        frame.render_widget(Paragraph::new(shown), area);
+    }
+}
+
+fn level(line: &str) -> Option<&str> {
+    line.split_whitespace().take(3).find(|word| matches!(*word, "ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE"))
+}
+
+/// The time of day is enough: `2026-11-24T12:01:07.123456Z  INFO …` becomes `12:01:07 INFO …`.
+fn tidy(line: &str) -> String {
+    let Some((stamp, rest)) = line.split_once(' ') else { return line.to_owned() };
+    let time = stamp.split_once('T').map(|(_, time)| time).filter(|time| stamp.ends_with('Z') && time.len() > 8);
+    match time.and_then(|time| time.get(..8)) {
+        Some(time) => format!("{time} {}", rest.trim_start()),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_told_with_the_time_of_day() {
+        assert_eq!(tidy("2026-11-24T12:01:07.123456Z  INFO play ok"), "12:01:07 INFO play ok");
+        assert_eq!(tidy("listening on ws://127.0.0.1:9001"), "listening on ws://127.0.0.1:9001");
+        assert_eq!(tidy(""), "");
+        assert_eq!(tidy("éTZ x"), "éTZ x");
+    }
+
+    #[test]
+    fn what_is_kept_of_a_log_is_bounded() {
+        let mut logs = Logs::default();
+        for number in 0..MAX_LINES + 3 {
+            logs.push(CircleId(0), &number.to_string());
+        }
+        assert_eq!(logs.lines[&CircleId(0)].len(), MAX_LINES);
+        assert_eq!(logs.lines[&CircleId(0)].back().map(String::as_str), Some("2002"));
+    }
+}

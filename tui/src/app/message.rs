@@ -1,0 +1,86 @@
+//! What comes to the app: one enum, whoever it is from.
+
+use std::{path::PathBuf, sync::Arc};
+
+use client_ws::{CircleWsClient, ClientError, Description, PlayResult};
+use keys::{
+    KeyPair,
+    keystore::{Entry, KeyName, Listing},
+};
+use launcher::{Circle, Happened};
+use protocol::methods::{Output, Progress};
+use ratatui::crossterm::event::Event;
+
+use super::circles::CircleId;
+use crate::error::CliError;
+
+/// Something that the app is to know. Everything that happens elsewhere comes as one of these.
+#[derive(Debug)]
+pub struct Message(pub(crate) News);
+
+impl Message {
+    /// Something that the terminal says.
+    pub fn terminal(event: Event) -> Self {
+        Self(News::Terminal(event))
+    }
+
+    /// The end is wanted, with this exit code.
+    pub(crate) fn end(code: u8) -> Self {
+        Self(News::End(code))
+    }
+}
+
+/// Who says what.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// A key press, a paste, a new size.
+    Terminal(Event),
+    /// A moment has passed: what is shown of time is no longer true.
+    Tick,
+    /// A signal wants the process to end, with this exit code.
+    End(u8),
+    /// The circles of circles.json; `None` if there is no such file.
+    Configured(Result<Option<(PathBuf, Vec<Circle>)>, CliError>),
+    /// What is in the keystore.
+    Listed(Result<Listing, CliError>),
+    /// A key was made, and is unlocked.
+    Made(Result<(Entry, Arc<KeyPair>), CliError>),
+    /// A key was unlocked, or was not.
+    Unlocked(KeyName, Result<Arc<KeyPair>, CliError>),
+    /// Something about a circle as such.
+    Circle(CircleId, CircleNews),
+    /// Something about this user's session on a circle, and which connection of that session it is about.
+    Session(CircleId, Connection, SessionNews),
+}
+
+/// Tells the connections of one session apart: what an earlier one still has to say is no longer of interest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Connection(pub u64);
+
+/// Tells the plays of one session apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PlayNumber(pub u64);
+
+#[derive(Debug)]
+pub(crate) enum CircleNews {
+    /// Whether something takes connections there.
+    Probed(bool),
+    /// The supervisor says so.
+    Supervised(Happened),
+    /// It was supervised here and is no longer.
+    Released,
+}
+
+#[derive(Debug)]
+pub(crate) enum SessionNews {
+    Connected(Result<(Arc<CircleWsClient>, Description), CliError>),
+    /// The key was proved, or was not admitted. `None` for the key that a throw-away circle is for.
+    Proved(Option<KeyName>, Result<(), CliError>),
+    Output(PlayNumber, Output),
+    Progress(PlayNumber, Progress),
+    Ended(PlayNumber, Result<PlayResult, ClientError>),
+    /// Inputs of earlier days.
+    History(Vec<String>),
+    Reset(Result<(), ClientError>),
+    Described(Result<Description, ClientError>),
+}

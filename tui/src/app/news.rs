@@ -1,0 +1,328 @@
+//! What changes when something has happened elsewhere.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use client_ws::{ClientError, Description, Notice, PlayResult, RpcError};
+use keys::{
+    KeyPair,
+    keystore::{Entry, KeyName, Listing},
+};
+use launcher::{Circle, Happened};
+use protocol::methods::{Access, Output, Stream};
+
+use super::{
+    App,
+    circles::CircleId,
+    message::{CircleNews, Connection, PlayNumber, SessionNews},
+    popup::Popup,
+    repl::whom,
+    session::{Link, Who},
+};
+use crate::{
+    console::{
+        history::HistoryFile,
+        report,
+        text::{self, Line, Style},
+        value,
+    },
+    error::CliError,
+    place,
+};
+
+type Configured = Result<Option<(PathBuf, Vec<Circle>)>, CliError>;
+
+impl App {
+    pub(super) fn configured(&mut self, read: Configured) {
+        match read {
+            Ok(found) => {
+                if let Some((_, circles)) = found {
+                    self.circles.configure(circles, &self.work);
+                }
+                for name in std::mem::take(&mut self.to_start) {
+                    let id = self.circles.iter().find(|(_, entry)| entry.name == name).map(|(id, _)| id);
+                    if !id.is_some_and(|id| self.circles.start(id, &self.work, &self.setup.program)) {
+                        self.complain(format!("{name} cannot be started: circles.json does not have it any more"));
+                    }
+                }
+            }
+            Err(error) => {
+                let lines: Vec<String> = error.lines().iter().map(Line::to_string).collect();
+                self.popup = Some(Popup::text("circles.json", &lines));
+                for name in std::mem::take(&mut self.to_start) {
+                    let id = self.circles.iter().find(|(_, entry)| entry.name == name).map(|(id, _)| id);
+                    if let Some(session) = id.and_then(|id| self.sessions.get_mut(&id)) {
+                        session.transcript.extend(error.lines());
+                    }
+                }
+            }
+        }
+        if let Some(first) = self.first.take() {
+            self.open_first(&first);
+        }
+    }
+
+    /// The circle that was named on the command line.
+    fn open_first(&mut self, first: &str) {
+        let known = self.circles.iter().find(|(_, entry)| entry.name == first).map(|(id, _)| id);
+        if let Some(id) = known {
+            self.circles.select(id);
+            return self.connect(id);
+        }
+        match place::parse(first, &crate::cli::ConfigArgs { config: self.setup.config.clone() }) {
+            Ok(url) => {
+                let name = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
+                let id = self.circles.add_address(name, url);
+                self.circles.select(id);
+                self.connect(id);
+            }
+            Err(error) => self.complain(error.advice()),
+        }
+    }
+
+    pub(super) fn listed(&mut self, listed: Result<Listing, CliError>) {
+        match listed {
+            Ok(listing) => {
+                if let Some((path, error)) = listing.damaged.first() {
+                    let text = format!("the key in {} cannot be read: {error}", path.display());
+                    self.complain(text);
+                }
+                self.keys.set(listing);
+            }
+            Err(error) => self.complain(error.advice()),
+        }
+    }
+
+    pub(super) fn made(&mut self, made: Result<(Entry, Arc<KeyPair>), CliError>) {
+        let form = match &mut self.popup {
+            Some(Popup::NewKey(form)) => Some(form),
+            _ => None,
+        };
+        match made {
+            Ok((entry, keypair)) => {
+                let circle = form.and_then(|form| form.circle);
+                self.popup = None;
+                self.keys.unlock(entry.name.clone(), keypair.clone());
+                self.keys.add(entry.clone());
+                self.say(format!("made {}; in Keys (2), y copies its public key", entry.name));
+                if let Some(id) = circle {
+                    self.prove(id, Some(entry.name), keypair);
+                }
+            }
+            Err(error) => match form {
+                Some(form) => (form.error, form.is_busy) = (Some(error.advice()), false),
+                None => self.complain(error.advice()),
+            },
+        }
+    }
+
+    pub(super) fn unlocked(&mut self, name: KeyName, unlocked: Result<Arc<KeyPair>, CliError>) {
+        let form = match &mut self.popup {
+            Some(Popup::Passphrase(form)) if form.key == name => Some(form),
+            _ => None,
+        };
+        match unlocked {
+            Ok(keypair) => {
+                self.keys.unlock(name.clone(), keypair.clone());
+                if let Some(circle) = form.map(|form| form.circle) {
+                    self.popup = None;
+                    if let Some(id) = circle {
+                        self.prove(id, Some(name), keypair);
+                    }
+                }
+            }
+            Err(error) => {
+                // One that does not open the key is not tried again.
+                self.setup.passphrase = None;
+                match form {
+                    Some(form) => form.refuse(error.advice()),
+                    None => self.complain(error.advice()),
+                }
+            }
+        }
+    }
+
+    pub(super) fn circle_news(&mut self, id: CircleId, news: CircleNews) {
+        let is_up = matches!(news, CircleNews::Supervised(Happened::Ready) | CircleNews::Probed(true));
+        let is_released = matches!(news, CircleNews::Released);
+        let has_failed = matches!(news, CircleNews::Supervised(Happened::Ended { .. }));
+        let line = self.circles.digest(id, news, self.now);
+        if let Some(line) = &line {
+            self.logs.push(id, line);
+        }
+        let name = self.circles.get(id).map_or(String::new(), |entry| entry.name.clone());
+        if has_failed {
+            let last = line.unwrap_or_default();
+            self.complain(format!("{name} is {last}; its log says more (4)"));
+            if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.is_wanted) {
+                session.note(&format!("{name} is {last}; its log says more (4)"));
+            }
+        }
+        if is_released && self.to_restart.remove(&id) {
+            // It may have been edited meanwhile.
+            self.to_start.push(name);
+            self.work.read_config(self.setup.config.clone());
+        }
+        let is_waited_for =
+            self.sessions.get(&id).is_some_and(|session| session.is_wanted && matches!(session.link, Link::Off));
+        if is_up && is_waited_for {
+            self.dial(id);
+        }
+    }
+
+    pub(super) fn session_news(&mut self, id: CircleId, connection: Connection, news: SessionNews) {
+        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.connection == connection) else {
+            return;
+        };
+        match news {
+            SessionNews::Connected(Ok((client, description))) => {
+                session.link = Link::On(Box::new((client, description)));
+                self.connected(id);
+            }
+            SessionNews::Connected(Err(error)) => {
+                session.end();
+                session.is_wanted = false;
+                session.transcript.extend(error.lines());
+                self.complain(error.advice());
+            }
+            SessionNews::Proved(name, Ok(())) => {
+                session.who = name.map_or(Who::Owner, Who::Key);
+                self.ready(id);
+            }
+            SessionNews::Proved(_, Err(error)) => {
+                session.who = Who::Nobody;
+                self.refused(id, &error);
+                self.complain(error.advice());
+            }
+            SessionNews::History(inputs) => session.editor.set_history(inputs),
+            SessionNews::Output(number, output) => {
+                if session.running.as_ref().is_some_and(|running| running.number == number) {
+                    session.transcript.extend(printed(&output));
+                }
+            }
+            SessionNews::Progress(number, progress) => {
+                if let Some(running) = session.running.as_mut().filter(|running| running.number == number) {
+                    running.progress = Some(progress);
+                }
+            }
+            SessionNews::Ended(number, result) => self.play_ended(id, number, result),
+            SessionNews::Reset(Ok(())) => {
+                session.note("a fresh environment");
+                session.is_resetting = false;
+                self.carry_on(id);
+            }
+            SessionNews::Described(Ok(description)) => {
+                let who = description.you.public_key.as_deref().unwrap_or("nobody (no key was proved)");
+                let place = session.client().map_or(String::new(), |client| client.url().to_string());
+                let lines = format!(
+                    "circle   {} at {place}\naccess   {}\nyou are  {who}",
+                    description.name, description.access
+                );
+                session.transcript.extend(text::lines(Style::Plain, &lines));
+            }
+            SessionNews::Reset(Err(error)) | SessionNews::Described(Err(error)) => {
+                session.is_resetting = false;
+                let place = session.name.clone();
+                session.transcript.extend(report::client("", &place, error));
+            }
+        }
+    }
+
+    fn connected(&mut self, id: CircleId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(Description { access, name, description, .. }) = session.description().cloned() else { return };
+        let is_ours = self.throwaway.as_ref().is_some_and(|(throwaway, _)| *throwaway == id);
+        if session.connection.0 == 1 {
+            let whom = if is_ours { "you alone".to_owned() } else { whom(access).to_owned() };
+            let about = description.map_or(String::new(), |text| format!(" · {text}"));
+            session.note(&format!("connected to {name}, for {whom}{about}"));
+            session.note("type Rhai and press Enter; :help shows what else");
+        } else {
+            session.note("connected, with a fresh session");
+        }
+        if access == Access::Open { self.ready(id) } else { self.authenticate(id) }
+    }
+
+    /// What is typed can be played from now on.
+    fn ready(&mut self, id: CircleId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let place = match session.client() {
+            Some(client) if self.throwaway.as_ref().is_none_or(|(throwaway, _)| *throwaway != id) => {
+                client.url().authority().to_string()
+            }
+            _ => session.name.clone(),
+        };
+        let key = match &session.who {
+            Who::Key(name) => Some(name.as_str()),
+            _ => None,
+        };
+        let history = HistoryFile::of(self.setup.history.as_deref(), &place, key);
+        self.work.recall((id, session.connection), history.clone());
+        session.history = Some(history);
+        if self.circles.selected() == Some(id) && self.popup.is_none() {
+            self.act(super::action::Action::Focus(super::layout::Pane::Repl));
+        }
+        self.carry_on(id);
+    }
+
+    fn play_ended(&mut self, id: CircleId, number: PlayNumber, result: Result<PlayResult, ClientError>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(running) = session.running.take_if(|running| running.number == number) else { return };
+        match result {
+            Ok(result) => {
+                session.last_elapsed = Some(Duration::from_micros(result.elapsed_us));
+                session.transcript.extend(value::lines_of(&self.lexer, &result));
+                session.transcript.set_last(result.output);
+            }
+            Err(ClientError::Rpc(RpcError::Cancelled)) if running.is_cancelled() => {
+                session.note("cancelled; the session and what it had done are kept");
+            }
+            Err(error) => {
+                let place = session.name.clone();
+                let lines = report::client(&running.script, &place, error);
+                session.transcript.set_last(lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n"));
+                session.transcript.extend(lines);
+            }
+        }
+        // Otherwise the lost connection is noticed, and what waits is given back.
+        if session.client().is_some_and(|client| client.is_connected()) {
+            self.carry_on(id);
+        }
+    }
+
+    /// What connections have to say that nobody asked for, and their end.
+    pub(super) fn look_after_connections(&mut self) {
+        let mut lost = Vec::new();
+        for (id, session) in &mut self.sessions {
+            let Some(client) = session.client().cloned() else { continue };
+            while let Some(notice) = client.take_notice() {
+                if let Notice::EnvironmentLost { reason } = notice {
+                    self.is_stale = true;
+                    session.note(&format!("the circle lost this session's environment ({reason}): variables are gone"));
+                }
+            }
+            // A play that runs says itself that the connection is lost.
+            if !client.is_connected() && session.running.is_none() {
+                session.end();
+                session.note("the connection is lost, and variables with it; Enter connects again");
+                lost.push(*id);
+            }
+        }
+        self.is_stale |= !lost.is_empty();
+        for id in lost {
+            let Some(entry) = self.circles.get(id) else { continue };
+            let text = format!("the connection to {} is lost", entry.name);
+            self.complain(text);
+        }
+    }
+}
+
+/// What a play prints, as lines: debugs with their place.
+fn printed(output: &Output) -> Vec<Line> {
+    match output.stream {
+        Stream::Print => text::lines(Style::Plain, &output.text),
+        Stream::Debug => {
+            let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
+            text::lines(Style::Dim, &format!("{place}{}", output.text))
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! What stands before everything else and wants an answer: forms, questions, help.
+
+mod field;
+mod palette;
+
+use keys::keystore::KeyName;
+use ratatui::{
+    Frame,
+    crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
+    layout::{Position, Rect},
+    style::Stylize,
+    text::{Line, Span},
+    widgets::{Block, Clear, Paragraph},
+};
+use zeroize::Zeroizing;
+
+use super::{action::Action, circles::CircleId, theme::Theme, wrap};
+use field::Field;
+pub(crate) use palette::{Choice, Palette};
+
+#[derive(Debug)]
+pub(crate) enum Popup {
+    /// A text to read, and how far down it is scrolled.
+    Help {
+        title: String,
+        lines: Vec<(String, String)>,
+        scroll: u16,
+    },
+    /// A question whose answer is no unless it is yes.
+    Confirm {
+        question: String,
+        yes: Action,
+    },
+    NewKey(NewKey),
+    Passphrase(Passphrase),
+    Address {
+        field: Field,
+    },
+    Palette(Palette),
+}
+
+/// A form for a new key.
+#[derive(Debug)]
+pub(crate) struct NewKey {
+    name: Field,
+    passphrase: Field,
+    again: Field,
+    at: usize,
+    pub error: Option<String>,
+    pub is_busy: bool,
+    /// What it is needed for.
+    pub circle: Option<CircleId>,
+    why: Option<String>,
+}
+
+/// A question for a key's passphrase.
+#[derive(Debug)]
+pub(crate) struct Passphrase {
+    pub key: KeyName,
+    field: Field,
+    pub error: Option<String>,
+    pub is_busy: bool,
+    /// What it is needed for.
+    pub circle: Option<CircleId>,
+}
+
+/// What a key press in a popup leads to.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It goes on.
+    Stay,
+    /// It is closed, and nothing happens.
+    Close,
+    /// It is closed, and this happens.
+    Do(Action),
+    /// It goes on until the key is made.
+    MakeKey(KeyName, Zeroizing<String>),
+    /// It goes on until the key is unlocked.
+    Unlock(KeyName, Zeroizing<String>),
+}
+
+impl NewKey {
+    pub(crate) fn new(suggested: &'static str, circle: Option<CircleId>, why: Option<String>) -> Self {
+        Self {
+            name: Field::with_default(suggested),
+            passphrase: Field::hidden(),
+            again: Field::hidden(),
+            at: 0,
+            error: None,
+            is_busy: false,
+            circle,
+            why,
+        }
+    }
+
+    fn fields(&mut self) -> [&mut Field; 3] {
+        [&mut self.name, &mut self.passphrase, &mut self.again]
+    }
+
+    fn submit(&mut self) -> Answer {
+        let name: Result<KeyName, _> = self.name.text().parse();
+        let (at, error) = match name {
+            Err(error) => (0, error.to_string()),
+            Ok(_) if self.passphrase.text().is_empty() => (1, "an empty passphrase protects nothing".into()),
+            Ok(_) if self.passphrase.text() != self.again.text() => (2, "the two passphrases differ".into()),
+            Ok(name) => {
+                (self.error, self.is_busy) = (None, true);
+                return Answer::MakeKey(name, self.passphrase.secret());
+            }
+        };
+        if at == 2 {
+            self.again.clear();
+        }
+        (self.at, self.error) = (at, Some(error));
+        Answer::Stay
+    }
+
+    fn key(&mut self, key: KeyEvent) -> Answer {
+        let at = self.at;
+        match key.code {
+            KeyCode::Esc => return Answer::Close,
+            // What was begun is waited for, and what was typed is kept.
+            _ if self.is_busy => {}
+            KeyCode::Enter if at == 2 => return self.submit(),
+            KeyCode::Enter | KeyCode::Tab | KeyCode::Down => self.at = (at + 1) % 3,
+            KeyCode::BackTab | KeyCode::Up => self.at = (at + 2) % 3,
+            _ => self.fields()[at].key(key),
+        }
+        Answer::Stay
+    }
+}
+
+impl Passphrase {
+    pub(crate) fn new(key: KeyName, circle: Option<CircleId>) -> Self {
+        Self { key, field: Field::hidden(), error: None, is_busy: false, circle }
+    }
+
+    /// It was the wrong one: another try.
+    pub(crate) fn refuse(&mut self, error: String) {
+        (self.error, self.is_busy) = (Some(error), false);
+        self.field.clear();
+    }
+
+    fn key(&mut self, key: KeyEvent) -> Answer {
+        match key.code {
+            KeyCode::Esc => return Answer::Close,
+            _ if self.is_busy => {}
+            KeyCode::Enter if !self.field.text().is_empty() => {
+                (self.error, self.is_busy) = (None, true);
+                return Answer::Unlock(self.key.clone(), self.field.secret());
+            }
+            _ => self.field.key(key),
+        }
+        Answer::Stay
+    }
+}
+
+impl Popup {
+    /// Something to read that does not fit elsewhere.
+    pub(crate) fn text(title: &str, lines: &[String]) -> Self {
+        let lines = lines.iter().map(|line| (line.clone(), String::new())).collect();
+        Self::Help { title: title.to_owned(), lines, scroll: 0 }
+    }
+
+    /// Whether something is waited for.
+    pub(crate) fn is_busy(&self) -> bool {
+        match self {
+            Self::NewKey(form) => form.is_busy,
+            Self::Passphrase(form) => form.is_busy,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn address() -> Self {
+        Self::Address { field: Field::shown() }
+    }
+
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Answer {
+        let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+        if is_interrupt {
+            return Answer::Close;
+        }
+        match self {
+            Self::Help { scroll, .. } => {
+                match key.code {
+                    KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
+                    KeyCode::Down | KeyCode::Char('j') => *scroll = scroll.saturating_add(1),
+                    _ => return Answer::Close,
+                }
+                Answer::Stay
+            }
+            Self::Confirm { yes, .. } => match key.code {
+                KeyCode::Char('y' | 'Y') => Answer::Do(yes.clone()),
+                _ => Answer::Close,
+            },
+            Self::NewKey(form) => form.key(key),
+            Self::Passphrase(form) => form.key(key),
+            Self::Address { field } => match key.code {
+                KeyCode::Esc => Answer::Close,
+                KeyCode::Enter if !field.text().is_empty() => Answer::Do(Action::OpenAddress(field.text().to_owned())),
+                _ => {
+                    field.key(key);
+                    Answer::Stay
+                }
+            },
+            Self::Palette(palette) => palette.key(key),
+        }
+    }
+
+    pub(crate) fn paste(&mut self, text: &str) {
+        match self {
+            Self::NewKey(form) if !form.is_busy => {
+                let at = form.at;
+                form.fields()[at].paste(text);
+            }
+            Self::Passphrase(form) if !form.is_busy => form.field.paste(text),
+            Self::Address { field } => field.paste(text),
+            Self::Palette(palette) => palette.paste(text),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme, spinner: &str) {
+        match self {
+            Self::Help { title, lines, scroll } => {
+                let explained = lines.iter().filter(|(_, does)| !does.is_empty());
+                let width = explained.map(|(keys, _)| keys.chars().count()).max().unwrap_or(0);
+                let lines: Vec<Line<'_>> = lines
+                    .iter()
+                    .map(|(keys, does)| match does.as_str() {
+                        "" => Line::from(keys.clone()),
+                        does => Line::from(vec![
+                            Span::styled(format!("{keys:>width$}"), theme.key()),
+                            Span::raw(format!("  {does}")),
+                        ]),
+                    })
+                    .flat_map(|line| broken(frame, line))
+                    .collect();
+                let area = window(frame, theme, title, &lines, "any key closes · ↓ ↑ scroll");
+                let hidden = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_sub(area.height);
+                *scroll = (*scroll).min(hidden);
+                frame.render_widget(Paragraph::new(lines).scroll((*scroll, 0)), area);
+            }
+            Self::Confirm { question, .. } => {
+                let lines = broken(frame, Line::from(question.clone()));
+                let area = window(frame, theme, "Sure?", &lines, "y yes · any other key no");
+                frame.render_widget(Paragraph::new(lines), area);
+            }
+            Self::NewKey(form) => {
+                let mut lines: Vec<Line<'_>> =
+                    form.why.iter().flat_map(|why| broken(frame, Line::from(why.clone()))).collect();
+                let first = lines.len();
+                for (label, field) in
+                    [("name        ", &form.name), ("passphrase  ", &form.passphrase), ("again       ", &form.again)]
+                {
+                    lines.push(labelled(label, field));
+                }
+                lines.push(status(form.error.as_deref(), form.is_busy, "encrypting the key…", theme, spinner));
+                let area = window(frame, theme, "New key", &lines, "Enter next · Esc cancel");
+                frame.render_widget(Paragraph::new(lines), area);
+                let field = [&form.name, &form.passphrase, &form.again][form.at];
+                cursor(frame, area, first + form.at, 12 + field.width());
+            }
+            Self::Passphrase(form) => {
+                let question = format!("passphrase of {}  ", form.key);
+                let column = question.chars().count() + form.field.width();
+                let lines = vec![
+                    labelled(&question, &form.field),
+                    status(form.error.as_deref(), form.is_busy, "unlocking…", theme, spinner),
+                ];
+                let area = window(frame, theme, "Unlock", &lines, "Enter unlock · Esc cancel");
+                frame.render_widget(Paragraph::new(lines), area);
+                cursor(frame, area, 0, column);
+            }
+            Self::Address { field } => {
+                let lines = vec![
+                    Line::from("a name in circles.json, a port (9001), host:port or a ws:// URL").dim(),
+                    Line::from(field.seen().to_vec()),
+                ];
+                let area = window(frame, theme, "Connect to", &lines, "Enter connect · Esc cancel");
+                frame.render_widget(Paragraph::new(lines), area);
+                cursor(frame, area, 1, field.width());
+            }
+            Self::Palette(palette) => palette.draw(frame, theme),
+        }
+    }
+}
+
+/// A line in as many as the screen wants.
+fn broken(frame: &Frame<'_>, line: Line<'static>) -> Vec<Line<'static>> {
+    wrap::prose(line, frame.area().width.saturating_sub(4))
+}
+
+fn labelled(label: &str, field: &Field) -> Line<'static> {
+    let mut spans = vec![Span::raw(label.to_owned()).dim()];
+    spans.extend(field.seen());
+    spans.into()
+}
+
+fn status<'a>(error: Option<&str>, is_busy: bool, busy: &str, theme: Theme, spinner: &str) -> Line<'a> {
+    match error {
+        Some(error) => Line::from(Span::styled(error.to_owned(), theme.bad())),
+        None if is_busy => Line::from(format!("{spinner} {busy}")),
+        None => Line::default(),
+    }
+}
+
+fn cursor(frame: &mut Frame<'_>, area: Rect, row: usize, column: usize) {
+    let clip = |value: usize, limit: u16| u16::try_from(value).unwrap_or(u16::MAX).min(limit.saturating_sub(1));
+    frame.set_cursor_position(Position::new(area.x + clip(column, area.width), area.y + clip(row, area.height)));
+}
+
+/// A window in the middle that is as large as its lines want, and the room inside of it.
+fn window(frame: &mut Frame<'_>, theme: Theme, title: &str, lines: &[Line<'_>], hint: &str) -> Rect {
+    let widest = lines.iter().map(Line::width).max().unwrap_or(0).max(hint.chars().count() + 2).max(44);
+    let size = |wanted: usize, room: u16| u16::try_from(wanted).unwrap_or(u16::MAX).min(room);
+    let screen = frame.area();
+    let (width, height) = (size(widest + 4, screen.width), size(lines.len() + 2, screen.height));
+    let area =
+        Rect { x: screen.x + (screen.width - width) / 2, y: screen.y + (screen.height - height) / 2, width, height };
+    frame.render_widget(Clear, area);
+    let block = Block::bordered()
+        .border_style(theme.border(true))
+        .title(format!(" {title} "))
+        .title_bottom(Line::from(format!(" {hint} ")).right_aligned())
+        .padding(ratatui::widgets::Padding::horizontal(1));
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    inner
+}

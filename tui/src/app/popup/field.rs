@@ -1,0 +1,122 @@
+//! One line that is typed at its end: a name, an address, a passphrase.
+
+use ratatui::{
+    crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
+    style::Stylize,
+    text::Span,
+};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+use zeroize::Zeroizing;
+
+/// Bytes that it takes. The room is there from the start, so that no part of a passphrase stays behind in memory that
+/// was given back.
+const MAX_BYTES: usize = 1024;
+
+pub(crate) struct Field {
+    text: Zeroizing<String>,
+    is_hidden: bool,
+    /// What it means when nothing is typed.
+    default: &'static str,
+}
+
+impl std::fmt::Debug for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Field").finish_non_exhaustive()
+    }
+}
+
+impl Field {
+    pub(crate) fn shown() -> Self {
+        Self { text: Zeroizing::new(String::with_capacity(MAX_BYTES)), is_hidden: false, default: "" }
+    }
+
+    /// One that means something if it is left empty.
+    pub(crate) fn with_default(default: &'static str) -> Self {
+        Self { default, ..Self::shown() }
+    }
+
+    /// What is typed into it is not seen, only that something is.
+    pub(crate) fn hidden() -> Self {
+        Self { is_hidden: true, ..Self::shown() }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        if self.text.is_empty() { self.default } else { &self.text }
+    }
+
+    /// A copy that is wiped, too.
+    pub(crate) fn secret(&self) -> Zeroizing<String> {
+        self.text.clone()
+    }
+
+    /// Empties it, and wipes what was there.
+    pub(crate) fn clear(&mut self) {
+        let Self { is_hidden, default, .. } = *self;
+        *self = Self { is_hidden, default, ..Self::shown() };
+    }
+
+    pub(crate) fn paste(&mut self, text: &str) {
+        for character in text.chars().filter(|character| !character.is_control()) {
+            if self.text.len() + character.len_utf8() <= MAX_BYTES {
+                self.text.push(character);
+            }
+        }
+    }
+
+    pub(crate) fn key(&mut self, key: KeyEvent) {
+        let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('u') if is_control => self.clear(),
+            KeyCode::Backspace => {
+                if let Some((at, _)) = self.text.grapheme_indices(true).next_back() {
+                    self.text.truncate(at);
+                }
+            }
+            KeyCode::Char(character) if !is_control && !key.modifiers.contains(KeyModifiers::ALT) => {
+                self.paste(character.encode_utf8(&mut [0; 4]));
+            }
+            _ => {}
+        }
+    }
+
+    /// As it is shown: what was typed, and what stands for nothing.
+    pub(crate) fn seen(&self) -> [Span<'static>; 2] {
+        let default = if self.text.is_empty() { self.default } else { "" };
+        [Span::raw(self.typed()), Span::raw(default).dim()]
+    }
+
+    fn typed(&self) -> String {
+        if self.is_hidden { "•".repeat(self.text.graphemes(true).count()) } else { self.text.to_string() }
+    }
+
+    /// Columns that it is shown with.
+    pub(crate) fn width(&self) -> usize {
+        self.typed().width()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_field_shows_how_much_and_never_what() {
+        let mut field = Field::hidden();
+        field.paste("pass\nwörd");
+        assert_eq!((field.text(), field.typed().as_str()), ("passwörd", "••••••••"));
+        assert!(!format!("{field:?}").contains("pass"));
+        field.key(KeyEvent::new(KeyCode::Backspace, KeyModifiers::NONE));
+        assert_eq!(field.text(), "passwör");
+        field.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        assert_eq!(field.text(), "");
+    }
+
+    #[test]
+    fn a_field_never_grows_past_its_room() {
+        let mut field = Field::shown();
+        let room = field.text.capacity();
+        field.paste(&"é".repeat(10_000));
+        assert_eq!((field.text().len(), field.text.capacity()), (MAX_BYTES, room));
+    }
+}

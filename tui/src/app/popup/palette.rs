@@ -1,0 +1,125 @@
+//! Everything that can be done or found, by a few letters of it.
+
+use ratatui::{
+    Frame,
+    crossterm::event::{KeyCode, KeyEvent},
+    style::Stylize,
+    text::Line,
+    widgets::Paragraph,
+};
+
+use super::{Answer, Field, cursor, labelled, window};
+use crate::app::{action::Action, theme::Theme};
+
+/// Rows that are shown.
+const ROWS: usize = 12;
+
+/// Something that can be chosen.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    pub text: String,
+    pub action: Action,
+}
+
+#[derive(Debug)]
+pub(crate) struct Palette {
+    field: Field,
+    choices: Vec<Choice>,
+    selected: usize,
+}
+
+impl Palette {
+    pub(crate) fn new(choices: Vec<Choice>) -> Self {
+        Self { field: Field::shown(), choices, selected: 0 }
+    }
+
+    /// What fits what is typed, best first.
+    fn matching(&self) -> Vec<&Choice> {
+        let mut matching: Vec<(usize, &Choice)> = self
+            .choices
+            .iter()
+            .filter_map(|choice| Some((distance(self.field.text(), &choice.text)?, choice)))
+            .collect();
+        // Stable: what is as good stays in its order.
+        matching.sort_by_key(|(distance, _)| *distance);
+        matching.into_iter().map(|(_, choice)| choice).collect()
+    }
+
+    pub(crate) fn paste(&mut self, text: &str) {
+        self.field.paste(text);
+        self.selected = 0;
+    }
+
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Answer {
+        let last = self.matching().len().saturating_sub(1);
+        match key.code {
+            KeyCode::Esc => return Answer::Close,
+            KeyCode::Up => self.selected = self.selected.saturating_sub(1),
+            KeyCode::Down => self.selected = (self.selected + 1).min(last),
+            KeyCode::Enter => {
+                let chosen = self.matching().get(self.selected).map(|choice| choice.action.clone());
+                return chosen.map_or(Answer::Stay, Answer::Do);
+            }
+            _ => {
+                self.field.key(key);
+                self.selected = 0;
+            }
+        }
+        Answer::Stay
+    }
+
+    pub(crate) fn draw(&self, frame: &mut Frame<'_>, theme: Theme) {
+        let mut lines = vec![labelled("> ", &self.field)];
+        let matching = self.matching();
+        let first = (self.selected + 1).saturating_sub(ROWS);
+        for (index, choice) in matching.iter().enumerate().skip(first).take(ROWS) {
+            let line = Line::from(format!(" {} ", choice.text));
+            lines.push(if index == self.selected { line.style(theme.selected()) } else { line });
+        }
+        if matching.is_empty() {
+            lines.push(Line::from(" nothing fits").dim());
+        }
+        // Always of one size: what jumps about cannot be read.
+        lines.resize(ROWS + 1, Line::default());
+        let area = window(frame, theme, "Palette", &lines, "Enter do · Esc close");
+        frame.render_widget(Paragraph::new(lines), area);
+        cursor(frame, area, 0, 2 + self.field.width());
+    }
+}
+
+/// How far a text is from what was typed: its letters must be there in that order; what lies between them counts.
+fn distance(typed: &str, text: &str) -> Option<usize> {
+    let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+    let (typed, text) = (lower(typed), lower(text));
+    let (mut at, mut distance) = (0, 0);
+    for letter in typed.into_iter().filter(|letter| !letter.is_whitespace()) {
+        let skipped = text[at..].iter().position(|other| *other == letter)?;
+        distance += skipped;
+        at += skipped + 1;
+    }
+    Some(distance)
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::crossterm::event::KeyModifiers;
+
+    use super::*;
+
+    #[test]
+    fn a_few_letters_find_what_they_are_in() {
+        let choices = ["start sandbox", "stop sandbox", "new key"]
+            .map(|text| Choice { text: text.into(), action: Action::Insert(text.into()) });
+        let mut palette = Palette::new(choices.into());
+        palette.paste("stop");
+        assert_eq!(palette.matching()[0].text, "stop sandbox");
+        palette.field.clear();
+        palette.paste("sasa");
+        assert_eq!(palette.matching().iter().map(|choice| choice.text.as_str()).collect::<Vec<_>>(), ["start sandbox"]);
+        let enter = palette.key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+        assert!(matches!(enter, Answer::Do(Action::Insert(text)) if text == "start sandbox"));
+        palette.paste("xyz");
+        assert!(palette.matching().is_empty());
+        assert!(matches!(palette.key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)), Answer::Stay));
+    }
+}

@@ -1,0 +1,128 @@
+//! The pane in which one plays: what was said, what runs, what is being typed.
+
+use std::time::{Duration, Instant};
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    style::Stylize,
+    text::{Line as ShownLine, Span},
+    widgets::Paragraph,
+};
+use rhai::Engine;
+
+use super::{
+    session::{Running, Session},
+    theme::Theme,
+};
+use crate::console::{
+    highlight, progress,
+    text::{Line, Style},
+};
+
+/// Columns of the bar that shows how much is done.
+const BAR: u8 = 14;
+
+/// A play is reported on once it runs for so long.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// What is needed to draw it.
+pub(crate) struct View<'a> {
+    pub theme: Theme,
+    pub lexer: &'a Engine,
+    pub now: Instant,
+    pub spinner: &'a str,
+    /// Whether letters that are typed go into the editor.
+    pub is_editing: bool,
+}
+
+impl View<'_> {
+    pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, session: &mut Session) {
+        let waiting = session.waiting();
+        let status = session.running.as_ref().and_then(|running| self.status(running, waiting));
+        let wanted = session.editor.height(area.width).clamp(1, (area.height / 2).max(1));
+        let [said, running, rule, typed] = Layout::vertical([
+            Constraint::Fill(1),
+            Constraint::Length(u16::from(status.is_some())),
+            Constraint::Length(u16::from(area.height > 4)),
+            Constraint::Length(wanted),
+        ])
+        .areas(area);
+        let rows = session.transcript.rows(self.theme, said.width, said.height);
+        frame.render_widget(Paragraph::new(rows), said);
+        if let Some(status) = status {
+            frame.render_widget(Paragraph::new(status), running);
+        }
+        let mark = if session.transcript.is_following() { "" } else { " ↓ more below: End " };
+        let line = "─".repeat(usize::from(rule.width).saturating_sub(mark.chars().count()));
+        frame.render_widget(Paragraph::new(format!("{line}{mark}")).dim(), rule);
+        if session.takes_input() {
+            session.editor.draw(frame, typed, self.theme, self.lexer, self.is_editing);
+        } else {
+            frame.render_widget(Paragraph::new(hint(session)).dim(), typed);
+        }
+    }
+
+    /// `⠋ loading ████████░░░░░░ 40%  3.4s  Ctrl-C`
+    fn status(&self, running: &Running, waiting: usize) -> Option<ShownLine<'static>> {
+        let elapsed = self.now.saturating_duration_since(running.started);
+        if elapsed < PATIENCE && running.progress.is_none() {
+            return None;
+        }
+        let mut spans = vec![Span::raw(format!("{} ", self.spinner))];
+        match running.progress.as_ref().map(|progress| (progress, progress::ratio(progress))) {
+            Some((progress, Some(ratio))) => {
+                if let Some(text) = progress::text(progress) {
+                    spans.push(Span::raw(format!("{text} ")));
+                }
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 100")]
+                let (done, percent) = ((ratio * f64::from(BAR)).round() as u8, (ratio * 100.0).round() as u8);
+                spans.push(Span::styled("█".repeat(done.into()), self.theme.good()));
+                spans.push(Span::raw(format!(
+                    "{} {percent}%  {:.1}s",
+                    "░".repeat((BAR - done).into()),
+                    elapsed.as_secs_f64()
+                )));
+            }
+            Some((progress, None)) => spans.push(Span::raw(progress::line(progress))),
+            None => spans.push(Span::raw(format!("running  {:.1}s", elapsed.as_secs_f64()))),
+        }
+        if waiting > 0 {
+            spans.push(Span::raw(format!("  {waiting} waiting")));
+        }
+        let hint = if running.is_cancelled() { "cancelling… Ctrl-C again gives up waiting" } else { "Ctrl-C" };
+        spans.push(Span::raw(format!("  {hint}")).dim());
+        Some(spans.into())
+    }
+}
+
+fn hint(session: &Session) -> String {
+    match session.description() {
+        Some(description) => format!("this circle is for {}: a proves your key", whom(description.access)),
+        None => "Enter connects".into(),
+    }
+}
+
+/// For whom a circle is.
+pub(crate) fn whom(access: protocol::methods::Access) -> &'static str {
+    match access {
+        protocol::methods::Access::Open => "anyone",
+        protocol::methods::Access::Authenticated => "any key that proves itself",
+        protocol::methods::Access::Members => "its members' keys",
+    }
+}
+
+/// An input as it stands among what was said.
+pub(crate) fn echo(lexer: &Engine, name: &str, input: &str) -> Vec<Line> {
+    let prompt = format!("{name}> ");
+    let more = format!("{}| ", " ".repeat(prompt.chars().count() - 2));
+    let mut lines = Vec::new();
+    for (index, line) in highlight::lines(lexer, input).iter().enumerate() {
+        let mut shown = Line::of(Style::Dim, if index == 0 { &prompt } else { &more });
+        for piece in line.pieces() {
+            shown.push(piece.style, &piece.text);
+        }
+        lines.push(shown);
+    }
+    lines
+}

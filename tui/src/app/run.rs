@@ -1,0 +1,77 @@
+//! The loop: one message after the other, then a frame.
+
+use std::{io, time::Duration};
+
+use ratatui::{Terminal, backend::Backend, buffer::Buffer};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::{App, Effect, Message, message::News};
+
+/// Messages that wait to be taken, before whoever posts them is made to wait.
+pub(crate) const QUEUE: usize = 1024;
+
+/// How often what is shown of time is brought up to date.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How long messages are taken before a frame is drawn, however many come.
+const FRAME: Duration = Duration::from_millis(16);
+
+/// What is outside of the app: a terminal, or something in its place.
+pub(crate) trait Outside<B: Backend> {
+    /// Puts a text on the clipboard.
+    fn copy(&mut self, text: &str);
+    /// Leaves the terminal to the shell until it gives it back.
+    fn suspend(&mut self, terminal: &mut Terminal<B>) -> io::Result<()>;
+    /// Has the next frame drawn anew as a whole.
+    fn redraw(&mut self, terminal: &mut Terminal<B>) -> io::Result<()>;
+    /// The terminal has a new size.
+    fn resized(&mut self, terminal: &mut Terminal<B>, width: u16, height: u16);
+    /// A frame was drawn.
+    fn drawn(&mut self, frame: &Buffer);
+}
+
+/// Runs until the app has ended; its exit code.
+pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
+    mut app: App,
+    terminal: &mut Terminal<B>,
+    mut queue: mpsc::Receiver<Message>,
+    mut outside: impl Outside<B>,
+) -> io::Result<u8> {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        if app.take_stale() {
+            let frame = terminal.draw(|frame| app.draw(frame)).map_err(io::Error::other)?;
+            outside.drawn(frame.buffer);
+        }
+        let mut message = tokio::select! {
+            Some(message) = queue.recv() => message,
+            _ = ticks.tick() => Message(News::Tick),
+        };
+        let begun = Instant::now();
+        loop {
+            if let News::Terminal(ratatui::crossterm::event::Event::Resize(width, height)) = message.0 {
+                outside.resized(terminal, width, height);
+            }
+            app.update(message);
+            for effect in app.take_effects() {
+                match effect {
+                    Effect::Copy(text) => outside.copy(&text),
+                    Effect::Suspend => outside.suspend(terminal)?,
+                    Effect::Redraw => outside.redraw(terminal)?,
+                }
+            }
+            if let Some(code) = app.ended() {
+                return Ok(code);
+            }
+            if begun.elapsed() > FRAME {
+                break;
+            }
+            let Ok(next) = queue.try_recv() else { break };
+            message = next;
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The real terminal: taken over, and given back whatever happens.
+
+use std::{
+    io::{self, Stdout, Write, stdout},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ratatui::{
+    Terminal,
+    backend::CrosstermBackend,
+    buffer::Buffer,
+    crossterm::{
+        cursor::Show,
+        event::{self, DisableBracketedPaste, EnableBracketedPaste},
+        execute,
+        terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    },
+};
+use rustix::process::{Signal, kill_current_process_group};
+use tokio::sync::mpsc;
+
+use super::{Message, run::Outside};
+
+type Real = CrosstermBackend<Stdout>;
+
+/// Bytes that are put on the clipboard: terminals drop more.
+const MAX_COPY: usize = 64 << 10;
+
+/// Whether the terminal is taken over now.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal, for as long as this lives.
+pub(crate) struct Screen {
+    pub terminal: Terminal<Real>,
+}
+
+impl Screen {
+    /// Takes the terminal over. From now on a panic, in whatever thread, gives it back, says that it is a bug and ends the
+    /// process: what would go on behind it could not be trusted.
+    pub(crate) fn take() -> io::Result<Self> {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            hook(panic);
+            std::process::exit(i32::from(crate::error::BUG));
+        }));
+        enter()?;
+        Ok(Self { terminal: Terminal::new(CrosstermBackend::new(stdout()))? })
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn enter() -> io::Result<()> {
+    enable_raw_mode()?;
+    IS_TAKEN.store(true, Ordering::SeqCst);
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)
+}
+
+/// The terminal as it was. If something of it fails there is nothing that could be done.
+fn give_back() {
+    if IS_TAKEN.swap(false, Ordering::SeqCst) {
+        let _untidy = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let _untidy = disable_raw_mode();
+    }
+}
+
+/// Posts what the terminal says, from a thread of its own, until nobody takes it or the terminal is gone.
+pub(crate) fn listen(queue: mpsc::Sender<Message>) {
+    std::thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            if queue.blocking_send(Message::terminal(event)).is_err() {
+                return;
+            }
+        }
+        // Its user has gone with it, as a hangup says, too.
+        let _ended = queue.blocking_send(Message::end(129));
+    });
+}
+
+/// Does outside what the app wants done there.
+pub(crate) struct OnTerminal;
+
+impl Outside<Real> for OnTerminal {
+    fn copy(&mut self, text: &str) {
+        let text = &text[..text.floor_char_boundary(MAX_COPY)];
+        // OSC 52: the terminal puts it on its clipboard, also through ssh. One that cannot shows nothing of it.
+        let _unseen = write!(stdout(), "\x1b]52;c;{}\x07", STANDARD.encode(text)).and_then(|()| stdout().flush());
+    }
+
+    fn suspend(&mut self, terminal: &mut Terminal<Real>) -> io::Result<()> {
+        give_back();
+        // The shell's whole job, as the terminal's own Ctrl-Z would have it. It returns when the shell continues it.
+        kill_current_process_group(Signal::TSTP)?;
+        enter()?;
+        self.redraw(terminal)
+    }
+
+    /// Not by the library's own clearing: that one asks the terminal where its cursor is, and the answer would be read by
+    /// the thread that reads keys.
+    fn redraw(&mut self, terminal: &mut Terminal<Real>) -> io::Result<()> {
+        execute!(stdout(), Clear(ClearType::All))?;
+        *terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        Ok(())
+    }
+
+    fn resized(&mut self, _: &mut Terminal<Real>, _: u16, _: u16) {}
+
+    fn drawn(&mut self, _: &Buffer) {}
+}

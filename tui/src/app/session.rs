@@ -1,0 +1,266 @@
+//! One user's session on one circle: its connection, what was said, what is being typed, what runs.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use client_ws::{CircleWsClient, Description};
+use keys::keystore::KeyName;
+use protocol::methods::Progress;
+use tokio::sync::Notify;
+
+use super::{
+    editor::Editor,
+    message::{Connection, PlayNumber},
+    transcript::Transcript,
+};
+use crate::console::{
+    history::HistoryFile,
+    text::{Line, Style},
+};
+
+/// Inputs that may wait for a play to end.
+const MAX_WAITING: usize = 64;
+
+/// How soon a second Ctrl-C has to come to give up waiting.
+const GIVE_UP: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The circle as its user knows it.
+    pub name: String,
+    pub link: Link,
+    pub who: Who,
+    /// Whether it is to be connected whenever its circle is up.
+    pub is_wanted: bool,
+    /// The newest connection.
+    pub connection: Connection,
+    pub transcript: Transcript,
+    pub editor: Editor,
+    pub running: Option<Running>,
+    /// Whether a fresh environment was asked for and is not there yet.
+    pub is_resetting: bool,
+    /// Inputs that were sent off while it runs.
+    waiting: VecDeque<String>,
+    /// Where inputs are kept.
+    pub history: Option<HistoryFile>,
+    /// What the last play took.
+    pub last_elapsed: Option<Duration>,
+    plays: u64,
+}
+
+/// How the session is connected.
+#[derive(Debug)]
+pub(crate) enum Link {
+    Off,
+    Connecting,
+    On(Box<(Arc<CircleWsClient>, Description)>),
+}
+
+/// Whom the circle takes the session for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// No key was proved.
+    Nobody,
+    /// A key is being proved.
+    Proving,
+    /// This key was proved.
+    Key(KeyName),
+    /// The key that the throw-away circle is for.
+    Owner,
+}
+
+/// A play that has not ended.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub number: PlayNumber,
+    pub script: String,
+    pub started: Instant,
+    pub progress: Option<Progress>,
+    cancel: Arc<Notify>,
+    cancelled: Option<Instant>,
+}
+
+/// How a session stands, in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    None,
+    Connecting,
+    Connected,
+    Proved,
+    Running,
+}
+
+impl Running {
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.is_some()
+    }
+}
+
+impl Standing {
+    /// One column.
+    pub(crate) fn mark(self) -> &'static str {
+        match self {
+            Self::None => " ",
+            Self::Connecting => "…",
+            Self::Connected => "◌",
+            Self::Proved => "⚿",
+            Self::Running => "▶",
+        }
+    }
+}
+
+/// What a Ctrl-C did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cancelled {
+    Asked,
+    GivenUp,
+}
+
+impl Session {
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            name,
+            link: Link::Off,
+            who: Who::Nobody,
+            is_wanted: false,
+            connection: Connection::default(),
+            transcript: Transcript::default(),
+            editor: Editor::new(),
+            running: None,
+            is_resetting: false,
+            waiting: VecDeque::new(),
+            history: None,
+            last_elapsed: None,
+            plays: 0,
+        }
+    }
+
+    /// Begins a new connection in the place of the old one.
+    pub(crate) fn begin(&mut self) -> Connection {
+        self.connection.0 += 1;
+        self.link = Link::Connecting;
+        self.who = Who::Nobody;
+        self.running = None;
+        self.is_resetting = false;
+        self.connection
+    }
+
+    /// Ends the connection; what is on its way is no longer of interest, what was typed still is.
+    pub(crate) fn end(&mut self) {
+        self.take_back();
+        self.is_resetting = false;
+        self.connection.0 += 1;
+        self.link = Link::Off;
+        self.who = Who::Nobody;
+        self.running = None;
+    }
+
+    pub(crate) fn client(&self) -> Option<&Arc<CircleWsClient>> {
+        match &self.link {
+            Link::On(link) => Some(&link.0),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn description(&self) -> Option<&Description> {
+        match &self.link {
+            Link::On(link) => Some(&link.1),
+            _ => None,
+        }
+    }
+
+    /// Whether what is typed can be played.
+    pub(crate) fn is_ready(&self) -> bool {
+        let is_open =
+            self.description().is_some_and(|description| description.access == protocol::methods::Access::Open);
+        is_open || matches!(self.who, Who::Key(_) | Who::Owner)
+    }
+
+    /// Whether something is to be done before the next input can be.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running.is_some() || self.is_resetting || !self.is_ready()
+    }
+
+    /// Whether what is typed will be played, now or once the circle is ready for it.
+    pub(crate) fn takes_input(&self) -> bool {
+        self.is_ready() || self.is_wanted && self.description().is_none() || self.who == Who::Proving
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        match (&self.link, &self.who) {
+            (Link::Off, _) => Standing::None,
+            (Link::Connecting, _) | (_, Who::Proving) => Standing::Connecting,
+            _ if self.running.is_some() => Standing::Running,
+            (Link::On(_), Who::Nobody) => Standing::Connected,
+            (Link::On(_), _) => Standing::Proved,
+        }
+    }
+
+    pub(crate) fn next_play(&mut self) -> PlayNumber {
+        self.plays += 1;
+        PlayNumber(self.plays)
+    }
+
+    pub(crate) fn run(&mut self, number: PlayNumber, script: String, cancel: Arc<Notify>, now: Instant) {
+        self.running = Some(Running { number, script, started: now, progress: None, cancel, cancelled: None });
+    }
+
+    /// Has an input wait for the running play; false if too many do.
+    pub(crate) fn wait(&mut self, input: String) -> bool {
+        let has_room = self.waiting.len() < MAX_WAITING;
+        if has_room {
+            self.waiting.push_back(input);
+        }
+        has_room
+    }
+
+    pub(crate) fn next_waiting(&mut self) -> Option<String> {
+        self.waiting.pop_front()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Puts what waits back into the editor: it is not to be played, and not lost.
+    pub(crate) fn take_back(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut inputs: Vec<String> = self.waiting.drain(..).collect();
+        inputs.extend(Some(self.editor.text()).filter(|text| !text.is_empty()));
+        self.editor.set(&inputs.join("\n"));
+    }
+
+    /// Has the running play end; a second time, no longer waits for its end.
+    pub(crate) fn cancel(&mut self, now: Instant) -> Option<Cancelled> {
+        let running = self.running.as_mut()?;
+        if running.cancelled.is_some_and(|before| now.saturating_duration_since(before) < GIVE_UP) {
+            self.running = None;
+            return Some(Cancelled::GivenUp);
+        }
+        running.cancelled = Some(now);
+        running.cancel.notify_one();
+        self.take_back();
+        Some(Cancelled::Asked)
+    }
+
+    /// Says something of its own in the transcript.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.transcript.push(Line::of(Style::Dim, text));
+    }
+
+    /// `sandbox ⚿ alice`
+    pub(crate) fn title(&self) -> String {
+        match (&self.link, &self.who) {
+            (Link::Off, _) => format!("{} (not connected)", self.name),
+            (Link::Connecting, _) => format!("{} (connecting…)", self.name),
+            (_, Who::Proving) => format!("{} (proving the key…)", self.name),
+            (_, Who::Key(key)) => format!("{} ⚿ {key}", self.name),
+            (_, Who::Nobody | Who::Owner) => self.name.clone(),
+        }
+    }
+}

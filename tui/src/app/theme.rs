@@ -1,0 +1,74 @@
+//! Sixteen colours at most, which every terminal shows as its user likes them; none if the user wants none.
+
+use ratatui::{
+    style::{Color, Modifier, Style as Shown},
+    text::{Line as ShownLine, Span},
+};
+
+use crate::console::{
+    highlight::Kind,
+    text::{Line, Style},
+};
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Theme {
+    has_colours: bool,
+}
+
+impl Theme {
+    pub(crate) fn new(has_colours: bool) -> Self {
+        Self { has_colours }
+    }
+
+    pub(crate) fn style(self, style: Style) -> Shown {
+        let plain = Shown::new();
+        match style {
+            Style::Plain => plain,
+            Style::Dim | Style::Syntax(Kind::Comment) => plain.dim(),
+            Style::Error => self.fg(Color::Red).bold(),
+            Style::Syntax(Kind::Keyword) => self.fg(Color::Magenta),
+            Style::Syntax(Kind::String) => self.fg(Color::Green),
+            Style::Syntax(Kind::Number) => self.fg(Color::Cyan),
+            Style::Syntax(Kind::Function) => self.fg(Color::Blue),
+            Style::Syntax(Kind::Error) => self.fg(Color::Red),
+        }
+    }
+
+    fn fg(self, colour: Color) -> Shown {
+        if self.has_colours { Shown::new().fg(colour) } else { Shown::new() }
+    }
+
+    pub(crate) fn good(self) -> Shown {
+        self.fg(Color::Green)
+    }
+
+    pub(crate) fn warning(self) -> Shown {
+        self.fg(Color::Yellow)
+    }
+
+    pub(crate) fn bad(self) -> Shown {
+        self.fg(Color::Red)
+    }
+
+    pub(crate) fn border(self, has_focus: bool) -> Shown {
+        if has_focus { self.fg(Color::Cyan).bold() } else { Shown::new().dim() }
+    }
+
+    /// What is chosen is shown in reverse, whatever the colours are.
+    #[expect(clippy::unused_self, reason = "it is a matter of the theme all the same")]
+    pub(crate) fn selected(self) -> Shown {
+        Shown::new().add_modifier(Modifier::REVERSED)
+    }
+
+    pub(crate) fn key(self) -> Shown {
+        self.fg(Color::Cyan).bold()
+    }
+
+    pub(crate) fn line<'a>(self, line: &Line) -> ShownLine<'a> {
+        line.pieces()
+            .iter()
+            .map(|piece| Span::styled(piece.text.clone(), self.style(piece.style)))
+            .collect::<Vec<_>>()
+            .into()
+    }
+}

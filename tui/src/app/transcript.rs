@@ -1,0 +1,141 @@
+//! What was said on a circle: inputs, prints, values, errors. The newest are kept, within bounds.
+
+use std::collections::VecDeque;
+
+use ratatui::text::Line as ShownLine;
+
+use super::{theme::Theme, wrap};
+use crate::console::text::{Line, Style};
+
+/// Lines that are kept.
+const MAX_LINES: usize = 10_000;
+
+/// Bytes that are kept.
+const MAX_BYTES: usize = 4 << 20;
+
+/// Bytes of one line that are shown.
+const MAX_LINE: usize = 16 << 10;
+
+#[derive(Debug, Default)]
+pub(crate) struct Transcript {
+    lines: VecDeque<Line>,
+    bytes: usize,
+    /// Rows below what is shown; 0 follows what comes.
+    back: usize,
+    /// Where the last block begins that may be copied, as text.
+    last: String,
+}
+
+impl Transcript {
+    pub(crate) fn push(&mut self, line: Line) {
+        let line = shortened(line);
+        self.bytes += size(&line);
+        self.lines.push_back(line);
+        while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.lines.pop_front() else { return };
+            self.bytes -= size(&oldest);
+        }
+    }
+
+    pub(crate) fn extend(&mut self, lines: impl IntoIterator<Item = Line>) {
+        lines.into_iter().for_each(|line| self.push(line));
+    }
+
+    /// Remembers what a copy takes.
+    pub(crate) fn set_last(&mut self, text: String) {
+        self.last = text;
+    }
+
+    pub(crate) fn last(&self) -> &str {
+        &self.last
+    }
+
+    /// Rows up (negative) or down.
+    pub(crate) fn scroll(&mut self, rows: i32) {
+        self.back = self.back.saturating_add_signed(-(rows as isize));
+    }
+
+    pub(crate) fn follow(&mut self) {
+        self.back = 0;
+    }
+
+    pub(crate) fn is_following(&self) -> bool {
+        self.back == 0
+    }
+
+    /// The rows that are in sight.
+    pub(crate) fn rows(&mut self, theme: Theme, width: u16, height: u16) -> Vec<ShownLine<'static>> {
+        let wanted = usize::from(height) + self.back;
+        let mut rows = VecDeque::new();
+        for line in self.lines.iter().rev() {
+            for row in wrap::prose(theme.line(line), width).into_iter().rev() {
+                rows.push_front(row);
+            }
+            if rows.len() >= wanted {
+                break;
+            }
+        }
+        // Not further up than there is something.
+        self.back = self.back.min(rows.len().saturating_sub(usize::from(height)));
+        let end = rows.len() - self.back;
+        let start = end.saturating_sub(usize::from(height));
+        rows.into_iter().skip(start).take(end - start).collect()
+    }
+}
+
+fn size(line: &Line) -> usize {
+    line.pieces().iter().map(|piece| piece.text.len()).sum::<usize>() + 64
+}
+
+fn shortened(line: Line) -> Line {
+    let total: usize = line.pieces().iter().map(|piece| piece.text.len()).sum();
+    if total <= MAX_LINE {
+        return line;
+    }
+    let (mut short, mut room) = (Line::default(), MAX_LINE);
+    for piece in line.pieces() {
+        let end = piece.text.floor_char_boundary(room);
+        short.push(piece.style, &piece.text[..end]);
+        room -= end;
+    }
+    short.with(Style::Dim, &format!(" … {} KiB more", (total - MAX_LINE).div_ceil(1024)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(transcript: &mut Transcript, width: u16, height: u16) -> Vec<String> {
+        transcript.rows(Theme::new(false), width, height).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_newest_rows_are_in_sight_and_the_others_a_scroll_away() {
+        let mut transcript = Transcript::default();
+        transcript.extend(["one", "two three", "four"].map(|text| Line::of(Style::Plain, text)));
+        assert_eq!(shown(&mut transcript, 5, 2), ["hree", "four"]);
+        transcript.scroll(-1);
+        assert_eq!(shown(&mut transcript, 5, 2), ["two t", "hree"]);
+        transcript.scroll(-100);
+        assert_eq!(shown(&mut transcript, 5, 2), ["one", "two t"]);
+        transcript.scroll(1);
+        assert_eq!(shown(&mut transcript, 5, 2), ["two t", "hree"]);
+        transcript.follow();
+        assert_eq!(shown(&mut transcript, 80, 9), ["one", "two three", "four"]);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut transcript = Transcript::default();
+        for number in 0..MAX_LINES + 5 {
+            transcript.push(Line::of(Style::Plain, &number.to_string()));
+        }
+        assert_eq!(transcript.lines.len(), MAX_LINES);
+        assert_eq!(transcript.lines[0].to_string(), "5");
+        for _ in 0..1000 {
+            transcript.push(Line::of(Style::Plain, &"x".repeat(1 << 20)));
+        }
+        assert!(transcript.bytes <= MAX_BYTES && transcript.lines.len() < 300, "{}", transcript.bytes);
+        assert!(transcript.lines[0].to_string().ends_with("x … 1008 KiB more"));
+    }
+}

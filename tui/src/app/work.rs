@@ -1,0 +1,309 @@
+//! What is done elsewhere than in the app's loop, and posts what comes of it: network, disk, passphrases, processes.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use client_ws::{CircleWsClient, ClientError, Description, PlayEvent};
+use keys::{
+    Authority, KeyPair,
+    keystore::{KeyName, Keystore, WorkFactor},
+};
+use launcher::{Circle, Happened, Supervision};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, mpsc, oneshot},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    circles::CircleId,
+    message::{CircleNews, Connection, Message, News, PlayNumber, SessionNews},
+};
+use crate::{
+    config,
+    connect::first_answer,
+    console::{LAST_VALUE, history::HistoryFile},
+    error::{CliError, os_text},
+};
+
+/// How often it is looked whether something listens where circles are that are not supervised here.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long such a look may take.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where things are that the app works with.
+#[derive(Debug)]
+pub struct Setup {
+    /// The circles.json that was named; otherwise the default ones are looked for.
+    pub config: Option<PathBuf>,
+    /// Where the keys are; `None` if there is no home directory to have them in.
+    pub keystore: Option<Keystore>,
+    /// The directory in which what is typed is kept; `None` keeps nothing.
+    pub history: Option<PathBuf>,
+    /// What it costs to try one passphrase of a key that is made here.
+    pub work_factor: WorkFactor,
+    /// The executable that circles run.
+    pub program: PathBuf,
+    /// How circles know themselves when they are dialled through a tunnel.
+    pub authority: Option<Authority>,
+    /// The passphrase that was given, so that none is asked for.
+    pub passphrase: Option<Zeroizing<String>>,
+    /// Whether colours are wanted.
+    pub has_colours: bool,
+}
+
+impl Setup {
+    /// Which processes evaluate the scripts of the throw-away circle.
+    pub(crate) fn workers(&self) -> server_ws::Workers {
+        server_ws::Workers::Process { program: self.program.clone() }
+    }
+}
+
+/// Starts what is to be done, and hands on what comes of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    runtime: Handle,
+    queue: mpsc::Sender<Message>,
+}
+
+/// What ends a circle that is supervised here. Dropping it does, too.
+#[derive(Debug)]
+pub(crate) struct Supervised(#[expect(dead_code, reason = "its end is what counts")] oneshot::Sender<()>);
+
+impl Work {
+    pub(crate) fn new(runtime: Handle, queue: mpsc::Sender<Message>) -> Self {
+        Self { runtime, queue }
+    }
+
+    /// Waits for room: what comes too fast is made to wait, not dropped.
+    async fn post(&self, news: News) {
+        // An app that has ended needs no news.
+        let _ended = self.queue.send(Message(news)).await;
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(future);
+    }
+
+    /// Runs what blocks, and posts its outcome.
+    fn block<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+        news: impl FnOnce(T) -> News + Send + 'static,
+    ) {
+        let work = self.clone();
+        self.spawn(async move {
+            // A panic has been reported by its hook, and ends the process.
+            if let Ok(done) = tokio::task::spawn_blocking(job).await {
+                work.post(news(done)).await;
+            }
+        });
+    }
+
+    pub(crate) fn read_config(&self, named: Option<PathBuf>) {
+        self.block(move || config::find(named), News::Configured);
+    }
+
+    pub(crate) fn list_keys(&self, store: Keystore) {
+        self.block(move || store.list().map_err(Into::into), News::Listed);
+    }
+
+    pub(crate) fn set_default_key(&self, store: Keystore, name: KeyName) {
+        let listed = move || {
+            store.set_default(&name)?;
+            Ok(store.list()?)
+        };
+        self.block(listed, News::Listed);
+    }
+
+    pub(crate) fn make_key(&self, store: Keystore, name: KeyName, passphrase: Zeroizing<String>, work: WorkFactor) {
+        let made = move || {
+            let keypair = KeyPair::generate().map_err(|error| {
+                CliError::usage("cannot make a key", error.to_string(), "the operating system gives no random bytes")
+            })?;
+            let entry = store.create(&name, &keypair, &passphrase, work)?;
+            Ok((entry, Arc::new(keypair)))
+        };
+        self.block(made, News::Made);
+    }
+
+    pub(crate) fn unlock(&self, store: Keystore, name: KeyName, passphrase: Zeroizing<String>) {
+        let named = name.clone();
+        let unlocked = move || Ok(Arc::new(store.unlock(&name, &passphrase)?));
+        self.block(unlocked, move |unlocked| News::Unlocked(named, unlocked));
+    }
+
+    /// Looks, again and again, whether something takes connections there.
+    pub(crate) fn probe(&self, circle: CircleId, address: SocketAddr) -> Probing {
+        let work = self.clone();
+        let (stop, mut stopped) = oneshot::channel::<()>();
+        self.spawn(async move {
+            let mut known = None;
+            let mut interval = tokio::time::interval(PROBE_INTERVAL);
+            loop {
+                tokio::select! {
+                    _ = interval.tick() => {}
+                    _ = &mut stopped => return,
+                }
+                let dialled = tokio::time::timeout(PROBE_PATIENCE, tokio::net::TcpStream::connect(address)).await;
+                let is_up = matches!(dialled, Ok(Ok(_)));
+                if known.replace(is_up) != Some(is_up) {
+                    work.post(News::Circle(circle, CircleNews::Probed(is_up))).await;
+                }
+            }
+        });
+        Probing(stop)
+    }
+
+    pub(crate) fn supervise(&self, id: CircleId, circle: Circle, program: PathBuf) -> Supervised {
+        let work = self.clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        self.spawn(async move {
+            let shutdown = async {
+                // Stopped, or dropped: either way it is to end.
+                let _word = stopped.await;
+            };
+            let Supervision { mut events, ended } = launcher::supervise(vec![circle], &program, shutdown);
+            while let Some(event) = events.recv().await {
+                work.post(News::Circle(id, CircleNews::Supervised(event.what))).await;
+            }
+            if let Err(error) = ended.await {
+                let why = format!("its supervisor failed: {error}");
+                work.post(News::Circle(id, CircleNews::Supervised(Happened::Log(why)))).await;
+            }
+            work.post(News::Circle(id, CircleNews::Released)).await;
+        });
+        Supervised(stop)
+    }
+
+    /// Connects, and asks whom it is connected to.
+    pub(crate) fn connect(&self, id: CircleId, connection: Connection, place: String, target: Target) {
+        let work = self.clone();
+        self.spawn(async move {
+            let connected = connect(target).await.map_err(|error| CliError::Client { place, error });
+            work.post(News::Session(id, connection, SessionNews::Connected(connected))).await;
+        });
+    }
+
+    /// Proves a key to a circle. `name` is `None` for the key that a throw-away circle is for.
+    pub(crate) fn prove(
+        &self,
+        to: (CircleId, Connection),
+        client: Arc<CircleWsClient>,
+        name: Option<KeyName>,
+        keypair: Arc<KeyPair>,
+        place: String,
+    ) {
+        let work = self.clone();
+        self.spawn(async move {
+            client.set_keypair(keypair);
+            let proved = client.authenticate().await.map_err(|error| CliError::Client { place, error });
+            work.post(News::Session(to.0, to.1, SessionNews::Proved(name, proved))).await;
+        });
+    }
+
+    /// Plays a script. What is returned cancels it when it is notified.
+    pub(crate) fn play(
+        &self,
+        to: (CircleId, Connection),
+        number: PlayNumber,
+        client: Arc<CircleWsClient>,
+        script: String,
+    ) -> Arc<Notify> {
+        let (work, cancel) = (self.clone(), Arc::new(Notify::new()));
+        let cancelled = cancel.clone();
+        let say = move |work: Work, news: SessionNews| async move { work.post(News::Session(to.0, to.1, news)).await };
+        self.spawn(async move {
+            let mut running = match client.play(script).bind(LAST_VALUE).start().await {
+                Ok(running) => running,
+                Err(error) => return say(work, SessionNews::Ended(number, Err(error))).await,
+            };
+            let mut is_cancelled = false;
+            loop {
+                let event = tokio::select! {
+                    event = running.next() => event,
+                    () = cancelled.notified(), if !is_cancelled => {
+                        is_cancelled = true;
+                        let (client, play) = (client.clone(), running.id().clone());
+                        // How it ended is what its own answer says.
+                        tokio::spawn(async move { drop(client.cancel(&play).await) });
+                        continue;
+                    }
+                };
+                let news = match event {
+                    Some(PlayEvent::Output(output)) => SessionNews::Output(number, output),
+                    Some(PlayEvent::Progress(progress)) => SessionNews::Progress(number, progress),
+                    Some(_) => continue,
+                    None => break,
+                };
+                say(work.clone(), news).await;
+            }
+            let ended = running.result().await;
+            say(work, SessionNews::Ended(number, ended)).await;
+        });
+        cancel
+    }
+
+    /// Reads what was typed in earlier days.
+    pub(crate) fn recall(&self, to: (CircleId, Connection), history: HistoryFile) {
+        // Without it there is only less to walk through.
+        let read = move || history.read().unwrap_or_default();
+        self.block(read, move |inputs| News::Session(to.0, to.1, SessionNews::History(inputs)));
+    }
+
+    /// Keeps an input for other days.
+    pub(crate) fn remember(&self, id: CircleId, history: HistoryFile, input: String) {
+        let line = move |error| News::Circle(id, CircleNews::Supervised(Happened::Log(error)));
+        let work = self.clone();
+        self.spawn(async move {
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || history.append(&input)).await {
+                work.post(line(error)).await;
+            }
+        });
+    }
+
+    pub(crate) fn reset(&self, to: (CircleId, Connection), client: Arc<CircleWsClient>) {
+        let work = self.clone();
+        self.spawn(async move {
+            let reset = client.reset().await;
+            work.post(News::Session(to.0, to.1, SessionNews::Reset(reset))).await;
+        });
+    }
+
+    pub(crate) fn describe(&self, to: (CircleId, Connection), client: Arc<CircleWsClient>) {
+        let work = self.clone();
+        self.spawn(async move {
+            let described = client.describe().await;
+            work.post(News::Session(to.0, to.1, SessionNews::Described(described))).await;
+        });
+    }
+}
+
+/// Ends the looking when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Probing(#[expect(dead_code, reason = "its end is what counts")] oneshot::Sender<()>);
+
+/// Where a client connects to.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub url: String,
+    pub authority: Option<Authority>,
+}
+
+async fn connect(target: Target) -> Result<(Arc<CircleWsClient>, Description), ClientError> {
+    let mut builder = CircleWsClient::builder(target.url);
+    if let Some(authority) = target.authority {
+        builder = builder.authority(authority);
+    }
+    let client = builder.build()?;
+    client.connect().await?;
+    let description = first_answer(&client).await?;
+    Ok((Arc::new(client), description))
+}
+
+/// The executable that is running.
+pub(crate) fn this_program() -> Result<PathBuf, CliError> {
+    worker::Program::SameExecutable.path().map_err(|error| {
+        CliError::usage("cannot find this program itself", os_text(&error), "start it by its whole path")
+    })
+}

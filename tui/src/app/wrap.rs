@@ -1,0 +1,128 @@
+//! Lines that are wider than where they are shown.
+
+use ratatui::{
+    style::Style,
+    text::{Line, Span},
+};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// Breaks a line where it does not fit any more, at any character.
+pub(crate) fn rows(line: Line<'static>, width: u16) -> Vec<Line<'static>> {
+    broken(line, width, |_| None)
+}
+
+/// Breaks a line where it does not fit any more, between words where there is a place for it in the row's second half.
+pub(crate) fn prose(line: Line<'static>, width: u16) -> Vec<Line<'static>> {
+    let half = usize::from(width) / 2;
+    broken(line, width, |row| {
+        let mut columns = 0;
+        let mut place = None;
+        for (index, (grapheme, _)) in row.iter().enumerate() {
+            columns += grapheme.width();
+            if grapheme == " " && columns > half {
+                place = Some(index + 1);
+            }
+        }
+        place
+    })
+}
+
+type Cell = (String, Style);
+
+/// `place`: how many cells of a full row stay in it; all of them, without one.
+fn broken(line: Line<'static>, width: u16, place: impl Fn(&[Cell]) -> Option<usize>) -> Vec<Line<'static>> {
+    let width = usize::from(width.max(1));
+    if line.width() <= width {
+        return vec![line];
+    }
+    let (mut rows, mut row, mut used) = (Vec::new(), Vec::<Cell>::new(), 0);
+    for span in line.spans {
+        for grapheme in span.content.graphemes(true) {
+            let columns = grapheme.width();
+            if used + columns > width {
+                let rest = row.split_off(place(&row).unwrap_or(row.len()));
+                rows.push(joined(row));
+                row = rest;
+                used = row.iter().map(|(grapheme, _)| grapheme.width()).sum();
+            }
+            row.push((grapheme.to_owned(), span.style));
+            used += columns;
+        }
+    }
+    rows.push(joined(row));
+    rows
+}
+
+/// Cells of one style as one span.
+fn joined(row: Vec<Cell>) -> Line<'static> {
+    let mut spans: Vec<Span<'static>> = Vec::new();
+    for (grapheme, style) in row {
+        match spans.last_mut() {
+            Some(last) if last.style == style => last.content.to_mut().push_str(&grapheme),
+            _ => spans.push(Span::styled(grapheme, style)),
+        }
+    }
+    spans.into()
+}
+
+/// Where the cursor is in the rows of a text that is broken like this: row and column. A place at a row's very end is the
+/// next row's begin.
+pub(crate) fn place(before: &str, width: u16) -> (u16, u16) {
+    let width = usize::from(width.max(1));
+    let (mut row, mut used) = (0_u16, 0);
+    for grapheme in before.graphemes(true) {
+        let columns = grapheme.width();
+        if used + columns > width {
+            row = row.saturating_add(1);
+            used = 0;
+        }
+        used += columns;
+    }
+    if used >= width { (row.saturating_add(1), 0) } else { (row, u16::try_from(used).unwrap_or(0)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::style::Stylize;
+
+    use super::*;
+
+    fn texts(line: Line<'static>, width: u16) -> Vec<String> {
+        rows(line, width).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_line_is_broken_where_it_does_not_fit() {
+        assert_eq!(texts("abc".into(), 3), ["abc"]);
+        assert_eq!(texts("abcd".into(), 3), ["abc", "d"]);
+        assert_eq!(texts("日本語".into(), 5), ["日本", "語"]);
+        assert_eq!(texts(Line::from(vec!["ab".into(), "cde".bold()]), 3), ["abc", "de"]);
+        assert_eq!(texts("".into(), 3), [""]);
+        assert_eq!(texts("日本".into(), 1), ["", "日", "本"]);
+    }
+
+    #[test]
+    fn prose_is_broken_between_words() {
+        let prose =
+            |text: &'static str, width| prose(text.into(), width).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(prose("the quick brown fox", 10), ["the quick ", "brown fox"]);
+        assert_eq!(prose("a verylongword", 8), ["a verylo", "ngword"]);
+        assert_eq!(prose("       x y", 4), ["    ", "   x", " y"]);
+    }
+
+    #[test]
+    fn styles_survive_the_break() {
+        let rows = rows(Line::from("abcd".bold()), 3);
+        assert_eq!(rows[1].spans[0].style, Style::new().bold());
+    }
+
+    #[test]
+    fn the_cursor_is_where_the_next_character_goes() {
+        assert_eq!(place("", 3), (0, 0));
+        assert_eq!(place("ab", 3), (0, 2));
+        assert_eq!(place("abc", 3), (1, 0));
+        assert_eq!(place("日本", 3), (1, 2));
+        assert_eq!(place("a", 0), (1, 0));
+    }
+}

@@ -1,0 +1,84 @@
+//! `circles tui [WHERE]`.
+
+use std::io::{IsTerminal, stdin, stdout};
+
+use keys::keystore::Keystore;
+use tokio::{signal::unix::SignalKind, sync::mpsc};
+
+use super::keygen;
+use crate::{
+    app::{
+        App, Message, Setup,
+        run::{self, QUEUE},
+        screen::{self, OnTerminal, Screen},
+        work::{Work, this_program},
+    },
+    cli::TuiArgs,
+    connect,
+    console::history,
+    error::CliError,
+    passphrase, place,
+    printing::Paint,
+    terminal::{is_ignored, listen},
+    throwaway,
+};
+
+pub(crate) fn run(args: &TuiArgs) -> Result<std::process::ExitCode, CliError> {
+    if !(stdin().is_terminal() && stdout().is_terminal()) {
+        return Err(CliError::usage(
+            "circles tui is a screen",
+            "its input or its output is no terminal",
+            "pipe scripts into circles play -",
+        ));
+    }
+    let setup = Setup {
+        config: args.connect.config.config.clone(),
+        keystore: Keystore::open_default().ok(),
+        history: history::default_directory(),
+        work_factor: keygen::WORK,
+        program: this_program()?,
+        authority: args.connect.authority.clone(),
+        passphrase: passphrase::given(&args.connect.passphrase)?,
+        has_colours: Paint::for_stdout().is_on(),
+    };
+    let runtime = connect::runtime()?;
+    let (queue, messages) = mpsc::channel(QUEUE);
+    let throwaway = throwaway::start(runtime.handle(), setup.workers());
+    let work = Work::new(runtime.handle().clone(), queue.clone());
+    let mut app = App::new(setup, work, place::asked(args.place.as_deref()), args.connect.key.clone());
+    match throwaway {
+        Ok((url, keypair)) => app.add_throwaway(throwaway::NAME, url, keypair),
+        // Everything else works without it.
+        Err(error) => app.complain(error.advice()),
+    }
+    {
+        let _in_runtime = runtime.enter();
+        end_on_signals(&queue)?;
+    }
+    let unusable = |error: std::io::Error| CliError::io("cannot use this terminal", &error, "try circles repl");
+    let mut screen = Screen::take().map_err(unusable)?;
+    screen::listen(queue);
+    let ended = runtime.block_on(run::run(app, &mut screen.terminal, messages, OnTerminal));
+    drop(screen);
+    let code = ended.map_err(unusable)?;
+    // Not waited for: what still runs in it ends with the process.
+    runtime.shutdown_background();
+    Ok(code.into())
+}
+
+/// A signal ends the app in its loop, so that the terminal is given back by the one who took it.
+fn end_on_signals(queue: &mpsc::Sender<Message>) -> Result<(), CliError> {
+    for kind in [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()] {
+        if is_ignored(kind) {
+            continue;
+        }
+        let (mut signal, queue) = (listen(kind)?, queue.clone());
+        tokio::spawn(async move {
+            signal.recv().await;
+            // As a shell says it of a process that a signal ended.
+            let code = u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX);
+            let _ended = queue.send(Message::end(code)).await;
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! Text in styles, for whoever shows it.
+
+use super::highlight::Kind;
+use crate::printing::visible;
+
+/// How a piece of text is meant, never a colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Plain,
+    Dim,
+    Error,
+    Syntax(Kind),
+}
+
+/// A piece of one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub text: String,
+    pub style: Style,
+}
+
+/// One line, without the newline at its end. Nothing in it can drive a terminal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Line(Vec<Piece>);
+
+impl Line {
+    pub(crate) fn of(style: Style, text: &str) -> Self {
+        Self::default().with(style, text)
+    }
+
+    /// The same with a piece more at its end.
+    pub(crate) fn with(mut self, style: Style, text: &str) -> Self {
+        self.push(style, text);
+        self
+    }
+
+    /// Adds a piece. Its control characters are shown, and it is one line whatever it says.
+    pub(crate) fn push(&mut self, style: Style, text: &str) {
+        if !text.is_empty() {
+            let text = visible(text).replace('\n', " ").replace('\t', "    ");
+            self.0.push(Piece { text, style });
+        }
+    }
+
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+}
+
+/// Without its styles.
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|piece| f.write_str(&piece.text))
+    }
+}
+
+/// A text of several lines, all in one style.
+pub(crate) fn lines(style: Style, text: &str) -> Vec<Line> {
+    visible(text).split('\n').map(|line| Line::of(style, line)).collect()
+}

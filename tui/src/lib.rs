@@ -1,0 +1,73 @@
+//! `circles`: play Rhai in live circles, keep the keys to them, serve one.
+//!
+//! A library only so that tests can drive the terminal interface ([`app`]); everything else is for the binary.
+
+pub mod app;
+mod cli;
+mod commands;
+mod config;
+mod connect;
+mod console;
+mod error;
+mod passphrase;
+mod place;
+mod printer;
+mod printing;
+mod repl;
+mod script;
+mod suggest;
+mod terminal;
+mod throwaway;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Verb};
+
+/// The program. To be called first thing in `main`: this same executable is what evaluates scripts, in processes of their
+/// own, and then it never returns.
+pub fn main() -> ExitCode {
+    worker::run_if_worker();
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("error: this is a bug in circles: {panic}\n  please report it, with what you did");
+    }));
+    // The hook has said it; what is left is the exit code.
+    std::panic::catch_unwind(run).unwrap_or(ExitCode::from(error::BUG))
+}
+
+const WELCOME: &str = "\
+circles: live Rhai, with keys that prove who you are
+
+  circles tui               a screen to play on: circles, keys, a REPL, logs
+  circles repl              type Rhai now, on a throw-away circle
+  circles keygen alice      make a key to prove who you are
+
+circles --help lists everything.
+";
+
+/// Parse, dispatch, exit code.
+fn run() -> ExitCode {
+    let cli = Cli::parse();
+    // The one verb that has an exit code of its own.
+    if let Some(Verb::Tui(args)) = &cli.verb {
+        return commands::tui::run(args).unwrap_or_else(|error| failed(&error));
+    }
+    let done = match cli.verb {
+        None | Some(Verb::Tui(_)) => printing::to_stdout(WELCOME).map_err(Into::into),
+        Some(Verb::Repl(args)) => commands::repl::run(&args),
+        Some(Verb::Play(args)) => commands::play::run(&args),
+        Some(Verb::Keygen(args)) => commands::keygen::run(&args),
+        Some(Verb::Keys(verb)) => commands::keys::run(&verb),
+        Some(Verb::Check(args)) => commands::check::run(&args),
+        Some(Verb::Launch(args)) => commands::launch::run(&args),
+        Some(Verb::Serve(args)) => commands::serve::run(args),
+        Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC).map_err(Into::into),
+    };
+    done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+fn failed(error: &error::CliError) -> ExitCode {
+    error.report();
+    ExitCode::from(error.exit_code())
+}
