@@ -10,7 +10,10 @@ use futures_util::SinkExt;
 use keys::{Authority, KeyPair, Nonce, PublicKey};
 use protocol::{
     Id, Method, message,
-    methods::{self, AuthenticateParams, CancelParams, Description, FetchNonceParams, FetchNonceResult, NoParams},
+    methods::{
+        self, AuthenticateParams, CancelParams, CompleteParams, CompleteResult, Description, FetchNonceParams,
+        FetchNonceResult, FunctionDoc, LookupParams, NoParams, ScopeResult,
+    },
 };
 
 use crate::{
@@ -133,6 +136,24 @@ impl CircleWsClient {
         let (_, answer) = self.request::<methods::Reset>(&NoParams {}, None).await?;
         // It waits for the plays before it, which have time limits of their own.
         read::<methods::Reset>(received(answer).await, &self.url).map(|_| ())
+    }
+
+    /// Asks what may stand in a script at a cursor, which counts Unicode scalar values from the script's start (as
+    /// `script.chars()` does). A cursor behind the end is refused with −32602. Also answered while a play runs, then from
+    /// the names that there were before it.
+    pub async fn complete(&self, script: impl Into<String>, cursor: u64) -> Result<CompleteResult, ClientError> {
+        self.call::<methods::Complete>(&CompleteParams { script: script.into(), cursor }).await
+    }
+
+    /// Asks for the variables and script functions of this session. While a play runs: those that there were before it,
+    /// without their values.
+    pub async fn scope(&self) -> Result<ScopeResult, ClientError> {
+        self.call::<methods::Scope>(&NoParams {}).await
+    }
+
+    /// Asks what the functions of a name do, or of an `alias::name`; none if there is no such name.
+    pub async fn lookup(&self, name: impl Into<String>) -> Result<Vec<FunctionDoc>, ClientError> {
+        self.call::<methods::Lookup>(&LookupParams { name: name.into() }).await.map(|result| result.functions)
     }
 
     /// Asks what the circle is, what it allows, and who it takes this session for.

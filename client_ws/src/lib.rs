@@ -39,5 +39,8 @@ pub use pending::Notice;
 pub use play::{PlayEvent, PlayRequest, RunningPlay};
 pub use protocol::{
     RpcError,
-    methods::{Description, PlayResult},
+    methods::{
+        Candidate, CandidateKind, CompleteResult, Description, FunctionDoc, Origin, PlayResult, ScopeFunction,
+        ScopeResult, Variable,
+    },
 };

@@ -129,6 +129,7 @@ pub trait Param: DeserializeOwned {
 }
 
 impl Param for String {}
+impl Param for u64 {}
 impl Param for Id {}
 impl<T: DeserializeOwned> Param for Option<T> {
     fn missing() -> Option<Self> {

@@ -110,6 +110,12 @@ methods! {
         "Evaluates a script in this connection's environment.";
     Cancel "cancel" protected (CancelParams) -> CancelResult:
         "Ends a running or queued play of this connection.";
+    Complete "complete" protected (CompleteParams) -> CompleteResult:
+        "Says what may stand at a cursor.";
+    Scope "scope" protected (NoParams) -> ScopeResult:
+        "Lists the variables and script functions of this connection's environment.";
+    Lookup "lookup" protected (LookupParams) -> LookupResult:
+        "Says what the functions of a name do.";
     Reset "reset" protected (NoParams) -> ResetResult:
         "Gives this connection a fresh environment, after the plays before it.";
     Describe "describe" public (NoParams) -> Description:
@@ -163,6 +169,14 @@ macro_rules! results {
         pub struct $name { $($(#[$fmeta])* pub $field: $type),* }
     )* };
 }
+
+// Behind the macros, which it uses.
+mod inspection;
+
+pub use inspection::{
+    Candidate, CandidateKind, CompleteParams, CompleteResult, FunctionDoc, LookupParams, LookupResult, Origin,
+    ScopeFunction, ScopeResult, Variable,
+};
 
 results! {
     /// Result of `fetch_nonce`.
@@ -386,6 +400,7 @@ mod tests {
             ("play", r#"{"script":"1","timeout_ms":-1}"#, "timeout_ms", "invalid value: integer `-1`, expected u64"),
             ("cancel", "{}", "play", "is missing"),
             ("cancel", r#"{"play":{}}"#, "play", "the id is neither a string, a number nor null"),
+            ("complete", r#"["x",-1]"#, "cursor", "invalid value: integer `-1`, expected u64"),
             ("describe", "[1]", "[0]", "at most 0 parameters are taken"),
         ];
         for (method, params, name, why) in cases {

@@ -23,7 +23,7 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
             match worker.event().await {
                 Event::Done { outcome, .. } => return judge(outcome),
                 Event::Lost(loss) => return Err(failed(&format!("its process ended ({loss:?})"))),
-                Event::Print(_) | Event::Progress(_) => {}
+                Event::Print(_) | Event::Progress(_) | Event::Answer { .. } => {}
             }
         }
     };

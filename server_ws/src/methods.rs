@@ -2,11 +2,14 @@
 
 pub(crate) mod authenticate;
 pub(crate) mod cancel;
+pub(crate) mod complete;
 pub(crate) mod describe;
 pub(crate) mod discover;
 pub(crate) mod fetch_nonce;
+pub(crate) mod lookup;
 pub(crate) mod play;
 pub(crate) mod reset;
+pub(crate) mod scope;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

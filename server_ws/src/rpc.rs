@@ -76,6 +76,9 @@ fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
             let result = methods::cancel::handle(session, &params);
             session.answer(&ticket, &result);
         }
+        Request::Complete(params) => methods::complete::handle(session, ticket, params),
+        Request::Scope(_) => methods::scope::handle(session, ticket),
+        Request::Lookup(params) => methods::lookup::handle(session, ticket, params),
         Request::Describe(_) => {
             let result = methods::describe::handle(session);
             session.answer(&ticket, &result);

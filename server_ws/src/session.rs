@@ -5,6 +5,7 @@
 //! of memory, while its deadlines go on being kept here.
 
 pub(crate) mod answers;
+mod inquiries;
 mod outcome;
 mod player;
 pub(crate) mod queue;
@@ -15,7 +16,7 @@ use bytestring::ByteString;
 use keys::Authority;
 use protocol::{
     Id, RpcError,
-    error::LossReason,
+    error::{BusyLimit, LossReason, PlayLimit},
     message,
     methods::{self, Access, Notification, PlayResult, ResetResult},
 };
@@ -25,9 +26,12 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
+use worker::{Answer, Query};
+
 use crate::{
     auth::Authenticator,
     circle::{Circle, Counted, Phase},
+    methods::{complete, lookup, scope},
     outbound::{Frame, Sender},
     rpc,
 };
@@ -97,7 +101,8 @@ impl Session {
         while self.closing.is_none() {
             self.start_next();
             let is_heard = self.outbox.is_empty();
-            let tick = self.player.next_tick(is_heard);
+            let tick = [self.player.next_tick(is_heard), self.player.inquiries.next_deadline()];
+            let tick = tick.into_iter().flatten().min();
             let ping = self.last_heard + PING_INTERVAL;
             tokio::select! {
                 room = async { self.outbound.room_for(&self.outbox[0]).await }, if !is_heard => {
@@ -113,7 +118,9 @@ impl Session {
                 }
                 happened = self.player.happened(), if is_heard || self.player.is_ending() => self.digest(happened),
                 () = sleep_until(tick.unwrap_or(ping)), if tick.is_some() => {
-                    if let Some((ticket, error)) = self.player.tick(Instant::now()) {
+                    let now = Instant::now();
+                    let overdue = self.player.inquiries.overdue(now);
+                    for (ticket, error) in self.player.tick(now).into_iter().chain(overdue) {
                         self.refuse(&ticket, &error);
                     }
                 }
@@ -140,6 +147,7 @@ impl Session {
 
     async fn say_goodbye(mut self, mut inbound: mpsc::Receiver<Inbound>) {
         self.player.reset();
+        self.give_up_inquiries(&RpcError::EnvironmentLost { reason: LossReason::Killed });
         if let Some((code, reason)) = self.closing {
             self.outbox.push_back(Frame::Close(code, reason));
         }
@@ -204,6 +212,12 @@ impl Session {
                 }
                 self.answer_play(&ticket, &result);
             }
+            Happened::Answered(ticket, answer) => self.answer_inquiry(&ticket, answer),
+            Happened::NotStarted(ticket) => {
+                for ticket in ticket.iter().chain(&self.player.inquiries.give_up()) {
+                    self.refuse(ticket, &RpcError::Internal);
+                }
+            }
             Happened::Lost(ticket, reason) => self.lost(ticket, reason),
         }
     }
@@ -216,6 +230,7 @@ impl Session {
             Some(ticket) => self.refuse(&ticket, &error),
             None => self.notify(&methods::SessionReset { reason }),
         }
+        self.give_up_inquiries(&error);
         while let Some(waiting) = self.queue.pop() {
             match waiting.job {
                 Job::Play { .. } => self.refuse(&waiting.ticket, &error),
@@ -227,10 +242,16 @@ impl Session {
     /// Begins what waits, once what was before it has been told.
     fn start_next(&mut self) {
         while self.outbox.is_empty() && self.player.is_idle() {
+            // What was asked of an environment is answered from it.
+            if self.queue.is_reset_next() && self.player.inquiries.is_waited_for() {
+                return;
+            }
             let Some(Waiting { ticket, job }) = self.queue.pop() else { return };
             match job {
                 Job::Reset => {
                     self.player.reset();
+                    // Those that remain were told before that they take too long.
+                    drop(self.player.inquiries.give_up());
                     self.answer(&ticket, &ResetResult { reset: true });
                 }
                 Job::Play { params, caller } => {
@@ -247,6 +268,9 @@ impl Session {
         if phase >= Phase::Draining {
             while let Some(waiting) = self.queue.pop() {
                 self.refuse(&waiting.ticket, &RpcError::ShuttingDown);
+            }
+            for ticket in self.player.inquiries.dismiss() {
+                self.refuse(&ticket, &RpcError::ShuttingDown);
             }
         }
         if phase == Phase::Ending
@@ -273,6 +297,49 @@ impl Session {
         }
         if let Err((ticket, error)) = self.queue.push(ticket, job, self.player.is_idle()) {
             self.refuse(&ticket, &error);
+        }
+    }
+
+    /// Asks the worker something; it is answered beside the plays.
+    pub(crate) fn inquire(&mut self, ticket: Ticket, query: Query) {
+        if !ticket.is_answered {
+            return;
+        }
+        if self.circle.is_draining() {
+            return self.refuse(&ticket, &RpcError::ShuttingDown);
+        }
+        if let Err(error) = self.player.prepare() {
+            return self.refuse(&ticket, &error);
+        }
+        match self.player.inquiries.admit(ticket, query, Instant::now()) {
+            Ok(()) => self.player.send(),
+            Err((ticket, error)) => self.refuse(&ticket, &error),
+        }
+    }
+
+    fn answer_inquiry(&mut self, ticket: &Ticket, answer: Answer) {
+        if !self.outbox.is_empty() {
+            // Only while a play is made to end are answers taken that the client is not ready for; what they cost must
+            // stay small.
+            let max = self.circle.limits.queued_kib;
+            let error = RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
+            return self.refuse(ticket, &error);
+        }
+        let weight = outcome::weight(&answer);
+        match answer {
+            Answer::Complete(completion) => self.settle(ticket, Ok(&complete::result(completion)), weight),
+            Answer::Scope(listing) => self.settle(ticket, Ok(&scope::result(listing)), weight),
+            Answer::Lookup(functions) => self.settle(ticket, Ok(&lookup::result(functions)), weight),
+            Answer::TooLarge => {
+                let max = self.circle.limits.output_kib;
+                self.refuse(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
+            }
+        }
+    }
+
+    fn give_up_inquiries(&mut self, error: &RpcError) {
+        for ticket in self.player.inquiries.give_up() {
+            self.refuse(&ticket, error);
         }
     }
 

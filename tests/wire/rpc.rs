@@ -23,7 +23,7 @@ fn requests_and_their_answers() {
             json!({ "id": "7", "error": { "code": -32601, "data": { "method": "nothing" } } }),
         ),
         (
-            r#"{"jsonrpc":"2.0","id":1,"method":"complete","params":["x",1]}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"subscribe","params":["x",1]}"#,
             json!({ "id": 1, "error": { "code": -32601 } }),
         ),
         (r#"{"jsonrpc":"2.0","id":1,"method":"rpc.nothing"}"#, json!({ "id": 1, "error": { "code": -32601 } })),

@@ -18,7 +18,8 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::{
     environment::Environment,
-    message::{self, Control, FromWorker, Hello, Play},
+    inspection::{self, Inquiry, SharedInventory},
+    message::{self, Control, FromControl, FromWorker, Hello, ToWorker},
     meter::{Meter, Watch},
 };
 
@@ -58,13 +59,14 @@ fn run() -> io::Result<()> {
     rustix::stdio::dup2_stdout(&null)?;
 
     let watch = Arc::new(Watch::default());
-    let for_plays = watch.clone();
+    let inventory = SharedInventory::default();
+    let (for_plays, of_plays) = (watch.clone(), inventory.clone());
     thread::Builder::new().name("evaluate".into()).stack_size(STACK).spawn(move || {
         // Ends the process from whatever happens here, a panic included: the server sees its sockets close.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| evaluate(&work, for_plays)));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| evaluate(&work, for_plays, of_plays)));
         std::process::exit(i32::from(!matches!(result, Ok(Ok(())))));
     })?;
-    obey(&control, &watch)
+    obey(&control, &watch, &inventory)
 }
 
 /// Bounds what the process may take of the machine, whatever a script does: a process that wants more fails.
@@ -81,8 +83,8 @@ fn take(standard: impl AsFd) -> io::Result<UnixStream> {
     Ok(fd.into())
 }
 
-/// Reads plays from the work socket and answers them there, until it closes.
-fn evaluate(work: &UnixStream, watch: Arc<Watch>) -> io::Result<()> {
+/// Reads plays and queries from the work socket and answers them there, until it closes.
+fn evaluate(work: &UnixStream, watch: Arc<Watch>, inventory: SharedInventory) -> io::Result<()> {
     let mut from = BufReader::with_capacity(32 << 10, work);
     let mut frame = Vec::new();
     if !message::read_frame(&mut from, &mut frame)? {
@@ -99,24 +101,35 @@ fn evaluate(work: &UnixStream, watch: Arc<Watch>) -> io::Result<()> {
         // A server that is gone is seen by the other thread, which ends the process.
         let _gone = message::write_frame(&to, &FromWorker::Print(print), &mut buffer.borrow_mut());
     };
-    let mut environment = Environment::new(hello.setup, meter, print);
+    let mut environment = Environment::new(hello.setup, meter, inventory, print);
     let mut answer = Vec::new();
     while message::read_frame(&mut from, &mut frame)? {
-        let play: Play = borrow(&frame)?;
-        let outcome = environment.play(&play);
-        message::write_frame(work, &FromWorker::Done { play: play.number, outcome }, &mut answer)?;
+        let said = match borrow(&frame)? {
+            ToWorker::Play(play) => FromWorker::Done { play: play.number, outcome: environment.play(&play) },
+            ToWorker::Inspect(Inquiry { number, query }) => {
+                FromWorker::Answer { number, answer: environment.answer_query(&query) }
+            }
+        };
+        message::write_frame(work, &said, &mut answer)?;
     }
     Ok(())
 }
 
 /// Does what the control socket says, until it closes: then the server is gone, and so must the process be.
-fn obey(control: &UnixStream, watch: &Watch) -> io::Result<()> {
+fn obey(control: &UnixStream, watch: &Watch, inventory: &SharedInventory) -> io::Result<()> {
     let mut from = BufReader::with_capacity(256, control);
     let (mut frame, mut answer) = (Vec::new(), Vec::new());
     while message::read_frame(&mut from, &mut frame)? {
         match borrow(&frame)? {
             Control::Stop { play } => watch.stop(play),
-            Control::Progress => message::write_frame(control, &watch.report(), &mut answer)?,
+            Control::Progress => {
+                message::write_frame(control, &FromControl::Progress(watch.report()), &mut answer)?;
+            }
+            Control::Inspect(Inquiry { number, query }) => {
+                // Not held while it is written: the thread that evaluates needs it at the end of each play.
+                let found = inspection::answer(&query, &inventory.lock(), None);
+                message::write_frame(control, &FromControl::Answer { number, answer: found }, &mut answer)?;
+            }
         }
     }
     Ok(())

@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use rhai::{
-    Dynamic, Engine, EvalAltResult, FLOAT, INT, OptimizationLevel, Position as RhaiPosition,
+    AST, Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, OptimizationLevel, ParseError, ParseErrorType,
+    Position as RhaiPosition,
     packages::{Package, StandardPackage},
 };
 
 use crate::{
+    inspection,
     message::{Position, Print, ScriptProgress, Setup, Stream},
     meter::Meter,
     modules::Modules,
@@ -26,8 +28,9 @@ pub(crate) fn build(setup: &Setup, meter: &Rc<Meter>, print: impl Fn(Print) + 's
     engine.set_optimization_level(OptimizationLevel::None);
     // Runs on the native stack without a bound.
     engine.disable_symbol("eval");
-    engine.register_fn("sleep", |_: INT| sleep_is_off());
-    engine.register_fn("sleep", |_: FLOAT| sleep_is_off());
+    let sleep = |params| native("sleep", params, "/// Off in a circle: a script only computes.");
+    sleep(&["seconds: i64"]).register_into_engine(&mut engine, |_: INT| sleep_is_off());
+    sleep(&["seconds: f64"]).register_into_engine(&mut engine, |_: FLOAT| sleep_is_off());
     engine.set_module_resolver(Modules::new(setup.modules.clone()));
 
     let counter = meter.clone();
@@ -36,6 +39,21 @@ pub(crate) fn build(setup: &Setup, meter: &Rc<Meter>, print: impl Fn(Print) + 's
     register_progress(&mut engine, meter);
     register_prints(&mut engine, meter, print);
     engine
+}
+
+/// Compiles a script. A doc comment that documents no function is a comment like any other, although Rhai refuses it.
+pub(crate) fn compile(engine: &Engine, script: &str) -> Result<AST, ParseError> {
+    match engine.compile(script) {
+        Err(error) if *error.err_type() == ParseErrorType::WrongDocComment => {
+            engine.compile(inspection::without_stray_docs(script))
+        }
+        compiled => compiled,
+    }
+}
+
+/// A function with what `complete` and `lookup` say of it.
+fn native(name: &str, params: &[&str], doc: &str) -> FuncRegistration {
+    FuncRegistration::new(name).with_params_info(params).with_comments([doc])
 }
 
 fn limit(engine: &mut Engine, setup: &Setup) {
@@ -55,14 +73,16 @@ fn sleep_is_off() -> Result<(), Box<EvalAltResult>> {
 
 fn register_progress(engine: &mut Engine, meter: &Rc<Meter>) {
     let plain = meter.clone();
-    engine.register_fn("progress", move |done: INT, total: INT| {
+    let progress = |params| native("progress", params, "/// Says how far the play is, to whoever waits for it.");
+    progress(&["done: i64", "total: i64"]).register_into_engine(engine, move |done: INT, total: INT| {
         plain.set_progress(Some(ScriptProgress { done, total, text: None }));
     });
     let with_text = meter.clone();
-    engine.register_fn("progress", move |done: INT, total: INT, text: &str| {
+    let report = move |done: INT, total: INT, text: &str| {
         let text = text[..text.floor_char_boundary(MAX_PROGRESS_TEXT)].to_owned();
         with_text.set_progress(Some(ScriptProgress { done, total, text: Some(text) }));
-    });
+    };
+    progress(&["done: i64", "total: i64", "text: string"]).register_into_engine(engine, report);
 }
 
 fn register_prints(engine: &mut Engine, meter: &Rc<Meter>, print: impl Fn(Print) + 'static) {

@@ -6,6 +6,7 @@ use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shar
 
 use crate::{
     engine, failure,
+    inspection::{self, Answer, Inventory, Query, SharedInventory, Values},
     message::{Limits, Outcome, Play, Print, Setup, Value},
     meter::Meter,
     value::Renderer,
@@ -24,6 +25,8 @@ pub(crate) struct Environment {
     /// Rhai keeps constants for functions (`global::NAME`) only while there is a library that is not empty.
     not_empty: Shared<Module>,
     meter: Rc<Meter>,
+    /// What it has, for the other thread.
+    inventory: SharedInventory,
     limits: Limits,
     circle: String,
     caller: Option<String>,
@@ -32,7 +35,8 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    pub(crate) fn new(setup: Setup, meter: Meter, print: impl Fn(Print) + 'static) -> Self {
+    pub(crate) fn new(setup: Setup, meter: Meter, inventory: SharedInventory, print: impl Fn(Print) + 'static) -> Self {
+        *inventory.lock() = Inventory::new(setup.modules.clone(), setup.limits.output_bytes);
         let meter = Rc::new(meter);
         let print = move |printed: Print| {
             if printed.play != INIT {
@@ -49,6 +53,7 @@ impl Environment {
             functions: AST::empty(),
             not_empty: not_empty.into(),
             meter,
+            inventory,
             limits: setup.limits,
             circle: setup.circle,
             caller: None,
@@ -85,7 +90,7 @@ impl Environment {
     }
 
     fn evaluate(&mut self, play: &Play<'_>) -> Outcome {
-        let ast = match self.engine.compile(play.script) {
+        let ast = match engine::compile(&self.engine, play.script) {
             Ok(ast) => ast,
             Err(error) => return failure::of_parse(&error, &self.limits),
         };
@@ -101,7 +106,25 @@ impl Environment {
         if self.scope.len() > variables {
             self.forget_shadowed();
         }
+        self.take_stock(&ast, play.number == INIT);
         outcome
+    }
+
+    /// Answers a query, between plays.
+    pub(crate) fn answer_query(&self, query: &Query) -> Answer {
+        let values = Values { engine: &self.engine, scope: &self.scope };
+        inspection::answer(query, &self.inventory.lock(), Some(values))
+    }
+
+    /// Notes what a play changed.
+    fn take_stock(&self, ast: &AST, is_init: bool) {
+        let mut inventory = self.inventory.lock();
+        inventory.note_caller(self.caller.is_some());
+        inventory.note_variables(&self.scope, &self.engine);
+        inventory.note_imports(&self.global, &self.engine);
+        if ast.has_functions() {
+            inventory.note_functions(ast.iter_functions(), is_init);
+        }
     }
 
     /// The one place that leans on a function of Rhai that its version may change.

@@ -1,6 +1,9 @@
 //! The server's end of one worker. Nothing that comes from the worker is believed without being checked.
 
+mod asked;
+
 use std::{
+    collections::HashMap,
     io,
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::PathBuf,
@@ -17,8 +20,13 @@ use tokio::{
 
 use crate::{
     child,
-    message::{self, Control, FromWorker, HEADER, Hello, Outcome, Play, Print, ProgressReport, Setup},
+    inspection::{Answer, Inquiry, Query},
+    message::{
+        self, Control, FromControl, FromWorker, HEADER, Hello, Outcome, Play, Print, ProgressReport, Setup, ToWorker,
+    },
 };
+
+use asked::Asked;
 
 /// How long a process may go on once its socket is closed.
 const END_GRACE: Duration = Duration::from_secs(1);
@@ -59,6 +67,13 @@ pub enum Event {
     },
     /// The answer to [`Worker::ask_progress`].
     Progress(ProgressReport),
+    /// The answer to [`Worker::ask`]; to the kind of query that it was.
+    Answer {
+        /// The query's number.
+        number: u64,
+        /// What was asked for.
+        answer: Answer,
+    },
     /// The process is gone, and its environment with it. Nothing comes after this.
     Lost(Loss),
 }
@@ -79,6 +94,8 @@ pub struct Worker {
     control: Pipe,
     /// Number of the play that was sent and has not ended.
     running: Option<u64>,
+    /// What may be answered, by number.
+    asked: HashMap<u64, Asked>,
     kill: Option<oneshot::Sender<()>>,
     exit: oneshot::Receiver<io::Result<ExitStatus>>,
     is_broken: bool,
@@ -97,7 +114,8 @@ impl Worker {
         control.set_nonblocking(true)?;
         let output = usize::try_from(setup.limits.output_bytes).unwrap_or(usize::MAX);
         let mut work = Pipe::new(UnixStream::from_std(work)?, output.saturating_mul(2).saturating_add(128 << 10));
-        let control = Pipe::new(UnixStream::from_std(control)?, 4 << 10);
+        // An answer counts each of its texts and more than each entry's encoding adds.
+        let control = Pipe::new(UnixStream::from_std(control)?, output.saturating_add(4 << 10));
         let child = spawn(program.path()?, its_work.into(), its_control.into()).await?;
         let pid = child.id();
         let (kill, killed) = oneshot::channel();
@@ -108,6 +126,7 @@ impl Worker {
             work,
             control,
             running: None,
+            asked: HashMap::new(),
             kill: Some(kill),
             exit,
             is_broken: false,
@@ -125,7 +144,7 @@ impl Worker {
     /// Sends a play. The one before must have ended.
     pub fn play(&mut self, play: &Play<'_>) {
         self.running = Some(play.number);
-        self.work.send(play);
+        self.work.send(&ToWorker::Play(*play));
     }
 
     /// Ends that play, now or as soon as it begins; its [`Event::Done`] still comes. It has no effect on a play that
@@ -139,6 +158,19 @@ impl Worker {
         // One question at a time: a worker that does not answer must not fill this end.
         if self.control.pending.is_empty() {
             self.control.send(&Control::Progress);
+        }
+    }
+
+    /// Asks something; [`Event::Answer`] follows under that number, which no other query of this worker may have. While a
+    /// play runs it is answered from what there was before the play, without values. The caller bounds how many it asks
+    /// for before they are answered.
+    pub fn ask(&mut self, number: u64, query: Query) {
+        self.asked.insert(number, Asked::new(&query));
+        let inquiry = Inquiry { number, query };
+        if self.running.is_some() {
+            self.control.send(&Control::Inspect(inquiry));
+        } else {
+            self.work.send(&ToWorker::Inspect(inquiry));
         }
     }
 
@@ -168,22 +200,25 @@ impl Worker {
                 }
             }
             tokio::select! {
-                // Results first: what has arrived on it counts, even if the process is gone by now.
+                // The quiet one first: a play that prints without end must not keep answers from being seen. Its end is
+                // not the worker's: what has arrived on the other one counts, even if the process is gone by now.
                 biased;
-                moved = self.work.drive() => if !moved.unwrap_or(false) {
-                    return self.lost().await;
-                },
                 moved = self.control.drive(), if !self.is_control_closed => {
                     self.is_control_closed = !moved.unwrap_or(false);
                 }
+                moved = self.work.drive() => if !moved.unwrap_or(false) {
+                    return self.lost().await;
+                },
             }
         }
     }
 
     /// What has fully arrived.
     fn next(&mut self) -> io::Result<Option<Event>> {
-        if let Some(report) = self.control.receive::<ProgressReport>()? {
-            return Ok(Some(Event::Progress(report)));
+        match self.control.receive::<FromControl>()? {
+            Some(FromControl::Progress(report)) => return Ok(Some(Event::Progress(report))),
+            Some(FromControl::Answer { number, answer }) => return self.answered(number, answer).map(Some),
+            None => {}
         }
         let Some(message) = self.work.receive::<FromWorker>()? else { return Ok(None) };
         match message {
@@ -192,7 +227,15 @@ impl Worker {
                 self.running = None;
                 Ok(Some(Event::Done { play, outcome }))
             }
+            FromWorker::Answer { number, answer } => self.answered(number, answer).map(Some),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a message of a play that is not running")),
+        }
+    }
+
+    fn answered(&mut self, number: u64, answer: Answer) -> io::Result<Event> {
+        match self.asked.remove(&number) {
+            Some(asked) if asked.is_answered_by(&answer) => Ok(Event::Answer { number, answer }),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "an answer to nothing that was asked")),
         }
     }
 

@@ -21,7 +21,7 @@
 //!         Event::Done { outcome: Outcome::Value(value), .. } => break println!("{}", value.output),
 //!         Event::Done { outcome, .. } => break eprintln!("{outcome:?}"),
 //!         Event::Lost(loss) => break eprintln!("the process ended: {loss:?}"),
-//!         Event::Progress(_) => {}
+//!         Event::Progress(_) | Event::Answer { .. } => {}
 //!     }
 //! }
 //! # Ok(()) }
@@ -37,6 +37,7 @@ mod engine;
 mod environment;
 mod failure;
 mod handle;
+mod inspection;
 mod message;
 mod meter;
 mod modules;
@@ -44,6 +45,10 @@ mod value;
 
 pub use child::{is_prepared, run_if_worker};
 pub use handle::{Event, Loss, Program, Worker};
+pub use inspection::{
+    Answer, Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, Listing, MAX_CANDIDATES, Origin, Query,
+    VariableEntry,
+};
 pub use message::{
     ErrorKind, LimitKind, Limits, Outcome, Play, Position, Print, ProgressReport, ScriptError, ScriptProgress, Setup,
     Stream, Value,

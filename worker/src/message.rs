@@ -8,6 +8,8 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::inspection::{Answer, Inquiry};
+
 /// Tells builds apart: a worker of another build would read the messages wrongly.
 pub(crate) const BUILD: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
@@ -68,7 +70,16 @@ pub(crate) struct Hello<'a> {
     pub(crate) setup: Setup,
 }
 
-/// Every later message on the work socket towards the worker: one script to evaluate.
+/// Every later message on the work socket towards the worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToWorker<'a> {
+    #[serde(borrow)]
+    Play(Play<'a>),
+    /// Asked between plays, so that it can be answered with values.
+    Inspect(Inquiry),
+}
+
+/// One script to evaluate.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Play<'a> {
     /// Tells the plays of one worker apart; greater with each, from 1.
@@ -86,15 +97,25 @@ pub struct Play<'a> {
 pub(crate) enum FromWorker {
     Print(Print),
     Done { play: u64, outcome: Outcome },
+    Answer { number: u64, answer: Answer },
+}
+
+/// On the control socket, from the worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromControl {
+    Progress(ProgressReport),
+    Answer { number: u64, answer: Answer },
 }
 
 /// On the control socket, towards the worker.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Control {
     /// Ends that play, now or as soon as it begins.
     Stop { play: u64 },
     /// Asks for a [`ProgressReport`].
     Progress,
+    /// Asked while a play runs.
+    Inspect(Inquiry),
 }
 
 /// Something that a play printed.
@@ -128,7 +149,7 @@ pub struct Position {
     pub column: u32,
 }
 
-/// How far a play is. On the control socket, from the worker.
+/// How far a play is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgressReport {
     /// The play's number; 0 between plays.
@@ -299,7 +320,7 @@ mod tests {
         #[test]
         fn no_bytes_of_a_worker_are_more_than_an_error(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             drop(decode::<FromWorker>(&bytes));
-            drop(decode::<ProgressReport>(&bytes));
+            drop(decode::<FromControl>(&bytes));
             drop(read_frame(bytes.as_slice(), &mut Vec::new()));
         }
     }

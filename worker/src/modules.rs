@@ -9,6 +9,8 @@ use std::{
 
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 
+use crate::engine::compile;
+
 type SharedModule = Shared<Module>;
 
 /// Bytes of one module.
@@ -54,7 +56,7 @@ impl ModuleResolver for Modules {
         let in_module =
             |error: Box<EvalAltResult>| Box::new(EvalAltResult::ErrorInModule(name.into(), error, position));
         let script = read(&file).map_err(|error| in_module(error.to_string().into()))?;
-        let ast = engine.compile(script).map_err(|error| in_module(error.into()))?;
+        let ast = compile(engine, &script).map_err(|error| in_module(error.into()))?;
         let module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(in_module)?;
         let module = SharedModule::new(module);
         self.loaded.borrow_mut().insert(file, module.clone());

@@ -77,6 +77,10 @@ impl Renderer<'_> {
             }
             out.push('}');
         } else if let Some(text) = value.read_lock::<ImmutableString>() {
+            // Looked at before a copy is made of it.
+            if (out.len() + text.len()) as u64 > self.max_bytes {
+                return Err(TooLarge { kind: LimitKind::Output, max: self.max_bytes });
+            }
             match form {
                 Form::Print => out.push_str(&text),
                 Form::Debug => out.push_str(&format!("{:?}", text.as_str())),

@@ -6,7 +6,9 @@ use protocol::{
     methods,
 };
 use serde_json::value::RawValue;
-use worker::{ErrorKind, LimitKind, Outcome};
+use worker::{Answer, ErrorKind, LimitKind, Outcome};
+
+use super::answers::Weight;
 
 /// The error that an outcome other than a value is answered with.
 pub(crate) fn error(outcome: Outcome) -> RpcError {
@@ -44,6 +46,29 @@ fn limit(kind: LimitKind, max: u64) -> RpcError {
         LimitKind::ArraySize | LimitKind::MapSize => (PlayLimit::Size, max),
     };
     RpcError::LimitExceeded { limit, max }
+}
+
+/// What the answer to a query counts in its batch: the bytes of its texts.
+pub(crate) fn weight(answer: &Answer) -> Weight {
+    let bytes = match answer {
+        Answer::Complete(completion) => {
+            completion.candidates.iter().map(|candidate| candidate.text.len() + candidate.detail.len()).sum()
+        }
+        Answer::Scope(listing) => {
+            let variables = listing.variables.iter().map(|variable| {
+                variable.name.len() + variable.type_name.len() + variable.output.as_ref().map_or(0, String::len)
+            });
+            let functions = listing.functions.iter();
+            let functions =
+                functions.map(|function| function.name.len() + function.params.iter().map(String::len).sum::<usize>());
+            variables.chain(functions).sum()
+        }
+        Answer::Lookup(functions) => {
+            functions.iter().map(|function| function.signature.len() + function.doc.len()).sum()
+        }
+        Answer::TooLarge => 0,
+    };
+    bytes as Weight
 }
 
 /// Where a debug was printed.

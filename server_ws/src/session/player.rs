@@ -1,4 +1,5 @@
-//! The session's worker, and the one play that it runs, with the one outcome that the play has.
+//! The session's worker: the queries that it is asked, and the one play that it runs, with the one outcome that the play
+//! has.
 
 use std::{io, pin::Pin, sync::Arc, time::Duration};
 
@@ -9,9 +10,9 @@ use protocol::{
 };
 use serde_json::value::RawValue;
 use tokio::time::Instant;
-use worker::{Event, Loss, Outcome, Worker};
+use worker::{Answer, Event, Loss, Outcome, Worker};
 
-use super::{answers::Ticket, outcome};
+use super::{answers::Ticket, inquiries::Inquiries, outcome};
 use crate::{admission::Place, circle::Circle};
 
 /// How long a play that was told to stop may take to do so, before its worker is killed.
@@ -26,6 +27,7 @@ pub(crate) struct Player {
     slot: Slot,
     running: Option<Running>,
     plays: u64,
+    pub(super) inquiries: Inquiries,
 }
 
 type Starting = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
@@ -71,13 +73,18 @@ pub(crate) enum Happened {
     Progress(worker::ProgressReport),
     /// The running play ended.
     Ended(Ticket, Result<PlayResult, RpcError>),
+    /// A query has its answer.
+    Answered(Ticket, Answer),
+    /// No worker could be started, for this play and for whatever was asked.
+    NotStarted(Option<Ticket>),
     /// The environment is gone, and with it the play that ran, if one did.
     Lost(Option<Ticket>, LossReason),
 }
 
 impl Player {
     pub(crate) fn new(circle: Arc<Circle>) -> Self {
-        Self { circle, slot: Slot::Empty, running: None, plays: 0 }
+        let inquiries = Inquiries::new(&circle.limits);
+        Self { circle, slot: Slot::Empty, running: None, plays: 0, inquiries }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -99,6 +106,16 @@ impl Player {
         Some((running.ticket.id.as_ref()?, running.started))
     }
 
+    /// Sees to it that there is a worker, or will be. The error is that the circle has none to give.
+    pub(crate) fn prepare(&mut self) -> Result<(), RpcError> {
+        if matches!(self.slot, Slot::Empty) {
+            let place = self.circle.admission.worker()?;
+            let start = Worker::start(self.circle.program.clone(), self.circle.setup.clone());
+            self.slot = Slot::Starting(Box::pin(start), place);
+        }
+        Ok(())
+    }
+
     /// Begins a play; none must be running. The error is that the circle has no worker to give.
     pub(crate) fn begin(
         &mut self,
@@ -106,13 +123,8 @@ impl Player {
         params: PlayParams,
         caller: Option<String>,
     ) -> Result<(), (Ticket, RpcError)> {
-        if matches!(self.slot, Slot::Empty) {
-            let place = match self.circle.admission.worker() {
-                Ok(place) => place,
-                Err(error) => return Err((ticket, error)),
-            };
-            let start = Worker::start(self.circle.program.clone(), self.circle.setup.clone());
-            self.slot = Slot::Starting(Box::pin(start), place);
+        if let Err(error) = self.prepare() {
+            return Err((ticket, error));
         }
         self.plays += 1;
         let started = Instant::now();
@@ -132,8 +144,11 @@ impl Player {
         Ok(())
     }
 
-    fn send(&mut self) {
-        let (Slot::Ready(worker, _), Some(running)) = (&mut self.slot, &mut self.running) else { return };
+    /// Sends what was not sent yet: queries first, so that they are answered from before a play.
+    pub(crate) fn send(&mut self) {
+        let Slot::Ready(worker, _) = &mut self.slot else { return };
+        self.inquiries.unsent().for_each(|(number, query)| worker.ask(number, query));
+        let Some(running) = &mut self.running else { return };
         if let Some((params, caller)) = running.unsent.take() {
             worker.play(&worker::Play {
                 number: running.number,
@@ -233,10 +248,7 @@ impl Player {
             }
             Err(error) => {
                 tracing::error!(%error, "no worker can be started");
-                match self.running.take() {
-                    Some(running) => Happened::Ended(running.ticket, Err(RpcError::Internal)),
-                    None => Happened::Nothing,
-                }
+                Happened::NotStarted(self.running.take().map(|running| running.ticket))
             }
         }
     }
@@ -248,6 +260,10 @@ impl Player {
             Event::Progress(report) => match &self.running {
                 Some(running) if running.number == report.play => Happened::Progress(report),
                 _ => Happened::Nothing,
+            },
+            Event::Answer { number, answer } => match self.inquiries.answered(number) {
+                Some(ticket) => Happened::Answered(ticket, answer),
+                None => Happened::Nothing,
             },
             Event::Done { outcome, .. } => self.done(outcome),
             Event::Lost(loss) => self.lost(loss),

@@ -70,6 +70,10 @@ impl Queue {
         Some(next)
     }
 
+    pub(crate) fn is_reset_next(&self) -> bool {
+        self.waiting.front().is_some_and(|next| matches!(next.job, Job::Reset))
+    }
+
     pub(crate) fn has_play(&self, id: &Id) -> bool {
         self.position(id).is_some()
     }

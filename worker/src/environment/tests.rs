@@ -22,7 +22,8 @@ impl Session {
         let (prints, watch) = (Rc::new(RefCell::new(Vec::new())), Arc::new(Watch::default()));
         let meter = Meter::new(watch.clone(), &setup.limits);
         let sink = prints.clone();
-        let environment = Environment::new(setup, meter, move |print| sink.borrow_mut().push(print));
+        let environment =
+            Environment::new(setup, meter, SharedInventory::default(), move |print| sink.borrow_mut().push(print));
         Self { environment, prints, watch, plays: 0 }
     }
 

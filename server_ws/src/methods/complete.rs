@@ -1,0 +1,67 @@
+//! `complete`: what may stand at a cursor.
+
+use protocol::{
+    RpcError,
+    methods::{Candidate, CandidateKind, CompleteParams, CompleteResult},
+};
+use worker::Query;
+
+use crate::session::{Session, answers::Ticket};
+
+pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: CompleteParams) {
+    match before_cursor(params) {
+        Ok(before) => session.inquire(ticket, Query::Complete { before }),
+        Err(error) => session.refuse(&ticket, &error),
+    }
+}
+
+/// What is behind the cursor changes nothing.
+fn before_cursor(CompleteParams { mut script, cursor }: CompleteParams) -> Result<String, RpcError> {
+    let ends = script.char_indices().map(|(index, _)| index).chain([script.len()]);
+    let end = usize::try_from(cursor).ok().and_then(|cursor| ends.into_iter().nth(cursor));
+    let end = end.ok_or_else(|| RpcError::InvalidParams {
+        param: "cursor".into(),
+        reason: "is behind the end of the script".into(),
+    })?;
+    script.truncate(end);
+    Ok(script)
+}
+
+pub(crate) fn result(completion: worker::Completion) -> CompleteResult {
+    let candidates = completion.candidates.into_iter().map(|candidate| Candidate {
+        text: candidate.text,
+        kind: kind(candidate.kind),
+        detail: candidate.detail,
+    });
+    CompleteResult { start: completion.start, candidates: candidates.collect() }
+}
+
+fn kind(kind: worker::CandidateKind) -> CandidateKind {
+    match kind {
+        worker::CandidateKind::Variable => CandidateKind::Variable,
+        worker::CandidateKind::Constant => CandidateKind::Constant,
+        worker::CandidateKind::Function => CandidateKind::Function,
+        worker::CandidateKind::Method => CandidateKind::Method,
+        worker::CandidateKind::Property => CandidateKind::Property,
+        worker::CandidateKind::Keyword => CandidateKind::Keyword,
+        worker::CandidateKind::Module => CandidateKind::Module,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_counts_scalar_values_and_stays_within_the_script() {
+        let before = |script: &str, cursor| before_cursor(CompleteParams { script: script.into(), cursor });
+        for (script, cursor, expected) in [("", 0, ""), ("aß🦀b", 0, ""), ("aß🦀b", 3, "aß🦀"), ("aß🦀b", 4, "aß🦀b")]
+        {
+            assert_eq!(before(script, cursor).expect("within"), expected);
+        }
+        for (script, cursor) in [("", 1), ("aß🦀b", 5), ("a", u64::MAX)] {
+            let error = before(script, cursor).expect_err("behind the end");
+            assert!(matches!(error, RpcError::InvalidParams { param, .. } if param == "cursor"));
+        }
+    }
+}

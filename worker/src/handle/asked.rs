@@ -1,0 +1,57 @@
+//! What the answer to a query must be like: a worker may have been taken over by its script.
+
+use crate::inspection::{Answer, MAX_CANDIDATES, Query};
+
+/// A query whose answer has not come.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked {
+    /// `length`: of the text, in Unicode scalar values.
+    Complete {
+        length: u64,
+    },
+    Scope,
+    Lookup,
+}
+
+impl Asked {
+    pub(super) fn new(query: &Query) -> Self {
+        match query {
+            Query::Complete { before } => Self::Complete { length: before.chars().count() as u64 },
+            Query::Scope => Self::Scope,
+            Query::Lookup { .. } => Self::Lookup,
+        }
+    }
+
+    pub(super) fn is_answered_by(self, answer: &Answer) -> bool {
+        match (self, answer) {
+            (Self::Complete { length }, Answer::Complete(completion)) => {
+                completion.start <= length && completion.candidates.len() <= MAX_CANDIDATES
+            }
+            (Self::Scope, Answer::Scope(_) | Answer::TooLarge) => true,
+            (Self::Lookup, Answer::Lookup(_) | Answer::TooLarge) => true,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspection::{Candidate, CandidateKind, Completion, Listing};
+
+    #[test]
+    fn an_answer_is_of_the_kind_that_was_asked_for_and_within_bounds() {
+        let complete = Asked::new(&Query::Complete { before: "aß".into() });
+        let candidate = Candidate { text: "ab".into(), kind: CandidateKind::Variable, detail: String::new() };
+        let completion =
+            |start, count| Answer::Complete(Completion { start, candidates: vec![candidate.clone(); count] });
+        assert!(complete.is_answered_by(&completion(2, 200)));
+        assert!(!complete.is_answered_by(&completion(3, 0)) && !complete.is_answered_by(&completion(0, 201)));
+        let scope = Asked::new(&Query::Scope);
+        assert!(scope.is_answered_by(&Answer::Scope(Listing::default())) && scope.is_answered_by(&Answer::TooLarge));
+        for other in [completion(0, 0), Answer::Lookup(Vec::new())] {
+            assert!(!scope.is_answered_by(&other));
+        }
+        assert!(!complete.is_answered_by(&Answer::TooLarge));
+    }
+}

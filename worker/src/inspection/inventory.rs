@@ -1,0 +1,225 @@
+//! The names, types and functions of an environment, kept where the thread that obeys can read them while the other one
+//! evaluates. It is brought up to date after each play, and costs a play what the play changed.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use rhai::{
+    Dynamic, Engine, FnAccess, GlobalRuntimeState, Module, Scope, ScriptFnMetadata, Shared, is_valid_identifier,
+};
+
+use super::docs;
+
+/// How deep modules may lie in modules to be known here.
+const MAX_MODULE_DEPTH: usize = 8;
+
+/// A variable or a constant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Variable {
+    pub(super) name: String,
+    pub(super) type_name: String,
+    pub(super) is_constant: bool,
+    /// As Rust calls the type: compared, so that an unchanged variable allocates nothing.
+    raw_type: &'static str,
+}
+
+/// A script function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ScriptFunction {
+    pub(super) name: String,
+    pub(super) params: Vec<String>,
+    pub(super) signature: String,
+    pub(super) doc: String,
+    /// Rhai's name of the only type whose values it can be called on, where it has one.
+    pub(super) this_type: Option<String>,
+    /// Whether the circle's own script defined it.
+    pub(super) is_of_circle: bool,
+}
+
+impl ScriptFunction {
+    fn new(function: &ScriptFnMetadata<'_>, is_of_circle: bool) -> Self {
+        let receiver = function.this_type.map(|this_type| format!("{this_type}.")).unwrap_or_default();
+        Self {
+            name: function.name.into(),
+            params: function.params.iter().map(|&param| param.into()).collect(),
+            signature: format!("{receiver}{}({})", function.name, function.params.join(", ")),
+            doc: docs::clean(function.comments.iter().copied()),
+            this_type: function.this_type.map(Into::into),
+            is_of_circle,
+        }
+    }
+}
+
+/// What a module offers.
+#[derive(Debug, Default)]
+pub(crate) struct ModuleIndex {
+    /// By name.
+    pub(super) functions: Vec<ScriptFunction>,
+    /// Names and types, by name.
+    pub(super) constants: Vec<(String, String)>,
+    pub(super) modules: BTreeMap<String, ModuleIndex>,
+}
+
+impl ModuleIndex {
+    fn new(module: &Module, engine: &Engine, depth: usize) -> Self {
+        let mut index = Self::default();
+        for (_, access, _, _, function) in module.iter_script_fn_info() {
+            if access == FnAccess::Public {
+                index.functions.push(ScriptFunction::new(&ScriptFnMetadata::from(&**function), false));
+            }
+        }
+        index.functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
+        let type_of = |value: &Dynamic| engine.map_type_name(value.type_name()).to_owned();
+        index.constants = module.iter_var().map(|(name, value)| (name.into(), type_of(value))).collect();
+        index.constants.sort();
+        if depth < MAX_MODULE_DEPTH {
+            let modules = module.iter_sub_modules();
+            index.modules = modules.map(|(name, module)| (name.into(), Self::new(module, engine, depth + 1))).collect();
+        }
+        index
+    }
+}
+
+#[derive(Debug)]
+struct Import {
+    /// Where the module is, to know it again; nothing is read from there.
+    address: usize,
+    index: ModuleIndex,
+}
+
+/// Which function a script means by a name: its parameters' number and the type that it is for belong to that.
+type FunctionKey = (String, usize, Option<String>);
+
+/// What an environment had after its last play.
+#[derive(Debug)]
+pub(crate) struct Inventory {
+    /// As in the scope, the oldest first.
+    variables: Vec<Variable>,
+    functions: BTreeMap<FunctionKey, ScriptFunction>,
+    imports: BTreeMap<String, Import>,
+    /// Imports of the environment that are in `imports`.
+    imports_seen: usize,
+    pub(super) has_caller: bool,
+    /// The one directory that `import` reads.
+    pub(super) directory: Option<PathBuf>,
+    /// Bytes that an answer may have.
+    pub(super) max_bytes: u64,
+}
+
+/// Shared by both threads of a worker.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct SharedInventory(Arc<Mutex<Inventory>>);
+
+impl SharedInventory {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inventory> {
+        // Every change of it leaves it usable.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        Self::new(None, 64 << 10)
+    }
+}
+
+impl Inventory {
+    pub(crate) fn new(directory: Option<PathBuf>, max_bytes: u64) -> Self {
+        Self {
+            variables: Vec::new(),
+            functions: BTreeMap::new(),
+            imports: BTreeMap::new(),
+            imports_seen: 0,
+            has_caller: false,
+            directory,
+            max_bytes,
+        }
+    }
+
+    pub(crate) fn note_caller(&mut self, has_caller: bool) {
+        self.has_caller = has_caller;
+    }
+
+    pub(crate) fn note_variables(&mut self, scope: &Scope<'_>, engine: &Engine) {
+        self.variables.truncate(scope.len());
+        let mut newer = Vec::new();
+        // From the newest on.
+        for (age, (name, is_constant, value)) in scope.iter_raw().enumerate() {
+            let raw_type = value.type_name();
+            let variable = || {
+                let type_name = engine.map_type_name(raw_type).to_owned();
+                Variable { name: name.to_owned(), type_name, is_constant, raw_type }
+            };
+            match self.variables.get_mut(scope.len() - 1 - age) {
+                None => newer.push(variable()),
+                Some(known) if known.name == name && known.raw_type == raw_type => known.is_constant = is_constant,
+                Some(known) => *known = variable(),
+            }
+        }
+        self.variables.extend(newer.into_iter().rev());
+    }
+
+    /// Functions that a play or the circle's script defined, anew or again.
+    pub(crate) fn note_functions<'f>(
+        &mut self,
+        functions: impl Iterator<Item = ScriptFnMetadata<'f>>,
+        is_of_circle: bool,
+    ) {
+        // Closures are functions, too, with names that no script can say.
+        for function in functions.filter(|function| is_valid_identifier(function.name)) {
+            let key = (function.name.into(), function.params.len(), function.this_type.map(Into::into));
+            self.functions.insert(key, ScriptFunction::new(&function, is_of_circle));
+        }
+    }
+
+    pub(crate) fn note_imports(&mut self, global: &GlobalRuntimeState, engine: &Engine) {
+        if global.num_imports() == self.imports_seen {
+            return;
+        }
+        if global.num_imports() < self.imports_seen {
+            self.imports.clear();
+            self.imports_seen = 0;
+        }
+        for (alias, module) in global.scan_imports_raw().skip(self.imports_seen) {
+            let address = Shared::as_ptr(module).addr();
+            // A script that begins with the same import each time costs nothing each time.
+            if self.imports.get(alias.as_str()).is_none_or(|known| known.address != address) {
+                self.imports.insert(alias.to_string(), Import { address, index: ModuleIndex::new(module, engine, 1) });
+            }
+        }
+        self.imports_seen = global.num_imports();
+    }
+
+    /// In the order of the scope, the oldest first.
+    pub(super) fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    pub(super) fn variable(&self, name: &str) -> Option<&Variable> {
+        self.variables.iter().rev().find(|variable| variable.name == name)
+    }
+
+    /// By name.
+    pub(super) fn functions(&self) -> impl Iterator<Item = &ScriptFunction> {
+        self.functions.values()
+    }
+
+    /// The names that modules were imported as.
+    pub(super) fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.imports.keys().map(String::as_str)
+    }
+
+    /// The module that `a::b` names.
+    pub(super) fn module(&self, path: &[&str]) -> Option<&ModuleIndex> {
+        let (alias, inner) = path.split_first()?;
+        inner.iter().try_fold(&self.imports.get(*alias)?.index, |module, name| module.modules.get(*name))
+    }
+
+    /// What scripts see beside their own: name and type.
+    pub(super) fn globals(&self) -> [(&'static str, &'static str); 2] {
+        [("CALLER_PUBLIC_KEY", if self.has_caller { "string" } else { "()" }), ("CIRCLE_NAME", "string")]
+    }
+}

@@ -1,0 +1,45 @@
+//! The functions of a name.
+
+use super::{Budget, FunctionDoc, Inventory, Origin, inventory::ScriptFunction, library::library};
+
+/// `None` if the answer has more bytes than it may have.
+pub(super) fn find(name: &str, inventory: &Inventory) -> Option<Vec<FunctionDoc>> {
+    let mut found = Found { docs: Vec::new(), budget: Budget { left: inventory.max_bytes } };
+    if let Some((path, name)) = name.rsplit_once("::") {
+        let names: Vec<&str> = path.split("::").map(str::trim).collect();
+        if let Some(module) = inventory.module(&names) {
+            let name = name.trim();
+            for function in module.functions.iter().filter(|function| function.name == name) {
+                found.add(format!("{path}::{}", function.signature), &function.doc, Origin::Module)?;
+            }
+        }
+        return Some(found.docs);
+    }
+    let of_scripts: Vec<&ScriptFunction> = inventory.functions().filter(|function| function.name == name).collect();
+    for (is_of_circle, origin) in [(false, Origin::Session), (true, Origin::Circle)] {
+        for function in of_scripts.iter().filter(|function| function.is_of_circle == is_of_circle) {
+            found.add(function.signature.clone(), &function.doc, origin)?;
+        }
+    }
+    for origin in [Origin::Native, Origin::Standard] {
+        for native in library().iter().filter(|native| native.name == name && !native.is_property) {
+            if native.origin == origin {
+                found.add(native.signature.clone(), &native.doc, origin)?;
+            }
+        }
+    }
+    Some(found.docs)
+}
+
+struct Found {
+    docs: Vec<FunctionDoc>,
+    budget: Budget,
+}
+
+impl Found {
+    fn add(&mut self, signature: String, doc: &str, origin: Origin) -> Option<()> {
+        self.budget.take(&[&signature, doc]).then_some(())?;
+        self.docs.push(FunctionDoc { signature, doc: doc.into(), origin });
+        Some(())
+    }
+}

@@ -1,0 +1,127 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn plain(prefix: &str) -> (&str, Place<'_>) {
+    (prefix, Place::Plain)
+}
+
+fn member<'t>(prefix: &'t str, receiver: &[&'t str]) -> (&'t str, Place<'t>) {
+    (prefix, Place::Member { receiver: (!receiver.is_empty()).then(|| receiver.to_vec()) })
+}
+
+fn qualified<'t>(prefix: &'t str, path: &[&'t str]) -> (&'t str, Place<'t>) {
+    (prefix, Place::Qualified { path: path.to_vec() })
+}
+
+#[test]
+fn a_word_is_found_where_code_is() {
+    let cases = [
+        ("", plain("")),
+        ("pri", plain("pri")),
+        ("let x = _a1", plain("_a1")),
+        ("f(a, b", plain("b")),
+        ("x ", plain("")),
+        ("0..le", plain("le")),
+        ("a ? b", plain("b")),
+        ("ä + b", plain("b")),
+        ("\"a\" + b", plain("b")),
+        ("'\\'' + b", plain("b")),
+        ("\"a\\\"b\" + b", plain("b")),
+        ("#\"a\"b\"# + b", plain("b")),
+        ("// note\nb", plain("b")),
+        ("/* a /* b */ c */ b", plain("b")),
+        ("`a ${b", plain("b")),
+        ("`a ${ #{x: `${1}`} } ${b", plain("b")),
+        ("`a` + b", plain("b")),
+        ("\"no end\nb", plain("b")),
+        ("}}} b", plain("b")),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(word_at_end(text).map(|word| (word.prefix, word.place)), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_a_word_stands_behind_is_known_where_it_has_a_name() {
+    let cases = [
+        ("a.", member("", &["a"])),
+        ("a.b", member("b", &["a"])),
+        ("x + a . b\n  .c", member("c", &["a", "b"])),
+        ("a?.b", member("b", &["a"])),
+        ("f(1).b", member("b", &[])),
+        ("f(1).a.b", member("b", &[])),
+        ("[1].b", member("b", &[])),
+        ("\"text\".b", member("b", &[])),
+        ("`${x}`.b", member("b", &[])),
+        ("1.b", member("b", &[])),
+        ("a::b.c", member("c", &[])),
+        ("a::", qualified("", &["a"])),
+        ("a::b::c", qualified("c", &["a", "b"])),
+        ("import \"ge", ("ge", Place::Import)),
+        ("x; import \"a/b", ("a/b", Place::Import)),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(word_at_end(text).map(|word| (word.prefix, word.place)), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn nothing_is_found_in_strings_comments_and_numbers() {
+    let texts = [
+        "\"ab",
+        "\"a\\\"b",
+        "'a",
+        "`ab",
+        "`a ${1} b",
+        "`${`ab",
+        "#\"a\" b",
+        "// ab",
+        "/* ab",
+        "/* /* */ ab",
+        "12",
+        "1.",
+        "1.5",
+        "0x1f",
+        "a::b.c::d",
+        "f()::x",
+        "import \"a\\",
+        "print(\"ab",
+    ];
+    for text in texts {
+        assert_eq!(word_at_end(text), None, "{text}");
+    }
+}
+
+#[test]
+fn doc_comments_stay_where_they_document_a_function() {
+    let cases = [
+        ("/// a\nlet x = 1;", "// a\nlet x = 1;"),
+        ("/// a\nfn f() {}", "/// a\nfn f() {}"),
+        ("/** a */ private fn f() {}", "/** a */ private fn f() {}"),
+        ("/// a\nlet x;\n/// b\nfn f() { /// c\n 1 }", "// a\nlet x;\n/// b\nfn f() { // c\n 1 }"),
+        ("/**/ 1", "     1"),
+        ("1 /** é */", "1 /* é */"),
+        ("\"/// a\"", "\"/// a\""),
+        ("//// a\n1", "//// a\n1"),
+    ];
+    for (script, expected) in cases {
+        let plain = without_stray_docs(script);
+        assert_eq!(plain.len(), script.len());
+        assert_eq!(
+            plain.replace("//  a", "// a").replace("//  c", "// c").replace("/*  é", "/* é"),
+            expected,
+            "{script}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_has_a_word_within_it_or_none(text in "([a-z.:\"'`${}/*#?\\\\\n\u{e9} 0-9()]|import \"|//|/\\*|::){0,60}") {
+        if let Some(word) = word_at_end(&text) {
+            prop_assert_eq!(&text[word.start..], word.prefix);
+        }
+        prop_assert_eq!(without_stray_docs(&text).len(), text.len());
+    }
+}

@@ -1,0 +1,53 @@
+//! What an environment holds.
+
+use rhai::{Dynamic, ImmutableString};
+
+use super::{Budget, FunctionEntry, Inventory, Listing, Values, VariableEntry};
+use crate::value::Renderer;
+
+/// Bytes of a value that is shown.
+const MAX_OUTPUT: u64 = 1024;
+
+/// `None` if the names alone are more than an answer may have.
+pub(super) fn list(inventory: &Inventory, values: Option<Values<'_>>) -> Option<Listing> {
+    let mut budget = Budget { left: inventory.max_bytes };
+    let mut listing = Listing::default();
+    for variable in inventory.variables() {
+        budget.take(&[&variable.name, &variable.type_name]).then_some(())?;
+        listing.variables.push(VariableEntry {
+            name: variable.name.clone(),
+            type_name: variable.type_name.clone(),
+            output: None,
+            is_constant: variable.is_constant,
+        });
+    }
+    for function in inventory.functions() {
+        let params: usize = function.params.iter().map(|param| param.len() + super::ENTRY_COST).sum();
+        (budget.take(&[&function.name]) && budget.take_bytes(params)).then_some(())?;
+        listing.functions.push(FunctionEntry { name: function.name.clone(), params: function.params.clone() });
+    }
+    if let Some(values) = values {
+        show(&mut listing.variables, values, &mut budget);
+    }
+    Some(listing)
+}
+
+/// The newest first: they are the likelier to be looked for, and those that find no more room are left out.
+fn show(variables: &mut [VariableEntry], Values { engine, scope }: Values<'_>, budget: &mut Budget) {
+    let renderer = Renderer { engine, max_bytes: MAX_OUTPUT };
+    for ((name, _, value), entry) in scope.iter_raw().zip(variables.iter_mut().rev()) {
+        if budget.left == 0 || entry.name != name || is_long_text(value) {
+            continue;
+        }
+        if let Ok(output) = renderer.text(value)
+            && budget.take_bytes(output.len())
+        {
+            entry.output = Some(output);
+        }
+    }
+}
+
+/// Known at once, where rendering would copy it first.
+fn is_long_text(value: &Dynamic) -> bool {
+    value.read_lock::<ImmutableString>().is_some_and(|text| text.len() as u64 > MAX_OUTPUT)
+}

@@ -1,0 +1,270 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    environment::Environment,
+    message::{Limits, Play, Setup},
+    meter::Meter,
+};
+
+struct Session {
+    environment: Environment,
+    inventory: SharedInventory,
+    plays: u64,
+}
+
+impl Session {
+    fn with(setup: Setup) -> Self {
+        let inventory = SharedInventory::default();
+        let meter = Meter::new(Arc::default(), &setup.limits);
+        let environment = Environment::new(setup, meter, inventory.clone(), |_| {});
+        Self { environment, inventory, plays: 0 }
+    }
+
+    fn new() -> Self {
+        Self::with(setup())
+    }
+
+    fn play(&mut self, script: &str) -> &mut Self {
+        self.plays += 1;
+        self.environment.play(&Play { number: self.plays, script, bind: None, caller: None });
+        self
+    }
+
+    fn completion(&self, before: &str) -> Completion {
+        match self.environment.answer_query(&Query::Complete { before: before.into() }) {
+            Answer::Complete(completion) => completion,
+            answer => panic!("{answer:?}"),
+        }
+    }
+
+    fn candidates(&self, before: &str) -> Vec<Candidate> {
+        self.completion(before).candidates
+    }
+
+    /// As while a play runs.
+    fn blind(&self, query: &Query) -> Answer {
+        answer(query, &self.inventory.lock(), None)
+    }
+
+    fn texts(&self, before: &str) -> Vec<String> {
+        self.candidates(before).into_iter().map(|candidate| candidate.text).collect()
+    }
+
+    fn listing(&self) -> Listing {
+        match self.environment.answer_query(&Query::Scope) {
+            Answer::Scope(listing) => listing,
+            answer => panic!("{answer:?}"),
+        }
+    }
+
+    fn lookup(&self, name: &str) -> Vec<FunctionDoc> {
+        match self.environment.answer_query(&Query::Lookup { name: name.into() }) {
+            Answer::Lookup(functions) => functions,
+            answer => panic!("{answer:?}"),
+        }
+    }
+}
+
+fn setup() -> Setup {
+    Setup { circle: "test".into(), limits: Limits::default(), modules: None, init: None }
+}
+
+fn candidate(text: &str, kind: CandidateKind, detail: &str) -> Candidate {
+    Candidate { text: text.into(), kind, detail: detail.into() }
+}
+
+#[test]
+fn names_come_nearest_first_and_once() {
+    let mut session = Session::with(Setup { init: Some("fn push_all(a) {} const PUSHED = 1;".into()), ..setup() });
+    session.play("let push_x = 1.5; fn push_me(a, b) {} fn push_me(a) {} let push = 7;");
+    assert_eq!(
+        session.candidates("1 + pus"),
+        [
+            candidate("push", CandidateKind::Variable, "i64"),
+            candidate("push_me", CandidateKind::Function, "push_me(a) (+1)"),
+            candidate("push_x", CandidateKind::Variable, "f64"),
+            candidate("push_all", CandidateKind::Function, "push_all(a)"),
+        ]
+    );
+    assert_eq!(session.candidates("PUS"), [candidate("PUSHED", CandidateKind::Constant, "i64")]);
+    assert_eq!(session.candidates("whil"), [candidate("while", CandidateKind::Keyword, "")]);
+    assert_eq!(session.candidates("CIRCLE_N"), [candidate("CIRCLE_NAME", CandidateKind::Constant, "string")]);
+    assert_eq!(session.completion("é + pus").start, 4);
+    assert!(session.candidates("").len() > 100);
+    assert!(session.candidates("nothing_of_the_kind").is_empty() && session.candidates("\"pus").is_empty());
+}
+
+#[test]
+fn there_are_two_hundred_candidates_at_the_most_and_the_nearest_are_kept() {
+    let mut session = Session::new();
+    let many: Vec<String> = (0..300).map(|number| format!("let zz{number:03} = {number};")).collect();
+    session.play(&many.concat());
+    let texts = session.texts("");
+    assert_eq!((texts.len(), texts[0].as_str(), texts[199].as_str()), (MAX_CANDIDATES, "zz000", "zz199"));
+}
+
+#[test]
+fn a_dot_offers_the_members_of_maps_and_what_fits_the_type() {
+    let mut session = Session::new();
+    session.play(
+        "let m = #{alpha: 1, \"not a name\": 2, inner: #{beta: [1]}}; let n = 1; let f = || m.alpha; fn gather() {}",
+    );
+    let members = session.candidates("m.");
+    assert_eq!(members[0], candidate("alpha", CandidateKind::Property, "i64"));
+    assert_eq!(members[1], candidate("inner", CandidateKind::Property, "map"));
+    assert_eq!(session.candidates("m.inner.b"), [candidate("beta", CandidateKind::Property, "array")]);
+    assert!(session.texts("m.").contains(&"keys".into()) && !session.texts("n.").contains(&"keys".into()));
+    assert!(session.texts("m.inner.beta.").contains(&"push".into()));
+    assert!(session.texts("unknown.").contains(&"keys".into()));
+    assert_eq!(session.candidates("n.gat"), [candidate("gather", CandidateKind::Method, "gather()")]);
+    assert!(session.candidates("m.alpha.beta.").iter().all(|candidate| candidate.kind != CandidateKind::Variable));
+    // Without values: the type is known, the members are not.
+    let Answer::Complete(blind) = session.blind(&Query::Complete { before: "m.".into() }) else { panic!() };
+    assert!(blind.candidates.iter().all(|candidate| candidate.text != "alpha"));
+    assert!(blind.candidates.iter().any(|candidate| candidate.text == "keys"));
+}
+
+#[test]
+fn modules_offer_their_names_functions_and_constants() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let module = "/// Of a rectangle.\nfn area(a, b) { a * b } private fn inner() {} export const PI = 3.0;";
+    std::fs::write(directory.path().join("geo.rhai"), module).expect("written");
+    std::fs::write(directory.path().join("more.rhai"), "import \"geo\" as sub; fn f() {}").expect("written");
+    let mut session = Session::with(Setup { modules: Some(directory.path().into()), ..setup() });
+    let module = |name| candidate(name, CandidateKind::Module, "");
+    assert_eq!(session.candidates("import \""), [module("geo"), module("more")]);
+    assert_eq!(session.candidates("import \"ge"), [module("geo")]);
+    session.play("import \"geo\" as g; import \"more\" as more;");
+    assert_eq!(session.candidates("x = mor"), [module("more")]);
+    let area = candidate("area", CandidateKind::Function, "area(a, b)");
+    assert_eq!(session.candidates("g::"), [candidate("PI", CandidateKind::Constant, "f64"), area.clone()]);
+    assert_eq!(session.candidates("more::s"), [module("sub")]);
+    assert_eq!(session.candidates("more::sub::a"), [area]);
+    assert!(session.candidates("none::").is_empty());
+    let found = session.lookup("g::area");
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].signature.as_str(), found[0].doc.as_str()), ("g::area(a, b)", "Of a rectangle."));
+    assert_eq!(found[0].origin, Origin::Module);
+    assert!(session.lookup("g::inner").is_empty() && session.lookup("g::").is_empty());
+    // The same import again changes nothing; another module under that name does.
+    session.play("import \"geo\" as g;").play("import \"more\" as g;");
+    assert_eq!(session.texts("g::"), ["f", "sub"]);
+}
+
+#[test]
+fn a_listing_has_each_variable_once_with_its_value_where_it_is_small() {
+    let mut session = Session::new();
+    session.play("let x = 1; const C = \"c\"; fn f(a, b) {} let big = \"y\"; big.pad(2000, 'y');").play("let x = [2];");
+    let listing = session.listing();
+    let shown: Vec<_> = listing
+        .variables
+        .iter()
+        .map(|variable| {
+            let VariableEntry { name, type_name, output, is_constant } = variable;
+            (name.as_str(), type_name.as_str(), output.as_deref(), *is_constant)
+        })
+        .collect();
+    assert_eq!(shown.len(), 3);
+    for entry in [("x", "array", Some("[2]"), false), ("C", "string", Some("c"), true), ("big", "string", None, false)]
+    {
+        assert!(shown.contains(&entry), "{entry:?} {shown:?}");
+    }
+    assert_eq!(listing.functions, [FunctionEntry { name: "f".into(), params: vec!["a".into(), "b".into()] }]);
+    let Answer::Scope(blind) = session.blind(&Query::Scope) else { panic!() };
+    assert!(blind.variables.len() == 3 && blind.variables.iter().all(|variable| variable.output.is_none()));
+}
+
+#[test]
+fn what_changes_is_noted_after_each_play_and_after_one_that_failed() {
+    let mut session = Session::new();
+    session.play("let a = 1; let b = 2;");
+    let types = |session: &Session| -> Vec<(String, String)> {
+        session.listing().variables.into_iter().map(|variable| (variable.name, variable.type_name)).collect()
+    };
+    let expected = |entries: &[(&str, &str)]| -> Vec<(String, String)> {
+        entries.iter().map(|(name, type_name)| ((*name).into(), (*type_name).into())).collect()
+    };
+    assert_eq!(types(&session), expected(&[("a", "i64"), ("b", "i64")]));
+    session.play("b = \"text\"; let c = (); throw 1");
+    assert_eq!(types(&session), expected(&[("a", "i64"), ("b", "string"), ("c", "()")]));
+    session.play("let a = 1.5; fn f() { 1 }");
+    assert_eq!(types(&session), expected(&[("b", "string"), ("c", "()"), ("a", "f64")]));
+    session.play("const b = 'x'; let d = || a;");
+    assert_eq!(types(&session), expected(&[("c", "()"), ("a", "f64"), ("d", "Fn"), ("b", "char")]));
+    assert!(session.listing().variables.iter().any(|variable| variable.name == "b" && variable.is_constant));
+    assert_eq!(session.listing().functions.len(), 1);
+    session.play("not a script");
+    assert_eq!(types(&session).len(), 4);
+}
+
+#[test]
+fn functions_are_looked_up_with_their_docs_and_where_they_come_from() {
+    let init = "/// Of the circle.\nfn both(a) {} /// Too.\nfn other() {}";
+    let mut session = Session::with(Setup { init: Some(init.into()), ..setup() });
+    session.play("/// Of the session,\n/// in two lines.\nfn both(a, b) {}");
+    let doc = |signature: &str, doc: &str, origin| FunctionDoc { signature: signature.into(), doc: doc.into(), origin };
+    assert_eq!(
+        session.lookup("both"),
+        [
+            doc("both(a, b)", "Of the session,\nin two lines.", Origin::Session),
+            doc("both(a)", "Of the circle.", Origin::Circle)
+        ]
+    );
+    session.play("fn both(a) {}");
+    assert!(session.lookup("both").iter().all(|found| found.origin == Origin::Session));
+    assert_eq!(session.lookup("progress")[0].origin, Origin::Native);
+    assert!(session.lookup("push").iter().all(|found| found.origin == Origin::Standard && !found.doc.is_empty()));
+    assert_eq!(session.lookup("print").len(), 1);
+    assert!(session.lookup("no_such_name").is_empty() && session.lookup("").is_empty());
+}
+
+#[test]
+fn answers_are_bounded_by_the_output_limit() {
+    let limits = Limits { output_bytes: 1024, ..Limits::default() };
+    let mut session = Session::with(Setup { limits, ..setup() });
+    let text = "x".repeat(400);
+    session.play(&format!("let a = \"{text}\"; let b = \"{text}\"; let c = \"{text}\";"));
+    let shown = session.listing().variables.iter().filter(|variable| variable.output.is_some()).count();
+    assert_eq!(shown, 2);
+    let (a, b) = ("p".repeat(500), "q".repeat(500));
+    session.play(&format!("let a{a} = 1; let a{b} = 2; /// {text}{text}{text}\nfn f() {{}}"));
+    assert_eq!(session.environment.answer_query(&Query::Scope), Answer::TooLarge);
+    assert_eq!(session.environment.answer_query(&Query::Lookup { name: "f".into() }), Answer::TooLarge);
+    // The second finds no room any more.
+    assert_eq!(session.texts("a").iter().filter(|text| text.len() > 500).count(), 1);
+    // A name that nobody could read is not offered.
+    session.play(&format!("let zz{} = 1;", "z".repeat(2000)));
+    assert!(session.texts("zz").is_empty());
+}
+
+#[test]
+fn a_failed_init_script_leaves_what_it_made() {
+    let mut session = Session::with(Setup { init: Some("let made = 1; throw 2".into()), ..setup() });
+    assert_eq!(session.texts("mad"), ["made"]);
+    session.play("let later = 1;");
+    assert!(session.texts("late").is_empty());
+}
+
+#[test]
+fn a_doc_comment_that_documents_nothing_does_not_stop_a_play() {
+    let mut session = Session::new();
+    session.play("/// a number\nlet x = 1;\n/// Adds.\nfn add(a) { /// more\n a + 1 }\nlet y = add(x);");
+    assert!(session.texts("y").contains(&"y".into()));
+    assert_eq!(session.lookup("add")[0].doc, "Adds.");
+}
+
+proptest! {
+    #[test]
+    fn no_text_before_a_cursor_is_more_than_a_completion(
+        text in "([a-z.:\"'`${}/*#\n\u{e9}0-9()]|import \"|m\\.|m\\.a\\.|g::|global::|let ){0,30}"
+    ) {
+        let mut session = Session::new();
+        session.play("let m = #{a: #{b: 1}};");
+        let length = text.chars().count() as u64;
+        let completion = session.completion(&text);
+        prop_assert!(completion.start <= length && completion.candidates.len() <= MAX_CANDIDATES);
+    }
+}
