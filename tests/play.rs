@@ -304,8 +304,8 @@ fn without_a_verb_the_first_steps_are_shown() {
     insta::assert_snapshot!(ran.stdout, @r"
     circles: live Rhai, with keys that prove who you are
 
+      circles tui               a screen to play on: circles, keys, a REPL, logs
       circles repl              type Rhai now, on a throw-away circle
-      circles serve --port 9001 serve a circle; then, elsewhere: circles repl 9001
       circles keygen alice      make a key to prove who you are
 
     circles --help lists everything.

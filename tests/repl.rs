@@ -252,3 +252,30 @@ fn without_a_terminal_it_plays_what_is_piped_in() {
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "hi\n42\n", ""));
     assert_eq!(home.run_with(&["repl"], "nowhere").code, Some(1));
 }
+
+#[test]
+fn tab_completes_from_the_circle() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("let total_tea = 41; let cup = #{ colour: `wh${\"ite\"}` }; print(`ma${\"de\"}`)\r");
+    terminal.wait_for("made");
+    terminal.wait_for("scratch> ");
+    terminal.keys("1 + total_t\t\r");
+    terminal.wait_for("42");
+    terminal.wait_for("scratch> ");
+    terminal.keys("cup.col\t\r");
+    terminal.wait_for("white");
+    terminal.wait_for("scratch> ");
+    // Several: their signatures are listed.
+    terminal.keys("to_\t\t");
+    terminal.wait_for("to_lower(");
+    terminal.keys("\x03");
+    terminal.wait_for("Ctrl-D leaves");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":va\t\r");
+    terminal.wait_for("total_tea");
+    terminal.wait_for("i64 = 41");
+    terminal.keys("\x04");
+    assert_eq!(terminal.end(), Some(0));
+}

@@ -106,7 +106,11 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        self.runtime.block_on(self.app.hang_up());
+        self.runtime.block_on(async {
+            self.app.hang_up().await;
+            // How it ends is what tests look at that want to know.
+            let _ended = self.app.end().await;
+        });
     }
 }
 

@@ -93,6 +93,54 @@ fn commands_begin_with_a_colon() {
 }
 
 #[test]
+fn tab_completes_from_the_session_also_while_a_play_runs() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("let total_tea = 40;\nlet total_milk = 1002;\ntotal_milk\n");
+    // While a play runs, what it will have made is not offered.
+    screen.wait_for_row("1002");
+    screen.write("total_t");
+    screen.press(&["Tab"]);
+    screen.wait_for_row("> total_tea");
+    screen.write(" + total_");
+    screen.press(&["Tab"]);
+    screen.wait_for("total_milk  i64");
+    // The candidates are sorted, so the first is the one that is wanted.
+    screen.press(&["Enter"]);
+    screen.wait_for_row("> total_tea + total_milk");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("1042");
+    screen.write("print(\"begun\"); loop {}\n");
+    screen.wait_for_row("begun");
+    screen.write("[].pu");
+    screen.press(&["Tab"]);
+    screen.wait_for_row("> [].push");
+    screen.press(&["C-c"]);
+    screen.wait_for("cancelled");
+    screen.press(&["C-c"]);
+    screen.write(":wh");
+    screen.press(&["Tab"]);
+    screen.wait_for_row("> :who");
+    screen.press(&["C-c"]);
+    screen.write("zzz");
+    screen.press(&["Tab"]);
+    screen.wait_for("nothing fits here");
+}
+
+#[test]
+fn what_a_session_has_and_what_functions_do_can_be_asked() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("/// Doubles a number.\nfn double(x) { x * 2 }\nlet total = double(21);\n");
+    screen.write(":vars\n");
+    screen.wait_for("total  i64 = 42");
+    screen.write(":functions dou\n");
+    screen.wait_for_row("double(x)");
+    screen.write(":doc double\n");
+    screen.wait_for("Doubles a number.");
+}
+
+#[test]
 fn earlier_inputs_come_back_also_in_another_life() {
     let mut screen = Screen::alone();
     screen.play_alone();

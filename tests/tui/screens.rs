@@ -23,11 +23,13 @@ fn settled(screen: &str, ports: &[u16]) -> String {
         *line = without_time(line);
         // What a log says of plays has their times in it.
         if line.contains(" INFO session{") {
-            *line = "│(a line of the log)".to_owned();
+            *line = String::from("│(a line of the log)");
         }
     }
     // Which of the two comes first is not said.
-    if let Some(at) = lines.windows(2).position(|pair| pair[0].starts_with("│ready") && pair[1].contains("listening"))
+    if let Some(at) = lines
+        .windows(2)
+        .position(|pair| pair[0].get(3..).is_some_and(|row| row.starts_with("ready")) && pair[1].contains("listening"))
     {
         lines.swap(at, at + 1);
     }
@@ -104,7 +106,9 @@ fn a_session() {
         screen.write("[1, 2, 3].map(|x| x * y)\n");
         screen.wait_for("error: Variable not found: y");
         screen.write("let total = [\n1,");
-        let shown = screen.until("the input", |shown| shown.contains("| 1,") && shown.contains("✓"));
+        let shown = screen.until("the input, and the log of the last play", |shown| {
+            shown.contains("| 1,") && shown.contains("✓") && shown.contains("code=-32000")
+        });
         snap("session", size, &shown, &ports);
     }
 }
@@ -119,10 +123,10 @@ fn circles_and_their_logs() {
             shown.contains(&format!("● sandbox {}", ports[0])) && shown.contains(&format!("● team {}", ports[1]))
         });
         screen.press(&["Down", "4"]);
-        let shown = screen.until("its log", |shown| {
-            shown.contains("listening on") && shown.contains("│ready") || shown.contains("┃ready")
-        });
-        snap("logs", size, &shown.replace("┃ready", "│ready").replace("┃listening", "│listening"), &ports);
+        let is_there = |shown: &str| shown.contains("┃listening on") || shown.contains("│listening on");
+        let shown =
+            screen.until("its log", |shown| is_there(shown) && shown.contains("ready ") && shown.contains("l level"));
+        snap("logs", size, &shown, &ports);
     }
 }
 

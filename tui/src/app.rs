@@ -9,7 +9,6 @@ mod action;
 mod choices;
 mod chrome;
 mod circles;
-mod completion;
 mod editor;
 pub mod headless;
 mod help;
@@ -74,6 +73,16 @@ pub(crate) enum Effect {
     Redraw,
 }
 
+/// How far the app's end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    NotYet,
+    /// It is wanted; the circles that were started here are drained first.
+    Leaving,
+    /// With that exit code.
+    Now(u8),
+}
+
 /// The state of the whole screen.
 pub(crate) struct App {
     setup: Setup,
@@ -102,9 +111,7 @@ pub(crate) struct App {
     effects: Vec<Effect>,
     /// Whether what is shown may no longer be true.
     is_stale: bool,
-    /// Set once the end is wanted; the circles that were started here are drained first.
-    is_leaving: bool,
-    ended: Option<u8>,
+    end: End,
     begun: Instant,
     now: Instant,
 }
@@ -132,8 +139,7 @@ impl App {
             to_restart: HashSet::new(),
             effects: Vec::new(),
             is_stale: true,
-            is_leaving: false,
-            ended: None,
+            end: End::NotYet,
             begun: now,
             now,
             setup,
@@ -154,7 +160,10 @@ impl App {
 
     /// The exit code, once the app has ended.
     pub(crate) fn ended(&self) -> Option<u8> {
-        self.ended
+        match self.end {
+            End::Now(code) => Some(code),
+            End::NotYet | End::Leaving => None,
+        }
     }
 
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
@@ -168,7 +177,7 @@ impl App {
         match news {
             News::Terminal(event) => self.terminal(event),
             News::Tick => self.tick(),
-            News::End(code) => self.ended = Some(code),
+            News::End(code) => self.end = End::Now(code),
             News::Configured(read) => self.configured(read),
             News::Listed(listed) => self.listed(listed),
             News::Made(made) => self.made(made),
@@ -176,8 +185,8 @@ impl App {
             News::Circle(id, news) => self.circle_news(id, news),
             News::Session(id, connection, news) => self.session_news(id, connection, news),
         }
-        if self.is_leaving && !self.circles.iter().any(|(_, entry)| entry.is_ours()) {
-            self.ended.get_or_insert(0);
+        if self.end == End::Leaving && !self.circles.iter().any(|(_, entry)| entry.is_ours()) {
+            self.end = End::Now(0);
         }
     }
 

@@ -1,5 +1,7 @@
 //! From what the user said to a connected client: the circle, the key, the proof.
 
+use std::sync::Arc;
+
 use client_ws::{CircleWsClient, ClientError, Description};
 use keys::{
     KeyPair,
@@ -16,7 +18,7 @@ use crate::{
 
 /// A client that is connected, and where and as whom.
 pub(crate) struct Connected {
-    pub client: CircleWsClient,
+    pub client: Arc<CircleWsClient>,
     pub circle: Description,
     /// The circle as the user knows it.
     pub place: String,
@@ -66,7 +68,7 @@ fn connect_to_throwaway(runtime: &Runtime) -> Result<Connected, CliError> {
             client.describe().await
         })
         .map_err(fail)?;
-    Ok(Connected { client, circle, place, key: None, is_throwaway: true })
+    Ok(Connected { client: client.into(), circle, place, key: None, is_throwaway: true })
 }
 
 fn connect_to(runtime: &Runtime, url: String, args: &ConnectArgs) -> Result<Connected, CliError> {
@@ -106,7 +108,7 @@ fn connect_to(runtime: &Runtime, url: String, args: &ConnectArgs) -> Result<Conn
         client.set_keypair(unlock(&store?, name, args)?);
         runtime.block_on(client.authenticate()).map_err(fail)?;
     }
-    Ok(Connected { client, circle, place, key, is_throwaway: false })
+    Ok(Connected { client: client.into(), circle, place, key, is_throwaway: false })
 }
 
 /// Where the error names the place itself, the place is only the URL.

@@ -1,6 +1,7 @@
 //! What every place to type Rhai into needs, without a terminal in it: is an input complete, how is it coloured, how are
 //! values and errors shown, which `:` commands there are.
 
+pub(crate) mod completion;
 pub(crate) mod highlight;
 pub(crate) mod history;
 pub(crate) mod meta;

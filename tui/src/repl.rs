@@ -8,12 +8,13 @@ use std::{io::IsTerminal, path::Path};
 use client_ws::{ClientError, Notice};
 use keys::keystore::KeyName;
 use rhai::Engine;
-use rustyline::{Cmd, Config, Editor, KeyEvent, error::ReadlineError, history::FileHistory};
+use rustyline::{Cmd, CompletionType, Config, Editor, KeyEvent, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
 use crate::{
     connect::Connected,
     console::{
+        completion::Completer,
         history::{self, HistoryFile},
         meta::{self, Meta},
         report,
@@ -27,6 +28,16 @@ use crate::{
 };
 use helper::Typing;
 use running::Ended;
+
+/// What `:help` says of keys.
+const KEYS: &[(&str, &str)] = &[
+    ("Enter", "runs a complete input and continues an incomplete one; two blank lines run it as it is"),
+    ("Alt-Enter", "a new line, whatever stands before it (also Ctrl-J)"),
+    ("Tab", "completes: variables, functions, members of maps, commands"),
+    ("Ctrl-C", "cancels the play and keeps the session; at the prompt it clears the line"),
+    ("Right", "takes the grey hint from the history"),
+    ("Ctrl-R", "searches the history; a line that begins with a space is not kept"),
+];
 
 /// A REPL on one circle.
 pub(crate) struct Repl {
@@ -50,11 +61,15 @@ impl Repl {
         if !std::io::stdin().is_terminal() {
             return self.run_script();
         }
-        let config = Config::builder().auto_add_history(false).max_history_size(history::MAX_INPUTS);
+        let config = Config::builder()
+            .auto_add_history(false)
+            .completion_type(CompletionType::List)
+            .max_history_size(history::MAX_INPUTS);
         let config = config.map_err(|error| unusable(&error))?.build();
         let history = self.history();
         let mut editor: Editor<Typing, FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
-        editor.set_helper(Some(Typing::new()));
+        let completer = Completer::new(self.runtime.handle().clone(), self.connected.client.clone());
+        editor.set_helper(Some(Typing::new(completer)));
         for key in [KeyEvent::alt('\r'), KeyEvent::ctrl('J')] {
             editor.bind_sequence(key, Cmd::Newline);
         }
@@ -148,9 +163,7 @@ impl Repl {
         }
         match self.play(input)? {
             Ended::Value(result) => {
-                let paint = Paint::for_stdout();
-                let lines = value::lines_of(&self.lexer, &result);
-                to_stdout(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>())?;
+                say(&value::lines_of(&self.lexer, &result))?;
             }
             Ended::Error(error) => self.tell(input, error),
             Ended::Interrupted => {
@@ -209,44 +222,34 @@ impl Repl {
 
     fn obey(&mut self, command: &str) -> Result<Next, CliError> {
         match Meta::parse(command) {
-            Ok(Meta::Help) => to_stdout(meta::HELP)?,
+            Ok(Meta::Help) => say(&meta::help(KEYS))?,
             Ok(Meta::Quit) => return Ok(Next::Leave),
-            Ok(Meta::Who) => self.ask_who()?,
-            Ok(Meta::Reset) => self.reset(),
+            Ok(command) => self.ask(&command)?,
             Err(hint) => printing::to_stderr(&format!("{hint}\n")),
         }
         Ok(Next::Prompt)
     }
 
-    fn reset(&mut self) {
+    fn ask(&mut self, command: &Meta) -> Result<(), CliError> {
         let Self { runtime, connected, interrupts, .. } = self;
-        match until_interrupt(runtime, interrupts, connected.client.reset()) {
-            Some(Ok(())) => printing::to_stderr("a fresh environment\n"),
-            Some(Err(error)) => self.tell("", error),
-            None => printing::to_stderr("no longer waiting for it\n"),
-        }
-    }
-
-    fn ask_who(&mut self) -> Result<(), CliError> {
-        let Self { runtime, connected, interrupts, .. } = self;
-        match until_interrupt(runtime, interrupts, connected.client.describe()) {
-            None => Ok(()),
-            Some(Ok(circle)) => {
-                let who = circle.you.public_key.unwrap_or_else(|| "nobody (no key was proved)".into());
-                Ok(to_stdout(&format!(
-                    "circle   {} at {}\naccess   {}\nyou are  {}\n",
-                    visible(&circle.name),
-                    self.connected.client.url(),
-                    circle.access,
-                    visible(&who),
-                ))?)
-            }
+        match until_interrupt(runtime, interrupts, meta::ask(&connected.client, command)) {
+            Some(Ok(said)) => say(&said),
             Some(Err(error)) => {
                 self.tell("", error);
                 Ok(())
             }
+            None => {
+                printing::to_stderr("no longer waiting for it\n");
+                Ok(())
+            }
         }
     }
+}
+
+/// Prints lines.
+fn say(lines: &[Line]) -> Result<(), CliError> {
+    let paint = Paint::for_stdout();
+    Ok(to_stdout(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>())?)
 }
 
 fn remember(editor: &mut Editor<Typing, FileHistory>, history: &HistoryFile, input: &str) {

@@ -4,7 +4,7 @@ use client_ws::RpcError;
 use keys::keystore::KeyName;
 
 use super::{
-    App, Effect,
+    App, Effect, End,
     action::Action,
     circles::{CircleId, Origin, State},
     help,
@@ -17,9 +17,10 @@ use super::{
 use crate::{
     cli::ConfigArgs,
     console::{
+        completion::Completion,
         history,
         meta::{self, Meta},
-        text::{self, Line, Style},
+        text::{Line, Style},
     },
     error::CliError,
     place,
@@ -86,8 +87,8 @@ impl App {
     }
 
     fn quit(&mut self) {
-        if self.is_leaving {
-            self.ended = Some(0);
+        if self.end == End::Leaving {
+            self.end = End::Now(0);
             return;
         }
         let ours = self.circles.iter().filter(|(_, entry)| entry.is_ours()).count();
@@ -102,7 +103,7 @@ impl App {
     }
 
     fn leave(&mut self) {
-        self.is_leaving = true;
+        self.end = End::Leaving;
         let ours: Vec<CircleId> = self.circles.iter().filter(|(_, entry)| entry.is_ours()).map(|(id, _)| id).collect();
         if !ours.is_empty() {
             self.say("draining the circles that were started here; q again leaves at once");
@@ -325,12 +326,11 @@ impl App {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let to = (id, session.connection);
         match (Meta::parse(command), session.client().cloned()) {
-            (Ok(Meta::Help), _) => session.transcript.extend(text::lines(Style::Plain, meta::HELP.trim_end())),
+            (Ok(Meta::Help), _) => session.transcript.extend(meta::help(help::TYPING)),
             (Ok(Meta::Quit), _) => self.act(Action::Quit),
-            (Ok(Meta::Who), Some(client)) => self.work.describe(to, client),
-            (Ok(Meta::Reset), Some(client)) => {
-                session.is_resetting = true;
-                self.work.reset(to, client);
+            (Ok(command), Some(client)) => {
+                session.is_resetting = command == Meta::Reset;
+                self.work.ask(to, client, command);
             }
             (Ok(_), None) => session.note("not connected"),
             (Err(hint), _) => session.note(&hint),
@@ -345,7 +345,14 @@ impl App {
     }
 
     fn complete(&mut self) {
-        self.say("completion comes with the next commit");
+        let Some(id) = self.circles.selected() else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let (input, cursor) = session.editor.cursor();
+        if let Some(completion) = Completion::of_command(&input, cursor) {
+            session.editor.complete(completion);
+        } else if let Some(client) = session.client().cloned() {
+            self.work.complete((id, session.connection), client, input, cursor);
+        }
     }
 
     /// Ctrl-C: the running play of the circle that is shown, or else what is typed.

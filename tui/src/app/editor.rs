@@ -11,8 +11,11 @@ use ratatui::{
 use ratatui_textarea::{CursorMove, TextArea};
 use rhai::Engine;
 
-use super::{completion::Completion, theme::Theme, wrap};
-use crate::console::{highlight, history};
+use super::{theme::Theme, wrap};
+use crate::console::{
+    completion::{Candidate, Completion},
+    highlight, history,
+};
 
 /// Columns before what is typed.
 const PROMPT: u16 = 2;
@@ -244,7 +247,7 @@ impl Editor {
         let height = MENU.min(u16::try_from(completion.candidates.len()).unwrap_or(MENU)).min(cursor.y);
         let first = (selected + 1).saturating_sub(usize::from(height));
         let shown: Vec<_> = completion.candidates.iter().enumerate().skip(first).take(usize::from(height)).collect();
-        let longest = |text: fn(&super::completion::Candidate) -> usize| shown.iter().map(|(_, one)| text(one)).max();
+        let longest = |text: fn(&Candidate) -> usize| shown.iter().map(|(_, one)| text(one)).max();
         let name = longest(|one| one.text.chars().count()).unwrap_or(0);
         let detail = longest(|one| one.detail.chars().count()).unwrap_or(0);
         let width = u16::try_from(name + detail + 4).unwrap_or(u16::MAX).min(screen.width);
@@ -273,7 +276,7 @@ fn empty() -> TextArea<'static> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::completion::Candidate, *};
+    use super::*;
 
     fn press(editor: &mut Editor, code: KeyCode) -> Wanted {
         editor.key(KeyEvent::new(code, KeyModifiers::NONE))

@@ -26,7 +26,7 @@ pub struct Headless {
     queue: mpsc::Sender<Message>,
     frames: watch::Receiver<String>,
     copied: watch::Receiver<String>,
-    ended: oneshot::Receiver<io::Result<u8>>,
+    ended: Option<oneshot::Receiver<io::Result<u8>>>,
 }
 
 impl Headless {
@@ -53,7 +53,7 @@ impl Headless {
             // Nobody need wait for it.
             let _unawaited = end.send(runtime.block_on(run));
         });
-        Self { queue, frames, copied, ended }
+        Self { queue, frames, copied, ended: Some(ended) }
     }
 
     async fn post(&self, event: Event) {
@@ -119,7 +119,10 @@ impl Headless {
 
     /// Waits for its end; its exit code.
     pub async fn end(&mut self) -> io::Result<u8> {
-        (&mut self.ended).await.map_err(io::Error::other)?
+        match self.ended.take() {
+            Some(ended) => ended.await.map_err(io::Error::other)?,
+            None => Err(io::Error::other("its end was told already")),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ const REPL: &[Keys] = &[
     ("Ctrl-C", "cancel the running play; the session and its variables are kept"),
 ];
 
-const EDITOR: &[Keys] = &[
+pub(crate) const TYPING: &[Keys] = &[
     ("Enter", "run a complete input, continue an incomplete one"),
     ("Alt-Enter Ctrl-J", "a new line, whatever stands before it"),
     ("Tab", "complete"),
@@ -136,7 +136,7 @@ pub(crate) fn long(here: Here) -> Vec<(String, String)> {
         Here::Pane(Pane::Keys) => ("Keys", KEYS),
         Here::Pane(Pane::Repl) => ("REPL", REPL),
         Here::Pane(Pane::Logs) => ("Logs", LOGS),
-        Here::Editor => ("Typing", EDITOR),
+        Here::Editor => ("Typing", TYPING),
     };
     let mut lines = vec![(title, "")];
     lines.extend(keys);

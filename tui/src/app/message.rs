@@ -12,7 +12,10 @@ use protocol::methods::{Output, Progress};
 use ratatui::crossterm::event::Event;
 
 use super::circles::CircleId;
-use crate::error::CliError;
+use crate::{
+    console::{completion::Completion, text::Line},
+    error::CliError,
+};
 
 /// Something that the app is to know. Everything that happens elsewhere comes as one of these.
 #[derive(Debug)]
@@ -81,6 +84,7 @@ pub(crate) enum SessionNews {
     Ended(PlayNumber, Result<PlayResult, ClientError>),
     /// Inputs of earlier days.
     History(Vec<String>),
-    Reset(Result<(), ClientError>),
-    Described(Result<Description, ClientError>),
+    Completed(Completion),
+    /// What the circle answered to a command.
+    Answered(Result<Vec<Line>, ClientError>),
 }

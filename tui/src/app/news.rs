@@ -205,24 +205,16 @@ impl App {
                 }
             }
             SessionNews::Ended(number, result) => self.play_ended(id, number, result),
-            SessionNews::Reset(Ok(())) => {
-                session.note("a fresh environment");
+            SessionNews::Completed(completion) => {
+                if !session.editor.complete(completion) {
+                    self.say("nothing fits here");
+                }
+            }
+            SessionNews::Answered(answered) => {
                 session.is_resetting = false;
+                let lines = answered.unwrap_or_else(|error| report::client("", &session.name, error));
+                session.transcript.extend(lines);
                 self.carry_on(id);
-            }
-            SessionNews::Described(Ok(description)) => {
-                let who = description.you.public_key.as_deref().unwrap_or("nobody (no key was proved)");
-                let place = session.client().map_or(String::new(), |client| client.url().to_string());
-                let lines = format!(
-                    "circle   {} at {place}\naccess   {}\nyou are  {who}",
-                    description.name, description.access
-                );
-                session.transcript.extend(text::lines(Style::Plain, &lines));
-            }
-            SessionNews::Reset(Err(error)) | SessionNews::Described(Err(error)) => {
-                session.is_resetting = false;
-                let place = session.name.clone();
-                session.transcript.extend(report::client("", &place, error));
             }
         }
     }

@@ -21,7 +21,12 @@ use super::{
 use crate::{
     config,
     connect::first_answer,
-    console::{LAST_VALUE, history::HistoryFile},
+    console::{
+        LAST_VALUE,
+        completion::Completion,
+        history::HistoryFile,
+        meta::{self, Meta},
+    },
     error::{CliError, os_text},
 };
 
@@ -262,19 +267,28 @@ impl Work {
         });
     }
 
-    pub(crate) fn reset(&self, to: (CircleId, Connection), client: Arc<CircleWsClient>) {
+    /// Has the circle answer a command.
+    pub(crate) fn ask(&self, to: (CircleId, Connection), client: Arc<CircleWsClient>, command: Meta) {
         let work = self.clone();
         self.spawn(async move {
-            let reset = client.reset().await;
-            work.post(News::Session(to.0, to.1, SessionNews::Reset(reset))).await;
+            let answered = meta::ask(&client, &command).await;
+            work.post(News::Session(to.0, to.1, SessionNews::Answered(answered))).await;
         });
     }
 
-    pub(crate) fn describe(&self, to: (CircleId, Connection), client: Arc<CircleWsClient>) {
+    /// Asks what may stand at the cursor. Without an answer there is nothing to offer.
+    pub(crate) fn complete(
+        &self,
+        to: (CircleId, Connection),
+        client: Arc<CircleWsClient>,
+        input: String,
+        cursor: usize,
+    ) {
         let work = self.clone();
         self.spawn(async move {
-            let described = client.describe().await;
-            work.post(News::Session(to.0, to.1, SessionNews::Described(described))).await;
+            let Ok(answer) = client.complete(input.clone(), cursor as u64).await else { return };
+            let completion = Completion::of_answer(input, cursor, answer);
+            work.post(News::Session(to.0, to.1, SessionNews::Completed(completion))).await;
         });
     }
 }

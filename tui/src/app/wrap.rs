@@ -108,7 +108,7 @@ mod tests {
             |text: &'static str, width| prose(text.into(), width).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(prose("the quick brown fox", 10), ["the quick ", "brown fox"]);
         assert_eq!(prose("a verylongword", 8), ["a verylo", "ngword"]);
-        assert_eq!(prose("       x y", 4), ["    ", "   x", " y"]);
+        assert_eq!(prose("       x y", 4), ["    ", "   ", "x y"]);
     }
 
     #[test]

@@ -135,7 +135,10 @@ fn token_length(token: &Token, text: &str) -> usize {
             while_(|character| character.is_alphanumeric() || character == '_')
         }
         other if other.is_standard_keyword() => while_(char::is_alphanumeric),
-        other => other.literal_syntax().len().min(text.len()),
+        // A comment that documents something is a token of its own.
+        Token::Comment(_) => text.trim_end().len(),
+        other if other.is_literal() => other.literal_syntax().len().min(text.len()),
+        _ => text.trim_end().len(),
     }
 }
 
@@ -172,6 +175,7 @@ fn kind(token: &Token, is_called: bool) -> Option<Kind> {
             LexError::UnterminatedString => Kind::String,
             _ => Kind::Error,
         }),
+        Token::Comment(_) => Some(Kind::Comment),
         Token::IntegerConstant(_) | Token::FloatConstant(_) => Some(Kind::Number),
         Token::Identifier(_) if is_called => Some(Kind::Function),
         other => other.is_standard_keyword().then_some(Kind::Keyword),
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_parts_of_an_input_are_told_apart() {
-        let cases: [(&str, &[&str]); 9] = [
+        let cases: [(&str, &[&str]); 11] = [
             ("let x = 42;", &["Keyword:let", "Number:42"]),
             ("foo(1.5) + bar", &["Function:foo", "Number:1.5"]),
             ("\"a\\\"b\" // end", &["String:\"a\\\"b\"", "Comment:// end"]),
@@ -200,6 +204,8 @@ mod tests {
             ("`${#{a: 1}.a}!` + 2", &["String:`", "Number:1", "String:!`", "Number:2"]),
             ("\"ünfinished", &["String:\"ünfinished"]),
             ("日 + 0x1F", &["Number:0x1F"]),
+            ("/// doubles\nfn f(x) { x }", &["Comment:/// doubles", "Keyword:fn", "Function:f"]),
+            ("1 /** doc */", &["Number:1", "Comment:/** doc */"]),
         ];
         for (input, expected) in cases {
             let shown = shown(input);
@@ -211,7 +217,7 @@ mod tests {
     #[test]
     fn every_beginning_of_an_input_has_parts_in_order_within_it() {
         let engine = Engine::new_raw();
-        let input = "fn f(x) { // é\n  `a ${x + `b ${1}`} ü` + \"\\u{1F600}\" + 'c' + #\"raw\"# + 0b1 /* end";
+        let input = "/// doc\n/** more */ fn f(x) { // é\n  `a ${x + `b ${1}`} ü` + \"\\u{1F600}\" + 'c' + #\"raw\"# + 0b1 /* end";
         for end in (0..=input.len()).filter(|end| input.is_char_boundary(*end)) {
             let input = &input[..end];
             let mut last = 0;

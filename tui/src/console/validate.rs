@@ -33,6 +33,12 @@ impl Validator {
                 && rest.iter().skip(1).all(|line| line.trim().is_empty())
         };
         match error.err_type() {
+            // A comment that documents a function, which is still to come.
+            ParseErrorType::WrongDocComment => {
+                let before = error.position().line().map_or(0, |line| line.saturating_sub(1));
+                let is_doc = |line: &str| line.trim().is_empty() || line.trim_start().starts_with("///");
+                input.lines().skip(before).all(is_doc)
+            }
             ParseErrorType::UnexpectedEOF => true,
             ParseErrorType::MissingToken(..)
             | ParseErrorType::PropertyExpected
@@ -77,6 +83,8 @@ mod tests {
             "`abc\n",
             "\"abc\\",
             "fn f() {\n\n  1\n",
+            "/// doubles",
+            "1;\n/// doubles\n/// a number",
         ];
         for input in inputs {
             assert!(validator.is_incomplete(input), "{input:?}");

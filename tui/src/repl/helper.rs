@@ -5,16 +5,24 @@ use std::borrow::Cow;
 use rhai::Engine;
 use rustyline::{
     Context, Helper, Result,
-    completion::Completer,
+    completion::Pair,
     highlight::{CmdKind, Highlighter, MatchingBracketHighlighter},
     hint::{Hinter, HistoryHinter},
     validate::{ValidationContext, ValidationResult, Validator},
 };
 
 use crate::{
-    console::{highlight, text::Style, validate},
-    printing::Paint,
+    console::{
+        completion::{Candidate, Completer, byte},
+        highlight,
+        text::Style,
+        validate,
+    },
+    printing::{Paint, visible},
 };
+
+/// What Tab inserts where there is nothing to complete.
+const INDENT: &str = "  ";
 
 pub(crate) struct Typing {
     validator: validate::Validator,
@@ -22,24 +30,49 @@ pub(crate) struct Typing {
     brackets: MatchingBracketHighlighter,
     history: HistoryHinter,
     paint: Paint,
+    completer: Completer,
 }
 
 impl Typing {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(completer: Completer) -> Self {
         Self {
             validator: validate::Validator::new(),
             lexer: Engine::new_raw(),
             brackets: MatchingBracketHighlighter::new(),
             history: HistoryHinter::new(),
             paint: Paint::for_stdout(),
+            completer,
         }
     }
 }
 
 impl Helper for Typing {}
 
-impl Completer for Typing {
-    type Candidate = String;
+impl rustyline::completion::Completer for Typing {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, position: usize, _: &Context<'_>) -> Result<(usize, Vec<Pair>)> {
+        let before = &line[..position];
+        // At the begin of a line that goes on with an input there is nothing to complete, only to indent.
+        if before.rsplit_once('\n').is_some_and(|(_, line)| line.trim().is_empty()) {
+            return Ok((position, vec![Pair { display: INDENT.into(), replacement: INDENT.into() }]));
+        }
+        let completion = self.completer.complete(line, before.chars().count());
+        let Some(start) = byte(line, completion.start) else { return Ok((position, Vec::new())) };
+        let pair = |candidate: Candidate| {
+            let detail = visible(&candidate.detail);
+            let text = visible(&candidate.text).into_owned();
+            // A signature has the name in it.
+            let is_signature = detail.starts_with(&format!("{text}("));
+            let display = match detail.as_ref() {
+                "" => text.clone(),
+                detail if is_signature => detail.to_owned(),
+                detail => format!("{text}  {detail}"),
+            };
+            Pair { display, replacement: text }
+        };
+        Ok((start.min(position), completion.candidates.into_iter().map(pair).collect()))
+    }
 }
 
 impl Hinter for Typing {
