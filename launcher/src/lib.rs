@@ -17,4 +17,4 @@ mod supervise;
 pub use config::{Circle, dialled, load, parse};
 pub use error::ConfigError;
 pub use fields::{Restart, Sandbox};
-pub use supervise::{Event, Happened, READY, SUPERVISED, Supervision, supervise};
+pub use supervise::{BEAT, BEAT_INTERVAL, Event, Happened, READY, SUPERVISED, Supervision, supervise};

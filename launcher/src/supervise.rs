@@ -1,7 +1,8 @@
 //! A process for each circle, started again when it ends, ended with its supervisor.
 //!
-//! A circle holds a socket to its supervisor as its standard input. It says *ready* there, and when the socket closes it
-//! drains and ends: so none outlives its supervisor, however that ends.
+//! A circle holds a socket to its supervisor as its standard input. It says *ready* there, then gives a sign of life every
+//! two seconds: one that hangs is killed and started again. When the socket closes it drains and ends: so none outlives its
+//! supervisor, however that ends.
 
 use std::{
     io,
@@ -26,6 +27,15 @@ pub const SUPERVISED: &str = "--supervised";
 
 /// What a circle says on its socket once it takes connections.
 pub const READY: &[u8] = b"ready\n";
+
+/// What a circle says there from then on, every [`BEAT_INTERVAL`].
+pub const BEAT: &[u8] = b".";
+
+/// How often a circle gives a sign of life.
+pub const BEAT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A circle that gave none for so long hangs.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long a circle may take to be ready, its init script included.
 const STARTING: Duration = Duration::from_secs(30);
@@ -178,6 +188,16 @@ impl Supervised {
                 }
             },
         }
+        let hangs = tokio::select! {
+            status = child.wait() => return status,
+            () = wanted(&mut stopped) => return self.drain(child, socket).await,
+            hangs = silence(socket) => hangs,
+        };
+        if hangs {
+            let line = format!("it gives no sign of life for {} s, and is killed", SILENCE.as_secs());
+            self.tell(Happened::Log(line)).await;
+            child.start_kill()?;
+        }
         tokio::select! {
             status = child.wait() => status,
             () = wanted(&mut stopped) => self.drain(child, socket).await,
@@ -220,6 +240,19 @@ impl Supervised {
             biased;
             _unheard = self.events.send(event) => {}
             () = wanted(&mut stopped) => {}
+        }
+    }
+}
+
+/// Waits until a circle that was ready says nothing any more: true if it hangs, false if its socket is closed, because then
+/// it is ending.
+async fn silence(socket: &mut UnixStream) -> bool {
+    let mut said = [0; 64];
+    loop {
+        match timeout(SILENCE, socket.read(&mut said)).await {
+            Ok(Ok(1..)) => {}
+            Ok(Ok(0) | Err(_)) => return false,
+            Err(_) => return true,
         }
     }
 }

@@ -10,7 +10,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server_ws::{Access, Circle, Limits};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{UnixStream, unix::OwnedReadHalf},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
     signal::unix::SignalKind,
 };
 use tracing_subscriber::{
@@ -94,6 +97,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         if let Some(mut supervisor) = to_supervisor {
             // One that is gone is noticed at once.
             let _gone = supervisor.write_all(launcher::READY).await;
+            tokio::spawn(beat(supervisor));
         }
         server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
     })
@@ -140,6 +144,17 @@ fn supervisor() -> std::io::Result<UnixStream> {
     let socket: std::os::unix::net::UnixStream = std::io::stdin().as_fd().try_clone_to_owned()?.into();
     socket.set_nonblocking(true)?;
     UnixStream::from_std(socket)
+}
+
+/// Gives the supervisor signs of life, until it is gone.
+async fn beat(mut supervisor: OwnedWriteHalf) {
+    let mut interval = tokio::time::interval(launcher::BEAT_INTERVAL);
+    loop {
+        interval.tick().await;
+        if supervisor.write_all(launcher::BEAT).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Waits for the supervisor's end; forever, without one.
