@@ -108,7 +108,7 @@ fn a_circle_that_hangs_is_killed_and_started_again() {
     launched.ready("a");
     let [circle] = children(launched.pid())[..] else { panic!("one circle") };
     kill_process(circle, Signal::STOP).expect("it is there");
-    launched.line("it gives no sign of life for 10 s, and is killed");
+    launched.line("it gives no sign of life for 12 s, and is killed");
     assert!(launched.line("down").contains("signal 9"));
     assert_eq!(launched.ready("a").value("40 + 2"), 42);
 }

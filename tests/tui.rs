@@ -18,7 +18,8 @@ use crate::support::{BINARY, Home, PATIENCE};
 struct Screen {
     app: Headless,
     runtime: Runtime,
-    home: Home,
+    /// `None` once it is left.
+    home: Option<Home>,
 }
 
 impl Screen {
@@ -45,7 +46,7 @@ impl Screen {
             let _in_runtime = runtime.enter();
             Headless::start(setup, None, size)
         };
-        Self { app, runtime, home }
+        Self { app, runtime, home: Some(home) }
     }
 
     /// On a screen of the usual size, without a circle in circles.json.
@@ -53,8 +54,19 @@ impl Screen {
         Self::start(r#"{ "circles": [] }"#, (80, 24))
     }
 
+    fn home(&self) -> &Home {
+        self.home.as_ref().expect("it was not left")
+    }
+
     fn config(&self) -> PathBuf {
-        self.home.path().join("circles.json")
+        self.home().path().join("circles.json")
+    }
+
+    /// Ends it; its home goes on.
+    fn leave(mut self) -> Home {
+        self.runtime.block_on(self.app.hang_up());
+        self.end();
+        self.home.take().expect("it was not left")
     }
 
     fn press(&self, keys: &[&str]) {

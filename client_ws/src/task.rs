@@ -18,8 +18,12 @@ use crate::{
 /// A circle that was not asked anything for so long is asked for a sign of life.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A circle that gave none for so long is gone.
-const SILENCE: Duration = Duration::from_secs(30);
+/// A circle that gave none for so long is late.
+const LATE: Duration = Duration::from_secs(20);
+
+/// One that gives none for so long from then on is gone. A client that was stopped itself (Ctrl-Z) finds its clock gone on,
+/// and what came meanwhile unread: it counts.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A request to be sent.
 #[derive(Debug)]
@@ -58,13 +62,17 @@ pub(crate) async fn run(
         }
     };
     let read = async {
+        let mut is_late = false;
         loop {
-            let text = match platform::timeout(SILENCE, receiver.receive()).await {
+            let received = platform::timeout(if is_late { GRACE } else { LATE }, receiver.receive()).await;
+            let was_late = std::mem::replace(&mut is_late, received.is_none());
+            let text = match received {
                 Some(Ok(Some(text))) => text,
                 Some(Ok(None)) => continue,
                 Some(Err(error)) => return error,
+                None if !was_late => continue,
                 None => {
-                    let reason = format!("the circle gives no sign of life for {} s", SILENCE.as_secs());
+                    let reason = format!("the circle gives no sign of life for {} s", (LATE + GRACE).as_secs());
                     return ClientError::ConnectionLost { code: None, reason };
                 }
             };

@@ -34,8 +34,12 @@ pub const BEAT: &[u8] = b".";
 /// How often a circle gives a sign of life.
 pub const BEAT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A circle that gave none for so long hangs.
-const SILENCE: Duration = Duration::from_secs(10);
+/// A circle that gave none for so long is late.
+const LATE: Duration = Duration::from_secs(8);
+
+/// One that gives none for so long from then on hangs. A supervisor that was stopped itself (Ctrl-Z) finds its clock gone
+/// on, and the signs that came meanwhile unread: they count.
+const GRACE: Duration = Duration::from_secs(4);
 
 /// How long a circle may take to be ready, its init script included.
 const STARTING: Duration = Duration::from_secs(30);
@@ -194,7 +198,7 @@ impl Supervised {
             hangs = silence(socket) => hangs,
         };
         if hangs {
-            let line = format!("it gives no sign of life for {} s, and is killed", SILENCE.as_secs());
+            let line = format!("it gives no sign of life for {} s, and is killed", (LATE + GRACE).as_secs());
             self.tell(Happened::Log(line)).await;
             child.start_kill()?;
         }
@@ -247,12 +251,13 @@ impl Supervised {
 /// Waits until a circle that was ready says nothing any more: true if it hangs, false if its socket is closed, because then
 /// it is ending.
 async fn silence(socket: &mut UnixStream) -> bool {
-    let mut said = [0; 64];
+    let (mut said, mut is_late) = ([0; 64], false);
     loop {
-        match timeout(SILENCE, socket.read(&mut said)).await {
-            Ok(Ok(1..)) => {}
+        match timeout(if is_late { GRACE } else { LATE }, socket.read(&mut said)).await {
+            Ok(Ok(1..)) => is_late = false,
             Ok(Ok(0) | Err(_)) => return false,
-            Err(_) => return true,
+            Err(_) if is_late => return true,
+            Err(_) => is_late = true,
         }
     }
 }
@@ -331,4 +336,30 @@ fn arguments(circle: &Circle) -> Vec<String> {
         arguments.push("--allow-open".into());
     }
     arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// Time passes as fast as nothing happens.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_late_once_does_not_hang_and_what_says_nothing_more_does() {
+        let (mut socket, mut circle) = UnixStream::pair().expect("a pair");
+        let begun = tokio::time::Instant::now();
+        let beats = async {
+            tokio::time::sleep(LATE + GRACE / 2).await;
+            circle.write_all(BEAT).await.expect("it is read");
+            std::future::pending::<()>().await;
+        };
+        let hangs = tokio::select! {
+            hangs = silence(&mut socket) => hangs,
+            () = beats => false,
+        };
+        assert!(hangs && begun.elapsed() >= LATE + GRACE / 2 + LATE + GRACE);
+        drop(circle);
+        assert!(!silence(&mut socket).await, "a closed socket is no silence");
+    }
 }

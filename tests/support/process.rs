@@ -21,10 +21,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_on(0, args)
+    }
+
+    /// On that port.
+    pub(crate) fn start_on(port: u16, args: &[&str]) -> Self {
         let home = Home::new();
         let mut child = home
             .command()
-            .args(["serve", "--port", "0"])
+            .args(["serve", "--port", &port.to_string()])
             .args(args)
             .env("CIRCLES_LOG", "error")
             .stderr(std::process::Stdio::inherit())

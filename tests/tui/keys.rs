@@ -17,7 +17,7 @@ fn a_key_is_made_and_what_is_wrong_with_the_form_is_said_in_it() {
     screen.wait_for("made alice");
     let shown = screen.wait_for("▸alice 0");
     assert!(shown.contains("✓⚿"), "{shown}");
-    let store = Keystore::at(screen.home.keys_directory());
+    let store = Keystore::at(screen.home().keys_directory());
     let name = "alice".parse().expect("a name");
     let public = store.unlock(&name, "secret").expect("its passphrase").public_key();
     screen.press(&["y"]);
@@ -71,4 +71,46 @@ fn a_circle_that_wants_a_key_offers_to_make_the_first_one() {
     screen.wait_for("⚿ default");
     screen.write("1 + 1\n");
     screen.wait_for_row("2");
+}
+
+#[test]
+fn one_passphrase_serves_all_who_wait_for_the_key() {
+    let home = Home::new();
+    let key = home.add_key("alice").public_key().to_hex();
+    let servers = [(); 2].map(|()| Server::start(&["--access", "members", "--member", &key]));
+    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (80, 24));
+    screen.wait_for("▸alice");
+    screen.press(&["o"]);
+    screen.write(&format!("{}\n", servers[0].authority()));
+    screen.wait_for("passphrase of alice");
+    screen.press(&["Esc"]);
+    screen.wait_for("a proves yours");
+    screen.press(&["1", "o"]);
+    screen.write(&format!("{}\n", servers[1].authority()));
+    screen.wait_for("passphrase of alice");
+    screen.write(&format!("{PASSPHRASE}\n"));
+    screen.wait_for("⚿ alice");
+    screen.press(&["Esc", "1", "Up", "a"]);
+    // In the rows of both circles and in that of the key.
+    let marks = |shown: &str| shown.lines().filter(|line| line.chars().take(26).any(|mark| mark == '⚿')).count();
+    screen.until("both", |shown| marks(shown) == 3);
+}
+
+#[test]
+fn what_is_typed_into_a_form_is_not_taken_away_by_what_happens_elsewhere() {
+    let home = Home::new();
+    let key = home.add_key("alice").public_key().to_hex();
+    let port = super::free_port();
+    let config = format!(
+        r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "members", "members": ["{key}"] }}] }}"#
+    );
+    let mut screen = Screen::start_in(home, &config, (80, 24));
+    screen.wait_for("team");
+    // It takes some time until it is up and wants the key.
+    screen.press(&["Down", "Enter", "Esc", "n"]);
+    screen.write("bob\nsecr");
+    let shown = screen.until("the wish for a key", |shown| shown.contains("press a once what is"));
+    assert!(shown.contains("New key") && shown.contains("••••"), "{shown}");
+    screen.write("et\nsecret\n");
+    screen.wait_for("made bob");
 }

@@ -1,6 +1,9 @@
 //! Playing in the TUI.
 
+use rustix::process::Signal;
+
 use super::Screen;
+use crate::support::process::{Server, wait_for_end};
 
 #[test]
 fn a_prompt_is_a_key_press_away_and_a_session_keeps_what_it_was_told() {
@@ -149,10 +152,17 @@ fn earlier_inputs_come_back_also_in_another_life() {
     screen.write(" 2222 + 1\n");
     screen.wait_for_row("2223");
     screen.press(&["Up"]);
-    screen.wait_for("> 1111 + 1");
-    let history = screen.home.path().join("history/scratch-anonymous.txt");
-    let kept = std::fs::read_to_string(history).expect("a history");
-    assert!(kept.contains("1111 + 1") && !kept.contains("2222"), "{kept}");
+    screen.wait_for_row("> 1111 + 1");
+    // Kept by the time that it has ended; by another life, found.
+    let home = screen.leave();
+    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (80, 24));
+    screen.play_alone();
+    screen.write("3333 + 1\n");
+    screen.wait_for_row("3334");
+    screen.press(&["Up", "Up"]);
+    screen.wait_for_row("> 1111 + 1");
+    screen.press(&["Up"]);
+    screen.wait_for_row("> 1111 + 1");
 }
 
 #[test]
@@ -192,4 +202,43 @@ fn an_output_is_copied() {
     screen.press(&["Esc", "y"]);
     screen.wait_for("copied the last output");
     assert_eq!(screen.app.copied(), "line1");
+}
+
+#[test]
+fn a_lost_connection_is_made_again_by_enter_and_nothing_typed_is_lost() {
+    let mut server = Server::open();
+    let port: u16 = server.authority().rsplit(':').next().expect("a port").parse().expect("a number");
+    let mut screen = Screen::alone();
+    screen.wait_for("scratch");
+    screen.press(&["o"]);
+    screen.write(&format!("{port}\n"));
+    screen.write("11 * 11\n");
+    screen.wait_for_row("121");
+    server.signal(Signal::KILL);
+    server.wait();
+    screen.wait_for("the connection is lost, and variables with it; Enter connects again");
+    screen.write("12 * 12");
+    screen.press(&["Enter"]);
+    screen.wait_for("connection refused");
+    let _server = Server::start_on(port, &[]);
+    // What was typed is back in the editor once it can be typed in again.
+    screen.press(&["Enter"]);
+    screen.wait_for_row("> 12 * 12");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("144");
+}
+
+#[test]
+fn disconnecting_ends_what_runs() {
+    let server = Server::open();
+    let mut screen = Screen::alone();
+    screen.wait_for("scratch");
+    screen.press(&["o"]);
+    screen.write(&format!("{}\n", server.authority()));
+    screen.write("print(\"begun\"); loop {}\n");
+    screen.wait_for_row("begun");
+    let [worker] = server.workers()[..] else { panic!("one worker") };
+    screen.press(&["Esc", "1", "d"]);
+    screen.wait_for("disconnected; variables are gone");
+    wait_for_end(worker);
 }

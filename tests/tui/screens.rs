@@ -21,17 +21,11 @@ fn settled(screen: &str, ports: &[u16]) -> String {
             *line = line.replace(&format!(" {seconds}s "), " 0s ");
         }
         *line = without_time(line);
-        // What a log says of plays has their times in it.
-        if line.contains(" INFO session{") {
+        // What a log says of plays has their times in it; in which order it says that it is up is not said.
+        let is_start = |row: &str| row.starts_with("ready") || row.starts_with("listening on");
+        if line.contains(" INFO session{") || line.get(3..).is_some_and(is_start) {
             *line = String::from("│(a line of the log)");
         }
-    }
-    // Which of the two comes first is not said.
-    if let Some(at) = lines
-        .windows(2)
-        .position(|pair| pair[0].get(3..).is_some_and(|row| row.starts_with("ready")) && pair[1].contains("listening"))
-    {
-        lines.swap(at, at + 1);
     }
     lines.join("\n")
 }

@@ -299,7 +299,7 @@ fn a_question_that_takes_too_long_is_busy_and_its_late_answer_is_dropped() {
     let worker = worker(&server);
     stop(worker);
     let error = wire.call("scope", json!([]))["error"].clone();
-    assert_eq!((&error["code"], &error["data"]), (&json!(-32006), &json!({ "limit": "running", "max": 5000 })));
+    assert_eq!((&error["code"], &error["data"]), (&json!(-32006), &json!({ "limit": "running", "max": 1 })));
     signal(worker, Signal::CONT);
     assert_eq!(wire.call("scope", json!([]))["result"]["variables"][0]["output"], "1");
     assert_eq!(wire.value("x"), 1);

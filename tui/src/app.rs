@@ -29,7 +29,7 @@ pub(crate) mod work;
 mod wrap;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Instant,
 };
 
@@ -42,7 +42,7 @@ use ratatui::{
 };
 use rhai::Engine;
 
-use crate::console::validate::Validator;
+use crate::console::{history::Keeper, validate::Validator};
 use action::Action;
 use chrome::Toast;
 use circles::{CircleId, Circles};
@@ -105,9 +105,12 @@ pub(crate) struct App {
     /// A circle to connect to as soon as circles.json has been read.
     first: Option<String>,
     /// Circles to start as soon as circles.json has been read again.
-    to_start: Vec<String>,
+    to_start: BTreeSet<CircleId>,
     /// Circles to start again as soon as they have ended.
     to_restart: HashSet<CircleId>,
+    /// Who waits for a key to be unlocked.
+    proofs: HashMap<KeyName, BTreeSet<CircleId>>,
+    keeper: Keeper,
     effects: Vec<Effect>,
     /// Whether what is shown may no longer be true.
     is_stale: bool,
@@ -135,7 +138,9 @@ impl App {
             popup: None,
             toast: None,
             first,
-            to_start: Vec::new(),
+            to_start: BTreeSet::new(),
+            proofs: HashMap::new(),
+            keeper: work.keep_history(),
             to_restart: HashSet::new(),
             effects: Vec::new(),
             is_stale: true,
@@ -178,6 +183,8 @@ impl App {
             News::Terminal(event) => self.terminal(event),
             News::Tick => self.tick(),
             News::End(code) => self.end = End::Now(code),
+            News::Complaint(text) => self.complain(text),
+            News::Resolved(resolved) => self.resolved(resolved),
             News::Configured(read) => self.configured(read),
             News::Listed(listed) => self.listed(listed),
             News::Made(made) => self.made(made),
@@ -258,11 +265,16 @@ impl App {
         let Some(popup) = &mut self.popup else { return };
         match popup.key(key) {
             Answer::Stay => {}
-            Answer::Close => self.popup = None,
+            Answer::Close => {
+                if let Some(Popup::Passphrase(form)) = self.popup.take() {
+                    self.proofs.remove(&form.key);
+                }
+            }
             Answer::Do(action) => {
                 self.popup = None;
                 self.act(action);
             }
+            Answer::Open(text) => self.open(&text),
             Answer::MakeKey(name, passphrase) => {
                 if let Some(store) = &self.setup.keystore {
                     self.work.make_key(store.clone(), name, passphrase, self.setup.work_factor);

@@ -37,8 +37,10 @@ pub(crate) fn parse(place: &str, config: &ConfigArgs) -> Result<String, CliError
     }
 }
 
-fn is_name(place: &str) -> bool {
+/// Whether it would be a name in circles.json.
+pub(crate) fn is_name(place: &str) -> bool {
     !place.is_empty()
+        && !place.bytes().all(|byte| byte.is_ascii_digit())
         && place.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
 }
 

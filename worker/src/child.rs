@@ -126,8 +126,7 @@ fn obey(control: &UnixStream, watch: &Watch, inventory: &SharedInventory) -> io:
                 message::write_frame(control, &FromControl::Progress(watch.report()), &mut answer)?;
             }
             Control::Inspect(Inquiry { number, query }) => {
-                // Not held while it is written: the thread that evaluates needs it at the end of each play.
-                let found = inspection::answer(&query, &inventory.lock(), None);
+                let found = inspection::answer(&query, inventory, None);
                 message::write_frame(control, &FromControl::Answer { number, answer: found }, &mut answer)?;
             }
         }

@@ -113,7 +113,7 @@ impl Environment {
     /// Answers a query, between plays.
     pub(crate) fn answer_query(&self, query: &Query) -> Answer {
         let values = Values { engine: &self.engine, scope: &self.scope };
-        inspection::answer(query, &self.inventory.lock(), Some(values))
+        inspection::answer(query, &self.inventory, Some(values))
     }
 
     /// Notes what a play changed.

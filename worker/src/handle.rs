@@ -96,6 +96,8 @@ pub struct Worker {
     running: Option<u64>,
     /// What may be answered, by number.
     asked: HashMap<u64, Asked>,
+    /// Bytes that an answer to one may have.
+    max_answer: usize,
     kill: Option<oneshot::Sender<()>>,
     exit: oneshot::Receiver<io::Result<ExitStatus>>,
     is_broken: bool,
@@ -127,6 +129,7 @@ impl Worker {
             control,
             running: None,
             asked: HashMap::new(),
+            max_answer: output,
             kill: Some(kill),
             exit,
             is_broken: false,
@@ -234,7 +237,7 @@ impl Worker {
 
     fn answered(&mut self, number: u64, answer: Answer) -> io::Result<Event> {
         match self.asked.remove(&number) {
-            Some(asked) if asked.is_answered_by(&answer) => Ok(Event::Answer { number, answer }),
+            Some(asked) if asked.is_answered_by(&answer, self.max_answer) => Ok(Event::Answer { number, answer }),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "an answer to nothing that was asked")),
         }
     }

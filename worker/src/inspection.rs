@@ -162,12 +162,37 @@ pub(crate) struct Values<'e> {
     pub(crate) scope: &'e Scope<'static>,
 }
 
-/// Answers a query; without values while a play runs.
-pub(crate) fn answer(query: &Query, inventory: &Inventory, values: Option<Values<'_>>) -> Answer {
+/// Answers a query; without values while a play runs. What depends on the query alone is found out before the inventory is
+/// taken, for which the other thread may wait.
+pub(crate) fn answer(query: &Query, inventory: &SharedInventory, values: Option<Values<'_>>) -> Answer {
     match query {
         Query::Complete { before } => Answer::Complete(completion::complete(before, inventory, values)),
-        Query::Scope => scope::list(inventory, values).map_or(Answer::TooLarge, Answer::Scope),
-        Query::Lookup { name } => lookup::find(name, inventory).map_or(Answer::TooLarge, Answer::Lookup),
+        Query::Scope => scope::list(&inventory.lock(), values).map_or(Answer::TooLarge, Answer::Scope),
+        Query::Lookup { name } => lookup::find(name, &inventory.lock()).map_or(Answer::TooLarge, Answer::Lookup),
+    }
+}
+
+impl Answer {
+    /// Bytes of it, as [`Budget`] counts them.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = |texts: &[&str]| ENTRY_COST + texts.iter().map(|text| text.len()).sum::<usize>();
+        match self {
+            Self::Complete(completion) => {
+                completion.candidates.iter().map(|candidate| texts(&[&candidate.text, &candidate.detail])).sum()
+            }
+            Self::Scope(listing) => {
+                let variables = listing.variables.iter().map(|variable| {
+                    texts(&[&variable.name, &variable.type_name, variable.output.as_deref().unwrap_or_default()])
+                });
+                let functions = listing.functions.iter().map(|function| {
+                    let params: usize = function.params.iter().map(|param| texts(&[param])).sum();
+                    texts(&[&function.name]) + params
+                });
+                variables.chain(functions).sum()
+            }
+            Self::Lookup(docs) => docs.iter().map(|doc| texts(&[&doc.signature, &doc.doc])).sum(),
+            Self::TooLarge => 0,
+        }
     }
 }
 

@@ -81,9 +81,8 @@ impl Inquiries {
 
     /// Those who have waited for too long, and what to tell them.
     pub(crate) fn overdue(&mut self, now: Instant) -> Vec<(Ticket, RpcError)> {
-        let max = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
         let late = self.open.values_mut().filter(|inquiry| inquiry.deadline <= now);
-        let error = || RpcError::Busy { limit: BusyLimit::Running, max, retry_after_ms: None };
+        let error = || RpcError::Busy { limit: BusyLimit::Running, max: 1, retry_after_ms: None };
         late.filter_map(|inquiry| Some((inquiry.ticket.take()?, error()))).collect()
     }
 

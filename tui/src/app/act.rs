@@ -6,7 +6,7 @@ use keys::keystore::KeyName;
 use super::{
     App, Effect, End,
     action::Action,
-    circles::{CircleId, Origin, State},
+    circles::{CircleId, Origin},
     help,
     layout::Pane,
     popup::{NewKey, Palette, Passphrase, Popup},
@@ -48,14 +48,16 @@ impl App {
                 self.say(format!("copied {what}"));
             }
             Action::AskAddress => self.popup = Some(Popup::address()),
-            Action::OpenAddress(text) => self.open(&text),
             Action::Connect(id) => self.connect(id),
             Action::Disconnect(id) => self.disconnect(id),
             Action::Authenticate(id) => self.authenticate(id),
             Action::Start(id) => self.start(id),
             Action::StartAll => self.start_all(),
             Action::AskStop(id) => self.ask(id, "Stop", Action::Stop(id)),
-            Action::Stop(id) => self.circles.stop(id),
+            Action::Stop(id) => {
+                self.to_restart.remove(&id);
+                self.circles.stop(id);
+            }
             Action::AskRestart(id) => self.ask(id, "Restart", Action::Restart(id)),
             Action::Restart(id) => self.restart(id),
             Action::AskNewKey => self.ask_new_key(None, None),
@@ -104,6 +106,8 @@ impl App {
 
     fn leave(&mut self) {
         self.end = End::Leaving;
+        self.to_restart.clear();
+        self.to_start.clear();
         let ours: Vec<CircleId> = self.circles.iter().filter(|(_, entry)| entry.is_ours()).map(|(id, _)| id).collect();
         if !ours.is_empty() {
             self.say("draining the circles that were started here; q again leaves at once");
@@ -128,29 +132,34 @@ impl App {
         self.popup = Some(Popup::Confirm { question, yes });
     }
 
-    fn open(&mut self, text: &str) {
-        let url = match place::parse(text.trim(), &ConfigArgs { config: self.setup.config.clone() }) {
-            Ok(url) => url,
-            Err(error) => return self.complain(error.advice()),
-        };
-        let name = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
-        let id = self.circles.add_address(name, url);
-        self.circles.select(id);
-        self.connect(id);
+    /// Connects to a circle as people name it.
+    pub(super) fn open(&mut self, text: &str) {
+        let text = text.trim();
+        let known = self.circles.iter().find(|(_, entry)| entry.name == text).map(|(id, _)| id);
+        if let Some(id) = known {
+            self.popup.take_if(|popup| matches!(popup, Popup::Address(_)));
+            self.circles.select(id);
+            return self.connect(id);
+        }
+        if place::is_name(text) {
+            return self.work.resolve(text.to_owned(), self.setup.config.clone());
+        }
+        // No file is needed for it, and what is typed next is for that circle.
+        self.resolved(place::parse(text, &ConfigArgs { config: None }));
     }
 
     /// Connects, after starting the circle where it is one that can be.
     pub(super) fn connect(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let (name, can_be_started) = (entry.name.clone(), entry.can_be_started());
-        let is_starting = matches!(entry.state, State::Starting | State::Stopping);
+        let is_coming = entry.is_coming();
         let session = self.sessions.entry(id).or_insert_with(|| Session::new(name.clone()));
         session.is_wanted = true;
         match &session.link {
             Link::On(_) if !session.is_ready() && session.who != Who::Proving => return self.authenticate(id),
             Link::On(_) | Link::Connecting => return self.focus(Pane::Repl),
             Link::Off if can_be_started => session.note(&format!("starting {name}…")),
-            Link::Off if is_starting => session.note(&format!("waiting until {name} is ready…")),
+            Link::Off if is_coming => session.note(&format!("waiting until {name} is ready…")),
             Link::Off => {}
         }
         // What is typed from now on waits for the connection.
@@ -159,7 +168,7 @@ impl App {
         }
         if can_be_started {
             self.start(id);
-        } else if !is_starting {
+        } else if !is_coming {
             self.dial(id);
         }
     }
@@ -190,32 +199,40 @@ impl App {
         let Some(session) = self.sessions.get_mut(&id) else { return self.say("connect first: Enter") };
         let Some(description) = session.description() else { return self.connect(id) };
         let access = description.access;
-        if let Who::Key(name) = &session.who {
-            let text = format!("{name} is proved already; d disconnects, then another key can be");
-            return self.say(text);
+        match &session.who {
+            Who::Nobody => {}
+            Who::Proving => return,
+            Who::Owner => return self.say("the key that this circle is for is proved"),
+            Who::Key(name) => {
+                let text = format!("{name} is proved already; d disconnects, then another key can be");
+                return self.say(text);
+            }
         }
-        if let Some((throwaway, keypair)) = self.throwaway.clone().filter(|(throwaway, _)| *throwaway == id) {
-            return self.prove(throwaway, None, keypair);
+        if let Some((_, keypair)) = self.throwaway.clone().filter(|(throwaway, _)| *throwaway == id) {
+            return self.prove(id, None, keypair);
         }
         let Some(name) = self.keys.used().map(|entry| entry.name.clone()) else {
             let why = format!("{} is for {}, and there is no key yet.", session.name, whom(access));
             return self.ask_new_key(Some(id), Some(why));
         };
-        match (self.keys.unlocked(&name), self.setup.passphrase.clone(), &self.setup.keystore) {
-            (Some(keypair), ..) => self.prove(id, Some(name), keypair),
-            (None, Some(passphrase), Some(store)) => {
-                let mut form = Passphrase::new(name.clone(), Some(id));
-                form.is_busy = true;
-                self.popup = Some(Popup::Passphrase(form));
-                self.work.unlock(store.clone(), name, passphrase);
+        if let Some(keypair) = self.keys.unlocked(&name) {
+            return self.prove(id, Some(name), keypair);
+        }
+        // Asked for once, for all who wait for it.
+        let is_first = self.proofs.entry(name.clone()).or_default().insert(id);
+        match (self.setup.passphrase.clone(), &self.setup.keystore) {
+            (Some(passphrase), Some(store)) if is_first => self.work.unlock(store.clone(), name, passphrase),
+            (Some(_), Some(_)) => {}
+            _ if self.popup.as_ref().is_some_and(Popup::is_form) => {
+                session.note(&format!("to prove {name} here, press a once what is open is done"));
             }
-            _ => self.popup = Some(Popup::Passphrase(Passphrase::new(name, Some(id)))),
+            _ => self.popup = Some(Popup::Passphrase(Passphrase::new(name, None))),
         }
     }
 
     pub(super) fn prove(&mut self, id: CircleId, name: Option<KeyName>, keypair: std::sync::Arc<keys::KeyPair>) {
         let (Some(session), Some(entry)) = (self.sessions.get_mut(&id), self.circles.get(id)) else { return };
-        let Some(client) = session.client().cloned() else { return };
+        let Some(client) = session.client().cloned().filter(|_| session.who == Who::Nobody) else { return };
         session.who = Who::Proving;
         let place = format!("{} at {}", entry.name, entry.url);
         self.work.prove((id, session.connection), client, name, keypair, place);
@@ -232,30 +249,27 @@ impl App {
             let text = format!("{} {why}", entry.name);
             return self.say(text);
         }
-        let name = entry.name.clone();
-        self.to_start.push(name);
+        self.to_start.insert(id);
         // It may have been edited meanwhile.
         self.work.read_config(self.setup.config.clone());
     }
 
     fn start_all(&mut self) {
-        let names: Vec<String> = self
-            .circles
-            .iter()
-            .filter(|(_, entry)| entry.can_be_started())
-            .map(|(_, entry)| entry.name.clone())
-            .collect();
-        if names.is_empty() {
+        let startable: Vec<CircleId> =
+            self.circles.iter().filter(|(_, entry)| entry.can_be_started()).map(|(id, _)| id).collect();
+        if startable.is_empty() {
             return self.say("there is nothing to start: every circle of circles.json is up, or there is none");
         }
-        self.to_start = names;
+        self.to_start.extend(startable);
         self.work.read_config(self.setup.config.clone());
     }
 
     fn restart(&mut self, id: CircleId) {
-        self.circles.stop(id);
+        if !self.circles.stop(id) {
+            return self.start(id);
+        }
+        self.to_restart.insert(id);
         if let Some(entry) = self.circles.get(id) {
-            self.to_restart.insert(id);
             let text = format!("{} is drained, then started again", entry.name);
             self.say(text);
         }
@@ -265,6 +279,9 @@ impl App {
         if self.setup.keystore.is_none() {
             return self.complain("there is no home directory to keep a key in: set HOME");
         }
+        if self.popup.as_ref().is_some_and(Popup::is_form) {
+            return self.say("first finish what is open (Esc closes it)");
+        }
         let suggested = if self.keys.is_empty() { FIRST_KEY } else { "" };
         self.popup = Some(Popup::NewKey(NewKey::new(suggested, circle, why)));
     }
@@ -273,7 +290,11 @@ impl App {
         let Some(id) = self.circles.selected() else { return };
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let input = session.editor.text();
+        let is_off = matches!(session.link, Link::Off);
         if input.trim().is_empty() {
+            if is_off {
+                self.connect(id);
+            }
             return;
         }
         let is_command = input.trim_start().starts_with(':');
@@ -281,10 +302,12 @@ impl App {
             return session.editor.newline();
         }
         if session.is_busy() && !(is_command && Meta::is_instant(&input)) {
-            if session.wait(input) {
-                session.editor.take();
-            } else {
-                self.say("too much waits already: Ctrl-C gives it back");
+            if !session.wait(input) {
+                return self.say("too much waits already: Ctrl-C gives it back");
+            }
+            session.editor.take();
+            if is_off {
+                self.connect(id);
             }
             return;
         }
@@ -306,6 +329,10 @@ impl App {
     /// What waited for the session to be no longer busy.
     pub(super) fn carry_on(&mut self, id: CircleId) {
         while let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.is_busy()) {
+            // A lost connection is noticed by itself, and what waits is given back then.
+            if !session.client().is_some_and(|client| client.is_connected()) {
+                return;
+            }
             let Some(next) = session.next_waiting() else { return };
             self.carry_out(id, next);
         }
@@ -315,7 +342,7 @@ impl App {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(client) = session.client().cloned() else { return };
         if let Some(history) = session.history.clone().filter(|_| history::is_kept(&input)) {
-            self.work.remember(id, history, input.clone());
+            self.keeper.keep(history, input.clone());
         }
         let number = session.next_play();
         let cancel = self.work.play((id, session.connection), number, client, input.clone());
@@ -370,8 +397,8 @@ impl App {
     }
 
     /// A failed proof is told where one looks for it.
-    pub(super) fn refused(&mut self, id: CircleId, error: &CliError) {
-        let key = self.keys.used().map(|entry| entry.public_key.to_hex());
+    pub(super) fn refused(&mut self, id: CircleId, name: Option<&KeyName>, error: &CliError) {
+        let key = self.keys.iter().find(|entry| Some(&entry.name) == name).map(|entry| entry.public_key.to_hex());
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let is_stranger =
             matches!(error, CliError::Client { error: client_ws::ClientError::Rpc(RpcError::Forbidden { .. }), .. });

@@ -19,7 +19,6 @@ pub(crate) enum Action {
     /// A text for the clipboard, and what it is.
     Copy(String, &'static str),
     AskAddress,
-    OpenAddress(String),
     Connect(CircleId),
     Disconnect(CircleId),
     Authenticate(CircleId),

@@ -23,7 +23,7 @@ use super::{
 };
 
 /// Which circle. They are never taken off the list, so it stays true.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CircleId(pub usize);
 
 /// A circle that the app knows.
@@ -78,6 +78,16 @@ impl Entry {
         matches!(self.origin, Origin::Config(_))
             && self.supervised.is_none()
             && matches!(self.state, State::Unknown | State::Down | State::Failed { .. })
+    }
+
+    /// Whether it was started here and takes connections: one that was lost can be made again at once.
+    pub(crate) fn is_back(&self) -> bool {
+        matches!((&self.origin, &self.state), (Origin::Config(_), State::Up { .. }))
+    }
+
+    /// Whether it will take connections by itself, soon.
+    pub(crate) fn is_coming(&self) -> bool {
+        matches!(self.state, State::Starting | State::Stopping | State::Failed { again_in: Some(_), .. })
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -172,19 +182,20 @@ impl Circles {
             }
         }
         for circle in circles {
-            let known = self.entries.iter_mut().find(|entry| {
+            let known = self.entries.iter().position(|entry| {
                 matches!(&entry.origin, Origin::Config(_) | Origin::Address) && entry.name == circle.name
             });
             let (name, url) = (circle.name.clone(), circle.url());
             let address = launcher::dialled(circle.address);
             let origin = Origin::Config(Box::new(circle));
-            let id = if let Some(entry) = known {
+            let id = if let Some(known) = known {
+                let entry = &mut self.entries[known];
                 let is_moved = entry.url != url;
                 (entry.url, entry.origin) = (url, origin);
-                if !is_moved {
+                if !is_moved && entry.probing.is_some() {
                     continue;
                 }
-                CircleId(self.entries.iter().position(|entry| entry.name == name).unwrap_or_default())
+                CircleId(known)
             } else {
                 self.add(name, url, origin, State::Unknown)
             };
@@ -211,15 +222,13 @@ impl Circles {
         true
     }
 
-    /// Drains a circle that was started here.
-    pub(crate) fn stop(&mut self, id: CircleId) {
-        if let Some(entry) = self.entries.get_mut(id.0)
-            && entry.supervised.is_some()
-        {
-            entry.state = State::Stopping;
-            // Whatever is still told of it is told until it has ended.
-            entry.supervised = None;
-        }
+    /// Drains a circle that was started here; false if it was not, or has ended.
+    pub(crate) fn stop(&mut self, id: CircleId) -> bool {
+        let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.supervised.is_some()) else { return false };
+        entry.state = State::Stopping;
+        // Whatever is still told of it is told until it has ended.
+        entry.supervised = None;
+        true
     }
 
     /// What happened to it; a line about it, where it is worth one.

@@ -85,10 +85,19 @@ impl Editor {
         self.history.iter().rev().map(String::as_str)
     }
 
-    /// The inputs of earlier days, behind which those of today go.
-    pub(crate) fn set_history(&mut self, mut earlier: Vec<String>) {
-        earlier.append(&mut self.history);
-        self.history = earlier;
+    /// The inputs of earlier days, behind which those of today go that are not among them.
+    pub(crate) fn set_history(&mut self, earlier: Vec<String>) {
+        let today = std::mem::replace(&mut self.history, earlier);
+        let is_new = |input: &String| !self.history.contains(input);
+        let today: Vec<String> = today.into_iter().filter(is_new).collect();
+        self.history.extend(today);
+        self.browsing = None;
+    }
+
+    /// What was typed so far was typed as someone else.
+    pub(crate) fn forget_history(&mut self) {
+        self.history.clear();
+        self.browsing = None;
     }
 
     /// What is typed, up to the cursor in characters.
@@ -248,8 +257,9 @@ impl Editor {
         let first = (selected + 1).saturating_sub(usize::from(height));
         let shown: Vec<_> = completion.candidates.iter().enumerate().skip(first).take(usize::from(height)).collect();
         let longest = |text: fn(&Candidate) -> usize| shown.iter().map(|(_, one)| text(one)).max();
-        let name = longest(|one| one.text.chars().count()).unwrap_or(0);
-        let detail = longest(|one| one.detail.chars().count()).unwrap_or(0);
+        // More columns than any screen has would be more than a format takes.
+        let name = longest(|one| one.text.chars().count()).unwrap_or(0).min(200);
+        let detail = longest(|one| one.detail.chars().count()).unwrap_or(0).min(200);
         let width = u16::try_from(name + detail + 4).unwrap_or(u16::MAX).min(screen.width);
         let x = cursor.x.min(screen.right().saturating_sub(width));
         let area = Rect { x, y: cursor.y - height, width, height };

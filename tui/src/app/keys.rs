@@ -25,6 +25,8 @@ pub(crate) struct Keys {
     /// The key to be, if it is not the default one.
     used: Option<KeyName>,
     selected: usize,
+    /// Whether the key to be was named on the command line: then it is proved to open circles, too.
+    is_asked: bool,
     /// Whether the keystore has been read.
     is_known: bool,
 }
@@ -32,13 +34,17 @@ pub(crate) struct Keys {
 impl Keys {
     /// `used`: the key to be, if it is not the default one.
     pub(crate) fn new(used: Option<KeyName>) -> Self {
-        Self { used, ..Self::default() }
+        Self { is_asked: used.is_some(), used, ..Self::default() }
     }
 
     pub(crate) fn set(&mut self, listing: Listing) {
         self.entries = listing.entries;
         self.selected = self.selected.min(self.entries.len().saturating_sub(1));
         self.is_known = true;
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.is_asked
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -40,6 +40,8 @@ pub(crate) enum News {
     Terminal(Event),
     /// A moment has passed: what is shown of time is no longer true.
     Tick,
+    /// Something small went wrong elsewhere.
+    Complaint(String),
     /// A signal wants the process to end, with this exit code.
     End(u8),
     /// The circles of circles.json; `None` if there is no such file.
@@ -48,6 +50,8 @@ pub(crate) enum News {
     Listed(Result<Listing, CliError>),
     /// A key was made, and is unlocked.
     Made(Result<(Entry, Arc<KeyPair>), CliError>),
+    /// Where a circle is that was named by its address.
+    Resolved(Result<String, CliError>),
     /// A key was unlocked, or was not.
     Unlocked(KeyName, Result<Arc<KeyPair>, CliError>),
     /// Something about a circle as such.

@@ -5,16 +5,16 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use client_ws::{ClientError, Description, Notice, PlayResult, RpcError};
 use keys::{
     KeyPair,
-    keystore::{Entry, KeyName, Listing},
+    keystore::{Entry as KeyEntry, KeyName, Listing},
 };
 use launcher::{Circle, Happened};
 use protocol::methods::{Access, Output, Stream};
 
 use super::{
     App,
-    circles::CircleId,
+    circles::{CircleId, Entry, Origin},
     message::{CircleNews, Connection, PlayNumber, SessionNews},
-    popup::Popup,
+    popup::{Passphrase, Popup},
     repl::whom,
     session::{Link, Who},
 };
@@ -26,7 +26,6 @@ use crate::{
         value,
     },
     error::CliError,
-    place,
 };
 
 type Configured = Result<Option<(PathBuf, Vec<Circle>)>, CliError>;
@@ -38,44 +37,53 @@ impl App {
                 if let Some((_, circles)) = found {
                     self.circles.configure(circles, &self.work);
                 }
-                for name in std::mem::take(&mut self.to_start) {
-                    let id = self.circles.iter().find(|(_, entry)| entry.name == name).map(|(id, _)| id);
-                    if !id.is_some_and(|id| self.circles.start(id, &self.work, &self.setup.program)) {
-                        self.complain(format!("{name} cannot be started: circles.json does not have it any more"));
+                for id in std::mem::take(&mut self.to_start) {
+                    let is_started = self.circles.start(id, &self.work, &self.setup.program);
+                    let gone = self.circles.get(id).filter(|entry| matches!(entry.origin, Origin::Address));
+                    if let Some(entry) = gone.filter(|_| !is_started) {
+                        let text = format!("{} cannot be started: circles.json does not have it any more", entry.name);
+                        self.complain(text);
                     }
                 }
             }
             Err(error) => {
                 let lines: Vec<String> = error.lines().iter().map(Line::to_string).collect();
-                self.popup = Some(Popup::text("circles.json", &lines));
-                for name in std::mem::take(&mut self.to_start) {
-                    let id = self.circles.iter().find(|(_, entry)| entry.name == name).map(|(id, _)| id);
-                    if let Some(session) = id.and_then(|id| self.sessions.get_mut(&id)) {
+                for id in std::mem::take(&mut self.to_start) {
+                    if let Some(session) = self.sessions.get_mut(&id) {
                         session.transcript.extend(error.lines());
                     }
+                }
+                if self.popup.as_ref().is_some_and(Popup::is_form) {
+                    self.complain(error.advice());
+                } else {
+                    self.popup = Some(Popup::text("circles.json", &lines));
                 }
             }
         }
         if let Some(first) = self.first.take() {
-            self.open_first(&first);
+            self.open(&first);
         }
     }
 
-    /// The circle that was named on the command line.
-    fn open_first(&mut self, first: &str) {
-        let known = self.circles.iter().find(|(_, entry)| entry.name == first).map(|(id, _)| id);
-        if let Some(id) = known {
-            self.circles.select(id);
-            return self.connect(id);
-        }
-        match place::parse(first, &crate::cli::ConfigArgs { config: self.setup.config.clone() }) {
+    pub(super) fn resolved(&mut self, resolved: Result<String, CliError>) {
+        let form = match &mut self.popup {
+            Some(Popup::Address(form)) => Some(form),
+            _ => None,
+        };
+        match resolved {
             Ok(url) => {
+                if form.is_some() {
+                    self.popup = None;
+                }
                 let name = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
                 let id = self.circles.add_address(name, url);
                 self.circles.select(id);
                 self.connect(id);
             }
-            Err(error) => self.complain(error.advice()),
+            Err(error) => match form {
+                Some(form) => (form.error, form.is_busy) = (Some(error.advice()), false),
+                None => self.complain(error.advice()),
+            },
         }
     }
 
@@ -92,20 +100,22 @@ impl App {
         }
     }
 
-    pub(super) fn made(&mut self, made: Result<(Entry, Arc<KeyPair>), CliError>) {
+    pub(super) fn made(&mut self, made: Result<(KeyEntry, Arc<KeyPair>), CliError>) {
         let form = match &mut self.popup {
-            Some(Popup::NewKey(form)) => Some(form),
+            Some(Popup::NewKey(form)) if form.is_busy => Some(form),
             _ => None,
         };
         match made {
             Ok((entry, keypair)) => {
-                let circle = form.and_then(|form| form.circle);
-                self.popup = None;
+                let circle = form.map(|form| form.circle);
                 self.keys.unlock(entry.name.clone(), keypair.clone());
                 self.keys.add(entry.clone());
                 self.say(format!("made {}; in Keys (2), y copies its public key", entry.name));
-                if let Some(id) = circle {
-                    self.prove(id, Some(entry.name), keypair);
+                if let Some(circle) = circle {
+                    self.popup = None;
+                    if let Some(id) = circle {
+                        self.prove(id, Some(entry.name), keypair);
+                    }
                 }
             }
             Err(error) => match form {
@@ -120,28 +130,34 @@ impl App {
             Some(Popup::Passphrase(form)) if form.key == name => Some(form),
             _ => None,
         };
-        match unlocked {
-            Ok(keypair) => {
-                self.keys.unlock(name.clone(), keypair.clone());
-                if let Some(circle) = form.map(|form| form.circle) {
+        match (unlocked, form) {
+            (Ok(keypair), form) => {
+                if form.is_some() {
                     self.popup = None;
-                    if let Some(id) = circle {
-                        self.prove(id, Some(name), keypair);
-                    }
+                }
+                self.keys.unlock(name.clone(), keypair.clone());
+                for id in self.proofs.remove(&name).unwrap_or_default() {
+                    self.prove(id, Some(name.clone()), keypair.clone());
                 }
             }
-            Err(error) => {
-                // One that does not open the key is not tried again.
+            (Err(error), Some(form)) => form.refuse(error.advice()),
+            (Err(error), None) => {
+                // It was the one that was given; another try is asked for.
                 self.setup.passphrase = None;
-                match form {
-                    Some(form) => form.refuse(error.advice()),
-                    None => self.complain(error.advice()),
+                let is_waited_for = self.proofs.contains_key(&name);
+                if is_waited_for && !self.popup.as_ref().is_some_and(Popup::is_form) {
+                    self.popup = Some(Popup::Passphrase(Passphrase::new(name, Some(error.advice()))));
+                } else {
+                    self.proofs.remove(&name);
+                    self.complain(error.advice());
                 }
             }
         }
     }
 
     pub(super) fn circle_news(&mut self, id: CircleId, news: CircleNews) {
+        // A circle can be gone and back before the next tick.
+        self.look_after_connections();
         let is_up = matches!(news, CircleNews::Supervised(Happened::Ready) | CircleNews::Probed(true));
         let is_released = matches!(news, CircleNews::Released);
         let has_failed = matches!(news, CircleNews::Supervised(Happened::Ended { .. }));
@@ -159,7 +175,7 @@ impl App {
         }
         if is_released && self.to_restart.remove(&id) {
             // It may have been edited meanwhile.
-            self.to_start.push(name);
+            self.to_start.insert(id);
             self.work.read_config(self.setup.config.clone());
         }
         let is_waited_for =
@@ -178,6 +194,11 @@ impl App {
                 session.link = Link::On(Box::new((client, description)));
                 self.connected(id);
             }
+            // One that is kept up here is connected to once it is ready again.
+            SessionNews::Connected(Err(_)) if self.circles.get(id).is_some_and(Entry::is_ours) => {
+                session.end();
+                session.note("it is not up yet; it is connected to as soon as it is");
+            }
             SessionNews::Connected(Err(error)) => {
                 session.end();
                 session.is_wanted = false;
@@ -188,9 +209,9 @@ impl App {
                 session.who = name.map_or(Who::Owner, Who::Key);
                 self.ready(id);
             }
-            SessionNews::Proved(_, Err(error)) => {
+            SessionNews::Proved(name, Err(error)) => {
                 session.who = Who::Nobody;
-                self.refused(id, &error);
+                self.refused(id, name.as_ref(), &error);
                 self.complain(error.advice());
             }
             SessionNews::History(inputs) => session.editor.set_history(inputs),
@@ -231,7 +252,12 @@ impl App {
         } else {
             session.note("connected, with a fresh session");
         }
-        if access == Access::Open { self.ready(id) } else { self.authenticate(id) }
+        if access == Access::Open {
+            self.ready(id);
+        }
+        if access != Access::Open || (self.keys.is_asked() && !is_ours) {
+            self.authenticate(id);
+        }
     }
 
     /// What is typed can be played from now on.
@@ -248,10 +274,12 @@ impl App {
             _ => None,
         };
         let history = HistoryFile::of(self.setup.history.as_deref(), &place, key);
-        self.work.recall((id, session.connection), history.clone());
-        session.history = Some(history);
-        if self.circles.selected() == Some(id) && self.popup.is_none() {
-            self.act(super::action::Action::Focus(super::layout::Pane::Repl));
+        if session.history.as_ref() != Some(&history) {
+            if session.history.is_some() {
+                session.editor.forget_history();
+            }
+            self.work.recall((id, session.connection), history.clone());
+            session.history = Some(history);
         }
         self.carry_on(id);
     }
@@ -275,10 +303,7 @@ impl App {
                 session.transcript.extend(lines);
             }
         }
-        // Otherwise the lost connection is noticed, and what waits is given back.
-        if session.client().is_some_and(|client| client.is_connected()) {
-            self.carry_on(id);
-        }
+        self.carry_on(id);
     }
 
     /// What connections have to say that nobody asked for, and their end.
@@ -302,8 +327,11 @@ impl App {
         self.is_stale |= !lost.is_empty();
         for id in lost {
             let Some(entry) = self.circles.get(id) else { continue };
-            let text = format!("the connection to {} is lost", entry.name);
+            let (text, is_back) = (format!("the connection to {} is lost", entry.name), entry.is_back());
             self.complain(text);
+            if is_back && self.sessions.get(&id).is_some_and(|session| session.is_wanted) {
+                self.dial(id);
+            }
         }
     }
 }

@@ -33,9 +33,7 @@ pub(crate) enum Popup {
     },
     NewKey(NewKey),
     Passphrase(Passphrase),
-    Address {
-        field: Field,
-    },
+    Address(Address),
     Palette(Palette),
 }
 
@@ -60,8 +58,14 @@ pub(crate) struct Passphrase {
     field: Field,
     pub error: Option<String>,
     pub is_busy: bool,
-    /// What it is needed for.
-    pub circle: Option<CircleId>,
+}
+
+/// A question for a circle's address.
+#[derive(Debug)]
+pub(crate) struct Address {
+    field: Field,
+    pub error: Option<String>,
+    pub is_busy: bool,
 }
 
 /// What a key press in a popup leads to.
@@ -73,6 +77,8 @@ pub(crate) enum Answer {
     Close,
     /// It is closed, and this happens.
     Do(Action),
+    /// It goes on until it is known where that is.
+    Open(String),
     /// It goes on until the key is made.
     MakeKey(KeyName, Zeroizing<String>),
     /// It goes on until the key is unlocked.
@@ -131,8 +137,8 @@ impl NewKey {
 }
 
 impl Passphrase {
-    pub(crate) fn new(key: KeyName, circle: Option<CircleId>) -> Self {
-        Self { key, field: Field::hidden(), error: None, is_busy: false, circle }
+    pub(crate) fn new(key: KeyName, error: Option<String>) -> Self {
+        Self { key, field: Field::hidden(), error, is_busy: false }
     }
 
     /// It was the wrong one: another try.
@@ -162,17 +168,23 @@ impl Popup {
         Self::Help { title: title.to_owned(), lines, scroll: 0 }
     }
 
+    /// Whether something is typed into it, which must not be lost.
+    pub(crate) fn is_form(&self) -> bool {
+        matches!(self, Self::NewKey(_) | Self::Passphrase(_) | Self::Address(_))
+    }
+
     /// Whether something is waited for.
     pub(crate) fn is_busy(&self) -> bool {
         match self {
             Self::NewKey(form) => form.is_busy,
             Self::Passphrase(form) => form.is_busy,
+            Self::Address(form) => form.is_busy,
             _ => false,
         }
     }
 
     pub(crate) fn address() -> Self {
-        Self::Address { field: Field::shown() }
+        Self::Address(Address { field: Field::shown(), error: None, is_busy: false })
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Answer {
@@ -195,11 +207,15 @@ impl Popup {
             },
             Self::NewKey(form) => form.key(key),
             Self::Passphrase(form) => form.key(key),
-            Self::Address { field } => match key.code {
+            Self::Address(form) => match key.code {
                 KeyCode::Esc => Answer::Close,
-                KeyCode::Enter if !field.text().is_empty() => Answer::Do(Action::OpenAddress(field.text().to_owned())),
+                _ if form.is_busy => Answer::Stay,
+                KeyCode::Enter if !form.field.text().is_empty() => {
+                    (form.error, form.is_busy) = (None, true);
+                    Answer::Open(form.field.text().to_owned())
+                }
                 _ => {
-                    field.key(key);
+                    form.field.key(key);
                     Answer::Stay
                 }
             },
@@ -214,7 +230,7 @@ impl Popup {
                 form.fields()[at].paste(text);
             }
             Self::Passphrase(form) if !form.is_busy => form.field.paste(text),
-            Self::Address { field } => field.paste(text),
+            Self::Address(form) => form.field.paste(text),
             Self::Palette(palette) => palette.paste(text),
             _ => {}
         }
@@ -255,7 +271,8 @@ impl Popup {
                 {
                     lines.push(labelled(label, field));
                 }
-                lines.push(status(form.error.as_deref(), form.is_busy, "encrypting the key…", theme, spinner));
+                let status = status(form.error.as_deref(), form.is_busy, "encrypting the key…", theme, spinner);
+                lines.extend(broken(frame, status));
                 let area = window(frame, theme, "New key", &lines, "Enter next · Esc cancel");
                 frame.render_widget(Paragraph::new(lines), area);
                 let field = [&form.name, &form.passphrase, &form.again][form.at];
@@ -264,22 +281,25 @@ impl Popup {
             Self::Passphrase(form) => {
                 let question = format!("passphrase of {}  ", form.key);
                 let column = question.chars().count() + form.field.width();
-                let lines = vec![
-                    labelled(&question, &form.field),
-                    status(form.error.as_deref(), form.is_busy, "unlocking…", theme, spinner),
-                ];
+                let mut lines = vec![labelled(&question, &form.field)];
+                let status = status(form.error.as_deref(), form.is_busy, "unlocking…", theme, spinner);
+                lines.extend(broken(frame, status));
                 let area = window(frame, theme, "Unlock", &lines, "Enter unlock · Esc cancel");
                 frame.render_widget(Paragraph::new(lines), area);
                 cursor(frame, area, 0, column);
             }
-            Self::Address { field } => {
-                let lines = vec![
+            Self::Address(form) => {
+                let mut lines = vec![
                     Line::from("a name in circles.json, a port (9001), host:port or a ws:// URL").dim(),
-                    Line::from(field.seen().to_vec()),
+                    Line::from(form.field.seen().to_vec()),
                 ];
+                lines.extend(broken(
+                    frame,
+                    status(form.error.as_deref(), form.is_busy, "looking in circles.json…", theme, spinner),
+                ));
                 let area = window(frame, theme, "Connect to", &lines, "Enter connect · Esc cancel");
                 frame.render_widget(Paragraph::new(lines), area);
-                cursor(frame, area, 1, field.width());
+                cursor(frame, area, 1, form.field.width());
             }
             Self::Palette(palette) => palette.draw(frame, theme),
         }
@@ -297,7 +317,7 @@ fn labelled(label: &str, field: &Field) -> Line<'static> {
     spans.into()
 }
 
-fn status<'a>(error: Option<&str>, is_busy: bool, busy: &str, theme: Theme, spinner: &str) -> Line<'a> {
+fn status(error: Option<&str>, is_busy: bool, busy: &str, theme: Theme, spinner: &str) -> Line<'static> {
     match error {
         Some(error) => Line::from(Span::styled(error.to_owned(), theme.bad())),
         None if is_busy => Line::from(format!("{spinner} {busy}")),

@@ -39,7 +39,13 @@ pub(crate) struct View<'a> {
 impl View<'_> {
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, session: &mut Session) {
         let waiting = session.waiting();
-        let status = session.running.as_ref().and_then(|running| self.status(running, waiting));
+        let status = match &session.running {
+            Some(running) => self.status(running, waiting),
+            None if waiting > 0 => {
+                Some(ShownLine::from(format!("{} {waiting} waiting until it can be played", self.spinner)))
+            }
+            None => None,
+        };
         let wanted = session.editor.height(area.width).clamp(1, (area.height / 2).max(1));
         let [said, running, rule, typed] = Layout::vertical([
             Constraint::Fill(1),
@@ -98,7 +104,7 @@ impl View<'_> {
 
 fn hint(session: &Session) -> String {
     match session.description() {
-        Some(description) => format!("this circle is for {}: a proves your key", whom(description.access)),
+        Some(description) => format!("for {}: a proves yours", whom(description.access)),
         None => "Enter connects".into(),
     }
 }

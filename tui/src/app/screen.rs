@@ -57,9 +57,9 @@ impl Drop for Screen {
 }
 
 fn enter() -> io::Result<()> {
-    enable_raw_mode()?;
     IS_TAKEN.store(true, Ordering::SeqCst);
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)
+    let entered = enable_raw_mode().and_then(|()| execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste));
+    entered.inspect_err(|_| give_back())
 }
 
 /// The terminal as it was. If something of it fails there is nothing that could be done.

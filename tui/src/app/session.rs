@@ -140,6 +140,7 @@ impl Session {
 
     /// Begins a new connection in the place of the old one.
     pub(crate) fn begin(&mut self) -> Connection {
+        self.hang_up();
         self.connection.0 += 1;
         self.link = Link::Connecting;
         self.who = Who::Nobody;
@@ -151,11 +152,19 @@ impl Session {
     /// Ends the connection; what is on its way is no longer of interest, what was typed still is.
     pub(crate) fn end(&mut self) {
         self.take_back();
+        self.hang_up();
         self.is_resetting = false;
         self.connection.0 += 1;
         self.link = Link::Off;
         self.who = Who::Nobody;
         self.running = None;
+    }
+
+    /// Closes the connection, which a running play would keep open otherwise.
+    fn hang_up(&self) {
+        if let Some(client) = self.client() {
+            client.disconnect();
+        }
     }
 
     pub(crate) fn client(&self) -> Option<&Arc<CircleWsClient>> {
@@ -240,6 +249,7 @@ impl Session {
         let running = self.running.as_mut()?;
         if running.cancelled.is_some_and(|before| now.saturating_duration_since(before) < GIVE_UP) {
             self.running = None;
+            self.take_back();
             return Some(Cancelled::GivenUp);
         }
         running.cancelled = Some(now);

@@ -19,15 +19,17 @@ use super::{
     message::{CircleNews, Connection, Message, News, PlayNumber, SessionNews},
 };
 use crate::{
+    cli::ConfigArgs,
     config,
     connect::first_answer,
     console::{
         LAST_VALUE,
         completion::Completion,
-        history::HistoryFile,
+        history::{HistoryFile, Keeper},
         meta::{self, Meta},
     },
     error::{CliError, os_text},
+    place,
 };
 
 /// How often it is looked whether something listens where circles are that are not supervised here.
@@ -256,15 +258,18 @@ impl Work {
         self.block(read, move |inputs| News::Session(to.0, to.1, SessionNews::History(inputs)));
     }
 
-    /// Keeps an input for other days.
-    pub(crate) fn remember(&self, id: CircleId, history: HistoryFile, input: String) {
-        let line = move |error| News::Circle(id, CircleNews::Supervised(Happened::Log(error)));
+    /// Keeps what is typed for other days.
+    pub(crate) fn keep_history(&self) -> Keeper {
         let work = self.clone();
-        self.spawn(async move {
-            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || history.append(&input)).await {
-                work.post(line(error)).await;
-            }
-        });
+        Keeper::start(move |error| {
+            // An app that has ended, or has no time for it, need not know.
+            let _untold = work.queue.try_send(Message(News::Complaint(error)));
+        })
+    }
+
+    /// Finds out where a circle is that was named as people say it.
+    pub(crate) fn resolve(&self, place: String, config: Option<PathBuf>) {
+        self.block(move || place::parse(&place, &ConfigArgs { config }), News::Resolved);
     }
 
     /// Has the circle answer a command.

@@ -31,9 +31,13 @@ pub(crate) fn run(args: &TuiArgs) -> Result<std::process::ExitCode, CliError> {
             "pipe scripts into circles play -",
         ));
     }
+    let keystore = Keystore::open_default();
+    if let (Some(name), Ok(store)) = (&args.connect.key, &keystore) {
+        store.show(name)?;
+    }
     let setup = Setup {
         config: args.connect.config.config.clone(),
-        keystore: Keystore::open_default().ok(),
+        keystore: keystore.ok(),
         history: history::default_directory(),
         work_factor: keygen::WORK,
         program: this_program()?,

@@ -10,6 +10,15 @@ use tokio::{runtime::Handle, time::timeout};
 
 use super::meta;
 
+/// Bytes of a candidate.
+const MAX_TEXT: usize = 256;
+
+/// Characters of what is said of one.
+const MAX_DETAIL: usize = 200;
+
+/// As the protocol has it.
+const MAX_CANDIDATES: usize = 200;
+
 /// How long a key press may wait for the circle.
 const PATIENCE: Duration = Duration::from_millis(150);
 
@@ -48,13 +57,22 @@ impl Completion {
 
     /// As the circle answered.
     pub(crate) fn of_answer(input: String, cursor: usize, answer: CompleteResult) -> Self {
-        // Not believed: what is replaced is a part of what was typed before the cursor, on one line.
         let start = usize::try_from(answer.start).unwrap_or(usize::MAX).min(cursor);
+        let word: String = input.chars().take(cursor).skip(start).collect();
+        // Not believed: what is replaced is one word, and a candidate goes on with it on one line of some length.
+        let is_word = !word.chars().any(char::is_whitespace);
+        let is_fitting = |text: &str| {
+            is_word && text.starts_with(&word) && text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
+        };
         let candidates = answer
             .candidates
             .into_iter()
-            .filter(|candidate| !candidate.text.chars().any(char::is_control))
-            .map(|candidate| Candidate { text: candidate.text, detail: candidate.detail.replace('\n', " ") })
+            .take(MAX_CANDIDATES)
+            .filter(|candidate| is_fitting(&candidate.text))
+            .map(|candidate| {
+                let detail: String = candidate.detail.chars().take(MAX_DETAIL).collect();
+                Candidate { text: candidate.text, detail: detail.replace('\n', " ") }
+            })
             .collect();
         Self { input, start, cursor, candidates }
     }
@@ -127,6 +145,24 @@ mod tests {
         for (input, cursor) in [("x", 1), (":help", 0), ("", 0), (":é", 9)] {
             assert_eq!(Completion::of_command(input, cursor), None, "{input}");
         }
+    }
+
+    #[test]
+    fn what_a_circle_offers_is_not_believed() {
+        let offer = |text: &str, detail: &str| client_ws::Candidate {
+            text: text.into(),
+            kind: client_ws::CandidateKind::Variable,
+            detail: detail.into(),
+        };
+        let answer = |start, candidates| CompleteResult { start, candidates };
+        let long = "x".repeat(70_000);
+        let offers =
+            || vec![offer("total", &long), offer("other", ""), offer("to\nend", ""), offer(&format!("to{long}"), "")];
+        let completion = Completion::of_answer("1 + to".into(), 6, answer(4, offers()));
+        assert_eq!((texts(&completion), completion.candidates[0].detail.len()), (vec!["total"], MAX_DETAIL));
+        // More than the word before the cursor is not for it to replace.
+        assert!(Completion::of_answer("1 + to".into(), 6, answer(0, offers())).candidates.is_empty());
+        assert_eq!(Completion::of_answer("to".into(), 2, answer(u64::MAX, offers())).start, 2);
     }
 
     #[test]

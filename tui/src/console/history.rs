@@ -1,9 +1,12 @@
 //! What was typed, kept for the next time: a file a circle and key, for its user's eyes only.
 
 use std::{
+    collections::HashMap,
     fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::mpsc::{SyncSender, sync_channel},
+    thread::JoinHandle,
 };
 
 use directories::ProjectDirs;
@@ -19,8 +22,11 @@ const SECRET_DIGITS: usize = 64;
 /// Inputs that are kept.
 pub(crate) const MAX_INPUTS: usize = 10_000;
 
+/// Inputs that wait to be kept.
+const WAITING: usize = 256;
+
 /// Where the inputs of one circle and key are kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HistoryFile(
     /// `None` where there is no place for it; everything else works all the same.
     Option<PathBuf>,
@@ -48,17 +54,7 @@ impl HistoryFile {
     /// The inputs, oldest first. Blocks.
     pub(crate) fn read(&self) -> Result<Vec<String>, String> {
         let Some(file) = self.existing() else { return Ok(Vec::new()) };
-        let mut history = new()?;
-        history.load(file).map_err(|error| unreadable(file, &error))?;
-        Ok(history.iter().cloned().collect())
-    }
-
-    /// Keeps an input behind the others. Blocks.
-    pub(crate) fn append(&self, input: &str) -> Result<(), String> {
-        self.append_with(|file| {
-            let mut history = new()?;
-            history.add(input).and_then(|_| history.append(file)).map_err(|error| error.to_string())
-        })
+        Ok(opened(file)?.iter().cloned().collect())
     }
 
     /// Has someone else append to the file, which is there by then, for its user's eyes only.
@@ -67,6 +63,66 @@ impl HistoryFile {
         let written = prepare(file).map_err(|error| error.to_string()).and_then(|()| append(file));
         written.map_err(|error| format!("the history in {} cannot be written: {error}", file.display()))
     }
+}
+
+/// Keeps inputs in their order, on a thread of its own. Dropping it waits until all are kept.
+pub(crate) struct Keeper {
+    /// `None` once it ends.
+    inputs: Option<SyncSender<(HistoryFile, String)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// `failed` is told why an input is not kept.
+    pub(crate) fn start(failed: impl Fn(String) + Send + 'static) -> Self {
+        let (inputs, waiting) = sync_channel::<(HistoryFile, String)>(WAITING);
+        let thread = std::thread::spawn(move || {
+            // A history that has read its file only appends to it.
+            let mut open: HashMap<PathBuf, FileHistory> = HashMap::new();
+            for (history, input) in waiting {
+                let kept = history.append_with(|file| {
+                    let mut entries = match open.remove(file) {
+                        Some(entries) => entries,
+                        None => opened(file)?,
+                    };
+                    let kept =
+                        entries.add(&input).and_then(|_| entries.append(file)).map_err(|error| error.to_string());
+                    open.insert(file.to_owned(), entries);
+                    kept
+                });
+                if let Err(error) = kept {
+                    failed(error);
+                }
+            }
+        });
+        Self { inputs: Some(inputs), thread: Some(thread) }
+    }
+
+    /// Keeps an input behind the others; not, if the disk is that far behind.
+    pub(crate) fn keep(&self, history: HistoryFile, input: String) {
+        if let Some(inputs) = &self.inputs {
+            // One that finds no room is only missing another day.
+            let _full = inputs.try_send((history, input));
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.inputs = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported.
+            let _ended = thread.join();
+        }
+    }
+}
+
+fn opened(file: &Path) -> Result<FileHistory, String> {
+    let mut entries = new()?;
+    if fs::metadata(file).is_ok_and(|metadata| metadata.len() > 0) {
+        entries.load(file).map_err(|error| error.to_string())?;
+    }
+    Ok(entries)
 }
 
 /// Why a history cannot be read.

@@ -5,6 +5,9 @@ use rhai::{Engine, LexError, OptimizationLevel, ParseErrorType};
 /// How deep an input may nest to be parsed here; a deeper one is the circle's to refuse.
 const MAX_DEPTH: usize = 64;
 
+/// Bytes of an input that is looked at: parsing may not make Enter wait.
+const MAX_BYTES: usize = 64 << 10;
+
 /// Parses inputs, and plays nothing.
 pub(crate) struct Validator {
     engine: Engine,
@@ -20,7 +23,7 @@ impl Validator {
     /// Whether more lines could make it complete. What is wrong in another way is complete: the circle says what is wrong.
     /// Two blank lines at its end say that it is meant to be complete as it is.
     pub(crate) fn is_incomplete(&self, input: &str) -> bool {
-        if input.trim_start().starts_with(':') || input.ends_with("\n\n") {
+        if input.len() > MAX_BYTES || input.trim_start().starts_with(':') || input.ends_with("\n\n") {
             return false;
         }
         let Err(error) = self.engine.compile(input) else { return false };

@@ -22,22 +22,24 @@ impl Asked {
         }
     }
 
-    pub(super) fn is_answered_by(self, answer: &Answer) -> bool {
-        match (self, answer) {
-            (Self::Complete { length }, Answer::Complete(completion)) => {
-                completion.start <= length && completion.candidates.len() <= MAX_CANDIDATES
+    /// `max_bytes`: what an answer may have.
+    pub(super) fn is_answered_by(self, answer: &Answer, max_bytes: usize) -> bool {
+        answer.weight() <= max_bytes
+            && match (self, answer) {
+                (Self::Complete { length }, Answer::Complete(completion)) => {
+                    completion.start <= length && completion.candidates.len() <= MAX_CANDIDATES
+                }
+                (Self::Scope, Answer::Scope(_) | Answer::TooLarge) => true,
+                (Self::Lookup, Answer::Lookup(_) | Answer::TooLarge) => true,
+                _ => false,
             }
-            (Self::Scope, Answer::Scope(_) | Answer::TooLarge) => true,
-            (Self::Lookup, Answer::Lookup(_) | Answer::TooLarge) => true,
-            _ => false,
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspection::{Candidate, CandidateKind, Completion, Listing};
+    use crate::inspection::{Candidate, CandidateKind, Completion, Listing, VariableEntry};
 
     #[test]
     fn an_answer_is_of_the_kind_that_was_asked_for_and_within_bounds() {
@@ -45,13 +47,17 @@ mod tests {
         let candidate = Candidate { text: "ab".into(), kind: CandidateKind::Variable, detail: String::new() };
         let completion =
             |start, count| Answer::Complete(Completion { start, candidates: vec![candidate.clone(); count] });
-        assert!(complete.is_answered_by(&completion(2, 200)));
-        assert!(!complete.is_answered_by(&completion(3, 0)) && !complete.is_answered_by(&completion(0, 201)));
+        let is_answer = |asked: Asked, answer: &Answer| asked.is_answered_by(answer, 100_000);
+        assert!(is_answer(complete, &completion(2, 200)));
+        assert!(!is_answer(complete, &completion(3, 0)) && !is_answer(complete, &completion(0, 201)));
         let scope = Asked::new(&Query::Scope);
-        assert!(scope.is_answered_by(&Answer::Scope(Listing::default())) && scope.is_answered_by(&Answer::TooLarge));
+        assert!(is_answer(scope, &Answer::Scope(Listing::default())) && is_answer(scope, &Answer::TooLarge));
+        // However many entries fit into a frame: each costs the server more than it costs the worker.
+        let entry = VariableEntry { name: String::new(), type_name: String::new(), output: None, is_constant: false };
+        assert!(!is_answer(scope, &Answer::Scope(Listing { variables: vec![entry; 4000], functions: Vec::new() })));
         for other in [completion(0, 0), Answer::Lookup(Vec::new())] {
-            assert!(!scope.is_answered_by(&other));
+            assert!(!is_answer(scope, &other));
         }
-        assert!(!complete.is_answered_by(&Answer::TooLarge));
+        assert!(!is_answer(complete, &Answer::TooLarge));
     }
 }

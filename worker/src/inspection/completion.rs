@@ -8,7 +8,7 @@ use std::{
 use rhai::{Dynamic, Map, is_valid_identifier};
 
 use super::{
-    Budget, Candidate, CandidateKind, Completion, Inventory, MAX_CANDIDATES, Values,
+    Budget, Candidate, CandidateKind, Completion, Inventory, MAX_CANDIDATES, SharedInventory, Values,
     library::{KEYWORDS, library},
     scanner::{Place, word_at_end},
 };
@@ -27,10 +27,15 @@ const MAX_CHAIN: usize = 64;
 type Offer<'a> = (&'a str, CandidateKind, &'a str);
 
 /// Without values, maps are not looked into.
-pub(super) fn complete(before: &str, inventory: &Inventory, values: Option<Values<'_>>) -> Completion {
+pub(super) fn complete(before: &str, inventory: &SharedInventory, values: Option<Values<'_>>) -> Completion {
     let Some(word) = word_at_end(before) else {
         return Completion { start: before.chars().count() as u64, candidates: Vec::new() };
     };
+    let modules = match word.place {
+        Place::Import => modules(inventory),
+        _ => Vec::new(),
+    };
+    let inventory = &*inventory.lock();
     let mut offered = Offered::new(word.prefix, inventory.max_bytes);
     match &word.place {
         Place::Plain => offer_names(&mut offered, inventory),
@@ -43,12 +48,15 @@ pub(super) fn complete(before: &str, inventory: &Inventory, values: Option<Value
             );
         }
         Place::Qualified { path } => offer_qualified(&mut offered, path, inventory),
-        Place::Import => {
-            let names = inventory.directory.as_deref().and_then(|directory| module_names(directory).ok());
-            offered.group(names.iter().flatten().map(|name| (name.as_str(), CandidateKind::Module, "")));
-        }
+        Place::Import => offered.group(modules.iter().map(|name| (name.as_str(), CandidateKind::Module, ""))),
     }
     Completion { start: before[..word.start].chars().count() as u64, candidates: offered.candidates }
+}
+
+/// What can be imported. The directory is read while nobody waits for the inventory.
+fn modules(inventory: &SharedInventory) -> Vec<String> {
+    let directory = inventory.lock().directory.clone();
+    directory.and_then(|directory| module_names(&directory).ok()).unwrap_or_default()
 }
 
 fn offer_names(offered: &mut Offered<'_>, inventory: &Inventory) {

@@ -167,6 +167,11 @@ impl<'t> Scanner<'t> {
             self.skip(Some(hashes + 1));
             return Piece::Text(self.raw(hashes));
         }
+        if hashes > 0 {
+            // All of them at once, or each would be counted again for the next.
+            self.skip(Some(hashes));
+            return Piece::Other('#');
+        }
         let (length, piece) = match first {
             '.' if rest.starts_with("..") => (2, Piece::Other('.')),
             '.' => (1, Piece::Dot),

@@ -46,7 +46,7 @@ impl Session {
 
     /// As while a play runs.
     fn blind(&self, query: &Query) -> Answer {
-        answer(query, &self.inventory.lock(), None)
+        answer(query, &self.inventory, None)
     }
 
     fn texts(&self, before: &str) -> Vec<String> {

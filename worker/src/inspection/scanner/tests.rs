@@ -15,6 +15,14 @@ fn qualified<'t>(prefix: &'t str, path: &[&'t str]) -> (&'t str, Place<'t>) {
 }
 
 #[test]
+fn a_run_of_hashes_is_one_piece() {
+    // Counted again at each of them, a message full of them would take the worker half a minute.
+    assert_eq!(Scanner::new(&"#".repeat(1000)).count(), 1);
+    assert_eq!(Scanner::new("##{").count(), 2);
+    assert_eq!(Scanner::new("###\"a\"###").count(), 1);
+}
+
+#[test]
 fn a_word_is_found_where_code_is() {
     let cases = [
         ("", plain("")),
