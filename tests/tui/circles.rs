@@ -2,13 +2,22 @@
 
 use std::net::TcpListener;
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Screen, free_port};
 use crate::support::{
     Home, PASSPHRASE,
     process::{Server, children},
 };
+
+/// The process of a circle that was started here.
+fn circle_on(port: u16) -> Pid {
+    let is_it = |pid: &Pid| {
+        let file = format!("/proc/{}/cmdline", pid.as_raw_nonzero());
+        std::fs::read_to_string(file).is_ok_and(|line| line.contains(&format!("--port={port}")))
+    };
+    children(rustix::process::getpid()).into_iter().find(is_it).expect("the circle")
+}
 
 #[test]
 fn a_circle_is_started_by_connecting_to_it_and_stopped_only_when_that_is_meant() {
@@ -62,12 +71,7 @@ fn a_circle_that_dies_in_mid_play_is_said_started_again_and_connected_to() {
     screen.wait_for("connected to lab");
     screen.write("print(\"begun\"); loop {}\n");
     screen.wait_for_row("begun");
-    let this = rustix::process::getpid();
-    let of_port = |pid: &rustix::process::Pid| {
-        let file = format!("/proc/{}/cmdline", pid.as_raw_nonzero());
-        std::fs::read_to_string(file).is_ok_and(|line| line.contains(&format!("--port={port}")))
-    };
-    let circle = children(this).into_iter().find(of_port).expect("the circle");
+    let circle = circle_on(port);
     screen.write("kept text");
     kill_process(circle, Signal::KILL).expect("it is there");
     screen.wait_for("the connection to lab is lost");
@@ -96,10 +100,10 @@ fn what_cannot_start_says_so_where_one_looks() {
     screen.press(&["Down", "s"]);
     screen.wait_for("no luck");
     screen.wait_for("✗ lab");
-    // What listens there is not ours, and is no circle.
-    screen.wait_for(&format!("● busy {port} up"));
-    screen.press(&["Down", "Enter"]);
-    screen.wait_for("is no circle");
+    // What listens there is not ours, and says nothing.
+    screen.wait_for(&format!("✗ busy {port} taken"));
+    screen.press(&["Down", "s"]);
+    screen.wait_for("what listens on its port is another program");
 }
 
 #[test]
@@ -141,7 +145,8 @@ fn a_circle_that_is_not_there_is_said_to_be_so() {
     screen.press(&["o"]);
     screen.write("nowhere\n");
     screen.wait_for("there is no circle 'nowhere'");
-    screen.press(&["o"]);
+    // What was typed is still there, to be mended.
+    screen.press(&["C-u"]);
     screen.write(&format!("{}\n", free_port()));
     screen.wait_for("connection refused");
 }
@@ -159,4 +164,39 @@ fn quitting_asks_before_it_stops_what_was_started_here() {
     screen.press(&["n", "q", "y"]);
     assert_eq!(screen.end(), 0);
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+#[test]
+fn a_circles_json_that_was_mended_is_read_again() {
+    let mut screen = Screen::start("{ \"circles\": [", (80, 24));
+    screen.wait_for("circles.json:1:");
+    screen.press(&["Enter"]);
+    let port = free_port();
+    std::fs::write(screen.config(), format!(r#"{{ "circles": [{{ "name": "lab", "port": {port} }}] }}"#))
+        .expect("written");
+    screen.press(&["S"]);
+    screen.wait_for(&format!("● lab {port}"));
+}
+
+#[test]
+fn nobody_is_asked_for_a_key_who_is_busy_elsewhere() {
+    let home = Home::new();
+    let key = home.add_key("alice").public_key().to_hex();
+    let port = free_port();
+    let config = format!(
+        r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "members", "members": ["{key}"] }}] }}"#
+    );
+    let mut screen = Screen::start_in(home, &config, (80, 24));
+    screen.wait_for("team");
+    screen.press(&["Down", "Enter"]);
+    screen.wait_for("passphrase of alice");
+    screen.press(&["Esc", "1", "Up", "Enter"]);
+    screen.write("half of");
+    let circle = circle_on(port);
+    kill_process(circle, Signal::KILL).expect("it is there");
+    screen.wait_for(&format!("✗ team {port} ↻1"));
+    screen.wait_for(&format!("● team {port}"));
+    screen.write(" a line");
+    let shown = screen.wait_for_row("> half of a line");
+    assert!(!shown.contains("passphrase"), "{shown}");
 }

@@ -86,6 +86,7 @@ fn one_passphrase_serves_all_who_wait_for_the_key() {
     screen.press(&["Esc"]);
     screen.wait_for("a proves yours");
     screen.press(&["1", "o"]);
+    screen.wait_for("Connect to");
     screen.write(&format!("{}\n", servers[1].authority()));
     screen.wait_for("passphrase of alice");
     screen.write(&format!("{PASSPHRASE}\n"));
@@ -109,7 +110,7 @@ fn what_is_typed_into_a_form_is_not_taken_away_by_what_happens_elsewhere() {
     // It takes some time until it is up and wants the key.
     screen.press(&["Down", "Enter", "Esc", "n"]);
     screen.write("bob\nsecr");
-    let shown = screen.until("the wish for a key", |shown| shown.contains("press a once what is"));
+    let shown = screen.until("the wish for a key", |shown| shown.contains("a proves yours"));
     assert!(shown.contains("New key") && shown.contains("••••"), "{shown}");
     screen.write("et\nsecret\n");
     screen.wait_for("made bob");

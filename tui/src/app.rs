@@ -30,6 +30,7 @@ mod wrap;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    path::PathBuf,
     time::Instant,
 };
 
@@ -83,6 +84,14 @@ enum End {
     Now(u8),
 }
 
+/// What is to be started once circles.json has been read.
+#[derive(Debug, Default)]
+struct ToStart {
+    ids: BTreeSet<CircleId>,
+    /// Whatever can be.
+    all: bool,
+}
+
 /// The state of the whole screen.
 pub(crate) struct App {
     setup: Setup,
@@ -105,7 +114,9 @@ pub(crate) struct App {
     /// A circle to connect to as soon as circles.json has been read.
     first: Option<String>,
     /// Circles to start as soon as circles.json has been read again.
-    to_start: BTreeSet<CircleId>,
+    to_start: ToStart,
+    /// The circles.json that was read.
+    config_file: Option<PathBuf>,
     /// Circles to start again as soon as they have ended.
     to_restart: HashSet<CircleId>,
     /// Who waits for a key to be unlocked.
@@ -138,9 +149,10 @@ impl App {
             popup: None,
             toast: None,
             first,
-            to_start: BTreeSet::new(),
+            to_start: ToStart::default(),
             proofs: HashMap::new(),
             keeper: work.keep_history(),
+            config_file: None,
             to_restart: HashSet::new(),
             effects: Vec::new(),
             is_stale: true,
@@ -234,8 +246,8 @@ impl App {
         if !self.is_typing() {
             return self.say("a paste goes into the REPL: 3, then paste again");
         }
-        if let Some(session) = self.shown_session() {
-            session.editor.paste(text);
+        if self.shown_session().is_some_and(|session| !session.editor.paste(text)) {
+            self.complain("the paste was cut: an input has 256 KiB at the most");
         }
     }
 
@@ -292,8 +304,8 @@ impl App {
     fn typed(&mut self, key: KeyEvent) -> Option<Action> {
         let session = self.shown_session()?;
         match key.code {
-            KeyCode::PageUp => session.transcript.scroll(-10),
-            KeyCode::PageDown => session.transcript.scroll(10),
+            KeyCode::PageUp => session.transcript.page(-1),
+            KeyCode::PageDown => session.transcript.page(1),
             KeyCode::Char('d') if key.modifiers.contains(KeyModifiers::CONTROL) && session.editor.is_empty() => {
                 return Some(Action::StopTyping);
             }
@@ -341,16 +353,15 @@ impl App {
             (KeyCode::Char('a'), _) => return Some(Action::Authenticate(shown)),
             (KeyCode::Up | KeyCode::Char('k'), Some(session)) => session.transcript.scroll(-1),
             (KeyCode::Down | KeyCode::Char('j'), Some(session)) => session.transcript.scroll(1),
-            (KeyCode::PageUp, Some(session)) => session.transcript.scroll(-10),
-            (KeyCode::PageDown, Some(session)) => session.transcript.scroll(10),
+            (KeyCode::PageUp, Some(session)) => session.transcript.page(-1),
+            (KeyCode::PageDown, Some(session)) => session.transcript.page(1),
+            (KeyCode::Home | KeyCode::Char('g'), Some(session)) => session.transcript.scroll_to_begin(),
             (KeyCode::End | KeyCode::Char('G'), Some(session)) => session.transcript.follow(),
             (KeyCode::Char('y'), Some(session)) => {
                 return Some(Action::Copy(session.transcript.last().to_owned(), "the last output"));
             }
-            (KeyCode::Char('n'), _) => return Some(Action::AskNewKey),
-            (KeyCode::Char('S'), _) => return Some(Action::StartAll),
-            (KeyCode::Char('o'), _) => return Some(Action::AskAddress),
-            _ => {}
+            // What can be done with a circle can be done where it is shown.
+            _ => return self.circles.key(key).filter(|_| matches!(key.code, KeyCode::Char(_))),
         }
         None
     }
@@ -362,7 +373,12 @@ impl App {
     }
 
     fn here(&self) -> Here {
-        if self.is_typing() { Here::Editor } else { Here::Pane(self.focus) }
+        let session = self.circles.selected().and_then(|shown| self.sessions.get(&shown));
+        match self.focus {
+            Pane::Repl if self.is_typing() => Here::Editor,
+            Pane::Repl if !session.is_some_and(Session::is_ready) => Here::NotReady,
+            pane => Here::Pane(pane),
+        }
     }
 
     fn shown_session(&mut self) -> Option<&mut Session> {
@@ -373,8 +389,13 @@ impl App {
         self.toast = Some(Toast::new(text.into(), false, self.now));
     }
 
+    /// Says what went wrong: for a moment here, for longer in the log of the circle that is shown.
     pub(crate) fn complain(&mut self, text: impl Into<String>) {
-        self.toast = Some(Toast::new(text.into(), true, self.now));
+        let text = text.into();
+        if let Some(shown) = self.circles.selected() {
+            self.logs.push(shown, &format!("circles tui: {text}"));
+        }
+        self.toast = Some(Toast::new(text, true, self.now));
     }
 
     /// Draws everything.
@@ -399,7 +420,9 @@ impl App {
             self.draw_pane(frame, pane, area);
         }
         chrome::message(frame, message, self.theme, self.toast.as_ref());
-        chrome::footer(frame, footer, self.theme, self.here());
+        if self.popup.is_none() {
+            chrome::footer(frame, footer, self.theme, self.here());
+        }
         let spinner = self.spinner();
         if let Some(popup) = &mut self.popup {
             popup.draw(frame, self.theme, spinner);

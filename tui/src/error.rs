@@ -5,6 +5,7 @@ use std::io;
 use client_ws::{ClientError, RpcError};
 use keys::keystore::KeystoreError;
 use launcher::ConfigError;
+use protocol::error::PlayLimit;
 
 use crate::{
     console::{
@@ -110,19 +111,19 @@ impl CliError {
     /// Says it on stderr.
     pub(crate) fn report(&self) {
         let paint = Paint::for_stderr();
-        let text: String = self.lines().iter().map(|line| paint.line(line) + "\n").collect();
+        let text: String = self.lines(printing::columns()).iter().map(|line| paint.line(line) + "\n").collect();
         printing::to_stderr(&text);
     }
 
-    /// It in lines: where, what and why, what to do.
-    pub(crate) fn lines(&self) -> Vec<Line> {
+    /// It in lines: where, within that many columns, what and why, what to do.
+    pub(crate) fn lines(&self, width: usize) -> Vec<Line> {
         let mut lines = Vec::new();
         match self {
             Self::Interrupted => return vec![Line::of(Style::Plain, "interrupted")],
             Self::OutputGone => return lines,
-            Self::Play { script, error: RpcError::Script(error) } => return report::script(script, error),
+            Self::Play { script, error: RpcError::Script(error) } => return report::script(script, error, width),
             Self::Config(ConfigError::Mistake { line, column, text, .. }) => {
-                lines.extend(report::pointed_at(*line, *column, text));
+                lines.extend(report::pointed_at(*line, *column, text, width));
             }
             _ => {}
         }
@@ -154,8 +155,13 @@ impl CliError {
             }
             Self::Client { place, error } => client_parts(place, error),
             Self::Play { error, .. } => {
-                let fix = rpc_fix(error);
-                parts("the circle did not play it".into(), shown(&error.to_string()), fix)
+                let what = match error {
+                    RpcError::LimitExceeded { .. } | RpcError::EnvironmentLost { .. } | RpcError::Cancelled => {
+                        "the play was ended"
+                    }
+                    _ => "the circle did not play it",
+                };
+                parts(what.into(), shown(&error.to_string()), rpc_fix(error))
             }
             Self::NoKey { place } => parts(
                 format!("cannot play on {place}"),
@@ -267,8 +273,11 @@ fn client_parts(place: &str, error: &ClientError) -> Parts {
 /// What a user can do about an answer that is no result.
 fn rpc_fix(error: &RpcError) -> String {
     match error {
+        RpcError::LimitExceeded { limit: PlayLimit::Time, .. } => {
+            "the circle's limit of time, or a shorter one that was asked for; what it had done stays done".into()
+        }
         RpcError::LimitExceeded { limit, .. } => {
-            format!("the limit '{limit}' of the circle, or of --timeout, ended it; what it had done stays done")
+            format!("the circle's limit of '{limit}'; what it had done stays done")
         }
         RpcError::EnvironmentLost { .. } => "its variables are gone; the next play gets a fresh environment".into(),
         RpcError::Cancelled => "someone cancelled it; what it had done stays done".into(),

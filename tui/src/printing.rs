@@ -102,6 +102,14 @@ impl Paint {
     }
 }
 
+/// Columns of the terminal that errors are written to; any number, where it is none.
+pub(crate) fn columns() -> usize {
+    match rustix::termios::tcgetwinsize(io::stderr()) {
+        Ok(size) if size.ws_col > 0 => size.ws_col.into(),
+        _ => usize::MAX,
+    }
+}
+
 /// Writes text as it is.
 pub(crate) fn to_stdout(text: &str) -> Result<(), Unwritten> {
     let mut stdout = io::stdout().lock();

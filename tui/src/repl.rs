@@ -19,7 +19,7 @@ use crate::{
         meta::{self, Meta},
         report,
         text::Line,
-        value,
+        too_large, value,
     },
     error::CliError,
     printing::{self, Paint, line_to_stdout, to_stdout, visible},
@@ -36,6 +36,7 @@ const KEYS: &[(&str, &str)] = &[
     ("Tab", "completes: variables, functions, members of maps, commands"),
     ("Ctrl-C", "cancels the play and keeps the session; at the prompt it clears the line"),
     ("Right", "takes the grey hint from the history"),
+    ("Ctrl-D", "leaves, on an empty line"),
     ("Ctrl-R", "searches the history; a line that begins with a space is not kept"),
 ];
 
@@ -161,6 +162,10 @@ impl Repl {
         if let Some(command) = input.trim().strip_prefix(':') {
             return self.obey(command);
         }
+        if let Some(why) = too_large(&self.connected.circle.limits, input) {
+            printing::to_stderr(&format!("{why}; it is in the history (Up)\n"));
+            return Ok(Next::Prompt);
+        }
         match self.play(input)? {
             Ended::Value(result) => {
                 say(&value::lines_of(&self.lexer, &result))?;
@@ -183,7 +188,7 @@ impl Repl {
 
     fn tell(&self, input: &str, error: ClientError) {
         let paint = Paint::for_stderr();
-        let lines: Vec<Line> = report::client(input, &self.connected.place, error);
+        let lines: Vec<Line> = report::client(input, &self.connected.place, error, printing::columns());
         printing::to_stderr(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>());
     }
 

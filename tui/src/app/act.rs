@@ -4,9 +4,9 @@ use client_ws::RpcError;
 use keys::keystore::KeyName;
 
 use super::{
-    App, Effect, End,
+    App, Effect, End, ToStart,
     action::Action,
-    circles::{CircleId, Origin},
+    circles::{CircleId, Origin, State},
     help,
     layout::Pane,
     popup::{NewKey, Palette, Passphrase, Popup},
@@ -21,10 +21,14 @@ use crate::{
         history,
         meta::{self, Meta},
         text::{Line, Style},
+        too_large,
     },
     error::CliError,
     place,
 };
+
+/// Bytes that are put on the clipboard: terminals drop more.
+const MAX_COPY: usize = 64 << 10;
 
 /// The name that is offered for a first key.
 const FIRST_KEY: &str = "default";
@@ -44,8 +48,9 @@ impl App {
             Action::Zoom => self.is_zoomed = !self.is_zoomed,
             Action::Copy(text, what) if text.is_empty() => self.say(format!("{what} is empty")),
             Action::Copy(text, what) => {
-                self.effects.push(Effect::Copy(text));
-                self.say(format!("copied {what}"));
+                let is_cut = text.len() > MAX_COPY;
+                self.say(if is_cut { format!("copied the first 64 KiB of {what}") } else { format!("copied {what}") });
+                self.effects.push(Effect::Copy(text[..text.floor_char_boundary(MAX_COPY)].to_owned()));
             }
             Action::AskAddress => self.popup = Some(Popup::address()),
             Action::Connect(id) => self.connect(id),
@@ -107,7 +112,7 @@ impl App {
     fn leave(&mut self) {
         self.end = End::Leaving;
         self.to_restart.clear();
-        self.to_start.clear();
+        self.to_start = ToStart::default();
         let ours: Vec<CircleId> = self.circles.iter().filter(|(_, entry)| entry.is_ours()).map(|(id, _)| id).collect();
         if !ours.is_empty() {
             self.say("draining the circles that were started here; q again leaves at once");
@@ -155,6 +160,7 @@ impl App {
         let is_coming = entry.is_coming();
         let session = self.sessions.entry(id).or_insert_with(|| Session::new(name.clone()));
         session.is_wanted = true;
+        session.is_asked = true;
         match &session.link {
             Link::On(_) if !session.is_ready() && session.who != Who::Proving => return self.authenticate(id),
             Link::On(_) | Link::Connecting => return self.focus(Pane::Repl),
@@ -223,9 +229,6 @@ impl App {
         match (self.setup.passphrase.clone(), &self.setup.keystore) {
             (Some(passphrase), Some(store)) if is_first => self.work.unlock(store.clone(), name, passphrase),
             (Some(_), Some(_)) => {}
-            _ if self.popup.as_ref().is_some_and(Popup::is_form) => {
-                session.note(&format!("to prove {name} here, press a once what is open is done"));
-            }
             _ => self.popup = Some(Popup::Passphrase(Passphrase::new(name, None))),
         }
     }
@@ -242,6 +245,7 @@ impl App {
         let Some(entry) = self.circles.get(id) else { return };
         if !entry.can_be_started() {
             let why = match (&entry.origin, &entry.state) {
+                (_, State::Taken) => "cannot be started: what listens on its port is another program",
                 (Origin::Throwaway, _) => "is up: Enter plays there",
                 (Origin::Address, _) => "is not in circles.json: only what is there can be started here",
                 _ => "is up, or about to be",
@@ -249,18 +253,13 @@ impl App {
             let text = format!("{} {why}", entry.name);
             return self.say(text);
         }
-        self.to_start.insert(id);
+        self.to_start.ids.insert(id);
         // It may have been edited meanwhile.
         self.work.read_config(self.setup.config.clone());
     }
 
     fn start_all(&mut self) {
-        let startable: Vec<CircleId> =
-            self.circles.iter().filter(|(_, entry)| entry.can_be_started()).map(|(id, _)| id).collect();
-        if startable.is_empty() {
-            return self.say("there is nothing to start: every circle of circles.json is up, or there is none");
-        }
-        self.to_start.extend(startable);
+        self.to_start.all = true;
         self.work.read_config(self.setup.config.clone());
     }
 
@@ -297,11 +296,14 @@ impl App {
             }
             return;
         }
+        if let Some(why) = session.description().and_then(|circle| too_large(&circle.limits, &input)) {
+            return self.complain(why);
+        }
         let is_command = input.trim_start().starts_with(':');
         if !is_command && self.validator.is_incomplete(&input) {
             return session.editor.newline();
         }
-        if session.is_busy() && !(is_command && Meta::is_instant(&input)) {
+        if session.has_to_wait(&input) {
             if !session.wait(input) {
                 return self.say("too much waits already: Ctrl-C gives it back");
             }
@@ -366,7 +368,7 @@ impl App {
 
     fn insert(&mut self, text: &str) {
         if let Some(session) = self.shown_session() {
-            session.editor.set(text);
+            session.editor.recall(text);
             self.focus(Pane::Repl);
         }
     }
@@ -403,7 +405,10 @@ impl App {
         let is_stranger =
             matches!(error, CliError::Client { error: client_ws::ClientError::Rpc(RpcError::Forbidden { .. }), .. });
         match key.filter(|_| is_stranger) {
-            None => session.transcript.extend(error.lines()),
+            None => {
+                let lines = error.lines(session.transcript.width());
+                session.transcript.extend(lines);
+            }
             Some(key) => {
                 session.transcript.push(Line::of(Style::Error, "error: ").with(Style::Plain, &error.message()));
                 session.note(&format!("your public key: {key}"));

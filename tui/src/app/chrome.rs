@@ -46,7 +46,7 @@ pub(crate) fn header(frame: &mut Frame<'_>, area: Rect, theme: Theme, circles: &
         None => "no key yet".into(),
     };
     let up = circles.iter().filter(|(_, entry)| entry.is_up()).count();
-    let others = circles.iter().count() - up;
+    let others = circles.iter().filter(|(_, entry)| entry.is_down()).count();
     let left = Line::from(vec![
         Span::raw(" circles").bold(),
         Span::raw(format!("  {who}  ")),

@@ -16,7 +16,7 @@ use ratatui::{
 
 use super::{
     action::Action,
-    message::CircleNews,
+    message::{CircleNews, Listening},
     session::Standing,
     theme::Theme,
     work::{Probing, Supervised, Work},
@@ -56,8 +56,10 @@ pub(crate) enum State {
     Unknown,
     /// Nothing listens there.
     Down,
-    /// Something listens there that was not started here.
+    /// A circle is there that was not started here.
     Elsewhere,
+    /// Another program has its port.
+    Taken,
     /// It was started here and is not ready yet.
     Starting,
     /// It was started here and takes connections.
@@ -90,6 +92,10 @@ impl Entry {
         matches!(self.state, State::Starting | State::Stopping | State::Failed { again_in: Some(_), .. })
     }
 
+    pub(crate) fn is_down(&self) -> bool {
+        matches!(self.state, State::Down | State::Taken | State::Failed { .. })
+    }
+
     pub(crate) fn is_up(&self) -> bool {
         matches!(self.state, State::Up { .. } | State::Elsewhere)
     }
@@ -100,10 +106,11 @@ impl Entry {
             State::Unknown => ("·", String::new()),
             State::Down => ("○", "down".into()),
             State::Elsewhere => ("●", "up".into()),
+            State::Taken => ("✗", "taken".into()),
             State::Starting => ("◐", "starting".into()),
             State::Up { since } => ("●", short(now.saturating_duration_since(*since))),
             State::Stopping => ("◑", "stopping".into()),
-            State::Failed { again_in: Some(_), .. } => ("✗", format!("failed ↻{}", self.restarts)),
+            State::Failed { again_in: Some(_), .. } => ("✗", format!("↻{}", self.restarts)),
             State::Failed { again_in: None, .. } => ("✗", "failed".into()),
         }
     }
@@ -231,6 +238,20 @@ impl Circles {
         true
     }
 
+    /// A session of the user's is connected to it.
+    pub(crate) fn seen(&mut self, id: CircleId) {
+        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| matches!(entry.origin, Origin::Address)) {
+            entry.state = State::Elsewhere;
+        }
+    }
+
+    /// A session's connection to it is lost. Nobody looks at a circle that is known by its address alone.
+    pub(crate) fn lost(&mut self, id: CircleId) {
+        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| matches!(entry.origin, Origin::Address)) {
+            entry.state = State::Unknown;
+        }
+    }
+
     /// What happened to it; a line about it, where it is worth one.
     pub(crate) fn digest(&mut self, id: CircleId, news: CircleNews, now: Instant) -> Option<String> {
         let entry = self.entries.get_mut(id.0)?;
@@ -238,9 +259,13 @@ impl Circles {
         match news {
             // What is supervised here is known better.
             CircleNews::Probed(_) if entry.supervised.is_some() || is_stopping => None,
-            CircleNews::Probed(is_up) => {
-                if is_up || !matches!(entry.state, State::Failed { .. }) {
-                    entry.state = if is_up { State::Elsewhere } else { State::Down };
+            CircleNews::Probed(listening) => {
+                match listening {
+                    Listening::Circle => entry.state = State::Elsewhere,
+                    // Why it failed is worth more.
+                    _ if matches!(entry.state, State::Failed { .. }) => {}
+                    Listening::Nothing => entry.state = State::Down,
+                    Listening::Other => entry.state = State::Taken,
                 }
                 None
             }
@@ -325,14 +350,16 @@ fn row<'a>(entry: &Entry, is_selected: bool, standing: Standing, theme: Theme, n
     let style = match entry.state {
         State::Up { .. } | State::Elsewhere => theme.good(),
         State::Starting | State::Stopping => theme.warning(),
-        State::Failed { .. } => theme.bad(),
+        State::Failed { .. } | State::Taken => theme.bad(),
         State::Unknown | State::Down => ratatui::style::Style::new().dim(),
     };
     let port = entry.url.rsplit(':').next().unwrap_or_default().trim_end_matches('/');
     let (end, room) = (standing.mark(), width.saturating_sub(5));
     let mut text = match &entry.origin {
         Origin::Throwaway => format!("{} throw-away", entry.name),
-        _ => format!("{} {port} {word}", entry.name),
+        // Its name is its address.
+        Origin::Address => format!("{} {word}", entry.name),
+        Origin::Config(_) => format!("{} {port} {word}", entry.name),
     };
     if text.chars().count() > room {
         text = text.chars().take(room).collect();
@@ -366,20 +393,20 @@ mod tests {
     fn what_the_supervisor_says_is_what_is_shown() {
         let (mut circles, now) = (Circles::default(), Instant::now());
         let id = entry(&mut circles);
-        circles.digest(id, CircleNews::Probed(true), now);
+        circles.digest(id, CircleNews::Probed(Listening::Circle), now);
         assert!(circles.get(id).expect("there").is_up());
-        circles.digest(id, CircleNews::Probed(false), now);
+        circles.digest(id, CircleNews::Probed(Listening::Nothing), now);
         assert_eq!(circles.get(id).expect("there").state, State::Down);
         circles.digest(id, CircleNews::Supervised(Happened::Ready), now);
         assert_eq!(circles.get(id).expect("there").state, State::Up { since: now });
         let ended = |again_in| CircleNews::Supervised(Happened::Ended { why: "exit 1".into(), again_in });
         circles.digest(id, ended(Some(Duration::from_secs(1))), now);
-        assert_eq!(circles.get(id).expect("there").shown(now), ("✗", "failed ↻1".into()));
+        assert_eq!(circles.get(id).expect("there").shown(now), ("✗", "↻1".into()));
         let line = circles.digest(id, ended(None), now);
         assert_eq!(line.as_deref(), Some("down: exit 1"));
         circles.digest(id, CircleNews::Released, now);
         // Why it is down is not forgotten when it is seen to be down.
-        circles.digest(id, CircleNews::Probed(false), now);
+        circles.digest(id, CircleNews::Probed(Listening::Nothing), now);
         assert_eq!(circles.get(id).expect("there").shown(now), ("✗", "failed".into()));
     }
 

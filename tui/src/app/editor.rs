@@ -100,6 +100,14 @@ impl Editor {
         self.browsing = None;
     }
 
+    /// Shows an earlier input. What is typed goes into the history, where Up finds it.
+    pub(crate) fn recall(&mut self, text: &str) {
+        if !self.is_empty() {
+            self.take();
+        }
+        self.set(text);
+    }
+
     /// What is typed, up to the cursor in characters.
     pub(crate) fn cursor(&self) -> (String, usize) {
         let cursor = self.area.cursor();
@@ -107,11 +115,13 @@ impl Editor {
         (self.text(), before + cursor.1)
     }
 
-    pub(crate) fn paste(&mut self, text: &str) {
+    /// False if not all of it finds room.
+    pub(crate) fn paste(&mut self, text: &str) -> bool {
         let room = MAX_BYTES.saturating_sub(self.text().len());
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         self.area.insert_str(&text[..text.floor_char_boundary(room)]);
         self.menu = None;
+        text.len() <= room
     }
 
     pub(crate) fn newline(&mut self) {
@@ -141,7 +151,10 @@ impl Editor {
                 self.area.delete_line_by_head();
             }
             _ => {
-                self.area.input(key);
+                // With Shift the library would select what is not shown as selected, and the next letter replace it.
+                let is_move = !matches!(key.code, KeyCode::Char(_));
+                let modifiers = if is_move { key.modifiers - KeyModifiers::SHIFT } else { key.modifiers };
+                self.area.input(KeyEvent { modifiers, ..key });
             }
         }
         Wanted::Nothing
@@ -366,7 +379,7 @@ mod tests {
         let mut editor = typed("a\r\nb\rc");
         assert_eq!(editor.text(), "a\nb\nc");
         editor.set("");
-        editor.paste(&"é".repeat(MAX_BYTES));
+        assert!(!editor.paste(&"é".repeat(MAX_BYTES)));
         assert!(editor.text().len() <= MAX_BYTES);
     }
 }

@@ -6,6 +6,8 @@ use super::layout::Pane;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Here {
     Pane(Pane),
+    /// In the REPL, of a circle that takes no input yet.
+    NotReady,
     /// In the REPL's editor, where letters are typed.
     Editor,
 }
@@ -36,9 +38,10 @@ const KEYS: &[Keys] = &[
 
 const REPL: &[Keys] = &[
     ("Enter i", "go on typing"),
-    ("↑ ↓ PgUp PgDn", "scroll"),
+    ("↑ ↓ PgUp PgDn", "scroll (Home: to the oldest line)"),
     ("End", "follow what comes"),
     ("y", "copy the last output"),
+    ("s x r a d", "what they do in Circles, with this one"),
     ("Ctrl-C", "cancel the running play; the session and its variables are kept"),
 ];
 
@@ -71,60 +74,69 @@ const MARKS: &[Keys] = &[
     ("●", "up"),
     ("○", "down"),
     ("◐ ◑", "starting, stopping"),
-    ("✗ ↻2", "failed, and started again twice"),
+    ("✗ ↻2", "failed, and started again twice; or its port is taken"),
     ("◌", "connected, no key proved"),
     ("⚿", "your key is proved (in Keys: unlocked)"),
     ("▶", "a play is running"),
 ];
 
-/// The keys that matter most here, for the footer.
+/// The keys that matter most here, for the footer, the most important first: what finds no room is left out.
 pub(crate) fn short(here: Here) -> &'static [Keys] {
     match here {
         Here::Pane(Pane::Circles) => &[
             ("Enter", "connect"),
-            ("s", "start"),
-            ("x", "stop"),
-            ("o", "other"),
-            ("n", "new key"),
-            ("1-4", "pane"),
             ("?", "help"),
             ("q", "quit"),
+            ("s", "start"),
+            ("x", "stop"),
+            ("n", "new key"),
+            ("o", "other"),
+            ("1-4", "pane"),
         ],
         Here::Pane(Pane::Keys) => &[
             ("n", "new"),
-            ("Enter", "use"),
-            ("D", "default"),
-            ("y", "copy public key"),
-            ("1-4", "pane"),
             ("?", "help"),
             ("q", "quit"),
+            ("Enter", "use"),
+            ("y", "copy public key"),
+            ("D", "default"),
+            ("1-4", "pane"),
         ],
         Here::Pane(Pane::Repl) => &[
             ("Enter", "type"),
+            ("?", "help"),
+            ("q", "quit"),
             ("↑↓", "scroll"),
             ("y", "copy"),
             ("f", "zoom"),
             ("1-4", "pane"),
+        ],
+        Here::NotReady => &[
+            ("Enter", "connect"),
             ("?", "help"),
             ("q", "quit"),
+            ("a", "prove key"),
+            ("r", "restart"),
+            ("y", "copy"),
+            ("1-4", "pane"),
         ],
         Here::Pane(Pane::Logs) => &[
             ("↑↓", "scroll"),
+            ("?", "help"),
+            ("q", "quit"),
             ("l", "level"),
             ("y", "copy"),
             ("f", "zoom"),
             ("1-4", "pane"),
-            ("?", "help"),
-            ("q", "quit"),
         ],
         Here::Editor => &[
             ("Enter", "run"),
-            ("Alt-Enter", "newline"),
+            ("Esc", "leave"),
+            ("F1", "help"),
             ("Tab", "complete"),
             ("↑", "history"),
             ("Ctrl-C", "cancel"),
-            ("Esc", "leave"),
-            ("F1", "help"),
+            ("Alt-Enter", "newline"),
         ],
     }
 }
@@ -135,6 +147,7 @@ pub(crate) fn long(here: Here) -> Vec<(String, String)> {
         Here::Pane(Pane::Circles) => ("Circles", CIRCLES),
         Here::Pane(Pane::Keys) => ("Keys", KEYS),
         Here::Pane(Pane::Repl) => ("REPL", REPL),
+        Here::NotReady => ("The chosen circle", CIRCLES),
         Here::Pane(Pane::Logs) => ("Logs", LOGS),
         Here::Editor => ("Typing", TYPING),
     };

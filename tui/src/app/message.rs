@@ -68,10 +68,19 @@ pub(crate) struct Connection(pub u64);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct PlayNumber(pub u64);
 
+/// What listens at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listening {
+    Nothing,
+    /// It answers as a circle does.
+    Circle,
+    Other,
+}
+
 #[derive(Debug)]
 pub(crate) enum CircleNews {
-    /// Whether something takes connections there.
-    Probed(bool),
+    /// What takes connections there.
+    Probed(Listening),
     /// The supervisor says so.
     Supervised(Happened),
     /// It was supervised here and is no longer.

@@ -11,9 +11,9 @@ use launcher::{Circle, Happened};
 use protocol::methods::{Access, Output, Stream};
 
 use super::{
-    App,
+    App, ToStart,
     circles::{CircleId, Entry, Origin},
-    message::{CircleNews, Connection, PlayNumber, SessionNews},
+    message::{CircleNews, Connection, Listening, PlayNumber, SessionNews},
     popup::{Passphrase, Popup},
     repl::whom,
     session::{Link, Who},
@@ -28,16 +28,28 @@ use crate::{
     error::CliError,
 };
 
+/// Columns that a mistake in circles.json is shown within.
+const MISTAKE: usize = 72;
+
 type Configured = Result<Option<(PathBuf, Vec<Circle>)>, CliError>;
 
 impl App {
     pub(super) fn configured(&mut self, read: Configured) {
         match read {
             Ok(found) => {
-                if let Some((_, circles)) = found {
+                if let Some((file, circles)) = found {
                     self.circles.configure(circles, &self.work);
+                    self.config_file = Some(file);
                 }
-                for id in std::mem::take(&mut self.to_start) {
+                let ToStart { mut ids, all } = std::mem::take(&mut self.to_start);
+                if all {
+                    let startable = self.circles.iter().filter(|(_, entry)| entry.can_be_started());
+                    ids.extend(startable.map(|(id, _)| id));
+                    if ids.is_empty() {
+                        self.say("there is nothing to start: every circle of circles.json is up, or there is none");
+                    }
+                }
+                for id in ids {
                     let is_started = self.circles.start(id, &self.work, &self.setup.program);
                     let gone = self.circles.get(id).filter(|entry| matches!(entry.origin, Origin::Address));
                     if let Some(entry) = gone.filter(|_| !is_started) {
@@ -47,12 +59,14 @@ impl App {
                 }
             }
             Err(error) => {
-                let lines: Vec<String> = error.lines().iter().map(Line::to_string).collect();
-                for id in std::mem::take(&mut self.to_start) {
+                let lines: Vec<String> = error.lines(MISTAKE).iter().map(Line::to_string).collect();
+                for id in std::mem::take(&mut self.to_start).ids {
                     if let Some(session) = self.sessions.get_mut(&id) {
-                        session.transcript.extend(error.lines());
+                        let lines = error.lines(session.transcript.width());
+                        session.transcript.extend(lines);
                     }
                 }
+                self.logs_of_mistake(&lines);
                 if self.popup.as_ref().is_some_and(Popup::is_form) {
                     self.complain(error.advice());
                 } else {
@@ -62,6 +76,15 @@ impl App {
         }
         if let Some(first) = self.first.take() {
             self.open(&first);
+        }
+    }
+
+    /// A mistake can be read again where it has gone from the screen.
+    fn logs_of_mistake(&mut self, lines: &[String]) {
+        if let Some(shown) = self.circles.selected() {
+            for line in lines {
+                self.logs.push(shown, line);
+            }
         }
     }
 
@@ -90,7 +113,7 @@ impl App {
     pub(super) fn listed(&mut self, listed: Result<Listing, CliError>) {
         match listed {
             Ok(listing) => {
-                if let Some((path, error)) = listing.damaged.first() {
+                for (path, error) in &listing.damaged {
                     let text = format!("the key in {} cannot be read: {error}", path.display());
                     self.complain(text);
                 }
@@ -158,7 +181,7 @@ impl App {
     pub(super) fn circle_news(&mut self, id: CircleId, news: CircleNews) {
         // A circle can be gone and back before the next tick.
         self.look_after_connections();
-        let is_up = matches!(news, CircleNews::Supervised(Happened::Ready) | CircleNews::Probed(true));
+        let is_up = matches!(news, CircleNews::Supervised(Happened::Ready) | CircleNews::Probed(Listening::Circle));
         let is_released = matches!(news, CircleNews::Released);
         let has_failed = matches!(news, CircleNews::Supervised(Happened::Ended { .. }));
         let line = self.circles.digest(id, news, self.now);
@@ -175,7 +198,7 @@ impl App {
         }
         if is_released && self.to_restart.remove(&id) {
             // It may have been edited meanwhile.
-            self.to_start.insert(id);
+            self.to_start.ids.insert(id);
             self.work.read_config(self.setup.config.clone());
         }
         let is_waited_for =
@@ -192,6 +215,7 @@ impl App {
         match news {
             SessionNews::Connected(Ok((client, description))) => {
                 session.link = Link::On(Box::new((client, description)));
+                self.circles.seen(id);
                 self.connected(id);
             }
             // One that is kept up here is connected to once it is ready again.
@@ -202,8 +226,13 @@ impl App {
             SessionNews::Connected(Err(error)) => {
                 session.end();
                 session.is_wanted = false;
-                session.transcript.extend(error.lines());
-                self.complain(error.advice());
+                session.transcript.push(Line::of(Style::Error, "error: ").with(Style::Plain, &error.message()));
+                let hint = match self.circles.get(id).map(|entry| &entry.origin) {
+                    Some(Origin::Config(_)) => "s starts it here, Enter tries again",
+                    _ => "Enter tries again; is it running, and is that its port?",
+                };
+                session.note(hint);
+                self.complain(error.message());
             }
             SessionNews::Proved(name, Ok(())) => {
                 session.who = name.map_or(Who::Owner, Who::Key);
@@ -233,7 +262,10 @@ impl App {
             }
             SessionNews::Answered(answered) => {
                 session.is_resetting = false;
-                let lines = answered.unwrap_or_else(|error| report::client("", &session.name, error));
+                let lines = answered.unwrap_or_else(|error| {
+                    let width = session.transcript.width();
+                    report::client("", &session.name, error, width)
+                });
                 session.transcript.extend(lines);
                 self.carry_on(id);
             }
@@ -243,19 +275,25 @@ impl App {
     fn connected(&mut self, id: CircleId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(Description { access, name, description, .. }) = session.description().cloned() else { return };
+        let session_is_asked = std::mem::take(&mut session.is_asked);
         let is_ours = self.throwaway.as_ref().is_some_and(|(throwaway, _)| *throwaway == id);
         if session.connection.0 == 1 {
             let whom = if is_ours { "you alone".to_owned() } else { whom(access).to_owned() };
             let about = description.map_or(String::new(), |text| format!(" · {text}"));
             session.note(&format!("connected to {name}, for {whom}{about}"));
-            session.note("type Rhai and press Enter; :help shows what else");
         } else {
             session.note("connected, with a fresh session");
         }
         if access == Access::Open {
             self.ready(id);
         }
-        if access != Access::Open || (self.keys.is_asked() && !is_ours) {
+        if access == Access::Open && (is_ours || !self.keys.is_asked()) {
+            return;
+        }
+        // A question comes only to someone who waits for it.
+        let is_awaited = session_is_asked && self.circles.selected() == Some(id) && self.popup.is_none();
+        let is_unlocked = self.keys.used().is_some_and(|entry| self.keys.unlocked(&entry.name).is_some());
+        if is_ours || is_unlocked || is_awaited || self.setup.passphrase.is_some() {
             self.authenticate(id);
         }
     }
@@ -278,6 +316,9 @@ impl App {
             if session.history.is_some() {
                 session.editor.forget_history();
             }
+            if session.history.is_none() {
+                session.note("type Rhai and press Enter; :help shows what else");
+            }
             self.work.recall((id, session.connection), history.clone());
             session.history = Some(history);
         }
@@ -298,7 +339,7 @@ impl App {
             }
             Err(error) => {
                 let place = session.name.clone();
-                let lines = report::client(&running.script, &place, error);
+                let lines = report::client(&running.script, &place, error, session.transcript.width());
                 session.transcript.set_last(lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n"));
                 session.transcript.extend(lines);
             }
@@ -326,6 +367,7 @@ impl App {
         }
         self.is_stale |= !lost.is_empty();
         for id in lost {
+            self.circles.lost(id);
             let Some(entry) = self.circles.get(id) else { continue };
             let (text, is_back) = (format!("the connection to {} is lost", entry.name), entry.is_back());
             self.complain(text);

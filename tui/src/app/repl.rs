@@ -59,7 +59,11 @@ impl View<'_> {
         if let Some(status) = status {
             frame.render_widget(Paragraph::new(status), running);
         }
-        let mark = if session.transcript.is_following() { "" } else { " ↓ more below: End " };
+        let mark = match (session.transcript.is_following(), self.is_editing) {
+            (true, _) => "",
+            (false, true) => " ↓ more below: PgDn ",
+            (false, false) => " ↓ more below: End ",
+        };
         let line = "─".repeat(usize::from(rule.width).saturating_sub(mark.chars().count()));
         frame.render_widget(Paragraph::new(format!("{line}{mark}")).dim(), rule);
         if session.takes_input() {

@@ -24,9 +24,6 @@ use super::{Message, run::Outside};
 
 type Real = CrosstermBackend<Stdout>;
 
-/// Bytes that are put on the clipboard: terminals drop more.
-const MAX_COPY: usize = 64 << 10;
-
 /// Whether the terminal is taken over now.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -88,7 +85,6 @@ pub(crate) struct OnTerminal;
 
 impl Outside<Real> for OnTerminal {
     fn copy(&mut self, text: &str) {
-        let text = &text[..text.floor_char_boundary(MAX_COPY)];
         // OSC 52: the terminal puts it on its clipboard, also through ssh. One that cannot shows nothing of it.
         let _unseen = write!(stdout(), "\x1b]52;c;{}\x07", STANDARD.encode(text)).and_then(|()| stdout().flush());
     }

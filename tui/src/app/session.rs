@@ -18,6 +18,7 @@ use super::{
 };
 use crate::console::{
     history::HistoryFile,
+    meta::Meta,
     text::{Line, Style},
 };
 
@@ -35,6 +36,8 @@ pub(crate) struct Session {
     pub who: Who,
     /// Whether it is to be connected whenever its circle is up.
     pub is_wanted: bool,
+    /// Whether its user has just asked for the connection, and expects to be asked back.
+    pub is_asked: bool,
     /// The newest connection.
     pub connection: Connection,
     pub transcript: Transcript,
@@ -126,6 +129,7 @@ impl Session {
             link: Link::Off,
             who: Who::Nobody,
             is_wanted: false,
+            is_asked: false,
             connection: Connection::default(),
             transcript: Transcript::default(),
             editor: Editor::new(),
@@ -191,6 +195,16 @@ impl Session {
     /// Whether something is to be done before the next input can be.
     pub(crate) fn is_busy(&self) -> bool {
         self.running.is_some() || self.is_resetting || !self.is_ready()
+    }
+
+    /// Whether an input cannot be carried out now: a play waits for the one before it, a question does not.
+    pub(crate) fn has_to_wait(&self, input: &str) -> bool {
+        match input.trim().strip_prefix(':').map(Meta::parse) {
+            Some(Err(_)) => false,
+            Some(Ok(command)) if !command.is_for_circle() => false,
+            Some(Ok(command)) if command != Meta::Reset => self.is_resetting || !self.is_ready(),
+            _ => self.is_busy(),
+        }
     }
 
     /// Whether what is typed will be played, now or once the circle is ready for it.

@@ -22,13 +22,20 @@ pub(crate) struct Transcript {
     bytes: usize,
     /// Rows below what is shown; 0 follows what comes.
     back: usize,
-    /// Where the last block begins that may be copied, as text.
+    /// What a copy takes.
     last: String,
+    /// As it was last drawn; nothing before.
+    width: u16,
+    height: u16,
 }
 
 impl Transcript {
     pub(crate) fn push(&mut self, line: Line) {
         let line = shortened(line);
+        if self.back > 0 {
+            // What is in sight stays there.
+            self.back = self.back.saturating_add(wrap::prose(Theme::new(false).line(&line), self.width).len());
+        }
         self.bytes += size(&line);
         self.lines.push_back(line);
         while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
@@ -50,6 +57,21 @@ impl Transcript {
         &self.last
     }
 
+    /// Columns that a line has before it is broken.
+    pub(crate) fn width(&self) -> usize {
+        if self.width == 0 { 80 } else { self.width.into() }
+    }
+
+    /// As many rows up or down as are in sight, but one.
+    pub(crate) fn page(&mut self, pages: i32) {
+        self.scroll(pages * i32::from(self.height.max(2) - 1));
+    }
+
+    /// Up to the oldest line.
+    pub(crate) fn scroll_to_begin(&mut self) {
+        self.back = usize::MAX / 2;
+    }
+
     /// Rows up (negative) or down.
     pub(crate) fn scroll(&mut self, rows: i32) {
         self.back = self.back.saturating_add_signed(-(rows as isize));
@@ -65,6 +87,7 @@ impl Transcript {
 
     /// The rows that are in sight.
     pub(crate) fn rows(&mut self, theme: Theme, width: u16, height: u16) -> Vec<ShownLine<'static>> {
+        (self.width, self.height) = (width, height);
         let wanted = usize::from(height) + self.back;
         let mut rows = VecDeque::new();
         for line in self.lines.iter().rev() {
@@ -120,8 +143,15 @@ mod tests {
         assert_eq!(shown(&mut transcript, 5, 2), ["one", "two "]);
         transcript.scroll(1);
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
+        // What comes meanwhile moves nothing that is in sight.
+        transcript.push(Line::of(Style::Plain, "five six"));
+        assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
+        transcript.scroll_to_begin();
+        assert_eq!(shown(&mut transcript, 5, 2), ["one", "two "]);
+        transcript.page(1);
+        assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
         transcript.follow();
-        assert_eq!(shown(&mut transcript, 80, 9), ["one", "two three", "four"]);
+        assert_eq!(shown(&mut transcript, 80, 9), ["one", "two three", "four", "five six"]);
     }
 
     #[test]

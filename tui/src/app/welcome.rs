@@ -20,6 +20,7 @@ pub(crate) fn lines(theme: Theme, circles: &Circles, chosen: Option<&Entry>, has
         let what = match (&entry.origin, &entry.state) {
             (Origin::Throwaway, _) => "play now, on a circle of your own".to_owned(),
             (Origin::Config(_), State::Elsewhere | State::Up { .. }) => format!("connect to {}", entry.name),
+            (Origin::Config(_), State::Taken) => format!("see what has the port of {}", entry.name),
             (Origin::Config(_), State::Starting) => format!("connect to {} once it is ready", entry.name),
             (Origin::Config(_), _) => format!("start {} and connect to it", entry.name),
             (Origin::Address, _) => format!("connect to {}", entry.name),

@@ -9,6 +9,8 @@ use keys::{
 };
 use launcher::{Circle, Happened, Supervision};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     runtime::Handle,
     sync::{Notify, mpsc, oneshot},
 };
@@ -16,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::{
     circles::CircleId,
-    message::{CircleNews, Connection, Message, News, PlayNumber, SessionNews},
+    message::{CircleNews, Connection, Listening, Message, News, PlayNumber, SessionNews},
 };
 use crate::{
     cli::ConfigArgs,
@@ -152,10 +154,9 @@ impl Work {
                     _ = interval.tick() => {}
                     _ = &mut stopped => return,
                 }
-                let dialled = tokio::time::timeout(PROBE_PATIENCE, tokio::net::TcpStream::connect(address)).await;
-                let is_up = matches!(dialled, Ok(Ok(_)));
-                if known.replace(is_up) != Some(is_up) {
-                    work.post(News::Circle(circle, CircleNews::Probed(is_up))).await;
+                let listening = listening(address).await;
+                if known.replace(listening) != Some(listening) {
+                    work.post(News::Circle(circle, CircleNews::Probed(listening))).await;
                 }
             }
         });
@@ -296,6 +297,24 @@ impl Work {
             work.post(News::Session(to.0, to.1, SessionNews::Completed(completion))).await;
         });
     }
+}
+
+/// Looks what listens there. A circle says how it is to whoever asks (`GET /healthz`), also while it drains.
+async fn listening(address: SocketAddr) -> Listening {
+    let asked = async {
+        let Ok(mut socket) = TcpStream::connect(address).await else { return Listening::Nothing };
+        let mut answer = [0; 12];
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let answered = async {
+            socket.write_all(request.as_bytes()).await?;
+            socket.read_exact(&mut answer).await
+        };
+        match answered.await {
+            Ok(_) if matches!(&answer, b"HTTP/1.1 200" | b"HTTP/1.1 503") => Listening::Circle,
+            _ => Listening::Other,
+        }
+    };
+    tokio::time::timeout(PROBE_PATIENCE, asked).await.unwrap_or(Listening::Other)
 }
 
 /// Ends the looking when it is dropped.

@@ -32,7 +32,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("doc", "NAME", "what a function does, and where it comes from"),
     ("who", "", "which circle, and who it takes you for"),
     ("reset", "", "a fresh environment"),
-    ("quit", "", "leave (Ctrl-D)"),
+    ("quit", "", "leave"),
 ];
 
 const INTRODUCTION: &str = "\
@@ -67,10 +67,9 @@ impl Meta {
         if argument.is_empty() { Ok(parsed) } else { Err(format!(":{name} takes nothing behind it")) }
     }
 
-    /// Whether an input is a command that needs no circle, so that it need not wait for one.
-    pub(crate) fn is_instant(input: &str) -> bool {
-        let command = input.trim().strip_prefix(':').map(Self::parse);
-        matches!(command, Some(Ok(Self::Help | Self::Quit) | Err(_)))
+    /// Whether it is for the circle, which has to be connected then.
+    pub(crate) fn is_for_circle(&self) -> bool {
+        !matches!(self, Self::Help | Self::Quit)
     }
 }
 

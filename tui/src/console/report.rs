@@ -2,17 +2,24 @@
 
 use client_ws::{ClientError, RpcError};
 use protocol::error::ScriptError;
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::text::{Line, Style};
 use crate::{error::CliError, printing::visible};
 
-/// A script's error with the line it is in, and a caret under the column.
-pub(crate) fn script(script: &str, error: &ScriptError) -> Vec<Line> {
+/// Columns of a line that are shown at least.
+const MIN_EXCERPT: usize = 20;
+
+/// Columns that are kept behind the one that is pointed at.
+const MARGIN: usize = 8;
+
+/// A script's error with the line it is in, and a caret under the column, within that many columns.
+pub(crate) fn script(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     let line = error.line.and_then(|line| Some((line, script.lines().nth(line.checked_sub(1)? as usize)?)));
     if let Some((number, line)) = line {
-        lines.extend(pointed_at(number as usize, error.column.unwrap_or(1) as usize, line));
+        lines.extend(pointed_at(number as usize, error.column.unwrap_or(1) as usize, line, width));
     }
     let place = match (error.line, error.column) {
         (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
@@ -36,24 +43,48 @@ pub(crate) fn script(script: &str, error: &ScriptError) -> Vec<Line> {
     lines
 }
 
-/// A line, and a caret under a column of it.
-pub(crate) fn pointed_at(number: usize, column: usize, line: &str) -> [Line; 2] {
+/// What is around a column of a line, and a caret under it: as much as fits into that many columns, so that the two are
+/// never broken apart.
+pub(crate) fn pointed_at(number: usize, column: usize, line: &str, width: usize) -> [Line; 2] {
     let line = visible(line).replace('\t', " ");
-    let before: String = line.chars().take(column.saturating_sub(1)).collect();
     let gutter = format!("{number} | ");
-    let indent = gutter.len() + before.width();
+    let room = width.saturating_sub(gutter.len()).max(MIN_EXCERPT);
+    let before: Vec<&str> = line.graphemes(true).take(column.saturating_sub(1)).collect();
+    let (mut excerpt, mut indent) = (String::new(), gutter.len());
+    let columns = |pieces: &[&str]| pieces.iter().map(|piece| piece.width()).sum::<usize>();
+    let mut begin = 0;
+    if columns(&before) + MARGIN > room {
+        // The end of what is before it.
+        while begin < before.len() && columns(&before[begin..]) + MARGIN + 1 > room {
+            begin += 1;
+        }
+        excerpt.push('…');
+        indent += 1;
+    }
+    indent += columns(&before[begin..]);
+    excerpt.push_str(&before[begin..].concat());
+    let mut left = room.saturating_sub(excerpt.width());
+    let mut rest = line.graphemes(true).skip(before.len()).peekable();
+    while let Some(grapheme) = rest.next() {
+        if grapheme.width() + usize::from(rest.peek().is_some()) > left {
+            excerpt.push('…');
+            break;
+        }
+        left -= grapheme.width();
+        excerpt.push_str(grapheme);
+    }
     [
-        Line::of(Style::Dim, &gutter).with(Style::Plain, &line),
+        Line::of(Style::Dim, &gutter).with(Style::Plain, &excerpt),
         Line::of(Style::Plain, &" ".repeat(indent)).with(Style::Error, "^"),
     ]
 }
 
 /// What went wrong with a play or another request.
-pub(crate) fn client(input: &str, place: &str, error: ClientError) -> Vec<Line> {
+pub(crate) fn client(input: &str, place: &str, error: ClientError, width: usize) -> Vec<Line> {
     match error {
-        ClientError::Rpc(RpcError::Script(error)) => script(input, &error),
-        ClientError::Rpc(error) => CliError::Play { script: input.to_owned(), error }.lines(),
-        error => CliError::Client { place: place.to_owned(), error }.lines(),
+        ClientError::Rpc(RpcError::Script(error)) => script(input, &error, width),
+        ClientError::Rpc(error) => CliError::Play { script: input.to_owned(), error }.lines(width),
+        error => CliError::Client { place: place.to_owned(), error }.lines(width),
     }
 }
 
@@ -85,16 +116,30 @@ mod tests {
             ("\"\u{1b}[2J\" + y", 1, 9, "1 | \"␛[2J\" + y", 12),
         ];
         for (input, line, column, shown, before) in cases {
-            let lines = script(input, &error(line, column));
+            let lines = script(input, &error(line, column), 80);
             let caret = format!("{}^", " ".repeat(before));
             assert_eq!((lines[0].to_string(), lines[1].to_string()), (shown.to_owned(), caret), "{input}");
         }
     }
 
     #[test]
+    fn a_long_line_is_shown_around_the_column() {
+        let long = format!("{} + y + {}", "a".repeat(100), "b".repeat(100));
+        let lines = script(&long, &error(1, 104), 40);
+        let (shown, caret) = (lines[0].to_string(), lines[1].to_string());
+        assert!(shown.width() <= 40 && shown.starts_with("1 | …a") && shown.ends_with("b…"), "{shown}");
+        assert_eq!(shown.chars().nth(caret.chars().count() - 1), Some('y'), "{shown}\n{caret}");
+        for (width, column) in [(0, 1), (5, 9), (30, 300), (40, 1), (40, 208)] {
+            let lines = script(&long, &error(1, column), width);
+            assert!(lines[0].to_string().width() <= width.max(24), "{width}, {column}: {}", lines[0]);
+        }
+        assert_eq!(script(&long, &error(1, 104), usize::MAX)[0].to_string(), format!("1 | {long}"));
+    }
+
+    #[test]
     fn a_position_outside_of_the_script_is_only_told() {
         for (line, column) in [(0, 1), (9, 1), (1, 4_000_000)] {
-            let lines = script("x", &error(line, column));
+            let lines = script("x", &error(line, column), 80);
             assert!(lines.last().is_some_and(|last| last.to_string().contains("Variable not found: y")), "{lines:?}");
         }
     }

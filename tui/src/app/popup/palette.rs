@@ -71,8 +71,9 @@ impl Palette {
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, theme: Theme) {
         let mut lines = vec![labelled("> ", &self.field)];
         let matching = self.matching();
-        let first = (self.selected + 1).saturating_sub(ROWS);
-        for (index, choice) in matching.iter().enumerate().skip(first).take(ROWS) {
+        let rows = ROWS.min(usize::from(frame.area().height.saturating_sub(3)));
+        let first = (self.selected + 1).saturating_sub(rows);
+        for (index, choice) in matching.iter().enumerate().skip(first).take(rows) {
             let line = Line::from(format!(" {} ", choice.text));
             lines.push(if index == self.selected { line.style(theme.selected()) } else { line });
         }
@@ -80,7 +81,7 @@ impl Palette {
             lines.push(Line::from(" nothing fits").dim());
         }
         // Always of one size: what jumps about cannot be read.
-        lines.resize(ROWS + 1, Line::default());
+        lines.resize(rows + 1, Line::default());
         let area = window(frame, theme, "Palette", &lines, "Enter do · Esc close");
         frame.render_widget(Paragraph::new(lines), area);
         cursor(frame, area, 0, 2 + self.field.width());
