@@ -197,13 +197,12 @@ impl Session {
         self.running.is_some() || self.is_resetting || !self.is_ready()
     }
 
-    /// Whether an input cannot be carried out now: a play waits for the one before it, a question does not.
+    /// Whether an input cannot be carried out now. What depends on what the session holds waits for the play before it.
     pub(crate) fn has_to_wait(&self, input: &str) -> bool {
         match input.trim().strip_prefix(':').map(Meta::parse) {
-            Some(Err(_)) => false,
-            Some(Ok(command)) if !command.is_for_circle() => false,
-            Some(Ok(command)) if command != Meta::Reset => self.is_resetting || !self.is_ready(),
-            _ => self.is_busy(),
+            Some(Err(_) | Ok(Meta::Help | Meta::Quit)) => false,
+            Some(Ok(Meta::Who | Meta::Doc(_))) => self.is_resetting || !self.is_ready(),
+            Some(Ok(Meta::Vars | Meta::Functions(_) | Meta::Reset)) | None => self.is_busy(),
         }
     }
 

@@ -66,11 +66,6 @@ impl Meta {
         };
         if argument.is_empty() { Ok(parsed) } else { Err(format!(":{name} takes nothing behind it")) }
     }
-
-    /// Whether it is for the circle, which has to be connected then.
-    pub(crate) fn is_for_circle(&self) -> bool {
-        !matches!(self, Self::Help | Self::Quit)
-    }
 }
 
 /// What `:help` says, with the keys of the place that it is said in.
