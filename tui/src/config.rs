@@ -48,7 +48,7 @@ pub(crate) fn circle(args: &ConfigArgs, name: &str) -> Result<Circle, CliError> 
             None if names.is_empty() => "there is none; a port, host:port or a ws:// URL will do, too".into(),
             None => format!("there are: {}", names.join(", ")),
         };
-        let what = format!("there is no circle '{}'", crate::printing::visible(name));
+        let what = format!("there is no circle '{}'", crate::visible::visible(name));
         CliError::usage(what, format!("{} does not have it", path.display()), fix)
     })
 }

@@ -313,5 +313,5 @@ pub(crate) fn os_text(error: &io::Error) -> String {
 
 /// What a circle says, with its control characters made visible.
 fn shown(text: &str) -> String {
-    printing::visible(text).into_owned()
+    crate::visible::visible(text).into_owned()
 }

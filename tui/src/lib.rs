@@ -18,6 +18,7 @@ mod script;
 mod suggest;
 mod terminal;
 mod throwaway;
+mod visible;
 
 use std::process::ExitCode;
 

@@ -21,7 +21,7 @@ pub(crate) fn parse(place: &str, config: &ConfigArgs) -> Result<String, CliError
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let wrong = |why: &str| {
         let fix = "give a name in circles.json, a port (9001), host:port, or a ws:// URL";
-        CliError::usage(format!("'{}' says no circle", crate::printing::visible(place)), why, fix)
+        CliError::usage(format!("'{}' says no circle", crate::visible::visible(place)), why, fix)
     };
     if place.contains("://") {
         return Ok(place.to_owned());

@@ -22,9 +22,10 @@ use crate::{
         too_large, value,
     },
     error::CliError,
-    printing::{self, Paint, line_to_stdout, to_stdout, visible},
+    printing::{self, Paint, line_to_stdout, to_stdout},
     script,
     terminal::{Interrupts, Quiet},
+    visible::visible,
 };
 use helper::Typing;
 use running::Ended;

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use crate::{error::CliError, printing};
+use crate::error::CliError;
 
 /// Bytes of a script that is read from a file or standard input.
 const MAX_SCRIPT: u64 = 64 << 20;
@@ -28,7 +28,7 @@ pub(crate) fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
         std::io::ErrorKind::InvalidData => "a script is UTF-8",
         _ => "",
     };
-    CliError::io(format!("cannot read the script {}", printing::visible(file)), error, fix)
+    CliError::io(format!("cannot read the script {}", crate::visible::visible(file)), error, fix)
 }
 
 /// Blanks a first line that is for the operating system, so that positions stay true.

@@ -3,13 +3,11 @@
 use std::rc::Rc;
 
 use rhai::{
-    AST, Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, OptimizationLevel, ParseError, ParseErrorType,
-    Position as RhaiPosition,
+    Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, OptimizationLevel, Position as RhaiPosition,
     packages::{Package, StandardPackage},
 };
 
 use crate::{
-    inspection,
     message::{Position, Print, ScriptProgress, Setup, Stream},
     meter::Meter,
     modules::Modules,
@@ -39,16 +37,6 @@ pub(crate) fn build(setup: &Setup, meter: &Rc<Meter>, print: impl Fn(Print) + 's
     register_progress(&mut engine, meter);
     register_prints(&mut engine, meter, print);
     engine
-}
-
-/// Compiles a script. A doc comment that documents no function is a comment like any other, although Rhai refuses it.
-pub(crate) fn compile(engine: &Engine, script: &str) -> Result<AST, ParseError> {
-    match engine.compile(script) {
-        Err(error) if *error.err_type() == ParseErrorType::WrongDocComment => {
-            engine.compile(inspection::without_stray_docs(script))
-        }
-        compiled => compiled,
-    }
 }
 
 /// A function with what `complete` and `lookup` say of it.

@@ -5,6 +5,7 @@ use std::{collections::HashSet, rc::Rc};
 use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shared};
 
 use crate::{
+    compile::compile,
     engine, failure,
     inspection::{self, Answer, Inventory, Query, SharedInventory, Values},
     message::{Limits, Outcome, Play, Print, Setup, Value},
@@ -90,7 +91,7 @@ impl Environment {
     }
 
     fn evaluate(&mut self, play: &Play<'_>) -> Outcome {
-        let ast = match engine::compile(&self.engine, play.script) {
+        let ast = match compile(&self.engine, play.script) {
             Ok(ast) => ast,
             Err(error) => return failure::of_parse(&error, &self.limits),
         };

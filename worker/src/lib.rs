@@ -33,6 +33,7 @@
 //! process runs with the rights of its user, and its memory is not bounded. Run it on Unix only.
 
 mod child;
+mod compile;
 mod engine;
 mod environment;
 mod failure;

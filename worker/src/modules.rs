@@ -9,7 +9,7 @@ use std::{
 
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 
-use crate::engine::compile;
+use crate::compile::compile;
 
 type SharedModule = Shared<Module>;
 

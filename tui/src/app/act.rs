@@ -6,8 +6,9 @@ use keys::keystore::KeyName;
 use super::{
     App, Effect, End, ToStart,
     action::Action,
-    circles::{CircleId, Origin, State},
+    circles::{Origin, State},
     help,
+    id::CircleId,
     layout::Pane,
     popup::{NewKey, Palette, Passphrase, Popup},
     repl::{self, whom},

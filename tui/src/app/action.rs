@@ -2,7 +2,7 @@
 
 use keys::keystore::KeyName;
 
-use super::{circles::CircleId, layout::Pane};
+use super::{id::CircleId, layout::Pane};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {

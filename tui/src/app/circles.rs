@@ -16,15 +16,13 @@ use ratatui::{
 
 use super::{
     action::Action,
+    id::CircleId,
+    list,
     message::{CircleNews, Listening},
     session::Standing,
     theme::Theme,
     work::{Probing, Supervised, Work},
 };
-
-/// Which circle. They are never taken off the list, so it stays true.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct CircleId(pub usize);
 
 /// A circle that the app knows.
 #[derive(Debug)]
@@ -299,18 +297,17 @@ impl Circles {
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
-        let last = self.entries.len().saturating_sub(1);
+        if let Some(selected) = list::moved(key.code, self.selected, self.entries.len()) {
+            self.selected = selected;
+            return None;
+        }
         match key.code {
-            KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => self.selected = (self.selected + 1).min(last),
-            KeyCode::Home | KeyCode::Char('g') => self.selected = 0,
-            KeyCode::End | KeyCode::Char('G') => self.selected = last,
-            KeyCode::Char('o') => return Some(Action::AskAddress),
-            KeyCode::Char('S') => return Some(Action::StartAll),
-            KeyCode::Char('n') => return Some(Action::AskNewKey),
+            KeyCode::Char('o') => Some(Action::AskAddress),
+            KeyCode::Char('S') => Some(Action::StartAll),
+            KeyCode::Char('n') => Some(Action::AskNewKey),
             code => {
                 let id = self.selected()?;
-                return match code {
+                match code {
                     KeyCode::Enter => Some(Action::Connect(id)),
                     KeyCode::Char('s') => Some(Action::Start(id)),
                     KeyCode::Char('x') => Some(Action::AskStop(id)),
@@ -319,10 +316,9 @@ impl Circles {
                     KeyCode::Char('d') => Some(Action::Disconnect(id)),
                     KeyCode::Char('y') => Some(Action::Copy(self.get(id)?.url.clone(), "the URL")),
                     _ => None,
-                };
+                }
             }
         }
-        None
     }
 
     pub(crate) fn draw(

@@ -15,7 +15,7 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{action::Action, theme::Theme};
+use super::{action::Action, list, theme::Theme};
 
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
@@ -83,25 +83,23 @@ impl Keys {
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
-        let last = self.entries.len().saturating_sub(1);
+        if let Some(selected) = list::moved(key.code, self.selected, self.entries.len()) {
+            self.selected = selected;
+            return None;
+        }
         match key.code {
-            KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => self.selected = (self.selected + 1).min(last),
-            KeyCode::Home | KeyCode::Char('g') => self.selected = 0,
-            KeyCode::End | KeyCode::Char('G') => self.selected = last,
-            KeyCode::Char('n') => return Some(Action::AskNewKey),
-            KeyCode::Char('r') => return Some(Action::ReadKeys),
+            KeyCode::Char('n') => Some(Action::AskNewKey),
+            KeyCode::Char('r') => Some(Action::ReadKeys),
             code => {
                 let entry = self.entries.get(self.selected)?;
-                return match code {
+                match code {
                     KeyCode::Enter => Some(Action::UseKey(entry.name.clone())),
                     KeyCode::Char('D') => Some(Action::DefaultKey(entry.name.clone())),
                     KeyCode::Char('y') => Some(Action::Copy(entry.public_key.to_hex(), "the public key")),
                     _ => None,
-                };
+                }
             }
         }
-        None
     }
 
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme) {

@@ -11,8 +11,8 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{action::Action, circles::CircleId, theme::Theme, wrap};
-use crate::printing::visible;
+use super::{action::Action, id::CircleId, theme::Theme, wrap};
+use crate::visible::visible;
 
 /// Lines that are kept of each circle.
 const MAX_LINES: usize = 2000;

@@ -11,7 +11,7 @@ use launcher::{Circle, Happened};
 use protocol::methods::{Output, Progress};
 use ratatui::crossterm::event::Event;
 
-use super::circles::CircleId;
+use super::id::{CircleId, Connection, PlayNumber};
 use crate::{
     console::{completion::Completion, text::Line},
     error::CliError,
@@ -59,14 +59,6 @@ pub(crate) enum News {
     /// Something about this user's session on a circle, and which connection of that session it is about.
     Session(CircleId, Connection, SessionNews),
 }
-
-/// Tells the connections of one session apart: what an earlier one still has to say is no longer of interest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Connection(pub u64);
-
-/// Tells the plays of one session apart.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct PlayNumber(pub u64);
 
 /// What listens at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,9 @@ use protocol::methods::{Access, Output, Stream};
 
 use super::{
     App, ToStart,
-    circles::{CircleId, Entry, Origin},
-    message::{CircleNews, Connection, Listening, PlayNumber, SessionNews},
+    circles::{Entry, Origin},
+    id::{CircleId, Connection, PlayNumber},
+    message::{CircleNews, Listening, SessionNews},
     popup::{Passphrase, Popup},
     repl::whom,
     session::{Link, Who},

@@ -14,7 +14,7 @@ use ratatui::{
 };
 use zeroize::Zeroizing;
 
-use super::{action::Action, circles::CircleId, theme::Theme, wrap};
+use super::{action::Action, id::CircleId, theme::Theme, wrap};
 use field::Field;
 pub(crate) use palette::{Choice, Palette};
 

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{
     editor::Editor,
-    message::{Connection, PlayNumber},
+    id::{Connection, PlayNumber},
     transcript::Transcript,
 };
 use crate::console::{

@@ -5,10 +5,7 @@ use ratatui::{
     text::{Line as ShownLine, Span},
 };
 
-use crate::console::{
-    highlight::Kind,
-    text::{Line, Style},
-};
+use crate::console::text::{Kind, Line, Style};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Theme {

@@ -17,8 +17,8 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    circles::CircleId,
-    message::{CircleNews, Connection, Listening, Message, News, PlayNumber, SessionNews},
+    id::{CircleId, Connection, PlayNumber},
+    message::{CircleNews, Listening, Message, News, SessionNews},
 };
 use crate::{
     cli::ConfigArgs,

@@ -11,13 +11,22 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
     let (path, circles) = config::load(&args.config)?;
     let runtime = connect::client_runtime()?;
     let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
+    let mut failed = Vec::new();
     for circle in &circles {
-        runtime.block_on(try_init(circle))?;
+        // One that cannot start hides nothing of the others.
+        if let Err(error) = runtime.block_on(try_init(circle)) {
+            error.report();
+            failed.push(circle.name.as_str());
+            continue;
+        }
         let access = match circle.access {
             Access::Members => format!("members ({})", circle.members.len()),
             other => other.to_string(),
         };
         to_stdout(&format!("{:width$}  {}  {access}\n", circle.name, circle.url()))?;
+    }
+    if !failed.is_empty() {
+        return Err(CliError::usage(format!("cannot start: {}", failed.join(", ")), "", "the errors above say why"));
     }
     Ok(to_stdout(&format!("{} is right\n", path.display()))?)
 }

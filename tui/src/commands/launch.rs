@@ -9,7 +9,8 @@ use crate::{
     commands::serve::shutdown,
     config, connect,
     error::{CliError, os_text},
-    printing::{Paint, to_stdout, visible},
+    printing::{Paint, to_stdout},
+    visible::visible,
 };
 
 /// How long the last lines may take to be written.

@@ -107,7 +107,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
 fn limits(settings: &[String]) -> Result<Limits, CliError> {
     let wrong = |setting: &str, why: &str| {
         CliError::usage(
-            format!("--limit {} cannot be used", printing::visible(setting)),
+            format!("--limit {} cannot be used", crate::visible::visible(setting)),
             why,
             "give NAME=VALUE, a whole number; `describe` lists the names",
         )

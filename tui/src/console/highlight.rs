@@ -4,20 +4,7 @@ use std::ops::Range;
 
 use rhai::{Engine, LexError, Position, Token};
 
-use super::text::{Line, Style};
-
-/// A part of an input that is shown in a colour of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Keyword,
-    String,
-    Number,
-    Comment,
-    /// A name that is called.
-    Function,
-    /// What the lexer can make nothing of.
-    Error,
-}
+use super::text::{Kind, Line, Style};
 
 /// Bytes of an input that are looked at: this runs at every key press.
 const MAX_BYTES: usize = 16 << 10;

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     highlight,
-    text::{Line, Style, lines},
+    text::{Kind, Line, Style, lines},
 };
 
 /// A command for the REPL itself.
@@ -56,7 +56,7 @@ impl Meta {
             "reset" => Self::Reset,
             "quit" | "q" | "exit" => Self::Quit,
             other => {
-                let other = crate::printing::visible(other);
+                let other = crate::visible::visible(other);
                 let near = crate::suggest::nearest(&other, COMMANDS.iter().map(|(name, ..)| *name));
                 return Err(match near {
                     Some(name) => format!("there is no :{other}; did you mean :{name}?"),
@@ -125,7 +125,7 @@ fn functions(scope: &ScopeResult, part: &str) -> Vec<Line> {
         .iter()
         .filter(|function| function.name.contains(part))
         .map(|function| {
-            Line::of(Style::Syntax(highlight::Kind::Function), &function.name)
+            Line::of(Style::Syntax(Kind::Function), &function.name)
                 .with(Style::Plain, &format!("({})", function.params.join(", ")))
         })
         .collect();

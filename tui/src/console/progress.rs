@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::methods::Progress;
 
-use crate::printing::visible;
+use crate::visible::visible;
 
 /// Characters of what the script says it is doing.
 const MAX_TEXT: usize = 40;

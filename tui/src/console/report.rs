@@ -6,7 +6,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::text::{Line, Style};
-use crate::{error::CliError, printing::visible};
+use crate::{error::CliError, visible::visible};
 
 /// Columns of a line that are shown at least.
 const MIN_EXCERPT: usize = 20;

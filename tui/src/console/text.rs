@@ -1,7 +1,19 @@
 //! Text in styles, for whoever shows it.
 
-use super::highlight::Kind;
-use crate::printing::visible;
+use crate::visible::visible;
+
+/// A part of an input that is shown in a colour of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Keyword,
+    String,
+    Number,
+    Comment,
+    /// A name that is called.
+    Function,
+    /// What the lexer can make nothing of.
+    Error,
+}
 
 /// How a piece of text is meant, never a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

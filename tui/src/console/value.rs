@@ -4,8 +4,8 @@ use client_ws::PlayResult;
 use rhai::Engine;
 
 use super::{
-    highlight::{self, Kind},
-    text::{Line, Style, lines},
+    highlight,
+    text::{Kind, Line, Style, lines},
 };
 
 /// Shows what a play ended with; nothing for `()`.

@@ -18,7 +18,8 @@ use crate::{
         text::Style,
         validate,
     },
-    printing::{Paint, visible},
+    printing::Paint,
+    visible::visible,
 };
 
 /// What Tab inserts where there is nothing to complete.
