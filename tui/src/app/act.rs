@@ -413,9 +413,9 @@ impl App {
             Some(key) => {
                 session.transcript.push(Line::of(Style::Error, "error: ").with(Style::Plain, &error.message()));
                 session.note(&format!("your public key: {key}"));
-                session.note(
-                    "(in Keys, y copies it) it goes into \"members\" of circles.json; then restart the circle: r",
-                );
+                let file = self.config_file.as_deref().map_or("circles.json".into(), |file| file.display().to_string());
+                session.note(&format!("it goes into \"members\" in {file} (y copies it); then r restarts the circle"));
+                session.transcript.set_last(key);
             }
         }
     }

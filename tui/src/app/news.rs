@@ -242,7 +242,7 @@ impl App {
             SessionNews::Proved(name, Err(error)) => {
                 session.who = Who::Nobody;
                 self.refused(id, name.as_ref(), &error);
-                self.complain(error.advice());
+                self.complain(error.message());
             }
             SessionNews::History(inputs) => session.editor.set_history(inputs),
             SessionNews::Output(number, output) => {
