@@ -51,12 +51,44 @@ fn a_worker_that_is_killed_between_plays_is_told_of() {
 }
 
 #[test]
-fn a_script_that_ends_its_process_costs_its_own_session_its_variables() {
+fn a_script_that_fills_its_memory_is_ended_and_its_session_kept() {
+    let server = Server::start(&["--limit", "memory_mib=16"]);
+    let (mut wire, mut other) = (server.connect(), server.connect());
+    wire.value("let kept = 7; let f = |x| x; let big = []; big.pad(10000, 0);");
+    // What a closure captured is counted by no limit of the engine.
+    let error = wire.error("loop { f = f.curry(big); }");
+    assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "memory", "max": 16 })));
+    // A session that is full may still make room.
+    assert_eq!(wire.value("kept"), 7);
+    wire.value("f = 0;");
+    assert_eq!(wire.value("f = |x| x; for i in 0..50 { f = f.curry(big); } 1"), 1);
+    assert_eq!(other.value("1"), 1);
+}
+
+#[test]
+fn a_script_that_would_fill_its_memory_in_one_operation_costs_its_own_session_its_variables() {
     let server = Server::open();
     let (mut wire, mut other) = (server.connect(), server.connect());
     other.value("let mine = 2;");
-    // Each round doubles what it holds; no limit of the engine counts it.
-    let error = wire.error("let f = |x| x; loop { f = f.curry(f); }");
+    let bomb = "let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b);";
+    let error = wire.error(bomb);
+    assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("memory")));
+    assert_eq!(wire.value("1"), 1);
+    assert_eq!(other.value("mine"), 2);
+}
+
+#[test]
+fn a_worker_that_fails_costs_its_own_session_its_variables() {
+    let server = Server::open();
+    let (mut wire, mut other) = (server.connect(), server.connect());
+    wire.value("let mine = 1;");
+    let [worker] = server.workers()[..] else { panic!("one worker") };
+    other.value("let mine = 2;");
+    let running = wire.request("play", json!(["print(\"begun\"); loop {}"]));
+    wire.printed("begun");
+    // As what cannot be caught in there would.
+    kill_process(worker, Signal::ABORT).expect("it is there");
+    let error = wire.answer(&running)["error"].clone();
     assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("crash")));
     assert_eq!(wire.value("1"), 1);
     assert_eq!(other.value("mine"), 2);
@@ -65,7 +97,7 @@ fn a_script_that_ends_its_process_costs_its_own_session_its_variables() {
 /// Parsing cannot be interrupted, so only the kill ends it.
 #[test]
 fn a_play_that_does_not_stop_is_killed_a_second_later() {
-    let server = Server::start(&["--limit", "message_kib=16384"]);
+    let server = Server::start(&["--limit", "message_kib=16384", "--limit", "memory_mib=4096"]);
     let (mut wire, mut other) = (server.connect(), server.connect());
     let properties: Vec<String> = (0..700_000).map(|n| format!("k{n}:1")).collect();
     let huge = format!("#{{{}}}", properties.join(","));

@@ -24,6 +24,8 @@ pub struct Limits {
     pub array_items: u64,
     /// Properties of one map. A property that is made by assigning to an index is not counted yet.
     pub map_items: u64,
+    /// MiB of memory that the scripts of one session may have.
+    pub memory_mib: u64,
     /// Plays and resets of one session that wait.
     pub queued_plays: u64,
     /// KiB of scripts of one session that wait.
@@ -49,6 +51,7 @@ impl Default for Limits {
             string_kib: 1024,
             array_items: 100_000,
             map_items: 100_000,
+            memory_mib: 64,
             queued_plays: 64,
             queued_kib: 2048,
             message_kib: 256,

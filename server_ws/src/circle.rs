@@ -290,6 +290,7 @@ fn worker_limits(limits: &Limits) -> worker::Limits {
         string_bytes: bytes(limits.string_kib),
         array_items: limits.array_items,
         map_items: limits.map_items,
+        memory_bytes: limits.memory_mib.saturating_mul(1 << 20),
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// In a worker it counts what a script has.
+#[global_allocator]
+static ALLOCATOR: worker::Allocator = worker::Allocator;
+
 fn main() -> ExitCode {
     circles::main()
 }

@@ -17,6 +17,7 @@ use std::{
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::{
+    allocator,
     environment::Environment,
     inspection::{self, Inquiry, SharedInventory},
     message::{self, Control, FromControl, FromWorker, Hello, ToWorker},
@@ -29,8 +30,11 @@ pub(crate) const FLAG: &str = "--circles-worker";
 /// Bytes of native stack for the thread that evaluates; reserved, used only as far as a script goes.
 const STACK: usize = 256 << 20;
 
-/// Bytes of address space besides that stack.
-const MAX_MEMORY: u64 = 768 << 20;
+/// Bytes of address space besides that stack and what scripts may have: what the program and its libraries map.
+const MAPPED: u64 = 512 << 20;
+
+/// Bytes that one operation of a script may have at a time beyond its limit, at the least.
+const OVERDRAFT: u64 = 32 << 20;
 
 /// In a worker process, runs the worker and ends the process; in any other, returns at once.
 ///
@@ -51,7 +55,7 @@ pub fn is_prepared() -> bool {
 }
 
 fn run() -> io::Result<()> {
-    bound()?;
+    allocator::begin();
     let work = take(io::stdin().as_fd())?;
     let control = take(io::stdout().as_fd())?;
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
@@ -69,11 +73,15 @@ fn run() -> io::Result<()> {
     obey(&control, &watch, &inventory)
 }
 
-/// Bounds what the process may take of the machine, whatever a script does: a process that wants more fails.
-fn bound() -> io::Result<()> {
+/// Bounds what the process may take of the machine, whatever a script does: a process that wants more ends.
+fn bound(memory: u64) -> io::Result<()> {
+    // Within one operation a script may have its memory twice: a copy of what it has, say.
+    let hard = memory.saturating_add(memory.max(OVERDRAFT));
+    allocator::bound(allocator::live().saturating_add(usize::try_from(hard).unwrap_or(usize::MAX)));
     let at_most = |maximum| Rlimit { current: Some(maximum), maximum: Some(maximum) };
-    setrlimit(Resource::As, at_most(STACK as u64 + MAX_MEMORY))?;
+    setrlimit(Resource::As, at_most((STACK as u64 + MAPPED).saturating_add(hard)))?;
     setrlimit(Resource::Core, at_most(0))?;
+    setrlimit(Resource::Fsize, at_most(0))?;
     Ok(())
 }
 
@@ -94,6 +102,7 @@ fn evaluate(work: &UnixStream, watch: Arc<Watch>, inventory: SharedInventory) ->
     if hello.build != message::BUILD {
         return Err(io::Error::other("the server is of another build"));
     }
+    bound(hello.setup.limits.memory_bytes)?;
     let meter = Meter::new(watch, &hello.setup.limits);
     let to = work.try_clone()?;
     let buffer = RefCell::new(Vec::new());

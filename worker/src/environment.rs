@@ -65,6 +65,7 @@ impl Environment {
             let outcome = environment.play(&Play { number: INIT, script, bind: None, caller: None });
             environment.failed_init = (!matches!(outcome, Outcome::Value(_))).then_some(outcome);
         }
+        environment.meter.count_memory_from_here();
         environment
     }
 

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    child,
+    allocator, child,
     inspection::{Answer, Inquiry, Query},
     message::{
         self, Control, FromControl, FromWorker, HEADER, Hello, Outcome, Play, Print, ProgressReport, Setup, ToWorker,
@@ -83,6 +83,8 @@ pub enum Event {
 pub enum Loss {
     /// [`Worker::kill`], or a SIGKILL from elsewhere.
     Killed,
+    /// It would have had more memory than it may have.
+    Memory,
     /// It failed by itself, or it said something that a worker does not say and was killed for it.
     Crashed,
 }
@@ -253,7 +255,11 @@ impl Worker {
             self.kill();
             (&mut self.exit).await
         };
-        let signal = status.ok().and_then(Result::ok).and_then(|status| status.signal());
+        let status = status.ok().and_then(Result::ok);
+        if status.is_some_and(|status| status.code() == Some(allocator::OUT_OF_MEMORY)) && !self.is_broken {
+            return Event::Lost(Loss::Memory);
+        }
+        let signal = status.and_then(|status| status.signal());
         let is_kill = was_killed_here || signal == Some(rustix::process::Signal::KILL.as_raw());
         Event::Lost(if is_kill && !self.is_broken { Loss::Killed } else { Loss::Crashed })
     }

@@ -32,6 +32,7 @@
 //! the [`Worker`] ends its process, and so does the end of the program, however it comes. What does not hold yet: the
 //! process runs with the rights of its user, and its memory is not bounded. Run it on Unix only.
 
+mod allocator;
 mod child;
 mod compile;
 mod engine;
@@ -44,6 +45,7 @@ mod meter;
 mod modules;
 mod value;
 
+pub use allocator::Allocator;
 pub use child::{is_prepared, run_if_worker};
 pub use handle::{Event, Loss, Program, Worker};
 pub use inspection::{

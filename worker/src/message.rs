@@ -47,6 +47,10 @@ pub struct Limits {
     pub array_items: u64,
     /// Properties of one map.
     pub map_items: u64,
+    /// Live bytes of the process, beside what it has before the first play. Held where the program's allocator is
+    /// [`Allocator`](crate::Allocator): a play that goes past them is ended at its next operation, and a process that
+    /// would have twice as many, within one operation, ends.
+    pub memory_bytes: u64,
 }
 
 impl Default for Limits {
@@ -59,6 +63,7 @@ impl Default for Limits {
             string_bytes: 1 << 20,
             array_items: 100_000,
             map_items: 100_000,
+            memory_bytes: 64 << 20,
         }
     }
 }
@@ -247,6 +252,8 @@ pub enum LimitKind {
     ArraySize,
     /// [`Limits::map_items`].
     MapSize,
+    /// [`Limits::memory_bytes`].
+    Memory,
 }
 
 /// Appends one framed message.

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use crate::message::{LimitKind, Limits, ProgressReport, ScriptProgress};
+use crate::{
+    allocator,
+    message::{LimitKind, Limits, ProgressReport, ScriptProgress},
+};
 
 /// Seen by both threads of a worker. Relaxed everywhere: each value stands alone.
 #[derive(Debug, Default)]
@@ -44,7 +47,15 @@ pub(crate) struct Meter {
     output_left: Cell<u64>,
     max_output: u64,
     breach: Cell<Option<(LimitKind, u64)>>,
+    /// Live bytes at which a play ends.
+    max_live: Cell<usize>,
+    max_memory: u64,
+    /// Live bytes before the first play.
+    base: Cell<usize>,
 }
+
+/// Live bytes that a play may have more than there are when it begins, however full the session is.
+const SPARE: usize = 1 << 20;
 
 /// What each print counts beside its bytes.
 const PRINT_COST: u64 = 64;
@@ -59,13 +70,24 @@ impl Meter {
             output_left: Cell::new(limits.output_bytes),
             max_output: limits.output_bytes,
             breach: Cell::new(None),
+            max_live: Cell::new(usize::MAX),
+            max_memory: limits.memory_bytes,
+            base: Cell::new(allocator::live()),
         }
+    }
+
+    /// What is there by now is the circle's own.
+    pub(crate) fn count_memory_from_here(&self) {
+        self.base.set(allocator::live());
     }
 
     pub(crate) fn begin(&self, play: u64) {
         self.operations.set(0);
         self.output_left.set(self.max_output);
         self.breach.set(None);
+        let max = usize::try_from(self.max_memory).unwrap_or(usize::MAX);
+        // A session that is full already may still do what makes it less so.
+        self.max_live.set(self.base.get().saturating_add(max).max(allocator::live().saturating_add(SPARE)));
         self.play.set(play);
         self.set_progress(None);
         self.watch.operations.store(0, Relaxed);
@@ -84,6 +106,9 @@ impl Meter {
         self.watch.operations.store(operations, Relaxed);
         if operations > self.max_operations {
             self.breach(LimitKind::Operations, self.max_operations);
+        }
+        if allocator::live() > self.max_live.get() {
+            self.breach(LimitKind::Memory, self.max_memory);
         }
         self.breach.get().is_none() && !self.is_stopped()
     }

@@ -42,6 +42,7 @@ fn limit(kind: LimitKind, max: u64) -> RpcError {
         LimitKind::Operations => (PlayLimit::Operations, max),
         LimitKind::Output => (PlayLimit::Output, max / 1024),
         LimitKind::CallDepth | LimitKind::ExpressionDepth | LimitKind::ValueDepth => (PlayLimit::Depth, max),
+        LimitKind::Memory => (PlayLimit::Memory, max >> 20),
         LimitKind::StringSize => (PlayLimit::Size, max / 1024),
         LimitKind::ArraySize | LimitKind::MapSize => (PlayLimit::Size, max),
     };

@@ -302,6 +302,7 @@ impl Player {
         let reason = match (loss, ending) {
             (Loss::Killed, Some(Ending::Time)) => LossReason::Time,
             (Loss::Killed, _) => LossReason::Killed,
+            (Loss::Memory, _) => LossReason::Memory,
             (Loss::Crashed, _) => LossReason::Crash,
         };
         Happened::Lost(running.map(|running| running.ticket), reason)

@@ -236,6 +236,7 @@ fn each_limit_ends_the_play_and_keeps_the_environment() {
         string_bytes: 1000,
         array_items: 100,
         map_items: 50,
+        ..Limits::default()
     };
     let deep = format!("{}1{}", "(".repeat(40), ")".repeat(40));
     let cases = [
