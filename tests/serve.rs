@@ -205,3 +205,11 @@ fn too_many_connections_are_refused_with_503() {
         assert!(std::time::Instant::now() < until, "the place is not free");
     }
 }
+
+#[test]
+fn a_sandbox_can_be_required() {
+    let server = Server::start(&["--sandbox", "required"]);
+    assert_eq!(server.connect().value("40 + 2"), 42);
+    let ran = Home::new().run(&["serve", "--port", "0", "--sandbox", "perhaps"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("required or best-effort"), "{ran:?}");
+}

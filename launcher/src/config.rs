@@ -45,6 +45,8 @@ pub struct Circle {
     pub modules: Option<PathBuf>,
     /// What it allows.
     pub limits: Limits,
+    /// Whether it refuses to start where its scripts cannot be sandboxed.
+    pub sandbox: Sandbox,
     /// When it is started again.
     pub restart: Restart,
 }
@@ -256,9 +258,6 @@ impl<'a> Resolve<'a, '_> {
         if self.entry.fields.tls.is_some() || self.defaults.fields.tls.is_some() {
             return Err(self.mistake("tls", "this version cannot do TLS yet"));
         }
-        if self.get(|fields| &fields.sandbox) == Some(Sandbox::Required) {
-            return Err(self.mistake("sandbox", "this version has no sandbox yet, so none can be required"));
-        }
         let members = self.list("members", self.get(|fields| &fields.members), |key| {
             key.parse::<PublicKey>().map_err(|error| error.to_string())
         })?;
@@ -276,6 +275,12 @@ impl<'a> Resolve<'a, '_> {
             init: self.path(self.get(|fields| &fields.init)),
             modules: self.path(self.get(|fields| &fields.modules)),
             limits: self.limits()?,
+            // Off loopback strangers may come.
+            sandbox: self.get(|fields| &fields.sandbox).unwrap_or(if host.is_loopback() {
+                Sandbox::BestEffort
+            } else {
+                Sandbox::Required
+            }),
             restart: self.get(|fields| &fields.restart).unwrap_or_default(),
             name,
         };

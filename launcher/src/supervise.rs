@@ -319,6 +319,7 @@ fn arguments(circle: &Circle) -> Vec<String> {
     flag("host", circle.address.ip().to_string());
     flag("port", circle.address.port().to_string());
     flag("access", circle.access.to_string());
+    flag("sandbox", circle.sandbox.to_string());
     if circle.access == protocol::methods::Access::Members {
         circle.members.iter().for_each(|member| flag("member", member.to_hex()));
     }

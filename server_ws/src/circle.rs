@@ -4,8 +4,8 @@ use std::{
     collections::BTreeSet,
     path::PathBuf,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -13,6 +13,7 @@ use std::{
 use keys::{Authority, PublicKey};
 use protocol::{Limits, methods::Access};
 use tokio::sync::watch;
+use worker::Layer;
 
 use crate::admission::{self, Admission};
 
@@ -28,6 +29,17 @@ pub enum Workers {
         /// Where it is.
         program: PathBuf,
     },
+}
+
+/// Whether a circle serves where its scripts cannot be kept from the system.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sandbox {
+    /// It does not: [`run`](crate::run) is an error.
+    Required,
+    /// It does, and `describe` says what holds.
+    #[default]
+    BestEffort,
 }
 
 /// Why a circle cannot be made.
@@ -73,6 +85,7 @@ pub struct CircleBuilder {
     limits: Limits,
     grace: Duration,
     workers: Workers,
+    sandbox: Sandbox,
 }
 
 impl CircleBuilder {
@@ -146,6 +159,13 @@ impl CircleBuilder {
         self
     }
 
+    /// Whether it serves where its scripts cannot be kept from the system.
+    #[must_use]
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.sandbox = sandbox;
+        self
+    }
+
     /// Makes the circle.
     pub fn build(mut self) -> Result<Circle, BuildError> {
         if !protocol::is_circle_name(&self.name) {
@@ -176,7 +196,8 @@ impl CircleBuilder {
             phase: watch::channel(Phase::Open).0,
             sessions: watch::channel(0).0,
             sessions_so_far: AtomicU64::new(0),
-            is_init_tried: AtomicBool::new(false),
+            layers: OnceLock::new(),
+            sandbox: self.sandbox,
             name: self.name,
             description: self.description,
             access: self.access,
@@ -220,7 +241,9 @@ pub struct Circle {
     pub(crate) phase: watch::Sender<Phase>,
     sessions: watch::Sender<usize>,
     sessions_so_far: AtomicU64,
-    pub(crate) is_init_tried: AtomicBool,
+    /// What keeps its workers where they are; known once one was tried.
+    pub(crate) layers: OnceLock<Vec<Layer>>,
+    pub(crate) sandbox: Sandbox,
 }
 
 impl Circle {
@@ -238,6 +261,7 @@ impl Circle {
             limits: Limits::default(),
             grace: Duration::from_secs(5),
             workers: Workers::default(),
+            sandbox: Sandbox::default(),
         }
     }
 

@@ -1,19 +1,19 @@
-//! The circle's own script, tried once before anyone is served.
+//! What a circle needs before it serves: a worker that starts, is kept where it is, and runs the circle's own script.
 
-use std::{io, sync::atomic::Ordering, time::Duration};
+use std::{io, time::Duration};
 
-use worker::{Event, Outcome, Play, Worker};
+use worker::{Event, Layer, Outcome, Play, Worker};
 
-use crate::circle::Circle;
+use crate::circle::{Circle, Sandbox};
 
 /// How the script of a circle fails; for a person.
 fn failed(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the init script fails: {why}"))
 }
 
-/// Runs it in a worker of its own, within the time of a play; once it has run well, not again.
+/// Tries a worker, within the time of a play; once it has run well, not again.
 pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
-    if circle.setup.init.is_none() || circle.is_init_tried.load(Ordering::Relaxed) {
+    if circle.layers.get().is_some() {
         return Ok(());
     }
     let mut worker = Worker::start(circle.program.clone(), circle.setup.clone()).await?;
@@ -28,11 +28,16 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
         }
     };
     let limit = Duration::from_millis(circle.limits.play_ms);
-    let tried = tokio::time::timeout(limit, ended)
+    tokio::time::timeout(limit, ended)
         .await
-        .unwrap_or_else(|_| Err(failed(&format!("it takes longer than {} ms", circle.limits.play_ms))));
-    circle.is_init_tried.store(tried.is_ok(), Ordering::Relaxed);
-    tried
+        .unwrap_or_else(|_| Err(failed(&format!("it takes longer than {} ms", circle.limits.play_ms))))?;
+    let layers = worker.layers().unwrap_or_default();
+    if circle.sandbox == Sandbox::Required && !layers.contains(&Layer::Syscalls) {
+        let why = "a sandbox is required, and this system has none for its scripts (seccomp on Linux is missing)";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+    }
+    circle.layers.get_or_init(|| layers.to_vec());
+    Ok(())
 }
 
 fn judge(outcome: Outcome) -> io::Result<()> {

@@ -273,7 +273,7 @@ fn describe_says_what_the_circle_is_and_whom_it_sees() {
         ("access", json!("authenticated")),
         ("you", json!({ "public_key": null, "admitted": false })),
         ("modules", json!([])),
-        ("sandbox", json!(["process"])),
+        ("sandbox", json!(["process", "memory", "syscalls"])),
     ] {
         assert_eq!(description[name], value);
     }

@@ -178,6 +178,10 @@ pub(crate) struct ServeArgs {
     /// A public key that may play; can be given again
     #[arg(long, value_name = "HEX")]
     pub member: Vec<PublicKey>,
+    /// `required`: refuse to start where scripts cannot be kept from the system; best-effort: start, and say so [default:
+    /// best-effort on loopback, otherwise required]
+    #[arg(long)]
+    pub sandbox: Option<launcher::Sandbox>,
     /// Let anyone play who can reach an address that is not loopback
     #[arg(long)]
     pub allow_open: bool,

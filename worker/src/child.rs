@@ -8,7 +8,7 @@ use std::{
         unix::net::UnixStream,
     },
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -22,6 +22,8 @@ use crate::{
     inspection::{self, Inquiry, SharedInventory},
     message::{self, Control, FromControl, FromWorker, Hello, ToWorker},
     meter::{Meter, Watch},
+    modules::Sources,
+    sandbox,
 };
 
 /// The argument that makes a program a worker.
@@ -40,10 +42,27 @@ const OVERDRAFT: u64 = 32 << 20;
 ///
 /// To be called first thing in `main`, before any thread or runtime exists.
 pub fn run_if_worker() {
+    run_if_worker_with(|_| {});
+}
+
+/// The same, with functions and types of the program's own for its scripts: `natives` is called in the worker, for each of
+/// its engines. They run inside of the sandbox, and can only compute.
+pub fn run_if_worker_with(natives: fn(&mut rhai::Engine)) {
     IS_PREPARED.store(true, Ordering::Relaxed);
+    // The first that is set is the one of this process.
+    let _first = NATIVES.set(natives);
     if std::env::args_os().nth(1).is_some_and(|argument| argument == FLAG) {
         // Nobody can act on the error here; whoever started the process sees it end.
         std::process::exit(i32::from(run().is_err()));
+    }
+}
+
+static NATIVES: OnceLock<fn(&mut rhai::Engine)> = OnceLock::new();
+
+/// Gives an engine the functions and types of the program's own.
+pub(crate) fn add_natives(engine: &mut rhai::Engine) {
+    if let Some(natives) = NATIVES.get() {
+        natives(engine);
     }
 }
 
@@ -55,7 +74,7 @@ pub fn is_prepared() -> bool {
 }
 
 fn run() -> io::Result<()> {
-    allocator::begin();
+    let is_memory_counted = allocator::begin();
     let work = take(io::stdin().as_fd())?;
     let control = take(io::stdout().as_fd())?;
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
@@ -67,7 +86,9 @@ fn run() -> io::Result<()> {
     let (for_plays, of_plays) = (watch.clone(), inventory.clone());
     thread::Builder::new().name("evaluate".into()).stack_size(STACK).spawn(move || {
         // Ends the process from whatever happens here, a panic included: the server sees its sockets close.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| evaluate(&work, for_plays, of_plays)));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            evaluate(&work, is_memory_counted, for_plays, of_plays)
+        }));
         std::process::exit(i32::from(!matches!(result, Ok(Ok(())))));
     })?;
     obey(&control, &watch, &inventory)
@@ -92,7 +113,12 @@ fn take(standard: impl AsFd) -> io::Result<UnixStream> {
 }
 
 /// Reads plays and queries from the work socket and answers them there, until it closes.
-fn evaluate(work: &UnixStream, watch: Arc<Watch>, inventory: SharedInventory) -> io::Result<()> {
+fn evaluate(
+    work: &UnixStream,
+    is_memory_counted: bool,
+    watch: Arc<Watch>,
+    inventory: SharedInventory,
+) -> io::Result<()> {
     let mut from = BufReader::with_capacity(32 << 10, work);
     let mut frame = Vec::new();
     if !message::read_frame(&mut from, &mut frame)? {
@@ -102,15 +128,20 @@ fn evaluate(work: &UnixStream, watch: Arc<Watch>, inventory: SharedInventory) ->
     if hello.build != message::BUILD {
         return Err(io::Error::other("the server is of another build"));
     }
-    bound(hello.setup.limits.memory_bytes)?;
-    let meter = Meter::new(watch, &hello.setup.limits);
+    // What is made here cannot be made behind the seal.
     let to = work.try_clone()?;
+    let sources = Sources::read(hello.setup.modules.as_deref());
+    bound(hello.setup.limits.memory_bytes)?;
+    // Both threads run: the other one made this one. Nothing of a script has been looked at.
+    let layers = sandbox::seal(is_memory_counted);
+    message::write_frame(work, &FromWorker::Sealed(layers), &mut Vec::new())?;
+    let meter = Meter::new(watch, &hello.setup.limits);
     let buffer = RefCell::new(Vec::new());
     let print = move |print| {
         // A server that is gone is seen by the other thread, which ends the process.
         let _gone = message::write_frame(&to, &FromWorker::Print(print), &mut buffer.borrow_mut());
     };
-    let mut environment = Environment::new(hello.setup, meter, inventory, print);
+    let mut environment = Environment::new(hello.setup, sources, meter, inventory, print);
     let mut answer = Vec::new();
     while message::read_frame(&mut from, &mut frame)? {
         let said = match borrow(&frame)? {

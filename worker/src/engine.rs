@@ -8,16 +8,17 @@ use rhai::{
 };
 
 use crate::{
+    child,
     message::{Position, Print, ScriptProgress, Setup, Stream},
     meter::Meter,
-    modules::Modules,
+    modules::{Modules, Sources},
 };
 
 /// Bytes of the text of `progress`; the rest is cut.
 const MAX_PROGRESS_TEXT: usize = 256;
 
 /// Makes the engine of one environment.
-pub(crate) fn build(setup: &Setup, meter: &Rc<Meter>, print: impl Fn(Print) + 'static) -> Engine {
+pub(crate) fn build(setup: &Setup, sources: Sources, meter: &Rc<Meter>, print: impl Fn(Print) + 'static) -> Engine {
     // Not `Engine::new`: that one reads files and prints to the terminal.
     let mut engine = Engine::new_raw();
     StandardPackage::new().register_into_engine(&mut engine);
@@ -29,13 +30,14 @@ pub(crate) fn build(setup: &Setup, meter: &Rc<Meter>, print: impl Fn(Print) + 's
     let sleep = |params| native("sleep", params, "/// Off in a circle: a script only computes.");
     sleep(&["seconds: i64"]).register_into_engine(&mut engine, |_: INT| sleep_is_off());
     sleep(&["seconds: f64"]).register_into_engine(&mut engine, |_: FLOAT| sleep_is_off());
-    engine.set_module_resolver(Modules::new(setup.modules.clone()));
+    engine.set_module_resolver(Modules::new(sources));
 
     let counter = meter.clone();
     engine.on_progress(move |_| if counter.count() { None } else { Some(Dynamic::UNIT) });
 
     register_progress(&mut engine, meter);
     register_prints(&mut engine, meter, print);
+    child::add_natives(&mut engine);
     engine
 }
 

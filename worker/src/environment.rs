@@ -10,6 +10,7 @@ use crate::{
     inspection::{self, Answer, Inventory, Query, SharedInventory, Values},
     message::{Limits, Outcome, Play, Print, Setup, Value},
     meter::Meter,
+    modules::Sources,
     value::Renderer,
 };
 
@@ -36,15 +37,21 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    pub(crate) fn new(setup: Setup, meter: Meter, inventory: SharedInventory, print: impl Fn(Print) + 'static) -> Self {
-        *inventory.lock() = Inventory::new(setup.modules.clone(), setup.limits.output_bytes);
+    pub(crate) fn new(
+        setup: Setup,
+        sources: Sources,
+        meter: Meter,
+        inventory: SharedInventory,
+        print: impl Fn(Print) + 'static,
+    ) -> Self {
+        *inventory.lock() = Inventory::new(sources.names(), setup.limits.output_bytes);
         let meter = Rc::new(meter);
         let print = move |printed: Print| {
             if printed.play != INIT {
                 print(printed);
             }
         };
-        let engine = engine::build(&setup, &meter, print);
+        let engine = engine::build(&setup, sources, &meter, print);
         let mut not_empty = Module::new();
         not_empty.set_var("circles", Dynamic::UNIT);
         let mut environment = Self {

@@ -24,6 +24,7 @@ use crate::{
     message::{
         self, Control, FromControl, FromWorker, HEADER, Hello, Outcome, Play, Print, ProgressReport, Setup, ToWorker,
     },
+    sandbox::Layer,
 };
 
 use asked::Asked;
@@ -94,6 +95,8 @@ pub enum Loss {
 pub struct Worker {
     work: Pipe,
     control: Pipe,
+    /// What it says that keeps it where it is.
+    layers: Option<Vec<Layer>>,
     /// Number of the play that was sent and has not ended.
     running: Option<u64>,
     /// What may be answered, by number.
@@ -129,6 +132,7 @@ impl Worker {
         Ok(Self {
             work,
             control,
+            layers: None,
             running: None,
             asked: HashMap::new(),
             max_answer: output,
@@ -139,6 +143,11 @@ impl Worker {
             give_up_at: None,
             pid,
         })
+    }
+
+    /// What keeps it where it is; known with its first event.
+    pub fn layers(&self) -> Option<&[Layer]> {
+        self.layers.as_deref()
     }
 
     /// The process id, for log lines.
@@ -227,6 +236,12 @@ impl Worker {
         }
         let Some(message) = self.work.receive::<FromWorker>()? else { return Ok(None) };
         match message {
+            FromWorker::Sealed(layers) if self.layers.is_none() => {
+                self.layers = Some(layers);
+                self.next()
+            }
+            // Before it is sealed a worker has nothing to say.
+            _ if self.layers.is_none() => Err(io::Error::new(io::ErrorKind::InvalidData, "it is not sealed")),
             FromWorker::Print(print) if self.running == Some(print.play) => Ok(Some(Event::Print(print))),
             FromWorker::Done { play, outcome } if self.running == Some(play) => {
                 self.running = None;

@@ -27,10 +27,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What holds today: a play's operations, call depth, expression depth, output and sizes are limited inside the
-//! process; [`Worker::stop`] ends an interruptible play and keeps the environment; [`Worker::kill`] ends any; dropping
-//! the [`Worker`] ends its process, and so does the end of the program, however it comes. What does not hold yet: the
-//! process runs with the rights of its user, and its memory is not bounded. Run it on Unix only.
+//! What holds: a play's operations, call depth, expression depth, output and sizes are limited inside the process;
+//! [`Worker::stop`] ends an interruptible play and keeps the environment; [`Worker::kill`] ends any; dropping the
+//! [`Worker`] ends its process, and so does the end of the program, however it comes. Where the program's allocator is
+//! [`Allocator`], the process's memory is bounded. On Linux (`x86_64`, aarch64, riscv64) the process can open, connect to,
+//! start and signal nothing from before its first script on; [`Worker::layers`] says whether that holds. Without it the
+//! process runs with the rights of its user. Run it on Unix only.
 
 mod allocator;
 mod child;
@@ -43,10 +45,11 @@ mod inspection;
 mod message;
 mod meter;
 mod modules;
+mod sandbox;
 mod value;
 
 pub use allocator::Allocator;
-pub use child::{is_prepared, run_if_worker};
+pub use child::{is_prepared, run_if_worker, run_if_worker_with};
 pub use handle::{Event, Loss, Program, Worker};
 pub use inspection::{
     Answer, Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, Listing, MAX_CANDIDATES, Origin, Query,
@@ -57,3 +60,5 @@ pub use message::{
     Stream, Value,
 };
 pub use modules::module_names;
+pub use rhai;
+pub use sandbox::Layer;

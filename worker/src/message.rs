@@ -8,7 +8,10 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::inspection::{Answer, Inquiry};
+use crate::{
+    inspection::{Answer, Inquiry},
+    sandbox::Layer,
+};
 
 /// Tells builds apart: a worker of another build would read the messages wrongly.
 pub(crate) const BUILD: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
@@ -100,9 +103,17 @@ pub struct Play<'a> {
 /// On the work socket, from the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromWorker {
+    /// First of all: it is sealed, and these hold.
+    Sealed(Vec<Layer>),
     Print(Print),
-    Done { play: u64, outcome: Outcome },
-    Answer { number: u64, answer: Answer },
+    Done {
+        play: u64,
+        outcome: Outcome,
+    },
+    Answer {
+        number: u64,
+        answer: Answer,
+    },
 }
 
 /// On the control socket, from the worker.

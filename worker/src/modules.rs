@@ -2,9 +2,10 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io::Read,
-    path::{Component, Path, PathBuf},
+    path::Path,
+    rc::Rc,
 };
 
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
@@ -16,27 +17,49 @@ type SharedModule = Shared<Module>;
 /// Bytes of one module.
 const MAX_MODULE: u64 = 1 << 20;
 
-/// Resolves `import "a/b"` to `a/b.rhai` below its directory, compiled once for each environment.
+/// Bytes of all of them.
+const MAX_MODULES: usize = 16 << 20;
+
+/// The sources of the modules below a directory, by the names that `import` takes. They are read once, before a worker is
+/// sealed: from then on it can open nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sources(Rc<BTreeMap<String, Result<String, String>>>);
+
+impl Sources {
+    /// What cannot be read is told to whoever imports it.
+    pub(crate) fn read(directory: Option<&Path>) -> Self {
+        let Some(directory) = directory.and_then(|directory| directory.canonicalize().ok()) else {
+            return Self::default();
+        };
+        let mut room = MAX_MODULES;
+        let read = |name: String| {
+            // Canonical, so that no symbolic link leads out.
+            let file = directory.join(format!("{name}.rhai")).canonicalize().ok()?;
+            let source = file.starts_with(&directory).then(|| read(&file).map_err(|error| error.to_string()))?;
+            let source = source.and_then(|source| {
+                room = room.checked_sub(source.len()).ok_or("the modules are larger than 16 MiB together")?;
+                Ok(source)
+            });
+            Some((name, source))
+        };
+        Self(Rc::new(module_names(&directory).unwrap_or_default().into_iter().filter_map(read).collect()))
+    }
+
+    /// The names, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+}
+
+/// Resolves `import "a/b"`, compiled once for each environment.
 pub(crate) struct Modules {
-    directory: Option<PathBuf>,
-    loaded: RefCell<HashMap<PathBuf, SharedModule>>,
+    sources: Sources,
+    loaded: RefCell<HashMap<String, SharedModule>>,
 }
 
 impl Modules {
-    pub(crate) fn new(directory: Option<PathBuf>) -> Self {
-        Self { directory, loaded: RefCell::default() }
-    }
-
-    /// The file of a module; `None` if the name leads anywhere but below the directory.
-    fn file(&self, name: &str) -> Option<PathBuf> {
-        let directory = self.directory.as_ref()?.canonicalize().ok()?;
-        let is_plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-        if name.is_empty() || name.contains('\0') || !is_plain {
-            return None;
-        }
-        // Canonical, so that no symbolic link leads out.
-        let file = directory.join(format!("{name}.rhai")).canonicalize().ok()?;
-        file.starts_with(&directory).then_some(file)
+    pub(crate) fn new(sources: Sources) -> Self {
+        Self { sources, loaded: RefCell::default() }
     }
 }
 
@@ -49,17 +72,17 @@ impl ModuleResolver for Modules {
         position: Position,
     ) -> Result<SharedModule, Box<EvalAltResult>> {
         let not_found = || EvalAltResult::ErrorModuleNotFound(name.into(), position);
-        let file = self.file(name).ok_or_else(not_found)?;
-        if let Some(module) = self.loaded.borrow().get(&file) {
+        let source = self.sources.0.get(name).ok_or_else(not_found)?;
+        if let Some(module) = self.loaded.borrow().get(name) {
             return Ok(module.clone());
         }
         let in_module =
             |error: Box<EvalAltResult>| Box::new(EvalAltResult::ErrorInModule(name.into(), error, position));
-        let script = read(&file).map_err(|error| in_module(error.to_string().into()))?;
-        let ast = compile(engine, &script).map_err(|error| in_module(error.into()))?;
+        let script = source.as_ref().map_err(|error| in_module(error.as_str().into()))?;
+        let ast = compile(engine, script).map_err(|error| in_module(error.into()))?;
         let module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(in_module)?;
         let module = SharedModule::new(module);
-        self.loaded.borrow_mut().insert(file, module.clone());
+        self.loaded.borrow_mut().insert(name.to_owned(), module.clone());
         Ok(module)
     }
 }

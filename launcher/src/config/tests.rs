@@ -54,7 +54,6 @@ fn a_mistake_is_pointed_at() {
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"init\": §\"nowhere.rhai\"}]}", "nowhere.rhai"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"modules\": §\"nowhere/\"}]}", "nowhere"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"tls\": §{\"cert\": \"c\", \"key\": \"k\"}}]}", "TLS"),
-        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"sandbox\": §\"required\"}]}", "sandbox"),
         ("{\"defaults\": {\"port\": §1},\n \"circles\": []}", "of its own"),
     ];
     for (marked, piece) in cases {

@@ -2,6 +2,8 @@
 
 use protocol::methods::{Description, You};
 
+use worker::Layer;
+
 use crate::session::Session;
 
 pub(crate) fn handle(session: &Session) -> Description {
@@ -14,7 +16,19 @@ pub(crate) fn handle(session: &Session) -> Description {
         access: circle.access,
         you: You { public_key: session.auth.identity().map(|key| key.to_hex()), admitted: session.is_admitted() },
         modules: circle.module_names.clone(),
-        sandbox: vec!["process".into()],
+        sandbox: std::iter::once("process")
+            .chain(circle.layers.get().into_iter().flatten().copied().filter_map(name))
+            .map(Into::into)
+            .collect(),
         limits: circle.limits.clone(),
+    }
+}
+
+/// What a layer is called.
+fn name(layer: Layer) -> Option<&'static str> {
+    match layer {
+        Layer::Memory => Some("memory"),
+        Layer::Syscalls => Some("syscalls"),
+        _ => None,
     }
 }

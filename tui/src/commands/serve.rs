@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server_ws::{Access, Circle, Limits};
+use server_ws::{Access, Circle, Limits, Sandbox};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -53,6 +53,11 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         .members(args.member)
         .hosts(args.hosts)
         .origins(args.origins)
+        .sandbox(match args.sandbox {
+            Some(launcher::Sandbox::Required) => Sandbox::Required,
+            None if !args.host.is_loopback() => Sandbox::Required,
+            _ => Sandbox::BestEffort,
+        })
         .limits(limits(&args.limit)?);
     if let Some(description) = args.description {
         circle = circle.description(description);
@@ -134,6 +139,11 @@ fn cannot_listen(host: &IpAddr, port: u16, error: &std::io::Error) -> CliError {
 
 fn cannot_serve(error: &std::io::Error) -> CliError {
     match error.kind() {
+        ErrorKind::Unsupported => CliError::usage(
+            "the circle will not start",
+            error.to_string(),
+            "run it where seccomp is, or mean it: --sandbox best-effort (\"sandbox\" in circles.json)",
+        ),
         ErrorKind::InvalidData => CliError::usage("the circle cannot start", error.to_string(), "mend its init script"),
         _ => CliError::io("the circle ended", error, "its log says more"),
     }

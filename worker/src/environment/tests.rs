@@ -21,9 +21,11 @@ impl Session {
     fn with(setup: Setup) -> Self {
         let (prints, watch) = (Rc::new(RefCell::new(Vec::new())), Arc::new(Watch::default()));
         let meter = Meter::new(watch.clone(), &setup.limits);
+        let sources = Sources::read(setup.modules.as_deref());
         let sink = prints.clone();
-        let environment =
-            Environment::new(setup, meter, SharedInventory::default(), move |print| sink.borrow_mut().push(print));
+        let environment = Environment::new(setup, sources, meter, SharedInventory::default(), move |print| {
+            sink.borrow_mut().push(print);
+        });
         Self { environment, prints, watch, plays: 0 }
     }
 

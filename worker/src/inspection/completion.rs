@@ -12,7 +12,6 @@ use super::{
     library::{KEYWORDS, library},
     scanner::{Place, word_at_end},
 };
-use crate::modules::module_names;
 
 /// Bytes of a name that is offered; a longer one helps nobody.
 const MAX_TEXT: usize = 1024;
@@ -31,10 +30,6 @@ pub(super) fn complete(before: &str, inventory: &SharedInventory, values: Option
     let Some(word) = word_at_end(before) else {
         return Completion { start: before.chars().count() as u64, candidates: Vec::new() };
     };
-    let modules = match word.place {
-        Place::Import => modules(inventory),
-        _ => Vec::new(),
-    };
     let inventory = &*inventory.lock();
     let mut offered = Offered::new(word.prefix, inventory.max_bytes);
     match &word.place {
@@ -48,15 +43,11 @@ pub(super) fn complete(before: &str, inventory: &SharedInventory, values: Option
             );
         }
         Place::Qualified { path } => offer_qualified(&mut offered, path, inventory),
-        Place::Import => offered.group(modules.iter().map(|name| (name.as_str(), CandidateKind::Module, ""))),
+        Place::Import => {
+            offered.group(inventory.importable.iter().map(|name| (name.as_str(), CandidateKind::Module, "")));
+        }
     }
     Completion { start: before[..word.start].chars().count() as u64, candidates: offered.candidates }
-}
-
-/// What can be imported. The directory is read while nobody waits for the inventory.
-fn modules(inventory: &SharedInventory) -> Vec<String> {
-    let directory = inventory.lock().directory.clone();
-    directory.and_then(|directory| module_names(&directory).ok()).unwrap_or_default()
 }
 
 fn offer_names(offered: &mut Offered<'_>, inventory: &Inventory) {

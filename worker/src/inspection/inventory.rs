@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -103,8 +102,8 @@ pub(crate) struct Inventory {
     /// Imports of the environment that are in `imports`.
     imports_seen: usize,
     pub(super) has_caller: bool,
-    /// The one directory that `import` reads.
-    pub(super) directory: Option<PathBuf>,
+    /// What can be imported.
+    pub(super) importable: Arc<[String]>,
     /// Bytes that an answer may have.
     pub(super) max_bytes: u64,
 }
@@ -122,19 +121,19 @@ impl SharedInventory {
 
 impl Default for Inventory {
     fn default() -> Self {
-        Self::new(None, 64 << 10)
+        Self::new(Vec::new(), 64 << 10)
     }
 }
 
 impl Inventory {
-    pub(crate) fn new(directory: Option<PathBuf>, max_bytes: u64) -> Self {
+    pub(crate) fn new(importable: Vec<String>, max_bytes: u64) -> Self {
         Self {
             variables: Vec::new(),
             functions: BTreeMap::new(),
             imports: BTreeMap::new(),
             imports_seen: 0,
             has_caller: false,
-            directory,
+            importable: importable.into(),
             max_bytes,
         }
     }

@@ -15,6 +15,7 @@ use crate::{
     engine,
     message::{Limits, Setup},
     meter::Meter,
+    modules::Sources,
 };
 
 /// Names, signatures and docs of functions that are no entries of any library.
@@ -82,7 +83,7 @@ fn collect() -> Vec<Native> {
     let setup = Setup { circle: String::new(), limits: Limits::default(), modules: None, init: None };
     let meter = Rc::new(Meter::new(Arc::default(), &setup.limits));
     // One that evaluates nothing: that of the environment stays on its thread.
-    let engine = engine::build(&setup, &meter, |_| {});
+    let engine = engine::build(&setup, Sources::default(), &meter, |_| {});
     let known = |info: FuncInfo<'_>| (info.metadata.access == FnAccess::Public).then(|| info.metadata.clone());
     let natives = engine.collect_fn_metadata(None, known, false);
     let standard = engine.collect_fn_metadata(None, known, true);

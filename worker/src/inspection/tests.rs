@@ -19,7 +19,8 @@ impl Session {
     fn with(setup: Setup) -> Self {
         let inventory = SharedInventory::default();
         let meter = Meter::new(Arc::default(), &setup.limits);
-        let environment = Environment::new(setup, meter, inventory.clone(), |_| {});
+        let sources = crate::modules::Sources::read(setup.modules.as_deref());
+        let environment = Environment::new(setup, sources, meter, inventory.clone(), |_| {});
         Self { environment, inventory, plays: 0 }
     }
 

@@ -1,0 +1,95 @@
+//! What keeps a worker from everything but its sockets and its memory, whoever has taken it over.
+//!
+//! Sealed once both of its threads run and all it needs from the disk has been read, before the first script is.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that keeps a worker where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Layer {
+    /// Its live bytes are counted, and it ends at a bound.
+    Memory,
+    /// The kernel carries out no system call for it but those on what it has: no opening, no sockets, no exec, no process,
+    /// no signals to others.
+    Syscalls,
+}
+
+/// Seals the process; says what holds.
+pub(crate) fn seal(is_memory_counted: bool) -> Vec<Layer> {
+    let mut layers = Vec::new();
+    if is_memory_counted {
+        layers.push(Layer::Memory);
+    }
+    if system::seal() {
+        layers.push(Layer::Syscalls);
+    }
+    layers
+}
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+mod system {
+    use std::collections::BTreeMap;
+
+    use seccompiler::{
+        BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+        apply_filter_all_threads,
+    };
+
+    /// On what the process has: its sockets, its memory, its own threads, its end. What is missing fails with EPERM.
+    const ALLOWED: &[i64] = &[
+        libc::SYS_read,
+        libc::SYS_write,
+        libc::SYS_recvfrom,
+        libc::SYS_sendto,
+        libc::SYS_close,
+        libc::SYS_brk,
+        libc::SYS_munmap,
+        libc::SYS_mremap,
+        libc::SYS_madvise,
+        libc::SYS_futex,
+        libc::SYS_sched_yield,
+        libc::SYS_clock_gettime,
+        libc::SYS_getrandom,
+        libc::SYS_sigaltstack,
+        libc::SYS_rt_sigaction,
+        libc::SYS_rt_sigprocmask,
+        libc::SYS_rt_sigreturn,
+        libc::SYS_restart_syscall,
+        libc::SYS_exit,
+        libc::SYS_exit_group,
+    ];
+
+    /// Memory, but none that could be executed.
+    const WITHOUT_EXEC: &[i64] = &[libc::SYS_mmap, libc::SYS_mprotect];
+
+    /// Which argument of these says how memory may be used.
+    const PROTECTION: u8 = 2;
+
+    pub(super) fn seal() -> bool {
+        // Before the filter, which would forbid it: the first to go when memory is short.
+        let _unwilling = std::fs::write("/proc/self/oom_score_adj", "1000");
+        filter().and_then(|program| apply_filter_all_threads(&program)).is_ok()
+    }
+
+    fn filter() -> Result<BpfProgram, Error> {
+        let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
+        for call in WITHOUT_EXEC {
+            let exec = u64::from(libc::PROT_EXEC.cast_unsigned());
+            let condition =
+                SeccompCondition::new(PROTECTION, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(exec), 0)?;
+            rules.insert(*call, vec![SeccompRule::new(vec![condition])?]);
+        }
+        let denied = SeccompAction::Errno(libc::EPERM.cast_unsigned());
+        let architecture = std::env::consts::ARCH.try_into()?;
+        Ok(SeccompFilter::new(rules, denied, SeccompAction::Allow, architecture)?.try_into()?)
+    }
+}
+
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))))]
+mod system {
+    /// Nothing here keeps a process from the system.
+    pub(super) fn seal() -> bool {
+        false
+    }
+}

@@ -1,0 +1,95 @@
+//! What a worker cannot do that has been taken over by its script: natives that try it, from inside. A program of its own,
+//! because a worker is started from the program's own executable.
+
+use std::{
+    fs::File,
+    io,
+    net::{TcpListener, TcpStream},
+    os::unix::net::UnixListener,
+    process::Command,
+};
+
+use worker::{Event, Layer, Limits, Outcome, Play, Program, Setup, Worker, rhai::Engine};
+
+#[global_allocator]
+static ALLOCATOR: worker::Allocator = worker::Allocator;
+
+fn told<T>(tried: io::Result<T>) -> String {
+    match tried {
+        Ok(_) => "done".into(),
+        Err(error) => format!("{:?}", error.kind()),
+    }
+}
+
+/// What a native function could want of the system.
+fn natives(engine: &mut Engine) {
+    engine.register_fn("read_file", || told(File::open("/etc/passwd")));
+    engine.register_fn("write_file", || told(File::create("/tmp/circles-worker-was-here")));
+    engine.register_fn("list_directory", || told(std::fs::read_dir("/")));
+    engine.register_fn("remove_file", || told(std::fs::remove_file("/tmp/circles-worker-was-here")));
+    engine.register_fn("connect", |port: i64| {
+        told(TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap_or_default())))
+    });
+    engine.register_fn("listen", || told(TcpListener::bind("127.0.0.1:0")));
+    engine.register_fn("listen_locally", || told(UnixListener::bind("/tmp/circles-worker-was-here")));
+    engine.register_fn("start_process", || told(Command::new("/bin/true").status()));
+    engine.register_fn("start_thread", || told(std::thread::Builder::new().spawn(|| {})));
+    engine.register_fn("signal", |pid: i64| {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap_or_default());
+        told(
+            pid.ok_or(io::ErrorKind::NotFound.into()).and_then(|pid| {
+                rustix::process::kill_process(pid, rustix::process::Signal::CONT).map_err(io::Error::from)
+            }),
+        )
+    });
+    engine.register_fn("variables", || i64::try_from(std::env::vars_os().count()).unwrap_or(-1));
+}
+
+fn main() {
+    worker::run_if_worker_with(natives);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(tries());
+    println!("test result: ok. 1 passed; 0 failed; from inside a worker nothing of the system is to be had");
+}
+
+async fn tries() {
+    let setup = Setup { circle: "test".into(), limits: Limits::default(), modules: None, init: None };
+    let mut worker = Worker::start(Program::SameExecutable, setup).await.expect("it starts");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let scripts = [
+        ("read_file()", "PermissionDenied"),
+        ("write_file()", "PermissionDenied"),
+        ("list_directory()", "PermissionDenied"),
+        ("remove_file()", "PermissionDenied"),
+        (&format!("connect({port})"), "PermissionDenied"),
+        ("listen()", "PermissionDenied"),
+        ("listen_locally()", "PermissionDenied"),
+        ("start_process()", "PermissionDenied"),
+        ("start_thread()", "PermissionDenied"),
+        (&format!("signal({})", std::process::id()), "PermissionDenied"),
+        ("variables()", "0"),
+        // What it may do goes on.
+        ("let text = \"\"; for i in 0..1000 { text += `${i}`; } text.len()", "2890"),
+        ("timestamp().elapsed >= 0.0", "true"),
+    ];
+    for (number, (script, expected)) in (1..).zip(scripts) {
+        worker.play(&Play { number, script, bind: None, caller: None });
+        let output = loop {
+            match worker.event().await {
+                Event::Done { outcome: Outcome::Value(value), .. } => break value.output,
+                Event::Done { outcome, .. } => panic!("{script}: {outcome:?}"),
+                Event::Lost(loss) => panic!("{script}: lost, {loss:?}"),
+                _ => {}
+            }
+        };
+        if number == 1 && !worker.layers().is_some_and(|layers| layers.contains(&Layer::Syscalls)) {
+            // Where there is no seccomp nothing of this holds, and the worker says so.
+            let is_linux = cfg!(target_os = "linux");
+            assert!(!is_linux, "Linux has it");
+            return;
+        }
+        assert_eq!(output, expected, "{script}");
+    }
+    assert!(worker.layers().is_some_and(|layers| layers.contains(&Layer::Memory)));
+}
