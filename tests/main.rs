@@ -3,6 +3,7 @@
 mod support;
 
 mod check;
+mod hostile;
 mod keys;
 mod launch;
 mod play;

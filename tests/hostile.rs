@@ -1,0 +1,67 @@
+//! Scripts that mean harm, in `hostile/`: what each of them may come to stands in its first line, what it costs others is
+//! nothing.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, process::Server, wire::Wire};
+
+/// What a play came to, in the words of the files.
+fn outcome(answer: &Value) -> String {
+    let error = &answer["error"];
+    let word = |name: &str| error["data"][name].as_str().unwrap_or("?").to_owned();
+    match error["code"].as_i64() {
+        None => "value".into(),
+        Some(-32000) if word("kind") == "parse" => "parse".into(),
+        Some(-32000) => "error".into(),
+        Some(-32004) => format!("limit {}", word("limit")),
+        Some(-32009) => format!("lost {}", word("reason")),
+        Some(code) => format!("{code}"),
+    }
+}
+
+fn scripts() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/hostile");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(directory).expect("it is there").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    files
+}
+
+fn descriptors(server: &Server) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("Linux").count()
+}
+
+#[test]
+fn what_they_come_to_is_what_they_may_and_nobody_else_notices() {
+    let limits = ["play_ms=200", "memory_mib=16", "output_kib=64", "message_kib=4096"];
+    let arguments: Vec<&str> = limits.iter().flat_map(|limit| ["--limit", limit]).collect();
+    let server = Server::start(&arguments);
+    let mut neighbour = server.connect();
+    neighbour.value("let mine = 7;");
+    let before = descriptors(&server);
+    let mut wrong = Vec::new();
+    let files = scripts();
+    assert!(files.len() >= 150, "{}", files.len());
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("UTF-8");
+        let expected = text.lines().next().and_then(|line| line.strip_prefix("// expect: ")).expect("its first line");
+        let mut wire: Wire = server.connect();
+        let answer = wire.call("play", json!([text]));
+        let came_to = outcome(&answer);
+        if !expected.split(" | ").any(|expected| expected == came_to) {
+            wrong.push(format!("{}: {came_to}, not {expected}", file.display()));
+        }
+        // Its own session goes on, and so does the neighbour's.
+        assert_eq!(wire.value("40 + 2"), 42, "{}", file.display());
+        assert_eq!(neighbour.value("mine"), 7, "{}", file.display());
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // What they had is given back.
+    let begun = std::time::Instant::now();
+    while server.workers().len() > 1 || descriptors(&server) > before {
+        assert!(begun.elapsed() < PATIENCE, "{} workers, {} descriptors", server.workers().len(), descriptors(&server));
+        std::thread::yield_now();
+    }
+}
