@@ -190,11 +190,30 @@ fn descriptors(pid: &str) -> Vec<String> {
 
 #[test]
 fn the_circles_workers_are_bounded() {
-    let server = Server::start(&["--limit", "workers=1"]);
+    let server = Server::start(&["--limit", "workers=1", "--limit", "sessions_per_caller=2"]);
     let (mut first, mut second) = (server.connect(), server.connect());
     first.value("1");
     let error = second.error("1");
     assert_eq!((&error["code"], &error["data"]), (&json!(-32006), &json!({ "limit": "workers", "max": 1 })));
     first.call("reset", json!([]));
     assert_eq!(second.value("1"), 1);
+}
+
+#[test]
+fn one_caller_cannot_take_the_workers_of_the_others() {
+    let server = Server::start(&["--limit", "workers=8"]);
+    let mut sessions = [(); 3].map(|()| server.connect());
+    let [first, second, third] = &mut sessions;
+    // A quarter of them, for all who come from one address and prove no key.
+    first.value("1");
+    second.value("1");
+    let error = third.error("1");
+    assert_eq!((&error["code"], &error["data"]), (&json!(-32006), &json!({ "limit": "sessions", "max": 2 })));
+    // Who proves a key is someone else.
+    third.authenticate(&keys::KeyPair::generate().expect("a key"));
+    assert_eq!(third.value("40 + 2"), 42);
+    let mut fourth = server.connect();
+    assert_eq!(fourth.error("1")["code"], -32006);
+    first.call("reset", json!([]));
+    assert_eq!(fourth.value("1"), 1);
 }

@@ -38,6 +38,8 @@ pub struct Limits {
     pub connections: u64,
     /// Sessions that hold a worker process at a time.
     pub workers: u64,
+    /// Of those, the sessions of one caller: of a key, or for the anonymous of their address. A quarter of them if null.
+    pub sessions_per_caller: Option<u64>,
 }
 
 impl Default for Limits {
@@ -58,6 +60,7 @@ impl Default for Limits {
             batch: 64,
             connections: 10_000,
             workers: 1024,
+            sessions_per_caller: None,
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Who may hold how much of a circle: connections and workers.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use keys::PublicKey;
 use protocol::{Limits, RpcError, error::BusyLimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -9,6 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// have not said yet what they want.
 const SPARE_DESCRIPTORS: u64 = 64;
 const SPARE_SHARE: u64 = 8;
+
+/// One caller may have one in so many of the circle's places.
+const PER_CALLER: u64 = 4;
 
 /// Descriptors that a worker takes: two sockets, and its process.
 const WORKER_DESCRIPTORS: u64 = 3;
@@ -19,11 +27,56 @@ pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
+/// Whom something is counted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Caller {
+    /// Who has proved it.
+    Key(PublicKey),
+    /// The anonymous who come from there.
+    Address(IpAddr),
+}
+
+impl Caller {
+    /// Who has an IPv6 address has a network of 64 bits, and counts once.
+    pub(crate) fn anonymous(address: IpAddr) -> Self {
+        Self::Address(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+/// The workers that each caller holds.
+type Held = Arc<Mutex<HashMap<Caller, u64>>>;
+
+/// A worker's place, counted for its caller until it is dropped.
+#[derive(Debug)]
+pub(crate) struct WorkerPlace {
+    _place: Place,
+    held: Held,
+    caller: Caller,
+}
+
+impl Drop for WorkerPlace {
+    fn drop(&mut self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = held.get_mut(&self.caller) {
+            *count -= 1;
+            // A caller who holds nothing costs nothing.
+            if *count == 0 {
+                held.remove(&self.caller);
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Admission {
     connections: Arc<Semaphore>,
     workers: Arc<Semaphore>,
     max_workers: u64,
+    held: Held,
+    max_per_caller: u64,
 }
 
 impl Admission {
@@ -32,20 +85,36 @@ impl Admission {
             let limit = usize::try_from(limit).unwrap_or(Semaphore::MAX_PERMITS);
             Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))
         };
-        Self { connections: places(limits.connections), workers: places(limits.workers), max_workers: limits.workers }
+        Self {
+            connections: places(limits.connections),
+            workers: places(limits.workers),
+            max_workers: limits.workers,
+            held: Held::default(),
+            max_per_caller: limits.sessions_per_caller.unwrap_or(limits.workers),
+        }
     }
 
     pub(crate) fn connection(&self) -> Option<Place> {
         take(&self.connections)
     }
 
-    pub(crate) fn worker(&self) -> Result<Place, RpcError> {
-        take(&self.workers).ok_or(RpcError::Busy {
-            limit: BusyLimit::Workers,
-            max: self.max_workers,
-            retry_after_ms: None,
-        })
+    /// A place for a worker of that caller, who may not take those of the others.
+    pub(crate) fn worker(&self, caller: Caller) -> Result<WorkerPlace, RpcError> {
+        let busy = |limit, max| RpcError::Busy { limit, max, retry_after_ms: None };
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held.get(&caller).copied().unwrap_or_default();
+        if count >= self.max_per_caller {
+            return Err(busy(BusyLimit::Sessions, self.max_per_caller));
+        }
+        let place = take(&self.workers).ok_or_else(|| busy(BusyLimit::Workers, self.max_workers))?;
+        held.insert(caller, count + 1);
+        Ok(WorkerPlace { _place: place, held: self.held.clone(), caller })
     }
+}
+
+/// Sets what is a share of something else, where it was not set.
+pub(crate) fn share_out(limits: &mut Limits) {
+    limits.sessions_per_caller.get_or_insert((limits.workers / PER_CALLER).max(1));
 }
 
 fn take(places: &Arc<Semaphore>) -> Option<Place> {
@@ -91,7 +160,34 @@ mod tests {
         assert!(admission.connection().is_none());
         drop(held);
         assert!(admission.connection().is_some());
-        let _held = admission.worker().expect("free");
-        assert_eq!(admission.worker().expect_err("taken").code(), -32006);
+        let caller = Caller::anonymous(Ipv6Addr::LOCALHOST.into());
+        let _held = admission.worker(caller).expect("free");
+        assert_eq!(admission.worker(caller).expect_err("taken").code(), -32006);
+    }
+
+    #[test]
+    fn a_caller_cannot_take_the_places_of_others() {
+        let mut limits = Limits { workers: 8, ..Limits::default() };
+        share_out(&mut limits);
+        assert_eq!(limits.sessions_per_caller, Some(2));
+        let admission = Admission::new(&limits);
+        let (one, other) = (Caller::anonymous([10, 0, 0, 1].into()), Caller::anonymous([10, 0, 0, 2].into()));
+        let first = admission.worker(one).expect("free");
+        let _second = admission.worker(one).expect("free");
+        let error = admission.worker(one).expect_err("a third");
+        assert!(matches!(error, RpcError::Busy { limit: BusyLimit::Sessions, max: 2, .. }), "{error:?}");
+        admission.worker(other).expect("free for others");
+        drop(first);
+        let _third = admission.worker(one).expect("free again");
+        assert_eq!(admission.held.lock().expect("not poisoned").len(), 1);
+    }
+
+    #[test]
+    fn who_has_many_addresses_of_one_network_is_one_caller() {
+        let address = |text: &str| Caller::anonymous(text.parse().expect("an address"));
+        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:2"));
+        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
+        assert_eq!(address("::ffff:10.0.0.1"), address("10.0.0.1"));
+        assert_ne!(address("10.0.0.1"), address("10.0.0.2"));
     }
 }

@@ -185,6 +185,7 @@ impl CircleBuilder {
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
         admission::fit_to_descriptors(&mut self.limits);
+        admission::share_out(&mut self.limits);
         Ok(Circle {
             setup: worker::Setup {
                 circle: self.name.clone(),

@@ -3,7 +3,10 @@
 
 mod frames;
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
 use actix_web::{Error, HttpRequest, HttpResponse, web::Payload};
@@ -32,6 +35,8 @@ pub(crate) fn start(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Error> {
+    // An accepted socket has one; all who had none would be one caller.
+    let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let (to_session, inbound) = mpsc::channel(INBOUND);
     let (outbound, from_session) = outbound::channel();
     let max_message = usize::try_from(circle.limits.message_kib.saturating_mul(1024)).unwrap_or(usize::MAX);
@@ -42,7 +47,7 @@ pub(crate) fn start(
     };
     // What arrives is read by `Frames`: the stream that comes with the builder reads ahead without a bound.
     let response = WsResponseBuilder::new(actor, request, stream::pending()).start()?;
-    let session = Session::new(circle.clone(), authority, outbound);
+    let session = Session::new(circle.clone(), authority, address, outbound);
     let span = tracing::info_span!("session", number = circle.next_session_number());
     let life = async move {
         session.run(inbound).await;

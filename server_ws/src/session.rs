@@ -10,7 +10,7 @@ mod outcome;
 mod player;
 pub(crate) mod queue;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
 
 use bytestring::ByteString;
 use keys::Authority;
@@ -77,12 +77,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(circle: Arc<Circle>, authority: Authority, outbound: Sender) -> Self {
+    pub(crate) fn new(circle: Arc<Circle>, authority: Authority, address: IpAddr, outbound: Sender) -> Self {
         Self {
             auth: Authenticator::new(authority),
             answers: Answers::new(circle.limits.output_kib),
             queue: Queue::new(&circle.limits),
-            player: Player::new(circle.clone()),
+            player: Player::new(circle.clone(), address),
             outbound,
             outbox: VecDeque::new(),
             closing: None,
@@ -255,7 +255,6 @@ impl Session {
                     self.answer(&ticket, &ResetResult { reset: true });
                 }
                 Job::Play { params, caller } => {
-                    let caller = caller.map(|key| key.to_hex());
                     if let Err((ticket, error)) = self.player.begin(ticket, params, caller) {
                         self.refuse(&ticket, &error);
                     }
@@ -308,7 +307,7 @@ impl Session {
         if self.circle.is_draining() {
             return self.refuse(&ticket, &RpcError::ShuttingDown);
         }
-        if let Err(error) = self.player.prepare() {
+        if let Err(error) = self.player.prepare(self.auth.identity()) {
             return self.refuse(&ticket, &error);
         }
         match self.player.inquiries.admit(ticket, query, Instant::now()) {

@@ -340,7 +340,7 @@ fn a_circle_that_ends_leaves_no_question_unanswered() {
 
 #[test]
 fn a_circle_without_a_worker_to_give_says_so() {
-    let server = Server::start(&["--limit", "workers=1"]);
+    let server = Server::start(&["--limit", "workers=1", "--limit", "sessions_per_caller=2"]);
     let (mut first, mut second) = (server.connect(), server.connect());
     first.value("1");
     let error = second.call("complete", json!(["x", 1]))["error"].clone();

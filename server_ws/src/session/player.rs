@@ -1,8 +1,9 @@
 //! The session's worker: the queries that it is asked, and the one play that it runs, with the one outcome that the play
 //! has.
 
-use std::{io, pin::Pin, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
+use keys::PublicKey;
 use protocol::{
     Id, RpcError,
     error::LossReason,
@@ -13,7 +14,10 @@ use tokio::time::Instant;
 use worker::{Answer, Event, Loss, Outcome, Worker};
 
 use super::{answers::Ticket, inquiries::Inquiries, outcome};
-use crate::{admission::Place, circle::Circle};
+use crate::{
+    admission::{Caller, WorkerPlace},
+    circle::Circle,
+};
 
 /// How long a play that was told to stop may take to do so, before its worker is killed.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -24,6 +28,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(crate) struct Player {
     circle: Arc<Circle>,
+    /// Who the caller is that has proved no key.
+    anonymous: Caller,
     slot: Slot,
     running: Option<Running>,
     plays: u64,
@@ -34,8 +40,8 @@ type Starting = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
 
 enum Slot {
     Empty,
-    Starting(Starting, Place),
-    Ready(Box<Worker>, #[expect(dead_code, reason = "held for as long as the worker is")] Place),
+    Starting(Starting, WorkerPlace),
+    Ready(Box<Worker>, #[expect(dead_code, reason = "held for as long as the worker is")] WorkerPlace),
 }
 
 /// Why a play is made to end.
@@ -82,9 +88,9 @@ pub(crate) enum Happened {
 }
 
 impl Player {
-    pub(crate) fn new(circle: Arc<Circle>) -> Self {
+    pub(crate) fn new(circle: Arc<Circle>, address: IpAddr) -> Self {
         let inquiries = Inquiries::new(&circle.limits);
-        Self { circle, slot: Slot::Empty, running: None, plays: 0, inquiries }
+        Self { circle, anonymous: Caller::anonymous(address), slot: Slot::Empty, running: None, plays: 0, inquiries }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -107,9 +113,10 @@ impl Player {
     }
 
     /// Sees to it that there is a worker, or will be. The error is that the circle has none to give.
-    pub(crate) fn prepare(&mut self) -> Result<(), RpcError> {
+    pub(crate) fn prepare(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
         if matches!(self.slot, Slot::Empty) {
-            let place = self.circle.admission.worker()?;
+            let caller = caller.map_or(self.anonymous, Caller::Key);
+            let place = self.circle.admission.worker(caller)?;
             let start = Worker::start(self.circle.program.clone(), self.circle.setup.clone());
             self.slot = Slot::Starting(Box::pin(start), place);
         }
@@ -121,9 +128,9 @@ impl Player {
         &mut self,
         ticket: Ticket,
         params: PlayParams,
-        caller: Option<String>,
+        caller: Option<PublicKey>,
     ) -> Result<(), (Ticket, RpcError)> {
-        if let Err(error) = self.prepare() {
+        if let Err(error) = self.prepare(caller) {
             return Err((ticket, error));
         }
         self.plays += 1;
@@ -131,7 +138,7 @@ impl Player {
         let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.circle.limits.play_ms);
         self.running = Some(Running {
             ticket,
-            unsent: Some((params, caller)),
+            unsent: Some((params, caller.map(|key| key.to_hex()))),
             number: self.plays,
             started,
             max_ms,

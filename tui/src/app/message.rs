@@ -81,7 +81,7 @@ pub(crate) enum CircleNews {
 
 #[derive(Debug)]
 pub(crate) enum SessionNews {
-    Connected(Result<(Arc<CircleWsClient>, Description), CliError>),
+    Connected(Result<Box<(Arc<CircleWsClient>, Description)>, CliError>),
     /// The key was proved, or was not admitted. `None` for the key that a throw-away circle is for.
     Proved(Option<KeyName>, Result<(), CliError>),
     Output(PlayNumber, Output),

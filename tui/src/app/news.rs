@@ -214,8 +214,8 @@ impl App {
             return;
         };
         match news {
-            SessionNews::Connected(Ok((client, description))) => {
-                session.link = Link::On(Box::new((client, description)));
+            SessionNews::Connected(Ok(link)) => {
+                session.link = Link::On(link);
                 self.circles.seen(id);
                 self.connected(id);
             }

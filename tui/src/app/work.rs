@@ -188,7 +188,7 @@ impl Work {
     pub(crate) fn connect(&self, id: CircleId, connection: Connection, place: String, target: Target) {
         let work = self.clone();
         self.spawn(async move {
-            let connected = connect(target).await.map_err(|error| CliError::Client { place, error });
+            let connected = connect(target).await.map(Box::new).map_err(|error| CliError::Client { place, error });
             work.post(News::Session(id, connection, SessionNews::Connected(connected))).await;
         });
     }
