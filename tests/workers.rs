@@ -217,3 +217,16 @@ fn one_caller_cannot_take_the_workers_of_the_others() {
     first.call("reset", json!([]));
     assert_eq!(fourth.value("1"), 1);
 }
+
+#[test]
+fn an_anonymous_session_that_does_nothing_gives_its_worker_back() {
+    let server = Server::start(&["--limit", "idle_s=1"]);
+    let (mut known, mut anonymous) = (server.connect(), server.connect());
+    known.authenticate(&keys::KeyPair::generate().expect("a key"));
+    known.value("let mine = 1;");
+    anonymous.value("let mine = 2;");
+    assert_eq!(anonymous.notification("session.reset"), json!({ "reason": "idle" }));
+    assert_eq!(anonymous.error("mine")["data"]["kind"], "runtime");
+    // Who has proved a key was idle for longer.
+    assert_eq!(known.value("mine"), 1);
+}

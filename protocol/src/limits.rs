@@ -34,6 +34,9 @@ pub struct Limits {
     pub message_kib: u64,
     /// Members of one batch.
     pub batch: u64,
+    /// Seconds without a play or a question after which an anonymous session gives its worker back, and its variables with it;
+    /// never if null.
+    pub idle_s: Option<u64>,
     /// Connections to the circle at a time.
     pub connections: u64,
     /// Sessions that hold a worker process at a time.
@@ -58,6 +61,7 @@ impl Default for Limits {
             queued_kib: 2048,
             message_kib: 256,
             batch: 64,
+            idle_s: Some(600),
             connections: 10_000,
             workers: 1024,
             sessions_per_caller: None,

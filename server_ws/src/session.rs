@@ -101,7 +101,8 @@ impl Session {
         while self.closing.is_none() {
             self.start_next();
             let is_heard = self.outbox.is_empty();
-            let tick = [self.player.next_tick(is_heard), self.player.inquiries.next_deadline()];
+            let idle = self.idle_until().filter(|_| is_heard);
+            let tick = [self.player.next_tick(is_heard), self.player.inquiries.next_deadline(), idle];
             let tick = tick.into_iter().flatten().min();
             let ping = self.last_heard + PING_INTERVAL;
             tokio::select! {
@@ -122,6 +123,9 @@ impl Session {
                     let overdue = self.player.inquiries.overdue(now);
                     for (ticket, error) in self.player.tick(now).into_iter().chain(overdue) {
                         self.refuse(&ticket, &error);
+                    }
+                    if idle.is_some_and(|idle| idle <= now) {
+                        self.lose_idle();
                     }
                 }
                 () = sleep_until(ping), if is_heard => {
@@ -237,6 +241,17 @@ impl Session {
                 Job::Reset => self.answer(&waiting.ticket, &ResetResult { reset: true }),
             }
         }
+    }
+
+    /// When an anonymous session that does nothing gives its worker back. Who has proved a key keeps theirs.
+    fn idle_until(&self) -> Option<Instant> {
+        self.player.idle_until(self.circle.limits.idle_s.filter(|_| self.auth.identity().is_none()))
+    }
+
+    fn lose_idle(&mut self) {
+        tracing::info!("an idle environment is given up");
+        self.player.reset();
+        self.notify(&methods::SessionReset { reason: LossReason::Idle });
     }
 
     /// Begins what waits, once what was before it has been told.

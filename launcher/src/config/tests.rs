@@ -88,3 +88,16 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(circles[0].init, Some(directory.path().join("team.rhai")));
     assert!(matches!(load(&directory.path().join("none.json")), Err(ConfigError::Io { .. })));
 }
+
+#[test]
+fn where_strangers_may_come_a_sandbox_is_required() {
+    let text = r#"{ "circles": [
+        { "name": "a", "port": 1 },
+        { "name": "b", "port": 2, "host": "0.0.0.0", "access": "authenticated" },
+        { "name": "c", "port": 3, "host": "0.0.0.0", "access": "authenticated", "sandbox": "best-effort" },
+        { "name": "d", "port": 4, "sandbox": "required" }
+    ] }"#;
+    let circles = parse(text, Path::new("circles.json")).expect("it is right");
+    let sandboxes: Vec<Sandbox> = circles.iter().map(|circle| circle.sandbox).collect();
+    assert_eq!(sandboxes, [Sandbox::BestEffort, Sandbox::Required, Sandbox::BestEffort, Sandbox::Required]);
+}

@@ -32,6 +32,8 @@ pub(crate) struct Player {
     anonymous: Caller,
     slot: Slot,
     running: Option<Running>,
+    /// When something last asked for the worker.
+    last_used: Instant,
     plays: u64,
     pub(super) inquiries: Inquiries,
 }
@@ -90,7 +92,15 @@ pub(crate) enum Happened {
 impl Player {
     pub(crate) fn new(circle: Arc<Circle>, address: IpAddr) -> Self {
         let inquiries = Inquiries::new(&circle.limits);
-        Self { circle, anonymous: Caller::anonymous(address), slot: Slot::Empty, running: None, plays: 0, inquiries }
+        Self {
+            circle,
+            anonymous: Caller::anonymous(address),
+            slot: Slot::Empty,
+            running: None,
+            last_used: Instant::now(),
+            plays: 0,
+            inquiries,
+        }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -114,6 +124,7 @@ impl Player {
 
     /// Sees to it that there is a worker, or will be. The error is that the circle has none to give.
     pub(crate) fn prepare(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
+        self.last_used = Instant::now();
         if matches!(self.slot, Slot::Empty) {
             let caller = caller.map_or(self.anonymous, Caller::Key);
             let place = self.circle.admission.worker(caller)?;
@@ -190,6 +201,12 @@ impl Player {
     /// Drops the worker; the next play gets a fresh one. No play must be running.
     pub(crate) fn reset(&mut self) {
         self.slot = Slot::Empty;
+    }
+
+    /// When the worker has not been used for so long that it is to be given back; never, without one that is idle.
+    pub(crate) fn idle_until(&self, limit: Option<u64>) -> Option<Instant> {
+        let is_idle = matches!(self.slot, Slot::Ready(..)) && self.is_idle() && !self.inquiries.is_waited_for();
+        self.last_used.checked_add(Duration::from_secs(limit.filter(|_| is_idle)?))
     }
 
     /// When [`tick`](Self::tick) has something to do next. `is_heard`: the client reads, so progress can be told.
@@ -278,6 +295,7 @@ impl Player {
     }
 
     fn done(&mut self, outcome: Outcome) -> Happened {
+        self.last_used = Instant::now();
         let Some(running) = self.running.take() else { return Happened::Nothing };
         let elapsed = running.started.elapsed();
         let result = match (running.ending, outcome) {
