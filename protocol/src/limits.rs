@@ -43,6 +43,10 @@ pub struct Limits {
     pub workers: u64,
     /// Of those, the sessions of one caller: of a key, or for the anonymous of their address. A quarter of them if null.
     pub sessions_per_caller: Option<u64>,
+    /// Plays that run at a time; others wait for their callers' turns.
+    pub running_plays: u64,
+    /// Of those, the plays of one caller. A quarter of them if null.
+    pub running_per_caller: Option<u64>,
 }
 
 impl Default for Limits {
@@ -65,6 +69,8 @@ impl Default for Limits {
             connections: 10_000,
             workers: 1024,
             sessions_per_caller: None,
+            running_plays: 256,
+            running_per_caller: None,
         }
     }
 }

@@ -115,6 +115,7 @@ impl Admission {
 /// Sets what is a share of something else, where it was not set.
 pub(crate) fn share_out(limits: &mut Limits) {
     limits.sessions_per_caller.get_or_insert((limits.workers / PER_CALLER).max(1));
+    limits.running_per_caller.get_or_insert((limits.running_plays / PER_CALLER).max(1));
 }
 
 fn take(places: &Arc<Semaphore>) -> Option<Place> {

@@ -15,7 +15,10 @@ use protocol::{Limits, methods::Access};
 use tokio::sync::watch;
 use worker::Layer;
 
-use crate::admission::{self, Admission};
+use crate::{
+    admission::{self, Admission},
+    slots::Slots,
+};
 
 /// Which processes evaluate scripts.
 #[derive(Debug, Clone, Default)]
@@ -194,6 +197,7 @@ impl CircleBuilder {
                 init: self.init,
             },
             admission: Admission::new(&self.limits),
+            slots: Slots::new(&self.limits),
             phase: watch::channel(Phase::Open).0,
             sessions: watch::channel(0).0,
             sessions_so_far: AtomicU64::new(0),
@@ -239,6 +243,7 @@ pub struct Circle {
     pub(crate) program: worker::Program,
     pub(crate) setup: worker::Setup,
     pub(crate) admission: Admission,
+    pub(crate) slots: Slots,
     pub(crate) phase: watch::Sender<Phase>,
     sessions: watch::Sender<usize>,
     sessions_so_far: AtomicU64,

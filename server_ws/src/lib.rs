@@ -26,6 +26,7 @@ mod methods;
 mod outbound;
 mod rpc;
 mod session;
+mod slots;
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 

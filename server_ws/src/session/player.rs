@@ -17,6 +17,7 @@ use super::{answers::Ticket, inquiries::Inquiries, outcome};
 use crate::{
     admission::{Caller, WorkerPlace},
     circle::Circle,
+    slots::{RunningSlot, Turn},
 };
 
 /// How long a play that was told to stop may take to do so, before its worker is killed.
@@ -36,6 +37,14 @@ pub(crate) struct Player {
     last_used: Instant,
     plays: u64,
     pub(super) inquiries: Inquiries,
+}
+
+/// What brings something about.
+enum Moved {
+    /// It is the running play's turn.
+    Turn(Option<RunningSlot>),
+    Started(io::Result<Box<Worker>>),
+    Event(Event),
 }
 
 type Starting = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
@@ -59,7 +68,11 @@ pub(crate) enum Ending {
 
 struct Running {
     ticket: Ticket,
-    /// What is still to be sent to a worker that is starting.
+    /// Held while it runs.
+    slot: Option<RunningSlot>,
+    /// What it waits for before.
+    turn: Option<Turn>,
+    /// What is still to be sent, to a worker that is starting or once it is its turn.
     unsent: Option<(PlayParams, Option<String>)>,
     number: u64,
     started: Instant,
@@ -145,19 +158,29 @@ impl Player {
             return Err((ticket, error));
         }
         self.plays += 1;
+        // Counted for whoever asked for it, whose place the session's worker is not always.
+        let (slot, turn) = match self.circle.slots.take(caller.map_or(self.anonymous, Caller::Key)) {
+            Ok(slot) => (Some(slot), None),
+            Err(turn) => (None, Some(turn)),
+        };
         let started = Instant::now();
         let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.circle.limits.play_ms);
         self.running = Some(Running {
             ticket,
+            slot,
+            turn,
             unsent: Some((params, caller.map(|key| key.to_hex()))),
             number: self.plays,
             started,
             max_ms,
-            deadline: started.checked_add(Duration::from_millis(max_ms)),
-            next_progress: started + FIRST_PROGRESS,
+            deadline: None,
+            next_progress: started,
             ending: None,
             kill_at: None,
         });
+        if self.running.as_ref().is_some_and(|running| running.slot.is_some()) {
+            self.begin_time();
+        }
         self.send();
         Ok(())
     }
@@ -166,7 +189,7 @@ impl Player {
     pub(crate) fn send(&mut self) {
         let Slot::Ready(worker, _) = &mut self.slot else { return };
         self.inquiries.unsent().for_each(|(number, query)| worker.ask(number, query));
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = self.running.as_mut().filter(|running| running.slot.is_some()) else { return };
         if let Some((params, caller)) = running.unsent.take() {
             worker.play(&worker::Play {
                 number: running.number,
@@ -246,27 +269,42 @@ impl Player {
         None
     }
 
+    /// From now on the running play's time counts: what it waits for others' plays does not.
+    fn begin_time(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.started = Instant::now();
+            running.deadline = running.started.checked_add(Duration::from_millis(running.max_ms));
+            running.next_progress = running.started + FIRST_PROGRESS;
+        }
+    }
+
     /// The next thing that happens; never, without a worker. Cancel safe.
     pub(crate) async fn happened(&mut self) -> Happened {
-        match &mut self.slot {
-            Slot::Empty => std::future::pending().await,
-            Slot::Starting(starting, _) => {
-                let started = starting.await;
-                self.started(started)
-            }
-            Slot::Ready(worker, _) => {
-                let event = worker.event().await;
-                self.digest(event)
+        let turn = self.running.as_mut().and_then(|running| running.turn.as_mut());
+        let moved = tokio::select! {
+            slot = turn_of(turn) => Moved::Turn(slot),
+            moved = moved(&mut self.slot) => moved,
+        };
+        match moved {
+            Moved::Started(started) => self.started(started),
+            Moved::Event(event) => self.digest(event),
+            Moved::Turn(slot) => {
+                if let Some(running) = &mut self.running {
+                    (running.slot, running.turn) = (slot, None);
+                }
+                self.begin_time();
+                self.send();
+                Happened::Nothing
             }
         }
     }
 
-    fn started(&mut self, started: io::Result<Worker>) -> Happened {
+    fn started(&mut self, started: io::Result<Box<Worker>>) -> Happened {
         let Slot::Starting(_, place) = std::mem::replace(&mut self.slot, Slot::Empty) else { return Happened::Nothing };
         match started {
             Ok(worker) => {
                 tracing::debug!(pid = worker.pid(), "a worker started");
-                self.slot = Slot::Ready(Box::new(worker), place);
+                self.slot = Slot::Ready(worker, place);
                 self.send();
                 Happened::Nothing
             }
@@ -331,6 +369,23 @@ impl Player {
             (Loss::Crashed, _) => LossReason::Crash,
         };
         Happened::Lost(running.map(|running| running.ticket), reason)
+    }
+}
+
+/// Waits for the turn of a play; forever, of none that waits for one.
+async fn turn_of(turn: Option<&mut Turn>) -> Option<RunningSlot> {
+    match turn {
+        // The circle has the other end, and outlives its sessions.
+        Some(turn) => turn.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn moved(slot: &mut Slot) -> Moved {
+    match slot {
+        Slot::Empty => std::future::pending().await,
+        Slot::Starting(starting, _) => Moved::Started(starting.await.map(Box::new)),
+        Slot::Ready(worker, _) => Moved::Event(worker.event().await),
     }
 }
 
