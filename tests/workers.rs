@@ -3,7 +3,10 @@
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use crate::support::process::{Server, wait_for_end};
+use crate::support::{
+    process::{Server, wait_for_end},
+    wire::Wire,
+};
 
 #[test]
 fn an_endless_loop_disturbs_nobody_and_can_be_cancelled_with_its_variables_kept() {
@@ -235,17 +238,19 @@ fn an_anonymous_session_that_does_nothing_gives_its_worker_back() {
 fn one_caller_with_many_connections_cannot_keep_another_waiting() {
     let server = Server::start(&["--limit", "running_plays=2", "--limit", "running_per_caller=1"]);
     let mut greedy = [(); 3].map(|()| server.connect());
-    let plays = greedy.each_mut().map(|wire| wire.request("play", json!(["print(\"begun\"); loop {}"])));
+    let begin = |wire: &mut Wire| wire.request("play", json!(["print(\"begun\"); loop {}"]));
+    let first = begin(&mut greedy[0]);
     greedy[0].printed("begun");
+    let (second, third) = (begin(&mut greedy[1]), begin(&mut greedy[2]));
     let mut other = server.connect();
     other.authenticate(&keys::KeyPair::generate().expect("a key"));
     assert_eq!(other.value("40 + 2"), 42);
     // One that waits for its turn can be cancelled, and asked about meanwhile.
-    assert_eq!(greedy[1].call("cancel", json!([plays[1]]))["result"]["cancelled"], true);
-    assert_eq!(greedy[1].answer(&plays[1])["error"]["code"], -32005);
+    assert_eq!(greedy[1].call("cancel", json!([second]))["result"]["cancelled"], true);
+    assert_eq!(greedy[1].answer(&second)["error"]["code"], -32005);
     assert!(greedy[2].call("scope", json!([]))["result"].is_object());
     // The next in turn begins when the one before has ended.
-    greedy[0].call("cancel", json!([plays[0]]));
+    greedy[0].call("cancel", json!([first]));
     greedy[2].printed("begun");
-    greedy[2].call("cancel", json!([plays[2]]));
+    greedy[2].call("cancel", json!([third]));
 }

@@ -195,6 +195,7 @@ impl CircleBuilder {
                 limits: worker_limits(&self.limits),
                 modules: self.modules,
                 init: self.init,
+                must_be_sealed: self.sandbox == Sandbox::Required,
             },
             admission: Admission::new(&self.limits),
             slots: Slots::new(&self.limits),

@@ -19,6 +19,7 @@ pub(crate) const OUT_OF_MEMORY: i32 = 86;
 static IS_COUNTING: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static BOUND: AtomicUsize = AtomicUsize::new(usize::MAX);
+static ROOM: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// The system's allocator, which in a worker counts live bytes. Elsewhere it costs one look at a flag.
 ///
@@ -97,7 +98,13 @@ pub(crate) fn live() -> usize {
     LIVE.load(Relaxed)
 }
 
-/// Ends the process where it would have more live bytes than that.
-pub(crate) fn bound(bytes: usize) {
-    BOUND.store(bytes, SeqCst);
+/// Ends the process where it would have so many more live bytes than it has now.
+pub(crate) fn bound(room: usize) {
+    ROOM.store(room, SeqCst);
+    count_from_here();
+}
+
+/// The same room, from what is there now.
+pub(crate) fn count_from_here() {
+    BOUND.store(live().saturating_add(ROOM.load(SeqCst)), SeqCst);
 }

@@ -10,6 +10,7 @@ use std::{
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
+        mpsc::SyncSender,
     },
     thread,
 };
@@ -23,7 +24,7 @@ use crate::{
     message::{self, Control, FromControl, FromWorker, Hello, ToWorker},
     meter::{Meter, Watch},
     modules::Sources,
-    sandbox,
+    sandbox::{self, Layer},
 };
 
 /// The argument that makes a program a worker.
@@ -75,6 +76,7 @@ pub fn is_prepared() -> bool {
 
 fn run() -> io::Result<()> {
     let is_memory_counted = allocator::begin();
+    sandbox::close_inherited();
     let work = take(io::stdin().as_fd())?;
     let control = take(io::stdout().as_fd())?;
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
@@ -84,13 +86,18 @@ fn run() -> io::Result<()> {
     let watch = Arc::new(Watch::default());
     let inventory = SharedInventory::default();
     let (for_plays, of_plays) = (watch.clone(), inventory.clone());
+    let (seal, sealed) = std::sync::mpsc::sync_channel(1);
     thread::Builder::new().name("evaluate".into()).stack_size(STACK).spawn(move || {
         // Ends the process from whatever happens here, a panic included: the server sees its sockets close.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            evaluate(&work, is_memory_counted, for_plays, of_plays)
+            evaluate(&work, is_memory_counted, &seal, for_plays, of_plays)
         }));
         std::process::exit(i32::from(!matches!(result, Ok(Ok(())))));
     })?;
+    // Before the seal nothing of a client's is looked at, not even a question.
+    if sealed.recv().is_err() {
+        return Ok(());
+    }
     obey(&control, &watch, &inventory)
 }
 
@@ -98,9 +105,10 @@ fn run() -> io::Result<()> {
 fn bound(memory: u64) -> io::Result<()> {
     // Within one operation a script may have its memory twice: a copy of what it has, say.
     let hard = memory.saturating_add(memory.max(OVERDRAFT));
-    allocator::bound(allocator::live().saturating_add(usize::try_from(hard).unwrap_or(usize::MAX)));
+    allocator::bound(usize::try_from(hard).unwrap_or(usize::MAX));
     let at_most = |maximum| Rlimit { current: Some(maximum), maximum: Some(maximum) };
-    setrlimit(Resource::As, at_most((STACK as u64 + MAPPED).saturating_add(hard)))?;
+    // Twice, for what the circle's own script has beside it.
+    setrlimit(Resource::As, at_most((STACK as u64 + MAPPED).saturating_add(hard.saturating_mul(2))))?;
     setrlimit(Resource::Core, at_most(0))?;
     setrlimit(Resource::Fsize, at_most(0))?;
     Ok(())
@@ -116,6 +124,7 @@ fn take(standard: impl AsFd) -> io::Result<UnixStream> {
 fn evaluate(
     work: &UnixStream,
     is_memory_counted: bool,
+    sealed: &SyncSender<()>,
     watch: Arc<Watch>,
     inventory: SharedInventory,
 ) -> io::Result<()> {
@@ -134,6 +143,11 @@ fn evaluate(
     bound(hello.setup.limits.memory_bytes)?;
     // Both threads run: the other one made this one. Nothing of a script has been looked at.
     let layers = sandbox::seal(is_memory_counted);
+    if hello.setup.must_be_sealed && !layers.contains(&Layer::Syscalls) {
+        return Err(io::Error::other("it cannot be sealed, and must be"));
+    }
+    // The other thread waits for it for as long as the process lives.
+    let _waiting = sealed.send(());
     message::write_frame(work, &FromWorker::Sealed(layers), &mut Vec::new())?;
     let meter = Meter::new(watch, &hello.setup.limits);
     let buffer = RefCell::new(Vec::new());

@@ -95,6 +95,8 @@ pub enum Loss {
 pub struct Worker {
     work: Pipe,
     control: Pipe,
+    /// Whether a report is to come.
+    is_progress_asked: bool,
     /// What it says that keeps it where it is.
     layers: Option<Vec<Layer>>,
     /// Number of the play that was sent and has not ended.
@@ -132,6 +134,7 @@ impl Worker {
         Ok(Self {
             work,
             control,
+            is_progress_asked: false,
             layers: None,
             running: None,
             asked: HashMap::new(),
@@ -170,7 +173,8 @@ impl Worker {
     /// Asks how far the running play is.
     pub fn ask_progress(&mut self) {
         // One question at a time: a worker that does not answer must not fill this end.
-        if self.control.pending.is_empty() {
+        if self.control.pending.is_empty() && !self.is_progress_asked {
+            self.is_progress_asked = true;
             self.control.send(&Control::Progress);
         }
     }
@@ -229,8 +233,15 @@ impl Worker {
 
     /// What has fully arrived.
     fn next(&mut self) -> io::Result<Option<Event>> {
-        match self.control.receive::<FromControl>()? {
-            Some(FromControl::Progress(report)) => return Ok(Some(Event::Progress(report))),
+        // Before it is sealed a worker has nothing to say there.
+        let said = if self.layers.is_some() { self.control.receive::<FromControl>()? } else { None };
+        match said {
+            Some(FromControl::Progress(report)) if std::mem::take(&mut self.is_progress_asked) => {
+                return Ok(Some(Event::Progress(report)));
+            }
+            Some(FromControl::Progress(_)) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a report that nobody asked for"));
+            }
             Some(FromControl::Answer { number, answer }) => return self.answered(number, answer).map(Some),
             None => {}
         }

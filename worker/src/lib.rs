@@ -12,7 +12,7 @@
 //! worker::run_if_worker();
 //!
 //! # async fn example() -> std::io::Result<()> {
-//! let setup = Setup { circle: "example".into(), limits: Limits::default(), modules: None, init: None };
+//! let setup = Setup { circle: "example".into(), limits: Limits::default(), modules: None, init: None, must_be_sealed: false };
 //! let mut worker = Worker::start(Program::SameExecutable, setup).await?;
 //! worker.play(&Play { number: 1, script: "print(`hi`); 40 + 2", bind: None, caller: None });
 //! loop {

@@ -31,6 +31,8 @@ pub struct Setup {
     /// A script whose functions, constants and variables are there before the first play. What it prints is dropped; if it
     /// fails, every play fails as it did.
     pub init: Option<String>,
+    /// Whether the process ends instead, where it cannot be kept from the system ([`Layer::Syscalls`]).
+    pub must_be_sealed: bool,
 }
 
 /// What one play may take, enforced inside the worker. Time is not among them: it belongs to the other end.

@@ -57,6 +57,9 @@ pub(crate) struct Meter {
 /// Live bytes that a play may have more than there are when it begins, however full the session is.
 const SPARE: usize = 1 << 20;
 
+/// How often over its limit at the most: from then on only a fresh environment helps.
+const SPARES: usize = 8;
+
 /// What each print counts beside its bytes.
 const PRINT_COST: u64 = 64;
 
@@ -79,6 +82,7 @@ impl Meter {
     /// What is there by now is the circle's own.
     pub(crate) fn count_memory_from_here(&self) {
         self.base.set(allocator::live());
+        allocator::count_from_here();
     }
 
     pub(crate) fn begin(&self, play: u64) {
@@ -87,7 +91,9 @@ impl Meter {
         self.breach.set(None);
         let max = usize::try_from(self.max_memory).unwrap_or(usize::MAX);
         // A session that is full already may still do what makes it less so.
-        self.max_live.set(self.base.get().saturating_add(max).max(allocator::live().saturating_add(SPARE)));
+        let full = self.base.get().saturating_add(max);
+        let spare = allocator::live().saturating_add(SPARE).min(full.saturating_add(SPARES * SPARE));
+        self.max_live.set(full.max(spare));
         self.play.set(play);
         self.set_progress(None);
         self.watch.operations.store(0, Relaxed);

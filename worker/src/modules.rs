@@ -87,18 +87,29 @@ impl ModuleResolver for Modules {
     }
 }
 
-/// The names that `import` takes in a directory, sorted; at most a thousand, four folders deep.
+/// Folders below the directory that are looked into.
+const MAX_DEPTH: usize = 8;
+
+/// Modules that are known of a directory.
+const MAX_NAMES: usize = 1000;
+
+/// The names that `import` takes in a directory, sorted; at most a thousand, eight folders deep. What cannot be read in
+/// it is passed over; the error is that it cannot be read itself.
 pub fn module_names(directory: &Path) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
-    let mut folders = vec![(directory.to_owned(), String::new(), 0)];
+    let mut folders = vec![(std::fs::read_dir(directory)?, String::new(), 0)];
     while let Some((folder, prefix, depth)) = folders.pop() {
-        for entry in std::fs::read_dir(folder)? {
-            let entry = entry?;
+        for entry in folder.flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
-            if entry.file_type()?.is_dir() && depth < 4 {
-                folders.push((entry.path(), format!("{prefix}{name}/"), depth + 1));
-            } else if let Some(stem) = name.strip_suffix(".rhai")
-                && names.len() < 1000
+            // Of what a link leads to; whether that is still below the directory is looked at when it is read.
+            let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
+            if metadata.is_dir() && depth < MAX_DEPTH {
+                if let Ok(folder) = std::fs::read_dir(entry.path()) {
+                    folders.push((folder, format!("{prefix}{name}/"), depth + 1));
+                }
+            } else if metadata.is_file()
+                && let Some(stem) = name.strip_suffix(".rhai")
+                && names.len() < MAX_NAMES
             {
                 names.push(format!("{prefix}{stem}"));
             }

@@ -27,6 +27,16 @@ pub(crate) fn seal(is_memory_counted: bool) -> Vec<Layer> {
     layers
 }
 
+/// Closes what the program that started this process had open and did not mean to hand on.
+pub(crate) fn close_inherited() {
+    #[cfg(target_os = "linux")]
+    #[expect(unsafe_code, reason = "there is no safe way to close what nothing here owns")]
+    // SAFETY: first thing in the process: nothing in it has opened a descriptor yet, so none that is owned is closed.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32);
+    }
+}
+
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 mod system {
     use std::collections::BTreeMap;

@@ -53,7 +53,8 @@ fn main() {
 }
 
 async fn tries() {
-    let setup = Setup { circle: "test".into(), limits: Limits::default(), modules: None, init: None };
+    let setup =
+        Setup { circle: "test".into(), limits: Limits::default(), modules: None, init: None, must_be_sealed: false };
     let mut worker = Worker::start(Program::SameExecutable, setup).await.expect("it starts");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();

@@ -80,7 +80,8 @@ pub(super) fn library() -> &'static [Native] {
 }
 
 fn collect() -> Vec<Native> {
-    let setup = Setup { circle: String::new(), limits: Limits::default(), modules: None, init: None };
+    let setup =
+        Setup { circle: String::new(), limits: Limits::default(), modules: None, init: None, must_be_sealed: false };
     let meter = Rc::new(Meter::new(Arc::default(), &setup.limits));
     // One that evaluates nothing: that of the environment stays on its thread.
     let engine = engine::build(&setup, Sources::default(), &meter, |_| {});
