@@ -7,6 +7,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
@@ -119,6 +120,12 @@ pub(crate) fn children(parent: Pid) -> Vec<Pid> {
 pub(crate) fn wait_for_end(pid: Pid) {
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
     let timeout = Timespec { tv_sec: PATIENCE.as_secs().try_into().expect("small"), tv_nsec: 0 };
-    let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout)).expect("poll works");
+    let ended = loop {
+        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout)) {
+            // Another test's child has ended.
+            Err(Errno::INTR) => {}
+            ended => break ended.expect("poll works"),
+        }
+    };
     assert_eq!(ended, 1, "process {pid} is still there");
 }

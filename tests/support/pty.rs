@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     num::NonZero,
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
@@ -70,9 +70,15 @@ impl Terminal {
         thread::spawn(move || {
             let mut bytes = [0; 4096];
             // The terminal reports an error once nobody has it open any more.
-            while let Ok(length @ 1..) = master.read(&mut bytes) {
-                if sender.send(bytes[..length].to_vec()).is_err() {
-                    return;
+            loop {
+                match master.read(&mut bytes) {
+                    Ok(length @ 1..) => {
+                        if sender.send(bytes[..length].to_vec()).is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    _ => return,
                 }
             }
         });

@@ -1,6 +1,10 @@
 //! A client that knows the protocol only from its page: text frames and JSON, nothing of `client_ws`.
 
-use std::{collections::VecDeque, net::TcpStream};
+use std::{
+    collections::VecDeque,
+    io::{self, Read, Write},
+    net::TcpStream,
+};
 
 use keys::{KeyPair, Nonce};
 use serde_json::{Value, json};
@@ -9,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client::IntoClie
 use super::PATIENCE;
 
 pub(crate) struct Wire {
-    pub socket: WebSocket<TcpStream>,
+    pub socket: WebSocket<Patient>,
     /// Notifications that came while an answer was waited for.
     pub notifications: VecDeque<Value>,
     /// Answers to something else than was waited for.
@@ -17,12 +21,44 @@ pub(crate) struct Wire {
     ids: u64,
 }
 
+/// A socket whose reads go on when a signal comes: with a timeout they would not, and children of other tests end all the
+/// time.
+pub(crate) struct Patient(TcpStream);
+
+impl Patient {
+    /// The same socket, for someone else to write to.
+    pub(crate) fn try_clone(&self) -> io::Result<TcpStream> {
+        self.0.try_clone()
+    }
+}
+
+impl Read for Patient {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 impl Wire {
     pub(crate) fn connect(authority: &str) -> Self {
         let stream = TcpStream::connect(authority).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let request = format!("ws://{authority}/").into_client_request().expect("a URL");
-        let (socket, _) = tokio_tungstenite::tungstenite::client(request, stream).expect("it upgrades");
+        let (socket, _) = tokio_tungstenite::tungstenite::client(request, Patient(stream)).expect("it upgrades");
         Self { socket, notifications: VecDeque::new(), answers: Vec::new(), ids: 1000 }
     }
 
