@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use worker::{Event, Layer, Limits, Outcome, Play, Program, Setup, Worker, rhai::Engine};
+use worker::{Event, Layer, Limits, Loss, Outcome, Play, Program, Setup, Worker, rhai::Engine};
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
@@ -19,6 +19,13 @@ fn told<T>(tried: io::Result<T>) -> String {
         Ok(_) => "done".into(),
         Err(error) => format!("{:?}", error.kind()),
     }
+}
+
+/// Goes on until the stack ends.
+#[inline(never)]
+fn deep(level: i64) -> i64 {
+    let frame = std::hint::black_box([level; 64]);
+    if level < 0 { 0 } else { deep(level + 1).wrapping_add(frame[0]) }
 }
 
 /// What a native function could want of the system.
@@ -42,6 +49,7 @@ fn natives(engine: &mut Engine) {
             }),
         )
     });
+    engine.register_fn("overflow", || deep(0));
     engine.register_fn("variables", || i64::try_from(std::env::vars_os().count()).unwrap_or(-1));
 }
 
@@ -93,4 +101,13 @@ async fn tries() {
         assert_eq!(output, expected, "{script}");
     }
     assert!(worker.layers().is_some_and(|layers| layers.contains(&Layer::Memory)));
+    // The end of its stack is its end, also where the kernel would not carry out an abort for it.
+    worker.play(&Play { number: 99, script: "overflow()", bind: None, caller: None });
+    loop {
+        match worker.event().await {
+            Event::Lost(loss) => break assert_eq!(loss, Loss::Crashed),
+            Event::Done { outcome, .. } => panic!("{outcome:?}"),
+            _ => {}
+        }
+    }
 }
