@@ -213,3 +213,9 @@ fn a_sandbox_can_be_required() {
     let ran = Home::new().run(&["serve", "--port", "0", "--sandbox", "perhaps"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("required or best-effort"), "{ran:?}");
 }
+
+#[test]
+fn a_circle_whose_plays_may_take_next_to_nothing_starts_all_the_same() {
+    let server = Server::start(&["--limit", "play_ms=1"]);
+    assert_eq!(server.connect().error("loop {}")["data"], serde_json::json!({ "limit": "time", "max": 1 }));
+}

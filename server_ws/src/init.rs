@@ -6,9 +6,17 @@ use worker::{Event, Layer, Outcome, Play, Worker};
 
 use crate::circle::{Circle, Sandbox};
 
+/// How long a worker may take to start.
+const STARTING: Duration = Duration::from_secs(10);
+
 /// How the script of a circle fails; for a person.
 fn failed(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the init script fails: {why}"))
+}
+
+/// How a worker ends or hangs: the fault of the script, if there is one that it runs.
+fn unusable(circle: &Circle, why: &str) -> io::Error {
+    if circle.setup.init.is_some() { failed(why) } else { io::Error::other(format!("no worker can be used: {why}")) }
 }
 
 /// Tries a worker, within the time of a play; once it has run well, not again.
@@ -22,15 +30,19 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
         loop {
             match worker.event().await {
                 Event::Done { outcome, .. } => return judge(outcome),
-                Event::Lost(loss) => return Err(failed(&format!("its process ended ({loss:?})"))),
+                Event::Lost(loss) => return Err(unusable(circle, &format!("its process ended ({loss:?})"))),
                 Event::Print(_) | Event::Progress(_) | Event::Answer { .. } => {}
             }
         }
     };
-    let limit = Duration::from_millis(circle.limits.play_ms);
+    // Without a script there is no play whose time could count, only a process that starts.
+    let limit = match circle.setup.init {
+        Some(_) => Duration::from_millis(circle.limits.play_ms),
+        None => STARTING,
+    };
     tokio::time::timeout(limit, ended)
         .await
-        .unwrap_or_else(|_| Err(failed(&format!("it takes longer than {} ms", circle.limits.play_ms))))?;
+        .unwrap_or_else(|_| Err(unusable(circle, &format!("it takes longer than {} ms", limit.as_millis()))))?;
     let layers = worker.layers().unwrap_or_default();
     if circle.sandbox == Sandbox::Required && !layers.contains(&Layer::Syscalls) {
         let why = "a sandbox is required, and this system has none for its scripts (seccomp on Linux is missing)";
