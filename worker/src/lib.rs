@@ -6,13 +6,13 @@
 //! [`Worker`], which trusts nothing that the process says.
 //!
 //! ```no_run
-//! use worker::{Event, Limits, Outcome, Play, Program, Setup, Worker};
+//! use worker::{Event, Outcome, Play, Program, Setup, Worker};
 //!
 //! // First thing in `main`, before any thread or runtime: in the worker process this never returns.
 //! worker::run_if_worker();
 //!
 //! # async fn example() -> std::io::Result<()> {
-//! let setup = Setup { circle: "example".into(), limits: Limits::default(), modules: None, init: None, must_be_sealed: false };
+//! let setup = Setup { circle: "example".into(), ..Setup::default() };
 //! let mut worker = Worker::start(Program::SameExecutable, setup).await?;
 //! worker.play(&Play { number: 1, script: "print(`hi`); 40 + 2", bind: None, caller: None });
 //! loop {

@@ -20,7 +20,7 @@ pub(crate) const BUILD: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_
 pub(crate) const HEADER: usize = 4;
 
 /// What a worker is made with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {
     /// What scripts see as `CIRCLE_NAME`.
     pub circle: String,

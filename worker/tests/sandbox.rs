@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use worker::{Event, Layer, Limits, Loss, Outcome, Play, Program, Setup, Worker, rhai::Engine};
+use worker::{Event, Layer, Loss, Outcome, Play, Program, Setup, Worker, rhai::Engine};
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
@@ -61,8 +61,7 @@ fn main() {
 }
 
 async fn tries() {
-    let setup =
-        Setup { circle: "test".into(), limits: Limits::default(), modules: None, init: None, must_be_sealed: false };
+    let setup = Setup { circle: "test".into(), ..Setup::default() };
     let mut worker = Worker::start(Program::SameExecutable, setup).await.expect("it starts");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();

@@ -15,7 +15,7 @@ struct Session {
 
 impl Session {
     fn new(limits: Limits) -> Self {
-        Self::with(Setup { circle: "test".into(), limits, modules: None, init: None, must_be_sealed: false })
+        Self::with(Setup { circle: "test".into(), limits, ..Setup::default() })
     }
 
     fn with(setup: Setup) -> Self {
@@ -99,23 +99,11 @@ fn everything_that_a_play_makes_is_there_in_the_next() {
 #[test]
 fn the_circles_own_script_is_there_before_the_first_play() {
     let init = "print(`unheard`); const RATE = 7; fn rated(x) { x * global::RATE }";
-    let mut session = Session::with(Setup {
-        circle: "test".into(),
-        limits: Limits::default(),
-        modules: None,
-        init: Some(init.into()),
-        must_be_sealed: false,
-    });
+    let mut session = Session::with(Setup { circle: "test".into(), init: Some(init.into()), ..Setup::default() });
     assert_eq!(session.output("rated(6)"), "42");
     assert_eq!(session.output("fn rated(x) { x } rated(RATE)"), "7");
     assert!(session.texts().is_empty());
-    let broken = Setup {
-        circle: "test".into(),
-        limits: Limits::default(),
-        modules: None,
-        init: Some("1;\n nowhere".into()),
-        must_be_sealed: false,
-    };
+    let broken = Setup { circle: "test".into(), init: Some("1;\n nowhere".into()), ..Setup::default() };
     let mut session = Session::with(broken);
     for _ in 0..2 {
         let error = session.error("1");
@@ -129,13 +117,7 @@ fn imports_stay() {
     std::fs::write(directory.path().join("geo.rhai"), "fn area(a, b) { a * b } export const UNIT = \"m\";")
         .expect("written");
     let modules = Some(directory.path().to_owned());
-    let mut session = Session::with(Setup {
-        circle: "test".into(),
-        limits: Limits::default(),
-        modules,
-        init: None,
-        must_be_sealed: false,
-    });
+    let mut session = Session::with(Setup { circle: "test".into(), modules, ..Setup::default() });
     assert_eq!(session.output("import \"geo\" as g; g::area(2, 3)"), "6");
     assert_eq!(session.output("g::area(4, 5) + g::UNIT"), "20m");
     assert_eq!(session.output("fn f() { import \"geo\" as h; h::area(1, 2) } f()"), "2");
@@ -149,13 +131,7 @@ fn an_import_reads_nothing_outside_of_its_directory() {
     std::fs::write(outside.path().join("secret.rhai"), "export const X = 1;").expect("written");
     std::os::unix::fs::symlink(outside.path().join("secret.rhai"), directory.join("link.rhai")).expect("linked");
     let absolute = outside.path().join("secret").display().to_string();
-    let setup = Setup {
-        circle: "test".into(),
-        limits: Limits::default(),
-        modules: Some(directory),
-        init: None,
-        must_be_sealed: false,
-    };
+    let setup = Setup { circle: "test".into(), modules: Some(directory), ..Setup::default() };
     let mut session = Session::with(setup);
     for name in ["../secret", "link", "./../secret", "a/../../secret", "", ".", absolute.as_str()] {
         let error = session.error(&format!("import {name:?} as m;"));

@@ -11,12 +11,7 @@ use rhai::{
 };
 
 use super::{Origin, docs};
-use crate::{
-    engine,
-    message::{Limits, Setup},
-    meter::Meter,
-    modules::Sources,
-};
+use crate::{engine, message::Setup, meter::Meter, modules::Sources};
 
 /// Names, signatures and docs of functions that are no entries of any library.
 const BUILT_IN: &[(&str, &str, &str, Receiver<&str>)] = &[
@@ -80,8 +75,7 @@ pub(super) fn library() -> &'static [Native] {
 }
 
 fn collect() -> Vec<Native> {
-    let setup =
-        Setup { circle: String::new(), limits: Limits::default(), modules: None, init: None, must_be_sealed: false };
+    let setup = Setup::default();
     let meter = Rc::new(Meter::new(Arc::default(), &setup.limits));
     // One that evaluates nothing: that of the environment stays on its thread.
     let engine = engine::build(&setup, Sources::default(), &meter, |_| {});

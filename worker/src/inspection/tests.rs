@@ -70,7 +70,7 @@ impl Session {
 }
 
 fn setup() -> Setup {
-    Setup { circle: "test".into(), limits: Limits::default(), modules: None, init: None, must_be_sealed: false }
+    Setup { circle: "test".into(), ..Setup::default() }
 }
 
 fn candidate(text: &str, kind: CandidateKind, detail: &str) -> Candidate {
