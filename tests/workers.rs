@@ -171,8 +171,8 @@ fn a_worker_inherits_nothing_of_its_server() {
     assert_eq!(std::fs::read(format!("/proc/{worker}/environ")).expect("readable"), b"");
     let open = descriptors(&worker.to_string());
     let sockets: Vec<_> = open.iter().filter(|name| name.starts_with("socket:")).collect();
-    // Work (twice, for prints) and control.
-    assert_eq!(sockets.len(), 3, "{open:?}");
+    // Work and control.
+    assert_eq!(sockets.len(), 2, "{open:?}");
     let servers = descriptors(&server.pid().to_string());
     assert!(sockets.iter().all(|socket| !servers.contains(socket)), "{open:?} {servers:?}");
     // What a test harness leaves open for every process is not the server's.

@@ -24,6 +24,10 @@ pub struct Limits {
     pub array_items: u64,
     /// Properties of one map. A property that is made by assigning to an index is not counted yet.
     pub map_items: u64,
+    /// Calls of host functions that a play may make.
+    pub host_calls: u64,
+    /// KiB that the arguments of one such call may have, as JSON, and its result.
+    pub host_kib: u64,
     /// MiB of memory that the scripts of one session may have.
     pub memory_mib: u64,
     /// Plays and resets of one session that wait.
@@ -47,6 +51,8 @@ pub struct Limits {
     pub running_plays: u64,
     /// Of those, the plays of one caller. A quarter of them if null.
     pub running_per_caller: Option<u64>,
+    /// Host functions that run at a time; a call over it waits.
+    pub running_host_calls: u64,
 }
 
 impl Default for Limits {
@@ -60,6 +66,8 @@ impl Default for Limits {
             string_kib: 1024,
             array_items: 100_000,
             map_items: 100_000,
+            host_calls: 1000,
+            host_kib: 256,
             memory_mib: 64,
             queued_plays: 64,
             queued_kib: 2048,
@@ -71,6 +79,7 @@ impl Default for Limits {
             sessions_per_caller: None,
             running_plays: 256,
             running_per_caller: None,
+            running_host_calls: 256,
         }
     }
 }

@@ -13,10 +13,11 @@ use std::{
 use keys::{Authority, PublicKey};
 use protocol::{Limits, methods::Access};
 use tokio::sync::watch;
-use worker::Layer;
+use worker::{HostModule, HostNameError, Layer};
 
 use crate::{
     admission::{self, Admission},
+    host::{Hosted, Module, Table},
     slots::Slots,
 };
 
@@ -64,6 +65,9 @@ pub enum BuildError {
         /// Its name.
         name: String,
     },
+    /// Scripts could not call a host function.
+    #[error("a host function cannot be offered: {0}")]
+    HostName(#[from] HostNameError),
     /// `describe` lists what can be imported, and the directory cannot be read.
     #[error("cannot read the modules in {}: {source}", directory.display())]
     Modules {
@@ -85,6 +89,7 @@ pub struct CircleBuilder {
     origins: BTreeSet<String>,
     modules: Option<PathBuf>,
     init: Option<String>,
+    host: Vec<Arc<dyn Hosted>>,
     limits: Limits,
     grace: Duration,
     workers: Workers,
@@ -141,6 +146,13 @@ impl CircleBuilder {
         self
     }
 
+    /// Functions of the program's own for its scripts; see [`host`](crate::host). Each module has a name of its own.
+    #[must_use]
+    pub fn host_module<S: Send + Sync + 'static>(mut self, module: Module<S>) -> Self {
+        self.host.push(Arc::new(module));
+        self
+    }
+
     /// What it allows.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -187,6 +199,9 @@ impl CircleBuilder {
             Some(directory) => worker::module_names(directory)
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
+        let host = Table::new(self.host, self.limits.running_host_calls);
+        let offered = host.offered();
+        HostModule::check(&offered)?;
         admission::fit_to_descriptors(&mut self.limits);
         admission::share_out(&mut self.limits);
         Ok(Circle {
@@ -195,10 +210,12 @@ impl CircleBuilder {
                 limits: worker_limits(&self.limits),
                 modules: self.modules,
                 init: self.init,
+                host: offered,
                 must_be_sealed: self.sandbox == Sandbox::Required,
             },
             admission: Admission::new(&self.limits),
             slots: Slots::new(&self.limits),
+            host,
             phase: watch::channel(Phase::Open).0,
             sessions: watch::channel(0).0,
             sessions_so_far: AtomicU64::new(0),
@@ -245,6 +262,7 @@ pub struct Circle {
     pub(crate) setup: worker::Setup,
     pub(crate) admission: Admission,
     pub(crate) slots: Slots,
+    pub(crate) host: Table,
     pub(crate) phase: watch::Sender<Phase>,
     sessions: watch::Sender<usize>,
     sessions_so_far: AtomicU64,
@@ -265,6 +283,7 @@ impl Circle {
             origins: BTreeSet::new(),
             modules: None,
             init: None,
+            host: Vec::new(),
             limits: Limits::default(),
             grace: Duration::from_secs(5),
             workers: Workers::default(),
@@ -321,6 +340,7 @@ fn worker_limits(limits: &Limits) -> worker::Limits {
         string_bytes: bytes(limits.string_kib),
         array_items: limits.array_items,
         map_items: limits.map_items,
+        host_bytes: bytes(limits.host_kib),
         memory_bytes: limits.memory_mib.saturating_mul(1 << 20),
     }
 }

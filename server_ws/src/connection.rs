@@ -47,8 +47,9 @@ pub(crate) fn start(
     };
     // What arrives is read by `Frames`: the stream that comes with the builder reads ahead without a bound.
     let response = WsResponseBuilder::new(actor, request, stream::pending()).start()?;
-    let session = Session::new(circle.clone(), authority, address, outbound);
-    let span = tracing::info_span!("session", number = circle.next_session_number());
+    let number = circle.next_session_number();
+    let session = Session::new(circle.clone(), number, authority, address, outbound);
+    let span = tracing::info_span!("session", number);
     let life = async move {
         session.run(inbound).await;
         drop(place);

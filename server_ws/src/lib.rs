@@ -20,6 +20,7 @@ mod admission;
 mod auth;
 mod circle;
 mod connection;
+pub mod host;
 mod http;
 mod init;
 mod methods;
@@ -61,6 +62,7 @@ pub async fn run(listener: TcpListener, circle: Circle, shutdown: impl Future<Ou
         checked = check(&circle) => checked?,
         () = &mut shutdown => return Ok(()),
     }
+    circle.host.running.run_on(tokio::runtime::Handle::current());
     let circle = Arc::new(circle);
     let served = circle.clone();
     let server = HttpServer::new(move || App::new().app_data(web::Data::from(served.clone())).configure(http::routes))
@@ -96,5 +98,8 @@ pub async fn run(listener: TcpListener, circle: Circle, shutdown: impl Future<Ou
     }
     let stop = handle.stop(false);
     let (ended, ()) = tokio::join!(server, stop);
+    if !circle.host.running.all_ended(FAREWELL).await {
+        tracing::warn!("some host functions are still running");
+    }
     ended
 }

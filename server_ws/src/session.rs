@@ -5,6 +5,7 @@
 //! of memory, while its deadlines go on being kept here.
 
 pub(crate) mod answers;
+mod hosting;
 mod inquiries;
 mod outcome;
 mod player;
@@ -77,12 +78,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(circle: Arc<Circle>, authority: Authority, address: IpAddr, outbound: Sender) -> Self {
+    /// `number` tells it apart.
+    pub(crate) fn new(
+        circle: Arc<Circle>,
+        number: u64,
+        authority: Authority,
+        address: IpAddr,
+        outbound: Sender,
+    ) -> Self {
         Self {
             auth: Authenticator::new(authority),
             answers: Answers::new(circle.limits.output_kib),
             queue: Queue::new(&circle.limits),
-            player: Player::new(circle.clone(), address),
+            player: Player::new(circle.clone(), number, address),
             outbound,
             outbox: VecDeque::new(),
             closing: None,

@@ -2,11 +2,12 @@
 
 use std::{
     cell::RefCell,
-    io::{self, BufReader},
+    io::{self, BufReader, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
+    rc::Rc,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -20,6 +21,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use crate::{
     allocator,
     environment::Environment,
+    host::{HostCall, HostReturn},
     inspection::{self, Inquiry, SharedInventory},
     message::{self, Control, FromControl, FromWorker, Hello, ToWorker},
     meter::{Meter, Watch},
@@ -90,7 +92,7 @@ fn run() -> io::Result<()> {
     thread::Builder::new().name("evaluate".into()).stack_size(STACK).spawn(move || {
         // Ends the process from whatever happens here, a panic included: the server sees its sockets close.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            evaluate(&work, is_memory_counted, &seal, for_plays, of_plays)
+            evaluate(work, is_memory_counted, &seal, for_plays, of_plays)
         }));
         std::process::exit(i32::from(!matches!(result, Ok(Ok(())))));
     })?;
@@ -120,15 +122,36 @@ fn take(standard: impl AsFd) -> io::Result<UnixStream> {
     Ok(fd.into())
 }
 
+/// The work socket, for everything that the thread that evaluates does with it.
+#[derive(Debug, Clone)]
+struct Shared(Rc<UnixStream>);
+
+impl Read for Shared {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(bytes)
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Reads plays and queries from the work socket and answers them there, until it closes.
 fn evaluate(
-    work: &UnixStream,
+    work: UnixStream,
     is_memory_counted: bool,
     sealed: &SyncSender<()>,
     watch: Arc<Watch>,
     inventory: SharedInventory,
 ) -> io::Result<()> {
-    let mut from = BufReader::with_capacity(32 << 10, work);
+    let work = Shared(Rc::new(work));
+    let mut from = BufReader::with_capacity(32 << 10, work.clone());
     let mut frame = Vec::new();
     if !message::read_frame(&mut from, &mut frame)? {
         return Ok(());
@@ -138,7 +161,6 @@ fn evaluate(
         return Err(io::Error::other("the server is of another build"));
     }
     // What is made here cannot be made behind the seal.
-    let to = work.try_clone()?;
     let sources = Sources::read(hello.setup.modules.as_deref());
     bound(hello.setup.limits.memory_bytes)?;
     // Both threads run: the other one made this one. Nothing of a script has been looked at.
@@ -148,25 +170,45 @@ fn evaluate(
     }
     // The other thread waits for it for as long as the process lives.
     let _waiting = sealed.send(());
-    message::write_frame(work, &FromWorker::Sealed(layers), &mut Vec::new())?;
+    message::write_frame(work.clone(), &FromWorker::Sealed(layers), &mut Vec::new())?;
     let meter = Meter::new(watch, &hello.setup.limits);
+    let from = Rc::new(RefCell::new(from));
+    let (answers, calls, prints) = (from.clone(), work.clone(), work.clone());
+    let call_host = move |call| ask_host(&mut *answers.borrow_mut(), calls.clone(), call);
     let buffer = RefCell::new(Vec::new());
     let print = move |print| {
         // A server that is gone is seen by the other thread, which ends the process.
-        let _gone = message::write_frame(&to, &FromWorker::Print(print), &mut buffer.borrow_mut());
+        let _gone = message::write_frame(prints.clone(), &FromWorker::Print(print), &mut buffer.borrow_mut());
     };
-    let mut environment = Environment::new(hello.setup, sources, meter, inventory, print);
+    let mut environment = Environment::new(hello.setup, sources, meter, inventory, print, call_host);
     let mut answer = Vec::new();
-    while message::read_frame(&mut from, &mut frame)? {
+    while message::read_frame(&mut *from.borrow_mut(), &mut frame)? {
         let said = match borrow(&frame)? {
             ToWorker::Play(play) => FromWorker::Done { play: play.number, outcome: environment.play(&play) },
             ToWorker::Inspect(Inquiry { number, query }) => {
                 FromWorker::Answer { number, answer: environment.answer_query(&query) }
             }
+            // Of a play that did not wait for it; there is none.
+            ToWorker::Return { .. } => continue,
         };
-        message::write_frame(work, &said, &mut answer)?;
+        message::write_frame(work.clone(), &said, &mut answer)?;
     }
     Ok(())
+}
+
+/// Has a host function carried out: a play that waits reads its answer from where plays come from, since none comes
+/// before it has ended.
+fn ask_host(from: &mut impl Read, to: Shared, call: HostCall) -> HostReturn {
+    let (number, mut buffer) = (call.number, Vec::new());
+    let asked = message::write_frame(to, &FromWorker::HostCall(call), &mut buffer);
+    match asked.and_then(|()| message::read_frame(from, &mut buffer)) {
+        Ok(true) => match borrow(&buffer) {
+            Ok(ToWorker::Return { call, returned }) if call == number => returned,
+            _ => HostReturn::Aborted,
+        },
+        // The server is gone, which ends the process elsewhere.
+        _ => HostReturn::Aborted,
+    }
 }
 
 /// Does what the control socket says, until it closes: then the server is gone, and so must the process be.

@@ -7,15 +7,13 @@ use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shar
 use crate::{
     compile::compile,
     engine, failure,
+    host::{self, HostCall, HostModule, HostReturn},
     inspection::{self, Answer, Inventory, Query, SharedInventory, Values},
     message::{Limits, Outcome, Play, Print, Setup, Value},
-    meter::Meter,
+    meter::{INIT, Meter},
     modules::Sources,
     value::Renderer,
 };
-
-/// The number of what is played before the first play.
-const INIT: u64 = u64::MAX;
 
 /// Evaluates plays, one at a time, on the thread that made it.
 pub(crate) struct Environment {
@@ -31,6 +29,7 @@ pub(crate) struct Environment {
     inventory: SharedInventory,
     limits: Limits,
     circle: String,
+    host: Vec<HostModule>,
     caller: Option<String>,
     /// Why the circle's own script failed; then nothing else is played.
     failed_init: Option<Outcome>,
@@ -43,15 +42,17 @@ impl Environment {
         meter: Meter,
         inventory: SharedInventory,
         print: impl Fn(Print) + 'static,
+        call_host: impl Fn(HostCall) -> HostReturn + 'static,
     ) -> Self {
-        *inventory.lock() = Inventory::new(sources.names(), setup.limits.output_bytes);
+        *inventory.lock() = Inventory::new(sources.names(), &setup.host, setup.limits.output_bytes);
         let meter = Rc::new(meter);
         let print = move |printed: Print| {
             if printed.play != INIT {
                 print(printed);
             }
         };
-        let engine = engine::build(&setup, sources, &meter, print);
+        let mut engine = engine::build(&setup, sources, &meter, print);
+        host::register(&mut engine, &setup.host, setup.limits.host_bytes, &meter, call_host);
         let mut not_empty = Module::new();
         not_empty.set_var("circles", Dynamic::UNIT);
         let mut environment = Self {
@@ -64,6 +65,7 @@ impl Environment {
             inventory,
             limits: setup.limits,
             circle: setup.circle,
+            host: setup.host,
             caller: None,
             failed_init: None,
         };
@@ -110,7 +112,7 @@ impl Environment {
         let result = self.run(&ast);
         let outcome = match result {
             Ok(value) => self.answer(value, play.bind),
-            Err(error) => failure::of_run(*error, &ast, &self.engine, &self.limits),
+            Err(error) => failure::of_run(*error, &ast, &self.engine, &self.limits, &self.host),
         };
         if self.scope.len() > variables {
             self.forget_shadowed();

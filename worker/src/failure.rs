@@ -4,6 +4,7 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseError
 
 use crate::{
     engine::to_position as position,
+    host::{self, HostModule},
     message::{ErrorKind, LimitKind, Limits, Outcome, ScriptError},
     value::Renderer,
 };
@@ -41,7 +42,13 @@ pub(crate) fn of_parse(error: &ParseError, limits: &Limits) -> Outcome {
 }
 
 /// The outcome of a script that failed while it ran. `ast` tells which functions are this play's own.
-pub(crate) fn of_run(mut error: EvalAltResult, ast: &AST, engine: &Engine, limits: &Limits) -> Outcome {
+pub(crate) fn of_run(
+    mut error: EvalAltResult,
+    ast: &AST,
+    engine: &Engine,
+    limits: &Limits,
+    host: &[HostModule],
+) -> Outcome {
     let mut at = None;
     let mut function = None;
     let mut is_here = true;
@@ -79,6 +86,10 @@ pub(crate) fn of_run(mut error: EvalAltResult, ast: &AST, engine: &Engine, limit
     }
     let own_position = error.take_position();
     let renderer = Renderer { engine, max_bytes: MAX_MESSAGE as u64 };
+    let usage = match &error {
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => host::usage(host, signature),
+        _ => None,
+    };
     let (message, thrown) = match error {
         EvalAltResult::ErrorRuntime(value, _) => of_thrown(&value, renderer),
         other => (other.to_string(), None),
@@ -87,13 +98,18 @@ pub(crate) fn of_run(mut error: EvalAltResult, ast: &AST, engine: &Engine, limit
         kind: ErrorKind::Runtime,
         message: shorten(message, MAX_MESSAGE),
         position: if is_here { position(own_position) } else { at },
-        hint: (!is_here).then(|| "it happened in a function that an earlier play or a module defined".into()),
+        hint: usage.or_else(|| {
+            (!is_here).then(|| "it happened in a function that an earlier play or a module defined".into())
+        }),
         function: function.filter(|name| !name.starts_with("anon$")).map(|name| shorten(name, MAX_NAME)),
         thrown,
     })
 }
 
 fn of_thrown(value: &Dynamic, renderer: Renderer<'_>) -> (String, Option<String>) {
+    if let Some(message) = host::message_of(value) {
+        return (message, renderer.json(value).ok());
+    }
     let message = match renderer.text(value) {
         Ok(text) if text.is_empty() => "Runtime error".into(),
         Ok(text) => format!("Runtime error: {text}"),

@@ -1,6 +1,7 @@
 //! The server's end of one worker. Nothing that comes from the worker is believed without being checked.
 
 mod asked;
+mod host_calls;
 
 use std::{
     collections::HashMap,
@@ -20,6 +21,7 @@ use tokio::{
 
 use crate::{
     allocator, child,
+    host::{HostCall, HostReturn},
     inspection::{Answer, Inquiry, Query},
     message::{
         self, Control, FromControl, FromWorker, HEADER, Hello, Outcome, Play, Print, ProgressReport, Setup, ToWorker,
@@ -28,6 +30,7 @@ use crate::{
 };
 
 use asked::Asked;
+use host_calls::HostCalls;
 
 /// How long a process may go on once its socket is closed.
 const END_GRACE: Duration = Duration::from_secs(1);
@@ -66,6 +69,9 @@ pub enum Event {
         /// How.
         outcome: Outcome,
     },
+    /// A play calls a host function of [`Setup::host`] and waits for [`Worker::host_return`]. The arguments are the
+    /// worker's word and nothing more: they may be no JSON.
+    HostCall(HostCall),
     /// The answer to [`Worker::ask_progress`].
     Progress(ProgressReport),
     /// The answer to [`Worker::ask`]; to the kind of query that it was.
@@ -101,6 +107,9 @@ pub struct Worker {
     layers: Option<Vec<Layer>>,
     /// Number of the play that was sent and has not ended.
     running: Option<u64>,
+    /// Number of the play that is to end.
+    stopped: Option<u64>,
+    host: HostCalls,
     /// What may be answered, by number.
     asked: HashMap<u64, Asked>,
     /// Bytes that an answer to one may have.
@@ -122,7 +131,9 @@ impl Worker {
         work.set_nonblocking(true)?;
         control.set_nonblocking(true)?;
         let output = usize::try_from(setup.limits.output_bytes).unwrap_or(usize::MAX);
-        let mut work = Pipe::new(UnixStream::from_std(work)?, output.saturating_mul(2).saturating_add(128 << 10));
+        let host = HostCalls::new(&setup);
+        let max_frame = output.saturating_mul(2).saturating_add(128 << 10).max(host.max_args.saturating_add(1 << 10));
+        let mut work = Pipe::new(UnixStream::from_std(work)?, max_frame);
         // An answer counts each of its texts and more than each entry's encoding adds.
         let control = Pipe::new(UnixStream::from_std(control)?, output.saturating_add(4 << 10));
         let child = spawn(program.path()?, its_work.into(), its_control.into()).await?;
@@ -137,6 +148,8 @@ impl Worker {
             is_progress_asked: false,
             layers: None,
             running: None,
+            stopped: None,
+            host,
             asked: HashMap::new(),
             max_answer: output,
             kill: Some(kill),
@@ -168,6 +181,26 @@ impl Worker {
     /// ended.
     pub fn stop(&mut self, play: u64) {
         self.control.send(&Control::Stop { play });
+        if self.running == Some(play) {
+            self.stopped = Some(play);
+            // It would not look before it is answered.
+            self.host_return(HostReturn::Aborted);
+        }
+    }
+
+    /// Answers the host call for which the play waits. It has no effect where none waits any more: after
+    /// [`stop`](Self::stop), or once the process is gone.
+    pub fn host_return(&mut self, returned: HostReturn) {
+        if let Some(call) = self.host.open.take() {
+            self.work.send(&ToWorker::Return { call, returned });
+        }
+    }
+
+    /// Kills a process that said what no worker says, in words that only the caller can judge; [`Event::Lost`] with
+    /// [`Loss::Crashed`] follows.
+    pub fn condemn(&mut self) {
+        self.is_broken = true;
+        self.kill();
     }
 
     /// Asks how far the running play is.
@@ -245,22 +278,39 @@ impl Worker {
             Some(FromControl::Answer { number, answer }) => return self.answered(number, answer).map(Some),
             None => {}
         }
-        let Some(message) = self.work.receive::<FromWorker>()? else { return Ok(None) };
-        match message {
-            FromWorker::Sealed(layers) if self.layers.is_none() => {
-                self.layers = Some(layers);
-                self.next()
+        while let Some(message) = self.work.receive::<FromWorker>()? {
+            if let Some(event) = self.said(message)? {
+                return Ok(Some(event));
             }
-            // Before it is sealed a worker has nothing to say.
-            _ if self.layers.is_none() => Err(io::Error::new(io::ErrorKind::InvalidData, "it is not sealed")),
-            FromWorker::Print(print) if self.running == Some(print.play) => Ok(Some(Event::Print(print))),
-            FromWorker::Done { play, outcome } if self.running == Some(play) => {
-                self.running = None;
-                Ok(Some(Event::Done { play, outcome }))
-            }
-            FromWorker::Answer { number, answer } => self.answered(number, answer).map(Some),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a message of a play that is not running")),
         }
+        Ok(None)
+    }
+
+    /// What a message on the work socket comes to.
+    fn said(&mut self, message: FromWorker) -> io::Result<Option<Event>> {
+        let broken = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        match message {
+            FromWorker::Sealed(layers) if self.layers.is_none() => self.layers = Some(layers),
+            // Before it is sealed a worker has nothing to say.
+            _ if self.layers.is_none() => return broken("it is not sealed"),
+            FromWorker::Print(print) if self.running == Some(print.play) => return Ok(Some(Event::Print(print))),
+            FromWorker::HostCall(call) if self.running == Some(call.play) => {
+                if !self.host.admit(&call) {
+                    return broken("a host call that cannot be");
+                }
+                if self.stopped != self.running {
+                    return Ok(Some(Event::HostCall(call)));
+                }
+                self.host_return(HostReturn::Aborted);
+            }
+            FromWorker::Done { play, outcome } if self.running == Some(play) && self.host.open.is_none() => {
+                self.running = None;
+                return Ok(Some(Event::Done { play, outcome }));
+            }
+            FromWorker::Answer { number, answer } => return self.answered(number, answer).map(Some),
+            _ => return broken("a message of a play that is not running"),
+        }
+        Ok(None)
     }
 
     fn answered(&mut self, number: u64, answer: Answer) -> io::Result<Event> {

@@ -147,7 +147,7 @@ pub enum Origin {
     Circle,
     /// A module that was imported.
     Module,
-    /// The server; none yet.
+    /// The program that holds the worker: a function of one of its modules.
     Host,
     /// The worker.
     Native,

@@ -21,7 +21,7 @@
 //!         Event::Done { outcome: Outcome::Value(value), .. } => break println!("{}", value.output),
 //!         Event::Done { outcome, .. } => break eprintln!("{outcome:?}"),
 //!         Event::Lost(loss) => break eprintln!("the process ended: {loss:?}"),
-//!         Event::Progress(_) | Event::Answer { .. } => {}
+//!         _ => {}
 //!     }
 //! }
 //! # Ok(()) }
@@ -41,6 +41,7 @@ mod engine;
 mod environment;
 mod failure;
 mod handle;
+mod host;
 mod inspection;
 mod message;
 mod meter;
@@ -51,6 +52,7 @@ mod value;
 pub use allocator::Allocator;
 pub use child::{is_prepared, run_if_worker, run_if_worker_with};
 pub use handle::{Event, Loss, Program, Worker};
+pub use host::{HostCall, HostError, HostFunction, HostModule, HostNameError, HostReturn};
 pub use inspection::{
     Answer, Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, Listing, MAX_CANDIDATES, Origin, Query,
     VariableEntry,

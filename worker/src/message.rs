@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    host::{HostCall, HostModule, HostReturn},
     inspection::{Answer, Inquiry},
     sandbox::Layer,
 };
@@ -31,6 +32,8 @@ pub struct Setup {
     /// A script whose functions, constants and variables are there before the first play. What it prints is dropped; if it
     /// fails, every play fails as it did.
     pub init: Option<String>,
+    /// Functions of the program's own that scripts may call; each call is an [`Event::HostCall`](crate::Event::HostCall).
+    pub host: Vec<HostModule>,
     /// Whether the process ends instead, where it cannot be kept from the system ([`Layer::Syscalls`]).
     pub must_be_sealed: bool,
 }
@@ -52,6 +55,8 @@ pub struct Limits {
     pub array_items: u64,
     /// Properties of one map.
     pub map_items: u64,
+    /// Bytes that the arguments of one call of a host function may have, as JSON, and its result.
+    pub host_bytes: u64,
     /// Live bytes of the process, beside what it has before the first play. Held where the program's allocator is
     /// [`Allocator`](crate::Allocator): a play that goes past them is ended at its next operation, and a process that
     /// would have twice as many, within one operation, ends.
@@ -68,6 +73,7 @@ impl Default for Limits {
             string_bytes: 1 << 20,
             array_items: 100_000,
             map_items: 100_000,
+            host_bytes: 256 << 10,
             memory_bytes: 64 << 20,
         }
     }
@@ -87,6 +93,8 @@ pub(crate) enum ToWorker<'a> {
     Play(Play<'a>),
     /// Asked between plays, so that it can be answered with values.
     Inspect(Inquiry),
+    /// Answers the call of a host function, for which the play waits.
+    Return { call: u64, returned: HostReturn },
 }
 
 /// One script to evaluate.
@@ -108,6 +116,8 @@ pub(crate) enum FromWorker {
     /// First of all: it is sealed, and these hold.
     Sealed(Vec<Layer>),
     Print(Print),
+    /// The play waits until it is answered.
+    HostCall(HostCall),
     Done {
         play: u64,
         outcome: Outcome,
@@ -267,6 +277,8 @@ pub enum LimitKind {
     MapSize,
     /// [`Limits::memory_bytes`].
     Memory,
+    /// [`Limits::host_bytes`].
+    HostBytes,
 }
 
 /// Appends one framed message.

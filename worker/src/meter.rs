@@ -52,6 +52,7 @@ pub(crate) struct Meter {
     max_memory: u64,
     /// Live bytes before the first play.
     base: Cell<usize>,
+    host_calls: Cell<u64>,
 }
 
 /// Live bytes that a play may have more than there are when it begins, however full the session is.
@@ -59,6 +60,9 @@ const SPARE: usize = 1 << 20;
 
 /// How often over its limit at the most: from then on only a fresh environment helps.
 const SPARES: usize = 8;
+
+/// The number of what is played before the first play.
+pub(crate) const INIT: u64 = u64::MAX;
 
 /// What each print counts beside its bytes.
 const PRINT_COST: u64 = 64;
@@ -76,6 +80,7 @@ impl Meter {
             max_live: Cell::new(usize::MAX),
             max_memory: limits.memory_bytes,
             base: Cell::new(allocator::live()),
+            host_calls: Cell::new(0),
         }
     }
 
@@ -134,7 +139,7 @@ impl Meter {
         }
     }
 
-    fn breach(&self, kind: LimitKind, max: u64) {
+    pub(crate) fn breach(&self, kind: LimitKind, max: u64) {
         // The first limit that is met is the one that is told.
         if self.breach.get().is_none() {
             self.breach.set(Some((kind, max)));
@@ -147,6 +152,18 @@ impl Meter {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.watch.stop.load(Relaxed) == self.play.get()
+    }
+
+    /// The play is not to go on, as the other end has said already or is about to.
+    pub(crate) fn stop(&self) {
+        self.watch.stop(self.play.get());
+    }
+
+    /// The play that calls a host function, and the number of the call; `None` where no one carries it out.
+    pub(crate) fn next_host_call(&self) -> Option<(u64, u64)> {
+        let play = Some(self.play.get()).filter(|play| *play != INIT)?;
+        self.host_calls.set(self.host_calls.get() + 1);
+        Some((play, self.host_calls.get()))
     }
 
     pub(crate) fn operations(&self) -> u64 {

@@ -5,10 +5,11 @@ use protocol::{
     error::{PlayLimit, ScriptError, ScriptErrorKind},
     methods,
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use worker::{Answer, ErrorKind, LimitKind, Outcome};
 
-use super::answers::Weight;
+use super::{answers::Weight, hosting::Objection};
+use crate::host::PlayEnd;
 
 /// The error that an outcome other than a value is answered with.
 pub(crate) fn error(outcome: Outcome) -> RpcError {
@@ -36,6 +37,33 @@ fn script_error(error: worker::ScriptError) -> ScriptError {
     }
 }
 
+/// What a module of host functions is told of a play that ended with that error.
+pub(crate) fn play_end(error: &RpcError) -> PlayEnd {
+    match error {
+        RpcError::Cancelled => PlayEnd::Cancelled,
+        RpcError::LimitExceeded { .. } | RpcError::Busy { .. } => PlayEnd::Limited,
+        RpcError::ShuttingDown => PlayEnd::ShutDown,
+        _ => PlayEnd::Failed,
+    }
+}
+
+/// The error of a play that a module of host functions did not let succeed: as if its script had not caught it.
+pub(crate) fn objection(Objection { module, error }: Objection) -> RpcError {
+    let mut thrown = json!({ "error": "HostError", "function": module, "message": error.message });
+    if let Some(data) = error.data {
+        thrown["data"] = data;
+    }
+    RpcError::Script(Box::new(ScriptError {
+        message: format!("{module}: {}", error.message),
+        kind: ScriptErrorKind::Runtime,
+        line: None,
+        column: None,
+        function: None,
+        hint: None,
+        thrown: serde_json::value::to_raw_value(&thrown).ok(),
+    }))
+}
+
 /// Limits are told in the unit of their setting.
 fn limit(kind: LimitKind, max: u64) -> RpcError {
     let (limit, max) = match kind {
@@ -43,7 +71,7 @@ fn limit(kind: LimitKind, max: u64) -> RpcError {
         LimitKind::Output => (PlayLimit::Output, max / 1024),
         LimitKind::CallDepth | LimitKind::ExpressionDepth | LimitKind::ValueDepth => (PlayLimit::Depth, max),
         LimitKind::Memory => (PlayLimit::Memory, max >> 20),
-        LimitKind::StringSize => (PlayLimit::Size, max / 1024),
+        LimitKind::StringSize | LimitKind::HostBytes => (PlayLimit::Size, max / 1024),
         LimitKind::ArraySize | LimitKind::MapSize => (PlayLimit::Size, max),
     };
     RpcError::LimitExceeded { limit, max }

@@ -6,17 +6,24 @@ use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 use keys::PublicKey;
 use protocol::{
     Id, RpcError,
-    error::LossReason,
+    error::{BusyLimit, LossReason, PlayLimit},
     methods::{PlayParams, PlayResult},
 };
 use serde_json::value::RawValue;
-use tokio::time::Instant;
-use worker::{Answer, Event, Loss, Outcome, Worker};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use worker::{Answer, Event, HostCall, Loss, Outcome, Worker};
 
-use super::{answers::Ticket, inquiries::Inquiries, outcome};
+use super::{
+    answers::Ticket,
+    hosting::{Hosting, Objection, Refusal, Returned, Telling},
+    inquiries::Inquiries,
+    outcome,
+};
 use crate::{
     admission::{Caller, WorkerPlace},
     circle::Circle,
+    host::{MAX_LEFT_BEHIND, Play as HostPlay, PlayEnd},
     slots::{RunningSlot, Turn},
 };
 
@@ -29,6 +36,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(crate) struct Player {
     circle: Arc<Circle>,
+    /// The session's, for the log and for host functions.
+    session: u64,
     /// Who the caller is that has proved no key.
     anonymous: Caller,
     slot: Slot,
@@ -45,6 +54,10 @@ enum Moved {
     Turn(Option<RunningSlot>),
     Started(io::Result<Box<Worker>>),
     Event(Event),
+    /// The running play's host function has ended.
+    Returned(Returned),
+    /// The running play's modules have been told of its end, or take too long.
+    Told(Option<Result<(), Objection>>),
 }
 
 type Starting = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
@@ -64,10 +77,17 @@ pub(crate) enum Ending {
     Time,
     /// The circle ends.
     Shutdown,
+    /// It makes more host calls than it may.
+    HostCalls,
+    /// A host function's result is larger than it may be.
+    HostBytes,
+    /// Its caller has as many host functions running on as may be.
+    LeftBehind,
 }
 
 struct Running {
     ticket: Ticket,
+    caller: Option<PublicKey>,
     /// Held while it runs.
     slot: Option<RunningSlot>,
     /// What it waits for before.
@@ -81,6 +101,24 @@ struct Running {
     next_progress: Instant,
     ending: Option<Ending>,
     kill_at: Option<Instant>,
+    /// Once it has called a host function.
+    hosting: Option<Hosting>,
+    /// Once it has ended, while modules are told.
+    telling: Option<Told>,
+}
+
+/// What is answered once modules have been told of it.
+struct Told {
+    then: Then,
+    task: Telling,
+    /// When it is answered all the same.
+    by: Option<Instant>,
+}
+
+/// What a play came to.
+enum Then {
+    Ended(Result<PlayResult, RpcError>),
+    Lost(LossReason),
 }
 
 /// What the player's worker brought about.
@@ -103,10 +141,11 @@ pub(crate) enum Happened {
 }
 
 impl Player {
-    pub(crate) fn new(circle: Arc<Circle>, address: IpAddr) -> Self {
+    pub(crate) fn new(circle: Arc<Circle>, session: u64, address: IpAddr) -> Self {
         let inquiries = Inquiries::new(&circle.limits);
         Self {
             circle,
+            session,
             anonymous: Caller::anonymous(address),
             slot: Slot::Empty,
             running: None,
@@ -122,7 +161,7 @@ impl Player {
 
     /// Whether the running play has been told to end, so that its outcome is all that is waited for.
     pub(crate) fn is_ending(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.ending.is_some())
+        self.running.as_ref().is_some_and(|running| running.ending.is_some() || running.telling.is_some())
     }
 
     pub(crate) fn runs(&self, id: &Id) -> bool {
@@ -167,6 +206,7 @@ impl Player {
         let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.circle.limits.play_ms);
         self.running = Some(Running {
             ticket,
+            caller,
             slot,
             turn,
             unsent: Some((params, caller.map(|key| key.to_hex()))),
@@ -177,6 +217,8 @@ impl Player {
             next_progress: started,
             ending: None,
             kill_at: None,
+            hosting: None,
+            telling: None,
         });
         if self.running.as_ref().is_some_and(|running| running.slot.is_some()) {
             self.begin_time();
@@ -203,16 +245,27 @@ impl Player {
     /// Has the running play end, unless it has been told to before. If it was not sent yet, it has ended.
     pub(crate) fn stop(&mut self, ending: Ending) -> Option<(Ticket, RpcError)> {
         let running = self.running.as_mut().filter(|running| running.ending.is_none())?;
+        if let Some(telling) = &mut running.telling {
+            // It has its outcome. A circle that ends does not wait for long, though.
+            if ending == Ending::Shutdown {
+                let soon = Instant::now() + STOP_GRACE;
+                telling.by = Some(telling.by.map_or(soon, |by| by.min(soon)));
+            }
+            return None;
+        }
         running.ending = Some(ending);
         if let Slot::Ready(worker, _) = &mut self.slot
             && running.unsent.is_none()
         {
             running.kill_at = Some(Instant::now() + STOP_GRACE);
             worker.stop(running.number);
+            if let Some(hosting) = &mut running.hosting {
+                hosting.abandon();
+            }
             return None;
         }
         let running = self.running.take()?;
-        let error = ended(ending, running.max_ms);
+        let error = self.ended(ending, running.max_ms);
         Some((running.ticket, error))
     }
 
@@ -235,6 +288,9 @@ impl Player {
     /// When [`tick`](Self::tick) has something to do next. `is_heard`: the client reads, so progress can be told.
     pub(crate) fn next_tick(&self, is_heard: bool) -> Option<Instant> {
         let running = self.running.as_ref()?;
+        if running.telling.is_some() {
+            return None;
+        }
         if running.ending.is_some() {
             return running.kill_at;
         }
@@ -245,6 +301,9 @@ impl Player {
     /// Does what is due. What it returns has ended.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<(Ticket, RpcError)> {
         let running = self.running.as_mut()?;
+        if running.telling.is_some() {
+            return None;
+        }
         if running.ending.is_some() {
             if running.kill_at.is_some_and(|at| at <= now)
                 && let Slot::Ready(worker, _) = &mut self.slot
@@ -280,14 +339,23 @@ impl Player {
 
     /// The next thing that happens; never, without a worker. Cancel safe.
     pub(crate) async fn happened(&mut self) -> Happened {
-        let turn = self.running.as_mut().and_then(|running| running.turn.as_mut());
+        let (turn, hosting, telling) = match &mut self.running {
+            Some(running) => (running.turn.as_mut(), running.hosting.as_mut(), running.telling.as_mut()),
+            None => (None, None, None),
+        };
+        // Until modules have been told of a play, nothing happens after it.
+        let is_told = telling.is_none();
         let moved = tokio::select! {
             slot = turn_of(turn) => Moved::Turn(slot),
-            moved = moved(&mut self.slot) => moved,
+            returned = returned(hosting), if is_told => Moved::Returned(returned),
+            told = told(telling) => Moved::Told(told),
+            moved = moved(&mut self.slot), if is_told => moved,
         };
         match moved {
             Moved::Started(started) => self.started(started),
             Moved::Event(event) => self.digest(event),
+            Moved::Returned(returned) => self.returned(returned),
+            Moved::Told(told) => self.told(told),
             Moved::Turn(slot) => {
                 if let Some(running) = &mut self.running {
                     (running.slot, running.turn) = (slot, None);
@@ -319,6 +387,7 @@ impl Player {
         match event {
             Event::Print(_) | Event::Progress(_) if self.is_ending() => Happened::Nothing,
             Event::Print(print) => Happened::Printed(print),
+            Event::HostCall(call) => self.host_call(call),
             Event::Progress(report) => match &self.running {
                 Some(running) if running.number == report.play => Happened::Progress(report),
                 _ => Happened::Nothing,
@@ -332,13 +401,53 @@ impl Player {
         }
     }
 
+    fn host_call(&mut self, call: HostCall) -> Happened {
+        let Some(running) = &mut self.running else { return Happened::Nothing };
+        let hosting = running.hosting.get_or_insert_with(|| {
+            let play = HostPlay {
+                caller: running.caller,
+                session: self.session,
+                circle: self.circle.name.as_str().into(),
+                deadline: running.deadline.map(Instant::into_std),
+                cancelled: CancellationToken::new(),
+            };
+            Hosting::new(self.circle.clone(), running.caller.map_or(self.anonymous, Caller::Key), play)
+        });
+        match hosting.call(call) {
+            Ok(()) => Happened::Nothing,
+            Err(Refusal::TooMany) => self.end(Ending::HostCalls),
+            Err(Refusal::LeftBehind) => self.end(Ending::LeftBehind),
+        }
+    }
+
+    fn returned(&mut self, returned: Returned) -> Happened {
+        let Slot::Ready(worker, _) = &mut self.slot else { return Happened::Nothing };
+        match returned {
+            Returned::Script(returned) => worker.host_return(returned),
+            Returned::TooLarge => return self.end(Ending::HostBytes),
+            Returned::Unreadable => {
+                tracing::error!(pid = worker.pid(), "a worker calls a host function as none does, and is killed");
+                worker.condemn();
+            }
+        }
+        Happened::Nothing
+    }
+
+    /// Has the running play end for a reason of its own.
+    fn end(&mut self, ending: Ending) -> Happened {
+        match self.stop(ending) {
+            Some((ticket, error)) => Happened::Ended(ticket, Err(error)),
+            None => Happened::Nothing,
+        }
+    }
+
     fn done(&mut self, outcome: Outcome) -> Happened {
         self.last_used = Instant::now();
         let Some(running) = self.running.take() else { return Happened::Nothing };
         let elapsed = running.started.elapsed();
         let result = match (running.ending, outcome) {
             // Set before the outcome came, so it is the outcome.
-            (Some(ending), _) => Err(ended(ending, running.max_ms)),
+            (Some(ending), _) => Err(self.ended(ending, running.max_ms)),
             (None, Outcome::Value(value)) => match RawValue::from_string(value.json) {
                 Ok(json) => Ok(PlayResult {
                     output: value.output,
@@ -350,26 +459,105 @@ impl Player {
                 Err(error) => {
                     tracing::error!(%error, "a worker sent a value that is not JSON, and is dropped");
                     self.slot = Slot::Empty;
-                    return Happened::Lost(Some(running.ticket), LossReason::Crash);
+                    return self.tell(running, Then::Lost(LossReason::Crash));
                 }
             },
             (None, outcome) => Err(outcome::error(outcome)),
         };
-        Happened::Ended(running.ticket, result)
+        self.tell(running, Then::Ended(result))
     }
 
     fn lost(&mut self, loss: Loss) -> Happened {
         self.slot = Slot::Empty;
-        let running = self.running.take();
-        let ending = running.as_ref().and_then(|running| running.ending);
+        let ending = self.running.as_ref().and_then(|running| running.ending);
         let reason = match (loss, ending) {
             (Loss::Killed, Some(Ending::Time)) => LossReason::Time,
             (Loss::Killed, _) => LossReason::Killed,
             (Loss::Memory, _) => LossReason::Memory,
             (Loss::Crashed, _) => LossReason::Crash,
         };
-        Happened::Lost(running.map(|running| running.ticket), reason)
+        match self.running.take() {
+            Some(running) => self.tell(running, Then::Lost(reason)),
+            None => Happened::Lost(None, reason),
+        }
     }
+
+    /// Lets the modules that a play called know how it ended, before anyone else does.
+    fn tell(&mut self, mut running: Running, then: Then) -> Happened {
+        let how = match &then {
+            Then::Ended(Ok(_)) => PlayEnd::Succeeded,
+            Then::Ended(Err(error)) => outcome::play_end(error),
+            Then::Lost(_) => PlayEnd::Lost,
+        };
+        match running.hosting.as_mut().and_then(|hosting| hosting.end(how)) {
+            Some(task) => {
+                let by = if how.is_success() { running.deadline } else { Some(Instant::now() + STOP_GRACE) };
+                running.telling = Some(Told { then, task, by });
+                self.running = Some(running);
+                Happened::Nothing
+            }
+            None => happened(running.ticket, then),
+        }
+    }
+
+    /// They know, or take too long.
+    fn told(&mut self, told: Option<Result<(), Objection>>) -> Happened {
+        let Some(mut running) = self.running.take() else { return Happened::Nothing };
+        let Some(telling) = running.telling.take() else { return Happened::Nothing };
+        let then = match (telling.then, told) {
+            (Then::Ended(Ok(_)), Some(Err(objection))) => Then::Ended(Err(outcome::objection(objection))),
+            (then, Some(_)) => then,
+            (then, None) => {
+                tracing::warn!("a host module takes longer at the end of a play than it may");
+                match then {
+                    // Nobody knows whether its effects last.
+                    Then::Ended(Ok(_)) => Then::Ended(Err(self.ended(Ending::Time, running.max_ms))),
+                    then => then,
+                }
+            }
+        };
+        happened(running.ticket, then)
+    }
+
+    fn ended(&self, ending: Ending, max_ms: u64) -> RpcError {
+        let limits = &self.circle.limits;
+        match ending {
+            Ending::Cancelled => RpcError::Cancelled,
+            Ending::Time => RpcError::LimitExceeded { limit: PlayLimit::Time, max: max_ms },
+            Ending::Shutdown => RpcError::ShuttingDown,
+            Ending::HostCalls => RpcError::LimitExceeded { limit: PlayLimit::Operations, max: limits.host_calls },
+            Ending::HostBytes => RpcError::LimitExceeded { limit: PlayLimit::Size, max: limits.host_kib },
+            Ending::LeftBehind => {
+                RpcError::Busy { limit: BusyLimit::Running, max: MAX_LEFT_BEHIND, retry_after_ms: None }
+            }
+        }
+    }
+}
+
+fn happened(ticket: Ticket, then: Then) -> Happened {
+    match then {
+        Then::Ended(result) => Happened::Ended(ticket, result),
+        Then::Lost(reason) => Happened::Lost(Some(ticket), reason),
+    }
+}
+
+/// What the host function came to that a play waits for; never, without one.
+async fn returned(hosting: Option<&mut Hosting>) -> Returned {
+    match hosting {
+        Some(hosting) => hosting.returned().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the modules say that are told of a play's end; `None` if they take too long; never, if none is told.
+async fn told(telling: Option<&mut Told>) -> Option<Result<(), Objection>> {
+    let Some(Told { task, by, .. }) = telling else { return std::future::pending().await };
+    let told = match by {
+        Some(by) => timeout_at(*by, task).await.ok()?,
+        None => task.await,
+    };
+    // The task only ends otherwise when the program's runtime does.
+    Some(told.unwrap_or(Ok(())))
 }
 
 /// Waits for the turn of a play; forever, of none that waits for one.
@@ -386,13 +574,5 @@ async fn moved(slot: &mut Slot) -> Moved {
         Slot::Empty => std::future::pending().await,
         Slot::Starting(starting, _) => Moved::Started(starting.await.map(Box::new)),
         Slot::Ready(worker, _) => Moved::Event(worker.event().await),
-    }
-}
-
-fn ended(ending: Ending, max_ms: u64) -> RpcError {
-    match ending {
-        Ending::Cancelled => RpcError::Cancelled,
-        Ending::Time => RpcError::LimitExceeded { limit: protocol::error::PlayLimit::Time, max: max_ms },
-        Ending::Shutdown => RpcError::ShuttingDown,
     }
 }

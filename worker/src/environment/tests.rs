@@ -2,6 +2,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use super::*;
 use crate::{
+    host::{HostError, HostFunction},
     message::{ErrorKind, LimitKind, ScriptError, Stream},
     meter::Watch,
 };
@@ -9,6 +10,7 @@ use crate::{
 struct Session {
     environment: Environment,
     prints: Rc<RefCell<Vec<Print>>>,
+    calls: Rc<RefCell<Vec<HostCall>>>,
     watch: Arc<Watch>,
     plays: u64,
 }
@@ -19,14 +21,23 @@ impl Session {
     }
 
     fn with(setup: Setup) -> Self {
+        Self::with_host(setup, |_| HostReturn::Aborted)
+    }
+
+    fn with_host(setup: Setup, carry_out: impl Fn(&HostCall) -> HostReturn + 'static) -> Self {
         let (prints, watch) = (Rc::new(RefCell::new(Vec::new())), Arc::new(Watch::default()));
+        let calls = Rc::new(RefCell::new(Vec::new()));
         let meter = Meter::new(watch.clone(), &setup.limits);
         let sources = Sources::read(setup.modules.as_deref());
-        let sink = prints.clone();
-        let environment = Environment::new(setup, sources, meter, SharedInventory::default(), move |print| {
-            sink.borrow_mut().push(print);
-        });
-        Self { environment, prints, watch, plays: 0 }
+        let (sink, called) = (prints.clone(), calls.clone());
+        let call_host = move |call: HostCall| {
+            let returned = carry_out(&call);
+            called.borrow_mut().push(call);
+            returned
+        };
+        let print = move |print| sink.borrow_mut().push(print);
+        let environment = Environment::new(setup, sources, meter, SharedInventory::default(), print, call_host);
+        Self { environment, prints, calls, watch, plays: 0 }
     }
 
     fn play_as(&mut self, script: &str, bind: Option<&str>, caller: Option<&str>) -> Outcome {
@@ -300,4 +311,102 @@ fn what_cannot_be_bounded_is_off() {
     assert!(session.error("sleep(9223372036854775807)").message.contains("sleep is off"));
     assert!(session.error("import \"anything\" as a;").message.starts_with("Module not found"));
     assert!(session.texts().is_empty());
+}
+
+fn stock() -> Vec<HostModule> {
+    let function = |name: &str, params: &[&str]| HostFunction {
+        name: name.into(),
+        params: params.iter().map(|&param| param.into()).collect(),
+        doc: "Of the stock.".into(),
+    };
+    let eight = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let functions = vec![function("count", &[]), function("reserve", &["item", "count"]), function("all", &eight)];
+    vec![HostModule { name: "stock".into(), functions }]
+}
+
+fn with_stock() -> Setup {
+    Setup { circle: "test".into(), host: stock(), ..Setup::default() }
+}
+
+#[test]
+fn a_host_function_gets_its_arguments_as_json_and_its_value_is_the_scripts() {
+    let value = r#"{"a": [1, -2.5, null, true, "x"], "b": {"c": 9223372036854775807}}"#;
+    let mut session = Session::with_host(with_stock(), move |_| HostReturn::Value(value.into()));
+    let script =
+        "let r = stock::reserve(\"tea\", #{n: [1, 2.0, 'c', ()]}); [r.a[0], r.a[1], r.a[2], r.b.c, type_of(r.a[3])]";
+    assert_eq!(session.output(script), r#"[1, -2.5, (), 9223372036854775807, "bool"]"#);
+    // Whatever the types are, for up to eight parameters.
+    assert_eq!(session.output("stock::all(1, 2.0, \"3\", '4', true, (), [7], #{}).b.c"), i64::MAX.to_string());
+    assert_eq!(session.output("fn of_function() { stock::count() } of_function().a.len()"), "5");
+    let calls: Vec<(u64, u64, u32, String)> =
+        session.calls.take().into_iter().map(|call| (call.play, call.number, call.function, call.args)).collect();
+    let all = r#"[1,2.0,"3","4",true,null,[7],{}]"#;
+    assert_eq!(
+        calls,
+        [(1, 1, 1, r#"["tea",{"n":[1,2.0,"c",null]}]"#.into()), (2, 2, 2, all.into()), (3, 3, 0, "[]".into())]
+    );
+}
+
+#[test]
+fn a_host_functions_failure_can_be_caught_and_points_at_the_line_of_its_caller() {
+    let failed = || HostError { message: "out of stock".into(), data: Some(r#"{"left": 1}"#.into()) };
+    let mut session = Session::with_host(with_stock(), move |_| HostReturn::Failed(failed()));
+    let caught = "let c; try { stock::count() } catch (e) { c = [e.error, e.function, e.message, e.data.left]; } c";
+    assert_eq!(session.output(caught), r#"["HostError", "stock::count", "out of stock", 1]"#);
+    let error = session.error("let kept = 3;\n\nlet x = stock::reserve(\"tea\", 2);");
+    assert_eq!((error.message.as_str(), at(&error)), ("stock::reserve: out of stock", (3, 16)));
+    assert!(error.thrown.expect("thrown").contains(r#""data":{"left":1}"#));
+    assert_eq!(session.output("kept"), "3");
+    let again = session.error("try { stock::count() } catch (e) { throw e }");
+    assert_eq!(again.message, "stock::count: out of stock");
+}
+
+#[test]
+fn what_no_host_function_takes_is_told_with_what_it_takes() {
+    let mut session = Session::with_host(with_stock(), |_| HostReturn::Value("1".into()));
+    let error = session.error("stock::reserve(1)");
+    assert!(error.message.starts_with("Function not found: stock::reserve"), "{error:?}");
+    assert_eq!(error.hint.as_deref(), Some("it is called as stock::reserve(item, count)"));
+    assert_eq!(session.error("stock::nothing()").hint, None);
+    assert!(session.calls.take().is_empty());
+}
+
+#[test]
+fn what_a_host_function_says_that_is_no_value_is_an_error() {
+    for said in ["nonsense", "18446744073709551615", "[1e400]"] {
+        let mut session = Session::with_host(with_stock(), move |_| HostReturn::Value(said.into()));
+        assert!(session.error("stock::count()").message.starts_with("stock::count: its result"), "{said}");
+    }
+}
+
+#[test]
+fn arguments_are_held_to_their_bound_and_to_a_depth() {
+    let limits = Limits { host_bytes: 100, ..Limits::default() };
+    let mut session = Session::with_host(Setup { limits, ..with_stock() }, |_| HostReturn::Value("1".into()));
+    assert_eq!(session.output("let kept = 1; let t = \"\"; t.pad(40, 'x'); stock::reserve(t, t)"), "1");
+    let over = Outcome::Limit { kind: LimitKind::HostBytes, max: 100 };
+    for script in ["try { stock::reserve(t + t, t) } catch { }", "let u = t; u.pad(200, 'x'); stock::reserve(u, 1)"] {
+        assert_eq!(session.play(script), over, "{script}");
+    }
+    let deep = Outcome::Limit { kind: LimitKind::ValueDepth, max: 64 };
+    assert_eq!(session.play("let a = []; for i in 0..70 { a = [a]; } stock::reserve(a, 1)"), deep);
+    assert_eq!(session.output("kept"), "1");
+}
+
+#[test]
+fn a_play_that_is_not_waited_for_ends_whatever_it_catches() {
+    let mut session = Session::with_host(with_stock(), |_| HostReturn::Aborted);
+    let script = "let kept = 1; try { stock::count() } catch { } loop { try { stock::count() } catch { } }";
+    assert_eq!(session.play(script), Outcome::Stopped);
+    assert_eq!(session.output("kept"), "1");
+    assert_eq!(session.calls.take().len(), 1);
+}
+
+#[test]
+fn the_circles_own_script_has_no_host_functions_carried_out() {
+    let init = Some("let failed = \"\"; try { stock::count() } catch (e) { failed = e.message; }".into());
+    let mut session = Session::with_host(Setup { init, ..with_stock() }, |_| HostReturn::Value("1".into()));
+    assert!(session.output("failed").contains("plays"));
+    assert!(session.calls.take().is_empty());
+    assert_eq!(session.output("stock::count()"), "1");
 }

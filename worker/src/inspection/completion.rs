@@ -132,7 +132,7 @@ fn offer_qualified(offered: &mut Offered<'_>, path: &[&str], inventory: &Invento
             constants.map(|constant| (constant.name.as_str(), CandidateKind::Constant, constant.type_name.as_str()));
         return offered.group(constants);
     }
-    let Some(module) = inventory.module(path) else { return };
+    let Some((module, _)) = inventory.module(path) else { return };
     let functions = module.functions.iter();
     let functions =
         functions.map(|function| (function.name.as_str(), CandidateKind::Function, function.signature.as_str()));

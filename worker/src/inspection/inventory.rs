@@ -10,7 +10,8 @@ use rhai::{
     Dynamic, Engine, FnAccess, GlobalRuntimeState, Module, Scope, ScriptFnMetadata, Shared, is_valid_identifier,
 };
 
-use super::docs;
+use super::{Origin, docs};
+use crate::host::HostModule;
 
 /// How deep modules may lie in modules to be known here.
 const MAX_MODULE_DEPTH: usize = 8;
@@ -80,6 +81,20 @@ impl ModuleIndex {
         }
         index
     }
+
+    fn of_host(module: &HostModule) -> Self {
+        let functions = module.functions.iter().map(|function| ScriptFunction {
+            name: function.name.clone(),
+            params: function.params.clone(),
+            signature: function.signature(),
+            doc: function.doc.clone(),
+            this_type: None,
+            is_of_circle: false,
+        });
+        let mut index = Self { functions: functions.collect(), ..Self::default() };
+        index.functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
+        index
+    }
 }
 
 #[derive(Debug)]
@@ -99,6 +114,8 @@ pub(crate) struct Inventory {
     variables: Vec<Variable>,
     functions: BTreeMap<FunctionKey, ScriptFunction>,
     imports: BTreeMap<String, Import>,
+    /// What scripts see of the host's functions, by the names of their modules.
+    host: BTreeMap<String, ModuleIndex>,
     /// Imports of the environment that are in `imports`.
     imports_seen: usize,
     pub(super) has_caller: bool,
@@ -121,16 +138,17 @@ impl SharedInventory {
 
 impl Default for Inventory {
     fn default() -> Self {
-        Self::new(Vec::new(), 64 << 10)
+        Self::new(Vec::new(), &[], 64 << 10)
     }
 }
 
 impl Inventory {
-    pub(crate) fn new(importable: Vec<String>, max_bytes: u64) -> Self {
+    pub(crate) fn new(importable: Vec<String>, host: &[HostModule], max_bytes: u64) -> Self {
         Self {
             variables: Vec::new(),
             functions: BTreeMap::new(),
             imports: BTreeMap::new(),
+            host: host.iter().map(|module| (module.name.clone(), ModuleIndex::of_host(module))).collect(),
             imports_seen: 0,
             has_caller: false,
             importable: importable.into(),
@@ -206,15 +224,21 @@ impl Inventory {
         self.functions.values()
     }
 
-    /// The names that modules were imported as.
+    /// What may stand before `::`: the names that modules were imported as, and those of the host's.
     pub(super) fn aliases(&self) -> impl Iterator<Item = &str> {
-        self.imports.keys().map(String::as_str)
+        self.imports.keys().chain(self.host.keys()).map(String::as_str)
     }
 
-    /// The module that `a::b` names.
-    pub(super) fn module(&self, path: &[&str]) -> Option<&ModuleIndex> {
+    /// The module that `a::b` names, and where it comes from.
+    pub(super) fn module(&self, path: &[&str]) -> Option<(&ModuleIndex, Origin)> {
         let (alias, inner) = path.split_first()?;
-        inner.iter().try_fold(&self.imports.get(*alias)?.index, |module, name| module.modules.get(*name))
+        // As a script sees it: what it imports hides a module of the host's.
+        let (module, origin) = match self.imports.get(*alias) {
+            Some(import) => (&import.index, Origin::Module),
+            None => (self.host.get(*alias)?, Origin::Host),
+        };
+        let module = inner.iter().try_fold(module, |module, name| module.modules.get(*name))?;
+        Some((module, origin))
     }
 
     /// What scripts see beside their own: name and type.

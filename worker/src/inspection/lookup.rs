@@ -7,10 +7,10 @@ pub(super) fn find(name: &str, inventory: &Inventory) -> Option<Vec<FunctionDoc>
     let mut found = Found { docs: Vec::new(), budget: Budget { left: inventory.max_bytes } };
     if let Some((path, name)) = name.rsplit_once("::") {
         let names: Vec<&str> = path.split("::").map(str::trim).collect();
-        if let Some(module) = inventory.module(&names) {
+        if let Some((module, origin)) = inventory.module(&names) {
             let name = name.trim();
             for function in module.functions.iter().filter(|function| function.name == name) {
-                found.add(format!("{path}::{}", function.signature), &function.doc, Origin::Module)?;
+                found.add(format!("{path}::{}", function.signature), &function.doc, origin)?;
             }
         }
         return Some(found.docs);

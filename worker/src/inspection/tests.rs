@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     environment::Environment,
+    host::{HostFunction, HostModule, HostReturn},
     message::{Limits, Play, Setup},
     meter::Meter,
 };
@@ -20,7 +21,7 @@ impl Session {
         let inventory = SharedInventory::default();
         let meter = Meter::new(Arc::default(), &setup.limits);
         let sources = crate::modules::Sources::read(setup.modules.as_deref());
-        let environment = Environment::new(setup, sources, meter, inventory.clone(), |_| {});
+        let environment = Environment::new(setup, sources, meter, inventory.clone(), |_| {}, |_| HostReturn::Aborted);
         Self { environment, inventory, plays: 0 }
     }
 
@@ -268,4 +269,35 @@ proptest! {
         let completion = session.completion(&text);
         prop_assert!(completion.start <= length && completion.candidates.len() <= MAX_CANDIDATES);
     }
+}
+
+#[test]
+fn host_functions_are_offered_and_explained() {
+    let function = |name: &str, params: &[&str], doc: &str| HostFunction {
+        name: name.into(),
+        params: params.iter().map(|&param| param.into()).collect(),
+        doc: doc.into(),
+    };
+    let functions = vec![
+        function("reserve", &["item", "count"], "Sets some aside."),
+        function("reserve", &["item"], "Sets one aside."),
+        function("count", &["item"], ""),
+    ];
+    let host = vec![HostModule { name: "stock".into(), functions }];
+    let mut session = Session::with(Setup { host, ..setup() });
+    assert_eq!(session.candidates("1 + sto"), [candidate("stock", CandidateKind::Module, "")]);
+    assert_eq!(
+        session.candidates("stock::"),
+        [
+            candidate("count", CandidateKind::Function, "count(item)"),
+            candidate("reserve", CandidateKind::Function, "reserve(item) (+1)"),
+        ]
+    );
+    let found = session.lookup("stock::reserve");
+    let signatures: Vec<&str> = found.iter().map(|function| function.signature.as_str()).collect();
+    assert_eq!(signatures, ["stock::reserve(item)", "stock::reserve(item, count)"]);
+    assert_eq!((found[1].doc.as_str(), found[1].origin), ("Sets some aside.", Origin::Host));
+    assert!(session.lookup("stock::nothing").is_empty() && session.lookup("reserve").is_empty());
+    session.play("let x = 1;");
+    assert_eq!(session.candidates("stock::c").len(), 1);
 }

@@ -1,0 +1,26 @@
+//! Runs a script of somebody else's in a process of its own, without any server:
+//! `cargo run --release -p examples --bin run_script -- 'print("hi"); 40 + 2'`
+
+use worker::{Event, Outcome, Play, Program, Setup, Worker};
+
+#[global_allocator]
+static ALLOCATOR: worker::Allocator = worker::Allocator;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    worker::run_if_worker();
+    let script = std::env::args().nth(1).ok_or("give a script")?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut worker = Worker::start(Program::SameExecutable, Setup::default()).await?;
+        worker.play(&Play { number: 1, script: &script, bind: None, caller: None });
+        loop {
+            match worker.event().await {
+                Event::Print(print) => println!("{}", print.text),
+                Event::Done { outcome: Outcome::Value(value), .. } => break println!("{}", value.output),
+                Event::Done { outcome, .. } => return Err(format!("{outcome:?}").into()),
+                Event::Lost(loss) => return Err(format!("its process ended: {loss:?}").into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,90 @@
+//! The examples do what docs/embedding.md says they do.
+
+#[path = "../../tests/support/wire.rs"]
+#[expect(dead_code, reason = "not all that a client can do is needed here")]
+mod wire;
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use keys::KeyPair;
+use serde_json::json;
+use wire::Wire;
+
+/// Bounds every wait: reaching it is a failure, never a way to pass.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_script_runs_without_a_server() {
+    let run = |script| Command::new(env!("CARGO_BIN_EXE_run_script")).arg(script).output().expect("it runs");
+    let ran = run("print(\"hi\"); 40 + 2");
+    assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(0), b"hi\n42\n".as_slice()));
+    assert_eq!(run("let a = []; loop { a.push(a); }").status.code(), Some(1));
+}
+
+struct Inventory {
+    child: Child,
+    authority: String,
+}
+
+impl Inventory {
+    fn start(file: &Path, keeper: &KeyPair) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_inventory"))
+            .args([file.as_os_str(), "0".as_ref(), keeper.public_key().to_hex().as_ref()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
+        let authority = line.trim_end().strip_prefix("listening on ws://").expect("an address").to_owned();
+        Self { child, authority }
+    }
+
+    fn connect(&self, key: &KeyPair) -> Wire {
+        let mut wire = Wire::connect(&self.authority);
+        assert_eq!(wire.authenticate(key)["result"]["authenticated"], true);
+        wire
+    }
+}
+
+impl Drop for Inventory {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+#[test]
+fn an_inventory_is_what_its_keys_make_of_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("stock.redb");
+    let (keeper, guest) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
+    {
+        let inventory = Inventory::start(&file, &keeper);
+        let (mut keeper, mut guest) = (inventory.connect(&keeper), inventory.connect(&guest));
+        assert_eq!(Wire::connect(&inventory.authority).error("stock::count(\"tea\")")["code"], -32001);
+        assert_eq!(guest.value("stock::count(\"tea\")"), 0);
+        keeper.value("stock::add(\"tea\", 5); stock::add(\"salt\", 1);");
+        assert_eq!(guest.error("stock::add(\"tea\", 5)")["message"], "stock::add: only keepers add to the stock");
+        guest.value("stock::reserve(\"tea\", 2);");
+        assert_eq!(keeper.value("stock::count(\"tea\")"), 3);
+        // As a whole or not at all.
+        let error = guest.error("stock::reserve(\"salt\", 1); stock::reserve(\"tea\", 4);");
+        assert_eq!(error["message"], "stock: there are 3 of tea");
+        assert_eq!(error["data"]["thrown"]["data"], json!({ "tea": 3 }));
+        guest.error("stock::reserve(\"salt\", 1); throw \"changed my mind\";");
+        let cancelled = guest.request("play", json!(["stock::reserve(\"salt\", 1); print(\"reserved\"); loop {}"]));
+        guest.printed("reserved");
+        guest.call("cancel", json!([cancelled]));
+        assert_eq!(guest.answer(&cancelled)["error"]["code"], -32005);
+        assert_eq!(keeper.value("[stock::count(\"salt\"), stock::count(\"tea\")]"), json!([1, 3]));
+        assert_eq!(guest.call("lookup", json!(["stock::add"]))["result"]["functions"][0]["origin"], "host");
+    }
+    let again = Inventory::start(&file, &keeper);
+    assert_eq!(again.connect(&guest).value("stock::count(\"tea\")"), 3);
+}

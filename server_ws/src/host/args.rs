@@ -1,0 +1,77 @@
+//! From the JSON of a script's values to the arguments of a function.
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::Error;
+
+/// A tuple of `N` arguments, each read with serde: `()`, `(A,)`, `(A, B)`, up to eight.
+#[diagnostic::on_unimplemented(
+    message = "these are not the {N} arguments that the names of the parameters announce",
+    label = "a tuple of {N} types that are read with serde, up to eight"
+)]
+pub trait Arguments<const N: usize>: Sized + Send + 'static {
+    /// Reads them; the error names the parameter.
+    #[doc(hidden)]
+    fn read(values: &[&RawValue], params: &[String]) -> Result<Self, Error>;
+}
+
+fn read_one<T: DeserializeOwned>(index: usize, values: &[&RawValue], params: &[String]) -> Result<T, Error> {
+    let param = params.get(index).map_or("?", String::as_str);
+    let value = values.get(index).map_or("null", |value| value.get());
+    serde_json::from_str(value).map_err(|error| {
+        // Where in the JSON it is tells a script nothing that it wrote.
+        let text = error.to_string();
+        let why = text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why);
+        Error::new(format!("argument '{param}': {why}")).with_data(serde_json::json!({ "param": param }))
+    })
+}
+
+macro_rules! arguments {
+    ($($count:literal: $($name:ident $index:literal),*;)*) => {
+        $(impl<$($name: DeserializeOwned + Send + 'static),*> Arguments<$count> for ($($name,)*) {
+            fn read(_values: &[&RawValue], _params: &[String]) -> Result<Self, Error> {
+                Ok(($(read_one::<$name>($index, _values, _params)?,)*))
+            }
+        })*
+    };
+}
+
+arguments! {
+    0: ;
+    1: A 0;
+    2: A 0, B 1;
+    3: A 0, B 1, C 2;
+    4: A 0, B 1, C 2, D 3;
+    5: A 0, B 1, C 2, D 3, E 4;
+    6: A 0, B 1, C 2, D 3, E 4, F 5;
+    7: A 0, B 1, C 2, D 3, E 4, F 5, G 6;
+    8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<const N: usize, A: Arguments<N>>(json: &str) -> Result<A, Error> {
+        let values: Vec<&RawValue> = serde_json::from_str(json).expect("an array");
+        let params: Vec<String> = ["item", "count"].map(Into::into).to_vec();
+        A::read(&values, &params)
+    }
+
+    #[test]
+    fn arguments_are_read_by_their_types() {
+        assert_eq!(read::<2, (String, i64)>(r#"["tea", 2]"#), Ok(("tea".into(), 2)));
+        assert_eq!(read::<1, (Option<Vec<f64>>,)>("[null]"), Ok((None,)));
+        assert_eq!(read::<0, ()>("[]"), Ok(()));
+    }
+
+    #[test]
+    fn what_does_not_fit_names_its_parameter() {
+        let error = read::<2, (String, u8)>(r#"["tea", 300]"#).expect_err("no u8");
+        assert_eq!(error.message, "argument 'count': invalid value: integer `300`, expected u8");
+        assert_eq!(error.data, Some(serde_json::json!({ "param": "count" })));
+        let error = read::<2, (String, u8)>("[7, 1]").expect_err("no string");
+        assert!(error.message.starts_with("argument 'item': invalid type"), "{error}");
+    }
+}

@@ -1,0 +1,134 @@
+//! The host functions of a circle that run now, and those that no play waits for any more.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
+use tokio_util::task::TaskTracker;
+
+use crate::admission::Caller;
+
+/// Host functions of one caller that may run on without a play that waits for them.
+pub const MAX_LEFT_BEHIND: u64 = 4;
+
+#[derive(Debug)]
+pub(crate) struct Running {
+    places: Arc<Semaphore>,
+    left_behind: LeftBehind,
+    tasks: TaskTracker,
+    /// Where they run: with the program's own, not with what serves connections.
+    runtime: OnceLock<Handle>,
+}
+
+/// How many each caller has.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LeftBehind(Arc<Mutex<HashMap<Caller, u64>>>);
+
+impl Running {
+    pub(crate) fn new(max: u64) -> Self {
+        let places = usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            left_behind: LeftBehind::default(),
+            tasks: TaskTracker::new(),
+            runtime: OnceLock::new(),
+        }
+    }
+
+    /// Whatever is spawned from now on runs there.
+    pub(crate) fn run_on(&self, runtime: Handle) {
+        self.runtime.get_or_init(|| runtime);
+    }
+
+    /// Runs to its end, whoever waits for it. It needs a tokio runtime around it where [`run_on`](Self::run_on) was not
+    /// called.
+    pub(crate) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        match self.runtime.get() {
+            Some(runtime) => self.tasks.spawn_on(task, runtime),
+            None => self.tasks.spawn(task),
+        }
+    }
+
+    /// A place for one more that runs; waited for in turn.
+    pub(crate) fn place(&self) -> impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + use<> {
+        self.places.clone().acquire_owned()
+    }
+
+    /// Whether that caller may leave no more behind.
+    pub(crate) fn has_left_enough(&self, caller: Caller) -> bool {
+        self.left_behind.count(caller) >= MAX_LEFT_BEHIND
+    }
+
+    /// Counts a function for its caller until it ends.
+    pub(crate) fn leave_behind<T: Send + 'static>(&self, caller: Caller, function: JoinHandle<T>) {
+        if function.is_finished() {
+            return;
+        }
+        let left_behind = self.left_behind.clone();
+        left_behind.add(caller);
+        self.spawn(async move {
+            // How it ends is nobody's business any more; a panic has been printed.
+            let _ended = function.await;
+            left_behind.remove(caller);
+        });
+    }
+
+    /// Waits until none runs, but no longer than that; false if some still do.
+    pub(crate) async fn all_ended(&self, patience: Duration) -> bool {
+        self.tasks.close();
+        tokio::time::timeout(patience, self.tasks.wait()).await.is_ok()
+    }
+}
+
+impl LeftBehind {
+    fn count(&self, caller: Caller) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&caller).copied().unwrap_or_default()
+    }
+
+    fn add(&self, caller: Caller) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(caller).or_default() += 1;
+    }
+
+    fn remove(&self, caller: Caller) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&caller) {
+            *count -= 1;
+            // A caller who left nothing costs nothing.
+            if *count == 0 {
+                counts.remove(&caller);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_caller_leaves_so_many_behind_until_they_end() {
+        let running = Running::new(8);
+        let (one, other) = (Caller::anonymous([10, 0, 0, 1].into()), Caller::anonymous([10, 0, 0, 2].into()));
+        let mut ends = Vec::new();
+        for left in 0..MAX_LEFT_BEHIND {
+            assert!(!running.has_left_enough(one), "{left}");
+            let (end, ended) = oneshot::channel::<()>();
+            running.leave_behind(one, running.spawn(ended));
+            ends.push(end);
+        }
+        assert!(running.has_left_enough(one) && !running.has_left_enough(other));
+        assert!(!running.all_ended(Duration::ZERO).await);
+        drop(ends);
+        assert!(running.all_ended(Duration::from_secs(30)).await);
+        assert!(!running.has_left_enough(one) && running.left_behind.0.lock().expect("not poisoned").is_empty());
+    }
+}

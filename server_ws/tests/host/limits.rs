@@ -1,0 +1,184 @@
+//! A waiting script ends when it must; a function when it will.
+
+use std::sync::{Arc, mpsc};
+
+use keys::KeyPair;
+use protocol::Limits;
+use serde_json::json;
+use server_ws::{Circle, Workers, host};
+use tokio::sync::Semaphore;
+
+use super::{Test, heard, serve};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "a_waiting_script_is_cancelled_at_once_and_its_function_runs_to_its_end",
+        a_waiting_script_is_cancelled_at_once_and_its_function_runs_to_its_end,
+    ),
+    ("a_function_may_heed_its_cancellation", a_function_may_heed_its_cancellation),
+    ("a_waiting_script_is_held_to_its_deadline", a_waiting_script_is_held_to_its_deadline),
+    ("a_caller_leaves_four_functions_behind", a_caller_leaves_four_functions_behind),
+    ("calls_are_counted_and_their_sizes_bounded", calls_are_counted_and_their_sizes_bounded),
+    ("a_call_over_those_that_may_run_waits_its_turn", a_call_over_those_that_may_run_waits_its_turn),
+    ("a_circle_that_stops_waits_for_its_functions", a_circle_that_stops_waits_for_its_functions),
+];
+
+/// Functions that say when they begin and end, and end when they are let.
+struct Slow {
+    gate: Arc<Semaphore>,
+    said: mpsc::Receiver<&'static str>,
+}
+
+fn slow() -> (Slow, host::Module) {
+    let (gate, (say, said)) = (Arc::new(Semaphore::new(0)), mpsc::channel());
+    let (opened, heeding) = (gate.clone(), say.clone());
+    let module =
+        host::Module::new("slow")
+            .function("wait", [], "Waits.", move |_: host::Call, (): ()| {
+                let (gate, say) = (opened.clone(), say.clone());
+                async move {
+                    say.send("begun").expect("the test hears it");
+                    gate.acquire().await.expect("not closed").forget();
+                    // A test that does not ask has dropped its end.
+                    let _unheard = say.send("ended");
+                    Ok(7)
+                }
+            })
+            .function("heed", [], "Waits for no longer than it must.", move |call: host::Call, (): ()| {
+                let say = heeding.clone();
+                async move {
+                    say.send("begun").expect("the test hears it");
+                    call.cancelled().await;
+                    say.send(if call.is_cancelled() { "heeded" } else { "not cancelled" }).expect("the test hears it");
+                    Ok(())
+                }
+            })
+            .function("long", ["bytes"], "So many.", |_: host::Call, (bytes,): (usize,)| async move {
+                Ok("x".repeat(bytes))
+            })
+            .function("take", ["text"], "Takes it.", |_: host::Call, (text,): (String,)| async move { Ok(text.len()) });
+    (Slow { gate, said }, module)
+}
+
+fn a_waiting_script_is_cancelled_at_once_and_its_function_runs_to_its_end(workers: &Workers) {
+    let (slow, module) = slow();
+    let circle = serve(workers, Circle::builder("test").host_module(module));
+    let mut wire = circle.connect();
+    let play = wire.request("play", json!(["let kept = 1; try { slow::wait() } catch { } kept = 2;"]));
+    assert_eq!(heard(&slow.said), "begun");
+    // Others are answered meanwhile, and what is asked of the environment, too.
+    assert_eq!(wire.call("scope", json!([]))["result"]["functions"], json!([]));
+    assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true);
+    assert_eq!(wire.answer(&play)["error"]["code"], -32005);
+    assert_eq!(wire.value("kept"), 1);
+    assert!(slow.said.try_recv().is_err(), "it is still running");
+    slow.gate.add_permits(1);
+    assert_eq!(heard(&slow.said), "ended");
+    slow.gate.add_permits(1);
+    assert_eq!(wire.value("slow::wait()"), 7);
+}
+
+fn a_function_may_heed_its_cancellation(workers: &Workers) {
+    let (slow, module) = slow();
+    let circle = serve(workers, Circle::builder("test").host_module(module));
+    let mut wire = circle.connect();
+    let play = wire.request("play", json!(["slow::heed()"]));
+    assert_eq!(heard(&slow.said), "begun");
+    wire.request("cancel", json!([play]));
+    assert_eq!(heard(&slow.said), "heeded");
+    // So it does when its client is gone.
+    wire.request("play", json!(["slow::heed()"]));
+    assert_eq!(heard(&slow.said), "begun");
+    drop(wire);
+    assert_eq!(heard(&slow.said), "heeded");
+}
+
+fn a_waiting_script_is_held_to_its_deadline(workers: &Workers) {
+    let (slow, module) = slow();
+    let circle = serve(workers, Circle::builder("test").host_module(module));
+    let mut wire = circle.connect();
+    let answer = wire.call("play", json!({ "script": "let kept = 1; slow::wait()", "timeout_ms": 50 }));
+    assert_eq!(answer["error"]["data"], json!({ "limit": "time", "max": 50 }));
+    assert_eq!(wire.value("kept"), 1);
+    slow.gate.add_permits(1);
+}
+
+fn a_caller_leaves_four_functions_behind(workers: &Workers) {
+    let (slow, module) = slow();
+    let circle = serve(workers, Circle::builder("test").host_module(module));
+    let mut wire = circle.connect();
+    for _ in 0..host::MAX_LEFT_BEHIND {
+        let play = wire.request("play", json!(["slow::wait()"]));
+        assert_eq!(heard(&slow.said), "begun");
+        assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true);
+        assert_eq!(wire.answer(&play)["error"]["code"], -32005);
+    }
+    // Of all connections of a caller, whatever the function is.
+    let mut second = circle.connect();
+    for wire in [&mut wire, &mut second] {
+        let error = wire.error("let kept = 1; try { slow::take(\"x\") } catch { }");
+        assert_eq!((&error["code"], &error["data"]), (&json!(-32006), &json!({ "limit": "running", "max": 4 })));
+        assert_eq!(wire.value("kept"), 1);
+    }
+    // Another caller has left none.
+    assert_eq!(second.authenticate(&KeyPair::generate().expect("a key"))["result"]["authenticated"], true);
+    assert_eq!(second.value("slow::take(\"x\")"), 1);
+    slow.gate.add_permits(1);
+    assert_eq!(heard(&slow.said), "ended");
+    // It is no longer counted a moment after it has said so.
+    let begun = std::time::Instant::now();
+    while wire.play("slow::take(\"x\")").get("error").is_some() {
+        assert!(begun.elapsed() < super::PATIENCE);
+    }
+    slow.gate.add_permits(3);
+}
+
+fn calls_are_counted_and_their_sizes_bounded(workers: &Workers) {
+    let (_slow, module) = slow();
+    let limits = Limits { host_calls: 10, host_kib: 4, ..Limits::default() };
+    let circle = serve(workers, Circle::builder("test").host_module(module).limits(limits));
+    let mut wire = circle.connect();
+    assert_eq!(wire.value("let n = 0; for i in 0..10 { n += slow::take(\"x\"); } n"), 10);
+    let over = wire.error("n = 0; loop { try { n += slow::take(\"x\"); } catch { } }");
+    assert_eq!((&over["code"], &over["data"]), (&json!(-32004), &json!({ "limit": "operations", "max": 10 })));
+    assert_eq!(wire.value("n"), 10);
+    // Two bytes are the quotes, and of arguments two more the brackets.
+    assert_eq!(wire.value("slow::long(4094).len()"), 4094);
+    assert_eq!(wire.value("let t = \"\"; t.pad(4092, 'x'); slow::take(t)"), 4092);
+    for script in ["slow::long(4095)", "t.pad(4093, 'x'); slow::take(t)"] {
+        let error = wire.error(script);
+        let expected = (&json!(-32004), &json!({ "limit": "size", "max": 4 }));
+        assert_eq!((&error["code"], &error["data"]), expected, "{script}");
+    }
+    assert_eq!(wire.value("n"), 10);
+}
+
+fn a_call_over_those_that_may_run_waits_its_turn(workers: &Workers) {
+    let (slow, module) = slow();
+    let limits = Limits { running_host_calls: 1, ..Limits::default() };
+    let circle = serve(workers, Circle::builder("test").host_module(module).limits(limits));
+    let (mut first, mut second, mut third) = (circle.connect(), circle.connect(), circle.connect());
+    let running = first.request("play", json!(["slow::wait()"]));
+    assert_eq!(heard(&slow.said), "begun");
+    // One that waits and gives up is never carried out.
+    let gives_up = second.call("play", json!({ "script": "slow::wait()", "timeout_ms": 50 }));
+    assert_eq!(gives_up["error"]["data"]["limit"], "time");
+    let waits = third.request("play", json!(["slow::take(\"xyz\")"]));
+    slow.gate.add_permits(1);
+    assert_eq!(first.answer(&running)["result"]["value"], 7);
+    assert_eq!(third.answer(&waits)["result"]["value"], 3);
+    assert_eq!((heard(&slow.said), slow.said.try_recv().ok()), ("ended", None));
+}
+
+fn a_circle_that_stops_waits_for_its_functions(workers: &Workers) {
+    let (slow, module) = slow();
+    let mut circle = serve(workers, Circle::builder("test").host_module(module));
+    let mut wire = circle.connect();
+    let play = wire.request("play", json!(["slow::wait()"]));
+    assert_eq!(heard(&slow.said), "begun");
+    drop(circle.stop.take());
+    assert_eq!(wire.answer(&play)["error"]["code"], -32008);
+    slow.gate.add_permits(1);
+    circle.stop();
+    assert_eq!(heard(&slow.said), "ended");
+}

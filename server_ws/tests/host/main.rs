@@ -1,0 +1,106 @@
+//! Host functions, through real sockets and real workers, each way in which a circle may have these. A program of its own,
+//! because a worker is started from the program's own executable.
+
+mod calls;
+mod limits;
+mod plays;
+#[path = "../../../tests/support/wire.rs"]
+#[expect(dead_code, reason = "not all that a client can do is needed here")]
+mod wire;
+
+use std::{
+    net::TcpListener,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{OnceLock, mpsc},
+    time::Duration,
+};
+
+use server_ws::{CircleBuilder, Workers};
+use tokio::{runtime::Runtime, sync::oneshot};
+use wire::Wire;
+
+#[global_allocator]
+static ALLOCATOR: worker::Allocator = worker::Allocator;
+
+/// Bounds every wait: reaching it is a failure, never a way to pass.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A test, for each way of having workers.
+type Test = (&'static str, fn(&Workers));
+
+fn main() {
+    worker::run_if_worker_with(calls::natives);
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let program = std::env::current_exe().expect("it is known");
+    let ways = [("same executable", Workers::SameExecutable), ("another program", Workers::Process { program })];
+    let (mut passed, mut failed) = (0, 0);
+    for (way, workers) in ways {
+        for (name, test) in calls::TESTS.iter().chain(limits::TESTS).chain(plays::TESTS) {
+            if !name.contains(&wanted) {
+                continue;
+            }
+            if catch_unwind(AssertUnwindSafe(|| test(&workers))).is_ok() {
+                passed += 1;
+            } else {
+                failed += 1;
+                println!("{name} FAILED with {way}");
+            }
+        }
+    }
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {word}. {passed} passed; {failed} failed");
+    assert_eq!(failed, 0);
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+    })
+}
+
+/// A circle that serves until it is dropped.
+struct Served {
+    authority: String,
+    stop: Option<oneshot::Sender<()>>,
+    ended: mpsc::Receiver<()>,
+}
+
+fn serve(workers: &Workers, circle: CircleBuilder) -> Served {
+    let circle = circle.workers(workers.clone()).grace(Duration::ZERO).build().expect("a circle");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let authority = listener.local_addr().expect("bound").to_string();
+    let ((stop, stopped), (end, ended)) = (oneshot::channel::<()>(), mpsc::channel());
+    runtime().spawn(async move {
+        let shutdown = async {
+            // Dropped, it is over as well.
+            let _stopped = stopped.await;
+        };
+        server_ws::run(listener, circle, shutdown).await.expect("it serves");
+        drop(end);
+    });
+    Served { authority, stop: Some(stop), ended }
+}
+
+impl Served {
+    fn connect(&self) -> Wire {
+        Wire::connect(&self.authority)
+    }
+
+    fn stop(&mut self) {
+        drop(self.stop.take());
+        // Nothing is ever sent: it is dropped at the end.
+        assert!(matches!(self.ended.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected)), "it ends");
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+/// What functions say to their test.
+fn heard<T>(said: &mpsc::Receiver<T>) -> T {
+    said.recv_timeout(PATIENCE).expect("it is said")
+}

@@ -1,0 +1,326 @@
+//! The one door out of a worker: functions of the program that holds it, which scripts call like any others.
+//!
+//! A worker knows their names and no more. It sends a number and arguments as JSON, and waits for what the program
+//! answers; who calls and whether they may is decided there.
+
+use std::{any::TypeId, collections::HashSet, rc::Rc};
+
+use rhai::{
+    Dynamic, Engine, EvalAltResult, FnNamespace, FuncRegistration, INT, Map, Module, NativeCallContext, Position,
+    RhaiFunc, Shared, is_valid_identifier,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    message::LimitKind,
+    meter::Meter,
+    value::{Renderer, TooLarge},
+};
+
+/// Functions of the program that scripts see as those of a module: `stock::reserve("tea", 2)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostModule {
+    /// Its name: an identifier of Rhai's.
+    pub name: String,
+    /// What it offers; more than one may have a name, with another number of parameters.
+    pub functions: Vec<HostFunction>,
+}
+
+/// A function of a [`HostModule`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFunction {
+    /// Its name: an identifier of Rhai's.
+    pub name: String,
+    /// The names of its parameters.
+    pub params: Vec<String>,
+    /// What it does, for `lookup`.
+    pub doc: String,
+}
+
+impl HostFunction {
+    /// As `complete` and `lookup` show it.
+    pub(crate) fn signature(&self) -> String {
+        format!("{}({})", self.name, self.params.join(", "))
+    }
+}
+
+/// A script's call of a host function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostCall {
+    /// The play's number.
+    pub play: u64,
+    /// Tells the calls of one worker apart; one more with each, from 1.
+    pub number: u64,
+    /// Which function: its index among all of the modules' functions, in the order of [`Setup::host`](crate::Setup::host).
+    pub function: u32,
+    /// The arguments: an array in JSON, of a text that a worker may have made up.
+    pub args: String,
+}
+
+/// How a host function ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostReturn {
+    /// With a value, as JSON.
+    Value(String),
+    /// With an error, which the script may catch.
+    Failed(HostError),
+    /// It is not waited for any more: the play ends.
+    Aborted,
+}
+
+/// What a script sees of a host function's failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostError {
+    /// For a person.
+    pub message: String,
+    /// For a program, as JSON.
+    pub data: Option<String>,
+}
+
+/// What a script that catches the failure of a host function finds under `error`.
+const HOST_ERROR: &str = "HostError";
+
+/// Gives an engine the functions of the host; `call` has one carried out.
+pub(crate) fn register(
+    engine: &mut Engine,
+    modules: &[HostModule],
+    max_bytes: u64,
+    meter: &Rc<Meter>,
+    call: impl Fn(HostCall) -> HostReturn + 'static,
+) {
+    let door = Rc::new(Door { meter: meter.clone(), call: Box::new(call), max_bytes });
+    let mut index = 0;
+    for module in modules {
+        let mut functions = Module::new();
+        for function in &module.functions {
+            let (door, name, number) = (door.clone(), format!("{}::{}", module.name, function.name), index);
+            let carried_out = move |context: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| {
+                let context = context.expect("asked for below");
+                door.pass(&name, number, args, &context)
+            };
+            FuncRegistration::new(&function.name).with_namespace(FnNamespace::Internal).set_into_module_raw(
+                &mut functions,
+                vec![TypeId::of::<Dynamic>(); function.params.len()],
+                RhaiFunc::Pure { func: Shared::new(carried_out), has_context: true, is_pure: true, is_volatile: true },
+            );
+            index += 1;
+        }
+        engine.register_static_module(&module.name, functions.into());
+    }
+}
+
+struct Door {
+    meter: Rc<Meter>,
+    call: Box<dyn Fn(HostCall) -> HostReturn>,
+    max_bytes: u64,
+}
+
+impl Door {
+    fn pass(
+        &self,
+        name: &str,
+        function: u32,
+        args: &[&mut Dynamic],
+        context: &NativeCallContext<'_>,
+    ) -> Result<Dynamic, Box<EvalAltResult>> {
+        let position = context.call_position();
+        let terminated = || EvalAltResult::ErrorTerminated(Dynamic::UNIT, position).into();
+        let args = match render(args, Renderer { engine: context.engine(), max_bytes: self.max_bytes }) {
+            Ok(args) => args,
+            Err(TooLarge { kind: LimitKind::ValueDepth, max }) => {
+                self.meter.breach(LimitKind::ValueDepth, max);
+                return Err(terminated());
+            }
+            Err(_) => {
+                self.meter.breach(LimitKind::HostBytes, self.max_bytes);
+                return Err(terminated());
+            }
+        };
+        let Some((play, number)) = self.meter.next_host_call() else {
+            return Err(thrown(name, "there is no one to carry it out but for plays".into(), None, position).into());
+        };
+        match (self.call)(HostCall { play, number, function, args }) {
+            HostReturn::Value(json) => value(&json).map_err(|why| thrown(name, why, None, position).into()),
+            HostReturn::Failed(error) => Err(thrown(name, error.message, error.data.as_deref(), position).into()),
+            HostReturn::Aborted => {
+                self.meter.stop();
+                Err(terminated())
+            }
+        }
+    }
+}
+
+/// The arguments as one array.
+fn render(args: &[&mut Dynamic], renderer: Renderer<'_>) -> Result<String, TooLarge> {
+    let mut json = String::from("[");
+    for (index, arg) in args.iter().enumerate() {
+        json.push_str(if index == 0 { "" } else { "," });
+        json.push_str(&renderer.json(arg)?);
+        // Each is held to the bound by itself; here they are together.
+        if json.len() as u64 >= renderer.max_bytes {
+            return Err(TooLarge { kind: LimitKind::HostBytes, max: renderer.max_bytes });
+        }
+    }
+    json.push(']');
+    Ok(json)
+}
+
+/// A value of the script's from JSON. The error is that there is none like it.
+fn value(json: &str) -> Result<Dynamic, String> {
+    let parsed: Value = serde_json::from_str(json).map_err(|error| format!("its result cannot be read: {error}"))?;
+    dynamic(parsed)
+}
+
+fn dynamic(value: Value) -> Result<Dynamic, String> {
+    Ok(match value {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(value) => value.into(),
+        Value::String(text) => text.into(),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => INT::from(integer).into(),
+            // Not silently another number.
+            (None, Some(_)) if number.is_u64() => return Err(format!("its result has {number}, beyond an i64")),
+            (None, Some(float)) => float.into(),
+            (None, None) => return Err(format!("its result has {number}, which is no number here")),
+        },
+        Value::Array(items) => items.into_iter().map(dynamic).collect::<Result<rhai::Array, _>>()?.into(),
+        Value::Object(members) => {
+            let member = |(name, value): (String, Value)| Ok((name.into(), dynamic(value)?));
+            members.into_iter().map(member).collect::<Result<Map, String>>()?.into()
+        }
+    })
+}
+
+/// The error that a script may catch, like those of Rhai's own: a map with `error`, `message` and more.
+fn thrown(function: &str, message: String, data: Option<&str>, position: Position) -> EvalAltResult {
+    let mut error = Map::new();
+    error.insert("error".into(), HOST_ERROR.into());
+    error.insert("function".into(), function.to_owned().into());
+    error.insert("message".into(), message.into());
+    if let Some(data) = data.and_then(|data| value(data).ok()) {
+        error.insert("data".into(), data);
+    }
+    EvalAltResult::ErrorRuntime(error.into(), position)
+}
+
+/// What to say of a thrown value that is the failure of a host function.
+pub(crate) fn message_of(thrown: &Dynamic) -> Option<String> {
+    let map = thrown.read_lock::<Map>()?;
+    let text = |name: &str| map.get(name)?.read_lock::<rhai::ImmutableString>().map(|text| text.to_string());
+    (text("error")? == HOST_ERROR).then_some(())?;
+    Some(format!("{}: {}", text("function")?, text("message")?))
+}
+
+/// How the host function is called that was called with other arguments than it takes; `signature` begins with its name.
+pub(crate) fn usage(modules: &[HostModule], signature: &str) -> Option<String> {
+    let (path, _) = signature.split_once(' ')?;
+    let (module, name) = path.split_once("::")?;
+    let module = modules.iter().find(|known| known.name == module)?;
+    let of_name = module.functions.iter().filter(|function| function.name == name);
+    let usages: Vec<String> = of_name.map(|function| format!("{}::{}", module.name, function.signature())).collect();
+    (!usages.is_empty()).then(|| format!("it is called as {}", usages.join(" or ")))
+}
+
+/// Why functions cannot be offered to scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostNameError {
+    /// A script could not write that call: a name in it is no identifier, or a word of the language.
+    Unwritable {
+        /// The call.
+        call: String,
+    },
+    /// There are two of that name, for functions with as many parameters.
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// It has more parameters than 8.
+    TooManyParams {
+        /// The function's name.
+        name: String,
+    },
+}
+
+impl std::fmt::Display for HostNameError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unwritable { call } => write!(f, "no script can call {call}: not every name in it is an identifier"),
+            Self::Twice { name } => write!(f, "there are two of {name}"),
+            Self::TooManyParams { name } => write!(f, "{name} has more parameters than {MAX_PARAMS}"),
+        }
+    }
+}
+
+impl std::error::Error for HostNameError {}
+
+/// Parameters of a host function at the most: looking a function up takes twice as long with each.
+const MAX_PARAMS: usize = 8;
+
+impl HostModule {
+    /// Whether scripts can call all of these.
+    pub fn check(modules: &[Self]) -> Result<(), HostNameError> {
+        let engine = Engine::new_raw();
+        let mut names = HashSet::new();
+        for module in modules {
+            if !names.insert(module.name.clone()) {
+                return Err(HostNameError::Twice { name: module.name.clone() });
+            }
+            for function in &module.functions {
+                let name = format!("{}::{}", module.name, function.name);
+                if function.params.len() > MAX_PARAMS {
+                    return Err(HostNameError::TooManyParams { name });
+                }
+                let call = format!("{}::{}", module.name, function.signature());
+                let identifiers = [&module.name, &function.name].into_iter().chain(&function.params);
+                let is_written = identifiers.into_iter().all(|name| is_valid_identifier(name))
+                    && module.name != "global"
+                    && engine.compile(format!("fn f({}) {{}} {call}", function.params.join(", "))).is_ok();
+                if !is_written {
+                    return Err(HostNameError::Unwritable { call });
+                }
+                if !names.insert(format!("{name} {}", function.params.len())) {
+                    return Err(HostNameError::Twice { name });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_script_could_call_is_refused() {
+        let check = |module: &str, functions: &[(&str, &[&str])]| {
+            let function = |(name, params): &(&str, &[&str])| HostFunction {
+                name: (*name).into(),
+                params: params.iter().map(|&param| param.into()).collect(),
+                doc: String::new(),
+            };
+            HostModule::check(&[HostModule {
+                name: module.into(),
+                functions: functions.iter().map(function).collect(),
+            }])
+        };
+        assert_eq!(check("stock", &[("reserve", &["item"]), ("reserve", &[]), ("x1", &["a", "b"])]), Ok(()));
+        for (module, name, params) in [
+            ("stock room", "f", &["a"][..]),
+            ("global", "f", &[]),
+            ("fn", "f", &[]),
+            ("stock", "while", &[]),
+            ("stock", "", &[]),
+            ("stock", "f", &["let"]),
+            ("stock", "f", &["a", "a"]),
+            ("stock", "f); loop {} (", &[]),
+        ] {
+            let checked = check(module, &[(name, params)]);
+            assert!(matches!(checked, Err(HostNameError::Unwritable { .. })), "{module}::{name} {checked:?}");
+        }
+        let twice = check("stock", &[("f", &["a"]), ("f", &["b"])]);
+        assert_eq!(twice, Err(HostNameError::Twice { name: "stock::f".into() }));
+        assert!(matches!(check("stock", &[("f", &["a"; 9])]), Err(HostNameError::TooManyParams { .. })));
+    }
+}
