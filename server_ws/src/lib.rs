@@ -27,6 +27,7 @@ mod outbound;
 mod rpc;
 mod session;
 mod slots;
+mod workers;
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 

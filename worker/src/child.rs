@@ -1,16 +1,16 @@
 //! The worker's life, seen from inside its process.
 
 use std::{
-    cell::RefCell,
-    io::{self, BufReader},
+    cell::{OnceCell, RefCell},
+    io::{self, BufReader, Read},
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
+    rc::Rc,
     sync::{
-        Arc, OnceLock,
+        Arc, Barrier, OnceLock,
         atomic::{AtomicBool, Ordering},
-        mpsc::SyncSender,
     },
     thread,
 };
@@ -21,17 +21,19 @@ use crate::{
     allocator,
     environment::Environment,
     inspection::{self, Inquiry, SharedInventory},
-    message::{self, Control, FromControl, FromWorker, Hello, ToWorker},
+    message::{self, Control, FromControl, FromWorker, Hello, Print, Setup, ToWorker},
     meter::{Meter, Watch},
     modules::Sources,
+    os,
     sandbox::{self, Layer},
+    template,
 };
 
 /// The argument that makes a program a worker.
 pub(crate) const FLAG: &str = "--circles-worker";
 
 /// Bytes of native stack for the thread that evaluates; reserved, used only as far as a script goes.
-const STACK: usize = 256 << 20;
+pub(crate) const STACK: usize = 256 << 20;
 
 /// Bytes of address space besides that stack and what scripts may have: what the program and its libraries map.
 const MAPPED: u64 = 512 << 20;
@@ -39,7 +41,7 @@ const MAPPED: u64 = 512 << 20;
 /// Bytes that one operation of a script may have at a time beyond its limit, at the least.
 const OVERDRAFT: u64 = 32 << 20;
 
-/// In a worker process, runs the worker and ends the process; in any other, returns at once.
+/// In a worker process or a [`Template`](crate::Template)'s, is that and ends the process; in any other, returns at once.
 ///
 /// To be called first thing in `main`, before any thread or runtime exists.
 pub fn run_if_worker() {
@@ -47,15 +49,21 @@ pub fn run_if_worker() {
 }
 
 /// The same, with functions and types of the program's own for its scripts: `natives` is called in the worker, for each of
-/// its engines. They run inside of the sandbox, and can only compute.
+/// its engines. They run inside of the sandbox, and can only compute. In a template they make the engine that its workers
+/// have copies of: what they hold is the workers' each, what they draw by lot is the same in all, and a thread that they
+/// start makes the template unusable.
 pub fn run_if_worker_with(natives: fn(&mut rhai::Engine)) {
     IS_PREPARED.store(true, Ordering::Relaxed);
     // The first that is set is the one of this process.
     let _first = NATIVES.set(natives);
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == FLAG) {
-        // Nobody can act on the error here; whoever started the process sees it end.
-        std::process::exit(i32::from(run().is_err()));
-    }
+    let argument = std::env::args_os().nth(1);
+    let done = match argument.as_ref().and_then(|argument| argument.to_str()) {
+        Some(FLAG) => run(),
+        Some(template::FLAG) => template::run(),
+        _ => return,
+    };
+    // Nobody can act on the error here; whoever started the process sees it end.
+    os::end(i32::from(done.is_err()));
 }
 
 static NATIVES: OnceLock<fn(&mut rhai::Engine)> = OnceLock::new();
@@ -74,35 +82,63 @@ pub fn is_prepared() -> bool {
     IS_PREPARED.load(Ordering::Relaxed)
 }
 
+/// A worker that was started anew.
 fn run() -> io::Result<()> {
     let is_memory_counted = allocator::begin();
-    sandbox::close_inherited();
+    os::close_inherited();
     let work = take(io::stdin().as_fd())?;
     let control = take(io::stdout().as_fd())?;
+    leave_standard()?;
+    // Not this thread, whose stack is as large as the user's limits say.
+    let evaluates = thread::Builder::new().name("evaluate".into()).stack_size(STACK);
+    let evaluates = evaluates.spawn(move || {
+        let work = Rc::new(work);
+        let mut from = BufReader::with_capacity(READ, &*work);
+        let mut frame = Vec::new();
+        if !message::read_frame(&mut from, &mut frame)? {
+            return Ok(());
+        }
+        let setup = hello(&frame)?;
+        let sources = Sources::read(setup.modules.as_deref());
+        bound(setup.limits.memory_bytes)?;
+        let shared = Shared::default();
+        settle(&work, control, &shared, Seal { must_hold: setup.must_be_sealed, is_memory_counted })?;
+        let to = Output::default();
+        let mut environment = shared.environment(setup, sources, &to);
+        to.open(work.clone());
+        evaluate(from, &work, &mut environment)
+    })?;
+    evaluates.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))
+}
+
+/// Bytes that are read at a time from the work socket.
+pub(crate) const READ: usize = 32 << 10;
+
+/// What the server says first, once it is known to be of this build.
+pub(crate) fn hello(frame: &[u8]) -> io::Result<Setup> {
+    let hello: Hello<'_> = borrow(frame)?;
+    if hello.build != message::BUILD {
+        return Err(io::Error::other("the server is of another build"));
+    }
+    Ok(hello.setup)
+}
+
+/// The server hands over its sockets as standard input and output; taken from there, they cannot be printed to.
+pub(crate) fn take(standard: impl AsFd) -> io::Result<UnixStream> {
+    let fd: OwnedFd = standard.as_fd().try_clone_to_owned()?;
+    Ok(fd.into())
+}
+
+/// Leads standard input and output nowhere.
+pub(crate) fn leave_standard() -> io::Result<()> {
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
-
-    let watch = Arc::new(Watch::default());
-    let inventory = SharedInventory::default();
-    let (for_plays, of_plays) = (watch.clone(), inventory.clone());
-    let (seal, sealed) = std::sync::mpsc::sync_channel(1);
-    thread::Builder::new().name("evaluate".into()).stack_size(STACK).spawn(move || {
-        // Ends the process from whatever happens here, a panic included: the server sees its sockets close.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            evaluate(&work, is_memory_counted, &seal, for_plays, of_plays)
-        }));
-        std::process::exit(i32::from(!matches!(result, Ok(Ok(())))));
-    })?;
-    // Before the seal nothing of a client's is looked at, not even a question.
-    if sealed.recv().is_err() {
-        return Ok(());
-    }
-    obey(&control, &watch, &inventory)
+    Ok(())
 }
 
 /// Bounds what the process may take of the machine, whatever a script does: a process that wants more ends.
-fn bound(memory: u64) -> io::Result<()> {
+pub(crate) fn bound(memory: u64) -> io::Result<()> {
     // Within one operation a script may have its memory twice: a copy of what it has, say.
     let hard = memory.saturating_add(memory.max(OVERDRAFT));
     allocator::bound(usize::try_from(hard).unwrap_or(usize::MAX));
@@ -114,49 +150,76 @@ fn bound(memory: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The server hands over its sockets as standard input and output; taken from there, they cannot be printed to.
-fn take(standard: impl AsFd) -> io::Result<UnixStream> {
-    let fd: OwnedFd = standard.as_fd().try_clone_to_owned()?;
-    Ok(fd.into())
+/// What both threads of a worker see.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shared {
+    watch: Arc<Watch>,
+    inventory: SharedInventory,
+}
+
+impl Shared {
+    pub(crate) fn environment(&self, setup: Setup, sources: Sources, to: &Output) -> Environment {
+        let meter = Meter::new(self.watch.clone(), &setup.limits);
+        Environment::new(setup, sources, meter, self.inventory.clone(), to.printer())
+    }
+}
+
+/// Where prints go to: nowhere, until it is opened.
+#[derive(Debug, Default)]
+pub(crate) struct Output(Rc<OnceCell<Rc<UnixStream>>>);
+
+impl Output {
+    pub(crate) fn open(&self, work: Rc<UnixStream>) {
+        self.0.set(work).expect("it is opened once");
+    }
+
+    fn printer(&self) -> impl Fn(Print) + 'static {
+        let to = self.0.clone();
+        let buffer = RefCell::new(Vec::new());
+        move |print| {
+            if let Some(to) = to.get() {
+                // A server that is gone is seen by the other thread, which ends the process.
+                let _gone = message::write_frame(&**to, &FromWorker::Print(print), &mut buffer.borrow_mut());
+            }
+        }
+    }
+}
+
+/// What is asked of the seal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seal {
+    /// Whether a process that cannot be kept from the system ends instead.
+    pub(crate) must_hold: bool,
+    /// Whether the memory is bounded.
+    pub(crate) is_memory_counted: bool,
+}
+
+/// Makes the process one that has nothing but its sockets and its memory, and says so.
+pub(crate) fn settle(work: &UnixStream, control: UnixStream, shared: &Shared, seal: Seal) -> io::Result<()> {
+    sandbox::withdraw();
+    let gate = Arc::new(Barrier::new(2));
+    let (passed, shared) = (gate.clone(), shared.clone());
+    thread::Builder::new().name("obey".into()).spawn(move || {
+        passed.wait();
+        // Before the seal nothing of a client's is looked at, not even a question.
+        passed.wait();
+        // Ends the process from whatever happens here, a panic included: the server sees its sockets close.
+        let obeyed = std::panic::catch_unwind(|| obey(&control, &shared.watch, &shared.inventory));
+        os::end(i32::from(!matches!(obeyed, Ok(Ok(())))));
+    })?;
+    // A thread that does not run yet could be one that the seal misses.
+    gate.wait();
+    let layers = sandbox::seal(seal.is_memory_counted);
+    if seal.must_hold && !layers.contains(&Layer::Syscalls) {
+        return Err(io::Error::other("it cannot be sealed, and must be"));
+    }
+    gate.wait();
+    message::write_frame(work, &FromWorker::Sealed(layers), &mut Vec::new())
 }
 
 /// Reads plays and queries from the work socket and answers them there, until it closes.
-fn evaluate(
-    work: &UnixStream,
-    is_memory_counted: bool,
-    sealed: &SyncSender<()>,
-    watch: Arc<Watch>,
-    inventory: SharedInventory,
-) -> io::Result<()> {
-    let mut from = BufReader::with_capacity(32 << 10, work);
-    let mut frame = Vec::new();
-    if !message::read_frame(&mut from, &mut frame)? {
-        return Ok(());
-    }
-    let hello: Hello = borrow(&frame)?;
-    if hello.build != message::BUILD {
-        return Err(io::Error::other("the server is of another build"));
-    }
-    // What is made here cannot be made behind the seal.
-    let to = work.try_clone()?;
-    let sources = Sources::read(hello.setup.modules.as_deref());
-    bound(hello.setup.limits.memory_bytes)?;
-    // Both threads run: the other one made this one. Nothing of a script has been looked at.
-    let layers = sandbox::seal(is_memory_counted);
-    if hello.setup.must_be_sealed && !layers.contains(&Layer::Syscalls) {
-        return Err(io::Error::other("it cannot be sealed, and must be"));
-    }
-    // The other thread waits for it for as long as the process lives.
-    let _waiting = sealed.send(());
-    message::write_frame(work, &FromWorker::Sealed(layers), &mut Vec::new())?;
-    let meter = Meter::new(watch, &hello.setup.limits);
-    let buffer = RefCell::new(Vec::new());
-    let print = move |print| {
-        // A server that is gone is seen by the other thread, which ends the process.
-        let _gone = message::write_frame(&to, &FromWorker::Print(print), &mut buffer.borrow_mut());
-    };
-    let mut environment = Environment::new(hello.setup, sources, meter, inventory, print);
-    let mut answer = Vec::new();
+pub(crate) fn evaluate(mut from: impl Read, to: &UnixStream, environment: &mut Environment) -> io::Result<()> {
+    let (mut frame, mut answer) = (Vec::new(), Vec::new());
     while message::read_frame(&mut from, &mut frame)? {
         let said = match borrow(&frame)? {
             ToWorker::Play(play) => FromWorker::Done { play: play.number, outcome: environment.play(&play) },
@@ -164,7 +227,7 @@ fn evaluate(
                 FromWorker::Answer { number, answer: environment.answer_query(&query) }
             }
         };
-        message::write_frame(work, &said, &mut answer)?;
+        message::write_frame(to, &said, &mut answer)?;
     }
     Ok(())
 }
