@@ -4,7 +4,8 @@ use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 use crate::support::{
-    process::{Server, wait_for_end},
+    Home,
+    process::{Server, threads, wait_for_end},
     wire::Wire,
 };
 
@@ -143,9 +144,11 @@ fn nothing_is_left_when_a_server_is_killed() {
     busy.printed("begun");
     let workers = server.workers();
     assert_eq!(workers.len(), 2);
+    let templates = server.templates();
+    assert_eq!(templates.len(), 1);
     server.signal(Signal::KILL);
     server.wait();
-    workers.into_iter().for_each(wait_for_end);
+    workers.into_iter().chain(templates).for_each(wait_for_end);
 }
 
 #[test]
@@ -163,32 +166,114 @@ fn nothing_is_left_when_a_server_stops_with_a_play_that_does_not_end() {
 }
 
 #[test]
-fn a_worker_inherits_nothing_of_its_server() {
+fn a_worker_inherits_nothing_of_its_server_and_has_nothing_of_another_worker() {
     let server = Server::open();
-    let mut wire = server.connect();
-    wire.value("1");
-    let [worker] = server.workers()[..] else { panic!("one worker") };
-    assert_eq!(std::fs::read(format!("/proc/{worker}/environ")).expect("readable"), b"");
-    let open = descriptors(&worker.to_string());
-    let sockets: Vec<_> = open.iter().filter(|name| name.starts_with("socket:")).collect();
-    // Work and control.
-    assert_eq!(sockets.len(), 2, "{open:?}");
-    let servers = descriptors(&server.pid().to_string());
-    assert!(sockets.iter().all(|socket| !servers.contains(socket)), "{open:?} {servers:?}");
-    // What a test harness leaves open for every process is not the server's.
-    let harness = descriptors("self");
-    let others: Vec<_> = open
-        .iter()
-        .filter(|name| !name.starts_with("socket:") && *name != "/dev/null" && !harness.contains(name))
-        .collect();
-    assert!(others.is_empty(), "{others:?}");
+    let (mut first, mut second) = (server.connect(), server.connect());
+    first.value("1");
+    second.value("1");
+    let (workers, templates) = (server.workers(), server.templates());
+    let ([first, second], [template]) = (&workers[..], &templates[..]) else { panic!("two of one") };
+    let [of_first, of_second] = [first, second].map(|worker| descriptors(&worker.to_string()));
+    let (Some(of_first), Some(of_second)) = (of_first, of_second) else {
+        // A process that is not dumpable shows this to root alone. What is to be seen here, tests/template.rs of `worker`
+        // sees from inside.
+        return;
+    };
+    assert_eq!(std::fs::read(format!("/proc/{first}/environ")).expect("readable"), b"");
+    let [of_template, of_server] =
+        [*template, server.pid()].map(|pid| descriptors(&pid.to_string()).expect("readable"));
+    for (open, other) in [(&of_first, &of_second), (&of_second, &of_first)] {
+        let sockets: Vec<_> = open.iter().filter(|name| name.starts_with("socket:")).collect();
+        // Work and control.
+        assert_eq!(sockets.len(), 2, "{open:?}");
+        let elsewhere = [other, &of_template, &of_server];
+        assert!(sockets.iter().all(|socket| elsewhere.iter().all(|there| !there.contains(socket))), "{open:?}");
+        let others: Vec<_> = open.iter().filter(|name| !name.starts_with("socket:") && *name != "/dev/null").collect();
+        assert!(others.is_empty(), "{others:?}");
+    }
+    // All of the same name and user, of one session that is not the server's.
+    let sessions = [*first, *second, *template].map(|pid| threads(pid)[0][3].clone());
+    assert_eq!(sessions, [(); 3].map(|()| template.to_string()));
 }
 
-fn descriptors(pid: &str) -> Vec<String> {
-    std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .expect("readable")
-        .filter_map(|entry| Some(std::fs::read_link(entry.ok()?.path()).ok()?.display().to_string()))
-        .collect()
+/// Of a process that shows them.
+fn descriptors(pid: &str) -> Option<Vec<String>> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    Some(open.filter_map(|entry| Some(std::fs::read_link(entry.ok()?.path()).ok()?.display().to_string())).collect())
+}
+
+#[test]
+fn what_one_worker_changes_no_other_sees_that_is_forked_later() {
+    let home = Home::new();
+    let init = home.path().join("init.rhai");
+    std::fs::write(&init, "let list = [1]; const GIVEN = 7; fn common() { 1 }").expect("written");
+    let server = Server::start(&["--init", &init.display().to_string()]);
+    let (mut first, mut second) = (server.connect(), server.connect());
+    first.value("list.push(2); let mine = 1; fn common() { 2 } fn own() { 3 }");
+    assert_eq!(first.value("list.len() + common()"), 4);
+    assert_eq!(second.value("list.len() + common() + GIVEN"), 9);
+    assert_eq!(second.error("mine")["code"], -32000);
+    assert_eq!(second.error("own()")["code"], -32000);
+    first.call("reset", json!([]));
+    assert_eq!(first.value("list.len() + common()"), 2);
+}
+
+#[test]
+fn a_template_that_is_killed_costs_its_sessions_their_variables_and_the_next_play_has_another() {
+    let server = Server::open();
+    let (mut busy, mut quiet) = (server.connect(), server.connect());
+    quiet.value("let mine = 1;");
+    let play = busy.request("play", json!(["print(\"begun\"); loop {}"]));
+    busy.printed("begun");
+    let (workers, templates) = (server.workers(), server.templates());
+    let [template] = &templates[..] else { panic!("one template") };
+    kill_process(*template, Signal::KILL).expect("it is there");
+    let error = busy.answer(&play)["error"].clone();
+    assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("killed")));
+    assert_eq!(quiet.notification("session.reset"), json!({ "reason": "killed" }));
+    workers.into_iter().for_each(wait_for_end);
+    assert_eq!(quiet.error("mine")["code"], -32000);
+    assert_eq!(busy.value("40 + 2"), 42);
+    assert!(server.templates().len() == 1 && !server.templates().contains(template));
+}
+
+#[test]
+fn a_worker_is_in_a_class_that_interrupts_nobody_and_gives_way_once_a_play_takes_long() {
+    let server = Server::open();
+    let (mut long, mut short) = (server.connect(), server.connect());
+    let nicenesses = || -> Vec<Vec<String>> {
+        server.workers().into_iter().map(|pid| threads(pid).iter().map(|fields| fields[16].clone()).collect()).collect()
+    };
+    long.value("1");
+    let [worker] = server.workers()[..] else { panic!("one worker") };
+    // SCHED_BATCH, of both threads.
+    assert_eq!(threads(worker).iter().map(|fields| fields[38].as_str()).collect::<Vec<_>>(), ["3", "3"]);
+    let play = long.request("play", json!(["loop { for i in 0..10000 {} print(\"on\"); }"]));
+    while nicenesses() != [["19", "19"]] {
+        long.printed("on");
+    }
+    assert_eq!(long.call("cancel", json!([play]))["result"], json!({ "cancelled": true }));
+    // For good, and for itself alone.
+    assert_eq!(long.answer(&play)["error"]["code"], -32005);
+    assert_eq!(long.value("1"), 1);
+    short.value("1");
+    let mut all = nicenesses();
+    all.sort();
+    assert_eq!(all, [["0", "0"], ["19", "19"]]);
+}
+
+#[test]
+fn many_sessions_at_once_get_a_worker_each() {
+    let server = Server::open();
+    let mut wires: Vec<Wire> = (0..200).map(|_| server.connect()).collect();
+    let plays: Vec<_> = (0..).zip(&mut wires).map(|(n, wire)| wire.request("play", json!([format!("{n}")]))).collect();
+    for (n, (wire, play)) in wires.iter_mut().zip(plays).enumerate() {
+        assert_eq!(wire.answer(&play)["result"]["value"], n);
+    }
+    let workers = server.workers();
+    assert_eq!(workers.len(), 200);
+    drop(wires);
+    workers.into_iter().for_each(wait_for_end);
 }
 
 #[test]

@@ -18,7 +18,7 @@ const SPARE_SHARE: u64 = 8;
 /// One caller may have one in so many of the circle's places.
 const PER_CALLER: u64 = 4;
 
-/// Descriptors that a worker takes: two sockets, and its process.
+/// Descriptors that a worker takes: two sockets, and for a moment its own ends of them, counted as one.
 const WORKER_DESCRIPTORS: u64 = 3;
 
 /// A place that is held; free again when it is dropped.

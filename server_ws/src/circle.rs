@@ -19,6 +19,7 @@ use crate::{
     admission::{self, Admission},
     host::{Hosted, Module, Table},
     slots::Slots,
+    workers::WorkerSource,
 };
 
 /// Which processes evaluate scripts.
@@ -204,15 +205,16 @@ impl CircleBuilder {
         HostModule::check(&offered)?;
         admission::fit_to_descriptors(&mut self.limits);
         admission::share_out(&mut self.limits);
+        let setup = worker::Setup {
+            circle: self.name.clone(),
+            limits: worker_limits(&self.limits),
+            modules: self.modules,
+            init: self.init,
+            host: offered,
+            must_be_sealed: self.sandbox == Sandbox::Required,
+        };
         Ok(Circle {
-            setup: worker::Setup {
-                circle: self.name.clone(),
-                limits: worker_limits(&self.limits),
-                modules: self.modules,
-                init: self.init,
-                host: offered,
-                must_be_sealed: self.sandbox == Sandbox::Required,
-            },
+            workers: WorkerSource::new(program, setup, Duration::from_millis(self.limits.play_ms)),
             admission: Admission::new(&self.limits),
             slots: Slots::new(&self.limits),
             host,
@@ -230,7 +232,6 @@ impl CircleBuilder {
             limits: self.limits,
             grace: self.grace,
             module_names,
-            program,
         })
     }
 }
@@ -258,8 +259,7 @@ pub struct Circle {
     pub(crate) limits: Limits,
     pub(crate) grace: Duration,
     pub(crate) module_names: Vec<String>,
-    pub(crate) program: worker::Program,
-    pub(crate) setup: worker::Setup,
+    pub(crate) workers: WorkerSource,
     pub(crate) admission: Admission,
     pub(crate) slots: Slots,
     pub(crate) host: Table,

@@ -2,12 +2,12 @@
 
 use std::{io, time::Duration};
 
-use worker::{Event, Layer, Outcome, Play, Worker};
+use worker::{Event, Layer, Outcome, Play, Template};
 
-use crate::circle::{Circle, Sandbox};
-
-/// How long a worker may take to start.
-const STARTING: Duration = Duration::from_secs(10);
+use crate::{
+    circle::{Circle, Sandbox},
+    workers::STARTING,
+};
 
 /// How the script of a circle fails; for a person.
 fn failed(why: &str) -> io::Error {
@@ -16,41 +16,59 @@ fn failed(why: &str) -> io::Error {
 
 /// How a worker ends or hangs: the fault of the script, if there is one that it runs.
 fn unusable(circle: &Circle, why: &str) -> io::Error {
-    if circle.setup.init.is_some() { failed(why) } else { io::Error::other(format!("no worker can be used: {why}")) }
+    if circle.workers.setup.init.is_some() {
+        failed(why)
+    } else {
+        io::Error::other(format!("no worker can be used: {why}"))
+    }
 }
 
-/// Tries a worker, within the time of a play; once it has run well, not again.
+/// Tries a worker, within the time of a play; once it has run well, not again. What it was forked from stays.
 pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     if circle.layers.get().is_some() {
         return Ok(());
     }
-    let mut worker = Worker::start(circle.program.clone(), circle.setup.clone()).await?;
-    worker.play(&Play { number: 1, script: "", bind: None, caller: None });
-    let ended = async {
-        loop {
-            match worker.event().await {
-                Event::Done { outcome, .. } => return judge(outcome),
-                Event::Lost(loss) => return Err(unusable(circle, &format!("its process ended ({loss:?})"))),
-                // What it makes no use of; in particular nothing calls a host function.
-                _ => {}
-            }
-        }
-    };
-    // Without a script there is no play whose time could count, only a process that starts.
-    let limit = match circle.setup.init {
+    let template = circle.workers.template().await?;
+    // Without a script there is no play whose time could count, only processes that start.
+    let limit = match circle.workers.setup.init {
         Some(_) => Duration::from_millis(circle.limits.play_ms),
         None => STARTING,
     };
-    tokio::time::timeout(limit, ended)
-        .await
-        .unwrap_or_else(|_| Err(unusable(circle, &format!("it takes longer than {} ms", limit.as_millis()))))?;
-    let layers = worker.layers().unwrap_or_default();
+    let tried = match tokio::time::timeout(limit, try_worker(circle, &template)).await {
+        Ok(tried) => tried,
+        Err(_) => Err(unusable(circle, &format!("it takes longer than {} ms", limit.as_millis()))),
+    };
+    if tried.is_err() {
+        circle.workers.discard().await;
+    }
+    let layers = tried?;
     if circle.sandbox == Sandbox::Required && !layers.contains(&Layer::Syscalls) {
         let why = "a sandbox is required, and this system has none for its scripts (seccomp on Linux is missing)";
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
     }
-    circle.layers.get_or_init(|| layers.to_vec());
+    circle.layers.get_or_init(|| layers);
     Ok(())
+}
+
+/// Has a worker play nothing; says what keeps it where it is.
+async fn try_worker(circle: &Circle, template: &Template) -> io::Result<Vec<Layer>> {
+    let mut worker = template.worker().await.map_err(|error| unusable(circle, &error.to_string()))?;
+    worker.play(&Play { number: 1, script: "", bind: None, caller: None });
+    let mut is_good = false;
+    loop {
+        match worker.event().await {
+            Event::Done { outcome, .. } => {
+                judge(outcome)?;
+                is_good = true;
+                worker.kill();
+            }
+            // Waited for, so that the circle begins without a worker.
+            Event::Lost(_) if is_good => return Ok(worker.layers().unwrap_or_default().to_vec()),
+            Event::Lost(loss) => return Err(unusable(circle, &format!("its process ended ({loss:?})"))),
+            // What it makes no use of; in particular nothing calls a host function.
+            _ => {}
+        }
+    }
 }
 
 fn judge(outcome: Outcome) -> io::Result<()> {

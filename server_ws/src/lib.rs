@@ -28,6 +28,7 @@ mod outbound;
 mod rpc;
 mod session;
 mod slots;
+mod workers;
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 

@@ -75,9 +75,14 @@ impl Server {
         rest
     }
 
+    /// What its workers are forked from.
+    pub(crate) fn templates(&self) -> Vec<Pid> {
+        children(self.pid())
+    }
+
     /// Its worker processes.
     pub(crate) fn workers(&self) -> Vec<Pid> {
-        children(self.pid())
+        self.templates().into_iter().flat_map(children).collect()
     }
 }
 
@@ -113,6 +118,15 @@ pub(crate) fn children(parent: Pid) -> Vec<Pid> {
             let mut fields = rest.split(' ');
             fields.next() != Some("Z") && fields.next() == Some(&parent.to_string())
         })
+        .collect()
+}
+
+/// The fields of proc(5)'s stat from the state on (the third), of each thread of a process.
+pub(crate) fn threads(pid: Pid) -> Vec<Vec<String>> {
+    let fields = |stat: String| stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').map(Into::into).collect());
+    std::fs::read_dir(format!("/proc/{pid}/task"))
+        .expect("it is there")
+        .filter_map(|thread| fields(std::fs::read_to_string(thread.ok()?.path().join("stat")).ok()?))
         .collect()
 }
 

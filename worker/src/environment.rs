@@ -74,8 +74,13 @@ impl Environment {
             let outcome = environment.play(&Play { number: INIT, script, bind: None, caller: None });
             environment.failed_init = (!matches!(outcome, Outcome::Value(_))).then_some(outcome);
         }
-        environment.meter.count_memory_from_here();
+        environment.count_memory_from_here();
         environment
+    }
+
+    /// What is there by now is the circle's own.
+    pub(crate) fn count_memory_from_here(&self) {
+        self.meter.count_memory_from_here();
     }
 
     /// Evaluates one script. What it defined before it failed stays.

@@ -2,35 +2,28 @@
 
 mod asked;
 mod host_calls;
+mod process;
 
-use std::{
-    collections::HashMap,
-    io,
-    os::{fd::OwnedFd, unix::process::ExitStatusExt},
-    path::PathBuf,
-    process::{ExitStatus, Stdio},
-    time::Duration,
-};
+use std::{collections::HashMap, io, path::PathBuf, time::Duration};
 
 use tokio::{
     net::UnixStream,
-    process::{Child, Command},
-    sync::oneshot,
     time::{Instant, timeout_at},
 };
 
 use crate::{
-    allocator, child,
     host::{HostCall, HostReturn},
     inspection::{Answer, Inquiry, Query},
-    message::{
-        self, Control, FromControl, FromWorker, HEADER, Hello, Outcome, Play, Print, ProgressReport, Setup, ToWorker,
-    },
+    message::{self, Control, FromControl, FromWorker, Hello, Outcome, Play, Print, ProgressReport, Setup, ToWorker},
+    pipe::Pipe,
     sandbox::Layer,
 };
 
 use asked::Asked;
 use host_calls::HostCalls;
+pub(crate) use process::{Order, Process};
+#[cfg(target_os = "linux")]
+pub(crate) use process::{Orders, give_way, loss, spawn};
 
 /// How long a process may go on once its socket is closed.
 const END_GRACE: Duration = Duration::from_secs(1);
@@ -114,50 +107,46 @@ pub struct Worker {
     asked: HashMap<u64, Asked>,
     /// Bytes that an answer to one may have.
     max_answer: usize,
-    kill: Option<oneshot::Sender<()>>,
-    exit: oneshot::Receiver<io::Result<ExitStatus>>,
+    process: Process,
     is_broken: bool,
     is_control_closed: bool,
     /// When a process that closed its socket is killed.
     give_up_at: Option<Instant>,
-    pid: Option<u32>,
 }
 
 impl Worker {
-    /// Starts the process. It needs a tokio runtime with I/O enabled, which then reaps the process, too.
+    /// Starts a process for it alone. It needs a tokio runtime with I/O enabled, which then reaps the process, too. For
+    /// many of one setup there is [`Template`](crate::Template).
     pub async fn start(program: Program, setup: Setup) -> io::Result<Self> {
-        let (work, its_work) = std::os::unix::net::UnixStream::pair()?;
-        let (control, its_control) = std::os::unix::net::UnixStream::pair()?;
-        work.set_nonblocking(true)?;
-        control.set_nonblocking(true)?;
-        let output = usize::try_from(setup.limits.output_bytes).unwrap_or(usize::MAX);
-        let host = HostCalls::new(&setup);
-        let max_frame = output.saturating_mul(2).saturating_add(128 << 10).max(host.max_args.saturating_add(1 << 10));
-        let mut work = Pipe::new(UnixStream::from_std(work)?, max_frame);
-        // An answer counts each of its texts and more than each entry's encoding adds.
-        let control = Pipe::new(UnixStream::from_std(control)?, output.saturating_add(4 << 10));
-        let child = spawn(program.path()?, its_work.into(), its_control.into()).await?;
-        let pid = child.id();
-        let (kill, killed) = oneshot::channel();
-        let (exited, exit) = oneshot::channel();
-        tokio::spawn(reap(child, killed, exited));
-        work.send(&Hello { build: message::BUILD, setup });
+        let (ours, its) = pairs()?;
+        let process = Process::start(program.path()?, its.work.into(), its.control.into()).await?;
+        let mut worker = Self::new(ours, process, Bounds::of(&setup))?;
+        worker.work.send(&Hello { build: message::BUILD, setup });
+        Ok(worker)
+    }
+
+    pub(crate) fn new(sockets: Sockets, process: Process, bounds: Bounds) -> io::Result<Self> {
+        let [work, control] = [sockets.work, sockets.control].map(|socket| {
+            socket.set_nonblocking(true)?;
+            UnixStream::from_std(socket)
+        });
+        let max_frame =
+            bounds.output.saturating_mul(2).saturating_add(128 << 10).max(bounds.args.saturating_add(1 << 10));
         Ok(Self {
-            work,
-            control,
+            work: Pipe::new(work?, max_frame),
+            // An answer counts each of its texts and more than each entry's encoding adds.
+            control: Pipe::new(control?, bounds.output.saturating_add(4 << 10)),
             is_progress_asked: false,
             layers: None,
             running: None,
             stopped: None,
-            host,
+            host: HostCalls::new(bounds),
             asked: HashMap::new(),
-            max_answer: output,
-            kill: Some(kill),
-            exit,
+            max_answer: bounds.output,
+            process,
             is_broken: false,
             is_control_closed: false,
             give_up_at: None,
-            pid,
         })
     }
 
@@ -168,7 +157,7 @@ impl Worker {
 
     /// The process id, for log lines.
     pub fn pid(&self) -> Option<u32> {
-        self.pid
+        self.process.pid
     }
 
     /// Sends a play. The one before must have ended.
@@ -206,7 +195,7 @@ impl Worker {
     /// Asks how far the running play is.
     pub fn ask_progress(&mut self) {
         // One question at a time: a worker that does not answer must not fill this end.
-        if self.control.pending.is_empty() && !self.is_progress_asked {
+        if self.control.is_sent() && !self.is_progress_asked {
             self.is_progress_asked = true;
             self.control.send(&Control::Progress);
         }
@@ -225,12 +214,20 @@ impl Worker {
         }
     }
 
+    /// From now on, for good, it runs only while nothing else wants the processor much: for one whose play takes long, so
+    /// that it does not slow those that do not. Where the system cannot, nothing changes.
+    pub fn give_way(&mut self) {
+        self.process.give_way();
+    }
+
+    /// Whether [`give_way`](Self::give_way) was called.
+    pub fn gives_way(&self) -> bool {
+        self.process.gives_way
+    }
+
     /// Kills the process; [`Event::Lost`] follows.
     pub fn kill(&mut self) {
-        if let Some(kill) = self.kill.take() {
-            // The receiver is gone only when the process is, too.
-            let _reaped = kill.send(());
-        }
+        self.process.kill();
     }
 
     /// The next event, in order. Cancel safe: an event is never lost when the future is dropped. It also drives what
@@ -244,7 +241,7 @@ impl Worker {
                 Ok(Some(event)) => return event,
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::error!(pid = self.pid, %error, "a worker broke the protocol and is killed");
+                    tracing::error!(pid = self.process.pid, %error, "a worker broke the protocol and is killed");
                     self.is_broken = true;
                     self.kill();
                     return self.lost().await;
@@ -323,141 +320,56 @@ impl Worker {
     /// Cancel safe: when it gives up waiting is noted, not counted anew.
     async fn lost(&mut self) -> Event {
         // A socket can close before its process has ended, by a failure that is still being handled there.
-        let was_killed_here = self.kill.is_none();
+        let was_killed_here = self.process.was_killed;
         let give_up_at = *self.give_up_at.get_or_insert_with(|| Instant::now() + END_GRACE);
-        let status = if let Ok(status) = timeout_at(give_up_at, &mut self.exit).await {
-            status
+        let loss = if let Ok(loss) = timeout_at(give_up_at, &mut self.process.ended).await {
+            loss
         } else {
             self.kill();
-            (&mut self.exit).await
+            (&mut self.process.ended).await
         };
-        let status = status.ok().and_then(Result::ok);
-        if status.is_some_and(|status| status.code() == Some(allocator::OUT_OF_MEMORY)) && !self.is_broken {
-            return Event::Lost(Loss::Memory);
-        }
-        let signal = status.and_then(|status| status.signal());
-        let is_kill = was_killed_here || signal == Some(rustix::process::Signal::KILL.as_raw());
-        Event::Lost(if is_kill && !self.is_broken { Loss::Killed } else { Loss::Crashed })
+        Event::Lost(match loss {
+            _ if self.is_broken => Loss::Crashed,
+            Ok(Loss::Memory) => Loss::Memory,
+            _ if was_killed_here => Loss::Killed,
+            // Without one who could tell: what owned it is gone.
+            loss => loss.unwrap_or(Loss::Crashed),
+        })
     }
 }
 
-async fn spawn(program: PathBuf, work: OwnedFd, control: OwnedFd) -> io::Result<Child> {
-    let mut command = Command::new(program);
-    command
-        .arg0("circles-worker")
-        .arg(child::FLAG)
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(work))
-        .stdout(Stdio::from(control))
-        .stderr(Stdio::null())
-        // A Ctrl-C in the server's terminal is not for its workers.
-        .process_group(0)
-        .kill_on_drop(true);
-    // Starting a process blocks until it has begun.
-    let runtime = tokio::runtime::Handle::current();
-    let spawn = move || {
-        let _in_runtime = runtime.enter();
-        command.spawn()
-    };
-    tokio::task::spawn_blocking(spawn).await.map_err(io::Error::other)?
+/// How much a worker of one setup can say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Bytes of what a play prints, of its value, of an answer.
+    output: usize,
+    /// Bytes of the arguments of a host call.
+    args: usize,
+    /// How many host functions there are.
+    functions: usize,
 }
 
-/// Owns the process until it has ended: the only place that kills it, so that no other process can be hit.
-async fn reap(mut child: Child, mut killed: oneshot::Receiver<()>, exited: oneshot::Sender<io::Result<ExitStatus>>) {
-    let status = tokio::select! {
-        status = child.wait() => status,
-        // Also when the handle was dropped.
-        _ = &mut killed => match child.start_kill() {
-            Ok(()) => child.wait().await,
-            Err(error) => Err(error),
-        },
-    };
-    // Nobody asks after a worker whose handle was dropped.
-    let _unasked = exited.send(status);
+impl Bounds {
+    pub(crate) fn of(setup: &Setup) -> Self {
+        let bytes = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
+        Self {
+            output: bytes(setup.limits.output_bytes),
+            args: bytes(setup.limits.host_bytes),
+            functions: setup.host.iter().map(|module| module.functions.len()).sum(),
+        }
+    }
 }
 
-/// One socket with what is on its way in both directions.
+/// The two sockets of a worker, at one of their ends.
 #[derive(Debug)]
-struct Pipe {
-    socket: UnixStream,
-    /// Framed and not yet taken by the kernel.
-    pending: Vec<u8>,
-    sent: usize,
-    arrived: Vec<u8>,
-    taken: usize,
-    max_frame: usize,
+pub(crate) struct Sockets {
+    pub(crate) work: std::os::unix::net::UnixStream,
+    pub(crate) control: std::os::unix::net::UnixStream,
 }
 
-/// Bytes that are read at a time.
-const CHUNK: usize = 16 << 10;
-
-impl Pipe {
-    fn new(socket: UnixStream, max_frame: usize) -> Self {
-        Self { socket, pending: Vec::new(), sent: 0, arrived: Vec::new(), taken: 0, max_frame }
-    }
-
-    /// Takes a message to be sent, and sends what the kernel takes at once.
-    fn send(&mut self, message: &impl serde::Serialize) {
-        self.pending = message::encode(message, std::mem::take(&mut self.pending));
-        // What fails here fails again in `drive`, where it is told.
-        let _later = self.write();
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        while self.sent < self.pending.len() {
-            match self.socket.try_write(&self.pending[self.sent..]) {
-                Ok(bytes) => self.sent += bytes,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        self.pending.clear();
-        self.sent = 0;
-        Ok(())
-    }
-
-    /// Sends and receives what there is; false at the end. Cancel safe.
-    async fn drive(&mut self) -> io::Result<bool> {
-        if self.pending.is_empty() {
-            self.socket.readable().await?;
-        } else {
-            tokio::select! {
-                ready = self.socket.writable() => {
-                    ready?;
-                    self.write()?;
-                    return Ok(true);
-                }
-                ready = self.socket.readable() => ready?,
-            }
-        }
-        self.read()
-    }
-
-    fn read(&mut self) -> io::Result<bool> {
-        self.arrived.drain(..self.taken);
-        self.taken = 0;
-        let length = self.arrived.len();
-        self.arrived.resize(length + CHUNK, 0);
-        let read = self.socket.try_read(&mut self.arrived[length..]);
-        self.arrived.truncate(length + read.as_ref().copied().unwrap_or(0));
-        match read {
-            Ok(bytes) => Ok(bytes > 0),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The next message, if it has wholly arrived.
-    fn receive<T: serde::de::DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
-        let Some((header, rest)) = self.arrived[self.taken..].split_first_chunk::<HEADER>() else { return Ok(None) };
-        let length = message::length(*header);
-        if length > self.max_frame {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a message over the bound"));
-        }
-        let Some(payload) = rest.get(..length) else { return Ok(None) };
-        let message = message::decode(payload)?;
-        self.taken += HEADER + length;
-        Ok(Some(message))
-    }
+/// The server's ends and the worker's.
+pub(crate) fn pairs() -> io::Result<(Sockets, Sockets)> {
+    let (work, its_work) = std::os::unix::net::UnixStream::pair()?;
+    let (control, its_control) = std::os::unix::net::UnixStream::pair()?;
+    Ok((Sockets { work, control }, Sockets { work: its_work, control: its_control }))
 }

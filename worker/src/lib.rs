@@ -27,6 +27,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Who wants many workers of one setup has a [`Template`], from which they are forked: it runs the setup's own script once,
+//! and a worker is there in a fraction of the time.
+//!
 //! What holds: a play's operations, call depth, expression depth, output and sizes are limited inside the process;
 //! [`Worker::stop`] ends an interruptible play and keeps the environment; [`Worker::kill`] ends any; dropping the
 //! [`Worker`] ends its process, and so does the end of the program, however it comes. Where the program's allocator is
@@ -46,7 +49,10 @@ mod inspection;
 mod message;
 mod meter;
 mod modules;
+mod os;
+mod pipe;
 mod sandbox;
+mod template;
 mod value;
 
 pub use allocator::Allocator;
@@ -64,3 +70,4 @@ pub use message::{
 pub use modules::module_names;
 pub use rhai;
 pub use sandbox::Layer;
+pub use template::Template;

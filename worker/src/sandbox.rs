@@ -27,13 +27,16 @@ pub(crate) fn seal(is_memory_counted: bool) -> Vec<Layer> {
     layers
 }
 
-/// Closes what the program that started this process had open and did not mean to hand on.
-pub(crate) fn close_inherited() {
+/// Withdraws the process from its user's other processes, and makes it the first to go when memory is short. Before the
+/// seal, which forbids both.
+pub(crate) fn withdraw() {
     #[cfg(target_os = "linux")]
-    #[expect(unsafe_code, reason = "there is no safe way to close what nothing here owns")]
-    // SAFETY: first thing in the process: nothing in it has opened a descriptor yet, so none that is owned is closed.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32);
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // First, because a process that is not dumpable may not write there any more.
+        let _unwilling = std::fs::write("/proc/self/oom_score_adj", "1000");
+        // It does not fail for this value.
+        let _never = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 
@@ -77,8 +80,6 @@ mod system {
     const PROTECTION: u8 = 2;
 
     pub(super) fn seal() -> bool {
-        // Before the filter, which would forbid it: the first to go when memory is short.
-        let _unwilling = std::fs::write("/proc/self/oom_score_adj", "1000");
         filter().and_then(|program| apply_filter_all_threads(&program)).is_ok()
     }
 

@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use worker::{Event, Layer, Loss, Outcome, Play, Program, Setup, Worker, rhai::Engine};
+use worker::{Event, Layer, Loss, Outcome, Play, Program, Setup, Template, Worker, rhai::Engine};
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
@@ -56,13 +56,16 @@ fn natives(engine: &mut Engine) {
 fn main() {
     worker::run_if_worker_with(natives);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(tries());
-    println!("test result: ok. 1 passed; 0 failed; from inside a worker nothing of the system is to be had");
+    runtime.block_on(async {
+        let setup = || Setup { circle: "test".into(), ..Setup::default() };
+        tries(Worker::start(Program::SameExecutable, setup()).await.expect("it starts")).await;
+        let template = Template::start(Program::SameExecutable, setup()).await.expect("it starts");
+        tries(template.worker().await.expect("it forks")).await;
+    });
+    println!("test result: ok. 2 passed; 0 failed; from inside a worker nothing of the system is to be had");
 }
 
-async fn tries() {
-    let setup = Setup { circle: "test".into(), ..Setup::default() };
-    let mut worker = Worker::start(Program::SameExecutable, setup).await.expect("it starts");
+async fn tries(mut worker: Worker) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let scripts = [

@@ -128,7 +128,7 @@ impl Hosting {
                 Err(host::Error::failed())
             }
         };
-        let max = self.circle.setup.limits.host_bytes;
+        let max = self.circle.workers.setup.limits.host_bytes;
         match ended {
             Ok(json) if json.len() as u64 > max => Returned::TooLarge,
             Ok(json) => Returned::Script(HostReturn::Value(json)),

@@ -30,6 +30,9 @@ use crate::{
 /// How long a play that was told to stop may take to do so, before its worker is killed.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
+/// How long a play may run before its worker gives way to others, for good: so long plays do not slow short ones.
+const GIVE_WAY_AFTER: Duration = Duration::from_millis(5);
+
 /// When a play is first reported on, and how often from then on.
 const FIRST_PROGRESS: Duration = Duration::from_millis(500);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
@@ -98,6 +101,8 @@ struct Running {
     started: Instant,
     max_ms: u64,
     deadline: Option<Instant>,
+    /// When its worker gives way, unless it has done so before.
+    give_way_at: Option<Instant>,
     next_progress: Instant,
     ending: Option<Ending>,
     kill_at: Option<Instant>,
@@ -180,8 +185,8 @@ impl Player {
         if matches!(self.slot, Slot::Empty) {
             let caller = caller.map_or(self.anonymous, Caller::Key);
             let place = self.circle.admission.worker(caller)?;
-            let start = Worker::start(self.circle.program.clone(), self.circle.setup.clone());
-            self.slot = Slot::Starting(Box::pin(start), place);
+            let circle = self.circle.clone();
+            self.slot = Slot::Starting(Box::pin(async move { circle.workers.worker().await }), place);
         }
         Ok(())
     }
@@ -214,6 +219,7 @@ impl Player {
             started,
             max_ms,
             deadline: None,
+            give_way_at: None,
             next_progress: started,
             ending: None,
             kill_at: None,
@@ -233,6 +239,7 @@ impl Player {
         self.inquiries.unsent().for_each(|(number, query)| worker.ask(number, query));
         let Some(running) = self.running.as_mut().filter(|running| running.slot.is_some()) else { return };
         if let Some((params, caller)) = running.unsent.take() {
+            running.give_way_at = (!worker.gives_way()).then(|| Instant::now() + GIVE_WAY_AFTER);
             worker.play(&worker::Play {
                 number: running.number,
                 script: &params.script,
@@ -295,7 +302,7 @@ impl Player {
             return running.kill_at;
         }
         let progress = (is_heard && running.ticket.id.is_some()).then_some(running.next_progress);
-        [running.deadline, progress].into_iter().flatten().min()
+        [running.deadline, running.give_way_at, progress].into_iter().flatten().min()
     }
 
     /// Does what is due. What it returns has ended.
@@ -316,6 +323,12 @@ impl Player {
         }
         if running.deadline.is_some_and(|deadline| deadline <= now) {
             return self.stop(Ending::Time);
+        }
+        if running.give_way_at.is_some_and(|at| at <= now)
+            && let Slot::Ready(worker, _) = &mut self.slot
+        {
+            running.give_way_at = None;
+            worker.give_way();
         }
         if running.next_progress <= now {
             running.next_progress = now + PROGRESS_INTERVAL;

@@ -1,0 +1,83 @@
+//! What a worker needs of the system and no safe function offers.
+
+#![expect(unsafe_code, reason = "each is one call, and where it may be made is said beside it")]
+
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+#[cfg(target_os = "linux")]
+use rustix::process::Pid;
+
+/// Ends the process as it is: no destructor, no handler of an exit runs, and nothing is flushed. A forked process has
+/// copies of what another one will still clean up, and a thread that is sealed may not be waited for.
+pub(crate) fn end(code: i32) -> ! {
+    // SAFETY: it does not return, and takes nothing but the number.
+    unsafe { libc::_exit(code) }
+}
+
+/// Which side of a fork this is.
+#[cfg(target_os = "linux")]
+pub(crate) enum Forked {
+    /// The process that was there before, with the id of the new one.
+    Parent(Pid),
+    /// The new one.
+    Child,
+}
+
+/// Makes a process like this one, which must have no second thread ([`is_single_threaded`]): what another one is in the
+/// middle of, a lock that is held, say, would stay so in the child for ever. The child must end with [`end`] and never
+/// return into what called this.
+#[cfg(target_os = "linux")]
+pub(crate) fn fork() -> std::io::Result<Forked> {
+    // SAFETY: there is one thread, and no lock is held but by it, so the child is as whole as the parent.
+    match unsafe { libc::fork() } {
+        0 => Ok(Forked::Child),
+        pid => Pid::from_raw(pid.max(0)).map(Forked::Parent).ok_or_else(std::io::Error::last_os_error),
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn is_single_threaded() -> std::io::Result<bool> {
+    Ok(std::fs::read_dir("/proc/self/task")?.count() == 1)
+}
+
+/// Closes what the program that started this process had open and did not mean to hand on. To be called first thing in a
+/// process, which has opened nothing yet.
+pub(crate) fn close_inherited() {
+    #[cfg(target_os = "linux")]
+    close_range(3, u32::MAX);
+}
+
+/// Closes everything but those two and the three standard ones. To be called first thing after a fork, in the child, in
+/// which whatever owns the others is never used again.
+#[cfg(target_os = "linux")]
+pub(crate) fn close_all_but(kept: [BorrowedFd<'_>; 2]) {
+    let mut kept = kept.map(|fd| fd.as_raw_fd().cast_unsigned());
+    kept.sort_unstable();
+    let mut from = 3;
+    for fd in kept {
+        if fd > from {
+            close_range(from, fd - 1);
+        }
+        from = fd + 1;
+    }
+    close_range(from, u32::MAX);
+}
+
+#[cfg(target_os = "linux")]
+fn close_range(first: u32, last: u32) {
+    // SAFETY: it takes no pointer; the callers say why nothing that is closed is owned by anything that is still used.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, first, last, 0_u32);
+    }
+}
+
+/// Has this process, and what it forks, not interrupt others when it wakes up: plays per second are a third more.
+#[cfg(target_os = "linux")]
+pub(crate) fn be_batch() {
+    // SAFETY: a parameter is only its priority, which this policy wants to be 0; the pointer lives for the call.
+    unsafe {
+        let parameter: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameter);
+    }
+}

@@ -1,0 +1,81 @@
+//! Many workers of one setup, forked from one process in which all is ready: the engine, the modules, what the setup's own
+//! script defined.
+//!
+//! ```text
+//! the program ── template: started anew, no thread, reads no word of a client
+//!                  ├─ worker: forked, sealed; its sockets lead straight to the program
+//!                  └─ worker …
+//! ```
+
+#[cfg(not(target_os = "linux"))]
+mod anew;
+#[cfg(target_os = "linux")]
+mod books;
+#[cfg(target_os = "linux")]
+mod driver;
+#[cfg(target_os = "linux")]
+mod message;
+#[cfg(target_os = "linux")]
+mod nursery;
+#[cfg(target_os = "linux")]
+mod process;
+
+#[cfg(not(target_os = "linux"))]
+use anew as system;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use anew::run;
+#[cfg(target_os = "linux")]
+pub(crate) use books::Place;
+#[cfg(target_os = "linux")]
+use driver as system;
+#[cfg(target_os = "linux")]
+pub(crate) use process::run;
+
+use std::io;
+
+use crate::{
+    handle::{Program, Worker},
+    message::Setup,
+};
+
+/// The argument that makes a program a template.
+pub(crate) const FLAG: &str = "--circles-template";
+
+/// A process from which workers are forked. A clone is the same one; it ends when the last of its clones and of its
+/// workers is dropped.
+///
+/// Where it ends by itself, or is killed, all of its workers end: [`Loss::Killed`](crate::Loss::Killed). Whoever wants
+/// more then starts another.
+///
+/// Only on Linux is there such a process; elsewhere each worker is started anew, as by [`Worker::start`].
+#[derive(Debug, Clone)]
+pub struct Template {
+    system: system::Template,
+}
+
+impl Template {
+    /// Starts the process, without waiting until it is ready. It needs a tokio runtime with I/O and time enabled, which then
+    /// reaps the process, too, and ends it where it ends itself.
+    pub async fn start(program: Program, setup: Setup) -> io::Result<Self> {
+        Ok(Self { system: system::Template::start(program, setup).await? })
+    }
+
+    /// A worker, once the process is ready: modules are read and the setup's own script has been run there. How long that
+    /// may take is for the caller to say: dropping the future gives up the worker.
+    ///
+    /// The error is one of the system, which has no more processes or descriptors to give, or that the template is over, and
+    /// how it ended.
+    pub async fn worker(&self) -> io::Result<Worker> {
+        self.system.worker().await
+    }
+
+    /// Whether its process has ended, or is about to.
+    pub fn is_over(&self) -> bool {
+        self.system.is_over()
+    }
+
+    /// The process id, for log lines.
+    pub fn pid(&self) -> Option<u32> {
+        self.system.pid()
+    }
+}

@@ -1,0 +1,40 @@
+//! Where there is no template: each worker is started anew.
+
+use std::io;
+
+use crate::{
+    handle::{Program, Worker},
+    message::Setup,
+};
+
+#[derive(Debug, Clone)]
+pub(super) struct Template {
+    program: Program,
+    setup: Setup,
+}
+
+impl Template {
+    #[expect(clippy::unused_async, reason = "elsewhere it starts a process")]
+    pub(super) async fn start(program: Program, setup: Setup) -> io::Result<Self> {
+        Ok(Self { program, setup })
+    }
+
+    pub(super) async fn worker(&self) -> io::Result<Worker> {
+        Worker::start(self.program.clone(), self.setup.clone()).await
+    }
+
+    #[expect(clippy::unused_self, reason = "elsewhere there is a process that can end")]
+    pub(super) fn is_over(&self) -> bool {
+        false
+    }
+
+    #[expect(clippy::unused_self, reason = "elsewhere there is a process")]
+    pub(super) fn pid(&self) -> Option<u32> {
+        None
+    }
+}
+
+/// Nobody starts it.
+pub(crate) fn run() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}

@@ -1,0 +1,186 @@
+//! Workers that are forked: what they have of each other and of their template (nothing), and what happens to them when
+//! something goes wrong. A program of its own, because a template is started from the program's own executable.
+
+use std::{
+    io,
+    os::unix::process::CommandExt,
+    process::{Command, ExitCode},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+};
+use worker::{Event, Loss, Outcome, Play, Program, Setup, Template, Worker, rhai::Engine};
+
+#[global_allocator]
+static ALLOCATOR: worker::Allocator = worker::Allocator;
+
+/// Says that this is the run as another user.
+const AS_NOBODY: &str = "as-nobody";
+
+/// The descriptors that are open, from 3 on.
+#[expect(unsafe_code, reason = "whether a descriptor is open is asked of numbers that nothing owns")]
+fn descriptors() -> i64 {
+    let is_open = |number: i32| {
+        // SAFETY: at worst nothing has that number, which is what is asked.
+        let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+        rustix::io::read(fd, &mut [0_u8; 0]) != Err(rustix::io::Errno::BADF)
+    };
+    (3..4096).filter(|number| is_open(*number)).count().try_into().expect("few")
+}
+
+fn natives(engine: &mut Engine) {
+    engine.register_fn("descriptors", descriptors);
+    engine.register_fn("panics", || -> i64 { panic!("as a defect would") });
+    engine.register_fn("ends", || -> i64 { std::process::exit(3) });
+}
+
+fn main() -> ExitCode {
+    worker::run_if_worker_with(natives);
+    if cfg!(not(target_os = "linux")) {
+        println!("test result: ok. there are no templates here");
+        return ExitCode::SUCCESS;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    if std::env::args().any(|argument| argument == AS_NOBODY) {
+        runtime.block_on(a_worker_shows_its_memory_to_nobody());
+        return ExitCode::SUCCESS;
+    }
+    runtime.block_on(async {
+        workers_are_apart().await;
+        one_that_fails_costs_no_other().await;
+        a_template_that_ends_takes_its_workers_along().await;
+        an_init_script_that_takes_the_template_along_is_an_error().await;
+        the_last_worker_ends_a_template_that_was_dropped().await;
+        dropping_what_is_waited_for_leaves_nothing().await;
+    });
+    // Root may look at anything.
+    if rustix::process::getuid().is_root() {
+        let mut again = Command::new("/proc/self/exe");
+        assert!(again.arg(AS_NOBODY).uid(65534).gid(65534).current_dir("/").status().expect("it runs").success());
+    } else {
+        runtime.block_on(a_worker_shows_its_memory_to_nobody());
+    }
+    println!("test result: ok. 7 passed; 0 failed; templates and their workers");
+    ExitCode::SUCCESS
+}
+
+async fn template(init: &str) -> Template {
+    let setup = Setup { circle: "test".into(), init: Some(init.into()), ..Setup::default() };
+    Template::start(Program::SameExecutable, setup).await.expect("it starts")
+}
+
+/// How a play ends: what its value prints, its error, or the loss.
+async fn play(worker: &mut Worker, number: u64, script: &str) -> String {
+    worker.play(&Play { number, script, bind: None, caller: None });
+    loop {
+        match worker.event().await {
+            Event::Done { outcome: Outcome::Value(value), .. } => return value.output,
+            Event::Done { outcome, .. } => return format!("{outcome:?}"),
+            Event::Lost(loss) => return format!("{loss:?}"),
+            _ => {}
+        }
+    }
+}
+
+fn id(worker: &Worker) -> Pid {
+    Pid::from_raw(worker.pid().expect("it has one").try_into().expect("small")).expect("not 0")
+}
+
+async fn workers_are_apart() {
+    let template = template("print(\"dropped\"); let list = [1]; fn common() { 1 }").await;
+    let mut first = template.worker().await.expect("it forks");
+    assert_eq!(play(&mut first, 1, "list += 2; fn common() { 2 } list.len() + common()").await, "4");
+    let mut second = template.worker().await.expect("it forks");
+    assert_eq!(play(&mut second, 1, "list.len() + common()").await, "2");
+    for worker in [&mut first, &mut second] {
+        assert_eq!(play(worker, 2, "descriptors()").await, "2");
+    }
+    assert_eq!(play(&mut first, 3, "list.len()").await, "2");
+}
+
+async fn one_that_fails_costs_no_other() {
+    let template = template("").await;
+    let mut other = template.worker().await.expect("it forks");
+    assert_eq!(play(&mut other, 1, "let mine = 7;").await, "");
+    for (script, loss) in [("panics()", Loss::Crashed), ("ends()", Loss::Crashed)] {
+        let mut worker = template.worker().await.expect("it forks");
+        assert_eq!(play(&mut worker, 1, script).await, format!("{loss:?}"), "{script}");
+    }
+    let bomb = "let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b);";
+    let mut worker = template.worker().await.expect("it forks");
+    assert_eq!(play(&mut worker, 1, bomb).await, "Memory");
+    let mut worker = template.worker().await.expect("it forks");
+    worker.kill();
+    assert_eq!(play(&mut worker, 1, "loop {}").await, "Killed");
+    assert_eq!(play(&mut other, 2, "mine").await, "7");
+}
+
+async fn a_template_that_ends_takes_its_workers_along() {
+    let template = template("").await;
+    let mut worker = template.worker().await.expect("it forks");
+    assert_eq!(play(&mut worker, 1, "1").await, "1");
+    kill_process(Pid::from_raw(template.pid().expect("one").cast_signed()).expect("not 0"), Signal::KILL)
+        .expect("there");
+    assert!(matches!(worker.event().await, Event::Lost(Loss::Killed)));
+    let error = template.worker().await.expect_err("it is over");
+    assert_eq!((error.kind(), template.is_over()), (io::ErrorKind::BrokenPipe, true), "{error}");
+}
+
+async fn an_init_script_that_takes_the_template_along_is_an_error() {
+    for (init, loss) in [
+        ("let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b);", "Memory"),
+        ("ends()", "Crashed"),
+        ("panics()", "Crashed"),
+    ] {
+        let error = template(init).await.worker().await.expect_err("it has ended");
+        assert!(error.to_string().ends_with(&format!("({loss})")), "{init}: {error}");
+    }
+    // One that only fails fails each play.
+    let mut worker = template("let a = 1; a.nothing()").await.worker().await.expect("it forks");
+    assert!(play(&mut worker, 1, "1").await.contains("nothing"));
+}
+
+async fn the_last_worker_ends_a_template_that_was_dropped() {
+    let template = template("").await;
+    let mut worker = template.worker().await.expect("it forks");
+    let pid = template.pid().expect("one");
+    drop(template);
+    assert_eq!(play(&mut worker, 1, "40 + 2").await, "42");
+    let process = pidfd_open(Pid::from_raw(pid.cast_signed()).expect("not 0"), PidfdFlags::empty());
+    let process = process.expect("it is there");
+    drop(worker);
+    let ends = tokio::task::spawn_blocking(move || poll(&mut [PollFd::new(&process, PollFlags::IN)], None));
+    assert_eq!(ends.await.expect("it waits"), Ok(1));
+}
+
+async fn dropping_what_is_waited_for_leaves_nothing() {
+    // It never becomes ready.
+    let template = template("loop {}").await;
+    for _ in 0..100 {
+        let mut waiting = Box::pin(template.worker());
+        assert!(at_once(waiting.as_mut()).await.is_none());
+    }
+    let open = std::fs::read_dir("/proc/self/fd").expect("Linux").count();
+    assert!(open < 50, "{open} descriptors");
+}
+
+/// What a future has at once.
+async fn at_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    tokio::select! {
+        biased;
+        value = future => Some(value),
+        () = std::future::ready(()) => None,
+    }
+}
+
+async fn a_worker_shows_its_memory_to_nobody() {
+    let template = template("").await;
+    let mut worker = template.worker().await.expect("it forks");
+    assert_eq!(play(&mut worker, 1, "1").await, "1");
+    // Its template, of the same user, does: so this is not for other reasons.
+    drop(std::fs::File::open(format!("/proc/{}/mem", template.pid().expect("one"))).expect("its user's"));
+    let error = std::fs::File::open(format!("/proc/{}/mem", id(&worker))).expect_err("it is not dumpable");
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+}
