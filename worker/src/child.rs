@@ -153,8 +153,8 @@ pub(crate) fn bound(memory: u64) -> io::Result<()> {
 /// What both threads of a worker see.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shared {
-    watch: Arc<Watch>,
-    inventory: SharedInventory,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) inventory: SharedInventory,
 }
 
 impl Shared {
@@ -232,8 +232,8 @@ pub(crate) fn evaluate(mut from: impl Read, to: &UnixStream, environment: &mut E
     Ok(())
 }
 
-/// Does what the control socket says, until it closes: then the server is gone, and so must the process be.
-fn obey(control: &UnixStream, watch: &Watch, inventory: &SharedInventory) -> io::Result<()> {
+/// Does what the control socket says, until it closes: then the server is gone, and so must the worker be.
+pub(crate) fn obey(control: &UnixStream, watch: &Watch, inventory: &SharedInventory) -> io::Result<()> {
     let mut from = BufReader::with_capacity(256, control);
     let (mut frame, mut answer) = (Vec::new(), Vec::new());
     while message::read_frame(&mut from, &mut frame)? {
