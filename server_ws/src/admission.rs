@@ -10,6 +10,8 @@ use keys::PublicKey;
 use protocol::{Limits, RpcError, error::BusyLimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::workers::Home;
+
 /// Descriptors that a circle needs besides those of its connections and workers, and one in so many more for clients that
 /// have not said yet what they want.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -18,8 +20,10 @@ const SPARE_SHARE: u64 = 8;
 /// One caller may have one in so many of the circle's places.
 const PER_CALLER: u64 = 4;
 
-/// Descriptors that a worker takes: two sockets, and for a moment its own ends of them, counted as one.
+/// Descriptors that a worker takes: two sockets, and its own ends of them. A process has those for itself after a moment,
+/// so that they are counted as one.
 const WORKER_DESCRIPTORS: u64 = 3;
+const THREADS_DESCRIPTORS: u64 = 4;
 
 /// A place that is held; free again when it is dropped.
 #[derive(Debug)]
@@ -122,18 +126,22 @@ fn take(places: &Arc<Semaphore>) -> Option<Place> {
     places.clone().try_acquire_owned().ok().map(|permit| Place { _permit: permit })
 }
 
-/// Lowers the limits to what the process's descriptors allow: one a connection, three a worker, of which there are to be
-/// half as many as connections at the most.
-pub(crate) fn fit_to_descriptors(limits: &mut Limits) {
+/// Lowers the limits to what the process's descriptors allow: one a connection, three or four a worker, of which there
+/// are to be half as many as connections at the most.
+pub(crate) fn fit_to_descriptors(limits: &mut Limits, home: &Home) {
     let Some(descriptors) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current else { return };
-    fit(limits, descriptors);
+    let per_worker = match home {
+        Home::Processes(_) => WORKER_DESCRIPTORS,
+        Home::Threads => THREADS_DESCRIPTORS,
+    };
+    fit(limits, descriptors, per_worker);
 }
 
-fn fit(limits: &mut Limits, descriptors: u64) {
+fn fit(limits: &mut Limits, descriptors: u64, per_worker: u64) {
     let usable = descriptors.saturating_sub(SPARE_DESCRIPTORS);
-    let usable = (usable - usable / SPARE_SHARE).max(WORKER_DESCRIPTORS + 2);
-    limits.workers = limits.workers.min((usable / (WORKER_DESCRIPTORS + 2)).max(1));
-    limits.connections = limits.connections.min(usable - WORKER_DESCRIPTORS * limits.workers);
+    let usable = (usable - usable / SPARE_SHARE).max(per_worker + 2);
+    limits.workers = limits.workers.min((usable / (per_worker + 2)).max(1));
+    limits.connections = limits.connections.min(usable - per_worker * limits.workers);
 }
 
 #[cfg(test)]
@@ -144,13 +152,13 @@ mod tests {
     fn limits_fit_into_the_descriptors_that_there_are() {
         for descriptors in [0, 20, 64, 256, 1024, 1 << 20] {
             let mut limits = Limits::default();
-            fit(&mut limits, descriptors);
+            fit(&mut limits, descriptors, WORKER_DESCRIPTORS);
             assert!(limits.workers >= 1 && limits.connections >= 1, "{descriptors}: {limits:?}");
             let needed = limits.connections + WORKER_DESCRIPTORS * limits.workers;
             assert!(descriptors < 100 || needed + SPARE_DESCRIPTORS <= descriptors, "{descriptors}: {limits:?}");
         }
         let mut plenty = Limits::default();
-        fit(&mut plenty, 1 << 20);
+        fit(&mut plenty, 1 << 20, WORKER_DESCRIPTORS);
         assert_eq!(plenty, Limits::default());
     }
 

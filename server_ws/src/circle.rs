@@ -19,10 +19,10 @@ use crate::{
     admission::{self, Admission},
     host::{Hosted, Module, Table},
     slots::Slots,
-    workers::WorkerSource,
+    workers::{Home, WorkerSource},
 };
 
-/// Which processes evaluate scripts.
+/// What evaluates scripts.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Workers {
@@ -34,6 +34,11 @@ pub enum Workers {
         /// Where it is.
         program: PathBuf,
     },
+    /// No process: threads of this one, for scripts that are trusted. Their memory is not limited (`memory_mib` means
+    /// nothing), nothing keeps them from the system, one that exhausts its stack ends the program, and one that is to be
+    /// killed, because it does not stop, loses its session and goes on until it is parsed or its native function returns.
+    /// Functions of the program's own for its scripts are those of [`worker::run_if_worker_with`].
+    TrustedThreads,
 }
 
 /// Whether a circle serves where its scripts cannot be kept from the system.
@@ -52,8 +57,13 @@ pub enum Sandbox {
 #[non_exhaustive]
 pub enum BuildError {
     /// Nothing would evaluate scripts.
-    #[error("call worker::run_if_worker() first thing in main, or name a program with Workers::Process")]
+    #[error(
+        "call worker::run_if_worker() first thing in main, name a program with Workers::Process, or say Workers::TrustedThreads"
+    )]
     NoWorkers,
+    /// A sandbox is required, and threads of this program cannot have one.
+    #[error("Workers::TrustedThreads has no sandbox, and Sandbox::Required asks for one")]
+    NoSandbox,
     /// The name cannot be one.
     #[error("the circle's name {name:?} is not of the form [a-z0-9-]+, with a letter, up to 64 characters")]
     BadName {
@@ -168,7 +178,7 @@ impl CircleBuilder {
         self
     }
 
-    /// Which processes evaluate scripts.
+    /// What evaluates scripts.
     #[must_use]
     pub fn workers(mut self, workers: Workers) -> Self {
         self.workers = workers;
@@ -190,10 +200,12 @@ impl CircleBuilder {
         if let Some(name) = self.limits.zero() {
             return Err(BuildError::ZeroLimit { name });
         }
-        let program = match self.workers {
+        let home = match self.workers {
             Workers::SameExecutable if !worker::is_prepared() => return Err(BuildError::NoWorkers),
-            Workers::SameExecutable => worker::Program::SameExecutable,
-            Workers::Process { program } => worker::Program::File(program),
+            Workers::SameExecutable => Home::Processes(worker::Program::SameExecutable),
+            Workers::Process { program } => Home::Processes(worker::Program::File(program)),
+            Workers::TrustedThreads if self.sandbox == Sandbox::Required => return Err(BuildError::NoSandbox),
+            Workers::TrustedThreads => Home::Threads,
         };
         let module_names = match &self.modules {
             None => Vec::new(),
@@ -203,7 +215,7 @@ impl CircleBuilder {
         let host = Table::new(self.host, self.limits.running_host_calls);
         let offered = host.offered();
         HostModule::check(&offered)?;
-        admission::fit_to_descriptors(&mut self.limits);
+        admission::fit_to_descriptors(&mut self.limits, &home);
         admission::share_out(&mut self.limits);
         let setup = worker::Setup {
             circle: self.name.clone(),
@@ -214,7 +226,7 @@ impl CircleBuilder {
             must_be_sealed: self.sandbox == Sandbox::Required,
         };
         Ok(Circle {
-            workers: WorkerSource::new(program, setup, Duration::from_millis(self.limits.play_ms)),
+            workers: WorkerSource::new(home, setup, Duration::from_millis(self.limits.play_ms)),
             admission: Admission::new(&self.limits),
             slots: Slots::new(&self.limits),
             host,
@@ -352,6 +364,13 @@ mod tests {
     #[test]
     fn a_circle_without_anything_that_evaluates_is_refused() {
         assert!(matches!(Circle::builder("a").build(), Err(BuildError::NoWorkers)));
+    }
+
+    #[test]
+    fn threads_need_no_process_and_have_no_sandbox() {
+        let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
+        assert!(builder().build().is_ok());
+        assert!(matches!(builder().sandbox(Sandbox::Required).build(), Err(BuildError::NoSandbox)));
     }
 
     #[test]

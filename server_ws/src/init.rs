@@ -2,11 +2,11 @@
 
 use std::{io, time::Duration};
 
-use worker::{Event, Layer, Outcome, Play, Template};
+use worker::{Event, Layer, Outcome, Play};
 
 use crate::{
     circle::{Circle, Sandbox},
-    workers::STARTING,
+    workers::{Giver, STARTING},
 };
 
 /// How the script of a circle fails; for a person.
@@ -28,13 +28,13 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     if circle.layers.get().is_some() {
         return Ok(());
     }
-    let template = circle.workers.template().await?;
+    let giver = circle.workers.giver().await?;
     // Without a script there is no play whose time could count, only processes that start.
     let limit = match circle.workers.setup.init {
         Some(_) => Duration::from_millis(circle.limits.play_ms),
         None => STARTING,
     };
-    let tried = match tokio::time::timeout(limit, try_worker(circle, &template)).await {
+    let tried = match tokio::time::timeout(limit, try_worker(circle, &giver)).await {
         Ok(tried) => tried,
         Err(_) => Err(unusable(circle, &format!("it takes longer than {} ms", limit.as_millis()))),
     };
@@ -51,8 +51,8 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
 }
 
 /// Has a worker play nothing; says what keeps it where it is.
-async fn try_worker(circle: &Circle, template: &Template) -> io::Result<Vec<Layer>> {
-    let mut worker = template.worker().await.map_err(|error| unusable(circle, &error.to_string()))?;
+async fn try_worker(circle: &Circle, giver: &Giver<'_>) -> io::Result<Vec<Layer>> {
+    let mut worker = giver.worker().await.map_err(|error| unusable(circle, &error.to_string()))?;
     worker.play(&Play { number: 1, script: "", bind: None, caller: None });
     let mut is_good = false;
     loop {
@@ -64,7 +64,7 @@ async fn try_worker(circle: &Circle, template: &Template) -> io::Result<Vec<Laye
             }
             // Waited for, so that the circle begins without a worker.
             Event::Lost(_) if is_good => return Ok(worker.layers().unwrap_or_default().to_vec()),
-            Event::Lost(loss) => return Err(unusable(circle, &format!("its process ended ({loss:?})"))),
+            Event::Lost(loss) => return Err(unusable(circle, &format!("its worker ended ({loss:?})"))),
             // What it makes no use of; in particular nothing calls a host function.
             _ => {}
         }

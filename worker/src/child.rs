@@ -150,8 +150,8 @@ pub(crate) fn bound(memory: u64) -> io::Result<()> {
 /// What both threads of a worker see.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shared {
-    watch: Arc<Watch>,
-    inventory: SharedInventory,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) inventory: SharedInventory,
 }
 
 impl Shared {
@@ -191,7 +191,7 @@ impl Line {
         message::read_frame(&mut *self.from.borrow_mut(), frame)
     }
 
-    fn say(&self, said: &FromWorker, buffer: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn say(&self, said: &FromWorker, buffer: &mut Vec<u8>) -> io::Result<()> {
         message::write_frame(&*self.to.0, said, buffer)
     }
 
@@ -285,8 +285,8 @@ pub(crate) fn evaluate(line: &Line, environment: &mut Environment) -> io::Result
     Ok(())
 }
 
-/// Does what the control socket says, until it closes: then the server is gone, and so must the process be.
-fn obey(control: &UnixStream, watch: &Watch, inventory: &SharedInventory) -> io::Result<()> {
+/// Does what the control socket says, until it closes: then the server is gone, and so must the worker be.
+pub(crate) fn obey(control: &UnixStream, watch: &Watch, inventory: &SharedInventory) -> io::Result<()> {
     let mut from = BufReader::with_capacity(256, control);
     let (mut frame, mut answer) = (Vec::new(), Vec::new());
     while message::read_frame(&mut from, &mut frame)? {

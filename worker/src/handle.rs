@@ -17,13 +17,14 @@ use crate::{
     message::{self, Control, FromControl, FromWorker, Hello, Outcome, Play, Print, ProgressReport, Setup, ToWorker},
     pipe::Pipe,
     sandbox::Layer,
+    thread,
 };
 
 use asked::Asked;
 use host_calls::HostCalls;
-pub(crate) use process::{Order, Process};
 #[cfg(target_os = "linux")]
-pub(crate) use process::{Orders, give_way, loss, spawn};
+pub(crate) use process::{Order, give_way, loss, spawn};
+pub(crate) use process::{Orders, Process};
 
 /// How long a process may go on once its socket is closed.
 const END_GRACE: Duration = Duration::from_secs(1);
@@ -123,6 +124,19 @@ impl Worker {
         let mut worker = Self::new(ours, process, Bounds::of(&setup))?;
         worker.work.send(&Hello { build: message::BUILD, setup });
         Ok(worker)
+    }
+
+    /// Starts one on two threads of this process, for scripts that are trusted: nothing bounds its memory or keeps it from
+    /// the system, and a script that exhausts its stack ends the program. [`kill`](Self::kill) gives it up at once; its
+    /// threads end as soon as the script looks at anything, which it does with every operation, but not while it is parsed
+    /// or inside of a native function. A panic in it is [`Loss::Crashed`], and costs the program nothing.
+    ///
+    /// It needs a tokio runtime with I/O enabled. The error is [`Unsupported`](io::ErrorKind::Unsupported) where the setup
+    /// asks for a seal.
+    pub fn start_on_threads(setup: Setup) -> io::Result<Self> {
+        let bounds = Bounds::of(&setup);
+        let (ours, process) = thread::start(setup)?;
+        Self::new(ours, process, bounds)
     }
 
     pub(crate) fn new(sockets: Sockets, process: Process, bounds: Bounds) -> io::Result<Self> {
@@ -228,6 +242,10 @@ impl Worker {
     /// Kills the process; [`Event::Lost`] follows.
     pub fn kill(&mut self) {
         self.process.kill();
+        if self.process.is_of_threads() {
+            self.work.close();
+            self.control.close();
+        }
     }
 
     /// The next event, in order. Cancel safe: an event is never lost when the future is dropped. It also drives what
@@ -321,6 +339,10 @@ impl Worker {
     async fn lost(&mut self) -> Event {
         // A socket can close before its process has ended, by a failure that is still being handled there.
         let was_killed_here = self.process.was_killed;
+        if self.process.is_of_threads() && was_killed_here {
+            // They may take their time; nobody has to wait for it.
+            return Event::Lost(if self.is_broken { Loss::Crashed } else { Loss::Killed });
+        }
         let give_up_at = *self.give_up_at.get_or_insert_with(|| Instant::now() + END_GRACE);
         let loss = if let Ok(loss) = timeout_at(give_up_at, &mut self.process.ended).await {
             loss

@@ -36,6 +36,8 @@
 //! [`Allocator`], the process's memory is bounded. On Linux (`x86_64`, aarch64, riscv64) the process can open, connect to,
 //! start and signal nothing from before its first script on; [`Worker::layers`] says whether that holds. Without it the
 //! process runs with the rights of its user. Run it on Unix only.
+//!
+//! For scripts that are trusted there is the same worker without a process: [`Worker::start_on_threads`].
 
 mod allocator;
 mod child;
@@ -53,6 +55,7 @@ mod os;
 mod pipe;
 mod sandbox;
 mod template;
+mod thread;
 mod value;
 
 pub use allocator::Allocator;

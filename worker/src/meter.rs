@@ -25,7 +25,13 @@ pub(crate) struct Watch {
 impl Watch {
     /// Ends that play, now or as soon as it begins; of an earlier one it has no effect.
     pub(crate) fn stop(&self, play: u64) {
-        self.stop.store(play, Relaxed);
+        // Plays have greater numbers with each, so the greatest is the one that counts.
+        self.stop.fetch_max(play, Relaxed);
+    }
+
+    /// Ends whatever is played from now on.
+    pub(crate) fn stop_for_good(&self) {
+        self.stop(EVERY_PLAY);
     }
 
     pub(crate) fn report(&self) -> ProgressReport {
@@ -36,6 +42,9 @@ impl Watch {
         }
     }
 }
+
+/// Stands for whatever play there is.
+const EVERY_PLAY: u64 = u64::MAX;
 
 /// Of the thread that evaluates.
 #[derive(Debug)]
@@ -151,7 +160,8 @@ impl Meter {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.watch.stop.load(Relaxed) == self.play.get()
+        let stop = self.watch.stop.load(Relaxed);
+        stop == self.play.get() || stop == EVERY_PLAY
     }
 
     /// The play is not to go on, as the other end has said already or is about to.

@@ -98,6 +98,12 @@ impl Pipe {
         Ok(())
     }
 
+    /// Ends it for both sides.
+    pub(crate) fn close(&self) {
+        // It fails where the other side has done so.
+        let _closed = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+    }
+
     /// Sends and receives what there is; false at the end. Cancel safe.
     pub(crate) async fn drive(&mut self) -> io::Result<bool> {
         if self.pending.is_empty() {

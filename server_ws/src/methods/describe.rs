@@ -16,7 +16,11 @@ pub(crate) fn handle(session: &Session) -> Description {
         access: circle.access,
         you: You { public_key: session.auth.identity().map(|key| key.to_hex()), admitted: session.is_admitted() },
         modules: circle.module_names.clone(),
-        sandbox: std::iter::once("process")
+        sandbox: circle
+            .workers
+            .has_processes()
+            .then_some("process")
+            .into_iter()
             .chain(circle.layers.get().into_iter().flatten().copied().filter_map(name))
             .map(Into::into)
             .collect(),

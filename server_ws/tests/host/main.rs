@@ -32,7 +32,11 @@ fn main() {
     worker::run_if_worker_with(calls::natives);
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let program = std::env::current_exe().expect("it is known");
-    let ways = [("same executable", Workers::SameExecutable), ("another program", Workers::Process { program })];
+    let ways = [
+        ("same executable", Workers::SameExecutable),
+        ("another program", Workers::Process { program }),
+        ("threads", Workers::TrustedThreads),
+    ];
     let (mut passed, mut failed) = (0, 0);
     for (way, workers) in ways {
         for (name, test) in calls::TESTS.iter().chain(limits::TESTS).chain(plays::TESTS) {

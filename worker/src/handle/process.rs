@@ -5,6 +5,7 @@ use std::{
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::PathBuf,
     process::{ExitStatus, Stdio},
+    sync::Arc,
 };
 
 use rustix::process::{Pid, Signal, setpriority_process};
@@ -15,7 +16,7 @@ use tokio::{
 };
 
 use super::Loss;
-use crate::{allocator, child};
+use crate::{allocator, child, meter::Watch};
 
 /// What a process is told by its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +35,11 @@ pub(crate) enum Orders {
     /// To the template that forked it.
     #[cfg(target_os = "linux")]
     Template(crate::template::Place),
+    /// To threads of this process, which end when their sockets are closed and the script lets them.
+    Threads(Arc<Watch>),
 }
 
-/// One process. Dropping it ends the process.
+/// One process, or what is in its place. Dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(super) pid: Option<u32>,
@@ -70,7 +73,17 @@ impl Process {
             Orders::Reaper(reaper) => drop(reaper.try_send(order)),
             #[cfg(target_os = "linux")]
             Orders::Template(place) => place.order(order),
+            Orders::Threads(watch) => {
+                if order == Order::Die {
+                    watch.stop_for_good();
+                }
+            }
         }
+    }
+
+    /// Whether there is no process that could be waited for.
+    pub(super) fn is_of_threads(&self) -> bool {
+        matches!(self.orders, Orders::Threads(_))
     }
 
     /// Starts a program as a worker.

@@ -1,0 +1,172 @@
+//! A circle whose workers are threads of this very process, over a real WebSocket.
+
+use std::{
+    rc::Rc,
+    sync::{Barrier, Mutex, OnceLock},
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use server_ws::{Circle, Workers, run};
+use tokio::{
+    net::TcpStream,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::timeout,
+};
+use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+
+/// Bounds every wait: reaching it is a failure, never a way to pass.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the end of each engine is told, and with it that of the thread that has it.
+static ENDS: OnceLock<Mutex<UnboundedSender<()>>> = OnceLock::new();
+
+/// Lets the native function go on that waits for it.
+static RELEASE: Barrier = Barrier::new(2);
+
+struct Held;
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(ends) = ENDS.get() {
+            // Nobody listens any more where the test has failed.
+            let _unheard = ends.lock().expect("not poisoned").send(());
+        }
+    }
+}
+
+fn natives(engine: &mut worker::rhai::Engine) {
+    let held = Rc::new(Held);
+    engine.register_fn("holds", move || Rc::strong_count(&held) == 1);
+    engine.register_fn("waits", || RELEASE.wait().is_leader());
+    engine.register_fn("panics", || -> i64 { panic!("as a defect would") });
+}
+
+struct Client {
+    socket: WebSocketStream<TcpStream>,
+    last: u64,
+    kept: Vec<Value>,
+}
+
+impl Client {
+    async fn connect(authority: &str) -> Self {
+        let stream = TcpStream::connect(authority).await.expect("it listens");
+        let (socket, _) = client_async(format!("ws://{authority}/"), stream).await.expect("it upgrades");
+        Self { socket, last: 0, kept: Vec::new() }
+    }
+
+    async fn send(&mut self, method: &str, params: Value) -> u64 {
+        self.last += 1;
+        let request = json!({ "jsonrpc": "2.0", "id": self.last, "method": method, "params": params });
+        self.socket.send(Message::text(request.to_string())).await.expect("it takes text");
+        self.last
+    }
+
+    async fn next(&mut self) -> Value {
+        loop {
+            let message = timeout(PATIENCE, self.socket.next()).await.expect("in time");
+            if let Message::Text(text) = message.expect("it is open").expect("a message") {
+                return serde_json::from_str(&text).expect("JSON");
+            }
+        }
+    }
+
+    /// The answer to a request; what else comes before it is kept.
+    async fn answer(&mut self, id: u64) -> Value {
+        if let Some(at) = self.kept.iter().position(|message| message["id"] == id) {
+            return self.kept.remove(at);
+        }
+        loop {
+            let message = self.next().await;
+            if message["id"] == id {
+                return message;
+            }
+            self.kept.push(message);
+        }
+    }
+
+    async fn call(&mut self, method: &str, params: Value) -> Value {
+        let id = self.send(method, params).await;
+        self.answer(id).await
+    }
+
+    async fn value(&mut self, script: &str) -> Value {
+        self.call("play", json!([script])).await["result"]["value"].clone()
+    }
+
+    /// A play that says when it has begun, and does not end.
+    async fn begin(&mut self, script: &str, timeout_ms: Option<u64>) -> u64 {
+        let script = format!("print(\"begun\"); {script} loop {{}}");
+        let play = self.send("play", json!({ "script": script, "timeout_ms": timeout_ms.unwrap_or(30_000) })).await;
+        while self.next().await["params"]["text"] != "begun" {}
+        play
+    }
+}
+
+async fn ended(ends: &mut UnboundedReceiver<()>) {
+    timeout(PATIENCE, ends.recv()).await.expect("in time").expect("it is told");
+}
+
+#[tokio::test]
+async fn a_circle_of_threads_plays_as_one_of_processes_does() {
+    worker::run_if_worker_with(natives);
+    let (told, mut ends) = unbounded_channel();
+    ENDS.set(Mutex::new(told)).expect("set once");
+    let circle = Circle::builder("threads").workers(Workers::TrustedThreads).init("fn twice(x) { 2 * x }");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let authority = listener.local_addr().expect("bound").to_string();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async { drop(stopped.await) };
+    let server = tokio::spawn(run(listener, circle.build().expect("it needs no process"), shutdown));
+
+    let (mut client, mut other) = (Client::connect(&authority).await, Client::connect(&authority).await);
+    // The one that was tried before anyone is served.
+    ended(&mut ends).await;
+    assert_eq!(client.call("describe", json!([])).await["result"]["sandbox"], json!([]));
+    assert_eq!(client.value("print(\"heard\"); twice(21)").await, 42);
+    assert_eq!(client.kept.remove(0)["params"]["text"], "heard");
+    assert_eq!(client.value("holds()").await, true);
+    assert_eq!(other.value("let mine = 1; mine").await, 1);
+
+    // Ended, with what it has kept.
+    let play = client.begin("let kept = 7;", None).await;
+    assert_eq!(other.value("mine").await, 1);
+    assert_eq!(client.call("scope", json!([])).await["error"], Value::Null);
+    assert_eq!(client.call("cancel", json!([play])).await["result"]["cancelled"], true);
+    assert_eq!(client.answer(play).await["error"]["code"], -32005);
+    assert_eq!(client.value("kept").await, 7);
+    let play = client.begin("", Some(50)).await;
+    let error = client.answer(play).await["error"].clone();
+    assert_eq!((&error["code"], &error["data"]["limit"]), (&json!(-32004), &json!("time")));
+    assert_eq!(client.value("kept").await, 7);
+
+    // A fresh one, and the thread of the one before is gone.
+    assert_eq!(client.call("reset", json!([])).await["result"]["reset"], true);
+    ended(&mut ends).await;
+    assert_eq!(client.call("play", json!(["kept"])).await["error"]["code"], -32000);
+
+    // A panic costs its own session its variables, and the process nothing.
+    let error = client.call("play", json!(["panics()"])).await["error"].clone();
+    assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("crash")));
+    ended(&mut ends).await;
+    assert_eq!(client.value("40 + 2").await, 42);
+    assert_eq!(other.value("mine").await, 1);
+
+    // What cannot be stopped is given up, and the session has another.
+    let error = client.call("play", json!({ "script": "waits()", "timeout_ms": 10 })).await["error"].clone();
+    assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("time")));
+    assert_eq!(client.value("40 + 2").await, 42);
+    // Its thread ends when the function lets it.
+    RELEASE.wait();
+    ended(&mut ends).await;
+
+    // A client that goes away ends its loop.
+    client.begin("", None).await;
+    drop(client);
+    ended(&mut ends).await;
+
+    stop.send(()).expect("it runs");
+    server.await.expect("no panic").expect("it ends well");
+    ended(&mut ends).await;
+}
