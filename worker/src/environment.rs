@@ -107,7 +107,7 @@ impl Environment {
             self.functions = self.functions.clone_functions_only().merge(&ast.clone_functions_only());
         }
         let variables = self.scope.len();
-        let result = self.run(&ast);
+        let result = self.run(&ast).or_else(failure::exit_value);
         let outcome = match result {
             Ok(value) => self.answer(value, play.bind),
             Err(error) => failure::of_run(*error, &ast, &self.engine, &self.limits),
