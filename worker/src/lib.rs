@@ -35,6 +35,7 @@
 //! process runs with the rights of its user. Run it on Unix only.
 
 mod allocator;
+mod cache;
 mod child;
 mod compile;
 mod engine;

@@ -124,6 +124,32 @@ fn imports_stay() {
 }
 
 #[test]
+fn a_script_that_is_played_again_does_what_it_does_when_it_is_parsed_anew() {
+    let scripts = [
+        "fn f(x) { x + 1 } f(1)",
+        "fn f(x) { x + 10 } let g = |y| f(y); g.call(1)",
+        "g.call(2)",
+        "let n = 0; let next = || { n += 1; n }; next.call(); next.call()",
+        "next.call()",
+        "f(\n  nowhere)",
+        "fn f(x) {\n throw x } f(7)",
+        "let = 1",
+        "/// Of nothing.\n40 + 2",
+        "CALLER_PUBLIC_KEY",
+    ];
+    let (mut kept, mut anew) = (Session::new(Limits::default()), Session::new(Limits::default()));
+    // In another order each time: the steps are prime to ten.
+    for (round, step) in [1, 3, 7, 9, 3].into_iter().enumerate() {
+        for number in 0..scripts.len() {
+            let script = scripts[(number * step + round) % scripts.len()];
+            let caller = (round > 2).then_some("02ab");
+            anew.environment.parsed.clear();
+            assert_eq!(kept.play_as(script, None, caller), anew.play_as(script, None, caller), "{round}: {script}");
+        }
+    }
+}
+
+#[test]
 fn an_exit_gives_its_value_from_wherever_it_is() {
     let mut session = Session::new(Limits::default());
     let scripts = [
