@@ -1,138 +1,37 @@
-//! A play's round trip beside a WebSocket echo on the same stack, both in this process, in one run:
-//! `cargo run --release -p benches`. What counts is the ratio; the figures are this machine's. `--quick` only shows that
-//! the harness works.
+//! What a circle costs and what it keeps up, in ratios from one run: `cargo run --release -p benches`. The figures are this
+//! machine's. `--quick` only shows that the harness works.
 
-use std::{
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+mod attack;
+mod circle;
+mod memory;
+mod round_trips;
 
-use actix::{Actor, StreamHandler};
-use actix_web::{App, HttpRequest, HttpServer, Responder, web};
-use actix_web_actors::ws;
-use futures_util::{SinkExt, StreamExt};
-use server_ws::Circle;
 use tokio::net::TcpStream;
-use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
-const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"play","params":["40 + 2"]}"#;
-
-/// How often each measurement is repeated, in turn with its peer.
-const REPEATS: usize = 5;
-
-/// Messages on their way at once, in the pipelined measurement.
-const DEPTH: u32 = 32;
+#[global_allocator]
+static ALLOCATOR: worker::Allocator = worker::Allocator;
 
 type Error = Box<dyn std::error::Error>;
 type Client = WebSocketStream<TcpStream>;
 
-struct Echo;
-
-impl Actor for Echo {
-    type Context = ws::WebsocketContext<Self>;
-}
-
-impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Echo {
-    fn handle(&mut self, message: Result<ws::Message, ws::ProtocolError>, context: &mut Self::Context) {
-        if let Ok(ws::Message::Text(text)) = message {
-            context.text(text);
-        }
-    }
-}
-
-async fn echo(request: HttpRequest, payload: web::Payload) -> impl Responder {
-    ws::start(Echo, &request, payload)
-}
-
 fn main() -> Result<(), Error> {
     worker::run_if_worker();
-    // Of one measurement.
-    let round_trips = if std::env::args().any(|argument| argument == "--quick") { 64 } else { 5_000 };
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(compare(round_trips))
-}
-
-async fn compare(count: u32) -> Result<(), Error> {
-    let (circle_at, echo_at) = (listener()?, listener()?);
-    let (circle, peer) = (circle_at.local_addr()?.to_string(), echo_at.local_addr()?.to_string());
-    let builder = Circle::builder("bench").build()?;
-    tokio::spawn(server_ws::run(circle_at, builder, std::future::pending()));
-    let server = HttpServer::new(|| App::new().route("/", web::get().to(echo)))
-        .workers(2)
-        .tcp_nodelay(true)
-        .disable_signals()
-        .listen(echo_at)?
-        .run();
-    tokio::spawn(server);
-
-    println!("{:34} {:>12} {:>12} {:>8}", "", "play", "echo", "ratio");
-    let (mut circle_client, mut echo_client) = (connect(&circle).await?, connect(&peer).await?);
-    for depth in [1, DEPTH] {
-        let (mut plays, mut echoes) = (Vec::new(), Vec::new());
-        for _ in 0..REPEATS {
-            plays.push(round_trips(&mut circle_client, count, depth).await?);
-            echoes.push(round_trips(&mut echo_client, count, depth).await?);
-        }
-        report(&format!("µs a round trip, {depth} on the way"), &mut plays, &mut echoes);
+    let is_asked = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if is_asked(circle::FLAG) {
+        return runtime.block_on(circle::serve());
     }
-    let (mut firsts, mut echoes) = (Vec::new(), Vec::new());
-    for _ in 0..50 {
-        firsts.push(first_answer(&circle).await?);
-        echoes.push(first_answer(&peer).await?);
-    }
-    report("µs from connecting to an answer", &mut firsts, &mut echoes);
-    Ok(())
-}
-
-fn listener() -> std::io::Result<TcpListener> {
-    TcpListener::bind("127.0.0.1:0")
+    let is_quick = is_asked("--quick");
+    runtime.block_on(async {
+        round_trips::compare(if is_quick { 64 } else { 5_000 }).await?;
+        attack::compare(if is_quick { 20 } else { 3_000 }).await?;
+        if is_quick { memory::report(10, 2).await } else { memory::report(500, 50).await }
+    })
 }
 
 async fn connect(authority: &str) -> Result<Client, Error> {
     let stream = TcpStream::connect(authority).await?;
     stream.set_nodelay(true)?;
     Ok(client_async(format!("ws://{authority}/"), stream).await?.0)
-}
-
-/// The mean time of one, with that many on their way.
-async fn round_trips(client: &mut Client, count: u32, depth: u32) -> Result<Duration, Error> {
-    let begun = Instant::now();
-    for _ in 0..count / depth {
-        for number in 0..depth {
-            // An id of its own for each: a circle refuses one that it has not answered.
-            let call = CALL.replace("\"id\":1", &format!("\"id\":{}", 10 + number));
-            client.feed(Message::text(call)).await?;
-        }
-        client.flush().await?;
-        for _ in 0..depth {
-            answer(client).await?;
-        }
-    }
-    Ok(begun.elapsed() / (count / depth * depth))
-}
-
-async fn answer(client: &mut Client) -> Result<(), Error> {
-    let message = client.next().await.ok_or("the connection ended")??;
-    let text = message.to_text()?;
-    if text == CALL || text.contains("\"method\"") || text.contains("\"value\":42") {
-        return Ok(());
-    }
-    Err(format!("not an answer: {text}").into())
-}
-
-/// A connection, and its first answer: of a circle, from a worker that had to be started for it.
-async fn first_answer(authority: &str) -> Result<Duration, Error> {
-    let begun = Instant::now();
-    let mut client = connect(authority).await?;
-    client.send(Message::text(CALL)).await?;
-    answer(&mut client).await?;
-    Ok(begun.elapsed())
-}
-
-fn report(what: &str, plays: &mut [Duration], echoes: &mut [Duration]) {
-    let median = |figures: &mut [Duration]| {
-        figures.sort();
-        figures[figures.len() / 2].as_secs_f64() * 1e6
-    };
-    let (play, echo) = (median(plays), median(echoes));
-    println!("{what:34} {play:12.1} {echo:12.1} {:8.2}", play / echo);
 }

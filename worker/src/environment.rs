@@ -5,7 +5,7 @@ use std::{collections::HashSet, rc::Rc};
 use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shared};
 
 use crate::{
-    compile::compile,
+    cache::Cache,
     engine, failure,
     host::{self, HostCall, HostModule, HostReturn},
     inspection::{self, Answer, Inventory, Query, SharedInventory, Values},
@@ -22,6 +22,7 @@ pub(crate) struct Environment {
     /// Holds imports and global constants, so it must outlive each play.
     global: GlobalRuntimeState,
     functions: AST,
+    parsed: Cache,
     /// Rhai keeps constants for functions (`global::NAME`) only while there is a library that is not empty.
     not_empty: Shared<Module>,
     meter: Rc<Meter>,
@@ -60,6 +61,7 @@ impl Environment {
             engine,
             scope: Scope::new(),
             functions: AST::empty(),
+            parsed: Cache::new(setup.limits.memory_bytes),
             not_empty: not_empty.into(),
             meter,
             inventory,
@@ -92,6 +94,9 @@ impl Environment {
         if let Some(outcome) = &self.failed_init {
             return outcome.clone();
         }
+        if self.meter.is_half_full() {
+            self.parsed.clear();
+        }
         self.meter.begin(play.number);
         let outcome = self.evaluate(play);
         self.meter.end();
@@ -106,7 +111,7 @@ impl Environment {
     }
 
     fn evaluate(&mut self, play: &Play<'_>) -> Outcome {
-        let ast = match compile(&self.engine, play.script) {
+        let ast = match self.parsed.compile(&self.engine, play.script) {
             Ok(ast) => ast,
             Err(error) => return failure::of_parse(&error, &self.limits),
         };
@@ -114,7 +119,7 @@ impl Environment {
             self.functions = self.functions.clone_functions_only().merge(&ast.clone_functions_only());
         }
         let variables = self.scope.len();
-        let result = self.run(&ast);
+        let result = self.run(&ast).or_else(failure::exit_value);
         let outcome = match result {
             Ok(value) => self.answer(value, play.bind),
             Err(error) => failure::of_run(*error, &ast, &self.engine, &self.limits, &self.host),

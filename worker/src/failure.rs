@@ -41,6 +41,22 @@ pub(crate) fn of_parse(error: &ParseError, limits: &Limits) -> Outcome {
     })
 }
 
+/// The value of an `exit`, which Rhai itself does not find below a callback of a native function.
+pub(crate) fn exit_value(mut error: Box<EvalAltResult>) -> Result<Dynamic, Box<EvalAltResult>> {
+    if !matches!(error.unwrap_inner(), EvalAltResult::Exit(..)) {
+        return Err(error);
+    }
+    loop {
+        match *error {
+            EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => {
+                error = inner;
+            }
+            EvalAltResult::Exit(value, _) => return Ok(value),
+            _ => return Err(error),
+        }
+    }
+}
+
 /// The outcome of a script that failed while it ran. `ast` tells which functions are this play's own.
 pub(crate) fn of_run(
     mut error: EvalAltResult,

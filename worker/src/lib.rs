@@ -40,6 +40,7 @@
 //! For scripts that are trusted there is the same worker without a process: [`Worker::start_on_threads`].
 
 mod allocator;
+mod cache;
 mod child;
 mod compile;
 mod engine;

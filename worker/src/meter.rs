@@ -114,6 +114,12 @@ impl Meter {
         self.watch.running.store(play, Relaxed);
     }
 
+    /// Whether there is so much that what can be had again is better given back.
+    pub(crate) fn is_half_full(&self) -> bool {
+        let half = usize::try_from(self.max_memory / 2).unwrap_or(usize::MAX);
+        allocator::live() > self.base.get().saturating_add(half)
+    }
+
     pub(crate) fn end(&self) {
         self.watch.running.store(0, Relaxed);
     }

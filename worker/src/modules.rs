@@ -55,11 +55,13 @@ impl Sources {
 pub(crate) struct Modules {
     sources: Sources,
     loaded: RefCell<HashMap<String, SharedModule>>,
+    /// What is being loaded, each by an `import` in the one before.
+    loading: RefCell<Vec<String>>,
 }
 
 impl Modules {
     pub(crate) fn new(sources: Sources) -> Self {
-        Self { sources, loaded: RefCell::default() }
+        Self { sources, loaded: RefCell::default(), loading: RefCell::default() }
     }
 }
 
@@ -78,10 +80,17 @@ impl ModuleResolver for Modules {
         }
         let in_module =
             |error: Box<EvalAltResult>| Box::new(EvalAltResult::ErrorInModule(name.into(), error, position));
+        // Rhai counts no depth there, and the stack would end.
+        if self.loading.borrow().iter().any(|loading| loading == name) {
+            return Err(in_module("the module imports itself, or another that imports it".into()));
+        }
         let script = source.as_ref().map_err(|error| in_module(error.as_str().into()))?;
-        let ast = compile(engine, script).map_err(|error| in_module(error.into()))?;
-        let module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(in_module)?;
-        let module = SharedModule::new(module);
+        self.loading.borrow_mut().push(name.to_owned());
+        let module = compile(engine, script)
+            .map_err(Into::into)
+            .and_then(|ast| Module::eval_ast_as_new(Scope::new(), &ast, engine));
+        self.loading.borrow_mut().pop();
+        let module = SharedModule::new(module.map_err(in_module)?);
         self.loaded.borrow_mut().insert(name.to_owned(), module.clone());
         Ok(module)
     }

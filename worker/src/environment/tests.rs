@@ -135,6 +135,67 @@ fn imports_stay() {
 }
 
 #[test]
+fn a_script_that_is_played_again_does_what_it_does_when_it_is_parsed_anew() {
+    let scripts = [
+        "fn f(x) { x + 1 } f(1)",
+        "fn f(x) { x + 10 } let g = |y| f(y); g.call(1)",
+        "g.call(2)",
+        "let n = 0; let next = || { n += 1; n }; next.call(); next.call()",
+        "next.call()",
+        "f(\n  nowhere)",
+        "fn f(x) {\n throw x } f(7)",
+        "let = 1",
+        "/// Of nothing.\n40 + 2",
+        "CALLER_PUBLIC_KEY",
+    ];
+    let (mut kept, mut anew) = (Session::new(Limits::default()), Session::new(Limits::default()));
+    // In another order each time: the steps are prime to ten.
+    for (round, step) in [1, 3, 7, 9, 3].into_iter().enumerate() {
+        for number in 0..scripts.len() {
+            let script = scripts[(number * step + round) % scripts.len()];
+            let caller = (round > 2).then_some("02ab");
+            anew.environment.parsed.clear();
+            assert_eq!(kept.play_as(script, None, caller), anew.play_as(script, None, caller), "{round}: {script}");
+        }
+    }
+}
+
+#[test]
+fn an_exit_gives_its_value_from_wherever_it_is() {
+    let mut session = Session::new(Limits::default());
+    let scripts = [
+        "exit(7); 8",
+        "loop { exit(7); }",
+        "[1, 2].map(|x| { exit(7) }); 8",
+        "fn leave() { [1].filter(|x| { [2].for_each(|| exit(7)); true }) } leave(); 8",
+    ];
+    for script in scripts {
+        assert_eq!(session.output(script), "7", "{script}");
+    }
+    assert_eq!(session.error("[1].map(|x| { throw 7 })").thrown.as_deref(), Some("7"));
+}
+
+#[test]
+fn modules_that_import_each_other_are_an_error() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (name, source) in [
+        ("itself", "import \"itself\" as me;"),
+        ("there", "import \"back\" as back;"),
+        ("back", "import \"there\" as there;"),
+        ("late", "fn again() { import \"late\" as me; me::NUMBER } export const NUMBER = 7;"),
+    ] {
+        std::fs::write(directory.path().join(name).with_extension("rhai"), source).expect("written");
+    }
+    let modules = Some(directory.path().to_owned());
+    let mut session = Session::with(Setup { circle: "test".into(), modules, ..Setup::default() });
+    for name in ["itself", "there", "there"] {
+        let error = session.error(&format!("import {name:?} as m;"));
+        assert_eq!(error.message, "Runtime error: the module imports itself, or another that imports it");
+    }
+    assert_eq!(session.output("import \"late\" as m; m::again()"), "7");
+}
+
+#[test]
 fn an_import_reads_nothing_outside_of_its_directory() {
     let outside = tempfile::tempdir().expect("a directory");
     let directory = outside.path().join("modules");

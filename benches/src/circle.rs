@@ -1,0 +1,90 @@
+//! A circle in a process of its own, so that what it takes is told apart from what its clients take.
+
+use std::{
+    collections::HashMap,
+    io::Read,
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+};
+
+use server_ws::{Circle, Limits};
+
+use crate::Error;
+
+/// The argument that makes this program a circle.
+pub(crate) const FLAG: &str = "--circle";
+
+/// Serves a circle until standard input ends; says first where.
+pub(crate) async fn serve() -> Result<(), Error> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?);
+    // All attackers come from one address and are to run at once: what is shown is what keeps them apart when they do.
+    let limits = Limits { sessions_per_caller: Some(512), running_per_caller: Some(128), ..Limits::default() };
+    let circle = Circle::builder("bench").limits(limits).build()?;
+    let input_ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    server_ws::run(listener, circle, async { drop(input_ended.await) }).await?;
+    Ok(())
+}
+
+/// One that was started; it ends when this is dropped.
+pub(crate) struct CircleProcess {
+    child: Child,
+    pub(crate) authority: String,
+}
+
+impl CircleProcess {
+    pub(crate) fn start() -> Result<Self, Error> {
+        let mut child =
+            Command::new(std::env::current_exe()?).arg(FLAG).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut authority = String::new();
+        let mut output = std::io::BufReader::new(child.stdout.take().ok_or("it is piped")?);
+        std::io::BufRead::read_line(&mut output, &mut authority)?;
+        Ok(Self { child, authority: authority.trim().to_owned() })
+    }
+
+    /// KiB that the process has in memory.
+    pub(crate) fn resident(&self) -> Result<i64, Error> {
+        field(&format!("/proc/{}/status", self.child.id()), &["VmRSS:"])
+    }
+
+    /// KiB that belong to the processes below it alone, however deep they are.
+    pub(crate) fn private_below(&self) -> Result<i64, Error> {
+        let mut parents = HashMap::new();
+        for entry in std::fs::read_dir("/proc")?.flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+            // Behind the name, which may hold anything: the state, then the parent.
+            let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
+            parents.insert(pid, parent.unwrap_or(0));
+        }
+        let is_below = |mut pid: u32| loop {
+            match parents.get(&pid) {
+                Some(parent) if *parent == self.child.id() => return true,
+                Some(parent) => pid = *parent,
+                None => return false,
+            }
+        };
+        let below = parents.keys().filter(|pid| is_below(**pid));
+        below.map(|pid| field(&format!("/proc/{pid}/smaps_rollup"), &["Private_Clean:", "Private_Dirty:"])).sum()
+    }
+}
+
+impl Drop for CircleProcess {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        // It drains, and ends then.
+        let _status = self.child.wait();
+    }
+}
+
+/// The sum of these lines of a file of the kernel's.
+fn field(file: &str, names: &[&str]) -> Result<i64, Error> {
+    let text = std::fs::read_to_string(file)?;
+    let mut sum = 0;
+    for name in names {
+        let value =
+            text.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| format!("no {name} in {file}"))?;
+        sum += value.trim_end_matches("kB").trim().parse::<i64>()?;
+    }
+    Ok(sum)
+}

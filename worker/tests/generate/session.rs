@@ -1,0 +1,260 @@
+//! One session: what each of its scripts may come to.
+
+use std::{path::Path, time::Duration};
+
+use tempfile::TempDir;
+use tokio::time::{Instant, timeout_at};
+use worker::{ErrorKind, Event, LimitKind, Limits, Loss, Outcome, Play, Program, Setup, Worker};
+
+/// When a play is told to stop.
+const STOP: Duration = Duration::from_millis(200);
+
+/// When it is killed after that: one operation may take so long.
+const KILL: Duration = Duration::from_secs(1);
+
+/// Bounds every wait: reaching it is a failure.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What a session may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Profile {
+    /// Little of everything, so that every limit is met.
+    Tight,
+    /// What a circle allows, in a tenth of its operations.
+    Usual,
+    /// That, and operations without an end.
+    Endless,
+}
+
+impl Profile {
+    pub(crate) const ALL: &[Self] = &[Self::Tight, Self::Usual, Self::Endless];
+
+    fn limits(self) -> Limits {
+        match self {
+            Self::Tight => Limits {
+                operations: Some(50_000),
+                output_bytes: 4 << 10,
+                call_depth: 16,
+                expression_depth: 32,
+                string_bytes: 8 << 10,
+                array_items: 1000,
+                map_items: 100,
+                memory_bytes: 4 << 20,
+            },
+            Self::Usual => Limits { operations: Some(200_000), ..Limits::default() },
+            Self::Endless => Limits::default(),
+        }
+    }
+}
+
+/// How many plays came to what.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    sessions: u64,
+    values: u64,
+    errors: u64,
+    unparsed: u64,
+    limited: u64,
+    stopped: u64,
+    killed: u64,
+    out_of_memory: u64,
+}
+
+/// What `import` finds.
+pub(crate) fn modules() -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let modules = [
+        ("one", "fn double(n) { n * 2 } fn twice(f, v) { f.call(f.call(v)) } export const NUMBER = 7;"),
+        (
+            "two",
+            "import \"one\" as o; fn deep(n) { if n < 1 { o::NUMBER } else { deep(n - 1) } } export let list = [1];",
+        ),
+        ("itself", "import \"itself\" as me;"),
+        ("there", "import \"back\" as b;"),
+        ("back", "import \"there\" as t;"),
+        ("wrong", "let = ;"),
+        ("endless", "loop {}"),
+    ];
+    for (name, source) in modules {
+        std::fs::write(directory.path().join(name).with_extension("rhai"), source).expect("written");
+    }
+    directory
+}
+
+/// One variable of each type, under the names that the grammar has for them.
+const BEGINNING: &str = "let i = 1; let j = 2; let x = 1.5; let s = \"abc\"; let t = \"é\"; let c = 'c'; let a = [1, 2, 3]; \
+    let b = [[1], \"b\"]; let m = #{k0: 1}; let n = #{k0: #{k1: [1]}}; let z = blob(8, 1); let f = |k| k; \
+    let g = || 7; let r = 0..3; let w = timestamp(); let q = true; fn one(p) { p } fn two(p, r) { [p, r] } \
+    fn recurse(p) { if p < 1 { 0 } else { recurse(p - 1) } } import \"one\" as o; import \"two\" as p;";
+
+/// How many of the variables that are left are larger than they may be.
+fn too_large(limits: &Limits) -> String {
+    let large = ["i", "j", "s", "t", "a", "b", "m", "n", "z", "x", "f", "g", "q"].map(|name| {
+        let larger_than = |type_name: &str, max: u64| {
+            format!("(is_def_var(\"{name}\") && type_of({name}) == \"{type_name}\" && {name}.len > {max})")
+        };
+        [
+            format!(
+                "(is_def_var(\"{name}\") && type_of({name}) == \"string\" && {name}.bytes > {})",
+                limits.string_bytes
+            ),
+            larger_than("array", limits.array_items),
+            larger_than("blob", limits.array_items),
+            larger_than("map", limits.map_items),
+        ]
+        .join(" || ")
+    });
+    format!("[{}].filter(|is_large| is_large).len()", large.join(", "))
+}
+
+/// Plays them in a worker of their own; the error is what must not be.
+pub(crate) async fn play(
+    profile: Profile,
+    scripts: &[String],
+    modules: &Path,
+    outcomes: &mut Outcomes,
+) -> Result<(), String> {
+    outcomes.sessions += 1;
+    let limits = profile.limits();
+    let setup = Setup {
+        circle: "generate".into(),
+        limits: limits.clone(),
+        modules: Some(modules.to_owned()),
+        ..Setup::default()
+    };
+    let mut session = Session {
+        worker: Worker::start(Program::SameExecutable, setup).await.map_err(|error| error.to_string())?,
+        limits,
+        plays: 0,
+    };
+    match session.end_of(BEGINNING).await? {
+        End::Done(Outcome::Value(_)) => {}
+        end => return Err(format!("it cannot begin: {end:?}")),
+    }
+    let count_too_large = too_large(&session.limits);
+    let mut has_met_a_size = false;
+    for script in scripts {
+        let outcome = match session.end_of(script).await? {
+            End::Done(outcome) => outcome,
+            End::Lost(Loss::Crashed) => return Err("its worker crashed".into()),
+            End::Lost(loss) => {
+                outcomes.note_loss(loss, script);
+                return Ok(());
+            }
+        };
+        outcomes.note(&outcome);
+        session.is_within_limits(&outcome)?;
+        match session.end_of("40 + 2").await? {
+            End::Done(Outcome::Value(value)) if value.output == "42" => {}
+            // So full that only a fresh environment helps.
+            End::Done(Outcome::Limit { kind: LimitKind::Memory, .. }) => return Ok(()),
+            end => return Err(format!("after it, 40 + 2 came to {end:?}")),
+        }
+        // An operation that goes over a size has done so when it is told; what is kept is that much larger.
+        has_met_a_size |= is_of_size(&outcome);
+        if !has_met_a_size {
+            match session.end_of(&count_too_large).await? {
+                End::Done(Outcome::Value(value)) if value.output == "0" => {}
+                End::Done(Outcome::Limit { kind: LimitKind::Memory, .. }) => return Ok(()),
+                end => return Err(format!("variables that are too large: {end:?}")),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_of_size(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Limit { kind: LimitKind::StringSize | LimitKind::ArraySize | LimitKind::MapSize, .. })
+}
+
+impl Outcomes {
+    fn note(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Value(_) => &mut self.values,
+            Outcome::Failed(error) if error.kind == ErrorKind::Parse => &mut self.unparsed,
+            Outcome::Failed(_) => &mut self.errors,
+            Outcome::Limit { .. } => &mut self.limited,
+            Outcome::Stopped => &mut self.stopped,
+        } += 1;
+    }
+
+    /// A script whose one operation takes longer than a second is worth a look.
+    fn note_loss(&mut self, loss: Loss, script: &str) {
+        if loss == Loss::Memory {
+            self.out_of_memory += 1;
+        } else {
+            self.killed += 1;
+            println!("killed, because it did not stop:\n{script}\n----");
+        }
+    }
+}
+
+#[derive(Debug)]
+enum End {
+    Done(Outcome),
+    Lost(Loss),
+}
+
+struct Session {
+    worker: Worker,
+    limits: Limits,
+    plays: u64,
+}
+
+impl Session {
+    /// Plays it, and has it stopped and killed as a server would.
+    async fn end_of(&mut self, script: &str) -> Result<End, String> {
+        self.plays += 1;
+        let number = self.plays;
+        self.worker.play(&Play { number, script, bind: None, caller: Some("02ab") });
+        let begun = Instant::now();
+        let stages =
+            [(begun + STOP, Stage::Stop), (begun + STOP + KILL, Stage::Kill), (begun + PATIENCE, Stage::GiveUp)];
+        let mut printed = 0;
+        for (at, stage) in stages {
+            while let Ok(event) = timeout_at(at, self.worker.event()).await {
+                match event {
+                    Event::Print(print) => printed += print.text.len() as u64 + 64,
+                    Event::Done { outcome, .. } if printed <= self.limits.output_bytes => {
+                        return Ok(End::Done(outcome));
+                    }
+                    Event::Done { .. } => return Err(format!("it printed {printed} bytes")),
+                    Event::Lost(loss) => return Ok(End::Lost(loss)),
+                    Event::Progress(_) | Event::Answer { .. } => return Err("it said what nobody asked for".into()),
+                }
+            }
+            match stage {
+                Stage::Stop => self.worker.stop(number),
+                Stage::Kill => self.worker.kill(),
+                Stage::GiveUp => {}
+            }
+        }
+        Err("its worker did not end when it was killed".into())
+    }
+
+    fn is_within_limits(&self, outcome: &Outcome) -> Result<(), String> {
+        let json = match outcome {
+            Outcome::Value(value) => {
+                let longest = value.output.len().max(value.json.len()) as u64;
+                if longest > self.limits.output_bytes {
+                    return Err(format!("its value has {longest} bytes"));
+                }
+                Some(&value.json)
+            }
+            Outcome::Failed(error) => error.thrown.as_ref(),
+            Outcome::Limit { .. } | Outcome::Stopped => None,
+        };
+        match json.map(|json| serde_json::from_str::<serde::de::IgnoredAny>(json)) {
+            Some(Err(error)) => Err(format!("its value is no JSON: {error}")),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+}
+
+/// What is done when a play has gone on for so long.
+#[derive(Clone, Copy)]
+enum Stage {
+    Stop,
+    Kill,
+    GiveUp,
+}
