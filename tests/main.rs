@@ -6,6 +6,7 @@ mod check;
 mod hostile;
 mod keys;
 mod launch;
+mod memory;
 mod play;
 mod repl;
 mod serve;

@@ -47,6 +47,11 @@ pub struct Limits {
     pub running_plays: u64,
     /// Of those, the plays of one caller. A quarter of them if null.
     pub running_per_caller: Option<u64>,
+    /// MiB of memory that the workers may have together. Half of the machine's if null; where a circle cannot see what its
+    /// workers have, `describe` says null, and there is no limit.
+    pub total_mib: Option<u64>,
+    /// Of those, what the workers of one caller may have. A quarter of them if null, and twice `memory_mib` at the least.
+    pub memory_per_caller_mib: Option<u64>,
 }
 
 impl Default for Limits {
@@ -71,6 +76,8 @@ impl Default for Limits {
             sessions_per_caller: None,
             running_plays: 256,
             running_per_caller: None,
+            total_mib: None,
+            memory_per_caller_mib: None,
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{io, time::Duration};
 
 use worker::{Event, Layer, Outcome, Play, Worker};
 
-use crate::circle::{Circle, Sandbox};
+use crate::{
+    circle::{Circle, Sandbox},
+    kernel,
+};
 
 /// How long a worker may take to start.
 const STARTING: Duration = Duration::from_secs(10);
@@ -43,6 +46,10 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     tokio::time::timeout(limit, ended)
         .await
         .unwrap_or_else(|_| Err(unusable(circle, &format!("it takes longer than {} ms", limit.as_millis()))))?;
+    if worker.pid().and_then(kernel::memory_of).is_none() {
+        tracing::warn!("what workers have cannot be seen here: total_mib and memory_per_caller_mib do not hold");
+        circle.admission.be_blind();
+    }
     let layers = worker.layers().unwrap_or_default();
     if circle.sandbox == Sandbox::Required && !layers.contains(&Layer::Syscalls) {
         let why = "a sandbox is required, and this system has none for its scripts (seccomp on Linux is missing)";

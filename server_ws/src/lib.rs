@@ -22,6 +22,8 @@ mod circle;
 mod connection;
 mod http;
 mod init;
+mod kernel;
+mod memory;
 mod methods;
 mod outbound;
 mod rpc;
