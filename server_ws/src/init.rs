@@ -56,6 +56,9 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
     }
     circle.layers.get_or_init(|| layers.to_vec());
+    // It is gone before anyone is served.
+    worker.kill();
+    while !matches!(worker.event().await, Event::Lost(_)) {}
     Ok(())
 }
 
