@@ -6,6 +6,7 @@ mod check;
 mod hostile;
 mod keys;
 mod launch;
+mod limits;
 mod memory;
 mod play;
 mod repl;
