@@ -6,6 +6,8 @@ mod check;
 mod hostile;
 mod keys;
 mod launch;
+mod limits;
+mod memory;
 mod play;
 mod repl;
 mod serve;

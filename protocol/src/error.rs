@@ -186,7 +186,7 @@ words! {
         Sessions = "sessions",
         /// `workers`.
         Workers = "workers",
-        /// `total_mib`.
+        /// `total_mib` or `memory_per_caller_mib`, in MiB.
         Memory = "memory",
     }
 }
@@ -194,7 +194,7 @@ words! {
 words! {
     /// What took an environment.
     LossReason {
-        /// It grew past its memory's hard bound.
+        /// It grew past its memory's hard bound, or past what is left for all or for its caller.
         Memory = "memory",
         /// Its play did not stop within a second of its time limit.
         Time = "time",

@@ -53,6 +53,11 @@ pub struct Limits {
     pub running_per_caller: Option<u64>,
     /// Host functions that run at a time; a call over it waits.
     pub running_host_calls: u64,
+    /// MiB of memory that the workers may have together. Half of the machine's if null; where a circle cannot see what its
+    /// workers have, `describe` says null, and there is no limit.
+    pub total_mib: Option<u64>,
+    /// Of those, what the workers of one caller may have. A quarter of them if null, and twice `memory_mib` at the least.
+    pub memory_per_caller_mib: Option<u64>,
 }
 
 impl Default for Limits {
@@ -80,6 +85,8 @@ impl Default for Limits {
             running_plays: 256,
             running_per_caller: None,
             running_host_calls: 256,
+            total_mib: None,
+            memory_per_caller_mib: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who may hold how much of a circle: connections and workers.
+//! Who may hold how much of a circle: connections, workers, and through `memory` what the workers have.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,11 @@ use keys::PublicKey;
 use protocol::{Limits, RpcError, error::BusyLimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::workers::Home;
+use crate::{
+    kernel,
+    memory::{Account, Ledger, Verdict},
+    workers::Home,
+};
 
 /// Descriptors that a circle needs besides those of its connections and workers, and one in so many more for clients that
 /// have not said yet what they want.
@@ -53,12 +57,24 @@ impl Caller {
 /// The workers that each caller holds.
 type Held = Arc<Mutex<HashMap<Caller, u64>>>;
 
-/// A worker's place, counted for its caller until it is dropped.
+/// A worker's place, counted with its memory for its caller until it is dropped.
 #[derive(Debug)]
 pub(crate) struct WorkerPlace {
     _place: Place,
     held: Held,
     caller: Caller,
+    memory: Account,
+}
+
+impl WorkerPlace {
+    /// Looks at what the worker has; the first time, at what it begins with.
+    pub(crate) fn weigh(&mut self, pid: Option<u32>) -> Verdict {
+        match pid.and_then(kernel::memory_of) {
+            Some(bytes) => self.memory.note(bytes),
+            // It has ended, or there is nothing to see: then `total_mib` was said not to hold.
+            None => Verdict::Keep,
+        }
+    }
 }
 
 impl Drop for WorkerPlace {
@@ -81,6 +97,7 @@ pub(crate) struct Admission {
     max_workers: u64,
     held: Held,
     max_per_caller: u64,
+    memory: Ledger,
 }
 
 impl Admission {
@@ -95,7 +112,17 @@ impl Admission {
             max_workers: limits.workers,
             held: Held::default(),
             max_per_caller: limits.sessions_per_caller.unwrap_or(limits.workers),
+            memory: Ledger::new(limits),
         }
+    }
+
+    /// What workers have cannot be seen: nothing is counted of it.
+    pub(crate) fn be_blind(&self) {
+        self.memory.be_blind();
+    }
+
+    pub(crate) fn is_blind(&self) -> bool {
+        self.memory.is_blind()
     }
 
     pub(crate) fn connection(&self) -> Option<Place> {
@@ -111,8 +138,9 @@ impl Admission {
             return Err(busy(BusyLimit::Sessions, self.max_per_caller));
         }
         let place = take(&self.workers).ok_or_else(|| busy(BusyLimit::Workers, self.max_workers))?;
+        let memory = self.memory.open(caller)?;
         held.insert(caller, count + 1);
-        Ok(WorkerPlace { _place: place, held: self.held.clone(), caller })
+        Ok(WorkerPlace { _place: place, held: self.held.clone(), caller, memory })
     }
 }
 
@@ -120,6 +148,12 @@ impl Admission {
 pub(crate) fn share_out(limits: &mut Limits) {
     limits.sessions_per_caller.get_or_insert((limits.workers / PER_CALLER).max(1));
     limits.running_per_caller.get_or_insert((limits.running_plays / PER_CALLER).max(1));
+    limits.total_mib = limits.total_mib.or_else(|| Some(((kernel::machine_memory()? / 2) >> 20).max(1)));
+    if let Some(total) = limits.total_mib {
+        // One session may have what it may have.
+        let share = (total / PER_CALLER).max(limits.memory_mib.saturating_mul(2)).min(total);
+        limits.memory_per_caller_mib.get_or_insert(share);
+    }
 }
 
 fn take(places: &Arc<Semaphore>) -> Option<Place> {
@@ -189,6 +223,19 @@ mod tests {
         drop(first);
         let _third = admission.worker(one).expect("free again");
         assert_eq!(admission.held.lock().expect("not poisoned").len(), 1);
+    }
+
+    #[test]
+    fn a_callers_share_of_the_memory_has_room_for_one_session() {
+        let shares = |total_mib, memory_mib| {
+            let mut limits = Limits { total_mib: Some(total_mib), memory_mib, ..Limits::default() };
+            share_out(&mut limits);
+            limits.memory_per_caller_mib
+        };
+        assert_eq!((shares(4000, 64), shares(400, 64), shares(100, 64)), (Some(1000), Some(128), Some(100)));
+        let mut limits = Limits::default();
+        share_out(&mut limits);
+        assert_eq!(limits.total_mib.is_some(), cfg!(target_os = "linux"));
     }
 
     #[test]

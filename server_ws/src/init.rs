@@ -6,6 +6,7 @@ use worker::{Event, Layer, Outcome, Play};
 
 use crate::{
     circle::{Circle, Sandbox},
+    kernel,
     workers::{Giver, STARTING},
 };
 
@@ -60,6 +61,10 @@ async fn try_worker(circle: &Circle, giver: &Giver<'_>) -> io::Result<Vec<Layer>
             Event::Done { outcome, .. } => {
                 judge(outcome)?;
                 is_good = true;
+                if worker.pid().and_then(kernel::memory_of).is_none() {
+                    tracing::warn!("what workers have cannot be seen: total_mib and memory_per_caller_mib do not hold");
+                    circle.admission.be_blind();
+                }
                 worker.kill();
             }
             // Waited for, so that the circle begins without a worker.

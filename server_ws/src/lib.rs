@@ -23,6 +23,8 @@ mod connection;
 pub mod host;
 mod http;
 mod init;
+mod kernel;
+mod memory;
 mod methods;
 mod outbound;
 mod rpc;

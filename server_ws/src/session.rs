@@ -110,8 +110,9 @@ impl Session {
             self.start_next();
             let is_heard = self.outbox.is_empty();
             let idle = self.idle_until().filter(|_| is_heard);
-            let tick = [self.player.next_tick(is_heard), self.player.inquiries.next_deadline(), idle];
-            let tick = tick.into_iter().flatten().min();
+            let player = [self.player.next_tick(is_heard), self.player.next_weighing()];
+            let tick = player.into_iter().chain([self.player.inquiries.next_deadline(), idle]);
+            let tick = tick.flatten().min();
             let ping = self.last_heard + PING_INTERVAL;
             tokio::select! {
                 room = async { self.outbound.room_for(&self.outbox[0]).await }, if !is_heard => {
@@ -131,6 +132,9 @@ impl Session {
                     let overdue = self.player.inquiries.overdue(now);
                     for (ticket, error) in self.player.tick(now).into_iter().chain(overdue) {
                         self.refuse(&ticket, &error);
+                    }
+                    if let Some(lost) = self.player.weigh(now) {
+                        self.digest(lost);
                     }
                     if idle.is_some_and(|idle| idle <= now) {
                         self.lose_idle();

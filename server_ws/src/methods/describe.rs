@@ -1,10 +1,13 @@
 //! `describe`: what this circle is, and who it takes the caller for.
 
-use protocol::methods::{Description, You};
+use protocol::{
+    Limits,
+    methods::{Description, You},
+};
 
 use worker::Layer;
 
-use crate::session::Session;
+use crate::{circle::Circle, session::Session};
 
 pub(crate) fn handle(session: &Session) -> Description {
     let circle = &session.circle;
@@ -24,8 +27,17 @@ pub(crate) fn handle(session: &Session) -> Description {
             .chain(circle.layers.get().into_iter().flatten().copied().filter_map(name))
             .map(Into::into)
             .collect(),
-        limits: circle.limits.clone(),
+        limits: limits(circle),
     }
+}
+
+/// Those that hold.
+fn limits(circle: &Circle) -> Limits {
+    let limits = circle.limits.clone();
+    if circle.admission.is_blind() {
+        return Limits { total_mib: None, memory_per_caller_mib: None, ..limits };
+    }
+    limits
 }
 
 /// What a layer is called.

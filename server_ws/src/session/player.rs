@@ -24,6 +24,7 @@ use crate::{
     admission::{Caller, WorkerPlace},
     circle::Circle,
     host::{MAX_LEFT_BEHIND, Play as HostPlay, PlayEnd},
+    memory::Verdict,
     slots::{RunningSlot, Turn},
 };
 
@@ -37,6 +38,9 @@ const GIVE_WAY_AFTER: Duration = Duration::from_millis(5);
 const FIRST_PROGRESS: Duration = Duration::from_millis(500);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How long after it was used a worker's memory is looked at, and how often while it plays.
+const WEIGH_INTERVAL: Duration = Duration::from_millis(250);
+
 pub(crate) struct Player {
     circle: Arc<Circle>,
     /// The session's, for the log and for host functions.
@@ -47,6 +51,8 @@ pub(crate) struct Player {
     running: Option<Running>,
     /// When something last asked for the worker.
     last_used: Instant,
+    /// When the worker's memory is looked at; never, when that was done since it was last used.
+    weigh_at: Option<Instant>,
     plays: u64,
     pub(super) inquiries: Inquiries,
 }
@@ -68,7 +74,7 @@ type Starting = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
 enum Slot {
     Empty,
     Starting(Starting, WorkerPlace),
-    Ready(Box<Worker>, #[expect(dead_code, reason = "held for as long as the worker is")] WorkerPlace),
+    Ready(Box<Worker>, WorkerPlace),
 }
 
 /// Why a play is made to end.
@@ -155,6 +161,7 @@ impl Player {
             slot: Slot::Empty,
             running: None,
             last_used: Instant::now(),
+            weigh_at: None,
             plays: 0,
             inquiries,
         }
@@ -235,6 +242,7 @@ impl Player {
 
     /// Sends what was not sent yet: queries first, so that they are answered from before a play.
     pub(crate) fn send(&mut self) {
+        self.uses();
         let Slot::Ready(worker, _) = &mut self.slot else { return };
         self.inquiries.unsent().for_each(|(number, query)| worker.ask(number, query));
         let Some(running) = self.running.as_mut().filter(|running| running.slot.is_some()) else { return };
@@ -290,6 +298,40 @@ impl Player {
     pub(crate) fn idle_until(&self, limit: Option<u64>) -> Option<Instant> {
         let is_idle = matches!(self.slot, Slot::Ready(..)) && self.is_idle() && !self.inquiries.is_waited_for();
         self.last_used.checked_add(Duration::from_secs(limit.filter(|_| is_idle)?))
+    }
+
+    /// When [`weigh`](Self::weigh) has something to do next.
+    pub(crate) fn next_weighing(&self) -> Option<Instant> {
+        // One that is made to end is not ended twice.
+        self.weigh_at.filter(|_| matches!(self.slot, Slot::Ready(..)) && !self.is_ending())
+    }
+
+    /// Looks at the worker's memory, if that is due. Where it grew and there is no room, it is dropped, and lost with it is
+    /// what this returns.
+    pub(crate) fn weigh(&mut self, now: Instant) -> Option<Happened> {
+        self.next_weighing().filter(|at| *at <= now)?;
+        // Short plays share a look, and one that does nothing is not looked at again.
+        self.weigh_at = None;
+        let is_idle = self.is_idle();
+        let Slot::Ready(worker, place) = &mut self.slot else { return None };
+        match place.weigh(worker.pid()) {
+            Verdict::Keep if is_idle => return None,
+            Verdict::Keep | Verdict::Watch => {
+                self.weigh_at = Some(now + WEIGH_INTERVAL);
+                return None;
+            }
+            Verdict::End => {}
+        }
+        tracing::warn!(
+            pid = worker.pid(),
+            "the memory for all or for one caller is used up, a worker that grew is ended"
+        );
+        Some(self.lose(LossReason::Memory))
+    }
+
+    /// Something makes use of the worker.
+    fn uses(&mut self) {
+        self.weigh_at.get_or_insert_with(|| Instant::now() + WEIGH_INTERVAL);
     }
 
     /// When [`tick`](Self::tick) has something to do next. `is_heard`: the client reads, so progress can be told.
@@ -381,10 +423,14 @@ impl Player {
     }
 
     fn started(&mut self, started: io::Result<Box<Worker>>) -> Happened {
-        let Slot::Starting(_, place) = std::mem::replace(&mut self.slot, Slot::Empty) else { return Happened::Nothing };
+        let Slot::Starting(_, mut place) = std::mem::replace(&mut self.slot, Slot::Empty) else {
+            return Happened::Nothing;
+        };
         match started {
             Ok(worker) => {
                 tracing::debug!(pid = worker.pid(), "a worker started");
+                // What it begins with is where its growth is counted from, and no reason to end it.
+                let _fresh = place.weigh(worker.pid());
                 self.slot = Slot::Ready(worker, place);
                 self.send();
                 Happened::Nothing
@@ -471,8 +517,8 @@ impl Player {
                 }),
                 Err(error) => {
                     tracing::error!(%error, "a worker sent a value that is not JSON, and is dropped");
-                    self.slot = Slot::Empty;
-                    return self.tell(running, Then::Lost(LossReason::Crash));
+                    self.running = Some(running);
+                    return self.lose(LossReason::Crash);
                 }
             },
             (None, outcome) => Err(outcome::error(outcome)),
@@ -481,7 +527,6 @@ impl Player {
     }
 
     fn lost(&mut self, loss: Loss) -> Happened {
-        self.slot = Slot::Empty;
         let ending = self.running.as_ref().and_then(|running| running.ending);
         let reason = match (loss, ending) {
             (Loss::Killed, Some(Ending::Time)) => LossReason::Time,
@@ -489,6 +534,11 @@ impl Player {
             (Loss::Memory, _) => LossReason::Memory,
             (Loss::Crashed, _) => LossReason::Crash,
         };
+        self.lose(reason)
+    }
+
+    fn lose(&mut self, reason: LossReason) -> Happened {
+        self.slot = Slot::Empty;
         match self.running.take() {
             Some(running) => self.tell(running, Then::Lost(reason)),
             None => Happened::Lost(None, reason),

@@ -40,6 +40,7 @@ impl Profile {
                 array_items: 1000,
                 map_items: 100,
                 memory_bytes: 4 << 20,
+                ..Limits::default()
             },
             Self::Usual => Limits { operations: Some(200_000), ..Limits::default() },
             Self::Endless => Limits::default(),
@@ -220,7 +221,9 @@ impl Session {
                     }
                     Event::Done { .. } => return Err(format!("it printed {printed} bytes")),
                     Event::Lost(loss) => return Ok(End::Lost(loss)),
-                    Event::Progress(_) | Event::Answer { .. } => return Err("it said what nobody asked for".into()),
+                    Event::Progress(_) | Event::Answer { .. } | Event::HostCall(_) => {
+                        return Err("it said what nobody asked for".into());
+                    }
                 }
             }
             match stage {

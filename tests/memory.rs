@@ -1,0 +1,116 @@
+//! What the workers of a circle have in sum, and what one caller may have of it.
+
+use keys::KeyPair;
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, process::Server, wire::Wire};
+
+/// What takes 32 MiB at once.
+const HOARD: &str = "let hoard = ``; hoard.pad(1024, 'x'); for i in 0..15 { hoard += hoard; }";
+
+fn server(limits: &[&str]) -> Server {
+    let limits = limits.iter().chain(&["string_kib=65536"]);
+    Server::start(&limits.flat_map(|limit| ["--limit", limit]).collect::<Vec<_>>())
+}
+
+fn proved(server: &Server) -> Wire {
+    let mut wire = server.connect();
+    wire.authenticate(&KeyPair::generate().expect("a key"));
+    wire
+}
+
+/// Has all of them take 32 MiB and play on, and something done meanwhile. In the end so many have theirs, at the most; how
+/// many do.
+fn hoard(wires: &mut [Wire], at_most: usize, meanwhile: impl FnOnce()) -> usize {
+    let script = format!("{HOARD} loop {{}}");
+    let plays: Vec<Value> = wires.iter_mut().map(|wire| wire.request("play", json!([script, 2000]))).collect();
+    meanwhile();
+    for (wire, play) in wires.iter_mut().zip(plays) {
+        let answer = wire.answer(&play);
+        let error = &answer["error"];
+        match error["code"].as_i64() {
+            Some(-32004) => assert_eq!(error["data"]["limit"], "time"),
+            Some(-32009) => assert_eq!(error["data"]["reason"], "memory"),
+            _ => panic!("{answer}"),
+        }
+    }
+    let begun = std::time::Instant::now();
+    loop {
+        let lengths = wires.iter_mut().map(|wire| wire.play("hoard.len()")["result"]["value"].clone());
+        let kept = lengths.filter(|length| *length == 32 << 20).count();
+        if kept <= at_most {
+            // Everyone's session goes on.
+            for wire in wires {
+                assert_eq!(wire.value("40 + 2"), 42);
+            }
+            return kept;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{kept} have what they hoarded");
+    }
+}
+
+#[test]
+fn one_caller_cannot_fill_the_memory_of_the_others() {
+    let server = server(&["total_mib=200", "memory_per_caller_mib=80"]);
+    let mut modest = proved(&server);
+    modest.value("let mine = ``; mine.pad(10000, 'x');");
+    let mut greedy: Vec<Wire> = (0..6).map(|_| server.connect()).collect();
+    let kept = hoard(&mut greedy, 2, || {
+        // Plays that grow, too.
+        for length in 10_001..10_050 {
+            assert_eq!(modest.value(&format!("mine.pad({length}, 'x'); mine.len()")), length);
+        }
+    });
+    // The last one always has room.
+    assert!(kept >= 1);
+    assert_eq!(modest.value("mine.len()"), 10_049);
+}
+
+#[test]
+fn the_workers_of_all_callers_together_are_bounded() {
+    let server = server(&["total_mib=120", "memory_per_caller_mib=70"]);
+    let mut modest = proved(&server);
+    modest.value("let mine = 7;");
+    let mut greedy: Vec<Wire> = (0..6).map(|_| proved(&server)).collect();
+    let kept = hoard(&mut greedy, 3, || {
+        for _ in 0..50 {
+            assert_eq!(modest.value("mine"), 7);
+        }
+    });
+    assert!(kept >= 1);
+    assert_eq!(modest.value("mine"), 7);
+}
+
+#[test]
+fn a_session_that_fills_up_with_short_plays_is_told_that_it_lost_its_variables() {
+    let server = server(&["total_mib=100", "memory_per_caller_mib=20"]);
+    let mut wire = server.connect();
+    // Done long before anyone looks.
+    wire.value(HOARD);
+    assert_eq!(wire.notification("session.reset"), json!({ "reason": "memory" }));
+    assert_eq!(wire.error("hoard")["data"]["kind"], "runtime");
+}
+
+#[test]
+fn no_worker_is_started_where_there_is_no_room_for_one() {
+    for (limits, max) in
+        [(["total_mib=50", "memory_per_caller_mib=4"], 4), (["total_mib=4", "memory_per_caller_mib=50"], 4)]
+    {
+        let server = server(&limits);
+        let mut wires = Vec::new();
+        let refusal = loop {
+            let mut wire = server.connect();
+            let answer = wire.play("1");
+            if answer["error"]["code"] == -32006 {
+                break answer["error"]["data"].clone();
+            }
+            assert!(wires.len() < 100, "{answer}");
+            wires.push(wire);
+        };
+        assert_eq!(refusal, json!({ "limit": "memory", "max": max }));
+        // What others give back is there for who was refused.
+        drop(wires);
+        let mut wire = server.connect();
+        while wire.play("1")["result"].is_null() {}
+    }
+}
