@@ -75,6 +75,11 @@ impl Server {
         rest
     }
 
+    /// How many files and sockets it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("Linux").count()
+    }
+
     /// Its worker processes.
     pub(crate) fn workers(&self) -> Vec<Pid> {
         children(self.pid())
