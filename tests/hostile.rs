@@ -29,10 +29,6 @@ fn scripts() -> Vec<PathBuf> {
     files
 }
 
-fn descriptors(server: &Server) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("Linux").count()
-}
-
 #[test]
 fn what_they_come_to_is_what_they_may_and_nobody_else_notices() {
     let limits = ["play_ms=20000", "memory_mib=16", "output_kib=64", "message_kib=4096"];
@@ -40,7 +36,7 @@ fn what_they_come_to_is_what_they_may_and_nobody_else_notices() {
     let server = Server::start(&arguments);
     let mut neighbour = server.connect();
     neighbour.value("let mine = 7;");
-    let before = descriptors(&server);
+    let before = server.descriptors();
     let mut wrong = Vec::new();
     let files = scripts();
     assert!(files.len() >= 150, "{}", files.len());
@@ -62,8 +58,8 @@ fn what_they_come_to_is_what_they_may_and_nobody_else_notices() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // What they had is given back.
     let begun = std::time::Instant::now();
-    while server.workers().len() > 1 || descriptors(&server) > before {
-        assert!(begun.elapsed() < PATIENCE, "{} workers, {} descriptors", server.workers().len(), descriptors(&server));
+    while server.workers().len() > 1 || server.descriptors() > before {
+        assert!(begun.elapsed() < PATIENCE, "{} workers, {} descriptors", server.workers().len(), server.descriptors());
         std::thread::yield_now();
     }
 }

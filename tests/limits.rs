@@ -84,6 +84,13 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("sessions_per_caller", include_str!("workers.rs"), "one_caller_cannot_take_the_workers_of_the_others"),
     ("running_plays", include_str!("limits.rs"), "the_plays_that_run_at_a_time_are_bounded"),
     ("running_per_caller", include_str!("limits.rs"), "the_plays_that_run_at_a_time_are_bounded"),
+    ("host_calls", include_str!("../server_ws/tests/host/limits.rs"), "calls_are_counted_and_their_sizes_bounded"),
+    ("host_kib", include_str!("../server_ws/tests/host/limits.rs"), "calls_are_counted_and_their_sizes_bounded"),
+    (
+        "running_host_calls",
+        include_str!("../server_ws/tests/host/limits.rs"),
+        "a_call_over_those_that_may_run_waits_its_turn",
+    ),
     ("total_mib", include_str!("memory.rs"), "the_workers_of_all_callers_together_are_bounded"),
     ("memory_per_caller_mib", include_str!("memory.rs"), "one_caller_cannot_fill_the_memory_of_the_others"),
 ];

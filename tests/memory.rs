@@ -85,9 +85,13 @@ fn the_workers_of_all_callers_together_are_bounded() {
 fn a_session_that_fills_up_with_short_plays_is_told_that_it_lost_its_variables() {
     let server = server(&["total_mib=100", "memory_per_caller_mib=20"]);
     let mut wire = server.connect();
-    // Done long before anyone looks.
-    wire.value(HOARD);
-    assert_eq!(wire.notification("session.reset"), json!({ "reason": "memory" }));
+    let answer = wire.play(HOARD);
+    if answer.get("result").is_some() {
+        assert_eq!(wire.notification("session.reset"), json!({ "reason": "memory" }));
+    } else {
+        // On a machine that is slow it was looked at before it had ended.
+        assert_eq!(answer["error"]["data"]["reason"], "memory", "{answer}");
+    }
     assert_eq!(wire.error("hoard")["data"]["kind"], "runtime");
 }
 

@@ -1,8 +1,10 @@
 //! The protocol, spoken by a client that knows only its page.
 
 mod auth;
+mod endings;
 mod inspection;
 mod pressure;
+mod races;
 mod rpc;
 mod session;
 mod transport;

@@ -1,5 +1,7 @@
 //! The routes beside the WebSocket, and what is checked before it: host, origin, room.
 
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::{
@@ -24,6 +26,10 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long the kernel keeps a connection whose client takes no byte.
 const STALLED: Duration = Duration::from_secs(30);
 
+/// Bytes that the kernel keeps for a client to take. By itself it would keep megabytes for each that does not read; and it
+/// takes as much again for its own records.
+const SEND_BUFFER: usize = 256 << 10;
+
 /// The port that a `ws` URL need not name.
 const DEFAULT_PORT: u16 = 80;
 
@@ -37,12 +43,20 @@ pub(crate) fn on_connect(socket: &dyn Any, data: &mut Extensions) {
     if let Ok(address) = socket.local_addr() {
         data.insert(Local(address));
     }
+    if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER) {
+        tracing::warn!(%error, "cannot bound what the kernel keeps for a client");
+    }
     #[cfg(target_os = "linux")]
-    if let Err(error) =
-        rustix::net::sockopt::set_tcp_user_timeout(socket, u32::try_from(STALLED.as_millis()).unwrap_or(u32::MAX))
-    {
+    if let Err(error) = drop_stalled(socket, STALLED) {
         tracing::warn!(%error, "cannot bound how long a client may stand still");
     }
+}
+
+/// Has the kernel end a connection whose other end has taken no byte for so long while there were some to take: also where
+/// the other end is there and says that it has no room (RFC 9293 §3.8.6.1).
+#[cfg(target_os = "linux")]
+fn drop_stalled(socket: impl AsFd, after: Duration) -> rustix::io::Result<()> {
+    rustix::net::sockopt::set_tcp_user_timeout(socket, u32::try_from(after.as_millis()).unwrap_or(u32::MAX))
 }
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -162,4 +176,34 @@ fn text(status: StatusCode, body: String) -> HttpResponse {
 
 fn shorten(text: &str) -> String {
     text.chars().take(100).collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{io::Write, net::TcpListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_socket_that_is_accepted_is_dropped_when_it_stands_still() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let _client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (accepted, _) = listener.accept().await.expect("a client");
+        let mut data = Extensions::new();
+        on_connect(&accepted, &mut data);
+        assert!(data.contains::<Local>());
+        let timeout = rustix::net::sockopt::tcp_user_timeout(&accepted).expect("a TCP socket");
+        assert_eq!(Duration::from_millis(timeout.into()), STALLED);
+    }
+
+    /// With less than the 30 seconds that a client has.
+    #[test]
+    fn a_client_that_takes_nothing_is_dropped_though_it_is_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let _client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (mut accepted, _) = listener.accept().expect("a client");
+        drop_stalled(&accepted, Duration::from_millis(300)).expect("a TCP socket");
+        let error = std::iter::repeat_with(|| accepted.write_all(&[0; 4096])).find_map(Result::err).expect("an end");
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    }
 }

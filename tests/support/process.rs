@@ -80,6 +80,11 @@ impl Server {
         children(self.pid())
     }
 
+    /// How many files and sockets it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("Linux").count()
+    }
+
     /// Its worker processes.
     pub(crate) fn workers(&self) -> Vec<Pid> {
         self.templates().into_iter().flat_map(children).collect()

@@ -57,6 +57,8 @@ impl Wire {
     pub(crate) fn connect(authority: &str) -> Self {
         let stream = TcpStream::connect(authority).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        // What follows a request is to arrive while it is carried out.
+        stream.set_nodelay(true).expect("a TCP socket");
         let request = format!("ws://{authority}/").into_client_request().expect("a URL");
         let (socket, _) = tokio_tungstenite::tungstenite::client(request, Patient(stream)).expect("it upgrades");
         Self { socket, notifications: VecDeque::new(), answers: Vec::new(), ids: 1000 }
@@ -121,6 +123,11 @@ impl Wire {
                 self.answers.push(message);
             }
         }
+    }
+
+    /// Answers that came while another was waited for.
+    pub(crate) fn take_answers(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.answers)
     }
 
     /// The next notification of that method; others before it are dropped.

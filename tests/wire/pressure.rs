@@ -1,5 +1,6 @@
 //! A client that does not read, or floods.
 
+use rustix::process::Pid;
 use serde_json::json;
 
 use crate::support::process::Server;
@@ -15,8 +16,7 @@ fn a_client_that_does_not_read_slows_only_itself_and_its_deadline_is_kept() {
     for _ in 0..100 {
         assert_eq!(other.value("40 + 2"), 42);
     }
-    let memory = resident_kib(server.pid().as_raw_nonzero().get())
-        + server.workers().iter().map(|worker| resident_kib(worker.as_raw_nonzero().get())).sum::<u64>();
+    let memory = resident_kib(server.pid()) + server.workers().into_iter().map(resident_kib).sum::<u64>();
     assert!(memory < 100 << 10, "{memory} KiB");
     // Once it reads, all that was printed is there, and then the limit.
     let error = deaf.answer(&play)["error"].clone();
@@ -26,10 +26,64 @@ fn a_client_that_does_not_read_slows_only_itself_and_its_deadline_is_kept() {
     assert!(deaf.value("n").as_u64() >= Some(printed as u64));
 }
 
-fn resident_kib(pid: i32) -> u64 {
+fn resident_kib(pid: Pid) -> u64 {
+    memory_kib(pid, "VmRSS:")
+}
+
+/// A field of `/proc/PID/status`; `VmHWM` is the most that a process ever had in memory.
+fn memory_kib(pid: Pid, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("Linux");
+    let line = status.lines().find(|line| line.starts_with(field)).expect("Linux");
     line.split_whitespace().nth(1).expect("a figure").parse().expect("a number")
+}
+
+/// Bytes that the sockets of a port and their other ends have not sent or not read: the fifth column of `/proc/net/tcp`.
+fn waiting_in_the_kernel(port: u16) -> u64 {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let port = format!(":{port:04X}");
+    let lines = table.lines().filter(|line| line.split_whitespace().skip(1).take(2).any(|end| end.ends_with(&port)));
+    let queues = lines.filter_map(|line| line.split_whitespace().nth(4)?.split_once(':'));
+    let bytes = |hex| u64::from_str_radix(hex, 16).expect("a number");
+    // A socket that listens counts connections there.
+    queues.map(|(to_send, to_read)| bytes(to_send) + bytes(to_read)).sum()
+}
+
+#[test]
+fn what_is_printed_to_nobody_costs_bounded_memory_everywhere() {
+    let server = Server::start(&["--limit", "output_kib=1048576", "--limit", "play_ms=3000"]);
+    let mut other = server.connect();
+    other.authenticate(&keys::KeyPair::generate().expect("a key"));
+    other.value("1");
+    let before = memory_kib(server.pid(), "VmHWM:");
+    let line = "x".repeat(2000);
+    let scripts =
+        [format!("loop {{ print(`{line}`) }}"), "loop { print(``) }".into(), format!("loop {{ debug(`{line}`) }}")];
+    let mut deaf: Vec<_> = (0..9).map(|_| server.connect()).collect();
+    let plays: Vec<_> = deaf
+        .iter_mut()
+        .zip(scripts.iter().cycle())
+        .map(|(wire, script)| wire.request("play", json!([script])))
+        .collect();
+    // They stand still once nothing takes their prints any more, long before their time is over.
+    let mut most = 0;
+    assert_eq!(other.call("play", json!(["loop {}", 1500]))["error"]["data"]["limit"], "time");
+    for worker in server.workers() {
+        most = most.max(memory_kib(worker, "VmHWM:"));
+    }
+    assert!(most < 24 << 10, "a worker had {most} KiB");
+    let grown = memory_kib(server.pid(), "VmHWM:") - before;
+    // 256 KiB of frames, as much in the actor, an event in the outbox and one from the worker.
+    assert!(grown < 9 * 2048, "the server had {grown} KiB more");
+    let port = server.authority().rsplit_once(':').expect("a port").1.parse().expect("a number");
+    let kernel = waiting_in_the_kernel(port);
+    // What the circle gives a socket to send, and the window of one who does not read.
+    assert!(kernel > 0 && kernel < 9 << 20, "{kernel} bytes wait in the kernel");
+    // All of them end at their time, whoever reads; nobody was lost.
+    for (wire, play) in deaf.iter_mut().zip(plays) {
+        let error = wire.answer(&play)["error"].clone();
+        assert_eq!((&error["code"], &error["data"]["limit"]), (&json!(-32004), &json!("time")), "{error}");
+        assert_eq!(wire.value("40 + 2"), 42);
+    }
 }
 
 #[test]
@@ -72,7 +126,7 @@ fn a_flood_of_empty_objects_costs_a_bounded_amount_of_memory() {
         sent += 1;
     }
     assert!(sent < 1000, "everything was taken");
-    let memory = resident_kib(server.pid().as_raw_nonzero().get());
+    let memory = resident_kib(server.pid());
     assert!(memory < 60 << 10, "{memory} KiB");
     assert_eq!(server.connect().value("1"), 1);
 }

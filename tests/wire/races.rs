@@ -1,0 +1,221 @@
+//! A play has one outcome, whatever comes at the same time: results, cancellations, limits and resets, interleaved in many
+//! ways. Nothing here waits for a time to pass; scripts of different lengths and questions in between make the difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::support::{process::Server, wire::Wire};
+
+/// Numbers that look random and are the same in every run.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new() -> Self {
+        Self(42)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        // Knuth's MMIX generator; its upper bits are the good ones.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// A script that lasts for a while: nothing at all, some ten microseconds, or up to a few milliseconds.
+pub(super) fn script(dice: &mut Dice) -> String {
+    let scale = [1, 500, 5_000, 50_000][usize::try_from(dice.below(4)).expect("small")];
+    format!("for i in 0..{} {{}} 7", dice.below(scale))
+}
+
+/// Questions that are answered at once, so that what follows comes a little later.
+fn dawdle(wire: &mut Wire, dice: &mut Dice) -> Vec<Value> {
+    (0..dice.below(4)).map(|_| wire.request("describe", json!([]))).collect()
+}
+
+/// The answers to those requests, exactly one each; then the session still plays, and nothing else was answered.
+fn settle(wire: &mut Wire, ids: impl IntoIterator<Item = Value>) -> Answers {
+    let mut missing: BTreeSet<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    let mut answers = BTreeMap::new();
+    let mut take = |wire: &mut Wire, missing: &mut BTreeSet<String>| {
+        let message = wire.next();
+        if message.get("method").is_none() {
+            let id = message["id"].to_string();
+            assert!(missing.remove(&id), "nothing of that id is to be answered: {message}");
+            answers.insert(id, message);
+        }
+    };
+    while !missing.is_empty() {
+        take(wire, &mut missing);
+    }
+    let last = wire.request("play", json!(["40 + 2"]));
+    missing.insert(last.to_string());
+    while !missing.is_empty() {
+        take(wire, &mut missing);
+    }
+    let answers = Answers(answers);
+    assert_eq!(answers.of(&last)["result"]["value"], 42);
+    answers
+}
+
+struct Answers(BTreeMap<String, Value>);
+
+impl Answers {
+    fn of(&self, id: &Value) -> &Value {
+        &self.0[&id.to_string()]
+    }
+
+    /// What a play came to, held against what a cancellation of it was told.
+    fn outcome(&self, play: &Value, cancel: &Value) -> Outcome {
+        let (answer, cancelled) = (self.of(play), &self.of(cancel)["result"]["cancelled"]);
+        let outcome = outcome(answer);
+        let is_cancelled = matches!(outcome, Outcome::Cancelled | Outcome::Lost);
+        assert_eq!(cancelled, &json!(is_cancelled), "{answer}");
+        outcome
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Outcome {
+    Value,
+    Cancelled,
+    Time,
+    ShuttingDown,
+    Lost,
+}
+
+/// Anything else is none that a play here may have.
+pub(super) fn outcome(answer: &Value) -> Outcome {
+    match (answer["error"]["code"].as_i64(), answer["error"]["data"]["limit"].as_str()) {
+        (None, _) if answer["result"]["value"] == 7 => Outcome::Value,
+        (Some(-32004), Some("time")) => Outcome::Time,
+        (Some(-32005), _) => Outcome::Cancelled,
+        (Some(-32008), _) => Outcome::ShuttingDown,
+        (Some(-32009), _) => Outcome::Lost,
+        _ => panic!("{answer}"),
+    }
+}
+
+#[test]
+fn a_cancellation_and_a_result_agree() {
+    let server = Server::open();
+    let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
+    for round in 0..400 {
+        // At the ends there is no doubt; in between there is.
+        let (script, questions) = match round % 20 {
+            0 => ("loop {}".to_owned(), 0),
+            1 => ("7".to_owned(), 50),
+            _ => (script(&mut dice), 0),
+        };
+        let play = wire.request("play", json!([script]));
+        let mut ids = dawdle(&mut wire, &mut dice);
+        ids.extend((0..questions).map(|_| wire.request("describe", json!([]))));
+        let cancel = wire.request("cancel", json!([play]));
+        ids.extend([play.clone(), cancel.clone()]);
+        let answers = settle(&mut wire, ids);
+        seen.insert(answers.outcome(&play, &cancel));
+    }
+    // Both sides won.
+    assert!(seen.contains(&Outcome::Value) && seen.contains(&Outcome::Cancelled), "{seen:?}");
+}
+
+#[test]
+fn of_two_cancellations_the_second_is_told_what_the_first_was_or_that_it_is_over() {
+    let server = Server::open();
+    let (mut wire, mut dice) = (server.connect(), Dice::new());
+    for _ in 0..200 {
+        let play = wire.request("play", json!([script(&mut dice)]));
+        let mut ids = dawdle(&mut wire, &mut dice);
+        let first = wire.request("cancel", json!([play]));
+        ids.extend(dawdle(&mut wire, &mut dice));
+        let second = wire.request("cancel", json!([play]));
+        ids.extend([play.clone(), first.clone(), second.clone()]);
+        let answers = settle(&mut wire, ids);
+        answers.outcome(&play, &first);
+        let told = |id| answers.of(id)["result"]["cancelled"].as_bool().expect("an answer");
+        assert!(told(&first) || !told(&second));
+    }
+}
+
+#[test]
+fn a_time_limit_and_a_result_leave_one_of_them() {
+    let server = Server::open();
+    let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
+    for round in 0..200 {
+        // At the ends there is no doubt; in between there is.
+        let script = match round % 20 {
+            0 => "7".to_owned(),
+            1 => "loop {}".to_owned(),
+            _ => format!("for i in 0..{} {{}} 7", dice.below(40_000)),
+        };
+        let play = wire.request("play", json!([script, if round % 20 == 0 { 10_000 } else { 1 + dice.below(2) }]));
+        seen.insert(outcome(settle(&mut wire, [play.clone()]).of(&play)));
+    }
+    assert_eq!(seen, BTreeSet::from([Outcome::Value, Outcome::Time]));
+}
+
+#[test]
+fn a_cancellation_and_a_time_limit_agree() {
+    let server = Server::open();
+    let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
+    for round in 0..200 {
+        // The limit strikes first, last, or about when the cancellation comes.
+        let timeout_ms = [0, 10_000, 1, 2][round % 4];
+        let play = wire.request("play", json!(["loop {}", timeout_ms]));
+        let mut ids: Vec<Value> = Vec::new();
+        for _ in 0..dice.below(if timeout_ms > 2 { 4 } else { 60 }) {
+            ids.push(wire.request("describe", json!([])));
+        }
+        let cancel = wire.request("cancel", json!([play]));
+        ids.extend([play.clone(), cancel.clone()]);
+        seen.insert(settle(&mut wire, ids).outcome(&play, &cancel));
+    }
+    assert!(seen.contains(&Outcome::Time) && seen.contains(&Outcome::Cancelled), "{seen:?}");
+}
+
+#[test]
+fn what_waits_is_cancelled_before_it_begins_or_as_what_runs() {
+    let server = Server::open();
+    let (mut wire, mut dice) = (server.connect(), Dice::new());
+    for _ in 0..100 {
+        wire.value("let done = [];");
+        let plays: Vec<Value> =
+            (0..5).map(|n| wire.request("play", json!([format!("done.push({n}); {}", script(&mut dice))]))).collect();
+        let mut ids = plays.clone();
+        let mut cancels = Vec::new();
+        for play in plays.iter().rev() {
+            ids.extend(dawdle(&mut wire, &mut dice));
+            cancels.push((play, wire.request("cancel", json!([play]))));
+        }
+        ids.extend(cancels.iter().map(|(_, cancel)| cancel.clone()));
+        let answers = settle(&mut wire, ids);
+        let done = wire.value("done");
+        let done: Vec<u64> = serde_json::from_value(done).expect("numbers");
+        assert!(done.is_sorted(), "{done:?}");
+        for (play, cancel) in cancels {
+            let place = plays.iter().position(|other| other == play).expect("one of them") as u64;
+            // What has its value was done; what was cancelled was or was not.
+            let has_value = answers.outcome(play, &cancel) == Outcome::Value;
+            assert!(!has_value || done.contains(&place), "{place} {done:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reset_comes_after_what_was_before_it_and_before_what_was_behind() {
+    let server = Server::open();
+    let (mut wire, mut dice) = (server.connect(), Dice::new());
+    for _ in 0..60 {
+        let before = wire.request("play", json!([format!("let mine = 1; {}", script(&mut dice))]));
+        let mut ids = dawdle(&mut wire, &mut dice);
+        let reset = wire.request("reset", json!([]));
+        let behind = wire.request("play", json!(["if is_def_var(`mine`) { 1 } else { 7 }"]));
+        ids.extend(dawdle(&mut wire, &mut dice));
+        let cancel = wire.request("cancel", json!([before]));
+        ids.extend([before.clone(), reset.clone(), behind.clone(), cancel.clone()]);
+        let answers = settle(&mut wire, ids);
+        answers.outcome(&before, &cancel);
+        assert_eq!(answers.of(&reset)["result"], json!({ "reset": true }));
+        assert_eq!(outcome(answers.of(&behind)), Outcome::Value);
+    }
+}
