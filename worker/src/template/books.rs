@@ -193,3 +193,22 @@ impl Drop for Place {
         self.order(Order::Die);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_that_says_what_nobody_asked_for_is_found_out() {
+        let books = SharedBooks::default();
+        books.note(FromTemplate::Ready).expect("first of all");
+        for said in [
+            FromTemplate::Ready,
+            FromTemplate::Forked { number: 1, pid: 1 },
+            FromTemplate::NotForked { number: 1, error: 0 },
+            FromTemplate::Ended { number: 1, status: 0 },
+        ] {
+            assert!(books.note(said).is_err(), "{said:?}");
+        }
+    }
+}

@@ -40,7 +40,7 @@ const RIGHTS: usize = 2;
 struct Worker {
     pid: Pid,
     /// Says when it has ended.
-    _watched: OwnedFd,
+    watched: OwnedFd,
 }
 
 pub(super) struct Nursery {
@@ -149,7 +149,7 @@ impl Nursery {
         });
         match watched {
             Ok(watched) => {
-                self.workers.insert(number, Worker { pid, _watched: watched });
+                self.workers.insert(number, Worker { pid, watched });
                 Ok(pid)
             }
             Err(error) => {
@@ -175,6 +175,8 @@ impl Nursery {
     fn reap(&mut self, number: u64) -> io::Result<()> {
         let Some(worker) = self.workers.get(&number) else { return Ok(()) };
         let Some((_, status)) = waitpid(Some(worker.pid), WaitOptions::NOHANG)? else { return Ok(()) };
+        // By name: closing it is not enough while a worker that was just forked has not closed its copy.
+        epoll::delete(&self.events, &worker.watched)?;
         self.workers.remove(&number);
         self.say(FromTemplate::Ended { number, status: status.as_raw() })
     }
