@@ -1,7 +1,7 @@
-//! What the kernel says of memory: of the machine's, and of what a process has. Where it says nothing (`/proc` is Linux's),
+//! What the kernel says of memory, of the machine's and of what a process has, and of what a process has computed. Where it says nothing (`/proc` is Linux's),
 //! nothing is known.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 /// Bytes that the machine has, or that the control groups of this process (version 2) leave it of them.
 pub(crate) fn machine_memory() -> Option<u64> {
@@ -21,6 +21,12 @@ pub(crate) fn memory_of(pid: u32) -> Option<u64> {
     // Unlike `smaps`, readable also of a process that is not dumpable, and nothing waits for anything meanwhile.
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     Some(field(&status, "RssAnon:")? + field(&status, "VmSwap:").unwrap_or_default())
+}
+
+/// How long the first thread of a process has had a processor: in a worker, that which evaluates.
+pub(crate) fn computed_by(pid: u32) -> Option<Duration> {
+    let nanoseconds = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    Some(Duration::from_nanos(nanoseconds.split(' ').next()?.parse().ok()?))
 }
 
 /// The bytes of a line like `RssAnon:     152 kB`.
@@ -43,6 +49,13 @@ mod tests {
         assert!(machine_memory() > Some(with));
         drop(taken);
         assert_eq!(memory_of(u32::MAX), None);
+    }
+
+    #[test]
+    fn what_a_process_computes_is_seen() {
+        let before = computed_by(std::process::id()).expect("Linux");
+        assert_eq!(computed_by(u32::MAX), None);
+        assert!(computed_by(std::process::id()) >= Some(before));
     }
 
     #[test]

@@ -41,13 +41,13 @@ fn ledger() -> (Ledger, host::Module<Pending>) {
     let end = move |pending: Arc<Pending>, how: PlayEnd| {
         let (committed, say, gate) = (of_end.clone(), say.clone(), opened.clone());
         async move {
+            // A test that does not ask has dropped its end.
+            let _unheard = say.send(how);
             let written = pending.lock().expect("not poisoned").take().unwrap_or_default();
             if written.contains_key("slow") {
                 gate.acquire().await.expect("not closed").forget();
             }
             assert!(!written.contains_key("panic"));
-            // A test that does not ask has dropped its end.
-            let _unheard = say.send(how);
             if how.is_success() && written.contains_key("forbidden") {
                 return Err(host::Error::new("not that").with_data("forbidden"));
             }
@@ -162,17 +162,28 @@ fn the_end_of_a_play_is_waited_for_until_its_deadline(workers: &Workers) {
     let mut wire = circle.connect();
     let slow = wire.request("play", json!(["ledger::set(\"slow\", 1); 42"]));
     let behind = wire.request("play", json!(["43"]));
-    // What has its outcome cannot be cancelled; who asks meanwhile is answered.
-    while wire.call("cancel", json!([slow]))["result"]["cancelled"] == true {}
+    assert_eq!(heard(&ledger.ends), PlayEnd::Succeeded);
+    // What has its outcome cannot be cancelled; who asks meanwhile is answered, and the next play waits.
+    assert_eq!(wire.call("cancel", json!([slow]))["result"]["cancelled"], false);
     assert!(wire.call("describe", json!([])).get("result").is_some());
+    assert!(ledger.committed().is_empty());
     ledger.gate.add_permits(1);
-    let _ = (wire.answer(&slow), wire.answer(&behind));
+    assert_eq!(
+        (&wire.answer(&slow)["result"]["value"], &wire.answer(&behind)["result"]["value"]),
+        (&json!(42), &json!(43))
+    );
+    assert_eq!(ledger.committed(), [("slow".into(), 1)]);
     let late = wire.call("play", json!({ "script": "ledger::set(\"slow\", 2); 42", "timeout_ms": 100 }));
     assert_eq!(late["error"]["data"], json!({ "limit": "time", "max": 100 }));
+    assert_eq!(heard(&ledger.ends), PlayEnd::Succeeded);
     assert_eq!(wire.value("1"), 1);
     // It is not dropped half-way.
     ledger.gate.add_permits(1);
-    while heard(&ledger.ends) != PlayEnd::Succeeded {}
+    let begun = std::time::Instant::now();
+    while ledger.committed() != [("slow".into(), 2)] {
+        assert!(begun.elapsed() < super::PATIENCE);
+        std::thread::yield_now();
+    }
 }
 
 fn a_module_that_fails_at_the_end_costs_its_play(workers: &Workers) {

@@ -1,0 +1,124 @@
+//! How a play comes to its one outcome, and who is told of it first.
+
+use protocol::{
+    RpcError,
+    error::{BusyLimit, LossReason, PlayLimit},
+    methods::PlayResult,
+};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use worker::{Loss, Outcome};
+
+use super::{
+    Happened, Player, STOP_GRACE, Slot,
+    running::{Ending, Running, Then, Told},
+};
+use crate::{
+    host::{MAX_LEFT_BEHIND, PlayEnd},
+    session::{answers::Ticket, hosting::Objection, outcome},
+};
+
+impl Player {
+    pub(super) fn done(&mut self, outcome: Outcome) -> Happened {
+        self.last_used = Instant::now();
+        let Some(running) = self.running.take() else { return Happened::Nothing };
+        let elapsed = running.started.elapsed();
+        let result = match (running.ending, outcome) {
+            // Set before the outcome came, so it is the outcome.
+            (Some(ending), _) => Err(self.ended(ending, running.max_ms)),
+            (None, Outcome::Value(value)) => match RawValue::from_string(value.json) {
+                Ok(json) => Ok(PlayResult {
+                    output: value.output,
+                    r#type: value.type_name,
+                    value: json,
+                    elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+                    operations: value.operations,
+                }),
+                Err(error) => {
+                    tracing::error!(%error, "a worker sent a value that is not JSON, and is dropped");
+                    self.running = Some(running);
+                    return self.lose(LossReason::Crash);
+                }
+            },
+            (None, outcome) => Err(outcome::error(outcome)),
+        };
+        self.tell(running, Then::Ended(result))
+    }
+
+    pub(super) fn lost(&mut self, loss: Loss) -> Happened {
+        let ending = self.running.as_ref().and_then(|running| running.ending);
+        let reason = match (loss, ending) {
+            (Loss::Killed, Some(Ending::Time)) => LossReason::Time,
+            (Loss::Killed, _) => LossReason::Killed,
+            (Loss::Memory, _) => LossReason::Memory,
+            (Loss::Crashed, _) => LossReason::Crash,
+        };
+        self.lose(reason)
+    }
+
+    pub(super) fn lose(&mut self, reason: LossReason) -> Happened {
+        self.slot = Slot::Empty;
+        match self.running.take() {
+            Some(running) => self.tell(running, Then::Lost(reason)),
+            None => Happened::Lost(None, reason),
+        }
+    }
+
+    /// Lets the modules that a play called know how it ended, before anyone else does.
+    fn tell(&mut self, mut running: Running, then: Then) -> Happened {
+        let how = match &then {
+            Then::Ended(Ok(_)) => PlayEnd::Succeeded,
+            Then::Ended(Err(error)) => outcome::play_end(error),
+            Then::Lost(_) => PlayEnd::Lost,
+        };
+        match running.hosting.as_mut().and_then(|hosting| hosting.end(how)) {
+            Some(task) => {
+                let by = if how.is_success() { running.deadline } else { Some(Instant::now() + STOP_GRACE) };
+                running.telling = Some(Told { then, task, by });
+                self.running = Some(running);
+                Happened::Nothing
+            }
+            None => happened(running.ticket, then),
+        }
+    }
+
+    /// They know, or take too long.
+    pub(super) fn told(&mut self, told: Option<Result<(), Objection>>) -> Happened {
+        let Some(mut running) = self.running.take() else { return Happened::Nothing };
+        let Some(telling) = running.telling.take() else { return Happened::Nothing };
+        let then = match (telling.then, told) {
+            (Then::Ended(Ok(_)), Some(Err(objection))) => Then::Ended(Err(outcome::objection(objection))),
+            (then, Some(_)) => then,
+            (then, None) => {
+                tracing::warn!("a host module takes longer at the end of a play than it may");
+                match then {
+                    // Nobody knows whether its effects last.
+                    Then::Ended(Ok(_)) => Then::Ended(Err(self.ended(Ending::Time, running.max_ms))),
+                    then => then,
+                }
+            }
+        };
+        happened(running.ticket, then)
+    }
+
+    pub(super) fn ended(&self, ending: Ending, max_ms: u64) -> RpcError {
+        let limits = &self.circle.limits;
+        match ending {
+            Ending::Cancelled => RpcError::Cancelled,
+            Ending::Time => RpcError::LimitExceeded { limit: PlayLimit::Time, max: max_ms },
+            Ending::Shutdown => RpcError::ShuttingDown,
+            Ending::HostCalls => RpcError::LimitExceeded { limit: PlayLimit::Operations, max: limits.host_calls },
+            Ending::HostBytes => RpcError::LimitExceeded { limit: PlayLimit::Size, max: limits.host_kib },
+            Ending::LeftBehind => {
+                RpcError::Busy { limit: BusyLimit::Running, max: MAX_LEFT_BEHIND, retry_after_ms: None }
+            }
+        }
+    }
+}
+
+fn happened(ticket: Ticket, then: Then) -> Happened {
+    match then {
+        Then::Ended(result) => Happened::Ended(ticket, result),
+        Then::Lost(reason) => Happened::Lost(Some(ticket), reason),
+    }
+}
