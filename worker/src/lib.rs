@@ -47,6 +47,7 @@ mod message;
 mod meter;
 mod modules;
 mod sandbox;
+mod sizes;
 mod value;
 
 pub use allocator::Allocator;

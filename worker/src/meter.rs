@@ -140,7 +140,7 @@ impl Meter {
         }
     }
 
-    fn breach(&self, kind: LimitKind, max: u64) {
+    pub(crate) fn breach(&self, kind: LimitKind, max: u64) {
         // The first limit that is met is the one that is told.
         if self.breach.get().is_none() {
             self.breach.set(Some((kind, max)));
