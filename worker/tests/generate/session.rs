@@ -155,8 +155,8 @@ pub(crate) async fn play(
         if !has_met_a_limit {
             match session.end_of(&count_too_large).await? {
                 End::Done(Outcome::Value(value)) if value.output == "0" => {}
-                // So full, or so deep, that even looking takes long.
-                End::Done(Outcome::Limit { kind: LimitKind::Memory, .. } | Outcome::Stopped) => return Ok(()),
+                // So full or so deep that looking takes long, or too large with what is inside of it, which Rhai counts.
+                End::Done(Outcome::Limit { .. } | Outcome::Stopped) => return Ok(()),
                 end => return Err(format!("variables that are too large: {end:?}")),
             }
         }
