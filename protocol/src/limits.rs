@@ -22,7 +22,7 @@ pub struct Limits {
     pub string_kib: u64,
     /// Items of one array, bytes of one blob.
     pub array_items: u64,
-    /// Properties of one map. A property that is made by assigning to an index is not counted yet.
+    /// Properties of one map. Those that are made by assigning to an index are counted when the play has ended.
     pub map_items: u64,
     /// Calls of host functions that a play may make.
     pub host_calls: u64,

@@ -12,6 +12,7 @@ use crate::{
     message::{Limits, Outcome, Play, Print, Setup, Value},
     meter::{INIT, Meter},
     modules::Sources,
+    sizes::Sizes,
     value::Renderer,
 };
 
@@ -26,6 +27,7 @@ pub(crate) struct Environment {
     /// Rhai keeps constants for functions (`global::NAME`) only while there is a library that is not empty.
     not_empty: Shared<Module>,
     meter: Rc<Meter>,
+    sizes: Sizes,
     /// What it has, for the other thread.
     inventory: SharedInventory,
     limits: Limits,
@@ -64,6 +66,7 @@ impl Environment {
             parsed: Cache::new(setup.limits.memory_bytes),
             not_empty: not_empty.into(),
             meter,
+            sizes: Sizes::default(),
             inventory,
             limits: setup.limits,
             circle: setup.circle,
@@ -99,6 +102,9 @@ impl Environment {
         }
         self.meter.begin(play.number);
         let outcome = self.evaluate(play);
+        if let Some((kind, max)) = self.sizes.look(&self.scope, &self.limits) {
+            self.meter.breach(kind, max);
+        }
         self.meter.end();
         // Looked at after the evaluation, because some native functions drop the error that ended a callback.
         if self.meter.is_stopped() {

@@ -55,6 +55,7 @@ mod modules;
 mod os;
 mod pipe;
 mod sandbox;
+mod sizes;
 mod template;
 mod thread;
 mod value;

@@ -161,6 +161,23 @@ fn a_script_that_is_played_again_does_what_it_does_when_it_is_parsed_anew() {
 }
 
 #[test]
+fn what_a_variable_holds_is_held_to_its_size_however_it_grows() {
+    let limits = Limits { map_items: 1000, string_bytes: 1000, array_items: 1000, ..Limits::default() };
+    let mut session = Session::new(limits);
+    let of = |kind| Outcome::Limit { kind, max: 1000 };
+    assert_eq!(session.play("let m = #{}; for i in 0..1001 { m[\"k\" + i] = i; } 7"), of(LimitKind::MapSize));
+    assert_eq!(session.play("let s = \"\"; for i in 0..400 { s[0..0] = \"abc\"; } 7"), of(LimitKind::StringSize));
+    let caught = "let a = []; try { loop { a.push(1); } } catch {} 7";
+    assert_eq!(session.play(caught), of(LimitKind::ArraySize));
+    // It is told once, and again when it grows more.
+    assert_eq!(session.output("40 + 2"), "42");
+    assert_eq!(session.play("m[\"more\"] = 1; 7"), of(LimitKind::MapSize));
+    assert_eq!(session.output("m = #{a: 1}; s = \"b\"; a = [1]; 40 + 2"), "42");
+    assert_eq!(session.output("m.len() + s.len() + a.len()"), "3");
+    assert_eq!(session.play("for i in 0..1001 { m[\"k\" + i] = i; }"), of(LimitKind::MapSize));
+}
+
+#[test]
 fn an_exit_gives_its_value_from_wherever_it_is() {
     let mut session = Session::new(Limits::default());
     let scripts = [

@@ -133,7 +133,7 @@ pub(crate) async fn play(
         end => return Err(format!("it cannot begin: {end:?}")),
     }
     let count_too_large = too_large(&session.limits);
-    let mut has_met_a_size = false;
+    let mut has_met_a_limit = false;
     for script in scripts {
         let outcome = match session.end_of(script).await? {
             End::Done(outcome) => outcome,
@@ -151,21 +151,18 @@ pub(crate) async fn play(
             End::Done(Outcome::Limit { kind: LimitKind::Memory, .. }) => return Ok(()),
             end => return Err(format!("after it, 40 + 2 came to {end:?}")),
         }
-        // An operation that goes over a size has done so when it is told; what is kept is that much larger.
-        has_met_a_size |= is_of_size(&outcome);
-        if !has_met_a_size {
+        // What goes over a size has done so when it is told, and the first limit that is met is the one that is told.
+        has_met_a_limit |= matches!(outcome, Outcome::Limit { .. } | Outcome::Stopped);
+        if !has_met_a_limit {
             match session.end_of(&count_too_large).await? {
                 End::Done(Outcome::Value(value)) if value.output == "0" => {}
-                End::Done(Outcome::Limit { kind: LimitKind::Memory, .. }) => return Ok(()),
+                // So full or so deep that looking takes long, or too large with what is inside of it, which Rhai counts.
+                End::Done(Outcome::Limit { .. } | Outcome::Stopped) => return Ok(()),
                 end => return Err(format!("variables that are too large: {end:?}")),
             }
         }
     }
     Ok(())
-}
-
-fn is_of_size(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Limit { kind: LimitKind::StringSize | LimitKind::ArraySize | LimitKind::MapSize, .. })
 }
 
 impl Outcomes {
