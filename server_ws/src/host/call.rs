@@ -47,7 +47,7 @@ impl Play {
     }
 }
 
-/// One call of a host function: its [`Play`], and what its module keeps for that.
+/// One call of a host function: its [`Play`], to which it dereferences, and what its module keeps for that.
 #[derive(Debug)]
 pub struct Call<S = ()> {
     pub(crate) play: Play,
