@@ -1,4 +1,4 @@
-//! A play's round trip beside a WebSocket echo on the same stack, both in this process.
+//! A play's round trip beside a WebSocket echo on the same stack, all in this process but the workers that are processes.
 
 use std::{
     net::TcpListener,
@@ -9,12 +9,14 @@ use actix::{Actor, StreamHandler};
 use actix_web::{App, HttpRequest, HttpServer, Responder, web};
 use actix_web_actors::ws;
 use futures_util::{SinkExt, StreamExt};
-use server_ws::Circle;
+use server_ws::{Circle, CircleBuilder, Workers, host};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{Client, Error, connect};
 
-const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"play","params":["40 + 2"]}"#;
+/// Scripts whose value is 42.
+const PLAY: &str = "40 + 2";
+const HOST_CALL: &str = "bench::answer()";
 
 /// How often each measurement is repeated, in turn with its peer.
 const REPEATS: usize = 5;
@@ -40,13 +42,13 @@ async fn echo(request: HttpRequest, payload: web::Payload) -> impl Responder {
     ws::start(Echo, &request, payload)
 }
 
-/// Prints how the two compare, from so many round trips a measurement.
+/// Prints how they compare, from so many round trips a measurement.
 pub(crate) async fn compare(count: u32) -> Result<(), Error> {
-    let (circle_at, echo_at) = (listener()?, listener()?);
-    let (circle, peer) = (circle_at.local_addr()?.to_string(), echo_at.local_addr()?.to_string());
-    let builder = Circle::builder("bench").build()?;
-    tokio::spawn(server_ws::run(circle_at, builder, std::future::pending()));
-    let server = HttpServer::new(|| App::new().route("/", web::get().to(echo)))
+    let processes = start(Circle::builder("bench").host_module(answers()))?;
+    let threads = start(Circle::builder("bench").host_module(answers()).workers(Workers::TrustedThreads))?;
+    let echo_at = listener()?;
+    let echo = echo_at.local_addr()?.to_string();
+    let server = HttpServer::new(|| App::new().route("/", web::get().to(self::echo)))
         .workers(2)
         .tcp_nodelay(true)
         .disable_signals()
@@ -54,23 +56,42 @@ pub(crate) async fn compare(count: u32) -> Result<(), Error> {
         .run();
     tokio::spawn(server);
 
-    println!("{:34} {:>12} {:>12} {:>8}", "", "play", "echo", "ratio");
-    let (mut circle_client, mut echo_client) = (connect(&circle).await?, connect(&peer).await?);
-    for depth in [1, DEPTH] {
-        let (mut plays, mut echoes) = (Vec::new(), Vec::new());
-        for _ in 0..REPEATS {
-            plays.push(round_trips(&mut circle_client, count, depth).await?);
-            echoes.push(round_trips(&mut echo_client, count, depth).await?);
+    println!("{:52} {:>12} {:>12} {:>8}", "", "play", "echo", "ratio");
+    for (what, circle, script) in [
+        ("a play in a process", &processes, PLAY),
+        ("a play on threads", &threads, PLAY),
+        ("a play with a host call, in a process", &processes, HOST_CALL),
+        ("a play with a host call, on threads", &threads, HOST_CALL),
+    ] {
+        let (mut circle_client, mut echo_client) = (connect(circle).await?, connect(&echo).await?);
+        for depth in [1, DEPTH] {
+            let (mut plays, mut echoes) = (Vec::new(), Vec::new());
+            for _ in 0..REPEATS {
+                plays.push(round_trips(&mut circle_client, script, count, depth).await?);
+                echoes.push(round_trips(&mut echo_client, script, count, depth).await?);
+            }
+            report(&format!("µs {what}, {depth} on the way"), &mut plays, &mut echoes);
         }
-        report(&format!("µs a round trip, {depth} on the way"), &mut plays, &mut echoes);
     }
     let (mut firsts, mut echoes) = (Vec::new(), Vec::new());
     for _ in 0..50 {
-        firsts.push(first_answer(&circle).await?);
-        echoes.push(first_answer(&peer).await?);
+        firsts.push(first_answer(&processes).await?);
+        echoes.push(first_answer(&echo).await?);
     }
     report("µs from connecting to an answer", &mut firsts, &mut echoes);
     Ok(())
+}
+
+/// Serves a circle; says where.
+fn start(circle: CircleBuilder) -> Result<String, Error> {
+    let listener = listener()?;
+    let authority = listener.local_addr()?.to_string();
+    tokio::spawn(server_ws::run(listener, circle.build()?, std::future::pending()));
+    Ok(authority)
+}
+
+fn answers() -> host::Module {
+    host::Module::new("bench").function("answer", [], "42.", |_: host::Call, (): ()| async { Ok(42) })
 }
 
 fn listener() -> std::io::Result<TcpListener> {
@@ -78,13 +99,12 @@ fn listener() -> std::io::Result<TcpListener> {
 }
 
 /// The mean time of one, with that many on their way.
-async fn round_trips(client: &mut Client, count: u32, depth: u32) -> Result<Duration, Error> {
+async fn round_trips(client: &mut Client, script: &str, count: u32, depth: u32) -> Result<Duration, Error> {
     let begun = Instant::now();
     for _ in 0..count / depth {
         for number in 0..depth {
             // An id of its own for each: a circle refuses one that it has not answered.
-            let call = CALL.replace("\"id\":1", &format!("\"id\":{}", 10 + number));
-            client.feed(Message::text(call)).await?;
+            client.feed(Message::text(call(10 + number, script))).await?;
         }
         client.flush().await?;
         for _ in 0..depth {
@@ -94,10 +114,14 @@ async fn round_trips(client: &mut Client, count: u32, depth: u32) -> Result<Dura
     Ok(begun.elapsed() / (count / depth * depth))
 }
 
+fn call(id: u32, script: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"play","params":["{script}"]}}"#)
+}
+
 async fn answer(client: &mut Client) -> Result<(), Error> {
     let message = client.next().await.ok_or("the connection ended")??;
     let text = message.to_text()?;
-    if text == CALL || text.contains("\"method\"") || text.contains("\"value\":42") {
+    if text.contains("\"method\"") || text.contains("\"value\":42") {
         return Ok(());
     }
     Err(format!("not an answer: {text}").into())
@@ -107,7 +131,7 @@ async fn answer(client: &mut Client) -> Result<(), Error> {
 async fn first_answer(authority: &str) -> Result<Duration, Error> {
     let begun = Instant::now();
     let mut client = connect(authority).await?;
-    client.send(Message::text(CALL)).await?;
+    client.send(Message::text(call(1, PLAY))).await?;
     answer(&mut client).await?;
     Ok(begun.elapsed())
 }
@@ -118,5 +142,5 @@ fn report(what: &str, plays: &mut [Duration], echoes: &mut [Duration]) {
         figures[figures.len() / 2].as_secs_f64() * 1e6
     };
     let (play, echo) = (median(plays), median(echoes));
-    println!("{what:34} {play:12.1} {echo:12.1} {:8.2}", play / echo);
+    println!("{what:52} {play:12.1} {echo:12.1} {:8.2}", play / echo);
 }
