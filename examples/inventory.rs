@@ -16,6 +16,12 @@ use keys::PublicKey;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use server_ws::{Access, Circle, host};
 
+/// Bytes of the name of an item.
+const MAX_NAME: usize = 64;
+
+/// Changes of one play.
+const MAX_ITEMS: usize = 100;
+
 /// How much of each item is there.
 const STOCK: TableDefinition<'_, &str, i64> = TableDefinition::new("stock");
 
@@ -83,7 +89,7 @@ fn stock(database: &Arc<Database>, keepers: Vec<PublicKey>) -> host::Module<Pend
             ["item", "count"],
             "Sets so many aside for the caller, when the play succeeds; if there are not enough by then, it fails.",
             |call: host::Call<Pending>, (item, count): (String, u32)| async move {
-                change(&call, |changes| *changes.reserved.entry(item).or_default() += i64::from(count))
+                change(&call, &item.clone(), |changes| *changes.reserved.entry(item).or_default() += i64::from(count))
             },
         )
         .function(
@@ -96,17 +102,25 @@ fn stock(database: &Arc<Database>, keepers: Vec<PublicKey>) -> host::Module<Pend
                     if !is_keeper {
                         return Err("only keepers add to the stock".into());
                     }
-                    change(&call, |changes| *changes.added.entry(item).or_default() += i64::from(count))
+                    change(&call, &item.clone(), |changes| *changes.added.entry(item).or_default() += i64::from(count))
                 }
             },
         )
 }
 
-/// Notes a change for the end of the play.
-fn change(call: &host::Call<Pending>, note: impl FnOnce(&mut Changes)) -> Result<(), host::Error> {
+/// Notes a change for the end of the play. What is kept here is the server's memory, and no limit of scripts holds it: so it is
+/// bounded.
+fn change(call: &host::Call<Pending>, item: &str, note: impl FnOnce(&mut Changes)) -> Result<(), host::Error> {
+    if item.len() > MAX_NAME {
+        return Err("the name of an item has 64 bytes at the most".into());
+    }
     let mut pending = call.state().lock().expect("nothing panics while it is held");
     // A function that was left behind may come late.
-    note(pending.as_mut().ok_or("the play has ended")?);
+    let changes = pending.as_mut().ok_or("the play has ended")?;
+    if changes.added.len() + changes.reserved.len() >= MAX_ITEMS {
+        return Err("a play changes 100 items at the most".into());
+    }
+    note(changes);
     Ok(())
 }
 

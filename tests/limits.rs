@@ -91,6 +91,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         include_str!("../server_ws/tests/host/limits.rs"),
         "a_call_over_those_that_may_run_waits_its_turn",
     ),
+    (
+        "host_calls_per_caller",
+        include_str!("../server_ws/tests/host/limits.rs"),
+        "one_callers_calls_do_not_hold_up_anothers",
+    ),
     ("total_mib", include_str!("memory.rs"), "the_workers_of_all_callers_together_are_bounded"),
     ("memory_per_caller_mib", include_str!("memory.rs"), "one_caller_cannot_fill_the_memory_of_the_others"),
 ];

@@ -83,6 +83,10 @@ fn an_inventory_is_what_its_keys_make_of_it() {
         guest.call("cancel", json!([cancelled]));
         assert_eq!(guest.answer(&cancelled)["error"]["code"], -32005);
         assert_eq!(keeper.value("[stock::count(\"salt\"), stock::count(\"tea\")]"), json!([1, 3]));
+        let long = "let s = ``; s.pad(100, 'x'); stock::reserve(s, 1)";
+        assert!(guest.error(long)["message"].as_str().is_some_and(|message| message.contains("64 bytes")));
+        let many = "for i in 0..200 { stock::reserve(`item ${i}`, 0) }";
+        assert!(guest.error(many)["message"].as_str().is_some_and(|message| message.contains("100 items")));
         assert_eq!(guest.call("lookup", json!(["stock::add"]))["result"]["functions"][0]["origin"], "host");
     }
     let again = Inventory::start(&file, &keeper);

@@ -53,6 +53,8 @@ pub struct Limits {
     pub running_per_caller: Option<u64>,
     /// Host functions that run at a time; a call over it waits.
     pub running_host_calls: u64,
+    /// Of those, the ones of one caller. A quarter of them if null.
+    pub host_calls_per_caller: Option<u64>,
     /// MiB of memory that the workers may have together. Half of the machine's if null; where a circle cannot see what its
     /// workers have, `describe` says null, and there is no limit.
     pub total_mib: Option<u64>,
@@ -85,6 +87,7 @@ impl Default for Limits {
             running_plays: 256,
             running_per_caller: None,
             running_host_calls: 256,
+            host_calls_per_caller: None,
             total_mib: None,
             memory_per_caller_mib: None,
         }

@@ -148,6 +148,7 @@ impl Admission {
 pub(crate) fn share_out(limits: &mut Limits) {
     limits.sessions_per_caller.get_or_insert((limits.workers / PER_CALLER).max(1));
     limits.running_per_caller.get_or_insert((limits.running_plays / PER_CALLER).max(1));
+    limits.host_calls_per_caller.get_or_insert((limits.running_host_calls / PER_CALLER).max(1));
     limits.total_mib = limits.total_mib.or_else(|| Some(((kernel::machine_memory()? / 2) >> 20).max(1)));
     if let Some(total) = limits.total_mib {
         // One session may have what it may have.

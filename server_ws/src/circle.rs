@@ -212,11 +212,11 @@ impl CircleBuilder {
             Some(directory) => worker::module_names(directory)
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
-        let host = Table::new(self.host, self.limits.running_host_calls);
-        let offered = host.offered();
-        HostModule::check(&offered)?;
         admission::fit_to_descriptors(&mut self.limits, &home);
         admission::share_out(&mut self.limits);
+        let host = Table::new(self.host, &self.limits);
+        let offered = host.offered();
+        HostModule::check(&offered)?;
         let setup = worker::Setup {
             circle: self.name.clone(),
             limits: worker_limits(&self.limits),
@@ -228,7 +228,10 @@ impl CircleBuilder {
         Ok(Circle {
             workers: WorkerSource::new(home, setup, Duration::from_millis(self.limits.play_ms)),
             admission: Admission::new(&self.limits),
-            slots: Slots::new(&self.limits),
+            slots: Slots::new(
+                self.limits.running_plays,
+                self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
+            ),
             host,
             phase: watch::channel(Phase::Open).0,
             sessions: watch::channel(0).0,

@@ -28,7 +28,7 @@
 //!
 //! **A function is never dropped half-way.** It runs on the runtime on which [`run`](crate::run) was called. When its play
 //! is cancelled, meets its deadline or loses its connection, the play ends at once and the function runs on to its end,
-//! unless it looks at [`Play::cancelled`]. A caller may leave [`MAX_LEFT_BEHIND`] running so; a play that then calls one more
+//! unless it looks at [`Play::cancelled`]. Once a caller has left [`MAX_LEFT_BEHIND`] running so, a play that calls one more
 //! ends with −32006. A call is never carried out twice. If it panics, that is logged, and the script sees an error that says
 //! no more than that it failed.
 //!

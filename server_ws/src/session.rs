@@ -162,7 +162,7 @@ impl Session {
     }
 
     async fn say_goodbye(mut self, mut inbound: mpsc::Receiver<Inbound>) {
-        self.player.reset();
+        self.player.give_up();
         self.give_up_inquiries(&RpcError::EnvironmentLost { reason: LossReason::Killed });
         if let Some((code, reason)) = self.closing {
             self.outbox.push_back(Frame::Close(code, reason));
@@ -229,9 +229,9 @@ impl Session {
                 self.answer_play(&ticket, &result);
             }
             Happened::Answered(ticket, answer) => self.answer_inquiry(&ticket, answer),
-            Happened::NotStarted(ticket) => {
+            Happened::NotStarted(ticket, error) => {
                 for ticket in ticket.iter().chain(&self.player.inquiries.give_up()) {
-                    self.refuse(ticket, &RpcError::Internal);
+                    self.refuse(ticket, &error);
                 }
             }
             Happened::Lost(ticket, reason) => self.lost(ticket, reason),

@@ -1,11 +1,11 @@
-//! Which plays run now: so many at a time, dealt to their callers in turn, so that who has many waiting holds up nobody else.
+//! What runs now, plays and host functions: so many at a time, dealt to their callers in turn, so that who has many waiting
+//! holds up nobody else.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use protocol::Limits;
 use tokio::sync::oneshot;
 
 use crate::admission::Caller;
@@ -29,7 +29,7 @@ struct Share {
     waiting: VecDeque<oneshot::Sender<RunningSlot>>,
 }
 
-/// A slot that is held; another play's when it is dropped.
+/// A slot that is held; another's when it is dropped.
 #[derive(Debug)]
 pub(crate) struct RunningSlot {
     /// `None` once it is given back.
@@ -41,13 +41,9 @@ pub(crate) struct RunningSlot {
 pub(crate) type Turn = oneshot::Receiver<RunningSlot>;
 
 impl Slots {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Mutex::new(Table {
-            free: limits.running_plays,
-            per_caller: limits.running_per_caller.unwrap_or(limits.running_plays),
-            callers: HashMap::new(),
-            turns: VecDeque::new(),
-        })))
+    /// So many in sum, and of one caller.
+    pub(crate) fn new(max: u64, per_caller: u64) -> Self {
+        Self(Arc::new(Mutex::new(Table { free: max, per_caller, callers: HashMap::new(), turns: VecDeque::new() })))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -140,8 +136,7 @@ mod tests {
     use super::*;
 
     fn slots(running_plays: u64, running_per_caller: u64) -> Slots {
-        let limits = Limits { running_plays, running_per_caller: Some(running_per_caller), ..Limits::default() };
-        Slots::new(&limits)
+        Slots::new(running_plays, running_per_caller)
     }
 
     fn caller(number: u8) -> Caller {

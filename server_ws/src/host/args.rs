@@ -5,6 +5,9 @@ use serde_json::value::RawValue;
 
 use super::Error;
 
+/// Bytes of what is said of an argument that does not fit; the rest is cut.
+const MAX_WHY: usize = 200;
+
 /// A tuple of `N` arguments, each read with serde: `()`, `(A,)`, `(A, B)`, up to eight.
 #[diagnostic::on_unimplemented(
     message = "these are not the {N} arguments that the names of the parameters announce",
@@ -23,6 +26,9 @@ fn read_one<T: DeserializeOwned>(index: usize, values: &[&RawValue], params: &[S
         // Where in the JSON it is tells a script nothing that it wrote.
         let text = error.to_string();
         let why = text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why);
+        // It may quote the whole argument.
+        let cut = why.floor_char_boundary(MAX_WHY);
+        let why = if cut < why.len() { format!("{}…", &why[..cut]) } else { why.to_owned() };
         Error::new(format!("argument '{param}': {why}")).with_data(serde_json::json!({ "param": param }))
     })
 }
@@ -71,6 +77,9 @@ mod tests {
         let error = read::<2, (String, u8)>(r#"["tea", 300]"#).expect_err("no u8");
         assert_eq!(error.message, "argument 'count': invalid value: integer `300`, expected u8");
         assert_eq!(error.data, Some(serde_json::json!({ "param": "count" })));
+        let long = format!("[\"{}\", \"{}\"]", "a", "ß".repeat(1000));
+        let error = read::<2, (String, u8)>(&long).expect_err("no u8");
+        assert!(error.message.len() < 300 && error.message.ends_with('…'), "{error}");
         let error = read::<2, (String, u8)>("[7, 1]").expect_err("no string");
         assert!(error.message.starts_with("argument 'item': invalid type"), "{error}");
     }

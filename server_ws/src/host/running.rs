@@ -6,21 +6,22 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
-    task::JoinHandle,
-};
+use protocol::Limits;
+use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 
-use crate::admission::Caller;
+use crate::{
+    admission::Caller,
+    slots::{RunningSlot, Slots, Turn},
+};
 
-/// Host functions of one caller that may run on without a play that waits for them.
+/// Host functions of one caller, and modules that hear of the end of a play, that may run on without a play that waits for them,
+/// before no more are begun for that caller. Those that ran at that moment may be left behind, too.
 pub const MAX_LEFT_BEHIND: u64 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Running {
-    places: Arc<Semaphore>,
+    places: Slots,
     left_behind: LeftBehind,
     tasks: TaskTracker,
     /// Where they run: with the program's own, not with what serves connections.
@@ -32,10 +33,10 @@ pub(crate) struct Running {
 pub(crate) struct LeftBehind(Arc<Mutex<HashMap<Caller, u64>>>);
 
 impl Running {
-    pub(crate) fn new(max: u64) -> Self {
-        let places = usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let max = limits.running_host_calls;
         Self {
-            places: Arc::new(Semaphore::new(places)),
+            places: Slots::new(max, limits.host_calls_per_caller.unwrap_or(max)),
             left_behind: LeftBehind::default(),
             tasks: TaskTracker::new(),
             runtime: OnceLock::new(),
@@ -56,9 +57,9 @@ impl Running {
         }
     }
 
-    /// A place for one more that runs; waited for in turn.
-    pub(crate) fn place(&self) -> impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + use<> {
-        self.places.clone().acquire_owned()
+    /// A place for one more of that caller that runs, or the turn for one.
+    pub(crate) fn place(&self, caller: Caller) -> Result<RunningSlot, Turn> {
+        self.places.take(caller)
     }
 
     /// Whether that caller may leave no more behind.
@@ -66,16 +67,16 @@ impl Running {
         self.left_behind.count(caller) >= MAX_LEFT_BEHIND
     }
 
-    /// Counts a function for its caller until it ends.
-    pub(crate) fn leave_behind<T: Send + 'static>(&self, caller: Caller, function: JoinHandle<T>) {
-        if function.is_finished() {
+    /// Counts a task for its caller until it ends.
+    pub(crate) fn leave_behind<T: Send + 'static>(&self, caller: Caller, task: JoinHandle<T>) {
+        if task.is_finished() {
             return;
         }
         let left_behind = self.left_behind.clone();
         left_behind.add(caller);
         self.spawn(async move {
             // How it ends is nobody's business any more; a panic has been printed.
-            let _ended = function.await;
+            let _ended = task.await;
             left_behind.remove(caller);
         });
     }
@@ -116,7 +117,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_leaves_so_many_behind_until_they_end() {
-        let running = Running::new(8);
+        let running = Running::new(&Limits::default());
         let (one, other) = (Caller::anonymous([10, 0, 0, 1].into()), Caller::anonymous([10, 0, 0, 2].into()));
         let mut ends = Vec::new();
         for left in 0..MAX_LEFT_BEHIND {

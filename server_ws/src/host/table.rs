@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::Limits;
 use worker::HostModule;
 
 use super::{Hosted, Running};
@@ -15,12 +16,12 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(modules: Vec<Arc<dyn Hosted>>, max_running: u64) -> Self {
+    pub(crate) fn new(modules: Vec<Arc<dyn Hosted>>, limits: &Limits) -> Self {
         let functions = modules
             .iter()
             .enumerate()
             .flat_map(|(index, module)| (0..module.offered().functions.len()).map(move |function| (index, function)));
-        Self { functions: functions.collect(), modules, running: Running::new(max_running) }
+        Self { functions: functions.collect(), modules, running: Running::new(limits) }
     }
 
     /// What scripts see of it; in the order of the numbers.

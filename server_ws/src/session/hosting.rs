@@ -22,6 +22,8 @@ pub(crate) struct Hosting {
     calls: u64,
     /// The number of the function, for the log, and its task.
     waits_for: Option<(u32, JoinHandle<Called>)>,
+    /// Set once modules are to be told how the play ended; taken once they have been.
+    telling: Option<Telling>,
     is_told: bool,
 }
 
@@ -61,11 +63,11 @@ pub(crate) struct Objection {
 }
 
 /// Tells modules how a play ended.
-pub(crate) type Telling = JoinHandle<Result<(), Objection>>;
+type Telling = JoinHandle<Result<(), Objection>>;
 
 impl Hosting {
     pub(crate) fn new(circle: Arc<Circle>, caller: Caller, play: host::Play) -> Self {
-        Self { circle, caller, play, modules: Vec::new(), calls: 0, waits_for: None, is_told: false }
+        Self { circle, caller, play, modules: Vec::new(), calls: 0, waits_for: None, telling: None, is_told: false }
     }
 
     /// Has a function carried out, for [`returned`](Self::returned) to wait for.
@@ -80,14 +82,19 @@ impl Hosting {
         let (module, function) = self.circle.host.function(call.function);
         let number = call.function;
         let called = self.module(module);
-        let (play, place) = (self.play.clone(), self.circle.host.running.place());
+        let (play, place) = (self.play.clone(), self.circle.host.running.place(self.caller));
         let params = self.circle.host.modules[module].offered().functions[function].params.len();
         let task = async move {
-            let _place = tokio::select! {
-                biased;
-                // It has not begun, so it need not.
-                () = play.cancelled.cancelled() => return Called::Ended(Err(host::Error::failed())),
-                place = place => place,
+            let _place = match place {
+                Ok(place) => place,
+                Err(turn) => tokio::select! {
+                    biased;
+                    // It has not begun, so it need not.
+                    () = play.cancelled.cancelled() => return Called::Ended(Err(host::Error::failed())),
+                    // The circle has the other end.
+                    Ok(place) = turn => place,
+                    else => return Called::Ended(Err(host::Error::failed())),
+                },
             };
             let future = match serde_json::from_str::<Vec<&RawValue>>(&call.args) {
                 Ok(args) if args.len() == params => called.call(function, play, &args),
@@ -150,18 +157,18 @@ impl Hosting {
         }
     }
 
-    /// Has the modules told that ask how their plays ended; they hear it once. `None` if none does. What it returns may be
-    /// dropped: they are told all the same.
-    pub(crate) fn end(&mut self, how: PlayEnd) -> Option<Telling> {
+    /// Has the modules told that ask how their plays ended; they hear it once. False if none does, else
+    /// [`told`](Self::told) waits for them. What is dropped before is counted as left behind.
+    pub(crate) fn end(&mut self, how: PlayEnd) -> bool {
         self.abandon();
         self.is_told = true;
         let mut modules = std::mem::take(&mut self.modules);
         modules.retain(|(index, _)| self.circle.host.modules[*index].hears_ends());
         if modules.is_empty() {
-            return None;
+            return false;
         }
         let circle = self.circle.clone();
-        Some(self.circle.host.running.spawn(async move {
+        self.telling = Some(self.circle.host.running.spawn(async move {
             let (mut how, mut result) = (how, Ok(()));
             for (index, module) in modules {
                 // Each in a task of its own: a panic of one is not the others'.
@@ -183,15 +190,28 @@ impl Hosting {
                 }
             }
             result
-        }))
+        }));
+        true
+    }
+
+    /// What the modules say that are told; never, while none is. Cancel safe.
+    pub(crate) async fn told(&mut self) -> Result<(), Objection> {
+        let Some(telling) = &mut self.telling else { return std::future::pending().await };
+        let told = telling.await;
+        self.telling = None;
+        // The task only ends otherwise when the program's runtime does.
+        told.unwrap_or(Ok(()))
     }
 }
 
-/// The connection ended.
+/// The connection ended, or the play, before its modules had been told.
 impl Drop for Hosting {
     fn drop(&mut self) {
         if !self.is_told {
-            drop(self.end(PlayEnd::Disconnected));
+            self.end(PlayEnd::Disconnected);
+        }
+        if let Some(telling) = self.telling.take() {
+            self.circle.host.running.leave_behind(self.caller, telling);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 use keys::PublicKey;
 use protocol::{
     Id, RpcError,
-    error::LossReason,
+    error::{BusyLimit, LossReason},
     methods::{PlayParams, PlayResult},
 };
 use tokio::time::Instant;
@@ -48,6 +48,8 @@ pub(crate) struct Player {
     /// When the worker's memory is looked at; never, when that was done since it was last used.
     weigh_at: Option<Instant>,
     plays: u64,
+    /// What took the environment while modules were told of a play; not told of yet.
+    lost_meanwhile: Option<LossReason>,
     pub(super) inquiries: Inquiries,
 }
 
@@ -80,7 +82,7 @@ pub(crate) enum Happened {
     /// A query has its answer.
     Answered(Ticket, Answer),
     /// No worker could be started, for this play and for whatever was asked.
-    NotStarted(Option<Ticket>),
+    NotStarted(Option<Ticket>, RpcError),
     /// The environment is gone, and with it the play that ran, if one did.
     Lost(Option<Ticket>, LossReason),
 }
@@ -97,12 +99,13 @@ impl Player {
             last_used: Instant::now(),
             weigh_at: None,
             plays: 0,
+            lost_meanwhile: None,
             inquiries,
         }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.running.is_none()
+        self.running.is_none() && self.lost_meanwhile.is_none()
     }
 
     /// Whether the running play has been told to end, so that its outcome is all that is waited for.
@@ -205,6 +208,12 @@ impl Player {
         self.slot = Slot::Empty;
     }
 
+    /// Gives up what runs, because nobody is there any more who would be answered.
+    pub(crate) fn give_up(&mut self) {
+        self.running = None;
+        self.reset();
+    }
+
     /// When the worker has not been used for so long that it is to be given back; never, without one that is idle.
     pub(crate) fn idle_until(&self, limit: Option<u64>) -> Option<Instant> {
         let is_idle = matches!(self.slot, Slot::Ready(..)) && self.is_idle() && !self.inquiries.is_waited_for();
@@ -213,11 +222,14 @@ impl Player {
 
     /// The next thing that happens; never, without a worker. Cancel safe.
     pub(crate) async fn happened(&mut self) -> Happened {
-        // Until modules have been told of a play, nothing happens after it.
-        let is_told = self.running.as_ref().is_none_or(|running| running.telling.is_none());
+        if self.running.is_none()
+            && let Some(reason) = self.lost_meanwhile.take()
+        {
+            return Happened::Lost(None, reason);
+        }
         let moved = tokio::select! {
             waited = waits(self.running.as_mut()) => Moved::Waited(waited),
-            moved = moved(&mut self.slot), if is_told => moved,
+            moved = moved(&mut self.slot) => moved,
         };
         match moved {
             Moved::Started(started) => self.started(started),
@@ -250,7 +262,15 @@ impl Player {
             }
             Err(error) => {
                 tracing::error!(%error, "no worker can be started");
-                Happened::NotStarted(self.running.take().map(|running| running.ticket))
+                let error = match error.kind() {
+                    // The system has no more to give.
+                    io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded => {
+                        let max = self.circle.limits.workers;
+                        RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms: None }
+                    }
+                    _ => RpcError::Internal,
+                };
+                Happened::NotStarted(self.running.take().map(|running| running.ticket), error)
             }
         }
     }

@@ -20,6 +20,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_caller_leaves_four_functions_behind", a_caller_leaves_four_functions_behind),
     ("calls_are_counted_and_their_sizes_bounded", calls_are_counted_and_their_sizes_bounded),
     ("a_call_over_those_that_may_run_waits_its_turn", a_call_over_those_that_may_run_waits_its_turn),
+    ("one_callers_calls_do_not_hold_up_anothers", one_callers_calls_do_not_hold_up_anothers),
+    ("a_call_inside_of_a_callback_ends_with_its_play", a_call_inside_of_a_callback_ends_with_its_play),
     ("a_circle_that_stops_waits_for_its_functions", a_circle_that_stops_waits_for_its_functions),
 ];
 
@@ -181,4 +183,44 @@ fn a_circle_that_stops_waits_for_its_functions(workers: &Workers) {
     slow.gate.add_permits(1);
     circle.stop();
     assert_eq!(heard(&slow.said), "ended");
+}
+
+fn one_callers_calls_do_not_hold_up_anothers(workers: &Workers) {
+    let (slow, module) = slow();
+    let limits = Limits { running_host_calls: 2, host_calls_per_caller: Some(1), ..Limits::default() };
+    let circle = serve(workers, Circle::builder("test").host_module(module).limits(limits));
+    let (mut first, mut second, mut other) = (circle.connect(), circle.connect(), circle.connect());
+    let running = first.request("play", json!(["slow::wait()"]));
+    assert_eq!(heard(&slow.said), "begun");
+    let waits = second.request("play", json!(["slow::take(\"xyz\")"]));
+    other.authenticate(&KeyPair::generate().expect("a key"));
+    assert_eq!(other.value("slow::take(\"x\")"), 1);
+    slow.gate.add_permits(1);
+    assert_eq!(first.answer(&running)["result"]["value"], 7);
+    assert_eq!(second.answer(&waits)["result"]["value"], 3);
+}
+
+/// Whatever a script does around it.
+fn a_call_inside_of_a_callback_ends_with_its_play(workers: &Workers) {
+    let (slow, module) = slow();
+    let circle = serve(workers, Circle::builder("test").host_module(module));
+    for script in [
+        "[3, 1, 2].sort(|a, b| { slow::heed(); 0 }); loop {}",
+        "[1, 2, 3].map(|n| slow::heed())",
+        "loop { try { slow::heed() } catch { } }",
+        "let f = || slow::heed(); f.call(); loop { f.call() }",
+        "fn r(n) { if n == 0 { slow::heed() } else { r(n - 1) } } loop { try { r(9) } catch { } }",
+        "let s = `${slow::heed()}`; loop {}",
+        "#{a: [slow::heed(), 1]}; loop {}",
+        "switch slow::heed() { 1 => 1, _ => 2 } loop {}",
+    ] {
+        let mut wire = circle.connect();
+        wire.value("let kept = 7;");
+        let play = wire.request("play", json!([script]));
+        assert_eq!(heard(&slow.said), "begun", "{script}");
+        assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true, "{script}");
+        assert_eq!(wire.answer(&play)["error"]["code"], -32005, "{script}");
+        assert_eq!(heard(&slow.said), "heeded", "{script}");
+        assert_eq!(wire.value("kept"), 7, "{script}");
+    }
 }

@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, mpsc},
 };
 
+use keys::KeyPair;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use server_ws::{
     Circle, Workers,
@@ -20,6 +22,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_module_may_turn_a_success_into_an_error", a_module_may_turn_a_success_into_an_error),
     ("the_end_of_a_play_is_waited_for_until_its_deadline", the_end_of_a_play_is_waited_for_until_its_deadline),
     ("a_module_that_fails_at_the_end_costs_its_play", a_module_that_fails_at_the_end_costs_its_play),
+    ("ends_that_take_long_are_bounded_for_their_caller", ends_that_take_long_are_bounded_for_their_caller),
+    (
+        "an_environment_that_is_lost_while_modules_are_told_is_told_after_them",
+        an_environment_that_is_lost_while_modules_are_told_is_told_after_them,
+    ),
 ];
 
 type Committed = Arc<Mutex<BTreeMap<String, i64>>>;
@@ -166,6 +173,7 @@ fn the_end_of_a_play_is_waited_for_until_its_deadline(workers: &Workers) {
     // What has its outcome cannot be cancelled; who asks meanwhile is answered, and the next play waits.
     assert_eq!(wire.call("cancel", json!([slow]))["result"]["cancelled"], false);
     assert!(wire.call("describe", json!([])).get("result").is_some());
+    assert_eq!(wire.call("scope", json!([]))["result"]["variables"], json!([]));
     assert!(ledger.committed().is_empty());
     ledger.gate.add_permits(1);
     assert_eq!(
@@ -193,4 +201,65 @@ fn a_module_that_fails_at_the_end_costs_its_play(workers: &Workers) {
     assert_eq!(wire.error("ledger::set(\"panic\", 1);")["message"], "ledger: it failed; the circle's log says how");
     assert_eq!(wire.value("ledger::set(\"a\", 1); 7"), 7);
     assert_eq!(ledger.committed(), [("a".into(), 1)]);
+}
+
+fn ends_that_take_long_are_bounded_for_their_caller(workers: &Workers) {
+    let (ledger, module) = ledger();
+    let circle = serve(workers, Circle::builder("test").host_module(module));
+    let (mut wire, mut other) = (circle.connect(), circle.connect());
+    let late = json!({ "script": "ledger::set(\"slow\", 1);", "timeout_ms": 200 });
+    for _ in 0..host::MAX_LEFT_BEHIND {
+        assert_eq!(wire.call("play", late.clone())["error"]["data"]["limit"], "time");
+    }
+    let error = wire.error("ledger::set(\"a\", 1);");
+    assert_eq!((&error["code"], &error["data"]["limit"]), (&json!(-32006), &json!("running")));
+    assert_eq!(ledger.ends.try_iter().count() as u64, host::MAX_LEFT_BEHIND);
+    // Who plays without them does not notice, and neither does another caller.
+    assert_eq!(wire.value("1"), 1);
+    other.authenticate(&KeyPair::generate().expect("a key"));
+    assert_eq!(other.value("ledger::set(\"b\", 1); 2"), 2);
+    ledger.gate.add_permits(4);
+    let begun = std::time::Instant::now();
+    while wire.play("ledger::set(\"a\", 1);").get("error").is_some() {
+        assert!(begun.elapsed() < super::PATIENCE);
+    }
+}
+
+/// All of this process: of the tests, which run one after the other.
+fn kill_workers() {
+    let workers = std::fs::read_dir("/proc").expect("Linux").filter_map(|entry| {
+        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (name, rest) = stat.rsplit_once(") ")?;
+        let parent = std::fs::read_to_string(format!("/proc/{}/stat", rest.split(' ').nth(1)?)).ok()?;
+        let is_ours = parent.rsplit_once(") ")?.1.split(' ').nth(1)? == std::process::id().to_string();
+        (name.ends_with("(circles-worker") && is_ours).then(|| Pid::from_raw(pid))?
+    });
+    for worker in workers {
+        // One of a test before may just have ended.
+        let _ended = kill_process(worker, Signal::KILL);
+    }
+}
+
+fn an_environment_that_is_lost_while_modules_are_told_is_told_after_them(workers: &Workers) {
+    // There a worker is no process that could be killed.
+    if matches!(workers, Workers::TrustedThreads) {
+        return;
+    }
+    let (ledger, module) = ledger();
+    let circle = serve(workers, Circle::builder("test").host_module(module));
+    let mut wire = circle.connect();
+    let slow = wire.request("play", json!(["let mine = 1; ledger::set(\"slow\", 1); 42"]));
+    let behind = wire.request("play", json!(["mine"]));
+    assert_eq!(heard(&ledger.ends), PlayEnd::Succeeded);
+    kill_workers();
+    // Nothing is asked of a worker that is gone; once this is answered, that is known.
+    let begun = std::time::Instant::now();
+    while wire.call("scope", json!([]))["result"]["variables"] != json!([]) {
+        assert!(begun.elapsed() < super::PATIENCE);
+    }
+    ledger.gate.add_permits(1);
+    assert_eq!(wire.answer(&slow)["result"]["value"], 42);
+    assert_eq!(wire.answer(&behind)["error"]["code"], -32009);
+    assert_eq!(wire.error("mine")["code"], -32000);
 }

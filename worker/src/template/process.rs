@@ -40,6 +40,7 @@ pub(crate) fn run() -> io::Result<()> {
     // One session for all of its workers: each in one of its own would compete as a group of its own, and one that gives
     // way would do so to nobody. And a Ctrl-C in the server's terminal is not for them.
     rustix::process::setsid()?;
+    rustix::thread::set_name(c"circles-template")?;
     os::be_batch();
     let mut frame = Vec::new();
     if !message::read_frame(&server, &mut frame)? {

@@ -1,5 +1,7 @@
 //! How a play comes to its one outcome, and who is told of it first.
 
+use std::time::Duration;
+
 use protocol::{
     RpcError,
     error::{BusyLimit, LossReason, PlayLimit},
@@ -31,7 +33,7 @@ impl Player {
                     output: value.output,
                     r#type: value.type_name,
                     value: json,
-                    elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+                    elapsed_us: micros(elapsed),
                     operations: value.operations,
                 }),
                 Err(error) => {
@@ -53,7 +55,17 @@ impl Player {
             (Loss::Memory, _) => LossReason::Memory,
             (Loss::Crashed, _) => LossReason::Crash,
         };
+        if self.running.as_ref().is_some_and(|running| running.telling.is_some()) {
+            return self.lost_meanwhile(reason);
+        }
         self.lose(reason)
+    }
+
+    /// The worker is gone while modules are told of a play: that has its outcome, and what is behind it is told after it.
+    fn lost_meanwhile(&mut self, reason: LossReason) -> Happened {
+        self.slot = Slot::Empty;
+        self.lost_meanwhile = Some(reason);
+        Happened::Nothing
     }
 
     pub(super) fn lose(&mut self, reason: LossReason) -> Happened {
@@ -71,23 +83,25 @@ impl Player {
             Then::Ended(Err(error)) => outcome::play_end(error),
             Then::Lost(_) => PlayEnd::Lost,
         };
-        match running.hosting.as_mut().and_then(|hosting| hosting.end(how)) {
-            Some(task) => {
-                let by = if how.is_success() { running.deadline } else { Some(Instant::now() + STOP_GRACE) };
-                running.telling = Some(Told { then, task, by });
-                self.running = Some(running);
-                Happened::Nothing
-            }
-            None => happened(running.ticket, then),
+        if !running.hosting.as_mut().is_some_and(|hosting| hosting.end(how)) {
+            return happened(running.ticket, then);
         }
+        let by = if how.is_success() { running.deadline } else { Some(Instant::now() + STOP_GRACE) };
+        running.telling = Some(Told { then, by });
+        self.running = Some(running);
+        Happened::Nothing
     }
 
     /// They know, or take too long.
     pub(super) fn told(&mut self, told: Option<Result<(), Objection>>) -> Happened {
         let Some(mut running) = self.running.take() else { return Happened::Nothing };
         let Some(telling) = running.telling.take() else { return Happened::Nothing };
+        self.last_used = Instant::now();
         let then = match (telling.then, told) {
             (Then::Ended(Ok(_)), Some(Err(objection))) => Then::Ended(Err(outcome::objection(objection))),
+            (Then::Ended(Ok(result)), Some(Ok(()))) => {
+                Then::Ended(Ok(PlayResult { elapsed_us: micros(running.started.elapsed()), ..result }))
+            }
             (then, Some(_)) => then,
             (then, None) => {
                 tracing::warn!("a host module takes longer at the end of a play than it may");
@@ -114,6 +128,10 @@ impl Player {
             }
         }
     }
+}
+
+fn micros(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn happened(ticket: Ticket, then: Then) -> Happened {

@@ -14,7 +14,7 @@ use super::patience::Patience;
 use crate::{
     session::{
         answers::Ticket,
-        hosting::{Hosting, Objection, Returned, Telling},
+        hosting::{Hosting, Objection, Returned},
     },
     slots::{RunningSlot, Turn},
 };
@@ -66,7 +66,6 @@ pub(super) struct Running {
 /// What is answered once modules have been told of it.
 pub(super) struct Told {
     pub(super) then: Then,
-    pub(super) task: Telling,
     /// When it is answered all the same.
     pub(super) by: Option<Instant>,
 }
@@ -146,11 +145,14 @@ impl Running {
 
     /// What it waits for, besides its worker; never, while that is nothing. Cancel safe.
     pub(super) async fn waits(&mut self) -> Waited {
-        let is_told = self.telling.is_none();
+        let (is_told, by) = (self.telling.is_none(), self.telling.as_ref().and_then(|telling| telling.by));
+        let hosting = self.hosting.as_mut();
+        let hosted = async {
+            if is_told { Waited::Returned(returned(hosting).await) } else { Waited::Told(told(hosting, by).await) }
+        };
         tokio::select! {
             slot = turn_of(self.turn.as_mut()) => Waited::Turn(slot),
-            returned = returned(self.hosting.as_mut()), if is_told => Waited::Returned(returned),
-            told = told(self.telling.as_mut()) => Waited::Told(told),
+            hosted = hosted => hosted,
         }
     }
 }
@@ -163,15 +165,13 @@ async fn returned(hosting: Option<&mut Hosting>) -> Returned {
     }
 }
 
-/// What the modules say that are told of a play's end; `None` if they take too long; never, if none is told.
-async fn told(telling: Option<&mut Told>) -> Option<Result<(), Objection>> {
-    let Some(Told { task, by, .. }) = telling else { return std::future::pending().await };
-    let told = match by {
-        Some(by) => timeout_at(*by, task).await.ok()?,
-        None => task.await,
-    };
-    // The task only ends otherwise when the program's runtime does.
-    Some(told.unwrap_or(Ok(())))
+/// What the modules say that are told of a play's end; `None` if they take too long.
+async fn told(hosting: Option<&mut Hosting>, by: Option<Instant>) -> Option<Result<(), Objection>> {
+    match (hosting, by) {
+        (Some(hosting), Some(by)) => timeout_at(by, hosting.told()).await.ok(),
+        (Some(hosting), None) => Some(hosting.told().await),
+        (None, _) => std::future::pending().await,
+    }
 }
 
 /// Waits for the turn of a play; forever, of none that waits for one.
