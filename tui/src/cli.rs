@@ -160,6 +160,12 @@ pub(crate) struct ServeArgs {
     /// Standard input is a socket to a supervisor, which is told when it is ready and whose end is its end
     #[arg(long, hide = true)]
     pub supervised: bool,
+    /// Also write the log there
+    #[arg(long, hide = true)]
+    pub log_file: Option<PathBuf>,
+    /// Begin once nobody else holds this file, and hold it
+    #[arg(long, hide = true)]
+    pub lock_file: Option<PathBuf>,
     /// The port; 0 takes a free one, which is printed
     #[arg(long)]
     pub port: u16,

@@ -16,6 +16,7 @@ mod printing;
 mod repl;
 mod script;
 mod suggest;
+mod supervisor;
 mod terminal;
 mod throwaway;
 mod visible;

@@ -1,0 +1,111 @@
+//! The supervisor of the circles.json that is meant: found, or this process.
+
+use std::{path::PathBuf, time::Duration};
+
+use directories::ProjectDirs;
+use launcher::{
+    Circle,
+    control::{Client, ControlError, Status},
+    place::{Held, Place, PlaceError},
+    supervisor::Begin,
+};
+use protocol::{RpcError, methods::NoParams};
+use tokio::runtime::Runtime;
+
+use crate::{
+    cli::ConfigArgs,
+    config,
+    error::{CliError, os_text},
+};
+
+/// How long a supervisor may take to say how its circles are, which costs it nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The place of the supervisor of the circles.json that is meant.
+pub(crate) fn place(args: &ConfigArgs) -> Result<Place, CliError> {
+    let path = config::path(args)?;
+    let directories = ProjectDirs::from("", "", "circles").ok_or_else(|| {
+        CliError::usage("there is no place for logs", "the user has no home directory", "set HOME, or XDG_STATE_HOME")
+    })?;
+    let state = directories.state_dir().unwrap_or_else(|| directories.data_local_dir()).to_owned();
+    let run: PathBuf = directories.runtime_dir().map_or_else(|| state.join("run"), Into::into);
+    Ok(Place::of(&path, &run, &state)?)
+}
+
+impl From<PlaceError> for CliError {
+    fn from(error: PlaceError) -> Self {
+        let PlaceError::Io { path, source } = &error else {
+            return Self::usage("the supervisor has no place", error.to_string(), "");
+        };
+        let fix = "see that it can be written, or set XDG_RUNTIME_DIR and XDG_STATE_HOME to directories that can";
+        Self::usage(format!("cannot use {}", path.display()), os_text(source), fix)
+    }
+}
+
+/// What a supervisor begins with that is to start those.
+pub(crate) fn begin(place: &Place, wanted: Vec<Circle>, ends_with_circles: bool) -> Result<Begin, CliError> {
+    Ok(Begin {
+        circles: launcher::load(place.config())?,
+        names: wanted.into_iter().map(|circle| circle.name).collect(),
+        program: program()?,
+        ends_with_circles,
+    })
+}
+
+fn program() -> Result<PathBuf, CliError> {
+    worker::Program::SameExecutable.path().map_err(|error| {
+        CliError::usage("cannot find this program itself", os_text(&error), "start it by its whole path")
+    })
+}
+
+/// The lock of a supervisor, unless one runs already.
+pub(crate) fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<Held, CliError> {
+    let _starting = place.lock_starting()?;
+    if runtime.block_on(running(place))?.is_some() {
+        return Err(CliError::usage(
+            "cannot launch the circles here",
+            format!("a supervisor of {} runs already", place.config().display()),
+            "end that one first",
+        ));
+    }
+    Ok(place.lock_supervisor()?)
+}
+
+/// Connects to the supervisor that runs, if there is one that is not ending.
+pub(crate) async fn running(place: &Place) -> Result<Option<Client>, CliError> {
+    let Some(mut client) = Client::connect(place).await.map_err(failed)? else { return Ok(None) };
+    match client.call::<Status>(&NoParams {}, PATIENCE).await {
+        Ok(statuses) => Ok((!statuses.is_ending).then_some(client)),
+        // It has just ended.
+        Err(ControlError::Lost) => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// What a user can do about a supervisor that does not answer as it should.
+pub(crate) fn failed(error: ControlError) -> CliError {
+    let what = "the supervisor does not do it";
+    match error {
+        ControlError::Place(error) => error.into(),
+        ControlError::Lost => CliError::supervisor(what, "it ended before it answered", "see what is: circles status"),
+        ControlError::TimedOut { patience } => CliError::supervisor(
+            what,
+            format!("it has not answered within {} s", patience.as_secs()),
+            "is its process stopped? It is the one of `circles supervise` or `circles launch`; end it, and start anew",
+        ),
+        ControlError::Refused(RpcError::ShuttingDown) => {
+            CliError::supervisor(what, "it is ending", "start anew once it has: circles up")
+        }
+        ControlError::Refused(RpcError::InvalidParams { reason, .. }) => {
+            CliError::usage(crate::visible::visible(&reason).into_owned(), "", "see which there are: circles status")
+        }
+        ControlError::Refused(RpcError::Other(error)) if error.code == launcher::control::CONFIG_IS_WRONG => {
+            CliError::usage(what, error.message, "mend it; nothing is changed until then")
+        }
+        ControlError::Refused(RpcError::MethodNotFound { .. }) | ControlError::NotUnderstood { .. } => {
+            let fix = "is it another version? End it and start anew: circles down, circles up";
+            CliError::supervisor(what, error.to_string(), fix)
+        }
+        other => CliError::supervisor(what, other.to_string(), ""),
+    }
+}
