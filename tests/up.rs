@@ -216,3 +216,29 @@ fn launch_and_up_are_one_supervisor() {
     let code = launch.wait().expect("it was started here").code();
     assert_eq!(code, Some(if is_launched { 0 } else { 2 }));
 }
+
+#[test]
+fn logs_are_kept_and_followed_through_a_restart() {
+    use std::io::{BufRead, BufReader};
+
+    let here = Background::with(TWO);
+    assert_eq!(here.ok(&["logs", "a"]), "");
+    let mut following = here.home.command().args(["logs", "-f", "a"]).spawn().expect("it runs");
+    let (sender, lines) = std::sync::mpsc::channel();
+    let stdout = BufReader::new(following.stdout.take().expect("piped"));
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut following = crate::support::process::Reaped(following);
+    let next = |piece: &str| {
+        while !lines.recv_timeout(PATIENCE).expect(piece).contains(piece) {}
+    };
+    here.ok(&["up"]);
+    next("listening on ws://");
+    here.ok(&["restart", "a"]);
+    next("draining");
+    next("listening on ws://");
+    following.0.kill().expect("it is there");
+    let last = here.ok(&["logs", "--tail", "1", "a"]);
+    assert!(last.contains("listening on ws://") && last.lines().count() == 1, "{last}");
+    let both = here.ok(&["logs"]);
+    assert!(both.lines().any(|line| line.starts_with("b | ")) && both.lines().any(|line| line.starts_with("a | ")));
+}

@@ -14,6 +14,7 @@ fn a_circle_that_is_killed_is_started_again_and_counted() {
     here.ok(&["up", "a"]);
     assert_eq!(here.connect("a").value("40 + 2"), 42);
     assert_eq!(here.pid("b"), other);
+    assert!(here.ok(&["logs", "a"]).contains("it was ended by signal 9"));
 }
 
 #[test]
@@ -35,6 +36,7 @@ fn no_circle_outlives_a_supervisor_that_is_killed_and_the_next_up_works() {
     here.ok(&["up"]);
     wait_for_end(circle);
     assert_ne!(here.supervisor("a"), supervisor);
+    assert!(here.ok(&["logs", "a"]).contains("draining"), "it went on to log when its supervisor was gone");
     assert_eq!(here.connect("a").value("40 + 2"), 42);
     assert_eq!(here.status("a")["restarts"], 0, "it waited for the port");
 }

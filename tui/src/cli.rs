@@ -39,6 +39,8 @@ pub(crate) enum Verb {
     Restart(UpArgs),
     /// How the circles of circles.json are
     Status(StatusArgs),
+    /// What circles that were started by up or launch have logged
+    Logs(LogsArgs),
     /// The supervisor that `up` starts
     #[command(hide = true)]
     Supervise(LaunchArgs),
@@ -192,6 +194,21 @@ pub(crate) struct StatusArgs {
     /// Print {"circles": [{"name", "url", "state", "pid", "restarts", "`uptime_s`", "access", "connections"}]}
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Only of these [default: all of them]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Go on with what is written from now on, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// The last so many lines of each
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub tail: usize,
     #[command(flatten)]
     pub config: ConfigArgs,
 }

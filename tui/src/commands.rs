@@ -5,6 +5,7 @@ pub(crate) mod down;
 pub(crate) mod keygen;
 pub(crate) mod keys;
 pub(crate) mod launch;
+pub(crate) mod logs;
 pub(crate) mod play;
 pub(crate) mod repl;
 pub(crate) mod serve;

@@ -67,6 +67,7 @@ fn run() -> ExitCode {
         Some(Verb::Restart(args)) => commands::up::run(&args, commands::up::Wish::Restart),
         Some(Verb::Down(args)) => commands::down::run(&args),
         Some(Verb::Status(args)) => commands::status::run(&args),
+        Some(Verb::Logs(args)) => commands::logs::run(&args),
         Some(Verb::Supervise(args)) => commands::supervise::run(&args),
         Some(Verb::Serve(args)) => commands::serve::run(args),
         Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC).map_err(Into::into),

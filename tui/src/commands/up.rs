@@ -99,7 +99,7 @@ fn report(place: &Place, wanted: &[String], statuses: &Statuses, patience: Durat
         }
     }
     if !failed.is_empty() {
-        let fix = "their logs above say why; circles check looks at circles.json";
+        let fix = "their logs above say why; circles check looks at circles.json, circles logs has more";
         return Err(CliError::usage("not up", failed.join(", "), fix));
     }
     if !late.is_empty() {
