@@ -68,9 +68,10 @@ fn program() -> Result<PathBuf, CliError> {
     })
 }
 
-/// The lock of a supervisor, unless one runs already.
-pub(crate) fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<Held, CliError> {
-    let _starting = place.lock_starting()?;
+/// The locks of a supervisor, unless one runs already: that of its life, and that of its start, which is to be held until it
+/// listens, so that who looks for it meanwhile waits.
+pub(crate) fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<(Held, Held), CliError> {
+    let starting = place.lock_starting()?;
     if runtime.block_on(running(place))?.is_some() {
         return Err(CliError::usage(
             "cannot launch the circles here",
@@ -78,7 +79,7 @@ pub(crate) fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<Held, 
             "tell that one: circles up, down, restart, status; or end it: circles down",
         ));
     }
-    Ok(place.lock_supervisor()?)
+    Ok((place.lock_supervisor()?, starting))
 }
 
 /// Connects to the supervisor that runs, if there is one that is not ending.
@@ -111,6 +112,8 @@ pub(crate) async fn find_or_start(place: &Place, names: &[String], patience: Dur
         }
         let mut child = spawn(place, names)?;
         listening(&mut child).await?;
+        // From here on it is to live. One that is not listening in time is killed when it is dropped.
+        std::mem::forget(child);
         let client = Client::connect(place).await.map_err(failed)?;
         client.ok_or_else(|| failed(ControlError::Lost))
     };
@@ -141,7 +144,8 @@ fn spawn(place: &Place, names: &[String]) -> Result<Child, CliError> {
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     command
         .spawn()
         .map_err(|error| CliError::io("cannot start the supervisor", &error, "are there too many processes?"))
