@@ -12,5 +12,6 @@ mod play;
 mod repl;
 mod serve;
 mod tui;
+mod up;
 mod wire;
 mod workers;

@@ -8,13 +8,22 @@
 
 mod backoff;
 mod config;
+pub mod control;
 mod error;
 mod fields;
+mod life;
+pub mod log;
+pub mod place;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod state;
 mod supervise;
+pub mod supervisor;
 
 pub use config::{Circle, dialled, load, parse};
+pub use control::{CircleStatus, Statuses};
 pub use error::ConfigError;
 pub use fields::{Restart, Sandbox};
-pub use supervise::{BEAT, BEAT_INTERVAL, Event, Happened, READY, SUPERVISED, Supervision, supervise};
+pub use life::{BEAT_INTERVAL, READY, SUPERVISED, beat};
+pub use state::State;
+pub use supervise::{Event, Happened, Supervision, supervise};

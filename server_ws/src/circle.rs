@@ -286,7 +286,23 @@ pub struct Circle {
     pub(crate) sandbox: Sandbox,
 }
 
+/// How many connections a circle has, also once it runs.
+#[derive(Debug, Clone)]
+pub struct Connections(watch::Receiver<usize>);
+
+impl Connections {
+    /// So many now, those that are being closed included.
+    pub fn count(&self) -> usize {
+        *self.0.borrow()
+    }
+}
+
 impl Circle {
+    /// To be asked for before it is handed over to [`run`](crate::run).
+    pub fn connections(&self) -> Connections {
+        Connections(self.sessions.subscribe())
+    }
+
     /// Begins to describe a circle.
     pub fn builder(name: impl Into<String>) -> CircleBuilder {
         CircleBuilder {

@@ -37,7 +37,7 @@ use std::{io, net::TcpListener, sync::Arc, time::Duration};
 use actix_web::{App, HttpServer, web};
 
 use circle::Phase;
-pub use circle::{BuildError, Circle, CircleBuilder, Sandbox, Workers};
+pub use circle::{BuildError, Circle, CircleBuilder, Connections, Sandbox, Workers};
 pub use protocol::{Limits, methods::Access};
 
 /// Threads that serve connections.

@@ -126,6 +126,13 @@ pub(crate) fn children(parent: Pid) -> Vec<Pid> {
         .collect()
 }
 
+/// The parent of a process; `None` if it has ended.
+pub(crate) fn parent(pid: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    Pid::from_raw(rest.split(' ').nth(1)?.parse().ok()?)
+}
+
 /// The fields of proc(5)'s stat from the state on (the third), of each thread of a process.
 pub(crate) fn threads(pid: Pid) -> Vec<Vec<String>> {
     let fields = |stat: String| stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').map(Into::into).collect());

@@ -31,6 +31,19 @@ pub(crate) enum Verb {
     Check(CheckArgs),
     /// Keep the circles of circles.json up, a process each, until Ctrl-C
     Launch(LaunchArgs),
+    /// Start circles of circles.json in the background, and wait until they take connections
+    Up(UpArgs),
+    /// Drain circles that are up, and wait until they have ended
+    Down(DownArgs),
+    /// Drain circles that are up, and start them as circles.json has them now
+    Restart(UpArgs),
+    /// How the circles of circles.json are
+    Status(StatusArgs),
+    /// What circles that were started by up or launch have logged
+    Logs(LogsArgs),
+    /// The supervisor that `up` starts
+    #[command(hide = true)]
+    Supervise(LaunchArgs),
     /// Serve one circle in this process until Ctrl-C
     Serve(ServeArgs),
     /// Print the contract for machines (`OpenRPC`)
@@ -156,10 +169,61 @@ pub(crate) struct LaunchArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Only these [default: all of them]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// How long to wait for them (90s, 2m)
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "60s")]
+    pub timeout: Duration,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DownArgs {
+    /// Only these [default: all of them, and their supervisor]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Print {"circles": [{"name", "url", "state", "pid", "restarts", "`uptime_s`", "access", "connections"}]}
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Only of these [default: all of them]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Go on with what is written from now on, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// The last so many lines of each
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub tail: usize,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Standard input is a socket to a supervisor, which is told when it is ready and whose end is its end
     #[arg(long, hide = true)]
     pub supervised: bool,
+    /// Also write the log there
+    #[arg(long, hide = true)]
+    pub log_file: Option<PathBuf>,
+    /// Begin once nobody else holds this file, and hold it
+    #[arg(long, hide = true)]
+    pub lock_file: Option<PathBuf>,
     /// The port; 0 takes a free one, which is printed
     #[arg(long)]
     pub port: u16,

@@ -1,10 +1,15 @@
 //! One file a verb.
 
 pub(crate) mod check;
+pub(crate) mod down;
 pub(crate) mod keygen;
 pub(crate) mod keys;
 pub(crate) mod launch;
+pub(crate) mod logs;
 pub(crate) mod play;
 pub(crate) mod repl;
 pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod supervise;
 pub(crate) mod tui;
+pub(crate) mod up;

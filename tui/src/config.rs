@@ -12,18 +12,20 @@ const FILE: &str = "circles.json";
 
 /// The circles of the file that was named, or of the default one.
 pub(crate) fn load(args: &ConfigArgs) -> Result<(PathBuf, Vec<Circle>), CliError> {
-    let path = match &args.config {
-        Some(path) => path.clone(),
-        None => default_path().ok_or_else(|| {
-            CliError::usage(
-                format!("there is no {FILE}"),
-                "neither here nor in the user's configuration directory",
-                "write one (docs/operating.md shows how), name it with --config FILE, or give a port (9001), host:port or a ws:// URL",
-            )
-        })?,
-    };
+    let path = path(args)?;
     let circles = launcher::load(&path)?;
     Ok((path, circles))
+}
+
+/// The file that was named, or the default one.
+pub(crate) fn path(args: &ConfigArgs) -> Result<PathBuf, CliError> {
+    args.config.clone().or_else(default_path).ok_or_else(|| {
+        CliError::usage(
+            format!("there is no {FILE}"),
+            "neither here nor in the user's configuration directory",
+            "write one (docs/operating.md shows how), name it with --config FILE, or give a port (9001), host:port or a ws:// URL",
+        )
+    })
 }
 
 /// The circles of the file that was named, or of the default one if it is there.
@@ -36,6 +38,18 @@ pub(crate) fn find(named: Option<PathBuf>) -> Result<Option<(PathBuf, Vec<Circle
 fn default_path() -> Option<PathBuf> {
     let users = ProjectDirs::from("", "", "circles").map(|dirs| dirs.config_dir().join(FILE));
     [Some(Path::new(FILE).to_owned()), users].into_iter().flatten().find(|path| path.is_file())
+}
+
+/// The circles of those names; all that there are, without any.
+pub(crate) fn circles(args: &ConfigArgs, names: &[String]) -> Result<Vec<Circle>, CliError> {
+    let circles = match names {
+        [] => load(args)?.1,
+        names => names.iter().map(|name| circle(args, name)).collect::<Result<_, _>>()?,
+    };
+    if circles.is_empty() {
+        return Err(CliError::usage("there is nothing to start", "circles.json lists no circle", "add one to it"));
+    }
+    Ok(circles)
 }
 
 /// The circle of that name.

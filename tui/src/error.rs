@@ -23,6 +23,8 @@ pub(crate) const BUG: u8 = 70;
 pub(crate) enum CliError {
     /// The arguments or the configuration are wrong.
     Usage(Parts),
+    /// A supervisor does not do what it was asked for, or a circle is not up in time.
+    Supervisor(Parts),
     /// Dealing with a circle failed.
     Client {
         /// The circle, as the user knows it.
@@ -90,6 +92,10 @@ impl CliError {
         Self::Usage(Parts { what: what.into(), why: why.into(), fix: fix.into() })
     }
 
+    pub(crate) fn supervisor(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Supervisor(Parts { what: what.into(), why: why.into(), fix: fix.into() })
+    }
+
     pub(crate) fn io(what: impl Into<String>, error: &io::Error, fix: impl Into<String>) -> Self {
         Self::usage(what, os_text(error), fix)
     }
@@ -98,6 +104,7 @@ impl CliError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
+            Self::Supervisor(_) => 3,
             Self::Client { error, .. } => client_exit_code(error),
             Self::Play { error, .. } => rpc_exit_code(error),
             Self::NoKey { .. } => 4,
@@ -150,9 +157,9 @@ impl CliError {
     fn parts(&self) -> Parts {
         let parts = |what: String, why: String, fix: String| Parts { what, why, fix };
         match self {
-            Self::Usage(Parts { what, why, fix }) | Self::Passphrase(Parts { what, why, fix }) => {
-                parts(what.clone(), why.clone(), fix.clone())
-            }
+            Self::Usage(Parts { what, why, fix })
+            | Self::Supervisor(Parts { what, why, fix })
+            | Self::Passphrase(Parts { what, why, fix }) => parts(what.clone(), why.clone(), fix.clone()),
             Self::Client { place, error } => client_parts(place, error),
             Self::Play { error, .. } => {
                 let what = match error {

@@ -16,6 +16,7 @@ mod printing;
 mod repl;
 mod script;
 mod suggest;
+mod supervisor;
 mod terminal;
 mod throwaway;
 mod visible;
@@ -62,6 +63,12 @@ fn run() -> ExitCode {
         Some(Verb::Keys(verb)) => commands::keys::run(&verb),
         Some(Verb::Check(args)) => commands::check::run(&args),
         Some(Verb::Launch(args)) => commands::launch::run(&args),
+        Some(Verb::Up(args)) => commands::up::run(&args, commands::up::Wish::Up),
+        Some(Verb::Restart(args)) => commands::up::run(&args, commands::up::Wish::Restart),
+        Some(Verb::Down(args)) => commands::down::run(&args),
+        Some(Verb::Status(args)) => commands::status::run(&args),
+        Some(Verb::Logs(args)) => commands::logs::run(&args),
+        Some(Verb::Supervise(args)) => commands::supervise::run(&args),
         Some(Verb::Serve(args)) => commands::serve::run(args),
         Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC).map_err(Into::into),
     };

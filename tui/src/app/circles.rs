@@ -267,7 +267,7 @@ impl Circles {
                 }
                 None
             }
-            CircleNews::Supervised(Happened::Log(line)) => Some(line),
+            CircleNews::Supervised(Happened::Log(line) | Happened::Note(line)) => Some(line),
             CircleNews::Supervised(Happened::Ready) => {
                 if !is_stopping {
                     entry.state = State::Up { since: now };

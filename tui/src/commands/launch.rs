@@ -8,8 +8,9 @@ use crate::{
     cli::LaunchArgs,
     commands::serve::shutdown,
     config, connect,
-    error::{CliError, os_text},
+    error::CliError,
     printing::{Paint, to_stdout},
+    supervisor,
     visible::visible,
 };
 
@@ -17,21 +18,15 @@ use crate::{
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
-    let circles = if args.names.is_empty() {
-        config::load(&args.config)?.1
-    } else {
-        args.names.iter().map(|name| config::circle(&args.config, name)).collect::<Result<_, _>>()?
-    };
-    if circles.is_empty() {
-        return Err(CliError::usage("there is nothing to launch", "circles.json lists no circle", "add one to it"));
-    }
-    let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
-    let program = worker::Program::SameExecutable.path().map_err(|error| {
-        CliError::usage("cannot find this program itself", os_text(&error), "start it by its whole path")
-    })?;
+    let wanted = config::circles(&args.config, &args.names)?;
+    let place = supervisor::place(&args.config)?;
     let runtime = connect::runtime()?;
+    let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;
+    let begin = supervisor::begin(&place, wanted, true)?;
+    let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     runtime.block_on(async {
-        let Supervision { mut events, mut ended } = launcher::supervise(circles, &program, shutdown()?);
+        let Supervision { mut events, mut ended } = launcher::supervisor::start(place, held, begin, shutdown()?)?;
+        drop(starting);
         // A thread of its own: a reader of this output who stands still must hold up nothing.
         let (end, mut written) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
@@ -68,7 +63,9 @@ fn line(event: &Event, width: usize) -> String {
     let paint = Paint::for_stdout();
     let name = paint.dim(&format!("{:width$} |", event.circle));
     match &event.what {
-        Happened::Log(line) => format!("{name} {}\n", visible(line)),
+        // That it is ready says it all.
+        Happened::Started { .. } | Happened::Listening(_) | Happened::Connections(_) => String::new(),
+        Happened::Log(line) | Happened::Note(line) => format!("{name} {}\n", visible(line)),
         Happened::Ready => format!("{name} {}\n", paint.strong("ready")),
         Happened::Ended { why, again_in: Some(wait) } => {
             format!("{name} {}: {why}; again in {:.1} s\n", paint.error("down"), wait.as_secs_f64())

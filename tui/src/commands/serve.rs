@@ -4,8 +4,11 @@ use std::{
     io::ErrorKind,
     net::{IpAddr, TcpListener},
     os::fd::AsFd,
+    path::Path,
+    sync::Mutex,
 };
 
+use launcher::log::LogFile;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server_ws::{Access, Circle, Limits, Sandbox};
 use tokio::{
@@ -18,6 +21,7 @@ use tokio::{
 };
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
+    fmt::writer::{BoxMakeWriter, MakeWriterExt},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -31,7 +35,23 @@ use crate::{
 };
 
 pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
-    start_log()?;
+    // Held until the process ends: a successor waits for that.
+    let _held = args.lock_file.as_deref().map(launcher::place::hold).transpose()?;
+    let Some(log) = args.log_file.clone() else { return serve(args) };
+    let report = std::panic::take_hook();
+    let panicked = log.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        // It is said on stderr all the same.
+        let _unwritten = launcher::log::append(&panicked, &format!("ERROR a bug: {panic}"));
+        report(panic);
+    }));
+    serve(args).inspect_err(|error| {
+        let _unwritten = launcher::log::append(&log, &format!("ERROR {}", error.advice()));
+    })
+}
+
+fn serve(args: ServeArgs) -> Result<(), CliError> {
+    start_log(args.log_file.as_deref())?;
     raise_descriptor_limit();
     let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
     if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
@@ -94,15 +114,19 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
             () = &mut shutdown => return Ok(()),
         }
         let dialled = launcher::dialled(address);
-        match printing::to_stdout(&format!("listening on ws://{dialled}\n")).map_err(CliError::from) {
+        let listening = format!("listening on ws://{dialled}");
+        if let Some(log) = &args.log_file {
+            launcher::log::append(log, &listening).map_err(|error| cannot_log(log, &error))?;
+        }
+        match printing::to_stdout(&format!("{listening}\n")).map_err(CliError::from) {
             // Nobody need read where it is.
             Ok(()) | Err(CliError::OutputGone) => {}
             Err(error) => return Err(error),
         }
         if let Some(mut supervisor) = to_supervisor {
             // One that is gone is noticed at once.
-            let _gone = supervisor.write_all(launcher::READY).await;
-            tokio::spawn(beat(supervisor));
+            let _gone = supervisor.write_all(format!("{}{dialled}\n", launcher::READY).as_bytes()).await;
+            tokio::spawn(beat(supervisor, circle.connections()));
         }
         server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
     })
@@ -149,6 +173,10 @@ fn cannot_serve(error: &std::io::Error) -> CliError {
     }
 }
 
+fn cannot_log(log: &Path, error: &std::io::Error) -> CliError {
+    CliError::io(format!("cannot write the log {}", log.display()), error, "make room for it, or set XDG_STATE_HOME")
+}
+
 /// The other end of standard input.
 fn supervisor() -> std::io::Result<UnixStream> {
     let socket: std::os::unix::net::UnixStream = std::io::stdin().as_fd().try_clone_to_owned()?.into();
@@ -157,11 +185,11 @@ fn supervisor() -> std::io::Result<UnixStream> {
 }
 
 /// Gives the supervisor signs of life, until it is gone.
-async fn beat(mut supervisor: OwnedWriteHalf) {
+async fn beat(mut supervisor: OwnedWriteHalf, connections: server_ws::Connections) {
     let mut interval = tokio::time::interval(launcher::BEAT_INTERVAL);
     loop {
         interval.tick().await;
-        if supervisor.write_all(launcher::BEAT).await.is_err() {
+        if supervisor.write_all(launcher::beat(connections.count()).as_bytes()).await.is_err() {
             return;
         }
     }
@@ -208,18 +236,26 @@ fn raise_descriptor_limit() {
 }
 
 /// `CIRCLES_LOG` is error, warn, info (the default), debug or trace.
-fn start_log() -> Result<(), CliError> {
+/// On stderr, and in a file where there is one.
+fn start_log(file: Option<&Path>) -> Result<(), CliError> {
     let level = match std::env::var("CIRCLES_LOG") {
         Ok(level) => level.parse().map_err(|_| {
             CliError::usage("CIRCLES_LOG cannot be used", "it is no level", "error, warn, info, debug or trace")
         })?,
         Err(_) => tracing::Level::INFO,
     };
+    let writer = match file {
+        Some(path) => {
+            let log = LogFile::open(path).map_err(|error| cannot_log(path, &error))?;
+            BoxMakeWriter::new(std::io::stderr.and(Mutex::new(log)))
+        }
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
-        .with_writer(std::io::stderr)
-        .with_ansi(printing::Paint::for_stderr().is_on())
+        .with_writer(writer)
+        .with_ansi(file.is_none() && printing::Paint::for_stderr().is_on())
         .finish()
         // The web server's own words are of its threads, which nobody here knows by that name.
         .with(

@@ -1,0 +1,96 @@
+//! The control socket of a supervisor: JSON-RPC 2.0, one message a line.
+
+mod client;
+mod server;
+
+use protocol::{
+    Method, Params, RpcError,
+    method::Given,
+    methods::{Access, NoParams},
+};
+use serde::{Deserialize, Serialize};
+
+pub use client::{Client, ControlError};
+pub(crate) use server::Server;
+
+use crate::State;
+
+/// Bytes of one message.
+const MAX_MESSAGE: usize = 1 << 20;
+
+/// The code of a refusal because circles.json is wrong; its message says how. JSON-RPC 2.0 §5.1 leaves it to applications.
+pub const CONFIG_IS_WRONG: i64 = 1;
+
+/// Which circles are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Names {
+    /// All of them, where it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
+}
+
+impl Params for Names {
+    const NAMES: &'static [&'static str] = &["names"];
+
+    fn take(given: Given<'_>) -> Result<Self, RpcError> {
+        Ok(Self { names: given.param("names")? })
+    }
+}
+
+/// How one circle is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CircleStatus {
+    /// Its name.
+    pub name: String,
+    /// Where a client of this machine dials it.
+    pub url: String,
+    /// How it is.
+    pub state: State,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// How often it was started again by itself.
+    pub restarts: u32,
+    /// Whole seconds that it has taken connections.
+    pub uptime_s: Option<u64>,
+    /// Who may play.
+    pub access: Access,
+    /// How many connections it has, or had two seconds ago; not known before it says so.
+    pub connections: Option<u64>,
+    /// Why it ended last, while that is why it is not ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// How circles are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statuses {
+    /// In the order of circles.json.
+    pub circles: Vec<CircleStatus>,
+    /// The supervisor drains them all and ends.
+    pub is_ending: bool,
+}
+
+macro_rules! control_methods {
+    ($($(#[$meta:meta])* $method:ident $name:literal ($params:ty);)*) => { $(
+        $(#[$meta])*
+        #[derive(Debug)]
+        pub struct $method;
+
+        impl Method for $method {
+            const NAME: &'static str = $name;
+            type Params = $params;
+            type Result = Statuses;
+        }
+    )* };
+}
+
+control_methods! {
+    /// How all circles are.
+    Status "status" (NoParams);
+    /// Starts those that are not up; answers once each of them is ready, or is not and why.
+    Up "up" (Names);
+    /// Drains them; answers once they have ended. With all of them the supervisor ends, too.
+    Down "down" (Names);
+    /// Drains those that are up, and starts all of them as circles.json has them now; answers as `up`.
+    Restart "restart" (Names);
+}

@@ -1,0 +1,91 @@
+//! Asks a supervisor.
+
+use std::{io, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use protocol::{
+    Id, Method, RpcError,
+    message::{self, FromServer},
+};
+use tokio::{net::UnixStream, time::timeout};
+use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
+
+use super::MAX_MESSAGE;
+use crate::place::{Place, PlaceError};
+
+/// Why a supervisor did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// Its socket cannot be used.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// It ended, or was killed, before it answered.
+    #[error("the supervisor ended before it answered")]
+    Lost,
+    /// It is stopped, or has more to do than it can.
+    #[error("the supervisor has not answered within {} s", patience.as_secs())]
+    TimedOut {
+        /// How long was waited.
+        patience: Duration,
+    },
+    /// It will not.
+    #[error("the supervisor refuses: {0}")]
+    Refused(RpcError),
+    /// What it answers makes no sense, as between two versions.
+    #[error("the supervisor's answer is not understood: {reason}")]
+    NotUnderstood {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// A connection to a supervisor.
+#[derive(Debug)]
+pub struct Client {
+    lines: Framed<UnixStream, LinesCodec>,
+    id: u64,
+}
+
+impl Client {
+    /// Connects to the supervisor of a place; `None` if there is none.
+    pub async fn connect(place: &Place) -> Result<Option<Self>, ControlError> {
+        let stream = place.connect().await?;
+        Ok(stream
+            .map(|stream| Self { lines: Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE)), id: 0 }))
+    }
+
+    /// Asks, and waits for the answer. After an error, or when it was dropped, the client is of no more use.
+    pub async fn call<M: Method>(&mut self, params: &M::Params, patience: Duration) -> Result<M::Result, ControlError> {
+        self.id += 1;
+        let id = Id::number(self.id);
+        let answered = async {
+            self.lines.send(message::call(Some(&id), M::NAME, params)).await.map_err(lost)?;
+            self.lines.next().await.ok_or(ControlError::Lost)?.map_err(lost)
+        };
+        let line = timeout(patience, answered).await.map_err(|_| ControlError::TimedOut { patience })??;
+        let not_understood = |reason: String| ControlError::NotUnderstood { reason };
+        match message::parse_from_server(&line) {
+            Some(FromServer::Response { id: answered, result }) if answered == id => {
+                let raw = result.map_err(ControlError::Refused)?;
+                serde_json::from_str(raw.get()).map_err(|error| not_understood(error.to_string()))
+            }
+            _ => Err(not_understood("it is no answer to what was asked".into())),
+        }
+    }
+
+    /// Waits until the supervisor has closed its socket, which is the last that it does.
+    pub async fn closed(mut self) {
+        while let Some(Ok(_)) = self.lines.next().await {}
+    }
+}
+
+fn lost(error: LinesCodecError) -> ControlError {
+    match error {
+        LinesCodecError::MaxLineLengthExceeded => ControlError::NotUnderstood { reason: "it is too long".into() },
+        LinesCodecError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            ControlError::NotUnderstood { reason: error.to_string() }
+        }
+        LinesCodecError::Io(_) => ControlError::Lost,
+    }
+}

@@ -1,0 +1,153 @@
+//! Answers whoever asks a supervisor.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use protocol::{
+    ErrorObject, Method, Params, RpcError,
+    message::{self, Call, Incoming},
+    methods::NoParams,
+};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::{mpsc, oneshot, watch},
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+use tokio_util::codec::{Framed, LinesCodec};
+
+use super::{CONFIG_IS_WRONG, Down, MAX_MESSAGE, Names, Restart, Status, Statuses, Up};
+use crate::{
+    State, load,
+    place::Place,
+    supervisor::{Order, Snapshot, Wish},
+};
+
+/// How many may ask at a time; others wait.
+const CONNECTIONS: usize = 64;
+
+/// How long the last answers may take to be written.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Listens and answers until it is told to close.
+#[derive(Debug)]
+pub(crate) struct Server {
+    close: oneshot::Sender<()>,
+    closed: JoinHandle<()>,
+}
+
+/// What every connection needs.
+#[derive(Debug, Clone)]
+struct Desk {
+    place: Place,
+    orders: mpsc::Sender<Order>,
+    known: watch::Receiver<Snapshot>,
+}
+
+impl Server {
+    pub(crate) fn start(
+        listener: UnixListener,
+        place: Place,
+        orders: mpsc::Sender<Order>,
+        known: watch::Receiver<Snapshot>,
+    ) -> Self {
+        let (close, closing) = oneshot::channel();
+        Self { close, closed: tokio::spawn(accept(listener, Desk { place, orders, known }, closing)) }
+    }
+
+    /// Answers what is still to be answered, and closes every connection.
+    pub(crate) async fn close(self) {
+        drop(self.close);
+        // It ends by itself, within a bound.
+        let _closed = self.closed.await;
+    }
+}
+
+async fn accept(listener: UnixListener, desk: Desk, mut closing: oneshot::Receiver<()>) {
+    let (end, ending) = watch::channel(());
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut closing => break,
+            Some(_) = connections.join_next() => {}
+            Ok((stream, _)) = listener.accept(), if connections.len() < CONNECTIONS => {
+                connections.spawn(desk.clone().serve(stream, ending.clone()));
+            }
+        }
+    }
+    drop((listener, end));
+    let answered = async { while connections.join_next().await.is_some() {} };
+    // Who does not read goes without.
+    let _late = timeout(LAST_ANSWERS, answered).await;
+}
+
+impl Desk {
+    async fn serve(mut self, stream: UnixStream, mut ending: watch::Receiver<()>) {
+        let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE));
+        loop {
+            let line = tokio::select! {
+                line = lines.next() => line,
+                // Only between two requests: the one that is being answered still is.
+                _ = ending.changed() => return,
+            };
+            let Some(Ok(line)) = line else { return };
+            if let Some(answer) = self.answer(&line).await
+                && lines.send(answer).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    async fn answer(&mut self, line: &str) -> Option<String> {
+        let call = match message::parse(line, 1) {
+            Ok(Incoming::Single(Ok(call))) => call,
+            Ok(Incoming::Single(Err(rejected))) => {
+                return Some(message::response(rejected.id.as_ref(), Err::<&(), _>(&rejected.error)));
+            }
+            Ok(Incoming::Batch(_)) => {
+                let error = RpcError::invalid_request("a supervisor takes no batches");
+                return Some(message::response(None, Err::<&(), _>(&error)));
+            }
+            Err(error) => return Some(message::response(None, Err::<&(), _>(&error))),
+        };
+        let outcome = self.dispatch(&call).await;
+        // A notification is obeyed and not answered (JSON-RPC 2.0 §4.1).
+        call.id.as_ref().map(|id| message::response(Some(id), outcome.as_ref()))
+    }
+
+    async fn dispatch(&mut self, call: &Call<'_>) -> Result<Statuses, RpcError> {
+        let wish = match &*call.method {
+            Status::NAME => {
+                NoParams::from_raw(call.params)?;
+                return Ok(self.known.borrow().now(None));
+            }
+            Up::NAME => Wish::Up,
+            Down::NAME => Wish::Down,
+            Restart::NAME => Wish::Restart,
+            other => return Err(RpcError::MethodNotFound { method: other.chars().take(64).collect() }),
+        };
+        let names = Names::from_raw(call.params)?.names;
+        // What is stopped needs no circles.json, and a wrong one must not keep it up.
+        let circles = if wish == Wish::Down { None } else { Some(self.circles().await?) };
+        let (answer, told) = oneshot::channel();
+        let order = Order { wish, names, circles, answer };
+        self.orders.send(order).await.map_err(|_| RpcError::ShuttingDown)?;
+        let names = told.await.map_err(|_| RpcError::ShuttingDown)??;
+        let is_settled = |state: State| match wish {
+            Wish::Down => matches!(state, State::Down | State::Failed),
+            Wish::Up | Wish::Restart => !matches!(state, State::Starting | State::Draining),
+        };
+        let settled = self.known.wait_for(|known| known.states(&names).all(is_settled)).await;
+        Ok(settled.map_err(|_| RpcError::ShuttingDown)?.now(Some(&names)))
+    }
+
+    /// Those of circles.json as it is now.
+    async fn circles(&self) -> Result<Vec<crate::Circle>, RpcError> {
+        let path = self.place.config().to_owned();
+        let loaded = tokio::task::spawn_blocking(move || load(&path)).await.map_err(|_| RpcError::Internal)?;
+        loaded.map_err(|error| {
+            RpcError::Other(ErrorObject { code: CONFIG_IS_WRONG, message: error.to_string(), data: None })
+        })
+    }
+}

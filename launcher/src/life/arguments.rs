@@ -1,0 +1,34 @@
+//! From a circle of circles.json to the arguments of the process that is to be it.
+
+use super::{Files, SUPERVISED};
+use crate::Circle;
+
+/// The arguments of `circles serve` that make this circle.
+pub(crate) fn arguments(circle: &Circle, files: &Files) -> Vec<String> {
+    let mut arguments: Vec<String> = vec!["serve".into(), SUPERVISED.into()];
+    let mut flag = |name: &str, value: String| arguments.push(format!("--{name}={value}"));
+    flag("name", circle.name.clone());
+    flag("host", circle.address.ip().to_string());
+    flag("port", circle.address.port().to_string());
+    flag("access", circle.access.to_string());
+    flag("sandbox", circle.sandbox.to_string());
+    if circle.access == protocol::methods::Access::Members {
+        circle.members.iter().for_each(|member| flag("member", member.to_hex()));
+    }
+    circle.hosts.iter().for_each(|host| flag("hosts", host.to_string()));
+    circle.origins.iter().for_each(|origin| flag("origins", origin.clone()));
+    circle.description.iter().for_each(|description| flag("description", description.clone()));
+    circle.init.iter().for_each(|init| flag("init", init.display().to_string()));
+    circle.modules.iter().for_each(|modules| flag("modules", modules.display().to_string()));
+    if let Ok(serde_json::Value::Object(limits)) = serde_json::to_value(&circle.limits) {
+        for (name, value) in limits.into_iter().filter(|(_, value)| !value.is_null()) {
+            flag("limit", format!("{name}={value}"));
+        }
+    }
+    files.log.iter().for_each(|log| flag("log-file", log.display().to_string()));
+    files.lock.iter().for_each(|lock| flag("lock-file", lock.display().to_string()));
+    if circle.allow_open {
+        arguments.push("--allow-open".into());
+    }
+    arguments
+}

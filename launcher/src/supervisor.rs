@@ -1,0 +1,371 @@
+//! The supervisor of a configuration: who holds its lock, keeps circles up, and does what is wished at its socket.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use protocol::{RpcError, methods::Access};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::{Id, JoinSet},
+};
+
+use crate::{
+    Circle, CircleStatus, Event, Happened, State, Statuses, Supervision,
+    control::Server,
+    life::{Files, Supervised},
+    log,
+    place::{Held, Place, PlaceError},
+    state::{Book, Change},
+    supervise::EVENTS,
+};
+
+/// Orders that wait to be taken.
+const ORDERS: usize = 16;
+
+/// What a supervisor begins with.
+#[derive(Debug)]
+pub struct Begin {
+    /// The circles of circles.json.
+    pub circles: Vec<Circle>,
+    /// Those to be started at once.
+    pub names: Vec<String>,
+    /// The executable that circles run.
+    pub program: PathBuf,
+    /// Whether it ends when its last circle has ended, as in the foreground, or waits for more orders.
+    pub ends_with_circles: bool,
+}
+
+/// What can be wished of circles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Up,
+    Down,
+    Restart,
+}
+
+/// A wish, with those that it is about; all, without names.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) wish: Wish,
+    pub(crate) names: Option<Vec<String>>,
+    /// Those of circles.json, read again.
+    pub(crate) circles: Option<Vec<Circle>>,
+    /// Told, once it is known to all who look, which circles it is about.
+    pub(crate) answer: oneshot::Sender<Result<Vec<String>, RpcError>>,
+}
+
+/// What is known of all circles.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    circles: Vec<(CircleStatus, Book)>,
+    is_ending: bool,
+}
+
+impl Snapshot {
+    /// How circles are now, of those names; all, without any.
+    pub(crate) fn now(&self, names: Option<&[String]>) -> Statuses {
+        let now = Instant::now();
+        let is_meant = |name: &String| names.is_none_or(|names| names.contains(name));
+        let meant = self.circles.iter().filter(|(status, _)| is_meant(&status.name));
+        let circles = meant
+            .map(|(status, book)| CircleStatus { uptime_s: book.uptime(now).map(|up| up.as_secs()), ..status.clone() });
+        Statuses { circles: circles.collect(), is_ending: self.is_ending }
+    }
+
+    /// The states of those names.
+    pub(crate) fn states(&self, names: &[String]) -> impl Iterator<Item = State> {
+        self.circles.iter().filter(|(status, _)| names.contains(&status.name)).map(|(_, book)| book.state)
+    }
+}
+
+/// Keeps circles up, and listens at the place's socket, until `shutdown` is done or it is told there to take all down. It
+/// needs a tokio runtime with I/O and time enabled.
+pub fn start(
+    place: Place,
+    held: Held,
+    begin: Begin,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<Supervision, PlaceError> {
+    let listener = place.listen(&held)?;
+    let (to_listener, events) = mpsc::channel(EVENTS);
+    let (orders, ordered) = mpsc::channel(ORDERS);
+    let (published, known) = watch::channel(Snapshot::default());
+    let (news, to_digest) = mpsc::channel(EVENTS);
+    let mut supervisor = Supervisor {
+        place: place.clone(),
+        program: begin.program,
+        circles: Vec::new(),
+        lives: JoinSet::new(),
+        news,
+        listener: Listener { events: to_listener, lost: 0 },
+        published,
+        is_ending: false,
+    };
+    supervisor.learn(begin.circles);
+    for name in begin.names {
+        if let Some(known) = supervisor.circles.iter_mut().find(|known| known.circle.name == name) {
+            known.begin(&supervisor.place, &supervisor.program, &supervisor.news, &mut supervisor.lives);
+        }
+    }
+    supervisor.publish();
+    let server = Server::start(listener, place.clone(), orders, known);
+    let ended = tokio::spawn(async move {
+        supervisor.run(ordered, to_digest, begin.ends_with_circles, shutdown).await;
+        server.close().await;
+        place.leave(held);
+        let failed = supervisor.circles.into_iter().filter(|known| known.book.state == State::Failed);
+        failed.map(|known| known.circle.name).collect()
+    });
+    Ok(Supervision { events, ended })
+}
+
+struct Supervisor {
+    place: Place,
+    program: PathBuf,
+    circles: Vec<Known>,
+    /// Each ends with whether the circle failed for good.
+    lives: JoinSet<bool>,
+    news: mpsc::Sender<Event>,
+    listener: Listener,
+    published: watch::Sender<Snapshot>,
+    is_ending: bool,
+}
+
+/// A circle that is known.
+struct Known {
+    /// As circles.json has it; what runs may be an earlier one.
+    circle: Circle,
+    /// Where what runs is dialled.
+    url: String,
+    /// Who may play on what runs.
+    access: Access,
+    /// As it said last.
+    connections: Option<u64>,
+    book: Book,
+    life: Option<Life>,
+    /// To be started once its present life is over.
+    is_wanted_anew: bool,
+}
+
+struct Life {
+    task: Id,
+    stop: watch::Sender<bool>,
+}
+
+impl Known {
+    fn of(circle: Circle) -> Self {
+        let (url, access) = (circle.url(), circle.access);
+        Self { circle, url, access, connections: None, book: Book::default(), life: None, is_wanted_anew: false }
+    }
+
+    fn begin(
+        &mut self,
+        place: &Place,
+        program: &std::path::Path,
+        events: &mpsc::Sender<Event>,
+        lives: &mut JoinSet<bool>,
+    ) {
+        let (stop, stopped) = watch::channel(false);
+        let name = &self.circle.name;
+        let supervised = Supervised {
+            circle: self.circle.clone(),
+            program: program.to_owned(),
+            files: Files { log: Some(place.log(name)), lock: Some(place.circle_lock(name)) },
+            events: events.clone(),
+            stopped,
+        };
+        let task = lives.spawn(async move { supervised.live().await.is_some() }).id();
+        self.life = Some(Life { task, stop });
+        (self.url, self.access, self.is_wanted_anew) = (self.circle.url(), self.circle.access, false);
+        self.book.note(Change::Wanted, Instant::now());
+    }
+
+    fn end(&mut self, is_wanted_anew: bool) {
+        if let Some(life) = &self.life {
+            self.is_wanted_anew = is_wanted_anew;
+            life.stop.send_replace(true);
+            self.book.note(Change::Unwanted, Instant::now());
+        }
+    }
+}
+
+impl Supervisor {
+    async fn run(
+        &mut self,
+        mut ordered: mpsc::Receiver<Order>,
+        mut to_digest: mpsc::Receiver<Event>,
+        ends_with_circles: bool,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        tokio::pin!(shutdown);
+        while !(self.lives.is_empty() && (self.is_ending || ends_with_circles)) {
+            tokio::select! {
+                Some(event) = to_digest.recv() => self.digest(event),
+                Some(order) = ordered.recv() => self.obey(order),
+                Some(over) = self.lives.join_next_with_id() => {
+                    // What it told comes before its end.
+                    while let Ok(event) = to_digest.try_recv() {
+                        self.digest(event);
+                    }
+                    // A life that panicked has failed, and its process ended with it.
+                    let (task, has_failed) = over.unwrap_or_else(|error| (error.id(), true));
+                    self.over(task, has_failed);
+                }
+                () = &mut shutdown, if !self.is_ending => self.end(),
+            }
+            self.publish();
+        }
+    }
+
+    fn end(&mut self) {
+        self.is_ending = true;
+        self.circles.iter_mut().for_each(|known| known.end(false));
+    }
+
+    /// Takes what circles.json says for all that is started from now on.
+    fn learn(&mut self, circles: Vec<Circle>) {
+        let mut before = std::mem::take(&mut self.circles);
+        for circle in circles {
+            let known = match before.iter().position(|known| known.circle.name == circle.name) {
+                Some(index) => Known { circle, ..before.remove(index) },
+                None => Known::of(circle),
+            };
+            self.circles.push(if known.life.is_some() {
+                known
+            } else {
+                Known { url: known.circle.url(), access: known.circle.access, ..known }
+            });
+        }
+        // What runs and is not in the file any more stays until it is taken down.
+        self.circles.extend(before.into_iter().filter(|known| known.life.is_some()));
+    }
+
+    fn obey(&mut self, order: Order) {
+        let done = self.try_obey(order.wish, order.names, order.circles);
+        self.publish();
+        // Whoever wished it may have gone.
+        let _untold = order.answer.send(done);
+    }
+
+    fn try_obey(
+        &mut self,
+        wish: Wish,
+        names: Option<Vec<String>>,
+        circles: Option<Vec<Circle>>,
+    ) -> Result<Vec<String>, RpcError> {
+        if self.is_ending && wish != Wish::Down {
+            return Err(RpcError::ShuttingDown);
+        }
+        if let Some(circles) = circles {
+            self.learn(circles);
+        }
+        let is_known = |name: &String| self.circles.iter().any(|known| known.circle.name == *name);
+        if let Some(unknown) = names.iter().flatten().find(|name| !is_known(name)) {
+            let reason = format!("there is no circle '{}'", unknown.chars().take(64).collect::<String>());
+            return Err(RpcError::InvalidParams { param: "names".into(), reason });
+        }
+        let is_all = names.is_none();
+        let names = names.unwrap_or_else(|| self.circles.iter().map(|known| known.circle.name.clone()).collect());
+        if wish == Wish::Down && is_all {
+            self.end();
+            return Ok(names);
+        }
+        for known in self.circles.iter_mut().filter(|known| names.contains(&known.circle.name)) {
+            match (wish, known.book.state) {
+                (Wish::Down, _) => known.end(false),
+                // Once more at once, and not in a while.
+                (Wish::Up, State::BackingOff | State::Draining) => known.end(true),
+                (Wish::Restart, _) if known.life.is_some() => known.end(true),
+                (Wish::Up, _) if known.life.is_some() => {}
+                _ => known.begin(&self.place, &self.program, &self.news, &mut self.lives),
+            }
+        }
+        Ok(names)
+    }
+
+    fn digest(&mut self, event: Event) {
+        let known = self.circles.iter_mut().find(|known| known.circle.name == event.circle);
+        if let Some(known) = known {
+            let now = Instant::now();
+            match &event.what {
+                Happened::Started { pid } => known.book.note(Change::Started { pid: *pid }, now),
+                Happened::Listening(address) => known.url = format!("ws://{address}"),
+                Happened::Connections(connections) => known.connections = Some(*connections),
+                Happened::Ready => known.book.note(Change::Ready, now),
+                Happened::Ended { why, again_in } => {
+                    known.connections = None;
+                    let is_tried_again = again_in.is_some();
+                    known.book.note(Change::Ended { why: why.clone(), is_tried_again }, now);
+                }
+                Happened::Note(_) | Happened::Log(_) => {}
+            }
+        }
+        // The circle's own lines are in its log already.
+        let line = match &event.what {
+            Happened::Note(line) => Some(line.clone()),
+            Happened::Ended { why, again_in: Some(wait) } => Some(format!("{why}; again in {:.1} s", secs(*wait))),
+            Happened::Ended { why, again_in: None } => Some(why.clone()),
+            _ => None,
+        };
+        if let Some(line) = line {
+            // It is told all the same.
+            let _unwritten = log::append(&self.place.log(&event.circle), &line);
+        }
+        if !matches!(event.what, Happened::Connections(_)) {
+            self.listener.tell(event);
+        }
+    }
+
+    fn over(&mut self, task: Id, has_failed: bool) {
+        let ended = self.circles.iter_mut().find(|known| known.life.as_ref().is_some_and(|life| life.task == task));
+        let Some(known) = ended else { return };
+        (known.life, known.connections) = (None, None);
+        known.book.note(Change::Over { has_failed }, Instant::now());
+        if known.is_wanted_anew && !self.is_ending {
+            known.begin(&self.place, &self.program, &self.news, &mut self.lives);
+        }
+    }
+
+    fn publish(&self) {
+        let status = |known: &Known| CircleStatus {
+            name: known.circle.name.clone(),
+            url: known.url.clone(),
+            state: known.book.state,
+            pid: known.book.pid,
+            restarts: known.book.restarts,
+            uptime_s: None,
+            access: known.access,
+            connections: known.connections,
+            why: known.book.why.clone(),
+        };
+        let circles = self.circles.iter().map(|known| (status(known), known.book.clone())).collect();
+        self.published.send_replace(Snapshot { circles, is_ending: self.is_ending });
+    }
+}
+
+fn secs(wait: Duration) -> f64 {
+    wait.as_secs_f64()
+}
+
+/// Who listens to what happens, and must hold up nothing: what is not taken is dropped and counted.
+struct Listener {
+    events: mpsc::Sender<Event>,
+    lost: u64,
+}
+
+impl Listener {
+    fn tell(&mut self, event: Event) {
+        if self.lost > 0 {
+            let line = format!("({} lines are lost: nobody read them)", self.lost);
+            let told = self.events.try_send(Event { circle: event.circle.clone(), what: Happened::Note(line) });
+            if told.is_ok() {
+                self.lost = 0;
+            }
+        }
+        if self.events.try_send(event).is_err() {
+            self.lost += 1;
+        }
+    }
+}

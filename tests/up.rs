@@ -1,0 +1,250 @@
+//! `circles up`, `down`, `restart`, `status` and `logs`: circles in the background.
+
+mod faults;
+
+use std::{fs, path::PathBuf, process::Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::{
+    Home, PATIENCE, Ran,
+    process::{children, parent, wait_for_end},
+    wire::Wire,
+};
+
+const TWO: &str =
+    r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0, "access": "authenticated" }] }"#;
+
+/// A home with a circles.json, in which nothing runs any more when the test is over.
+struct Background {
+    home: Home,
+}
+
+impl Background {
+    fn with(config: &str) -> Self {
+        let background = Self { home: Home::new() };
+        background.configure(config);
+        background
+    }
+
+    fn configure(&self, config: &str) {
+        fs::write(self.home.path().join("circles.json"), config).expect("written");
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        self.home.run(args)
+    }
+
+    /// What has to go well.
+    fn ok(&self, args: &[&str]) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
+        ran.stdout
+    }
+
+    fn status(&self, name: &str) -> Value {
+        let all: Value = serde_json::from_str(&self.ok(&["status", "--json"])).expect("JSON");
+        let circles = all["circles"].as_array().expect("a list");
+        circles.iter().find(|circle| circle["name"] == name).expect(name).clone()
+    }
+
+    fn state(&self, name: &str) -> String {
+        self.status(name)["state"].as_str().expect("a state").to_owned()
+    }
+
+    fn pid(&self, name: &str) -> Pid {
+        let pid = self.status(name)["pid"].as_i64().expect("it has a process");
+        Pid::from_raw(pid.try_into().expect("a pid")).expect("a pid")
+    }
+
+    fn connect(&self, name: &str) -> Wire {
+        let status = self.status(name);
+        Wire::connect(status["url"].as_str().expect("a URL").strip_prefix("ws://").expect("a ws URL"))
+    }
+
+    /// The supervisor, and all that it has started.
+    fn supervisor(&self, name: &str) -> Pid {
+        parent(self.pid(name)).expect("it has a parent")
+    }
+
+    fn files(&self, suffix: &str) -> Vec<PathBuf> {
+        let (mut found, mut left) = (Vec::new(), vec![self.home.path().to_owned()]);
+        while let Some(directory) = left.pop() {
+            for entry in fs::read_dir(directory).expect("it is there") {
+                let path = entry.expect("it is there").path();
+                match path.is_dir() {
+                    true => left.push(path),
+                    false if path.to_string_lossy().ends_with(suffix) => found.push(path),
+                    false => {}
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let down = self.home.run(&["down"]);
+        // The test has failed already.
+        if !std::thread::panicking() {
+            assert_eq!(down.code, Some(0), "{down:?}");
+        }
+    }
+}
+
+#[test]
+fn circles_are_up_when_up_returns_and_nothing_is_left_after_down() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let here = Background::with(TWO);
+    let said = here.ok(&["up"]);
+    assert!(said.contains("a  ready  ws://127.0.0.1:") && said.contains("b  ready  ws://"), "{said}");
+    let mut wire = here.connect("a");
+    assert_eq!(wire.value("40 + 2"), 42);
+    // It is told with the next sign of life.
+    let begun = std::time::Instant::now();
+    while here.status("a")["connections"] != 1 {
+        assert!(begun.elapsed() < PATIENCE, "the connection is not told");
+    }
+    let status = here.status("b");
+    let fields: Vec<&String> = status.as_object().expect("an object").keys().collect();
+    assert_eq!(fields, ["access", "connections", "name", "pid", "restarts", "state", "uptime_s", "url"]);
+    assert_eq!((&status["access"], &status["restarts"]), (&"authenticated".into(), &0.into()));
+    assert!(status["uptime_s"].is_u64());
+    let table = here.ok(&["status"]);
+    assert!(table.starts_with("NAME  STATE  URL") && table.lines().count() == 3, "{table}");
+
+    let [socket] = &here.files("/socket")[..] else { panic!("one socket") };
+    for private in [socket.clone(), here.files("a.log").pop().expect("a log")] {
+        assert_eq!(fs::metadata(private).expect("it is there").permissions().mode() & 0o777, 0o600);
+    }
+    let supervisor = here.supervisor("a");
+    let circles = children(supervisor);
+    assert_eq!(circles.len(), 2);
+    assert_eq!(here.ok(&["down"]), "a  down\nb  down\n");
+    circles.into_iter().chain([supervisor]).for_each(wait_for_end);
+    assert!(here.files("/socket").is_empty());
+    assert_eq!((here.state("a"), here.state("b")), ("down".into(), "down".into()));
+    assert_eq!(here.ok(&["down"]), "nothing is up\n");
+}
+
+#[test]
+fn the_supervisor_is_away_from_its_terminal_and_knows_no_passphrase() {
+    let here = Background::with(TWO);
+    here.ok(&["up", "a"]);
+    let supervisor = here.supervisor("a");
+    let session = |pid: Pid| rustix::process::getsid(Some(pid)).expect("it is there");
+    assert_eq!(session(supervisor), supervisor);
+    for pid in [supervisor, here.pid("a")] {
+        let environment = fs::read(format!("/proc/{pid}/environ")).expect("it is ours");
+        assert!(!String::from_utf8_lossy(&environment).contains("PASSPHRASE"));
+    }
+    for descriptor in 0..3 {
+        let file = fs::read_link(format!("/proc/{supervisor}/fd/{descriptor}")).expect("it is open");
+        assert_eq!(file, PathBuf::from("/dev/null"));
+    }
+}
+
+#[test]
+fn names_touch_only_those() {
+    let here = Background::with(TWO);
+    here.ok(&["up", "a"]);
+    assert_eq!((here.state("a"), here.state("b")), ("ready".into(), "down".into()));
+    here.ok(&["up"]);
+    let (mut wire, kept) = (here.connect("a"), here.pid("a"));
+    let before = here.pid("b");
+    wire.value("let kept = 7;");
+    here.ok(&["restart", "b"]);
+    assert_ne!(here.pid("b"), before);
+    assert_eq!(here.ok(&["down", "b"]), "b  down\n");
+    assert_eq!((here.state("b"), here.pid("a")), ("down".into(), kept));
+    assert_eq!(wire.value("kept"), 7);
+    let ran = here.run(&["up", "c"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("there is no circle 'c'"), "{ran:?}");
+    let ran = here.run(&["down", "c"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("there is no circle 'c'"), "{ran:?}");
+    // The supervisor stays for those that may be wanted again.
+    here.ok(&["down", "a"]);
+    here.ok(&["up", "b"]);
+    assert_eq!((here.state("a"), here.state("b")), ("down".into(), "ready".into()));
+}
+
+#[test]
+fn several_ups_at_once_have_one_supervisor() {
+    let here = Background::with(TWO);
+    let ups: Vec<_> = (0..4).map(|_| here.home.command().arg("up").spawn().expect("it runs")).collect();
+    for up in ups {
+        let output = up.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+    }
+    let supervisor = here.supervisor("a");
+    assert_eq!((here.supervisor("b"), children(supervisor).len()), (supervisor, 2));
+}
+
+#[test]
+fn up_during_a_down_starts_anew() {
+    let here = Background::with(TWO);
+    here.ok(&["up"]);
+    let before = here.supervisor("a");
+    for _ in 0..3 {
+        let down = here.home.command().arg("down").stdout(Stdio::null()).spawn().expect("it runs");
+        here.ok(&["up"]);
+        assert!(down.wait_with_output().expect("it ends").status.success());
+        here.ok(&["up"]);
+    }
+    wait_for_end(before);
+    assert_eq!(here.connect("a").value("40 + 2"), 42);
+}
+
+#[test]
+fn launch_and_up_are_one_supervisor() {
+    let here = Background::with(TWO);
+    here.ok(&["up", "a"]);
+    let ran = here.run(&["launch"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("runs already"), "{ran:?}");
+    here.ok(&["down"]);
+    for _ in 0..4 {
+        let mut launch = here.home.command().arg("launch").stdout(Stdio::null()).spawn().expect("it runs");
+        // Whichever of the two is first: it is one supervisor that has them.
+        here.ok(&["up"]);
+        let launched = Pid::from_child(&launch);
+        let is_launched = here.supervisor("a") == launched;
+        if !is_launched {
+            // It has to see the one that runs before that is gone.
+            wait_for_end(launched);
+        }
+        here.ok(&["down"]);
+        wait_for_end(launched);
+        let code = launch.wait().expect("it was started here").code();
+        assert_eq!(code, Some(if is_launched { 0 } else { 2 }));
+    }
+}
+
+#[test]
+fn logs_are_kept_and_followed_through_a_restart() {
+    use std::io::{BufRead, BufReader};
+
+    let here = Background::with(TWO);
+    assert_eq!(here.ok(&["logs", "a"]), "");
+    let mut following = here.home.command().args(["logs", "-f", "a"]).spawn().expect("it runs");
+    let (sender, lines) = std::sync::mpsc::channel();
+    let stdout = BufReader::new(following.stdout.take().expect("piped"));
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut following = crate::support::process::Reaped(following);
+    let next = |piece: &str| {
+        while !lines.recv_timeout(PATIENCE).expect(piece).contains(piece) {}
+    };
+    here.ok(&["up"]);
+    next("listening on ws://");
+    here.ok(&["restart", "a"]);
+    next("draining");
+    next("listening on ws://");
+    following.0.kill().expect("it is there");
+    let last = here.ok(&["logs", "--tail", "1", "a"]);
+    assert!(last.contains("listening on ws://") && last.lines().count() == 1, "{last}");
+    let both = here.ok(&["logs"]);
+    assert!(both.lines().any(|line| line.starts_with("b | ")) && both.lines().any(|line| line.starts_with("a | ")));
+}

@@ -1,0 +1,156 @@
+//! What goes wrong with circles in the background, and what comes of it.
+
+use super::*;
+use crate::support::process::threads;
+
+#[test]
+fn a_circle_that_is_killed_is_started_again_and_counted() {
+    let here = Background::with(TWO);
+    here.ok(&["up"]);
+    let (before, other) = (here.pid("a"), here.pid("b"));
+    kill_process(before, Signal::KILL).expect("it is there");
+    wait_for_end(before);
+    // Told while it waits to be started again or after that: it is up then.
+    here.ok(&["up", "a"]);
+    assert_eq!(here.connect("a").value("40 + 2"), 42);
+    assert_eq!(here.pid("b"), other);
+    assert!(here.ok(&["logs", "a"]).contains("it was ended by signal 9"));
+}
+
+#[test]
+fn no_circle_outlives_a_supervisor_that_is_killed_and_the_next_up_works() {
+    let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
+    here.ok(&["up"]);
+    // The port stays the same from here on, so the next circle can have it only once this one has ended.
+    let port = here.status("a")["url"].as_str().expect("a URL").rsplit(':').next().expect("a port").to_owned();
+    here.ok(&["down"]);
+    here.configure(&format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
+    here.ok(&["up"]);
+    let (supervisor, circle) = (here.supervisor("a"), here.pid("a"));
+    // A play that runs keeps the circle draining for a while.
+    let mut wire = here.connect("a");
+    wire.send(r#"{"jsonrpc":"2.0","id":1,"method":"play","params":["print(1); loop {}"]}"#);
+    wire.next();
+    kill_process(supervisor, Signal::KILL).expect("it is there");
+    wait_for_end(supervisor);
+    here.ok(&["up"]);
+    wait_for_end(circle);
+    assert_ne!(here.supervisor("a"), supervisor);
+    assert!(here.ok(&["logs", "a"]).contains("draining"), "it went on to log when its supervisor was gone");
+    assert_eq!(here.connect("a").value("40 + 2"), 42);
+    assert_eq!(here.status("a")["restarts"], 0, "it waited for the port");
+}
+
+#[test]
+fn what_does_not_start_is_told_with_its_log_and_holds_up_no_other() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port();
+    let here = Background::with(&format!(
+        r#"{{ "circles": [{{ "name": "a", "port": {port} }}, {{ "name": "b", "port": 0 }}] }}"#
+    ));
+    let ran = here.run(&["up"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stdout.contains("b  ready") && !ran.stdout.contains("a  ready"), "{ran:?}");
+    assert!(ran.stderr.contains("a | ") && ran.stderr.contains("address already in use"), "{ran:?}");
+    assert!(ran.stderr.contains("not up: 'a' (it ended with exit code 2)"), "{ran:?}");
+    assert!(matches!(&*here.state("a"), "backing-off" | "starting"));
+    assert!(here.ok(&["status"]).contains("it ended with exit code 2"));
+    drop(taken);
+    here.ok(&["up"]);
+    assert_eq!(here.connect("a").value("40 + 2"), 42);
+}
+
+#[test]
+fn an_init_script_that_fails_is_told_and_one_that_does_not_end_is_late() {
+    let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0, "init": "a.rhai", "restart": "never" }] }"#);
+    let script = here.home.path().join("a.rhai");
+    fs::write(&script, "throw \"no such day\"").expect("written");
+    let ran = here.run(&["up"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("no such day"), "{ran:?}");
+    assert_eq!(here.state("a"), "failed");
+    fs::write(&script, "loop {}").expect("written");
+    let ran = here.run(&["up", "--timeout", "300ms"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("not ready after 0.3 s"), "{ran:?}");
+    fs::write(&script, "const DAY = 1;").expect("written");
+    here.ok(&["restart"]);
+    assert_eq!(here.connect("a").value("DAY"), 1);
+}
+
+#[test]
+fn a_mistake_in_circles_json_changes_nothing() {
+    let here = Background::with(r#"{ "circles": [{ "name": "a" }] }"#);
+    for verb in ["up", "status", "restart"] {
+        let ran = here.run(&[verb]);
+        assert!(ran.code == Some(2) && ran.stderr.contains("'a' needs a port"), "{ran:?}");
+    }
+    here.configure(TWO);
+    here.ok(&["up"]);
+    let before = here.pid("a");
+    here.configure("{");
+    assert_eq!(here.run(&["restart"]).code, Some(2));
+    // How they are, and their end, need no circles.json that is right.
+    assert_eq!(here.pid("a"), before);
+    here.ok(&["down", "b"]);
+    here.ok(&["down"]);
+}
+
+#[test]
+fn a_supervisor_that_stands_still_is_told() {
+    let here = Background::with(TWO);
+    here.ok(&["up", "a"]);
+    let supervisor = here.supervisor("a");
+    kill_process(supervisor, Signal::STOP).expect("it is there");
+    // It is stopped when each of its threads is.
+    while threads(supervisor).iter().any(|fields| fields[0] != "T") {
+        std::thread::yield_now();
+    }
+    let ran = here.run(&["status"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("has not answered within 5 s"), "{ran:?}");
+    kill_process(supervisor, Signal::CONT).expect("it is there");
+    assert_eq!(here.state("a"), "ready");
+}
+
+#[test]
+fn a_signal_to_the_supervisor_drains_and_leaves_nothing() {
+    let here = Background::with(TWO);
+    here.ok(&["up"]);
+    let supervisor = here.supervisor("a");
+    let circles = children(supervisor);
+    kill_process(supervisor, Signal::TERM).expect("it is there");
+    circles.into_iter().chain([supervisor]).for_each(wait_for_end);
+    assert!(here.files("/socket").is_empty());
+    assert_eq!(here.state("a"), "down");
+}
+
+/// Lines that are sent to the control socket, and the code of the error that each is answered with.
+#[test]
+fn what_makes_no_sense_at_the_control_socket_is_answered_and_changes_nothing() {
+    use std::{
+        io::{BufRead, BufReader, Write},
+        os::unix::net::UnixStream,
+    };
+
+    let here = Background::with(TWO);
+    here.ok(&["up", "a"]);
+    let [path] = &here.files("/socket")[..] else { panic!("one socket") };
+    let mut socket = UnixStream::connect(path).expect("it listens");
+    let mut answers = BufReader::new(socket.try_clone().expect("a socket")).lines();
+    let cases = [
+        ("hello", -32700),
+        ("{}", -32600),
+        (r#"[{"jsonrpc":"2.0","id":1,"method":"status"}]"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"play","params":["1"]}"#, -32601),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"down","params":{"name":"a"}}"#, -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"down","params":{"names":"a"}}"#, -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"down","params":{"names":["c"]}}"#, -32602),
+    ];
+    for (line, code) in cases {
+        writeln!(socket, "{line}").expect("it reads");
+        let answer: Value = serde_json::from_str(&answers.next().expect(line).expect("UTF-8")).expect("JSON");
+        assert_eq!(answer["error"]["code"], code, "{line}: {answer}");
+    }
+    // Longer than any message: it is not read to its end.
+    let flood = vec![b'x'; 2 << 20];
+    let _cut_off = socket.write_all(&flood);
+    assert_eq!(here.state("a"), "ready");
+}

@@ -1,0 +1,198 @@
+//! The supervisor of the circles.json that is meant: found, or started in the background.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use directories::ProjectDirs;
+use launcher::{
+    Circle,
+    control::{Client, ControlError, Status},
+    place::{Held, Place, PlaceError},
+    supervisor::Begin,
+};
+use protocol::{RpcError, methods::NoParams};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, Command},
+    runtime::Runtime,
+};
+
+use crate::{
+    cli::ConfigArgs,
+    config,
+    error::{CliError, os_text},
+};
+
+/// How long a supervisor may take to say how its circles are, which costs it nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What it says to who started it, once it listens.
+pub(crate) const LISTENING: &str = "listening";
+
+/// What a supervisor is given of the environment: where its files are, and how much is logged.
+const ENVIRONMENT: [&str; 4] = ["HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "CIRCLES_LOG"];
+
+/// The place of the supervisor of the circles.json that is meant.
+pub(crate) fn place(args: &ConfigArgs) -> Result<Place, CliError> {
+    let path = config::path(args)?;
+    let directories = ProjectDirs::from("", "", "circles").ok_or_else(|| {
+        CliError::usage("there is no place for logs", "the user has no home directory", "set HOME, or XDG_STATE_HOME")
+    })?;
+    let state = directories.state_dir().unwrap_or_else(|| directories.data_local_dir()).to_owned();
+    let run: PathBuf = directories.runtime_dir().map_or_else(|| state.join("run"), Into::into);
+    Ok(Place::of(&path, &run, &state)?)
+}
+
+impl From<PlaceError> for CliError {
+    fn from(error: PlaceError) -> Self {
+        let PlaceError::Io { path, source } = &error else {
+            return Self::usage("the supervisor has no place", error.to_string(), "");
+        };
+        let fix = "see that it can be written, or set XDG_RUNTIME_DIR and XDG_STATE_HOME to directories that can";
+        Self::usage(format!("cannot use {}", path.display()), os_text(source), fix)
+    }
+}
+
+/// What a supervisor begins with that is to start those.
+pub(crate) fn begin(place: &Place, wanted: Vec<Circle>, ends_with_circles: bool) -> Result<Begin, CliError> {
+    Ok(Begin {
+        circles: launcher::load(place.config())?,
+        names: wanted.into_iter().map(|circle| circle.name).collect(),
+        program: program()?,
+        ends_with_circles,
+    })
+}
+
+fn program() -> Result<PathBuf, CliError> {
+    worker::Program::SameExecutable.path().map_err(|error| {
+        CliError::usage("cannot find this program itself", os_text(&error), "start it by its whole path")
+    })
+}
+
+/// The locks of a supervisor, unless one runs already: that of its life, and that of its start, which is to be held until it
+/// listens, so that who looks for it meanwhile waits.
+pub(crate) fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<(Held, Held), CliError> {
+    let starting = place.lock_starting()?;
+    if runtime.block_on(running(place))?.is_some() {
+        return Err(CliError::usage(
+            "cannot launch the circles here",
+            format!("a supervisor of {} runs already", place.config().display()),
+            "tell that one: circles up, down, restart, status; or end it: circles down",
+        ));
+    }
+    Ok((place.lock_supervisor()?, starting))
+}
+
+/// Connects to the supervisor that runs, if there is one that is not ending.
+pub(crate) async fn running(place: &Place) -> Result<Option<Client>, CliError> {
+    let Some(mut client) = Client::connect(place).await.map_err(failed)? else { return Ok(None) };
+    match client.call::<Status>(&NoParams {}, PATIENCE).await {
+        Ok(statuses) => Ok((!statuses.is_ending).then_some(client)),
+        // It has just ended.
+        Err(ControlError::Lost) => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Connects to the supervisor that runs, or starts one that starts those circles. Who wants the same meanwhile waits for it.
+pub(crate) async fn find_or_start(place: &Place, names: &[String], patience: Duration) -> Result<Client, CliError> {
+    let late = |_| {
+        let why = format!("it does not listen after {} s", patience.as_secs_f64());
+        CliError::supervisor(
+            "cannot start the supervisor",
+            why,
+            "give it longer: --timeout; or see what holds it up: ps",
+        )
+    };
+    let found = async {
+        let waiting = place.clone();
+        let lock = tokio::task::spawn_blocking(move || waiting.lock_starting());
+        let _starting = lock.await.expect("waiting for a lock does not panic")?;
+        if let Some(client) = running(place).await? {
+            return Ok(client);
+        }
+        let mut child = spawn(place, names)?;
+        listening(&mut child).await?;
+        // From here on it is to live. One that is not listening in time is killed when it is dropped.
+        std::mem::forget(child);
+        let client = Client::connect(place).await.map_err(failed)?;
+        client.ok_or_else(|| failed(ControlError::Lost))
+    };
+    tokio::time::timeout(patience, found).await.map_err(late)?
+}
+
+/// Waits until nothing is left of a supervisor that is ending, so that who asks next finds none.
+pub(crate) fn wait_for_end(runtime: &Runtime, place: &Place) -> Result<(), CliError> {
+    // Without it, one that is started meanwhile would be waited for.
+    let _starting = place.lock_starting()?;
+    if runtime.block_on(running(place))?.is_none() {
+        place.lock_supervisor()?;
+    }
+    Ok(())
+}
+
+fn spawn(place: &Place, names: &[String]) -> Result<Child, CliError> {
+    let mut command = Command::new(program()?);
+    command
+        .arg("supervise")
+        .arg("--config")
+        .arg(place.config())
+        .arg("--")
+        .args(names)
+        .env_clear()
+        .envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        // It keeps no directory from being unmounted.
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+        .spawn()
+        .map_err(|error| CliError::io("cannot start the supervisor", &error, "are there too many processes?"))
+}
+
+/// Waits until it listens.
+async fn listening(child: &mut Child) -> Result<(), CliError> {
+    let stdout = child.stdout.take().expect("piped");
+    let mut lines = BufReader::new(stdout).lines();
+    if let Ok(Some(line)) = lines.next_line().await
+        && line == LISTENING
+    {
+        return Ok(());
+    }
+    let mut said = String::new();
+    if let Some(mut stderr) = child.stderr.take() {
+        // Without its words there is still its end to be told.
+        let _unreadable = stderr.read_to_string(&mut said).await;
+    }
+    let said = said.trim().trim_start_matches("error: ").to_owned();
+    Err(CliError::supervisor("the supervisor does not start", said, "circles launch does the same in the foreground"))
+}
+
+/// What a user can do about a supervisor that does not answer as it should.
+pub(crate) fn failed(error: ControlError) -> CliError {
+    let what = "the supervisor does not do it";
+    match error {
+        ControlError::Place(error) => error.into(),
+        ControlError::Lost => CliError::supervisor(what, "it ended before it answered", "see what is: circles status"),
+        ControlError::TimedOut { patience } => CliError::supervisor(
+            what,
+            format!("it has not answered within {} s", patience.as_secs()),
+            "is its process stopped? It is the one of `circles supervise` or `circles launch`; end it, and start anew: circles up",
+        ),
+        ControlError::Refused(RpcError::ShuttingDown) => {
+            CliError::supervisor(what, "it is ending", "start anew once it has: circles up")
+        }
+        ControlError::Refused(RpcError::InvalidParams { reason, .. }) => {
+            CliError::usage(crate::visible::visible(&reason).into_owned(), "", "see which there are: circles status")
+        }
+        ControlError::Refused(RpcError::Other(error)) if error.code == launcher::control::CONFIG_IS_WRONG => {
+            CliError::usage(what, error.message, "mend it; nothing is changed until then")
+        }
+        ControlError::Refused(RpcError::MethodNotFound { .. }) | ControlError::NotUnderstood { .. } => {
+            let fix = "is it another version? End it and start anew: circles down, circles up";
+            CliError::supervisor(what, error.to_string(), fix)
+        }
+        other => CliError::supervisor(what, other.to_string(), ""),
+    }
+}
