@@ -1,11 +1,20 @@
 //! Scripts that mean harm, in `hostile/`: what each of them may come to stands in its first line, what it costs others is
 //! nothing.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, process::Server, wire::Wire};
+
+/// How long a neighbour's play may take, in the median.
+const NEIGHBOURS_WAIT: Duration = Duration::from_millis(50);
+
+/// What a server may keep of hundreds of sessions that are over: its allocator's own.
+const MAX_GROWTH_KIB: u64 = 64 << 10;
 
 /// What a play came to, in the words of the files.
 fn outcome(answer: &Value) -> String {
@@ -37,7 +46,8 @@ fn what_they_come_to_is_what_they_may_and_nobody_else_notices() {
     let mut neighbour = server.connect();
     neighbour.value("let mine = 7;");
     let before = server.descriptors();
-    let mut wrong = Vec::new();
+    let (mut wrong, mut waits) = (Vec::new(), Vec::new());
+    let resident = server.resident_kib();
     let files = scripts();
     assert!(files.len() >= 150, "{}", files.len());
     for file in files {
@@ -53,11 +63,19 @@ fn what_they_come_to_is_what_they_may_and_nobody_else_notices() {
         }
         // Its own session goes on, and so does the neighbour's.
         assert_eq!(wire.value("40 + 2"), 42, "{}", file.display());
+        let asked = Instant::now();
         assert_eq!(neighbour.value("mine"), 7, "{}", file.display());
+        waits.push(asked.elapsed());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Of hundreds, so that a busy machine is not what is measured.
+    waits.sort();
+    let median = waits[waits.len() / 2];
+    assert!(median < NEIGHBOURS_WAIT, "{median:?}");
     // What they had is given back.
-    let begun = std::time::Instant::now();
+    let grown = server.resident_kib().saturating_sub(resident);
+    assert!(grown < MAX_GROWTH_KIB, "the server has {grown} KiB more");
+    let begun = Instant::now();
     while server.workers().len() > 1 || server.descriptors() > before {
         assert!(begun.elapsed() < PATIENCE, "{} workers, {} descriptors", server.workers().len(), server.descriptors());
         std::thread::yield_now();

@@ -80,6 +80,11 @@ impl Server {
         children(self.pid())
     }
 
+    /// KiB that it has in memory.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        memory_kib(self.pid(), "VmRSS:")
+    }
+
     /// How many files and sockets it has open.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("Linux").count()
@@ -97,6 +102,13 @@ impl Drop for Server {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// A field of `/proc/PID/status`; `VmHWM` is the most that a process ever had in memory.
+pub(crate) fn memory_kib(pid: Pid, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
+    let line = status.lines().find(|line| line.starts_with(field)).expect("Linux");
+    line.split_whitespace().nth(1).expect("a figure").parse().expect("a number")
 }
 
 /// A process that does not outlive its test.

@@ -1,9 +1,8 @@
 //! A client that does not read, or floods.
 
-use rustix::process::Pid;
 use serde_json::json;
 
-use crate::support::process::Server;
+use crate::support::process::{self, Server};
 
 #[test]
 fn a_client_that_does_not_read_slows_only_itself_and_its_deadline_is_kept() {
@@ -16,7 +15,8 @@ fn a_client_that_does_not_read_slows_only_itself_and_its_deadline_is_kept() {
     for _ in 0..100 {
         assert_eq!(other.value("40 + 2"), 42);
     }
-    let memory = resident_kib(server.pid()) + server.workers().into_iter().map(resident_kib).sum::<u64>();
+    let resident = |worker| process::memory_kib(worker, "VmRSS:");
+    let memory = server.resident_kib() + server.workers().into_iter().map(resident).sum::<u64>();
     assert!(memory < 100 << 10, "{memory} KiB");
     // Once it reads, all that was printed is there, and then the limit.
     let error = deaf.answer(&play)["error"].clone();
@@ -24,17 +24,6 @@ fn a_client_that_does_not_read_slows_only_itself_and_its_deadline_is_kept() {
     let printed = deaf.notifications.iter().filter(|message| message["method"] == "play.output").count();
     assert!(printed > 10, "{printed}");
     assert!(deaf.value("n").as_u64() >= Some(printed as u64));
-}
-
-fn resident_kib(pid: Pid) -> u64 {
-    memory_kib(pid, "VmRSS:")
-}
-
-/// A field of `/proc/PID/status`; `VmHWM` is the most that a process ever had in memory.
-fn memory_kib(pid: Pid, field: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
-    let line = status.lines().find(|line| line.starts_with(field)).expect("Linux");
-    line.split_whitespace().nth(1).expect("a figure").parse().expect("a number")
 }
 
 /// Bytes that the sockets of a port and their other ends have not sent or not read: the fifth column of `/proc/net/tcp`.
@@ -54,7 +43,7 @@ fn what_is_printed_to_nobody_costs_bounded_memory_everywhere() {
     let mut other = server.connect();
     other.authenticate(&keys::KeyPair::generate().expect("a key"));
     other.value("1");
-    let before = memory_kib(server.pid(), "VmHWM:");
+    let before = process::memory_kib(server.pid(), "VmHWM:");
     let line = "x".repeat(2000);
     let scripts =
         [format!("loop {{ print(`{line}`) }}"), "loop { print(``) }".into(), format!("loop {{ debug(`{line}`) }}")];
@@ -68,10 +57,10 @@ fn what_is_printed_to_nobody_costs_bounded_memory_everywhere() {
     let mut most = 0;
     assert_eq!(other.call("play", json!(["loop {}", 1500]))["error"]["data"]["limit"], "time");
     for worker in server.workers() {
-        most = most.max(memory_kib(worker, "VmHWM:"));
+        most = most.max(process::memory_kib(worker, "VmHWM:"));
     }
     assert!(most < 24 << 10, "a worker had {most} KiB");
-    let grown = memory_kib(server.pid(), "VmHWM:") - before;
+    let grown = process::memory_kib(server.pid(), "VmHWM:") - before;
     // 256 KiB of frames, as much in the actor, an event in the outbox and one from the worker.
     assert!(grown < 9 * 2048, "the server had {grown} KiB more");
     let port = server.authority().rsplit_once(':').expect("a port").1.parse().expect("a number");
@@ -126,7 +115,7 @@ fn a_flood_of_empty_objects_costs_a_bounded_amount_of_memory() {
         sent += 1;
     }
     assert!(sent < 1000, "everything was taken");
-    let memory = resident_kib(server.pid());
+    let memory = server.resident_kib();
     assert!(memory < 60 << 10, "{memory} KiB");
     assert_eq!(server.connect().value("1"), 1);
 }
