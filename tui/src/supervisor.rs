@@ -151,6 +151,9 @@ fn spawn(place: &Place, names: &[String]) -> Result<Child, CliError> {
         .map_err(|error| CliError::io("cannot start the supervisor", &error, "are there too many processes?"))
 }
 
+/// Bytes of what a supervisor that does not start is quoted with.
+const MAX_SAID: u64 = 16 << 10;
+
 /// Waits until it listens.
 async fn listening(child: &mut Child) -> Result<(), CliError> {
     let stdout = child.stdout.take().expect("piped");
@@ -161,9 +164,9 @@ async fn listening(child: &mut Child) -> Result<(), CliError> {
         return Ok(());
     }
     let mut said = String::new();
-    if let Some(mut stderr) = child.stderr.take() {
+    if let Some(stderr) = child.stderr.take() {
         // Without its words there is still its end to be told.
-        let _unreadable = stderr.read_to_string(&mut said).await;
+        let _unreadable = stderr.take(MAX_SAID).read_to_string(&mut said).await;
     }
     let said = said.trim().trim_start_matches("error: ").to_owned();
     Err(CliError::supervisor("the supervisor does not start", said, "circles launch does the same in the foreground"))

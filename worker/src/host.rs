@@ -79,7 +79,7 @@ pub struct HostError {
 }
 
 /// What a script that catches the failure of a host function finds under `error`.
-const HOST_ERROR: &str = "HostError";
+pub const HOST_ERROR: &str = "HostError";
 
 /// Gives an engine the functions of the host; `call` has one carried out.
 pub(crate) fn register(

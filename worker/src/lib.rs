@@ -63,7 +63,7 @@ mod value;
 pub use allocator::Allocator;
 pub use child::{is_prepared, run_if_worker, run_if_worker_with};
 pub use handle::{Event, Loss, Program, Worker};
-pub use host::{HostCall, HostError, HostFunction, HostModule, HostNameError, HostReturn};
+pub use host::{HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostNameError, HostReturn};
 pub use inspection::{
     Answer, Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, Listing, MAX_CANDIDATES, Origin, Query,
     VariableEntry,

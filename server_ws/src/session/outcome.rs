@@ -49,7 +49,7 @@ pub(crate) fn play_end(error: &RpcError) -> PlayEnd {
 
 /// The error of a play that a module of host functions did not let succeed: as if its script had not caught it.
 pub(crate) fn objection(Objection { module, error }: Objection) -> RpcError {
-    let mut thrown = json!({ "error": "HostError", "function": module, "message": error.message });
+    let mut thrown = json!({ "error": worker::HOST_ERROR, "function": module, "message": error.message });
     if let Some(data) = error.data {
         thrown["data"] = data;
     }
