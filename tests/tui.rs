@@ -8,7 +8,7 @@ mod terminal;
 
 use std::{net::TcpListener, path::PathBuf};
 
-use ::circles::app::{Setup, headless::Headless};
+use ::circles::app::{Directories, Setup, Supervisors, headless::Headless};
 use ::keys::keystore::{Keystore, WorkFactor};
 use tokio::runtime::{Builder, Runtime};
 
@@ -31,12 +31,15 @@ impl Screen {
     fn start_in(home: Home, config: &str, size: (u16, u16)) -> Self {
         let file = home.path().join("circles.json");
         std::fs::write(&file, config).expect("written");
+        // Where the commands of this home have them, too.
+        let state = home.path().join("state/circles");
+        let directories = Directories { run: state.join("run"), state };
         let setup = Setup {
             config: Some(file),
             keystore: Some(Keystore::at(home.keys_directory())),
             history: Some(home.path().join("history")),
             work_factor: WorkFactor::Log2(1),
-            program: BINARY.into(),
+            supervisors: Supervisors { program: BINARY.into(), directories: Some(directories) },
             authority: None,
             passphrase: None,
             has_colours: false,

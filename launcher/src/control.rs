@@ -3,6 +3,8 @@
 mod client;
 mod server;
 
+use std::time::Duration;
+
 use protocol::{
     Method, Params, RpcError,
     method::Given,
@@ -84,13 +86,21 @@ macro_rules! control_methods {
     )* };
 }
 
+/// How long an answer to `watch` waits for a change.
+pub const WATCH_LAPSE: Duration = Duration::from_secs(1);
+
 control_methods! {
     /// How all circles are.
     Status "status" (NoParams);
+    /// How all circles are, once that is not what this connection was told last, or [`WATCH_LAPSE`] has passed. Who asks for
+    /// more pauses for a moment in between, in which a supervisor that ends can close the connection.
+    Watch "watch" (NoParams);
     /// Starts those that are not up; answers once each of them is ready, or is not and why.
     Up "up" (Names);
     /// Drains them; answers once they have ended. With all of them the supervisor ends, too.
     Down "down" (Names);
+    /// Drains them; answers as `down`. Once nothing else is up the supervisor ends, too, unless something is wanted up before.
+    Release "release" (Names);
     /// Drains those that are up, and starts all of them as circles.json has them now; answers as `up`.
     Restart "restart" (Names);
 }

@@ -26,4 +26,4 @@ pub use error::ConfigError;
 pub use fields::{Restart, Sandbox};
 pub use life::{BEAT_INTERVAL, READY, SUPERVISED, beat};
 pub use state::State;
-pub use supervise::{Event, Happened, Supervision, supervise};
+pub use supervise::{Event, Happened, Supervision};

@@ -42,6 +42,8 @@ pub struct Begin {
 pub(crate) enum Wish {
     Up,
     Down,
+    /// As down, and the supervisor is not needed any more once nothing is up.
+    Release,
     Restart,
 }
 
@@ -60,7 +62,7 @@ pub(crate) struct Order {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     circles: Vec<(CircleStatus, Book)>,
-    is_ending: bool,
+    pub(crate) is_ending: bool,
 }
 
 impl Snapshot {
@@ -102,6 +104,7 @@ pub fn start(
         listener: Listener { events: to_listener, lost: 0 },
         published,
         is_ending: false,
+        is_released: false,
     };
     supervisor.learn(begin.circles);
     for name in begin.names {
@@ -131,6 +134,8 @@ struct Supervisor {
     listener: Listener,
     published: watch::Sender<Snapshot>,
     is_ending: bool,
+    /// Whether it ends, too, once nothing is up.
+    is_released: bool,
 }
 
 /// A circle that is known.
@@ -200,7 +205,7 @@ impl Supervisor {
         shutdown: impl Future<Output = ()>,
     ) {
         tokio::pin!(shutdown);
-        while !(self.lives.is_empty() && (self.is_ending || ends_with_circles)) {
+        while !(self.lives.is_empty() && (self.is_ending || self.is_released || ends_with_circles)) {
             tokio::select! {
                 Some(event) = to_digest.recv() => self.digest(event),
                 Some(order) = ordered.recv() => self.obey(order),
@@ -255,7 +260,7 @@ impl Supervisor {
         names: Option<Vec<String>>,
         circles: Option<Vec<Circle>>,
     ) -> Result<Vec<String>, RpcError> {
-        if self.is_ending && wish != Wish::Down {
+        if self.is_ending && matches!(wish, Wish::Up | Wish::Restart) {
             return Err(RpcError::ShuttingDown);
         }
         if let Some(circles) = circles {
@@ -266,6 +271,11 @@ impl Supervisor {
             let reason = format!("there is no circle '{}'", unknown.chars().take(64).collect::<String>());
             return Err(RpcError::InvalidParams { param: "names".into(), reason });
         }
+        match wish {
+            Wish::Up | Wish::Restart => self.is_released = false,
+            Wish::Release => self.is_released = true,
+            Wish::Down => {}
+        }
         let is_all = names.is_none();
         let names = names.unwrap_or_else(|| self.circles.iter().map(|known| known.circle.name.clone()).collect());
         if wish == Wish::Down && is_all {
@@ -274,7 +284,7 @@ impl Supervisor {
         }
         for known in self.circles.iter_mut().filter(|known| names.contains(&known.circle.name)) {
             match (wish, known.book.state) {
-                (Wish::Down, _) => known.end(false),
+                (Wish::Down | Wish::Release, _) => known.end(false),
                 // Once more at once, and not in a while.
                 (Wish::Up, State::BackingOff | State::Draining) => known.end(true),
                 (Wish::Restart, _) if known.life.is_some() => known.end(true),

@@ -43,7 +43,7 @@ pub(crate) enum Verb {
     Logs(LogsArgs),
     /// The supervisor that `up` starts
     #[command(hide = true)]
-    Supervise(LaunchArgs),
+    Supervise(SuperviseArgs),
     /// Serve one circle in this process until Ctrl-C
     Serve(ServeArgs),
     /// Print the contract for machines (`OpenRPC`)
@@ -166,6 +166,19 @@ pub(crate) struct LaunchArgs {
     pub names: Vec<String>,
     #[command(flatten)]
     pub config: ConfigArgs,
+}
+
+/// What `circles up` and the TUI start a supervisor with.
+#[derive(Debug, Args)]
+pub(crate) struct SuperviseArgs {
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+    /// Where its socket and its locks are
+    #[arg(long, value_name = "DIR")]
+    pub run_directory: PathBuf,
+    /// Where its logs are
+    #[arg(long, value_name = "DIR")]
+    pub state_directory: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -1,15 +1,19 @@
 //! The supervisor of the circles.json that is meant: found, or started in the background.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use directories::ProjectDirs;
 use launcher::{
-    Circle,
-    control::{Client, ControlError, Status},
+    Circle, Statuses,
+    control::{Client, ControlError, Names, Restart, Status, Up},
     place::{Held, Place, PlaceError},
     supervisor::Begin,
 };
-use protocol::{RpcError, methods::NoParams};
+use protocol::{Method, RpcError, methods::NoParams};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, Command},
@@ -28,18 +32,136 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// What it says to who started it, once it listens.
 pub(crate) const LISTENING: &str = "listening";
 
-/// What a supervisor is given of the environment: where its files are, and how much is logged.
-const ENVIRONMENT: [&str; 4] = ["HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "CIRCLES_LOG"];
+/// How often a supervisor may turn out to be ending just when it is told.
+const TRIES: usize = 3;
+
+/// What a supervisor is given of the environment: how much is logged. Where its files are it is told by its arguments.
+const ENVIRONMENT: [&str; 1] = ["CIRCLES_LOG"];
+
+/// How supervisors are found and started.
+#[derive(Debug, Clone)]
+pub struct Supervisors {
+    /// The executable that they and their circles run.
+    pub program: PathBuf,
+    /// Where their files are; `None` where there is no home directory to have them in.
+    pub directories: Option<Directories>,
+}
+
+/// The user's directories for what supervisors keep.
+#[derive(Debug, Clone)]
+pub struct Directories {
+    /// For sockets and locks, which may be gone when the user has logged out.
+    pub run: PathBuf,
+    /// For logs.
+    pub state: PathBuf,
+}
+
+impl Supervisors {
+    /// Those of the user who runs this program.
+    pub(crate) fn of_user() -> Result<Self, CliError> {
+        let directories = ProjectDirs::from("", "", "circles").map(|directories| {
+            let state = directories.state_dir().unwrap_or_else(|| directories.data_local_dir()).to_owned();
+            Directories { run: directories.runtime_dir().map_or_else(|| state.join("run"), Into::into), state }
+        });
+        Ok(Self { program: program()?, directories })
+    }
+
+    /// The place of the supervisor of the circles.json that is meant.
+    pub(crate) fn place(&self, args: &ConfigArgs) -> Result<Place, CliError> {
+        let path = config::path(args)?;
+        let Directories { run, state } = self.directories()?;
+        Ok(Place::of(&path, run, state)?)
+    }
+
+    fn directories(&self) -> Result<&Directories, CliError> {
+        self.directories.as_ref().ok_or_else(|| {
+            let fix = "set HOME, or XDG_STATE_HOME";
+            CliError::usage("there is no place for logs", "the user has no home directory", fix)
+        })
+    }
+}
 
 /// The place of the supervisor of the circles.json that is meant.
 pub(crate) fn place(args: &ConfigArgs) -> Result<Place, CliError> {
-    let path = config::path(args)?;
-    let directories = ProjectDirs::from("", "", "circles").ok_or_else(|| {
-        CliError::usage("there is no place for logs", "the user has no home directory", "set HOME, or XDG_STATE_HOME")
-    })?;
-    let state = directories.state_dir().unwrap_or_else(|| directories.data_local_dir()).to_owned();
-    let run: PathBuf = directories.runtime_dir().map_or_else(|| state.join("run"), Into::into);
-    Ok(Place::of(&path, &run, &state)?)
+    Supervisors::of_user()?.place(args)
+}
+
+/// What is wished of circles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Up,
+    Restart,
+}
+
+/// How the circles are once the supervisor has done what it could in the time. It is started if there is none.
+pub(crate) async fn tell(
+    supervisors: &Supervisors,
+    place: &Place,
+    names: &[String],
+    wish: Wish,
+    patience: Duration,
+) -> Result<Statuses, CliError> {
+    let deadline = Instant::now() + patience;
+    for _ in 1..TRIES {
+        match try_to_tell(supervisors, place, names, wish, deadline).await {
+            Err(Untold::Ending) => {}
+            Err(Untold::Failed(error)) => return Err(error),
+            Ok(statuses) => return Ok(statuses),
+        }
+    }
+    try_to_tell(supervisors, place, names, wish, deadline).await.map_err(|untold| match untold {
+        Untold::Ending => failed(ControlError::Lost),
+        Untold::Failed(error) => error,
+    })
+}
+
+enum Untold {
+    /// It is ending: another one will do it.
+    Ending,
+    Failed(CliError),
+}
+
+async fn try_to_tell(
+    supervisors: &Supervisors,
+    place: &Place,
+    names: &[String],
+    wish: Wish,
+    deadline: Instant,
+) -> Result<Statuses, Untold> {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let mut client = find_or_start(supervisors, place, names, left()).await.map_err(Untold::Failed)?;
+    let params = Names { names: Some(names.to_vec()) };
+    let answer = match wish {
+        Wish::Up => client.call::<Up>(&params, left()).await,
+        Wish::Restart => client.call::<Restart>(&params, left()).await,
+    };
+    match answer {
+        Ok(statuses) => Ok(statuses),
+        Err(ControlError::Lost | ControlError::Refused(RpcError::ShuttingDown)) => Err(Untold::Ending),
+        Err(ControlError::TimedOut { .. }) => {
+            let client = running(place).await.map_err(Untold::Failed)?;
+            let mut client = client.ok_or(Untold::Ending)?;
+            let statuses = client.call::<Status>(&NoParams {}, PATIENCE).await;
+            statuses.map_err(|error| Untold::Failed(failed(error)))
+        }
+        Err(error) => Err(Untold::Failed(failed(error))),
+    }
+}
+
+/// Has the supervisor that runs do it; `None` if there is none, or none any more: then nothing is up.
+pub(crate) async fn tell_running<M: Method<Params = Names, Result = Statuses>>(
+    place: &Place,
+    names: &[String],
+    patience: Duration,
+) -> Result<Option<Statuses>, CliError> {
+    let told = async {
+        let Some(mut client) = Client::connect(place).await? else { return Ok(None) };
+        client.call::<M>(&Names { names: Some(names.to_vec()) }, patience).await.map(Some)
+    };
+    match told.await {
+        Err(ControlError::Lost) => Ok(None),
+        other => other.map_err(failed),
+    }
 }
 
 impl From<PlaceError> for CliError {
@@ -94,7 +216,12 @@ pub(crate) async fn running(place: &Place) -> Result<Option<Client>, CliError> {
 }
 
 /// Connects to the supervisor that runs, or starts one that starts those circles. Who wants the same meanwhile waits for it.
-pub(crate) async fn find_or_start(place: &Place, names: &[String], patience: Duration) -> Result<Client, CliError> {
+async fn find_or_start(
+    supervisors: &Supervisors,
+    place: &Place,
+    names: &[String],
+    patience: Duration,
+) -> Result<Client, CliError> {
     let late = |_| {
         let why = format!("it does not listen after {} s", patience.as_secs_f64());
         CliError::supervisor(
@@ -110,7 +237,7 @@ pub(crate) async fn find_or_start(place: &Place, names: &[String], patience: Dur
         if let Some(client) = running(place).await? {
             return Ok(client);
         }
-        let mut child = spawn(place, names)?;
+        let mut child = spawn(supervisors, place, names)?;
         listening(&mut child).await?;
         // From here on it is to live. One that is not listening in time is killed when it is dropped.
         std::mem::forget(child);
@@ -130,12 +257,17 @@ pub(crate) fn wait_for_end(runtime: &Runtime, place: &Place) -> Result<(), CliEr
     Ok(())
 }
 
-fn spawn(place: &Place, names: &[String]) -> Result<Child, CliError> {
-    let mut command = Command::new(program()?);
+fn spawn(supervisors: &Supervisors, place: &Place, names: &[String]) -> Result<Child, CliError> {
+    let Directories { run, state } = supervisors.directories()?;
+    let mut command = Command::new(&supervisors.program);
     command
         .arg("supervise")
         .arg("--config")
         .arg(place.config())
+        .arg("--run-directory")
+        .arg(run)
+        .arg("--state-directory")
+        .arg(state)
         .arg("--")
         .args(names)
         .env_clear()

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::codec::{Framed, LinesCodec};
 
-use super::{CONFIG_IS_WRONG, Down, MAX_MESSAGE, Names, Restart, Status, Statuses, Up};
+use super::{CONFIG_IS_WRONG, Down, MAX_MESSAGE, Names, Release, Restart, Status, Statuses, Up, WATCH_LAPSE, Watch};
 use crate::{
     State, load,
     place::Place,
@@ -122,20 +122,32 @@ impl Desk {
                 NoParams::from_raw(call.params)?;
                 return Ok(self.known.borrow().now(None));
             }
+            Watch::NAME => {
+                NoParams::from_raw(call.params)?;
+                // What ends is not to be held up by who watches it.
+                if !self.known.borrow().is_ending {
+                    let _lapsed = timeout(WATCH_LAPSE, self.known.changed()).await;
+                }
+                return Ok(self.known.borrow_and_update().now(None));
+            }
             Up::NAME => Wish::Up,
             Down::NAME => Wish::Down,
+            Release::NAME => Wish::Release,
             Restart::NAME => Wish::Restart,
             other => return Err(RpcError::MethodNotFound { method: other.chars().take(64).collect() }),
         };
         let names = Names::from_raw(call.params)?.names;
         // What is stopped needs no circles.json, and a wrong one must not keep it up.
-        let circles = if wish == Wish::Down { None } else { Some(self.circles().await?) };
+        let circles = match wish {
+            Wish::Down | Wish::Release => None,
+            Wish::Up | Wish::Restart => Some(self.circles().await?),
+        };
         let (answer, told) = oneshot::channel();
         let order = Order { wish, names, circles, answer };
         self.orders.send(order).await.map_err(|_| RpcError::ShuttingDown)?;
         let names = told.await.map_err(|_| RpcError::ShuttingDown)??;
         let is_settled = |state: State| match wish {
-            Wish::Down => matches!(state, State::Down | State::Failed),
+            Wish::Down | Wish::Release => matches!(state, State::Down | State::Failed),
             Wish::Up | Wish::Restart => !matches!(state, State::Starting | State::Draining),
         };
         let settled = self.known.wait_for(|known| known.states(&names).all(is_settled)).await;

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::mpsc::sync_channel};
 
 use launcher::log::LogReader;
-use notify::{RecursiveMode, Watcher};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::{
     cli::LogsArgs,
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
 }
 
 /// Says when something in a directory has changed, until what is returned is dropped.
-fn watch(directory: &Path, changed: impl Fn() + Send + 'static) -> Result<impl Watcher, CliError> {
+pub(crate) fn watch(directory: &Path, changed: impl Fn() + Send + 'static) -> Result<RecommendedWatcher, CliError> {
     let failed = |error: notify::Error| {
         CliError::usage(
             format!("cannot follow the logs in {}", directory.display()),

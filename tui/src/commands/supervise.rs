@@ -2,11 +2,11 @@
 
 use std::fs::File;
 
-use launcher::Supervision;
+use launcher::{Supervision, place::Place};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 
 use crate::{
-    cli::LaunchArgs,
+    cli::{LaunchArgs, SuperviseArgs},
     commands::serve::shutdown,
     config, connect,
     error::{CliError, os_text},
@@ -14,11 +14,12 @@ use crate::{
     supervisor,
 };
 
-pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
+pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     // It leads no process group, having just been started in that of `circles up`: nothing but that could be in the way.
     let _leads_already = rustix::process::setsid();
-    let place = supervisor::place(&args.config)?;
-    let wanted = config::circles(&args.config, &args.names)?;
+    let LaunchArgs { config, names } = &args.launch;
+    let place = Place::of(&config::path(config)?, &args.run_directory, &args.state_directory)?;
+    let wanted = config::circles(config, names)?;
     let runtime = connect::runtime()?;
     // Who started it sees to it that there is no other but one that is ending.
     let held = place.lock_supervisor()?;
