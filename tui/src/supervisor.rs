@@ -93,7 +93,8 @@ pub(crate) enum Wish {
     Restart,
 }
 
-/// How the circles are once the supervisor has done what it could in the time. It is started if there is none.
+/// How the circles of those names are, all without any, once the supervisor has done what it could in the time. It is started
+/// if there is none.
 pub(crate) async fn tell(
     supervisors: &Supervisors,
     place: &Place,
@@ -130,7 +131,7 @@ async fn try_to_tell(
 ) -> Result<Statuses, Untold> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut client = find_or_start(supervisors, place, names, left()).await.map_err(Untold::Failed)?;
-    let params = Names { names: Some(names.to_vec()) };
+    let params = Names { names: (!names.is_empty()).then(|| names.to_vec()) };
     let answer = match wish {
         Wish::Up => client.call::<Up>(&params, left()).await,
         Wish::Restart => client.call::<Restart>(&params, left()).await,
@@ -156,6 +157,8 @@ pub(crate) async fn tell_running<M: Method<Params = Names, Result = Statuses>>(
 ) -> Result<Option<Statuses>, CliError> {
     let told = async {
         let Some(mut client) = Client::connect(place).await? else { return Ok(None) };
+        // One that does not answer at all is not waited for as long as one that has something to do.
+        client.call::<Status>(&NoParams {}, PATIENCE).await?;
         client.call::<M>(&Names { names: Some(names.to_vec()) }, patience).await.map(Some)
     };
     match told.await {

@@ -24,6 +24,8 @@ pub(crate) enum Change {
     CameUp,
     /// It ended by itself.
     Fell,
+    /// It ended by itself, and takes connections again.
+    CameBack,
 }
 
 /// Which circles a supervisor's word is about.
@@ -121,7 +123,7 @@ impl Circles {
         now: Instant,
         work: &Work,
     ) -> Vec<(CircleId, Change)> {
-        let before: Vec<_> = self.entries.iter().map(|entry| (entry.state(), entry.pid())).collect();
+        let before: Vec<_> = self.entries.iter().map(Before::of).collect();
         if extent == Extent::All {
             let is_told = |entry: &Entry| statuses.iter().any(|status| status.name == entry.name);
             for entry in self.entries.iter_mut().filter(|entry| entry.status.is_some()) {
@@ -139,7 +141,7 @@ impl Circles {
             entry.take(Some(status), now);
         }
         self.look(work);
-        let before = before.into_iter().map(Some).chain(std::iter::repeat(None));
+        let before = before.into_iter().chain(std::iter::repeat(Before::UNKNOWN));
         self.iter().zip(before).filter_map(|((id, entry), before)| Some((id, change(entry, before)?))).collect()
     }
 
@@ -206,12 +208,30 @@ impl Circles {
     }
 }
 
-/// What has changed for a circle, whose state and process were those before.
-fn change(entry: &Entry, before: Option<(State, Option<u32>)>) -> Option<Change> {
-    let (was, pid) = before.unwrap_or((State::Unknown, None));
+/// What was known of a circle before something was said of it.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    state: State,
+    pid: Option<u32>,
+    restarts: u32,
+}
+
+impl Before {
+    const UNKNOWN: Self = Self { state: State::Unknown, pid: None, restarts: 0 };
+
+    fn of(entry: &Entry) -> Self {
+        Self { state: entry.state(), pid: entry.pid(), restarts: entry.restarts() }
+    }
+}
+
+/// What has changed for a circle.
+fn change(entry: &Entry, before: Before) -> Option<Change> {
+    let was = before.state;
     match entry.state() {
+        State::Up if entry.origin == Origin::Throwaway => None,
         // It may have ended and come up again without having been seen down.
-        State::Up if entry.origin == Origin::Config && (was != State::Up || pid != entry.pid()) => Some(Change::CameUp),
+        State::Up if was == State::Up && entry.restarts() > before.restarts => Some(Change::CameBack),
+        State::Up if was != State::Up || before.pid != entry.pid() => Some(Change::CameUp),
         // What had failed before this screen was there is no news.
         State::BackingOff | State::Failed if matches!(was, State::Up | State::Starting) => Some(Change::Fell),
         State::Failed if was == State::BackingOff => Some(Change::Fell),
@@ -256,6 +276,12 @@ mod tests {
                 vec![told(Supervised::Ready, Some(7), 0), told(Supervised::Ready, Some(8), 1)],
                 "●",
                 "8s ↻1",
+                Some(Change::CameBack),
+            ),
+            (
+                vec![told(Supervised::Ready, Some(7), 0), told(Supervised::Ready, Some(9), 0)],
+                "●",
+                "9s",
                 Some(Change::CameUp),
             ),
             (
@@ -288,12 +314,12 @@ mod tests {
             let (mut entry, now, mut changed) =
                 (Entry::new("lab".into(), "ws://127.0.0.1:9".into(), Origin::Config), Instant::now(), None);
             for word in said.clone() {
-                let before = (entry.state(), entry.pid());
+                let before = Before::of(&entry);
                 changed = None;
                 match word {
                     Ok(status) => {
                         entry.take(status, now);
-                        changed = change(&entry, Some(before));
+                        changed = change(&entry, before);
                     }
                     Err(listening) if !entry.is_kept_up() => entry.probed = Some(listening),
                     Err(_) => {}

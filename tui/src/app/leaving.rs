@@ -71,9 +71,10 @@ impl App {
         }
     }
 
-    /// The circles that were started here and have not ended.
+    /// The circles that were started here and are neither down nor about to be.
     fn names_started(&self) -> Vec<String> {
-        self.background.started.iter().filter_map(|id| Some(self.circles.get(*id)?.name.clone())).collect()
+        let started = self.background.started.iter().filter_map(|id| self.circles.get(*id));
+        started.filter(|entry| entry.can_be_stopped()).map(|entry| entry.name.clone()).collect()
     }
 
     /// What is said on the terminal once it is given back.

@@ -155,12 +155,12 @@ impl App {
                 self.circles.seen(id);
                 self.connected(id);
             }
-            // One that its supervisor keeps up is connected to once it is ready again.
+            // Nobody has asked for it just now: it is connected to once it is up again.
             SessionNews::Connected(Err(_))
-                if !session.is_asked && self.circles.get(id).is_some_and(Entry::is_kept_up) =>
+                if !session.is_asked && self.circles.get(id).is_some_and(|entry| entry.origin == Origin::Config) =>
             {
                 session.end();
-                session.note("it is not up yet; it is connected to as soon as it is");
+                session.note("it is not up; it is connected to as soon as it is");
             }
             SessionNews::Connected(Err(error)) => {
                 session.end();

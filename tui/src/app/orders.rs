@@ -85,7 +85,7 @@ impl App {
     pub(super) fn stop(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let name = entry.name.clone();
-        self.say(format!("{name} is drained"));
+        self.say(format!("draining {name}…"));
         self.work.stop(self.setup.supervisor(), vec![name]);
     }
 
@@ -262,8 +262,18 @@ impl App {
             match change {
                 Change::CameUp => self.is_back(id),
                 Change::Fell => self.fell(id),
+                Change::CameBack => {
+                    self.came_back(id);
+                    self.is_back(id);
+                }
             }
         }
+    }
+
+    fn came_back(&mut self, id: CircleId) {
+        let Some(entry) = self.circles.get(id) else { return };
+        let text = format!("{} ended, and was started again; its log says why (4)", entry.name);
+        self.complain(text);
     }
 
     fn fell(&mut self, id: CircleId) {

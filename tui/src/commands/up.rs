@@ -21,7 +21,7 @@ pub(crate) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
         config::circles(&args.config, &args.names)?.into_iter().map(|circle| circle.name).collect();
     let supervisors = Supervisors::of_user()?;
     let place = supervisors.place(&args.config)?;
-    let told = supervisor::tell(&supervisors, &place, &wanted, wish, args.timeout);
+    let told = supervisor::tell(&supervisors, &place, &args.names, wish, args.timeout);
     let statuses = connect::client_runtime()?.block_on(told)?;
     report(&place, &wanted, &statuses, args.timeout)
 }

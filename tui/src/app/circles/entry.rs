@@ -164,8 +164,7 @@ impl Entry {
             1 => "1 connection".to_owned(),
             count => format!("{count} connections"),
         });
-        let restarts = Some(status.restarts).filter(|restarts| *restarts > 0).map(|restarts| format!("↻{restarts}"));
-        [pid, connections, restarts].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+        [pid, connections].into_iter().flatten().collect::<Vec<_>>().join(" · ")
     }
 
     /// Takes what its supervisor says of it now.
