@@ -12,6 +12,7 @@ pub mod control;
 mod error;
 mod fields;
 mod life;
+pub mod link;
 pub mod log;
 pub mod place;
 #[cfg(feature = "schema")]
@@ -24,6 +25,6 @@ pub use config::{Circle, dialled, load, parse};
 pub use control::{CircleStatus, Statuses};
 pub use error::ConfigError;
 pub use fields::{Restart, Sandbox};
-pub use life::{BEAT_INTERVAL, READY, SUPERVISED, beat};
+pub use life::SUPERVISED;
 pub use state::State;
 pub use supervise::{Event, Happened, Supervision, supervise};

@@ -1,8 +1,8 @@
 //! A process for each circle, started again when it ends, ended with its supervisor.
 //!
 //! A circle holds a socket to its supervisor as its standard input. It says *ready* there, then gives a sign of life every
-//! two seconds: one that hangs is killed and started again. When the socket closes it drains and ends: so none outlives its
-//! supervisor, however that ends.
+//! second: one that hangs is killed and started again. It is told to drain there, and when the socket closes it does so, too: so
+//! none outlives its supervisor, however that ends.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -14,6 +14,7 @@ use tokio::{
 use crate::{
     Circle,
     life::{Files, Supervised},
+    link::Figures,
 };
 
 /// Events that wait to be taken, before the circles' logs are made to wait.
@@ -45,8 +46,8 @@ pub enum Happened {
     Listening(SocketAddr),
     /// It takes connections.
     Ready,
-    /// It has so many connections.
-    Connections(u64),
+    /// It has given a sign of life.
+    Figures(Figures),
     /// It is not to be had, and why.
     Ended {
         /// For a person.

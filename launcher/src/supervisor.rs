@@ -15,6 +15,7 @@ use crate::{
     Circle, CircleStatus, Event, Happened, State, Statuses, Supervision,
     control::Server,
     life::{Files, Supervised},
+    link::Figures,
     log,
     place::{Held, Place, PlaceError},
     state::{Book, Change},
@@ -142,7 +143,7 @@ struct Known {
     /// Who may play on what runs.
     access: Access,
     /// As it said last.
-    connections: Option<u64>,
+    figures: Option<Figures>,
     book: Book,
     life: Option<Life>,
     /// To be started once its present life is over.
@@ -157,7 +158,7 @@ struct Life {
 impl Known {
     fn of(circle: Circle) -> Self {
         let (url, access) = (circle.url(), circle.access);
-        Self { circle, url, access, connections: None, book: Book::default(), life: None, is_wanted_anew: false }
+        Self { circle, url, access, figures: None, book: Book::default(), life: None, is_wanted_anew: false }
     }
 
     fn begin(
@@ -292,10 +293,10 @@ impl Supervisor {
             match &event.what {
                 Happened::Started { pid } => known.book.note(Change::Started { pid: *pid }, now),
                 Happened::Listening(address) => known.url = format!("ws://{address}"),
-                Happened::Connections(connections) => known.connections = Some(*connections),
+                Happened::Figures(figures) => known.figures = Some(*figures),
                 Happened::Ready => known.book.note(Change::Ready, now),
                 Happened::Ended { why, again_in } => {
-                    known.connections = None;
+                    known.figures = None;
                     let is_tried_again = again_in.is_some();
                     known.book.note(Change::Ended { why: why.clone(), is_tried_again }, now);
                 }
@@ -313,7 +314,7 @@ impl Supervisor {
             // It is told all the same.
             let _unwritten = log::append(&self.place.log(&event.circle), &line);
         }
-        if !matches!(event.what, Happened::Connections(_)) {
+        if !matches!(event.what, Happened::Figures(_)) {
             self.listener.tell(event);
         }
     }
@@ -321,7 +322,7 @@ impl Supervisor {
     fn over(&mut self, task: Id, has_failed: bool) {
         let ended = self.circles.iter_mut().find(|known| known.life.as_ref().is_some_and(|life| life.task == task));
         let Some(known) = ended else { return };
-        (known.life, known.connections) = (None, None);
+        (known.life, known.figures) = (None, None);
         known.book.note(Change::Over { has_failed }, Instant::now());
         if known.is_wanted_anew && !self.is_ending {
             known.begin(&self.place, &self.program, &self.news, &mut self.lives);
@@ -337,7 +338,7 @@ impl Supervisor {
             restarts: known.book.restarts,
             uptime_s: None,
             access: known.access,
-            connections: known.connections,
+            connections: known.figures.map(|figures| figures.connections),
             why: known.book.why.clone(),
         };
         let circles = self.circles.iter().map(|known| (status(known), known.book.clone())).collect();

@@ -64,7 +64,7 @@ fn line(event: &Event, width: usize) -> String {
     let name = paint.dim(&format!("{:width$} |", event.circle));
     match &event.what {
         // That it is ready says it all.
-        Happened::Started { .. } | Happened::Listening(_) | Happened::Connections(_) => String::new(),
+        Happened::Started { .. } | Happened::Listening(_) | Happened::Figures(_) => String::new(),
         Happened::Log(line) | Happened::Note(line) => format!("{name} {}\n", visible(line)),
         Happened::Ready => format!("{name} {}\n", paint.strong("ready")),
         Happened::Ended { why, again_in: Some(wait) } => {

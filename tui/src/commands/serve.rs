@@ -1,24 +1,23 @@
 //! `circles serve`: one circle in this process.
 
+mod supervised;
+
 use std::{
     io::ErrorKind,
     net::{IpAddr, TcpListener},
-    os::fd::AsFd,
     path::Path,
     sync::Mutex,
 };
 
-use launcher::log::LogFile;
+use launcher::{
+    link::{Figures, Ready},
+    log::LogFile,
+};
+use protocol::RpcError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server_ws::{Access, Circle, Limits, Sandbox};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    signal::unix::SignalKind,
-};
+use supervised::Supervisor;
+use tokio::{signal::unix::SignalKind, sync::oneshot};
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     fmt::writer::{BoxMakeWriter, MakeWriterExt},
@@ -99,19 +98,20 @@ fn serve(args: ServeArgs) -> Result<(), CliError> {
     let address = listener.local_addr().map_err(|error| cannot_listen(&args.host, args.port, &error))?;
     let runtime = runtime()?;
     runtime.block_on(async {
-        let (signalled, supervisor) = (shutdown()?, args.supervised.then(supervisor).transpose());
-        let supervisor = supervisor.map_err(|error| CliError::io("cannot talk to the supervisor", &error, ""))?;
-        let (from_supervisor, to_supervisor) = supervisor.map(UnixStream::into_split).unzip();
-        let mut shutdown = std::pin::pin!(async {
-            tokio::select! {
-                () = signalled => {}
-                () = gone(from_supervisor) => {}
-            }
-        });
+        let signalled = shutdown()?;
+        let mut supervisor = args.supervised.then(Supervisor::at_stdin).transpose()?;
         // Before anyone is told where it is: until its init script has run, nothing answers.
+        let wants_the_end = async {
+            match &mut supervisor {
+                Some(supervisor) => supervisor.wants_the_end().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(signalled);
         tokio::select! {
             checked = server_ws::check(&circle) => checked.map_err(|error| cannot_serve(&error))?,
-            () = &mut shutdown => return Ok(()),
+            () = &mut signalled => return Ok(()),
+            () = wants_the_end => return Ok(()),
         }
         let dialled = launcher::dialled(address);
         let listening = format!("listening on ws://{dialled}");
@@ -123,11 +123,25 @@ fn serve(args: ServeArgs) -> Result<(), CliError> {
             Ok(()) | Err(CliError::OutputGone) => {}
             Err(error) => return Err(error),
         }
-        if let Some(mut supervisor) = to_supervisor {
-            // One that is gone is noticed at once.
-            let _gone = supervisor.write_all(format!("{}{dialled}\n", launcher::READY).as_bytes()).await;
-            tokio::spawn(beat(supervisor, circle.connections()));
-        }
+        let (drain, drained) = oneshot::channel();
+        // Without a supervisor nobody sends there, and it is not dropped either.
+        let _kept = match supervisor {
+            Some(supervisor) => {
+                let connections = circle.connections();
+                let figures = move || Figures { connections: connections.count() as u64 };
+                let configure = |_| async { Err(RpcError::Internal) };
+                tokio::spawn(supervisor.attend(Ready { address: dialled }, figures, configure, drain));
+                None
+            }
+            None => Some(drain),
+        };
+        let shutdown = async {
+            tokio::select! {
+                () = signalled => {}
+                // Dropped, or its task ended because the supervisor has.
+                _ = drained => {}
+            }
+        };
         server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
     })
 }
@@ -175,31 +189,6 @@ fn cannot_serve(error: &std::io::Error) -> CliError {
 
 fn cannot_log(log: &Path, error: &std::io::Error) -> CliError {
     CliError::io(format!("cannot write the log {}", log.display()), error, "make room for it, or set XDG_STATE_HOME")
-}
-
-/// The other end of standard input.
-fn supervisor() -> std::io::Result<UnixStream> {
-    let socket: std::os::unix::net::UnixStream = std::io::stdin().as_fd().try_clone_to_owned()?.into();
-    socket.set_nonblocking(true)?;
-    UnixStream::from_std(socket)
-}
-
-/// Gives the supervisor signs of life, until it is gone.
-async fn beat(mut supervisor: OwnedWriteHalf, connections: server_ws::Connections) {
-    let mut interval = tokio::time::interval(launcher::BEAT_INTERVAL);
-    loop {
-        interval.tick().await;
-        if supervisor.write_all(launcher::beat(connections.count()).as_bytes()).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Waits for the supervisor's end; forever, without one.
-async fn gone(supervisor: Option<OwnedReadHalf>) {
-    let Some(mut supervisor) = supervisor else { return std::future::pending().await };
-    let mut nothing = [0; 64];
-    while supervisor.read(&mut nothing).await.is_ok_and(|bytes| bytes > 0) {}
 }
 
 /// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once.
