@@ -11,6 +11,7 @@ mod memory;
 mod play;
 mod repl;
 mod serve;
+mod service;
 mod tui;
 mod up;
 mod wire;
