@@ -238,6 +238,22 @@ fn one_circle_can_be_a_service_by_itself() {
 }
 
 #[test]
+fn the_unit_is_what_systemd_understands() {
+    let unit = include_str!("../contrib/systemd/circles.service");
+    // Its program is not installed here.
+    let unit = unit.replace("/usr/local/bin/circles", BINARY);
+    let home = Home::new();
+    let path = home.path().join("circles.service");
+    std::fs::write(&path, unit).expect("written");
+    let Ok(verified) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output() else {
+        eprintln!("skipped: no systemd-analyze(1) here");
+        return;
+    };
+    let said = String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success() && !said.contains("circles.service"), "{said}");
+}
+
+#[test]
 fn a_service_manager_that_does_not_listen_holds_up_nothing() {
     let home = configured(TWO);
     let nowhere = home.path().join("nowhere");

@@ -122,6 +122,15 @@ fn a_user_without_a_home_has_a_place_among_the_temporary_files() {
 }
 
 #[test]
+fn the_image_s_circles_json_is_right() {
+    // Its port may be taken here.
+    let home =
+        configured(&include_str!("../../contrib/container/circles.json").replace("\"port\": 9001", "\"port\": 0"));
+    let check = home.run(&["check"]);
+    assert!(check.code == Some(0) && check.stdout.starts_with("sandbox  ws://127.0.0.1:0  authenticated"), "{check:?}");
+}
+
+#[test]
 fn a_port_that_needs_a_privilege_is_told_to_who_has_it_not() {
     let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     if first.trim().parse::<u16>().is_ok_and(|first| first <= 80) {
