@@ -12,6 +12,7 @@ mod play;
 mod reconfigure;
 mod repl;
 mod serve;
+mod service;
 mod tui;
 mod up;
 mod wire;

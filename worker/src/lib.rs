@@ -73,6 +73,7 @@ pub use message::{
     Stream, Value,
 };
 pub use modules::{module_names, modules_digest};
+pub use os::keep_descriptors;
 pub use rhai;
 pub use sandbox::Layer;
 pub use template::Template;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use launcher::{Event, Happened, Supervision};
+use launcher::{Event, Happened, ServiceManager, Supervision};
 
 use crate::{
     cli::LaunchArgs,
@@ -22,7 +22,8 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     let place = supervisor::place(&args.config)?;
     let runtime = connect::runtime()?;
     let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;
-    let begin = supervisor::begin(&place, wanted, true)?;
+    let mut begin = supervisor::begin(&place, wanted, true)?;
+    begin.manager = ServiceManager::from_environment();
     let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     runtime.block_on(async {
         let Supervision { mut events, mut ended } = launcher::supervisor::start(place, held, begin, shutdown()?)?;

@@ -5,14 +5,16 @@ mod supervised;
 
 use std::{
     io::ErrorKind,
-    net::{IpAddr, TcpListener},
+    net::{SocketAddr, TcpListener},
     path::Path,
     sync::{Arc, Mutex},
 };
 
 use launcher::{
+    ServiceManager,
     link::{Figures, Ready},
     log::LogFile,
+    port::Unusable,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use supervised::Supervisor;
@@ -33,6 +35,11 @@ use crate::{
 };
 
 pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
+    if args.supervised {
+        // Away from the supervisor's terminal, whose Ctrl-C is the supervisor's. Who starts it by hand from a shell that
+        // made it lead a process group has it where it is.
+        let _leads_already = rustix::process::setsid();
+    }
     // Held until the process ends: a successor waits for that.
     let _held = args.lock_file.as_deref().map(launcher::place::hold).transpose()?;
     let Some(log) = args.log_file.clone() else { return serve(&args) };
@@ -53,9 +60,11 @@ fn serve(args: &ServeArgs) -> Result<(), CliError> {
     raise_descriptor_limit();
     let circle = Arc::new(described::circle(args)?);
 
-    let listener =
-        TcpListener::bind((args.host, args.port)).map_err(|error| cannot_listen(&args.host, args.port, &error))?;
-    let address = listener.local_addr().map_err(|error| cannot_listen(&args.host, args.port, &error))?;
+    let wanted = SocketAddr::new(args.host, args.port);
+    let listener = TcpListener::bind(wanted).map_err(|error| cannot_listen(wanted, error))?;
+    let address = listener.local_addr().map_err(|error| cannot_listen(wanted, error))?;
+    // A supervisor says itself how its circles are.
+    let mut manager = if args.supervised { ServiceManager::default() } else { ServiceManager::from_environment() };
     let runtime = runtime()?;
     runtime.block_on(async {
         let signalled = shutdown()?;
@@ -99,26 +108,49 @@ fn serve(args: &ServeArgs) -> Result<(), CliError> {
             }
             None => Some(drain),
         };
+        manager.status(&listening);
+        manager.ready();
+        let (stopping, stops) = oneshot::channel();
+        tokio::spawn(keep_alive(manager, stops));
         let shutdown = async {
             tokio::select! {
                 () = signalled => {}
                 // Dropped, or its task ended because the supervisor has.
                 _ = drained => {}
             }
+            // Its task lives as long as the runtime.
+            let _told = stopping.send(());
         };
         server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
     })
 }
 
-fn cannot_listen(host: &IpAddr, port: u16, error: &std::io::Error) -> CliError {
-    let fix = match error.kind() {
-        ErrorKind::AddrInUse => {
-            format!("choose another --port, or 0 for a free one; who has it: ss -ltnp 'sport = :{port}'")
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> CliError {
+    let (ip, port) = (address.ip(), address.port());
+    let why = Unusable::because(address, error);
+    let fix = match (&why, why.advice()) {
+        (Unusable::Taken { .. } | Unusable::TakenUnseen { .. }, advice) => {
+            format!("choose another --port, or 0 for a free one; {advice}")
         }
-        ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one".into(),
+        (Unusable::NeedsPrivilege { .. }, advice) => format!("choose a higher --port; or {advice}"),
+        (Unusable::NoAddress { .. }, advice) => format!("choose another --host; {advice}"),
         _ => "check --host and --port".into(),
     };
-    CliError::usage(format!("cannot listen on {host} port {port}"), os_text(error), fix)
+    let why = match why {
+        Unusable::System(error) => os_text(&error),
+        why => why.to_string(),
+    };
+    CliError::usage(format!("cannot listen on {ip} port {port}"), why, fix)
+}
+
+/// Tells the service manager that this runtime is alive, and when the circle drains.
+async fn keep_alive(mut manager: ServiceManager, mut stops: oneshot::Receiver<()>) {
+    loop {
+        tokio::select! {
+            () = manager.due() => manager.alive(),
+            _ = &mut stops, if !stops.is_terminated() => manager.stopping(),
+        }
+    }
 }
 
 fn cannot_serve(error: &std::io::Error) -> CliError {
