@@ -47,7 +47,7 @@ impl Screen {
             keystore: Some(Keystore::at(home.keys_directory())),
             history: Some(home.path().join("history")),
             work_factor: WorkFactor::Log2(1),
-            supervisors: Supervisors { program: BINARY.into(), directories: Some(directories) },
+            supervisors: Supervisors { program: BINARY.into(), directories },
             authority: None,
             passphrase: None,
             has_colours: false,

@@ -56,7 +56,7 @@ pub struct CircleStatus {
     pub uptime_s: Option<u64>,
     /// Who may play.
     pub access: Access,
-    /// How many connections it has, or had two seconds ago; not known before it says so.
+    /// How many connections it has, or had a second ago; not known before it says so.
     pub connections: Option<u64>,
     /// Why it ended last, while that is why it is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,18 +12,22 @@ pub mod control;
 mod error;
 mod fields;
 mod life;
+pub mod link;
 pub mod log;
+mod manager;
 pub mod place;
+pub mod port;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod state;
 mod supervise;
 pub mod supervisor;
 
-pub use config::{Circle, dialled, load, parse};
+pub use config::{Circle, Pointer, dialled, load, parse};
 pub use control::{CircleStatus, Statuses};
 pub use error::ConfigError;
 pub use fields::{Restart, Sandbox};
-pub use life::{BEAT_INTERVAL, READY, SUPERVISED, beat};
+pub use life::SUPERVISED;
+pub use manager::ServiceManager;
 pub use state::State;
 pub use supervise::{Event, Happened, Supervision};

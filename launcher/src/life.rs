@@ -4,10 +4,9 @@ mod arguments;
 
 use std::{
     io,
-    net::SocketAddr,
     path::PathBuf,
     process::{ExitStatus, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
@@ -15,29 +14,19 @@ use tokio::{
     net::UnixStream,
     process::{Child, Command},
     sync::{mpsc, watch},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use arguments::arguments;
 
-use crate::{Circle, Event, Happened, Restart, backoff::Backoff};
+use crate::{
+    Circle, Event, Happened, Restart,
+    backoff::Backoff,
+    link::{Figures, Link, Said},
+};
 
 /// The flag that tells `circles serve` of its supervisor.
 pub const SUPERVISED: &str = "--supervised";
-
-/// What a circle says on its socket once it takes connections; what follows in the line is where.
-pub const READY: &str = "ready ";
-
-/// Bytes that this line has at the most.
-const MAX_READY: usize = 128;
-
-/// What a circle says there from then on, every [`BEAT_INTERVAL`]: a sign of life, and how many connections it has.
-pub fn beat(connections: usize) -> String {
-    format!("{connections}\n")
-}
-
-/// How often a circle gives a sign of life.
-pub const BEAT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A circle that gave none for so long is late.
 const LATE: Duration = Duration::from_secs(8);
@@ -49,11 +38,20 @@ const GRACE: Duration = Duration::from_secs(4);
 /// How long a circle may take to be ready, its init script included.
 const STARTING: Duration = Duration::from_secs(30);
 
+const TO_BE_READY: [Duration; 1] = [STARTING];
+const TO_BE_HEARD: [Duration; 2] = [LATE, GRACE];
+
 /// How long a circle may take to drain, before it is killed.
 const DRAINING: Duration = Duration::from_secs(12);
 
 /// Bytes of one line of a log; a longer one is cut into several.
 const MAX_LINE: usize = 8 << 10;
+
+/// What a circle's last words begin with where it says why it ends.
+const ERROR: &str = "error: ";
+
+/// Bytes that are kept of them.
+const MAX_WORDS: usize = 500;
 
 /// The files of a circle's process, where it has any.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +70,8 @@ pub(crate) struct Supervised {
     pub(crate) events: mpsc::Sender<Event>,
     /// Turns true when it is to drain and end.
     pub(crate) stopped: watch::Receiver<bool>,
+    /// Why it ended, as it said itself.
+    pub(crate) last_words: Option<String>,
 }
 
 impl Supervised {
@@ -90,8 +90,11 @@ impl Supervised {
                 Restart::OnFailure => is_failure,
                 Restart::Never => false,
             };
-            let again_in = is_again.then(|| backoff.after(begun.elapsed())).flatten();
+            // Without any, circles that ended together may start together.
+            let random = getrandom::u32().unwrap_or_default();
+            let again_in = is_again.then(|| backoff.after(begun.elapsed(), random)).flatten();
             let why = ended.map_or_else(|error| format!("it cannot be started: {error}"), how);
+            let why = self.last_words.take().into_iter().fold(why, |why, words| format!("{why}: {words}"));
             self.tell(Happened::Ended { why, again_in }).await;
             let Some(wait) = again_in else { return is_failure.then_some(self.circle.name) };
             tokio::select! {
@@ -105,7 +108,7 @@ impl Supervised {
     async fn live_once(&mut self) -> io::Result<ExitStatus> {
         let (socket, its_socket) = std::os::unix::net::UnixStream::pair()?;
         socket.set_nonblocking(true)?;
-        let mut socket = UnixStream::from_std(socket)?;
+        let mut link = Link::new(UnixStream::from_std(socket)?);
         let mut child = self.spawn(its_socket.into())?;
         if let Some(pid) = child.id() {
             self.tell(Happened::Started { pid }).await;
@@ -114,52 +117,53 @@ impl Supervised {
             child.stdout.take().map(|log| tokio::spawn(forward(log, self.circle.name.clone(), self.events.clone()))),
             child.stderr.take().map(|log| tokio::spawn(forward(log, self.circle.name.clone(), self.events.clone()))),
         ];
-        let status = self.watch(&mut child, &mut socket).await;
-        drop(socket);
+        let status = self.watch(&mut child, &mut link).await;
+        drop(link);
         // Its last words before the news of its end.
         for log in logs.into_iter().flatten() {
-            let _told = timeout(Duration::from_secs(1), log).await;
+            if let Ok(Ok(Some(words))) = timeout(Duration::from_secs(1), log).await {
+                self.last_words = Some(words);
+            }
         }
         status
     }
 
-    async fn watch(&mut self, child: &mut Child, socket: &mut UnixStream) -> io::Result<ExitStatus> {
+    async fn watch(&mut self, child: &mut Child, link: &mut Link) -> io::Result<ExitStatus> {
         let mut stopped = self.stopped.clone();
-        tokio::select! {
-            status = child.wait() => return status,
-            () = wanted(&mut stopped) => return self.drain(child, socket).await,
-            ready = timeout(STARTING, said_ready(socket)) => match ready {
-                Ok(Some(address)) => {
+        let mut pulse = Pulse::of(&TO_BE_READY);
+        loop {
+            let heard = tokio::select! {
+                status = child.wait() => return status,
+                () = wanted(&mut stopped) => return self.drain(child, link).await,
+                heard = pulse.hear(link) => heard,
+            };
+            match heard {
+                Heard::Said(Said::Ready(address)) => {
+                    pulse = Pulse::of(&TO_BE_HEARD);
                     self.tell(Happened::Listening(address)).await;
                     self.tell(Happened::Ready).await;
                 }
-                // What closed its socket is ending, and says why in its log.
-                Ok(None) => {}
-                Err(_) => {
-                    self.tell(Happened::Note(format!("not ready after {} s, and killed", STARTING.as_secs()))).await;
+                Heard::Said(Said::Figures(figures)) => self.heard(figures),
+                Heard::Said(Said::Configured(..)) => {}
+                Heard::Nothing(patience) => {
+                    let what = if pulse.is(&TO_BE_READY) { "not ready after" } else { "it gives no sign of life for" };
+                    self.tell(Happened::Note(format!("{what} {} s, and is killed", patience.as_secs()))).await;
                     child.start_kill()?;
+                    break;
                 }
-            },
-        }
-        let hangs = tokio::select! {
-            status = child.wait() => return status,
-            () = wanted(&mut stopped) => return self.drain(child, socket).await,
-            hangs = silence(socket, |connections| self.heard(connections)) => hangs,
-        };
-        if hangs {
-            let line = format!("it gives no sign of life for {} s, and is killed", (LATE + GRACE).as_secs());
-            self.tell(Happened::Note(line)).await;
-            child.start_kill()?;
+                // What closed its socket is ending, and says why in its log.
+                Heard::End => break,
+            }
         }
         tokio::select! {
             status = child.wait() => status,
-            () = wanted(&mut stopped) => self.drain(child, socket).await,
+            () = wanted(&mut stopped) => self.drain(child, link).await,
         }
     }
 
-    /// One that is not taken is made good by the next.
-    fn heard(&self, connections: u64) {
-        let event = Event { circle: self.circle.name.clone(), what: Happened::Connections(connections) };
+    /// Those that are not taken are made good by the next.
+    fn heard(&self, figures: Figures) {
+        let event = Event { circle: self.circle.name.clone(), what: Happened::Figures(figures) };
         let _full = self.events.try_send(event);
     }
 
@@ -172,18 +176,25 @@ impl Supervised {
             .stdin(Stdio::from(socket))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A Ctrl-C in the supervisor's terminal is the supervisor's.
-            .process_group(0)
             .kill_on_drop(true);
         command.spawn()
     }
 
-    /// Closes the socket, which the circle takes as the word to drain.
-    async fn drain(&self, child: &mut Child, socket: &mut UnixStream) -> io::Result<ExitStatus> {
-        use tokio::io::AsyncWriteExt;
-
-        socket.shutdown().await?;
-        if let Ok(status) = timeout(DRAINING, child.wait()).await {
+    async fn drain(&self, child: &mut Child, link: &mut Link) -> io::Result<ExitStatus> {
+        let ends = async {
+            // One that cannot be told has lost its socket, and ends for that.
+            let _gone = link.drain().await;
+            loop {
+                tokio::select! {
+                    status = child.wait() => return status,
+                    Some(said) = link.next() => if let Said::Figures(figures) = said {
+                        self.heard(figures);
+                    },
+                    else => return child.wait().await,
+                }
+            }
+        };
+        if let Ok(status) = timeout(DRAINING, ends).await {
             return status;
         }
         self.tell(Happened::Note(format!("not drained after {} s, and killed", DRAINING.as_secs()))).await;
@@ -203,39 +214,47 @@ impl Supervised {
     }
 }
 
-/// Where a circle takes connections, once it says so.
-async fn said_ready(socket: &mut UnixStream) -> Option<SocketAddr> {
-    let mut line = Vec::new();
-    // Byte by byte: what follows the line are signs of life, for another reader.
-    while line.len() < MAX_READY {
-        match socket.read_u8().await {
-            Ok(b'\n') => return std::str::from_utf8(&line).ok()?.strip_prefix(READY)?.parse().ok(),
-            Ok(byte) => line.push(byte),
-            Err(_) => return None,
-        }
-    }
-    None
+/// How long a circle may say nothing: so long, and then so long once more, and so on.
+#[derive(Debug)]
+struct Pulse {
+    patience: &'static [Duration],
+    /// How much of it is over.
+    over: usize,
+    since: Instant,
 }
 
-/// Waits until a circle that was ready says nothing any more: true if it hangs, false if its socket is closed, because then
-/// it is ending.
-async fn silence(socket: &mut UnixStream, mut heard: impl FnMut(u64)) -> bool {
-    let (mut said, mut is_late, mut connections) = ([0; 64], false, 0_u64);
-    loop {
-        match timeout(if is_late { GRACE } else { LATE }, socket.read(&mut said)).await {
-            Ok(Ok(length @ 1..)) => {
-                is_late = false;
-                for &byte in &said[..length] {
-                    match byte {
-                        b'0'..=b'9' => connections = connections.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')),
-                        _ => heard(std::mem::take(&mut connections)),
-                    }
+/// What is heard of a circle.
+#[derive(Debug)]
+enum Heard {
+    Said(Said),
+    /// For so long.
+    Nothing(Duration),
+    /// Its socket is closed.
+    End,
+}
+
+impl Pulse {
+    fn of(patience: &'static [Duration]) -> Self {
+        Self { patience, over: 0, since: Instant::now() }
+    }
+
+    fn is(&self, patience: &[Duration]) -> bool {
+        self.patience == patience
+    }
+
+    /// Waits for the next that is said. Cancel safe.
+    async fn hear(&mut self, link: &mut Link) -> Heard {
+        while let Some(&patience) = self.patience.get(self.over) {
+            match timeout_at(self.since + patience, link.next()).await {
+                Ok(Some(said)) => {
+                    (self.over, self.since) = (0, Instant::now());
+                    return Heard::Said(said);
                 }
+                Ok(None) => return Heard::End,
+                Err(_) => (self.over, self.since) = (self.over + 1, Instant::now()),
             }
-            Ok(Ok(0) | Err(_)) => return false,
-            Err(_) if is_late => return true,
-            Err(_) => is_late = true,
         }
+        Heard::Nothing(self.patience.iter().sum())
     }
 }
 
@@ -255,12 +274,15 @@ fn how(status: ExitStatus) -> String {
     }
 }
 
-/// Tells the lines of a log, as far as they are text. A line that nobody takes is dropped and counted: a circle must not
-/// wait for whoever reads its log.
-async fn forward(mut log: impl AsyncRead + Unpin, circle: String, events: mpsc::Sender<Event>) {
-    let (mut line, mut chunk, mut lost) = (Vec::new(), vec![0; MAX_LINE], 0_u64);
+/// Tells the lines of a log, as far as they are text, and has the last that was an error. A line that nobody takes is
+/// dropped and counted: a circle must not wait for whoever reads its log.
+async fn forward(mut log: impl AsyncRead + Unpin, circle: String, events: mpsc::Sender<Event>) -> Option<String> {
+    let (mut line, mut chunk, mut lost, mut last_words) = (Vec::new(), vec![0; MAX_LINE], 0_u64, None);
     let mut tell = |line: &mut Vec<u8>| {
         let text = String::from_utf8_lossy(&std::mem::take(line)).into_owned();
+        if let Some(words) = text.strip_prefix(ERROR) {
+            last_words = Some(words[..words.floor_char_boundary(MAX_WORDS)].to_owned());
+        }
         let event = |text| Event { circle: circle.clone(), what: Happened::Log(text) };
         if lost > 0 && events.try_send(event(format!("({lost} lines are lost: nobody read them)"))).is_ok() {
             lost = 0;
@@ -283,34 +305,45 @@ async fn forward(mut log: impl AsyncRead + Unpin, circle: String, events: mpsc::
             if !line.is_empty() {
                 tell(&mut line);
             }
-            return;
+            return last_words;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt;
-
     use super::*;
+    use crate::link::to_supervisor;
 
     /// Time passes as fast as nothing happens.
     #[tokio::test(start_paused = true)]
     async fn what_was_late_once_does_not_hang_and_what_says_nothing_more_does() {
-        let (mut socket, mut circle) = UnixStream::pair().expect("a pair");
-        let (begun, mut heard) = (tokio::time::Instant::now(), Vec::new());
+        let (socket, circle) = UnixStream::pair().expect("a pair");
+        let (mut link, (mut circle, hears_nothing)) = (Link::new(socket), to_supervisor(circle));
+        let begun = Instant::now();
         let beats = async {
             tokio::time::sleep(LATE + GRACE / 2).await;
-            circle.write_all(beat(12).as_bytes()).await.expect("it is read");
+            circle.tell(&Figures { connections: 12 }).await.expect("it is read");
             std::future::pending::<()>().await;
         };
-        let hangs = tokio::select! {
-            hangs = silence(&mut socket, |connections| heard.push(connections)) => hangs,
-            () = beats => false,
+        let (mut pulse, mut told) = (Pulse::of(&TO_BE_HEARD), Vec::new());
+        let hears = async {
+            loop {
+                match pulse.hear(&mut link).await {
+                    Heard::Said(Said::Figures(figures)) => told.push(figures.connections),
+                    Heard::Nothing(patience) => return patience,
+                    other => panic!("{other:?}"),
+                }
+            }
         };
-        assert!(hangs && begun.elapsed() >= LATE + GRACE / 2 + LATE + GRACE);
-        assert_eq!(heard, [12]);
-        drop(circle);
-        assert!(!silence(&mut socket, |_| {}).await, "a closed socket is no silence");
+        let patience = tokio::select! {
+            patience = hears => patience,
+            () = beats => unreachable!("it goes on"),
+        };
+        assert_eq!(patience, LATE + GRACE);
+        assert!(begun.elapsed() >= LATE + GRACE / 2 + LATE + GRACE);
+        assert_eq!(told, [12]);
+        drop((circle, hears_nothing));
+        assert!(matches!(Pulse::of(&TO_BE_HEARD).hear(&mut link).await, Heard::End), "a closed socket is no silence");
     }
 }

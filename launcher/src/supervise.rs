@@ -4,6 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
+use crate::link::Figures;
+
 /// Events that wait to be taken, before the circles' logs are made to wait.
 pub(crate) const EVENTS: usize = 256;
 
@@ -33,8 +35,8 @@ pub enum Happened {
     Listening(SocketAddr),
     /// It takes connections.
     Ready,
-    /// It has so many connections.
-    Connections(u64),
+    /// It has given a sign of life.
+    Figures(Figures),
     /// It is not to be had, and why.
     Ended {
         /// For a person.

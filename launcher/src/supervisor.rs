@@ -12,9 +12,10 @@ use tokio::{
 };
 
 use crate::{
-    Circle, CircleStatus, Event, Happened, State, Statuses, Supervision,
+    Circle, CircleStatus, Event, Happened, ServiceManager, State, Statuses, Supervision,
     control::Server,
     life::{Files, Supervised},
+    link::Figures,
     log,
     place::{Held, Place, PlaceError},
     state::{Book, Change},
@@ -23,6 +24,9 @@ use crate::{
 
 /// Orders that wait to be taken.
 const ORDERS: usize = 16;
+
+/// Circles that are not up and that a service manager is told of by name.
+const TOLD: usize = 3;
 
 /// What a supervisor begins with.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Begin {
     pub program: PathBuf,
     /// Whether it ends when its last circle has ended, as in the foreground, or waits for more orders.
     pub ends_with_circles: bool,
+    /// Who is told how it is.
+    pub manager: ServiceManager,
 }
 
 /// What can be wished of circles.
@@ -102,6 +108,7 @@ pub fn start(
         lives: JoinSet::new(),
         news,
         listener: Listener { events: to_listener, lost: 0 },
+        manager: begin.manager,
         published,
         is_ending: false,
         is_released: false,
@@ -132,6 +139,7 @@ struct Supervisor {
     lives: JoinSet<bool>,
     news: mpsc::Sender<Event>,
     listener: Listener,
+    manager: ServiceManager,
     published: watch::Sender<Snapshot>,
     is_ending: bool,
     /// Whether it ends, too, once nothing is up.
@@ -147,7 +155,7 @@ struct Known {
     /// Who may play on what runs.
     access: Access,
     /// As it said last.
-    connections: Option<u64>,
+    figures: Option<Figures>,
     book: Book,
     life: Option<Life>,
     /// To be started once its present life is over.
@@ -162,7 +170,7 @@ struct Life {
 impl Known {
     fn of(circle: Circle) -> Self {
         let (url, access) = (circle.url(), circle.access);
-        Self { circle, url, access, connections: None, book: Book::default(), life: None, is_wanted_anew: false }
+        Self { circle, url, access, figures: None, book: Book::default(), life: None, is_wanted_anew: false }
     }
 
     fn begin(
@@ -180,6 +188,7 @@ impl Known {
             files: Files { log: Some(place.log(name)), lock: Some(place.circle_lock(name)) },
             events: events.clone(),
             stopped,
+            last_words: None,
         };
         let task = lives.spawn(async move { supervised.live().await.is_some() }).id();
         self.life = Some(Life { task, stop });
@@ -205,6 +214,7 @@ impl Supervisor {
         shutdown: impl Future<Output = ()>,
     ) {
         tokio::pin!(shutdown);
+        self.tell_manager();
         while !(self.lives.is_empty() && (self.is_ending || self.is_released || ends_with_circles)) {
             tokio::select! {
                 Some(event) = to_digest.recv() => self.digest(event),
@@ -219,8 +229,10 @@ impl Supervisor {
                     self.over(task, has_failed);
                 }
                 () = &mut shutdown, if !self.is_ending => self.end(),
+                () = self.manager.due() => self.manager.alive(),
             }
             self.publish();
+            self.tell_manager();
         }
     }
 
@@ -302,10 +314,10 @@ impl Supervisor {
             match &event.what {
                 Happened::Started { pid } => known.book.note(Change::Started { pid: *pid }, now),
                 Happened::Listening(address) => known.url = format!("ws://{address}"),
-                Happened::Connections(connections) => known.connections = Some(*connections),
+                Happened::Figures(figures) => known.figures = Some(*figures),
                 Happened::Ready => known.book.note(Change::Ready, now),
                 Happened::Ended { why, again_in } => {
-                    known.connections = None;
+                    known.figures = None;
                     let is_tried_again = again_in.is_some();
                     known.book.note(Change::Ended { why: why.clone(), is_tried_again }, now);
                 }
@@ -323,7 +335,7 @@ impl Supervisor {
             // It is told all the same.
             let _unwritten = log::append(&self.place.log(&event.circle), &line);
         }
-        if !matches!(event.what, Happened::Connections(_)) {
+        if !matches!(event.what, Happened::Figures(_)) {
             self.listener.tell(event);
         }
     }
@@ -331,10 +343,32 @@ impl Supervisor {
     fn over(&mut self, task: Id, has_failed: bool) {
         let ended = self.circles.iter_mut().find(|known| known.life.as_ref().is_some_and(|life| life.task == task));
         let Some(known) = ended else { return };
-        (known.life, known.connections) = (None, None);
+        (known.life, known.figures) = (None, None);
         known.book.note(Change::Over { has_failed }, Instant::now());
         if known.is_wanted_anew && !self.is_ending {
             known.begin(&self.place, &self.program, &self.news, &mut self.lives);
+        }
+    }
+
+    /// Ready is who has tried to start every circle: one that cannot must not keep the others from being taken for up.
+    fn tell_manager(&mut self) {
+        let wanted = || self.circles.iter().filter(|known| known.book.state != State::Down);
+        let is = |state| move |known: &&Known| known.book.state == state;
+        let (up, all) = (wanted().filter(is(State::Ready)).count(), wanted().count());
+        let mut status = format!("{up} of {all} circles are up");
+        let others: Vec<_> = wanted().filter(|known| known.book.state != State::Ready).collect();
+        for known in others.iter().take(TOLD) {
+            status += &format!(", {} is {}", known.circle.name, known.book.state);
+        }
+        if others.len() > TOLD {
+            status += ", …";
+        }
+        let is_starting = wanted().any(|known| known.book.state == State::Starting);
+        self.manager.status(&status);
+        if self.is_ending {
+            self.manager.stopping();
+        } else if !is_starting {
+            self.manager.ready();
         }
     }
 
@@ -347,7 +381,7 @@ impl Supervisor {
             restarts: known.book.restarts,
             uptime_s: None,
             access: known.access,
-            connections: known.connections,
+            connections: known.figures.map(|figures| figures.connections),
             why: known.book.why.clone(),
         };
         let circles = self.circles.iter().map(|known| (status(known), known.book.clone())).collect();

@@ -1,12 +1,13 @@
 //! The supervisor of the circles.json that is meant: found, or started in the background.
 
+mod base;
+
 use std::{
     path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
 };
 
-use directories::ProjectDirs;
 use launcher::{
     Circle, Statuses,
     control::{Client, ControlError, Names, Restart, Status, Up},
@@ -19,6 +20,8 @@ use tokio::{
     process::{Child, Command},
     runtime::Runtime,
 };
+
+pub use base::Directories;
 
 use crate::{
     cli::ConfigArgs,
@@ -43,41 +46,20 @@ const ENVIRONMENT: [&str; 1] = ["CIRCLES_LOG"];
 pub struct Supervisors {
     /// The executable that they and their circles run.
     pub program: PathBuf,
-    /// Where their files are; `None` where there is no home directory to have them in.
-    pub directories: Option<Directories>,
-}
-
-/// The user's directories for what supervisors keep.
-#[derive(Debug, Clone)]
-pub struct Directories {
-    /// For sockets and locks, which may be gone when the user has logged out.
-    pub run: PathBuf,
-    /// For logs.
-    pub state: PathBuf,
+    /// Where their files are.
+    pub directories: Directories,
 }
 
 impl Supervisors {
     /// Those of the user who runs this program.
     pub(crate) fn of_user() -> Result<Self, CliError> {
-        let directories = ProjectDirs::from("", "", "circles").map(|directories| {
-            let state = directories.state_dir().unwrap_or_else(|| directories.data_local_dir()).to_owned();
-            Directories { run: directories.runtime_dir().map_or_else(|| state.join("run"), Into::into), state }
-        });
-        Ok(Self { program: program()?, directories })
+        Ok(Self { program: program()?, directories: base::directories()? })
     }
 
     /// The place of the supervisor of the circles.json that is meant.
     pub(crate) fn place(&self, args: &ConfigArgs) -> Result<Place, CliError> {
         let path = config::path(args)?;
-        let Directories { run, state } = self.directories()?;
-        Ok(Place::of(&path, run, state)?)
-    }
-
-    fn directories(&self) -> Result<&Directories, CliError> {
-        self.directories.as_ref().ok_or_else(|| {
-            let fix = "set HOME, or XDG_STATE_HOME";
-            CliError::usage("there is no place for logs", "the user has no home directory", fix)
-        })
+        Ok(Place::of(&path, &self.directories.run, &self.directories.state)?)
     }
 }
 
@@ -184,6 +166,7 @@ pub(crate) fn begin(place: &Place, wanted: Vec<Circle>, ends_with_circles: bool)
         names: wanted.into_iter().map(|circle| circle.name).collect(),
         program: program()?,
         ends_with_circles,
+        manager: launcher::ServiceManager::default(),
     })
 }
 
@@ -216,6 +199,13 @@ pub(crate) async fn running(place: &Place) -> Result<Option<Client>, CliError> {
         Err(ControlError::Lost) => Ok(None),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// The processes of the circles that are up; none, where nobody can say.
+pub(crate) async fn pids(place: &Place) -> Vec<u32> {
+    let Ok(Some(mut client)) = Client::connect(place).await else { return Vec::new() };
+    let statuses = client.call::<Status>(&NoParams {}, PATIENCE).await;
+    statuses.map(|statuses| statuses.circles.iter().filter_map(|circle| circle.pid).collect()).unwrap_or_default()
 }
 
 /// Connects to the supervisor that runs, or starts one that starts those circles. Who wants the same meanwhile waits for it.
@@ -261,7 +251,7 @@ pub(crate) fn wait_for_end(runtime: &Runtime, place: &Place) -> Result<(), CliEr
 }
 
 fn spawn(supervisors: &Supervisors, place: &Place, names: &[String]) -> Result<Child, CliError> {
-    let Directories { run, state } = supervisors.directories()?;
+    let Directories { run, state } = &supervisors.directories;
     let mut command = Command::new(&supervisors.program);
     command
         .arg("supervise")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use launcher::{Event, Happened, Supervision};
+use launcher::{Event, Happened, ServiceManager, Supervision};
 
 use crate::{
     cli::LaunchArgs,
@@ -22,7 +22,8 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     let place = supervisor::place(&args.config)?;
     let runtime = connect::runtime()?;
     let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;
-    let begin = supervisor::begin(&place, wanted, true)?;
+    let mut begin = supervisor::begin(&place, wanted, true)?;
+    begin.manager = ServiceManager::from_environment();
     let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     runtime.block_on(async {
         let Supervision { mut events, mut ended } = launcher::supervisor::start(place, held, begin, shutdown()?)?;
@@ -64,7 +65,7 @@ fn line(event: &Event, width: usize) -> String {
     let name = paint.dim(&format!("{:width$} |", event.circle));
     match &event.what {
         // That it is ready says it all.
-        Happened::Started { .. } | Happened::Listening(_) | Happened::Connections(_) => String::new(),
+        Happened::Started { .. } | Happened::Listening(_) | Happened::Figures(_) => String::new(),
         Happened::Log(line) | Happened::Note(line) => format!("{name} {}\n", visible(line)),
         Happened::Ready => format!("{name} {}\n", paint.strong("ready")),
         Happened::Ended { why, again_in: Some(wait) } => {

@@ -1,24 +1,24 @@
 //! `circles serve`: one circle in this process.
 
+mod described;
+mod supervised;
+
 use std::{
     io::ErrorKind,
-    net::{IpAddr, TcpListener},
-    os::fd::AsFd,
+    net::{SocketAddr, TcpListener},
     path::Path,
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
-use launcher::log::LogFile;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server_ws::{Access, Circle, Limits, Sandbox};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    signal::unix::SignalKind,
+use launcher::{
+    ServiceManager,
+    link::{Figures, Ready},
+    log::LogFile,
+    port::Unusable,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use supervised::Supervisor;
+use tokio::{signal::unix::SignalKind, sync::oneshot};
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     fmt::writer::{BoxMakeWriter, MakeWriterExt},
@@ -30,11 +30,16 @@ use crate::{
     cli::ServeArgs,
     connect::runtime,
     error::{CliError, os_text},
-    printing, script,
+    printing,
     terminal::{is_ignored, listen},
 };
 
-pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
+pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
+    if args.supervised {
+        // Away from the supervisor's terminal, whose Ctrl-C is the supervisor's. Who starts it by hand from a shell that
+        // made it lead a process group has it where it is.
+        let _leads_already = rustix::process::setsid();
+    }
     // Held until the process ends: a successor waits for that.
     let _held = args.lock_file.as_deref().map(launcher::place::hold).transpose()?;
     let Some(log) = args.log_file.clone() else { return serve(args) };
@@ -50,68 +55,32 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     })
 }
 
-fn serve(args: ServeArgs) -> Result<(), CliError> {
+fn serve(args: &ServeArgs) -> Result<(), CliError> {
     start_log(args.log_file.as_deref())?;
     raise_descriptor_limit();
-    let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
-    if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
-        return Err(CliError::usage(
-            format!("will not serve an open circle on {}", args.host),
-            "anyone who reaches that address could play",
-            "say who may: --access authenticated, or --member HEX; or mean it: --allow-open",
-        ));
-    }
-    if access != Access::Members && !args.member.is_empty() {
-        return Err(CliError::usage(
-            "--member says who may play",
-            "with this --access others may, too",
-            "leave one of the two out",
-        ));
-    }
-    let mut circle = Circle::builder(args.name)
-        .access(access)
-        .members(args.member)
-        .hosts(args.hosts)
-        .origins(args.origins)
-        .sandbox(match args.sandbox {
-            Some(launcher::Sandbox::Required) => Sandbox::Required,
-            None if !args.host.is_loopback() => Sandbox::Required,
-            _ => Sandbox::BestEffort,
-        })
-        .limits(limits(&args.limit)?);
-    if let Some(description) = args.description {
-        circle = circle.description(description);
-    }
-    if let Some(directory) = args.modules {
-        // A worker has no working directory of the user's.
-        let directory = directory.canonicalize().map_err(|error| {
-            CliError::io(format!("cannot read the modules in {}", directory.display()), &error, "check --modules")
-        })?;
-        circle = circle.modules(directory);
-    }
-    if let Some(file) = &args.init {
-        circle = circle.init(script::read_file(file)?);
-    }
-    let circle = circle.build().map_err(|error| CliError::usage("cannot make the circle", error.to_string(), ""))?;
+    let circle = Arc::new(described::circle(args)?);
 
-    let listener =
-        TcpListener::bind((args.host, args.port)).map_err(|error| cannot_listen(&args.host, args.port, &error))?;
-    let address = listener.local_addr().map_err(|error| cannot_listen(&args.host, args.port, &error))?;
+    let wanted = SocketAddr::new(args.host, args.port);
+    let listener = TcpListener::bind(wanted).map_err(|error| cannot_listen(wanted, error))?;
+    let address = listener.local_addr().map_err(|error| cannot_listen(wanted, error))?;
+    // A supervisor says itself how its circles are.
+    let mut manager = if args.supervised { ServiceManager::default() } else { ServiceManager::from_environment() };
     let runtime = runtime()?;
     runtime.block_on(async {
-        let (signalled, supervisor) = (shutdown()?, args.supervised.then(supervisor).transpose());
-        let supervisor = supervisor.map_err(|error| CliError::io("cannot talk to the supervisor", &error, ""))?;
-        let (from_supervisor, to_supervisor) = supervisor.map(UnixStream::into_split).unzip();
-        let mut shutdown = std::pin::pin!(async {
-            tokio::select! {
-                () = signalled => {}
-                () = gone(from_supervisor) => {}
-            }
-        });
+        let signalled = shutdown()?;
+        let mut supervisor = args.supervised.then(Supervisor::at_stdin).transpose()?;
         // Before anyone is told where it is: until its init script has run, nothing answers.
+        let wants_the_end = async {
+            match &mut supervisor {
+                Some(supervisor) => supervisor.wants_the_end().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(signalled);
         tokio::select! {
             checked = server_ws::check(&circle) => checked.map_err(|error| cannot_serve(&error))?,
-            () = &mut shutdown => return Ok(()),
+            () = &mut signalled => return Ok(()),
+            () = wants_the_end => return Ok(()),
         }
         let dialled = launcher::dialled(address);
         let listening = format!("listening on ws://{dialled}");
@@ -123,42 +92,65 @@ fn serve(args: ServeArgs) -> Result<(), CliError> {
             Ok(()) | Err(CliError::OutputGone) => {}
             Err(error) => return Err(error),
         }
-        if let Some(mut supervisor) = to_supervisor {
-            // One that is gone is noticed at once.
-            let _gone = supervisor.write_all(format!("{}{dialled}\n", launcher::READY).as_bytes()).await;
-            tokio::spawn(beat(supervisor, circle.connections()));
-        }
+        let (drain, drained) = oneshot::channel();
+        // Without a supervisor nobody sends there, and it is not dropped either.
+        let _kept = match supervisor {
+            Some(supervisor) => {
+                let connections = circle.connections();
+                let figures = move || Figures { connections: connections.count() as u64 };
+                let (running, started) = (circle.clone(), (args.host, args.port));
+                let configure = move |arguments| {
+                    let running = running.clone();
+                    async move { described::take_over(&running, started, arguments).await }
+                };
+                tokio::spawn(supervisor.attend(Ready { address: dialled }, figures, configure, drain));
+                None
+            }
+            None => Some(drain),
+        };
+        manager.status(&listening);
+        manager.ready();
+        let (stopping, stops) = oneshot::channel();
+        tokio::spawn(keep_alive(manager, stops));
+        let shutdown = async {
+            tokio::select! {
+                () = signalled => {}
+                // Dropped, or its task ended because the supervisor has.
+                _ = drained => {}
+            }
+            // Its task lives as long as the runtime.
+            let _told = stopping.send(());
+        };
         server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
     })
 }
 
-/// `NAME=VALUE` over the defaults.
-fn limits(settings: &[String]) -> Result<Limits, CliError> {
-    let wrong = |setting: &str, why: &str| {
-        CliError::usage(
-            format!("--limit {} cannot be used", crate::visible::visible(setting)),
-            why,
-            "give NAME=VALUE, a whole number; `describe` lists the names",
-        )
-    };
-    let mut limits = Limits::default();
-    for setting in settings {
-        let (name, value) = setting.split_once('=').ok_or_else(|| wrong(setting, "there is no '='"))?;
-        let value: u64 = value.parse().map_err(|_| wrong(setting, "the value is no whole number"))?;
-        limits.set(name, value).map_err(|error| wrong(setting, &error.to_string()))?;
-    }
-    Ok(limits)
-}
-
-fn cannot_listen(host: &IpAddr, port: u16, error: &std::io::Error) -> CliError {
-    let fix = match error.kind() {
-        ErrorKind::AddrInUse => {
-            format!("choose another --port, or 0 for a free one; who has it: ss -ltnp 'sport = :{port}'")
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> CliError {
+    let (ip, port) = (address.ip(), address.port());
+    let why = Unusable::because(address, error);
+    let fix = match (&why, why.advice()) {
+        (Unusable::Taken { .. } | Unusable::TakenUnseen { .. }, advice) => {
+            format!("choose another --port, or 0 for a free one; {advice}")
         }
-        ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one".into(),
+        (Unusable::NeedsPrivilege { .. }, advice) => format!("choose a higher --port; or {advice}"),
+        (Unusable::NoAddress { .. }, advice) => format!("choose another --host; {advice}"),
         _ => "check --host and --port".into(),
     };
-    CliError::usage(format!("cannot listen on {host} port {port}"), os_text(error), fix)
+    let why = match why {
+        Unusable::System(error) => os_text(&error),
+        why => why.to_string(),
+    };
+    CliError::usage(format!("cannot listen on {ip} port {port}"), why, fix)
+}
+
+/// Tells the service manager that this runtime is alive, and when the circle drains.
+async fn keep_alive(mut manager: ServiceManager, mut stops: oneshot::Receiver<()>) {
+    loop {
+        tokio::select! {
+            () = manager.due() => manager.alive(),
+            _ = &mut stops, if !stops.is_terminated() => manager.stopping(),
+        }
+    }
 }
 
 fn cannot_serve(error: &std::io::Error) -> CliError {
@@ -175,31 +167,6 @@ fn cannot_serve(error: &std::io::Error) -> CliError {
 
 fn cannot_log(log: &Path, error: &std::io::Error) -> CliError {
     CliError::io(format!("cannot write the log {}", log.display()), error, "make room for it, or set XDG_STATE_HOME")
-}
-
-/// The other end of standard input.
-fn supervisor() -> std::io::Result<UnixStream> {
-    let socket: std::os::unix::net::UnixStream = std::io::stdin().as_fd().try_clone_to_owned()?.into();
-    socket.set_nonblocking(true)?;
-    UnixStream::from_std(socket)
-}
-
-/// Gives the supervisor signs of life, until it is gone.
-async fn beat(mut supervisor: OwnedWriteHalf, connections: server_ws::Connections) {
-    let mut interval = tokio::time::interval(launcher::BEAT_INTERVAL);
-    loop {
-        interval.tick().await;
-        if supervisor.write_all(launcher::beat(connections.count()).as_bytes()).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Waits for the supervisor's end; forever, without one.
-async fn gone(supervisor: Option<OwnedReadHalf>) {
-    let Some(mut supervisor) = supervisor else { return std::future::pending().await };
-    let mut nothing = [0; 64];
-    while supervisor.read(&mut nothing).await.is_ok_and(|bytes| bytes > 0) {}
 }
 
 /// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once.

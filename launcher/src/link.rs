@@ -1,0 +1,253 @@
+//! What a circle and its supervisor say to each other over the circle's socket, which is its standard input: JSON-RPC 2.0,
+//! one message a line.
+//!
+//! The circle says [`Ready`] once it takes connections, and from then on its [`Figures`] every [`BEAT_INTERVAL`]: a sign of
+//! life. The supervisor asks it to [`Configure`] itself anew, and tells it to [`Drain`]; the end of the socket means that, too.
+
+use std::{net::SocketAddr, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use protocol::{
+    Id, Method, Params, RpcError,
+    message::{self, FromServer, Incoming},
+    method::Given,
+    methods::Notification,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::net::{
+    UnixStream,
+    unix::{OwnedReadHalf, OwnedWriteHalf},
+};
+use tokio_util::codec::{Framed, FramedRead, FramedWrite, LinesCodec};
+
+/// How often a circle gives a sign of life.
+pub const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Bytes of one message: what a circle may have for arguments fits in.
+const MAX_MESSAGE: usize = 2 << 20;
+
+/// The circle takes connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Where it is dialled.
+    pub address: SocketAddr,
+}
+
+impl Notification for Ready {
+    const NAME: &'static str = "ready";
+}
+
+/// A sign of life: how the circle is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Figures {
+    /// Connections that it has, those that are being closed included.
+    pub connections: u64,
+}
+
+impl Notification for Figures {
+    const NAME: &'static str = "figures";
+}
+
+/// The circle is to end: no new connections and plays, and a grace for those that run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {}
+
+impl Notification for Drain {
+    const NAME: &'static str = "drain";
+}
+
+/// What a circle is to be from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Configuration {
+    /// The arguments of `circles` that would start it so.
+    pub arguments: Vec<String>,
+}
+
+impl Params for Configuration {
+    const NAMES: &'static [&'static str] = &["arguments"];
+
+    fn take(given: Given<'_>) -> Result<Self, RpcError> {
+        Ok(Self { arguments: given.param::<Option<_>>("arguments")?.unwrap_or_default() })
+    }
+}
+
+/// The circle takes over what it can without being started again; an error changes nothing.
+#[derive(Debug)]
+pub struct Configure;
+
+/// It has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configured {}
+
+impl Method for Configure {
+    const NAME: &'static str = "configure";
+    type Params = Configuration;
+    type Result = Configured;
+}
+
+/// The other end is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the other end of the circle's socket is gone")]
+pub struct Gone;
+
+/// What a supervisor wants of a circle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wanted {
+    /// It is to end, or the supervisor has.
+    Drain,
+    /// It is to be that from now on; the id is that of the answer.
+    Configure(Id, Configuration),
+}
+
+/// A circle's end, what it says.
+#[derive(Debug)]
+pub struct ToSupervisor(FramedWrite<OwnedWriteHalf, LinesCodec>);
+
+/// A circle's end, what it hears.
+#[derive(Debug)]
+pub struct FromSupervisor(FramedRead<OwnedReadHalf, LinesCodec>);
+
+/// The end of a circle.
+pub fn to_supervisor(socket: UnixStream) -> (ToSupervisor, FromSupervisor) {
+    let (read, write) = socket.into_split();
+    let codec = || LinesCodec::new_with_max_length(MAX_MESSAGE);
+    (ToSupervisor(FramedWrite::new(write, codec())), FromSupervisor(FramedRead::new(read, codec())))
+}
+
+impl ToSupervisor {
+    /// Tells something. It waits for a supervisor that does not read.
+    pub async fn tell<N: Notification>(&mut self, notification: &N) -> Result<(), Gone> {
+        self.0.send(message::notification(N::NAME, notification)).await.map_err(|_| Gone)
+    }
+
+    /// Answers [`Configure`].
+    pub async fn answer(&mut self, id: &Id, outcome: Result<Configured, RpcError>) -> Result<(), Gone> {
+        self.0.send(message::response(Some(id), outcome.as_ref())).await.map_err(|_| Gone)
+    }
+}
+
+impl FromSupervisor {
+    /// The next that is wanted; what this version does not know is passed over. Cancel safe.
+    pub async fn next(&mut self) -> Wanted {
+        while let Some(Ok(line)) = self.0.next().await {
+            let Ok(Incoming::Single(Ok(call))) = message::parse(&line, 1) else { continue };
+            match (&*call.method, call.id) {
+                (Drain::NAME, _) => return Wanted::Drain,
+                (Configure::NAME, Some(id)) => {
+                    if let Ok(configuration) = Configuration::from_raw(call.params) {
+                        return Wanted::Configure(id, configuration);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Wanted::Drain
+    }
+}
+
+/// What a circle says.
+#[derive(Debug)]
+pub(crate) enum Said {
+    Ready(SocketAddr),
+    Figures(Figures),
+    /// The answer to [`Link::configure`] of that number.
+    Configured(u64, Result<(), RpcError>),
+}
+
+/// A supervisor's end.
+#[derive(Debug)]
+pub(crate) struct Link {
+    lines: Framed<UnixStream, LinesCodec>,
+    asked: u64,
+}
+
+impl Link {
+    pub(crate) fn new(socket: UnixStream) -> Self {
+        Self { lines: Framed::new(socket, LinesCodec::new_with_max_length(MAX_MESSAGE)), asked: 0 }
+    }
+
+    /// What it says next, until its end is closed. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Said> {
+        while let Some(Ok(line)) = self.lines.next().await {
+            if let Some(said) = understood(&line) {
+                return Some(said);
+            }
+        }
+        None
+    }
+
+    /// Asks it to be that from now on; what is returned is the number of the answer. It waits for a circle that does not read.
+    pub(crate) async fn configure(&mut self, arguments: Vec<String>) -> Result<u64, Gone> {
+        self.asked += 1;
+        let asked = message::call(Some(&Id::number(self.asked)), Configure::NAME, &Configuration { arguments });
+        self.lines.send(asked).await.map_err(|_| Gone)?;
+        Ok(self.asked)
+    }
+
+    /// Tells it to end. It waits for a circle that does not read.
+    pub(crate) async fn drain(&mut self) -> Result<(), Gone> {
+        self.lines.send(message::notification(Drain::NAME, &Drain {})).await.map_err(|_| Gone)
+    }
+}
+
+/// `None` where it says what this version does not know.
+fn understood(line: &str) -> Option<Said> {
+    fn read<T: DeserializeOwned>(params: &str) -> Option<T> {
+        serde_json::from_str(params).ok()
+    }
+    match message::parse_from_server(line)? {
+        FromServer::Notification { method, params } => match &*method {
+            Ready::NAME => read(params.get()).map(|Ready { address }| Said::Ready(address)),
+            Figures::NAME => read(params.get()).map(Said::Figures),
+            _ => None,
+        },
+        FromServer::Response { id, result } => Some(Said::Configured(id.as_number()?, result.map(|_| ()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends() -> (Link, ToSupervisor, FromSupervisor) {
+        let (one, other) = UnixStream::pair().expect("a pair");
+        let (to, from) = to_supervisor(other);
+        (Link::new(one), to, from)
+    }
+
+    #[tokio::test]
+    async fn each_end_hears_what_the_other_says() {
+        let (mut link, mut to, mut from) = ends();
+        let address = "127.0.0.1:9001".parse().expect("an address");
+        to.tell(&Ready { address }).await.expect("it is there");
+        assert!(matches!(link.next().await, Some(Said::Ready(told)) if told == address));
+        let figures = Figures { connections: 12 };
+        to.tell(&figures).await.expect("it is there");
+        assert!(matches!(link.next().await, Some(Said::Figures(told)) if told == figures));
+
+        let arguments = vec!["serve".to_owned(), "--name=\u{e4}\n".to_owned()];
+        let asked = link.configure(arguments.clone()).await.expect("it is there");
+        let Wanted::Configure(id, configuration) = from.next().await else { panic!("it is asked") };
+        assert_eq!(configuration.arguments, arguments);
+        to.answer(&id, Err(RpcError::Internal)).await.expect("it is there");
+        assert!(matches!(link.next().await, Some(Said::Configured(number, Err(_))) if number == asked));
+
+        link.drain().await.expect("it is there");
+        assert_eq!(from.next().await, Wanted::Drain);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_either_is_noticed_and_what_is_not_understood_is_passed_over() {
+        let (mut link, mut to, mut from) = ends();
+        for line in ["", "12", "{", r#"{"jsonrpc":"2.0","method":"later","params":{}}"#] {
+            link.lines.send(line).await.expect("it is there");
+            to.0.send(line).await.expect("it is there");
+        }
+        drop(to);
+        assert!(link.next().await.is_none());
+        drop(link);
+        assert_eq!(from.next().await, Wanted::Drain);
+    }
+}

@@ -1,0 +1,72 @@
+//! A circle's talk with its supervisor.
+
+use std::os::fd::AsFd;
+
+use launcher::link::{BEAT_INTERVAL, Configured, Figures, FromSupervisor, Gone, Ready, ToSupervisor, Wanted};
+use protocol::RpcError;
+use tokio::{net::UnixStream, sync::oneshot};
+
+use crate::error::CliError;
+
+/// The supervisor, at the other end of standard input.
+pub(crate) struct Supervisor {
+    to: ToSupervisor,
+    from: FromSupervisor,
+}
+
+impl Supervisor {
+    pub(crate) fn at_stdin() -> Result<Self, CliError> {
+        let socket = || {
+            let socket: std::os::unix::net::UnixStream = std::io::stdin().as_fd().try_clone_to_owned()?.into();
+            socket.set_nonblocking(true)?;
+            UnixStream::from_std(socket)
+        };
+        let socket = socket().map_err(|error| CliError::io("cannot talk to the supervisor", &error, ""))?;
+        let (to, from) = launcher::link::to_supervisor(socket);
+        Ok(Self { to, from })
+    }
+
+    /// Waits until it wants the circle, which is not ready yet, to end.
+    pub(crate) async fn wants_the_end(&mut self) {
+        // Nothing else is wanted before it is ready.
+        while self.from.next().await != Wanted::Drain {}
+    }
+
+    /// Says that the circle takes connections, then gives signs of life and does what is wanted for as long as both are there.
+    /// `drain` is sent to when it is to end.
+    pub(crate) async fn attend<C: Future<Output = Result<(), RpcError>>>(
+        mut self,
+        ready: Ready,
+        figures: impl Fn() -> Figures,
+        configure: impl Fn(Vec<String>) -> C,
+        drain: oneshot::Sender<()>,
+    ) -> Result<(), Gone> {
+        self.to.tell(&ready).await?;
+        let mut beat = tokio::time::interval(BEAT_INTERVAL);
+        let (mut drain, mut configuring) = (Some(drain), None);
+        loop {
+            tokio::select! {
+                _ = beat.tick() => self.to.tell(&figures()).await?,
+                wanted = self.from.next(), if drain.is_some() => match wanted {
+                    Wanted::Configure(id, _) if configuring.is_some() => {
+                        self.to.answer(&id, Err(RpcError::invalid_request("one is still being answered"))).await?;
+                    }
+                    Wanted::Configure(id, configuration) => {
+                        configuring = Some(Box::pin(with(id, configure(configuration.arguments))));
+                    }
+                    _ => drop(drain.take()),
+                },
+                (id, configured) = async { configuring.as_mut().expect("as the condition says").await },
+                    if configuring.is_some() =>
+                {
+                    configuring = None;
+                    self.to.answer(&id, configured.map(|()| Configured {})).await?;
+                }
+            }
+        }
+    }
+}
+
+async fn with<T, O>(tag: T, future: impl Future<Output = O>) -> (T, O) {
+    (tag, future.await)
+}
