@@ -56,6 +56,7 @@ fn what_is_kept_lives_on_and_is_found_again() {
     assert_eq!((code, here.pid("lab")), (0, pid));
 
     let mut screen = Screen::start_on(here, (120, 40));
+    screen.wait_for("● lab");
     screen.press(&["Down"]);
     screen.wait_for(&format!("4 Logs lab · pid {pid}"));
     screen.press(&["x", "y"]);
