@@ -9,6 +9,7 @@ mod launch;
 mod limits;
 mod memory;
 mod play;
+mod reconfigure;
 mod repl;
 mod serve;
 mod service;

@@ -1,12 +1,13 @@
 //! `circles serve`: one circle in this process.
 
+mod described;
 mod supervised;
 
 use std::{
     io::ErrorKind,
     net::{SocketAddr, TcpListener},
     path::Path,
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use launcher::{
@@ -15,9 +16,7 @@ use launcher::{
     log::LogFile,
     port::Unusable,
 };
-use protocol::RpcError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server_ws::{Access, Circle, Limits, Sandbox};
 use supervised::Supervisor;
 use tokio::{signal::unix::SignalKind, sync::oneshot};
 use tracing_subscriber::{
@@ -31,7 +30,7 @@ use crate::{
     cli::ServeArgs,
     connect::runtime,
     error::{CliError, os_text},
-    printing, script,
+    printing,
     terminal::{is_ignored, listen},
 };
 
@@ -43,7 +42,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     }
     // Held until the process ends: a successor waits for that.
     let _held = args.lock_file.as_deref().map(launcher::place::hold).transpose()?;
-    let Some(log) = args.log_file.clone() else { return serve(args) };
+    let Some(log) = args.log_file.clone() else { return serve(&args) };
     let report = std::panic::take_hook();
     let panicked = log.clone();
     std::panic::set_hook(Box::new(move |panic| {
@@ -51,54 +50,15 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         let _unwritten = launcher::log::append(&panicked, &format!("ERROR a bug: {panic}"));
         report(panic);
     }));
-    serve(args).inspect_err(|error| {
+    serve(&args).inspect_err(|error| {
         let _unwritten = launcher::log::append(&log, &format!("ERROR {}", error.advice()));
     })
 }
 
-fn serve(args: ServeArgs) -> Result<(), CliError> {
+fn serve(args: &ServeArgs) -> Result<(), CliError> {
     start_log(args.log_file.as_deref())?;
     raise_descriptor_limit();
-    let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
-    if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
-        return Err(CliError::usage(
-            format!("will not serve an open circle on {}", args.host),
-            "anyone who reaches that address could play",
-            "say who may: --access authenticated, or --member HEX; or mean it: --allow-open",
-        ));
-    }
-    if access != Access::Members && !args.member.is_empty() {
-        return Err(CliError::usage(
-            "--member says who may play",
-            "with this --access others may, too",
-            "leave one of the two out",
-        ));
-    }
-    let mut circle = Circle::builder(args.name)
-        .access(access)
-        .members(args.member)
-        .hosts(args.hosts)
-        .origins(args.origins)
-        .sandbox(match args.sandbox {
-            Some(launcher::Sandbox::Required) => Sandbox::Required,
-            None if !args.host.is_loopback() => Sandbox::Required,
-            _ => Sandbox::BestEffort,
-        })
-        .limits(limits(&args.limit)?);
-    if let Some(description) = args.description {
-        circle = circle.description(description);
-    }
-    if let Some(directory) = args.modules {
-        // A worker has no working directory of the user's.
-        let directory = directory.canonicalize().map_err(|error| {
-            CliError::io(format!("cannot read the modules in {}", directory.display()), &error, "check --modules")
-        })?;
-        circle = circle.modules(directory);
-    }
-    if let Some(file) = &args.init {
-        circle = circle.init(script::read_file(file)?);
-    }
-    let circle = circle.build().map_err(|error| CliError::usage("cannot make the circle", error.to_string(), ""))?;
+    let circle = Arc::new(described::circle(args)?);
 
     let wanted = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(wanted).map_err(|error| cannot_listen(wanted, error))?;
@@ -138,7 +98,11 @@ fn serve(args: ServeArgs) -> Result<(), CliError> {
             Some(supervisor) => {
                 let connections = circle.connections();
                 let figures = move || Figures { connections: connections.count() as u64 };
-                let configure = |_| async { Err(RpcError::Internal) };
+                let (running, started) = (circle.clone(), (args.host, args.port));
+                let configure = move |arguments| {
+                    let running = running.clone();
+                    async move { described::take_over(&running, started, arguments).await }
+                };
                 tokio::spawn(supervisor.attend(Ready { address: dialled }, figures, configure, drain));
                 None
             }
@@ -159,24 +123,6 @@ fn serve(args: ServeArgs) -> Result<(), CliError> {
         };
         server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
     })
-}
-
-/// `NAME=VALUE` over the defaults.
-fn limits(settings: &[String]) -> Result<Limits, CliError> {
-    let wrong = |setting: &str, why: &str| {
-        CliError::usage(
-            format!("--limit {} cannot be used", crate::visible::visible(setting)),
-            why,
-            "give NAME=VALUE, a whole number; `describe` lists the names",
-        )
-    };
-    let mut limits = Limits::default();
-    for setting in settings {
-        let (name, value) = setting.split_once('=').ok_or_else(|| wrong(setting, "there is no '='"))?;
-        let value: u64 = value.parse().map_err(|_| wrong(setting, "the value is no whole number"))?;
-        limits.set(name, value).map_err(|error| wrong(setting, &error.to_string()))?;
-    }
-    Ok(limits)
 }
 
 fn cannot_listen(address: SocketAddr, error: std::io::Error) -> CliError {
