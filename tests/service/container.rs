@@ -140,16 +140,16 @@ fn scripts_and_modules_that_cannot_be_read_are_pointed_at() {
     for file in ["a.rhai", "m/one.rhai", "m/two.rhai"] {
         let file = home.path().join(file);
         std::fs::write(&file, "").expect("written");
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).expect("it is ours");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).expect("it is ours");
     }
     let Some(mut check) = unshared(&home, NOBODY) else { return };
     let check = check.arg("check").output().expect("it runs");
     let said = String::from_utf8_lossy(&check.stderr);
     assert_eq!(check.status.code(), Some(2), "{said}");
     for piece in [
-        "circles.json:2:38: cannot read a.rhai: permission denied",
-        "circles.json:3:41: cannot read m/one.rhai: permission denied",
-        "circles.json:3:41: cannot read m/two.rhai: permission denied",
+        "circles.json:2:37: cannot read a.rhai: permission denied",
+        "circles.json:3:40: cannot read m/one.rhai: permission denied",
+        "circles.json:3:40: cannot read m/two.rhai: permission denied",
         "cannot start: a, b\n",
     ] {
         assert!(said.contains(piece), "{piece}: {said}");
