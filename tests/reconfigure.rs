@@ -36,7 +36,7 @@ impl Supervised {
         let mut circle = Self { home, child, says: BufReader::new(socket), address: String::new(), asked: 0 };
         let ready = circle.hear();
         assert_eq!(ready["method"], "ready");
-        circle.address = ready["params"]["address"].as_str().expect("an address").to_owned();
+        ready["params"]["address"].as_str().expect("an address").clone_into(&mut circle.address);
         circle
     }
 

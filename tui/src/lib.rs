@@ -79,7 +79,7 @@ fn run() -> ExitCode {
         Some(Verb::Status(args)) => commands::status::run(&args),
         Some(Verb::Logs(args)) => commands::logs::run(&args),
         Some(Verb::Supervise(args)) => commands::supervise::run(&args),
-        Some(Verb::Serve(args)) => commands::serve::run(args),
+        Some(Verb::Serve(args)) => commands::serve::run(&args),
         Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC).map_err(Into::into),
     };
     done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)

@@ -34,7 +34,7 @@ use crate::{
     terminal::{is_ignored, listen},
 };
 
-pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
+pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
     if args.supervised {
         // Away from the supervisor's terminal, whose Ctrl-C is the supervisor's. Who starts it by hand from a shell that
         // made it lead a process group has it where it is.
@@ -42,7 +42,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     }
     // Held until the process ends: a successor waits for that.
     let _held = args.lock_file.as_deref().map(launcher::place::hold).transpose()?;
-    let Some(log) = args.log_file.clone() else { return serve(&args) };
+    let Some(log) = args.log_file.clone() else { return serve(args) };
     let report = std::panic::take_hook();
     let panicked = log.clone();
     std::panic::set_hook(Box::new(move |panic| {
@@ -50,7 +50,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         let _unwritten = launcher::log::append(&panicked, &format!("ERROR a bug: {panic}"));
         report(panic);
     }));
-    serve(&args).inspect_err(|error| {
+    serve(args).inspect_err(|error| {
         let _unwritten = launcher::log::append(&log, &format!("ERROR {}", error.advice()));
     })
 }
