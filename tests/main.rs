@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod play;
 mod reconfigure;
+mod reload;
 mod repl;
 mod serve;
 mod service;

@@ -35,6 +35,13 @@ pub enum Happened {
     Listening(SocketAddr),
     /// It takes connections.
     Ready,
+    /// It has taken over what it was told to be, or why it goes on as it was.
+    Configured {
+        /// Of the times that it was told.
+        number: u64,
+        /// For a person.
+        refused: Option<String>,
+    },
     /// It has given a sign of life.
     Figures(Figures),
     /// It is not to be had, and why.

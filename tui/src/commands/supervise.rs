@@ -7,7 +7,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdout};
 
 use crate::{
     cli::{LaunchArgs, SuperviseArgs},
-    commands::serve::shutdown,
+    commands::serve::shutdown_at,
     config, connect,
     error::{CliError, os_text},
     printing::to_stdout,
@@ -19,13 +19,14 @@ pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     let _leads_already = rustix::process::setsid();
     let LaunchArgs { config, names } = &args.launch;
     let place = Place::of(&config::path(config)?, &args.run_directory, &args.state_directory)?;
-    let wanted = config::circles(config, names)?;
+    config::circles(config, names)?;
     let runtime = connect::runtime()?;
     // Who started it sees to it that there is no other but one that is ending.
     let held = place.lock_supervisor()?;
-    let begin = supervisor::begin(&place, wanted, false)?;
     runtime.block_on(async {
-        let supervision = launcher::supervisor::start(place, held, begin, shutdown()?);
+        let begin = supervisor::begin(&place, names, false, supervisor::Hangup::Reloads)?;
+        let supervision =
+            launcher::supervisor::start(place, held, begin, shutdown_at(&supervisor::Hangup::Reloads.ends())?);
         // What happens is in the logs of the circles; nobody listens here.
         let Supervision { ended, .. } = supervision?;
         match to_stdout(&format!("{}\n", supervisor::LISTENING)).map_err(CliError::from) {

@@ -1,5 +1,7 @@
 //! `circles up [NAME…]` and `circles restart [NAME…]`: until every one of them takes connections, or does not.
 
+mod dry_run;
+
 use std::time::Duration;
 
 use launcher::{CircleStatus, State, Statuses, log::LogReader, place::Place};
@@ -17,6 +19,9 @@ use crate::{
 const LAST_LINES: usize = 8;
 
 pub(crate) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
+    if args.dry_run {
+        return dry_run::run(args, wish);
+    }
     let wanted: Vec<String> =
         config::circles(&args.config, &args.names)?.into_iter().map(|circle| circle.name).collect();
     let supervisors = Supervisors::of_user()?;
@@ -54,7 +59,7 @@ fn report(place: &Place, wanted: &[String], statuses: &Statuses, patience: Durat
     Ok(())
 }
 
-fn last_words(place: &Place, circle: &CircleStatus) {
+pub(crate) fn last_words(place: &Place, circle: &CircleStatus) {
     // Without a log there is still the error.
     let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), LAST_LINES) else { return };
     let paint = Paint::for_stderr();
