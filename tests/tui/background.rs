@@ -221,6 +221,23 @@ fn a_circles_json_that_is_written_later_is_found() {
     screen.wait_for("● lab");
 }
 
+#[test]
+fn a_file_that_is_saved_is_taken_over_and_one_with_a_mistake_told() {
+    let mut screen = start(&["lab"]);
+    screen.press(&["S"]);
+    screen.wait_for("● lab");
+    let right = std::fs::read_to_string(screen.config()).expect("it is there");
+    screen.background().configure("{ \"circles\": [");
+    screen.wait_for("circles.json has a mistake, and circles go on as they are");
+    screen.wait_for("circles.json ✗");
+    let more = format!(r#"{{ "name": "team", "port": {} }}] }}"#, free_port());
+    screen.background().configure(&right.replace("] }", &format!(", {more}")));
+    // It was not wished up: it is there to be started.
+    let shown = screen.wait_for("○ team");
+    assert!(shown.contains("● lab"), "{shown}");
+    screen.until("the mistake is gone", |shown| !shown.contains("circles.json ✗"));
+}
+
 /// The log of a circle, as it is on the disk.
 fn log(here: &Background, name: &str) -> PathBuf {
     here.files(&format!("{name}.log")).pop().expect("it has a log")

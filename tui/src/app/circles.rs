@@ -26,6 +26,8 @@ pub(crate) enum Change {
     Fell,
     /// It ended by itself, and takes connections again.
     CameBack,
+    /// It does not take over what circles.json says of it now.
+    Refused,
 }
 
 /// Which circles a supervisor's word is about.
@@ -214,13 +216,15 @@ struct Before {
     state: State,
     pid: Option<u32>,
     restarts: u32,
+    has_refused: bool,
 }
 
 impl Before {
-    const UNKNOWN: Self = Self { state: State::Unknown, pid: None, restarts: 0 };
+    const UNKNOWN: Self = Self { state: State::Unknown, pid: None, restarts: 0, has_refused: false };
 
     fn of(entry: &Entry) -> Self {
-        Self { state: entry.state(), pid: entry.pid(), restarts: entry.restarts() }
+        let has_refused = entry.refused().is_some();
+        Self { state: entry.state(), pid: entry.pid(), restarts: entry.restarts(), has_refused }
     }
 }
 
@@ -233,6 +237,7 @@ fn change(entry: &Entry, before: Before) -> Option<Change> {
         State::Up if was == State::Up && entry.restarts() > before.restarts => Some(Change::CameBack),
         State::Up if was != State::Up || before.pid != entry.pid() => Some(Change::CameUp),
         // What had failed before this screen was there is no news.
+        State::Up if entry.refused().is_some() && !before.has_refused => Some(Change::Refused),
         State::BackingOff | State::Failed if matches!(was, State::Up | State::Starting) => Some(Change::Fell),
         State::Failed if was == State::BackingOff => Some(Change::Fell),
         _ => None,

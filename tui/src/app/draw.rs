@@ -54,7 +54,11 @@ impl App {
         let name = shown.and_then(|shown| self.circles.get(shown)).map_or("", |entry| entry.name.as_str());
         match pane {
             Pane::Circles => {
-                let note = if self.background.standby == Standby::Silent { "no answer" } else { "" };
+                let note = match (self.background.standby, &self.background.refused) {
+                    (Standby::Silent, _) => "no answer",
+                    (_, Some(_)) => "circles.json ✗",
+                    _ => "",
+                };
                 let area = chrome::pane(frame, area, theme, focus, "Circles", note);
                 let standing = |id| self.sessions.get(&id).map_or(Standing::None, Session::standing);
                 self.circles.draw(frame, area, theme, now, standing);

@@ -7,7 +7,7 @@ use keys::{
     KeyPair,
     keystore::{Entry, KeyName, Listing},
 };
-use launcher::{Circle, CircleStatus, Statuses, place::Place};
+use launcher::{Circle, Statuses, place::Place};
 use protocol::methods::{Output, Progress};
 use ratatui::crossterm::event::Event;
 
@@ -87,7 +87,7 @@ pub(crate) enum Supervision {
     /// There is none.
     Absent,
     /// It says that its circles are so.
-    Present(Vec<CircleStatus>),
+    Present(Statuses),
     /// It cannot be asked, or does not answer.
     Silent(CliError),
 }

@@ -43,6 +43,8 @@ pub(super) enum Standby {
 #[derive(Debug, Default)]
 pub(super) struct Background {
     pub standby: Standby,
+    /// Why circles.json as it is now is not taken over, where it is not.
+    pub refused: Option<String>,
     pub follower: Option<Follower>,
     orders: Orders,
     /// The circles that were started here and have not ended.
@@ -235,19 +237,25 @@ impl App {
                 }
                 self.background.standby = Standby::Silent;
             }
-            Supervision::Absent => self.heard(Vec::new()),
-            Supervision::Present(statuses) => self.heard(statuses),
+            Supervision::Absent => self.heard(Vec::new(), None),
+            Supervision::Present(Statuses { circles, refused, .. }) => self.heard(circles, refused),
         }
         self.open_first();
     }
 
-    fn heard(&mut self, statuses: Vec<CircleStatus>) {
+    fn heard(&mut self, statuses: Vec<CircleStatus>, refused: Option<String>) {
         if self.background.standby == Standby::Silent {
             self.say("the supervisor answers again");
         }
         self.background.standby = Standby::Known;
         self.take(statuses, Extent::All);
         self.forget_ended();
+        if self.background.refused != refused {
+            if let Some(why) = &refused {
+                self.complain(format!("circles.json has a mistake, and circles go on as they are: {why}"));
+            }
+            self.background.refused = refused;
+        }
     }
 
     fn forget_ended(&mut self) {
@@ -262,12 +270,19 @@ impl App {
             match change {
                 Change::CameUp => self.is_back(id),
                 Change::Fell => self.fell(id),
+                Change::Refused => self.refused_change(id),
                 Change::CameBack => {
                     self.came_back(id);
                     self.is_back(id);
                 }
             }
         }
+    }
+
+    fn refused_change(&mut self, id: CircleId) {
+        let Some(entry) = self.circles.get(id) else { return };
+        let text = format!("{} goes on as it was: {}", entry.name, entry.refused().unwrap_or("it does not say why"));
+        self.complain(text);
     }
 
     fn came_back(&mut self, id: CircleId) {

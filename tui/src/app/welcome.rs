@@ -9,6 +9,7 @@ use super::{
     circles::{Circles, Entry, Origin, State},
     theme::Theme,
 };
+use crate::visible::visible;
 
 /// What is offered for the chosen circle.
 pub(crate) fn lines(theme: Theme, circles: &Circles, chosen: Option<&Entry>, has_keys: bool) -> Vec<Line<'static>> {
@@ -37,11 +38,18 @@ pub(crate) fn lines(theme: Theme, circles: &Circles, chosen: Option<&Entry>, has
     lines.push(offer("o", "connect to a circle by its address".to_owned()));
     lines.push(offer("↑ ↓", "choose another circle".to_owned()));
     lines.push(offer("?", "help, wherever you are".to_owned()));
+    if let Some((entry, why)) = chosen.and_then(|entry| Some((entry, entry.refused()?))) {
+        lines.push(Line::default());
+        lines.push(Line::from(Span::styled(
+            format!("  {} goes on as it was: {}", entry.name, visible(why)),
+            theme.bad(),
+        )));
+    }
     let has_fallen = |entry: &&Entry| matches!(entry.state(), State::BackingOff | State::Failed);
     if let Some(entry) = chosen.filter(has_fallen) {
         lines.push(Line::default());
         let again = if entry.state() == State::BackingOff { "; it is started again" } else { "" };
-        let why = entry.why().unwrap_or("it ended");
+        let why = visible(entry.why().unwrap_or("it ended"));
         lines.push(Line::from(Span::styled(format!("  {} failed: {why}{again}", entry.name), theme.bad())));
         lines.push(Line::from("  its log below says why (4, then f for all of it)"));
     }

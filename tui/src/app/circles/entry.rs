@@ -152,6 +152,11 @@ impl Entry {
         self.status.as_ref().and_then(|status| status.why.as_deref())
     }
 
+    /// Why it goes on as it was, where it does not take over what circles.json says of it now.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.status.as_ref().and_then(|status| status.refused.as_deref())
+    }
+
     pub(super) fn restarts(&self) -> u32 {
         self.status.as_ref().map_or(0, |status| status.restarts)
     }

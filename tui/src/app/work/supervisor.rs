@@ -82,8 +82,8 @@ impl Work {
         let Some(mut client) = Client::connect(place).await? else { return Ok(()) };
         let mut told = None;
         while !self.queue.is_closed() {
-            let statuses = client.call::<Watch>(&NoParams {}, PATIENCE).await?.circles;
-            let known = statuses.iter().map(without_time).collect::<Vec<_>>();
+            let statuses = client.call::<Watch>(&NoParams {}, PATIENCE).await?;
+            let known = without_time(&statuses);
             if told.as_ref() != Some(&known) {
                 self.post(News::Supervisor(Supervision::Present(statuses))).await;
                 told = Some(known);
@@ -131,6 +131,7 @@ async fn end<M: Method<Params = Names, Result = Statuses>>(meant: &Meant, names:
 }
 
 /// The time goes on by itself.
-fn without_time(status: &CircleStatus) -> CircleStatus {
-    CircleStatus { uptime_s: None, ..status.clone() }
+fn without_time(statuses: &Statuses) -> Statuses {
+    let circles = statuses.circles.iter().map(|status| CircleStatus { uptime_s: None, ..status.clone() }).collect();
+    Statuses { circles, ..statuses.clone() }
 }
