@@ -1,6 +1,9 @@
 //! The supervisor of a configuration: who holds its lock, keeps circles up, and does what is wished at its socket.
 
+mod listener;
+mod order;
 mod reload;
+mod telling;
 
 use std::{
     path::PathBuf,
@@ -10,12 +13,12 @@ use std::{
 
 use protocol::{RpcError, methods::Access};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::{Id, JoinSet},
 };
 
 use crate::{
-    Circle, CircleChange, CircleStatus, ConfigError, Event, Happened, ServiceManager, State, Statuses, Supervision,
+    Circle, CircleStatus, Event, Happened, ServiceManager, State, Statuses, Supervision,
     control::Server,
     definition::{Contents, Definition, define},
     diff::News,
@@ -28,13 +31,12 @@ use crate::{
     supervise::EVENTS,
 };
 
+use listener::Listener;
+pub(crate) use order::{Occasion, Order};
 pub use reload::SUPERVISOR;
 
 /// Orders that wait to be taken.
 const ORDERS: usize = 16;
-
-/// Circles that are not up and that a service manager is told of by name.
-const TOLD: usize = 3;
 
 /// What a supervisor begins with.
 #[derive(Debug)]
@@ -61,38 +63,6 @@ pub(crate) enum Wish {
     /// As down, and the supervisor is not needed any more once nothing is up.
     Release,
     Restart,
-}
-
-/// What a supervisor is told to do.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// A wish, with those that it is about; all, without names.
-    Wish {
-        wish: Wish,
-        names: Option<Vec<String>>,
-        /// Those of circles.json, read again.
-        circles: Option<Vec<Definition>>,
-        /// Told, once it is known to all who look, which circles it is about.
-        answer: oneshot::Sender<Result<Vec<String>, RpcError>>,
-    },
-    /// Take over what is different in circles.json.
-    Reload {
-        circles: Result<Vec<Definition>, ConfigError>,
-        occasion: Occasion,
-        /// Told, once it has begun and is known to all who look, what it does.
-        answer: Option<oneshot::Sender<Result<Vec<CircleChange>, RpcError>>>,
-    },
-    /// Say what a reload would do.
-    Compare { circles: Vec<Definition>, answer: oneshot::Sender<Vec<CircleChange>> },
-}
-
-/// Why circles.json is read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Occasion {
-    /// Somebody wants it.
-    Asked,
-    /// It may have changed.
-    Watched,
 }
 
 /// What is known of all circles.
@@ -142,7 +112,7 @@ pub fn start(
         circles: Vec::new(),
         lives: JoinSet::new(),
         news: news.clone(),
-        listener: Listener { events: to_listener, lost: 0 },
+        listener: Listener::of(to_listener),
         manager: begin.manager,
         published,
         is_ending: false,
@@ -453,28 +423,6 @@ impl Supervisor {
         }
     }
 
-    /// Ready is who has tried to start every circle: one that cannot must not keep the others from being taken for up.
-    fn tell_manager(&mut self) {
-        let wanted = || self.circles.iter().filter(|known| known.book.state != State::Down);
-        let is = |state| move |known: &&Known| known.book.state == state;
-        let (up, all) = (wanted().filter(is(State::Ready)).count(), wanted().count());
-        let mut status = format!("{up} of {all} circles are up");
-        let others: Vec<_> = wanted().filter(|known| known.book.state != State::Ready).collect();
-        for known in others.iter().take(TOLD) {
-            status += &format!(", {} is {}", known.circle.name, known.book.state);
-        }
-        if others.len() > TOLD {
-            status += ", …";
-        }
-        let is_starting = wanted().any(|known| known.book.state == State::Starting);
-        self.manager.status(&status);
-        if self.is_ending {
-            self.manager.stopping();
-        } else if !is_starting {
-            self.manager.ready();
-        }
-    }
-
     fn publish(&self) {
         let status = |known: &Known| CircleStatus {
             name: known.circle.name.clone(),
@@ -498,25 +446,4 @@ impl Supervisor {
 
 fn secs(wait: Duration) -> f64 {
     wait.as_secs_f64()
-}
-
-/// Who listens to what happens, and must hold up nothing: what is not taken is dropped and counted.
-struct Listener {
-    events: mpsc::Sender<Event>,
-    lost: u64,
-}
-
-impl Listener {
-    fn tell(&mut self, event: Event) {
-        if self.lost > 0 {
-            let line = format!("({} lines are lost: nobody read them)", self.lost);
-            let told = self.events.try_send(Event { circle: event.circle.clone(), what: Happened::Note(line) });
-            if told.is_ok() {
-                self.lost = 0;
-            }
-        }
-        if self.events.try_send(event).is_err() {
-            self.lost += 1;
-        }
-    }
 }
