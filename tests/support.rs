@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub(crate) mod fake;
+pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod pty;
 pub(crate) mod wire;

@@ -96,8 +96,8 @@ fn serve(args: &ServeArgs) -> Result<(), CliError> {
         // Without a supervisor nobody sends there, and it is not dropped either.
         let _kept = match supervisor {
             Some(supervisor) => {
-                let connections = circle.connections();
-                let figures = move || Figures { connections: connections.count() as u64 };
+                let observer = circle.observer();
+                let figures = move || Figures { connections: observer.figures().connections };
                 let (running, started) = (circle.clone(), (args.host, args.port));
                 let configure = move |arguments| {
                     let running = running.clone();
