@@ -10,12 +10,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use launcher::{
-    ServiceManager,
-    link::{Figures, Ready},
-    log::LogFile,
-    port::Unusable,
-};
+use launcher::{ServiceManager, link::Ready, log::LogFile, port::Unusable};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use supervised::Supervisor;
 use tokio::{signal::unix::SignalKind, sync::oneshot};
@@ -97,7 +92,7 @@ fn serve(args: &ServeArgs) -> Result<(), CliError> {
         let _kept = match supervisor {
             Some(supervisor) => {
                 let observer = circle.observer();
-                let figures = move || Figures { connections: observer.figures().connections };
+                let figures = move || supervised::figures(&observer.figures());
                 let (running, started) = (circle.clone(), (args.host, args.port));
                 let configure = move |arguments| {
                     let running = running.clone();
