@@ -11,6 +11,7 @@ mod memory;
 mod metrics;
 mod play;
 mod reconfigure;
+mod reload;
 mod repl;
 mod serve;
 mod service;

@@ -166,11 +166,13 @@ fn cannot_log(log: &Path, error: &std::io::Error) -> CliError {
 
 /// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once.
 pub(crate) fn shutdown() -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
-    let mut signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]
-        .into_iter()
-        .filter(|kind| !is_ignored(*kind))
-        .map(listen)
-        .collect::<Result<Vec<_>, _>>()?;
+    shutdown_at(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()])
+}
+
+/// The same at other signals.
+pub(crate) fn shutdown_at(kinds: &[SignalKind]) -> Result<impl Future<Output = ()> + Send + use<>, CliError> {
+    let mut signals =
+        kinds.iter().copied().filter(|kind| !is_ignored(*kind)).map(listen).collect::<Result<Vec<_>, _>>()?;
     Ok(async move {
         next(&mut signals).await;
         tokio::spawn(async move {

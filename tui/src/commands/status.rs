@@ -5,7 +5,7 @@ mod table;
 mod watch;
 
 use launcher::{
-    CircleStatus, State,
+    CircleStatus, State, Statuses,
     control::{Client, ControlError, Status},
     place::Place,
 };
@@ -24,18 +24,22 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
     if args.watch {
         return watch::run(source, args.json);
     }
-    let circles = connect::client_runtime()?.block_on(source.look())?;
-    Ok(to_stdout(&said(&circles, args.json))?)
+    let statuses = connect::client_runtime()?.block_on(source.look())?;
+    Ok(to_stdout(&said(&statuses, args.json))?)
 }
 
 /// All of it, for whoever reads no screen.
-fn said(circles: &[CircleStatus], is_json: bool) -> String {
+fn said(statuses: &Statuses, is_json: bool) -> String {
     if is_json {
-        return format!("{}\n", serde_json::json!({ "circles": circles }));
+        let mut all = serde_json::json!({ "circles": statuses.circles });
+        if let Some(refused) = &statuses.refused {
+            all["refused"] = refused.as_str().into();
+        }
+        return format!("{all}\n");
     }
     let paint = Paint::for_stdout();
     let width = printing::stdout_size().map_or(usize::MAX, |(columns, _)| columns);
-    table::lines(circles, width).iter().map(|line| paint.line(line) + "\n").collect()
+    table::lines(statuses, width).iter().map(|line| paint.line(line) + "\n").collect()
 }
 
 /// Where it is known how circles are: their supervisor, for as long as there is one.
@@ -51,14 +55,18 @@ impl<'a> Source<'a> {
     }
 
     /// How those are now that are meant.
-    async fn look(&mut self) -> Result<Vec<CircleStatus>, CliError> {
-        let mut circles = match self.ask().await.map_err(supervisor::failed)? {
-            Some(circles) => circles,
+    async fn look(&mut self) -> Result<Statuses, CliError> {
+        let mut statuses = match self.ask().await.map_err(supervisor::failed)? {
+            Some(statuses) => statuses,
             // Without a supervisor they are all down.
-            None => config::load(&self.args.config)?.1.into_iter().map(down).collect(),
+            None => Statuses {
+                circles: config::load(&self.args.config)?.1.into_iter().map(down).collect(),
+                is_ending: false,
+                refused: None,
+            },
         };
         let names = &self.args.names;
-        let known: Vec<&str> = circles.iter().map(|circle| circle.name.as_str()).collect();
+        let known: Vec<&str> = statuses.circles.iter().map(|circle| circle.name.as_str()).collect();
         if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
             let fix = match suggest::nearest(unknown, known.iter().copied()) {
                 Some(near) => format!("did you mean '{near}'?"),
@@ -66,12 +74,12 @@ impl<'a> Source<'a> {
             };
             return Err(CliError::usage(format!("there is no circle '{}'", crate::visible::visible(unknown)), "", fix));
         }
-        circles.retain(|circle| names.is_empty() || names.contains(&circle.name));
-        Ok(circles)
+        statuses.circles.retain(|circle| names.is_empty() || names.contains(&circle.name));
+        Ok(statuses)
     }
 
     /// What the supervisor says; nothing, without one.
-    async fn ask(&mut self) -> Result<Option<Vec<CircleStatus>>, ControlError> {
+    async fn ask(&mut self) -> Result<Option<Statuses>, ControlError> {
         // Who was asked before may have another in its place by now.
         for _ in 0..2 {
             let mut client = match self.client.take() {
@@ -84,7 +92,7 @@ impl<'a> Source<'a> {
             match client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await {
                 Ok(statuses) => {
                     self.client = Some(client);
-                    return Ok(Some(statuses.circles));
+                    return Ok(Some(statuses));
                 }
                 Err(ControlError::Lost) => {}
                 Err(error) => return Err(error),
@@ -109,5 +117,6 @@ fn down(circle: launcher::Circle) -> CircleStatus {
         memory_bytes: None,
         sandbox: None,
         why: None,
+        refused: None,
     }
 }

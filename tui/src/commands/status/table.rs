@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use launcher::CircleStatus;
+use launcher::{CircleStatus, Statuses};
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::text::{Line, Style};
@@ -36,7 +36,8 @@ const DISPENSABLE: [&str; 4] = ["PLAYS", "ACCESS", "RESTARTS", "PID"];
 
 /// A line of titles, one for each circle, and what there is to say of those that are not well. With fewer columns where that
 /// many cells of the terminal would not do.
-pub(super) fn lines(circles: &[CircleStatus], width: usize) -> Vec<Line> {
+pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<Line> {
+    let circles = &statuses.circles;
     let is_sandboxed = circles.iter().all(|circle| circle.sandbox.as_deref().is_none_or(is_full));
     let mut columns: Vec<Vec<String>> = COLUMNS
         .iter()
@@ -59,7 +60,11 @@ pub(super) fn lines(circles: &[CircleStatus], width: usize) -> Vec<Line> {
     for (index, circle) in circles.iter().enumerate() {
         lines.push(Line::of(Style::Plain, &row(index + 1)));
         lines.extend(circle.why.as_ref().map(|why| Line::of(Style::Plain, &format!("  {why}"))));
+        let refused = |refused| Line::of(Style::Plain, &format!("  not as circles.json has it: {refused}"));
+        lines.extend(circle.refused.as_ref().map(refused));
     }
+    let refused = |refused| Line::of(Style::Plain, &format!("circles.json is not taken over: {refused}"));
+    lines.extend(statuses.refused.as_ref().map(refused));
     lines
 }
 
@@ -123,11 +128,13 @@ mod tests {
             memory_bytes: Some(5 << 20),
             sandbox: sandbox.map(|layers| layers.iter().copied().map(Into::into).collect()),
             why: None,
+            refused: None,
         }
     }
 
     fn text(circles: &[CircleStatus], width: usize) -> String {
-        lines(circles, width).iter().map(|line| format!("{line}\n")).collect()
+        let statuses = Statuses { circles: circles.to_vec(), is_ending: false, refused: None };
+        lines(&statuses, width).iter().map(|line| line.to_string() + "\n").collect()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use launcher::CircleStatus;
+use launcher::{CircleStatus, Statuses};
 use tokio::{
     signal::unix::{Signal, SignalKind},
     time::{MissedTickBehavior, interval},
@@ -27,7 +27,7 @@ use crate::{
 /// How often it is looked; a circle says something new as often.
 const EVERY: Duration = Duration::from_secs(1);
 
-type Looked = Result<Vec<CircleStatus>, CliError>;
+type Looked = Result<Statuses, CliError>;
 
 pub(super) fn run(source: Source<'_>, is_json: bool) -> Result<(), CliError> {
     let kind = connect::runtime()?.block_on(watch(source, is_json))?;
@@ -115,8 +115,7 @@ impl View {
         let is_first = self.last.is_none();
         if is_first {
             // What is wrong from the start is an error as ever.
-            let circles = looked.as_ref().ok();
-            if circles.is_some() && stdout().is_terminal() && !self.is_json {
+            if looked.is_ok() && stdout().is_terminal() && !self.is_json {
                 self.screen = Some(Screen::take()?);
             }
         }
@@ -124,9 +123,9 @@ impl View {
         let looked = self.last.insert(if is_first { Ok(looked?) } else { looked });
         match (&self.screen, looked) {
             (Some(_), _) => self.draw(),
-            (None, Ok(circles)) if is_new => {
+            (None, Ok(statuses)) if is_new => {
                 let before = if is_first || self.is_json { "" } else { "\n" };
-                Ok(to_stdout(&format!("{before}{}", said(circles, self.is_json)))?)
+                Ok(to_stdout(&format!("{before}{}", said(statuses, self.is_json)))?)
             }
             (None, Err(error)) if is_new => {
                 error.report();
@@ -140,7 +139,7 @@ impl View {
         let (Some(screen), Some(looked)) = (&self.screen, &self.last) else { return Ok(()) };
         let width = Screen::size().0.saturating_sub(1);
         let lines: Vec<Line> = match looked {
-            Ok(circles) => table::lines(circles, width),
+            Ok(statuses) => table::lines(statuses, width),
             Err(error) => error.lines(width),
         };
         Ok(screen.draw(&lines)?)
@@ -157,9 +156,9 @@ impl View {
     /// What was drawn last stays behind, below what was on the terminal before.
     fn end(&mut self) -> Result<(), CliError> {
         match (self.screen.take(), &self.last) {
-            (Some(screen), Some(Ok(circles))) => {
+            (Some(screen), Some(Ok(statuses))) => {
                 drop(screen);
-                Ok(to_stdout(&said(circles, self.is_json))?)
+                Ok(to_stdout(&said(statuses, self.is_json))?)
             }
             _ => Ok(()),
         }
@@ -170,7 +169,9 @@ impl View {
 fn is_same(one: &Looked, other: &Looked) -> bool {
     let timeless = |circle: &CircleStatus| CircleStatus { uptime_s: None, ..circle.clone() };
     match (one, other) {
-        (Ok(one), Ok(other)) => one.iter().map(timeless).eq(other.iter().map(timeless)),
+        (Ok(one), Ok(other)) => {
+            one.refused == other.refused && one.circles.iter().map(timeless).eq(other.circles.iter().map(timeless))
+        }
         (Err(one), Err(other)) => one.message() == other.message(),
         _ => false,
     }
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn that_time_passes_is_no_news() {
-        let status = |uptime_s, connections| CircleStatus {
+        let circle = |uptime_s, connections| CircleStatus {
             name: "a".into(),
             url: "ws://127.0.0.1:1".into(),
             state: launcher::State::Ready,
@@ -198,10 +199,18 @@ mod tests {
             memory_bytes: None,
             sandbox: None,
             why: None,
+            refused: None,
         };
-        let before = Ok(vec![status(Some(1), Some(2))]);
-        assert!(is_same(&before, &Ok(vec![status(Some(2), Some(2))])));
-        assert!(!is_same(&before, &Ok(vec![status(Some(2), Some(3))])));
+        let status = |uptime_s, connections| Statuses {
+            circles: vec![circle(uptime_s, connections)],
+            is_ending: false,
+            refused: None,
+        };
+        let before = Ok(status(Some(1), Some(2)));
+        assert!(is_same(&before, &Ok(status(Some(2), Some(2)))));
+        assert!(!is_same(&before, &Ok(status(Some(2), Some(3)))));
+        let refused = Statuses { refused: Some("why".into()), ..status(Some(1), Some(2)) };
+        assert!(!is_same(&before, &Ok(refused)));
         assert!(!is_same(&before, &Err(CliError::Interrupted)));
         assert!(is_same(&Err(CliError::Interrupted), &Err(CliError::Interrupted)));
     }
