@@ -8,6 +8,7 @@ mod keys;
 mod launch;
 mod limits;
 mod memory;
+mod metrics;
 mod play;
 mod reconfigure;
 mod reload;

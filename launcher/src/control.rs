@@ -58,6 +58,18 @@ pub struct CircleStatus {
     pub access: Access,
     /// How many connections it has, or had a second ago; not known before it says so.
     pub connections: Option<u64>,
+    /// How many of its sessions hold a worker, as it said then.
+    #[serde(default)]
+    pub workers: Option<u64>,
+    /// How many plays have ended since its process was started, as it said then.
+    #[serde(default)]
+    pub plays: Option<u64>,
+    /// Bytes that its process and its workers have, as it said then.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// What keeps its scripts where they are, as `describe` has it.
+    #[serde(default)]
+    pub sandbox: Option<Vec<String>>,
     /// Why it ended last, while that is why it is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

@@ -380,7 +380,7 @@ impl Supervisor {
             match &event.what {
                 Happened::Started { pid } => known.book.note(Change::Started { pid: *pid }, now),
                 Happened::Listening(address) => known.url = format!("ws://{address}"),
-                Happened::Figures(figures) => known.figures = Some(*figures),
+                Happened::Figures(figures) => known.figures = Some(figures.clone()),
                 Happened::Ready => known.book.note(Change::Ready, now),
                 Happened::Ended { why, again_in } => {
                     known.figures = None;
@@ -432,7 +432,11 @@ impl Supervisor {
             restarts: known.book.restarts,
             uptime_s: None,
             access: known.access,
-            connections: known.figures.map(|figures| figures.connections),
+            connections: known.figures.as_ref().map(|figures| figures.connections),
+            workers: known.figures.as_ref().map(|figures| figures.workers),
+            plays: known.figures.as_ref().map(|figures| figures.plays),
+            memory_bytes: known.figures.as_ref().map(|figures| figures.memory_bytes),
+            sandbox: known.figures.as_ref().map(|figures| figures.sandbox.clone()),
             why: known.book.why.clone(),
             refused: known.refused.clone(),
         };

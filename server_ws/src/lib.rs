@@ -26,6 +26,7 @@ mod init;
 mod kernel;
 mod memory;
 mod methods;
+mod metrics;
 mod outbound;
 mod rpc;
 mod session;
@@ -38,7 +39,8 @@ use std::{io, net::TcpListener, sync::Arc, time::Duration};
 use actix_web::{App, HttpServer, web};
 
 use circle::Phase;
-pub use circle::{BuildError, Circle, CircleBuilder, Connections, Sandbox, Workers};
+pub use circle::{BuildError, Circle, CircleBuilder, Sandbox, Workers};
+pub use metrics::{Figures, Observer};
 pub use protocol::{Limits, methods::Access};
 pub use settings::ReconfigureError;
 

@@ -232,7 +232,13 @@ pub(crate) struct DownArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Print {"circles": [{"name", "url", "state", "pid", "restarts", "`uptime_s`", "access", "connections"}]}
+    /// Only of these [default: all of them]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Go on, in place, until Ctrl-C; where the output is no terminal, say it once more whenever something has changed
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Print {"circles": [{"name", "url", "state", …}]}: docs/operating.md lists the fields
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -5,6 +5,7 @@ use protocol::{RpcError, methods::PlayParams};
 use crate::session::{Session, answers::Ticket, queue::Job};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
+    session.counts.play_sent();
     if let Err(error) = check_bind(params.bind.as_deref()) {
         return session.refuse(&ticket, &error);
     }
