@@ -24,7 +24,7 @@ pub mod supervisor;
 pub use config::{Circle, dialled, load, parse};
 pub use control::{CircleStatus, Statuses};
 pub use error::ConfigError;
-pub use fields::{Restart, Sandbox};
+pub use fields::{Audit, LogFormat, Restart, Sandbox};
 pub use life::SUPERVISED;
 pub use state::State;
 pub use supervise::{Event, Happened, Supervision, supervise};

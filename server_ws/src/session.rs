@@ -19,7 +19,7 @@ use protocol::{
     Id, RpcError,
     error::{BusyLimit, LossReason, PlayLimit},
     message,
-    methods::{self, Access, Notification, PlayResult, ResetResult},
+    methods::{self, Access, Notification, PlayParams, PlayResult, ResetResult},
 };
 use serde::Serialize;
 use tokio::{
@@ -30,6 +30,7 @@ use tokio::{
 use worker::{Answer, Query};
 
 use crate::{
+    audit::{Audited, PlayCaller},
     auth::Authenticator,
     circle::{Circle, Counted, Phase},
     methods::{complete, lookup, scope},
@@ -74,6 +75,9 @@ pub(crate) struct Session {
     closing: Option<(u16, &'static str)>,
     last_heard: Instant,
     was_pinged: bool,
+    /// Tells it apart.
+    number: u64,
+    address: IpAddr,
     _counted: Counted,
 }
 
@@ -96,6 +100,8 @@ impl Session {
             closing: None,
             last_heard: Instant::now(),
             was_pinged: false,
+            number,
+            address,
             _counted: circle.count_session(),
             circle,
         }
@@ -399,7 +405,17 @@ impl Session {
         self.settle(ticket, result.as_ref(), weight as u64);
     }
 
+    /// What a play is told of by, where someone is told of plays.
+    pub(crate) fn audited(&self, params: &Arc<PlayParams>) -> Option<Box<Audited>> {
+        let auditor = self.circle.auditor.clone()?;
+        let caller = self.auth.identity().map_or(PlayCaller::Anonymous(self.address), PlayCaller::Key);
+        Some(Audited::new(auditor, self.number, caller, params.clone()))
+    }
+
     fn settle(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>, weight: Weight) {
+        if let Some(audited) = &ticket.audited {
+            audited.ended(result.map(drop));
+        }
         if let Some(text) = self.answers.settle(ticket, result, weight) {
             self.send(text);
         }

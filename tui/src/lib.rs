@@ -9,6 +9,7 @@ mod config;
 mod connect;
 mod console;
 mod error;
+mod log_line;
 mod passphrase;
 mod place;
 mod printer;

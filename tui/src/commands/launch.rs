@@ -11,6 +11,7 @@ use crate::{
     error::CliError,
     printing::{Paint, to_stdout},
     supervisor,
+    terminal::outlive_full_files,
     visible::visible,
 };
 
@@ -21,11 +22,12 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     let wanted = config::circles(&args.config, &args.names)?;
     let place = supervisor::place(&args.config)?;
     let runtime = connect::runtime()?;
+    outlive_full_files(&runtime)?;
     let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;
     let begin = supervisor::begin(&place, wanted, true)?;
     let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     runtime.block_on(async {
-        let Supervision { mut events, mut ended } = launcher::supervisor::start(place, held, begin, shutdown()?)?;
+        let Supervision { mut events, mut ended } = launcher::supervisor::start(place, held, begin, shutdown(|| {})?)?;
         drop(starting);
         // A thread of its own: a reader of this output who stands still must hold up nothing.
         let (end, mut written) = tokio::sync::oneshot::channel();

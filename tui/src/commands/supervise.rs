@@ -12,6 +12,7 @@ use crate::{
     error::{CliError, os_text},
     printing::to_stdout,
     supervisor,
+    terminal::outlive_full_files,
 };
 
 pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
@@ -20,11 +21,12 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     let place = supervisor::place(&args.config)?;
     let wanted = config::circles(&args.config, &args.names)?;
     let runtime = connect::runtime()?;
+    outlive_full_files(&runtime)?;
     // Who started it sees to it that there is no other but one that is ending.
     let held = place.lock_supervisor()?;
     let begin = supervisor::begin(&place, wanted, false)?;
     runtime.block_on(async {
-        let supervision = launcher::supervisor::start(place, held, begin, shutdown()?);
+        let supervision = launcher::supervisor::start(place, held, begin, shutdown(|| {})?);
         // What happens is in the logs of the circles; nobody listens here.
         let Supervision { ended, .. } = supervision?;
         match to_stdout(&format!("{}\n", supervisor::LISTENING)).map_err(CliError::from) {

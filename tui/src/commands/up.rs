@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use launcher::{
     CircleStatus, State, Statuses,
     control::{ControlError, Names, Restart, Status, Up},
-    log::LogReader,
+    log::{Bounds, LogReader, Wanted},
     place::Place,
 };
 use protocol::{RpcError, methods::NoParams};
@@ -14,6 +14,7 @@ use crate::{
     cli::UpArgs,
     config, connect,
     error::CliError,
+    log_line,
     printing::{Paint, to_stderr, to_stdout},
     supervisor,
     visible::visible,
@@ -112,9 +113,14 @@ fn report(place: &Place, wanted: &[String], statuses: &Statuses, patience: Durat
 
 fn last_words(place: &Place, circle: &CircleStatus) {
     // Without a log there is still the error.
-    let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), LAST_LINES) else { return };
+    let wanted = Wanted { last: Some(LAST_LINES), since: None };
+    let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), Bounds::LOG, wanted) else { return };
     let paint = Paint::for_stderr();
     for line in lines {
-        to_stderr(&format!("{} {}\n", paint.dim(&format!("{} |", circle.name)), visible(&line)));
+        to_stderr(&format!(
+            "{} {}\n",
+            paint.dim(&format!("{} |", circle.name)),
+            visible(&log_line::of_log(&line.text))
+        ));
     }
 }
