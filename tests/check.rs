@@ -1,5 +1,7 @@
 //! `circles.json`: `circles check`, and circles by their names.
 
+use std::net::TcpListener;
+
 use crate::support::{Home, process::Server};
 
 fn with(home: &Home, text: &str) {
@@ -8,11 +10,14 @@ fn with(home: &Home, text: &str) {
 
 #[test]
 fn the_example_is_right() {
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../circles.json");
-    let ran = Home::new().run(&["check", "--config", example]);
+    let example = include_str!("../circles.json");
+    let home = Home::new();
+    // Its ports may be taken here.
+    with(&home, &example.replace("9001", "0").replace("9002", "0"));
+    let ran = home.run(&["check"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(
-        ran.stdout.starts_with("sandbox  ws://127.0.0.1:9001  open\nteam     ws://127.0.0.1:9002  members (0)\n"),
+        ran.stdout.starts_with("sandbox  ws://127.0.0.1:0  open\nteam     ws://127.0.0.1:0  members (0)\n"),
         "{ran:?}"
     );
 }
@@ -34,12 +39,80 @@ fn a_mistake_is_shown_with_its_line_and_a_caret() {
 fn an_init_script_that_fails_is_found_without_starting_anything() {
     let home = Home::new();
     std::fs::write(home.path().join("team.rhai"), "const A = 1;\nA + nowhere").expect("written");
-    with(&home, r#"{ "circles": [{ "name": "team", "port": 1, "init": "team.rhai" }] }"#);
+    with(&home, r#"{ "circles": [{ "name": "team", "port": 0, "init": "team.rhai" }] }"#);
     let ran = home.run(&["check"]);
     assert_eq!(ran.code, Some(2));
     for piece in ["'team' cannot start", "nowhere (line 2, column 5)", "mend team.rhai"] {
         assert!(ran.stderr.contains(piece), "{ran:?}");
     }
+}
+
+#[test]
+fn all_that_would_not_start_is_said_and_pointed_at() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port();
+    let home = Home::new();
+    std::fs::write(home.path().join("bad.rhai"), "nowhere").expect("written");
+    with(
+        &home,
+        &format!(
+            r#"{{
+  "defaults": {{ "host": "192.0.2.7", "access": "authenticated" }},
+  "circles": [
+    {{ "name": "far", "port": 0 }},
+    {{ "name": "late", "port": {port}, "host": "127.0.0.1", "init": "bad.rhai" }},
+    {{ "name": "fine", "port": 0, "host": "::1" }}
+] }}"#
+        ),
+    );
+    let ran = home.run(&["check"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    for piece in [
+        "circles.json:2:25: this machine has no address 192.0.2.7".to_owned(),
+        format!("circles.json:5:31: port {port} is taken by `circles-"),
+        format!("(pid {})", std::process::id()),
+        "'late' cannot start".into(),
+        "mend bad.rhai".into(),
+        "cannot start: far, late\n".into(),
+    ] {
+        assert!(ran.stderr.contains(&piece), "{piece}: {ran:?}");
+    }
+    assert!(ran.stdout.contains("fine  ws://[::1]:0"), "{ran:?}");
+}
+
+#[test]
+fn what_our_own_circles_have_is_no_mistake() {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let home = Home::new();
+    with(&home, &format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free.port()));
+    assert_eq!(home.run(&["up"]).code, Some(0));
+    let ours = home.run(&["check"]);
+    // It is another's, for another configuration.
+    let elsewhere = Home::new();
+    with(&elsewhere, &format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free.port()));
+    let theirs = elsewhere.run(&["check"]);
+    assert_eq!(home.run(&["down"]).code, Some(0));
+    assert_eq!(ours.code, Some(0), "{ours:?}");
+    assert!(theirs.code == Some(2) && theirs.stderr.contains("is taken by `circles` (pid "), "{theirs:?}");
+}
+
+#[test]
+fn logs_that_cannot_be_written_are_said() {
+    let home = Home::new();
+    with(&home, r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
+    assert_eq!(home.run(&["check"]).code, Some(0));
+    let logs = home.path().join("state/circles/logs");
+    let id = std::fs::read_dir(&logs).expect("made").next().expect("one").expect("it is there").path();
+    std::fs::create_dir(id.join("a.log")).expect("made");
+    let ran = home.run(&["check"]);
+    assert!(
+        ran.code == Some(2) && ran.stderr.contains("cannot write the log") && ran.stderr.contains("a.log"),
+        "{ran:?}"
+    );
+    std::fs::remove_dir_all(&logs).expect("removed");
+    std::fs::write(&logs, "").expect("written");
+    let ran = home.run(&["check"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("XDG_STATE_HOME"), "{ran:?}");
 }
 
 #[test]

@@ -33,8 +33,8 @@ fn a_port_that_is_taken_is_named() {
     let port = server.authority().rsplit_once(':').expect("a port").1;
     let ran = Home::new().run(&["serve", "--port", port]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains(&format!("port {port}: address already in use")), "{ran:?}");
-    assert!(ran.stderr.contains("another --port"), "{ran:?}");
+    let owner = format!("port {port} is taken by `circles` (pid {})", server.pid());
+    assert!(ran.stderr.contains(&owner) && ran.stderr.contains("another --port"), "{ran:?}");
 }
 
 #[test]

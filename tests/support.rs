@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub(crate) mod background;
 pub(crate) mod fake;
 pub(crate) mod process;
 pub(crate) mod pty;

@@ -8,91 +8,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{
-    Home, PATIENCE, Ran,
-    process::{children, parent, wait_for_end},
-    wire::Wire,
+    PATIENCE,
+    background::Background,
+    process::{children, wait_for_end},
 };
 
 const TWO: &str =
     r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0, "access": "authenticated" }] }"#;
-
-/// A home with a circles.json, in which nothing runs any more when the test is over.
-struct Background {
-    home: Home,
-}
-
-impl Background {
-    fn with(config: &str) -> Self {
-        let background = Self { home: Home::new() };
-        background.configure(config);
-        background
-    }
-
-    fn configure(&self, config: &str) {
-        fs::write(self.home.path().join("circles.json"), config).expect("written");
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        self.home.run(args)
-    }
-
-    /// What has to go well.
-    fn ok(&self, args: &[&str]) -> String {
-        let ran = self.run(args);
-        assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
-        ran.stdout
-    }
-
-    fn status(&self, name: &str) -> Value {
-        let all: Value = serde_json::from_str(&self.ok(&["status", "--json"])).expect("JSON");
-        let circles = all["circles"].as_array().expect("a list");
-        circles.iter().find(|circle| circle["name"] == name).expect(name).clone()
-    }
-
-    fn state(&self, name: &str) -> String {
-        self.status(name)["state"].as_str().expect("a state").to_owned()
-    }
-
-    fn pid(&self, name: &str) -> Pid {
-        let pid = self.status(name)["pid"].as_i64().expect("it has a process");
-        Pid::from_raw(pid.try_into().expect("a pid")).expect("a pid")
-    }
-
-    fn connect(&self, name: &str) -> Wire {
-        let status = self.status(name);
-        Wire::connect(status["url"].as_str().expect("a URL").strip_prefix("ws://").expect("a ws URL"))
-    }
-
-    /// The supervisor, and all that it has started.
-    fn supervisor(&self, name: &str) -> Pid {
-        parent(self.pid(name)).expect("it has a parent")
-    }
-
-    fn files(&self, suffix: &str) -> Vec<PathBuf> {
-        let (mut found, mut left) = (Vec::new(), vec![self.home.path().to_owned()]);
-        while let Some(directory) = left.pop() {
-            for entry in fs::read_dir(directory).expect("it is there") {
-                let path = entry.expect("it is there").path();
-                match path.is_dir() {
-                    true => left.push(path),
-                    false if path.to_string_lossy().ends_with(suffix) => found.push(path),
-                    false => {}
-                }
-            }
-        }
-        found
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        let down = self.home.run(&["down"]);
-        // The test has failed already.
-        if !std::thread::panicking() {
-            assert_eq!(down.code, Some(0), "{down:?}");
-        }
-    }
-}
 
 #[test]
 fn circles_are_up_when_up_returns_and_nothing_is_left_after_down() {

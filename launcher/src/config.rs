@@ -1,5 +1,7 @@
 //! From the text of `circles.json` to circles that can be started.
 
+mod pointing;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +13,8 @@ use keys::{Authority, PublicKey};
 use protocol::{Limits, methods::Access};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+pub use pointing::Pointer;
 
 use crate::{
     error::{ConfigError, Source},
@@ -75,6 +79,10 @@ pub fn dialled(address: SocketAddr) -> SocketAddr {
 
 /// Reads and parses a file.
 pub fn load(path: &Path) -> Result<Vec<Circle>, ConfigError> {
+    parse(&read(path)?, path)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
     use std::io::Read;
 
     let io = |source| ConfigError::Io { path: path.to_owned(), source };
@@ -87,7 +95,7 @@ pub fn load(path: &Path) -> Result<Vec<Circle>, ConfigError> {
         return Err(io(std::io::Error::other("it is larger than 4 MiB")));
     }
     // Some editors put a byte order mark before the text.
-    parse(text.strip_prefix('\u{feff}').unwrap_or(&text), path)
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// The members of an object as they are written, for their places in the text.

@@ -14,17 +14,20 @@ mod fields;
 mod life;
 pub mod link;
 pub mod log;
+mod manager;
 pub mod place;
+pub mod port;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod state;
 mod supervise;
 pub mod supervisor;
 
-pub use config::{Circle, dialled, load, parse};
+pub use config::{Circle, Pointer, dialled, load, parse};
 pub use control::{CircleStatus, Statuses};
 pub use error::ConfigError;
 pub use fields::{Audit, LogFormat, Restart, Sandbox};
 pub use life::SUPERVISED;
+pub use manager::ServiceManager;
 pub use state::State;
 pub use supervise::{Event, Happened, Supervision, supervise};

@@ -47,6 +47,12 @@ const DRAINING: Duration = Duration::from_secs(12);
 /// Bytes of one line of a log; a longer one is cut into several.
 const MAX_LINE: usize = 8 << 10;
 
+/// What a circle's last words begin with where it says why it ends.
+const ERROR: &str = "error: ";
+
+/// Bytes that are kept of them.
+const MAX_WORDS: usize = 500;
+
 /// The files of a circle's process, where it has any.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Files {
@@ -66,6 +72,8 @@ pub(crate) struct Supervised {
     pub(crate) events: mpsc::Sender<Event>,
     /// Turns true when it is to drain and end.
     pub(crate) stopped: watch::Receiver<bool>,
+    /// Why it ended, as it said itself.
+    pub(crate) last_words: Option<String>,
 }
 
 impl Supervised {
@@ -84,8 +92,11 @@ impl Supervised {
                 Restart::OnFailure => is_failure,
                 Restart::Never => false,
             };
-            let again_in = is_again.then(|| backoff.after(begun.elapsed())).flatten();
+            // Without any, circles that ended together may start together.
+            let random = getrandom::u32().unwrap_or_default();
+            let again_in = is_again.then(|| backoff.after(begun.elapsed(), random)).flatten();
             let why = ended.map_or_else(|error| format!("it cannot be started: {error}"), how);
+            let why = self.last_words.take().into_iter().fold(why, |why, words| format!("{why}: {words}"));
             self.tell(Happened::Ended { why, again_in }).await;
             let Some(wait) = again_in else { return is_failure.then_some(self.circle.name) };
             tokio::select! {
@@ -112,7 +123,9 @@ impl Supervised {
         drop(link);
         // Its last words before the news of its end.
         for log in logs.into_iter().flatten() {
-            let _told = timeout(Duration::from_secs(1), log).await;
+            if let Ok(Ok(Some(words))) = timeout(Duration::from_secs(1), log).await {
+                self.last_words = Some(words);
+            }
         }
         status
     }
@@ -165,8 +178,6 @@ impl Supervised {
             .stdin(Stdio::from(socket))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A Ctrl-C in the supervisor's terminal is the supervisor's.
-            .process_group(0)
             .kill_on_drop(true);
         command.spawn()
     }
@@ -265,12 +276,15 @@ fn how(status: ExitStatus) -> String {
     }
 }
 
-/// Tells the lines of a log, as far as they are text. A line that nobody takes is dropped and counted: a circle must not
-/// wait for whoever reads its log.
-async fn forward(mut log: impl AsyncRead + Unpin, circle: String, events: mpsc::Sender<Event>) {
-    let (mut line, mut chunk, mut lost) = (Vec::new(), vec![0; MAX_LINE], 0_u64);
+/// Tells the lines of a log, as far as they are text, and has the last that was an error. A line that nobody takes is
+/// dropped and counted: a circle must not wait for whoever reads its log.
+async fn forward(mut log: impl AsyncRead + Unpin, circle: String, events: mpsc::Sender<Event>) -> Option<String> {
+    let (mut line, mut chunk, mut lost, mut last_words) = (Vec::new(), vec![0; MAX_LINE], 0_u64, None);
     let mut tell = |line: &mut Vec<u8>| {
         let text = String::from_utf8_lossy(&std::mem::take(line)).into_owned();
+        if let Some(words) = text.strip_prefix(ERROR) {
+            last_words = Some(words[..words.floor_char_boundary(MAX_WORDS)].to_owned());
+        }
         let event = |text| Event { circle: circle.clone(), what: Happened::Log(text) };
         if lost > 0 && events.try_send(event(format!("({lost} lines are lost: nobody read them)"))).is_ok() {
             lost = 0;
@@ -293,7 +307,7 @@ async fn forward(mut log: impl AsyncRead + Unpin, circle: String, events: mpsc::
             if !line.is_empty() {
                 tell(&mut line);
             }
-            return;
+            return last_words;
         }
     }
 }

@@ -78,8 +78,8 @@ pub fn supervise(
     let mut lives = JoinSet::new();
     for circle in circles {
         let (events, stopped) = (to_listener.clone(), stopped.clone());
-        let files = Files::default();
-        lives.spawn(Supervised { circle, program: program.to_owned(), files, events, stopped }.live());
+        let (files, last_words) = (Files::default(), None);
+        lives.spawn(Supervised { circle, program: program.to_owned(), files, events, stopped, last_words }.live());
     }
     let ended = tokio::spawn(async move {
         let all_ended = async {

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    Circle, CircleStatus, Event, Happened, LogFormat, State, Statuses, Supervision,
+    Circle, CircleStatus, Event, Happened, LogFormat, ServiceManager, State, Statuses, Supervision,
     control::Server,
     life::{Files, Supervised},
     link::Figures,
@@ -25,6 +25,9 @@ use crate::{
 /// Orders that wait to be taken.
 const ORDERS: usize = 16;
 
+/// Circles that are not up and that a service manager is told of by name.
+const TOLD: usize = 3;
+
 /// What a supervisor begins with.
 #[derive(Debug)]
 pub struct Begin {
@@ -36,6 +39,8 @@ pub struct Begin {
     pub program: PathBuf,
     /// Whether it ends when its last circle has ended, as in the foreground, or waits for more orders.
     pub ends_with_circles: bool,
+    /// Who is told how it is.
+    pub manager: ServiceManager,
 }
 
 /// What can be wished of circles.
@@ -101,6 +106,7 @@ pub fn start(
         lives: JoinSet::new(),
         news,
         listener: Listener { events: to_listener, lost: 0 },
+        manager: begin.manager,
         published,
         is_ending: false,
     };
@@ -130,6 +136,7 @@ struct Supervisor {
     lives: JoinSet<bool>,
     news: mpsc::Sender<Event>,
     listener: Listener,
+    manager: ServiceManager,
     published: watch::Sender<Snapshot>,
     is_ending: bool,
 }
@@ -180,6 +187,7 @@ impl Known {
             },
             events: events.clone(),
             stopped,
+            last_words: None,
         };
         let task = lives.spawn(async move { supervised.live().await.is_some() }).id();
         self.life = Some(Life { task, stop });
@@ -205,6 +213,7 @@ impl Supervisor {
         shutdown: impl Future<Output = ()>,
     ) {
         tokio::pin!(shutdown);
+        self.tell_manager();
         while !(self.lives.is_empty() && (self.is_ending || ends_with_circles)) {
             tokio::select! {
                 Some(event) = to_digest.recv() => self.digest(event),
@@ -219,8 +228,10 @@ impl Supervisor {
                     self.over(task, has_failed);
                 }
                 () = &mut shutdown, if !self.is_ending => self.end(),
+                () = self.manager.due() => self.manager.alive(),
             }
             self.publish();
+            self.tell_manager();
         }
     }
 
@@ -332,6 +343,28 @@ impl Supervisor {
         known.book.note(Change::Over { has_failed }, Instant::now());
         if known.is_wanted_anew && !self.is_ending {
             known.begin(&self.place, &self.program, &self.news, &mut self.lives);
+        }
+    }
+
+    /// Ready is who has tried to start every circle: one that cannot must not keep the others from being taken for up.
+    fn tell_manager(&mut self) {
+        let wanted = || self.circles.iter().filter(|known| known.book.state != State::Down);
+        let is = |state| move |known: &&Known| known.book.state == state;
+        let (up, all) = (wanted().filter(is(State::Ready)).count(), wanted().count());
+        let mut status = format!("{up} of {all} circles are up");
+        let others: Vec<_> = wanted().filter(|known| known.book.state != State::Ready).collect();
+        for known in others.iter().take(TOLD) {
+            status += &format!(", {} is {}", known.circle.name, known.book.state);
+        }
+        if others.len() > TOLD {
+            status += ", …";
+        }
+        let is_starting = wanted().any(|known| known.book.state == State::Starting);
+        self.manager.status(&status);
+        if self.is_ending {
+            self.manager.stopping();
+        } else if !is_starting {
+            self.manager.ready();
         }
     }
 

@@ -3,12 +3,14 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use keys::PublicKey;
 use protocol::{Limits, RpcError, error::BusyLimit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     kernel,
@@ -29,10 +31,42 @@ const PER_CALLER: u64 = 4;
 const WORKER_DESCRIPTORS: u64 = 3;
 const THREADS_DESCRIPTORS: u64 = 4;
 
+/// So many places, of which none is waited for.
+#[derive(Debug, Default)]
+struct Places {
+    taken: AtomicU64,
+    max: AtomicU64,
+}
+
+impl Places {
+    fn new(max: u64) -> Arc<Self> {
+        Arc::new(Self { taken: AtomicU64::new(0), max: AtomicU64::new(max) })
+    }
+
+    fn max(&self) -> u64 {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// Where more are taken by now, they stay so until they are free.
+    fn set_max(&self, max: u64) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    fn take(self: &Arc<Self>) -> Option<Place> {
+        let one_more = |taken: u64| (taken < self.max()).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Place(self.clone()))
+    }
+}
+
 /// A place that is held; free again when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    _permit: OwnedSemaphorePermit,
+pub(crate) struct Place(Arc<Places>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Whom something is counted for.
@@ -92,28 +126,30 @@ impl Drop for WorkerPlace {
 
 #[derive(Debug)]
 pub(crate) struct Admission {
-    connections: Arc<Semaphore>,
-    workers: Arc<Semaphore>,
-    max_workers: u64,
+    connections: Arc<Places>,
+    workers: Arc<Places>,
     held: Held,
-    max_per_caller: u64,
+    max_per_caller: AtomicU64,
     memory: Ledger,
 }
 
 impl Admission {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let places = |limit: u64| {
-            let limit = usize::try_from(limit).unwrap_or(Semaphore::MAX_PERMITS);
-            Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))
-        };
         Self {
-            connections: places(limits.connections),
-            workers: places(limits.workers),
-            max_workers: limits.workers,
+            connections: Places::new(limits.connections),
+            workers: Places::new(limits.workers),
             held: Held::default(),
-            max_per_caller: limits.sessions_per_caller.unwrap_or(limits.workers),
+            max_per_caller: AtomicU64::new(per_caller(limits)),
             memory: Ledger::new(limits),
         }
+    }
+
+    /// What holds for all that is wanted from now on; what is held stays.
+    pub(crate) fn set(&self, limits: &Limits) {
+        self.connections.set_max(limits.connections);
+        self.workers.set_max(limits.workers);
+        self.max_per_caller.store(per_caller(limits), Ordering::Relaxed);
+        self.memory.set(limits);
     }
 
     /// What workers have cannot be seen: nothing is counted of it.
@@ -126,7 +162,7 @@ impl Admission {
     }
 
     pub(crate) fn connection(&self) -> Option<Place> {
-        take(&self.connections)
+        self.connections.take()
     }
 
     /// A place for a worker of that caller, who may not take those of the others.
@@ -134,10 +170,11 @@ impl Admission {
         let busy = |limit, max| RpcError::Busy { limit, max, retry_after_ms: None };
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.get(&caller).copied().unwrap_or_default();
-        if count >= self.max_per_caller {
-            return Err(busy(BusyLimit::Sessions, self.max_per_caller));
+        let max_per_caller = self.max_per_caller.load(Ordering::Relaxed);
+        if count >= max_per_caller {
+            return Err(busy(BusyLimit::Sessions, max_per_caller));
         }
-        let place = take(&self.workers).ok_or_else(|| busy(BusyLimit::Workers, self.max_workers))?;
+        let place = self.workers.take().ok_or_else(|| busy(BusyLimit::Workers, self.workers.max()))?;
         let memory = self.memory.open(caller)?;
         held.insert(caller, count + 1);
         Ok(WorkerPlace { _place: place, held: self.held.clone(), caller, memory })
@@ -157,8 +194,8 @@ pub(crate) fn share_out(limits: &mut Limits) {
     }
 }
 
-fn take(places: &Arc<Semaphore>) -> Option<Place> {
-    places.clone().try_acquire_owned().ok().map(|permit| Place { _permit: permit })
+fn per_caller(limits: &Limits) -> u64 {
+    limits.sessions_per_caller.unwrap_or(limits.workers)
 }
 
 /// Lowers the limits to what the process's descriptors allow: one a connection, three or four a worker, of which there
@@ -207,6 +244,21 @@ mod tests {
         let caller = Caller::anonymous(Ipv6Addr::LOCALHOST.into());
         let _held = admission.worker(caller).expect("free");
         assert_eq!(admission.worker(caller).expect_err("taken").code(), -32006);
+    }
+
+    #[test]
+    fn limits_that_change_hold_for_what_is_wanted_next() {
+        let limits = |connections, workers| Limits { connections, workers, ..Limits::default() };
+        let admission = Admission::new(&limits(1, 1));
+        let caller = Caller::anonymous(Ipv6Addr::LOCALHOST.into());
+        let held = (admission.connection().expect("free"), admission.worker(caller).expect("free"));
+        admission.set(&limits(2, 2));
+        let more = (admission.connection().expect("free"), admission.worker(caller).expect("free"));
+        admission.set(&limits(1, 1));
+        drop(more);
+        assert!(admission.connection().is_none() && admission.worker(caller).is_err(), "the first are held");
+        drop(held);
+        assert!(admission.connection().is_some() && admission.worker(caller).is_ok());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
     admission::{self, Admission},
     audit::{Auditor, PlayRecord},
     host::{Hosted, Module, Table},
+    settings::Settings,
     slots::Slots,
     workers::{Home, WorkerSource},
 };
@@ -234,8 +235,18 @@ impl CircleBuilder {
             host: offered,
             must_be_sealed: self.sandbox == Sandbox::Required,
         };
+        let settings = Settings {
+            modules_digest: setup.modules.as_deref().map_or(0, worker::modules_digest),
+            workers: Arc::new(WorkerSource::new(home, setup, Duration::from_millis(self.limits.play_ms))),
+            description: self.description,
+            members: self.members,
+            hosts: self.hosts,
+            origins: self.origins,
+            limits: self.limits.clone(),
+            module_names,
+        };
         Ok(Circle {
-            workers: WorkerSource::new(home, setup, Duration::from_millis(self.limits.play_ms)),
+            settings: watch::Sender::new(Arc::new(settings)),
             admission: Admission::new(&self.limits),
             slots: Slots::new(
                 self.limits.running_plays,
@@ -249,14 +260,8 @@ impl CircleBuilder {
             sandbox: self.sandbox,
             auditor: self.auditor,
             name: self.name,
-            description: self.description,
             access: self.access,
-            members: self.members,
-            hosts: self.hosts,
-            origins: self.origins,
-            limits: self.limits,
             grace: self.grace,
-            module_names,
         })
     }
 }
@@ -276,15 +281,10 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub struct Circle {
     pub(crate) name: String,
-    pub(crate) description: Option<String>,
     pub(crate) access: Access,
-    pub(crate) members: BTreeSet<PublicKey>,
-    pub(crate) hosts: BTreeSet<Authority>,
-    pub(crate) origins: BTreeSet<String>,
-    pub(crate) limits: Limits,
     pub(crate) grace: Duration,
-    pub(crate) module_names: Vec<String>,
-    pub(crate) workers: WorkerSource,
+    /// What may change while it runs.
+    pub(crate) settings: watch::Sender<Arc<Settings>>,
     pub(crate) admission: Admission,
     pub(crate) slots: Slots,
     pub(crate) host: Table,
@@ -336,7 +336,7 @@ impl Circle {
 
     /// Whether a key that proved itself may be a session's.
     pub(crate) fn admits(&self, key: &PublicKey) -> bool {
-        self.access != Access::Members || self.members.contains(key)
+        self.access != Access::Members || self.settings.borrow().members.contains(key)
     }
 
     /// Counts a session for as long as what it returns lives.

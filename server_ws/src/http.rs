@@ -107,7 +107,7 @@ async fn root(
         let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
         let is_own =
             ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.as_str()));
-        if !is_own && !circle.origins.contains(&origin) {
+        if !is_own && !circle.settings.borrow().origins.contains(&origin) {
             let body = format!(
                 "pages of {} may not connect to this circle; if they should, its operator adds that to \
                  `origins` (circles serve --origins)\n",
@@ -122,7 +122,7 @@ async fn root(
     let Some(place) = circle.admission.connection() else {
         let body = format!(
             "the circle has its {} connections; its operator raises `limits.connections`\n",
-            circle.limits.connections
+            circle.settings.borrow().limits.connections
         );
         return Ok(text(StatusCode::SERVICE_UNAVAILABLE, body));
     };
@@ -159,7 +159,7 @@ async fn only_known_hosts(
 }
 
 fn answers_to(circle: &Circle, local: Option<Local>, authority: &Authority) -> bool {
-    if circle.hosts.contains(authority) {
+    if circle.settings.borrow().hosts.contains(authority) {
         return true;
     }
     let Some(Local(address)) = local else { return false };

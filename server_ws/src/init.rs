@@ -17,7 +17,7 @@ fn failed(why: &str) -> io::Error {
 
 /// How a worker ends or hangs: the fault of the script, if there is one that it runs.
 fn unusable(circle: &Circle, why: &str) -> io::Error {
-    if circle.workers.setup.init.is_some() {
+    if circle.settings.borrow().workers.setup.init.is_some() {
         failed(why)
     } else {
         io::Error::other(format!("no worker can be used: {why}"))
@@ -29,10 +29,12 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     if circle.layers.get().is_some() {
         return Ok(());
     }
-    let giver = circle.workers.giver().await?;
+    let settings = circle.settings();
+    let workers = &settings.workers;
+    let giver = workers.giver().await?;
     // Without a script there is no play whose time could count, only processes that start.
-    let limit = match circle.workers.setup.init {
-        Some(_) => Duration::from_millis(circle.limits.play_ms),
+    let limit = match workers.setup.init {
+        Some(_) => Duration::from_millis(settings.limits.play_ms),
         None => STARTING,
     };
     let tried = match tokio::time::timeout(limit, try_worker(circle, &giver)).await {
@@ -40,7 +42,7 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
         Err(_) => Err(unusable(circle, &format!("it takes longer than {} ms", limit.as_millis()))),
     };
     if tried.is_err() {
-        circle.workers.discard().await;
+        workers.discard().await;
     }
     let layers = tried?;
     if circle.sandbox == Sandbox::Required && !layers.contains(&Layer::Syscalls) {

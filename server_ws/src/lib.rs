@@ -30,6 +30,7 @@ mod methods;
 mod outbound;
 mod rpc;
 mod session;
+mod settings;
 mod slots;
 mod workers;
 
@@ -41,6 +42,7 @@ pub use audit::{PlayCaller, PlayRecord};
 use circle::Phase;
 pub use circle::{BuildError, Circle, CircleBuilder, Connections, Sandbox, Workers};
 pub use protocol::{Limits, methods::Access};
+pub use settings::ReconfigureError;
 
 /// Threads that serve connections.
 const MAX_THREADS: usize = 4;
@@ -60,7 +62,14 @@ pub async fn check(circle: &Circle) -> io::Result<()> {
 /// It needs a tokio runtime with I/O and time enabled. The error is one of the listener, or
 /// [`InvalidData`](io::ErrorKind::InvalidData) where the circle's init script fails. Dropping the future ends the
 /// circle at once, its workers included.
-pub async fn run(listener: TcpListener, circle: Circle, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+///
+/// Handed over in an `Arc`, a circle can be [reconfigured](Circle::reconfigure) while it runs.
+pub async fn run(
+    listener: TcpListener,
+    circle: impl Into<Arc<Circle>>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let circle = circle.into();
     listener.set_nonblocking(true)?;
     tokio::pin!(shutdown);
     tokio::select! {
@@ -68,7 +77,6 @@ pub async fn run(listener: TcpListener, circle: Circle, shutdown: impl Future<Ou
         () = &mut shutdown => return Ok(()),
     }
     circle.host.running.run_on(tokio::runtime::Handle::current());
-    let circle = Arc::new(circle);
     let served = circle.clone();
     let server = HttpServer::new(move || App::new().app_data(web::Data::from(served.clone())).configure(http::routes))
         .workers(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))

@@ -65,10 +65,11 @@ pub(crate) enum Verdict {
 
 impl Ledger {
     pub(crate) fn new(limits: &Limits) -> Self {
+        let (max_mib, max_mib_per_caller) = bounds(limits);
         Self(Arc::new(Mutex::new(Table {
             bytes: 0,
-            max_mib: limits.total_mib.unwrap_or(u64::MAX),
-            max_mib_per_caller: limits.memory_per_caller_mib.unwrap_or(u64::MAX),
+            max_mib,
+            max_mib_per_caller,
             is_blind: false,
             callers: HashMap::new(),
         })))
@@ -77,6 +78,14 @@ impl Ledger {
     fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What holds from now on.
+    pub(crate) fn set(&self, limits: &Limits) {
+        let mut table = self.table();
+        if !table.is_blind {
+            (table.max_mib, table.max_mib_per_caller) = bounds(limits);
+        }
     }
 
     /// Nothing will be noted, so nothing is bounded.
@@ -150,6 +159,11 @@ impl Drop for Account {
             }
         }
     }
+}
+
+/// MiB that all may have in sum, and one caller.
+fn bounds(limits: &Limits) -> (u64, u64) {
+    (limits.total_mib.unwrap_or(u64::MAX), limits.memory_per_caller_mib.unwrap_or(u64::MAX))
 }
 
 fn bytes(mib: u64) -> u64 {

@@ -36,6 +36,7 @@ use crate::{
     methods::{complete, lookup, scope},
     outbound::{Frame, Sender},
     rpc,
+    settings::Settings,
 };
 use answers::{Answers, Ticket, Weight};
 use player::{Ending, Happened, Player};
@@ -65,10 +66,12 @@ pub(crate) enum Inbound {
 
 pub(crate) struct Session {
     pub(crate) circle: Arc<Circle>,
+    /// Those of its connection; an environment has its own.
+    pub(crate) settings: Arc<Settings>,
     pub(crate) auth: Authenticator,
     pub(crate) answers: Answers,
     queue: Queue,
-    player: Player,
+    pub(crate) player: Player,
     outbound: Sender,
     outbox: VecDeque<Frame>,
     /// Set once the connection is to be closed; what is in the outbox still goes out.
@@ -85,6 +88,7 @@ impl Session {
     /// `number` tells it apart.
     pub(crate) fn new(
         circle: Arc<Circle>,
+        settings: Arc<Settings>,
         number: u64,
         authority: Authority,
         address: IpAddr,
@@ -92,9 +96,9 @@ impl Session {
     ) -> Self {
         Self {
             auth: Authenticator::new(authority),
-            answers: Answers::new(circle.limits.output_kib),
-            queue: Queue::new(&circle.limits),
-            player: Player::new(circle.clone(), number, address),
+            answers: Answers::new(settings.limits.output_kib),
+            queue: Queue::new(&settings.limits),
+            player: Player::new(circle.clone(), settings.clone(), number, address),
             outbound,
             outbox: VecDeque::new(),
             closing: None,
@@ -103,6 +107,7 @@ impl Session {
             number,
             address,
             _counted: circle.count_session(),
+            settings,
             circle,
         }
     }
@@ -112,6 +117,7 @@ impl Session {
     pub(crate) async fn run(mut self, mut inbound: mpsc::Receiver<Inbound>) {
         tracing::debug!("connected");
         let mut phase = self.circle.phase.subscribe();
+        let mut settings = self.circle.settings.subscribe();
         while self.closing.is_none() {
             self.start_next();
             let is_heard = self.outbox.is_empty();
@@ -157,6 +163,12 @@ impl Session {
                 }
                 // What it means is looked at below, whatever ended this turn.
                 Ok(()) = phase.changed() => {}
+                Ok(()) = settings.changed() => settings.mark_changed(),
+            }
+            // Before anything is begun that has just arrived.
+            if settings.has_changed().is_ok_and(|has_changed| has_changed) {
+                settings.mark_unchanged();
+                self.stay_admitted();
             }
             let phase = *phase.borrow_and_update();
             self.follow(phase);
@@ -263,7 +275,7 @@ impl Session {
 
     /// When an anonymous session that does nothing gives its worker back. Who has proved a key keeps theirs.
     fn idle_until(&self) -> Option<Instant> {
-        self.player.idle_until(self.circle.limits.idle_s.filter(|_| self.auth.identity().is_none()))
+        self.player.idle_until(self.player.settings().limits.idle_s.filter(|_| self.auth.identity().is_none()))
     }
 
     fn lose_idle(&mut self) {
@@ -312,6 +324,13 @@ impl Session {
         }
     }
 
+    /// Closes the connection of whoever is no member any more.
+    fn stay_admitted(&mut self) {
+        if self.auth.identity().is_some_and(|key| !self.circle.admits(&key)) {
+            self.close(1008, "the key is no longer a member of this circle");
+        }
+    }
+
     /// Whether this session may call protected methods.
     pub(crate) fn is_admitted(&self) -> bool {
         self.circle.access == Access::Open || self.auth.identity().is_some()
@@ -353,7 +372,7 @@ impl Session {
         if !self.outbox.is_empty() {
             // Only while a play is made to end are answers taken that the client is not ready for; what they cost must
             // stay small.
-            let max = self.circle.limits.queued_kib;
+            let max = self.settings.limits.queued_kib;
             let error = RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
             return self.refuse(ticket, &error);
         }
@@ -363,7 +382,7 @@ impl Session {
             Answer::Scope(listing) => self.settle(ticket, Ok(&scope::result(listing)), weight),
             Answer::Lookup(functions) => self.settle(ticket, Ok(&lookup::result(functions)), weight),
             Answer::TooLarge => {
-                let max = self.circle.limits.output_kib;
+                let max = self.player.settings().limits.output_kib;
                 self.refuse(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
             }
         }

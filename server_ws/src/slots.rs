@@ -15,11 +15,18 @@ pub(crate) struct Slots(Arc<Mutex<Table>>);
 
 #[derive(Debug)]
 struct Table {
-    free: u64,
+    running: u64,
+    max: u64,
     per_caller: u64,
     callers: HashMap<Caller, Share>,
     /// Who waits, in the order of their turns.
     turns: VecDeque<Caller>,
+}
+
+impl Table {
+    fn is_free(&self) -> bool {
+        self.running < self.max
+    }
 }
 
 /// What one caller has and waits for.
@@ -43,7 +50,15 @@ pub(crate) type Turn = oneshot::Receiver<RunningSlot>;
 impl Slots {
     /// So many in sum, and of one caller.
     pub(crate) fn new(max: u64, per_caller: u64) -> Self {
-        Self(Arc::new(Mutex::new(Table { free: max, per_caller, callers: HashMap::new(), turns: VecDeque::new() })))
+        let (callers, turns) = (HashMap::new(), VecDeque::new());
+        Self(Arc::new(Mutex::new(Table { running: 0, max, per_caller, callers, turns })))
+    }
+
+    /// What holds from now on. Where more run, they go on.
+    pub(crate) fn set(&self, max: u64, per_caller: u64) {
+        let mut table = self.table();
+        (table.max, table.per_caller) = (max, per_caller);
+        self.deal(&mut table);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -54,11 +69,11 @@ impl Slots {
     /// A slot, or the caller's turn for one.
     pub(crate) fn take(&self, caller: Caller) -> Result<RunningSlot, Turn> {
         let mut table = self.table();
-        let (free, per_caller) = (table.free, table.per_caller);
+        let (is_free, per_caller) = (table.is_free(), table.per_caller);
         let share = table.callers.entry(caller).or_default();
-        if free > 0 && share.running < per_caller && share.waiting.is_empty() {
+        if is_free && share.running < per_caller && share.waiting.is_empty() {
             share.running += 1;
-            table.free -= 1;
+            table.running += 1;
             return Ok(RunningSlot { slots: Some(self.clone()), caller });
         }
         let (sender, turn) = oneshot::channel();
@@ -71,7 +86,7 @@ impl Slots {
 
     fn give_back(&self, caller: Caller) {
         let mut table = self.table();
-        table.free += 1;
+        table.running -= 1;
         if let Some(share) = table.callers.get_mut(&caller) {
             share.running -= 1;
         }
@@ -85,7 +100,7 @@ impl Slots {
     /// Gives what is free to those whose turn it is and who may have more.
     fn deal(&self, table: &mut Table) {
         let mut passed = 0;
-        while table.free > 0 && passed < table.turns.len() {
+        while table.is_free() && passed < table.turns.len() {
             let Some(caller) = table.turns.pop_front() else { return };
             let per_caller = table.per_caller;
             let Some(share) = table.callers.get_mut(&caller) else { continue };
@@ -109,7 +124,7 @@ impl Slots {
                 match sender.send(slot) {
                     Ok(()) => {
                         share.running += 1;
-                        table.free -= 1;
+                        table.running += 1;
                     }
                     // It was never held, so there is nothing to give back.
                     Err(mut unheld) => unheld.slots = None,
@@ -173,6 +188,20 @@ mod tests {
     }
 
     #[test]
+    fn more_slots_are_dealt_at_once_and_fewer_hold_once_some_are_back() {
+        let slots = slots(1, 1);
+        let first = slots.take(caller(1)).expect("free");
+        let mut second = slots.take(caller(1)).expect_err("taken");
+        slots.set(2, 2);
+        let second = second.try_recv().expect("there is room now");
+        slots.set(1, 1);
+        drop(second);
+        let mut third = slots.take(caller(2)).expect_err("as many run as may");
+        drop(first);
+        assert!(third.try_recv().is_ok());
+    }
+
+    #[test]
     fn who_no_longer_waits_is_passed_over_and_nothing_stays_behind() {
         let slots = slots(1, 1);
         let held = slots.take(caller(1)).expect("free");
@@ -188,6 +217,6 @@ mod tests {
         // Granted and not looked at: given back all the same.
         drop(turn);
         let table = slots.table();
-        assert_eq!((table.free, table.callers.len(), table.turns.len()), (1, 0, 0));
+        assert_eq!((table.running, table.callers.len(), table.turns.len()), (0, 0, 0));
     }
 }

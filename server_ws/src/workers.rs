@@ -9,7 +9,7 @@ use worker::{Program, Setup, Template, Worker};
 pub(crate) const STARTING: Duration = Duration::from_secs(10);
 
 /// What workers live in.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Home {
     /// A process each, forked from one of that program's.
     Processes(Program),
@@ -19,7 +19,7 @@ pub(crate) enum Home {
 
 #[derive(Debug)]
 pub(crate) struct WorkerSource {
-    home: Home,
+    pub(crate) home: Home,
     pub(crate) setup: Setup,
     /// How long a worker may take to come; the circle's own script may have to be run for it.
     patience: Duration,

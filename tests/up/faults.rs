@@ -51,10 +51,13 @@ fn what_does_not_start_is_told_with_its_log_and_holds_up_no_other() {
     let ran = here.run(&["up"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stdout.contains("b  ready") && !ran.stdout.contains("a  ready"), "{ran:?}");
-    assert!(ran.stderr.contains("a | ") && ran.stderr.contains("address already in use"), "{ran:?}");
-    assert!(ran.stderr.contains("not up: 'a' (it ended with exit code 2)"), "{ran:?}");
+    let owner = format!("port {port} is taken by `circles-");
+    assert!(ran.stderr.contains("a | ") && ran.stderr.contains(&owner), "{ran:?}");
+    let why = ran.stderr.split_once("not up: 'a' (it ended with exit code 2: ").expect("it is said").1;
+    assert!(why.contains(&owner) && why.contains(&format!("(pid {})", std::process::id())), "{ran:?}");
     assert!(matches!(&*here.state("a"), "backing-off" | "starting"));
-    assert!(here.ok(&["status"]).contains("it ended with exit code 2"));
+    let status = here.ok(&["status"]);
+    assert!(status.contains("it ended with exit code 2") && status.contains(&owner), "{status}");
     drop(taken);
     here.ok(&["up"]);
     assert_eq!(here.connect("a").value("40 + 2"), 42);

@@ -9,6 +9,7 @@ mod config;
 mod connect;
 mod console;
 mod error;
+mod init;
 mod log_line;
 mod passphrase;
 mod place;
@@ -32,6 +33,10 @@ use cli::{Cli, Verb};
 /// own, and then it never returns.
 pub fn main() -> ExitCode {
     worker::run_if_worker();
+    worker::keep_descriptors();
+    // Started by way of /proc/self/exe it would be called `exe` wherever processes are listed.
+    #[cfg(target_os = "linux")]
+    let _unnamed = rustix::thread::set_name(c"circles");
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("error: this is a bug in circles: {panic}\n  please report it, with what you did");
     }));
@@ -56,6 +61,11 @@ fn run() -> ExitCode {
     if let Some(Verb::Tui(args)) = &cli.verb {
         return commands::tui::run(args).unwrap_or_else(|error| failed(&error));
     }
+    if let Some(Verb::Launch(_) | Verb::Serve(_)) = &cli.verb
+        && init::is_wanted()
+    {
+        return init::run().unwrap_or_else(|error| failed(&error));
+    }
     let done = match cli.verb {
         None | Some(Verb::Tui(_)) => printing::to_stdout(WELCOME).map_err(Into::into),
         Some(Verb::Repl(args)) => commands::repl::run(&args),
@@ -70,7 +80,7 @@ fn run() -> ExitCode {
         Some(Verb::Status(args)) => commands::status::run(&args),
         Some(Verb::Logs(args)) => commands::logs::run(&args),
         Some(Verb::Supervise(args)) => commands::supervise::run(&args),
-        Some(Verb::Serve(args)) => commands::serve::run(args),
+        Some(Verb::Serve(args)) => commands::serve::run(&args),
         Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC).map_err(Into::into),
     };
     done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)

@@ -1,8 +1,9 @@
 //! The supervisor of the circles.json that is meant: found, or started in the background.
 
+mod base;
+
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
-use directories::ProjectDirs;
 use launcher::{
     Circle,
     control::{Client, ControlError, Status},
@@ -29,17 +30,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) const LISTENING: &str = "listening";
 
 /// What a supervisor is given of the environment: where its files are, and how much is logged.
-const ENVIRONMENT: [&str; 4] = ["HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "CIRCLES_LOG"];
+const ENVIRONMENT: [&str; 5] = ["HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "TMPDIR", "CIRCLES_LOG"];
 
 /// The place of the supervisor of the circles.json that is meant.
 pub(crate) fn place(args: &ConfigArgs) -> Result<Place, CliError> {
     let path = config::path(args)?;
-    let directories = ProjectDirs::from("", "", "circles").ok_or_else(|| {
-        CliError::usage("there is no place for logs", "the user has no home directory", "set HOME, or XDG_STATE_HOME")
-    })?;
-    let state = directories.state_dir().unwrap_or_else(|| directories.data_local_dir()).to_owned();
-    let run: PathBuf = directories.runtime_dir().map_or_else(|| state.join("run"), Into::into);
-    Ok(Place::of(&path, &run, &state)?)
+    let base = base::directories()?;
+    Ok(Place::of(&path, &base.run, &base.state)?)
 }
 
 impl From<PlaceError> for CliError {
@@ -59,6 +56,7 @@ pub(crate) fn begin(place: &Place, wanted: Vec<Circle>, ends_with_circles: bool)
         names: wanted.into_iter().map(|circle| circle.name).collect(),
         program: program()?,
         ends_with_circles,
+        manager: launcher::ServiceManager::default(),
     })
 }
 
@@ -91,6 +89,13 @@ pub(crate) async fn running(place: &Place) -> Result<Option<Client>, CliError> {
         Err(ControlError::Lost) => Ok(None),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// The processes of the circles that are up; none, where nobody can say.
+pub(crate) async fn pids(place: &Place) -> Vec<u32> {
+    let Ok(Some(mut client)) = Client::connect(place).await else { return Vec::new() };
+    let statuses = client.call::<Status>(&NoParams {}, PATIENCE).await;
+    statuses.map(|statuses| statuses.circles.iter().filter_map(|circle| circle.pid).collect()).unwrap_or_default()
 }
 
 /// Connects to the supervisor that runs, or starts one that starts those circles. Who wants the same meanwhile waits for it.

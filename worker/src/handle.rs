@@ -30,7 +30,7 @@ pub(crate) use process::{Orders, Process};
 const END_GRACE: Duration = Duration::from_secs(1);
 
 /// Which executable a worker runs. It must call [`run_if_worker`](crate::run_if_worker) first thing in its `main`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Program {
     /// The one that is running, even if the file was replaced since.

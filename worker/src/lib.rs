@@ -72,7 +72,8 @@ pub use message::{
     ErrorKind, LimitKind, Limits, Outcome, Play, Position, Print, ProgressReport, ScriptError, ScriptProgress, Setup,
     Stream, Value,
 };
-pub use modules::module_names;
+pub use modules::{module_names, modules_digest};
+pub use os::keep_descriptors;
 pub use rhai;
 pub use sandbox::Layer;
 pub use template::Template;

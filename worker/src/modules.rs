@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
     io::Read,
     path::Path,
     rc::Rc,
@@ -49,6 +50,13 @@ impl Sources {
     pub(crate) fn names(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
     }
+}
+
+/// Tells apart what `import` may read in a directory: another number, another content. Reads all of it, 16 MiB at the most.
+pub fn modules_digest(directory: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    Sources::read(Some(directory)).0.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Resolves `import "a/b"`, compiled once for each environment.

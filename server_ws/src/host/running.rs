@@ -34,13 +34,19 @@ pub(crate) struct LeftBehind(Arc<Mutex<HashMap<Caller, u64>>>);
 
 impl Running {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let max = limits.running_host_calls;
+        let (max, per_caller) = places(limits);
         Self {
-            places: Slots::new(max, limits.host_calls_per_caller.unwrap_or(max)),
+            places: Slots::new(max, per_caller),
             left_behind: LeftBehind::default(),
             tasks: TaskTracker::new(),
             runtime: OnceLock::new(),
         }
+    }
+
+    /// What holds from now on.
+    pub(crate) fn set(&self, limits: &Limits) {
+        let (max, per_caller) = places(limits);
+        self.places.set(max, per_caller);
     }
 
     /// Whatever is spawned from now on runs there.
@@ -86,6 +92,12 @@ impl Running {
         self.tasks.close();
         tokio::time::timeout(patience, self.tasks.wait()).await.is_ok()
     }
+}
+
+/// How many there are, in sum and for one caller.
+fn places(limits: &Limits) -> (u64, u64) {
+    let max = limits.running_host_calls;
+    (max, limits.host_calls_per_caller.unwrap_or(max))
 }
 
 impl LeftBehind {

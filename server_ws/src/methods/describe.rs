@@ -7,19 +7,20 @@ use protocol::{
 
 use worker::Layer;
 
-use crate::{circle::Circle, session::Session};
+use crate::session::Session;
 
 pub(crate) fn handle(session: &Session) -> Description {
     let circle = &session.circle;
+    let (now, environment) = (circle.settings(), session.player.present_settings());
     Description {
         name: circle.name.clone(),
-        description: circle.description.clone(),
+        description: now.description.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         protocol: protocol::VERSION,
         access: circle.access,
         you: You { public_key: session.auth.identity().map(|key| key.to_hex()), admitted: session.is_admitted() },
-        modules: circle.module_names.clone(),
-        sandbox: circle
+        modules: environment.module_names.clone(),
+        sandbox: now
             .workers
             .has_processes()
             .then_some("process")
@@ -27,17 +28,30 @@ pub(crate) fn handle(session: &Session) -> Description {
             .chain(circle.layers.get().into_iter().flatten().copied().filter_map(name))
             .map(Into::into)
             .collect(),
-        limits: limits(circle),
+        limits: limits(session, &now.limits, &environment.limits),
     }
 }
 
-/// Those that hold.
-fn limits(circle: &Circle) -> Limits {
-    let limits = circle.limits.clone();
-    if circle.admission.is_blind() {
-        return Limits { total_mib: None, memory_per_caller_mib: None, ..limits };
+/// Those that hold: of its connection, its environment, and the circle now.
+fn limits(session: &Session, now: &Limits, environment: &Limits) -> Limits {
+    let connection = &session.settings.limits;
+    let seen = !session.circle.admission.is_blind();
+    Limits {
+        message_kib: connection.message_kib,
+        batch: connection.batch,
+        queued_plays: connection.queued_plays,
+        queued_kib: connection.queued_kib,
+        connections: now.connections,
+        workers: now.workers,
+        sessions_per_caller: now.sessions_per_caller,
+        running_plays: now.running_plays,
+        running_per_caller: now.running_per_caller,
+        running_host_calls: now.running_host_calls,
+        host_calls_per_caller: now.host_calls_per_caller,
+        total_mib: now.total_mib.filter(|_| seen),
+        memory_per_caller_mib: now.memory_per_caller_mib.filter(|_| seen),
+        ..environment.clone()
     }
-    limits
 }
 
 /// What a layer is called.

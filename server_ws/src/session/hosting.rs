@@ -10,11 +10,13 @@ use crate::{
     admission::Caller,
     circle::Circle,
     host::{self, ForPlay, PlayEnd},
+    settings::Settings,
 };
 
 /// Made at a play's first call.
 pub(crate) struct Hosting {
     circle: Arc<Circle>,
+    settings: Arc<Settings>,
     caller: Caller,
     play: host::Play,
     /// Those that it called, by their index, in the order of its first calls.
@@ -66,14 +68,24 @@ pub(crate) struct Objection {
 type Telling = JoinHandle<Result<(), Objection>>;
 
 impl Hosting {
-    pub(crate) fn new(circle: Arc<Circle>, caller: Caller, play: host::Play) -> Self {
-        Self { circle, caller, play, modules: Vec::new(), calls: 0, waits_for: None, telling: None, is_told: false }
+    pub(crate) fn new(circle: Arc<Circle>, settings: Arc<Settings>, caller: Caller, play: host::Play) -> Self {
+        Self {
+            circle,
+            settings,
+            caller,
+            play,
+            modules: Vec::new(),
+            calls: 0,
+            waits_for: None,
+            telling: None,
+            is_told: false,
+        }
     }
 
     /// Has a function carried out, for [`returned`](Self::returned) to wait for.
     pub(crate) fn call(&mut self, call: HostCall) -> Result<(), Refusal> {
         self.calls += 1;
-        if self.calls > self.circle.limits.host_calls {
+        if self.calls > self.settings.limits.host_calls {
             return Err(Refusal::TooMany);
         }
         if self.circle.host.running.has_left_enough(self.caller) {
@@ -135,7 +147,7 @@ impl Hosting {
                 Err(host::Error::failed())
             }
         };
-        let max = self.circle.workers.setup.limits.host_bytes;
+        let max = self.settings.workers.setup.limits.host_bytes;
         match ended {
             Ok(json) if json.len() as u64 > max => Returned::TooLarge,
             Ok(json) => Returned::Script(HostReturn::Value(json)),

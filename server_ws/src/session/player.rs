@@ -27,6 +27,7 @@ use crate::{
     admission::{Caller, WorkerPlace},
     circle::Circle,
     host::Play as HostPlay,
+    settings::Settings,
 };
 use patience::Patience;
 pub(crate) use running::Ending;
@@ -37,6 +38,8 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Player {
     circle: Arc<Circle>,
+    /// Those of the environment, or of the one before.
+    settings: Arc<Settings>,
     /// The session's, for the log and for host functions.
     session: u64,
     /// Who the caller is that has proved no key.
@@ -88,10 +91,11 @@ pub(crate) enum Happened {
 }
 
 impl Player {
-    pub(crate) fn new(circle: Arc<Circle>, session: u64, address: IpAddr) -> Self {
-        let inquiries = Inquiries::new(&circle.limits);
+    pub(crate) fn new(circle: Arc<Circle>, settings: Arc<Settings>, session: u64, address: IpAddr) -> Self {
+        let inquiries = Inquiries::new(&settings.limits);
         Self {
             circle,
+            settings,
             session,
             anonymous: Caller::anonymous(address),
             slot: Slot::Empty,
@@ -129,8 +133,10 @@ impl Player {
         if matches!(self.slot, Slot::Empty) {
             let caller = caller.map_or(self.anonymous, Caller::Key);
             let place = self.circle.admission.worker(caller)?;
-            let circle = self.circle.clone();
-            self.slot = Slot::Starting(Box::pin(async move { circle.workers.worker().await }), place);
+            // An environment is made as the circle is by then.
+            self.settings = self.circle.settings();
+            let workers = self.settings.workers.clone();
+            self.slot = Slot::Starting(Box::pin(async move { workers.worker().await }), place);
         }
         Ok(())
     }
@@ -148,7 +154,7 @@ impl Player {
         self.plays += 1;
         // Counted for whoever asked for it, whose place the session's worker is not always.
         let slot = self.circle.slots.take(caller.map_or(self.anonymous, Caller::Key));
-        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.circle.limits.play_ms);
+        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.settings.limits.play_ms);
         self.running = Some(Running::new(self.plays, ticket, params, caller, max_ms, slot));
         self.send();
         Ok(())
@@ -196,6 +202,19 @@ impl Player {
         let running = self.running.take()?;
         let error = self.ended(ending, running.max_ms);
         Some((running.ticket, error))
+    }
+
+    /// What the environment is made with, or the one before was.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What the environment is made with, or will be.
+    pub(crate) fn present_settings(&self) -> Arc<Settings> {
+        match self.slot {
+            Slot::Empty => self.circle.settings(),
+            _ => self.settings.clone(),
+        }
     }
 
     /// What the running play was told to end for.
@@ -265,7 +284,7 @@ impl Player {
                 let error = match error.kind() {
                     // The system has no more to give.
                     io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded => {
-                        let max = self.circle.limits.workers;
+                        let max = self.circle.settings.borrow().limits.workers;
                         RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms: None }
                     }
                     _ => RpcError::Internal,
@@ -303,7 +322,12 @@ impl Player {
                 deadline: running.deadline.map(Instant::into_std),
                 cancelled: CancellationToken::new(),
             };
-            Hosting::new(self.circle.clone(), running.caller.map_or(self.anonymous, Caller::Key), play)
+            Hosting::new(
+                self.circle.clone(),
+                self.settings.clone(),
+                running.caller.map_or(self.anonymous, Caller::Key),
+                play,
+            )
         });
         match hosting.call(call) {
             Ok(()) => Happened::Nothing,

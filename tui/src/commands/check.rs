@@ -1,21 +1,52 @@
-//! `circles check`: is circles.json right, and do its init scripts run.
+//! `circles check`: is circles.json right, could its circles start on this machine, and do their init scripts run.
 
-use std::io::ErrorKind;
+use std::{
+    fs::{File, OpenOptions},
+    io::ErrorKind,
+    path::Path,
+};
 
+use launcher::{Pointer, place::Place, port};
 use protocol::methods::Access;
+use rustix::fs::{Access as Permission, access};
 use server_ws::Circle;
 
-use crate::{cli::CheckArgs, config, connect, error::CliError, printing::to_stdout, script};
+use crate::{
+    cli::CheckArgs,
+    config, connect,
+    error::{CliError, os_text},
+    printing::to_stdout,
+    script, supervisor,
+};
+
+/// Modules of a circle that are told which cannot be read.
+const MODULES_TOLD: usize = 3;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
     let (path, circles) = config::load(&args.config)?;
+    let pointer = Pointer::of(&path)?;
     let runtime = connect::client_runtime()?;
     let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     let mut failed = Vec::new();
+    let place = supervisor::place(&args.config).and_then(|place| logs(&place).map(|()| place));
+    if let Err(error) = &place {
+        error.report();
+        failed.push("all, for want of logs");
+    }
+    let place = place.ok();
+    let ours = match &place {
+        Some(place) => runtime.block_on(supervisor::pids(place)),
+        None => Vec::new(),
+    };
     for circle in &circles {
-        // One that cannot start hides nothing of the others.
-        if let Err(error) = runtime.block_on(try_init(circle)) {
-            error.report();
+        // One that cannot start hides nothing of the others, nor one mistake another.
+        let mut mistakes = mistakes(circle, &pointer, &ours);
+        mistakes.extend(place.as_ref().and_then(|place| log(&place.log(&circle.name)).err()));
+        if circle.init.as_deref().is_none_or(|init| File::open(init).is_ok()) {
+            mistakes.extend(runtime.block_on(try_init(circle)).err());
+        }
+        mistakes.iter().for_each(CliError::report);
+        if !mistakes.is_empty() {
             failed.push(circle.name.as_str());
             continue;
         }
@@ -29,6 +60,63 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
         return Err(CliError::usage(format!("cannot start: {}", failed.join(", ")), "", "the errors above say why"));
     }
     Ok(to_stdout(&format!("{} is right\n", path.display()))?)
+}
+
+/// What this machine has against a circle, each at the field that says so. What `ours` have, our own circles, is not.
+fn mistakes(circle: &launcher::Circle, pointer: &Pointer, ours: &[u32]) -> Vec<CliError> {
+    let at = |field, what: String| CliError::Config(pointer.mistake(&circle.name, field, what));
+    let mut mistakes = Vec::new();
+    match port::usable(circle.address) {
+        Err(port::Unusable::Taken { owner, .. }) if ours.contains(&owner.pid) => {}
+        Err(unusable) => mistakes.push(at(unusable.field(), said(&unusable))),
+        Ok(()) => {}
+    }
+    if let Some(init) = &circle.init
+        && let Err(error) = File::open(init)
+    {
+        mistakes.push(at("init", format!("cannot read {}: {}", init.display(), os_text(&error))));
+    }
+    if let Some(directory) = &circle.modules {
+        let names = worker::module_names(directory).unwrap_or_default();
+        let unreadable = names.iter().filter_map(|name| {
+            let file = directory.join(format!("{name}.rhai"));
+            let error = File::open(&file).err()?;
+            Some(at("modules", format!("cannot read {}: {}", file.display(), os_text(&error))))
+        });
+        mistakes.extend(unreadable.take(MODULES_TOLD));
+    }
+    mistakes
+}
+
+fn said(unusable: &port::Unusable) -> String {
+    let what = match unusable {
+        port::Unusable::System(error) => os_text(error),
+        other => other.to_string(),
+    };
+    match unusable.advice() {
+        advice if advice.is_empty() => what,
+        advice => format!("{what}; {advice}"),
+    }
+}
+
+/// Whether logs can be written at all.
+fn logs(place: &Place) -> Result<(), CliError> {
+    access(place.logs(), Permission::WRITE_OK | Permission::EXEC_OK).map_err(|error| {
+        let fix = "make it writable, or set XDG_STATE_HOME to a directory that is";
+        CliError::io(format!("cannot write logs in {}", place.logs().display()), &error.into(), fix)
+    })
+}
+
+/// Whether one that was begun can be gone on with; nothing is begun.
+fn log(path: &Path) -> Result<(), CliError> {
+    match OpenOptions::new().append(true).open(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(CliError::io(
+            format!("cannot write the log {}", path.display()),
+            &error,
+            "make it writable, or move it",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Runs the init script as the circle will, and starts nothing.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use launcher::{Event, Happened, Supervision};
+use launcher::{Event, Happened, ServiceManager, Supervision};
 
 use crate::{
     cli::LaunchArgs,
@@ -24,7 +24,8 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     let runtime = connect::runtime()?;
     outlive_full_files(&runtime)?;
     let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;
-    let begin = supervisor::begin(&place, wanted, true)?;
+    let mut begin = supervisor::begin(&place, wanted, true)?;
+    begin.manager = ServiceManager::from_environment();
     let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     runtime.block_on(async {
         let Supervision { mut events, mut ended } = launcher::supervisor::start(place, held, begin, shutdown(|| {})?)?;

@@ -1,21 +1,23 @@
 //! `circles serve`: one circle in this process.
 
+mod described;
 mod records;
 mod supervised;
 
 use std::{
     io::ErrorKind,
-    net::{IpAddr, TcpListener},
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
 };
 
 use launcher::{
+    ServiceManager,
     link::{Figures, Ready},
     log::Level,
+    port::Unusable,
 };
-use protocol::RpcError;
 use records::Records;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server_ws::{Access, Circle, Limits, Sandbox};
 use supervised::Supervisor;
 use tokio::{runtime::Runtime, signal::unix::SignalKind, sync::oneshot};
 
@@ -23,71 +25,36 @@ use crate::{
     cli::ServeArgs,
     connect::runtime,
     error::{CliError, os_text},
-    printing, script,
+    printing,
     terminal::{is_ignored, listen, outlive_full_files},
 };
 
-pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
+pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
+    if args.supervised {
+        // Away from the supervisor's terminal, whose Ctrl-C is the supervisor's. Who starts it by hand from a shell that
+        // made it lead a process group has it where it is.
+        let _leads_already = rustix::process::setsid();
+    }
     // Held until the process ends: a successor waits for that.
     let _held = args.lock_file.as_deref().map(launcher::place::hold).transpose()?;
     let runtime = runtime()?;
     outlive_full_files(&runtime)?;
     // Until all is said.
-    let records = Records::start(&args)?;
+    let records = Records::start(args)?;
     records.hear_panics();
     serve(args, runtime, &records).inspect_err(|error| records.keep(Level::Error, &error.advice()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "its end is that of all that runs on it")]
-fn serve(args: ServeArgs, runtime: Runtime, records: &Records) -> Result<(), CliError> {
+fn serve(args: &ServeArgs, runtime: Runtime, records: &Records) -> Result<(), CliError> {
     raise_descriptor_limit();
-    let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
-    if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
-        return Err(CliError::usage(
-            format!("will not serve an open circle on {}", args.host),
-            "anyone who reaches that address could play",
-            "say who may: --access authenticated, or --member HEX; or mean it: --allow-open",
-        ));
-    }
-    if access != Access::Members && !args.member.is_empty() {
-        return Err(CliError::usage(
-            "--member says who may play",
-            "with this --access others may, too",
-            "leave one of the two out",
-        ));
-    }
-    let mut circle = Circle::builder(args.name)
-        .access(access)
-        .members(args.member)
-        .hosts(args.hosts)
-        .origins(args.origins)
-        .sandbox(match args.sandbox {
-            Some(launcher::Sandbox::Required) => Sandbox::Required,
-            None if !args.host.is_loopback() => Sandbox::Required,
-            _ => Sandbox::BestEffort,
-        })
-        .limits(limits(&args.limit)?);
-    if let Some(description) = args.description {
-        circle = circle.description(description);
-    }
-    if let Some(directory) = args.modules {
-        // A worker has no working directory of the user's.
-        let directory = directory.canonicalize().map_err(|error| {
-            CliError::io(format!("cannot read the modules in {}", directory.display()), &error, "check --modules")
-        })?;
-        circle = circle.modules(directory);
-    }
-    if let Some(audit) = records.audit() {
-        circle = circle.audit(audit);
-    }
-    if let Some(file) = &args.init {
-        circle = circle.init(script::read_file(file)?);
-    }
-    let circle = circle.build().map_err(|error| CliError::usage("cannot make the circle", error.to_string(), ""))?;
+    let circle = Arc::new(described::circle(args, records.audit())?);
 
-    let listener =
-        TcpListener::bind((args.host, args.port)).map_err(|error| cannot_listen(&args.host, args.port, &error))?;
-    let address = listener.local_addr().map_err(|error| cannot_listen(&args.host, args.port, &error))?;
+    let wanted = SocketAddr::new(args.host, args.port);
+    let listener = TcpListener::bind(wanted).map_err(|error| cannot_listen(wanted, error))?;
+    let address = listener.local_addr().map_err(|error| cannot_listen(wanted, error))?;
+    // A supervisor says itself how its circles are.
+    let mut manager = if args.supervised { ServiceManager::default() } else { ServiceManager::from_environment() };
     runtime.block_on(async {
         let signalled = shutdown(records.flusher())?;
         let mut supervisor = args.supervised.then(Supervisor::at_stdin).transpose()?;
@@ -118,50 +85,59 @@ fn serve(args: ServeArgs, runtime: Runtime, records: &Records) -> Result<(), Cli
             Some(supervisor) => {
                 let connections = circle.connections();
                 let figures = move || Figures { connections: connections.count() as u64 };
-                let configure = |_| async { Err(RpcError::Internal) };
+                let (running, started) = (circle.clone(), (args.host, args.port));
+                let configure = move |arguments| {
+                    let running = running.clone();
+                    async move { described::take_over(&running, started, arguments).await }
+                };
                 tokio::spawn(supervisor.attend(Ready { address: dialled }, figures, configure, drain));
                 None
             }
             None => Some(drain),
         };
+        manager.status(&listening);
+        manager.ready();
+        let (stopping, stops) = oneshot::channel();
+        tokio::spawn(keep_alive(manager, stops));
         let shutdown = async {
             tokio::select! {
                 () = signalled => {}
                 // Dropped, or its task ended because the supervisor has.
                 _ = drained => {}
             }
+            // Its task lives as long as the runtime.
+            let _told = stopping.send(());
         };
         server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
     })
 }
 
-/// `NAME=VALUE` over the defaults.
-fn limits(settings: &[String]) -> Result<Limits, CliError> {
-    let wrong = |setting: &str, why: &str| {
-        CliError::usage(
-            format!("--limit {} cannot be used", crate::visible::visible(setting)),
-            why,
-            "give NAME=VALUE, a whole number; `describe` lists the names",
-        )
-    };
-    let mut limits = Limits::default();
-    for setting in settings {
-        let (name, value) = setting.split_once('=').ok_or_else(|| wrong(setting, "there is no '='"))?;
-        let value: u64 = value.parse().map_err(|_| wrong(setting, "the value is no whole number"))?;
-        limits.set(name, value).map_err(|error| wrong(setting, &error.to_string()))?;
-    }
-    Ok(limits)
-}
-
-fn cannot_listen(host: &IpAddr, port: u16, error: &std::io::Error) -> CliError {
-    let fix = match error.kind() {
-        ErrorKind::AddrInUse => {
-            format!("choose another --port, or 0 for a free one; who has it: ss -ltnp 'sport = :{port}'")
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> CliError {
+    let (ip, port) = (address.ip(), address.port());
+    let why = Unusable::because(address, error);
+    let fix = match (&why, why.advice()) {
+        (Unusable::Taken { .. } | Unusable::TakenUnseen { .. }, advice) => {
+            format!("choose another --port, or 0 for a free one; {advice}")
         }
-        ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one".into(),
+        (Unusable::NeedsPrivilege { .. }, advice) => format!("choose a higher --port; or {advice}"),
+        (Unusable::NoAddress { .. }, advice) => format!("choose another --host; {advice}"),
         _ => "check --host and --port".into(),
     };
-    CliError::usage(format!("cannot listen on {host} port {port}"), os_text(error), fix)
+    let why = match why {
+        Unusable::System(error) => os_text(&error),
+        why => why.to_string(),
+    };
+    CliError::usage(format!("cannot listen on {ip} port {port}"), why, fix)
+}
+
+/// Tells the service manager that this runtime is alive, and when the circle drains.
+async fn keep_alive(mut manager: ServiceManager, mut stops: oneshot::Receiver<()>) {
+    loop {
+        tokio::select! {
+            () = manager.due() => manager.alive(),
+            _ = &mut stops, if !stops.is_terminated() => manager.stopping(),
+        }
+    }
 }
 
 fn cannot_serve(error: &std::io::Error) -> CliError {

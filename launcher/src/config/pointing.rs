@@ -1,0 +1,82 @@
+//! Where in `circles.json` something stands that only the machine knows to be wrong.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Places, read};
+use crate::error::{ConfigError, Source};
+
+/// The text of a file that was parsed.
+#[derive(Debug)]
+pub struct Pointer {
+    text: String,
+    path: PathBuf,
+}
+
+impl Pointer {
+    /// For the file as it is now.
+    pub fn of(path: &Path) -> Result<Self, ConfigError> {
+        Ok(Self { text: read(path)?, path: path.to_owned() })
+    }
+
+    /// What is wrong, at a field of a circle: where the circle has it, or `defaults` do; otherwise at the circle.
+    pub fn mistake(&self, circle: &str, field: &str, what: impl Into<String>) -> ConfigError {
+        let source = Source { text: &self.text, path: &self.path };
+        source.mistake(self.place(circle, field).unwrap_or(&self.text), what)
+    }
+
+    /// `None` where the file has changed meanwhile.
+    fn place(&self, circle: &str, field: &str) -> Option<&str> {
+        #[derive(Deserialize)]
+        struct Top<'a> {
+            #[serde(borrow)]
+            defaults: Option<Places<'a>>,
+            #[serde(borrow)]
+            circles: Vec<&'a RawValue>,
+        }
+        let top: Top = serde_json::from_str(&self.text).ok()?;
+        for raw in top.circles {
+            let places: Places = serde_json::from_str(raw.get()).ok()?;
+            let name: String = serde_json::from_str(places.get("name")?.get()).ok()?;
+            if name == circle {
+                let own = places.get(field).or_else(|| top.defaults.as_ref()?.get(field));
+                return Some(own.map_or(raw.get(), |value| value.get()));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_pointed_at_where_it_stands() {
+        let text = r#"{ "defaults": { "host": "::1" },
+  "circles": [
+    { "name": "a", "port": 1 },
+    { "name": "b",
+      "port": 2, "host": "10.0.0.1" }
+] }"#;
+        let pointer = Pointer { text: text.into(), path: "circles.json".into() };
+        let cases = [
+            ("a", "port", (3, 28)),
+            ("b", "port", (5, 15)),
+            ("b", "host", (5, 26)),
+            // Of all circles.
+            ("a", "host", (1, 25)),
+            // Nowhere: the circle itself.
+            ("b", "init", (4, 5)),
+            ("c", "port", (1, 1)),
+        ];
+        for (circle, field, place) in cases {
+            let ConfigError::Mistake { line, column, .. } = pointer.mistake(circle, field, "wrong") else {
+                panic!("a mistake")
+            };
+            assert_eq!((line, column), place, "{circle} {field}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Whether an address can be listened on, and who has it. Asked once something has failed, or before anything is started.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
+
+use listeners::{Protocol, SocketState};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt::set_socket_reuseaddr};
+
+/// A process that listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// What the system calls it.
+    pub name: String,
+    /// Its process id.
+    pub pid: u32,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` (pid {})", self.name, self.pid)
+    }
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// A process listens there already.
+    #[error("port {port} is taken by {owner}")]
+    Taken {
+        /// The port.
+        port: u16,
+        /// Which one.
+        owner: Owner,
+    },
+    /// Some process listens there already.
+    #[error("port {port} is taken, by a process that cannot be seen from here")]
+    TakenUnseen {
+        /// The port.
+        port: u16,
+    },
+    /// The address is of another machine.
+    #[error("this machine has no address {ip}")]
+    NoAddress {
+        /// Which one.
+        ip: IpAddr,
+    },
+    /// The port is one of those that not everyone may have.
+    #[error("the ports below {first} need a privilege")]
+    NeedsPrivilege {
+        /// The first that does not need it.
+        first: u16,
+    },
+    /// Something else that the system says.
+    #[error("{0}")]
+    System(io::Error),
+}
+
+impl Unusable {
+    /// What it means that listening there failed. Reads `/proc`, so it may take a few milliseconds.
+    pub fn because(address: SocketAddr, error: io::Error) -> Self {
+        let port = address.port();
+        match error.kind() {
+            io::ErrorKind::AddrInUse => match owner(address) {
+                Some(owner) => Self::Taken { port, owner },
+                None => Self::TakenUnseen { port },
+            },
+            io::ErrorKind::AddrNotAvailable => Self::NoAddress { ip: address.ip() },
+            io::ErrorKind::PermissionDenied => Self::NeedsPrivilege { first: first_unprivileged() },
+            _ => Self::System(error),
+        }
+    }
+
+    /// What can be done about it, beside choosing another port or address.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Taken { owner, .. } => format!("see what it is: ps -fp {}", owner.pid),
+            Self::TakenUnseen { port } => format!("who has it, as root: ss -ltnp 'sport = :{port}'"),
+            Self::NoAddress { .. } => "see which there are: ip address; 0.0.0.0 and :: stand for all of them".into(),
+            Self::NeedsPrivilege { .. } => {
+                "give it CAP_NET_BIND_SERVICE, or lower the sysctl net.ipv4.ip_unprivileged_port_start".into()
+            }
+            Self::System(_) => String::new(),
+        }
+    }
+
+    /// The field of circles.json that would have to be another.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Taken { .. } | Self::TakenUnseen { .. } | Self::NeedsPrivilege { .. } => "port",
+            Self::NoAddress { .. } | Self::System(_) => "host",
+        }
+    }
+}
+
+/// Tries whether the address could be listened on now. Nothing listens there meanwhile, so whoever wants it at the same
+/// moment gets it.
+pub fn usable(address: SocketAddr) -> Result<(), Unusable> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let bound = || {
+        let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        // As a listener has it: without, this one would be in its way.
+        set_socket_reuseaddr(&socket, true)?;
+        bind(&socket, &address)
+    };
+    bound().map_err(|error| Unusable::because(address, error.into()))
+}
+
+/// Who listens where that address would be; `None` if it cannot be seen, as of another user.
+pub fn owner(address: SocketAddr) -> Option<Owner> {
+    let is_in_the_way = |other: SocketAddr| {
+        let is_same = other.ip() == address.ip() || other.ip().is_unspecified() || address.ip().is_unspecified();
+        other.port() == address.port() && is_same
+    };
+    let found = listeners::get_all().ok()?.into_iter().find(|listener| {
+        listener.protocol == Protocol::TCP && listener.state == SocketState::Listen && is_in_the_way(listener.socket)
+    })?;
+    // Any process may call itself anything.
+    let name = found.process.name.chars().filter(|letter| !letter.is_control()).collect();
+    Some(Owner { name, pid: found.process.pid })
+}
+
+/// ip(7): the first port that needs no privilege.
+fn first_unprivileged() -> u16 {
+    let setting = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    setting.ok().and_then(|first| first.trim().parse().ok()).unwrap_or(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_told_with_its_process_also_through_an_address_that_stands_for_all() {
+        for (has, wants) in
+            [("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1"), ("[::]", "0.0.0.0")]
+        {
+            let taken = TcpListener::bind(format!("{has}:0")).expect("a port");
+            let address =
+                SocketAddr::new(wants.parse().expect("an address"), taken.local_addr().expect("it is bound").port());
+            let unusable = usable(address).expect_err("it is taken");
+            assert!(
+                matches!(&unusable, Unusable::Taken { owner, .. } if owner.pid == std::process::id()),
+                "{has} {wants}: {unusable}"
+            );
+            drop(taken);
+            usable(address).expect("it is free");
+        }
+    }
+
+    #[test]
+    fn to_try_is_in_nobodys_way() {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _taken_or_free = usable(free);
+                }
+            });
+            let failed = (0..2000).find_map(|_| TcpListener::bind(free).err());
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(failed.is_none(), "{failed:?}");
+        });
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_told() {
+        // RFC 5737: no machine has it.
+        let unusable = usable("192.0.2.1:0".parse().expect("an address")).expect_err("it is of no machine");
+        assert_eq!(unusable.to_string(), "this machine has no address 192.0.2.1");
+    }
+}

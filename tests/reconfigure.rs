@@ -1,0 +1,244 @@
+//! A circle that becomes another while it runs, asked as its supervisor asks it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+    process::Child,
+};
+
+use rustix::process::{Pid, test_kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{Home, PATIENCE, process::wait_for_end, wire::Wire};
+
+/// A circle, and the socket that it has for its supervisor.
+struct Supervised {
+    home: Home,
+    child: Child,
+    says: BufReader<UnixStream>,
+    address: String,
+    asked: u64,
+}
+
+impl Supervised {
+    fn start(arguments: &[&str]) -> Self {
+        Self::start_in(Home::new(), arguments)
+    }
+
+    fn start_in(home: Home, arguments: &[&str]) -> Self {
+        let (socket, its_socket) = UnixStream::pair().expect("a pair");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut command = home.command();
+        command.args(["serve", "--supervised", "--name", "a", "--port", "0"]).args(arguments);
+        let child = command.stdin(std::os::fd::OwnedFd::from(its_socket)).spawn().expect("the binary runs");
+        drop(command);
+        let mut circle = Self { home, child, says: BufReader::new(socket), address: String::new(), asked: 0 };
+        let ready = circle.hear();
+        assert_eq!(ready["method"], "ready");
+        ready["params"]["address"].as_str().expect("an address").clone_into(&mut circle.address);
+        circle
+    }
+
+    fn hear(&mut self) -> Value {
+        let mut line = String::new();
+        assert!(self.says.read_line(&mut line).expect("it says something") > 0, "it has closed its socket");
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    /// Tells it what it is to be; its answer.
+    fn ask(&mut self, arguments: &[&str]) -> Value {
+        self.asked += 1;
+        let arguments = [&["serve", "--name", "a", "--port", "0"], arguments].concat();
+        let params = json!({ "arguments": arguments });
+        let asked = json!({ "jsonrpc": "2.0", "id": self.asked, "method": "configure", "params": params });
+        writeln!(self.says.get_ref(), "{asked}").expect("it is there");
+        loop {
+            let said = self.hear();
+            if said["id"] == self.asked {
+                return said;
+            }
+        }
+    }
+
+    fn configure(&mut self, arguments: &[&str]) {
+        let said = self.ask(arguments);
+        assert_eq!(said["result"], json!({}), "{said}");
+    }
+
+    /// Why it does not.
+    fn refusal(&mut self, arguments: &[&str]) -> String {
+        self.ask(arguments)["error"]["message"].as_str().expect("a refusal").to_owned()
+    }
+
+    fn connect(&self) -> Wire {
+        Wire::connect(&self.address)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.home.path().join(name);
+        fs::create_dir_all(path.parent().expect("it is in the home")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        self.child.wait().expect("it was started here");
+    }
+}
+
+#[test]
+fn a_key_that_is_no_member_any_more_is_shown_out_and_the_others_stay() {
+    let home = Home::new();
+    let (one, other) = (home.add_key("one"), home.add_key("other"));
+    let [one_hex, other_hex] = [&one, &other].map(|key| key.public_key().to_hex());
+    let mut circle = Supervised::start_in(home, &["--member", &one_hex, "--member", &other_hex]);
+    let (mut leaves, mut stays) = (circle.connect(), circle.connect());
+    leaves.authenticate(&one);
+    stays.authenticate(&other);
+    assert_eq!(stays.value("let x = 40; x"), 40);
+    leaves.send(r#"{"jsonrpc":"2.0","id":1,"method":"play","params":["print(1); loop {}"]}"#);
+    leaves.next();
+
+    circle.configure(&["--member", &other_hex]);
+    assert_eq!(leaves.close_code(), 1008);
+    assert_eq!(stays.value("x + 2"), 42, "its environment is the same");
+    assert_eq!(circle.connect().authenticate(&one)["error"]["code"], -32003);
+
+    circle.configure(&["--member", &one_hex, "--member", &other_hex]);
+    assert_eq!(circle.connect().authenticate(&one)["result"]["authenticated"], true);
+    assert_eq!(stays.value("x + 2"), 42);
+}
+
+#[test]
+fn hosts_origins_and_the_description_hold_at_once() {
+    let mut circle = Supervised::start(&[]);
+    let mut wire = circle.connect();
+    let get = |circle: &Supervised, host: &str| {
+        let mut stream = std::net::TcpStream::connect(&circle.address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        write!(stream, "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("it takes requests");
+        let mut status = String::new();
+        BufReader::new(stream).read_line(&mut status).expect("it answers");
+        status.split(' ').nth(1).expect("a status").to_owned()
+    };
+    assert_eq!(get(&circle, "circles.example"), "421");
+    circle.configure(&["--hosts", "circles.example", "--description", "another"]);
+    assert_eq!(get(&circle, "circles.example"), "200");
+    assert_eq!(wire.call("describe", json!({}))["result"]["description"], "another");
+    circle.configure(&[]);
+    assert_eq!(get(&circle, "circles.example"), "421");
+    assert!(wire.call("describe", json!({}))["result"].get("description").is_none());
+}
+
+#[test]
+fn a_new_init_script_and_new_modules_are_there_in_new_environments_alone() {
+    let home = Home::new();
+    let mut circle = Supervised::start_in(home, &[]);
+    circle.write("init.rhai", "fn answer() { 1 }");
+    circle.write("modules/m.rhai", "fn answer() { 10 }");
+    let arguments = ["--init", "init.rhai", "--modules", "modules"];
+    let mut before = circle.connect();
+    assert_eq!(before.error("answer()")["code"], -32000);
+    circle.configure(&arguments);
+    assert_eq!(before.error("answer()")["code"], -32000, "its environment is the same");
+    let mut wire = circle.connect();
+    let answer = r#"import "m" as m; answer() + m::answer()"#;
+    assert_eq!(wire.value(answer), 11);
+
+    // The same arguments, and other files.
+    circle.write("modules/m.rhai", "fn answer() { 40 }");
+    circle.configure(&arguments);
+    assert_eq!(circle.connect().value(answer), 41);
+    circle.write("init.rhai", "fn answer() { 2 }");
+    circle.configure(&arguments);
+    assert_eq!(circle.connect().value(answer), 42);
+    assert_eq!(wire.value("answer() + m::answer()"), 11);
+    // What a reset makes is new.
+    assert_eq!(wire.call("reset", json!({}))["result"]["reset"], true);
+    assert_eq!(wire.value(answer), 42);
+}
+
+#[test]
+fn what_fails_changes_nothing() {
+    let mut circle = Supervised::start(&["--limit", "play_ms=5000"]);
+    let mut wire = circle.connect();
+    assert_eq!(wire.value("let x = 42; x"), 42);
+    circle.write("broken.rhai", "let x = ;");
+    circle.write("fails.rhai", "throw 1");
+    let cases: &[(&[&str], &str)] = &[
+        (&["--init", "broken.rhai", "--description", "new"], "init script fails"),
+        (&["--init", "fails.rhai", "--description", "new"], "init script fails"),
+        (&["--init", "nowhere.rhai"], "nowhere.rhai"),
+        (&["--modules", "nowhere"], "nowhere"),
+        (&["--access", "authenticated"], "the access cannot change"),
+        (&["--sandbox", "required"], "the sandbox cannot change"),
+        (&["--host", "127.0.0.2"], "its address cannot change"),
+        (&["--name", "b"], "'--name"),
+        (&["--limit", "luck=1"], "luck"),
+        (&["--limit", "workers=0"], "cannot be 0"),
+        (&["--luck"], "--luck"),
+    ];
+    for (arguments, piece) in cases {
+        let refusal = circle.refusal(arguments);
+        assert!(refusal.contains(piece), "{arguments:?}: {refusal}");
+    }
+    assert!(wire.call("describe", json!({}))["result"].get("description").is_none());
+    assert_eq!((wire.value("x"), circle.connect().value("40 + 2")), (42.into(), 42.into()));
+}
+
+#[test]
+fn limits_hold_for_what_is_new() {
+    let mut circle = Supervised::start(&["--limit", "operations=100000", "--limit", "connections=2"]);
+    let long = "for i in 0..20000 {} 42";
+    let mut before = circle.connect();
+    assert_eq!(before.value(long), 42);
+    circle.configure(&["--limit", "operations=1000", "--limit", "connections=3"]);
+    assert_eq!(before.value(long), 42, "its environment is the same");
+    let mut after = circle.connect();
+    assert_eq!(after.error(long)["code"], -32004);
+    let limits = |wire: &mut Wire| {
+        let limits = wire.call("describe", json!({}))["result"]["limits"].clone();
+        (limits["operations"].as_u64(), limits["connections"].as_u64())
+    };
+    assert_eq!((limits(&mut before), limits(&mut after)), ((Some(100_000), Some(3)), (Some(1000), Some(3))));
+    let _third = circle.connect();
+    let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| circle.connect()));
+    assert!(refused.is_err(), "there are three places");
+}
+
+#[test]
+fn what_is_asked_while_an_init_script_runs_is_answered_and_so_is_the_end() {
+    let mut circle = Supervised::start(&[]);
+    circle.write("endless.rhai", "loop {}");
+    let asked = json!({ "jsonrpc": "2.0", "id": "slow", "method": "configure", "params": { "arguments":
+        ["serve", "--name", "a", "--port", "0", "--init", "endless.rhai", "--limit", "play_ms=20000"] } });
+    writeln!(circle.says.get_ref(), "{asked}").expect("it is there");
+    // It goes on serving, and giving signs of life.
+    assert_eq!(circle.connect().value("40 + 2"), 42);
+    while circle.hear()["method"] != "figures" {}
+    assert_eq!(circle.ask(&[])["error"]["code"], -32600, "one at a time");
+    writeln!(circle.says.get_ref(), r#"{{"jsonrpc":"2.0","method":"drain","params":{{}}}}"#).expect("it is there");
+    wait_for_end(Pid::from_child(&circle.child));
+    assert_eq!(circle.child.wait().expect("it was started here").code(), Some(0));
+}
+
+#[test]
+fn templates_that_nobody_needs_any_more_are_gone() {
+    let mut circle = Supervised::start(&[]);
+    circle.write("init.rhai", "fn answer() { 1 }");
+    let pid = Pid::from_child(&circle.child);
+    let mut wire = circle.connect();
+    assert_eq!(wire.value("40 + 2"), 42);
+    let [first] = &crate::support::process::children(pid)[..] else { panic!("one template") };
+    circle.configure(&["--init", "init.rhai"]);
+    let templates = crate::support::process::children(pid);
+    assert!(templates.len() == 2 && templates.contains(first), "the first has a worker still: {templates:?}");
+    circle.configure(&["--init", "init.rhai", "--description", "another"]);
+    assert_eq!(crate::support::process::children(pid), templates, "workers are made from the same");
+    drop(wire);
+    wait_for_end(*first);
+    assert!(test_kill_process(pid).is_ok());
+}

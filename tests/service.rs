@@ -1,0 +1,264 @@
+//! `circles launch` and `circles serve` under a service manager, and what they start.
+
+mod container;
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::net::UnixDatagram,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::mpsc::{Receiver, channel},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, getsid, kill_process};
+
+use crate::support::{
+    BINARY, Home, PATIENCE,
+    process::{Reaped, children, wait_for_end},
+    wire::Wire,
+};
+
+/// A command that runs, and what it says on stdout.
+struct Running {
+    child: Reaped,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("it runs");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child: Reaped(child), lines }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child.0)
+    }
+
+    /// Where a circle takes connections.
+    fn authority(&self) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("it says where it is");
+            if let Some((_, authority)) = line.split_once("listening on ws://") {
+                return authority.to_owned();
+            }
+        }
+    }
+
+    fn end(&mut self, signal: Signal) -> Option<i32> {
+        kill_process(self.pid(), signal).expect("it is there");
+        wait_for_end(self.pid());
+        self.child.0.wait().expect("it was started here").code()
+    }
+}
+
+/// Stands for systemd.
+struct Manager {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Manager {
+    fn listen(home: &Home) -> Self {
+        let path = home.path().join("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        Self { socket, path }
+    }
+
+    fn next(&self) -> String {
+        let mut said = [0; 1024];
+        let length = self.socket.recv(&mut said).expect("it says more");
+        String::from_utf8_lossy(&said[..length]).trim_end().to_owned()
+    }
+
+    /// What it says up to something, but for signs of life.
+    fn until(&self, last: &str) -> Vec<String> {
+        let mut said = Vec::new();
+        while said.last().is_none_or(|line| line != last) {
+            said.push(self.next());
+            said.retain(|line| line != ALIVE);
+        }
+        said
+    }
+}
+
+const ALIVE: &str = "WATCHDOG=1";
+
+const TWO: &str = r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0 }] }"#;
+
+fn configured(config: &str) -> Home {
+    let home = Home::new();
+    std::fs::write(home.path().join("circles.json"), config).expect("written");
+    home
+}
+
+fn environment(pid: Pid) -> Vec<String> {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).expect("it is ours");
+    let entries = environment.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+    entries.map(|entry| String::from_utf8_lossy(entry).into_owned()).collect()
+}
+
+fn open_files(pid: Pid) -> Vec<PathBuf> {
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it is ours");
+    descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect()
+}
+
+/// A command with a file open that is not meant for it.
+fn with_a_file(home: &Home, file: &Path, args: &str) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("exec 9<{} && exec {BINARY} {args}", file.display());
+    let own = home.command();
+    command.args(["-c", &script]).current_dir(home.path()).env_clear();
+    command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("CIRCLES_LOG", "info").env("SECRET", "1").stdout(std::process::Stdio::piped());
+    command
+}
+
+#[test]
+fn a_circle_is_in_a_session_of_its_own_and_inherits_next_to_nothing() {
+    let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
+    let (file, manager) = (home.path().join("private"), Manager::listen(&home));
+    std::fs::write(&file, "").expect("written");
+    let mut command = with_a_file(&home, &file, "launch");
+    let mut launched = Running::start(command.env("NOTIFY_SOCKET", &manager.path));
+    Wire::connect(&launched.authority()).value("1");
+    assert!(open_files(launched.pid()).contains(&file), "the launcher itself has it");
+    let [circle] = children(launched.pid())[..] else { panic!("one circle") };
+    let [template] = children(circle)[..] else { panic!("one template") };
+    let sessions = [launched.pid(), circle, template].map(|pid| getsid(Some(pid)).expect("it is there"));
+    assert_eq!(sessions[1..], [circle, template]);
+    assert_ne!(sessions[0], circle);
+    assert_eq!(environment(circle), ["CIRCLES_LOG=info"]);
+    assert_eq!(environment(template), Vec::<String>::new());
+    let kept = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    let names: Vec<_> = open_files(circle).into_iter().filter(kept).collect();
+    let names: Vec<_> = names.iter().map(|path| path.file_name().expect("a file").to_string_lossy()).collect();
+    assert_eq!(names.iter().filter(|name| *name != "a.log").collect::<Vec<_>>(), ["a.circle"], "{names:?}");
+    assert_eq!(launched.end(Signal::INT), Some(0));
+}
+
+#[test]
+fn what_goes_on_in_the_background_holds_no_file_of_who_started_it() {
+    let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
+    let file = home.path().join("private");
+    std::fs::write(&file, "").expect("written");
+    let up = with_a_file(&home, &file, "up").output().expect("it runs");
+    let status: serde_json::Value = serde_json::from_str(&home.run(&["status", "--json"]).stdout).expect("JSON");
+    let circle = status["circles"][0]["pid"].as_i64().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+    let supervisor = circle.and_then(crate::support::process::parent).expect("it runs");
+    let files = open_files(supervisor);
+    assert_eq!(home.run(&["down"]).code, Some(0));
+    assert!(up.status.success() && !files.contains(&file), "{files:?}");
+}
+
+#[test]
+fn a_service_manager_is_told_when_every_circle_is_up_how_it_goes_on_and_of_the_end() {
+    let home = configured(TWO);
+    let manager = Manager::listen(&home);
+    let mut launched = Running::start(home.command().arg("launch").env("NOTIFY_SOCKET", &manager.path));
+    let said = manager.until("READY=1");
+    assert_eq!(said[said.len() - 2..], ["STATUS=2 of 2 circles are up", "READY=1"]);
+    assert!(said[0].starts_with("STATUS=0 of 2 circles are up, a is starting"), "{said:?}");
+    let circles = children(launched.pid());
+    kill_process(circles[0], Signal::KILL).expect("it is there");
+    let said = manager.until("STATUS=2 of 2 circles are up");
+    assert!(said[0].contains("1 of 2 circles are up") && said[0].ends_with(" is backing-off"), "{said:?}");
+    kill_process(launched.pid(), Signal::TERM).expect("it is there");
+    let said = manager.until("STOPPING=1");
+    assert!(!said.contains(&"READY=1".into()), "{said:?}");
+    wait_for_end(launched.pid());
+    assert_eq!(launched.child.0.wait().expect("it was started here").code(), Some(0));
+}
+
+#[test]
+fn a_circle_that_cannot_start_does_not_keep_the_others_from_being_ready() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port();
+    let home =
+        configured(&format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}, {{ "name": "b", "port": 0 }}] }}"#));
+    let manager = Manager::listen(&home);
+    let mut launched = Running::start(home.command().arg("launch").env("NOTIFY_SOCKET", &manager.path));
+    let said = manager.until("READY=1");
+    assert!(said[said.len() - 2].starts_with("STATUS=1 of 2 circles are up, a is "), "{said:?}");
+    assert_eq!(launched.end(Signal::TERM), Some(0));
+}
+
+#[test]
+fn a_supervisor_gives_signs_of_life_and_none_while_it_stands_still() {
+    let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
+    for args in [vec!["launch"], vec!["serve", "--port", "0"]] {
+        // A path is bound once.
+        let place = Home::new();
+        let manager = Manager::listen(&place);
+        let mut command = home.command();
+        command.args(&args).env("NOTIFY_SOCKET", &manager.path).env("WATCHDOG_USEC", "100000");
+        let mut running = Running::start(&mut command);
+        manager.until("READY=1");
+        for _ in 0..5 {
+            assert_eq!(manager.next(), ALIVE);
+        }
+        kill_process(running.pid(), Signal::STOP).expect("it is there");
+        manager.socket.set_nonblocking(true).expect("a socket");
+        let is_stopped = || crate::support::process::threads(running.pid()).iter().all(|fields| fields[0] == "T");
+        let begun = Instant::now();
+        while !is_stopped() {
+            assert!(begun.elapsed() < PATIENCE);
+        }
+        let mut said = [0; 64];
+        while manager.socket.recv(&mut said).is_ok() {}
+        manager.socket.set_nonblocking(false).expect("a socket");
+        manager.socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+        assert!(manager.socket.recv(&mut said).is_err(), "ten signs were due");
+        manager.socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        kill_process(running.pid(), Signal::CONT).expect("it is there");
+        assert_eq!(manager.next(), ALIVE);
+        kill_process(running.pid(), Signal::TERM).expect("it is there");
+        manager.until("STOPPING=1");
+        wait_for_end(running.pid());
+        assert_eq!(running.child.0.wait().expect("it was started here").code(), Some(0));
+    }
+}
+
+#[test]
+fn one_circle_can_be_a_service_by_itself() {
+    let home = Home::new();
+    let manager = Manager::listen(&home);
+    let mut command = home.command();
+    command.args(["serve", "--port", "0"]).env("NOTIFY_SOCKET", &manager.path);
+    let mut served = Running::start(&mut command);
+    let authority = served.authority();
+    assert_eq!(manager.until("READY=1"), [format!("STATUS=listening on ws://{authority}"), "READY=1".into()]);
+    assert_eq!(Wire::connect(&authority).value("40 + 2"), 42);
+    assert_eq!(served.end(Signal::TERM), Some(0));
+    assert_eq!(manager.until("STOPPING=1"), ["STOPPING=1"]);
+}
+
+#[test]
+fn the_unit_is_what_systemd_understands() {
+    let unit = include_str!("../contrib/systemd/circles.service");
+    // Its program is not installed here.
+    let unit = unit.replace("/usr/local/bin/circles", BINARY);
+    let home = Home::new();
+    let path = home.path().join("circles.service");
+    std::fs::write(&path, unit).expect("written");
+    let Ok(verified) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output() else {
+        eprintln!("skipped: no systemd-analyze(1) here");
+        return;
+    };
+    let said = String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success() && !said.contains("circles.service"), "{said}");
+}
+
+#[test]
+fn a_service_manager_that_does_not_listen_holds_up_nothing() {
+    let home = configured(TWO);
+    let nowhere = home.path().join("nowhere");
+    let mut launched =
+        Running::start(home.command().arg("launch").env("NOTIFY_SOCKET", nowhere).env("WATCHDOG_USEC", "100000"));
+    assert_eq!(Wire::connect(&launched.authority()).value("40 + 2"), 42);
+    assert_eq!(launched.end(Signal::TERM), Some(0));
+}

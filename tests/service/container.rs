@@ -1,0 +1,148 @@
+//! As in a container: as process 1, as a user who is nobody, without a home.
+
+use std::{os::unix::fs::PermissionsExt, process::Stdio};
+
+use super::*;
+
+/// `unshare` with those flags before the binary; `None`, with the reason said, where it may not be used.
+fn unshared(home: &Home, flags: &[&str]) -> Option<Command> {
+    let tried = Command::new("unshare").args(flags).arg("true").stdin(Stdio::null()).output();
+    match tried {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            eprintln!("skipped: no namespaces here: {}", String::from_utf8_lossy(&output.stderr).trim());
+            return None;
+        }
+        Err(error) => {
+            eprintln!("skipped: no unshare(1) here: {error}");
+            return None;
+        }
+    }
+    let mut command = Command::new("unshare");
+    let own = home.command();
+    command.args(flags).arg(BINARY).current_dir(home.path()).env_clear();
+    command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Some(command)
+}
+
+const FIRST: &[&str] = &["--user", "--map-root-user", "--fork", "--pid", "--mount-proc", "--kill-child"];
+
+/// A user who is in no passwd(5).
+const NOBODY: &[&str] = &["--user", "--map-user=54321", "--map-group=54321"];
+
+/// Waits until nothing of a process is left, not even a zombie.
+fn wait_until_reaped(pid: Pid) {
+    let begun = Instant::now();
+    while Path::new(&format!("/proc/{pid}")).exists() {
+        assert!(begun.elapsed() < PATIENCE, "{pid} is not reaped");
+        std::thread::yield_now();
+    }
+}
+
+fn only_child(pid: Pid) -> Pid {
+    let [child] = children(pid)[..] else { panic!("one child: {:?}", children(pid)) };
+    child
+}
+
+#[test]
+fn process_1_reaps_orphans_hands_signals_on_and_ends_with_its_program() {
+    let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
+    let Some(mut command) = unshared(&home, FIRST) else { return };
+    let mut launched = Running::start(command.arg("launch"));
+    let mut wire = Wire::connect(&launched.authority());
+    assert_eq!(wire.value("40 + 2"), 42);
+    let first = only_child(launched.pid());
+    let program = only_child(first);
+    let circle = only_child(program);
+    let template = only_child(circle);
+    let worker = only_child(template);
+    // Whose template and worker are left to process 1.
+    kill_process(circle, Signal::KILL).expect("it is there");
+    [circle, template, worker].into_iter().for_each(wait_until_reaped);
+
+    let mut wire = Wire::connect(&launched.authority());
+    assert_eq!(wire.value("40 + 2"), 42);
+    let template = only_child(only_child(program));
+    let worker = only_child(template);
+    kill_process(template, Signal::KILL).expect("it is there");
+    [template, worker].into_iter().for_each(wait_until_reaped);
+    // Nobody else's children were reaped: the circle goes on, and has another template.
+    while wire.play("40 + 2")["result"]["value"] != 42 {}
+
+    kill_process(first, Signal::TERM).expect("it is there");
+    wait_for_end(launched.pid());
+    assert_eq!(launched.child.0.wait().expect("it was started here").code(), Some(0));
+    assert_eq!(wire.close_code(), 1001);
+}
+
+#[test]
+fn process_1_ends_as_its_program_does() {
+    let home = Home::new();
+    let Some(mut command) = unshared(&home, FIRST) else { return };
+    let mut served = Running::start(command.args(["serve", "--port", "0"]));
+    served.authority();
+    let first = only_child(served.pid());
+    kill_process(only_child(first), Signal::KILL).expect("it is there");
+    wait_for_end(served.pid());
+    assert_eq!(served.child.0.wait().expect("it was started here").code(), Some(128 + 9));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    let mut command = unshared(&home, FIRST).expect("it was there before");
+    assert_eq!(command.args(["serve", "--port", &port]).status().expect("it runs").code(), Some(2));
+}
+
+#[test]
+fn a_user_without_a_home_has_a_place_among_the_temporary_files() {
+    let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
+    let temporary = tempfile::tempdir().expect("a directory");
+    // Neither a home nor one that can be used, as container engines set it.
+    for users_home in [None, Some("/proc")] {
+        let nobody = |args: &[&str]| {
+            let mut command = unshared(&home, NOBODY)?;
+            command.env_clear().env("TMPDIR", temporary.path()).envs(users_home.map(|home| ("HOME", home)));
+            command.args(args).args(["--config", "circles.json"]);
+            Some(command)
+        };
+        let Some(mut command) = nobody(&["launch"]) else { return };
+        let mut launched = Running::start(&mut command);
+        assert_eq!(Wire::connect(&launched.authority()).value("40 + 2"), 42);
+        let status = nobody(&["status"]).expect("it was there before").output().expect("it runs");
+        assert!(String::from_utf8_lossy(&status.stdout).contains("ready"), "{status:?}");
+        assert_eq!(launched.end(Signal::TERM), Some(0));
+    }
+    // One that somebody else can look into is not taken.
+    let place = temporary.path().join("circles-54321");
+    std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let mut command = unshared(&home, NOBODY).expect("it was there before");
+    command.env_clear().env("TMPDIR", temporary.path()).args(["launch", "--config", "circles.json"]);
+    let refused = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && said.contains("XDG_STATE_HOME") && said.contains("alone"), "{said}");
+}
+
+#[test]
+fn the_image_s_circles_json_is_right() {
+    // Its port may be taken here.
+    let home =
+        configured(&include_str!("../../contrib/container/circles.json").replace("\"port\": 9001", "\"port\": 0"));
+    let check = home.run(&["check"]);
+    assert!(check.code == Some(0) && check.stdout.starts_with("sandbox  ws://127.0.0.1:0  authenticated"), "{check:?}");
+}
+
+#[test]
+fn a_port_that_needs_a_privilege_is_told_to_who_has_it_not() {
+    let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    if first.trim().parse::<u16>().is_ok_and(|first| first <= 80) {
+        eprintln!("skipped: anyone may have port 80 here");
+        return;
+    }
+    let home = configured("{ \"circles\": [\n  { \"name\": \"a\", \"port\": 80 }\n] }");
+    let Some(mut check) = unshared(&home, NOBODY) else { return };
+    let check = check.arg("check").output().expect("it runs");
+    let said = String::from_utf8_lossy(&check.stderr);
+    assert!(said.contains("circles.json:2:26: the ports below ") && said.contains("CAP_NET_BIND_SERVICE"), "{said}");
+    let serve = unshared(&home, NOBODY).expect("it was there before").args(["serve", "--port", "80"]).output();
+    let said = String::from_utf8_lossy(&serve.expect("it runs").stderr).into_owned();
+    assert!(said.contains("need a privilege") && said.contains("choose a higher --port"), "{said}");
+}

@@ -1,0 +1,86 @@
+//! Circles in the background.
+
+use std::{fs, path::PathBuf};
+
+use rustix::process::Pid;
+use serde_json::Value;
+
+use super::{Home, Ran, process::parent, wire::Wire};
+
+/// A home with a circles.json, in which nothing runs any more when the test is over.
+pub(crate) struct Background {
+    pub home: Home,
+}
+
+impl Background {
+    pub(crate) fn with(config: &str) -> Self {
+        let background = Self { home: Home::new() };
+        background.configure(config);
+        background
+    }
+
+    pub(crate) fn configure(&self, config: &str) {
+        fs::write(self.home.path().join("circles.json"), config).expect("written");
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.home.run(args)
+    }
+
+    /// What has to go well.
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
+        ran.stdout
+    }
+
+    pub(crate) fn status(&self, name: &str) -> Value {
+        let all: Value = serde_json::from_str(&self.ok(&["status", "--json"])).expect("JSON");
+        let circles = all["circles"].as_array().expect("a list");
+        circles.iter().find(|circle| circle["name"] == name).expect(name).clone()
+    }
+
+    pub(crate) fn state(&self, name: &str) -> String {
+        self.status(name)["state"].as_str().expect("a state").to_owned()
+    }
+
+    pub(crate) fn pid(&self, name: &str) -> Pid {
+        let pid = self.status(name)["pid"].as_i64().expect("it has a process");
+        Pid::from_raw(pid.try_into().expect("a pid")).expect("a pid")
+    }
+
+    pub(crate) fn connect(&self, name: &str) -> Wire {
+        let status = self.status(name);
+        Wire::connect(status["url"].as_str().expect("a URL").strip_prefix("ws://").expect("a ws URL"))
+    }
+
+    /// The supervisor, and all that it has started.
+    pub(crate) fn supervisor(&self, name: &str) -> Pid {
+        parent(self.pid(name)).expect("it has a parent")
+    }
+
+    pub(crate) fn files(&self, suffix: &str) -> Vec<PathBuf> {
+        let (mut found, mut left) = (Vec::new(), vec![self.home.path().to_owned()]);
+        while let Some(directory) = left.pop() {
+            for entry in fs::read_dir(directory).expect("it is there") {
+                let path = entry.expect("it is there").path();
+                match path.is_dir() {
+                    true => left.push(path),
+                    false if path.to_string_lossy().ends_with(suffix) => found.push(path),
+                    false => {}
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let down = self.home.run(&["down"]);
+        // The test has failed already.
+        if !std::thread::panicking() {
+            assert_eq!(down.code, Some(0), "{down:?}");
+        }
+    }
+}

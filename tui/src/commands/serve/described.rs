@@ -1,0 +1,100 @@
+//! The circle that arguments describe.
+
+use std::net::IpAddr;
+
+use clap::Parser;
+use launcher::control::CONFIG_IS_WRONG;
+use protocol::{ErrorObject, RpcError};
+use server_ws::{Access, Circle, Limits, PlayRecord, Sandbox};
+
+use crate::{
+    cli::{Cli, ServeArgs, Verb},
+    error::CliError,
+    script,
+};
+
+/// Reads its files. Blocks.
+pub(crate) fn circle(
+    args: &ServeArgs,
+    audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
+) -> Result<Circle, CliError> {
+    let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
+    if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
+        return Err(CliError::usage(
+            format!("will not serve an open circle on {}", args.host),
+            "anyone who reaches that address could play",
+            "say who may: --access authenticated, or --member HEX; or mean it: --allow-open",
+        ));
+    }
+    if access != Access::Members && !args.member.is_empty() {
+        return Err(CliError::usage(
+            "--member says who may play",
+            "with this --access others may, too",
+            "leave one of the two out",
+        ));
+    }
+    let mut circle = Circle::builder(&args.name)
+        .access(access)
+        .members(args.member.iter().copied())
+        .hosts(args.hosts.iter().cloned())
+        .origins(args.origins.iter().cloned())
+        .sandbox(match args.sandbox {
+            Some(launcher::Sandbox::Required) => Sandbox::Required,
+            None if !args.host.is_loopback() => Sandbox::Required,
+            _ => Sandbox::BestEffort,
+        })
+        .limits(limits(&args.limit)?);
+    if let Some(description) = &args.description {
+        circle = circle.description(description);
+    }
+    if let Some(directory) = &args.modules {
+        // A worker has no working directory of the user's.
+        let directory = directory.canonicalize().map_err(|error| {
+            CliError::io(format!("cannot read the modules in {}", directory.display()), &error, "check --modules")
+        })?;
+        circle = circle.modules(directory);
+    }
+    if let Some(audit) = audit {
+        circle = circle.audit(audit);
+    }
+    if let Some(file) = &args.init {
+        circle = circle.init(script::read_file(file)?);
+    }
+    circle.build().map_err(|error| CliError::usage("cannot make the circle", error.to_string(), ""))
+}
+
+/// Has a circle that runs become what other arguments describe, as far as it can.
+pub(crate) async fn take_over(circle: &Circle, started: (IpAddr, u16), arguments: Vec<String>) -> Result<(), RpcError> {
+    let refused = |message: String| RpcError::Other(ErrorObject { code: CONFIG_IS_WRONG, message, data: None });
+    let described = tokio::task::spawn_blocking(move || {
+        let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments));
+        match parsed.map(|cli| cli.verb) {
+            Ok(Some(Verb::Serve(args))) if (args.host, args.port) == started => {
+                self::circle(&args, None::<fn(PlayRecord)>).map_err(|error| error.advice())
+            }
+            Ok(Some(Verb::Serve(_))) => Err("its address cannot change while it runs".into()),
+            Ok(_) => Err("this describes no circle".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    let described = described.await.map_err(|_| RpcError::Internal)?.map_err(refused)?;
+    circle.reconfigure(described).await.map_err(|error| refused(error.to_string()))
+}
+
+/// `NAME=VALUE` over the defaults.
+fn limits(settings: &[String]) -> Result<Limits, CliError> {
+    let wrong = |setting: &str, why: &str| {
+        CliError::usage(
+            format!("--limit {} cannot be used", crate::visible::visible(setting)),
+            why,
+            "give NAME=VALUE, a whole number; `describe` lists the names",
+        )
+    };
+    let mut limits = Limits::default();
+    for setting in settings {
+        let (name, value) = setting.split_once('=').ok_or_else(|| wrong(setting, "there is no '='"))?;
+        let value: u64 = value.parse().map_err(|_| wrong(setting, "the value is no whole number"))?;
+        limits.set(name, value).map_err(|error| wrong(setting, &error.to_string()))?;
+    }
+    Ok(limits)
+}

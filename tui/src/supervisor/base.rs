@@ -1,0 +1,65 @@
+//! Where logs, sockets and locks are, also for a user who has no home, as in a container.
+
+use std::{
+    fs::DirBuilder,
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use directories::ProjectDirs;
+
+use crate::error::CliError;
+
+/// What is gone when the user logs out, and what stays.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Directories {
+    pub(super) run: PathBuf,
+    pub(super) state: PathBuf,
+}
+
+/// The user's, where there are some that can be written; otherwise one of theirs among the temporary files.
+pub(super) fn directories() -> Result<Directories, CliError> {
+    let users = ProjectDirs::from("", "", "circles");
+    let of_home = users.map(|users| users.state_dir().unwrap_or_else(|| users.data_local_dir()).to_owned());
+    let state = named("XDG_STATE_HOME").or(of_home);
+    let state = match state {
+        // What was named is what is meant, and where it cannot be used that is said.
+        Some(state) if named("XDG_STATE_HOME").is_some() || can_be_made(&state) => state,
+        _ => temporary().map_err(|(path, error)| {
+            CliError::io(
+                format!("there is no place for logs: no home directory that can be written, nor {}", path.display()),
+                &error,
+                "set XDG_STATE_HOME and XDG_RUNTIME_DIR to directories that can be written",
+            )
+        })?,
+    };
+    Ok(Directories { run: named("XDG_RUNTIME_DIR").unwrap_or_else(|| state.join("run")), state })
+}
+
+/// The program's own below a directory that a variable names (XDG Base Directory: a relative one does not count).
+fn named(variable: &str) -> Option<PathBuf> {
+    let base = std::env::var_os(variable).map(PathBuf::from)?;
+    base.is_absolute().then(|| base.join("circles"))
+}
+
+fn can_be_made(directory: &Path) -> bool {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.is_ok() && rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// One of this user's alone: anyone may have made it before.
+fn temporary() -> Result<PathBuf, (PathBuf, io::Error)> {
+    let user = rustix::process::geteuid().as_raw();
+    let path = std::env::temp_dir().join(format!("circles-{user}"));
+    let ours = || {
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let found = path.symlink_metadata()?;
+        let is_ours = found.is_dir() && found.uid() == user && found.mode() & 0o777 == 0o700;
+        if is_ours { Ok(()) } else { Err(io::Error::other("it is there, and not this user's alone")) }
+    };
+    ours().map(|()| path.clone()).map_err(|error| (path.clone(), error))
+}
