@@ -11,6 +11,7 @@ mod logs;
 mod memory;
 mod play;
 mod reconfigure;
+mod reload;
 mod repl;
 mod serve;
 mod service;

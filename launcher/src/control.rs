@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use client::{Client, ControlError};
 pub(crate) use server::Server;
 
-use crate::State;
+use crate::{CircleChange, State};
 
 /// Bytes of one message.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -59,6 +59,9 @@ pub struct CircleStatus {
     /// Why it ended last, while that is why it is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Why it goes on as it was, where it does not take over what circles.json says of it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// How circles are.
@@ -68,10 +71,29 @@ pub struct Statuses {
     pub circles: Vec<CircleStatus>,
     /// The supervisor drains them all and ends.
     pub is_ending: bool,
+    /// Why circles.json as it is now is not taken over, where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// What a reload does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// One for each circle, in the order of circles.json; those that it does not have any more come last.
+    pub changes: Vec<CircleChange>,
+}
+
+/// What a reload has done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// As for [`Changes`].
+    pub changes: Vec<CircleChange>,
+    /// How all circles are.
+    pub statuses: Statuses,
 }
 
 macro_rules! control_methods {
-    ($($(#[$meta:meta])* $method:ident $name:literal ($params:ty);)*) => { $(
+    ($($(#[$meta:meta])* $method:ident $name:literal ($params:ty) -> $result:ty;)*) => { $(
         $(#[$meta])*
         #[derive(Debug)]
         pub struct $method;
@@ -79,18 +101,22 @@ macro_rules! control_methods {
         impl Method for $method {
             const NAME: &'static str = $name;
             type Params = $params;
-            type Result = Statuses;
+            type Result = $result;
         }
     )* };
 }
 
 control_methods! {
     /// How all circles are.
-    Status "status" (NoParams);
+    Status "status" (NoParams) -> Statuses;
     /// Starts those that are not up; answers once each of them is ready, or is not and why.
-    Up "up" (Names);
+    Up "up" (Names) -> Statuses;
     /// Drains them; answers once they have ended. With all of them the supervisor ends, too.
-    Down "down" (Names);
+    Down "down" (Names) -> Statuses;
     /// Drains those that are up, and starts all of them as circles.json has them now; answers as `up`.
-    Restart "restart" (Names);
+    Restart "restart" (Names) -> Statuses;
+    /// Takes over what is different in circles.json; answers once it is: who starts is ready or is not, who drains has ended.
+    Reload "reload" (NoParams) -> Reloaded;
+    /// What [`Reload`] would do.
+    Diff "diff" (NoParams) -> Changes;
 }

@@ -9,6 +9,8 @@
 mod backoff;
 mod config;
 pub mod control;
+mod definition;
+mod diff;
 mod error;
 mod fields;
 mod life;
@@ -17,17 +19,21 @@ pub mod log;
 mod manager;
 pub mod place;
 pub mod port;
+mod reader;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod state;
 mod supervise;
 pub mod supervisor;
+mod watch;
 
 pub use config::{Circle, Pointer, dialled, load, parse};
 pub use control::{CircleStatus, Statuses};
+pub use diff::{Action, CircleChange, Field};
 pub use error::ConfigError;
 pub use fields::{Audit, LogFormat, Restart, Sandbox};
 pub use life::SUPERVISED;
 pub use manager::ServiceManager;
 pub use state::State;
 pub use supervise::{Event, Happened, Supervision, supervise};
+pub use supervisor::SUPERVISOR;

@@ -1,11 +1,13 @@
 //! One circle: its processes, one after the other, each watched until it ends.
 
 mod arguments;
+mod asking;
 
 use std::{
     io,
     path::PathBuf,
     process::{ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,10 +20,12 @@ use tokio::{
 };
 
 use arguments::arguments;
+use asking::Asking;
 
 use crate::{
-    Circle, Event, Happened, Restart,
+    Event, Happened, Restart,
     backoff::Backoff,
+    definition::Definition,
     link::{Figures, Link, Said},
 };
 
@@ -64,9 +68,19 @@ pub(crate) struct Files {
     pub(crate) lock: Option<PathBuf>,
 }
 
+/// What a circle is to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// How often it was told something else before.
+    pub(crate) number: u64,
+    pub(crate) definition: Arc<Definition>,
+}
+
 /// One circle and what its life needs.
 pub(crate) struct Supervised {
-    pub(crate) circle: Circle,
+    pub(crate) name: String,
+    /// What it is to be, from now on or from its next start on.
+    pub(crate) told: watch::Receiver<Told>,
     pub(crate) program: PathBuf,
     pub(crate) files: Files,
     pub(crate) events: mpsc::Sender<Event>,
@@ -87,7 +101,7 @@ impl Supervised {
                 return None;
             }
             let is_failure = !matches!(&ended, Ok(status) if status.success());
-            let is_again = match self.circle.restart {
+            let is_again = match self.told.borrow().definition.circle.restart {
                 Restart::Always => true,
                 Restart::OnFailure => is_failure,
                 Restart::Never => false,
@@ -98,9 +112,11 @@ impl Supervised {
             let why = ended.map_or_else(|error| format!("it cannot be started: {error}"), how);
             let why = self.last_words.take().into_iter().fold(why, |why, words| format!("{why}: {words}"));
             self.tell(Happened::Ended { why, again_in }).await;
-            let Some(wait) = again_in else { return is_failure.then_some(self.circle.name) };
+            let Some(wait) = again_in else { return is_failure.then_some(self.name) };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                // What it failed for may be mended.
+                () = retold(&mut self.told) => {}
                 () = wanted(&mut self.stopped) => return None,
             }
         }
@@ -111,15 +127,19 @@ impl Supervised {
         let (socket, its_socket) = std::os::unix::net::UnixStream::pair()?;
         socket.set_nonblocking(true)?;
         let mut link = Link::new(UnixStream::from_std(socket)?);
-        let mut child = self.spawn(its_socket.into())?;
+        let told = self.told.borrow_and_update().clone();
+        let mut child = self.spawn(&told.definition, its_socket.into())?;
         if let Some(pid) = child.id() {
             self.tell(Happened::Started { pid }).await;
         }
+        if told.number > 0 {
+            self.tell(Happened::Configured { number: told.number, refused: None }).await;
+        }
         let logs = [
-            child.stdout.take().map(|log| tokio::spawn(forward(log, self.circle.name.clone(), self.events.clone()))),
-            child.stderr.take().map(|log| tokio::spawn(forward(log, self.circle.name.clone(), self.events.clone()))),
+            child.stdout.take().map(|log| tokio::spawn(forward(log, self.name.clone(), self.events.clone()))),
+            child.stderr.take().map(|log| tokio::spawn(forward(log, self.name.clone(), self.events.clone()))),
         ];
-        let status = self.watch(&mut child, &mut link).await;
+        let status = self.watch(&mut child, &mut link, Asking::of(told.definition)).await;
         drop(link);
         // Its last words before the news of its end.
         for log in logs.into_iter().flatten() {
@@ -130,7 +150,7 @@ impl Supervised {
         status
     }
 
-    async fn watch(&mut self, child: &mut Child, link: &mut Link) -> io::Result<ExitStatus> {
+    async fn watch(&mut self, child: &mut Child, link: &mut Link, mut asking: Asking) -> io::Result<ExitStatus> {
         let mut stopped = self.stopped.clone();
         let mut pulse = Pulse::of(&TO_BE_READY);
         loop {
@@ -138,15 +158,31 @@ impl Supervised {
                 status = child.wait() => return status,
                 () = wanted(&mut stopped) => return self.drain(child, link).await,
                 heard = pulse.hear(link) => heard,
+                () = asking.due(&mut self.told) => {
+                    let patience = TO_BE_HEARD.iter().sum();
+                    match timeout(patience, asking.go_on(&mut self.told, link)).await {
+                        Ok(None) => continue,
+                        Ok(Some(configured)) => {
+                            self.tell(configured).await;
+                            continue;
+                        }
+                        // It does not read.
+                        Err(_) => Heard::Nothing(patience),
+                    }
+                }
             };
             match heard {
                 Heard::Said(Said::Ready(address)) => {
-                    pulse = Pulse::of(&TO_BE_HEARD);
+                    (pulse, asking.is_ready) = (Pulse::of(&TO_BE_HEARD), true);
                     self.tell(Happened::Listening(address)).await;
                     self.tell(Happened::Ready).await;
                 }
                 Heard::Said(Said::Figures(figures)) => self.heard(figures),
-                Heard::Said(Said::Configured(..)) => {}
+                Heard::Said(Said::Configured(number, outcome)) => {
+                    if let Some(configured) = asking.answered(number, outcome) {
+                        self.tell(configured).await;
+                    }
+                }
                 Heard::Nothing(patience) => {
                     let what = if pulse.is(&TO_BE_READY) { "not ready after" } else { "it gives no sign of life for" };
                     self.tell(Happened::Note(format!("{what} {} s, and is killed", patience.as_secs()))).await;
@@ -165,14 +201,14 @@ impl Supervised {
 
     /// Those that are not taken are made good by the next.
     fn heard(&self, figures: Figures) {
-        let event = Event { circle: self.circle.name.clone(), what: Happened::Figures(figures) };
+        let event = Event { circle: self.name.clone(), what: Happened::Figures(figures) };
         let _full = self.events.try_send(event);
     }
 
-    fn spawn(&self, socket: std::os::fd::OwnedFd) -> io::Result<Child> {
+    fn spawn(&self, definition: &Definition, socket: std::os::fd::OwnedFd) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
         command
-            .args(arguments(&self.circle, &self.files))
+            .args(arguments(&definition.circle, &self.files))
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| name == "CIRCLES_LOG"))
             .stdin(Stdio::from(socket))
@@ -207,7 +243,7 @@ impl Supervised {
     /// Waits for room, unless the end is wanted: then nothing is worth waiting for.
     async fn tell(&self, what: Happened) {
         let mut stopped = self.stopped.clone();
-        let event = Event { circle: self.circle.name.clone(), what };
+        let event = Event { circle: self.name.clone(), what };
         tokio::select! {
             biased;
             _unheard = self.events.send(event) => {}
@@ -257,6 +293,13 @@ impl Pulse {
             }
         }
         Heard::Nothing(self.patience.iter().sum())
+    }
+}
+
+/// Waits until it is told to be something else; forever, where nobody is there any more to tell.
+async fn retold(told: &mut watch::Receiver<Told>) {
+    if told.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use listeners::{Protocol, SocketState};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt::set_socket_reuseaddr};
+use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt::set_socket_reuseaddr};
 
 /// A process that listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,10 @@ impl Unusable {
                 None => Self::TakenUnseen { port },
             },
             io::ErrorKind::AddrNotAvailable => Self::NoAddress { ip: address.ip() },
-            io::ErrorKind::PermissionDenied => Self::NeedsPrivilege { first: first_unprivileged() },
+            // Also what a security module says, of any port.
+            io::ErrorKind::PermissionDenied if port != 0 && port < first_unprivileged() => {
+                Self::NeedsPrivilege { first: first_unprivileged() }
+            }
             _ => Self::System(error),
         }
     }
@@ -100,7 +103,7 @@ impl Unusable {
 pub fn usable(address: SocketAddr) -> Result<(), Unusable> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let bound = || {
-        let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let socket = socket(family, SocketType::STREAM, None)?;
         // As a listener has it: without, this one would be in its way.
         set_socket_reuseaddr(&socket, true)?;
         bind(&socket, &address)

@@ -4,7 +4,7 @@
 //! second: one that hangs is killed and started again. It is told to drain there, and when the socket closes it does so, too: so
 //! none outlives its supervisor, however that ends.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -13,7 +13,8 @@ use tokio::{
 
 use crate::{
     Circle,
-    life::{Files, Supervised},
+    definition::{Contents, Definition},
+    life::{Files, Supervised, Told},
     link::Figures,
 };
 
@@ -46,6 +47,13 @@ pub enum Happened {
     Listening(SocketAddr),
     /// It takes connections.
     Ready,
+    /// It has taken over what it was told to be, or why it goes on as it was.
+    Configured {
+        /// Of the times that it was told.
+        number: u64,
+        /// For a person.
+        refused: Option<String>,
+    },
     /// It has given a sign of life.
     Figures(Figures),
     /// It is not to be had, and why.
@@ -79,7 +87,10 @@ pub fn supervise(
     for circle in circles {
         let (events, stopped) = (to_listener.clone(), stopped.clone());
         let (files, last_words) = (Files::default(), None);
-        lives.spawn(Supervised { circle, program: program.to_owned(), files, events, stopped, last_words }.live());
+        let (name, definition) = (circle.name.clone(), Definition { circle, contents: Contents::default() });
+        let (_, told) = watch::channel(Told { number: 0, definition: Arc::new(definition) });
+        let program = program.to_owned();
+        lives.spawn(Supervised { name, told, program, files, events, stopped, last_words }.live());
     }
     let ended = tokio::spawn(async move {
         let all_ended = async {

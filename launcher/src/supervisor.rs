@@ -1,7 +1,10 @@
 //! The supervisor of a configuration: who holds its lock, keeps circles up, and does what is wished at its socket.
 
+mod reload;
+
 use std::{
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,15 +15,21 @@ use tokio::{
 };
 
 use crate::{
-    Circle, CircleStatus, Event, Happened, LogFormat, ServiceManager, State, Statuses, Supervision,
+    Circle, CircleChange, CircleStatus, ConfigError, Event, Happened, LogFormat, ServiceManager, State, Statuses,
+    Supervision,
     control::Server,
-    life::{Files, Supervised},
+    definition::{Contents, Definition, define},
+    diff::News,
+    life::{Files, Supervised, Told},
     link::Figures,
     log,
     place::{Held, Place, PlaceError},
+    reader::Reader,
     state::{Book, Change},
     supervise::EVENTS,
 };
+
+pub use reload::SUPERVISOR;
 
 /// Orders that wait to be taken.
 const ORDERS: usize = 16;
@@ -33,12 +42,14 @@ const TOLD: usize = 3;
 pub struct Begin {
     /// The circles of circles.json.
     pub circles: Vec<Circle>,
-    /// Those to be started at once.
-    pub names: Vec<String>,
+    /// Those to be started at once; all, without names, and then also what is new in circles.json later on.
+    pub names: Option<Vec<String>>,
     /// The executable that circles run.
     pub program: PathBuf,
     /// Whether it ends when its last circle has ended, as in the foreground, or waits for more orders.
     pub ends_with_circles: bool,
+    /// Each is a wish to reload, as by a signal.
+    pub reloads: mpsc::Receiver<()>,
     /// Who is told how it is.
     pub manager: ServiceManager,
 }
@@ -51,22 +62,46 @@ pub(crate) enum Wish {
     Restart,
 }
 
-/// A wish, with those that it is about; all, without names.
+/// What a supervisor is told to do.
 #[derive(Debug)]
-pub(crate) struct Order {
-    pub(crate) wish: Wish,
-    pub(crate) names: Option<Vec<String>>,
-    /// Those of circles.json, read again.
-    pub(crate) circles: Option<Vec<Circle>>,
-    /// Told, once it is known to all who look, which circles it is about.
-    pub(crate) answer: oneshot::Sender<Result<Vec<String>, RpcError>>,
+pub(crate) enum Order {
+    /// A wish, with those that it is about; all, without names.
+    Wish {
+        wish: Wish,
+        names: Option<Vec<String>>,
+        /// Those of circles.json, read again.
+        circles: Option<Vec<Definition>>,
+        /// Told, once it is known to all who look, which circles it is about.
+        answer: oneshot::Sender<Result<Vec<String>, RpcError>>,
+    },
+    /// Take over what is different in circles.json.
+    Reload {
+        circles: Result<Vec<Definition>, ConfigError>,
+        occasion: Occasion,
+        /// Told, once it has begun and is known to all who look, what it does.
+        answer: Option<oneshot::Sender<Result<Vec<CircleChange>, RpcError>>>,
+    },
+    /// Say what a reload would do.
+    Compare { circles: Vec<Definition>, answer: oneshot::Sender<Vec<CircleChange>> },
+}
+
+/// Why circles.json is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// Somebody wants it.
+    Asked,
+    /// It may have changed.
+    Watched,
 }
 
 /// What is known of all circles.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     circles: Vec<(CircleStatus, Book)>,
+    /// Those that have not said yet whether they take over what they were told.
+    unsettled: Vec<String>,
     is_ending: bool,
+    refused: Option<String>,
 }
 
 impl Snapshot {
@@ -77,7 +112,7 @@ impl Snapshot {
         let meant = self.circles.iter().filter(|(status, _)| is_meant(&status.name));
         let circles = meant
             .map(|(status, book)| CircleStatus { uptime_s: book.uptime(now).map(|up| up.as_secs()), ..status.clone() });
-        Statuses { circles: circles.collect(), is_ending: self.is_ending }
+        Statuses { circles: circles.collect(), is_ending: self.is_ending, refused: self.refused.clone() }
     }
 
     /// The states of those names.
@@ -86,8 +121,9 @@ impl Snapshot {
     }
 }
 
-/// Keeps circles up, and listens at the place's socket, until `shutdown` is done or it is told there to take all down. It
-/// needs a tokio runtime with I/O and time enabled.
+/// Keeps circles up, listens at the place's socket, and takes over what changes in circles.json, until `shutdown` is done or
+/// it is told there to take all down. It needs a tokio runtime with I/O and time enabled. It reads the files of the circles
+/// before it returns.
 pub fn start(
     place: Place,
     held: Held,
@@ -96,7 +132,7 @@ pub fn start(
 ) -> Result<Supervision, PlaceError> {
     let listener = place.listen(&held)?;
     let (to_listener, events) = mpsc::channel(EVENTS);
-    let (orders, ordered) = mpsc::channel(ORDERS);
+    let (orders, mut ordered) = mpsc::channel(ORDERS);
     let (published, known) = watch::channel(Snapshot::default());
     let (news, to_digest) = mpsc::channel(EVENTS);
     let mut supervisor = Supervisor {
@@ -104,22 +140,30 @@ pub fn start(
         program: begin.program,
         circles: Vec::new(),
         lives: JoinSet::new(),
-        news,
+        news: news.clone(),
         listener: Listener { events: to_listener, lost: 0 },
         manager: begin.manager,
         published,
         is_ending: false,
+        on_new: if begin.names.is_some() { News::Leave } else { News::Start },
+        refused: None,
     };
-    supervisor.learn(begin.circles);
-    for name in begin.names {
-        if let Some(known) = supervisor.circles.iter_mut().find(|known| known.circle.name == name) {
+    supervisor.learn(define(begin.circles).all);
+    for known in &mut supervisor.circles {
+        known.is_new = false;
+        if begin.names.as_ref().is_none_or(|names| names.contains(&known.circle.name)) {
             known.begin(&supervisor.place, &supervisor.program, &supervisor.news, &mut supervisor.lives);
         }
     }
     supervisor.publish();
-    let server = Server::start(listener, place.clone(), orders, known);
+    let reader = Reader::of(place.config().to_owned());
+    let reloading = reload::begin(reader.clone(), orders.clone(), begin.reloads, news);
+    let server = Server::start(listener, reader, orders, known);
     let ended = tokio::spawn(async move {
-        supervisor.run(ordered, to_digest, begin.ends_with_circles, shutdown).await;
+        supervisor.run(&mut ordered, to_digest, begin.ends_with_circles, shutdown).await;
+        drop(reloading);
+        // Who waits for what will not be done any more is told.
+        drop(ordered);
         server.close().await;
         place.leave(held);
         let failed = supervisor.circles.into_iter().filter(|known| known.book.state == State::Failed);
@@ -139,12 +183,17 @@ struct Supervisor {
     manager: ServiceManager,
     published: watch::Sender<Snapshot>,
     is_ending: bool,
+    /// What a reload does with circles that are new.
+    on_new: News,
+    /// Why circles.json was not taken over last, where it was not.
+    refused: Option<String>,
 }
 
 /// A circle that is known.
 struct Known {
     /// As circles.json has it; what runs may be an earlier one.
     circle: Circle,
+    contents: Contents,
     /// Where what runs is dialled.
     url: String,
     /// Who may play on what runs.
@@ -155,17 +204,40 @@ struct Known {
     life: Option<Life>,
     /// To be started once its present life is over.
     is_wanted_anew: bool,
+    /// Nobody has said anything of it since it came into the file.
+    is_new: bool,
+    /// It was drained because it is not in the file any more.
+    is_gone: bool,
+    /// Why what runs does not take over what the file says.
+    refused: Option<String>,
 }
 
 struct Life {
     task: Id,
     stop: watch::Sender<bool>,
+    /// What runs, as far as it is known.
+    runs: Arc<Definition>,
+    /// What it was told last.
+    told: watch::Sender<Told>,
+    /// It has not said yet whether it takes that over.
+    is_unsettled: bool,
 }
 
 impl Known {
-    fn of(circle: Circle) -> Self {
-        let (url, access) = (circle.url(), circle.access);
-        Self { circle, url, access, figures: None, book: Book::default(), life: None, is_wanted_anew: false }
+    fn of(Definition { circle, contents }: Definition) -> Self {
+        Self {
+            url: circle.url(),
+            access: circle.access,
+            circle,
+            contents,
+            figures: None,
+            book: Book::default(),
+            life: None,
+            is_wanted_anew: false,
+            is_new: true,
+            is_gone: false,
+            refused: None,
+        }
     }
 
     fn begin(
@@ -176,9 +248,12 @@ impl Known {
         lives: &mut JoinSet<bool>,
     ) {
         let (stop, stopped) = watch::channel(false);
+        let runs = Arc::new(self.definition());
+        let (tell, told) = watch::channel(Told { number: 0, definition: runs.clone() });
         let name = &self.circle.name;
         let supervised = Supervised {
-            circle: self.circle.clone(),
+            name: name.clone(),
+            told,
             program: program.to_owned(),
             files: Files {
                 log: Some(place.log(name)),
@@ -190,12 +265,14 @@ impl Known {
             last_words: None,
         };
         let task = lives.spawn(async move { supervised.live().await.is_some() }).id();
-        self.life = Some(Life { task, stop });
+        self.life = Some(Life { task, stop, runs, told: tell, is_unsettled: false });
+        (self.is_new, self.is_gone, self.refused) = (false, false, None);
         (self.url, self.access, self.is_wanted_anew) = (self.circle.url(), self.circle.access, false);
         self.book.note(Change::Wanted, Instant::now());
     }
 
     fn end(&mut self, is_wanted_anew: bool) {
+        self.is_new = false;
         if let Some(life) = &self.life {
             self.is_wanted_anew = is_wanted_anew;
             life.stop.send_replace(true);
@@ -207,7 +284,7 @@ impl Known {
 impl Supervisor {
     async fn run(
         &mut self,
-        mut ordered: mpsc::Receiver<Order>,
+        ordered: &mut mpsc::Receiver<Order>,
         mut to_digest: mpsc::Receiver<Event>,
         ends_with_circles: bool,
         shutdown: impl Future<Output = ()>,
@@ -241,12 +318,15 @@ impl Supervisor {
     }
 
     /// Takes what circles.json says for all that is started from now on.
-    fn learn(&mut self, circles: Vec<Circle>) {
+    fn learn(&mut self, circles: Vec<Definition>) {
         let mut before = std::mem::take(&mut self.circles);
-        for circle in circles {
-            let known = match before.iter().position(|known| known.circle.name == circle.name) {
-                Some(index) => Known { circle, ..before.remove(index) },
-                None => Known::of(circle),
+        for definition in circles {
+            let known = match before.iter().position(|known| known.circle.name == definition.circle.name) {
+                Some(index) => {
+                    let Definition { circle, contents } = definition;
+                    Known { circle, contents, is_gone: false, ..before.remove(index) }
+                }
+                None => Known::of(definition),
             };
             self.circles.push(if known.life.is_some() {
                 known
@@ -259,17 +339,31 @@ impl Supervisor {
     }
 
     fn obey(&mut self, order: Order) {
-        let done = self.try_obey(order.wish, order.names, order.circles);
-        self.publish();
         // Whoever wished it may have gone.
-        let _untold = order.answer.send(done);
+        match order {
+            Order::Wish { wish, names, circles, answer } => {
+                let done = self.try_obey(wish, names, circles);
+                self.publish();
+                let _untold = answer.send(done);
+            }
+            Order::Reload { circles, occasion, answer } => {
+                let done = self.reload(circles, occasion);
+                self.publish();
+                if let Some(answer) = answer {
+                    let _untold = answer.send(done);
+                }
+            }
+            Order::Compare { circles, answer } => {
+                let _untold = answer.send(self.compare(&circles));
+            }
+        }
     }
 
     fn try_obey(
         &mut self,
         wish: Wish,
         names: Option<Vec<String>>,
-        circles: Option<Vec<Circle>>,
+        circles: Option<Vec<Definition>>,
     ) -> Result<Vec<String>, RpcError> {
         if self.is_ending && wish != Wish::Down {
             return Err(RpcError::ShuttingDown);
@@ -283,6 +377,9 @@ impl Supervisor {
             return Err(RpcError::InvalidParams { param: "names".into(), reason });
         }
         let is_all = names.is_none();
+        if is_all {
+            self.on_new = News::Start;
+        }
         let names = names.unwrap_or_else(|| self.circles.iter().map(|known| known.circle.name.clone()).collect());
         if wish == Wish::Down && is_all {
             self.end();
@@ -317,6 +414,7 @@ impl Supervisor {
                     let is_tried_again = again_in.is_some();
                     known.book.note(Change::Ended { why: why.clone(), is_tried_again }, now);
                 }
+                Happened::Configured { number, refused } => known.settle(*number, refused.clone()),
                 Happened::Note(_) | Happened::Log(_) => {}
             }
         }
@@ -325,6 +423,9 @@ impl Supervisor {
             Happened::Note(line) => Some(line.clone()),
             Happened::Ended { why, again_in: Some(wait) } => Some(format!("{why}; again in {:.1} s", secs(*wait))),
             Happened::Ended { why, again_in: None } => Some(why.clone()),
+            Happened::Configured { refused: Some(why), .. } => {
+                Some(format!("it goes on as it was, and does not take over what circles.json says now: {why}"))
+            }
             _ => None,
         };
         if let Some(line) = line {
@@ -339,10 +440,13 @@ impl Supervisor {
     fn over(&mut self, task: Id, has_failed: bool) {
         let ended = self.circles.iter_mut().find(|known| known.life.as_ref().is_some_and(|life| life.task == task));
         let Some(known) = ended else { return };
-        (known.life, known.figures) = (None, None);
+        (known.life, known.figures, known.refused) = (None, None, None);
         known.book.note(Change::Over { has_failed }, Instant::now());
         if known.is_wanted_anew && !self.is_ending {
             known.begin(&self.place, &self.program, &self.news, &mut self.lives);
+        } else if known.is_gone {
+            let name = known.circle.name.clone();
+            self.circles.retain(|known| known.circle.name != name);
         }
     }
 
@@ -379,9 +483,13 @@ impl Supervisor {
             access: known.access,
             connections: known.figures.map(|figures| figures.connections),
             why: known.book.why.clone(),
+            refused: known.refused.clone(),
         };
         let circles = self.circles.iter().map(|known| (status(known), known.book.clone())).collect();
-        self.published.send_replace(Snapshot { circles, is_ending: self.is_ending });
+        let unsettled = self.circles.iter().filter(|known| known.life.as_ref().is_some_and(|life| life.is_unsettled));
+        let unsettled = unsettled.map(|known| known.circle.name.clone()).collect();
+        let (is_ending, refused) = (self.is_ending, self.refused.clone());
+        self.published.send_replace(Snapshot { circles, unsettled, is_ending, refused });
     }
 }
 

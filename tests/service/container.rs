@@ -131,6 +131,32 @@ fn the_image_s_circles_json_is_right() {
 }
 
 #[test]
+fn scripts_and_modules_that_cannot_be_read_are_pointed_at() {
+    let home = configured(
+        "{ \"circles\": [\n  { \"name\": \"a\", \"port\": 0, \"init\": \"a.rhai\" },\n  \
+         { \"name\": \"b\", \"port\": 0, \"modules\": \"m\" }\n] }",
+    );
+    std::fs::create_dir(home.path().join("m")).expect("made");
+    for file in ["a.rhai", "m/one.rhai", "m/two.rhai"] {
+        let file = home.path().join(file);
+        std::fs::write(&file, "").expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).expect("it is ours");
+    }
+    let Some(mut check) = unshared(&home, NOBODY) else { return };
+    let check = check.arg("check").output().expect("it runs");
+    let said = String::from_utf8_lossy(&check.stderr);
+    assert_eq!(check.status.code(), Some(2), "{said}");
+    for piece in [
+        "circles.json:2:37: cannot read a.rhai: permission denied",
+        "circles.json:3:40: cannot read m/one.rhai: permission denied",
+        "circles.json:3:40: cannot read m/two.rhai: permission denied",
+        "cannot start: a, b\n",
+    ] {
+        assert!(said.contains(piece), "{piece}: {said}");
+    }
+}
+
+#[test]
 fn a_port_that_needs_a_privilege_is_told_to_who_has_it_not() {
     let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     if first.trim().parse::<u16>().is_ok_and(|first| first <= 80) {

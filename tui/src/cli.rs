@@ -40,6 +40,10 @@ pub(crate) enum Verb {
     Down(DownArgs),
     /// Drain circles that are up, and start them as circles.json has them now
     Restart(UpArgs),
+    /// Take over what is different in circles.json, and nothing else; a change of it is taken over by itself, too
+    Reload(ReloadArgs),
+    /// What a reload would do
+    Diff(DiffArgs),
     /// How the circles of circles.json are
     Status(StatusArgs),
     /// What circles that were started by up or launch have logged
@@ -179,6 +183,30 @@ pub(crate) struct UpArgs {
     /// How long to wait for them (90s, 2m)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "60s")]
     pub timeout: Duration,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArgs {
+    /// Print {"circles": [{"name", "action", "fields"}]}
+    #[arg(long)]
+    pub json: bool,
+    /// How long to wait for what it starts and drains (90s, 2m)
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "60s")]
+    pub timeout: Duration,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Print {"circles": [{"name", "action", "fields"}]}
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
 }

@@ -1,12 +1,14 @@
 //! One file a verb.
 
 pub(crate) mod check;
+pub(crate) mod diff;
 pub(crate) mod down;
 pub(crate) mod keygen;
 pub(crate) mod keys;
 pub(crate) mod launch;
 pub(crate) mod logs;
 pub(crate) mod play;
+pub(crate) mod reload;
 pub(crate) mod repl;
 pub(crate) mod serve;
 pub(crate) mod status;

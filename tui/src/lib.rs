@@ -77,6 +77,8 @@ fn run() -> ExitCode {
         Some(Verb::Up(args)) => commands::up::run(&args, commands::up::Wish::Up),
         Some(Verb::Restart(args)) => commands::up::run(&args, commands::up::Wish::Restart),
         Some(Verb::Down(args)) => commands::down::run(&args),
+        Some(Verb::Reload(args)) => commands::reload::run(&args),
+        Some(Verb::Diff(args)) => commands::diff::run(&args),
         Some(Verb::Status(args)) => commands::status::run(&args),
         Some(Verb::Logs(args)) => commands::logs::run(&args),
         Some(Verb::Supervise(args)) => commands::supervise::run(&args),

@@ -5,7 +5,6 @@ mod base;
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use launcher::{
-    Circle,
     control::{Client, ControlError, Status},
     place::{Held, Place, PlaceError},
     supervisor::Begin,
@@ -15,16 +14,22 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, Command},
     runtime::Runtime,
+    signal::unix::SignalKind,
+    sync::{mpsc, oneshot},
 };
 
 use crate::{
     cli::ConfigArgs,
     config,
     error::{CliError, os_text},
+    terminal::{is_ignored, listen},
 };
 
 /// How long a supervisor may take to say how its circles are, which costs it nothing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one that ends may take: its circles are killed long before that.
+const ENDING: Duration = Duration::from_mins(1);
 
 /// What it says to who started it, once it listens.
 pub(crate) const LISTENING: &str = "listening";
@@ -49,13 +54,56 @@ impl From<PlaceError> for CliError {
     }
 }
 
-/// What a supervisor begins with that is to start those.
-pub(crate) fn begin(place: &Place, wanted: Vec<Circle>, ends_with_circles: bool) -> Result<Begin, CliError> {
+/// What SIGHUP means to a supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hangup {
+    /// That circles.json is to be read again.
+    Reloads,
+    /// That its terminal has gone.
+    Ends,
+}
+
+impl Hangup {
+    /// In the foreground: where there is no terminal, or nobody is to notice that it goes (`nohup`), it can only be meant.
+    pub(crate) fn of_foreground() -> Self {
+        let has_terminal = std::fs::File::open("/dev/tty").is_ok();
+        if has_terminal && !is_ignored(SignalKind::hangup()) { Self::Ends } else { Self::Reloads }
+    }
+
+    /// The signals that end the supervisor.
+    pub(crate) fn ends(self) -> Vec<SignalKind> {
+        let mut signals = vec![SignalKind::terminate(), SignalKind::interrupt()];
+        if self == Self::Ends {
+            signals.push(SignalKind::hangup());
+        }
+        signals
+    }
+}
+
+/// What a supervisor begins with that is to start the circles of those names; all, without any. To be called where there is a
+/// runtime.
+pub(crate) fn begin(
+    place: &Place,
+    names: &[String],
+    ends_with_circles: bool,
+    hangup: Hangup,
+) -> Result<Begin, CliError> {
+    // One that is not taken yet stands for all that follow.
+    let (wish, reloads) = mpsc::channel(1);
+    if hangup == Hangup::Reloads {
+        let mut signals = listen(SignalKind::hangup())?;
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                let _one_waits_already = wish.try_send(());
+            }
+        });
+    }
     Ok(Begin {
         circles: launcher::load(place.config())?,
-        names: wanted.into_iter().map(|circle| circle.name).collect(),
+        names: (!names.is_empty()).then(|| names.to_vec()),
         program: program()?,
         ends_with_circles,
+        reloads,
         manager: launcher::ServiceManager::default(),
     })
 }
@@ -69,7 +117,7 @@ fn program() -> Result<PathBuf, CliError> {
 /// The locks of a supervisor, unless one runs already: that of its life, and that of its start, which is to be held until it
 /// listens, so that who looks for it meanwhile waits.
 pub(crate) fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<(Held, Held), CliError> {
-    let starting = place.lock_starting()?;
+    let starting = waited_for(place, Place::lock_starting, ENDING)?;
     if runtime.block_on(running(place))?.is_some() {
         return Err(CliError::usage(
             "cannot launch the circles here",
@@ -77,7 +125,25 @@ pub(crate) fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<(Held,
             "tell that one: circles up, down, restart, status; or end it: circles down",
         ));
     }
-    Ok((place.lock_supervisor()?, starting))
+    Ok((waited_for(place, Place::lock_supervisor, ENDING)?, starting))
+}
+
+/// A lock that another process may hold, which is to end.
+fn waited_for(
+    place: &Place,
+    lock: impl FnOnce(&Place) -> Result<Held, PlaceError> + Send + 'static,
+    patience: Duration,
+) -> Result<Held, CliError> {
+    let (place, (send, locked)) = (place.clone(), std::sync::mpsc::channel());
+    // Nothing ends such a wait but the lock, or this process.
+    std::thread::spawn(move || {
+        let _too_late = send.send(lock(&place));
+    });
+    let locked = locked.recv_timeout(patience).map_err(|_| {
+        let why = format!("it has not ended after {} s, or another is being started all that time", patience.as_secs());
+        CliError::supervisor("the supervisor is in the way", why, "see what holds it up: ps; end it, and try again")
+    })?;
+    Ok(locked?)
 }
 
 /// Connects to the supervisor that runs, if there is one that is not ending.
@@ -109,9 +175,12 @@ pub(crate) async fn find_or_start(place: &Place, names: &[String], patience: Dur
         )
     };
     let found = async {
-        let waiting = place.clone();
-        let lock = tokio::task::spawn_blocking(move || waiting.lock_starting());
-        let _starting = lock.await.expect("waiting for a lock does not panic")?;
+        let (waiting, (send, locked)) = (place.clone(), oneshot::channel());
+        // Not one of the runtime's threads, whose end that waits for.
+        std::thread::spawn(move || {
+            let _too_late = send.send(waiting.lock_starting());
+        });
+        let _starting = locked.await.expect("waiting for a lock does not panic")?;
         if let Some(client) = running(place).await? {
             return Ok(client);
         }
@@ -128,9 +197,9 @@ pub(crate) async fn find_or_start(place: &Place, names: &[String], patience: Dur
 /// Waits until nothing is left of a supervisor that is ending, so that who asks next finds none.
 pub(crate) fn wait_for_end(runtime: &Runtime, place: &Place) -> Result<(), CliError> {
     // Without it, one that is started meanwhile would be waited for.
-    let _starting = place.lock_starting()?;
+    let _starting = waited_for(place, Place::lock_starting, ENDING)?;
     if runtime.block_on(running(place))?.is_none() {
-        place.lock_supervisor()?;
+        waited_for(place, Place::lock_supervisor, ENDING)?;
     }
     Ok(())
 }
@@ -202,5 +271,23 @@ pub(crate) fn failed(error: ControlError) -> CliError {
             CliError::supervisor(what, error.to_string(), fix)
         }
         other => CliError::supervisor(what, other.to_string(), ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_not_waited_for_for_ever() {
+        let home = tempfile::tempdir().expect("a directory");
+        let config = home.path().join("circles.json");
+        std::fs::write(&config, "{}").expect("written");
+        let place = Place::of(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
+        let held = place.lock_supervisor().expect("free");
+        let late = waited_for(&place, Place::lock_supervisor, Duration::from_millis(1)).expect_err("it is held");
+        assert_eq!(late.exit_code(), 3);
+        drop(held);
+        waited_for(&place, Place::lock_supervisor, ENDING).expect("it is free");
     }
 }

@@ -8,6 +8,8 @@ use protocol::{
     message::{self, Call, Incoming},
     methods::NoParams,
 };
+use serde::Serialize;
+use serde_json::Value;
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::{mpsc, oneshot, watch},
@@ -16,11 +18,11 @@ use tokio::{
 };
 use tokio_util::codec::{Framed, LinesCodec};
 
-use super::{CONFIG_IS_WRONG, Down, MAX_MESSAGE, Names, Restart, Status, Statuses, Up};
+use super::{CONFIG_IS_WRONG, Changes, Diff, Down, MAX_MESSAGE, Names, Reload, Reloaded, Restart, Status, Up};
 use crate::{
-    State, load,
-    place::Place,
-    supervisor::{Order, Snapshot, Wish},
+    CircleChange, ConfigError, State,
+    reader::Reader,
+    supervisor::{Occasion, Order, Snapshot, Wish},
 };
 
 /// How many may ask at a time; others wait.
@@ -39,7 +41,7 @@ pub(crate) struct Server {
 /// What every connection needs.
 #[derive(Debug, Clone)]
 struct Desk {
-    place: Place,
+    reader: Reader,
     orders: mpsc::Sender<Order>,
     known: watch::Receiver<Snapshot>,
 }
@@ -47,12 +49,12 @@ struct Desk {
 impl Server {
     pub(crate) fn start(
         listener: UnixListener,
-        place: Place,
+        reader: Reader,
         orders: mpsc::Sender<Order>,
         known: watch::Receiver<Snapshot>,
     ) -> Self {
         let (close, closing) = oneshot::channel();
-        Self { close, closed: tokio::spawn(accept(listener, Desk { place, orders, known }, closing)) }
+        Self { close, closed: tokio::spawn(accept(listener, Desk { reader, orders, known }, closing)) }
     }
 
     /// Answers what is still to be answered, and closes every connection.
@@ -116,11 +118,19 @@ impl Desk {
         call.id.as_ref().map(|id| message::response(Some(id), outcome.as_ref()))
     }
 
-    async fn dispatch(&mut self, call: &Call<'_>) -> Result<Statuses, RpcError> {
+    async fn dispatch(&mut self, call: &Call<'_>) -> Result<Value, RpcError> {
         let wish = match &*call.method {
             Status::NAME => {
                 NoParams::from_raw(call.params)?;
-                return Ok(self.known.borrow().now(None));
+                return result(&self.known.borrow().now(None));
+            }
+            Diff::NAME => {
+                NoParams::from_raw(call.params)?;
+                return result(&Changes { changes: self.diff().await? });
+            }
+            Reload::NAME => {
+                NoParams::from_raw(call.params)?;
+                return result(&self.reload().await?);
             }
             Up::NAME => Wish::Up,
             Down::NAME => Wish::Down,
@@ -128,26 +138,58 @@ impl Desk {
             other => return Err(RpcError::MethodNotFound { method: other.chars().take(64).collect() }),
         };
         let names = Names::from_raw(call.params)?.names;
-        // What is stopped needs no circles.json, and a wrong one must not keep it up.
-        let circles = if wish == Wish::Down { None } else { Some(self.circles().await?) };
         let (answer, told) = oneshot::channel();
-        let order = Order { wish, names, circles, answer };
-        self.orders.send(order).await.map_err(|_| RpcError::ShuttingDown)?;
+        if wish == Wish::Down {
+            // What is stopped needs no circles.json, and a wrong one must not keep it up.
+            self.order(Order::Wish { wish, names, circles: None, answer }).await?;
+        } else {
+            let (_turn, read) = self.reader.read().await;
+            let circles = Some(read.map_err(|error| refusal(&error))?.all);
+            self.order(Order::Wish { wish, names, circles, answer }).await?;
+        }
         let names = told.await.map_err(|_| RpcError::ShuttingDown)??;
         let is_settled = |state: State| match wish {
             Wish::Down => matches!(state, State::Down | State::Failed),
             Wish::Up | Wish::Restart => !matches!(state, State::Starting | State::Draining),
         };
         let settled = self.known.wait_for(|known| known.states(&names).all(is_settled)).await;
-        Ok(settled.map_err(|_| RpcError::ShuttingDown)?.now(Some(&names)))
+        result(&settled.map_err(|_| RpcError::ShuttingDown)?.now(Some(&names)))
     }
 
-    /// Those of circles.json as it is now.
-    async fn circles(&self) -> Result<Vec<crate::Circle>, RpcError> {
-        let path = self.place.config().to_owned();
-        let loaded = tokio::task::spawn_blocking(move || load(&path)).await.map_err(|_| RpcError::Internal)?;
-        loaded.map_err(|error| {
-            RpcError::Other(ErrorObject { code: CONFIG_IS_WRONG, message: error.to_string(), data: None })
-        })
+    async fn order(&self, order: Order) -> Result<(), RpcError> {
+        self.orders.send(order).await.map_err(|_| RpcError::ShuttingDown)
     }
+
+    async fn diff(&self) -> Result<Vec<CircleChange>, RpcError> {
+        let (answer, told) = oneshot::channel();
+        let (_turn, read) = self.reader.read().await;
+        self.order(Order::Compare { circles: read.map_err(|error| refusal(&error))?.all, answer }).await?;
+        told.await.map_err(|_| RpcError::ShuttingDown)
+    }
+
+    async fn reload(&mut self) -> Result<Reloaded, RpcError> {
+        let (answer, told) = oneshot::channel();
+        {
+            let (_turn, read) = self.reader.read().await;
+            // The supervisor has to know of a refusal, too.
+            let refused = read.as_ref().err().map(refusal);
+            let circles = read.map(|definitions| definitions.all);
+            self.order(Order::Reload { circles, occasion: Occasion::Asked, answer: Some(answer) }).await?;
+            if let Some(refused) = refused {
+                return Err(refused);
+            }
+        }
+        let changes = told.await.map_err(|_| RpcError::ShuttingDown)??;
+        let settled = self.known.wait_for(|known| known.are_settled(&changes)).await;
+        let statuses = settled.map_err(|_| RpcError::ShuttingDown)?.now(None);
+        Ok(Reloaded { changes, statuses })
+    }
+}
+
+fn result(result: &impl Serialize) -> Result<Value, RpcError> {
+    serde_json::to_value(result).map_err(|_| RpcError::Internal)
+}
+
+fn refusal(error: &ConfigError) -> RpcError {
+    RpcError::Other(ErrorObject { code: CONFIG_IS_WRONG, message: error.to_string(), data: None })
 }

@@ -6,7 +6,7 @@ use launcher::{Event, Happened, ServiceManager, Supervision};
 
 use crate::{
     cli::LaunchArgs,
-    commands::serve::shutdown,
+    commands::serve::shutdown_at,
     config, connect,
     error::CliError,
     printing::{Paint, to_stdout},
@@ -19,16 +19,18 @@ use crate::{
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
-    let wanted = config::circles(&args.config, &args.names)?;
+    config::circles(&args.config, &args.names)?;
     let place = supervisor::place(&args.config)?;
     let runtime = connect::runtime()?;
     outlive_full_files(&runtime)?;
     let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;
-    let mut begin = supervisor::begin(&place, wanted, true)?;
-    begin.manager = ServiceManager::from_environment();
-    let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
+    let hangup = supervisor::Hangup::of_foreground();
     runtime.block_on(async {
-        let Supervision { mut events, mut ended } = launcher::supervisor::start(place, held, begin, shutdown(|| {})?)?;
+        let mut begin = supervisor::begin(&place, &args.names, true, hangup)?;
+        begin.manager = ServiceManager::from_environment();
+        let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
+        let shutdown = shutdown_at(&hangup.ends())?;
+        let Supervision { mut events, mut ended } = launcher::supervisor::start(place, held, begin, shutdown)?;
         drop(starting);
         // A thread of its own: a reader of this output who stands still must hold up nothing.
         let (end, mut written) = tokio::sync::oneshot::channel();
@@ -70,6 +72,10 @@ fn line(event: &Event, width: usize) -> String {
         Happened::Started { .. } | Happened::Listening(_) | Happened::Figures(_) => String::new(),
         Happened::Log(line) | Happened::Note(line) => format!("{name} {}\n", visible(line)),
         Happened::Ready => format!("{name} {}\n", paint.strong("ready")),
+        Happened::Configured { refused: None, .. } => String::new(),
+        Happened::Configured { refused: Some(why), .. } => {
+            format!("{name} {}: {}\n", paint.error("goes on as it was"), visible(why))
+        }
         Happened::Ended { why, again_in: Some(wait) } => {
             format!("{name} {}: {why}; again in {:.1} s\n", paint.error("down"), wait.as_secs_f64())
         }

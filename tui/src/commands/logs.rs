@@ -19,10 +19,13 @@ use crate::{
 const LAST_LINES: usize = 100;
 
 pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
-    let names: Vec<String> =
+    let mut names: Vec<String> =
         config::circles(&args.config, &args.names)?.into_iter().map(|circle| circle.name).collect();
     let place = supervisor::place(&args.config)?;
     let width = names.iter().map(String::len).max().unwrap_or_default();
+    if args.names.is_empty() && !args.audit {
+        names.push(launcher::SUPERVISOR.to_owned());
+    }
     let print = |name: &str, line: &Line| {
         let paint = Paint::for_stdout();
         let before = if names.len() > 1 { paint.dim(&format!("{name:width$} |")) + " " } else { String::new() };

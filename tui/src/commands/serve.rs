@@ -157,11 +157,20 @@ fn cannot_serve(error: &std::io::Error) -> CliError {
 pub(crate) fn shutdown(
     last_words: impl FnOnce() + Send + 'static,
 ) -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
-    let mut signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]
-        .into_iter()
-        .filter(|kind| !is_ignored(*kind))
-        .map(listen)
-        .collect::<Result<Vec<_>, _>>()?;
+    first_of(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()], last_words)
+}
+
+/// The same at other signals.
+pub(crate) fn shutdown_at(kinds: &[SignalKind]) -> Result<impl Future<Output = ()> + Send + use<>, CliError> {
+    first_of(kinds, || {})
+}
+
+fn first_of<L: FnOnce() + Send + 'static>(
+    kinds: &[SignalKind],
+    last_words: L,
+) -> Result<impl Future<Output = ()> + Send + use<L>, CliError> {
+    let mut signals =
+        kinds.iter().copied().filter(|kind| !is_ignored(*kind)).map(listen).collect::<Result<Vec<_>, _>>()?;
     Ok(async move {
         next(&mut signals).await;
         tokio::spawn(async move {

@@ -21,21 +21,29 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
     let place = supervisor::place(&args.config)?;
     let asked = connect::client_runtime()?.block_on(async {
         let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
-        client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await.map(|statuses| Some(statuses.circles))
+        client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await.map(Some)
     });
     let known = match asked {
         Err(ControlError::Lost) => None,
         other => other.map_err(supervisor::failed)?,
     };
-    let circles = match known {
-        Some(circles) => circles,
+    let (circles, refused) = match known {
+        Some(statuses) => (statuses.circles, statuses.refused),
         // Without a supervisor they are all down.
-        None => config::load(&args.config)?.1.into_iter().map(down).collect(),
+        None => (config::load(&args.config)?.1.into_iter().map(down).collect(), None),
     };
     if args.json {
-        return Ok(to_stdout(&format!("{}\n", serde_json::json!({ "circles": circles })))?);
+        let mut all = serde_json::json!({ "circles": circles });
+        if let Some(refused) = refused {
+            all["refused"] = refused.into();
+        }
+        return Ok(to_stdout(&format!("{all}\n"))?);
     }
-    Ok(to_stdout(&table(&circles))?)
+    let mut text = table(&circles);
+    if let Some(refused) = refused {
+        text += &format!("circles.json is not taken over: {}\n", visible(&refused));
+    }
+    Ok(to_stdout(&text)?)
 }
 
 fn down(circle: launcher::Circle) -> CircleStatus {
@@ -49,6 +57,7 @@ fn down(circle: launcher::Circle) -> CircleStatus {
         access: circle.access,
         connections: None,
         why: None,
+        refused: None,
     }
 }
 
@@ -68,6 +77,9 @@ fn table(circles: &[CircleStatus]) -> String {
         text += &(line(row) + "\n");
         if let Some(why) = &circle.why {
             text += &format!("  {}\n", visible(why));
+        }
+        if let Some(refused) = &circle.refused {
+            text += &format!("  not as circles.json has it: {}\n", visible(refused));
         }
     }
     text

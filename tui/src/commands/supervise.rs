@@ -7,7 +7,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdout};
 
 use crate::{
     cli::LaunchArgs,
-    commands::serve::shutdown,
+    commands::serve::shutdown_at,
     config, connect,
     error::{CliError, os_text},
     printing::to_stdout,
@@ -19,14 +19,15 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     // It leads no process group, having just been started in that of `circles up`: nothing but that could be in the way.
     let _leads_already = rustix::process::setsid();
     let place = supervisor::place(&args.config)?;
-    let wanted = config::circles(&args.config, &args.names)?;
+    config::circles(&args.config, &args.names)?;
     let runtime = connect::runtime()?;
     outlive_full_files(&runtime)?;
     // Who started it sees to it that there is no other but one that is ending.
     let held = place.lock_supervisor()?;
-    let begin = supervisor::begin(&place, wanted, false)?;
     runtime.block_on(async {
-        let supervision = launcher::supervisor::start(place, held, begin, shutdown(|| {})?);
+        let begin = supervisor::begin(&place, &args.names, false, supervisor::Hangup::Reloads)?;
+        let supervision =
+            launcher::supervisor::start(place, held, begin, shutdown_at(&supervisor::Hangup::Reloads.ends())?);
         // What happens is in the logs of the circles; nobody listens here.
         let Supervision { ended, .. } = supervision?;
         match to_stdout(&format!("{}\n", supervisor::LISTENING)).map_err(CliError::from) {

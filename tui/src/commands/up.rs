@@ -1,5 +1,7 @@
 //! `circles up [NAME…]` and `circles restart [NAME…]`: until every one of them takes connections, or does not.
 
+mod dry_run;
+
 use std::time::{Duration, Instant};
 
 use launcher::{
@@ -34,6 +36,9 @@ pub(crate) enum Wish {
 }
 
 pub(crate) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
+    if args.dry_run {
+        return dry_run::run(args, wish);
+    }
     let wanted: Vec<String> =
         config::circles(&args.config, &args.names)?.into_iter().map(|circle| circle.name).collect();
     let place = supervisor::place(&args.config)?;
@@ -41,13 +46,13 @@ pub(crate) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
     let statuses = runtime.block_on(async {
         let deadline = Instant::now() + args.timeout;
         for _ in 1..TRIES {
-            match told(&place, &wanted, wish, deadline).await {
+            match told(&place, &args.names, wish, deadline).await {
                 Err(ControlFailed::Ending) => {}
                 Err(ControlFailed::Other(error)) => return Err(error),
                 Ok(statuses) => return Ok(statuses),
             }
         }
-        told(&place, &wanted, wish, deadline).await.map_err(|failed| match failed {
+        told(&place, &args.names, wish, deadline).await.map_err(|failed| match failed {
             ControlFailed::Ending => supervisor::failed(ControlError::Lost),
             ControlFailed::Other(error) => error,
         })
@@ -65,7 +70,7 @@ enum ControlFailed {
 async fn told(place: &Place, names: &[String], wish: Wish, deadline: Instant) -> Result<Statuses, ControlFailed> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut client = supervisor::find_or_start(place, names, left()).await.map_err(ControlFailed::Other)?;
-    let params = Names { names: Some(names.to_vec()) };
+    let params = Names { names: (!names.is_empty()).then(|| names.to_vec()) };
     let answer = match wish {
         Wish::Up => client.call::<Up>(&params, left()).await,
         Wish::Restart => client.call::<Restart>(&params, left()).await,
@@ -111,7 +116,7 @@ fn report(place: &Place, wanted: &[String], statuses: &Statuses, patience: Durat
     Ok(())
 }
 
-fn last_words(place: &Place, circle: &CircleStatus) {
+pub(crate) fn last_words(place: &Place, circle: &CircleStatus) {
     // Without a log there is still the error.
     let wanted = Wanted { last: Some(LAST_LINES), since: None };
     let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), Bounds::LOG, wanted) else { return };

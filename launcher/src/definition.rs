@@ -1,0 +1,195 @@
+//! What a circle is to be: what circles.json says of it, and what is in the files that it names.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{Circle, ConfigError, load};
+
+/// Bytes of a file that are looked at; what is longer is known by its length, too.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Bytes of all modules of a directory that are looked at.
+const MAX_MODULES: u64 = 32 << 20;
+
+/// Files and folders of a directory of modules that are looked at.
+const MAX_ENTRIES: usize = 4096;
+
+/// Folders below one another that are looked into, as many as an `import` reaches.
+const MAX_DEPTH: usize = 8;
+
+/// What tells one content from another.
+pub(crate) type Digest = [u8; 32];
+
+/// A circle as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Definition {
+    pub(crate) circle: Circle,
+    pub(crate) contents: Contents,
+}
+
+/// What is in the files that a circle names. It is read before the circle reads them, so that a change in between is seen
+/// once too often rather than never.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    pub(crate) init: Option<Digest>,
+    pub(crate) modules: Option<Digest>,
+}
+
+/// What circles.json says, and where a change of it could show.
+#[derive(Debug)]
+pub(crate) struct Definitions {
+    pub(crate) all: Vec<Definition>,
+    /// Files whose change is one of the circles.
+    pub(crate) files: BTreeSet<PathBuf>,
+    /// Directories in which any change may be one.
+    pub(crate) folders: BTreeSet<PathBuf>,
+}
+
+/// Reads circles.json and what it names. Blocks.
+pub(crate) fn read(path: &Path) -> Result<Definitions, ConfigError> {
+    Ok(define(load(path)?))
+}
+
+/// Reads what circles name. Blocks.
+pub(crate) fn define(circles: Vec<Circle>) -> Definitions {
+    let (mut files, mut folders) = (BTreeSet::new(), BTreeSet::new());
+    // Circles may share them.
+    let (mut inits, mut modules) = (BTreeMap::new(), BTreeMap::new());
+    let all = circles
+        .into_iter()
+        .map(|circle| {
+            files.extend(circle.init.iter().chain(&circle.modules).cloned());
+            let mut init = |path: &PathBuf| *inits.entry(path.clone()).or_insert_with(|| file(path));
+            let mut directory =
+                |path: &PathBuf| *modules.entry(path.clone()).or_insert_with(|| tree(path, &mut folders));
+            let contents = Contents {
+                init: circle.init.as_ref().map(&mut init),
+                modules: circle.modules.as_ref().map(&mut directory),
+            };
+            Definition { circle, contents }
+        })
+        .collect();
+    Definitions { all, files, folders }
+}
+
+/// What is in a file; that it cannot be read is a content, too.
+fn file(path: &Path) -> Digest {
+    let mut digest = Sha256::new();
+    add(&mut digest, path, MAX_FILE);
+    digest.finalize().into()
+}
+
+/// Adds what is in a file, and says how much that was.
+fn add(digest: &mut Sha256, path: &Path, room: u64) -> u64 {
+    let read = || -> io::Result<Vec<u8>> {
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            // Not opened: a pipe would be waited for.
+            return Err(io::Error::other("it is no file"));
+        }
+        let mut bytes = metadata.len().to_le_bytes().to_vec();
+        File::open(path)?.take(room).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match read() {
+        Ok(bytes) => {
+            digest.update((bytes.len() as u64).to_le_bytes());
+            digest.update(&bytes);
+            bytes.len() as u64
+        }
+        Err(error) => {
+            digest.update(u64::MAX.to_le_bytes());
+            digest.update(error.kind().to_string());
+            0
+        }
+    }
+}
+
+/// What is in the modules below a directory. Folders that were looked into are added to `folders`.
+fn tree(directory: &Path, folders: &mut BTreeSet<PathBuf>) -> Digest {
+    let (mut modules, mut left, mut entries) = (Vec::new(), vec![(directory.to_owned(), 0)], 0);
+    while let Some((folder, depth)) = left.pop() {
+        folders.insert(folder.clone());
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            entries += 1;
+            if entries > MAX_ENTRIES {
+                break;
+            }
+            let path = entry.path();
+            // Of what a link leads to.
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            if metadata.is_dir() && depth < MAX_DEPTH {
+                left.push((path, depth + 1));
+            } else if path.extension().is_some_and(|extension| extension == "rhai") {
+                modules.push(path);
+            }
+        }
+    }
+    modules.sort();
+    let (mut digest, mut room) = (Sha256::new(), MAX_MODULES);
+    for path in modules {
+        let name = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
+        digest.update((name.len() as u64).to_le_bytes());
+        digest.update(name);
+        room = room.saturating_sub(add(&mut digest, &path, room));
+    }
+    digest.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_change_of_content_shows_and_nothing_else_does() {
+        let home = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| home.path().join(name);
+        fs::create_dir_all(at("modules/deep")).expect("made");
+        for name in ["init.rhai", "modules/a.rhai", "modules/deep/b.rhai", "modules/notes.txt"] {
+            fs::write(at(name), "1").expect("written");
+        }
+        let text = r#"{ "circles": [{ "name": "a", "port": 1, "init": "init.rhai", "modules": "modules" },
+            { "name": "b", "port": 2, "modules": "modules" }, { "name": "c", "port": 3 }] }"#;
+        fs::write(at("circles.json"), text).expect("written");
+        let look = || {
+            let read = read(&at("circles.json")).expect("valid");
+            assert_eq!(read.files, [at("init.rhai"), at("modules")].into());
+            let [a, b, c] = &read.all[..] else { panic!("three") };
+            assert_eq!((a.contents.modules, &c.contents), (b.contents.modules, &Contents::default()));
+            (a.contents.clone(), read.folders)
+        };
+        let (first, folders) = look();
+        assert_eq!(folders, [at("modules"), at("modules/deep")].into());
+        assert_eq!(look().0, first);
+        fs::write(at("modules/notes.txt"), "2").expect("written");
+        assert_eq!(look().0, first, "no module");
+
+        let change = |change: &dyn Fn(), is_init: bool, is_modules: bool| {
+            let before = look().0;
+            change();
+            let after = look().0;
+            assert_eq!((before.init != after.init, before.modules != after.modules), (is_init, is_modules));
+        };
+        change(&|| fs::write(at("init.rhai"), "2").expect("written"), true, false);
+        change(&|| fs::write(at("modules/deep/b.rhai"), "2").expect("written"), false, true);
+        change(&|| fs::rename(at("modules/a.rhai"), at("modules/c.rhai")).expect("moved"), false, true);
+        change(&|| fs::write(at("modules/deep/d.rhai"), "").expect("written"), false, true);
+        change(&|| fs::remove_file(at("modules/deep/d.rhai")).expect("removed"), false, true);
+        // What follows in one file is not taken for the next.
+        fs::write(at("modules/c.rhai"), "xy").expect("written");
+        change(&|| fs::write(at("modules/c.rhai"), "x").expect("written"), false, true);
+        let broken = || std::os::unix::fs::symlink(at("none"), at("modules/e.rhai")).expect("linked");
+        change(&broken, false, false);
+        let long = || fs::write(at("init.rhai"), vec![b'x'; 17 << 20]).expect("written");
+        change(&long, true, false);
+        change(&|| fs::write(at("init.rhai"), vec![b'x'; 18 << 20]).expect("written"), true, false);
+    }
+}

@@ -1,0 +1,211 @@
+//! What is different between the circles that are known and circles.json as it is now, and what that asks for. Pure.
+
+use std::{collections::BTreeSet, fmt};
+
+use protocol::methods::Access;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Circle,
+    definition::{Contents, Definition},
+};
+
+/// A field of a circle in circles.json.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is the field of its name")]
+pub enum Field {
+    Host,
+    Port,
+    Access,
+    Sandbox,
+    AllowOpen,
+    Description,
+    Members,
+    Hosts,
+    Origins,
+    /// Which file it is, or what is in it.
+    Init,
+    /// Which directory it is, or what is in its modules.
+    Modules,
+    Limits,
+    Restart,
+    Log,
+    Audit,
+}
+
+/// What a field that is changed asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Effect {
+    /// Its supervisor has it from now on; or it is looked at when the circle is started next.
+    Quiet,
+    /// It applies while the circle runs.
+    Live,
+    /// The circle has to be started again.
+    Restart,
+}
+
+impl Field {
+    fn effect(self) -> Effect {
+        match self {
+            Self::Restart | Self::AllowOpen => Effect::Quiet,
+            Self::Description | Self::Members | Self::Hosts | Self::Origins => Effect::Live,
+            Self::Init | Self::Modules | Self::Limits => Effect::Live,
+            Self::Host | Self::Port | Self::Access | Self::Sandbox | Self::Log | Self::Audit => Effect::Restart,
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::Port => "port",
+            Self::Access => "access",
+            Self::Sandbox => "sandbox",
+            Self::AllowOpen => "allow_open",
+            Self::Description => "description",
+            Self::Members => "members",
+            Self::Hosts => "hosts",
+            Self::Origins => "origins",
+            Self::Init => "init",
+            Self::Modules => "modules",
+            Self::Limits => "limits",
+            Self::Restart => "restart",
+            Self::Log => "log",
+            Self::Audit => "audit",
+        })
+    }
+}
+
+/// What a reload does with a circle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Action {
+    /// It is new: it is started.
+    Start,
+    /// It is not in the file any more: it is drained and forgotten.
+    Drain,
+    /// It is not in the file any more, and nothing of it runs: it is forgotten.
+    Forget,
+    /// It is drained and started again.
+    Restart,
+    /// It takes over what is changed while it runs; one that is not ready yet does once it is.
+    Change,
+    /// It is changed or new, and stays down; what is in the file holds once it is started.
+    Later,
+    /// Nothing of it is different.
+    Nothing,
+}
+
+/// What a reload does with a circle, and which of its fields are the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CircleChange {
+    /// Its name.
+    pub name: String,
+    /// What is done.
+    pub action: Action,
+    /// Those that are different from what runs, or from what would have been started.
+    pub fields: Vec<Field>,
+}
+
+/// How a circle that is known stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Something of it runs, or will in a moment by itself.
+    Up,
+    /// Nothing does, and somebody wanted it so, or it failed.
+    Down,
+    /// Nothing does, because nobody has said anything of it since it came into the file.
+    New,
+}
+
+/// What becomes of circles that are new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// They are started: all circles are wanted.
+    Start,
+    /// They are left alone: others were wanted by their names.
+    Leave,
+}
+
+/// What a reload does with a circle: how it stands with what is known of it, if it is known, and what is in the file, if it is.
+pub(crate) fn change(known: Option<(Standing, &Definition)>, file: Option<&Definition>, news: News) -> CircleChange {
+    let name = known.map(|(_, known)| known).or(file).map_or_else(String::new, |one| one.circle.name.clone());
+    let fields = match (known, file) {
+        (Some((_, known)), Some(file)) => changed(known, file),
+        _ => Vec::new(),
+    };
+    let action = match (known.map(|(standing, _)| standing), file) {
+        (Some(Standing::Up), None) => Action::Drain,
+        (_, None) => Action::Forget,
+        (None | Some(Standing::New), Some(_)) => match news {
+            News::Start => Action::Start,
+            News::Leave => Action::Later,
+        },
+        (Some(_), Some(_)) if fields.is_empty() => Action::Nothing,
+        (Some(Standing::Down), Some(_)) => Action::Later,
+        (Some(Standing::Up), Some(_)) => match fields.iter().map(|field| field.effect()).max() {
+            Some(Effect::Restart) => Action::Restart,
+            _ => Action::Change,
+        },
+    };
+    CircleChange { name, action, fields }
+}
+
+/// The fields in which two definitions of a circle are different to whoever reaches it.
+fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
+    // A field that is added must be thought of here.
+    let Definition { circle, contents: Contents { init: init_content, modules: modules_content } } = before;
+    let Circle {
+        name: _,
+        description,
+        address,
+        access,
+        allow_open,
+        members: _,
+        hosts,
+        origins,
+        init,
+        modules,
+        limits,
+        sandbox,
+        restart,
+        log,
+        audit,
+    } = circle;
+    let Definition { circle: other, contents } = after;
+    let is_changed = [
+        (Field::Host, address.ip() != other.address.ip()),
+        (Field::Port, address.port() != other.address.port()),
+        (Field::Access, *access != other.access),
+        (Field::Sandbox, *sandbox != other.sandbox),
+        (Field::AllowOpen, *allow_open != other.allow_open),
+        (Field::Description, *description != other.description),
+        (Field::Members, admitted(circle) != admitted(other)),
+        (Field::Hosts, set(hosts) != set(&other.hosts)),
+        (Field::Origins, set(origins) != set(&other.origins)),
+        (Field::Init, *init != other.init || *init_content != contents.init),
+        (Field::Modules, *modules != other.modules || *modules_content != contents.modules),
+        (Field::Limits, *limits != other.limits),
+        (Field::Restart, *restart != other.restart),
+        (Field::Log, *log != other.log),
+        (Field::Audit, *audit != other.audit),
+    ];
+    is_changed.into_iter().filter_map(|(field, is_changed)| is_changed.then_some(field)).collect()
+}
+
+/// The order of a list says nothing.
+fn set<T: Ord>(list: &[T]) -> BTreeSet<&T> {
+    list.iter().collect()
+}
+
+/// Whom the list of members admits; it says nothing with another access.
+fn admitted(circle: &Circle) -> BTreeSet<&keys::PublicKey> {
+    if circle.access == Access::Members { set(&circle.members) } else { BTreeSet::new() }
+}
+
+#[cfg(test)]
+mod tests;

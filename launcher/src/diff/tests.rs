@@ -1,0 +1,123 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const KEYS: [&str; 2] = [
+    "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+    "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
+];
+
+fn definition() -> Definition {
+    let text = format!(
+        r#"{{ "circles": [{{ "name": "a", "port": 1, "access": "members", "members": ["{}"],
+        "hosts": ["a.example", "b.example"], "origins": ["https://a.example"] }}] }}"#,
+        KEYS[0]
+    );
+    let circle = crate::parse(&text, std::path::Path::new("circles.json")).expect("valid").remove(0);
+    Definition { circle, contents: Contents::default() }
+}
+
+/// Each field with a way to change it, and nothing else that anyone could notice.
+type Change = (Field, Action, fn(&mut Definition));
+const CHANGES: [Change; 15] = [
+    (Field::Host, Action::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
+    (Field::Port, Action::Restart, |it| it.circle.address.set_port(2)),
+    (Field::Access, Action::Restart, |it| (it.circle.access, it.circle.members) = (Access::Authenticated, vec![])),
+    (Field::Sandbox, Action::Restart, |it| it.circle.sandbox = crate::Sandbox::Required),
+    (Field::AllowOpen, Action::Change, |it| it.circle.allow_open = true),
+    (Field::Description, Action::Change, |it| it.circle.description = Some("ours".into())),
+    (Field::Members, Action::Change, |it| it.circle.members.push(KEYS[1].parse().expect("a key"))),
+    (Field::Hosts, Action::Change, |it| it.circle.hosts.truncate(1)),
+    (Field::Origins, Action::Change, |it| it.circle.origins.clear()),
+    (Field::Init, Action::Change, |it| it.circle.init = Some("a.rhai".into())),
+    (Field::Init, Action::Change, |it| it.contents.init = Some([1; 32])),
+    (Field::Modules, Action::Change, |it| it.circle.modules = Some("scripts".into())),
+    (Field::Modules, Action::Change, |it| it.contents.modules = Some([1; 32])),
+    (Field::Limits, Action::Change, |it| it.circle.limits.play_ms = 1),
+    (Field::Restart, Action::Change, |it| it.circle.restart = crate::Restart::Never),
+];
+
+#[test]
+fn each_field_that_is_changed_is_named_and_only_some_need_a_restart() {
+    let before = definition();
+    for (field, action, change_it) in CHANGES {
+        let mut after = before.clone();
+        change_it(&mut after);
+        let found = change(Some((Standing::Up, &before)), Some(&after), News::Start);
+        let fields = if field == Field::Access { vec![field, Field::Members] } else { vec![field] };
+        assert_eq!(found, CircleChange { name: "a".into(), action, fields });
+    }
+}
+
+#[test]
+fn what_nobody_could_notice_is_no_change() {
+    let mut before = definition();
+    let mut after = before.clone();
+    after.circle.hosts.reverse();
+    after.circle.hosts.push(after.circle.hosts[0].clone());
+    assert_eq!(changed(&before, &after), []);
+    // Who is listed says nothing where others may play, too.
+    (before.circle.access, after.circle.access) = (Access::Authenticated, Access::Authenticated);
+    after.circle.members.clear();
+    assert_eq!(changed(&before, &after), []);
+}
+
+/// How a circle stands, whether its definition is changed (`None`: it is not in the file), and what comes of it.
+#[test]
+fn what_is_done_follows_from_how_a_circle_stands() {
+    use Action::{Change, Drain, Forget, Later, Nothing, Start};
+    let before = definition();
+    let mut other = before.clone();
+    other.circle.description = Some("ours".into());
+    let cases = [
+        (None, Some(false), Start, Later),
+        (Some(Standing::New), Some(false), Start, Later),
+        (Some(Standing::New), Some(true), Start, Later),
+        (Some(Standing::New), None, Forget, Forget),
+        (Some(Standing::Up), Some(false), Nothing, Nothing),
+        (Some(Standing::Up), Some(true), Change, Change),
+        (Some(Standing::Up), None, Drain, Drain),
+        // Whoever took it down means it.
+        (Some(Standing::Down), Some(false), Nothing, Nothing),
+        (Some(Standing::Down), Some(true), Later, Later),
+        (Some(Standing::Down), None, Forget, Forget),
+    ];
+    for (standing, is_changed, with_all, with_names) in cases {
+        let known = standing.map(|standing| (standing, &before));
+        let file = is_changed.map(|is_changed| if is_changed { &other } else { &before });
+        for (news, action) in [(News::Start, with_all), (News::Leave, with_names)] {
+            let found = change(known, file, news);
+            assert_eq!((found.action, &*found.name), (action, "a"), "{standing:?} {is_changed:?} {news:?}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn all_that_is_changed_is_named_whichever_way_and_the_strongest_says_what_is_done(
+        mask in proptest::collection::vec(any::<bool>(), CHANGES.len()),
+    ) {
+        let before = definition();
+        let mut after = before.clone();
+        let made: Vec<_> = CHANGES.iter().zip(mask).filter_map(|(change, is_made)| is_made.then_some(change)).collect();
+        for (_, _, change_it) in &made {
+            change_it(&mut after);
+        }
+        let mut expected: BTreeSet<Field> = made.iter().map(|(field, ..)| *field).collect();
+        if expected.contains(&Field::Access) {
+            expected.insert(Field::Members);
+        }
+        let found = change(Some((Standing::Up, &before)), Some(&after), News::Start);
+        prop_assert_eq!(found.fields.iter().copied().collect::<BTreeSet<_>>(), expected);
+        let back = changed(&after, &before);
+        prop_assert_eq!(&back, &found.fields);
+        let action = match made.iter().any(|(_, action, _)| *action == Action::Restart) {
+            true => Action::Restart,
+            false if made.is_empty() => Action::Nothing,
+            false => Action::Change,
+        };
+        prop_assert_eq!(found.action, action);
+        // What was taken over is no change any more.
+        prop_assert_eq!(change(Some((Standing::Up, &after)), Some(&after), News::Start).action, Action::Nothing);
+    }
+}

@@ -1,0 +1,166 @@
+//! What a process is, and what it is asked to be while it runs.
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::RpcError;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+use super::{Told, arguments::arguments, retold};
+use crate::{Happened, definition::Definition, life::Files, link::Link};
+
+/// How long a circle may take to take over what is changed, its init script included.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes of what a circle can be told.
+const MOST: usize = 1 << 20;
+
+/// One is asked after the other: a circle answers one at a time.
+#[derive(Debug)]
+pub(super) struct Asking {
+    /// What the process is.
+    runs: Arc<Definition>,
+    /// Nothing else is told to one that is not.
+    pub(super) is_ready: bool,
+    asked: Option<Asked>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    /// What the answer has.
+    number: u64,
+    told: Told,
+    until: Instant,
+}
+
+impl Asking {
+    /// Of a process that was started as that.
+    pub(super) fn of(runs: Arc<Definition>) -> Self {
+        Self { runs, is_ready: false, asked: None }
+    }
+
+    /// Waits until there is something to ask, or an answer is too late. Cancel safe.
+    pub(super) async fn due(&self, told: &mut watch::Receiver<Told>) {
+        match &self.asked {
+            Some(asked) => sleep_until(asked.until).await,
+            None if self.is_ready => retold(told).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Does what is due; the outcome, where it need not be waited for.
+    pub(super) async fn go_on(&mut self, told: &mut watch::Receiver<Told>, link: &mut Link) -> Option<Happened> {
+        if let Some(Asked { told, .. }) = self.asked.take() {
+            let refused = Some(format!("it has not answered within {} s", PATIENCE.as_secs()));
+            return Some(Happened::Configured { number: told.number, refused });
+        }
+        let told = told.borrow_and_update().clone();
+        self.ask(told, link).await
+    }
+
+    /// Asks it to be that; the outcome, where it need not be waited for.
+    async fn ask(&mut self, told: Told, link: &mut Link) -> Option<Happened> {
+        let anew = arguments(&told.definition.circle, &Files::default());
+        let size = anew.iter().map(String::len).sum::<usize>();
+        if size > MOST {
+            let refused = Some(format!("it cannot be told more than {} KiB at a time", MOST >> 10));
+            return Some(Happened::Configured { number: told.number, refused });
+        }
+        let is_same = anew == arguments(&self.runs.circle, &Files::default());
+        if is_same && told.definition.contents == self.runs.contents {
+            self.runs = told.definition;
+            return Some(Happened::Configured { number: told.number, refused: None });
+        }
+        // One that is gone takes it over with its next start.
+        let number = link.configure(anew).await.ok()?;
+        self.asked = Some(Asked { number, told, until: Instant::now() + PATIENCE });
+        None
+    }
+
+    /// What an answer of that number means; nothing, if it came too late.
+    pub(super) fn answered(&mut self, number: u64, outcome: Result<(), RpcError>) -> Option<Happened> {
+        let Asked { told, .. } = self.asked.take_if(|asked| asked.number == number)?;
+        let refused = outcome.err().map(|error| error.to_string());
+        if refused.is_none() {
+            self.runs = told.definition;
+        }
+        Some(Happened::Configured { number: told.number, refused })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+    use crate::{
+        definition::Contents,
+        link::{Configured, Said, Wanted, to_supervisor},
+    };
+
+    fn definition(fields: &str, init: u8) -> Arc<Definition> {
+        let text = format!(r#"{{ "circles": [{{ "name": "a", "port": 1{fields} }}] }}"#);
+        let circle = crate::parse(&text, std::path::Path::new("circles.json")).expect("valid").remove(0);
+        Arc::new(Definition { circle, contents: Contents { init: Some([init; 32]), modules: None } })
+    }
+
+    fn outcome(happened: Option<Happened>) -> Option<(u64, bool)> {
+        match happened? {
+            Happened::Configured { number, refused } => Some((number, refused.is_none())),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Time passes as fast as nothing happens.
+    #[tokio::test(start_paused = true)]
+    async fn a_circle_is_asked_once_it_is_ready_and_only_what_it_would_notice() {
+        let (one, other) = UnixStream::pair().expect("a pair");
+        let (mut link, (mut circle, mut hears)) = (Link::new(one), to_supervisor(other));
+        let (tell, mut told) = watch::channel(Told { number: 0, definition: definition("", 1) });
+        let mut asking = Asking::of(definition("", 1));
+        let say = |number, definition| tell.send_replace(Told { number, definition });
+        let early = Duration::from_mins(1);
+        say(1, definition(r#", "restart": "never""#, 1));
+        tokio::time::timeout(early, asking.due(&mut told)).await.expect_err("it is not ready");
+        asking.is_ready = true;
+        asking.due(&mut told).await;
+        // That is not the circle's.
+        assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), Some((1, true)));
+
+        // Another content alone is worth asking, and so is what was refused before.
+        for (number, refusal) in [(2, Some(RpcError::Internal)), (3, None)] {
+            say(number, definition("", 2));
+            asking.due(&mut told).await;
+            assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), None);
+            let Wanted::Configure(id, asked) = hears.next().await else { panic!("it is asked") };
+            assert_eq!(asked.arguments[0], "serve");
+            circle.answer(&id, refusal.clone().map_or(Ok(Configured {}), Err)).await.expect("it is there");
+            let Some(Said::Configured(of, answer)) = link.next().await else { panic!("it answers") };
+            assert_eq!(outcome(asking.answered(of, answer)), Some((number, refusal.is_none())));
+        }
+        say(4, definition("", 2));
+        asking.due(&mut told).await;
+        assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), Some((4, true)), "it is so already");
+
+        // An answer that does not come is no answer, and one that comes then is too late.
+        say(5, definition("", 3));
+        asking.due(&mut told).await;
+        assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), None);
+        say(6, definition("", 4));
+        let begun = Instant::now();
+        asking.due(&mut told).await;
+        assert!(begun.elapsed() >= PATIENCE);
+        assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), Some((5, false)));
+        assert!(asking.answered(3, Ok(())).is_none());
+        asking.due(&mut told).await;
+        assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), None);
+
+        let many = format!(r#", "origins": [{}]"#, vec![r#""https://a.example""#; 70_000].join(","));
+        say(7, definition(&many, 4));
+        assert_eq!(outcome(asking.answered(4, Ok(()))), Some((6, true)));
+        asking.due(&mut told).await;
+        assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), Some((7, false)), "it is too much");
+    }
+}

@@ -1,0 +1,210 @@
+//! Watches circles.json and the files that its circles name, and has each change taken over.
+//!
+//! Directories are watched and not files, because editors put a new file in the place of the old one, and links may lead
+//! elsewhere from one moment to the next. After each change everything is watched anew, and only then read: so nothing that
+//! happens in between is missed.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
+
+use crate::definition::Definitions;
+
+/// Changes have ceased when nothing has changed for so long: who saves several files wants one reload.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// One that does not cease is taken over all the same.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Links that are followed from one name.
+const MAX_LINKS: usize = 16;
+
+/// What is watched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Names {
+    /// Files and links whose change counts.
+    files: BTreeSet<PathBuf>,
+    /// Directories in which every change counts.
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Names {
+    fn of(config: &Path, definitions: Option<&Definitions>) -> Self {
+        let mut files: BTreeSet<PathBuf> = links(config).into_iter().collect();
+        let folders = definitions.map(|definitions| definitions.folders.clone()).unwrap_or_default();
+        for named in definitions.iter().flat_map(|definitions| &definitions.files) {
+            files.extend(links(named));
+        }
+        Self { files, folders }
+    }
+
+    fn directories(&self) -> BTreeSet<&Path> {
+        let above = self.files.iter().filter_map(|file| file.parent());
+        above.chain(self.folders.iter().map(PathBuf::as_path)).collect()
+    }
+
+    fn concerns(&self, event: &notify::Event) -> bool {
+        // What is only written to is a module, or nothing that an import could reach.
+        let is_written = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)));
+        let is_in_a_folder = |path: &Path| {
+            let is_below = path.parent().is_some_and(|parent| self.folders.contains(parent));
+            is_below && (!is_written || path.extension().is_some_and(|extension| extension == "rhai"))
+        };
+        let is_ours = |path: &PathBuf| self.files.contains(path) || self.folders.contains(path) || is_in_a_folder(path);
+        // Without a path it says that some were missed.
+        !event.kind.is_access() && (event.need_rescan() || event.paths.iter().any(is_ours))
+    }
+}
+
+/// A name, and every link on the way to what it leads to.
+fn links(name: &Path) -> Vec<PathBuf> {
+    let (mut found, mut name) = (vec![name.to_owned()], name.to_owned());
+    for _ in 0..MAX_LINKS {
+        let mut above: Vec<&Path> = name.ancestors().collect();
+        above.reverse();
+        let Some((link, target)) = above.into_iter().find_map(|path| Some((path, std::fs::read_link(path).ok()?)))
+        else {
+            break;
+        };
+        found.push(link.to_owned());
+        let rest = name.strip_prefix(link).expect("it is above");
+        let target = link.parent().unwrap_or(Path::new("/")).join(target);
+        name = if rest.as_os_str().is_empty() { target } else { target.join(rest) };
+        found.push(name.clone());
+    }
+    found
+}
+
+/// Has everything that changes taken over, for as long as somebody does that. `take_over` says what there is to watch from
+/// then on, if it could be read; `tell` is told that something cannot be watched.
+pub(crate) async fn watch(
+    config: PathBuf,
+    mut take_over: impl AsyncFnMut() -> Option<Definitions>,
+    mut tell: impl AsyncFnMut(String),
+) {
+    let mut definitions = None;
+    let mut told = None;
+    loop {
+        let (path, before) = (config.clone(), definitions);
+        let begun = tokio::task::spawn_blocking(move || {
+            let names = Names::of(&path, before.as_ref());
+            (begin(&names), names, before)
+        });
+        let Ok((begun, names, before)) = begun.await else { return };
+        let (watching, mut changes, failed) = match begun {
+            Ok((watcher, changes, failed)) => (Some(watcher), changes, failed),
+            Err(error) => {
+                tell(format!("changes of circles.json are not noticed ({error}): circles reload takes them over"))
+                    .await;
+                return;
+            }
+        };
+        if failed != told {
+            if let Some(failed) = &failed {
+                tell(format!("not every change is noticed: {failed}")).await;
+            }
+            told = failed;
+        }
+        definitions = take_over().await.or(before);
+        let (path, read) = (config.clone(), definitions);
+        let now = tokio::task::spawn_blocking(move || (Names::of(&path, read.as_ref()), read));
+        let Ok((now, read)) = now.await else { return };
+        definitions = read;
+        // Something that is not watched yet may have changed since it was read.
+        if now == names && changes.recv().await.is_none() {
+            return;
+        }
+        cease(&mut changes).await;
+        drop(watching);
+    }
+}
+
+type Begun = (RecommendedWatcher, mpsc::Receiver<()>, Option<String>);
+
+/// Begins to watch, and says what cannot be watched. Blocks.
+fn begin(names: &Names) -> notify::Result<Begun> {
+    // One that is not taken yet stands for all that follow.
+    let (changed, changes) = mpsc::channel(1);
+    let watched = names.clone();
+    let concerns = move |event: notify::Result<notify::Event>| {
+        // What could not be told in full is worth a look, too.
+        if event.map_or(true, |event| watched.concerns(&event)) {
+            let _one_waits_already = changed.try_send(());
+        }
+    };
+    let mut watcher = notify::recommended_watcher(concerns)?;
+    let mut failed = None;
+    for directory in names.directories() {
+        if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
+            failed.get_or_insert(format!("{}: {error}", directory.display()));
+        }
+    }
+    Ok((watcher, changes, failed))
+}
+
+/// Waits until nothing has changed for a moment.
+async fn cease(changes: &mut mpsc::Receiver<()>) {
+    let end = Instant::now() + LONGEST;
+    while Instant::now() < end
+        && let Ok(Some(())) = timeout_at(end.min(Instant::now() + QUIET), changes.recv()).await
+    {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    #[test]
+    fn every_link_on_the_way_is_known() {
+        let home = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| home.path().join(name);
+        fs::create_dir(at("one")).expect("made");
+        symlink("one", at("current")).expect("linked");
+        symlink("current/circles.json", at("circles.json")).expect("linked");
+        let found: BTreeSet<PathBuf> = links(&at("circles.json")).into_iter().collect();
+        let expected = ["circles.json", "current/circles.json", "current", "one/circles.json"].map(at);
+        assert_eq!(found, expected.into());
+        symlink("loop", at("loop")).expect("linked");
+        assert!(links(&at("loop")).len() <= 1 + 2 * MAX_LINKS);
+    }
+
+    #[tokio::test]
+    async fn each_change_is_taken_over_and_nothing_else_is() {
+        let home = tempfile::tempdir().expect("a directory");
+        let config = home.path().join("circles.json");
+        fs::write(&config, "1").expect("written");
+        let (read, mut taken) = mpsc::channel(16);
+        let (text, other) = (config.clone(), home.path().join("other.json"));
+        let watching = tokio::spawn(watch(
+            config.clone(),
+            async move || {
+                read.send(fs::read_to_string(&text).unwrap_or_default()).await.expect("it is read");
+                None
+            },
+            async |line| panic!("{line}"),
+        ));
+        let mut next = async || taken.recv().await.expect("it goes on");
+        assert_eq!(next().await, "1");
+        fs::write(&other, "2").expect("written");
+        fs::write(&config, "3").expect("written");
+        // A change that is not over yet is seen once more.
+        while next().await != "3" {}
+        fs::rename(&other, &config).expect("moved");
+        while next().await != "2" {}
+        fs::remove_file(&config).expect("removed");
+        while !next().await.is_empty() {}
+        fs::write(&other, "4").expect("written");
+        tokio::time::timeout(QUIET * 3, next()).await.expect_err("it is another file");
+        watching.abort();
+    }
+}

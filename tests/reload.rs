@@ -1,0 +1,215 @@
+//! `circles reload`, `circles diff`, SIGHUP, and circles.json that is watched: what is different is taken over, and nothing else.
+
+mod faults;
+mod occasions;
+
+use std::time::Instant;
+
+use rustix::process::Pid;
+use serde_json::{Value, json};
+
+use crate::support::{
+    PATIENCE,
+    background::Background,
+    process::{children, wait_for_end},
+};
+
+const A: &str = r#"{ "name": "a", "port": 0 }"#;
+const B: &str = r#"{ "name": "b", "port": 0 }"#;
+const C: &str = r#"{ "name": "c", "port": 0 }"#;
+
+/// A circles.json.
+fn of(circles: &[&str]) -> String {
+    format!("{{ \"circles\": [\n{}\n] }}", circles.join(",\n"))
+}
+
+impl Background {
+    /// All that `status` says.
+    fn statuses(&self) -> Value {
+        serde_json::from_str(&self.ok(&["status", "--json"])).expect("JSON")
+    }
+
+    fn names(&self) -> Vec<String> {
+        let circles = self.statuses()["circles"].take();
+        circles.as_array().expect("a list").iter().map(|one| one["name"].as_str().expect("a name").to_owned()).collect()
+    }
+
+    /// Waits until `status` says that.
+    fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
+        let begun = Instant::now();
+        while !is_so(&self.statuses()) {
+            assert!(begun.elapsed() < PATIENCE, "{what}: {}", self.statuses());
+        }
+    }
+
+    /// Waits until the supervisor has logged that; gives how often.
+    fn logged(&self, piece: &str) -> usize {
+        let begun = Instant::now();
+        loop {
+            let log = self.files("(supervisor).log").pop().and_then(|path| std::fs::read_to_string(path).ok());
+            let times = log.unwrap_or_default().matches(piece).count();
+            if times > 0 {
+                return times;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{piece:?} is not logged");
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn what_is_new_starts_what_is_removed_drains_and_what_is_untouched_loses_nothing() {
+    let here = Background::with(&of(&[A, B]));
+    here.ok(&["up"]);
+    let (mut kept, mut drained) = (here.connect("a"), here.connect("b"));
+    kept.value("let kept = 7;");
+    drained.value("1");
+    let (before, gone) = (here.pid("a"), here.pid("b"));
+    let play = kept.request("play", json!({ "script": "print(`runs`); loop {}" }));
+    kept.printed("runs");
+    here.configure(&of(&[C, A]));
+    here.ok(&["reload"]);
+    assert_eq!(here.names(), ["c", "a"]);
+    assert_eq!(here.connect("c").value("CIRCLE_NAME"), "c");
+    assert_eq!(drained.close_code(), 1001);
+    wait_for_end(gone);
+    // Its play runs as if nothing had happened, until it is cancelled.
+    assert_eq!(here.pid("a"), before);
+    assert_eq!(kept.call("cancel", json!([play]))["result"]["cancelled"], true);
+    assert_eq!(kept.answer(&play)["error"]["code"], -32005);
+    assert_eq!(kept.value("kept"), 7);
+}
+
+#[test]
+fn what_was_taken_down_stays_down_and_with_names_so_does_what_is_new() {
+    let here = Background::with(&of(&[A, B]));
+    here.ok(&["up"]);
+    here.ok(&["down", "b"]);
+    here.configure(&of(&[A, B, C]));
+    here.ok(&["reload"]);
+    assert_eq!((here.state("b"), here.state("c")), ("down".into(), "ready".into()));
+    here.ok(&["down"]);
+
+    here.configure(&of(&[A, B]));
+    here.ok(&["up", "a"]);
+    here.configure(&of(&[A, B, C]));
+    here.ok(&["reload"]);
+    assert_eq!((here.state("b"), here.state("c")), ("down".into(), "down".into()));
+    // Whoever wants all of them wants those to come, too.
+    here.ok(&["up"]);
+    here.configure(&of(&[A, B, C, r#"{ "name": "d", "port": 0 }"#]));
+    here.ok(&["reload"]);
+    assert_eq!((here.state("b"), here.state("d")), ("ready".into(), "ready".into()));
+    // One that comes back is new.
+    here.ok(&["down", "c"]);
+    here.configure(&of(&[A]));
+    here.ok(&["reload"]);
+    assert_eq!(here.names(), ["a"]);
+    here.configure(&of(&[A, C]));
+    here.ok(&["reload"]);
+    assert_eq!(here.state("c"), "ready");
+}
+
+/// Each with whether the circle is started again for it.
+#[test]
+fn only_host_port_and_access_start_a_circle_again() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let here = Background::with(&of(&[A, B]));
+    std::fs::write(here.home.path().join("b.rhai"), "fn b() { 1 }").expect("written");
+    here.ok(&["up"]);
+    let mut untouched = here.connect("a");
+    untouched.value("let kept = 7;");
+    let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    let cases = [
+        (r#""description": "ours""#.to_owned(), false),
+        (r#""description": "ours", "limits": { "batch": 3 }"#.into(), false),
+        (r#""description": "ours", "hosts": ["b.example"], "origins": ["https://b.example"]"#.into(), false),
+        (r#""description": "ours", "init": "b.rhai", "modules": ".""#.into(), false),
+        (r#""description": "ours", "restart": "never""#.into(), false),
+        (r#""description": "ours", "host": "127.0.0.2""#.into(), true),
+        (r#""description": "ours", "access": "authenticated""#.into(), true),
+        (format!(r#""description": "ours", "members": ["{key}"]"#), true),
+        (r#""description": "ours", "members": []"#.into(), false),
+    ];
+    let (before, mut last) = (here.pid("a"), here.pid("b"));
+    for (fields, is_restarted) in cases {
+        here.configure(&of(&[A, &format!(r#"{{ "name": "b", "port": 0, {fields} }}"#)]));
+        here.ok(&["reload"]);
+        let now = here.pid("b");
+        assert_eq!(now != last, is_restarted, "{fields}");
+        assert_eq!(here.state("b"), "ready");
+        let description = here.connect("b").call("describe", json!([]))["result"]["description"].take();
+        assert_eq!(description, "ours", "{fields}");
+        last = now;
+    }
+    here.configure(&of(&[A, &format!(r#"{{ "name": "b", "port": {free} }}"#)]));
+    here.ok(&["reload"]);
+    assert_eq!(here.status("b")["url"], format!("ws://127.0.0.1:{free}"));
+    assert_eq!((here.pid("a"), untouched.value("kept")), (before, json!(7)));
+    assert_eq!(children(here.supervisor("a")).len(), 2);
+}
+
+#[test]
+fn diff_says_what_reload_then_does_and_does_nothing_itself() {
+    let here = Background::with(&of(&[A, B]));
+    let said = here.run(&["diff"]);
+    assert!(said.stdout == "a  starts\nb  starts\n" && said.stderr.contains("nothing runs"), "{said:?}");
+    assert_eq!(here.run(&["reload"]).code, Some(3));
+    here.ok(&["up"]);
+    assert_eq!(here.ok(&["diff"]), "a  stays as it is\nb  stays as it is\n");
+    // A change that is noticed before it is asked for is done already: another is tried then.
+    let is_done_when_asked_for = (0..20).any(|number| {
+        here.configure(&of(&[A, B]));
+        here.ok(&["reload"]);
+        let (a, b) = (here.pid("a"), here.pid("b"));
+        here.configure(&of(&[&format!(r#"{{ "name": "a", "port": 0, "description": "{number}" }}"#), C]));
+        let (diff, names) = (here.ok(&["diff"]), here.names());
+        let reloaded: Value = serde_json::from_str(&here.ok(&["reload", "--json"])).expect("JSON");
+        assert_eq!((here.pid("a"), here.names()), (a, vec!["a".to_owned(), "c".into()]));
+        wait_for_end(b);
+        if names != ["a", "b"] || reloaded["circles"][0]["action"] == "nothing" {
+            return false;
+        }
+        assert_eq!(diff, "a  changes while it runs: description\nc  starts\nb  drains, and is forgotten\n");
+        let expected = json!({ "circles": [
+            { "name": "a", "action": "change", "fields": ["description"] },
+            { "name": "c", "action": "start", "fields": [] },
+            { "name": "b", "action": "drain", "fields": [] },
+        ] });
+        assert_eq!(reloaded, expected);
+        true
+    });
+    assert!(is_done_when_asked_for);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let here = Background::with(&of(&[A, B]));
+    let said = here.ok(&["up", "--dry-run"]);
+    assert_eq!(said, "the supervisor would be started\na  would be started\nb  would be started\n");
+    assert!(here.files("/socket").is_empty());
+    here.ok(&["up", "a"]);
+    assert_eq!(here.ok(&["up", "--dry-run"]), "a  is up\nb  would be started\n");
+    let said = here.ok(&["restart", "--dry-run"]);
+    assert_eq!(said, "a  would be drained and started again\nb  would be started\n");
+    let ran = here.run(&["up", "--dry-run", "c"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("there is no circle 'c'"), "{ran:?}");
+    assert_eq!((here.state("a"), here.state("b")), ("ready".into(), "down".into()));
+}
+
+#[test]
+fn several_reloads_at_once_are_as_one() {
+    let here = Background::with(&of(&[A, B]));
+    here.ok(&["up"]);
+    let before = here.pid("a");
+    here.configure(&of(&[A, C]));
+    let reloads: Vec<_> = (0..4).map(|_| here.home.command().arg("reload").spawn().expect("it runs")).collect();
+    for reload in reloads {
+        let output = reload.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!((here.names(), here.pid("a")), (vec!["a".to_owned(), "c".into()], before));
+    assert_eq!((here.state("c"), here.status("c")["restarts"].take()), ("ready".into(), json!(0)));
+    let circles: Vec<Pid> = children(here.supervisor("a"));
+    assert_eq!(circles.len(), 2);
+}

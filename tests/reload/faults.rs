@@ -1,0 +1,132 @@
+//! What goes wrong with a reload, and that it changes nothing.
+
+use std::fs;
+
+use super::*;
+
+#[test]
+fn a_mistake_changes_nothing_is_told_with_its_line_and_heals() {
+    let here = Background::with(&of(&[A, B]));
+    here.ok(&["up"]);
+    let (a, b) = (here.pid("a"), here.pid("b"));
+    here.configure(&of(&[A, r#"{ "name": "c", "port": 0, "acess": "open" }"#]));
+    for verb in ["reload", "diff"] {
+        let ran = here.run(&[verb]);
+        assert!(ran.code == Some(2) && ran.stderr.contains("circles.json:3:"), "{ran:?}");
+        assert!(ran.stderr.contains("did you mean `access`?"), "{ran:?}");
+    }
+    let refused = here.statuses()["refused"].as_str().expect("it is refused").to_owned();
+    assert!(refused.contains("circles.json:3:"), "{refused}");
+    let table = here.ok(&["status"]);
+    assert!(table.contains("circles.json is not taken over: ") && table.contains(&refused), "{table}");
+    assert_eq!((here.pid("a"), here.pid("b")), (a, b));
+    assert!(here.logged("not taken over, and nothing is changed: ") > 0);
+    here.configure(&of(&[A, B, C]));
+    here.until("it heals by itself", |all| all.get("refused").is_none() && all["circles"][2]["state"] == "ready");
+    assert_eq!((here.pid("a"), here.pid("b")), (a, b));
+    assert!(here.ok(&["logs"]).contains("(supervisor) | "));
+}
+
+#[test]
+fn a_mistake_that_is_saved_is_told_by_status_and_the_log() {
+    let here = Background::with(&of(&[A]));
+    here.ok(&["up"]);
+    let before = here.pid("a");
+    here.configure("{ \"circles\": [\n");
+    here.until("it is told", |all| all.get("refused").is_some());
+    here.logged("not taken over, and nothing is changed: ");
+    assert_eq!(here.pid("a"), before);
+}
+
+/// Whatever takes the place of circles.json, and that what runs does not notice.
+#[test]
+fn what_is_no_circles_json_changes_nothing() {
+    let here = Background::with(&of(&[A, B]));
+    let path = here.home.path().join("circles.json");
+    here.ok(&["up"]);
+    let (a, b) = (here.pid("a"), here.pid("b"));
+    let mut wire = here.connect("a");
+    wire.value("let kept = 7;");
+    let fifo = || {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).expect("made");
+    };
+    let faults: [(&str, &dyn Fn()); 7] = [
+        ("deleted", &|| {}),
+        ("a directory", &|| fs::create_dir(&path).expect("made")),
+        ("not UTF-8", &|| fs::write(&path, [0xff; 100]).expect("written")),
+        ("larger than 4 MiB", &|| fs::write(&path, " ".repeat(5 << 20)).expect("written")),
+        ("deep", &|| fs::write(&path, "[".repeat(1 << 20)).expect("written")),
+        ("a link to nothing", &|| std::os::unix::fs::symlink("none", &path).expect("linked")),
+        ("a pipe", &fifo),
+    ];
+    for (fault, make) in faults {
+        let times = || {
+            let log = here.files("(supervisor).log").pop().map(|path| fs::read_to_string(path).expect("it is there"));
+            log.unwrap_or_default().matches("and nothing is changed").count()
+        };
+        let before = times();
+        fs::remove_file(&path).expect("it is there");
+        make();
+        let begun = Instant::now();
+        while times() == before {
+            assert!(begun.elapsed() < PATIENCE, "{fault} is not noticed");
+            std::thread::yield_now();
+        }
+        let ran = here.run(&["reload"]);
+        assert_eq!(ran.code, Some(2), "{fault}: {ran:?}");
+        assert_eq!(wire.value("kept"), 7, "{fault}");
+        if path.is_dir() {
+            fs::remove_dir(&path).expect("it is empty");
+        } else if path.symlink_metadata().is_ok() {
+            fs::remove_file(&path).expect("it is there");
+        }
+        here.configure(&of(&[A, B]));
+        here.ok(&["reload"]);
+        assert_eq!((here.pid("a"), here.pid("b")), (a, b), "{fault}");
+        assert!(here.statuses().get("refused").is_none(), "{fault}");
+    }
+}
+
+#[test]
+fn a_circle_that_refuses_goes_on_as_it_was_and_takes_over_what_is_mended() {
+    let here = Background::with(&of(&[A, r#"{ "name": "b", "port": 0, "init": "b.rhai" }"#]));
+    let script = here.home.path().join("b.rhai");
+    fs::write(&script, "const DAY = 1;").expect("written");
+    here.ok(&["up"]);
+    let before = here.pid("b");
+    fs::write(&script, "throw \"no such day\"").expect("written");
+    let ran = here.run(&["reload"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("'b' goes on as it was"), "{ran:?}");
+    assert!(ran.stderr.contains("no such day"), "{ran:?}");
+    let told = here.status("b")["refused"].as_str().expect("it refuses").to_owned();
+    assert!(told.contains("no such day"), "{told}");
+    assert!(here.ok(&["status"]).contains("not as circles.json has it: "));
+    assert!(here.ok(&["logs", "b"]).contains("does not take over what circles.json says now: "));
+    assert_eq!((here.pid("b"), here.connect("b").value("DAY")), (before, json!(1)));
+    fs::write(&script, "const DAY = 2;").expect("written");
+    here.ok(&["reload"]);
+    assert!(here.status("b").get("refused").is_none());
+    assert_eq!((here.pid("b"), here.connect("b").value("DAY")), (before, json!(2)));
+}
+
+#[test]
+fn what_cannot_start_takes_over_what_is_mended_with_its_next_start() {
+    let here = Background::with(&of(&[A, r#"{ "name": "b", "port": 0, "init": "b.rhai" }"#]));
+    let script = here.home.path().join("b.rhai");
+    fs::write(&script, "throw 1").expect("written");
+    assert_eq!(here.run(&["up"]).code, Some(2));
+    fs::write(&script, "const DAY = 1;").expect("written");
+    here.until("b is up", |all| all["circles"][1]["state"] == "ready");
+    assert_eq!(here.connect("b").value("DAY"), 1);
+    // A new one that cannot start is told, and costs the others nothing.
+    let before = here.pid("a");
+    here.configure(&of(&[A, r#"{ "name": "c", "port": 0, "init": "c.rhai", "restart": "never" }"#]));
+    fs::write(here.home.path().join("c.rhai"), "throw \"no such night\"").expect("written");
+    let ran = here.run(&["reload"]);
+    // Where it was noticed before it was asked for, `status` has it.
+    let is_told = ran.code == Some(2) && ran.stderr.contains("no such night");
+    assert!(is_told || ran.code == Some(0), "{ran:?}");
+    here.until("c has failed", |all| all["circles"][1]["state"] == "failed");
+    assert_eq!(here.pid("a"), before);
+}

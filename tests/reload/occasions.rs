@@ -1,0 +1,132 @@
+//! What a reload happens by: saving a file, and SIGHUP.
+
+use std::{fs, os::unix::fs::symlink, process::Stdio};
+
+use rustix::process::{Signal, kill_process};
+
+use super::*;
+use crate::support::{process::Reaped, pty::Terminal};
+
+#[test]
+fn saving_the_file_is_enough_however_that_is_done() {
+    let here = Background::with(&of(&[A]));
+    let at = |name: &str| here.home.path().join(name);
+    here.ok(&["up"]);
+    let before = here.pid("a");
+    let has = |names: &'static [&str]| {
+        here.until("the circles of the file", |all| {
+            let circles = all["circles"].as_array().expect("a list");
+            let is_ready = circles.iter().all(|circle| circle["state"] == "ready");
+            is_ready && circles.iter().map(|circle| circle["name"].as_str().expect("a name")).eq(names.iter().copied())
+        });
+    };
+    here.configure(&of(&[A, B]));
+    has(&["a", "b"]);
+    // As editors do it, once and once more: what is watched is not the file that was there first.
+    for (circles, names) in [(&[A, C][..], &["a", "c"][..]), (&[A, B], &["a", "b"])] {
+        fs::write(at("circles.json.new"), of(circles)).expect("written");
+        fs::rename(at("circles.json.new"), at("circles.json")).expect("moved");
+        has(names);
+    }
+    fs::rename(at("circles.json"), at("circles.json~")).expect("moved");
+    here.logged("is not taken over, and nothing is changed: cannot read");
+    here.configure(&of(&[A, C]));
+    has(&["a", "c"]);
+    assert_eq!(here.pid("a"), before);
+}
+
+#[test]
+fn a_file_that_a_link_leads_to_is_watched_and_the_link_too() {
+    let here = Background::with(&of(&[A]));
+    let at = |name: &str| here.home.path().join(name);
+    for (folder, circles) in [("one", of(&[A])), ("two", of(&[A, B]))] {
+        fs::create_dir(at(folder)).expect("made");
+        fs::write(at(folder).join("circles.json"), circles).expect("written");
+    }
+    symlink("one", at("current")).expect("linked");
+    fs::remove_file(at("circles.json")).expect("removed");
+    symlink("current/circles.json", at("circles.json")).expect("linked");
+    // Found by its canonical path, which is another one later on.
+    let canonical = at("one/circles.json");
+    let named = ["--config", canonical.to_str().expect("UTF-8")];
+    here.ok(&["up"]);
+    let count = || {
+        let said = here.ok(&["status", "--json", named[0], named[1]]);
+        let all: Value = serde_json::from_str(&said).expect("JSON");
+        all["circles"].as_array().expect("a list").len()
+    };
+    let until = |expected: usize| {
+        let begun = Instant::now();
+        while count() != expected {
+            assert!(begun.elapsed() < PATIENCE, "{expected} circles");
+        }
+    };
+    symlink("two", at("next")).expect("linked");
+    fs::rename(at("next"), at("current")).expect("moved");
+    until(2);
+    fs::write(at("two/circles.json"), of(&[A, B, C])).expect("written");
+    until(3);
+    here.ok(&["down", named[0], named[1]]);
+}
+
+#[test]
+fn what_is_in_an_init_script_and_in_modules_is_watched_too() {
+    let here = Background::with(&of(&[A, r#"{ "name": "b", "port": 0, "init": "b.rhai", "modules": "scripts" }"#]));
+    let at = |name: &str| here.home.path().join(name);
+    fs::write(at("b.rhai"), "const DAY = 1;").expect("written");
+    fs::create_dir(at("scripts")).expect("made");
+    here.ok(&["up"]);
+    let (a, b) = (here.pid("a"), here.pid("b"));
+    let mut before = here.connect("b");
+    assert_eq!(before.value("DAY"), 1);
+    let until = |script: &str| {
+        let begun = Instant::now();
+        while here.connect("b").play(script)["result"]["value"] != 2 {
+            assert!(begun.elapsed() < PATIENCE, "{script}");
+        }
+    };
+    fs::write(at("b.rhai"), "const DAY = 2;").expect("written");
+    until("DAY");
+    fs::create_dir_all(at("scripts/deep")).expect("made");
+    fs::write(at("scripts/deep/m.rhai"), "fn day() { 2 }").expect("written");
+    until("import \"deep/m\" as m; m::day()");
+    // Whoever was there before has what was there before.
+    assert_eq!((here.pid("a"), here.pid("b"), before.value("DAY")), (a, b, json!(1)));
+}
+
+#[test]
+fn a_signal_reloads_in_the_background() {
+    let here = Background::with(&of(&[A]));
+    here.ok(&["up"]);
+    let (supervisor, before) = (here.supervisor("a"), here.pid("a"));
+    kill_process(supervisor, Signal::HUP).expect("it is there");
+    here.logged("is taken over: nothing is different");
+    here.configure(&of(&[A, B]));
+    kill_process(supervisor, Signal::HUP).expect("it is there");
+    here.until("b is up", |all| all["circles"][1]["state"] == "ready");
+    assert_eq!((here.supervisor("a"), here.pid("a")), (supervisor, before));
+}
+
+#[test]
+fn in_the_foreground_a_signal_reloads_unless_it_is_the_terminal_that_goes() {
+    let here = Background::with(&of(&[A]));
+    let mut command = std::process::Command::new("setsid");
+    let environment = here.home.command();
+    command.arg(crate::support::BINARY).arg("launch").env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    command.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut launched = Reaped(command.current_dir(here.home.path()).spawn().expect("setsid of util-linux is there"));
+    // `setsid` has made itself the binary.
+    let pid = Pid::from_child(&launched.0);
+    here.until("a is up", |all| all["circles"][0]["state"] == "ready");
+    kill_process(pid, Signal::HUP).expect("it is there");
+    here.logged("is taken over: nothing is different");
+    assert_eq!(here.supervisor("a"), pid);
+    here.ok(&["down"]);
+    wait_for_end(pid);
+    assert_eq!(launched.0.wait().expect("it was started here").code(), Some(0));
+
+    let mut terminal = Terminal::run(&here.home, &["launch"]);
+    terminal.wait_for("| ready");
+    terminal.signal(Signal::HUP);
+    assert_eq!(terminal.end(), Some(0));
+}
