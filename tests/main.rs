@@ -9,6 +9,7 @@ mod launch;
 mod limits;
 mod logs;
 mod memory;
+mod metrics;
 mod play;
 mod reconfigure;
 mod reload;

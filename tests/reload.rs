@@ -213,3 +213,17 @@ fn several_reloads_at_once_are_as_one() {
     let circles: Vec<Pid> = children(here.supervisor("a"));
     assert_eq!(circles.len(), 2);
 }
+
+#[test]
+fn a_reload_returns_once_what_an_earlier_one_has_begun_is_done() {
+    let here = Background::with(&of(&[A, B]));
+    here.ok(&["up"]);
+    // What plays is given a while when its circle drains.
+    let mut playing = here.connect("b");
+    let _play = playing.request("play", json!({ "script": "print(`runs`); loop {}" }));
+    playing.printed("runs");
+    here.configure(&of(&[A]));
+    here.until("b drains", |all| all["circles"][1]["state"] == "draining");
+    assert_eq!(here.ok(&["reload"]), "a  as it was\nb  drained\n");
+    assert_eq!(here.names(), ["a"]);
+}

@@ -7,25 +7,11 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::{Home, PATIENCE, process::Server};
-
-/// An HTTP request by hand: status and body.
-fn get(authority: &str, path: &str, headers: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(authority).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    write!(stream, "GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n").expect("it takes requests");
-    let mut response = String::new();
-    stream.read_to_string(&mut response).expect("it answers");
-    let status = response.split(' ').nth(1).expect("a status").parse().expect("a number");
-    (status, response.split_once("\r\n\r\n").expect("a body").1.to_owned())
-}
-
-fn own(server: &Server) -> String {
-    format!("host: {}\r\n", server.authority())
-}
-
-const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+use crate::support::{
+    Home, PATIENCE,
+    http::{UPGRADE, get, own},
+    process::Server,
+};
 
 #[test]
 fn a_port_that_is_taken_is_named() {
@@ -128,7 +114,7 @@ fn the_routes_beside_the_web_socket() {
     assert_eq!((status, contract.as_str()), (200, protocol::OPENRPC));
     let (status, greeting) = get(server.authority(), "/", &own);
     assert!(status == 200 && greeting.contains("team") && greeting.contains("circles repl"), "{greeting}");
-    assert_eq!(get(server.authority(), "/metrics", &own).0, 404);
+    assert_eq!(get(server.authority(), "/nowhere", &own).0, 404);
 }
 
 #[test]

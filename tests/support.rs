@@ -2,6 +2,7 @@
 
 pub(crate) mod background;
 pub(crate) mod fake;
+pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod pty;
 pub(crate) mod wire;

@@ -1,5 +1,6 @@
 //! `circles tui`: the real loop on a screen in memory, with real circles; and the real binary on a terminal.
 
+mod background;
 mod circles;
 mod keys;
 mod play;
@@ -8,18 +9,18 @@ mod terminal;
 
 use std::{net::TcpListener, path::PathBuf};
 
-use ::circles::app::{Setup, headless::Headless};
+use ::circles::app::{Directories, Setup, Supervisors, headless::Headless};
 use ::keys::keystore::{Keystore, WorkFactor};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{BINARY, Home, PATIENCE};
+use crate::support::{BINARY, Home, PATIENCE, background::Background};
 
 /// The app, and the home that it lives in.
 struct Screen {
     app: Headless,
     runtime: Runtime,
     /// `None` once it is left.
-    home: Option<Home>,
+    background: Option<Background>,
 }
 
 impl Screen {
@@ -29,14 +30,24 @@ impl Screen {
     }
 
     fn start_in(home: Home, config: &str, size: (u16, u16)) -> Self {
+        let background = Background { home };
+        background.configure(config);
+        Self::start_on(background, size)
+    }
+
+    /// Where circles may be up already.
+    fn start_on(background: Background, size: (u16, u16)) -> Self {
+        let home = &background.home;
         let file = home.path().join("circles.json");
-        std::fs::write(&file, config).expect("written");
+        // Where the commands of this home have them, too.
+        let state = home.path().join("state/circles");
+        let directories = Directories { run: state.join("run"), state };
         let setup = Setup {
             config: Some(file),
             keystore: Some(Keystore::at(home.keys_directory())),
             history: Some(home.path().join("history")),
             work_factor: WorkFactor::Log2(1),
-            program: BINARY.into(),
+            supervisors: Supervisors { program: BINARY.into(), directories },
             authority: None,
             passphrase: None,
             has_colours: false,
@@ -46,7 +57,7 @@ impl Screen {
             let _in_runtime = runtime.enter();
             Headless::start(setup, None, size)
         };
-        Self { app, runtime, home: Some(home) }
+        Self { app, runtime, background: Some(background) }
     }
 
     /// On a screen of the usual size, without a circle in circles.json.
@@ -55,18 +66,28 @@ impl Screen {
     }
 
     fn home(&self) -> &Home {
-        self.home.as_ref().expect("it was not left")
+        &self.background().home
+    }
+
+    /// The same circles, from another terminal.
+    fn background(&self) -> &Background {
+        self.background.as_ref().expect("it was not left")
     }
 
     fn config(&self) -> PathBuf {
         self.home().path().join("circles.json")
     }
 
-    /// Ends it; its home goes on.
-    fn leave(mut self) -> Home {
+    /// Ends it; its home and its circles go on.
+    fn leave(self) -> Background {
         self.runtime.block_on(self.app.hang_up());
-        self.end();
-        self.home.take().expect("it was not left")
+        self.left().0
+    }
+
+    /// What goes on once it has ended by itself, and its exit code.
+    fn left(mut self) -> (Background, u8) {
+        let code = self.end();
+        (self.background.take().expect("it was not left"), code)
     }
 
     fn press(&self, keys: &[&str]) {
@@ -112,7 +133,8 @@ impl Screen {
 
     /// Its exit code, once it has ended by itself.
     fn end(&mut self) -> u8 {
-        self.runtime.block_on(self.app.end()).expect("it ends")
+        let ended = async { tokio::time::timeout(PATIENCE, self.app.end()).await };
+        self.runtime.block_on(ended).expect("it ends in time").expect("it ends")
     }
 }
 

@@ -1,6 +1,7 @@
 //! `circles up`, `down`, `restart`, `status` and `logs`: circles in the background.
 
 mod faults;
+mod watch;
 
 use std::{fs, path::PathBuf, process::Stdio};
 
@@ -31,8 +32,9 @@ fn circles_are_up_when_up_returns_and_nothing_is_left_after_down() {
         assert!(begun.elapsed() < PATIENCE, "the connection is not told");
     }
     let status = here.status("b");
-    let fields: Vec<&String> = status.as_object().expect("an object").keys().collect();
-    assert_eq!(fields, ["access", "connections", "name", "pid", "restarts", "state", "uptime_s", "url"]);
+    let fields: Vec<&str> = status.as_object().expect("an object").keys().map(String::as_str).collect();
+    let documented = "access connections memory_bytes name pid plays restarts sandbox state uptime_s url workers";
+    assert_eq!(fields.join(" "), documented);
     assert_eq!((&status["access"], &status["restarts"]), (&"authenticated".into(), &0.into()));
     assert!(status["uptime_s"].is_u64());
     let table = here.ok(&["status"]);

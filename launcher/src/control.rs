@@ -3,6 +3,8 @@
 mod client;
 mod server;
 
+use std::time::Duration;
+
 use protocol::{
     Method, Params, RpcError,
     method::Given,
@@ -56,6 +58,18 @@ pub struct CircleStatus {
     pub access: Access,
     /// How many connections it has, or had a second ago; not known before it says so.
     pub connections: Option<u64>,
+    /// How many of its sessions hold a worker, as it said then.
+    #[serde(default)]
+    pub workers: Option<u64>,
+    /// How many plays have ended since its process was started, as it said then.
+    #[serde(default)]
+    pub plays: Option<u64>,
+    /// Bytes that its process and its workers have, as it said then.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// What keeps its scripts where they are, as `describe` has it.
+    #[serde(default)]
+    pub sandbox: Option<Vec<String>>,
     /// Why it ended last, while that is why it is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -106,13 +120,21 @@ macro_rules! control_methods {
     )* };
 }
 
+/// How long an answer to `watch` waits for a change.
+pub const WATCH_LAPSE: Duration = Duration::from_secs(1);
+
 control_methods! {
     /// How all circles are.
     Status "status" (NoParams) -> Statuses;
+    /// How all circles are, once that is not what this connection was told last, or [`WATCH_LAPSE`] has passed. Who asks for
+    /// more pauses for a moment in between, in which a supervisor that ends can close the connection.
+    Watch "watch" (NoParams) -> Statuses;
     /// Starts those that are not up; answers once each of them is ready, or is not and why.
     Up "up" (Names) -> Statuses;
     /// Drains them; answers once they have ended. With all of them the supervisor ends, too.
     Down "down" (Names) -> Statuses;
+    /// Drains them; answers as `down`. Once nothing else is up the supervisor ends, too, unless something is wanted up before.
+    Release "release" (Names) -> Statuses;
     /// Drains those that are up, and starts all of them as circles.json has them now; answers as `up`.
     Restart "restart" (Names) -> Statuses;
     /// Takes over what is different in circles.json; answers once it is: who starts is ready or is not, who drains has ended.

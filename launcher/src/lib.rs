@@ -35,5 +35,5 @@ pub use fields::{Audit, LogFormat, Restart, Sandbox};
 pub use life::SUPERVISED;
 pub use manager::ServiceManager;
 pub use state::State;
-pub use supervise::{Event, Happened, Supervision, supervise};
+pub use supervise::{Event, Happened, Supervision};
 pub use supervisor::SUPERVISOR;

@@ -368,7 +368,7 @@ mod tests {
         let begun = Instant::now();
         let beats = async {
             tokio::time::sleep(LATE + GRACE / 2).await;
-            circle.tell(&Figures { connections: 12 }).await.expect("it is read");
+            circle.tell(&Figures { connections: 12, ..Figures::default() }).await.expect("it is read");
             std::future::pending::<()>().await;
         };
         let (mut pulse, mut told) = (Pulse::of(&TO_BE_HEARD), Vec::new());

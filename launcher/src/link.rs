@@ -38,11 +38,19 @@ impl Notification for Ready {
 }
 
 /// A sign of life: how the circle is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Figures {
     /// Connections that it has, those that are being closed included.
     pub connections: u64,
+    /// Sessions that hold a worker.
+    pub workers: u64,
+    /// Plays that have ended since its process was started, however they did.
+    pub plays: u64,
+    /// Bytes that its process and its workers have of their own.
+    pub memory_bytes: u64,
+    /// What keeps its scripts where they are, as `describe` has it.
+    pub sandbox: Vec<String>,
 }
 
 impl Notification for Figures {
@@ -223,7 +231,8 @@ mod tests {
         let address = "127.0.0.1:9001".parse().expect("an address");
         to.tell(&Ready { address }).await.expect("it is there");
         assert!(matches!(link.next().await, Some(Said::Ready(told)) if told == address));
-        let figures = Figures { connections: 12 };
+        let sandbox = vec!["process".to_owned()];
+        let figures = Figures { connections: 12, workers: 3, plays: 4, memory_bytes: 1 << 40, sandbox };
         to.tell(&figures).await.expect("it is there");
         assert!(matches!(link.next().await, Some(Said::Figures(told)) if told == figures));
 

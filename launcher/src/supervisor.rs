@@ -1,6 +1,9 @@
 //! The supervisor of a configuration: who holds its lock, keeps circles up, and does what is wished at its socket.
 
+mod listener;
+mod order;
 mod reload;
+mod telling;
 
 use std::{
     path::PathBuf,
@@ -10,13 +13,12 @@ use std::{
 
 use protocol::{RpcError, methods::Access};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::{Id, JoinSet},
 };
 
 use crate::{
-    Circle, CircleChange, CircleStatus, ConfigError, Event, Happened, LogFormat, ServiceManager, State, Statuses,
-    Supervision,
+    Circle, CircleStatus, Event, Happened, LogFormat, ServiceManager, State, Statuses, Supervision,
     control::Server,
     definition::{Contents, Definition, define},
     diff::News,
@@ -29,13 +31,12 @@ use crate::{
     supervise::EVENTS,
 };
 
+use listener::Listener;
+pub(crate) use order::{Occasion, Order};
 pub use reload::SUPERVISOR;
 
 /// Orders that wait to be taken.
 const ORDERS: usize = 16;
-
-/// Circles that are not up and that a service manager is told of by name.
-const TOLD: usize = 3;
 
 /// What a supervisor begins with.
 #[derive(Debug)]
@@ -59,39 +60,9 @@ pub struct Begin {
 pub(crate) enum Wish {
     Up,
     Down,
+    /// As down, and the supervisor is not needed any more once nothing is up.
+    Release,
     Restart,
-}
-
-/// What a supervisor is told to do.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// A wish, with those that it is about; all, without names.
-    Wish {
-        wish: Wish,
-        names: Option<Vec<String>>,
-        /// Those of circles.json, read again.
-        circles: Option<Vec<Definition>>,
-        /// Told, once it is known to all who look, which circles it is about.
-        answer: oneshot::Sender<Result<Vec<String>, RpcError>>,
-    },
-    /// Take over what is different in circles.json.
-    Reload {
-        circles: Result<Vec<Definition>, ConfigError>,
-        occasion: Occasion,
-        /// Told, once it has begun and is known to all who look, what it does.
-        answer: Option<oneshot::Sender<Result<Vec<CircleChange>, RpcError>>>,
-    },
-    /// Say what a reload would do.
-    Compare { circles: Vec<Definition>, answer: oneshot::Sender<Vec<CircleChange>> },
-}
-
-/// Why circles.json is read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Occasion {
-    /// Somebody wants it.
-    Asked,
-    /// It may have changed.
-    Watched,
 }
 
 /// What is known of all circles.
@@ -100,7 +71,7 @@ pub(crate) struct Snapshot {
     circles: Vec<(CircleStatus, Book)>,
     /// Those that have not said yet whether they take over what they were told.
     unsettled: Vec<String>,
-    is_ending: bool,
+    pub(crate) is_ending: bool,
     refused: Option<String>,
 }
 
@@ -141,10 +112,11 @@ pub fn start(
         circles: Vec::new(),
         lives: JoinSet::new(),
         news: news.clone(),
-        listener: Listener { events: to_listener, lost: 0 },
+        listener: Listener::of(to_listener),
         manager: begin.manager,
         published,
         is_ending: false,
+        is_released: false,
         on_new: if begin.names.is_some() { News::Leave } else { News::Start },
         refused: None,
     };
@@ -183,6 +155,8 @@ struct Supervisor {
     manager: ServiceManager,
     published: watch::Sender<Snapshot>,
     is_ending: bool,
+    /// Whether it ends, too, once nothing is up.
+    is_released: bool,
     /// What a reload does with circles that are new.
     on_new: News,
     /// Why circles.json was not taken over last, where it was not.
@@ -291,7 +265,7 @@ impl Supervisor {
     ) {
         tokio::pin!(shutdown);
         self.tell_manager();
-        while !(self.lives.is_empty() && (self.is_ending || ends_with_circles)) {
+        while !(self.lives.is_empty() && (self.is_ending || self.is_released || ends_with_circles)) {
             tokio::select! {
                 Some(event) = to_digest.recv() => self.digest(event),
                 Some(order) = ordered.recv() => self.obey(order),
@@ -365,7 +339,7 @@ impl Supervisor {
         names: Option<Vec<String>>,
         circles: Option<Vec<Definition>>,
     ) -> Result<Vec<String>, RpcError> {
-        if self.is_ending && wish != Wish::Down {
+        if self.is_ending && matches!(wish, Wish::Up | Wish::Restart) {
             return Err(RpcError::ShuttingDown);
         }
         if let Some(circles) = circles {
@@ -375,6 +349,11 @@ impl Supervisor {
         if let Some(unknown) = names.iter().flatten().find(|name| !is_known(name)) {
             let reason = format!("there is no circle '{}'", unknown.chars().take(64).collect::<String>());
             return Err(RpcError::InvalidParams { param: "names".into(), reason });
+        }
+        match wish {
+            Wish::Up | Wish::Restart => self.is_released = false,
+            Wish::Release => self.is_released = true,
+            Wish::Down => {}
         }
         let is_all = names.is_none();
         if is_all {
@@ -387,7 +366,7 @@ impl Supervisor {
         }
         for known in self.circles.iter_mut().filter(|known| names.contains(&known.circle.name)) {
             match (wish, known.book.state) {
-                (Wish::Down, _) => known.end(false),
+                (Wish::Down | Wish::Release, _) => known.end(false),
                 // Once more at once, and not in a while.
                 (Wish::Up, State::BackingOff | State::Draining) => known.end(true),
                 (Wish::Restart, _) if known.life.is_some() => known.end(true),
@@ -407,7 +386,7 @@ impl Supervisor {
             match &event.what {
                 Happened::Started { pid } => known.book.note(Change::Started { pid: *pid }, now),
                 Happened::Listening(address) => known.url = format!("ws://{address}"),
-                Happened::Figures(figures) => known.figures = Some(*figures),
+                Happened::Figures(figures) => known.figures = Some(figures.clone()),
                 Happened::Ready => known.book.note(Change::Ready, now),
                 Happened::Ended { why, again_in } => {
                     known.figures = None;
@@ -450,28 +429,6 @@ impl Supervisor {
         }
     }
 
-    /// Ready is who has tried to start every circle: one that cannot must not keep the others from being taken for up.
-    fn tell_manager(&mut self) {
-        let wanted = || self.circles.iter().filter(|known| known.book.state != State::Down);
-        let is = |state| move |known: &&Known| known.book.state == state;
-        let (up, all) = (wanted().filter(is(State::Ready)).count(), wanted().count());
-        let mut status = format!("{up} of {all} circles are up");
-        let others: Vec<_> = wanted().filter(|known| known.book.state != State::Ready).collect();
-        for known in others.iter().take(TOLD) {
-            status += &format!(", {} is {}", known.circle.name, known.book.state);
-        }
-        if others.len() > TOLD {
-            status += ", …";
-        }
-        let is_starting = wanted().any(|known| known.book.state == State::Starting);
-        self.manager.status(&status);
-        if self.is_ending {
-            self.manager.stopping();
-        } else if !is_starting {
-            self.manager.ready();
-        }
-    }
-
     fn publish(&self) {
         let status = |known: &Known| CircleStatus {
             name: known.circle.name.clone(),
@@ -481,7 +438,11 @@ impl Supervisor {
             restarts: known.book.restarts,
             uptime_s: None,
             access: known.access,
-            connections: known.figures.map(|figures| figures.connections),
+            connections: known.figures.as_ref().map(|figures| figures.connections),
+            workers: known.figures.as_ref().map(|figures| figures.workers),
+            plays: known.figures.as_ref().map(|figures| figures.plays),
+            memory_bytes: known.figures.as_ref().map(|figures| figures.memory_bytes),
+            sandbox: known.figures.as_ref().map(|figures| figures.sandbox.clone()),
             why: known.book.why.clone(),
             refused: known.refused.clone(),
         };
@@ -495,25 +456,4 @@ impl Supervisor {
 
 fn secs(wait: Duration) -> f64 {
     wait.as_secs_f64()
-}
-
-/// Who listens to what happens, and must hold up nothing: what is not taken is dropped and counted.
-struct Listener {
-    events: mpsc::Sender<Event>,
-    lost: u64,
-}
-
-impl Listener {
-    fn tell(&mut self, event: Event) {
-        if self.lost > 0 {
-            let line = format!("({} lines are lost: nobody read them)", self.lost);
-            let told = self.events.try_send(Event { circle: event.circle.clone(), what: Happened::Note(line) });
-            if told.is_ok() {
-                self.lost = 0;
-            }
-        }
-        if self.events.try_send(event).is_err() {
-            self.lost += 1;
-        }
-    }
 }

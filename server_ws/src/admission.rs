@@ -161,6 +161,11 @@ impl Admission {
         self.memory.is_blind()
     }
 
+    /// What the workers have.
+    pub(crate) fn memory(&self) -> Ledger {
+        self.memory.clone()
+    }
+
     pub(crate) fn connection(&self) -> Option<Place> {
         self.connections.take()
     }

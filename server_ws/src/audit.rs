@@ -11,6 +11,8 @@ use std::{
 use keys::PublicKey;
 use protocol::{RpcError, methods::PlayParams};
 
+use crate::metrics::{Outcome, Word};
+
 /// A play that has ended.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -23,10 +25,10 @@ pub struct PlayRecord {
     pub ended: SystemTime,
     /// From its arrival to its end, what it waited included.
     pub elapsed: Duration,
-    /// What it came to, in a word: `ok`, `script_error`, `cancelled`, `shutting_down`, `internal`, `invalid`, `limit_…`,
-    /// `lost_…` or `busy_…` with what it was; `disconnected`, where the connection ended before it did.
+    /// What it came to, in a word, as in the metrics: `ok`, `script_error`, `cancelled`, `shutting_down`, `internal`, `invalid`,
+    /// `limit_…`, `lost_…` or `busy_…` with what it was; `disconnected`, where the connection ended before it did.
     pub outcome: &'static str,
-    /// The code of the error that it was answered with, where it was one.
+    /// The code of the error that it came to, where it was one.
     pub code: Option<i64>,
     params: Arc<PlayParams>,
 }
@@ -79,68 +81,40 @@ pub(crate) struct Audited {
     session: u64,
     caller: PlayCaller,
     arrived: Instant,
-    /// Set once it is known.
-    outcome: Cell<Option<(&'static str, Option<i64>)>>,
+    /// Its connection has ended, until it is known to have ended before.
+    outcome: Cell<(Outcome, Option<i64>)>,
     params: Arc<PlayParams>,
 }
 
 impl Audited {
     pub(crate) fn new(auditor: Auditor, session: u64, caller: PlayCaller, params: Arc<PlayParams>) -> Box<Self> {
-        Box::new(Self { auditor, session, caller, arrived: Instant::now(), outcome: Cell::new(None), params })
+        Box::new(Self {
+            auditor,
+            session,
+            caller,
+            arrived: Instant::now(),
+            outcome: Cell::new((Outcome::Disconnected, None)),
+            params,
+        })
     }
 
     /// It has its outcome.
-    pub(crate) fn ended(&self, result: Result<(), &RpcError>) {
-        self.outcome.set(Some((word(result), result.err().map(RpcError::code))));
+    pub(crate) fn ended(&self, outcome: Outcome, result: Result<(), &RpcError>) {
+        self.outcome.set((outcome, result.err().map(RpcError::code)));
     }
 }
 
 impl Drop for Audited {
     fn drop(&mut self) {
-        let (outcome, code) = self.outcome.get().unwrap_or(("disconnected", None));
+        let (outcome, code) = self.outcome.get();
         (self.auditor.0)(PlayRecord {
             session: self.session,
             caller: self.caller,
             ended: SystemTime::now(),
             elapsed: self.arrived.elapsed(),
-            outcome,
+            outcome: outcome.word(),
             code,
             params: self.params.clone(),
         });
-    }
-}
-
-fn word(result: Result<(), &RpcError>) -> &'static str {
-    use protocol::error::{BusyLimit, LossReason, PlayLimit};
-
-    let Err(error) = result else { return "ok" };
-    match error {
-        RpcError::Script(_) => "script_error",
-        RpcError::LimitExceeded { limit, .. } => match limit {
-            PlayLimit::Time => "limit_time",
-            PlayLimit::Operations => "limit_operations",
-            PlayLimit::Memory => "limit_memory",
-            PlayLimit::Output => "limit_output",
-            PlayLimit::Depth => "limit_depth",
-            PlayLimit::Size => "limit_size",
-        },
-        RpcError::Cancelled => "cancelled",
-        RpcError::EnvironmentLost { reason } => match reason {
-            LossReason::Memory => "lost_memory",
-            LossReason::Time => "lost_time",
-            LossReason::Crash => "lost_crash",
-            // No play ends by idleness.
-            LossReason::Killed | LossReason::Idle => "lost_killed",
-        },
-        RpcError::Busy { limit, .. } => match limit {
-            BusyLimit::Queued => "busy_queued",
-            BusyLimit::Running => "busy_running",
-            BusyLimit::Sessions => "busy_sessions",
-            BusyLimit::Workers => "busy_workers",
-            BusyLimit::Memory => "busy_memory",
-        },
-        RpcError::ShuttingDown => "shutting_down",
-        RpcError::InvalidParams { .. } => "invalid",
-        _ => "internal",
     }
 }

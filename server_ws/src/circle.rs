@@ -19,6 +19,7 @@ use crate::{
     admission::{self, Admission},
     audit::{Auditor, PlayRecord},
     host::{Hosted, Module, Table},
+    metrics::{Metrics, Observer},
     settings::Settings,
     slots::Slots,
     workers::{Home, WorkerSource},
@@ -245,13 +246,14 @@ impl CircleBuilder {
             limits: self.limits.clone(),
             module_names,
         };
+        let admission = Admission::new(&self.limits);
+        let slots =
+            Slots::new(self.limits.running_plays, self.limits.running_per_caller.unwrap_or(self.limits.running_plays));
         Ok(Circle {
             settings: watch::Sender::new(Arc::new(settings)),
-            admission: Admission::new(&self.limits),
-            slots: Slots::new(
-                self.limits.running_plays,
-                self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
-            ),
+            metrics: Arc::new(Metrics::new(&self.name, admission.memory(), slots.clone())),
+            admission,
+            slots,
             host,
             phase: watch::channel(Phase::Open).0,
             sessions: watch::channel(0).0,
@@ -287,6 +289,7 @@ pub struct Circle {
     pub(crate) settings: watch::Sender<Arc<Settings>>,
     pub(crate) admission: Admission,
     pub(crate) slots: Slots,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: Table,
     pub(crate) phase: watch::Sender<Phase>,
     sessions: watch::Sender<usize>,
@@ -297,21 +300,10 @@ pub struct Circle {
     pub(crate) auditor: Option<Auditor>,
 }
 
-/// How many connections a circle has, also once it runs.
-#[derive(Debug, Clone)]
-pub struct Connections(watch::Receiver<usize>);
-
-impl Connections {
-    /// So many now, those that are being closed included.
-    pub fn count(&self) -> usize {
-        *self.0.borrow()
-    }
-}
-
 impl Circle {
-    /// To be asked for before it is handed over to [`run`](crate::run).
-    pub fn connections(&self) -> Connections {
-        Connections(self.sessions.subscribe())
+    /// Sees how it is. To be asked for before it is handed over to [`run`](crate::run).
+    pub fn observer(&self) -> Observer {
+        Observer(self.metrics.clone())
     }
 
     /// Begins to describe a circle.

@@ -18,7 +18,7 @@ use actix_web::{
 };
 use keys::Authority;
 
-use crate::{circle::Circle, connection};
+use crate::{circle::Circle, connection, metrics::TurnedAway};
 
 /// How long a client may take to send a request.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -32,6 +32,9 @@ const SEND_BUFFER: usize = 256 << 10;
 
 /// The port that a `ws` URL need not name.
 const DEFAULT_PORT: u16 = 80;
+
+/// The text format of Prometheus.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The address of the accepted socket.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +68,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
             .wrap(from_fn(only_known_hosts))
             .route("/", web::get().to(root))
             .route("/openrpc.json", web::get().to(contract))
+            .route("/metrics", web::get().to(metrics))
             .default_service(web::to(|| async { text(StatusCode::NOT_FOUND, "nothing is here".into()) })),
     );
 }
@@ -79,6 +83,10 @@ async fn health(circle: web::Data<Circle>) -> HttpResponse {
 
 async fn contract() -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(protocol::OPENRPC)
+}
+
+async fn metrics(circle: web::Data<Circle>) -> HttpResponse {
+    HttpResponse::Ok().content_type(PROMETHEUS).body(circle.metrics.prometheus())
 }
 
 async fn root(
@@ -98,6 +106,7 @@ async fn root(
         return Ok(text(StatusCode::OK, greeting));
     }
     if request.headers().get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        circle.metrics.turned_away(TurnedAway::Version);
         let body = "this circle speaks version 13 of the WebSocket protocol (RFC 6455)\n";
         let mut response = text(StatusCode::UPGRADE_REQUIRED, body.into());
         response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, header::HeaderValue::from_static("13"));
@@ -108,6 +117,7 @@ async fn root(
         let is_own =
             ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.as_str()));
         if !is_own && !circle.settings.borrow().origins.contains(&origin) {
+            circle.metrics.turned_away(TurnedAway::Origin);
             let body = format!(
                 "pages of {} may not connect to this circle; if they should, its operator adds that to \
                  `origins` (circles serve --origins)\n",
@@ -117,9 +127,11 @@ async fn root(
         }
     }
     if circle.is_draining() {
+        circle.metrics.turned_away(TurnedAway::Draining);
         return Ok(text(StatusCode::SERVICE_UNAVAILABLE, "the circle is shutting down\n".into()));
     }
     let Some(place) = circle.admission.connection() else {
+        circle.metrics.turned_away(TurnedAway::Full);
         let body = format!(
             "the circle has its {} connections; its operator raises `limits.connections`\n",
             circle.settings.borrow().limits.connections
@@ -144,8 +156,11 @@ async fn only_known_hosts(
     let local = request.conn_data::<Local>().copied();
     let authority = Authority::from_host_header(host)
         .ok()
-        .filter(|authority| circle.is_some_and(|circle| answers_to(&circle, local, authority)));
+        .filter(|authority| circle.as_ref().is_some_and(|circle| answers_to(circle, local, authority)));
     let Some(authority) = authority else {
+        if let Some(circle) = &circle {
+            circle.metrics.turned_away(TurnedAway::Host);
+        }
         let body = format!(
             "this circle does not answer to the host '{}'; if it should, its operator adds that to `hosts` \
              (circles serve --hosts)\n",

@@ -27,6 +27,7 @@ mod init;
 mod kernel;
 mod memory;
 mod methods;
+mod metrics;
 mod outbound;
 mod rpc;
 mod session;
@@ -40,7 +41,8 @@ use actix_web::{App, HttpServer, web};
 
 pub use audit::{PlayCaller, PlayRecord};
 use circle::Phase;
-pub use circle::{BuildError, Circle, CircleBuilder, Connections, Sandbox, Workers};
+pub use circle::{BuildError, Circle, CircleBuilder, Sandbox, Workers};
+pub use metrics::{Figures, Observer};
 pub use protocol::{Limits, methods::Access};
 pub use settings::ReconfigureError;
 

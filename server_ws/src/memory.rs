@@ -39,6 +39,13 @@ struct Holding {
     suspects: u64,
 }
 
+/// What the workers of a circle have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) workers: u64,
+    pub(crate) bytes: u64,
+}
+
 /// What one worker has; nothing any more when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -96,6 +103,13 @@ impl Ledger {
 
     pub(crate) fn is_blind(&self) -> bool {
         self.table().is_blind
+    }
+
+    /// What all workers have now; of bytes none, where that cannot be seen.
+    pub(crate) fn held(&self) -> Held {
+        let table = self.table();
+        let workers = table.callers.values().map(|holding| holding.workers).sum();
+        Held { workers, bytes: if table.is_blind { 0 } else { table.bytes } }
     }
 
     /// An account for a worker of that caller, if there is room for one.

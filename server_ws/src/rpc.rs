@@ -1,8 +1,9 @@
 //! Text → requests → handlers → text. It knows nothing of actix.
 
 use protocol::{
-    MethodName, Request, RpcError,
+    Method, MethodName, Request, RpcError,
     message::{self, Call, Incoming, Rejected},
+    methods::Play,
 };
 use serde::Serialize;
 
@@ -33,13 +34,19 @@ fn admit(session: &mut Session, call: Result<Call<'_>, Rejected>, batch: Option<
         Ok(Call { id, method, params }) => (id, Ok((method, params))),
     };
     let is_answered = outcome.is_err() || id.is_some();
+    let is_play = matches!(&outcome, Ok((method, _)) if *method == Play::NAME);
     if let Some(taken) = id.as_ref().filter(|id| session.has_play(id)) {
         // Answered under null, so that it does not settle the play.
         let error = RpcError::InvalidRequest {
             reason: "a play of this connection with this id is not answered yet".into(),
             id: serde_json::value::to_raw_value(taken).ok(),
         };
-        return session.refuse(&Ticket { id: None, is_answered, is_play: false, batch, audited: None }, &error);
+        return refuse(
+            session,
+            &Ticket { id: None, is_answered, is_play: false, batch, audited: None },
+            &error,
+            is_play,
+        );
     }
     let ticket = Ticket { id, is_answered, is_play: false, batch, audited: None };
     match outcome.and_then(|(method, params)| {
@@ -49,9 +56,17 @@ fn admit(session: &mut Session, call: Result<Call<'_>, Rejected>, batch: Option<
         }
         Request::parse(method, params)
     }) {
-        Err(error) => session.refuse(&ticket, &error),
+        Err(error) => refuse(session, &ticket, &error, is_play),
         Ok(request) => dispatch(session, ticket, request),
     }
+}
+
+/// Refuses what has not become a request. A play counts among the plays all the same.
+fn refuse(session: &mut Session, ticket: &Ticket, error: &RpcError, is_play: bool) {
+    if is_play {
+        session.counts.play_refused(error);
+    }
+    session.refuse(ticket, error);
 }
 
 fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {

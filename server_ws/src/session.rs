@@ -34,11 +34,12 @@ use crate::{
     auth::Authenticator,
     circle::{Circle, Counted, Phase},
     methods::{complete, lookup, scope},
+    metrics::{Outcome, SessionCounts},
     outbound::{Frame, Sender},
     rpc,
     settings::Settings,
 };
-use answers::{Answers, Ticket, Weight};
+use answers::{Answers, Fit, Ticket, Weight};
 use player::{Ending, Happened, Player};
 use queue::{Job, Queue, Waiting};
 
@@ -70,6 +71,7 @@ pub(crate) struct Session {
     pub(crate) settings: Arc<Settings>,
     pub(crate) auth: Authenticator,
     pub(crate) answers: Answers,
+    pub(crate) counts: SessionCounts,
     queue: Queue,
     pub(crate) player: Player,
     outbound: Sender,
@@ -97,6 +99,7 @@ impl Session {
         Self {
             auth: Authenticator::new(authority),
             answers: Answers::new(settings.limits.output_kib),
+            counts: SessionCounts::connected(circle.metrics.clone()),
             queue: Queue::new(&settings.limits),
             player: Player::new(circle.clone(), settings.clone(), number, address),
             outbound,
@@ -259,6 +262,7 @@ impl Session {
     /// The play that ran and those that were sent to the same state are lost with it.
     fn lost(&mut self, ticket: Option<Ticket>, reason: LossReason) {
         tracing::warn!(%reason, "an environment is lost");
+        self.circle.metrics.environment_lost(reason);
         let error = RpcError::EnvironmentLost { reason };
         match ticket {
             Some(ticket) => self.refuse(&ticket, &error),
@@ -280,6 +284,7 @@ impl Session {
 
     fn lose_idle(&mut self) {
         tracing::info!("an idle environment is given up");
+        self.circle.metrics.environment_lost(LossReason::Idle);
         self.player.reset();
         self.notify(&methods::SessionReset { reason: LossReason::Idle });
     }
@@ -432,11 +437,28 @@ impl Session {
     }
 
     fn settle(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>, weight: Weight) {
-        if let Some(audited) = &ticket.audited {
-            audited.ended(result.map(drop));
-        }
-        if let Some(text) = self.answers.settle(ticket, result, weight) {
+        let (text, fit) = self.answers.settle(ticket, result, weight);
+        self.count(ticket, result.map(drop), fit);
+        if let Some(text) = text {
             self.send(text);
+        }
+    }
+
+    fn count(&mut self, ticket: &Ticket, result: Result<(), &RpcError>, fit: Fit) {
+        if ticket.is_play {
+            let outcome = match fit {
+                Fit::Whole => Outcome::of(result),
+                Fit::Replaced => Outcome::LimitOutput,
+            };
+            self.counts.play_ended(outcome);
+            if let Some(audited) = &ticket.audited {
+                audited.ended(outcome, result);
+            }
+        }
+        if !ticket.is_answered
+            && let Err(error) = result
+        {
+            self.counts.notification_failed(error);
         }
     }
 

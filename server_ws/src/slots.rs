@@ -84,6 +84,11 @@ impl Slots {
         Err(turn)
     }
 
+    /// How many are held.
+    pub(crate) fn running(&self) -> u64 {
+        self.table().running
+    }
+
     fn give_back(&self, caller: Caller) {
         let mut table = self.table();
         table.running -= 1;

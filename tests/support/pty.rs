@@ -115,22 +115,39 @@ impl Terminal {
 
     /// Waits until that text stands on the screen as a whole, wherever the program put its pieces.
     pub(crate) fn wait_for_screen(&mut self, text: &str) {
+        self.wait_until(text, |screen| screen.contents().contains(text));
+    }
+
+    /// Gives it another size.
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let cells = |cells| NonZero::new(cells).expect("not zero");
+        self.emulator.set_size(cells(rows), cells(columns));
+        tcsetwinsize(&self.keyboard, size).expect("a size");
+    }
+
+    /// Waits until the screen is as it should be.
+    pub(crate) fn wait_until(&mut self, what: &str, is_right: impl Fn(&vt100::Screen) -> bool) {
         let until = Instant::now() + PATIENCE;
-        while !self.emulator.screen().contents().contains(text) {
+        while !is_right(self.emulator.screen()) {
             let left = until.saturating_duration_since(Instant::now());
             match self.screen.recv_timeout(left) {
                 Ok(bytes) => self.take(&bytes),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("{text:?} does not come; on the screen:\n{}", self.emulator.screen().contents())
+                    panic!("{what:?} does not come; on the screen:\n{}", self.emulator.screen().contents())
                 }
             }
         }
     }
 
+    /// What runs in it: `setsid` has made itself the binary.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Signals what runs in it.
     pub(crate) fn signal(&self, signal: Signal) {
-        // `setsid` has made itself the binary.
-        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+        kill_process(self.pid(), signal).expect("it is there");
     }
 
     pub(crate) fn wait_until_ended(&self) {

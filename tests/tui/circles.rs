@@ -2,22 +2,10 @@
 
 use std::net::TcpListener;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 
 use super::{Screen, free_port};
-use crate::support::{
-    Home, PASSPHRASE,
-    process::{Server, children},
-};
-
-/// The process of a circle that was started here.
-fn circle_on(port: u16) -> Pid {
-    let is_it = |pid: &Pid| {
-        let file = format!("/proc/{}/cmdline", pid.as_raw_nonzero());
-        std::fs::read_to_string(file).is_ok_and(|line| line.contains(&format!("--port={port}")))
-    };
-    children(rustix::process::getpid()).into_iter().find(is_it).expect("the circle")
-}
+use crate::support::{Home, PASSPHRASE, process::Server};
 
 #[test]
 fn a_circle_is_started_by_connecting_to_it_and_stopped_only_when_that_is_meant() {
@@ -27,7 +15,6 @@ fn a_circle_is_started_by_connecting_to_it_and_stopped_only_when_that_is_meant()
     screen.wait_for(&format!("○ lab {port} down"));
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab, for anyone");
-    screen.wait_for("ready");
     screen.write("40 + 2\n");
     screen.wait_for_row("42");
     screen.press(&["Esc", "1", "x"]);
@@ -74,7 +61,7 @@ fn a_circle_that_dies_in_mid_play_is_said_started_again_and_connected_to() {
     screen.wait_for("connected to lab");
     screen.write("print(\"begun\"); loop {}\n");
     screen.wait_for_row("begun");
-    let circle = circle_on(port);
+    let circle = screen.background().pid("lab");
     screen.write("kept text");
     kill_process(circle, Signal::KILL).expect("it is there");
     screen.wait_for("the connection to lab is lost");
@@ -155,21 +142,6 @@ fn a_circle_that_is_not_there_is_said_to_be_so() {
 }
 
 #[test]
-fn quitting_asks_before_it_stops_what_was_started_here() {
-    let port = free_port();
-    let config = format!(r#"{{ "circles": [{{ "name": "lab", "port": {port} }}] }}"#);
-    let mut screen = Screen::start(&config, (80, 24));
-    screen.wait_for("lab");
-    screen.press(&["S"]);
-    screen.wait_for("● lab");
-    screen.press(&["q"]);
-    screen.wait_for("Quit, and stop the circle that was started here?");
-    screen.press(&["n", "q", "y"]);
-    assert_eq!(screen.end(), 0);
-    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
-}
-
-#[test]
 fn a_circles_json_that_was_mended_is_read_again() {
     let mut screen = Screen::start("{ \"circles\": [", (80, 24));
     screen.wait_for("circles.json:1:");
@@ -195,10 +167,11 @@ fn nobody_is_asked_for_a_key_who_is_busy_elsewhere() {
     screen.wait_for("passphrase of alice");
     screen.press(&["Esc", "1", "Up", "Enter"]);
     screen.write("half of");
-    let circle = circle_on(port);
+    let circle = screen.background().pid("team");
     kill_process(circle, Signal::KILL).expect("it is there");
-    screen.wait_for(&format!("✗ team {port} ↻1"));
-    screen.wait_for(&format!("● team {port}"));
+    screen.until("it is started again", |shown| {
+        shown.lines().any(|line| line.contains(&format!("● team {port}")) && line.contains("↻1"))
+    });
     screen.write(" a line");
     let shown = screen.wait_for_row("> half of a line");
     assert!(!shown.contains("passphrase"), "{shown}");

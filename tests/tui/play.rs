@@ -154,8 +154,7 @@ fn earlier_inputs_come_back_also_in_another_life() {
     screen.press(&["Up"]);
     screen.wait_for_row("> 1111 + 1");
     // Kept by the time that it has ended; by another life, found.
-    let home = screen.leave();
-    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (80, 24));
+    let mut screen = Screen::start_on(screen.leave(), (80, 24));
     screen.play_alone();
     screen.write("3333 + 1\n");
     screen.wait_for_row("3334");

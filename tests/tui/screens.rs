@@ -20,14 +20,22 @@ fn settled(screen: &str, ports: &[u16]) -> String {
         for seconds in 0..10 {
             *line = line.replace(&format!(" {seconds}s "), " 0s ");
         }
-        *line = without_time(line);
-        // What a log says of plays has their times in it; in which order it says that it is up is not said.
-        let is_start = |row: &str| row.starts_with("ready") || row.starts_with("listening on");
-        if line.contains(" INFO session{") || line.get(3..).is_some_and(is_start) {
+        *line = without_pid(&without_time(line));
+        // What a log says has its times in it.
+        if line.contains(" INFO session{") || line.contains(" listening on ") {
             *line = String::from("│(a line of the log)");
         }
     }
     lines.join("\n")
+}
+
+/// The process of the circle that is shown, in the border of the logs.
+fn without_pid(line: &str) -> String {
+    let Some((before, rest)) = line.split_once(" · pid ") else { return line.to_owned() };
+    let digits = rest.chars().take_while(char::is_ascii_digit).count();
+    let (details, mode) = rest[digits..].split_once("follow").expect("the mode is told");
+    let border = details.chars().last().expect("a border").to_string();
+    format!("{before} · pid 0{details}{}follow{mode}", border.repeat(digits - 1))
 }
 
 /// The time that a play took, at the end of the REPL's border.
@@ -76,7 +84,7 @@ fn home_of_alice() -> Home {
 fn the_first_start() {
     for size in SIZES {
         let (mut screen, ports) = start(size, Home::new());
-        let shown = screen.wait_for("no key yet");
+        let shown = screen.wait_for("n makes one");
         snap("first_start", size, &shown, &ports);
         screen.press(&["n"]);
         let shown = screen.wait_for("New key");
@@ -101,7 +109,10 @@ fn a_session() {
         screen.wait_for("error: Variable not found: y");
         screen.write("let total = [\n1,");
         let shown = screen.until("the input, and the log of the last play", |shown| {
-            shown.contains("| 1,") && shown.contains("✓") && shown.contains("code=-32000")
+            shown.contains("| 1,")
+                && shown.contains("✓")
+                && shown.contains("code=-32000")
+                && shown.contains("1 connection")
         });
         snap("session", size, &shown, &ports);
     }
@@ -117,9 +128,8 @@ fn circles_and_their_logs() {
             shown.contains(&format!("● sandbox {}", ports[0])) && shown.contains(&format!("● team {}", ports[1]))
         });
         screen.press(&["Down", "4"]);
-        let is_there = |shown: &str| shown.contains("┃listening on") || shown.contains("│listening on");
-        let shown =
-            screen.until("its log", |shown| is_there(shown) && shown.contains("ready ") && shown.contains("l level"));
+        let is_there = |shown: &str| shown.contains("listening on") && shown.contains("0 connections");
+        let shown = screen.until("its log", |shown| is_there(shown) && shown.contains("l level"));
         snap("logs", size, &shown, &ports);
     }
 }

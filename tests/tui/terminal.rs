@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use super::free_port;
-use crate::support::{Home, pty::Terminal};
+use crate::support::{Home, background::Background, pty::Terminal};
 
 /// What enters the alternate screen, and what leaves it.
 const ENTERS: &str = "\x1b[?1049h";
@@ -11,14 +11,14 @@ const LEAVES: &str = "\x1b[?1049l";
 
 #[test]
 fn start_key_circle_play_cancel_quit() {
-    let home = Home::new();
     let port = free_port();
-    let config = format!(r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "authenticated" }}] }}"#);
-    std::fs::write(home.path().join("circles.json"), config).expect("written");
-    let mut command = home.command();
+    let here = Background::with(&format!(
+        r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "authenticated" }}] }}"#
+    ));
+    let mut command = here.home.command();
     // Asked for on the screen.
     command.env_remove("CIRCLES_PASSPHRASE");
-    let mut terminal = Terminal::run_command(&home, &command, &["tui"]);
+    let mut terminal = Terminal::run_command(&here.home, &command, &["tui"]);
     terminal.wait_for(ENTERS);
     terminal.wait_for_screen("play now");
     terminal.keys("n");
@@ -36,10 +36,29 @@ fn start_key_circle_play_cancel_quit() {
     terminal.keys("\x1b");
     terminal.wait_for_screen("scroll");
     terminal.keys("q");
-    terminal.wait_for_screen("Quit, and stop");
-    terminal.keys("y");
+    terminal.wait_for_screen("team was started here");
+    terminal.keys("\r");
     terminal.wait_for(LEAVES);
+    terminal.wait_for("team goes on in the background");
+    terminal.wait_for("circles status");
+    terminal.wait_for("circles down");
     assert_eq!(terminal.end(), Some(0));
+    assert_eq!(here.state("team"), "ready");
+}
+
+#[test]
+fn what_was_started_here_outlives_a_signal() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let here = Background::with(&format!(r#"{{ "circles": [{{ "name": "lab", "port": {} }}] }}"#, free_port()));
+        let mut terminal = Terminal::run(&here.home, &["tui"]);
+        terminal.wait_for_screen("play now");
+        terminal.keys("S");
+        terminal.wait_for_screen("● lab");
+        terminal.signal(signal);
+        terminal.wait_for("lab goes on in the background");
+        assert_eq!(terminal.end(), Some(code));
+        assert_eq!(here.state("lab"), "ready");
+    }
 }
 
 #[test]

@@ -16,10 +16,12 @@ mod help;
 mod id;
 mod keys;
 mod layout;
+mod leaving;
 mod list;
 mod logs;
 mod message;
 mod news;
+mod orders;
 mod popup;
 mod repl;
 pub(crate) mod run;
@@ -32,7 +34,7 @@ pub(crate) mod work;
 mod wrap;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     time::Instant,
 };
@@ -42,9 +44,10 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModif
 use rhai::Engine;
 
 use crate::console::{history::Keeper, validate::Validator};
+pub use crate::supervisor::{Directories, Supervisors};
 use action::Action;
 use chrome::Toast;
-use circles::Circles;
+use circles::{Circles, Origin};
 use editor::Wanted;
 use help::Here;
 use id::CircleId;
@@ -53,6 +56,7 @@ use layout::Pane;
 use logs::Logs;
 pub use message::Message;
 use message::News;
+use orders::Background;
 use popup::{Answer, Popup};
 use session::{Session, Standing};
 use theme::Theme;
@@ -77,18 +81,18 @@ pub(crate) enum Effect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     NotYet,
-    /// It is wanted; the circles that were started here are drained first.
+    /// It is wanted once the supervisor has done what it was told.
     Leaving,
     /// With that exit code.
     Now(u8),
 }
 
-/// What is to be started once circles.json has been read.
-#[derive(Debug, Default)]
-struct ToStart {
-    ids: BTreeSet<CircleId>,
-    /// Whatever can be.
-    all: bool,
+/// How the app ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub code: u8,
+    /// What its user is to know of the circles that were started here and go on.
+    pub farewell: Option<String>,
 }
 
 /// The state of the whole screen.
@@ -110,14 +114,11 @@ pub(crate) struct App {
     is_zoomed: bool,
     popup: Option<Popup>,
     toast: Option<Toast>,
-    /// A circle to connect to as soon as circles.json has been read.
+    /// A circle to connect to as soon as circles.json has been read and its supervisor has been asked.
     first: Option<String>,
-    /// Circles to start as soon as circles.json has been read again.
-    to_start: ToStart,
+    background: Background,
     /// The circles.json that was read.
     config_file: Option<PathBuf>,
-    /// Circles to start again as soon as they have ended.
-    to_restart: HashSet<CircleId>,
     /// Who waits for a key to be unlocked.
     proofs: HashMap<KeyName, BTreeSet<CircleId>>,
     keeper: Keeper,
@@ -148,11 +149,10 @@ impl App {
             popup: None,
             toast: None,
             first,
-            to_start: ToStart::default(),
+            background: Background::default(),
+            config_file: None,
             proofs: HashMap::new(),
             keeper: work.keep_history(),
-            config_file: None,
-            to_restart: HashSet::new(),
             effects: Vec::new(),
             is_stale: true,
             end: End::NotYet,
@@ -162,6 +162,7 @@ impl App {
             work,
         };
         app.work.read_config(app.setup.config.clone());
+        app.work.watch_supervisor(app.setup.supervisor());
         if let Some(store) = &app.setup.keystore {
             app.work.list_keys(store.clone());
         }
@@ -174,10 +175,10 @@ impl App {
         self.throwaway = Some((id, keypair.into()));
     }
 
-    /// The exit code, once the app has ended.
-    pub(crate) fn ended(&self) -> Option<u8> {
+    /// How the app ended, once it has.
+    pub(crate) fn ended(&self) -> Option<Ended> {
         match self.end {
-            End::Now(code) => Some(code),
+            End::Now(code) => Some(Ended { code, farewell: self.farewell() }),
             End::NotYet | End::Leaving => None,
         }
     }
@@ -201,10 +202,23 @@ impl App {
             News::Made(made) => self.made(made),
             News::Unlocked(name, unlocked) => self.unlocked(name, unlocked),
             News::Circle(id, news) => self.circle_news(id, news),
+            News::Placed(place) => self.background.follower = Some(self.work.follow_logs(place)),
+            News::Supervisor(supervision) => self.supervision(supervision),
+            News::Ordered(ids, told) => self.ordered(&ids, told),
+            News::Stopped(stopped) => self.stopped(stopped),
+            News::Released(released) => self.released(released),
             News::Session(id, connection, news) => self.session_news(id, connection, news),
         }
-        if self.end == End::Leaving && !self.circles.iter().any(|(_, entry)| entry.is_ours()) {
-            self.end = End::Now(0);
+        self.follow_shown();
+    }
+
+    /// The log of a circle is followed from when it is shown for the first time.
+    fn follow_shown(&self) {
+        let shown = self.circles.selected().and_then(|id| Some((id, self.circles.get(id)?)));
+        if let (Some(follower), Some((id, entry))) = (&self.background.follower, shown)
+            && entry.origin == Origin::Config
+        {
+            follower.follow(id, &entry.name);
         }
     }
 
@@ -276,11 +290,11 @@ impl App {
         let Some(popup) = &mut self.popup else { return };
         match popup.key(key) {
             Answer::Stay => {}
-            Answer::Close => {
-                if let Some(Popup::Passphrase(form)) = self.popup.take() {
-                    self.proofs.remove(&form.key);
-                }
-            }
+            Answer::Close => match self.popup.take() {
+                Some(Popup::Passphrase(form)) => drop(self.proofs.remove(&form.key)),
+                Some(Popup::Leaving(_)) => self.end = End::NotYet,
+                _ => {}
+            },
             Answer::Do(action) => {
                 self.popup = None;
                 self.act(action);

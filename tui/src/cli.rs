@@ -50,7 +50,7 @@ pub(crate) enum Verb {
     Logs(LogsArgs),
     /// The supervisor that `up` starts
     #[command(hide = true)]
-    Supervise(LaunchArgs),
+    Supervise(SuperviseArgs),
     /// Serve one circle in this process until Ctrl-C
     Serve(ServeArgs),
     /// Print the contract for machines (`OpenRPC`)
@@ -175,6 +175,19 @@ pub(crate) struct LaunchArgs {
     pub config: ConfigArgs,
 }
 
+/// What `circles up` and the TUI start a supervisor with.
+#[derive(Debug, Args)]
+pub(crate) struct SuperviseArgs {
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+    /// Where its socket and its locks are
+    #[arg(long, value_name = "DIR")]
+    pub run_directory: PathBuf,
+    /// Where its logs are
+    #[arg(long, value_name = "DIR")]
+    pub state_directory: PathBuf,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
     /// Only these [default: all of them]
@@ -222,7 +235,13 @@ pub(crate) struct DownArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Print {"circles": [{"name", "url", "state", "pid", "restarts", "`uptime_s`", "access", "connections"}]}
+    /// Only of these [default: all of them]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Go on, in place, until Ctrl-C; where the output is no terminal, say it once more whenever something has changed
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Print {"circles": [{"name", "url", "state", …}]}: docs/operating.md lists the fields
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

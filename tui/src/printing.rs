@@ -86,6 +86,12 @@ pub(crate) fn columns() -> usize {
     }
 }
 
+/// Columns and rows of the terminal that the output is written to, where it is one.
+pub(crate) fn stdout_size() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
+}
+
 /// Writes text as it is.
 pub(crate) fn to_stdout(text: &str) -> Result<(), Unwritten> {
     let mut stdout = io::stdout().lock();

@@ -2,14 +2,19 @@
 
 mod base;
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use launcher::{
-    control::{Client, ControlError, Status},
+    Statuses,
+    control::{Client, ControlError, Names, Restart, Status, Up},
     place::{Held, Place, PlaceError},
     supervisor::Begin,
 };
-use protocol::{RpcError, methods::NoParams};
+use protocol::{Method, RpcError, methods::NoParams};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, Command},
@@ -17,6 +22,8 @@ use tokio::{
     signal::unix::SignalKind,
     sync::{mpsc, oneshot},
 };
+
+pub use base::Directories;
 
 use crate::{
     cli::ConfigArgs,
@@ -34,14 +41,118 @@ const ENDING: Duration = Duration::from_mins(1);
 /// What it says to who started it, once it listens.
 pub(crate) const LISTENING: &str = "listening";
 
-/// What a supervisor is given of the environment: where its files are, and how much is logged.
-const ENVIRONMENT: [&str; 5] = ["HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "TMPDIR", "CIRCLES_LOG"];
+/// How often a supervisor may turn out to be ending just when it is told.
+const TRIES: usize = 3;
+
+/// What a supervisor is given of the environment: how much is logged. Where its files are it is told by its arguments.
+const ENVIRONMENT: [&str; 1] = ["CIRCLES_LOG"];
+
+/// How supervisors are found and started.
+#[derive(Debug, Clone)]
+pub struct Supervisors {
+    /// The executable that they and their circles run.
+    pub program: PathBuf,
+    /// Where their files are.
+    pub directories: Directories,
+}
+
+impl Supervisors {
+    /// Those of the user who runs this program.
+    pub(crate) fn of_user() -> Result<Self, CliError> {
+        Ok(Self { program: program()?, directories: base::directories()? })
+    }
+
+    /// The place of the supervisor of the circles.json that is meant.
+    pub(crate) fn place(&self, args: &ConfigArgs) -> Result<Place, CliError> {
+        let path = config::path(args)?;
+        Ok(Place::of(&path, &self.directories.run, &self.directories.state)?)
+    }
+}
 
 /// The place of the supervisor of the circles.json that is meant.
 pub(crate) fn place(args: &ConfigArgs) -> Result<Place, CliError> {
-    let path = config::path(args)?;
-    let base = base::directories()?;
-    Ok(Place::of(&path, &base.run, &base.state)?)
+    Supervisors::of_user()?.place(args)
+}
+
+/// What is wished of circles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Up,
+    Restart,
+}
+
+/// How the circles of those names are, all without any, once the supervisor has done what it could in the time. It is started
+/// if there is none.
+pub(crate) async fn tell(
+    supervisors: &Supervisors,
+    place: &Place,
+    names: &[String],
+    wish: Wish,
+    patience: Duration,
+) -> Result<Statuses, CliError> {
+    let deadline = Instant::now() + patience;
+    for _ in 1..TRIES {
+        match try_to_tell(supervisors, place, names, wish, deadline).await {
+            Err(Untold::Ending) => {}
+            Err(Untold::Failed(error)) => return Err(error),
+            Ok(statuses) => return Ok(statuses),
+        }
+    }
+    try_to_tell(supervisors, place, names, wish, deadline).await.map_err(|untold| match untold {
+        Untold::Ending => failed(ControlError::Lost),
+        Untold::Failed(error) => error,
+    })
+}
+
+enum Untold {
+    /// It is ending: another one will do it.
+    Ending,
+    Failed(CliError),
+}
+
+async fn try_to_tell(
+    supervisors: &Supervisors,
+    place: &Place,
+    names: &[String],
+    wish: Wish,
+    deadline: Instant,
+) -> Result<Statuses, Untold> {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let mut client = find_or_start(supervisors, place, names, left()).await.map_err(Untold::Failed)?;
+    let params = Names { names: (!names.is_empty()).then(|| names.to_vec()) };
+    let answer = match wish {
+        Wish::Up => client.call::<Up>(&params, left()).await,
+        Wish::Restart => client.call::<Restart>(&params, left()).await,
+    };
+    match answer {
+        Ok(statuses) => Ok(statuses),
+        Err(ControlError::Lost | ControlError::Refused(RpcError::ShuttingDown)) => Err(Untold::Ending),
+        Err(ControlError::TimedOut { .. }) => {
+            let client = running(place).await.map_err(Untold::Failed)?;
+            let mut client = client.ok_or(Untold::Ending)?;
+            let statuses = client.call::<Status>(&NoParams {}, PATIENCE).await;
+            statuses.map_err(|error| Untold::Failed(failed(error)))
+        }
+        Err(error) => Err(Untold::Failed(failed(error))),
+    }
+}
+
+/// Has the supervisor that runs do it; `None` if there is none, or none any more: then nothing is up.
+pub(crate) async fn tell_running<M: Method<Params = Names, Result = Statuses>>(
+    place: &Place,
+    names: &[String],
+    patience: Duration,
+) -> Result<Option<Statuses>, CliError> {
+    let told = async {
+        let Some(mut client) = Client::connect(place).await? else { return Ok(None) };
+        // One that does not answer at all is not waited for as long as one that has something to do.
+        client.call::<Status>(&NoParams {}, PATIENCE).await?;
+        client.call::<M>(&Names { names: Some(names.to_vec()) }, patience).await.map(Some)
+    };
+    match told.await {
+        Err(ControlError::Lost) => Ok(None),
+        other => other.map_err(failed),
+    }
 }
 
 impl From<PlaceError> for CliError {
@@ -165,7 +276,12 @@ pub(crate) async fn pids(place: &Place) -> Vec<u32> {
 }
 
 /// Connects to the supervisor that runs, or starts one that starts those circles. Who wants the same meanwhile waits for it.
-pub(crate) async fn find_or_start(place: &Place, names: &[String], patience: Duration) -> Result<Client, CliError> {
+async fn find_or_start(
+    supervisors: &Supervisors,
+    place: &Place,
+    names: &[String],
+    patience: Duration,
+) -> Result<Client, CliError> {
     let late = |_| {
         let why = format!("it does not listen after {} s", patience.as_secs_f64());
         CliError::supervisor(
@@ -184,7 +300,7 @@ pub(crate) async fn find_or_start(place: &Place, names: &[String], patience: Dur
         if let Some(client) = running(place).await? {
             return Ok(client);
         }
-        let mut child = spawn(place, names)?;
+        let mut child = spawn(supervisors, place, names)?;
         listening(&mut child).await?;
         // From here on it is to live. One that is not listening in time is killed when it is dropped.
         std::mem::forget(child);
@@ -204,12 +320,17 @@ pub(crate) fn wait_for_end(runtime: &Runtime, place: &Place) -> Result<(), CliEr
     Ok(())
 }
 
-fn spawn(place: &Place, names: &[String]) -> Result<Child, CliError> {
-    let mut command = Command::new(program()?);
+fn spawn(supervisors: &Supervisors, place: &Place, names: &[String]) -> Result<Child, CliError> {
+    let Directories { run, state } = &supervisors.directories;
+    let mut command = Command::new(&supervisors.program);
     command
         .arg("supervise")
         .arg("--config")
         .arg(place.config())
+        .arg("--run-directory")
+        .arg(run)
+        .arg("--state-directory")
+        .arg(state)
         .arg("--")
         .args(names)
         .env_clear()

@@ -18,7 +18,10 @@ use tokio::{
 };
 use tokio_util::codec::{Framed, LinesCodec};
 
-use super::{CONFIG_IS_WRONG, Changes, Diff, Down, MAX_MESSAGE, Names, Reload, Reloaded, Restart, Status, Up};
+use super::{
+    CONFIG_IS_WRONG, Changes, Diff, Down, MAX_MESSAGE, Names, Release, Reload, Reloaded, Restart, Status, Up,
+    WATCH_LAPSE, Watch,
+};
 use crate::{
     CircleChange, ConfigError, State,
     reader::Reader,
@@ -132,14 +135,23 @@ impl Desk {
                 NoParams::from_raw(call.params)?;
                 return result(&self.reload().await?);
             }
+            Watch::NAME => {
+                NoParams::from_raw(call.params)?;
+                // What ends is not to be held up by who watches it.
+                if !self.known.borrow().is_ending {
+                    let _lapsed = timeout(WATCH_LAPSE, self.known.changed()).await;
+                }
+                return result(&self.known.borrow_and_update().now(None));
+            }
             Up::NAME => Wish::Up,
             Down::NAME => Wish::Down,
+            Release::NAME => Wish::Release,
             Restart::NAME => Wish::Restart,
             other => return Err(RpcError::MethodNotFound { method: other.chars().take(64).collect() }),
         };
         let names = Names::from_raw(call.params)?.names;
         let (answer, told) = oneshot::channel();
-        if wish == Wish::Down {
+        if matches!(wish, Wish::Down | Wish::Release) {
             // What is stopped needs no circles.json, and a wrong one must not keep it up.
             self.order(Order::Wish { wish, names, circles: None, answer }).await?;
         } else {
@@ -149,7 +161,7 @@ impl Desk {
         }
         let names = told.await.map_err(|_| RpcError::ShuttingDown)??;
         let is_settled = |state: State| match wish {
-            Wish::Down => matches!(state, State::Down | State::Failed),
+            Wish::Down | Wish::Release => matches!(state, State::Down | State::Failed),
             Wish::Up | Wish::Restart => !matches!(state, State::Starting | State::Draining),
         };
         let settled = self.known.wait_for(|known| known.states(&names).all(is_settled)).await;

@@ -26,9 +26,12 @@ impl Snapshot {
             // One that is not there any more has nothing to be waited for.
             let Some((_, book)) = circle else { return true };
             match change.action {
-                Action::Start | Action::Restart => !matches!(book.state, State::Starting | State::Draining),
                 Action::Drain => matches!(book.state, State::Down | State::Failed),
-                Action::Change | Action::Nothing => !self.unsettled.contains(&change.name),
+                Action::Change => !self.unsettled.contains(&change.name),
+                // Also what another reload, as of a file that was just saved, has begun.
+                Action::Start | Action::Restart | Action::Nothing => {
+                    !matches!(book.state, State::Starting | State::Draining) && !self.unsettled.contains(&change.name)
+                }
                 Action::Forget | Action::Later => true,
             }
         })
@@ -84,8 +87,10 @@ impl Supervisor {
             change(known, Some(definition), self.on_new)
         });
         let is_in_file = |known: &&Known| file.iter().any(|definition| definition.circle.name == known.circle.name);
-        let others = self.circles.iter().filter(|known| !known.is_gone && !is_in_file(known)).map(|known| {
+        let others = self.circles.iter().filter(|known| !is_in_file(known)).map(|known| {
             let (standing, definition) = known.standing();
+            // What drains since an earlier reload goes on doing that.
+            let standing = if known.is_gone { Standing::Up } else { standing };
             change(Some((standing, &definition)), None, self.on_new)
         });
         in_file.chain(others).collect()

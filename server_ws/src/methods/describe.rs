@@ -5,9 +5,7 @@ use protocol::{
     methods::{Description, You},
 };
 
-use worker::Layer;
-
-use crate::session::Session;
+use crate::{metrics::SandboxLayer, session::Session};
 
 pub(crate) fn handle(session: &Session) -> Description {
     let circle = &session.circle;
@@ -20,13 +18,9 @@ pub(crate) fn handle(session: &Session) -> Description {
         access: circle.access,
         you: You { public_key: session.auth.identity().map(|key| key.to_hex()), admitted: session.is_admitted() },
         modules: environment.module_names.clone(),
-        sandbox: now
-            .workers
-            .has_processes()
-            .then_some("process")
+        sandbox: SandboxLayer::all(now.workers.has_processes(), circle.layers.get().map_or(&[], Vec::as_slice))
             .into_iter()
-            .chain(circle.layers.get().into_iter().flatten().copied().filter_map(name))
-            .map(Into::into)
+            .map(|layer| layer.name().into())
             .collect(),
         limits: limits(session, &now.limits, &environment.limits),
     }
@@ -51,14 +45,5 @@ fn limits(session: &Session, now: &Limits, environment: &Limits) -> Limits {
         total_mib: now.total_mib.filter(|_| seen),
         memory_per_caller_mib: now.memory_per_caller_mib.filter(|_| seen),
         ..environment.clone()
-    }
-}
-
-/// What a layer is called.
-fn name(layer: Layer) -> Option<&'static str> {
-    match layer {
-        Layer::Memory => Some("memory"),
-        Layer::Syscalls => Some("syscalls"),
-        _ => None,
     }
 }

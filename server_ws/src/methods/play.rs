@@ -7,6 +7,7 @@ use protocol::{RpcError, methods::PlayParams};
 use crate::session::{Session, answers::Ticket, queue::Job};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
+    session.counts.play_sent();
     let params = Arc::new(params);
     let ticket = Ticket { audited: session.audited(&params), ..ticket };
     if let Err(error) = check_bind(params.bind.as_deref()) {

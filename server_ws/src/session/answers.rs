@@ -31,6 +31,14 @@ const SMALL: usize = 256;
 /// Bytes of a result that count towards the output limit.
 pub(crate) type Weight = u64;
 
+/// Whether a result went into its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    Whole,
+    /// The results of its batch are too large together: an error stands in its place.
+    Replaced,
+}
+
 /// The batches that are not fully answered.
 #[derive(Debug)]
 pub(crate) struct Answers {
@@ -76,42 +84,42 @@ impl Answers {
         self.batches.values().any(|batch| batch.plays.contains(id))
     }
 
-    /// What is to be sent once this request is done, if anything is.
+    /// What is to be sent once this request is done, if anything is, and whether its own result is in it.
     pub(crate) fn settle(
         &mut self,
         ticket: &Ticket,
         result: Result<&impl Serialize, &RpcError>,
         weight: Weight,
-    ) -> Option<String> {
+    ) -> (Option<String>, Fit) {
         if !ticket.is_answered {
-            return None;
+            return (None, Fit::Whole);
         }
         let id = ticket.id.as_ref();
-        let Some(number) = ticket.batch else { return Some(message::response(id, result)) };
-        let batch = self.batches.get_mut(&number)?;
+        let Some(number) = ticket.batch else { return (Some(message::response(id, result)), Fit::Whole) };
+        let Some(batch) = self.batches.get_mut(&number) else { return (None, Fit::Whole) };
         let room = self.max_held.saturating_sub(self.held);
         let fitting = batch.bytes_left.checked_sub(weight).and_then(|left| {
             let response = message::response(id, result);
             // What is no longer than the error in its place is never replaced: a cancellation must stay one.
             (response.len() <= room.max(SMALL)).then_some((left, response))
         });
-        let response = if let Some((left, response)) = fitting {
+        let (response, fit) = if let Some((left, response)) = fitting {
             batch.bytes_left = left;
-            response
+            (response, Fit::Whole)
         } else {
             let error = RpcError::LimitExceeded { limit: PlayLimit::Output, max: self.max_batch_kib };
-            message::response(id, Err::<&(), _>(&error))
+            (message::response(id, Err::<&(), _>(&error)), Fit::Replaced)
         };
         self.held += response.len();
         batch.responses.push(response);
         batch.plays.extend(id.filter(|_| ticket.is_play).cloned());
         batch.missing -= 1;
         if batch.missing > 0 {
-            return None;
+            return (None, fit);
         }
-        let batch = self.batches.remove(&number)?;
-        self.held -= batch.responses.iter().map(String::len).sum::<usize>();
-        Some(message::batch(&batch.responses))
+        let responses = self.batches.remove(&number).map(|batch| batch.responses).unwrap_or_default();
+        self.held -= responses.iter().map(String::len).sum::<usize>();
+        (Some(message::batch(&responses)), fit)
     }
 }
 
@@ -127,11 +135,12 @@ mod tests {
     fn a_batch_is_answered_once_its_last_member_is() {
         let mut answers = Answers::new(1);
         let batch = answers.open_batch(2);
-        assert_eq!(answers.settle(&ticket(1, batch), Ok(&1), 1), None);
+        assert_eq!(answers.settle(&ticket(1, batch), Ok(&1), 1), (None, Fit::Whole));
         let silent = Ticket { id: None, is_answered: false, ..ticket(0, batch) };
-        assert_eq!(answers.settle(&silent, Ok(&5), 1), None);
+        assert_eq!(answers.settle(&silent, Ok(&5), 1), (None, Fit::Whole));
         assert!(answers.hold_play(&Id::number(1)));
-        let text = answers.settle(&ticket(2, batch), Err::<&(), _>(&RpcError::Cancelled), 0).expect("the last");
+        let (text, _) = answers.settle(&ticket(2, batch), Err::<&(), _>(&RpcError::Cancelled), 0);
+        let text = text.expect("the last");
         assert!(!answers.hold_play(&Id::number(1)));
         let array: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!((&array[0]["result"], &array[1]["error"]["code"]), (&1.into(), &(-32005).into()));
@@ -153,7 +162,7 @@ mod tests {
         }
         let batch = answers.open_batch(2);
         answers.settle(&ticket(1000, batch), Err::<&(), _>(&RpcError::Cancelled), 0);
-        let text = answers.settle(&ticket(1001, batch), Ok(&large), 0).expect("the last");
+        let text = answers.settle(&ticket(1001, batch), Ok(&large), 0).0.expect("the last");
         assert!(text.contains("-32005") && text.contains("-32004"), "{text}");
         // What does not fit is answered with an error of a hundred bytes or so.
         assert!(answers.held < MIN_HELD + 1000 * 200, "{}", answers.held);
@@ -164,9 +173,9 @@ mod tests {
     fn the_results_of_a_batch_are_bounded_together() {
         let mut answers = Answers::new(1);
         let batch = answers.open_batch(3);
-        answers.settle(&ticket(1, batch), Ok(&"long"), 600);
-        answers.settle(&ticket(2, batch), Ok(&"long"), 600);
-        let text = answers.settle(&ticket(3, batch), Ok(&"short"), 5).expect("the last");
+        assert_eq!(answers.settle(&ticket(1, batch), Ok(&"long"), 600).1, Fit::Whole);
+        assert_eq!(answers.settle(&ticket(2, batch), Ok(&"long"), 600).1, Fit::Replaced);
+        let text = answers.settle(&ticket(3, batch), Ok(&"short"), 5).0.expect("the last");
         let array: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(array[0]["result"], "long");
         assert_eq!(array[1]["error"]["data"]["limit"], "output");

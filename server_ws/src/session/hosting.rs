@@ -10,6 +10,7 @@ use crate::{
     admission::Caller,
     circle::Circle,
     host::{self, ForPlay, PlayEnd},
+    metrics::HostCallEnd,
     settings::Settings,
 };
 
@@ -85,11 +86,14 @@ impl Hosting {
     /// Has a function carried out, for [`returned`](Self::returned) to wait for.
     pub(crate) fn call(&mut self, call: HostCall) -> Result<(), Refusal> {
         self.calls += 1;
-        if self.calls > self.settings.limits.host_calls {
-            return Err(Refusal::TooMany);
-        }
-        if self.circle.host.running.has_left_enough(self.caller) {
-            return Err(Refusal::LeftBehind);
+        let refused = if self.calls > self.settings.limits.host_calls {
+            Some(Refusal::TooMany)
+        } else {
+            self.circle.host.running.has_left_enough(self.caller).then_some(Refusal::LeftBehind)
+        };
+        if let Some(refusal) = refused {
+            self.circle.metrics.host_call(HostCallEnd::Refused);
+            return Err(refusal);
         }
         let (module, function) = self.circle.host.function(call.function);
         let number = call.function;
@@ -135,7 +139,14 @@ impl Hosting {
         let Some((number, function)) = &mut self.waits_for else { return std::future::pending().await };
         let (number, called) = (*number, function.await);
         self.waits_for = None;
-        self.judge(number, called)
+        let returned = self.judge(number, called);
+        self.circle.metrics.host_call(match &returned {
+            Returned::Script(HostReturn::Value(_)) => HostCallEnd::Ok,
+            Returned::Script(_) => HostCallEnd::Failed,
+            Returned::TooLarge => HostCallEnd::TooLarge,
+            Returned::Unreadable => HostCallEnd::Unreadable,
+        });
+        returned
     }
 
     fn judge(&self, number: u32, called: Result<Called, JoinError>) -> Returned {
@@ -165,6 +176,7 @@ impl Hosting {
     pub(crate) fn abandon(&mut self) {
         self.play.cancelled.cancel();
         if let Some((_, function)) = self.waits_for.take() {
+            self.circle.metrics.host_call(HostCallEnd::Abandoned);
             self.circle.host.running.leave_behind(self.caller, function);
         }
     }

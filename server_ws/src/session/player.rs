@@ -27,6 +27,7 @@ use crate::{
     admission::{Caller, WorkerPlace},
     circle::Circle,
     host::Play as HostPlay,
+    metrics::PlayTimer,
     settings::Settings,
 };
 use patience::Patience;
@@ -155,7 +156,8 @@ impl Player {
         // Counted for whoever asked for it, whose place the session's worker is not always.
         let slot = self.circle.slots.take(caller.map_or(self.anonymous, Caller::Key));
         let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.settings.limits.play_ms);
-        self.running = Some(Running::new(self.plays, ticket, params, caller, max_ms, slot));
+        let timer = PlayTimer::new(self.circle.metrics.clone());
+        self.running = Some(Running::new(self.plays, ticket, params, caller, max_ms, slot, timer));
         self.send();
         Ok(())
     }

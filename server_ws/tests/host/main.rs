@@ -2,6 +2,7 @@
 //! because a worker is started from the program's own executable.
 
 mod calls;
+mod counts;
 mod limits;
 mod plays;
 #[path = "../../../tests/support/wire.rs"]
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use server_ws::{CircleBuilder, Workers};
+use server_ws::{CircleBuilder, Observer, Workers};
 use tokio::{runtime::Runtime, sync::oneshot};
 use wire::Wire;
 
@@ -39,7 +40,7 @@ fn main() {
     ];
     let (mut passed, mut failed) = (0, 0);
     for (way, workers) in ways {
-        for (name, test) in calls::TESTS.iter().chain(limits::TESTS).chain(plays::TESTS) {
+        for (name, test) in calls::TESTS.iter().chain(counts::TESTS).chain(limits::TESTS).chain(plays::TESTS) {
             if !name.contains(&wanted) {
                 continue;
             }
@@ -66,6 +67,7 @@ fn runtime() -> &'static Runtime {
 /// A circle that serves until it is dropped.
 struct Served {
     authority: String,
+    observer: Observer,
     stop: Option<oneshot::Sender<()>>,
     ended: mpsc::Receiver<()>,
 }
@@ -74,6 +76,7 @@ fn serve(workers: &Workers, circle: CircleBuilder) -> Served {
     let circle = circle.workers(workers.clone()).grace(Duration::ZERO).build().expect("a circle");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let authority = listener.local_addr().expect("bound").to_string();
+    let observer = circle.observer();
     let ((stop, stopped), (end, ended)) = (oneshot::channel::<()>(), mpsc::channel());
     runtime().spawn(async move {
         let shutdown = async {
@@ -83,7 +86,7 @@ fn serve(workers: &Workers, circle: CircleBuilder) -> Served {
         server_ws::run(listener, circle, shutdown).await.expect("it serves");
         drop(end);
     });
-    Served { authority, stop: Some(stop), ended }
+    Served { authority, observer, stop: Some(stop), ended }
 }
 
 impl Served {

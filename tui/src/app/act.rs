@@ -4,7 +4,7 @@ use client_ws::RpcError;
 use keys::keystore::KeyName;
 
 use super::{
-    App, Effect, End, ToStart,
+    App, Effect,
     action::Action,
     circles::{Origin, State},
     help,
@@ -40,7 +40,9 @@ impl App {
             Action::Focus(pane) => self.focus(pane),
             Action::StopTyping => self.is_typing = false,
             Action::Quit => self.quit(),
-            Action::QuitNow => self.leave(),
+            Action::Keep => self.keep(),
+            Action::Release => self.release(),
+            Action::QuitNow => self.quit_now(),
             Action::Help => {
                 let lines = help::long(self.here());
                 self.popup = Some(Popup::Help { title: "Help".into(), lines, scroll: 0 });
@@ -60,10 +62,7 @@ impl App {
             Action::Start(id) => self.start(id),
             Action::StartAll => self.start_all(),
             Action::AskStop(id) => self.ask(id, "Stop", Action::Stop(id)),
-            Action::Stop(id) => {
-                self.to_restart.remove(&id);
-                self.circles.stop(id);
-            }
+            Action::Stop(id) => self.stop(id),
             Action::AskRestart(id) => self.ask(id, "Restart", Action::Restart(id)),
             Action::Restart(id) => self.restart(id),
             Action::AskNewKey => self.ask_new_key(None, None),
@@ -94,50 +93,6 @@ impl App {
         self.is_typing = pane == Pane::Repl;
     }
 
-    fn quit(&mut self) {
-        if self.end == End::Leaving {
-            self.end = End::Now(0);
-            return;
-        }
-        let ours = self.circles.iter().filter(|(_, entry)| entry.is_ours()).count();
-        let running = self.sessions.values().filter(|session| session.running.is_some()).count();
-        let question = match (ours, running) {
-            (0, 0) => return self.leave(),
-            (0, _) => "A play is running. Cancel it and quit?".to_owned(),
-            (1, _) => "Quit, and stop the circle that was started here?".to_owned(),
-            (ours, _) => format!("Quit, and stop the {ours} circles that were started here?"),
-        };
-        self.popup = Some(Popup::Confirm { question, yes: Action::QuitNow });
-    }
-
-    fn leave(&mut self) {
-        self.end = End::Leaving;
-        self.to_restart.clear();
-        self.to_start = ToStart::default();
-        let ours: Vec<CircleId> = self.circles.iter().filter(|(_, entry)| entry.is_ours()).map(|(id, _)| id).collect();
-        if !ours.is_empty() {
-            self.say("draining the circles that were started here; q again leaves at once");
-        }
-        for id in ours {
-            self.circles.stop(id);
-        }
-    }
-
-    fn ask(&mut self, id: CircleId, what: &str, yes: Action) {
-        let Some(entry) = self.circles.get(id) else { return };
-        if !entry.is_ours() {
-            let why = match entry.origin {
-                Origin::Throwaway => "is inside of this program, and ends with it",
-                _ => "was not started here",
-            };
-            let text = format!("{} {why}", entry.name);
-            return self.say(text);
-        }
-        let question =
-            format!("{what} {}? What others play there is cancelled, and their variables are gone.", entry.name);
-        self.popup = Some(Popup::Confirm { question, yes });
-    }
-
     /// Connects to a circle as people name it.
     pub(super) fn open(&mut self, text: &str) {
         let text = text.trim();
@@ -158,7 +113,7 @@ impl App {
     pub(super) fn connect(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let (name, can_be_started) = (entry.name.clone(), entry.can_be_started());
-        let is_coming = entry.is_coming();
+        let is_coming = entry.state() == State::Starting;
         let session = self.sessions.entry(id).or_insert_with(|| Session::new(name.clone()));
         session.is_wanted = true;
         session.is_asked = true;
@@ -183,7 +138,7 @@ impl App {
     /// Connects to a circle that is up as far as is known.
     pub(super) fn dial(&mut self, id: CircleId) {
         let (Some(entry), Some(session)) = (self.circles.get(id), self.sessions.get_mut(&id)) else { return };
-        let (connection, url) = (session.begin(), entry.url.clone());
+        let (connection, url) = (session.begin(), entry.url().to_owned());
         let authority = match entry.origin {
             Origin::Address => self.setup.authority.clone(),
             _ => None,
@@ -238,41 +193,8 @@ impl App {
         let (Some(session), Some(entry)) = (self.sessions.get_mut(&id), self.circles.get(id)) else { return };
         let Some(client) = session.client().cloned().filter(|_| session.who == Who::Nobody) else { return };
         session.who = Who::Proving;
-        let place = format!("{} at {}", entry.name, entry.url);
+        let place = format!("{} at {}", entry.name, entry.url());
         self.work.prove((id, session.connection), client, name, keypair, place);
-    }
-
-    fn start(&mut self, id: CircleId) {
-        let Some(entry) = self.circles.get(id) else { return };
-        if !entry.can_be_started() {
-            let why = match (&entry.origin, &entry.state) {
-                (_, State::Taken) => "cannot be started: what listens on its port is another program",
-                (Origin::Throwaway, _) => "is up: Enter plays there",
-                (Origin::Address, _) => "is not in circles.json: only what is there can be started here",
-                _ => "is up, or about to be",
-            };
-            let text = format!("{} {why}", entry.name);
-            return self.say(text);
-        }
-        self.to_start.ids.insert(id);
-        // It may have been edited meanwhile.
-        self.work.read_config(self.setup.config.clone());
-    }
-
-    fn start_all(&mut self) {
-        self.to_start.all = true;
-        self.work.read_config(self.setup.config.clone());
-    }
-
-    fn restart(&mut self, id: CircleId) {
-        if !self.circles.stop(id) {
-            return self.start(id);
-        }
-        self.to_restart.insert(id);
-        if let Some(entry) = self.circles.get(id) {
-            let text = format!("{} is drained, then started again", entry.name);
-            self.say(text);
-        }
     }
 
     pub(super) fn ask_new_key(&mut self, circle: Option<CircleId>, why: Option<String>) {

@@ -9,9 +9,13 @@ pub(crate) enum Action {
     Focus(Pane),
     /// Leave the editor.
     StopTyping,
-    /// Ask before what was started here is stopped.
+    /// Ask what is to become of what was started here.
     Quit,
-    /// Without a question.
+    /// Quit, and what was started here goes on.
+    Keep,
+    /// Quit, once what was started here has ended.
+    Release,
+    /// Quit without a question.
     QuitNow,
     Help,
     Palette,

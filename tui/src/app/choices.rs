@@ -15,7 +15,7 @@ impl App {
             if entry.can_be_started() {
                 choices.push(choice(format!("start {name}"), Action::Start(id)));
             }
-            if entry.is_ours() {
+            if entry.can_be_stopped() {
                 choices.push(choice(format!("stop {name}"), Action::AskStop(id)));
                 choices.push(choice(format!("restart {name}"), Action::AskRestart(id)));
             }

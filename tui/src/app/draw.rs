@@ -8,7 +8,9 @@ use ratatui::{
 
 use super::{
     App, SPINNER, chrome,
+    circles::Entry,
     layout::{self, Pane, Places},
+    orders::Standby,
     repl,
     session::{Session, Standing},
     welcome,
@@ -52,7 +54,12 @@ impl App {
         let name = shown.and_then(|shown| self.circles.get(shown)).map_or("", |entry| entry.name.as_str());
         match pane {
             Pane::Circles => {
-                let area = chrome::pane(frame, area, theme, focus, "Circles", "");
+                let note = match (self.background.standby, &self.background.refused) {
+                    (Standby::Silent, _) => "no answer",
+                    (_, Some(_)) => "circles.json ✗",
+                    _ => "",
+                };
+                let area = chrome::pane(frame, area, theme, focus, "Circles", note);
                 let standing = |id| self.sessions.get(&id).map_or(Standing::None, Session::standing);
                 self.circles.draw(frame, area, theme, now, standing);
             }
@@ -61,7 +68,10 @@ impl App {
                 self.keys.draw(frame, area, theme);
             }
             Pane::Logs => {
-                let (title, mode) = (format!("Logs {name}"), self.logs.mode());
+                let details = shown.and_then(|shown| self.circles.get(shown)).map_or(String::new(), Entry::details);
+                let title =
+                    if details.is_empty() { format!("Logs {name}") } else { format!("Logs {name} · {details}") };
+                let mode = self.logs.mode();
                 let area = chrome::pane(frame, area, theme, focus, &title, &mode);
                 self.logs.draw(frame, area, theme, shown);
             }

@@ -51,7 +51,7 @@ impl Headless {
                 run::run(app, &mut terminal, messages, outside).await
             };
             // Nobody need wait for it.
-            let _unawaited = end.send(runtime.block_on(run));
+            let _unawaited = end.send(runtime.block_on(run).map(|ended| ended.code));
         });
         Self { queue, frames, copied, ended: Some(ended) }
     }

@@ -16,7 +16,7 @@ type Keys = (&'static str, &'static str);
 
 const CIRCLES: &[Keys] = &[
     ("Enter", "connect, and prove your key where the circle asks for one; starts it if it is down"),
-    ("s", "start it (circles.json is read again)"),
+    ("s", "start it, in the background (circles.json is read again)"),
     ("S", "start all of circles.json"),
     ("x", "stop it"),
     ("r", "restart it"),
@@ -67,14 +67,15 @@ const EVERYWHERE: &[Keys] = &[
     ("? F1", "this help"),
     ("Ctrl-L", "draw the screen anew"),
     ("Ctrl-Z", "suspend"),
-    ("q", "quit; asks before it stops circles that were started here"),
+    ("q", "quit; asks whether circles that were started here go on"),
 ];
 
 const MARKS: &[Keys] = &[
     ("●", "up"),
     ("○", "down"),
     ("◐ ◑", "starting, stopping"),
-    ("✗ ↻2", "failed, and started again twice; or its port is taken"),
+    ("✗", "failed, or about to be started again; or its port is taken"),
+    ("↻2", "started again twice"),
     ("◌", "connected, no key proved"),
     ("⚿", "your key is proved (in Keys: unlocked)"),
     ("▶", "a play is running"),

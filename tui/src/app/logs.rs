@@ -15,7 +15,7 @@ use super::{action::Action, id::CircleId, theme::Theme, wrap};
 use crate::visible::visible;
 
 /// Lines that are kept of each circle.
-const MAX_LINES: usize = 2000;
+pub(crate) const MAX_LINES: usize = 2000;
 
 /// Levels from which on lines are shown, as they are written in them.
 const LEVELS: [(&str, &[&str]); 3] = [("all", &[]), ("warnings", &["WARN", "ERROR"]), ("errors", &["ERROR"])];
@@ -82,7 +82,7 @@ impl Logs {
             }
         }
         if rows.is_empty() {
-            let hint = "what a circle that is started here says is shown here";
+            let hint = "what circles of circles.json log is shown here";
             return frame.render_widget(Paragraph::new(hint.dim()), area);
         }
         self.back = self.back.min(rows.len().saturating_sub(height));

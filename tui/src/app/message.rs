@@ -7,7 +7,7 @@ use keys::{
     KeyPair,
     keystore::{Entry, KeyName, Listing},
 };
-use launcher::{Circle, Happened};
+use launcher::{Circle, Statuses, place::Place};
 use protocol::methods::{Output, Progress};
 use ratatui::crossterm::event::Event;
 
@@ -56,6 +56,16 @@ pub(crate) enum News {
     Unlocked(KeyName, Result<Arc<KeyPair>, CliError>),
     /// Something about a circle as such.
     Circle(CircleId, CircleNews),
+    /// Where the supervisor of circles.json, its sockets and its logs are.
+    Placed(Place),
+    /// How that supervisor is.
+    Supervisor(Supervision),
+    /// What came of the wish to have those circles up.
+    Ordered(Vec<CircleId>, Result<Statuses, CliError>),
+    /// What came of the wish to have circles stopped.
+    Stopped(Result<(), CliError>),
+    /// What came of the wish to have those stopped that were started here, and the supervisor with them.
+    Released(Result<(), CliError>),
     /// Something about this user's session on a circle, and which connection of that session it is about.
     Session(CircleId, Connection, SessionNews),
 }
@@ -66,17 +76,28 @@ pub(crate) enum Listening {
     Nothing,
     /// It answers as a circle does.
     Circle,
+    /// It answers as a circle does that is ending.
+    Draining,
     Other,
+}
+
+/// How the supervisor of circles.json is.
+#[derive(Debug)]
+pub(crate) enum Supervision {
+    /// There is none.
+    Absent,
+    /// It says that its circles are so.
+    Present(Statuses),
+    /// It cannot be asked, or does not answer.
+    Silent(CliError),
 }
 
 #[derive(Debug)]
 pub(crate) enum CircleNews {
     /// What takes connections there.
     Probed(Listening),
-    /// The supervisor says so.
-    Supervised(Happened),
-    /// It was supervised here and is no longer.
-    Released,
+    /// It has logged that.
+    Logged(Vec<String>),
 }
 
 #[derive(Debug)]

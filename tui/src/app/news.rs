@@ -1,23 +1,22 @@
 //! What changes when something has happened elsewhere.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use client_ws::{ClientError, Description, Notice, PlayResult, RpcError};
 use keys::{
     KeyPair,
     keystore::{Entry as KeyEntry, KeyName, Listing},
 };
-use launcher::{Circle, Happened};
 use protocol::methods::{Access, Output, Stream};
 
 use super::{
-    App, ToStart,
+    App,
     circles::{Entry, Origin},
     id::{CircleId, Connection, PlayNumber},
     message::{CircleNews, Listening, SessionNews},
     popup::{Passphrase, Popup},
     repl::whom,
-    session::{Link, Who},
+    session::{Link, Session, Who},
 };
 use crate::{
     console::{
@@ -29,66 +28,7 @@ use crate::{
     error::CliError,
 };
 
-/// Columns that a mistake in circles.json is shown within.
-const MISTAKE: usize = 72;
-
-type Configured = Result<Option<(PathBuf, Vec<Circle>)>, CliError>;
-
 impl App {
-    pub(super) fn configured(&mut self, read: Configured) {
-        match read {
-            Ok(found) => {
-                if let Some((file, circles)) = found {
-                    self.circles.configure(circles, &self.work);
-                    self.config_file = Some(file);
-                }
-                let ToStart { mut ids, all } = std::mem::take(&mut self.to_start);
-                if all {
-                    let startable = self.circles.iter().filter(|(_, entry)| entry.can_be_started());
-                    ids.extend(startable.map(|(id, _)| id));
-                    if ids.is_empty() {
-                        self.say("there is nothing to start: every circle of circles.json is up, or there is none");
-                    }
-                }
-                for id in ids {
-                    let is_started = self.circles.start(id, &self.work, &self.setup.program);
-                    let gone = self.circles.get(id).filter(|entry| matches!(entry.origin, Origin::Address));
-                    if let Some(entry) = gone.filter(|_| !is_started) {
-                        let text = format!("{} cannot be started: circles.json does not have it any more", entry.name);
-                        self.complain(text);
-                    }
-                }
-            }
-            Err(error) => {
-                let lines: Vec<String> = error.lines(MISTAKE).iter().map(Line::to_string).collect();
-                for id in std::mem::take(&mut self.to_start).ids {
-                    if let Some(session) = self.sessions.get_mut(&id) {
-                        let lines = error.lines(session.transcript.width());
-                        session.transcript.extend(lines);
-                    }
-                }
-                self.logs_of_mistake(&lines);
-                if self.popup.as_ref().is_some_and(Popup::is_form) {
-                    self.complain(error.advice());
-                } else {
-                    self.popup = Some(Popup::text("circles.json", &lines));
-                }
-            }
-        }
-        if let Some(first) = self.first.take() {
-            self.open(&first);
-        }
-    }
-
-    /// A mistake can be read again where it has gone from the screen.
-    fn logs_of_mistake(&mut self, lines: &[String]) {
-        if let Some(shown) = self.circles.selected() {
-            for line in lines {
-                self.logs.push(shown, line);
-            }
-        }
-    }
-
     pub(super) fn resolved(&mut self, resolved: Result<String, CliError>) {
         let form = match &mut self.popup {
             Some(Popup::Address(form)) => Some(form),
@@ -180,31 +120,27 @@ impl App {
     }
 
     pub(super) fn circle_news(&mut self, id: CircleId, news: CircleNews) {
-        // A circle can be gone and back before the next tick.
-        self.look_after_connections();
-        let is_up = matches!(news, CircleNews::Supervised(Happened::Ready) | CircleNews::Probed(Listening::Circle));
-        let is_released = matches!(news, CircleNews::Released);
-        let has_failed = matches!(news, CircleNews::Supervised(Happened::Ended { .. }));
-        let line = self.circles.digest(id, news, self.now);
-        if let Some(line) = &line {
-            self.logs.push(id, line);
-        }
-        let name = self.circles.get(id).map_or(String::new(), |entry| entry.name.clone());
-        if has_failed {
-            let last = line.unwrap_or_default();
-            self.complain(format!("{name} is {last}; its log says more (4)"));
-            if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.is_wanted) {
-                session.note(&format!("{name} is {last}; its log says more (4)"));
+        match news {
+            CircleNews::Logged(lines) => {
+                for line in &lines {
+                    self.logs.push(id, line);
+                }
+            }
+            CircleNews::Probed(listening) => {
+                // A circle can be gone and back before the next tick.
+                self.look_after_connections();
+                self.circles.probed(id, listening);
+                if listening == Listening::Circle {
+                    self.is_back(id);
+                }
             }
         }
-        if is_released && self.to_restart.remove(&id) {
-            // It may have been edited meanwhile.
-            self.to_start.ids.insert(id);
-            self.work.read_config(self.setup.config.clone());
-        }
-        let is_waited_for =
-            self.sessions.get(&id).is_some_and(|session| session.is_wanted && matches!(session.link, Link::Off));
-        if is_up && is_waited_for {
+    }
+
+    /// It takes connections, which a session may wait for.
+    pub(super) fn is_back(&mut self, id: CircleId) {
+        let waits = |session: &Session| session.is_wanted && matches!(session.link, Link::Off);
+        if self.sessions.get(&id).is_some_and(waits) {
             self.dial(id);
         }
     }
@@ -219,17 +155,19 @@ impl App {
                 self.circles.seen(id);
                 self.connected(id);
             }
-            // One that is kept up here is connected to once it is ready again.
-            SessionNews::Connected(Err(_)) if self.circles.get(id).is_some_and(Entry::is_ours) => {
+            // Nobody has asked for it just now: it is connected to once it is up again.
+            SessionNews::Connected(Err(_))
+                if !session.is_asked && self.circles.get(id).is_some_and(|entry| entry.origin == Origin::Config) =>
+            {
                 session.end();
-                session.note("it is not up yet; it is connected to as soon as it is");
+                session.note("it is not up; it is connected to as soon as it is");
             }
             SessionNews::Connected(Err(error)) => {
                 session.end();
-                session.is_wanted = false;
+                session.is_wanted = self.circles.get(id).is_some_and(Entry::is_kept_up);
                 session.transcript.push(Line::of(Style::Error, "error: ").with(Style::Plain, &error.message()));
                 let hint = match self.circles.get(id).map(|entry| &entry.origin) {
-                    Some(Origin::Config(_)) => "s starts it here, Enter tries again",
+                    Some(Origin::Config) => "s starts it, Enter tries again",
                     _ => "Enter tries again; is it running, and is that its port?",
                 };
                 session.note(hint);
@@ -372,8 +310,11 @@ impl App {
             let Some(entry) = self.circles.get(id) else { continue };
             let (text, is_back) = (format!("the connection to {} is lost", entry.name), entry.is_back());
             self.complain(text);
-            if is_back && self.sessions.get(&id).is_some_and(|session| session.is_wanted) {
-                self.dial(id);
+            if is_back {
+                self.is_back(id);
+            } else {
+                // It may be there again sooner than it would be looked for.
+                self.circles.look_again(id, &self.work);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What stands before everything else and wants an answer: forms, questions, help.
 
 mod field;
+mod leave;
 mod palette;
 
 use keys::keystore::KeyName;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{action::Action, id::CircleId, theme::Theme, wrap};
 use field::Field;
+pub(crate) use leave::Leave;
 pub(crate) use palette::{Choice, Palette};
 
 #[derive(Debug)]
@@ -31,6 +33,10 @@ pub(crate) enum Popup {
         question: String,
         yes: Action,
     },
+    /// What is to become of the circles that were started here.
+    Leave(Leave),
+    /// Those circles are drained before the end.
+    Leaving(String),
     NewKey(NewKey),
     Passphrase(Passphrase),
     Address(Address),
@@ -179,6 +185,7 @@ impl Popup {
             Self::NewKey(form) => form.is_busy,
             Self::Passphrase(form) => form.is_busy,
             Self::Address(form) => form.is_busy,
+            Self::Leaving(_) => true,
             _ => false,
         }
     }
@@ -205,6 +212,8 @@ impl Popup {
                 KeyCode::Char('y' | 'Y') => Answer::Do(yes.clone()),
                 _ => Answer::Close,
             },
+            Self::Leave(_) => Leave::key(key),
+            Self::Leaving(_) => leave::leaving_key(key),
             Self::NewKey(form) => form.key(key),
             Self::Passphrase(form) => form.key(key),
             Self::Address(form) => match key.code {
@@ -262,6 +271,8 @@ impl Popup {
                 let area = window(frame, theme, "Sure?", &lines, "y yes · any other key no");
                 frame.render_widget(Paragraph::new(lines), area);
             }
+            Self::Leave(leave) => leave.draw(frame, theme),
+            Self::Leaving(names) => leave::draw_leaving(names, frame, theme, spinner),
             Self::NewKey(form) => {
                 let mut lines: Vec<Line<'_>> =
                     form.why.iter().flat_map(|why| broken(frame, Line::from(why.clone()))).collect();

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{App, Effect, Message, message::News};
+use super::{App, Effect, Ended, Message, message::News};
 
 /// Messages that wait to be taken, before whoever posts them is made to wait.
 pub(crate) const QUEUE: usize = 1024;
@@ -33,13 +33,13 @@ pub(crate) trait Outside<B: Backend> {
     fn drawn(&mut self, frame: &Buffer);
 }
 
-/// Runs until the app has ended; its exit code.
+/// Runs until the app has ended; how it did.
 pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
     mut app: App,
     terminal: &mut Terminal<B>,
     mut queue: mpsc::Receiver<Message>,
     mut outside: impl Outside<B>,
-) -> io::Result<u8> {
+) -> io::Result<Ended> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -64,8 +64,8 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
                     Effect::Redraw => outside.redraw(terminal)?,
                 }
             }
-            if let Some(code) = app.ended() {
-                return Ok(code);
+            if let Some(ended) = app.ended() {
+                return Ok(ended);
             }
             if begun.elapsed() > FRAME {
                 break;

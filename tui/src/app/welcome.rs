@@ -9,6 +9,7 @@ use super::{
     circles::{Circles, Entry, Origin, State},
     theme::Theme,
 };
+use crate::visible::visible;
 
 /// What is offered for the chosen circle.
 pub(crate) fn lines(theme: Theme, circles: &Circles, chosen: Option<&Entry>, has_keys: bool) -> Vec<Line<'static>> {
@@ -17,12 +18,12 @@ pub(crate) fn lines(theme: Theme, circles: &Circles, chosen: Option<&Entry>, has
     };
     let mut lines = vec![Line::default(), Line::from("  circles: live Rhai, guarded by keys").bold(), Line::default()];
     if let Some(entry) = chosen {
-        let what = match (&entry.origin, &entry.state) {
+        let what = match (entry.origin, entry.state()) {
             (Origin::Throwaway, _) => "play now, on a circle of your own".to_owned(),
-            (Origin::Config(_), State::Elsewhere | State::Up { .. }) => format!("connect to {}", entry.name),
-            (Origin::Config(_), State::Taken) => format!("see what has the port of {}", entry.name),
-            (Origin::Config(_), State::Starting) => format!("connect to {} once it is ready", entry.name),
-            (Origin::Config(_), _) => format!("start {} and connect to it", entry.name),
+            (Origin::Config, State::Elsewhere | State::Up) => format!("connect to {}", entry.name),
+            (Origin::Config, State::Taken) => format!("see what has the port of {}", entry.name),
+            (Origin::Config, State::Starting) => format!("connect to {} once it is ready", entry.name),
+            (Origin::Config, _) => format!("start {} and connect to it", entry.name),
             (Origin::Address, _) => format!("connect to {}", entry.name),
         };
         lines.push(offer("Enter", what));
@@ -37,10 +38,19 @@ pub(crate) fn lines(theme: Theme, circles: &Circles, chosen: Option<&Entry>, has
     lines.push(offer("o", "connect to a circle by its address".to_owned()));
     lines.push(offer("↑ ↓", "choose another circle".to_owned()));
     lines.push(offer("?", "help, wherever you are".to_owned()));
-    if let Some(Entry { state: State::Failed { why, again_in }, name, .. }) = chosen {
+    if let Some((entry, why)) = chosen.and_then(|entry| Some((entry, entry.refused()?))) {
         lines.push(Line::default());
-        let again = if again_in.is_some() { "; it is started again" } else { "" };
-        lines.push(Line::from(Span::styled(format!("  {name} failed: {why}{again}"), theme.bad())));
+        lines.push(Line::from(Span::styled(
+            format!("  {} goes on as it was: {}", entry.name, visible(why)),
+            theme.bad(),
+        )));
+    }
+    let has_fallen = |entry: &&Entry| matches!(entry.state(), State::BackingOff | State::Failed);
+    if let Some(entry) = chosen.filter(has_fallen) {
+        lines.push(Line::default());
+        let again = if entry.state() == State::BackingOff { "; it is started again" } else { "" };
+        let why = visible(entry.why().unwrap_or("it ended"));
+        lines.push(Line::from(Span::styled(format!("  {} failed: {why}{again}", entry.name), theme.bad())));
         lines.push(Line::from("  its log below says why (4, then f for all of it)"));
     }
     lines

@@ -1,5 +1,8 @@
 //! What is done elsewhere than in the app's loop, and posts what comes of it: network, disk, passphrases, processes.
 
+mod follow;
+mod supervisor;
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use client_ws::{CircleWsClient, ClientError, Description, PlayEvent};
@@ -7,7 +10,6 @@ use keys::{
     Authority, KeyPair,
     keystore::{KeyName, Keystore, WorkFactor},
 };
-use launcher::{Circle, Happened, Supervision};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -30,11 +32,14 @@ use crate::{
         history::{HistoryFile, Keeper},
         meta::{self, Meta},
     },
-    error::{CliError, os_text},
+    error::CliError,
     place,
+    supervisor::Supervisors,
 };
+pub(crate) use follow::Follower;
+pub(crate) use supervisor::Meant;
 
-/// How often it is looked whether something listens where circles are that are not supervised here.
+/// How often it is looked whether something listens where circles are that their supervisor does not have up.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long such a look may take.
@@ -51,8 +56,8 @@ pub struct Setup {
     pub history: Option<PathBuf>,
     /// What it costs to try one passphrase of a key that is made here.
     pub work_factor: WorkFactor,
-    /// The executable that circles run.
-    pub program: PathBuf,
+    /// How the supervisor of circles.json is found and started.
+    pub supervisors: Supervisors,
     /// How circles know themselves when they are dialled through a tunnel.
     pub authority: Option<Authority>,
     /// The passphrase that was given, so that none is asked for.
@@ -64,7 +69,12 @@ pub struct Setup {
 impl Setup {
     /// Which processes evaluate the scripts of the throw-away circle.
     pub(crate) fn workers(&self) -> server_ws::Workers {
-        server_ws::Workers::Process { program: self.program.clone() }
+        server_ws::Workers::Process { program: self.supervisors.program.clone() }
+    }
+
+    /// The supervisor of the circles.json that is meant.
+    pub(crate) fn supervisor(&self) -> Meant {
+        Meant { supervisors: self.supervisors.clone(), config: self.config.clone() }
     }
 }
 
@@ -74,10 +84,6 @@ pub(crate) struct Work {
     runtime: Handle,
     queue: mpsc::Sender<Message>,
 }
-
-/// What ends a circle that is supervised here. Dropping it does, too.
-#[derive(Debug)]
-pub(crate) struct Supervised(#[expect(dead_code, reason = "its end is what counts")] oneshot::Sender<()>);
 
 impl Work {
     pub(crate) fn new(runtime: Handle, queue: mpsc::Sender<Message>) -> Self {
@@ -161,27 +167,6 @@ impl Work {
             }
         });
         Probing(stop)
-    }
-
-    pub(crate) fn supervise(&self, id: CircleId, circle: Circle, program: PathBuf) -> Supervised {
-        let work = self.clone();
-        let (stop, stopped) = oneshot::channel::<()>();
-        self.spawn(async move {
-            let shutdown = async {
-                // Stopped, or dropped: either way it is to end.
-                let _word = stopped.await;
-            };
-            let Supervision { mut events, ended } = launcher::supervise(vec![circle], &program, shutdown);
-            while let Some(event) = events.recv().await {
-                work.post(News::Circle(id, CircleNews::Supervised(event.what))).await;
-            }
-            if let Err(error) = ended.await {
-                let why = format!("its supervisor failed: {error}");
-                work.post(News::Circle(id, CircleNews::Supervised(Happened::Log(why)))).await;
-            }
-            work.post(News::Circle(id, CircleNews::Released)).await;
-        });
-        Supervised(stop)
     }
 
     /// Connects, and asks whom it is connected to.
@@ -310,7 +295,8 @@ async fn listening(address: SocketAddr) -> Listening {
             socket.read_exact(&mut answer).await
         };
         match answered.await {
-            Ok(_) if matches!(&answer, b"HTTP/1.1 200" | b"HTTP/1.1 503") => Listening::Circle,
+            Ok(_) if &answer == b"HTTP/1.1 200" => Listening::Circle,
+            Ok(_) if &answer == b"HTTP/1.1 503" => Listening::Draining,
             _ => Listening::Other,
         }
     };
@@ -337,11 +323,4 @@ async fn connect(target: Target) -> Result<(Arc<CircleWsClient>, Description), C
     client.connect().await?;
     let description = first_answer(&client).await?;
     Ok((Arc::new(client), description))
-}
-
-/// The executable that is running.
-pub(crate) fn this_program() -> Result<PathBuf, CliError> {
-    worker::Program::SameExecutable.path().map_err(|error| {
-        CliError::usage("cannot find this program itself", os_text(&error), "start it by its whole path")
-    })
 }

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::mpsc::sync_channel};
 
 use launcher::log::{Bounds, Line, LogReader, Wanted};
-use notify::{RecursiveMode, Watcher};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::{
     cli::LogsArgs,
@@ -23,12 +23,13 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
         config::circles(&args.config, &args.names)?.into_iter().map(|circle| circle.name).collect();
     let place = supervisor::place(&args.config)?;
     let width = names.iter().map(String::len).max().unwrap_or_default();
-    if args.names.is_empty() && !args.audit {
+    if args.names.is_empty() && !args.audit && !args.json {
         names.push(launcher::SUPERVISOR.to_owned());
     }
     let print = |name: &str, line: &Line| {
         let paint = Paint::for_stdout();
-        let before = if names.len() > 1 { paint.dim(&format!("{name:width$} |")) + " " } else { String::new() };
+        let before =
+            if names.len() > 1 && !args.json { paint.dim(&format!("{name:width$} |")) + " " } else { String::new() };
         let text = match (args.json, args.audit) {
             (true, _) => line.text.as_str().into(),
             (false, true) => log_line::of_audit(&line.text),
@@ -77,7 +78,7 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
 }
 
 /// Says when something in a directory has changed, until what is returned is dropped.
-fn watch(directory: &Path, changed: impl Fn() + Send + 'static) -> Result<impl Watcher, CliError> {
+pub(crate) fn watch(directory: &Path, changed: impl Fn() + Send + 'static) -> Result<RecommendedWatcher, CliError> {
     let failed = |error: notify::Error| {
         CliError::usage(
             format!("cannot follow the logs in {}", directory.display()),

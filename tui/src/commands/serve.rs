@@ -10,12 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use launcher::{
-    ServiceManager,
-    link::{Figures, Ready},
-    log::Level,
-    port::Unusable,
-};
+use launcher::{ServiceManager, link::Ready, log::Level, port::Unusable};
 use records::Records;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use supervised::Supervisor;
@@ -83,8 +78,8 @@ fn serve(args: &ServeArgs, runtime: Runtime, records: &Records) -> Result<(), Cl
         // Without a supervisor nobody sends there, and it is not dropped either.
         let _kept = match supervisor {
             Some(supervisor) => {
-                let connections = circle.connections();
-                let figures = move || Figures { connections: connections.count() as u64 };
+                let observer = circle.observer();
+                let figures = move || supervised::figures(&observer.figures());
                 let (running, started) = (circle.clone(), (args.host, args.port));
                 let configure = move |arguments| {
                     let running = running.clone();

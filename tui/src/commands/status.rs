@@ -1,10 +1,13 @@
-//! `circles status`: how the circles of circles.json are.
+//! `circles status [--watch] [NAME…]`: how the circles of circles.json are.
 
-use std::time::Duration;
+mod screen;
+mod table;
+mod watch;
 
 use launcher::{
-    CircleStatus, State,
+    CircleStatus, State, Statuses,
     control::{Client, ControlError, Status},
+    place::Place,
 };
 use protocol::methods::NoParams;
 
@@ -12,38 +15,91 @@ use crate::{
     cli::StatusArgs,
     config, connect,
     error::CliError,
-    printing::{Paint, to_stdout},
-    supervisor,
-    visible::visible,
+    printing::{self, Paint, to_stdout},
+    suggest, supervisor,
 };
 
 pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
-    let place = supervisor::place(&args.config)?;
-    let asked = connect::client_runtime()?.block_on(async {
-        let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
-        client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await.map(Some)
-    });
-    let known = match asked {
-        Err(ControlError::Lost) => None,
-        other => other.map_err(supervisor::failed)?,
-    };
-    let (circles, refused) = match known {
-        Some(statuses) => (statuses.circles, statuses.refused),
-        // Without a supervisor they are all down.
-        None => (config::load(&args.config)?.1.into_iter().map(down).collect(), None),
-    };
-    if args.json {
-        let mut all = serde_json::json!({ "circles": circles });
-        if let Some(refused) = refused {
-            all["refused"] = refused.into();
+    let mut source = Source::of(args)?;
+    if args.watch {
+        return watch::run(source, args.json);
+    }
+    let statuses = connect::client_runtime()?.block_on(source.look())?;
+    Ok(to_stdout(&said(&statuses, args.json))?)
+}
+
+/// All of it, for whoever reads no screen.
+fn said(statuses: &Statuses, is_json: bool) -> String {
+    if is_json {
+        let mut all = serde_json::json!({ "circles": statuses.circles });
+        if let Some(refused) = &statuses.refused {
+            all["refused"] = refused.as_str().into();
         }
-        return Ok(to_stdout(&format!("{all}\n"))?);
+        return format!("{all}\n");
     }
-    let mut text = table(&circles);
-    if let Some(refused) = refused {
-        text += &format!("circles.json is not taken over: {}\n", visible(&refused));
+    let paint = Paint::for_stdout();
+    let width = printing::stdout_size().map_or(usize::MAX, |(columns, _)| columns);
+    table::lines(statuses, width).iter().map(|line| paint.line(line) + "\n").collect()
+}
+
+/// Where it is known how circles are: their supervisor, for as long as there is one.
+struct Source<'a> {
+    args: &'a StatusArgs,
+    place: Place,
+    client: Option<Client>,
+}
+
+impl<'a> Source<'a> {
+    fn of(args: &'a StatusArgs) -> Result<Self, CliError> {
+        Ok(Self { args, place: supervisor::place(&args.config)?, client: None })
     }
-    Ok(to_stdout(&text)?)
+
+    /// How those are now that are meant.
+    async fn look(&mut self) -> Result<Statuses, CliError> {
+        let mut statuses = match self.ask().await.map_err(supervisor::failed)? {
+            Some(statuses) => statuses,
+            // Without a supervisor they are all down.
+            None => Statuses {
+                circles: config::load(&self.args.config)?.1.into_iter().map(down).collect(),
+                is_ending: false,
+                refused: None,
+            },
+        };
+        let names = &self.args.names;
+        let known: Vec<&str> = statuses.circles.iter().map(|circle| circle.name.as_str()).collect();
+        if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+            let fix = match suggest::nearest(unknown, known.iter().copied()) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => "see which there are: circles status".into(),
+            };
+            return Err(CliError::usage(format!("there is no circle '{}'", crate::visible::visible(unknown)), "", fix));
+        }
+        statuses.circles.retain(|circle| names.is_empty() || names.contains(&circle.name));
+        Ok(statuses)
+    }
+
+    /// What the supervisor says; nothing, without one.
+    async fn ask(&mut self) -> Result<Option<Statuses>, ControlError> {
+        // Who was asked before may have another in its place by now.
+        for _ in 0..2 {
+            let mut client = match self.client.take() {
+                Some(client) => client,
+                None => match Client::connect(&self.place).await? {
+                    Some(client) => client,
+                    None => return Ok(None),
+                },
+            };
+            match client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await {
+                Ok(statuses) => {
+                    self.client = Some(client);
+                    return Ok(Some(statuses));
+                }
+                Err(ControlError::Lost) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn down(circle: launcher::Circle) -> CircleStatus {
@@ -56,45 +112,11 @@ fn down(circle: launcher::Circle) -> CircleStatus {
         uptime_s: None,
         access: circle.access,
         connections: None,
+        workers: None,
+        plays: None,
+        memory_bytes: None,
+        sandbox: None,
         why: None,
         refused: None,
     }
-}
-
-fn table(circles: &[CircleStatus]) -> String {
-    let paint = Paint::for_stdout();
-    let titles = ["NAME", "STATE", "URL", "ACCESS", "PID", "UP", "RESTARTS", "CONNECTIONS"].map(str::to_owned);
-    let rows: Vec<[String; 8]> = circles.iter().map(row).collect();
-    let widths: Vec<usize> = (0..titles.len())
-        .map(|column| rows.iter().chain([&titles]).map(|row| row[column].chars().count()).max().unwrap_or_default())
-        .collect();
-    let line = |row: &[String; 8]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    let mut text = paint.dim(&line(&titles)) + "\n";
-    for (circle, row) in circles.iter().zip(&rows) {
-        text += &(line(row) + "\n");
-        if let Some(why) = &circle.why {
-            text += &format!("  {}\n", visible(why));
-        }
-        if let Some(refused) = &circle.refused {
-            text += &format!("  not as circles.json has it: {}\n", visible(refused));
-        }
-    }
-    text
-}
-
-fn row(circle: &CircleStatus) -> [String; 8] {
-    let up = circle.uptime_s.map(|seconds| humantime::format_duration(Duration::from_secs(seconds)).to_string());
-    [
-        circle.name.clone(),
-        circle.state.to_string(),
-        circle.url.clone(),
-        circle.access.to_string(),
-        circle.pid.map_or("-".into(), |pid| pid.to_string()),
-        up.unwrap_or_else(|| "-".into()),
-        circle.restarts.to_string(),
-        circle.connections.map_or("-".into(), |connections| connections.to_string()),
-    ]
 }

@@ -2,11 +2,11 @@
 
 use std::fs::File;
 
-use launcher::Supervision;
+use launcher::{Supervision, place::Place};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 
 use crate::{
-    cli::LaunchArgs,
+    cli::{LaunchArgs, SuperviseArgs},
     commands::serve::shutdown_at,
     config, connect,
     error::{CliError, os_text},
@@ -15,17 +15,18 @@ use crate::{
     terminal::outlive_full_files,
 };
 
-pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
+pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     // It leads no process group, having just been started in that of `circles up`: nothing but that could be in the way.
     let _leads_already = rustix::process::setsid();
-    let place = supervisor::place(&args.config)?;
-    config::circles(&args.config, &args.names)?;
+    let LaunchArgs { config, names } = &args.launch;
+    let place = Place::of(&config::path(config)?, &args.run_directory, &args.state_directory)?;
+    config::circles(config, names)?;
     let runtime = connect::runtime()?;
     outlive_full_files(&runtime)?;
     // Who started it sees to it that there is no other but one that is ending.
     let held = place.lock_supervisor()?;
     runtime.block_on(async {
-        let begin = supervisor::begin(&place, &args.names, false, supervisor::Hangup::Reloads)?;
+        let begin = supervisor::begin(&place, names, false, supervisor::Hangup::Reloads)?;
         let supervision =
             launcher::supervisor::start(place, held, begin, shutdown_at(&supervisor::Hangup::Reloads.ends())?);
         // What happens is in the logs of the circles; nobody listens here.

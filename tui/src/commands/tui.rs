@@ -11,14 +11,15 @@ use crate::{
         App, Message, Setup,
         run::{self, QUEUE},
         screen::{self, OnTerminal, Screen},
-        work::{Work, this_program},
+        work::Work,
     },
     cli::TuiArgs,
     connect,
     console::history,
     error::CliError,
     passphrase, place,
-    printing::Paint,
+    printing::{Paint, to_stdout},
+    supervisor::Supervisors,
     terminal::{is_ignored, listen},
     throwaway,
 };
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &TuiArgs) -> Result<std::process::ExitCode, CliError> {
         keystore: keystore.ok(),
         history: history::default_directory(),
         work_factor: keygen::WORK,
-        program: this_program()?,
+        supervisors: Supervisors::of_user()?,
         authority: args.connect.authority.clone(),
         passphrase: passphrase::given(&args.connect.passphrase)?,
         has_colours: Paint::for_stdout().is_on(),
@@ -64,10 +65,14 @@ pub(crate) fn run(args: &TuiArgs) -> Result<std::process::ExitCode, CliError> {
     screen::listen(queue);
     let ended = runtime.block_on(run::run(app, &mut screen.terminal, messages, OnTerminal));
     drop(screen);
-    let code = ended.map_err(unusable)?;
+    let ended = ended.map_err(unusable)?;
+    if let Some(farewell) = ended.farewell {
+        // The terminal may have gone with its user.
+        let _untold = to_stdout(&farewell);
+    }
     // Not waited for: what still runs in it ends with the process.
     runtime.shutdown_background();
-    Ok(code.into())
+    Ok(ended.code.into())
 }
 
 /// A signal ends the app in its loop, so that the terminal is given back by the one who took it.

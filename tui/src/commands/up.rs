@@ -2,15 +2,13 @@
 
 mod dry_run;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use launcher::{
     CircleStatus, State, Statuses,
-    control::{ControlError, Names, Restart, Status, Up},
     log::{Bounds, LogReader, Wanted},
     place::Place,
 };
-use protocol::{RpcError, methods::NoParams};
 
 use crate::{
     cli::UpArgs,
@@ -18,22 +16,12 @@ use crate::{
     error::CliError,
     log_line,
     printing::{Paint, to_stderr, to_stdout},
-    supervisor,
+    supervisor::{self, Supervisors, Wish},
     visible::visible,
 };
 
 /// Lines of its log that are shown of a circle that does not start.
 const LAST_LINES: usize = 8;
-
-/// How often a supervisor may turn out to be ending just when it is told.
-const TRIES: usize = 3;
-
-/// What is wished of circles.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Wish {
-    Up,
-    Restart,
-}
 
 pub(crate) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
     if args.dry_run {
@@ -41,51 +29,11 @@ pub(crate) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
     }
     let wanted: Vec<String> =
         config::circles(&args.config, &args.names)?.into_iter().map(|circle| circle.name).collect();
-    let place = supervisor::place(&args.config)?;
-    let runtime = connect::client_runtime()?;
-    let statuses = runtime.block_on(async {
-        let deadline = Instant::now() + args.timeout;
-        for _ in 1..TRIES {
-            match told(&place, &args.names, wish, deadline).await {
-                Err(ControlFailed::Ending) => {}
-                Err(ControlFailed::Other(error)) => return Err(error),
-                Ok(statuses) => return Ok(statuses),
-            }
-        }
-        told(&place, &args.names, wish, deadline).await.map_err(|failed| match failed {
-            ControlFailed::Ending => supervisor::failed(ControlError::Lost),
-            ControlFailed::Other(error) => error,
-        })
-    })?;
+    let supervisors = Supervisors::of_user()?;
+    let place = supervisors.place(&args.config)?;
+    let told = supervisor::tell(&supervisors, &place, &args.names, wish, args.timeout);
+    let statuses = connect::client_runtime()?.block_on(told)?;
     report(&place, &wanted, &statuses, args.timeout)
-}
-
-enum ControlFailed {
-    /// It is ending: another one will do it.
-    Ending,
-    Other(CliError),
-}
-
-/// How the circles are once the supervisor has done what it could in the time.
-async fn told(place: &Place, names: &[String], wish: Wish, deadline: Instant) -> Result<Statuses, ControlFailed> {
-    let left = || deadline.saturating_duration_since(Instant::now());
-    let mut client = supervisor::find_or_start(place, names, left()).await.map_err(ControlFailed::Other)?;
-    let params = Names { names: (!names.is_empty()).then(|| names.to_vec()) };
-    let answer = match wish {
-        Wish::Up => client.call::<Up>(&params, left()).await,
-        Wish::Restart => client.call::<Restart>(&params, left()).await,
-    };
-    match answer {
-        Ok(statuses) => Ok(statuses),
-        Err(ControlError::Lost | ControlError::Refused(RpcError::ShuttingDown)) => Err(ControlFailed::Ending),
-        Err(ControlError::TimedOut { .. }) => {
-            let client = supervisor::running(place).await.map_err(ControlFailed::Other)?;
-            let mut client = client.ok_or(ControlFailed::Ending)?;
-            let statuses = client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await;
-            statuses.map_err(|error| ControlFailed::Other(supervisor::failed(error)))
-        }
-        Err(error) => Err(ControlFailed::Other(supervisor::failed(error))),
-    }
 }
 
 fn report(place: &Place, wanted: &[String], statuses: &Statuses, patience: Duration) -> Result<(), CliError> {

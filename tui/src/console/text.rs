@@ -1,5 +1,8 @@
 //! Text in styles, for whoever shows it.
 
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
 use crate::visible::visible;
 
 /// A part of an input that is shown in a colour of its own.
@@ -52,6 +55,25 @@ impl Line {
             let text = visible(text).replace('\n', " ").replace('\t', "    ");
             self.0.push(Piece { text, style });
         }
+    }
+
+    /// As much of it as that many cells of a terminal hold.
+    pub(crate) fn cut(&self, width: usize) -> Self {
+        let (mut cut, mut left) = (Self::default(), width);
+        for piece in &self.0 {
+            let fits = |grapheme: &&str| {
+                let is_room = left.checked_sub(grapheme.width());
+                left = is_room.unwrap_or(0);
+                is_room.is_some()
+            };
+            let text: String = piece.text.graphemes(true).take_while(fits).collect();
+            let is_whole = text.len() == piece.text.len();
+            cut.0.push(Piece { text, style: piece.style });
+            if !is_whole {
+                break;
+            }
+        }
+        cut
     }
 
     pub(crate) fn pieces(&self) -> &[Piece] {

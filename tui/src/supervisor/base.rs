@@ -11,11 +11,13 @@ use directories::ProjectDirs;
 
 use crate::error::CliError;
 
-/// What is gone when the user logs out, and what stays.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Directories {
-    pub(super) run: PathBuf,
-    pub(super) state: PathBuf,
+/// The user's directories for what supervisors keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directories {
+    /// For sockets and locks, which may be gone when the user has logged out.
+    pub run: PathBuf,
+    /// For logs, which stay.
+    pub state: PathBuf,
 }
 
 /// The user's, where there are some that can be written; otherwise one of theirs among the temporary files.

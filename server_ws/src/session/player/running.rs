@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::patience::Patience;
 use crate::{
+    metrics::PlayTimer,
     session::{
         answers::Ticket,
         hosting::{Hosting, Objection, Returned},
@@ -50,6 +51,7 @@ pub(super) struct Running {
     pub(super) unsent: Option<(Arc<PlayParams>, Option<String>)>,
     pub(super) number: u64,
     pub(super) started: Instant,
+    timer: PlayTimer,
     pub(super) max_ms: u64,
     pub(super) deadline: Option<Instant>,
     /// Until its worker gives way, unless it has done so before.
@@ -95,6 +97,7 @@ impl Running {
         caller: Option<PublicKey>,
         max_ms: u64,
         slot: Result<RunningSlot, Turn>,
+        timer: PlayTimer,
     ) -> Self {
         let now = Instant::now();
         let (slot, turn) = match slot {
@@ -109,6 +112,7 @@ impl Running {
             unsent: Some((params, caller.map(|key| key.to_hex()))),
             number,
             started: now,
+            timer,
             max_ms,
             deadline: None,
             patience: None,
@@ -127,6 +131,7 @@ impl Running {
     /// From now on its time counts: what it waits for others' plays does not.
     pub(super) fn begin_time(&mut self) {
         self.started = Instant::now();
+        self.timer.begin(self.started.into_std());
         self.deadline = self.started.checked_add(Duration::from_millis(self.max_ms));
         self.next_progress = self.started + FIRST_PROGRESS;
     }

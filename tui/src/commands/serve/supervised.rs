@@ -67,6 +67,17 @@ impl Supervisor {
     }
 }
 
+/// What a supervisor is told of them.
+pub(crate) fn figures(figures: &server_ws::Figures) -> Figures {
+    Figures {
+        connections: figures.connections,
+        workers: figures.workers,
+        plays: figures.plays,
+        memory_bytes: figures.memory_bytes(),
+        sandbox: figures.sandbox.iter().copied().map(Into::into).collect(),
+    }
+}
+
 async fn with<T, O>(tag: T, future: impl Future<Output = O>) -> (T, O) {
     (tag, future.await)
 }

@@ -1,0 +1,214 @@
+//! What a circle counts of itself, for `GET /metrics` and for the program that serves it. What happens is counted where it
+//! happens; how things are is read from the circle's books when somebody asks.
+
+mod figures;
+mod series;
+mod words;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use protocol::{RpcError, error::LossReason};
+
+use crate::{kernel, memory::Ledger, slots::Slots};
+pub use figures::{Figures, Observer};
+use series::{Series, set};
+use words::{Holder, Identity, Proof, Refusal};
+pub(crate) use words::{HostCallEnd, Outcome, SandboxLayer, TurnedAway, Word};
+
+/// Times of plays that are noted before they are sorted: each takes 16 bytes until then.
+const NOTES: u64 = 1024;
+
+/// The counts of one circle.
+pub(crate) struct Metrics {
+    series: Series,
+    memory: Ledger,
+    slots: Slots,
+    sandbox: OnceLock<Vec<SandboxLayer>>,
+    connections: AtomicU64,
+    /// Of the connections, those whose session has proved a key.
+    proved: AtomicU64,
+    /// Plays that were sent and have not ended.
+    open_plays: AtomicU64,
+    ended_plays: AtomicU64,
+    noted: AtomicU64,
+}
+
+impl Metrics {
+    /// `memory` and `slots` are the circle's.
+    pub(crate) fn new(circle: &str, memory: Ledger, slots: Slots) -> Self {
+        Self {
+            series: Series::register(circle),
+            memory,
+            slots,
+            sandbox: OnceLock::new(),
+            connections: AtomicU64::new(0),
+            proved: AtomicU64::new(0),
+            open_plays: AtomicU64::new(0),
+            ended_plays: AtomicU64::new(0),
+            noted: AtomicU64::new(0),
+        }
+    }
+
+    /// It is known what keeps scripts where they are.
+    pub(crate) fn sandbox_known(&self, layers: Vec<SandboxLayer>) {
+        self.sandbox.get_or_init(|| layers);
+    }
+
+    pub(crate) fn turned_away(&self, why: TurnedAway) {
+        self.series.turned_away.count(why);
+    }
+
+    pub(crate) fn authentication(&self, error: Option<&RpcError>) {
+        self.series.authentications.count(Proof::of(error));
+    }
+
+    pub(crate) fn environment_lost(&self, reason: LossReason) {
+        self.series.environments_lost.count(reason.into());
+    }
+
+    pub(crate) fn host_call(&self, end: HostCallEnd) {
+        self.series.host_calls.count(end);
+    }
+
+    fn play_took(&self, since: Instant) {
+        self.series.play_seconds.record(since.elapsed());
+        if self.noted.fetch_add(1, Relaxed) % NOTES == NOTES - 1 {
+            self.series.sort_notes();
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        let (held, running) = (self.memory.held(), self.slots.running());
+        Figures {
+            connections: self.connections.load(Relaxed),
+            workers: held.workers,
+            plays: self.ended_plays.load(Relaxed),
+            running_plays: running,
+            queued_plays: self.open_plays.load(Relaxed).saturating_sub(running),
+            worker_bytes: held.bytes,
+            server_bytes: kernel::memory_of(std::process::id()).unwrap_or_default(),
+            sandbox: self.sandbox.get().into_iter().flatten().map(|layer| layer.name()).collect(),
+        }
+    }
+
+    /// All of it as Prometheus reads it.
+    pub(crate) fn prometheus(&self) -> String {
+        let (figures, series) = (self.figures(), &self.series);
+        set(&series.connections, figures.connections);
+        let proved = self.proved.load(Relaxed).min(figures.connections);
+        series.sessions.set(Identity::Key, proved);
+        series.sessions.set(Identity::Anonymous, figures.connections - proved);
+        set(&series.workers, figures.workers);
+        set(&series.running_plays, figures.running_plays);
+        set(&series.queued_plays, figures.queued_plays);
+        series.memory.set(Holder::Server, figures.server_bytes);
+        series.memory.set(Holder::Workers, figures.worker_bytes);
+        let layers = self.sandbox.get();
+        for layer in SandboxLayer::ALL {
+            series.sandbox.set(*layer, layers.is_some_and(|layers| layers.contains(layer)).into());
+        }
+        series.render()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// What one session adds to the counts. When it is dropped its connection is gone, and so are its plays that have not ended.
+#[derive(Debug)]
+pub(crate) struct SessionCounts {
+    metrics: Arc<Metrics>,
+    has_proved: bool,
+    open_plays: u64,
+}
+
+impl SessionCounts {
+    pub(crate) fn connected(metrics: Arc<Metrics>) -> Self {
+        metrics.connections.fetch_add(1, Relaxed);
+        Self { metrics, has_proved: false, open_plays: 0 }
+    }
+
+    /// It has proved a key.
+    pub(crate) fn proved(&mut self) {
+        if !std::mem::replace(&mut self.has_proved, true) {
+            self.metrics.proved.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A play has arrived, and will end in one way or another.
+    pub(crate) fn play_sent(&mut self) {
+        self.open_plays += 1;
+        self.metrics.open_plays.fetch_add(1, Relaxed);
+    }
+
+    /// A play has arrived and is none that could wait or run.
+    pub(crate) fn play_refused(&mut self, error: &RpcError) {
+        self.play_sent();
+        self.play_ended(Outcome::of(Err(error)));
+    }
+
+    pub(crate) fn play_ended(&mut self, outcome: Outcome) {
+        self.open_plays -= 1;
+        self.metrics.open_plays.fetch_sub(1, Relaxed);
+        self.metrics.ended_plays.fetch_add(1, Relaxed);
+        self.metrics.series.plays.count(outcome);
+    }
+
+    /// What came of a notification, of which its client is not told.
+    pub(crate) fn notification_failed(&self, error: &RpcError) {
+        if let Some(refusal) = Refusal::of(error) {
+            self.metrics.series.notifications_refused.count(refusal);
+        }
+    }
+}
+
+impl Drop for SessionCounts {
+    fn drop(&mut self) {
+        while self.open_plays > 0 {
+            self.play_ended(Outcome::Disconnected);
+        }
+        self.metrics.connections.fetch_sub(1, Relaxed);
+        if self.has_proved {
+            self.metrics.proved.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+/// Notes how long a play takes, from its turn until this is dropped.
+#[derive(Debug)]
+pub(crate) struct PlayTimer {
+    metrics: Arc<Metrics>,
+    since: Option<Instant>,
+}
+
+impl PlayTimer {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, since: None }
+    }
+
+    /// It is its turn.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.since = Some(now);
+    }
+}
+
+impl Drop for PlayTimer {
+    fn drop(&mut self) {
+        if let Some(since) = self.since {
+            self.metrics.play_took(since);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! The series of a circle, with their names and what they mean, in a recorder of the circle's own.
+
+use std::marker::PhantomData;
+
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::words::{Holder, HostCallEnd, Identity, Loss, Outcome, Proof, Refusal, SandboxLayer, TurnedAway, Word};
+
+const PLAY_SECONDS: &str = "circles_play_seconds";
+
+/// From a play of one line to one that takes all the time that it may.
+const PLAY_BUCKETS: [f64; 18] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Counters that differ in one label.
+pub(super) struct Counters<W> {
+    each: Vec<Counter>,
+    words: PhantomData<W>,
+}
+
+impl<W: Word> Counters<W> {
+    fn register(name: &'static str, label: &'static str, help: &'static str) -> Self {
+        describe_counter!(name, help);
+        Self { each: W::ALL.iter().map(|word| counter!(name, label => word.word())).collect(), words: PhantomData }
+    }
+
+    pub(super) fn count(&self, word: W) {
+        self.each[word.index()].increment(1);
+    }
+}
+
+/// Gauges that differ in one label.
+pub(super) struct Gauges<W> {
+    each: Vec<Gauge>,
+    words: PhantomData<W>,
+}
+
+impl<W: Word> Gauges<W> {
+    fn register(name: &'static str, label: &'static str, help: &'static str) -> Self {
+        describe_gauge!(name, help);
+        Self { each: W::ALL.iter().map(|word| gauge!(name, label => word.word())).collect(), words: PhantomData }
+    }
+
+    pub(super) fn set(&self, word: W, value: u64) {
+        set(&self.each[word.index()], value);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the format has no other numbers")]
+pub(super) fn set(gauge: &Gauge, value: u64) {
+    gauge.set(value as f64);
+}
+
+/// All of them, registered once: to count looks nothing up and allocates nothing.
+pub(super) struct Series {
+    pub(super) plays: Counters<Outcome>,
+    pub(super) play_seconds: Histogram,
+    pub(super) authentications: Counters<Proof>,
+    pub(super) notifications_refused: Counters<Refusal>,
+    pub(super) turned_away: Counters<TurnedAway>,
+    pub(super) environments_lost: Counters<Loss>,
+    pub(super) host_calls: Counters<HostCallEnd>,
+    pub(super) connections: Gauge,
+    pub(super) sessions: Gauges<Identity>,
+    pub(super) workers: Gauge,
+    pub(super) running_plays: Gauge,
+    pub(super) queued_plays: Gauge,
+    pub(super) memory: Gauges<Holder>,
+    pub(super) sandbox: Gauges<SandboxLayer>,
+    exporter: PrometheusHandle,
+}
+
+impl Series {
+    /// In a recorder of its own: a program may have several circles, and a recorder for what it counts itself.
+    pub(super) fn register(circle: &str) -> Self {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full(PLAY_SECONDS.into()), &PLAY_BUCKETS)
+            .expect("there are buckets")
+            .build_recorder();
+        let exporter = recorder.handle();
+        metrics::with_local_recorder(&recorder, || Self::register_in(circle, exporter))
+    }
+
+    fn register_in(circle: &str, exporter: PrometheusHandle) -> Self {
+        describe_gauge!("circles_info", "The circle's name and the version of its server; always 1.");
+        gauge!("circles_info", "circle" => circle.to_owned(), "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        let gauge = |name: &'static str, help: &'static str| {
+            describe_gauge!(name, help);
+            gauge!(name)
+        };
+        Self {
+            plays: Counters::register("circles_plays_total", "outcome", "Plays that have ended, by what they came to."),
+            play_seconds: {
+                let help = "Seconds from a play's turn to its end, of those whose turn came.";
+                describe_histogram!(PLAY_SECONDS, Unit::Seconds, help);
+                histogram!(PLAY_SECONDS)
+            },
+            authentications: Counters::register(
+                "circles_authentications_total",
+                "outcome",
+                "Attempts to prove a key, by what they came to.",
+            ),
+            notifications_refused: Counters::register(
+                "circles_notifications_refused_total",
+                "reason",
+                "Requests without an id that were not carried out, of which nobody is told.",
+            ),
+            turned_away: Counters::register(
+                "circles_connections_refused_total",
+                "reason",
+                "HTTP requests and WebSocket upgrades that were refused, by why.",
+            ),
+            environments_lost: Counters::register(
+                "circles_environments_lost_total",
+                "reason",
+                "Environments of sessions that were lost, by what took them.",
+            ),
+            host_calls: Counters::register(
+                "circles_host_calls_total",
+                "outcome",
+                "Calls of host functions, by what they came to.",
+            ),
+            connections: gauge("circles_connections", "WebSocket connections, those that are being closed included."),
+            sessions: Gauges::register(
+                "circles_sessions",
+                "identity",
+                "Sessions of these connections, by whether they have proved a key.",
+            ),
+            workers: gauge("circles_workers", "Sessions that hold a worker, or wait for one that starts."),
+            running_plays: gauge("circles_running_plays", "Plays that run."),
+            queued_plays: gauge("circles_queued_plays", "Plays that wait, for the one before or for their turn."),
+            memory: Gauges::register(
+                "circles_memory_bytes",
+                "of",
+                "Bytes held: by the server's process, and by workers as total_mib counts them.",
+            ),
+            sandbox: Gauges::register(
+                "circles_sandbox_layer",
+                "layer",
+                "1 where this keeps scripts from the system, 0 where it does not.",
+            ),
+            exporter,
+        }
+    }
+
+    /// In the text format, version 0.0.4.
+    pub(super) fn render(&self) -> String {
+        self.exporter.render()
+    }
+
+    /// Sorts what has been noted into the histogram's buckets. Until then each note is kept as it came.
+    pub(super) fn sort_notes(&self) {
+        self.exporter.run_upkeep();
+    }
+}

@@ -1,0 +1,105 @@
+//! What stands in `GET /metrics`.
+
+#![expect(clippy::float_cmp, reason = "what is counted is whole")]
+
+use std::collections::BTreeMap;
+
+use protocol::{Limits, error::PlayLimit};
+
+use super::*;
+
+fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new("team", Ledger::new(&Limits::default()), Slots::new(8, 8)))
+}
+
+/// The samples of a page, each line of which must be one, or say what one is.
+fn samples(page: &str) -> BTreeMap<String, f64> {
+    let mut samples = BTreeMap::new();
+    for line in page.lines().filter(|line| !line.is_empty() && !line.starts_with("# ")) {
+        let (series, value) = line.rsplit_once(' ').expect("a value");
+        assert!(samples.insert(series.to_owned(), value.parse().expect("a number")).is_none(), "{series} twice");
+    }
+    samples
+}
+
+#[test]
+fn every_series_is_there_from_the_beginning_and_says_what_it_is() {
+    let page = metrics().prometheus();
+    for outcome in Outcome::ALL {
+        assert!(page.contains(&format!("circles_plays_total{{outcome=\"{}\"}} 0\n", outcome.word())), "{page}");
+    }
+    assert!(page.contains("circles_info{circle=\"team\",version=\""), "{page}");
+    for series in samples(&page).keys() {
+        let name = series.split('{').next().expect("a name");
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+        assert!(page.contains(&format!("# HELP {family} ")) && page.contains(&format!("# TYPE {family} ")), "{family}");
+    }
+}
+
+#[test]
+fn plays_are_counted_once_whatever_becomes_of_them() {
+    let metrics = metrics();
+    let mut one = SessionCounts::connected(metrics.clone());
+    let mut other = SessionCounts::connected(metrics.clone());
+    one.proved();
+    one.proved();
+    for _ in 0..5 {
+        one.play_sent();
+        other.play_sent();
+    }
+    one.play_ended(Outcome::of(Ok(())));
+    one.play_ended(Outcome::of(Err(&RpcError::LimitExceeded { limit: PlayLimit::Time, max: 1 })));
+    other.play_refused(&RpcError::Unauthenticated);
+    let figures = metrics.figures();
+    assert_eq!((figures.connections, figures.plays, figures.queued_plays), (2, 3, 8));
+    let seen = samples(&metrics.prometheus());
+    assert_eq!(seen["circles_sessions{identity=\"key\"}"], 1.0);
+    assert_eq!(seen["circles_sessions{identity=\"anonymous\"}"], 1.0);
+    drop((one, other));
+    let seen = samples(&metrics.prometheus());
+    assert_eq!(seen["circles_plays_total{outcome=\"disconnected\"}"], 8.0);
+    let outcomes = seen.iter().filter(|(series, _)| series.starts_with("circles_plays_total"));
+    assert_eq!(outcomes.map(|(_, value)| value).sum::<f64>(), 11.0);
+    let figures = metrics.figures();
+    assert_eq!((figures.connections, figures.plays, figures.queued_plays), (0, 11, 0));
+    assert_eq!(seen["circles_sessions{identity=\"key\"}"], 0.0);
+}
+
+#[test]
+fn a_play_that_has_had_its_turn_is_timed() {
+    let metrics = metrics();
+    drop(PlayTimer::new(metrics.clone()));
+    let mut timer = PlayTimer::new(metrics.clone());
+    let long_ago = Instant::now().checked_sub(std::time::Duration::from_millis(700));
+    timer.begin(long_ago.expect("the machine has run for so long"));
+    drop(timer);
+    let seen = samples(&metrics.prometheus());
+    let bucket = |le: &str| seen[&format!("circles_play_seconds_bucket{{le=\"{le}\"}}")];
+    assert_eq!((bucket("0.5"), bucket("60"), bucket("+Inf")), (0.0, 1.0, 1.0));
+    assert_eq!(seen["circles_play_seconds_count"], 1.0);
+    assert!(seen["circles_play_seconds_sum"] >= 0.7);
+}
+
+/// Ten million times would be 160 MB as they come.
+#[cfg(target_os = "linux")]
+#[test]
+fn times_that_nobody_asks_for_do_not_pile_up() {
+    let metrics = metrics();
+    let before = metrics.figures().server_bytes;
+    let now = Instant::now();
+    for _ in 0..10_000_000 {
+        metrics.play_took(now);
+    }
+    // Another test of this process may have taken its 64 MiB meanwhile.
+    let grown = metrics.figures().server_bytes.saturating_sub(before);
+    assert!(grown < 90 << 20, "{grown}");
+    assert_eq!(samples(&metrics.prometheus())["circles_play_seconds_count"], 1e7);
+}
+
+#[test]
+fn circles_of_one_program_count_for_themselves() {
+    let (one, other) = (metrics(), metrics());
+    SessionCounts::connected(one.clone()).play_refused(&RpcError::ShuttingDown);
+    let series = "circles_plays_total{outcome=\"shutting_down\"}";
+    assert_eq!((samples(&one.prometheus())[series], samples(&other.prometheus())[series]), (1.0, 0.0));
+}

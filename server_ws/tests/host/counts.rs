@@ -1,0 +1,111 @@
+//! What a circle counts, and that it counts for itself.
+
+use std::sync::{Mutex, OnceLock, mpsc};
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use serde_json::json;
+use server_ws::{Circle, Limits, Workers, host};
+
+use super::{PATIENCE, Served, Test, heard, serve};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("host_calls_are_counted_by_what_they_came_to", host_calls_are_counted_by_what_they_came_to),
+    ("circles_of_one_program_count_apart_and_beside_its_own_recorder", circles_count_apart),
+];
+
+impl Served {
+    /// The value of a series.
+    fn count(&self, series: &str) -> u64 {
+        let page = self.observer.prometheus();
+        let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.expect(series).parse().expect("a number")
+    }
+
+    fn host_calls(&self, outcome: &str) -> u64 {
+        self.count(&format!("circles_host_calls_total{{outcome=\"{outcome}\"}}"))
+    }
+}
+
+fn host_calls_are_counted_by_what_they_came_to(workers: &Workers) {
+    let (begun, begins) = mpsc::channel();
+    let module = host::Module::new("m")
+        .function("fine", [], "Well.", |_: host::Call, (): ()| async { Ok(1) })
+        .function("fails", [], "Not so well.", |_: host::Call, (): ()| async {
+            Err::<(), _>(host::Error::new("not today"))
+        })
+        .function("large", [], "Too large.", |_: host::Call, (): ()| async { Ok("x".repeat(3000)) })
+        .function("waits", [], "Waits for the end of its play.", move |call: host::Call, (): ()| {
+            begun.send(()).expect("the test listens");
+            async move {
+                call.cancelled().await;
+                Ok(())
+            }
+        });
+    let limits = Limits { host_calls: 4, host_kib: 2, ..Limits::default() };
+    let circle = serve(workers, Circle::builder("test").limits(limits).host_module(module));
+    let mut wire = circle.connect();
+    wire.value("m::fine() + m::fine()");
+    wire.error("m::fails()");
+    wire.error("m::large()");
+    wire.error("for n in 0..9 { m::fine(); }");
+    let play = wire.request("play", json!(["m::waits()"]));
+    heard(&begins);
+    wire.call("cancel", json!([play]));
+    assert_eq!(wire.answer(&play)["error"]["code"], -32005);
+    let found = ["ok", "failed", "too_large", "refused", "abandoned", "unreadable"].map(|how| circle.host_calls(how));
+    assert_eq!(found, [6, 1, 1, 1, 1, 0]);
+    let figures = circle.observer.figures();
+    assert_eq!((figures.plays, figures.running_plays, figures.connections), (5, 0, 1));
+}
+
+/// Names that were registered with the recorder of the program.
+static REGISTERED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Own;
+
+impl Own {
+    fn note(key: &Key) {
+        REGISTERED.lock().expect("not poisoned").push(key.name().to_owned());
+    }
+}
+
+impl Recorder for Own {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Self::note(key);
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Self::note(key);
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Self::note(key);
+        Histogram::noop()
+    }
+}
+
+fn circles_count_apart(workers: &Workers) {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| assert!(metrics::set_global_recorder(Own).is_ok(), "nothing else installs one"));
+    let (one, other) = (serve(workers, Circle::builder("one")), serve(workers, Circle::builder("other")));
+    let mut wire = one.connect();
+    wire.value("40 + 2");
+    wire.error("throw 1");
+    metrics::counter!("of_the_program").increment(1);
+    let plays = |circle: &Served, outcome: &str| circle.count(&format!("circles_plays_total{{outcome=\"{outcome}\"}}"));
+    assert_eq!((plays(&one, "ok"), plays(&one, "script_error")), (1, 1));
+    assert_eq!((plays(&other, "ok"), other.observer.figures().plays), (0, 0));
+    drop(wire);
+    let begun = std::time::Instant::now();
+    while one.observer.figures().connections != 0 || one.observer.figures().workers != 0 {
+        assert!(begun.elapsed() < PATIENCE, "it is still counted");
+    }
+    let registered = REGISTERED.lock().expect("not poisoned");
+    assert!(registered.iter().all(|name| name == "of_the_program"), "{registered:?}");
+}

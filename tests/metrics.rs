@@ -1,0 +1,300 @@
+//! `GET /metrics`: what it counts, how it is written, and what is never in it.
+
+#![expect(clippy::float_cmp, reason = "what is counted is whole")]
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Instant,
+};
+
+use keys::KeyPair;
+use rustix::process::{Signal, kill_process};
+use serde_json::json;
+
+use crate::support::{
+    PATIENCE,
+    http::{UPGRADE, exchange, get, own},
+    process::Server,
+};
+
+/// One scrape.
+struct Page {
+    text: String,
+    samples: BTreeMap<String, f64>,
+}
+
+impl Page {
+    fn of(server: &Server) -> Self {
+        let (status, head, text) = exchange(server.authority(), "/metrics", &own(server));
+        assert_eq!(status, 200, "{text}");
+        assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+        let samples = parse(&text);
+        Self { text, samples }
+    }
+
+    /// As soon as it is as it should be.
+    fn when(server: &Server, is_right: impl Fn(&Self) -> bool) -> Self {
+        let begun = Instant::now();
+        loop {
+            let page = Self::of(server);
+            if is_right(&page) {
+                return page;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{}", page.text);
+        }
+    }
+
+    #[track_caller]
+    fn is(&self, series: &str, value: u32) {
+        assert_eq!(self.value(series), f64::from(value), "{series}");
+    }
+
+    fn value(&self, series: &str) -> f64 {
+        *self.samples.get(series).unwrap_or_else(|| panic!("{series}\n{}", self.text))
+    }
+
+    fn plays(&self) -> HashMap<&str, f64> {
+        let label = |series: &'_ String| -> Option<usize> {
+            series.starts_with("circles_plays_total{outcome=\"").then_some("circles_plays_total{outcome=\"".len())
+        };
+        let all = self.samples.iter().filter_map(|(series, value)| Some((&series[label(series)?..], *value)));
+        all.map(|(rest, value)| (rest.trim_end_matches("\"}"), value)).filter(|(_, value)| *value > 0.0).collect()
+    }
+}
+
+/// Each line is what the format says that it may be, in the order that it asks for.
+fn parse(text: &str) -> BTreeMap<String, f64> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|character| character.is_ascii_lowercase() || character == '_')
+    };
+    let (mut samples, mut families) = (BTreeMap::new(), Vec::new());
+    let (mut described, mut family) = ("", ("", ""));
+    assert!(text.ends_with('\n'));
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            let (name, help) = rest.split_once(' ').expect("a text");
+            assert!(is_name(name) && help.ends_with('.'), "{line}");
+            described = name;
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').expect("a type");
+            assert_eq!(name, described, "{line}");
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            assert!(!families.contains(&name), "{name} is in one place");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+            families.push(name);
+            family = (name, kind);
+        } else {
+            let (series, value) = line.rsplit_once(' ').expect("a value");
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let (of, kind) = family;
+            match kind {
+                "histogram" => {
+                    assert!(["_bucket", "_sum", "_count"].map(|end| format!("{of}{end}")).contains(&name.into()));
+                }
+                _ => assert_eq!(name, of, "{line}"),
+            }
+            for label in labels.strip_suffix('}').unwrap_or_default().split(',').filter(|label| !label.is_empty()) {
+                let (label, value) = label.split_once('=').expect("a value");
+                assert!(is_name(label) && value.starts_with('"') && value.ends_with('"') && value.len() > 2, "{line}");
+            }
+            let value: f64 = value.parse().expect("a number");
+            assert!(samples.insert(series.to_owned(), value).is_none(), "{series} is there once");
+        }
+    }
+    let mut before = 0.0;
+    for (_, count) in buckets(&samples) {
+        assert!(count >= before, "each bucket holds those below it");
+        before = count;
+    }
+    assert_eq!(before, samples["circles_play_seconds_count"]);
+    samples
+}
+
+/// Those of the histogram, by their bounds.
+fn buckets(samples: &BTreeMap<String, f64>) -> Vec<(f64, f64)> {
+    let bound = |series: &str| -> Option<f64> {
+        series.strip_prefix("circles_play_seconds_bucket{le=\"")?.strip_suffix("\"}")?.parse().ok()
+    };
+    let mut buckets: Vec<_> = samples.iter().filter_map(|(series, count)| Some((bound(series)?, *count))).collect();
+    buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
+    buckets
+}
+
+fn line(id: u64, method: &str, params: &serde_json::Value) -> serde_json::Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
+}
+
+#[test]
+fn every_play_that_was_sent_is_counted_once_by_what_it_came_to() {
+    let server = Server::start(&["--limit", "queued_plays=4", "--limit", "output_kib=2"]);
+    let mut wire = server.connect();
+    let mut expected = HashMap::new();
+    let mut count = |outcome: &'static str, plays: u32| *expected.entry(outcome).or_insert(0.0) += f64::from(plays);
+
+    wire.value("40 + 2");
+    count("ok", 1);
+    wire.error("throw 1");
+    wire.error("let = ");
+    count("script_error", 2);
+    wire.call("play", json!({ "script": "let a = 1; while true { a = [a.type_of()]; }", "timeout_ms": 1 }));
+    count("limit_time", 1);
+    wire.error("for n in 0..100 { print(\"a line that is told\") }");
+    count("limit_output", 1);
+    wire.error("fn deep(n) { deep(n + 1) } deep(0)");
+    count("limit_depth", 1);
+    wire.call("play", json!({ "script": "1", "bind": "no name" }));
+    wire.call("play", json!({ "text": "1" }));
+    count("invalid", 2);
+
+    // What runs, what waits behind it, what finds no room, and what has an id that is taken.
+    let running = wire.request("play", json!(["loop {}"]));
+    let queued: Vec<_> = (0..4).map(|_| wire.request("play", json!(["1"]))).collect();
+    let page = Page::when(&server, |page| page.value("circles_queued_plays") == 4.0);
+    page.is("circles_running_plays", 1);
+    page.is("circles_workers", 1);
+    page.is("circles_connections", 1);
+    wire.play("too much");
+    count("busy_queued", 1);
+    wire.send(json!({ "jsonrpc": "2.0", "id": queued[0], "method": "play", "params": ["1"] }).to_string());
+    count("invalid", 1);
+    for id in [&queued[1], &running] {
+        assert_eq!(wire.call("cancel", json!([id]))["result"]["cancelled"], true);
+    }
+    count("cancelled", 2);
+    for index in [0, 2, 3] {
+        wire.answer(&queued[index]);
+    }
+    count("ok", 3);
+
+    // Notifications are plays as any other.
+    wire.send(r#"{"jsonrpc":"2.0","method":"play","params":["1"]}"#);
+    wire.send(r#"{"jsonrpc":"2.0","method":"play","params":["throw 2"]}"#);
+    wire.send(r#"{"jsonrpc":"2.0","method":"play","params":[]}"#);
+    wire.value("3");
+    count("ok", 2);
+    count("script_error", 1);
+    count("invalid", 1);
+
+    // Members of a batch too, the one whose result does not fit among them.
+    let large = json!({ "script": "let s = \"\"; s.pad(1500, 'x'); s" });
+    let batch = [(1, large.clone()), (2, large), (3, json!(["4"])), (4, json!(["throw 5"]))];
+    let batch: Vec<_> = batch.iter().map(|(id, params)| line(*id, "play", params)).collect();
+    let answers = wire.exchange(&json!(batch).to_string());
+    let replaced = answers.as_array().expect("an array").iter().find(|answer| answer["id"] == 2).expect("the second");
+    assert_eq!(replaced["error"]["data"]["limit"], "output");
+    count("ok", 2);
+    count("limit_output", 1);
+    count("script_error", 1);
+
+    // A worker that is gone takes along what waits for it.
+    let lost = wire.request("play", json!({ "script": "print(\"begun\"); loop {}" }));
+    let behind = wire.request("play", json!(["1"]));
+    wire.printed("begun");
+    server.workers().into_iter().for_each(|worker| kill_process(worker, Signal::KILL).expect("it is there"));
+    assert_eq!(wire.answer(&lost)["error"]["code"], -32009);
+    assert_eq!(wire.answer(&behind)["error"]["code"], -32009);
+    count("lost_killed", 2);
+
+    // And those whose client has gone.
+    let mut gone = server.connect();
+    for script in ["print(\"begun\"); loop {}", "1", "2"] {
+        gone.request("play", json!([script]));
+    }
+    gone.printed("begun");
+    drop(gone);
+    count("disconnected", 3);
+
+    let sent = expected.values().sum::<f64>();
+    let page = Page::when(&server, |page| page.plays().values().sum::<f64>() >= sent);
+    assert_eq!(page.plays(), expected);
+    let page = Page::when(&server, |page| page.value("circles_connections") < 2.0);
+    page.is("circles_queued_plays", 0);
+    page.is("circles_running_plays", 0);
+    page.is("circles_environments_lost_total{reason=\"killed\"}", 1);
+}
+
+#[test]
+fn who_proves_a_key_who_does_not_and_what_is_refused_is_counted() {
+    let keypair = KeyPair::generate().expect("a key");
+    let member = keypair.public_key().to_hex();
+    let server = Server::start(&["--member", &member, "--limit", "connections=2"]);
+    let (mut wire, other) = (server.connect(), server.connect());
+    assert_eq!(wire.play("1")["error"]["code"], -32001);
+    wire.send(r#"{"jsonrpc":"2.0","method":"play","params":["1"]}"#);
+    wire.send(r#"{"jsonrpc":"2.0","method":"scope"}"#);
+    wire.send(r#"{"jsonrpc":"2.0","method":"nothing"}"#);
+    wire.authenticate(&KeyPair::generate().expect("another"));
+    wire.call("authenticate", json!([member, "00".repeat(64)]));
+    wire.call("authenticate", json!(["no key", "no signature"]));
+    assert_eq!(wire.authenticate(&keypair)["result"]["authenticated"], true);
+
+    let headers = own(&server);
+    assert_eq!(get(server.authority(), "/metrics", "host: evil.example\r\n").0, 421);
+    assert_eq!(get(server.authority(), "/", &format!("host: evil.example\r\n{UPGRADE}")).0, 421);
+    assert_eq!(get(server.authority(), "/", &format!("{headers}{UPGRADE}origin: https://evil.example\r\n")).0, 403);
+    assert_eq!(get(server.authority(), "/", &format!("{headers}{}", UPGRADE.replace("13", "8"))).0, 426);
+    assert_eq!(get(server.authority(), "/", &format!("{headers}{UPGRADE}")).0, 503);
+
+    let page = Page::of(&server);
+    page.is("circles_plays_total{outcome=\"unauthenticated\"}", 2);
+    page.is("circles_notifications_refused_total{reason=\"unauthenticated\"}", 2);
+    page.is("circles_notifications_refused_total{reason=\"invalid\"}", 1);
+    page.is("circles_authentications_total{outcome=\"ok\"}", 1);
+    page.is("circles_authentications_total{outcome=\"forbidden\"}", 1);
+    page.is("circles_authentications_total{outcome=\"invalid_credentials\"}", 2);
+    page.is("circles_sessions{identity=\"key\"}", 1);
+    page.is("circles_sessions{identity=\"anonymous\"}", 1);
+    for (reason, times) in [("host", 2), ("origin", 1), ("version", 1), ("full", 1), ("draining", 0)] {
+        page.is(&format!("circles_connections_refused_total{{reason=\"{reason}\"}}"), times);
+    }
+    assert!(page.value("circles_memory_bytes{of=\"server\"}") > 100_000.0);
+    drop((wire, other));
+    Page::when(&server, |page| page.value("circles_sessions{identity=\"key\"}") == 0.0);
+}
+
+#[test]
+fn how_long_plays_take_and_what_workers_have_is_told() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    wire.call("play", json!({ "script": "loop {}", "timeout_ms": 300 }));
+    wire.value("let held = []; held.pad(90000, 1.5); 1");
+    // Its memory is looked at a quarter of a second after it was used.
+    let held = |page: &Page| page.value("circles_memory_bytes{of=\"workers\"}");
+    let page = Page::when(&server, |page| held(page) > f64::from(1 << 20));
+    let below = |bound: f64| buckets(&page.samples).iter().find(|(le, _)| *le == bound).expect("a bucket").1;
+    assert_eq!((below(0.25), below(30.0), below(f64::INFINITY)), (1.0, 2.0, 2.0));
+    let seconds = page.value("circles_play_seconds_sum");
+    assert!((0.3..30.0).contains(&seconds), "{seconds}");
+    for layer in ["process", "memory", "syscalls"] {
+        page.is(&format!("circles_sandbox_layer{{layer=\"{layer}\"}}"), 1);
+    }
+    wire.call("reset", json!([]));
+    Page::when(&server, |page| held(page) == 0.0).is("circles_workers", 0);
+}
+
+/// Whatever a client says, as long as it connects: there are as many series as before, and none of them has its words.
+#[test]
+fn nothing_that_a_client_says_is_in_it() {
+    const WORD: &str = "xyzzy";
+    let server = Server::open();
+    let before = Page::of(&server);
+    let mut wire = server.connect();
+    let keypair = KeyPair::generate().expect("a key");
+    wire.authenticate(&keypair);
+    wire.value(&format!("let {WORD} = \"{WORD}\"; print({WORD}); {WORD}"));
+    wire.error(&format!("throw \"{WORD}\""));
+    wire.call(WORD, json!([WORD]));
+    wire.call("play", json!({ "script": "1", "bind": WORD, WORD: WORD }));
+    wire.call("lookup", json!([WORD]));
+    wire.send(json!({ "jsonrpc": "2.0", "id": WORD, "method": "play", "params": [WORD] }).to_string());
+    wire.send(json!({ "jsonrpc": "2.0", "method": WORD }).to_string());
+    let headers = own(&server);
+    get(server.authority(), &format!("/{WORD}"), &headers);
+    get(server.authority(), "/", &format!("{headers}{UPGRADE}origin: https://{WORD}.example\r\n"));
+    get(server.authority(), "/", &format!("host: {WORD}.example\r\n"));
+    wire.value("1");
+    let after = Page::of(&server);
+    assert!(!after.text.contains(WORD), "{}", after.text);
+    assert!(!after.text.contains(&keypair.public_key().to_hex()));
+    assert!(before.samples.keys().eq(after.samples.keys()), "{}", after.text);
+}

@@ -1,0 +1,268 @@
+//! Circles in the background, seen from the TUI: they live on after it, and are the same as those of `circles up`.
+
+use std::{fs::OpenOptions, io::Write, path::PathBuf};
+
+use rustix::process::{Signal, kill_process};
+
+use super::{Screen, free_port};
+use crate::support::{
+    Home,
+    background::Background,
+    process::{threads, wait_for_end},
+};
+
+/// A circles.json with circles of those names.
+fn config(names: &[&str]) -> String {
+    let circle = |name: &&str| format!(r#"{{ "name": "{name}", "port": {} }}"#, free_port());
+    format!(r#"{{ "circles": [{}] }}"#, names.iter().map(circle).collect::<Vec<_>>().join(", "))
+}
+
+fn start(names: &[&str]) -> Screen {
+    let mut screen = Screen::start(&config(names), (120, 40));
+    for name in names {
+        screen.wait_for(&format!("○ {name}"));
+    }
+    screen
+}
+
+/// Whether a row begins so, and ends with that.
+fn has_row(shown: &str, begin: &str, end: &str) -> bool {
+    shown.lines().any(|line| line.contains(begin) && line.chars().take(26).collect::<String>().contains(end))
+}
+
+#[test]
+fn what_is_kept_lives_on_and_is_found_again() {
+    let mut screen = start(&["lab"]);
+    screen.press(&["Down", "s"]);
+    screen.wait_for("● lab");
+    screen.press(&["q"]);
+    screen.wait_for("lab was started here");
+    // No is no.
+    screen.press(&["Esc"]);
+    screen.until("the question is gone", |shown| !shown.contains("was started here"));
+    screen.press(&["q", "Enter"]);
+    let (here, code) = screen.left();
+    assert_eq!(code, 0);
+    assert_eq!((here.state("lab"), here.connect("lab").value("40 + 2")), ("ready".into(), 42.into()));
+    let pid = here.pid("lab");
+
+    let mut screen = Screen::start_on(here, (120, 40));
+    screen.wait_for("● lab");
+    screen.press(&["Down"]);
+    screen.wait_for(&format!("4 Logs lab · pid {pid}"));
+    // It was not started from this one: nothing is asked.
+    screen.press(&["q"]);
+    let (here, code) = screen.left();
+    assert_eq!((code, here.pid("lab")), (0, pid));
+
+    let mut screen = Screen::start_on(here, (120, 40));
+    screen.wait_for("● lab");
+    screen.press(&["Down"]);
+    screen.wait_for(&format!("4 Logs lab · pid {pid}"));
+    screen.press(&["x", "y"]);
+    screen.wait_for("○ lab");
+    wait_for_end(pid);
+}
+
+#[test]
+fn what_is_stopped_leaves_no_process() {
+    let mut screen = start(&["lab", "team"]);
+    screen.press(&["S"]);
+    screen.until("both", |shown| shown.contains("● lab") && shown.contains("● team"));
+    let here = screen.background();
+    let processes = [here.supervisor("lab"), here.pid("lab"), here.pid("team")];
+    screen.press(&["q"]);
+    screen.wait_for("lab and team were started here");
+    screen.press(&["s"]);
+    let (here, code) = screen.left();
+    assert_eq!(code, 0);
+    processes.into_iter().for_each(wait_for_end);
+    assert_eq!((here.state("lab"), here.state("team")), ("down".into(), "down".into()));
+}
+
+#[test]
+fn what_was_stopped_before_leaves_no_supervisor_behind() {
+    let mut screen = start(&["lab"]);
+    screen.press(&["Down", "s"]);
+    screen.wait_for("● lab");
+    let supervisor = screen.background().supervisor("lab");
+    screen.press(&["x", "y"]);
+    screen.wait_for("○ lab");
+    screen.press(&["q"]);
+    let (_here, code) = screen.left();
+    assert_eq!(code, 0);
+    wait_for_end(supervisor);
+}
+
+#[test]
+fn what_others_started_is_not_stopped_with_it() {
+    let mut screen = start(&["lab", "team"]);
+    screen.background().ok(&["up", "team"]);
+    screen.wait_for("● team");
+    let team = screen.background().pid("team");
+    screen.press(&["Down", "Enter"]);
+    screen.wait_for("connected to lab");
+    screen.write("print(`begun`); loop {}\n");
+    screen.wait_for_row("begun");
+    let lab = screen.background().pid("lab");
+    screen.press(&["Esc", "q"]);
+    let shown = screen.wait_for("lab was started here");
+    assert!(shown.contains("Plays that run are cancelled."), "{shown}");
+    screen.press(&["s"]);
+    // A play that runs has a few seconds.
+    screen.wait_for("draining lab…");
+    let (here, code) = screen.left();
+    assert_eq!(code, 0);
+    wait_for_end(lab);
+    assert_eq!((here.pid("team"), here.state("lab")), (team, "down".into()));
+}
+
+#[test]
+fn who_does_not_want_to_wait_for_the_end_need_not() {
+    let mut screen = start(&["lab"]);
+    screen.press(&["Down", "Enter"]);
+    screen.wait_for("connected to lab");
+    screen.write("print(`begun`); loop {}\n");
+    screen.wait_for_row("begun");
+    let here = screen.background();
+    let processes = [here.supervisor("lab"), here.pid("lab")];
+    screen.press(&["Esc", "q", "s"]);
+    screen.wait_for("draining lab…");
+    // Back to the screen, while it drains.
+    screen.press(&["Esc"]);
+    screen.until("the wait is over", |shown| !shown.contains("draining lab…"));
+    screen.wait_for("◑ lab");
+    // Its play may still be running.
+    screen.press(&["q", "y"]);
+    let (_here, code) = screen.left();
+    assert_eq!(code, 0);
+    processes.into_iter().for_each(wait_for_end);
+}
+
+#[test]
+fn what_is_started_elsewhere_is_seen_and_its_restart_noticed() {
+    let mut screen = start(&["lab"]);
+    screen.background().ok(&["up"]);
+    screen.wait_for("● lab");
+    screen.press(&["Down", "Enter"]);
+    screen.wait_for("connected to lab");
+    for round in 1..=3 {
+        // Much sooner than anybody would look.
+        screen.background().ok(&["restart"]);
+        let is_back = |shown: &str| shown.matches("connected, with a fresh session").count() == round;
+        screen.until("a fresh session", is_back);
+    }
+    screen.background().ok(&["down"]);
+    screen.wait_for("○ lab");
+}
+
+#[test]
+fn a_supervisor_that_is_killed_takes_its_circles_along_and_they_are_started_anew() {
+    let mut screen = start(&["lab"]);
+    screen.press(&["Down", "Enter"]);
+    screen.wait_for("connected to lab");
+    let (supervisor, circle) = (screen.background().supervisor("lab"), screen.background().pid("lab"));
+    kill_process(supervisor, Signal::KILL).expect("it is there");
+    screen.wait_for("○ lab");
+    wait_for_end(circle);
+    screen.press(&["Esc", "1", "s"]);
+    screen.wait_for("● lab");
+    screen.wait_for("connected, with a fresh session");
+    assert_ne!(screen.background().supervisor("lab"), supervisor);
+}
+
+#[test]
+fn a_supervisor_that_stands_still_is_told_and_holds_up_nothing() {
+    let mut screen = start(&["lab"]);
+    screen.press(&["Down", "s"]);
+    screen.wait_for("● lab");
+    let supervisor = screen.background().supervisor("lab");
+    kill_process(supervisor, Signal::STOP).expect("it is there");
+    while threads(supervisor).iter().any(|fields| fields[0] != "T") {
+        std::thread::yield_now();
+    }
+    screen.wait_for("it has not answered within 5 s");
+    screen.wait_for("no answer");
+    // What it said last is still shown, and everything else works.
+    screen.press(&["Up", "Enter"]);
+    screen.write("40 + 2\n");
+    let shown = screen.wait_for_row("42");
+    assert!(shown.contains("● lab"), "{shown}");
+    kill_process(supervisor, Signal::CONT).expect("it is there");
+    screen.until("an answer", |shown| !shown.contains("no answer"));
+}
+
+#[test]
+fn a_mistake_while_circles_are_up_is_pointed_at_and_nothing_is_lost() {
+    let mut screen = start(&["lab", "team"]);
+    screen.press(&["Down", "Enter"]);
+    screen.wait_for("connected to lab");
+    screen.write("let kept = 41;\n");
+    let right = std::fs::read_to_string(screen.config()).expect("it is there");
+    std::fs::write(screen.config(), right.replace("\"team\"", "\"Team\"")).expect("written");
+    screen.press(&["Esc", "1", "Down", "s"]);
+    let shown = screen.wait_for("circles.json:1:");
+    assert!(shown.contains('^') && has_row(&shown, "● lab", "lab"), "{shown}");
+    screen.press(&["Enter", "Up", "Enter"]);
+    screen.write("kept + 1\n");
+    screen.wait_for_row("42");
+    std::fs::write(screen.config(), right).expect("written");
+    screen.press(&["Esc", "1", "Down", "s"]);
+    screen.wait_for("● team");
+}
+
+#[test]
+fn a_circles_json_that_is_written_later_is_found() {
+    let mut screen = Screen::start_on(Background { home: Home::new() }, (120, 40));
+    screen.wait_for("cannot read");
+    screen.press(&["Esc"]);
+    screen.background().configure(&config(&["lab"]));
+    screen.press(&["S"]);
+    screen.wait_for("● lab");
+}
+
+#[test]
+fn a_file_that_is_saved_is_taken_over_and_one_with_a_mistake_told() {
+    let mut screen = start(&["lab"]);
+    screen.press(&["S"]);
+    screen.wait_for("● lab");
+    let right = std::fs::read_to_string(screen.config()).expect("it is there");
+    screen.background().configure("{ \"circles\": [");
+    screen.wait_for("circles.json has a mistake, and circles go on as they are");
+    screen.wait_for("circles.json ✗");
+    let more = format!(r#"{{ "name": "team", "port": {} }}] }}"#, free_port());
+    screen.background().configure(&right.replace("] }", &format!(", {more}")));
+    // It was not wished up: it is there to be started.
+    let shown = screen.wait_for("○ team");
+    assert!(shown.contains("● lab"), "{shown}");
+    screen.until("the mistake is gone", |shown| !shown.contains("circles.json ✗"));
+}
+
+/// The log of a circle, as it is on the disk.
+fn log(here: &Background, name: &str) -> PathBuf {
+    here.files(&format!("{name}.log")).pop().expect("it has a log")
+}
+
+#[test]
+fn logs_are_followed_through_restarts_and_rotations_and_drive_no_terminal() {
+    let mut screen = start(&["lab"]);
+    screen.background().ok(&["up"]);
+    screen.background().ok(&["restart"]);
+    screen.press(&["Down", "4", "f"]);
+    // What was written before it was looked at.
+    screen.until("the past", |shown| shown.matches("listening on").count() == 2);
+    screen.background().ok(&["restart"]);
+    screen.until("what is written", |shown| shown.matches("listening on").count() == 3);
+    let path = log(screen.background(), "lab");
+    let write = |text: &str| {
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).expect("it opens");
+        file.write_all(text.as_bytes()).expect("it is written");
+    };
+    write("before\n");
+    std::fs::rename(&path, path.with_extension("log.1")).expect("renamed");
+    write("\x1b[2Jafter\n");
+    let shown = screen.wait_for("after");
+    assert!(shown.contains("before") && shown.contains("[2Jafter") && shown.contains("listening on"), "{shown}");
+    screen.background().ok(&["down"]);
+    screen.wait_for("draining");
+}

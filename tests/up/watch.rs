@@ -1,0 +1,156 @@
+//! `circles status`: which circles, their figures, and `--watch`.
+
+use std::{
+    io::{BufRead, BufReader},
+    sync::mpsc::channel,
+    time::Instant,
+};
+
+use super::*;
+use crate::support::{
+    process::{Reaped, threads},
+    pty::Terminal,
+};
+
+#[test]
+fn status_takes_names_as_the_others_do() {
+    let here = Background::with(TWO);
+    for is_up in [false, true] {
+        if is_up {
+            here.ok(&["up", "a"]);
+        }
+        let table = here.ok(&["status", "b"]);
+        assert!(table.lines().count() == 2 && table.contains("\nb     down"), "{table}");
+        assert_eq!(here.ok(&["status", "b", "a"]).lines().count(), 3);
+        for args in [&["status", "aa"][..], &["status", "--watch", "aa"], &["status", "--json", "aa"]] {
+            let ran = here.run(args);
+            assert!(ran.code == Some(2) && ran.stdout.is_empty(), "{ran:?}");
+            assert!(ran.stderr.contains("there is no circle 'aa'") && ran.stderr.contains("did you mean"), "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn status_tells_what_circles_do_and_have() {
+    let here = Background::with(TWO);
+    here.ok(&["up", "a"]);
+    let mut wire = here.connect("a");
+    for number in 0..7 {
+        wire.value(&format!("let x = {number}; 1"));
+    }
+    let begun = Instant::now();
+    let status = loop {
+        let status = here.status("a");
+        if status["plays"] == 7 && status["workers"] == 1 {
+            break status;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{status}");
+    };
+    // The server's own megabytes are in it.
+    assert!(status["memory_bytes"].as_u64().expect("a number") > 1 << 20, "{status}");
+    assert_eq!(status["sandbox"], serde_json::json!(["process", "memory", "syscalls"]));
+    let down = here.status("b");
+    for field in ["connections", "workers", "plays", "memory_bytes", "sandbox"] {
+        assert!(down[field].is_null(), "{down}");
+    }
+    let table = here.ok(&["status", "a"]);
+    // A whole sandbox is nothing to speak of.
+    assert!(table.contains("MEMORY") && table.contains(" MiB  7\n") && !table.contains("SANDBOX"), "{table}");
+}
+
+#[test]
+fn a_watched_terminal_is_drawn_in_place_and_given_back() {
+    let here = Background::with(TWO);
+    here.ok(&["up"]);
+    let supervisor = here.supervisor("a");
+    let mut terminal = Terminal::run(&here.home, &["status", "--watch"]);
+    terminal.wait_until("a table on a screen of its own", |screen| {
+        let rows: Vec<String> = screen.rows(0, 100).collect();
+        screen.alternate_screen()
+            && screen.hide_cursor()
+            && rows[0].starts_with("NAME")
+            && rows[1].starts_with("a     ready")
+    });
+    terminal.keys("typed");
+    terminal.resize(30, 3);
+    terminal.wait_until("a small table", |screen| {
+        let rows: Vec<String> = screen.rows(0, 30).collect();
+        rows[0].starts_with("NAME  STATE") && rows[1].starts_with("a     ready") && rows[2].starts_with("b     ready")
+    });
+    terminal.resize(30, 2);
+    terminal.wait_for_screen("… and 2 lines more");
+    terminal.resize(100, 30);
+    terminal.wait_until("a large one", |screen| screen.contents().contains("MEMORY"));
+
+    // What is left without a supervisor, and once there is another.
+    kill_process(supervisor, Signal::KILL).expect("it is there");
+    terminal.wait_until("both down", |screen| screen.contents().matches(" down ").count() == 2);
+    here.ok(&["up"]);
+    terminal.wait_until("both up again", |screen| screen.contents().matches(" ready ").count() == 2);
+
+    // Ctrl-Z gives the terminal back until it is continued.
+    terminal.keys("\x1a");
+    let begun = Instant::now();
+    while threads(terminal.pid())[0][0] != "T" {
+        assert!(begun.elapsed() < PATIENCE, "it is not stopped");
+    }
+    terminal.wait_until("the terminal as it was", |screen| !screen.alternate_screen() && !screen.hide_cursor());
+    terminal.signal(Signal::CONT);
+    terminal.wait_until("the table again", |screen| screen.alternate_screen() && screen.contents().contains("NAME"));
+
+    terminal.keys("\x03");
+    terminal.wait_until("the last table below what was there", |screen| {
+        let shown = screen.contents();
+        !screen.alternate_screen()
+            && !screen.hide_cursor()
+            && shown.matches(" ready ").count() == 2
+            && !shown.contains("typed")
+    });
+    assert_eq!(terminal.end(), Some(0));
+
+    let terminal = Terminal::run(&here.home, &["status", "--watch"]);
+    let mut terminal = terminal;
+    terminal.wait_for_screen("NAME");
+    terminal.signal(Signal::TERM);
+    terminal.wait_until("the terminal as it was", |screen| !screen.alternate_screen() && !screen.hide_cursor());
+    assert_eq!(terminal.end(), Some(143));
+}
+
+#[test]
+fn what_is_watched_by_a_program_is_said_when_it_changes() {
+    let here = Background::with(TWO);
+    here.ok(&["up", "a"]);
+    let mut watch = Reaped(here.home.command().args(["status", "--watch", "--json", "a"]).spawn().expect("it runs"));
+    let (sender, lines) = channel();
+    let stdout = BufReader::new(watch.0.stdout.take().expect("piped"));
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut seen = Vec::<Value>::new();
+    let mut next = |what: &str, is_right: &dyn Fn(&Value) -> bool| loop {
+        let line = lines.recv_timeout(PATIENCE).expect(what);
+        let said: Value = serde_json::from_str(&line).expect("JSON");
+        let [status] = &said["circles"].as_array().expect("a list")[..] else { panic!("only that one: {line}") };
+        // Only that time has passed is no change.
+        let mut timeless = status.clone();
+        timeless["uptime_s"] = Value::Null;
+        assert_ne!(seen.last(), Some(&timeless));
+        seen.push(timeless);
+        if is_right(status) {
+            break;
+        }
+    };
+    next("how it is", &|status| status["state"] == "ready");
+    let wire = here.connect("a");
+    next("a connection", &|status| status["connections"] == 1);
+    drop(wire);
+    here.ok(&["down"]);
+    next("its end", &|status| status["state"] == "down");
+    here.ok(&["up", "a"]);
+    next("its return", &|status| status["state"] == "ready");
+    // What does not concern it is no news, and no end.
+    here.configure("{");
+    here.ok(&["down"]);
+    here.configure(TWO);
+    next("its end again", &|status| status["state"] == "down");
+    kill_process(Pid::from_child(&watch.0), Signal::INT).expect("it is there");
+    assert_eq!(watch.0.wait().expect("it ends").code(), Some(0));
+}

@@ -1,0 +1,199 @@
+//! One circle, and what state it is in: from what its supervisor says, or else from what listens where it would be.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use launcher::{CircleStatus, State as Supervised};
+
+use super::CircleId;
+use crate::app::{
+    message::Listening,
+    work::{Probing, Work},
+};
+
+/// A circle that the app knows.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub name: String,
+    pub origin: Origin,
+    /// Where it is dialled, as far as circles.json or its user says.
+    pub(super) url: String,
+    /// Where it listens, if that can be known before it does.
+    pub(super) address: Option<SocketAddr>,
+    /// What its supervisor says of it.
+    pub(super) status: Option<CircleStatus>,
+    /// Since when it has taken connections.
+    pub(super) since: Option<Instant>,
+    /// What listens where it would be, while its supervisor does not have it up.
+    pub(super) probed: Option<Listening>,
+    pub(super) probing: Option<Probing>,
+    /// Whether its supervisor has been told to have it up, and has not answered.
+    pub is_ordered: bool,
+}
+
+/// Where the app knows it from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Inside this process, for its user alone.
+    Throwaway,
+    /// From circles.json: a supervisor can have it up.
+    Config,
+    /// Someone gave its address.
+    Address,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing is known yet.
+    Unknown,
+    /// Nothing listens there.
+    Down,
+    /// A circle is there that no supervisor of this circles.json has up.
+    Elsewhere,
+    /// Another program has its port.
+    Taken,
+    /// It is not ready yet.
+    Starting,
+    /// It takes connections.
+    Up,
+    /// It is draining.
+    Stopping,
+    /// It ended by itself, and is started again in a moment.
+    BackingOff,
+    /// It ended by itself for good.
+    Failed,
+}
+
+impl Entry {
+    pub(super) fn new(name: String, url: String, origin: Origin) -> Self {
+        Self {
+            name,
+            origin,
+            url,
+            address: None,
+            status: None,
+            since: None,
+            probed: None,
+            probing: None,
+            is_ordered: false,
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match self.status.as_ref().map(|status| status.state) {
+            _ if self.origin == Origin::Throwaway => State::Up,
+            Some(Supervised::Starting) => State::Starting,
+            Some(Supervised::Ready) => State::Up,
+            Some(Supervised::BackingOff) => State::BackingOff,
+            Some(Supervised::Draining) => State::Stopping,
+            _ if self.is_ordered => State::Starting,
+            // Why it failed is worth more than that it is down.
+            Some(Supervised::Failed) if self.probed != Some(Listening::Circle) => State::Failed,
+            known => match (self.probed, known) {
+                (Some(Listening::Circle), _) => State::Elsewhere,
+                (Some(Listening::Draining), _) => State::Stopping,
+                (Some(Listening::Other), _) => State::Taken,
+                (Some(Listening::Nothing), _) | (None, Some(_)) => State::Down,
+                (None, None) => State::Unknown,
+            },
+        }
+    }
+
+    /// Where it is dialled.
+    pub(crate) fn url(&self) -> &str {
+        match &self.status {
+            Some(status) if self.is_kept_up() => &status.url,
+            _ => &self.url,
+        }
+    }
+
+    /// Whether its supervisor has it up, or is about to, or drains it.
+    pub(crate) fn is_kept_up(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| !matches!(status.state, Supervised::Down | Supervised::Failed))
+    }
+
+    /// Whether its supervisor wants it up.
+    pub(crate) fn can_be_stopped(&self) -> bool {
+        self.is_ordered || self.is_kept_up() && self.state() != State::Stopping
+    }
+
+    /// Whether its supervisor can be told to have it up, and does not yet.
+    pub(crate) fn can_be_started(&self) -> bool {
+        let is_up = matches!(self.state(), State::Elsewhere | State::Taken | State::Starting | State::Up);
+        self.origin == Origin::Config && !is_up
+    }
+
+    /// Whether nothing wants it up as far as is known: who starts it now has started it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.can_be_started() && self.state() != State::BackingOff
+    }
+
+    /// Whether its supervisor has it up: a connection that was lost can be made again at once.
+    pub(crate) fn is_back(&self) -> bool {
+        self.origin == Origin::Config && self.state() == State::Up
+    }
+
+    pub(crate) fn is_down(&self) -> bool {
+        matches!(self.state(), State::Down | State::Taken | State::Failed | State::BackingOff)
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.state(), State::Up | State::Elsewhere)
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.status.as_ref().and_then(|status| status.pid)
+    }
+
+    /// Why it ended last, while that is why it is not up.
+    pub(crate) fn why(&self) -> Option<&str> {
+        self.status.as_ref().and_then(|status| status.why.as_deref())
+    }
+
+    /// Why it goes on as it was, where it does not take over what circles.json says of it now.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.status.as_ref().and_then(|status| status.refused.as_deref())
+    }
+
+    pub(super) fn restarts(&self) -> u32 {
+        self.status.as_ref().map_or(0, |status| status.restarts)
+    }
+
+    /// What its supervisor knows of its process, for a person.
+    pub(crate) fn details(&self) -> String {
+        let Some(status) = self.status.as_ref().filter(|_| self.is_kept_up()) else { return String::new() };
+        let pid = status.pid.map(|pid| format!("pid {pid}"));
+        let connections = status.connections.map(|count| match count {
+            1 => "1 connection".to_owned(),
+            count => format!("{count} connections"),
+        });
+        [pid, connections].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    }
+
+    /// Takes what its supervisor says of it now.
+    pub(super) fn take(&mut self, status: Option<CircleStatus>, now: Instant) {
+        let is_same = self.pid().is_some() && self.pid() == status.as_ref().and_then(|status| status.pid);
+        let uptime = status.as_ref().and_then(|status| status.uptime_s).map(Duration::from_secs);
+        let since = uptime.map(|uptime| now.checked_sub(uptime).unwrap_or(now));
+        // It is told in whole seconds: the earliest is the nearest to the truth.
+        self.since = match self.since.filter(|_| is_same) {
+            Some(before) => since.map(|since| since.min(before)),
+            None => since,
+        };
+        self.status = status;
+    }
+
+    /// Has it looked what listens there, while its supervisor does not have it up.
+    pub(super) fn look(&mut self, id: CircleId, work: &Work) {
+        if self.is_kept_up() || self.origin != Origin::Config {
+            self.probing = None;
+            if self.origin == Origin::Config {
+                self.probed = None;
+            }
+        } else if let Some(address) = self.address.filter(|_| self.probing.is_none()) {
+            self.probing = Some(work.probe(id, address));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The pane of the circles: a row for each.
+
+use std::time::{Duration, Instant};
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+    widgets::Paragraph,
+};
+
+use super::{CircleId, Circles, Entry, Origin, State};
+use crate::app::{session::Standing, theme::Theme};
+
+impl Circles {
+    pub(crate) fn draw(
+        &self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        theme: Theme,
+        now: Instant,
+        standing: impl Fn(CircleId) -> Standing,
+    ) {
+        let width = usize::from(area.width);
+        let first = self.selected.saturating_sub(usize::from(area.height).saturating_sub(1));
+        let rows: Vec<Line<'_>> = self
+            .iter()
+            .skip(first)
+            .take(usize::from(area.height))
+            .map(|(id, entry)| row(entry, id.0 == self.selected, standing(id), theme, now, width))
+            .collect();
+        frame.render_widget(Paragraph::new(rows), area);
+    }
+}
+
+/// A mark and a word or two, which say the same.
+pub(super) fn shown(entry: &Entry, now: Instant) -> (&'static str, String) {
+    match entry.state() {
+        State::Unknown => ("·", String::new()),
+        State::Down => ("○", "down".into()),
+        State::Elsewhere => ("●", "up".into()),
+        State::Taken => ("✗", "taken".into()),
+        State::Starting => ("◐", "starting".into()),
+        State::Up => {
+            let up = entry.since.map_or("up".into(), |since| short(now.saturating_duration_since(since)));
+            let restarts = entry.restarts();
+            ("●", if restarts > 0 { format!("{up} ↻{restarts}") } else { up })
+        }
+        State::Stopping => ("◑", "stopping".into()),
+        // That one counts.
+        State::BackingOff => ("✗", format!("↻{}", entry.restarts() + 1)),
+        State::Failed => ("✗", "failed".into()),
+    }
+}
+
+/// The largest unit of a time: 12s, 5m, 2h, 3d.
+fn short(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn row<'a>(entry: &Entry, is_selected: bool, standing: Standing, theme: Theme, now: Instant, width: usize) -> Line<'a> {
+    let (mark, word) = shown(entry, now);
+    let style = match entry.state() {
+        State::Up | State::Elsewhere => theme.good(),
+        State::Starting | State::Stopping => theme.warning(),
+        State::BackingOff | State::Failed | State::Taken => theme.bad(),
+        State::Unknown | State::Down => Style::new().dim(),
+    };
+    let port = entry.url().rsplit(':').next().unwrap_or_default().trim_end_matches('/');
+    let (end, room) = (standing.mark(), width.saturating_sub(5));
+    let mut text = match entry.origin {
+        Origin::Throwaway => format!("{} throw-away", entry.name),
+        // Its name is its address.
+        Origin::Address => format!("{} {word}", entry.name),
+        Origin::Config => format!("{} {port} {word}", entry.name),
+    };
+    if text.chars().count() > room {
+        text = text.chars().take(room).collect();
+    }
+    let padding = " ".repeat(room.saturating_sub(text.chars().count()));
+    let line = Line::from(vec![
+        Span::raw(if is_selected { "▸" } else { " " }),
+        Span::styled(mark, style),
+        Span::raw(format!(" {text}{padding} ")),
+        Span::raw(end),
+    ]);
+    if is_selected { line.style(theme.selected()) } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_its_largest_unit() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m"), (7199, "1h"), (90_000, "1d")] {
+            assert_eq!(short(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_name_of_any_length_fits() {
+        let entry = Entry::new("x".repeat(64), "ws://127.0.0.1:65535".into(), Origin::Config);
+        for width in 0..40 {
+            let line = row(&entry, true, Standing::Proved, Theme::new(false), Instant::now(), width);
+            assert!(line.width() <= width.max(6), "{width}: {line:?}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What is to become of the circles that were started here, once the screen is left.
+
+use ratatui::{
+    Frame,
+    crossterm::event::{KeyCode, KeyEvent},
+    text::Line,
+    widgets::Paragraph,
+};
+
+use super::{Answer, broken, window};
+use crate::app::{action::Action, theme::Theme};
+
+/// The question.
+#[derive(Debug)]
+pub(crate) struct Leave {
+    lines: Vec<String>,
+}
+
+impl Leave {
+    pub(crate) fn new(names: &str, count: usize, is_playing: bool) -> Self {
+        let mut lines = vec![match count {
+            1 => format!("{names} was started here. Kept, it goes on without this screen."),
+            _ => format!("{names} were started here. Kept, they go on without this screen."),
+        }];
+        if is_playing {
+            lines.push("Plays that run are cancelled.".into());
+        }
+        Self { lines }
+    }
+
+    pub(super) fn key(key: KeyEvent) -> Answer {
+        match key.code {
+            KeyCode::Enter | KeyCode::Char('k' | 'K') => Answer::Do(Action::Keep),
+            KeyCode::Char('s' | 'S' | 'x') => Answer::Do(Action::Release),
+            KeyCode::Esc | KeyCode::Char('c' | 'C' | 'n') => Answer::Close,
+            _ => Answer::Stay,
+        }
+    }
+
+    pub(super) fn draw(&self, frame: &mut Frame<'_>, theme: Theme) {
+        let lines: Vec<Line<'_>> = self.lines.iter().flat_map(|line| broken(frame, Line::from(line.clone()))).collect();
+        let area = window(frame, theme, "Quit", &lines, "Enter keep · s stop · Esc cancel");
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+}
+
+/// While they are drained.
+pub(super) fn leaving_key(key: KeyEvent) -> Answer {
+    match key.code {
+        KeyCode::Esc => Answer::Close,
+        KeyCode::Char('q') => Answer::Do(Action::QuitNow),
+        _ => Answer::Stay,
+    }
+}
+
+pub(super) fn draw_leaving(names: &str, frame: &mut Frame<'_>, theme: Theme, spinner: &str) {
+    let lines = broken(frame, Line::from(format!("{spinner} draining {names}…")));
+    let area = window(frame, theme, "Quit", &lines, "q quit without waiting · Esc stay here");
+    frame.render_widget(Paragraph::new(lines), area);
+}

@@ -1,0 +1,127 @@
+//! The logs of circles, from their files: what is in them, and what is written to them from then on.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use launcher::{
+    log::{Bounds, Line, LogReader, Wanted},
+    place::Place,
+};
+use tokio::sync::{Notify, watch};
+
+use super::Work;
+use crate::{
+    app::{
+        id::CircleId,
+        logs::MAX_LINES,
+        message::{CircleNews, News},
+    },
+    commands::logs,
+    log_line,
+};
+
+/// How often files are looked at where the system does not say that they have changed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The pause before they are looked at again, however much is written to them.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Follows the logs of the circles that it is told to.
+#[derive(Debug)]
+pub(crate) struct Follower(watch::Sender<Vec<(CircleId, String)>>);
+
+impl Follower {
+    /// Follows that of another circle, too.
+    pub(crate) fn follow(&self, id: CircleId, name: &str) {
+        self.0.send_if_modified(|followed| {
+            let is_new = !followed.iter().any(|(other, _)| *other == id);
+            if is_new {
+                followed.push((id, name.to_owned()));
+            }
+            is_new
+        });
+    }
+}
+
+/// One log that is followed.
+struct Followed {
+    id: CircleId,
+    path: PathBuf,
+    /// `None` as long as it could not be opened.
+    reader: Option<LogReader>,
+    /// Why it could not be read last.
+    error: Option<String>,
+}
+
+impl Followed {
+    /// What is new in it, and not more than is kept.
+    fn look(&mut self) -> Vec<String> {
+        let read = match &mut self.reader {
+            Some(reader) => reader.more(),
+            None => {
+                let wanted = Wanted { last: Some(MAX_LINES), since: None };
+                LogReader::last_lines(&self.path, Bounds::LOG, wanted).map(|(lines, reader)| {
+                    self.reader = Some(reader);
+                    lines
+                })
+            }
+        };
+        match read {
+            Ok(mut lines) => {
+                self.error = None;
+                lines.drain(..lines.len().saturating_sub(MAX_LINES));
+                let shown = |line: Line| log_line::of_log(&line.text).into_owned();
+                lines.into_iter().map(shown).collect()
+            }
+            Err(error) => {
+                let why = format!("circles tui: {} cannot be read: {error}", self.path.display());
+                let is_new = self.error.as_ref() != Some(&why);
+                self.error = Some(why.clone());
+                if is_new { vec![why] } else { Vec::new() }
+            }
+        }
+    }
+}
+
+impl Work {
+    /// Follows logs until what is returned is dropped.
+    pub(crate) fn follow_logs(&self, place: Place) -> Follower {
+        let (wanted, mut is_wanted) = watch::channel(Vec::<(CircleId, String)>::new());
+        let work = self.clone();
+        self.spawn(async move {
+            let changed = Arc::new(Notify::new());
+            let (told, directory) = (changed.clone(), place.logs().to_owned());
+            let watching = move || logs::watch(&directory, move || told.notify_one());
+            let Ok(watching) = tokio::task::spawn_blocking(watching).await else { return };
+            let watcher = match watching {
+                Ok(watcher) => Some(watcher),
+                Err(error) => {
+                    work.post(News::Complaint(error.advice())).await;
+                    None
+                }
+            };
+            let mut followed: Vec<Followed> = Vec::new();
+            loop {
+                tokio::select! {
+                    () = changed.notified() => {}
+                    is_open = is_wanted.changed() => if is_open.is_err() { return },
+                    () = tokio::time::sleep(LOOK_INTERVAL), if watcher.is_none() => {}
+                }
+                for (id, name) in is_wanted.borrow_and_update().iter().skip(followed.len()) {
+                    followed.push(Followed { id: *id, path: place.log(name), reader: None, error: None });
+                }
+                let look = move || {
+                    let new: Vec<_> = followed.iter_mut().map(|log| (log.id, log.look())).collect();
+                    (followed, new)
+                };
+                let Ok(looked) = tokio::task::spawn_blocking(look).await else { return };
+                let new;
+                (followed, new) = looked;
+                for (id, lines) in new.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+                    work.post(News::Circle(id, CircleNews::Logged(lines))).await;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+        Follower(wanted)
+    }
+}

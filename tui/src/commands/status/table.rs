@@ -1,0 +1,174 @@
+//! How circles are, as lines.
+
+use std::time::Duration;
+
+use launcher::{CircleStatus, Statuses};
+use unicode_width::UnicodeWidthStr;
+
+use crate::console::text::{Line, Style};
+
+/// What holds where scripts are kept from the system as well as can be.
+const ALL_LAYERS: [&str; 3] = ["process", "memory", "syscalls"];
+
+const BETWEEN: &str = "  ";
+
+type Column = (&'static str, fn(&CircleStatus) -> String);
+
+const COLUMNS: [Column; 11] = [
+    ("NAME", |circle| circle.name.clone()),
+    ("STATE", |circle| circle.state.to_string()),
+    ("URL", |circle| circle.url.clone()),
+    ("ACCESS", |circle| circle.access.to_string()),
+    ("PID", |circle| or_dash(circle.pid)),
+    ("UP", |circle| or_dash(circle.uptime_s.map(|up| humantime::format_duration(Duration::from_secs(up))))),
+    ("RESTARTS", |circle| circle.restarts.to_string()),
+    ("CONNECTIONS", |circle| or_dash(circle.connections)),
+    ("MEMORY", |circle| or_dash(circle.memory_bytes.map(size))),
+    ("PLAYS", |circle| or_dash(circle.plays)),
+    (SANDBOX, sandbox),
+];
+
+/// Shown where one of the circles has not all of it.
+const SANDBOX: &str = "SANDBOX";
+
+/// What a narrow terminal goes without, one after the other.
+const DISPENSABLE: [&str; 4] = ["PLAYS", "ACCESS", "RESTARTS", "PID"];
+
+/// A line of titles, one for each circle, and what there is to say of those that are not well. With fewer columns where that
+/// many cells of the terminal would not do.
+pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<Line> {
+    let circles = &statuses.circles;
+    let is_sandboxed = circles.iter().all(|circle| circle.sandbox.as_deref().is_none_or(is_full));
+    let mut columns: Vec<Vec<String>> = COLUMNS
+        .iter()
+        .filter(|(title, _)| *title != SANDBOX || !is_sandboxed)
+        .map(|(title, cell)| std::iter::once((*title).to_owned()).chain(circles.iter().map(cell)).collect())
+        .collect();
+    for title in DISPENSABLE {
+        if columns.iter().map(|column| widest(column) + BETWEEN.len()).sum::<usize>()
+            <= width.saturating_add(BETWEEN.len())
+        {
+            break;
+        }
+        columns.retain(|column| column[0] != title);
+    }
+    let row = |index: usize| {
+        let cells: Vec<String> = columns.iter().map(|column| padded(&column[index], widest(column))).collect();
+        cells.join(BETWEEN).trim_end().to_owned()
+    };
+    let mut lines = vec![Line::of(Style::Dim, &row(0))];
+    for (index, circle) in circles.iter().enumerate() {
+        lines.push(Line::of(Style::Plain, &row(index + 1)));
+        lines.extend(circle.why.as_ref().map(|why| Line::of(Style::Plain, &format!("  {why}"))));
+        let refused = |refused| Line::of(Style::Plain, &format!("  not as circles.json has it: {refused}"));
+        lines.extend(circle.refused.as_ref().map(refused));
+    }
+    let refused = |refused| Line::of(Style::Plain, &format!("circles.json is not taken over: {refused}"));
+    lines.extend(statuses.refused.as_ref().map(refused));
+    lines
+}
+
+fn widest(column: &[String]) -> usize {
+    column.iter().map(|cell| cell.width()).max().unwrap_or_default()
+}
+
+fn padded(cell: &str, width: usize) -> String {
+    format!("{cell}{}", " ".repeat(width.saturating_sub(cell.width())))
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or("-".into(), |value| value.to_string())
+}
+
+fn is_full(layers: &[String]) -> bool {
+    ALL_LAYERS.iter().all(|layer| layers.iter().any(|holds| holds == layer))
+}
+
+fn sandbox(circle: &CircleStatus) -> String {
+    match circle.sandbox.as_deref() {
+        None => "-".into(),
+        Some([]) => "none".into(),
+        Some(layers) if is_full(layers) => "full".into(),
+        Some(layers) => layers.join(", "),
+    }
+}
+
+/// With one digit behind the point, in the unit in which that says most.
+#[expect(clippy::cast_precision_loss, reason = "it is rounded anyway")]
+fn size(bytes: u64) -> String {
+    let mut value = bytes as f64 / 1024.0;
+    for unit in ["KiB", "MiB", "GiB"] {
+        if value < 999.95 {
+            return format!("{value:.1} {unit}");
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use launcher::State;
+    use server_ws::Access;
+
+    use super::*;
+
+    fn circle(sandbox: Option<&[&str]>) -> CircleStatus {
+        CircleStatus {
+            name: "team".into(),
+            url: "ws://127.0.0.1:9002".into(),
+            state: State::Ready,
+            pid: Some(4711),
+            restarts: 0,
+            uptime_s: Some(3723),
+            access: Access::Members,
+            connections: Some(12),
+            workers: Some(3),
+            plays: Some(123_456),
+            memory_bytes: Some(5 << 20),
+            sandbox: sandbox.map(|layers| layers.iter().copied().map(Into::into).collect()),
+            why: None,
+            refused: None,
+        }
+    }
+
+    fn text(circles: &[CircleStatus], width: usize) -> String {
+        let statuses = Statuses { circles: circles.to_vec(), is_ending: false, refused: None };
+        lines(&statuses, width).iter().map(|line| line.to_string() + "\n").collect()
+    }
+
+    #[test]
+    fn a_narrow_terminal_goes_without_some_columns() {
+        let all = text(&[circle(Some(&ALL_LAYERS))], usize::MAX);
+        assert_eq!(
+            all,
+            "NAME  STATE  URL                  ACCESS   PID   UP        RESTARTS  CONNECTIONS  MEMORY   PLAYS\n\
+             team  ready  ws://127.0.0.1:9002  members  4711  1h 2m 3s  0         12           5.0 MiB  123456\n"
+        );
+        let width = all.lines().map(str::len).max().expect("lines");
+        assert_eq!(text(&[circle(Some(&ALL_LAYERS))], width), all);
+        let narrower = text(&[circle(Some(&ALL_LAYERS))], width - 1);
+        assert!(!narrower.contains("PLAYS") && narrower.contains("MEMORY"), "{narrower}");
+        let narrow = text(&[circle(Some(&ALL_LAYERS))], 0);
+        assert!(narrow.starts_with("NAME  STATE  URL                  UP        CONNECTIONS  MEMORY\n"), "{narrow}");
+    }
+
+    #[test]
+    fn a_sandbox_that_is_not_whole_is_shown() {
+        let mut down = circle(None);
+        (down.state, down.why) = (State::Failed, Some("it ended\nbadly\x1b[2J".into()));
+        let shown =
+            text(&[circle(Some(&["process", "memory"])), circle(Some(&[])), circle(Some(&ALL_LAYERS)), down], 900);
+        let last: Vec<&str> = shown.lines().map(|line| line.rsplit(BETWEEN).next().expect("a cell")).collect();
+        assert_eq!(last, ["SANDBOX", "process, memory", "none", "full", "-", "it ended badly␛[2J"]);
+    }
+
+    #[test]
+    fn sizes_are_told_in_the_unit_that_says_most() {
+        let cases = [(0, "0.0 KiB"), (1 << 10, "1.0 KiB"), (1_000 << 10, "1.0 MiB"), (1_536 << 20, "1.5 GiB")];
+        for (bytes, text) in cases {
+            assert_eq!(size(bytes), text);
+        }
+        assert_eq!(size(u64::MAX), "16777216.0 TiB");
+    }
+}

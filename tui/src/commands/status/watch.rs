@@ -1,0 +1,217 @@
+//! `circles status --watch`: how circles are, from now on.
+
+use std::{
+    io::{IsTerminal, stdout},
+    time::Duration,
+};
+
+use launcher::{CircleStatus, Statuses};
+use tokio::{
+    signal::unix::{Signal, SignalKind},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    Source, said,
+    screen::{self, Screen},
+    table,
+};
+use crate::{
+    connect,
+    console::text::Line,
+    error::CliError,
+    printing::to_stdout,
+    terminal::{is_ignored, listen},
+};
+
+/// How often it is looked; a circle says something new as often.
+const EVERY: Duration = Duration::from_secs(1);
+
+type Looked = Result<Statuses, CliError>;
+
+pub(super) fn run(source: Source<'_>, is_json: bool) -> Result<(), CliError> {
+    let kind = connect::runtime()?.block_on(watch(source, is_json))?;
+    if kind == SignalKind::interrupt() {
+        // That is how one ceases to watch, and nothing went wrong.
+        return Ok(());
+    }
+    // As a shell says it of a process that a signal ended.
+    std::process::exit(128 + kind.as_raw_value())
+}
+
+/// Until the signal that it returns.
+async fn watch(mut source: Source<'_>, is_json: bool) -> Result<SignalKind, CliError> {
+    let (mut signals, mut view) = (Signals::listen()?, View { is_json, last: None, screen: None });
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let looking = async {
+            ticks.tick().await;
+            source.look().await
+        };
+        tokio::pin!(looking);
+        let looked = loop {
+            tokio::select! {
+                looked = &mut looking => break looked,
+                happened = signals.next() => match happened {
+                    Happened::Resized => view.draw()?,
+                    Happened::Suspended => view.suspend()?,
+                    Happened::Ended(kind) => {
+                        view.end()?;
+                        return Ok(kind);
+                    }
+                }
+            }
+        };
+        view.show(looked)?;
+    }
+}
+
+/// What a signal says.
+#[derive(Debug, Clone, Copy)]
+enum Happened {
+    Ended(SignalKind),
+    Suspended,
+    Resized,
+}
+
+struct Signals(Vec<(Happened, Signal)>);
+
+impl Signals {
+    fn listen() -> Result<Self, CliError> {
+        let (stop, resize) =
+            (SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()), SignalKind::window_change());
+        let ends = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let signals = ends
+            .map(|kind| (kind, Happened::Ended(kind)))
+            .into_iter()
+            .chain([(stop, Happened::Suspended), (resize, Happened::Resized)])
+            .filter(|(kind, _)| !is_ignored(*kind));
+        Ok(Self(signals.map(|(kind, happened)| Ok((happened, listen(kind)?))).collect::<Result<_, CliError>>()?))
+    }
+
+    /// Waits for the next one. Cancel safe.
+    async fn next(&mut self) -> Happened {
+        std::future::poll_fn(|context| {
+            let come = self
+                .0
+                .iter_mut()
+                .find_map(|(happened, signal)| signal.poll_recv(context).is_ready().then_some(*happened));
+            come.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+        })
+        .await
+    }
+}
+
+/// Where it is shown: in place on a terminal, elsewhere once more whenever something has changed.
+struct View {
+    is_json: bool,
+    last: Option<Looked>,
+    screen: Option<Screen>,
+}
+
+impl View {
+    fn show(&mut self, looked: Looked) -> Result<(), CliError> {
+        let is_first = self.last.is_none();
+        if is_first {
+            // What is wrong from the start is an error as ever.
+            if looked.is_ok() && stdout().is_terminal() && !self.is_json {
+                self.screen = Some(Screen::take()?);
+            }
+        }
+        let is_new = self.last.as_ref().is_none_or(|last| !is_same(last, &looked));
+        let looked = self.last.insert(if is_first { Ok(looked?) } else { looked });
+        match (&self.screen, looked) {
+            (Some(_), _) => self.draw(),
+            (None, Ok(statuses)) if is_new => {
+                let before = if is_first || self.is_json { "" } else { "\n" };
+                Ok(to_stdout(&format!("{before}{}", said(statuses, self.is_json)))?)
+            }
+            (None, Err(error)) if is_new => {
+                error.report();
+                Ok(())
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn draw(&self) -> Result<(), CliError> {
+        let (Some(screen), Some(looked)) = (&self.screen, &self.last) else { return Ok(()) };
+        let width = Screen::size().0.saturating_sub(1);
+        let lines: Vec<Line> = match looked {
+            Ok(statuses) => table::lines(statuses, width),
+            Err(error) => error.lines(width),
+        };
+        Ok(screen.draw(&lines)?)
+    }
+
+    fn suspend(&mut self) -> Result<(), CliError> {
+        match &mut self.screen {
+            Some(screen) => screen.suspend()?,
+            None => screen::stop()?,
+        }
+        self.draw()
+    }
+
+    /// What was drawn last stays behind, below what was on the terminal before.
+    fn end(&mut self) -> Result<(), CliError> {
+        match (self.screen.take(), &self.last) {
+            (Some(screen), Some(Ok(statuses))) => {
+                drop(screen);
+                Ok(to_stdout(&said(statuses, self.is_json))?)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether nothing has happened but that time has passed.
+fn is_same(one: &Looked, other: &Looked) -> bool {
+    let timeless = |circle: &CircleStatus| CircleStatus { uptime_s: None, ..circle.clone() };
+    match (one, other) {
+        (Ok(one), Ok(other)) => {
+            one.refused == other.refused && one.circles.iter().map(timeless).eq(other.circles.iter().map(timeless))
+        }
+        (Err(one), Err(other)) => one.message() == other.message(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use server_ws::Access;
+
+    use super::*;
+
+    #[test]
+    fn that_time_passes_is_no_news() {
+        let circle = |uptime_s, connections| CircleStatus {
+            name: "a".into(),
+            url: "ws://127.0.0.1:1".into(),
+            state: launcher::State::Ready,
+            pid: Some(1),
+            restarts: 0,
+            uptime_s,
+            access: Access::Open,
+            connections,
+            workers: None,
+            plays: None,
+            memory_bytes: None,
+            sandbox: None,
+            why: None,
+            refused: None,
+        };
+        let status = |uptime_s, connections| Statuses {
+            circles: vec![circle(uptime_s, connections)],
+            is_ending: false,
+            refused: None,
+        };
+        let before = Ok(status(Some(1), Some(2)));
+        assert!(is_same(&before, &Ok(status(Some(2), Some(2)))));
+        assert!(!is_same(&before, &Ok(status(Some(2), Some(3)))));
+        let refused = Statuses { refused: Some("why".into()), ..status(Some(1), Some(2)) };
+        assert!(!is_same(&before, &Ok(refused)));
+        assert!(!is_same(&before, &Err(CliError::Interrupted)));
+        assert!(is_same(&Err(CliError::Interrupted), &Err(CliError::Interrupted)));
+    }
+}
