@@ -7,6 +7,7 @@ mod hostile;
 mod keys;
 mod launch;
 mod limits;
+mod logs;
 mod memory;
 mod metrics;
 mod play;

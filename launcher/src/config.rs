@@ -18,7 +18,7 @@ pub use pointing::Pointer;
 
 use crate::{
     error::{ConfigError, Source},
-    fields::{Fields, Restart, Sandbox},
+    fields::{Audit, Fields, LogFormat, Restart, Sandbox},
 };
 
 /// Bytes of a `circles.json`.
@@ -53,6 +53,10 @@ pub struct Circle {
     pub sandbox: Sandbox,
     /// When it is started again.
     pub restart: Restart,
+    /// How it writes its log.
+    pub log: LogFormat,
+    /// What is kept of each play.
+    pub audit: Audit,
 }
 
 impl Circle {
@@ -186,6 +190,8 @@ const NAMES: &[&str] = &[
     "sandbox",
     "limits",
     "restart",
+    "log",
+    "audit",
 ];
 
 fn similar(name: &str) -> Option<&'static str> {
@@ -290,6 +296,8 @@ impl<'a> Resolve<'a, '_> {
                 Sandbox::Required
             }),
             restart: self.get(|fields| &fields.restart).unwrap_or_default(),
+            log: self.get(|fields| &fields.log).unwrap_or_default(),
+            audit: self.get(|fields| &fields.audit).unwrap_or_default(),
             name,
         };
         self.check_files(&circle)?;

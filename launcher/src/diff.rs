@@ -31,6 +31,8 @@ pub enum Field {
     Modules,
     Limits,
     Restart,
+    Log,
+    Audit,
 }
 
 /// What a field that is changed asks for.
@@ -50,7 +52,7 @@ impl Field {
             Self::Restart | Self::AllowOpen => Effect::Quiet,
             Self::Description | Self::Members | Self::Hosts | Self::Origins => Effect::Live,
             Self::Init | Self::Modules | Self::Limits => Effect::Live,
-            Self::Host | Self::Port | Self::Access | Self::Sandbox => Effect::Restart,
+            Self::Host | Self::Port | Self::Access | Self::Sandbox | Self::Log | Self::Audit => Effect::Restart,
         }
     }
 }
@@ -71,6 +73,8 @@ impl fmt::Display for Field {
             Self::Modules => "modules",
             Self::Limits => "limits",
             Self::Restart => "restart",
+            Self::Log => "log",
+            Self::Audit => "audit",
         })
     }
 }
@@ -169,6 +173,8 @@ fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
         limits,
         sandbox,
         restart,
+        log,
+        audit,
     } = circle;
     let Definition { circle: other, contents } = after;
     let is_changed = [
@@ -185,6 +191,8 @@ fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
         (Field::Modules, *modules != other.modules || *modules_content != contents.modules),
         (Field::Limits, *limits != other.limits),
         (Field::Restart, *restart != other.restart),
+        (Field::Log, *log != other.log),
+        (Field::Audit, *audit != other.audit),
     ];
     is_changed.into_iter().filter_map(|(field, is_changed)| is_changed.then_some(field)).collect()
 }

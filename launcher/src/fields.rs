@@ -57,6 +57,10 @@ pub(crate) struct Fields {
     pub(crate) limits: Option<BTreeMap<String, u64>>,
     /// When it is started again.
     pub(crate) restart: Option<Restart>,
+    /// How it writes its log.
+    pub(crate) log: Option<LogFormat>,
+    /// What is kept of each play.
+    pub(crate) audit: Option<Audit>,
 }
 
 /// Certificate and key for wss, PEM files.
@@ -116,4 +120,74 @@ pub enum Restart {
     OnFailure,
     /// Never.
     Never,
+}
+
+/// How a circle writes its log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// What is kept of each play.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Audit {
+    /// Nothing.
+    Off,
+    /// Who played, when, what it came to, and a hash of the script.
+    #[default]
+    Hashes,
+    /// The script itself, too.
+    Scripts,
+}
+
+impl std::fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+impl std::str::FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("it is text or json"),
+        }
+    }
+}
+
+impl std::fmt::Display for Audit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Hashes => "hashes",
+            Self::Scripts => "scripts",
+        })
+    }
+}
+
+impl std::str::FromStr for Audit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self::Off),
+            "hashes" => Ok(Self::Hashes),
+            "scripts" => Ok(Self::Scripts),
+            _ => Err("it is off, hashes or scripts"),
+        }
+    }
 }

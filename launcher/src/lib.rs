@@ -31,7 +31,7 @@ pub use config::{Circle, Pointer, dialled, load, parse};
 pub use control::{CircleStatus, Statuses};
 pub use diff::{Action, CircleChange, Field};
 pub use error::ConfigError;
-pub use fields::{Restart, Sandbox};
+pub use fields::{Audit, LogFormat, Restart, Sandbox};
 pub use life::SUPERVISED;
 pub use manager::ServiceManager;
 pub use state::State;

@@ -62,6 +62,8 @@ const MAX_WORDS: usize = 500;
 pub(crate) struct Files {
     /// Its log, which it writes itself.
     pub(crate) log: Option<PathBuf>,
+    /// Its audit, likewise.
+    pub(crate) audit: Option<PathBuf>,
     /// Held for its life: while a circle of an earlier supervisor still drains, its successor waits.
     pub(crate) lock: Option<PathBuf>,
 }

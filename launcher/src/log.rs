@@ -1,68 +1,127 @@
-//! The log of a circle: a file that the circle writes itself, bounded by size.
+//! What a circle writes down: its log, and the audit of its plays. Files of its own, bounded by size.
 
+mod line;
+mod queue;
 mod read;
 
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-pub use read::LogReader;
+use crate::fields::LogFormat;
+pub use line::{Level, parse_time};
+pub use queue::{Form, Queue, Writing};
+pub use read::{Line, LogReader, Wanted};
 
-/// Bytes of a log, and of the older one that is kept beside it.
-const MAX_LOG: u64 = 4 << 20;
+/// How large a file gets, and how many older ones are kept beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of each.
+    pub max: u64,
+    /// Older ones.
+    pub kept: usize,
+}
 
-/// A log that is written. When it is full it takes the place of the older one, and a new one is begun.
+impl Bounds {
+    /// Those of a log.
+    pub const LOG: Self = Self { max: 4 << 20, kept: 1 };
+    /// Those of an audit: a quarter of a million plays.
+    pub const AUDIT: Self = Self { max: 8 << 20, kept: 7 };
+}
+
+/// A file that is written. When it is full it takes the place of the older one, and a new one is begun.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
-    file: File,
-    max: u64,
+    /// None where there was no room for a new one.
+    file: Option<File>,
+    bounds: Bounds,
+    /// The last line lacks its end, which is to come behind it.
+    is_torn: bool,
 }
 
 impl LogFile {
-    /// Goes on with a log, or begins it, for the user alone.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), file: open(path)?, max: MAX_LOG })
+    /// Goes on with a file, or begins it, for the user alone. A disk that is full is no error here: it may have room later.
+    pub fn open(path: &Path, bounds: Bounds) -> io::Result<Self> {
+        let file = match open(path) {
+            Ok(file) => Some(file),
+            Err(error) if is_full(&error) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { path: path.to_owned(), file, bounds, is_torn: false })
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        for number in (1..=self.bounds.kept).rev() {
+            match std::fs::rename(older(&self.path, number - 1), older(&self.path, number)) {
+                // Also where it was moved before and there was no room for a new one.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.file = None;
+        Ok(())
     }
 }
 
 impl Write for LogFile {
-    /// Writes all of it into one file. A line that is written at once is never torn.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // Asked of the file each time, since the supervisor writes a line now and then, too.
-        let size = self.file.metadata()?.len();
-        if size > 0 && size + line.len() as u64 > self.max {
-            std::fs::rename(&self.path, older(&self.path))?;
-            self.file = open(&self.path)?;
+    /// Lines that are handed over together stand in one file, and so does a line of which a part could be written.
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        if let Some(file) = self.file.as_ref().filter(|_| !self.is_torn) {
+            // Asked of the file each time, since the supervisor writes a line now and then, too.
+            let size = file.metadata()?.len();
+            if size > 0 && size + lines.len() as u64 > self.bounds.max {
+                self.rotate()?;
+            }
         }
-        self.file.write_all(line)?;
-        Ok(line.len())
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(open(&self.path)?),
+        };
+        let written = file.write(lines)?;
+        self.is_torn = written > 0 && lines[written - 1] != b'\n';
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        Ok(())
     }
 }
 
 /// Adds a line to a log, with the time, for what its circle cannot write itself.
-pub fn append(path: &Path, line: &str) -> io::Result<()> {
-    let now = humantime::format_rfc3339_micros(SystemTime::now());
-    LogFile::open(path)?.write_all(format!("{now}  {line}\n").as_bytes())
+pub fn append(path: &Path, format: LogFormat, level: Level, line: &str) -> io::Result<()> {
+    LogFile::open(path, Bounds::LOG)?.write_all(format.line(SystemTime::now(), level, line).as_bytes())
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+    let mut last = [b'\n'];
+    if let Some(end) = file.metadata()?.len().checked_sub(1)
+        && file.read_at(&mut last, end)? == 1
+        && last != *b"\n"
+    {
+        // A process was killed within a line. What is written next is another.
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
-/// What was the log before it was full.
-fn older(path: &Path) -> PathBuf {
+/// There is no room now, and may be later.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+/// What was the file before it was full, so many times ago.
+fn older(path: &Path, number: usize) -> PathBuf {
     let mut name = OsString::from(path);
-    name.push(".1");
+    if number > 0 {
+        name.push(format!(".{number}"));
+    }
     name.into()
 }
 
@@ -70,22 +129,49 @@ fn older(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    fn text(path: &Path) -> String {
+        std::fs::read_to_string(path).expect("it is there")
+    }
+
     #[test]
-    fn a_log_is_for_its_user_alone_and_bounded_with_the_older_one_beside_it() {
+    fn a_log_is_for_its_user_alone_and_bounded_with_older_ones_beside_it() {
         use std::os::unix::fs::PermissionsExt;
 
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let mut log = LogFile { max: 100, ..LogFile::open(&path).expect("it opens") };
+        let mut log = LogFile::open(&path, Bounds { max: 100, kept: 2 }).expect("it opens");
         for number in 0..100 {
             writeln!(log, "{number:09}").expect("it is written");
         }
-        let text = |path: &Path| std::fs::read_to_string(path).expect("it is there");
         assert!(text(&path).ends_with("000000099\n") && text(&path).len() <= 100);
-        assert!(text(&older(&path)).ends_with("000000089\n") && text(&older(&path)).len() == 100);
+        assert!(text(&older(&path, 1)).ends_with("000000089\n") && text(&older(&path, 1)).len() == 100);
+        assert!(text(&older(&path, 2)).ends_with("000000079\n"));
         assert_eq!(std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
-        append(&path, "killed").expect("it is written");
-        assert!(text(&path).ends_with("Z  killed\n"));
-        assert_eq!(std::fs::read_dir(home.path()).expect("it is there").count(), 2);
+        append(&path, LogFormat::Text, Level::Warn, "killed").expect("it is written");
+        assert!(text(&path).ends_with("Z  WARN killed\n"));
+        append(&path, LogFormat::Json, Level::Warn, "\"killed\"").expect("it is written");
+        assert!(text(&path).ends_with("Z\",\"level\":\"WARN\",\"message\":\"\\\"killed\\\"\"}\n"));
+        assert_eq!(std::fs::read_dir(home.path()).expect("it is there").count(), 3);
+    }
+
+    #[test]
+    fn a_line_that_a_process_did_not_end_is_not_gone_on_with() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("a.log");
+        std::fs::write(&path, "half a li").expect("written");
+        let mut log = LogFile::open(&path, Bounds::LOG).expect("it opens");
+        writeln!(log, "whole").expect("it is written");
+        assert_eq!(text(&path), "half a li\nwhole\n");
+    }
+
+    #[test]
+    fn a_log_that_was_taken_away_is_begun_anew_once_it_would_be_full() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("a.log");
+        let mut log = LogFile::open(&path, Bounds { max: 10, kept: 1 }).expect("it opens");
+        writeln!(log, "12345678").expect("it is written");
+        std::fs::remove_file(&path).expect("it was there");
+        writeln!(log, "again").expect("it is written");
+        assert_eq!(text(&path), "again\n");
     }
 }

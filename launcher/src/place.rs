@@ -73,7 +73,12 @@ impl Place {
         self.logs.join(format!("{circle}.log"))
     }
 
-    /// Where the logs of its circles are.
+    /// The audit of a circle.
+    pub fn audit(&self, circle: &str) -> PathBuf {
+        self.logs.join(format!("{circle}.audit"))
+    }
+
+    /// Where the logs and audits of its circles are.
     pub fn logs(&self) -> &Path {
         &self.logs
     }

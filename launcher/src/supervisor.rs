@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    Circle, CircleStatus, Event, Happened, ServiceManager, State, Statuses, Supervision,
+    Circle, CircleStatus, Event, Happened, LogFormat, ServiceManager, State, Statuses, Supervision,
     control::Server,
     definition::{Contents, Definition, define},
     diff::News,
@@ -229,7 +229,11 @@ impl Known {
             name: name.clone(),
             told,
             program: program.to_owned(),
-            files: Files { log: Some(place.log(name)), lock: Some(place.circle_lock(name)) },
+            files: Files {
+                log: Some(place.log(name)),
+                audit: Some(place.audit(name)),
+                lock: Some(place.circle_lock(name)),
+            },
             events: events.clone(),
             stopped,
             last_words: None,
@@ -374,8 +378,10 @@ impl Supervisor {
     }
 
     fn digest(&mut self, event: Event) {
+        let mut format = LogFormat::default();
         let known = self.circles.iter_mut().find(|known| known.circle.name == event.circle);
         if let Some(known) = known {
+            format = known.circle.log;
             let now = Instant::now();
             match &event.what {
                 Happened::Started { pid } => known.book.note(Change::Started { pid: *pid }, now),
@@ -403,7 +409,7 @@ impl Supervisor {
         };
         if let Some(line) = line {
             // It is told all the same.
-            let _unwritten = log::append(&self.place.log(&event.circle), &line);
+            let _unwritten = log::append(&self.place.log(&event.circle), format, log::Level::Warn, &line);
         }
         if !matches!(event.what, Happened::Figures(_)) {
             self.listener.tell(event);

@@ -17,6 +17,7 @@ use worker::{HostModule, HostNameError, Layer};
 
 use crate::{
     admission::{self, Admission},
+    audit::{Auditor, PlayRecord},
     host::{Hosted, Module, Table},
     metrics::{Metrics, Observer},
     settings::Settings,
@@ -107,6 +108,7 @@ pub struct CircleBuilder {
     grace: Duration,
     workers: Workers,
     sandbox: Sandbox,
+    auditor: Option<Auditor>,
 }
 
 impl CircleBuilder {
@@ -194,6 +196,13 @@ impl CircleBuilder {
         self
     }
 
+    /// Who is told of each play, once it has ended. It is called where connections are served, and must not block.
+    #[must_use]
+    pub fn audit(mut self, tell: impl Fn(PlayRecord) + Send + Sync + 'static) -> Self {
+        self.auditor = Some(Auditor::new(tell));
+        self
+    }
+
     /// Makes the circle.
     pub fn build(mut self) -> Result<Circle, BuildError> {
         if !protocol::is_circle_name(&self.name) {
@@ -251,6 +260,7 @@ impl CircleBuilder {
             sessions_so_far: AtomicU64::new(0),
             layers: OnceLock::new(),
             sandbox: self.sandbox,
+            auditor: self.auditor,
             name: self.name,
             access: self.access,
             grace: self.grace,
@@ -287,6 +297,7 @@ pub struct Circle {
     /// What keeps its workers where they are; known once one was tried.
     pub(crate) layers: OnceLock<Vec<Layer>>,
     pub(crate) sandbox: Sandbox,
+    pub(crate) auditor: Option<Auditor>,
 }
 
 impl Circle {
@@ -311,6 +322,7 @@ impl Circle {
             grace: Duration::from_secs(5),
             workers: Workers::default(),
             sandbox: Sandbox::default(),
+            auditor: None,
         }
     }
 

@@ -17,6 +17,7 @@
 //! The caller owns the listener and the shutdown, so a test binds port 0 and ends the circle cleanly.
 
 mod admission;
+mod audit;
 mod auth;
 mod circle;
 mod connection;
@@ -38,6 +39,7 @@ use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, web};
 
+pub use audit::{PlayCaller, PlayRecord};
 use circle::Phase;
 pub use circle::{BuildError, Circle, CircleBuilder, Sandbox, Workers};
 pub use metrics::{Figures, Observer};

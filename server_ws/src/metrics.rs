@@ -19,8 +19,8 @@ use protocol::{RpcError, error::LossReason};
 use crate::{kernel, memory::Ledger, slots::Slots};
 pub use figures::{Figures, Observer};
 use series::{Series, set};
-use words::{Holder, Identity, Proof, Refusal, Word};
-pub(crate) use words::{HostCallEnd, Outcome, SandboxLayer, TurnedAway};
+use words::{Holder, Identity, Proof, Refusal};
+pub(crate) use words::{HostCallEnd, Outcome, SandboxLayer, TurnedAway, Word};
 
 /// Times of plays that are noted before they are sorted: each takes 16 bytes until then.
 const NOTES: u64 = 1024;

@@ -41,9 +41,14 @@ fn admit(session: &mut Session, call: Result<Call<'_>, Rejected>, batch: Option<
             reason: "a play of this connection with this id is not answered yet".into(),
             id: serde_json::value::to_raw_value(taken).ok(),
         };
-        return refuse(session, &Ticket { id: None, is_answered, is_play: false, batch }, &error, is_play);
+        return refuse(
+            session,
+            &Ticket { id: None, is_answered, is_play: false, batch, audited: None },
+            &error,
+            is_play,
+        );
     }
-    let ticket = Ticket { id, is_answered, is_play: false, batch };
+    let ticket = Ticket { id, is_answered, is_play: false, batch, audited: None };
     match outcome.and_then(|(method, params)| {
         let method: MethodName = method.parse()?;
         if method.is_protected() && !session.is_admitted() {

@@ -19,7 +19,7 @@ use protocol::{
     Id, RpcError,
     error::{BusyLimit, LossReason, PlayLimit},
     message,
-    methods::{self, Access, Notification, PlayResult, ResetResult},
+    methods::{self, Access, Notification, PlayParams, PlayResult, ResetResult},
 };
 use serde::Serialize;
 use tokio::{
@@ -30,6 +30,7 @@ use tokio::{
 use worker::{Answer, Query};
 
 use crate::{
+    audit::{Audited, PlayCaller},
     auth::Authenticator,
     circle::{Circle, Counted, Phase},
     methods::{complete, lookup, scope},
@@ -79,6 +80,9 @@ pub(crate) struct Session {
     closing: Option<(u16, &'static str)>,
     last_heard: Instant,
     was_pinged: bool,
+    /// Tells it apart.
+    number: u64,
+    address: IpAddr,
     _counted: Counted,
 }
 
@@ -103,6 +107,8 @@ impl Session {
             closing: None,
             last_heard: Instant::now(),
             was_pinged: false,
+            number,
+            address,
             _counted: circle.count_session(),
             settings,
             circle,
@@ -423,6 +429,13 @@ impl Session {
         self.settle(ticket, result.as_ref(), weight as u64);
     }
 
+    /// What a play is told of by, where someone is told of plays.
+    pub(crate) fn audited(&self, params: &Arc<PlayParams>) -> Option<Box<Audited>> {
+        let auditor = self.circle.auditor.clone()?;
+        let caller = self.auth.identity().map_or(PlayCaller::Anonymous(self.address), PlayCaller::Key);
+        Some(Audited::new(auditor, self.number, caller, params.clone()))
+    }
+
     fn settle(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>, weight: Weight) {
         let (text, fit) = self.answers.settle(ticket, result, weight);
         self.count(ticket, result.map(drop), fit);
@@ -433,10 +446,14 @@ impl Session {
 
     fn count(&mut self, ticket: &Ticket, result: Result<(), &RpcError>, fit: Fit) {
         if ticket.is_play {
-            self.counts.play_ended(match fit {
+            let outcome = match fit {
                 Fit::Whole => Outcome::of(result),
                 Fit::Replaced => Outcome::LimitOutput,
-            });
+            };
+            self.counts.play_ended(outcome);
+            if let Some(audited) = &ticket.audited {
+                audited.ended(outcome, result);
+            }
         }
         if !ticket.is_answered
             && let Err(error) = result

@@ -1,6 +1,9 @@
 //! The arguments.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use clap::{Args, Parser, Subcommand};
 use keys::{Authority, PublicKey, keystore::KeyName};
@@ -253,9 +256,18 @@ pub(crate) struct LogsArgs {
     /// Go on with what is written from now on, until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
-    /// The last so many lines of each
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub tail: usize,
+    /// The last so many lines of each [default: 100, or all with --since]
+    #[arg(long, value_name = "N")]
+    pub tail: Option<usize>,
+    /// Only what was written since then (10m, 2026-11-24T12:00:00Z)
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub since: Option<SystemTime>,
+    /// Who played, when, and what it came to, instead of the log
+    #[arg(long)]
+    pub audit: bool,
+    /// The lines as they are written
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
 }
@@ -268,6 +280,15 @@ pub(crate) struct ServeArgs {
     /// Also write the log there
     #[arg(long, hide = true)]
     pub log_file: Option<PathBuf>,
+    /// How the log is written: text, or json, an object a line
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub log_format: launcher::LogFormat,
+    /// What is kept of each play: hashes of scripts, the scripts themselves, or off
+    #[arg(long, value_name = "WHAT", default_value_t)]
+    pub audit: launcher::Audit,
+    /// Write a JSON line there for each play: who, when, what it came to [default: none is kept]
+    #[arg(long, value_name = "FILE")]
+    pub audit_file: Option<PathBuf>,
     /// Begin once nobody else holds this file, and hold it
     #[arg(long, hide = true)]
     pub lock_file: Option<PathBuf>,
@@ -311,6 +332,12 @@ pub(crate) struct ServeArgs {
     /// A limit (`play_ms=2000`); can be given again
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
+}
+
+/// A time, or how long ago it is.
+fn since(text: &str) -> Result<SystemTime, &'static str> {
+    let ago = humantime::parse_duration(text).ok().and_then(|ago| SystemTime::now().checked_sub(ago));
+    ago.or_else(|| launcher::log::parse_time(text)).ok_or("it is neither a duration (10m) nor a time (RFC 3339)")
 }
 
 #[cfg(test)]

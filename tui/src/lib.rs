@@ -10,6 +10,7 @@ mod connect;
 mod console;
 mod error;
 mod init;
+mod log_line;
 mod passphrase;
 mod place;
 mod printer;

@@ -58,6 +58,13 @@ pub(crate) fn listen(kind: SignalKind) -> Result<Signal, CliError> {
     signal(kind).map_err(|error| CliError::io("cannot listen to signals", &error, ""))
 }
 
+/// A file that may not grow (`ulimit -f`) is an error of who writes it, and not the end of the process.
+pub(crate) fn outlive_full_files(runtime: &Runtime) -> Result<(), CliError> {
+    let _in_it = runtime.enter();
+    // A signal that was listened to once stays without its first effect.
+    listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+}
+
 fn restore(before: Option<&Termios>) {
     // A process in the background that changes the terminal is stopped for it.
     let is_in_front = tcgetpgrp(stdin()).is_ok_and(|group| group == rustix::process::getpgrp());

@@ -1,54 +1,112 @@
-//! Reads a log from its end, and what is written to it from then on.
+//! Reads a log or an audit from its end, and what is written to it from then on.
 
 use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
-use super::older;
+use super::{Bounds, line::time_of, older};
+
+/// Which of the lines there are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// The last so many; all, without a number.
+    pub last: Option<usize>,
+    /// Those that were written since then.
+    pub since: Option<SystemTime>,
+}
+
+/// A line, and when it was written: as the line before it, where it does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub time: Option<SystemTime>,
+    /// Without its newline.
+    pub text: String,
+}
 
 /// A log that is read. It need not be there yet.
 #[derive(Debug)]
 pub struct LogReader {
     path: PathBuf,
+    bounds: Bounds,
     file: Option<File>,
     /// A line whose end is not written yet.
     rest: Vec<u8>,
 }
 
 impl LogReader {
-    /// The last lines of a log, the older one included, and what reads on from there.
-    pub fn last_lines(path: &Path, count: usize) -> io::Result<(Vec<String>, Self)> {
-        let mut reader = Self { path: path.to_owned(), file: None, rest: Vec::new() };
-        // Before it is looked at again: what is rotated meanwhile is read once, from the new place or from the old one.
-        let mut lines = match open(&older(path))? {
-            Some(mut file) => reader.rest_of(&mut file)?,
-            None => Vec::new(),
-        };
-        lines.extend(reader.more()?);
-        lines.drain(..lines.len().saturating_sub(count));
-        Ok((lines, reader))
+    /// The last lines of a log, the older ones included, and what reads on from there.
+    pub fn last_lines(path: &Path, bounds: Bounds, wanted: Wanted) -> io::Result<(Vec<Line>, Self)> {
+        let mut reader = Self { path: path.to_owned(), bounds, file: None, rest: Vec::new() };
+        // All are opened before any is read: what is rotated meanwhile stays what it is.
+        let files = reader.newer_than(None)?;
+        let (mut parts, mut newest) = (Vec::new(), (None, Vec::new()));
+        let mut missing = wanted.last.unwrap_or(usize::MAX);
+        for (age, mut file) in files.into_iter().enumerate() {
+            let written = file.metadata()?.modified()?;
+            let is_over = wanted.since.is_some_and(|since| written < since);
+            // Of the one that is written now the end is needed in any case.
+            if age > 0 && (missing == 0 || is_over) {
+                break;
+            }
+            let mut lines = timed(reader.rest_of(&mut file)?);
+            if age == 0 {
+                newest = (Some(file), std::mem::take(&mut reader.rest));
+            }
+            if let Some(since) = wanted.since {
+                lines.retain(|line| line.time.is_some_and(|time| time >= since));
+            }
+            lines.drain(..lines.len().saturating_sub(missing));
+            missing -= lines.len();
+            parts.push(lines);
+        }
+        (reader.file, reader.rest) = newest;
+        Ok((parts.into_iter().rev().flatten().collect(), reader))
     }
 
-    /// The lines that were written since, also into a file that has taken the place of the one that was read.
-    pub fn more(&mut self) -> io::Result<Vec<String>> {
+    /// The lines that were written since, also into files that have taken the place of the one that was read.
+    pub fn more(&mut self) -> io::Result<Vec<Line>> {
         let mut lines = Vec::new();
-        loop {
-            if let Some(mut file) = self.file.take() {
-                lines.extend(self.rest_of(&mut file)?);
-                self.file = Some(file);
-            }
-            let Some(there) = open(&self.path)? else { return Ok(lines) };
-            let inode = |file: &File| file.metadata().map(|metadata| metadata.ino());
-            if let Some(file) = &self.file
-                && inode(file)? == inode(&there)?
-            {
-                return Ok(lines);
-            }
-            self.file = Some(there);
+        if let Some(mut file) = self.file.take() {
+            lines.extend(self.rest_of(&mut file)?);
+            self.file = Some(file);
         }
+        let newer = self.newer_than(self.file.as_ref())?;
+        if !newer.is_empty()
+            && let Some(mut file) = self.file.take()
+        {
+            // What was written to it before it was full.
+            lines.extend(self.rest_of(&mut file)?);
+        }
+        for mut file in newer.into_iter().rev() {
+            lines.extend(self.rest_of(&mut file)?);
+            self.file = Some(file);
+        }
+        Ok(timed(lines))
+    }
+
+    /// The files that were begun after that one, the newest first; all, without one.
+    fn newer_than(&self, file: Option<&File>) -> io::Result<Vec<File>> {
+        let mut inodes: Vec<u64> = file.map(inode).transpose()?.into_iter().collect();
+        let mut files = Vec::new();
+        for number in 0..=self.bounds.kept {
+            let Some(there) = open(&older(&self.path, number))? else { continue };
+            let inode = inode(&there)?;
+            match inodes.iter().position(|known| *known == inode) {
+                Some(0) if file.is_some() => break,
+                // Rotated while they are opened.
+                Some(_) => {}
+                None => {
+                    inodes.push(inode);
+                    files.push(there);
+                }
+            }
+        }
+        Ok(files)
     }
 
     fn rest_of(&mut self, file: &mut File) -> io::Result<Vec<String>> {
@@ -58,6 +116,19 @@ impl LogReader {
         self.rest = text.split_off(end);
         Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
     }
+}
+
+fn timed(lines: Vec<String>) -> Vec<Line> {
+    let mut last = None;
+    let timed = lines.into_iter().map(|text| {
+        last = time_of(&text).or(last);
+        Line { time: last, text }
+    });
+    timed.collect()
+}
+
+fn inode(file: &File) -> io::Result<u64> {
+    file.metadata().map(|metadata| metadata.ino())
 }
 
 fn open(path: &Path) -> io::Result<Option<File>> {
@@ -73,24 +144,56 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::log::LogFile;
+    use crate::log::{LogFile, parse_time};
+
+    const BOUNDS: Bounds = Bounds { max: 16, kept: 2 };
+
+    fn texts(lines: Vec<Line>) -> Vec<String> {
+        lines.into_iter().map(|line| line.text).collect()
+    }
+
+    fn last(path: &Path, count: usize) -> Vec<String> {
+        let wanted = Wanted { last: Some(count), since: None };
+        texts(LogReader::last_lines(path, BOUNDS, wanted).expect("it is there").0)
+    }
 
     #[test]
-    fn a_log_is_read_from_its_end_and_on_through_its_rotation() {
+    fn a_log_is_read_from_its_end_and_on_through_its_rotations() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let (lines, mut reader) = LogReader::last_lines(&path, 3).expect("not there yet");
+        let (lines, mut reader) = LogReader::last_lines(&path, BOUNDS, Wanted::default()).expect("not there yet");
         assert!(lines.is_empty() && reader.more().expect("nor now").is_empty());
-        let mut log = LogFile { max: 16, ..LogFile::open(&path).expect("it opens") };
+        let mut log = LogFile::open(&path, BOUNDS).expect("it opens");
         let mut write = |text: &str| log.write_all(text.as_bytes()).expect("it is written");
+        let mut more = || texts(reader.more().expect("read"));
         write("one\ntwo\nthr");
-        assert_eq!(reader.more().expect("read"), ["one", "two"]);
+        assert_eq!(more(), ["one", "two"]);
         write("ee\n");
-        assert_eq!(reader.more().expect("read"), ["three"]);
+        assert_eq!(more(), ["three"]);
         // No room: another file.
         write("four\nfive\n");
-        assert_eq!(reader.more().expect("read"), ["four", "five"]);
-        let (lines, _) = LogReader::last_lines(&path, 3).expect("it is there");
-        assert_eq!(lines, ["three", "four", "five"]);
+        assert_eq!(more(), ["four", "five"]);
+        assert_eq!(last(&path, 3), ["three", "four", "five"]);
+        // Several, before anyone looks.
+        write("six, seven\n");
+        write("eight, nine\n");
+        assert_eq!(more(), ["six, seven", "eight, nine"]);
+        assert_eq!(last(&path, 3), ["five", "six, seven", "eight, nine"]);
+        assert!(more().is_empty());
+    }
+
+    #[test]
+    fn lines_since_a_time_are_told_with_those_that_go_on_with_them() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("a.log");
+        let text = "2026-11-24T12:00:00Z one\n2026-11-24T12:00:01Z two\nand more\n";
+        std::fs::write(&path, text).expect("written");
+        let since = |time: &str| {
+            let wanted = Wanted { last: None, since: parse_time(time) };
+            texts(LogReader::last_lines(&path, BOUNDS, wanted).expect("it is there").0)
+        };
+        assert_eq!(since("2026-11-24T12:00:00.5Z"), ["2026-11-24T12:00:01Z two", "and more"]);
+        assert_eq!(since("2026-11-24T12:00:00Z").len(), 3);
+        assert!(since("2026-11-24T12:00:02Z").is_empty());
     }
 }

@@ -1,11 +1,15 @@
 //! `play`: a script for this session's environment.
 
+use std::sync::Arc;
+
 use protocol::{RpcError, methods::PlayParams};
 
 use crate::session::{Session, answers::Ticket, queue::Job};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
     session.counts.play_sent();
+    let params = Arc::new(params);
+    let ticket = Ticket { audited: session.audited(&params), ..ticket };
     if let Err(error) = check_bind(params.bind.as_deref()) {
         return session.refuse(&ticket, &error);
     }

@@ -7,7 +7,7 @@ use protocol::{
 use worker::Layer;
 
 /// One of a fixed set of values of a label.
-pub(super) trait Word: Copy + 'static {
+pub(crate) trait Word: Copy + 'static {
     /// All of them, in the order of their indices.
     const ALL: &'static [Self];
 

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use protocol::{Id, RpcError, error::PlayLimit, message};
 use serde::Serialize;
 
+use crate::audit::Audited;
+
 /// Where the answer to a request goes.
 #[derive(Debug)]
 pub(crate) struct Ticket {
@@ -16,6 +18,8 @@ pub(crate) struct Ticket {
     pub(crate) is_play: bool,
     /// The batch that it came in.
     pub(crate) batch: Option<u64>,
+    /// Of a play, where someone is told of each.
+    pub(crate) audited: Option<Box<Audited>>,
 }
 
 /// Bytes of responses that a session may hold at the least, so that small answers always fit.
@@ -124,7 +128,7 @@ mod tests {
     use super::*;
 
     fn ticket(id: u64, batch: Option<u64>) -> Ticket {
-        Ticket { id: Some(Id::number(id)), is_answered: true, is_play: true, batch }
+        Ticket { id: Some(Id::number(id)), is_answered: true, is_play: true, batch, audited: None }
     }
 
     #[test]
@@ -132,7 +136,7 @@ mod tests {
         let mut answers = Answers::new(1);
         let batch = answers.open_batch(2);
         assert_eq!(answers.settle(&ticket(1, batch), Ok(&1), 1), (None, Fit::Whole));
-        let silent = Ticket { id: None, is_answered: false, is_play: true, batch };
+        let silent = Ticket { id: None, is_answered: false, ..ticket(0, batch) };
         assert_eq!(answers.settle(&silent, Ok(&5), 1), (None, Fit::Whole));
         assert!(answers.hold_play(&Id::number(1)));
         let (text, _) = answers.settle(&ticket(2, batch), Err::<&(), _>(&RpcError::Cancelled), 0);

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn ticket(id: u64) -> Ticket {
-        Ticket { id: Some(Id::number(id)), is_answered: true, is_play: false, batch: None }
+        Ticket { id: Some(Id::number(id)), is_answered: true, is_play: false, batch: None, audited: None }
     }
 
     fn complete(bytes: usize) -> Query {

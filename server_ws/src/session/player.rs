@@ -146,7 +146,7 @@ impl Player {
     pub(crate) fn begin(
         &mut self,
         ticket: Ticket,
-        params: PlayParams,
+        params: Arc<PlayParams>,
         caller: Option<PublicKey>,
     ) -> Result<(), (Ticket, RpcError)> {
         if let Err(error) = self.prepare(caller) {

@@ -1,6 +1,6 @@
 //! Plays and resets that wait for the one before, within bounds. Pure.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use keys::PublicKey;
 use protocol::{Id, Limits, RpcError, error::BusyLimit, methods::PlayParams};
@@ -13,7 +13,7 @@ pub(crate) enum Job {
     /// A script, as that caller.
     Play {
         /// As they were sent.
-        params: PlayParams,
+        params: Arc<PlayParams>,
         /// Who the session was when it was admitted.
         caller: Option<PublicKey>,
     },
@@ -97,11 +97,11 @@ mod tests {
     use super::*;
 
     fn play(script: &str) -> Job {
-        Job::Play { params: PlayParams { script: script.into(), timeout_ms: None, bind: None }, caller: None }
+        Job::Play { params: Arc::new(PlayParams { script: script.into(), timeout_ms: None, bind: None }), caller: None }
     }
 
     fn ticket(id: u64) -> Ticket {
-        Ticket { id: Some(Id::number(id)), is_answered: true, is_play: true, batch: None }
+        Ticket { id: Some(Id::number(id)), is_answered: true, is_play: true, batch: None, audited: None }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
     error::CliError,
     printing::{Paint, to_stdout},
     supervisor,
+    terminal::outlive_full_files,
     visible::visible,
 };
 
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     config::circles(&args.config, &args.names)?;
     let place = supervisor::place(&args.config)?;
     let runtime = connect::runtime()?;
+    outlive_full_files(&runtime)?;
     let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;
     let hangup = supervisor::Hangup::of_foreground();
     runtime.block_on(async {

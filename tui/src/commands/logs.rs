@@ -1,34 +1,41 @@
-//! `circles logs [-f] [NAME…]`: what circles have logged, and go on to log.
+//! `circles logs [-f] [--audit] [NAME…]`: what circles have logged, or who has played on them, and what they go on to write.
 
 use std::{path::Path, sync::mpsc::sync_channel};
 
-use launcher::log::LogReader;
+use launcher::log::{Bounds, Line, LogReader, Wanted};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::{
     cli::LogsArgs,
     config,
     error::CliError,
+    log_line,
     printing::{Paint, to_stdout},
     supervisor,
     visible::visible,
 };
+
+/// Lines of each circle that are shown where nobody says how many.
+const LAST_LINES: usize = 100;
 
 pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     let mut names: Vec<String> =
         config::circles(&args.config, &args.names)?.into_iter().map(|circle| circle.name).collect();
     let place = supervisor::place(&args.config)?;
     let width = names.iter().map(String::len).max().unwrap_or_default();
-    if args.names.is_empty() {
+    if args.names.is_empty() && !args.audit && !args.json {
         names.push(launcher::SUPERVISOR.to_owned());
     }
-    let print = |name: &str, lines: Vec<String>| -> Result<(), CliError> {
+    let print = |name: &str, line: &Line| {
         let paint = Paint::for_stdout();
-        let before = if names.len() > 1 { paint.dim(&format!("{name:width$} |")) + " " } else { String::new() };
-        for line in lines {
-            to_stdout(&format!("{before}{}\n", visible(&line)))?;
-        }
-        Ok(())
+        let before =
+            if names.len() > 1 && !args.json { paint.dim(&format!("{name:width$} |")) + " " } else { String::new() };
+        let text = match (args.json, args.audit) {
+            (true, _) => line.text.as_str().into(),
+            (false, true) => log_line::of_audit(&line.text),
+            (false, false) => log_line::of_log(&line.text),
+        };
+        to_stdout(&format!("{before}{}\n", visible(&text)))
     };
     // One that is not taken yet stands for all that follow.
     let (changed, changes) = sync_channel(1);
@@ -40,21 +47,30 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
             })
         })
         .transpose()?;
-    let mut readers = Vec::new();
+    let wanted = Wanted { last: args.tail.or(args.since.is_none().then_some(LAST_LINES)), since: args.since };
+    let (mut readers, mut all) = (Vec::new(), Vec::new());
     for name in &names {
-        let (lines, reader) =
-            LogReader::last_lines(&place.log(name), args.tail).map_err(|error| unreadable(name, &error))?;
-        print(name, lines)?;
+        let (path, bounds) = match args.audit {
+            true => (place.audit(name), Bounds::AUDIT),
+            false => (place.log(name), Bounds::LOG),
+        };
+        let (lines, reader) = LogReader::last_lines(&path, bounds, wanted).map_err(|error| unreadable(name, &error))?;
+        all.extend(lines.into_iter().map(|line| (name, line)));
         readers.push((name, reader));
     }
+    // Those of one circle stay in their order where they are of one time.
+    all.sort_by_key(|(_, line)| line.time);
+    for (name, line) in &all {
+        print(name, line)?;
+    }
+    drop(all);
     if watching.is_none() {
         return Ok(());
     }
     while changes.recv().is_ok() {
         for (name, reader) in &mut readers {
-            let lines = reader.more().map_err(|error| unreadable(name, &error))?;
-            if !lines.is_empty() {
-                print(name, lines)?;
+            for line in reader.more().map_err(|error| unreadable(name, &error))? {
+                print(name, &line)?;
             }
         }
     }

@@ -1,32 +1,27 @@
 //! `circles serve`: one circle in this process.
 
 mod described;
+mod records;
 mod supervised;
 
 use std::{
     io::ErrorKind,
     net::{SocketAddr, TcpListener},
-    path::Path,
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
-use launcher::{ServiceManager, link::Ready, log::LogFile, port::Unusable};
+use launcher::{ServiceManager, link::Ready, log::Level, port::Unusable};
+use records::Records;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use supervised::Supervisor;
-use tokio::{signal::unix::SignalKind, sync::oneshot};
-use tracing_subscriber::{
-    filter::{LevelFilter, Targets},
-    fmt::writer::{BoxMakeWriter, MakeWriterExt},
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
+use tokio::{runtime::Runtime, signal::unix::SignalKind, sync::oneshot};
 
 use crate::{
     cli::ServeArgs,
     connect::runtime,
     error::{CliError, os_text},
     printing,
-    terminal::{is_ignored, listen},
+    terminal::{is_ignored, listen, outlive_full_files},
 };
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
@@ -37,32 +32,26 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
     }
     // Held until the process ends: a successor waits for that.
     let _held = args.lock_file.as_deref().map(launcher::place::hold).transpose()?;
-    let Some(log) = args.log_file.clone() else { return serve(args) };
-    let report = std::panic::take_hook();
-    let panicked = log.clone();
-    std::panic::set_hook(Box::new(move |panic| {
-        // It is said on stderr all the same.
-        let _unwritten = launcher::log::append(&panicked, &format!("ERROR a bug: {panic}"));
-        report(panic);
-    }));
-    serve(args).inspect_err(|error| {
-        let _unwritten = launcher::log::append(&log, &format!("ERROR {}", error.advice()));
-    })
+    let runtime = runtime()?;
+    outlive_full_files(&runtime)?;
+    // Until all is said.
+    let records = Records::start(args)?;
+    records.hear_panics();
+    serve(args, runtime, &records).inspect_err(|error| records.keep(Level::Error, &error.advice()))
 }
 
-fn serve(args: &ServeArgs) -> Result<(), CliError> {
-    start_log(args.log_file.as_deref())?;
+#[expect(clippy::needless_pass_by_value, reason = "its end is that of all that runs on it")]
+fn serve(args: &ServeArgs, runtime: Runtime, records: &Records) -> Result<(), CliError> {
     raise_descriptor_limit();
-    let circle = Arc::new(described::circle(args)?);
+    let circle = Arc::new(described::circle(args, records.audit())?);
 
     let wanted = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(wanted).map_err(|error| cannot_listen(wanted, error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(wanted, error))?;
     // A supervisor says itself how its circles are.
     let mut manager = if args.supervised { ServiceManager::default() } else { ServiceManager::from_environment() };
-    let runtime = runtime()?;
     runtime.block_on(async {
-        let signalled = shutdown()?;
+        let signalled = shutdown(records.flusher())?;
         let mut supervisor = args.supervised.then(Supervisor::at_stdin).transpose()?;
         // Before anyone is told where it is: until its init script has run, nothing answers.
         let wants_the_end = async {
@@ -79,9 +68,7 @@ fn serve(args: &ServeArgs) -> Result<(), CliError> {
         }
         let dialled = launcher::dialled(address);
         let listening = format!("listening on ws://{dialled}");
-        if let Some(log) = &args.log_file {
-            launcher::log::append(log, &listening).map_err(|error| cannot_log(log, &error))?;
-        }
+        records.keep(Level::Info, &listening);
         match printing::to_stdout(&format!("{listening}\n")).map_err(CliError::from) {
             // Nobody need read where it is.
             Ok(()) | Err(CliError::OutputGone) => {}
@@ -163,23 +150,30 @@ fn cannot_serve(error: &std::io::Error) -> CliError {
     }
 }
 
-fn cannot_log(log: &Path, error: &std::io::Error) -> CliError {
-    CliError::io(format!("cannot write the log {}", log.display()), error, "make room for it, or set XDG_STATE_HOME")
-}
-
-/// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once.
-pub(crate) fn shutdown() -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
-    shutdown_at(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()])
+/// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once, after
+/// these last words.
+pub(crate) fn shutdown(
+    last_words: impl FnOnce() + Send + 'static,
+) -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
+    first_of(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()], last_words)
 }
 
 /// The same at other signals.
 pub(crate) fn shutdown_at(kinds: &[SignalKind]) -> Result<impl Future<Output = ()> + Send + use<>, CliError> {
+    first_of(kinds, || {})
+}
+
+fn first_of<L: FnOnce() + Send + 'static>(
+    kinds: &[SignalKind],
+    last_words: L,
+) -> Result<impl Future<Output = ()> + Send + use<L>, CliError> {
     let mut signals =
         kinds.iter().copied().filter(|kind| !is_ignored(*kind)).map(listen).collect::<Result<Vec<_>, _>>()?;
     Ok(async move {
         next(&mut signals).await;
         tokio::spawn(async move {
             next(&mut signals).await;
+            last_words();
             printing::to_stderr("ended at once, by a second signal\n");
             std::process::exit(130);
         });
@@ -200,38 +194,4 @@ fn raise_descriptor_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-}
-
-/// `CIRCLES_LOG` is error, warn, info (the default), debug or trace.
-/// On stderr, and in a file where there is one.
-fn start_log(file: Option<&Path>) -> Result<(), CliError> {
-    let level = match std::env::var("CIRCLES_LOG") {
-        Ok(level) => level.parse().map_err(|_| {
-            CliError::usage("CIRCLES_LOG cannot be used", "it is no level", "error, warn, info, debug or trace")
-        })?,
-        Err(_) => tracing::Level::INFO,
-    };
-    let writer = match file {
-        Some(path) => {
-            let log = LogFile::open(path).map_err(|error| cannot_log(path, &error))?;
-            BoxMakeWriter::new(std::io::stderr.and(Mutex::new(log)))
-        }
-        None => BoxMakeWriter::new(std::io::stderr),
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .with_writer(writer)
-        .with_ansi(file.is_none() && printing::Paint::for_stderr().is_on())
-        .finish()
-        // The web server's own words are of its threads, which nobody here knows by that name.
-        .with(
-            Targets::new()
-                .with_default(level)
-                .with_target("actix_server", level.min(tracing::Level::WARN))
-                // Anyone can send it what is no HTTP.
-                .with_target("actix_http", LevelFilter::OFF),
-        )
-        .init();
-    Ok(())
 }

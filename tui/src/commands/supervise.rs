@@ -12,6 +12,7 @@ use crate::{
     error::{CliError, os_text},
     printing::to_stdout,
     supervisor,
+    terminal::outlive_full_files,
 };
 
 pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     let place = Place::of(&config::path(config)?, &args.run_directory, &args.state_directory)?;
     config::circles(config, names)?;
     let runtime = connect::runtime()?;
+    outlive_full_files(&runtime)?;
     // Who started it sees to it that there is no other but one that is ending.
     let held = place.lock_supervisor()?;
     runtime.block_on(async {

@@ -4,12 +4,17 @@ mod dry_run;
 
 use std::time::Duration;
 
-use launcher::{CircleStatus, State, Statuses, log::LogReader, place::Place};
+use launcher::{
+    CircleStatus, State, Statuses,
+    log::{Bounds, LogReader, Wanted},
+    place::Place,
+};
 
 use crate::{
     cli::UpArgs,
     config, connect,
     error::CliError,
+    log_line,
     printing::{Paint, to_stderr, to_stdout},
     supervisor::{self, Supervisors, Wish},
     visible::visible,
@@ -61,9 +66,14 @@ fn report(place: &Place, wanted: &[String], statuses: &Statuses, patience: Durat
 
 pub(crate) fn last_words(place: &Place, circle: &CircleStatus) {
     // Without a log there is still the error.
-    let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), LAST_LINES) else { return };
+    let wanted = Wanted { last: Some(LAST_LINES), since: None };
+    let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), Bounds::LOG, wanted) else { return };
     let paint = Paint::for_stderr();
     for line in lines {
-        to_stderr(&format!("{} {}\n", paint.dim(&format!("{} |", circle.name)), visible(&line)));
+        to_stderr(&format!(
+            "{} {}\n",
+            paint.dim(&format!("{} |", circle.name)),
+            visible(&log_line::of_log(&line.text))
+        ));
     }
 }

@@ -1,6 +1,6 @@
 //! One play that runs: what it waits for, and how it may come to end.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use keys::PublicKey;
 use protocol::{
@@ -48,7 +48,7 @@ pub(super) struct Running {
     /// What it waits for before.
     pub(super) turn: Option<Turn>,
     /// What is still to be sent, to a worker that is starting or once it is its turn.
-    pub(super) unsent: Option<(PlayParams, Option<String>)>,
+    pub(super) unsent: Option<(Arc<PlayParams>, Option<String>)>,
     pub(super) number: u64,
     pub(super) started: Instant,
     timer: PlayTimer,
@@ -93,7 +93,7 @@ impl Running {
     pub(super) fn new(
         number: u64,
         ticket: Ticket,
-        params: PlayParams,
+        params: Arc<PlayParams>,
         caller: Option<PublicKey>,
         max_ms: u64,
         slot: Result<RunningSlot, Turn>,

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use launcher::{log::LogReader, place::Place};
+use launcher::{
+    log::{Bounds, Line, LogReader, Wanted},
+    place::Place,
+};
 use tokio::sync::{Notify, watch};
 
 use super::Work;
@@ -13,6 +16,7 @@ use crate::{
         message::{CircleNews, News},
     },
     commands::logs,
+    log_line,
 };
 
 /// How often files are looked at where the system does not say that they have changed.
@@ -53,16 +57,20 @@ impl Followed {
     fn look(&mut self) -> Vec<String> {
         let read = match &mut self.reader {
             Some(reader) => reader.more(),
-            None => LogReader::last_lines(&self.path, MAX_LINES).map(|(lines, reader)| {
-                self.reader = Some(reader);
-                lines
-            }),
+            None => {
+                let wanted = Wanted { last: Some(MAX_LINES), since: None };
+                LogReader::last_lines(&self.path, Bounds::LOG, wanted).map(|(lines, reader)| {
+                    self.reader = Some(reader);
+                    lines
+                })
+            }
         };
         match read {
             Ok(mut lines) => {
                 self.error = None;
                 lines.drain(..lines.len().saturating_sub(MAX_LINES));
-                lines
+                let shown = |line: Line| log_line::of_log(&line.text).into_owned();
+                lines.into_iter().map(shown).collect()
             }
             Err(error) => {
                 let why = format!("circles tui: {} cannot be read: {error}", self.path.display());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use clap::Parser;
 use launcher::control::CONFIG_IS_WRONG;
 use protocol::{ErrorObject, RpcError};
-use server_ws::{Access, Circle, Limits, Sandbox};
+use server_ws::{Access, Circle, Limits, PlayRecord, Sandbox};
 
 use crate::{
     cli::{Cli, ServeArgs, Verb},
@@ -14,7 +14,10 @@ use crate::{
 };
 
 /// Reads its files. Blocks.
-pub(crate) fn circle(args: &ServeArgs) -> Result<Circle, CliError> {
+pub(crate) fn circle(
+    args: &ServeArgs,
+    audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
+) -> Result<Circle, CliError> {
     let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
     if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
         return Err(CliError::usage(
@@ -51,6 +54,9 @@ pub(crate) fn circle(args: &ServeArgs) -> Result<Circle, CliError> {
         })?;
         circle = circle.modules(directory);
     }
+    if let Some(audit) = audit {
+        circle = circle.audit(audit);
+    }
     if let Some(file) = &args.init {
         circle = circle.init(script::read_file(file)?);
     }
@@ -64,7 +70,7 @@ pub(crate) async fn take_over(circle: &Circle, started: (IpAddr, u16), arguments
         let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments));
         match parsed.map(|cli| cli.verb) {
             Ok(Some(Verb::Serve(args))) if (args.host, args.port) == started => {
-                self::circle(&args).map_err(|error| error.advice())
+                self::circle(&args, None::<fn(PlayRecord)>).map_err(|error| error.advice())
             }
             Ok(Some(Verb::Serve(_))) => Err("its address cannot change while it runs".into()),
             Ok(_) => Err("this describes no circle".into()),

@@ -1,0 +1,114 @@
+//! What a line of a log looks like, for those who write one by hand, and when it was written, for those who read.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::value::RawValue;
+
+use crate::fields::LogFormat;
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// All is well.
+    Info,
+    /// Something is lost or given up.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+impl LogFormat {
+    /// A line as a circle writes its own, with its newline.
+    pub fn line(self, now: SystemTime, level: Level, message: &str) -> String {
+        let (now, level) = (humantime::format_rfc3339_micros(now), level.word());
+        match self {
+            Self::Text => format!("{now} {level:>5} {message}\n"),
+            Self::Json => {
+                let message = serde_json::Value::from(message);
+                format!("{{\"timestamp\":\"{now}\",\"level\":\"{level}\",\"message\":{message}}}\n")
+            }
+        }
+    }
+}
+
+/// When a line of a log or an audit was written; none for one that goes on with the line before, or was cut.
+pub(super) fn time_of(line: &str) -> Option<SystemTime> {
+    #[derive(serde::Deserialize)]
+    struct Line<'a> {
+        #[serde(borrow)]
+        timestamp: &'a RawValue,
+    }
+    let timestamp = if line.starts_with('{') {
+        // Written first, so that a line need not be parsed to its end.
+        match line.strip_prefix("{\"timestamp\":\"") {
+            Some(rest) => rest.split('"').next()?,
+            None => serde_json::from_str::<Line>(line).ok()?.timestamp.get().trim_matches('"'),
+        }
+    } else {
+        line.split(' ').next()?
+    };
+    humantime::parse_rfc3339(timestamp).ok()
+}
+
+/// A point in time as RFC 3339 has it, whatever its offset from UTC.
+pub fn parse_time(text: &str) -> Option<SystemTime> {
+    let (local, offset) = match text.char_indices().rev().nth(5) {
+        Some((at, sign @ ('+' | '-'))) => {
+            let (hours, minutes) = text[at + 1..].split_once(':')?;
+            let two = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?;
+            let (hours, minutes): (u64, u64) = (two(hours)?, two(minutes)?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            (&text[..at], Some((sign, Duration::from_secs((hours * 60 + minutes) * 60))))
+        }
+        _ => (text, None),
+    };
+    let Some((sign, offset)) = offset else { return humantime::parse_rfc3339(local).ok() };
+    let local = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
+    // East of Greenwich clocks are ahead.
+    if sign == '+' { local.checked_sub(offset) } else { local.checked_add(offset) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_whatever_their_offset() {
+        let noon = humantime::parse_rfc3339("2026-11-24T12:00:00Z").expect("a time");
+        for text in ["2026-11-24T12:00:00Z", "2026-11-24T14:30:00+02:30", "2026-11-24T07:00:00.000-05:00"] {
+            assert_eq!(parse_time(text), Some(noon), "{text}");
+        }
+        for text in ["", "noon", "2026-11-24", "2026-11-24T12:00:00", "2026-11-24T12:00:00+24:00", "ä+02:00", "+1:000"]
+        {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_says_when_it_was_written_in_either_format() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_500_000_000_001);
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let line = format.line(now, Level::Info, "a \"word\"\nand more");
+            assert_eq!(time_of(&line), Some(now), "{line}");
+        }
+        assert_eq!(
+            time_of(r#"{"level":"INFO","timestamp":"2026-11-24T12:00:00Z"}"#),
+            parse_time("2026-11-24T12:00:00Z")
+        );
+        for line in ["", "and more", "{", r#"{"timestamp":"#, r#"{"timestamp":"soon"}"#, r#"{"level":1}"#] {
+            assert_eq!(time_of(line), None, "{line}");
+        }
+    }
+}

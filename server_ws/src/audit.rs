@@ -1,0 +1,120 @@
+//! What is told of each play to whoever keeps account of them.
+
+use std::{
+    cell::Cell,
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use keys::PublicKey;
+use protocol::{RpcError, methods::PlayParams};
+
+use crate::metrics::{Outcome, Word};
+
+/// A play that has ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PlayRecord {
+    /// The number of its session, as in the log.
+    pub session: u64,
+    /// Who played.
+    pub caller: PlayCaller,
+    /// When it ended.
+    pub ended: SystemTime,
+    /// From its arrival to its end, what it waited included.
+    pub elapsed: Duration,
+    /// What it came to, in a word, as in the metrics: `ok`, `script_error`, `cancelled`, `shutting_down`, `internal`, `invalid`,
+    /// `limit_…`, `lost_…` or `busy_…` with what it was; `disconnected`, where the connection ended before it did.
+    pub outcome: &'static str,
+    /// The code of the error that it came to, where it was one.
+    pub code: Option<i64>,
+    params: Arc<PlayParams>,
+}
+
+impl PlayRecord {
+    /// What was played.
+    pub fn script(&self) -> &str {
+        &self.params.script
+    }
+}
+
+/// Whose play it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlayCaller {
+    /// Theirs who proved this key.
+    Key(PublicKey),
+    /// Theirs who proved none, and came from there.
+    Anonymous(IpAddr),
+}
+
+impl fmt::Display for PlayCaller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => key.fmt(f),
+            Self::Anonymous(address) => address.fmt(f),
+        }
+    }
+}
+
+/// Who is told.
+#[derive(Clone)]
+pub(crate) struct Auditor(Arc<dyn Fn(PlayRecord) + Send + Sync>);
+
+impl Auditor {
+    pub(crate) fn new(tell: impl Fn(PlayRecord) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl fmt::Debug for Auditor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Auditor")
+    }
+}
+
+/// A play that is to be told of. When it is dropped it has ended, whatever it came to: so each is told once.
+#[derive(Debug)]
+pub(crate) struct Audited {
+    auditor: Auditor,
+    session: u64,
+    caller: PlayCaller,
+    arrived: Instant,
+    /// Its connection has ended, until it is known to have ended before.
+    outcome: Cell<(Outcome, Option<i64>)>,
+    params: Arc<PlayParams>,
+}
+
+impl Audited {
+    pub(crate) fn new(auditor: Auditor, session: u64, caller: PlayCaller, params: Arc<PlayParams>) -> Box<Self> {
+        Box::new(Self {
+            auditor,
+            session,
+            caller,
+            arrived: Instant::now(),
+            outcome: Cell::new((Outcome::Disconnected, None)),
+            params,
+        })
+    }
+
+    /// It has its outcome.
+    pub(crate) fn ended(&self, outcome: Outcome, result: Result<(), &RpcError>) {
+        self.outcome.set((outcome, result.err().map(RpcError::code)));
+    }
+}
+
+impl Drop for Audited {
+    fn drop(&mut self) {
+        let (outcome, code) = self.outcome.get();
+        (self.auditor.0)(PlayRecord {
+            session: self.session,
+            caller: self.caller,
+            ended: SystemTime::now(),
+            elapsed: self.arrived.elapsed(),
+            outcome: outcome.word(),
+            code,
+            params: self.params.clone(),
+        });
+    }
+}

@@ -1,0 +1,336 @@
+//! What a circle writes down: the audit of its plays, its log in either format, and what `circles logs` makes of them.
+
+mod full;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Instant,
+};
+
+use keys::KeyPair;
+use rustix::process::{Signal, kill_process};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::support::{
+    Home, PATIENCE,
+    background::Background,
+    process::{Reaped, Server, wait_for_end},
+    wire::Wire,
+};
+
+/// The lines of a file of JSON.
+fn objects(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).expect("it is there");
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+}
+
+/// Reads a file until that is so.
+fn until(path: &Path, is_so: impl Fn(&str) -> bool) -> String {
+    let begun = Instant::now();
+    loop {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        if is_so(&text) {
+            return text;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{text}");
+        std::thread::yield_now();
+    }
+}
+
+/// A circle that keeps an audit, and where that is.
+fn audited(home: &Home, args: &[&str]) -> (Server, PathBuf) {
+    let path = home.path().join("a.audit");
+    let args = [&["--audit-file", path.to_str().expect("UTF-8")], args].concat();
+    (Server::start(&args), path)
+}
+
+/// What each script came to, by the script; one that has several lines has several outcomes.
+fn outcomes(plays: &[Value]) -> BTreeMap<&str, Vec<&str>> {
+    let mut outcomes = BTreeMap::<_, Vec<_>>::new();
+    for play in plays {
+        let text = |name: &str| play[name].as_str().expect(name);
+        outcomes.entry(text("script")).or_default().push(text("outcome"));
+    }
+    outcomes
+}
+
+fn hash(script: &str) -> String {
+    Sha256::digest(script).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn each_play_has_one_line_whatever_comes_of_it() {
+    let home = Home::new();
+    let limits = ["--limit", "queued_plays=1", "--limit", "queued_kib=1", "--limit", "output_kib=1"];
+    let (mut server, path) = audited(&home, &[&["--audit", "scripts"], &limits[..]].concat());
+    let long = format!("/*{}*/ 1", "x".repeat(2000));
+
+    let mut wire = server.connect();
+    wire.value("`o`");
+    wire.error("throw `f`");
+    wire.error("(");
+    wire.call("play", json!({ "script": "loop { `t` }", "timeout_ms": 50 }));
+    wire.call("play", json!({ "script": "`bind`", "bind": "no name" }));
+    wire.error(r#""x" * 5000 + "x".len; let a = "x"; a.pad(5000, "x"); a"#);
+    wire.send(r#"{"jsonrpc":"2.0","method":"play","params":["`notification`"]}"#);
+    wire.send(
+        r#"[{"jsonrpc":"2.0","id":1,"method":"play","params":["`batch 1`"]},{"jsonrpc":"2.0","method":"play","params":["`batch 2`"]}]"#,
+    );
+    assert_eq!(wire.next()[0]["result"]["value"], "batch 1");
+    // One runs, one waits, and for others there is no room.
+    let running = wire.request("play", json!(["print(`r`); loop { `running` }"]));
+    wire.printed("r");
+    let waiting = wire.request("play", json!(["`waiting`"]));
+    assert_eq!(wire.error("`busy`")["code"], -32006);
+    assert_eq!(wire.error(&long)["code"], -32006);
+    wire.call("cancel", json!([waiting]));
+    wire.call("cancel", json!([running]));
+    assert_eq!(wire.answer(&running)["error"]["code"], -32005);
+    // An environment that is lost, with the play that waits for it.
+    let running = wire.request("play", json!(["print(`k`); loop { `killed` }"]));
+    wire.printed("k");
+    let waiting = wire.request("play", json!(["`lost with it`"]));
+    wire.call("fetch_nonce", json!([KeyPair::generate().expect("a key").public_key().to_hex()]));
+    server.workers().into_iter().for_each(|worker| kill_process(worker, Signal::KILL).expect("it is there"));
+    assert_eq!(wire.answer(&running)["error"]["code"], -32009);
+    assert_eq!(wire.answer(&waiting)["error"]["code"], -32009);
+    // Not admitted: no plays.
+    wire.call("play", json!({ "script": "`typo`", "timout_ms": 1 }));
+    // A client that goes, with one that runs and one that waits.
+    let mut gone = server.connect();
+    gone.request("play", json!(["print(`g`); loop { `gone` }"]));
+    gone.printed("g");
+    gone.request("play", json!(["`gone, too`"]));
+    drop(gone);
+    // The end of the circle.
+    let running = wire.request("play", json!(["print(`s`); loop { `shut down` }"]));
+    wire.printed("s");
+    let waiting = wire.request("play", json!(["`not begun`"]));
+    server.signal(Signal::TERM);
+    assert_eq!(wire.answer(&waiting)["error"]["code"], -32008);
+    assert_eq!(wire.call("play", json!(["`late`"]))["error"]["code"], -32008);
+    assert_eq!(wire.answer(&running)["error"]["code"], -32008);
+    assert_eq!(server.wait().code(), Some(0));
+
+    let plays = objects(&path);
+    let expected = [
+        ("`o`", "ok"),
+        ("throw `f`", "script_error"),
+        ("(", "script_error"),
+        ("loop { `t` }", "limit_time"),
+        ("`bind`", "invalid"),
+        (r#""x" * 5000 + "x".len; let a = "x"; a.pad(5000, "x"); a"#, "script_error"),
+        ("`notification`", "ok"),
+        ("`batch 1`", "ok"),
+        // A notification, refused and not told.
+        ("`batch 2`", "busy_queued"),
+        ("print(`r`); loop { `running` }", "cancelled"),
+        ("`waiting`", "cancelled"),
+        ("`busy`", "busy_queued"),
+        (long.as_str(), "busy_queued"),
+        ("print(`k`); loop { `killed` }", "lost_killed"),
+        ("`lost with it`", "lost_killed"),
+        ("print(`g`); loop { `gone` }", "disconnected"),
+        ("`gone, too`", "disconnected"),
+        ("print(`s`); loop { `shut down` }", "shutting_down"),
+        ("`not begun`", "shutting_down"),
+        ("`late`", "shutting_down"),
+    ];
+    let expected: BTreeMap<_, _> = expected.into_iter().map(|(script, outcome)| (script, vec![outcome])).collect();
+    assert_eq!(outcomes(&plays), expected);
+    let killed = plays.iter().find(|play| play["outcome"] == "limit_time").expect("one");
+    assert_eq!(killed["code"], -32004);
+    assert!(killed["elapsed_us"].as_u64().expect("a number") >= 50_000);
+}
+
+#[test]
+fn an_audit_says_who_played_and_keeps_scripts_only_where_they_are_wanted() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = Home::new();
+    let key = KeyPair::generate().expect("a key");
+    let (mut server, path) = audited(&home, &[]);
+    let mut wire = server.connect();
+    wire.value("`before`");
+    wire.authenticate(&key);
+    wire.value("`after`");
+    server.signal(Signal::TERM);
+    server.wait();
+    let plays = objects(&path);
+    let fields = |play: &Value| play.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    for (play, script) in plays.iter().zip(["`before`", "`after`"]) {
+        assert_eq!(fields(play), ["caller", "elapsed_us", "outcome", "script_sha256", "session", "timestamp"]);
+        assert_eq!((&play["script_sha256"], &play["session"]), (&hash(script).into(), &1.into()));
+    }
+    assert_eq!((plays.len(), &plays[0]["caller"]), (2, &"127.0.0.1".into()));
+    assert_eq!(plays[1]["caller"], key.public_key().to_hex());
+    assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_circle_whose_audit_is_off_keeps_none() {
+    let home = Home::new();
+    let (mut server, path) = audited(&home, &["--audit", "off"]);
+    assert_eq!(server.connect().value("1"), 1);
+    server.signal(Signal::TERM);
+    server.wait();
+    assert!(!path.exists());
+}
+
+/// What would be of use to whoever reads a log, and is not theirs to know.
+#[test]
+fn no_secret_and_no_script_is_logged_at_any_level() {
+    let home = Home::new();
+    let key = home.add_key("alice");
+    for format in ["text", "json"] {
+        let log = home.path().join(format!("{format}.log"));
+        let mut command = home.command();
+        command
+            .args(["serve", "--port", "0", "--log-format", format, "--init", "init.rhai", "--access", "authenticated"])
+            .arg("--log-file")
+            .arg(&log)
+            .env("CIRCLES_LOG", "trace")
+            .stderr(Stdio::piped());
+        fs::write(home.path().join("init.rhai"), "const HIDDEN = \"init-secret\";").expect("written");
+        let mut server = Reaped(command.spawn().expect("it runs"));
+        let mut line = String::new();
+        BufReader::new(server.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
+        let url = line.trim().strip_prefix("listening on ").expect("a URL");
+        let mut stderr = BufReader::new(server.0.stderr.take().expect("piped"));
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut stderr, &mut text).map(|_| text)
+        });
+
+        let ran = home.run(&[
+            "play",
+            "--circle",
+            url,
+            "--key",
+            "alice",
+            "-e",
+            "print(\"printed-secret\"); throw \"thrown-secret\"",
+        ]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let mut wire = Wire::connect(url.strip_prefix("ws://").expect("a ws URL"));
+        let nonce = wire.nonce(&key);
+        let signature = key.sign_nonce(&nonce).to_string();
+        wire.call("authenticate", json!([key.public_key().to_hex(), signature.clone()]));
+        wire.value("let held = \"value-secret\"; held");
+        wire.send("{ \"torn-secret");
+        wire.call("complete", json!({ "script": "completed_secret", "cursor": 3 }));
+        kill_process(rustix::process::Pid::from_child(&server.0), Signal::TERM).expect("it is there");
+        wait_for_end(rustix::process::Pid::from_child(&server.0));
+        let said = [fs::read_to_string(&log).expect("it is there"), reading.join().expect("no panic").expect("UTF-8")];
+        for text in said {
+            assert!(text.contains("authenticated") && text.contains("play ended"), "{text}");
+            for secret in ["secret", "correct horse", nonce.as_str(), &signature] {
+                assert!(!text.contains(secret), "{secret}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_line_of_a_json_log_is_json_whoever_wrote_it_and_is_shown_as_text() {
+    let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0, "log": "json" }] }"#);
+    here.ok(&["up"]);
+    here.connect("a").error("throw 1");
+    let circle = here.pid("a");
+    kill_process(circle, Signal::KILL).expect("it is there");
+    wait_for_end(circle);
+    here.ok(&["up"]);
+    here.ok(&["down"]);
+    let [path] = &here.files("a.log")[..] else { panic!("one log") };
+    let lines = objects(path);
+    for line in &lines {
+        let fields = line.as_object().expect("an object");
+        assert!(["timestamp", "level", "message"].iter().all(|name| fields[*name].is_string()), "{line}");
+    }
+    let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().expect("text")).collect();
+    assert!(messages[0].starts_with("listening on ws://"), "{messages:?}");
+    for piece in ["it was ended by signal 9", "draining"] {
+        assert!(messages.iter().any(|message| message.contains(piece)), "{piece}: {messages:?}");
+    }
+    let shown = here.ok(&["logs"]);
+    assert!(
+        shown.contains("Z  INFO listening on ws://") && shown.contains("Z  WARN it was ended by signal 9"),
+        "{shown}"
+    );
+    let raw = here.ok(&["logs", "--json"]);
+    assert_eq!(raw, fs::read_to_string(path).expect("it is there"));
+}
+
+#[test]
+fn logs_of_several_circles_are_told_in_the_order_of_time_and_since_a_time() {
+    let here =
+        Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0, "log": "json" }] }"#);
+    // In turn, so that no circle's lines are all before the other's.
+    for name in ["a", "b", "a", "b"] {
+        here.ok(&["up", name]);
+        here.ok(&["down", name]);
+    }
+    let names = |text: &str| -> Vec<String> {
+        let mut names: Vec<_> = text.lines().map(|line| line[..1].to_owned()).collect();
+        names.dedup();
+        names
+    };
+    let all = here.ok(&["logs"]);
+    assert_eq!(names(&all), ["a", "b", "a", "b"], "{all}");
+    let time = |line: &str| line.split_whitespace().nth(2).expect("a time").to_owned();
+    let third = all.lines().find(|line| line.starts_with("b | ") && line.contains("listening")).expect("a line");
+    let since = here.ok(&["logs", "--since", &time(third)]);
+    assert_eq!(names(&since), ["b", "a", "b"], "{since}");
+    assert_eq!(since.lines().next(), Some(third));
+    assert_eq!(here.ok(&["logs", "--since", "1h"]), all);
+    assert_eq!(here.ok(&["logs", "--since", "2100-01-01T00:00:00+01:00"]), "");
+    assert_eq!(names(&here.ok(&["logs", "--since", "1h", "--tail", "1"])), ["a", "b"]);
+    let ran = here.run(&["logs", "--since", "yesterday"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("RFC 3339"), "{ran:?}");
+}
+
+#[test]
+fn an_audit_is_shown_in_columns_and_followed_through_a_restart() {
+    let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0, "audit": "scripts" }] }"#);
+    let mut following = here.home.command().args(["logs", "-f", "--audit", "a"]).spawn().expect("it runs");
+    let stdout = BufReader::new(following.stdout.take().expect("piped"));
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut following = Reaped(following);
+    here.ok(&["up"]);
+    here.connect("a").value("1 +\n 1");
+    let line = lines.recv_timeout(PATIENCE).expect("a line");
+    let end = format!(" µs  {}  127.0.0.1  1 +␊ 1", &hash("1 +\n 1")[..12]);
+    assert!(line.contains("  #1  ok ") && line.ends_with(&end), "{line}");
+    here.ok(&["restart"]);
+    here.connect("a").error("throw 2");
+    let line = lines.recv_timeout(PATIENCE).expect("a line");
+    assert!(line.contains("  script_error ") && line.ends_with("  throw 2"), "{line}");
+    following.0.kill().expect("it is there");
+    let raw = here.ok(&["logs", "--audit", "--json"]);
+    let play: Value = serde_json::from_str(raw.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((raw.lines().count(), &play["script"]), (2, &"1 +\n 1".into()));
+}
+
+/// More than the files hold: what is there is whole, and no more than it may be.
+#[test]
+fn an_audit_is_bounded_and_no_line_is_torn() {
+    let home = Home::new();
+    let (server, path) = audited(&home, &["--audit", "scripts"]);
+    let mut wire = server.connect();
+    // 10 MiB, where a file has 8.
+    let padding = "x".repeat(100 << 10);
+    for number in 0..100 {
+        wire.value(&format!("{number}; \"{padding}\".len"));
+    }
+    let older = PathBuf::from(format!("{}.1", path.display()));
+    until(&path, |text| text.contains("\"script\":\"99; "));
+    let (newer, older) = (objects(&path), objects(&older));
+    assert_eq!(newer.len() + older.len(), 100);
+    assert!(fs::metadata(&path).expect("it is there").len() <= 8 << 20);
+}

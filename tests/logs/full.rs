@@ -1,0 +1,146 @@
+//! Disks that are full, and files that may not grow.
+
+use std::process::Command;
+
+use super::*;
+
+/// A circle with a log and an audit, started by a shell that has set up its files; and its URL.
+fn start(home: &Home, before: &str, log: &Path, audit: &Path) -> (Reaped, String) {
+    let mut command = Command::new("sh");
+    let server = home.command();
+    command
+        .args(["-c", &format!("{before} exec \"$@\""), "sh"])
+        .arg(server.get_program())
+        .args(["serve", "--port", "0", "--audit", "scripts"])
+        .arg("--log-file")
+        .arg(log)
+        .arg("--audit-file")
+        .arg(audit)
+        .env_clear()
+        .envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .current_dir(home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = Reaped(command.spawn().expect("there is a shell"));
+    let mut line = String::new();
+    BufReader::new(child.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
+    let authority = line.trim().strip_prefix("listening on ws://").unwrap_or_else(|| panic!("{line:?}")).to_owned();
+    (child, authority)
+}
+
+fn end(child: &Reaped) {
+    let pid = rustix::process::Pid::from_child(&child.0);
+    kill_process(pid, Signal::TERM).expect("it is there");
+    wait_for_end(pid);
+}
+
+/// The numbers of the plays that an audit has, and how many it says are lost.
+fn audited_numbers(path: &Path) -> (Vec<u64>, u64) {
+    let (mut numbers, mut lost) = (Vec::new(), 0);
+    let older = PathBuf::from(format!("{}.1", path.display()));
+    let older = if older.exists() { objects(&older) } else { Vec::new() };
+    for line in older.into_iter().chain(objects(path)) {
+        match line["script"].as_str() {
+            Some(script) => numbers.push(script.split(';').next().expect("a number").parse().expect("a number")),
+            None => lost += line["lost"].as_u64().expect("one or the other"),
+        }
+    }
+    (numbers, lost)
+}
+
+#[test]
+fn a_circle_whose_log_and_audit_have_no_room_goes_on() {
+    let home = Home::new();
+    let full = Path::new("/dev/full");
+    let (mut child, authority) = start(&home, "", full, full);
+    let mut wire = Wire::connect(&authority);
+    for number in 0..100 {
+        assert_eq!(wire.value(&number.to_string()), number);
+    }
+    end(&child);
+    assert_eq!(child.0.wait().expect("it was started here").code(), Some(0));
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_no_end_and_what_is_there_is_whole() {
+    let home = Home::new();
+    let (log, audit) = (home.path().join("a.log"), home.path().join("a.audit"));
+    // 512 bytes a block in sh: 8 KiB.
+    let (mut child, authority) = start(&home, "ulimit -f 16 &&", &log, &audit);
+    let mut wire = Wire::connect(&authority);
+    for number in 0..200 {
+        assert_eq!(wire.value(&format!("{number};{number}")), number);
+    }
+    end(&child);
+    assert_eq!(child.0.wait().expect("it was started here").code(), Some(0));
+    for path in [&log, &audit] {
+        assert_eq!(fs::metadata(path).expect("it is there").len(), 8192);
+    }
+}
+
+/// In a mount namespace of its own, where the system lets its user have one.
+#[test]
+fn what_a_full_disk_cost_is_counted_once_there_is_room_again() {
+    let home = Home::new();
+    let disk = home.path().join("disk");
+    fs::create_dir(&disk).expect("made");
+    let namespaces = ["unshare", "-Urm", "--propagation", "private"];
+    let is_permitted = Command::new(namespaces[0]).args(&namespaces[1..]).arg("true").output();
+    if !is_permitted.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no mount namespace here");
+        return;
+    }
+    let (log, audit) = (disk.join("a.log"), disk.join("a.audit"));
+    let server = home.command();
+    let script = format!(
+        "mount -t tmpfs -o size=64k,mode=0700 none {disk} && head -c 60000 /dev/zero > {disk}/filler && exec \"$@\"",
+        disk = disk.display()
+    );
+    let mut command = Command::new(namespaces[0]);
+    command
+        .args(&namespaces[1..])
+        .args(["sh", "-c", &script, "sh"])
+        .arg(server.get_program())
+        .args(["serve", "--port", "0", "--audit", "scripts"])
+        .arg("--log-file")
+        .arg(&log)
+        .arg("--audit-file")
+        .arg(&audit)
+        .envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = Reaped(command.spawn().expect("there is unshare"));
+    let mut line = String::new();
+    BufReader::new(child.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
+    let authority = line.trim().strip_prefix("listening on ws://").unwrap_or_else(|| panic!("{line:?}"));
+    let inside = PathBuf::from(format!("/proc/{}/root", child.0.id()));
+    let inside = |path: &Path| inside.join(path.strip_prefix("/").expect("absolute"));
+
+    // 12 MiB of records, where 8 may wait and as many are on their way.
+    let mut wire = Wire::connect(authority);
+    let padding = "x".repeat(200 << 10);
+    for number in 0..120 {
+        assert_eq!(wire.value(&format!("{number};\"{padding}\";{number}")), number);
+    }
+    fs::remove_file(inside(&disk.join("filler"))).expect("it was there");
+    // 200 KiB never fit on a disk of 64: what waits, waits on. Room is made for good.
+    let room = Command::new("nsenter")
+        .args(["-U", "-m", "--preserve-credentials", "-t", &child.0.id().to_string()])
+        .args(["mount", "-o", "remount,size=64m"])
+        .arg(&disk)
+        .output()
+        .expect("there is nsenter");
+    assert!(room.status.success(), "{room:?}");
+    let audit = inside(&audit);
+    until(&audit, |text| text.contains("\"lost\":") && text.ends_with('\n'));
+    let (numbers, lost) = audited_numbers(&audit);
+    assert!(lost > 0 && numbers.len() as u64 + lost == 120, "{} and {lost}", numbers.len());
+    // The first ones are there: it is the later ones for which there was no room.
+    assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
+    // The log had room to wait in.
+    let log = until(&inside(&log), |text| text.matches("play ok").count() == 120);
+    assert!(!log.contains("lost"), "{log}");
+    end(&child);
+}

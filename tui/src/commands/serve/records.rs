@@ -1,0 +1,259 @@
+//! What a circle writes down: its log, on stderr and in a file, and the audit of its plays. All of it is written by threads of
+//! its own, so that no disk and no terminal holds up a connection.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use launcher::{
+    Audit, LogFormat,
+    log::{Bounds, Form, Level, LogFile, Queue, Writing},
+};
+use server_ws::PlayRecord;
+use sha2::{Digest, Sha256};
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use crate::{cli::ServeArgs, error::CliError, printing};
+
+/// Bytes of a log that wait to be written.
+const MAX_LOG: usize = 1 << 20;
+
+/// Bytes of records that wait to be written, their scripts included.
+const MAX_AUDIT: usize = 8 << 20;
+
+/// Bytes that a record counts besides its script.
+const RECORD: usize = 256;
+
+type Line = Arc<[u8]>;
+
+/// Where the circle writes. Dropped, it waits until all is written that can be.
+pub(super) struct Records {
+    format: LogFormat,
+    outputs: Outputs,
+    audit: Option<Queue<PlayRecord>>,
+    _log: Vec<Writing<Line>>,
+    _audit: Option<Writing<PlayRecord>>,
+}
+
+/// Where lines of the log go.
+#[derive(Clone)]
+struct Outputs {
+    stderr: Queue<Line>,
+    file: Option<Queue<Line>>,
+}
+
+impl Records {
+    /// Begins the log of this process, and the audit where one is to be.
+    pub(super) fn start(args: &ServeArgs) -> Result<Self, CliError> {
+        let format = args.log_format;
+        let mut writing = Vec::new();
+        let mut queue = |name, output: Box<dyn Write + Send>| {
+            let (queue, writes) = Queue::start(name, MAX_LOG, Lines(format), output).map_err(no_thread)?;
+            writing.push(writes);
+            Ok::<_, CliError>(queue)
+        };
+        let stderr = queue("log to stderr", Box::new(io::stderr()))?;
+        let file = match &args.log_file {
+            Some(path) => Some(queue("log to file", Box::new(open(path, Bounds::LOG)?))?),
+            None => None,
+        };
+        let (audit, writes_audit) = match &args.audit_file {
+            Some(path) if args.audit != Audit::Off => {
+                let form = Plays { with_scripts: args.audit == Audit::Scripts };
+                let file = open(path, Bounds::AUDIT)?;
+                Some(Queue::start("audit", MAX_AUDIT, form, file).map_err(no_thread)?)
+            }
+            _ => None,
+        }
+        .unzip();
+        let records = Self { format, outputs: Outputs { stderr, file }, audit, _log: writing, _audit: writes_audit };
+        records.trace()?;
+        Ok(records)
+    }
+
+    /// `CIRCLES_LOG` is error, warn, info (the default), debug or trace.
+    fn trace(&self) -> Result<(), CliError> {
+        let level = match std::env::var("CIRCLES_LOG") {
+            Ok(level) => level.parse().map_err(|_| {
+                CliError::usage("CIRCLES_LOG cannot be used", "it is no level", "error, warn, info, debug or trace")
+            })?,
+            Err(_) => tracing::Level::INFO,
+        };
+        let layer = fmt::layer().with_target(false).with_writer(self.outputs.clone());
+        let layer: Box<dyn Layer<Registry> + Send + Sync> = match self.format {
+            LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+            LogFormat::Text => {
+                layer.with_ansi(self.outputs.file.is_none() && printing::Paint::for_stderr().is_on()).boxed()
+            }
+        };
+        let targets = Targets::new()
+            .with_default(level)
+            // The web server's own words are of its threads, which nobody here knows by that name.
+            .with_target("actix_server", level.min(tracing::Level::WARN))
+            // Anyone can send it what is no HTTP.
+            .with_target("actix_http", LevelFilter::OFF);
+        tracing_subscriber::registry().with(layer).with(targets).init();
+        Ok(())
+    }
+
+    /// Where records of plays are handed over, if anywhere.
+    pub(super) fn audit(&self) -> Option<impl Fn(PlayRecord) + Send + Sync + use<>> {
+        let queue = self.audit.clone()?;
+        Some(move |record: PlayRecord| {
+            let bytes = RECORD + record.script().len();
+            queue.push(record, bytes);
+        })
+    }
+
+    /// A line for the file alone: it is said on stderr in other words.
+    pub(super) fn keep(&self, level: Level, line: &str) {
+        self.outputs.keep(self.format, level, line);
+    }
+
+    /// Has bugs written down, too.
+    pub(super) fn hear_panics(&self) {
+        let (format, outputs) = (self.format, self.outputs.clone());
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let bug = format!("a bug: {panic}");
+            outputs.keep(format, Level::Error, &bug);
+            match format {
+                LogFormat::Text => report(panic),
+                LogFormat::Json => outputs.stderr.push_line(format, Level::Error, &bug),
+            }
+            // Nobody knows what is left of the process afterwards.
+            outputs.flush();
+        }));
+    }
+
+    /// Has all written that waits, for who ends the process.
+    pub(super) fn flusher(&self) -> impl FnOnce() + Send + use<> {
+        let (outputs, audit) = (self.outputs.clone(), self.audit.clone());
+        move || {
+            if let Some(audit) = audit {
+                audit.flush();
+            }
+            outputs.flush();
+        }
+    }
+}
+
+impl Outputs {
+    fn keep(&self, format: LogFormat, level: Level, line: &str) {
+        if let Some(file) = &self.file {
+            file.push_line(format, level, line);
+        }
+    }
+
+    fn flush(&self) {
+        // The file first: a terminal may stand still.
+        self.file.iter().chain([&self.stderr]).for_each(Queue::flush);
+    }
+}
+
+trait PushLine {
+    fn push_line(&self, format: LogFormat, level: Level, line: &str);
+}
+
+impl PushLine for Queue<Line> {
+    fn push_line(&self, format: LogFormat, level: Level, line: &str) {
+        let line: Line = format.line(SystemTime::now(), level, line).into_bytes().into();
+        let bytes = line.len();
+        self.push(line, bytes);
+    }
+}
+
+impl<'a> MakeWriter<'a> for Outputs {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+/// It is handed whole lines.
+impl Write for &Outputs {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let shared: Line = line.into();
+        if let Some(file) = &self.file {
+            file.push(shared.clone(), line.len());
+        }
+        self.stderr.push(shared, line.len());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Lines(LogFormat);
+
+impl Form<Line> for Lines {
+    fn line(&mut self, line: &Line, text: &mut Vec<u8>) {
+        text.extend_from_slice(line);
+    }
+
+    fn lost(&mut self, lines: u64, text: &mut Vec<u8>) {
+        let line = format!("({lines} lines are lost: they could not be written in time)");
+        text.extend_from_slice(self.0.line(SystemTime::now(), Level::Warn, &line).as_bytes());
+    }
+}
+
+const MEMORY: &str = "memory takes what is written";
+
+/// A JSON object for each play.
+struct Plays {
+    with_scripts: bool,
+}
+
+impl Form<PlayRecord> for Plays {
+    fn line(&mut self, play: &PlayRecord, text: &mut Vec<u8>) {
+        let (ended, hash) = (humantime::format_rfc3339_micros(play.ended), Sha256::digest(play.script()));
+        write!(
+            text,
+            r#"{{"timestamp":"{ended}","session":{},"caller":"{}","outcome":"{}","#,
+            play.session, play.caller, play.outcome
+        )
+        .expect(MEMORY);
+        if let Some(code) = play.code {
+            write!(text, r#""code":{code},"#).expect(MEMORY);
+        }
+        write!(text, r#""elapsed_us":{},"script_sha256":""#, play.elapsed.as_micros()).expect(MEMORY);
+        let at = text.len();
+        text.resize(at + 2 * hash.len(), b'0');
+        hex::encode_to_slice(hash, &mut text[at..]).expect("two digits a byte");
+        text.push(b'"');
+        if self.with_scripts {
+            text.extend_from_slice(br#","script":"#);
+            serde_json::to_writer(&mut *text, play.script()).expect(MEMORY);
+        }
+        text.extend_from_slice(b"}\n");
+    }
+
+    fn lost(&mut self, lines: u64, text: &mut Vec<u8>) {
+        let now = humantime::format_rfc3339_micros(SystemTime::now());
+        writeln!(text, r#"{{"timestamp":"{now}","lost":{lines}}}"#).expect(MEMORY);
+    }
+}
+
+fn open(path: &Path, bounds: Bounds) -> Result<LogFile, CliError> {
+    LogFile::open(path, bounds).map_err(|error| {
+        let fix = "see that it can be written, or set XDG_STATE_HOME";
+        CliError::io(format!("cannot write {}", path.display()), &error, fix)
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` has it")]
+fn no_thread(error: io::Error) -> CliError {
+    CliError::io("cannot write the log", &error, "are there too many processes?")
+}
