@@ -246,7 +246,7 @@ fn an_endless_init_script_does_not_outlive_its_circle() {
     wait_for_end(runs_it);
 }
 
-/// How long a process has computed, in hundredths of a second: proc_pid_stat(5).
+/// How long a process has computed, in hundredths of a second: `proc_pid_stat(5)`.
 fn cpu_ticks(pid: Pid) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(11)?.parse().ok()).unwrap_or_default()
