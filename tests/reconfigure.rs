@@ -226,6 +226,33 @@ fn what_is_asked_while_an_init_script_runs_is_answered_and_so_is_the_end() {
 }
 
 #[test]
+fn an_endless_init_script_does_not_outlive_its_circle() {
+    let mut circle = Supervised::start(&[]);
+    circle.write("endless.rhai", "loop {}");
+    let pid = Pid::from_child(&circle.child);
+    assert_eq!(circle.connect().value("40 + 2"), 42);
+    let before = crate::support::process::children(pid);
+    let asked = json!({ "jsonrpc": "2.0", "id": "slow", "method": "configure", "params": { "arguments":
+        ["serve", "--name", "a", "--port", "0", "--init", "endless.rhai", "--limit", "play_ms=600000"] } });
+    writeln!(circle.says.get_ref(), "{asked}").expect("it is there");
+    let runs_it = loop {
+        let now = crate::support::process::children(pid);
+        if let Some(new) = now.into_iter().find(|child| !before.contains(child) && cpu_ticks(*child) > 10) {
+            break new;
+        }
+        assert_eq!(circle.hear()["method"], "figures", "it is not answered yet");
+    };
+    circle.child.kill().expect("it is there");
+    wait_for_end(runs_it);
+}
+
+/// How long a process has computed, in hundredths of a second: proc_pid_stat(5).
+fn cpu_ticks(pid: Pid) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(11)?.parse().ok()).unwrap_or_default()
+}
+
+#[test]
 fn templates_that_nobody_needs_any_more_are_gone() {
     let mut circle = Supervised::start(&[]);
     circle.write("init.rhai", "fn answer() { 1 }");

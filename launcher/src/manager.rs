@@ -9,15 +9,21 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 /// What waits to be told, before more is dropped and said again later.
 const WAITING: usize = 16;
 
+/// How long what was said last may take to be told.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Bytes of a status.
 const MAX_STATUS: usize = 500;
 
 /// The service manager that has started this process, if one has.
 ///
-/// Nothing waits for it: what it does not take is told again, or not at all.
+/// Nothing waits for it: what it does not take is told again, or not at all. Dropped, it gives what was said a moment to be told,
+/// since with the process it would be lost.
 #[derive(Debug, Default)]
 pub struct ServiceManager {
     words: Option<mpsc::SyncSender<Word>>,
+    /// Ends once all has been told.
+    all_told: Option<mpsc::Receiver<()>>,
     /// Half as long as it waits for a sign of life.
     life: Option<Duration>,
     ticks: Option<Interval>,
@@ -51,10 +57,21 @@ impl ServiceManager {
             return Self::default();
         }
         let (words, told) = mpsc::sync_channel(WAITING);
+        let (telling, all_told) = mpsc::channel();
         // Its socket blocks while it does not read.
-        std::thread::spawn(move || told.into_iter().for_each(|word| tell(&word)));
+        std::thread::spawn(move || {
+            for word in told {
+                tell(&word);
+            }
+            drop(telling);
+        });
         let life = sd_notify::watchdog_enabled().map(|patience| patience / 2);
-        Self { words: Some(words), life: life.filter(|life| !life.is_zero()), ..Self::default() }
+        Self::told_by(words, Some(all_told), life.filter(|life| !life.is_zero()))
+    }
+
+    fn told_by(words: mpsc::SyncSender<Word>, all_told: Option<mpsc::Receiver<()>>, life: Option<Duration>) -> Self {
+        let (phase, status) = (Phase::Starting, String::new());
+        Self { words: Some(words), all_told, life, ticks: None, phase, status }
     }
 
     /// It has started, or has reloaded.
@@ -113,6 +130,16 @@ impl ServiceManager {
     }
 }
 
+impl Drop for ServiceManager {
+    fn drop(&mut self) {
+        self.words = None;
+        if let Some(all_told) = &self.all_told {
+            // The channel closes, or it is late.
+            let _told_or_late = all_told.recv_timeout(LAST_WORDS);
+        }
+    }
+}
+
 /// A manager that is gone needs no news.
 fn tell(word: &Word) {
     let _unheard = match word {
@@ -133,7 +160,7 @@ mod tests {
 
     fn listened() -> (ServiceManager, mpsc::Receiver<Word>) {
         let (words, told) = mpsc::sync_channel(WAITING);
-        (ServiceManager { words: Some(words), ..ServiceManager::default() }, told)
+        (ServiceManager::told_by(words, None, None), told)
     }
 
     #[test]

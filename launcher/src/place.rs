@@ -44,7 +44,7 @@ impl Place {
     /// they log out and for what stays; both are made, for the user alone.
     pub fn of(config: &Path, run: &Path, state: &Path) -> Result<Self, PlaceError> {
         let failed = |source| PlaceError::Io { path: config.to_owned(), source };
-        let canonical = config.canonicalize().map_err(failed)?;
+        let canonical = canonical(config).map_err(failed)?;
         let digest = Sha256::digest(std::os::unix::ffi::OsStrExt::as_bytes(canonical.as_os_str()));
         let id = hex::encode(&digest[..DIGEST]);
         let place = Self {
@@ -136,6 +136,17 @@ impl Place {
     }
 }
 
+/// The canonical path of a file that was there, and may be gone.
+fn canonical(file: &Path) -> io::Result<PathBuf> {
+    match (file.canonicalize(), file.parent(), file.file_name()) {
+        (Err(error), Some(directory), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+            let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+            Ok(directory.canonicalize()?.join(name))
+        }
+        (canonical, ..) => canonical,
+    }
+}
+
 /// Waits until a file is locked for this process alone. It is made if it is not there, and never removed: who waits for it
 /// must be waiting for the same file.
 pub fn hold(path: &Path) -> Result<File, PlaceError> {
@@ -178,6 +189,10 @@ mod tests {
         let run_of = |name: &str| Place::of(&home.path().join(name), &run, &state).expect("a place").run;
         assert_ne!(run_of("a.json"), run_of("b.json"));
         assert_eq!(run_of("a.json"), run_of("c.json"));
-        assert!(Place::of(&home.path().join("none.json"), &run, &state).is_err());
+        // One that was deleted has still the place that it had.
+        let before = run_of("b.json");
+        std::fs::remove_file(home.path().join("b.json")).expect("deleted");
+        assert_eq!(run_of("b.json"), before);
+        assert!(Place::of(&home.path().join("nowhere/a.json"), &run, &state).is_err());
     }
 }

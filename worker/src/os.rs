@@ -72,6 +72,16 @@ fn close_range(first: u32, last: u32) {
     }
 }
 
+/// Whether the other end of a socket is gone.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_closed(socket: &impl std::os::fd::AsFd) -> std::io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let mut seen = [PollFd::new(socket, PollFlags::RDHUP)];
+    poll(&mut seen, Some(&Timespec::default()))?;
+    Ok(seen[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR))
+}
+
 /// Keeps what this process was started with, but for the three standard descriptors, from whatever it starts: a lock, say,
 /// that a shell script holds is not held by what goes on in the background. To be called first thing in `main`. Only on
 /// Linux, from 5.11 on; elsewhere it does nothing.

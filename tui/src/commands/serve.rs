@@ -93,17 +93,17 @@ fn serve(args: &ServeArgs, runtime: Runtime, records: &Records) -> Result<(), Cl
         manager.status(&listening);
         manager.ready();
         let (stopping, stops) = oneshot::channel();
-        tokio::spawn(keep_alive(manager, stops));
         let shutdown = async {
             tokio::select! {
                 () = signalled => {}
                 // Dropped, or its task ended because the supervisor has.
                 _ = drained => {}
             }
-            // Its task lives as long as the runtime.
+            // Who hears it is there for as long as the circle is served.
             let _told = stopping.send(());
         };
-        server_ws::run(listener, circle, shutdown).await.map_err(|error| cannot_serve(&error))
+        let served = managed(server_ws::run(listener, circle, shutdown), manager, stops).await;
+        served.map_err(|error| cannot_serve(&error))
     })
 }
 
@@ -125,12 +125,15 @@ fn cannot_listen(address: SocketAddr, error: std::io::Error) -> CliError {
     CliError::usage(format!("cannot listen on {ip} port {port}"), why, fix)
 }
 
-/// Tells the service manager that this runtime is alive, and when the circle drains.
-async fn keep_alive(mut manager: ServiceManager, mut stops: oneshot::Receiver<()>) {
+/// Serves, and tells the service manager meanwhile that this is alive, and when the circle drains.
+async fn managed<S: Future>(serving: S, mut manager: ServiceManager, mut stops: oneshot::Receiver<()>) -> S::Output {
+    tokio::pin!(serving);
     loop {
         tokio::select! {
-            () = manager.due() => manager.alive(),
+            biased;
             _ = &mut stops, if !stops.is_terminated() => manager.stopping(),
+            served = &mut serving => return served,
+            () = manager.due() => manager.alive(),
         }
     }
 }

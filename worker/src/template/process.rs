@@ -52,7 +52,14 @@ pub(crate) fn run() -> io::Result<()> {
     child::bound(setup.limits.memory_bytes)?;
     let (shared, circle) = (Shared::default(), Server::default());
     let seal = Seal { must_hold: setup.must_be_sealed, is_memory_counted };
+    // The setup's own script may be endless and reads no socket: until it is over, the kernel sees to it that it does not outlive
+    // the server. Not for longer, since for the kernel that is the thread which started this process.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    if os::is_closed(&server)? {
+        return Ok(());
+    }
     let environment = shared.environment(setup, sources, &circle);
+    rustix::process::set_parent_process_death_signal(None)?;
     if !os::is_single_threaded()? {
         return Err(io::Error::other("the program's natives have started a thread"));
     }
