@@ -60,7 +60,7 @@ fn outcomes(plays: &[Value]) -> BTreeMap<&str, Vec<&str>> {
 }
 
 fn hash(script: &str) -> String {
-    Sha256::digest(script).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(script))
 }
 
 #[test]

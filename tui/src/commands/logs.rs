@@ -50,10 +50,8 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     let wanted = Wanted { last: args.tail.or(args.since.is_none().then_some(LAST_LINES)), since: args.since };
     let (mut readers, mut all) = (Vec::new(), Vec::new());
     for name in &names {
-        let (path, bounds) = match args.audit {
-            true => (place.audit(name), Bounds::AUDIT),
-            false => (place.log(name), Bounds::LOG),
-        };
+        let (path, bounds) =
+            if args.audit { (place.audit(name), Bounds::AUDIT) } else { (place.log(name), Bounds::LOG) };
         let (lines, reader) = LogReader::last_lines(&path, bounds, wanted).map_err(|error| unreadable(name, &error))?;
         all.extend(lines.into_iter().map(|line| (name, line)));
         readers.push((name, reader));

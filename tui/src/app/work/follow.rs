@@ -55,15 +55,14 @@ struct Followed {
 impl Followed {
     /// What is new in it, and not more than is kept.
     fn look(&mut self) -> Vec<String> {
-        let read = match &mut self.reader {
-            Some(reader) => reader.more(),
-            None => {
-                let wanted = Wanted { last: Some(MAX_LINES), since: None };
-                LogReader::last_lines(&self.path, Bounds::LOG, wanted).map(|(lines, reader)| {
-                    self.reader = Some(reader);
-                    lines
-                })
-            }
+        let read = if let Some(reader) = &mut self.reader {
+            reader.more()
+        } else {
+            let wanted = Wanted { last: Some(MAX_LINES), since: None };
+            LogReader::last_lines(&self.path, Bounds::LOG, wanted).map(|(lines, reader)| {
+                self.reader = Some(reader);
+                lines
+            })
         };
         match read {
             Ok(mut lines) => {
