@@ -132,7 +132,11 @@ async fn managed<S: Future>(serving: S, mut manager: ServiceManager, mut stops: 
         tokio::select! {
             biased;
             _ = &mut stops, if !stops.is_terminated() => manager.stopping(),
-            served = &mut serving => return served,
+            served = &mut serving => {
+                // It may have drained at once.
+                manager.stopping();
+                return served;
+            }
             () = manager.due() => manager.alive(),
         }
     }
