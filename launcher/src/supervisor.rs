@@ -1,5 +1,6 @@
 //! The supervisor of a configuration: who holds its lock, keeps circles up, and does what is wished at its socket.
 
+mod known;
 mod listener;
 mod order;
 mod reload;
@@ -7,11 +8,10 @@ mod telling;
 
 use std::{
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use protocol::{RpcError, methods::Access};
+use protocol::RpcError;
 use tokio::{
     sync::{mpsc, watch},
     task::{Id, JoinSet},
@@ -20,10 +20,8 @@ use tokio::{
 use crate::{
     Circle, CircleStatus, Event, Happened, LogFormat, ServiceManager, State, Statuses, Supervision,
     control::Server,
-    definition::{Contents, Definition, define},
+    definition::{Definition, define},
     diff::News,
-    life::{Files, Supervised, Told},
-    link::Figures,
     log,
     place::{Held, Place, PlaceError},
     reader::Reader,
@@ -31,6 +29,7 @@ use crate::{
     supervise::EVENTS,
 };
 
+use known::Known;
 use listener::Listener;
 pub(crate) use order::{Occasion, Order};
 pub use reload::SUPERVISOR;
@@ -161,98 +160,6 @@ struct Supervisor {
     on_new: News,
     /// Why circles.json was not taken over last, where it was not.
     refused: Option<String>,
-}
-
-/// A circle that is known.
-struct Known {
-    /// As circles.json has it; what runs may be an earlier one.
-    circle: Circle,
-    contents: Contents,
-    /// Where what runs is dialled.
-    url: String,
-    /// Who may play on what runs.
-    access: Access,
-    /// As it said last.
-    figures: Option<Figures>,
-    book: Book,
-    life: Option<Life>,
-    /// To be started once its present life is over.
-    is_wanted_anew: bool,
-    /// Nobody has said anything of it since it came into the file.
-    is_new: bool,
-    /// It was drained because it is not in the file any more.
-    is_gone: bool,
-    /// Why what runs does not take over what the file says.
-    refused: Option<String>,
-}
-
-struct Life {
-    task: Id,
-    stop: watch::Sender<bool>,
-    /// What runs, as far as it is known.
-    runs: Arc<Definition>,
-    /// What it was told last.
-    told: watch::Sender<Told>,
-    /// It has not said yet whether it takes that over.
-    is_unsettled: bool,
-}
-
-impl Known {
-    fn of(Definition { circle, contents }: Definition) -> Self {
-        Self {
-            url: circle.url(),
-            access: circle.access,
-            circle,
-            contents,
-            figures: None,
-            book: Book::default(),
-            life: None,
-            is_wanted_anew: false,
-            is_new: true,
-            is_gone: false,
-            refused: None,
-        }
-    }
-
-    fn begin(
-        &mut self,
-        place: &Place,
-        program: &std::path::Path,
-        events: &mpsc::Sender<Event>,
-        lives: &mut JoinSet<bool>,
-    ) {
-        let (stop, stopped) = watch::channel(false);
-        let runs = Arc::new(self.definition());
-        let (tell, told) = watch::channel(Told { number: 0, definition: runs.clone() });
-        let name = &self.circle.name;
-        let supervised = Supervised {
-            name: name.clone(),
-            told,
-            program: program.to_owned(),
-            files: Files {
-                log: Some(place.log(name)),
-                audit: Some(place.audit(name)),
-                lock: Some(place.circle_lock(name)),
-            },
-            events: events.clone(),
-            stopped,
-            last_words: None,
-        };
-        let task = lives.spawn(async move { supervised.live().await.is_some() }).id();
-        self.life = Some(Life { task, stop, runs, told: tell, is_unsettled: false });
-        (self.is_new, self.is_gone, self.refused) = (false, false, None);
-        (self.url, self.access, self.is_wanted_anew) = (self.circle.url(), self.circle.access, false);
-        self.book.note(Change::Wanted, Instant::now());
-    }
-
-    fn end(&mut self, is_wanted_anew: bool) {
-        self.is_new = false;
-        if let Some(life) = &self.life {
-            self.is_wanted_anew = is_wanted_anew;
-            life.stop.send_replace(true);
-            self.book.note(Change::Unwanted, Instant::now());
-        }
-    }
 }
 
 impl Supervisor {

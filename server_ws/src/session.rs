@@ -10,6 +10,7 @@ mod inquiries;
 mod outcome;
 mod player;
 pub(crate) mod queue;
+mod replies;
 
 use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
 
@@ -18,10 +19,8 @@ use keys::Authority;
 use protocol::{
     Id, RpcError,
     error::{BusyLimit, LossReason, PlayLimit},
-    message,
-    methods::{self, Access, Notification, PlayParams, PlayResult, ResetResult},
+    methods::{self, Access, ResetResult},
 };
-use serde::Serialize;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout},
@@ -30,16 +29,15 @@ use tokio::{
 use worker::{Answer, Query};
 
 use crate::{
-    audit::{Audited, PlayCaller},
     auth::Authenticator,
     circle::{Circle, Counted, Phase},
     methods::{complete, lookup, scope},
-    metrics::{Outcome, SessionCounts},
+    metrics::SessionCounts,
     outbound::{Frame, Sender},
     rpc,
     settings::Settings,
 };
-use answers::{Answers, Fit, Ticket, Weight};
+use answers::{Answers, Ticket};
 use player::{Ending, Happened, Player};
 use queue::{Job, Queue, Waiting};
 
@@ -411,68 +409,5 @@ impl Session {
         let Some(waiting) = self.queue.remove_play(play) else { return false };
         self.refuse(&waiting.ticket, &RpcError::Cancelled);
         true
-    }
-
-    /// Answers a request with its result, unless it was a notification.
-    pub(crate) fn answer(&mut self, ticket: &Ticket, result: &impl Serialize) {
-        self.settle(ticket, Ok(result), 0);
-    }
-
-    /// Answers a request with an error, unless it was a notification.
-    pub(crate) fn refuse(&mut self, ticket: &Ticket, error: &RpcError) {
-        self.settle(ticket, Err::<&(), _>(error), 0);
-    }
-
-    /// Answers a play. Its value is in the result twice, and counts as the larger of the two.
-    fn answer_play(&mut self, ticket: &Ticket, result: &Result<PlayResult, RpcError>) {
-        let weight = result.as_ref().map_or(0, |result| result.output.len().max(result.value.get().len()));
-        self.settle(ticket, result.as_ref(), weight as u64);
-    }
-
-    /// What a play is told of by, where someone is told of plays.
-    pub(crate) fn audited(&self, params: &Arc<PlayParams>) -> Option<Box<Audited>> {
-        let auditor = self.circle.auditor.clone()?;
-        let caller = self.auth.identity().map_or(PlayCaller::Anonymous(self.address), PlayCaller::Key);
-        Some(Audited::new(auditor, self.number, caller, params.clone()))
-    }
-
-    fn settle(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>, weight: Weight) {
-        let (text, fit) = self.answers.settle(ticket, result, weight);
-        self.count(ticket, result.map(drop), fit);
-        if let Some(text) = text {
-            self.send(text);
-        }
-    }
-
-    fn count(&mut self, ticket: &Ticket, result: Result<(), &RpcError>, fit: Fit) {
-        if ticket.is_play {
-            let outcome = match fit {
-                Fit::Whole => Outcome::of(result),
-                Fit::Replaced => Outcome::LimitOutput,
-            };
-            self.counts.play_ended(outcome);
-            if let Some(audited) = &ticket.audited {
-                audited.ended(outcome, result);
-            }
-        }
-        if !ticket.is_answered
-            && let Err(error) = result
-        {
-            self.counts.notification_failed(error);
-        }
-    }
-
-    fn notify<N: Notification>(&mut self, notification: &N) {
-        self.send(message::notification(N::NAME, notification));
-    }
-
-    pub(crate) fn send(&mut self, text: String) {
-        self.outbox.push_back(Frame::Text(text));
-    }
-
-    /// Closes the connection once what is in the outbox has gone out (RFC 6455 §7.4).
-    pub(crate) fn close(&mut self, code: u16, reason: &'static str) {
-        tracing::debug!(code, reason, "closing");
-        self.closing.get_or_insert((code, reason));
     }
 }

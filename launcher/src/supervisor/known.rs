@@ -1,0 +1,110 @@
+//! A circle that is known, and its life if it has one.
+
+use std::{sync::Arc, time::Instant};
+
+use protocol::methods::Access;
+use tokio::{
+    sync::{mpsc, watch},
+    task::{Id, JoinSet},
+};
+
+use crate::{
+    Circle, Event,
+    definition::{Contents, Definition},
+    life::{Files, Supervised, Told},
+    link::Figures,
+    place::Place,
+    state::{Book, Change},
+};
+
+/// A circle that is known.
+pub(super) struct Known {
+    /// As circles.json has it; what runs may be an earlier one.
+    pub(super) circle: Circle,
+    pub(super) contents: Contents,
+    /// Where what runs is dialled.
+    pub(super) url: String,
+    /// Who may play on what runs.
+    pub(super) access: Access,
+    /// As it said last.
+    pub(super) figures: Option<Figures>,
+    pub(super) book: Book,
+    pub(super) life: Option<Life>,
+    /// To be started once its present life is over.
+    pub(super) is_wanted_anew: bool,
+    /// Nobody has said anything of it since it came into the file.
+    pub(super) is_new: bool,
+    /// It was drained because it is not in the file any more.
+    pub(super) is_gone: bool,
+    /// Why what runs does not take over what the file says.
+    pub(super) refused: Option<String>,
+}
+
+pub(super) struct Life {
+    pub(super) task: Id,
+    pub(super) stop: watch::Sender<bool>,
+    /// What runs, as far as it is known.
+    pub(super) runs: Arc<Definition>,
+    /// What it was told last.
+    pub(super) told: watch::Sender<Told>,
+    /// It has not said yet whether it takes that over.
+    pub(super) is_unsettled: bool,
+}
+
+impl Known {
+    pub(super) fn of(Definition { circle, contents }: Definition) -> Self {
+        Self {
+            url: circle.url(),
+            access: circle.access,
+            circle,
+            contents,
+            figures: None,
+            book: Book::default(),
+            life: None,
+            is_wanted_anew: false,
+            is_new: true,
+            is_gone: false,
+            refused: None,
+        }
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        place: &Place,
+        program: &std::path::Path,
+        events: &mpsc::Sender<Event>,
+        lives: &mut JoinSet<bool>,
+    ) {
+        let (stop, stopped) = watch::channel(false);
+        let runs = Arc::new(self.definition());
+        let (tell, told) = watch::channel(Told { number: 0, definition: runs.clone() });
+        let name = &self.circle.name;
+        let supervised = Supervised {
+            name: name.clone(),
+            told,
+            program: program.to_owned(),
+            files: Files {
+                log: Some(place.log(name)),
+                audit: Some(place.audit(name)),
+                lock: Some(place.circle_lock(name)),
+            },
+            events: events.clone(),
+            stopped,
+            last_words: None,
+        };
+        let task = lives.spawn(async move { supervised.live().await.is_some() }).id();
+        self.life = Some(Life { task, stop, runs, told: tell, is_unsettled: false });
+        (self.is_new, self.is_gone, self.refused) = (false, false, None);
+        (self.url, self.access, self.is_wanted_anew) = (self.circle.url(), self.circle.access, false);
+        self.book.note(Change::Wanted, Instant::now());
+    }
+
+    pub(super) fn end(&mut self, is_wanted_anew: bool) {
+        self.is_new = false;
+        if let Some(life) = &self.life {
+            self.is_wanted_anew = is_wanted_anew;
+            life.stop.send_replace(true);
+            self.book.note(Change::Unwanted, Instant::now());
+        }
+    }
+}
