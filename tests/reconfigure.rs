@@ -257,6 +257,10 @@ fn templates_that_nobody_needs_any_more_are_gone() {
     let mut circle = Supervised::start(&[]);
     circle.write("init.rhai", "fn answer() { 1 }");
     let pid = Pid::from_child(&circle.child);
+    // A connection alone needs none, nor one that gave its environment back.
+    let (_idle, mut has_reset) = (circle.connect(), circle.connect());
+    assert_eq!(has_reset.value("40 + 2"), 42);
+    assert_eq!(has_reset.call("reset", json!({}))["result"]["reset"], true);
     let mut wire = circle.connect();
     assert_eq!(wire.value("40 + 2"), 42);
     let [first] = &crate::support::process::children(pid)[..] else { panic!("one template") };

@@ -9,7 +9,7 @@ use std::{
 };
 
 use keys::PublicKey;
-use protocol::{RpcError, methods::PlayParams};
+use protocol::methods::PlayParams;
 
 use crate::metrics::{Outcome, Word};
 
@@ -98,9 +98,9 @@ impl Audited {
         })
     }
 
-    /// It has its outcome.
-    pub(crate) fn ended(&self, outcome: Outcome, result: Result<(), &RpcError>) {
-        self.outcome.set((outcome, result.err().map(RpcError::code)));
+    /// It has its outcome, and the code of the error that it is answered with.
+    pub(crate) fn ended(&self, outcome: Outcome, code: Option<i64>) {
+        self.outcome.set((outcome, code));
     }
 }
 

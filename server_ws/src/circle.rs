@@ -20,7 +20,7 @@ use crate::{
     audit::{Auditor, PlayRecord},
     host::{Hosted, Module, Table},
     metrics::{Metrics, Observer},
-    settings::Settings,
+    settings::{Settings, Terms},
     slots::Slots,
     workers::{Home, WorkerSource},
 };
@@ -243,8 +243,7 @@ impl CircleBuilder {
             members: self.members,
             hosts: self.hosts,
             origins: self.origins,
-            limits: self.limits.clone(),
-            module_names,
+            terms: Arc::new(Terms { limits: self.limits.clone(), module_names }),
         };
         let admission = Admission::new(&self.limits);
         let slots =

@@ -35,7 +35,7 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     let giver = workers.giver().await?;
     // Without a script there is no play whose time could count, only processes that start.
     let limit = match workers.setup.init {
-        Some(_) => Duration::from_millis(settings.limits.play_ms),
+        Some(_) => Duration::from_millis(settings.terms.limits.play_ms),
         None => STARTING,
     };
     let tried = match tokio::time::timeout(limit, try_worker(circle, &giver)).await {

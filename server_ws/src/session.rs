@@ -35,7 +35,7 @@ use crate::{
     metrics::SessionCounts,
     outbound::{Frame, Sender},
     rpc,
-    settings::Settings,
+    settings::Terms,
 };
 use answers::{Answers, Ticket};
 use player::{Ending, Happened, Player};
@@ -66,7 +66,7 @@ pub(crate) enum Inbound {
 pub(crate) struct Session {
     pub(crate) circle: Arc<Circle>,
     /// Those of its connection; an environment has its own.
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) terms: Arc<Terms>,
     pub(crate) auth: Authenticator,
     pub(crate) answers: Answers,
     pub(crate) counts: SessionCounts,
@@ -88,7 +88,7 @@ impl Session {
     /// `number` tells it apart.
     pub(crate) fn new(
         circle: Arc<Circle>,
-        settings: Arc<Settings>,
+        terms: Arc<Terms>,
         number: u64,
         authority: Authority,
         address: IpAddr,
@@ -96,10 +96,10 @@ impl Session {
     ) -> Self {
         Self {
             auth: Authenticator::new(authority),
-            answers: Answers::new(settings.limits.output_kib),
+            answers: Answers::new(terms.limits.output_kib),
             counts: SessionCounts::connected(circle.metrics.clone()),
-            queue: Queue::new(&settings.limits),
-            player: Player::new(circle.clone(), settings.clone(), number, address),
+            queue: Queue::new(&terms.limits),
+            player: Player::new(circle.clone(), terms.clone(), number, address),
             outbound,
             outbox: VecDeque::new(),
             closing: None,
@@ -108,7 +108,7 @@ impl Session {
             number,
             address,
             _counted: circle.count_session(),
-            settings,
+            terms,
             circle,
         }
     }
@@ -277,7 +277,7 @@ impl Session {
 
     /// When an anonymous session that does nothing gives its worker back. Who has proved a key keeps theirs.
     fn idle_until(&self) -> Option<Instant> {
-        self.player.idle_until(self.player.settings().limits.idle_s.filter(|_| self.auth.identity().is_none()))
+        self.player.idle_until(self.player.terms().limits.idle_s.filter(|_| self.auth.identity().is_none()))
     }
 
     fn lose_idle(&mut self) {
@@ -375,7 +375,7 @@ impl Session {
         if !self.outbox.is_empty() {
             // Only while a play is made to end are answers taken that the client is not ready for; what they cost must
             // stay small.
-            let max = self.settings.limits.queued_kib;
+            let max = self.terms.limits.queued_kib;
             let error = RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
             return self.refuse(ticket, &error);
         }
@@ -385,7 +385,7 @@ impl Session {
             Answer::Scope(listing) => self.settle(ticket, Ok(&scope::result(listing)), weight),
             Answer::Lookup(functions) => self.settle(ticket, Ok(&lookup::result(functions)), weight),
             Answer::TooLarge => {
-                let max = self.player.settings().limits.output_kib;
+                let max = self.player.terms().limits.output_kib;
                 self.refuse(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
             }
         }

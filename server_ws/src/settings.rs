@@ -7,16 +7,21 @@ use protocol::Limits;
 
 use crate::{Circle, circle::Phase, init, workers::WorkerSource};
 
-/// As the circle was described last. A session keeps what it began with for its connection, and takes what is new with
-/// each environment.
+/// What a connection keeps from its beginning, and an environment from when it was made. It holds no process.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) limits: Limits,
+    pub(crate) module_names: Vec<String>,
+}
+
+/// As the circle was described last.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) description: Option<String>,
     pub(crate) members: BTreeSet<PublicKey>,
     pub(crate) hosts: BTreeSet<Authority>,
     pub(crate) origins: BTreeSet<String>,
-    pub(crate) limits: Limits,
-    pub(crate) module_names: Vec<String>,
+    pub(crate) terms: Arc<Terms>,
     pub(crate) workers: Arc<WorkerSource>,
     /// Of the modules, as they were when the circle was made.
     pub(crate) modules_digest: u64,
@@ -74,7 +79,7 @@ impl Circle {
         if *self.phase.borrow() != Phase::Open {
             return Err(ReconfigureError::ShuttingDown);
         }
-        let limits = &settings.limits;
+        let limits = &settings.terms.limits;
         self.admission.set(limits);
         self.slots.set(limits.running_plays, limits.running_per_caller.unwrap_or(limits.running_plays));
         self.host.running.set(limits);

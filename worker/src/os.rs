@@ -3,7 +3,10 @@
 #![expect(unsafe_code, reason = "each is one call, and where it may be made is said beside it")]
 
 #[cfg(target_os = "linux")]
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::{
+    os::fd::{AsRawFd, BorrowedFd},
+    sync::atomic::{AtomicI32, Ordering},
+};
 
 #[cfg(target_os = "linux")]
 use rustix::process::Pid;
@@ -72,14 +75,68 @@ fn close_range(first: u32, last: u32) {
     }
 }
 
-/// Whether the other end of a socket is gone.
+/// While it is there, this process ends as soon as the other end of a socket is gone, whatever it computes. Not by the death of its
+/// parent: for the kernel that is the thread which started it, and may end long before.
 #[cfg(target_os = "linux")]
-pub(crate) fn is_closed(socket: &impl std::os::fd::AsFd) -> std::io::Result<bool> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[derive(Debug)]
+pub(crate) struct EndsWith {
+    socket: i32,
+    flags: i32,
+}
 
-    let mut seen = [PollFd::new(socket, PollFlags::RDHUP)];
-    poll(&mut seen, Some(&Timespec::default()))?;
-    Ok(seen[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR))
+#[cfg(target_os = "linux")]
+impl EndsWith {
+    /// There must be no other at the time.
+    pub(crate) fn the_other_end_of(socket: &impl AsRawFd) -> std::io::Result<Self> {
+        let socket = socket.as_raw_fd();
+        SOCKET.store(socket, Ordering::Relaxed);
+        // SAFETY: the handler calls nothing but poll and _exit, which a handler may (signal-safety(7)); the pointers live for
+        // the call, and the other calls take none.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = end_if_closed as *const () as libc::sighandler_t;
+            action.sa_flags = libc::SA_RESTART;
+            checked(libc::sigaction(libc::SIGIO, &raw const action, std::ptr::null_mut()))?;
+            checked(libc::fcntl(socket, libc::F_SETOWN, libc::getpid()))?;
+            let flags = checked(libc::fcntl(socket, libc::F_GETFL))?;
+            checked(libc::fcntl(socket, libc::F_SETFL, flags | libc::O_ASYNC))?;
+            // It may be gone by now.
+            end_if_closed(libc::SIGIO);
+            Ok(Self { socket, flags })
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for EndsWith {
+    fn drop(&mut self) {
+        // SAFETY: neither takes a pointer. A signal that is still to come is ignored, as it is by whatever is forked from here.
+        unsafe {
+            libc::fcntl(self.socket, libc::F_SETFL, self.flags);
+            libc::signal(libc::SIGIO, libc::SIG_IGN);
+        }
+    }
+}
+
+/// The socket that [`EndsWith`] is for.
+#[cfg(target_os = "linux")]
+static SOCKET: AtomicI32 = AtomicI32::new(-1);
+
+/// The signal says that something happened to the socket, and not what.
+#[cfg(target_os = "linux")]
+extern "C" fn end_if_closed(_signal: libc::c_int) {
+    let mut seen = libc::pollfd { fd: SOCKET.load(Ordering::Relaxed), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: the pointer lives for the call, which waits for nothing; ending takes nothing but a number.
+    unsafe {
+        if libc::poll(&raw mut seen, 1, 0) == 1 {
+            libc::_exit(0);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn checked(result: libc::c_int) -> std::io::Result<libc::c_int> {
+    if result == -1 { Err(std::io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// Keeps what this process was started with, but for the three standard descriptors, from whatever it starts: a lock, say,

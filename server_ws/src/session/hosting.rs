@@ -11,13 +11,13 @@ use crate::{
     circle::Circle,
     host::{self, ForPlay, PlayEnd},
     metrics::HostCallEnd,
-    settings::Settings,
+    settings::Terms,
 };
 
 /// Made at a play's first call.
 pub(crate) struct Hosting {
     circle: Arc<Circle>,
-    settings: Arc<Settings>,
+    terms: Arc<Terms>,
     caller: Caller,
     play: host::Play,
     /// Those that it called, by their index, in the order of its first calls.
@@ -69,10 +69,10 @@ pub(crate) struct Objection {
 type Telling = JoinHandle<Result<(), Objection>>;
 
 impl Hosting {
-    pub(crate) fn new(circle: Arc<Circle>, settings: Arc<Settings>, caller: Caller, play: host::Play) -> Self {
+    pub(crate) fn new(circle: Arc<Circle>, terms: Arc<Terms>, caller: Caller, play: host::Play) -> Self {
         Self {
             circle,
-            settings,
+            terms,
             caller,
             play,
             modules: Vec::new(),
@@ -86,7 +86,7 @@ impl Hosting {
     /// Has a function carried out, for [`returned`](Self::returned) to wait for.
     pub(crate) fn call(&mut self, call: HostCall) -> Result<(), Refusal> {
         self.calls += 1;
-        let refused = if self.calls > self.settings.limits.host_calls {
+        let refused = if self.calls > self.terms.limits.host_calls {
             Some(Refusal::TooMany)
         } else {
             self.circle.host.running.has_left_enough(self.caller).then_some(Refusal::LeftBehind)
@@ -158,7 +158,7 @@ impl Hosting {
                 Err(host::Error::failed())
             }
         };
-        let max = self.settings.workers.setup.limits.host_bytes;
+        let max = self.terms.limits.host_kib.saturating_mul(1024);
         match ended {
             Ok(json) if json.len() as u64 > max => Returned::TooLarge,
             Ok(json) => Returned::Script(HostReturn::Value(json)),

@@ -28,7 +28,7 @@ use crate::{
     circle::Circle,
     host::Play as HostPlay,
     metrics::PlayTimer,
-    settings::Settings,
+    settings::Terms,
 };
 use patience::Patience;
 pub(crate) use running::Ending;
@@ -40,7 +40,7 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Player {
     circle: Arc<Circle>,
     /// Those of the environment, or of the one before.
-    settings: Arc<Settings>,
+    terms: Arc<Terms>,
     /// The session's, for the log and for host functions.
     session: u64,
     /// Who the caller is that has proved no key.
@@ -92,11 +92,11 @@ pub(crate) enum Happened {
 }
 
 impl Player {
-    pub(crate) fn new(circle: Arc<Circle>, settings: Arc<Settings>, session: u64, address: IpAddr) -> Self {
-        let inquiries = Inquiries::new(&settings.limits);
+    pub(crate) fn new(circle: Arc<Circle>, terms: Arc<Terms>, session: u64, address: IpAddr) -> Self {
+        let inquiries = Inquiries::new(&terms.limits);
         Self {
             circle,
-            settings,
+            terms,
             session,
             anonymous: Caller::anonymous(address),
             slot: Slot::Empty,
@@ -135,8 +135,9 @@ impl Player {
             let caller = caller.map_or(self.anonymous, Caller::Key);
             let place = self.circle.admission.worker(caller)?;
             // An environment is made as the circle is by then.
-            self.settings = self.circle.settings();
-            let workers = self.settings.workers.clone();
+            let settings = self.circle.settings();
+            self.terms = settings.terms.clone();
+            let workers = settings.workers.clone();
             self.slot = Slot::Starting(Box::pin(async move { workers.worker().await }), place);
         }
         Ok(())
@@ -155,7 +156,7 @@ impl Player {
         self.plays += 1;
         // Counted for whoever asked for it, whose place the session's worker is not always.
         let slot = self.circle.slots.take(caller.map_or(self.anonymous, Caller::Key));
-        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.settings.limits.play_ms);
+        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.terms.limits.play_ms);
         let timer = PlayTimer::new(self.circle.metrics.clone());
         self.running = Some(Running::new(self.plays, ticket, params, caller, max_ms, slot, timer));
         self.send();
@@ -207,15 +208,15 @@ impl Player {
     }
 
     /// What the environment is made with, or the one before was.
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// What the environment is made with, or will be.
-    pub(crate) fn present_settings(&self) -> Arc<Settings> {
+    pub(crate) fn present_terms(&self) -> Arc<Terms> {
         match self.slot {
-            Slot::Empty => self.circle.settings(),
-            _ => self.settings.clone(),
+            Slot::Empty => self.circle.settings().terms.clone(),
+            _ => self.terms.clone(),
         }
     }
 
@@ -286,7 +287,7 @@ impl Player {
                 let error = match error.kind() {
                     // The system has no more to give.
                     io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded => {
-                        let max = self.circle.settings.borrow().limits.workers;
+                        let max = self.circle.settings.borrow().terms.limits.workers;
                         RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms: None }
                     }
                     _ => RpcError::Internal,
@@ -326,7 +327,7 @@ impl Player {
             };
             Hosting::new(
                 self.circle.clone(),
-                self.settings.clone(),
+                self.terms.clone(),
                 running.caller.map_or(self.anonymous, Caller::Key),
                 play,
             )

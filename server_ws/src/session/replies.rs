@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use protocol::{
-    RpcError, message,
+    RpcError,
+    error::PlayLimit,
+    message,
     methods::{Notification, PlayParams, PlayResult},
 };
 use serde::Serialize;
@@ -17,6 +19,9 @@ use crate::{
     metrics::Outcome,
     outbound::Frame,
 };
+
+/// What stands in the place of a result that does not fit into its batch; of the maximum nothing is told here.
+const TOO_LARGE: RpcError = RpcError::LimitExceeded { limit: PlayLimit::Output, max: 0 };
 
 impl Session {
     /// Answers a request with its result, unless it was a notification.
@@ -52,13 +57,13 @@ impl Session {
 
     fn count(&mut self, ticket: &Ticket, result: Result<(), &RpcError>, fit: Fit) {
         if ticket.is_play {
-            let outcome = match fit {
-                Fit::Whole => Outcome::of(result),
-                Fit::Replaced => Outcome::LimitOutput,
+            let (outcome, code) = match fit {
+                Fit::Whole => (Outcome::of(result), result.err().map(RpcError::code)),
+                Fit::Replaced => (Outcome::LimitOutput, Some(TOO_LARGE.code())),
             };
             self.counts.play_ended(outcome);
             if let Some(audited) = &ticket.audited {
-                audited.ended(outcome, result);
+                audited.ended(outcome, code);
             }
         }
         if !ticket.is_answered

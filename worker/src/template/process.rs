@@ -52,14 +52,10 @@ pub(crate) fn run() -> io::Result<()> {
     child::bound(setup.limits.memory_bytes)?;
     let (shared, circle) = (Shared::default(), Server::default());
     let seal = Seal { must_hold: setup.must_be_sealed, is_memory_counted };
-    // The setup's own script may be endless and reads no socket: until it is over, the kernel sees to it that it does not outlive
-    // the server. Not for longer, since for the kernel that is the thread which started this process.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    if os::is_closed(&server)? {
-        return Ok(());
-    }
+    // The setup's own script may be endless and reads no socket; it ends with its server all the same.
+    let ends_with_server = os::EndsWith::the_other_end_of(&server)?;
     let environment = shared.environment(setup, sources, &circle);
-    rustix::process::set_parent_process_death_signal(None)?;
+    drop(ends_with_server);
     if !os::is_single_threaded()? {
         return Err(io::Error::other("the program's natives have started a thread"));
     }

@@ -116,7 +116,7 @@ impl Player {
     }
 
     pub(super) fn ended(&self, ending: Ending, max_ms: u64) -> RpcError {
-        let limits = &self.settings.limits;
+        let limits = &self.terms.limits;
         match ending {
             Ending::Cancelled => RpcError::Cancelled,
             Ending::Time => RpcError::LimitExceeded { limit: PlayLimit::Time, max: max_ms },
