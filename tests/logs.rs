@@ -164,7 +164,10 @@ fn an_audit_says_who_played_and_keeps_scripts_only_where_they_are_wanted() {
     let plays = objects(&path);
     let fields = |play: &Value| play.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
     for (play, script) in plays.iter().zip(["`before`", "`after`"]) {
-        assert_eq!(fields(play), ["caller", "elapsed_us", "outcome", "script_sha256", "session", "timestamp"]);
+        assert_eq!(
+            fields(play),
+            ["caller", "circle", "elapsed_us", "outcome", "script_sha256", "session", "timestamp"]
+        );
         assert_eq!((&play["script_sha256"], &play["session"]), (&hash(script).into(), &1.into()));
     }
     assert_eq!((plays.len(), &plays[0]["caller"]), (2, &"127.0.0.1".into()));

@@ -174,6 +174,9 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// A circle is told of them as arguments, of which the system takes so many.
+const MAX_MEMBERS: usize = 10_000;
+
 const NAMES: &[&str] = &[
     "name",
     "description",
@@ -275,6 +278,10 @@ impl<'a> Resolve<'a, '_> {
         let members = self.list("members", self.get(|fields| &fields.members), |key| {
             key.parse::<PublicKey>().map_err(|error| error.to_string())
         })?;
+        if members.len() > MAX_MEMBERS {
+            let what = format!("a circle has {MAX_MEMBERS} members at the most, and these are {}", members.len());
+            return Err(self.mistake("members", what));
+        }
         let hosts = self.list("hosts", self.get(|fields| &fields.hosts), |host| {
             host.parse::<Authority>().map_err(|error| error.to_string())
         })?;

@@ -208,6 +208,7 @@ impl Supervised {
     fn spawn(&self, definition: &Definition, socket: std::os::fd::OwnedFd) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
         command
+            .arg0("circles")
             .args(arguments(&definition.circle, &self.files))
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| name == "CIRCLES_LOG"))

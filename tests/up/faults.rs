@@ -107,10 +107,15 @@ fn a_supervisor_that_stands_still_is_told() {
     while threads(supervisor).iter().any(|fields| fields[0] != "T") {
         std::thread::yield_now();
     }
-    let ran = here.run(&["status"]);
-    assert!(ran.code == Some(3) && ran.stderr.contains("has not answered within 5 s"), "{ran:?}");
+    let before = here.connect("a");
+    // And it does not do later what was told to have failed.
+    for args in [&["status"][..], &["reload"], &["down", "a"]] {
+        let ran = here.run(args);
+        assert!(ran.code == Some(3) && ran.stderr.contains("has not answered within 5 s"), "{args:?}: {ran:?}");
+    }
     kill_process(supervisor, Signal::CONT).expect("it is there");
     assert_eq!(here.state("a"), "ready");
+    drop(before);
 }
 
 #[test]

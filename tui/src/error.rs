@@ -225,7 +225,7 @@ fn client_parts(place: &str, error: &ClientError) -> Parts {
         ClientError::Unreachable { reason, .. } => parts(
             format!("cannot reach {place}"),
             reason.clone(),
-            "start it: circles serve --port PORT; or play without --circle, on a throw-away one",
+            "start it: circles up NAME, where circles.json has it, or circles serve --port PORT; or play without --circle, on a throw-away one",
         ),
         ClientError::NotACircle { reason, .. } => parts(
             format!("what answers at {place} is no circle"),

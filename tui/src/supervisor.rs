@@ -137,6 +137,14 @@ async fn try_to_tell(
     }
 }
 
+/// Connects to the supervisor that runs, if there is one. One that does not answer at all is not waited for as long as one that has
+/// something to do, and does not do later what was given up.
+pub(crate) async fn answering(place: &Place) -> Result<Option<Client>, ControlError> {
+    let Some(mut client) = Client::connect(place).await? else { return Ok(None) };
+    client.call::<Status>(&NoParams {}, PATIENCE).await?;
+    Ok(Some(client))
+}
+
 /// Has the supervisor that runs do it; `None` if there is none, or none any more: then nothing is up.
 pub(crate) async fn tell_running<M: Method<Params = Names, Result = Statuses>>(
     place: &Place,
@@ -144,9 +152,7 @@ pub(crate) async fn tell_running<M: Method<Params = Names, Result = Statuses>>(
     patience: Duration,
 ) -> Result<Option<Statuses>, CliError> {
     let told = async {
-        let Some(mut client) = Client::connect(place).await? else { return Ok(None) };
-        // One that does not answer at all is not waited for as long as one that has something to do.
-        client.call::<Status>(&NoParams {}, PATIENCE).await?;
+        let Some(mut client) = answering(place).await? else { return Ok(None) };
         client.call::<M>(&Names { names: Some(names.to_vec()) }, patience).await.map(Some)
     };
     match told.await {

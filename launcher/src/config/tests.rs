@@ -30,6 +30,18 @@ fn a_circle_has_its_own_fields_before_the_defaults() {
     assert_eq!(team.members[0].to_hex(), key);
 }
 
+#[test]
+fn a_circle_has_so_many_members_at_the_most() {
+    let key = r#""0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798""#;
+    let with = |members: usize| {
+        let members = vec![key; members].join(",");
+        parsed(&format!(r#"{{ "circles": [{{ "name": "a", "port": 1, "members": [{members}] }}] }}"#))
+    };
+    assert_eq!(with(10_000).expect("as many as may be")[0].members.len(), 10_000);
+    let error = with(10_001).expect_err("one too many").to_string();
+    assert!(error.contains("10000 members at the most"), "{error}");
+}
+
 /// A text with a mark where the mistake is (of what cannot be read, before the last character that was read), and a piece of
 /// what is said of it.
 #[test]

@@ -31,6 +31,9 @@ use crate::{
 /// How many may ask at a time; others wait.
 const CONNECTIONS: usize = 64;
 
+/// How long who asks may be silent between two questions.
+const IDLE: Duration = Duration::from_secs(30);
+
 /// How long the last answers may take to be written.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
@@ -91,7 +94,11 @@ impl Desk {
         let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE));
         loop {
             let line = tokio::select! {
-                line = lines.next() => line,
+                line = timeout(IDLE, lines.next()) => match line {
+                    Ok(line) => line,
+                    // Others may want its place.
+                    Err(_) => return,
+                },
                 // Only between two requests: the one that is being answered still is.
                 _ = ending.changed() => return,
             };

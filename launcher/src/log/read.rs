@@ -132,6 +132,10 @@ fn inode(file: &File) -> io::Result<u64> {
 }
 
 fn open(path: &Path) -> io::Result<Option<File>> {
+    // Anything else may have no end, or be waited for.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::Error::other("it is no file"));
+    }
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -180,6 +184,12 @@ mod tests {
         assert_eq!(more(), ["six, seven", "eight, nine"]);
         assert_eq!(last(&path, 3), ["five", "six, seven", "eight, nine"]);
         assert!(more().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read() {
+        let end = LogReader::last_lines(Path::new("/dev/zero"), BOUNDS, Wanted::default());
+        assert_eq!(end.expect_err("it has no end").to_string(), "it is no file");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use launcher::control::{Client, ControlError, Down, Names};
+use launcher::control::{ControlError, Down, Names};
 
 use crate::{cli::DownArgs, config, connect, error::CliError, printing::to_stdout, supervisor};
 
@@ -15,7 +15,7 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
     let names = (!args.names.is_empty()).then(|| args.names.clone());
     let is_all = names.is_none();
     let ended = runtime.block_on(async {
-        let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
+        let Some(mut client) = supervisor::answering(&place).await? else { return Ok(None) };
         let statuses = client.call::<Down>(&Names { names }, PATIENCE).await?;
         if is_all {
             client.closed().await;

@@ -2,7 +2,7 @@
 
 use launcher::{
     Action, CircleChange, State, Statuses,
-    control::{Client, ControlError, Reload},
+    control::{ControlError, Reload},
     place::Place,
 };
 use protocol::methods::NoParams;
@@ -23,12 +23,12 @@ use crate::{
 pub(crate) fn run(args: &ReloadArgs) -> Result<(), CliError> {
     let place = supervisor::place(&args.config)?;
     let asked = connect::client_runtime()?.block_on(async {
-        let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
+        let Some(mut client) = supervisor::answering(&place).await? else { return Ok(None) };
         client.call::<Reload>(&NoParams {}, args.timeout).await.map(Some)
     });
     let reloaded = match asked {
         Err(ControlError::Lost) => None,
-        Err(ControlError::TimedOut { patience }) => {
+        Err(ControlError::TimedOut { patience }) if patience == args.timeout => {
             let why = format!("not all is done after {} s", patience.as_secs_f64());
             let fix = "it goes on by itself: circles status; or wait longer: --timeout";
             return Err(CliError::supervisor("the reload takes long", why, fix));

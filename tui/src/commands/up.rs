@@ -52,14 +52,15 @@ fn report(place: &Place, wanted: &[String], statuses: &Statuses, patience: Durat
             }
         }
     }
+    let why_late = format!("not ready after {} s", patience.as_secs_f64());
     if !failed.is_empty() {
+        failed.extend(late.iter().map(|name| format!("'{name}' ({why_late})")));
         let fix = "their logs above say why; circles check looks at circles.json, circles logs has more";
         return Err(CliError::usage("not up", failed.join(", "), fix));
     }
     if !late.is_empty() {
-        let why = format!("not ready after {} s", patience.as_secs_f64());
         let fix = "it is still being tried: circles status; or wait longer: --timeout";
-        return Err(CliError::supervisor(format!("not up: {}", late.join(", ")), why, fix));
+        return Err(CliError::supervisor(format!("not up: {}", late.join(", ")), why_late, fix));
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ impl Records {
         };
         let (audit, writes_audit) = match &args.audit_file {
             Some(path) if args.audit != Audit::Off => {
-                let form = Plays { with_scripts: args.audit == Audit::Scripts };
+                let form = Plays { circle: args.name.clone(), with_scripts: args.audit == Audit::Scripts };
                 let file = open(path, Bounds::AUDIT)?;
                 Some(Queue::start("audit", MAX_AUDIT, form, file).map_err(no_thread)?)
             }
@@ -213,6 +213,7 @@ const MEMORY: &str = "memory takes what is written";
 
 /// A JSON object for each play.
 struct Plays {
+    circle: String,
     with_scripts: bool,
 }
 
@@ -221,8 +222,9 @@ impl Form<PlayRecord> for Plays {
         let (ended, hash) = (humantime::format_rfc3339_micros(play.ended), Sha256::digest(play.script()));
         write!(
             text,
-            r#"{{"timestamp":"{ended}","session":{},"caller":"{}","outcome":"{}","#,
-            play.session, play.caller, play.outcome
+            // A circle's name needs no escapes.
+            r#"{{"timestamp":"{ended}","circle":"{}","session":{},"caller":"{}","outcome":"{}","#,
+            self.circle, play.session, play.caller, play.outcome
         )
         .expect(MEMORY);
         if let Some(code) = play.code {
