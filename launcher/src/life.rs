@@ -81,6 +81,8 @@ pub(crate) struct Supervised {
     pub(crate) name: String,
     /// What it is to be, from now on or from its next start on.
     pub(crate) told: watch::Receiver<Told>,
+    /// What its process is, as far as it has said.
+    pub(crate) runs: watch::Sender<Arc<Definition>>,
     pub(crate) program: PathBuf,
     pub(crate) files: Files,
     pub(crate) events: mpsc::Sender<Event>,
@@ -129,6 +131,7 @@ impl Supervised {
         let mut link = Link::new(UnixStream::from_std(socket)?);
         let told = self.told.borrow_and_update().clone();
         let mut child = self.spawn(&told.definition, its_socket.into())?;
+        self.runs.send_replace(told.definition);
         if let Some(pid) = child.id() {
             self.tell(Happened::Started { pid }).await;
         }
@@ -139,7 +142,7 @@ impl Supervised {
             child.stdout.take().map(|log| tokio::spawn(forward(log, self.name.clone(), self.events.clone()))),
             child.stderr.take().map(|log| tokio::spawn(forward(log, self.name.clone(), self.events.clone()))),
         ];
-        let status = self.watch(&mut child, &mut link, Asking::of(told.definition)).await;
+        let status = self.watch(&mut child, &mut link, Asking::of(self.runs.clone())).await;
         drop(link);
         // Its last words before the news of its end.
         for log in logs.into_iter().flatten() {
