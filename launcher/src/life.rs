@@ -81,6 +81,8 @@ pub(crate) struct Supervised {
     pub(crate) name: String,
     /// What it is to be, from now on or from its next start on.
     pub(crate) told: watch::Receiver<Told>,
+    /// What its process is, as far as it has said.
+    pub(crate) runs: watch::Sender<Arc<Definition>>,
     pub(crate) program: PathBuf,
     pub(crate) files: Files,
     pub(crate) events: mpsc::Sender<Event>,
@@ -129,6 +131,7 @@ impl Supervised {
         let mut link = Link::new(UnixStream::from_std(socket)?);
         let told = self.told.borrow_and_update().clone();
         let mut child = self.spawn(&told.definition, its_socket.into())?;
+        self.runs.send_replace(told.definition);
         if let Some(pid) = child.id() {
             self.tell(Happened::Started { pid }).await;
         }
@@ -139,7 +142,7 @@ impl Supervised {
             child.stdout.take().map(|log| tokio::spawn(forward(log, self.name.clone(), self.events.clone()))),
             child.stderr.take().map(|log| tokio::spawn(forward(log, self.name.clone(), self.events.clone()))),
         ];
-        let status = self.watch(&mut child, &mut link, Asking::of(told.definition)).await;
+        let status = self.watch(&mut child, &mut link, Asking::of(self.runs.clone())).await;
         drop(link);
         // Its last words before the news of its end.
         for log in logs.into_iter().flatten() {
@@ -190,7 +193,17 @@ impl Supervised {
                     break;
                 }
                 // What closed its socket is ending, and says why in its log.
-                Heard::End => break,
+                Heard::End => {
+                    tokio::select! {
+                        status = child.wait() => return status,
+                        () = wanted(&mut stopped) => return self.drain(child, link).await,
+                        () = tokio::time::sleep(DRAINING) => {}
+                    }
+                    let what = "it cannot be heard any more, has not ended after";
+                    self.tell(Happened::Note(format!("{what} {} s, and is killed", DRAINING.as_secs()))).await;
+                    child.start_kill()?;
+                    break;
+                }
             }
         }
         tokio::select! {
@@ -391,5 +404,30 @@ mod tests {
         assert_eq!(told, [12]);
         drop((circle, hears_nothing));
         assert!(matches!(Pulse::of(&TO_BE_HEARD).hear(&mut link).await, Heard::End), "a closed socket is no silence");
+    }
+
+    /// As one that has closed its socket, or says what nobody understands, and lives on.
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_heard_any_more_and_does_not_end_is_killed() {
+        let circle =
+            crate::parse(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#, std::path::Path::new("circles.json"));
+        let circle = circle.expect("valid").remove(0);
+        let definition = Arc::new(Definition { circle, contents: crate::definition::Contents::default() });
+        let (_tell, told) = watch::channel(Told { number: 0, definition: definition.clone() });
+        let (events, mut happened) = mpsc::channel(4);
+        let (_stop, stopped) = watch::channel(false);
+        let runs = watch::Sender::new(definition);
+        let (name, program, files) = ("a".into(), PathBuf::new(), Files::default());
+        let asking = Asking::of(runs.clone());
+        let mut life = Supervised { name, told, runs, program, files, events, stopped, last_words: None };
+        let mut child = Command::new("sleep").arg("1000").kill_on_drop(true).spawn().expect("it is everywhere");
+        let (socket, its_socket) = UnixStream::pair().expect("a pair");
+        drop(its_socket);
+        let begun = Instant::now();
+        let status = life.watch(&mut child, &mut Link::new(socket), asking).await.expect("it is waited for");
+        assert_eq!(how(status), "it was ended by signal 9");
+        assert!(begun.elapsed() >= DRAINING);
+        let told = happened.recv().await.expect("it is told").what;
+        assert!(matches!(&told, Happened::Note(note) if note.contains("cannot be heard")), "{told:?}");
     }
 }

@@ -17,14 +17,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of what a circle can be told.
 const MOST: usize = 1 << 20;
 
-/// One is asked after the other: a circle answers one at a time.
+/// One is asked after the other: a circle answers one at a time, and what it answers late holds all the same.
 #[derive(Debug)]
 pub(super) struct Asking {
-    /// What the process is.
-    runs: Arc<Definition>,
+    /// What the process is, as far as it has answered.
+    runs: watch::Sender<Arc<Definition>>,
     /// Nothing else is told to one that is not.
     pub(super) is_ready: bool,
+    /// What it has not answered yet, in time or not.
     asked: Option<Asked>,
+    /// Of what it was told last there has to be an outcome.
+    awaited: Option<Awaited>,
+    /// What it was told last is to be asked once it has answered what it was asked before.
+    is_behind: bool,
 }
 
 #[derive(Debug)]
@@ -32,19 +37,32 @@ struct Asked {
     /// What the answer has.
     number: u64,
     told: Told,
+}
+
+#[derive(Debug)]
+struct Awaited {
+    /// Of the times that it was told.
+    number: u64,
     until: Instant,
+}
+
+impl Awaited {
+    fn of(number: u64) -> Self {
+        Self { number, until: Instant::now() + PATIENCE }
+    }
 }
 
 impl Asking {
     /// Of a process that was started as that.
-    pub(super) fn of(runs: Arc<Definition>) -> Self {
-        Self { runs, is_ready: false, asked: None }
+    pub(super) fn of(runs: watch::Sender<Arc<Definition>>) -> Self {
+        Self { runs, is_ready: false, asked: None, awaited: None, is_behind: false }
     }
 
     /// Waits until there is something to ask, or an answer is too late. Cancel safe.
     pub(super) async fn due(&self, told: &mut watch::Receiver<Told>) {
-        match &self.asked {
-            Some(asked) => sleep_until(asked.until).await,
+        match &self.awaited {
+            Some(awaited) => sleep_until(awaited.until).await,
+            None if self.asked.is_none() && self.is_behind => {}
             None if self.is_ready => retold(told).await,
             None => std::future::pending().await,
         }
@@ -52,11 +70,16 @@ impl Asking {
 
     /// Does what is due; the outcome, where it need not be waited for.
     pub(super) async fn go_on(&mut self, told: &mut watch::Receiver<Told>, link: &mut Link) -> Option<Happened> {
-        if let Some(Asked { told, .. }) = self.asked.take() {
+        if let Some(Awaited { number, .. }) = self.awaited.take() {
             let refused = Some(format!("it has not answered within {} s", PATIENCE.as_secs()));
-            return Some(Happened::Configured { number: told.number, refused });
+            return Some(Happened::Configured { number, refused });
         }
         let told = told.borrow_and_update().clone();
+        self.is_behind = self.asked.is_some();
+        if self.is_behind {
+            self.awaited = Some(Awaited::of(told.number));
+            return None;
+        }
         self.ask(told, link).await
     }
 
@@ -68,23 +91,25 @@ impl Asking {
             let refused = Some(format!("it cannot be told more than {} KiB at a time", MOST >> 10));
             return Some(Happened::Configured { number: told.number, refused });
         }
-        let is_same = anew == arguments(&self.runs.circle, &Files::default());
-        if is_same && told.definition.contents == self.runs.contents {
-            self.runs = told.definition;
+        let runs = self.runs.borrow().clone();
+        if anew == arguments(&runs.circle, &Files::default()) && told.definition.contents == runs.contents {
+            self.runs.send_replace(told.definition);
             return Some(Happened::Configured { number: told.number, refused: None });
         }
         // One that is gone takes it over with its next start.
         let number = link.configure(anew).await.ok()?;
-        self.asked = Some(Asked { number, told, until: Instant::now() + PATIENCE });
+        self.awaited = Some(Awaited::of(told.number));
+        self.asked = Some(Asked { number, told });
         None
     }
 
-    /// What an answer of that number means; nothing, if it came too late.
+    /// What an answer of that number means, however late it comes; nothing, if nothing with that number was asked.
     pub(super) fn answered(&mut self, number: u64, outcome: Result<(), RpcError>) -> Option<Happened> {
         let Asked { told, .. } = self.asked.take_if(|asked| asked.number == number)?;
+        self.awaited = None;
         let refused = outcome.err().map(|error| error.to_string());
         if refused.is_none() {
-            self.runs = told.definition;
+            self.runs.send_replace(told.definition);
         }
         Some(Happened::Configured { number: told.number, refused })
     }
@@ -119,7 +144,8 @@ mod tests {
         let (one, other) = UnixStream::pair().expect("a pair");
         let (mut link, (mut circle, mut hears)) = (Link::new(one), to_supervisor(other));
         let (tell, mut told) = watch::channel(Told { number: 0, definition: definition("", 1) });
-        let mut asking = Asking::of(definition("", 1));
+        let (runs, known) = watch::channel(definition("", 1));
+        let mut asking = Asking::of(runs);
         let say = |number, definition| tell.send_replace(Told { number, definition });
         let early = Duration::from_mins(1);
         say(1, definition(r#", "restart": "never""#, 1));
@@ -144,23 +170,40 @@ mod tests {
         asking.due(&mut told).await;
         assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), Some((4, true)), "it is so already");
 
-        // An answer that does not come is no answer, and one that comes then is too late.
+        // An answer that does not come in time is told as none.
         say(5, definition("", 3));
         asking.due(&mut told).await;
         assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), None);
-        say(6, definition("", 4));
         let begun = Instant::now();
         asking.due(&mut told).await;
         assert!(begun.elapsed() >= PATIENCE);
         assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), Some((5, false)));
-        assert!(asking.answered(3, Ok(())).is_none());
+        assert_eq!(known.borrow().contents, definition("", 2).contents);
+        // What is taken back meanwhile waits for it, and is not taken for what runs.
+        say(6, definition("", 4));
+        say(7, definition("", 2));
         asking.due(&mut told).await;
         assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), None);
+        let Wanted::Configure(late, _) = hears.next().await else { panic!("it is asked") };
+        tokio::time::timeout(early, hears.next()).await.expect_err("it is asked one at a time");
+        asking.due(&mut told).await;
+        assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), Some((7, false)));
+        circle.answer(&late, Ok(Configured {})).await.expect("it is there");
+        let Some(Said::Configured(of, answer)) = link.next().await else { panic!("it answers") };
+        assert_eq!(outcome(asking.answered(of, answer)), Some((5, true)));
+        assert_eq!(known.borrow().contents, definition("", 3).contents, "a late answer holds");
+        asking.due(&mut told).await;
+        assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), None);
+        let Wanted::Configure(id, _) = hears.next().await else { panic!("it is asked again") };
+        circle.answer(&id, Ok(Configured {})).await.expect("it is there");
+        let Some(Said::Configured(of, answer)) = link.next().await else { panic!("it answers") };
+        assert!(asking.answered(of - 1, Ok(())).is_none(), "that was answered before");
+        assert_eq!(outcome(asking.answered(of, answer)), Some((7, true)));
+        assert_eq!(known.borrow().contents, definition("", 2).contents);
 
         let many = format!(r#", "origins": [{}]"#, vec![r#""https://a.example""#; 70_000].join(","));
-        say(7, definition(&many, 4));
-        assert_eq!(outcome(asking.answered(4, Ok(()))), Some((6, true)));
+        say(8, definition(&many, 4));
         asking.due(&mut told).await;
-        assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), Some((7, false)), "it is too much");
+        assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), Some((8, false)), "it is too much");
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Life {
     pub(super) task: Id,
     pub(super) stop: watch::Sender<bool>,
     /// What runs, as far as it is known.
-    pub(super) runs: Arc<Definition>,
+    pub(super) runs: watch::Receiver<Arc<Definition>>,
     /// What it was told last.
     pub(super) told: watch::Sender<Told>,
     /// It has not said yet whether it takes that over.
@@ -76,12 +76,14 @@ impl Known {
         lives: &mut JoinSet<bool>,
     ) {
         let (stop, stopped) = watch::channel(false);
-        let runs = Arc::new(self.definition());
-        let (tell, told) = watch::channel(Told { number: 0, definition: runs.clone() });
+        let definition = Arc::new(self.definition());
+        let (is, runs) = watch::channel(definition.clone());
+        let (tell, told) = watch::channel(Told { number: 0, definition });
         let name = &self.circle.name;
         let supervised = Supervised {
             name: name.clone(),
             told,
+            runs: is,
             program: program.to_owned(),
             files: Files {
                 log: Some(place.log(name)),

@@ -51,7 +51,7 @@ impl Known {
                 (if self.is_wanted_anew { Standing::Up } else { Standing::Down }, self.definition())
             }
             Some(life) if life.is_unsettled => (Standing::Up, Definition::clone(&life.told.borrow().definition)),
-            Some(life) => (Standing::Up, Definition::clone(&life.runs)),
+            Some(life) => (Standing::Up, Definition::clone(&life.runs.borrow())),
             None => (if self.is_new { Standing::New } else { Standing::Down }, self.definition()),
         }
     }
@@ -70,9 +70,6 @@ impl Known {
         // Of what it was told before there will be another answer.
         let Some(life) = self.life.as_mut().filter(|life| life.told.borrow().number == number) else { return };
         life.is_unsettled = false;
-        if refused.is_none() {
-            life.runs = life.told.borrow().definition.clone();
-        }
         self.refused = refused;
     }
 }
