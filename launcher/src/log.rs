@@ -8,7 +8,7 @@ use std::{
     ffi::OsString,
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -56,6 +56,34 @@ impl LogFile {
         Ok(Self { path: path.to_owned(), file, bounds, is_torn: false })
     }
 
+    /// Lets go of a file that has no room for so many bytes, or that is not at its path any more.
+    fn turn(&mut self, room: usize) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        // Asked of the file each time, since the supervisor writes a line now and then, too.
+        let size = file.metadata()?.len();
+        if size == 0 || size + room as u64 <= self.bounds.max {
+            if !is_at(file, &self.path)? {
+                self.file = None;
+            }
+            return Ok(());
+        }
+        // Both find it full: whoever comes second must not move away what the first has begun. Where files cannot be locked
+        // that is left to chance.
+        let locked = file.lock();
+        let turned = match is_at(file, &self.path) {
+            Ok(true) => self.rotate(),
+            Ok(false) => {
+                self.file = None;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        if let (Some(file), Ok(())) = (&self.file, locked) {
+            file.unlock()?;
+        }
+        turned
+    }
+
     fn rotate(&mut self) -> io::Result<()> {
         for number in (1..=self.bounds.kept).rev() {
             match std::fs::rename(older(&self.path, number - 1), older(&self.path, number)) {
@@ -72,12 +100,8 @@ impl LogFile {
 impl Write for LogFile {
     /// Lines that are handed over together stand in one file, and so does a line of which a part could be written.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        if let Some(file) = self.file.as_ref().filter(|_| !self.is_torn) {
-            // Asked of the file each time, since the supervisor writes a line now and then, too.
-            let size = file.metadata()?.len();
-            if size > 0 && size + lines.len() as u64 > self.bounds.max {
-                self.rotate()?;
-            }
+        if !self.is_torn {
+            self.turn(lines.len())?;
         }
         let file = match &mut self.file {
             Some(file) => file,
@@ -109,6 +133,16 @@ fn open(path: &Path) -> io::Result<File> {
         file.write_all(b"\n")?;
     }
     Ok(file)
+}
+
+/// Whether that is the file that is there.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    match std::fs::metadata(path) {
+        Ok(there) => Ok(identity(there) == identity(file.metadata()?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// There is no room now, and may be later.
@@ -165,10 +199,48 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_was_taken_away_is_begun_anew_once_it_would_be_full() {
+    fn two_who_write_one_log_lose_nothing_when_it_is_full() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let mut log = LogFile::open(&path, Bounds { max: 10, kept: 1 }).expect("it opens");
+        let open = || LogFile::open(&path, Bounds { max: 30, kept: 1 }).expect("it opens");
+        let (mut circle, mut supervisor) = (open(), open());
+        for number in 0..3 {
+            writeln!(circle, "{number:09}").expect("it is written");
+        }
+        writeln!(supervisor, "{:09}", 3).expect("it is written");
+        writeln!(circle, "{:09}", 4).expect("it is written");
+        assert_eq!(text(&path), "000000003\n000000004\n");
+        assert_eq!(text(&older(&path, 1)), "000000000\n000000001\n000000002\n");
+    }
+
+    #[test]
+    fn a_full_log_is_turned_once_by_all_who_find_it_full() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("a.log");
+        let bounds = Bounds { max: 200, kept: 200 };
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let mut log = LogFile::open(&path, bounds).expect("it opens");
+                scope.spawn(move || {
+                    for number in 0..500 {
+                        log.write_all(format!("{writer} {number:07}\n").as_bytes()).expect("it is written");
+                    }
+                });
+            }
+        });
+        let all: String =
+            (0..=bounds.kept).rev().filter_map(|n| std::fs::read_to_string(older(&path, n)).ok()).collect();
+        let mut lines: Vec<&str> = all.lines().collect();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!(lines.len(), 2000);
+    }
+
+    #[test]
+    fn a_log_that_was_taken_away_is_begun_anew() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("a.log");
+        let mut log = LogFile::open(&path, Bounds::LOG).expect("it opens");
         writeln!(log, "12345678").expect("it is written");
         std::fs::remove_file(&path).expect("it was there");
         writeln!(log, "again").expect("it is written");

@@ -174,7 +174,14 @@ impl Supervisor {
         self.tell_manager();
         while !(self.lives.is_empty() && (self.is_ending || self.is_released || ends_with_circles)) {
             tokio::select! {
-                Some(event) = to_digest.recv() => self.digest(event),
+                Some(event) = to_digest.recv() => {
+                    let is_line = matches!(event.what, Happened::Log(_));
+                    self.digest(event);
+                    if is_line {
+                        // It says nothing of how a circle is, and there may be very many.
+                        continue;
+                    }
+                }
                 Some(order) = ordered.recv() => self.obey(order),
                 Some(over) = self.lives.join_next_with_id() => {
                     // What it told comes before its end.

@@ -1,8 +1,8 @@
 //! Watches circles.json and the files that its circles name, and has each change taken over.
 //!
 //! Directories are watched and not files, because editors put a new file in the place of the old one, and links may lead
-//! elsewhere from one moment to the next. After each change everything is watched anew, and only then read: so nothing that
-//! happens in between is missed.
+//! elsewhere from one moment to the next; those above them, too, because a directory can be replaced as well. After each change
+//! everything is watched anew, and only then read: so nothing that happens in between is missed.
 
 use std::{
     collections::BTreeSet,
@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
+use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
 use tokio::{
     sync::mpsc,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::definition::Definitions;
@@ -23,6 +23,9 @@ const QUIET: Duration = Duration::from_millis(200);
 
 /// One that does not cease is taken over all the same.
 const LONGEST: Duration = Duration::from_secs(2);
+
+/// How often it is looked what there is while something cannot be watched.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Links that are followed from one name.
 const MAX_LINKS: usize = 16;
@@ -34,6 +37,8 @@ struct Names {
     files: BTreeSet<PathBuf>,
     /// Directories in which every change counts.
     folders: BTreeSet<PathBuf>,
+    /// Those above both, which count themselves.
+    above: BTreeSet<PathBuf>,
 }
 
 impl Names {
@@ -43,12 +48,18 @@ impl Names {
         for named in definitions.iter().flat_map(|definitions| &definitions.files) {
             files.extend(links(named));
         }
-        Self { files, folders }
+        let above = files.iter().chain(&folders).flat_map(|path| path.ancestors().skip(1).map(Path::to_owned));
+        Self { above: above.collect(), files, folders }
     }
 
+    /// What is watched, each after what is above it.
     fn directories(&self) -> BTreeSet<&Path> {
-        let above = self.files.iter().filter_map(|file| file.parent());
-        above.chain(self.folders.iter().map(PathBuf::as_path)).collect()
+        self.above.iter().chain(&self.folders).map(PathBuf::as_path).collect()
+    }
+
+    /// Whether changes in that directory itself count.
+    fn needs(&self, directory: &Path) -> bool {
+        self.folders.contains(directory) || self.files.iter().any(|file| file.parent() == Some(directory))
     }
 
     fn concerns(&self, event: &notify::Event) -> bool {
@@ -58,7 +69,8 @@ impl Names {
             let is_below = path.parent().is_some_and(|parent| self.folders.contains(parent));
             is_below && (!is_written || path.extension().is_some_and(|extension| extension == "rhai"))
         };
-        let is_ours = |path: &PathBuf| self.files.contains(path) || self.folders.contains(path) || is_in_a_folder(path);
+        let named = [&self.files, &self.folders, &self.above];
+        let is_ours = |path: &PathBuf| named.iter().any(|names| names.contains(path)) || is_in_a_folder(path);
         // Without a path it says that some were missed.
         !event.kind.is_access() && (event.need_rescan() || event.paths.iter().any(is_ours))
     }
@@ -94,22 +106,22 @@ pub(crate) async fn watch(
     let mut told = None;
     loop {
         let (path, before) = (config.clone(), definitions);
+        // One that is not taken yet stands for all that follow.
+        let (changed, mut changes) = mpsc::channel(1);
+        let changing = changed.clone();
         let begun = tokio::task::spawn_blocking(move || {
             let names = Names::of(&path, before.as_ref());
-            (begin(&names), names, before)
+            (begin(&names, changing), names, before)
         });
         let Ok((begun, names, before)) = begun.await else { return };
-        let (watching, mut changes, failed) = match begun {
-            Ok((watcher, changes, failed)) => (Some(watcher), changes, failed),
-            Err(error) => {
-                tell(format!("changes of circles.json are not noticed ({error}): circles reload takes them over"))
-                    .await;
-                return;
-            }
+        let (watching, failed) = match begun {
+            Ok((watcher, failed)) => (Some(watcher), failed),
+            Err(error) => (None, Some(error.to_string())),
         };
+        let is_whole = failed.is_none();
         if failed != told {
             if let Some(failed) = &failed {
-                tell(format!("not every change is noticed: {failed}")).await;
+                tell(format!("not every change is noticed at once: {failed}")).await;
             }
             told = failed;
         }
@@ -119,20 +131,17 @@ pub(crate) async fn watch(
         let Ok((now, read)) = now.await else { return };
         definitions = read;
         // Something that is not watched yet may have changed since it was read.
-        if now == names && changes.recv().await.is_none() {
-            return;
+        if now == names {
+            let patience = if is_whole { Duration::MAX } else { RETRY };
+            let _changed_or_late = timeout(patience, changes.recv()).await;
         }
         cease(&mut changes).await;
-        drop(watching);
+        drop((watching, changed));
     }
 }
 
-type Begun = (RecommendedWatcher, mpsc::Receiver<()>, Option<String>);
-
 /// Begins to watch, and says what cannot be watched. Blocks.
-fn begin(names: &Names) -> notify::Result<Begun> {
-    // One that is not taken yet stands for all that follow.
-    let (changed, changes) = mpsc::channel(1);
+fn begin(names: &Names, changed: mpsc::Sender<()>) -> notify::Result<(RecommendedWatcher, Option<String>)> {
     let watched = names.clone();
     let concerns = move |event: notify::Result<notify::Event>| {
         // What could not be told in full is worth a look, too.
@@ -141,13 +150,21 @@ fn begin(names: &Names) -> notify::Result<Begun> {
         }
     };
     let mut watcher = notify::recommended_watcher(concerns)?;
-    let mut failed = None;
+    let (mut failed, mut unseen) = (None, BTreeSet::new());
     for directory in names.directories() {
-        if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
+        let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) else { continue };
+        // Of one that is not there it is seen from above that it comes.
+        let is_missing = matches!(error.kind, ErrorKind::PathNotFound);
+        if is_missing && directory.parent().is_some_and(|above| !unseen.contains(above)) {
+            continue;
+        }
+        unseen.insert(directory);
+        // One above that is closed to the user is not the user's to replace.
+        if names.needs(directory) {
             failed.get_or_insert(format!("{}: {error}", directory.display()));
         }
     }
-    Ok((watcher, changes, failed))
+    Ok((watcher, failed))
 }
 
 /// Waits until nothing has changed for a moment.
@@ -178,6 +195,20 @@ mod tests {
         assert!(links(&at("loop")).len() <= 1 + 2 * MAX_LINKS);
     }
 
+    #[test]
+    fn what_cannot_be_watched_is_told_and_what_is_not_there_is_waited_for_from_above() {
+        let home = tempfile::tempdir().expect("a directory");
+        let of = |path: &Path| {
+            let names = Names::of(path, None);
+            begin(&names, mpsc::channel(1).0).expect("there are enough").1
+        };
+        assert_eq!(of(&home.path().join("circles.json")), None);
+        assert_eq!(of(&home.path().join("later/still/circles.json")), None);
+        fs::write(home.path().join("file"), "").expect("written");
+        let failed = of(&home.path().join("file/later/circles.json")).expect("it is told");
+        assert!(failed.contains("file/later: "), "{failed}");
+    }
+
     #[tokio::test]
     async fn each_change_is_taken_over_and_nothing_else_is() {
         let home = tempfile::tempdir().expect("a directory");
@@ -204,7 +235,7 @@ mod tests {
         fs::remove_file(&config).expect("removed");
         while !next().await.is_empty() {}
         fs::write(&other, "4").expect("written");
-        tokio::time::timeout(QUIET * 3, next()).await.expect_err("it is another file");
+        timeout(QUIET * 3, next()).await.expect_err("it is another file");
         watching.abort();
     }
 }

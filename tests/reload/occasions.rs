@@ -36,6 +36,49 @@ fn saving_the_file_is_enough_however_that_is_done() {
 }
 
 #[test]
+fn a_directory_that_is_replaced_is_watched_and_those_above_it_too() {
+    let here = Background::with(&of(&[A]));
+    let at = |name: &str| here.home.path().join(name);
+    fs::remove_file(at("circles.json")).expect("removed");
+    let write = |top: &str, circles: &[&str]| {
+        fs::create_dir_all(at(top).join("conf")).expect("made");
+        fs::write(at(top).join("conf/circles.json"), of(circles)).expect("written");
+    };
+    write("top", &[A]);
+    let config = at("top/conf/circles.json");
+    symlink(&config, at("circles.json")).expect("linked");
+    here.ok(&["up"]);
+    let has = |count: usize| {
+        here.until(&format!("{count} circles"), |all| all["circles"].as_array().expect("a list").len() == count);
+    };
+    has(1);
+    write("other", &[A]);
+    fs::rename(at("top/conf"), at("top/conf.old")).expect("moved");
+    fs::rename(at("other/conf"), at("top/conf")).expect("moved");
+    write("top", &[A, B]);
+    has(2);
+    write("other", &[A, B]);
+    fs::rename(at("top"), at("top.old")).expect("moved");
+    fs::rename(at("other"), at("top")).expect("moved");
+    write("top", &[A, B, C]);
+    has(3);
+    // Put back only once it is noticed that it is gone.
+    let refusals = || {
+        let log = here.files("(supervisor).log").pop().map(|path| fs::read_to_string(path).expect("it is there"));
+        log.unwrap_or_default().matches("and nothing is changed").count()
+    };
+    let (before, begun) = (refusals(), Instant::now());
+    fs::rename(at("top"), at("top.gone")).expect("moved");
+    while refusals() == before {
+        assert!(begun.elapsed() < PATIENCE, "it is not noticed");
+        std::thread::yield_now();
+    }
+    fs::rename(at("top.gone"), at("top")).expect("moved");
+    write("top", &[A]);
+    has(1);
+}
+
+#[test]
 fn a_file_that_a_link_leads_to_is_watched_and_the_link_too() {
     let here = Background::with(&of(&[A]));
     let at = |name: &str| here.home.path().join(name);

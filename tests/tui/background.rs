@@ -6,9 +6,9 @@ use rustix::process::{Signal, kill_process};
 
 use super::{Screen, free_port};
 use crate::support::{
-    Home,
+    Home, PATIENCE,
     background::Background,
-    process::{threads, wait_for_end},
+    process::{parent, threads, wait_for_end},
 };
 
 /// A circles.json with circles of those names.
@@ -169,6 +169,13 @@ fn a_supervisor_that_is_killed_takes_its_circles_along_and_they_are_started_anew
     screen.wait_for("● lab");
     screen.wait_for("connected, with a fresh session");
     assert_ne!(screen.background().supervisor("lab"), supervisor);
+    let reaped = async {
+        while parent(supervisor).is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let reaped = async { tokio::time::timeout(PATIENCE, reaped).await };
+    screen.runtime.block_on(reaped).expect("nothing is left of it");
 }
 
 #[test]

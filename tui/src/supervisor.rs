@@ -306,14 +306,36 @@ async fn find_or_start(
         if let Some(client) = running(place).await? {
             return Ok(client);
         }
-        let mut child = spawn(supervisors, place, names)?;
-        listening(&mut child).await?;
-        // From here on it is to live. One that is not listening in time is killed when it is dropped.
-        std::mem::forget(child);
+        let mut starting = Starting(Some(spawn(supervisors, place, names)?));
+        let child = starting.0.as_mut().expect("just started");
+        listening(child).await?;
+        starting.let_live();
         let client = Client::connect(place).await.map_err(failed)?;
         client.ok_or_else(|| failed(ControlError::Lost))
     };
     tokio::time::timeout(patience, found).await.map_err(late)?
+}
+
+/// A supervisor that does not listen yet; killed when it is dropped.
+struct Starting(Option<Child>);
+
+impl Starting {
+    /// From here on it is to live, whatever becomes of this process.
+    fn let_live(mut self) {
+        let Some(mut child) = self.0.take() else { return };
+        drop(child.stderr.take());
+        // Once it has ended nothing is to be left of it here.
+        tokio::spawn(async move { child.wait().await });
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // It may have ended already.
+            let _killed = child.start_kill();
+        }
+    }
 }
 
 /// Waits until nothing is left of a supervisor that is ending, so that who asks next finds none.
@@ -345,8 +367,7 @@ fn spawn(supervisors: &Supervisors, place: &Place, names: &[String]) -> Result<C
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+        .stderr(Stdio::piped());
     command
         .spawn()
         .map_err(|error| CliError::io("cannot start the supervisor", &error, "are there too many processes?"))

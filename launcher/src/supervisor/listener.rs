@@ -16,6 +16,10 @@ impl Listener {
     }
 
     pub(super) fn tell(&mut self, event: Event) {
+        if self.events.is_closed() {
+            // In the background nobody listens.
+            return;
+        }
         if self.lost > 0 {
             let line = format!("({} lines are lost: nobody read them)", self.lost);
             let told = self.events.try_send(Event { circle: event.circle.clone(), what: Happened::Note(line) });
@@ -26,5 +30,29 @@ impl Listener {
         if self.events.try_send(event).is_err() {
             self.lost += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_counted_while_somebody_listens() {
+        let (events, mut told) = mpsc::channel(1);
+        let mut listener = Listener::of(events);
+        let mut tell = |line: &str| {
+            listener.tell(Event { circle: "a".into(), what: Happened::Log(line.into()) });
+            listener.lost
+        };
+        assert_eq!((tell("1"), tell("2"), tell("3")), (0, 1, 2));
+        let Ok(Event { what: Happened::Log(line), .. }) = told.try_recv() else { panic!("a line") };
+        assert_eq!(line, "1");
+        // The place is taken by the line that says how many are missing.
+        assert_eq!(tell("4"), 1);
+        let Ok(Event { what: Happened::Note(line), .. }) = told.try_recv() else { panic!("a note") };
+        assert_eq!(line, "(2 lines are lost: nobody read them)");
+        drop(told);
+        assert_eq!((tell("5"), tell("6")), (1, 1));
     }
 }
