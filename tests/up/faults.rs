@@ -107,7 +107,6 @@ fn a_supervisor_that_stands_still_is_told() {
     while threads(supervisor).iter().any(|fields| fields[0] != "T") {
         std::thread::yield_now();
     }
-    let before = here.connect("a");
     // And it does not do later what was told to have failed.
     for args in [&["status"][..], &["reload"], &["down", "a"]] {
         let ran = here.run(args);
@@ -115,7 +114,6 @@ fn a_supervisor_that_stands_still_is_told() {
     }
     kill_process(supervisor, Signal::CONT).expect("it is there");
     assert_eq!(here.state("a"), "ready");
-    drop(before);
 }
 
 #[test]
