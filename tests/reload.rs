@@ -227,3 +227,45 @@ fn a_reload_returns_once_what_an_earlier_one_has_begun_is_done() {
     assert_eq!(here.ok(&["reload"]), "a  as it was\nb  drained\n");
     assert_eq!(here.names(), ["a"]);
 }
+
+/// Each line is a circles.json that takes the place of the one before while a play still runs in what has the port.
+#[test]
+fn what_takes_over_a_port_begins_once_the_one_that_had_it_has_drained() {
+    let ports = || {
+        let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
+        free.map(|listener| listener.local_addr().expect("bound").port())
+    };
+    let [one, two] = ports();
+    let at = |name: &str, port: u16| format!(r#"{{ "name": "{name}", "port": {port} }}"#);
+    let here = Background::with(&of(&[&at("a", one), &at("b", two)]));
+    here.ok(&["up"]);
+    let cases = [
+        ("a", of(&[&at("new", one), &at("b", two)])),
+        // Each has what the other had.
+        ("new", of(&[&at("new", two), &at("b", one)])),
+    ];
+    for (playing, config) in cases {
+        let mut wire = here.connect(playing);
+        let _play = wire.request("play", json!({ "script": "print(`runs`); loop {}" }));
+        wire.printed("runs");
+        here.configure(&config);
+        here.ok(&["reload"]);
+        for name in ["new", "b"] {
+            let status = here.status(name);
+            assert_eq!((&status["state"], &status["restarts"]), (&json!("ready"), &json!(0)), "{status}");
+        }
+        assert_eq!(here.names(), ["new", "b"]);
+    }
+    assert_eq!(here.status("new")["url"], format!("ws://127.0.0.1:{two}"));
+
+    // What waits can be taken down, and does not come then.
+    let mut wire = here.connect("b");
+    let _play = wire.request("play", json!({ "script": "print(`runs`); loop {}" }));
+    wire.printed("runs");
+    here.configure(&of(&[&at("new", two), &at("c", one)]));
+    here.until("c waits", |all| all["circles"][1]["name"] == "c" && all["circles"][1]["state"] == "starting");
+    assert!(here.status("c")["pid"].is_null());
+    here.ok(&["down", "c"]);
+    here.ok(&["reload"]);
+    assert_eq!((here.names(), here.state("c")), (vec!["new".to_owned(), "c".into()], "down".into()));
+}

@@ -113,16 +113,18 @@ pub fn usable(address: SocketAddr) -> Result<(), Unusable> {
 
 /// Who listens where that address would be; `None` if it cannot be seen, as of another user.
 pub fn owner(address: SocketAddr) -> Option<Owner> {
-    let is_in_the_way = |other: SocketAddr| {
-        let is_same = other.ip() == address.ip() || other.ip().is_unspecified() || address.ip().is_unspecified();
-        other.port() == address.port() && is_same
-    };
     let found = listeners::get_all().ok()?.into_iter().find(|listener| {
-        listener.protocol == Protocol::TCP && listener.state == SocketState::Listen && is_in_the_way(listener.socket)
+        listener.protocol == Protocol::TCP && listener.state == SocketState::Listen && overlap(listener.socket, address)
     })?;
     // Any process may call itself anything.
     let name = found.process.name.chars().filter(|letter| !letter.is_control()).collect();
     Some(Owner { name, pid: found.process.pid })
+}
+
+/// Whether one who listens there is in the way of another. Port 0 is no port yet.
+pub(crate) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_same = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && is_same
 }
 
 /// ip(7): the first port that needs no privilege.

@@ -278,17 +278,33 @@ impl Supervisor {
             self.end();
             return Ok(names);
         }
-        for known in self.circles.iter_mut().filter(|known| names.contains(&known.circle.name)) {
+        for index in 0..self.circles.len() {
+            let known = &mut self.circles[index];
+            if !names.contains(&known.circle.name) {
+                continue;
+            }
             match (wish, known.book.state) {
                 (Wish::Down | Wish::Release, _) => known.end(false),
                 // Once more at once, and not in a while.
                 (Wish::Up, State::BackingOff | State::Draining) => known.end(true),
                 (Wish::Restart, _) if known.life.is_some() => known.end(true),
                 (Wish::Up, _) if known.life.is_some() => {}
-                _ => known.begin(&self.place, &self.program, &self.news, &mut self.lives),
+                _ => self.begin(index),
             }
         }
         Ok(names)
+    }
+
+    /// Begins a circle nothing of which runs, or has it wait for one that drains and still has its address.
+    fn begin(&mut self, index: usize) {
+        let address = self.circles[index].circle.address;
+        let is_taken = self.circles.iter().any(|known| known.still_has(address));
+        let known = &mut self.circles[index];
+        if is_taken {
+            known.wait();
+        } else {
+            known.begin(&self.place, &self.program, &self.news, &mut self.lives);
+        }
     }
 
     fn digest(&mut self, event: Event) {
@@ -335,11 +351,15 @@ impl Supervisor {
         let Some(known) = ended else { return };
         (known.life, known.figures, known.refused) = (None, None, None);
         known.book.note(Change::Over { has_failed }, Instant::now());
-        if known.is_wanted_anew && !self.is_ending {
-            known.begin(&self.place, &self.program, &self.news, &mut self.lives);
-        } else if known.is_gone {
+        if known.is_gone && !known.is_wanted_anew {
             let name = known.circle.name.clone();
             self.circles.retain(|known| known.circle.name != name);
+        }
+        for index in 0..self.circles.len() {
+            let known = &self.circles[index];
+            if known.is_wanted_anew && known.life.is_none() && !self.is_ending {
+                self.begin(index);
+            }
         }
     }
 

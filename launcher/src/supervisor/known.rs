@@ -1,6 +1,6 @@
 //! A circle that is known, and its life if it has one.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use protocol::methods::Access;
 use tokio::{
@@ -14,7 +14,8 @@ use crate::{
     life::{Files, Supervised, Told},
     link::Figures,
     place::Place,
-    state::{Book, Change},
+    port::overlap,
+    state::{Book, Change, State},
 };
 
 /// A circle that is known.
@@ -30,7 +31,7 @@ pub(super) struct Known {
     pub(super) figures: Option<Figures>,
     pub(super) book: Book,
     pub(super) life: Option<Life>,
-    /// To be started once its present life is over.
+    /// To be started once its present life is over, and that of whoever still has its address.
     pub(super) is_wanted_anew: bool,
     /// Nobody has said anything of it since it came into the file.
     pub(super) is_new: bool,
@@ -107,6 +108,22 @@ impl Known {
             self.is_wanted_anew = is_wanted_anew;
             life.stop.send_replace(true);
             self.book.note(Change::Unwanted, Instant::now());
+        } else if self.is_wanted_anew && !is_wanted_anew {
+            self.is_wanted_anew = false;
+            self.book.note(Change::Over { has_failed: false }, Instant::now());
         }
+    }
+
+    /// Has it, nothing of which runs, begin later.
+    pub(super) fn wait(&mut self) {
+        (self.is_new, self.is_gone, self.refused, self.is_wanted_anew) = (false, false, None, true);
+        (self.url, self.access) = (self.circle.url(), self.circle.access);
+        self.book.note(Change::Wanted, Instant::now());
+    }
+
+    /// Whether it ends, and what listens at that address until then is in the way.
+    pub(super) fn still_has(&self, address: SocketAddr) -> bool {
+        let is_in_the_way = |life: &Life| overlap(life.runs.borrow().circle.address, address);
+        self.book.state == State::Draining && self.life.as_ref().is_some_and(is_in_the_way)
     }
 }

@@ -52,6 +52,7 @@ impl Known {
             }
             Some(life) if life.is_unsettled => (Standing::Up, Definition::clone(&life.told.borrow().definition)),
             Some(life) => (Standing::Up, Definition::clone(&life.runs.borrow())),
+            None if self.is_wanted_anew => (Standing::Up, self.definition()),
             None => (if self.is_new { Standing::New } else { Standing::Down }, self.definition()),
         }
     }
@@ -118,7 +119,9 @@ impl Supervisor {
             self.manager.reloading();
         }
         self.learn(circles);
-        for change in &changes {
+        // What ends is known to before anything begins that could be in its way.
+        let (begin, others): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.action == Action::Start);
+        for change in others.into_iter().chain(begin) {
             self.carry_out(change);
         }
         let was_refused = self.refused.take().is_some();
@@ -133,11 +136,13 @@ impl Supervisor {
     }
 
     fn carry_out(&mut self, change: &CircleChange) {
-        let Some(known) = self.circles.iter_mut().find(|known| known.circle.name == change.name) else { return };
+        let Some(index) = self.circles.iter().position(|known| known.circle.name == change.name) else { return };
+        let known = &mut self.circles[index];
+        known.is_new = false;
         match change.action {
             // Its predecessor of the same name may still drain.
             Action::Start if known.life.is_some() => known.end(true),
-            Action::Start => known.begin(&self.place, &self.program, &self.news, &mut self.lives),
+            Action::Start => self.begin(index),
             Action::Restart => known.end(true),
             Action::Drain => {
                 known.end(false);
@@ -149,7 +154,6 @@ impl Supervisor {
             Action::Nothing if known.is_behind() => known.tell(),
             Action::Later | Action::Nothing => {}
         }
-        known.is_new = false;
     }
 
     fn note(&mut self, line: String) {

@@ -1,0 +1,58 @@
+use super::*;
+use crate::link::to_supervisor;
+
+/// Time passes as fast as nothing happens.
+#[tokio::test(start_paused = true)]
+async fn what_was_late_once_does_not_hang_and_what_says_nothing_more_does() {
+    let (socket, circle) = UnixStream::pair().expect("a pair");
+    let (mut link, (mut circle, hears_nothing)) = (Link::new(socket), to_supervisor(circle));
+    let begun = Instant::now();
+    let beats = async {
+        tokio::time::sleep(LATE + GRACE / 2).await;
+        circle.tell(&Figures { connections: 12, ..Figures::default() }).await.expect("it is read");
+        std::future::pending::<()>().await;
+    };
+    let (mut pulse, mut told) = (Pulse::of(&TO_BE_HEARD), Vec::new());
+    let hears = async {
+        loop {
+            match pulse.hear(&mut link).await {
+                Heard::Said(Said::Figures(figures)) => told.push(figures.connections),
+                Heard::Nothing(patience) => return patience,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let patience = tokio::select! {
+        patience = hears => patience,
+        () = beats => unreachable!("it goes on"),
+    };
+    assert_eq!(patience, LATE + GRACE);
+    assert!(begun.elapsed() >= LATE + GRACE / 2 + LATE + GRACE);
+    assert_eq!(told, [12]);
+    drop((circle, hears_nothing));
+    assert!(matches!(Pulse::of(&TO_BE_HEARD).hear(&mut link).await, Heard::End), "a closed socket is no silence");
+}
+
+/// As one that has closed its socket, or says what nobody understands, and lives on.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_heard_any_more_and_does_not_end_is_killed() {
+    let circle = crate::parse(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#, std::path::Path::new("circles.json"));
+    let circle = circle.expect("valid").remove(0);
+    let definition = Arc::new(Definition { circle, contents: crate::definition::Contents::default() });
+    let (_tell, told) = watch::channel(Told { number: 0, definition: definition.clone() });
+    let (events, mut happened) = mpsc::channel(4);
+    let (_stop, stopped) = watch::channel(false);
+    let runs = watch::Sender::new(definition);
+    let (name, program, files) = ("a".into(), PathBuf::new(), Files::default());
+    let asking = Asking::of(runs.clone());
+    let mut life = Supervised { name, told, runs, program, files, events, stopped, last_words: None };
+    let mut child = Command::new("sleep").arg("1000").kill_on_drop(true).spawn().expect("it is everywhere");
+    let (socket, its_socket) = UnixStream::pair().expect("a pair");
+    drop(its_socket);
+    let begun = Instant::now();
+    let status = life.watch(&mut child, &mut Link::new(socket), asking).await.expect("it is waited for");
+    assert_eq!(how(status), "it was ended by signal 9");
+    assert!(begun.elapsed() >= DRAINING);
+    let told = happened.recv().await.expect("it is told").what;
+    assert!(matches!(&told, Happened::Note(note) if note.contains("cannot be heard")), "{told:?}");
+}
