@@ -23,11 +23,11 @@ use crate::{
     control::Server,
     definition::{Definition, define},
     diff::News,
+    event::EVENTS,
     log,
     place::{Held, Place, PlaceError},
     reader::Reader,
     state::{Book, Change},
-    supervise::EVENTS,
 };
 
 use known::Known;
