@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use client::{Client, ControlError};
 pub(crate) use server::Server;
 
-use crate::{CircleChange, State};
+use crate::{Circle, CircleChange, State};
 
 /// Bytes of one message.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -76,6 +76,34 @@ pub struct CircleStatus {
     /// Why it goes on as it was, where it does not take over what circles.json says of it now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+}
+
+impl CircleStatus {
+    /// Of one that is down, and of which nothing else is known.
+    pub fn down(circle: &Circle) -> Self {
+        Self {
+            name: circle.name.clone(),
+            url: circle.url(),
+            state: State::Down,
+            pid: None,
+            restarts: 0,
+            uptime_s: None,
+            access: circle.access,
+            connections: None,
+            workers: None,
+            plays: None,
+            memory_bytes: None,
+            sandbox: None,
+            why: None,
+            refused: None,
+        }
+    }
+
+    /// Without what changes though nothing happens.
+    #[must_use]
+    pub fn without_time(&self) -> Self {
+        Self { uptime_s: None, ..self.clone() }
+    }
 }
 
 /// How circles are.

@@ -12,6 +12,7 @@ pub mod control;
 mod definition;
 mod diff;
 mod error;
+mod event;
 mod fields;
 mod life;
 pub mod link;
@@ -23,7 +24,6 @@ mod reader;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod state;
-mod supervise;
 pub mod supervisor;
 mod watch;
 
@@ -31,9 +31,9 @@ pub use config::{Circle, Pointer, dialled, load, parse};
 pub use control::{CircleStatus, Statuses};
 pub use diff::{Action, CircleChange, Field};
 pub use error::ConfigError;
+pub use event::{Event, Happened, Supervision};
 pub use fields::{Audit, LogFormat, Restart, Sandbox};
 pub use life::SUPERVISED;
 pub use manager::ServiceManager;
 pub use state::State;
-pub use supervise::{Event, Happened, Supervision};
 pub use supervisor::SUPERVISOR;

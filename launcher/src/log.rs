@@ -10,10 +10,8 @@ use std::{
     io::{self, Write},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
-use crate::fields::LogFormat;
 pub use line::{Level, parse_time};
 pub use queue::{Form, Queue, Writing};
 pub use read::{Line, LogReader, Wanted};
@@ -117,9 +115,9 @@ impl Write for LogFile {
     }
 }
 
-/// Adds a line to a log, with the time, for what its circle cannot write itself.
-pub fn append(path: &Path, format: LogFormat, level: Level, line: &str) -> io::Result<()> {
-    LogFile::open(path, Bounds::LOG)?.write_all(format.line(SystemTime::now(), level, line).as_bytes())
+/// Adds a line to a log, for what its circle cannot write itself. Blocks.
+pub(crate) fn append(path: &Path, line: &str) -> io::Result<()> {
+    LogFile::open(path, Bounds::LOG)?.write_all(line.as_bytes())
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -161,7 +159,10 @@ fn older(path: &Path, number: usize) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::LogFormat;
 
     fn text(path: &Path) -> String {
         std::fs::read_to_string(path).expect("it is there")
@@ -181,9 +182,10 @@ mod tests {
         assert!(text(&older(&path, 1)).ends_with("000000089\n") && text(&older(&path, 1)).len() == 100);
         assert!(text(&older(&path, 2)).ends_with("000000079\n"));
         assert_eq!(std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
-        append(&path, LogFormat::Text, Level::Warn, "killed").expect("it is written");
+        let append = |format: LogFormat, line| append(&path, &format.line(SystemTime::now(), Level::Warn, line));
+        append(LogFormat::Text, "killed").expect("it is written");
         assert!(text(&path).ends_with("Z  WARN killed\n"));
-        append(&path, LogFormat::Json, Level::Warn, "\"killed\"").expect("it is written");
+        append(LogFormat::Json, "\"killed\"").expect("it is written");
         assert!(text(&path).ends_with("Z\",\"level\":\"WARN\",\"message\":\"\\\"killed\\\"\"}\n"));
         assert_eq!(std::fs::read_dir(home.path()).expect("it is there").count(), 3);
     }

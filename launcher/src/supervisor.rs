@@ -5,10 +5,11 @@ mod listener;
 mod order;
 mod reload;
 mod telling;
+mod writer;
 
 use std::{
     path::PathBuf,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use protocol::RpcError;
@@ -22,17 +23,18 @@ use crate::{
     control::Server,
     definition::{Definition, define},
     diff::News,
+    event::EVENTS,
     log,
     place::{Held, Place, PlaceError},
     reader::Reader,
     state::{Book, Change},
-    supervise::EVENTS,
 };
 
 use known::Known;
 use listener::Listener;
 pub(crate) use order::{Occasion, Order};
 pub use reload::SUPERVISOR;
+use writer::Writer;
 
 /// Orders that wait to be taken.
 const ORDERS: usize = 16;
@@ -112,6 +114,7 @@ pub fn start(
         lives: JoinSet::new(),
         news: news.clone(),
         listener: Listener::of(to_listener),
+        writer: Writer::start(),
         manager: begin.manager,
         published,
         is_ending: false,
@@ -136,6 +139,7 @@ pub fn start(
         // Who waits for what will not be done any more is told.
         drop(ordered);
         server.close().await;
+        supervisor.writer.close().await;
         place.leave(held);
         let failed = supervisor.circles.into_iter().filter(|known| known.book.state == State::Failed);
         failed.map(|known| known.circle.name).collect()
@@ -151,6 +155,7 @@ struct Supervisor {
     lives: JoinSet<bool>,
     news: mpsc::Sender<Event>,
     listener: Listener,
+    writer: Writer,
     manager: ServiceManager,
     published: watch::Sender<Snapshot>,
     is_ending: bool,
@@ -338,8 +343,8 @@ impl Supervisor {
             _ => None,
         };
         if let Some(line) = line {
-            // It is told all the same.
-            let _unwritten = log::append(&self.place.log(&event.circle), format, log::Level::Warn, &line);
+            let line = format.line(SystemTime::now(), log::Level::Warn, &line);
+            self.writer.write(self.place.log(&event.circle), line);
         }
         if !matches!(event.what, Happened::Figures(_)) {
             self.listener.tell(event);

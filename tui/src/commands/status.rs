@@ -5,7 +5,7 @@ mod table;
 mod watch;
 
 use launcher::{
-    CircleStatus, State, Statuses,
+    CircleStatus, Statuses,
     control::{Client, ControlError, Status},
     place::Place,
 };
@@ -60,7 +60,7 @@ impl<'a> Source<'a> {
             Some(statuses) => statuses,
             // Without a supervisor they are all down.
             None => Statuses {
-                circles: config::load(&self.args.config)?.1.into_iter().map(down).collect(),
+                circles: config::load(&self.args.config)?.1.iter().map(CircleStatus::down).collect(),
                 is_ending: false,
                 refused: None,
             },
@@ -99,24 +99,5 @@ impl<'a> Source<'a> {
             }
         }
         Ok(None)
-    }
-}
-
-fn down(circle: launcher::Circle) -> CircleStatus {
-    CircleStatus {
-        url: circle.url(),
-        name: circle.name,
-        state: State::Down,
-        pid: None,
-        restarts: 0,
-        uptime_s: None,
-        access: circle.access,
-        connections: None,
-        workers: None,
-        plays: None,
-        memory_bytes: None,
-        sandbox: None,
-        why: None,
-        refused: None,
     }
 }

@@ -132,6 +132,6 @@ async fn end<M: Method<Params = Names, Result = Statuses>>(meant: &Meant, names:
 
 /// The time goes on by itself.
 fn without_time(statuses: &Statuses) -> Statuses {
-    let circles = statuses.circles.iter().map(|status| CircleStatus { uptime_s: None, ..status.clone() }).collect();
+    let circles = statuses.circles.iter().map(CircleStatus::without_time).collect();
     Statuses { circles, ..statuses.clone() }
 }

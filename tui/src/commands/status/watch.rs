@@ -167,11 +167,10 @@ impl View {
 
 /// Whether nothing has happened but that time has passed.
 fn is_same(one: &Looked, other: &Looked) -> bool {
-    let timeless = |circle: &CircleStatus| CircleStatus { uptime_s: None, ..circle.clone() };
+    let timeless =
+        |statuses: &Statuses| -> Vec<_> { statuses.circles.iter().map(CircleStatus::without_time).collect() };
     match (one, other) {
-        (Ok(one), Ok(other)) => {
-            one.refused == other.refused && one.circles.iter().map(timeless).eq(other.circles.iter().map(timeless))
-        }
+        (Ok(one), Ok(other)) => one.refused == other.refused && timeless(one) == timeless(other),
         (Err(one), Err(other)) => one.message() == other.message(),
         _ => false,
     }
@@ -179,28 +178,15 @@ fn is_same(one: &Looked, other: &Looked) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use server_ws::Access;
+    use std::path::Path;
 
     use super::*;
 
     #[test]
     fn that_time_passes_is_no_news() {
-        let circle = |uptime_s, connections| CircleStatus {
-            name: "a".into(),
-            url: "ws://127.0.0.1:1".into(),
-            state: launcher::State::Ready,
-            pid: Some(1),
-            restarts: 0,
-            uptime_s,
-            access: Access::Open,
-            connections,
-            workers: None,
-            plays: None,
-            memory_bytes: None,
-            sandbox: None,
-            why: None,
-            refused: None,
-        };
+        let text = r#"{ "circles": [{ "name": "a", "port": 1 }] }"#;
+        let circles = launcher::parse(text, Path::new("circles.json")).expect("valid");
+        let circle = |uptime_s, connections| CircleStatus { uptime_s, connections, ..CircleStatus::down(&circles[0]) };
         let status = |uptime_s, connections| Statuses {
             circles: vec![circle(uptime_s, connections)],
             is_ending: false,

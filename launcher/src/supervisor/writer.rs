@@ -1,0 +1,90 @@
+//! What a supervisor adds to logs, written by a thread of its own: a disk that stands still holds up no circle.
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::timeout};
+
+use crate::log;
+
+/// Lines that wait to be written. What comes beyond is not in the log.
+const LINES: usize = 256;
+
+/// How long the last ones may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A line, with its newline, and the log that it belongs to.
+type Line = (PathBuf, String);
+
+pub(super) struct Writer {
+    lines: SyncSender<Line>,
+    /// Closed once all is written.
+    over: oneshot::Receiver<()>,
+}
+
+impl Writer {
+    /// Without a thread nothing is written, which is no reason not to keep circles up.
+    pub(super) fn start() -> Self {
+        // It is told all the same what cannot be written.
+        Self::to(|(path, line)| drop(log::append(&path, &line)))
+    }
+
+    fn to(write: impl Fn(Line) + Send + 'static) -> Self {
+        let (lines, waiting): (_, Receiver<Line>) = sync_channel(LINES);
+        let (ending, over) = oneshot::channel::<()>();
+        let run = move || {
+            waiting.into_iter().for_each(write);
+            drop(ending);
+        };
+        let _started: io::Result<_> = thread::Builder::new().name("notes".into()).spawn(run);
+        Self { lines, over }
+    }
+
+    /// Has a line written after those before it. Never waits.
+    pub(super) fn write(&self, path: PathBuf, line: String) {
+        let _full = self.lines.try_send((path, line));
+    }
+
+    /// Waits until all is written, two seconds at the most.
+    pub(super) async fn close(self) {
+        drop(self.lines);
+        let _written_or_late = timeout(PATIENCE, self.over).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_keep_their_order_and_all_are_written_in_the_end() {
+        let (tell, told) = channel();
+        let writer = Writer::to(move |(_, line)| tell.send(line).expect("it is read"));
+        for number in 0..100 {
+            writer.write(PathBuf::new(), number.to_string());
+        }
+        writer.close().await;
+        assert!(told.try_iter().eq((0..100).map(|number| number.to_string())));
+    }
+
+    /// Time passes as fast as nothing happens.
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_disk_that_stands_still() {
+        let (disk, room) = channel::<()>();
+        let writer = Writer::to(move |_| {
+            let _over = room.recv();
+        });
+        for _ in 0..2 * LINES {
+            writer.write(PathBuf::new(), String::new());
+        }
+        writer.close().await;
+        drop(disk);
+    }
+}
