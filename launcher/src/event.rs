@@ -31,6 +31,8 @@ pub enum Happened {
     Log(String),
     /// Its supervisor has something to say of it.
     Note(String),
+    /// Its supervisor has done what was wished.
+    Done(String),
     /// It will be ready there in a moment.
     Listening(SocketAddr),
     /// It takes connections.

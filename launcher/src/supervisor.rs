@@ -329,12 +329,12 @@ impl Supervisor {
                     known.book.note(Change::Ended { why: why.clone(), is_tried_again }, now);
                 }
                 Happened::Configured { number, refused } => known.settle(*number, refused.clone()),
-                Happened::Note(_) | Happened::Log(_) => {}
+                Happened::Note(_) | Happened::Done(_) | Happened::Log(_) => {}
             }
         }
         // The circle's own lines are in its log already.
         let line = match &event.what {
-            Happened::Note(line) => Some(line.clone()),
+            Happened::Note(line) | Happened::Done(line) => Some(line.clone()),
             Happened::Ended { why, again_in: Some(wait) } => Some(format!("{why}; again in {:.1} s", secs(*wait))),
             Happened::Ended { why, again_in: None } => Some(why.clone()),
             Happened::Configured { refused: Some(why), .. } => {
@@ -343,7 +343,9 @@ impl Supervisor {
             _ => None,
         };
         if let Some(line) = line {
-            let line = format.line(SystemTime::now(), log::Level::Warn, &line);
+            let is_well = matches!(event.what, Happened::Done(_));
+            let level = if is_well { log::Level::Info } else { log::Level::Warn };
+            let line = format.line(SystemTime::now(), level, &line);
             self.writer.write(self.place.log(&event.circle), line);
         }
         if !matches!(event.what, Happened::Figures(_)) {

@@ -107,7 +107,9 @@ impl Supervisor {
             Err(error) => {
                 let refused = Some(error.to_string());
                 if occasion == Occasion::Asked || self.refused != refused {
-                    self.note(format!("circles.json is not taken over, and nothing is changed: {error}"));
+                    self.tell(Happened::Note(format!(
+                        "circles.json is not taken over, and nothing is changed: {error}"
+                    )));
                 }
                 self.refused = refused;
                 // Whoever asked has read it, too.
@@ -126,9 +128,9 @@ impl Supervisor {
         }
         let was_refused = self.refused.take().is_some();
         match summary(&changes) {
-            Some(summary) => self.note(format!("circles.json is taken over: {summary}")),
+            Some(summary) => self.tell(Happened::Done(format!("circles.json is taken over: {summary}"))),
             None if was_refused || occasion == Occasion::Asked => {
-                self.note("circles.json is taken over: nothing is different".into());
+                self.tell(Happened::Done("circles.json is taken over: nothing is different".into()));
             }
             None => {}
         }
@@ -156,8 +158,8 @@ impl Supervisor {
         }
     }
 
-    fn note(&mut self, line: String) {
-        self.digest(Event { circle: SUPERVISOR.into(), what: Happened::Note(line) });
+    fn tell(&mut self, what: Happened) {
+        self.digest(Event { circle: SUPERVISOR.into(), what });
     }
 }
 

@@ -70,7 +70,7 @@ fn line(event: &Event, width: usize) -> String {
     match &event.what {
         // That it is ready says it all.
         Happened::Started { .. } | Happened::Listening(_) | Happened::Figures(_) => String::new(),
-        Happened::Log(line) | Happened::Note(line) => format!("{name} {}\n", visible(line)),
+        Happened::Log(line) | Happened::Note(line) | Happened::Done(line) => format!("{name} {}\n", visible(line)),
         Happened::Ready => format!("{name} {}\n", paint.strong("ready")),
         Happened::Configured { refused: None, .. } => String::new(),
         Happened::Configured { refused: Some(why), .. } => {
