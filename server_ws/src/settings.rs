@@ -15,7 +15,7 @@ pub(crate) struct Terms {
 }
 
 /// As the circle was described last.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) description: Option<String>,
     pub(crate) members: BTreeSet<PublicKey>,
@@ -56,7 +56,7 @@ impl Circle {
     /// grace stays, too. Needs the same runtime as [`run`](crate::run).
     pub async fn reconfigure(&self, new: Self) -> Result<(), ReconfigureError> {
         let before = self.settings();
-        let mut settings = new.settings.borrow().clone();
+        let mut settings = Settings::clone(&new.settings());
         let (setup, setup_before) = (&settings.workers.setup, &before.workers.setup);
         let fixed = [
             ("the name", self.name == new.name),
@@ -70,8 +70,6 @@ impl Circle {
         }
         if setup == setup_before && settings.modules_digest == before.modules_digest {
             // What workers are made from is the same: no other template.
-            drop(new);
-            let settings = Arc::get_mut(&mut settings).expect("the new circle has never run");
             settings.workers = before.workers.clone();
         } else {
             init::check(&new).await?;
@@ -83,7 +81,7 @@ impl Circle {
         self.admission.set(limits);
         self.slots.set(limits.running_plays, limits.running_per_caller.unwrap_or(limits.running_plays));
         self.host.running.set(limits);
-        self.settings.send_replace(settings);
+        self.settings.send_replace(Arc::new(settings));
         tracing::info!("reconfigured");
         Ok(())
     }

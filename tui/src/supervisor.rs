@@ -137,12 +137,12 @@ async fn try_to_tell(
     }
 }
 
-/// Connects to the supervisor that runs, if there is one. One that does not answer at all is not waited for as long as one that has
-/// something to do, and does not do later what was given up.
-pub(crate) async fn answering(place: &Place) -> Result<Option<Client>, ControlError> {
+/// Connects to the supervisor that runs, if there is one, and says how its circles are. One that does not answer at all is not waited
+/// for as long as one that has something to do, and does not do later what was given up.
+pub(crate) async fn answering(place: &Place) -> Result<Option<(Client, Statuses)>, ControlError> {
     let Some(mut client) = Client::connect(place).await? else { return Ok(None) };
-    client.call::<Status>(&NoParams {}, PATIENCE).await?;
-    Ok(Some(client))
+    let statuses = client.call::<Status>(&NoParams {}, PATIENCE).await?;
+    Ok(Some((client, statuses)))
 }
 
 /// Has the supervisor that runs do it; `None` if there is none, or none any more: then nothing is up.
@@ -152,7 +152,7 @@ pub(crate) async fn tell_running<M: Method<Params = Names, Result = Statuses>>(
     patience: Duration,
 ) -> Result<Option<Statuses>, CliError> {
     let told = async {
-        let Some(mut client) = answering(place).await? else { return Ok(None) };
+        let Some((mut client, _)) = answering(place).await? else { return Ok(None) };
         client.call::<M>(&Names { names: Some(names.to_vec()) }, patience).await.map(Some)
     };
     match told.await {
@@ -265,20 +265,18 @@ fn waited_for(
 
 /// Connects to the supervisor that runs, if there is one that is not ending.
 pub(crate) async fn running(place: &Place) -> Result<Option<Client>, CliError> {
-    let Some(mut client) = Client::connect(place).await.map_err(failed)? else { return Ok(None) };
-    match client.call::<Status>(&NoParams {}, PATIENCE).await {
-        Ok(statuses) => Ok((!statuses.is_ending).then_some(client)),
-        // It has just ended.
-        Err(ControlError::Lost) => Ok(None),
+    match answering(place).await {
+        Ok(Some((client, statuses))) => Ok((!statuses.is_ending).then_some(client)),
+        // There is none, or it has just ended.
+        Ok(None) | Err(ControlError::Lost) => Ok(None),
         Err(error) => Err(failed(error)),
     }
 }
 
 /// The processes of the circles that are up; none, where nobody can say.
 pub(crate) async fn pids(place: &Place) -> Vec<u32> {
-    let Ok(Some(mut client)) = Client::connect(place).await else { return Vec::new() };
-    let statuses = client.call::<Status>(&NoParams {}, PATIENCE).await;
-    statuses.map(|statuses| statuses.circles.iter().filter_map(|circle| circle.pid).collect()).unwrap_or_default()
+    let Ok(Some((_, statuses))) = answering(place).await else { return Vec::new() };
+    statuses.circles.iter().filter_map(|circle| circle.pid).collect()
 }
 
 /// Connects to the supervisor that runs, or starts one that starts those circles. Who wants the same meanwhile waits for it.

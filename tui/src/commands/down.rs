@@ -15,7 +15,7 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
     let names = (!args.names.is_empty()).then(|| args.names.clone());
     let is_all = names.is_none();
     let ended = runtime.block_on(async {
-        let Some(mut client) = supervisor::answering(&place).await? else { return Ok(None) };
+        let Some((mut client, _)) = supervisor::answering(&place).await? else { return Ok(None) };
         let statuses = client.call::<Down>(&Names { names }, PATIENCE).await?;
         if is_all {
             client.closed().await;

@@ -23,7 +23,7 @@ use crate::{
 pub(crate) fn run(args: &ReloadArgs) -> Result<(), CliError> {
     let place = supervisor::place(&args.config)?;
     let asked = connect::client_runtime()?.block_on(async {
-        let Some(mut client) = supervisor::answering(&place).await? else { return Ok(None) };
+        let Some((mut client, _)) = supervisor::answering(&place).await? else { return Ok(None) };
         client.call::<Reload>(&NoParams {}, args.timeout).await.map(Some)
     });
     let reloaded = match asked {
