@@ -5,6 +5,7 @@ pub(crate) mod completion;
 pub(crate) mod highlight;
 pub(crate) mod history;
 pub(crate) mod meta;
+pub(crate) mod notebook;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod text;

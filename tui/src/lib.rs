@@ -11,6 +11,7 @@ mod console;
 mod error;
 mod init;
 mod log_line;
+mod logging;
 mod passphrase;
 mod place;
 mod printer;
