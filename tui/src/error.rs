@@ -12,6 +12,7 @@ use crate::{
         report,
         text::{Line, Style},
     },
+    place::Destination,
     printing::{self, Paint, Unwritten},
 };
 
@@ -28,7 +29,7 @@ pub(crate) enum CliError {
     /// Dealing with a circle failed.
     Client {
         /// The circle, as the user knows it.
-        place: String,
+        place: Destination,
         /// What failed.
         error: ClientError,
     },
@@ -214,21 +215,19 @@ fn rpc_exit_code(error: &RpcError) -> u8 {
     }
 }
 
-fn client_parts(place: &str, error: &ClientError) -> Parts {
+fn client_parts(place: &Destination, error: &ClientError) -> Parts {
     let parts = |what: String, why: String, fix: &str| Parts { what, why: shown(&why), fix: fix.into() };
     match error {
         ClientError::BadUrl { reason, .. } => parts(
-            format!("'{}' says no circle", shown(place)),
+            format!("'{}' says no circle", shown(place.label())),
             reason.clone(),
             "give a port (9001), host:port, or a ws:// URL",
         ),
-        ClientError::Unreachable { reason, .. } => parts(
-            format!("cannot reach {place}"),
-            reason.clone(),
-            "start it: circles up NAME, where circles.json has it, or circles serve --port PORT; or play without --circle, on a throw-away one",
-        ),
+        ClientError::Unreachable { reason, .. } => {
+            parts(format!("cannot reach {place}"), reason.clone(), &place.how_to_start())
+        }
         ClientError::NotACircle { reason, .. } => parts(
-            format!("what answers at {place} is no circle"),
+            format!("what answers at {} is no circle", shown(place.url.trim_end_matches('/'))),
             reason.clone(),
             "check the port: is it another program's?",
         ),

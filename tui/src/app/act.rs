@@ -13,7 +13,6 @@ use super::{
     popup::{NewKey, Palette, Passphrase, Popup},
     repl::{self, whom},
     session::{Cancelled, Link, Session, Who},
-    work::Target,
 };
 use crate::{
     cli::ConfigArgs,
@@ -106,7 +105,7 @@ impl App {
             return self.work.resolve(text.to_owned(), self.setup.config.clone());
         }
         // No file is needed for it, and what is typed next is for that circle.
-        self.resolved(place::parse(text, &ConfigArgs { config: None }));
+        self.resolved(place::parse(text, &ConfigArgs { config: None }).map(|found| found.url));
     }
 
     /// Connects, after starting the circle where it is one that can be.
@@ -138,12 +137,12 @@ impl App {
     /// Connects to a circle that is up as far as is known.
     pub(super) fn dial(&mut self, id: CircleId) {
         let (Some(entry), Some(session)) = (self.circles.get(id), self.sessions.get_mut(&id)) else { return };
-        let (connection, url) = (session.begin(), entry.url().to_owned());
+        let (connection, place) = (session.begin(), entry.destination(self.setup.config.as_ref()));
         let authority = match entry.origin {
             Origin::Address => self.setup.authority.clone(),
             _ => None,
         };
-        self.work.connect(id, connection, format!("{} at {url}", entry.name), Target { url, authority });
+        self.work.connect(id, connection, place, authority);
     }
 
     fn disconnect(&mut self, id: CircleId) {
@@ -193,7 +192,7 @@ impl App {
         let (Some(session), Some(entry)) = (self.sessions.get_mut(&id), self.circles.get(id)) else { return };
         let Some(client) = session.client().cloned().filter(|_| session.who == Who::Nobody) else { return };
         session.who = Who::Proving;
-        let place = format!("{} at {}", entry.name, entry.url());
+        let place = entry.destination(self.setup.config.as_ref());
         self.work.prove((id, session.connection), client, name, keypair, place);
     }
 
