@@ -1,16 +1,10 @@
 //! What rustyline asks while a line is typed: is it complete, how is it coloured, what did the history have.
 
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{borrow::Cow, sync::Arc};
 
 use rhai::Engine;
 use rustyline::{
-    Cmd, ConditionalEventHandler, Context, Event, EventContext, Helper, RepeatCount, Result,
+    Context, Helper, Result,
     completion::Pair,
     highlight::{CmdKind, Highlighter},
     hint::{Hinter, HistoryHinter},
@@ -156,53 +150,3 @@ impl Highlighter for Typing {
         self.paint.is_on() || kind == CmdKind::ForcedRefresh
     }
 }
-
-/// What a key press leaves for when the line has ended.
-#[derive(Debug, Default)]
-pub(crate) struct Pressed {
-    /// The line that Ctrl-X Ctrl-E takes to an editor.
-    edit: Mutex<Option<String>>,
-    is_empty: AtomicBool,
-}
-
-impl Pressed {
-    /// The line that is to be edited.
-    pub(crate) fn take_edit(&self) -> Option<String> {
-        self.edit.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Whether Ctrl-C found nothing to clear.
-    pub(crate) fn found_nothing(&self) -> bool {
-        self.is_empty.load(Ordering::SeqCst)
-    }
-}
-
-/// Ctrl-C, as ever; whether there was something to clear is kept.
-pub(crate) struct Clear(pub(crate) Arc<Pressed>);
-
-impl ConditionalEventHandler for Clear {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
-        self.0.is_empty.store(context.line().is_empty(), Ordering::SeqCst);
-        Some(Cmd::Interrupt)
-    }
-}
-
-/// Ctrl-X Ctrl-E: the line ends as Ctrl-C ends it, and is kept to be edited.
-pub(crate) struct Edit(pub(crate) Arc<Pressed>);
-
-impl ConditionalEventHandler for Edit {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
-        *self.0.edit.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.line().to_owned());
-        Some(Cmd::Interrupt)
-    }
-}
-
-/// Ctrl-F at the end of a line takes the hint, as Right does by itself.
-pub(crate) struct TakeHint;
-
-impl ConditionalEventHandler for TakeHint {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
-        (context.has_hint() && context.pos() == context.line().len()).then_some(Cmd::CompleteHint)
-    }
-}
-

@@ -10,10 +10,14 @@ use std::{
 };
 
 use rustyline::ExternalPrinter;
+use tracing_subscriber::{fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     console::text::{Line, Style},
+    error::CliError,
+    logging,
     printing::{self, Paint},
+    visible::visible,
 };
 
 /// Notes that may wait.
@@ -62,6 +66,16 @@ impl Notes {
         Self { queue, shared }
     }
 
+    /// Has log lines become notes. What is of use to whoever plays is told anyway, so only warnings are wanted.
+    pub(crate) fn take_logs(&self) -> Result<(), CliError> {
+        let level = logging::level(tracing::Level::WARN)?;
+        let notes = self.clone();
+        let layer = fmt::layer().with_target(false).with_ansi(false).with_writer(move || notes.clone());
+        // One that somebody else has set up stays.
+        let _is_ours = tracing_subscriber::registry().with(layer).with(logging::targets(level)).try_init();
+        Ok(())
+    }
+
     pub(crate) fn say(&self, line: &Line) {
         self.text(Paint::for_stderr().line(line) + "\n");
     }
@@ -97,7 +111,7 @@ impl Drop for Prompting {
 /// Log lines are notes, too.
 impl Write for Notes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.text(String::from_utf8_lossy(bytes).into_owned());
+        self.text(visible(&String::from_utf8_lossy(bytes)).into_owned());
         Ok(bytes.len())
     }
 
