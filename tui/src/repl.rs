@@ -7,7 +7,6 @@ use std::{io::IsTerminal, path::Path};
 
 use client_ws::{ClientError, Notice};
 use keys::keystore::KeyName;
-use rhai::Engine;
 use rustyline::{Cmd, CompletionType, Config, Editor, KeyEvent, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
@@ -46,7 +45,6 @@ pub(crate) struct Repl {
     runtime: Runtime,
     connected: Connected,
     interrupts: Interrupts,
-    lexer: Engine,
 }
 
 impl Repl {
@@ -55,7 +53,7 @@ impl Repl {
             let _in_runtime = runtime.enter();
             Interrupts::claim()?
         };
-        Ok(Self { runtime, connected, interrupts, lexer: Engine::new_raw() })
+        Ok(Self { runtime, connected, interrupts })
     }
 
     /// Reads, plays, prints, until Ctrl-D. Without a terminal: one script, all of standard input.
@@ -169,7 +167,8 @@ impl Repl {
         }
         match self.play(input)? {
             Ended::Value(result) => {
-                say(&value::lines_of(&self.lexer, &result))?;
+                let width = printing::stdout_size().map_or(usize::MAX, |(width, _)| width);
+                say(&value::lines_of(&result, width))?;
             }
             Ended::Error(error) => self.tell(input, error),
             Ended::Interrupted => {
