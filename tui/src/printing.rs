@@ -12,6 +12,9 @@ use crate::{
     visible::visible,
 };
 
+/// Colours of what is told apart by them.
+const SERIES: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
+
 /// The output could not be written.
 #[derive(Debug)]
 pub(crate) struct Unwritten(pub(crate) io::Error);
@@ -51,11 +54,15 @@ impl Paint {
         let code = match style {
             Style::Plain => return text.to_owned(),
             Style::Dim | Style::Syntax(Kind::Comment) => "2",
+            Style::Strong => "1",
+            Style::Good => "32",
             Style::Error => "1;31",
+            Style::Series(number) => SERIES[usize::from(number) % SERIES.len()],
             Style::Syntax(Kind::Keyword) => "35",
             Style::Syntax(Kind::String) => "32",
             Style::Syntax(Kind::Number) => "36",
             Style::Syntax(Kind::Function) => "34",
+            Style::Syntax(Kind::Bracket) => "1;7",
             Style::Syntax(Kind::Error) => "31",
         };
         self.with(code, text)

@@ -271,7 +271,8 @@ impl App {
         match result {
             Ok(result) => {
                 session.last_elapsed = Some(Duration::from_micros(result.elapsed_us));
-                session.transcript.extend(value::lines_of(&self.lexer, &result));
+                let lines = value::lines_of(&result, session.transcript.width());
+                session.transcript.extend(lines);
                 session.transcript.set_last(result.output);
             }
             Err(ClientError::Rpc(RpcError::Cancelled)) if running.is_cancelled() => {

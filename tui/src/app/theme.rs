@@ -7,6 +7,9 @@ use ratatui::{
 
 use crate::console::text::{Kind, Line, Style};
 
+/// Colours of what is told apart by them.
+const SERIES: [Color; 6] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Blue, Color::Red];
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Theme {
     has_colours: bool,
@@ -22,11 +25,15 @@ impl Theme {
         match style {
             Style::Plain => plain,
             Style::Dim | Style::Syntax(Kind::Comment) => plain.dim(),
+            Style::Strong => plain.bold(),
+            Style::Good => self.good(),
             Style::Error => self.fg(Color::Red).bold(),
+            Style::Series(number) => self.fg(SERIES[usize::from(number) % SERIES.len()]),
             Style::Syntax(Kind::Keyword) => self.fg(Color::Magenta),
             Style::Syntax(Kind::String) => self.fg(Color::Green),
             Style::Syntax(Kind::Number) => self.fg(Color::Cyan),
             Style::Syntax(Kind::Function) => self.fg(Color::Blue),
+            Style::Syntax(Kind::Bracket) => plain.bold().add_modifier(Modifier::REVERSED),
             Style::Syntax(Kind::Error) => self.fg(Color::Red),
         }
     }

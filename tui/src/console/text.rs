@@ -1,5 +1,7 @@
 //! Text in styles, for whoever shows it.
 
+use std::borrow::Cow;
+
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -14,6 +16,8 @@ pub(crate) enum Kind {
     Comment,
     /// A name that is called.
     Function,
+    /// The bracket at the cursor, and the one that belongs to it.
+    Bracket,
     /// What the lexer can make nothing of.
     Error,
 }
@@ -23,8 +27,21 @@ pub(crate) enum Kind {
 pub(crate) enum Style {
     Plain,
     Dim,
+    /// What stands over something else: the head of a table.
+    Strong,
+    /// What is done, of something that goes on.
+    Good,
     Error,
     Syntax(Kind),
+    /// One of several things that are told apart by their colours, and by something else.
+    Series(u8),
+}
+
+/// Columns and rows that there are to show something in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub width: usize,
+    pub height: usize,
 }
 
 /// A piece of one line.
@@ -51,10 +68,19 @@ impl Line {
 
     /// Adds a piece. Its control characters are shown, and it is one line whatever it says.
     pub(crate) fn push(&mut self, style: Style, text: &str) {
-        if !text.is_empty() {
-            let text = visible(text).replace('\n', " ").replace('\t', "    ");
-            self.0.push(Piece { text, style });
+        if text.is_empty() {
+            return;
         }
+        let text = one_line(text);
+        match self.0.last_mut() {
+            Some(last) if last.style == style => last.text.push_str(&text),
+            _ => self.0.push(Piece { text: text.into_owned(), style }),
+        }
+    }
+
+    /// Columns that it takes.
+    pub(crate) fn width(&self) -> usize {
+        self.0.iter().map(|piece| columns(&piece.text)).sum()
     }
 
     /// As much of it as that many cells of a terminal hold.
@@ -86,6 +112,18 @@ impl std::fmt::Display for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|piece| f.write_str(&piece.text))
     }
+}
+
+/// What a piece of a line shows for a text.
+fn one_line(text: &str) -> Cow<'_, str> {
+    let text = visible(text);
+    if text.contains(['\n', '\t']) { text.replace('\n', " ").replace('\t', "    ").into() } else { text }
+}
+
+/// Columns that a text takes as a piece of a line.
+pub(crate) fn columns(text: &str) -> usize {
+    let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
+    if text.as_bytes().iter().all(is_printable) { text.len() } else { one_line(text).width() }
 }
 
 /// A text of several lines, all in one style.

@@ -1,21 +1,212 @@
 //! Values as lines, coloured by what they are.
 
+mod node;
+mod pretty;
+mod table;
+
 use client_ws::PlayResult;
-use rhai::Engine;
 
-use super::{
-    highlight,
-    text::{Kind, Line, Style, lines},
-};
+use super::text::{Kind, Line, Style, lines};
+pub(crate) use node::{Node, Shape};
 
-/// Shows what a play ended with; nothing for `()`.
-pub(crate) fn lines_of(lexer: &Engine, result: &PlayResult) -> Vec<Line> {
+/// Shows what a play ended with; nothing for `()`. Arrays and maps within that many columns, scalars and strings as they
+/// are.
+pub(crate) fn lines_of(result: &PlayResult, width: usize) -> Vec<Line> {
     if result.output.is_empty() && result.r#type != "string" {
         return Vec::new();
     }
     match result.r#type.as_str() {
-        "array" | "map" => highlight::lines(lexer, &result.output),
+        // Where text and JSON do not belong together the text is what the circle says that it is.
+        "array" | "map" => match Node::of(result) {
+            Some(node) => laid_out(&node, width),
+            None => lines(Style::Plain, &result.output),
+        },
         "i64" | "f64" | "bool" => lines(Style::Syntax(Kind::Number), &result.output),
         _ => lines(Style::Plain, &result.output),
+    }
+}
+
+fn laid_out(node: &Node<'_>, width: usize) -> Vec<Line> {
+    if let Some(table) = table::lines(node, width) {
+        return table;
+    }
+    if node.width <= width { vec![pretty::flat(node)] } else { pretty::lines(node, width) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fmt::Write;
+
+    use serde_json::{Value, value::RawValue};
+
+    use super::*;
+
+    /// A result with a value, as text and as JSON.
+    pub(crate) fn result(r#type: &str, output: &str, json: &str) -> PlayResult {
+        PlayResult {
+            output: output.into(),
+            r#type: r#type.into(),
+            value: RawValue::from_string(json.into()).expect("it is JSON"),
+            elapsed_us: 1,
+            operations: 1,
+        }
+    }
+
+    /// A result with what JSON can say without a loss, and Rhai's text of it.
+    pub(crate) fn result_of(value: &Value) -> PlayResult {
+        fn write(out: &mut String, value: &Value) {
+            match value {
+                Value::Null => out.push_str("()"),
+                Value::Array(items) => {
+                    out.push('[');
+                    for (index, item) in items.iter().enumerate() {
+                        out.push_str(if index == 0 { "" } else { ", " });
+                        write(out, item);
+                    }
+                    out.push(']');
+                }
+                Value::Object(items) => {
+                    out.push_str("#{");
+                    for (index, (key, item)) in items.iter().enumerate() {
+                        out.push_str(if index == 0 { "" } else { ", " });
+                        write!(out, "{key:?}: ").expect("written");
+                        write(out, item);
+                    }
+                    out.push('}');
+                }
+                Value::String(text) => write!(out, "{text:?}").expect("written"),
+                other => write!(out, "{other}").expect("written"),
+            }
+        }
+        let mut output = String::new();
+        write(&mut output, value);
+        let r#type = match value {
+            Value::Array(_) => "array",
+            Value::Object(_) => "map",
+            Value::Number(_) => "i64",
+            _ => "string",
+        };
+        result(r#type, &output, &value.to_string())
+    }
+
+    fn of_json(json: &str) -> PlayResult {
+        result_of(&serde_json::from_str(json).expect("it is JSON"))
+    }
+
+    fn shown(result: &PlayResult, width: usize) -> String {
+        let lines = lines_of(result, width);
+        lines.iter().map(|line| line.to_string() + "\n").collect()
+    }
+
+    /// With the styles of its pieces.
+    fn styled(result: &PlayResult, width: usize) -> String {
+        let piece = |piece: &crate::console::text::Piece| format!("{:?}:{}", piece.style, piece.text);
+        let line = |line: &Line| line.pieces().iter().map(piece).collect::<Vec<_>>().join(" ");
+        lines_of(result, width).iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn scalars_and_strings_are_shown_as_they_are() {
+        let cases = [
+            (result("()", "", "null"), ""),
+            (result("string", "", "\"\""), "\n"),
+            (result("string", "two\nlines\u{1b}[2J", "\"two\\nlines\\u001b[2J\""), "two\nlines␛[2J\n"),
+            (result("i64", "42", "42"), "42\n"),
+            (result("f64", "NaN", "null"), "NaN\n"),
+            (result("blob", "[0909]", "\"CQk=\""), "[0909]\n"),
+            (result("range", "1..4", "\"1..4\""), "1..4\n"),
+        ];
+        for (result, expected) in cases {
+            assert_eq!(shown(&result, 80), expected, "{}", result.output);
+        }
+    }
+
+    #[test]
+    fn what_is_small_is_on_one_line_in_its_colours() {
+        let result = result("array", r##"[1, c, "s", true, #{"k": NaN}]"##, r#"[1,"c","s",true,{"k":null}]"#);
+        insta::assert_snapshot!(styled(&result, 80), @r##"Plain:[ Syntax(Number):1 Plain:, c,  Syntax(String):"s" Plain:,  Syntax(Keyword):true Plain:, #{"k":  Syntax(Number):NaN Plain:}]"##);
+    }
+
+    #[test]
+    fn what_is_large_is_pretty_printed() {
+        let matrix = of_json(&format!("[{0}, {0}, {0}]", "[10, 20, 30]"));
+        let numbers =
+            of_json(&format!("{{\"all\": {:?}, \"name\": \"tea\", \"none\": []}}", (0..40).collect::<Vec<_>>()));
+        let nested = of_json(
+            r#"{"a long name": {"inner": {"text": "a text that is rather long, longer than a line"}, "list": [1, [2, 3]]}}"#,
+        );
+        let lost = result(
+            "map",
+            r##"#{"blob": [0909090909090909 0909090909090909], "character": ", ", "not a number": NaN, "range": 1..=9}"##,
+            r#"{"blob":"CQkJCQkJCQkJCQkJCQkJCQ==","character":", ","not a number":null,"range":"1..=9"}"#,
+        );
+        let all: Vec<String> = [matrix, numbers, nested, lost].iter().map(|result| shown(result, 40)).collect();
+        insta::assert_snapshot!(all.join("\n"));
+    }
+
+    #[test]
+    fn an_array_of_maps_with_the_same_keys_is_a_table() {
+        let stock = of_json(
+            r#"[{"name": "tea", "price": 2.5, "stock": 120, "tags": ["hot", 1]},
+                {"name": "日本茶", "price": 12.25, "stock": null, "tags": []},
+                {"name": "a name that is long enough to be broken at this width", "price": 0.5, "stock": 7, "tags": []}]"#,
+        );
+        let hostile =
+            of_json(r#"[{"": "\u001b[2J\n\tx", "a\u202eb│\u0001": "│"}, {"": "", "a\u202eb│\u0001": "👩‍💻 e\u0301"}]"#);
+        let all: Vec<String> = [stock, hostile].iter().map(|result| shown(result, 50)).collect();
+        insta::assert_snapshot!(all.join("\n"));
+        insta::assert_snapshot!(styled(&of_json(r#"[{"a": "x", "b": 1}]"#), 80), @r"
+        Strong: a  Dim:│ Strong: b
+        Dim:───┼───
+        Plain: x  Dim:│ Syntax(Number): 1
+        ");
+    }
+
+    #[test]
+    fn what_would_be_worse_as_a_table_is_none() {
+        let wide: String = (0..30).map(|key| format!("\"key{key}\": \"value {key}\",")).collect();
+        let cases = [
+            "[{}]".to_owned(),
+            r#"[{"a": 1}, {"b": 1}]"#.into(),
+            r#"[{"a": 1}, {"a": 1, "b": 2}]"#.into(),
+            r#"[{"a": 1}, 2]"#.into(),
+            format!("[{{{}}}]", wide.trim_end_matches(',')),
+            format!(r#"[{{"a": {:?}}}]"#, (0..50).collect::<Vec<_>>()),
+        ];
+        for json in cases {
+            assert!(!shown(&of_json(&json), 80).contains('─'), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_table_of_many_rows_says_how_many_more_there_are() {
+        let rows: Vec<String> = (0..100_000).map(|row| format!("{{\"n\":{row}}}")).collect();
+        let lines = lines_of(&of_json(&format!("[{}]", rows.join(","))), 80);
+        assert_eq!(lines.len(), 1003);
+        assert_eq!(lines[1002].to_string(), "… 99,000 more rows: ans.extract(1000..2000) has the next");
+    }
+
+    #[test]
+    fn hostile_values_fit_and_are_bounded() {
+        let deep = (1..64).fold("[\"日本\"]".to_owned(), |inner, _| format!("[{inner}]"));
+        let deep_maps = (1..64).fold("{\"\":[]}".to_owned(), |inner, _| format!("{{\"k\\n\\u202e\":{inner},\"z\":1}}"));
+        let nests = format!("[{}]", vec!["[1]"; 100_000].join(","));
+        let items = format!("[{}]", vec!["1"; 100_000].join(","));
+        let texts = format!("[{}]", vec!["\"日本 \\u001b \\\" ]\""; 20_000].join(","));
+        for json in [deep, deep_maps, nests, items, texts] {
+            for width in [0, 1, 20, 80, 400, usize::MAX] {
+                let lines = lines_of(&of_json(&json), width);
+                assert!(lines.len() <= 10_002, "{} lines", lines.len());
+                let is_clean = |line: &Line| !line.to_string().contains(|character: char| character.is_control());
+                assert!(lines.iter().all(is_clean));
+            }
+        }
+        let lines = lines_of(&of_json(&format!("[{}]", vec!["\"日本 \\u001b\""; 2_000].join(","))), 40);
+        assert!(lines.iter().all(|line| line.width() <= 40));
+    }
+
+    #[test]
+    fn text_and_json_that_do_not_belong_together_leave_the_text() {
+        assert_eq!(shown(&result("array", "[Thing { a: 1 }]", "[\"thing\"]"), 5), "[Thing { a: 1 }]\n");
     }
 }

@@ -1,0 +1,133 @@
+//! What is longer than the screen: its begin and its end, and how to see all of it.
+
+use super::text::{Line, Size, Style};
+
+/// Rows that are shown in any case.
+const MIN_ROWS: usize = 6;
+
+/// Lines as they are, if they find room in that many rows; otherwise the first and the last of them, and in between how
+/// many are hidden. A line that alone would fill half of the room is cut, and says how much more of it there is.
+pub(crate) fn folded(lines: Vec<Line>, size: Size) -> Vec<Line> {
+    let (width, height) = (size.width.max(1), size.height.max(MIN_ROWS));
+    let rows = |line: &Line| line.width().div_ceil(width).max(1);
+    // More lines than rows do not fit, whatever they are.
+    if lines.len() <= height && lines.iter().map(rows).sum::<usize>() <= height {
+        return lines;
+    }
+    if let [line] = lines.as_slice() {
+        return vec![cut(line, width.saturating_mul(height - 1))];
+    }
+    let longest = width.saturating_mul(height / 2 - 1);
+    let total = lines.len();
+    let room = height - 1;
+    let mut last = Vec::new();
+    let mut left = room / 3;
+    // The end first: it is the smaller part.
+    for line in lines.iter().rev() {
+        let line = cut(line, longest);
+        let Some(rest) = left.checked_sub(rows(&line)) else { break };
+        left = rest;
+        last.push(line);
+    }
+    left += room - room / 3;
+    let mut shown = Vec::new();
+    for line in &lines[..total - last.len()] {
+        let line = cut(line, longest);
+        let Some(rest) = left.checked_sub(rows(&line)) else { break };
+        left = rest;
+        shown.push(line);
+    }
+    let hidden = total - shown.len() - last.len();
+    if hidden > 0 {
+        let noun = if hidden == 1 { "line is" } else { "lines are" };
+        shown.push(Line::of(Style::Dim, &format!("… {} {noun} hidden; :last pages all of it", grouped(hidden))));
+    }
+    shown.extend(last.into_iter().rev());
+    shown
+}
+
+fn cut(line: &Line, width: usize) -> Line {
+    if line.width() <= width {
+        return line.clone();
+    }
+    let note = |hidden: usize| format!(" … {} characters more; :last pages all of it", grouped(hidden));
+    let characters = |line: &Line| line.pieces().iter().map(|piece| piece.text.chars().count()).sum::<usize>();
+    let all = characters(line);
+    let short = line.cut(width.saturating_sub(note(all).chars().count()));
+    let hidden = all - characters(&short);
+    short.with(Style::Dim, &note(hidden))
+}
+
+/// 1,234,567
+pub(crate) fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { width: 60, height: 10 };
+
+    fn numbers(count: usize) -> Vec<Line> {
+        (1..=count).map(|number| Line::of(Style::Plain, &number.to_string())).collect()
+    }
+
+    fn shown(lines: Vec<Line>, size: Size) -> Vec<String> {
+        folded(lines, size).iter().map(Line::to_string).collect()
+    }
+
+    #[test]
+    fn what_fits_stays_as_it_is() {
+        assert_eq!(folded(numbers(10), SIZE), numbers(10));
+        assert_eq!(folded(Vec::new(), SIZE), []);
+        let wide = Line::of(Style::Plain, &"x".repeat(600));
+        assert_eq!(folded(vec![wide.clone()], SIZE), [wide]);
+    }
+
+    #[test]
+    fn of_what_does_not_fit_begin_and_end_are_shown() {
+        let expected =
+            ["1", "2", "3", "4", "5", "6", "… 991 lines are hidden; :last pages all of it", "998", "999", "1000"];
+        assert_eq!(shown(numbers(1000), SIZE), expected);
+        assert_eq!(shown(numbers(11), SIZE)[6], "… 2 lines are hidden; :last pages all of it");
+        // A screen of no rows is taken for a small one.
+        assert_eq!(shown(numbers(100_000), Size { width: 0, height: 0 }).len(), MIN_ROWS);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_says_how_much_more_there_is() {
+        let wide = Line::of(Style::Plain, &"x".repeat(100_000)).with(Style::Error, &"y".repeat(100_000));
+        let lines = shown(vec![wide.clone()], SIZE);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].ends_with("x … 199,509 characters more; :last pages all of it"), "{}", lines[0]);
+        assert!(lines[0].chars().count() <= 540);
+        let lines = shown([numbers(2), vec![wide], numbers(2)].concat(), SIZE);
+        assert_eq!((lines.len(), lines[1].as_str(), lines[4].as_str()), (5, "2", "2"));
+        assert!(lines[2].contains("characters more"), "{}", lines[2]);
+    }
+
+    #[test]
+    fn rows_are_counted_as_the_terminal_breaks_lines() {
+        let wide = |count| vec![Line::of(Style::Plain, &"日".repeat(60)); count];
+        assert_eq!(shown(wide(5), SIZE).len(), 5);
+        let folded = folded(wide(50), SIZE);
+        assert!(folded.iter().map(|line| line.width().div_ceil(60)).sum::<usize>() <= 10, "{folded:?}");
+        assert!(folded.iter().any(|line| line.to_string().contains("are hidden")));
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A value over several lines, as one would write it in a script.
+
+use super::node::{Node, Shape};
+use crate::console::text::{Kind, Line, Style, columns};
+
+/// Lines that are made; who has more wants to look at a part of it.
+const MAX_LINES: usize = 10_000;
+
+/// Columns by which a part stands further to the right than what it is a part of.
+const INDENT: usize = 2;
+
+/// What fits on a line is on one; otherwise each item has its own, and those of an array of nothing but scalars as many
+/// as fit.
+pub(crate) fn lines(node: &Node<'_>, width: usize) -> Vec<Line> {
+    let mut pretty = Pretty { lines: Vec::new(), line: Line::default(), width };
+    pretty.node(node, 0, 0);
+    pretty.end_line();
+    if pretty.is_full() {
+        pretty.lines.truncate(MAX_LINES);
+        let note = format!("… not laid out any further: {} KiB in all", node.text.len().div_ceil(1024));
+        pretty.lines.push(Line::of(Style::Dim, &note));
+    }
+    pretty.lines
+}
+
+/// The same on one line, whatever its width.
+pub(crate) fn flat(node: &Node<'_>) -> Line {
+    let mut line = Line::default();
+    push_flat(&mut line, node);
+    line
+}
+
+fn push_flat(line: &mut Line, node: &Node<'_>) {
+    match &node.shape {
+        Shape::Array(items) => {
+            line.push(Style::Plain, "[");
+            for (index, item) in items.iter().enumerate() {
+                line.push(Style::Plain, if index == 0 { "" } else { ", " });
+                push_flat(line, item);
+            }
+            line.push(Style::Plain, "]");
+        }
+        Shape::Map(items) => {
+            line.push(Style::Plain, "#{");
+            for (index, (key, item)) in items.iter().enumerate() {
+                line.push(Style::Plain, if index == 0 { "" } else { ", " });
+                line.push(Style::Plain, key.text);
+                line.push(Style::Plain, ": ");
+                push_flat(line, item);
+            }
+            line.push(Style::Plain, "}");
+        }
+        _ => line.push(style(node), node.text),
+    }
+}
+
+/// Of what has no parts.
+pub(crate) fn style(node: &Node<'_>) -> Style {
+    match node.shape {
+        Shape::Number(_) => Style::Syntax(Kind::Number),
+        Shape::Bool => Style::Syntax(Kind::Keyword),
+        Shape::String(_) => Style::Syntax(Kind::String),
+        _ => Style::Plain,
+    }
+}
+
+struct Pretty {
+    lines: Vec<Line>,
+    line: Line,
+    width: usize,
+}
+
+impl Pretty {
+    fn is_full(&self) -> bool {
+        self.lines.len() > MAX_LINES
+    }
+
+    fn end_line(&mut self) {
+        self.lines.push(std::mem::take(&mut self.line));
+    }
+
+    fn begin_line(&mut self, indent: usize) {
+        self.end_line();
+        self.line.push(Style::Plain, &" ".repeat(indent));
+    }
+
+    /// Writes a node behind what is on the line, which has `used` columns, the one for a comma behind the node included.
+    fn node(&mut self, node: &Node<'_>, indent: usize, used: usize) {
+        let is_short = used.saturating_add(node.width) <= self.width;
+        match &node.shape {
+            Shape::Array(items) if !is_short && items.iter().all(|item| !item.has_parts()) => {
+                self.filled(items, indent)
+            }
+            Shape::Array(items) if !is_short => {
+                self.line.push(Style::Plain, "[");
+                for (index, item) in items.iter().enumerate() {
+                    if self.is_full() {
+                        return;
+                    }
+                    self.begin_line(indent + INDENT);
+                    self.node(item, indent + INDENT, indent + INDENT + 1);
+                    self.line.push(Style::Plain, if index + 1 < items.len() { "," } else { "" });
+                }
+                self.begin_line(indent);
+                self.line.push(Style::Plain, "]");
+            }
+            Shape::Map(items) if !is_short => {
+                self.line.push(Style::Plain, "#{");
+                for (index, (key, item)) in items.iter().enumerate() {
+                    if self.is_full() {
+                        return;
+                    }
+                    self.begin_line(indent + INDENT);
+                    self.line.push(Style::Plain, key.text);
+                    self.line.push(Style::Plain, ": ");
+                    self.node(item, indent + INDENT, indent + INDENT + key.width + 3);
+                    self.line.push(Style::Plain, if index + 1 < items.len() { "," } else { "" });
+                }
+                self.begin_line(indent);
+                self.line.push(Style::Plain, "}");
+            }
+            _ => push_flat(&mut self.line, node),
+        }
+    }
+
+    fn filled(&mut self, items: &[Node<'_>], indent: usize) {
+        self.line.push(Style::Plain, "[");
+        // The first item begins a line of its own.
+        let mut used = usize::MAX;
+        for (index, item) in items.iter().enumerate() {
+            if self.is_full() {
+                return;
+            }
+            let comma = if index + 1 < items.len() { "," } else { "" };
+            let width = item.width + comma.len();
+            if used.saturating_add(1 + width) > self.width {
+                self.begin_line(indent + INDENT);
+                used = indent + INDENT;
+            } else {
+                self.line.push(Style::Plain, " ");
+                used += 1;
+            }
+            self.line.push(style(item), item.text);
+            self.line.push(Style::Plain, comma);
+            used += width;
+        }
+        self.begin_line(indent);
+        self.line.push(Style::Plain, "]");
+    }
+}
+
+/// As much of a text as so many columns hold, with a mark where it goes on.
+pub(crate) fn shortened(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    format!("{}…", Line::of(Style::Plain, text).cut(width.saturating_sub(1)))
+}

@@ -1,0 +1,156 @@
+//! An array of maps with the same keys, as a table.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
+
+use super::{
+    node::{Node, Shape},
+    pretty::shortened,
+};
+use crate::{
+    console::{
+        LAST_VALUE,
+        fold::grouped,
+        text::{Kind, Line, Style, columns},
+    },
+    visible::visible,
+};
+
+/// Rows that are laid out.
+const MAX_ROWS: usize = 1_000;
+
+/// Columns of a value with parts, in a cell: one that is larger is better read over several lines.
+const MAX_NESTED: usize = 40;
+
+/// Columns of a text that are shown in a cell.
+const MAX_CELL: usize = 200;
+
+/// Columns that each column should at least have where it has as much to show.
+const MIN_COLUMN: usize = 6;
+
+/// Columns between two columns' texts.
+const BETWEEN: usize = 3;
+
+/// What stands between two cells of a row. No text that is shown has it, so that what comes from the layout can be told
+/// from what was laid out.
+const BORDER: char = '\u{1}';
+
+/// A row: its cells, in the order of the keys.
+type Row<'n, 'a> = Vec<&'n Node<'a>>;
+
+/// `None` if it is none, or one that would be worse to read as a table of that width.
+pub(crate) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<Line>> {
+    let (keys, rows) = rows(node)?;
+    let shown = &rows[..rows.len().min(MAX_ROWS)];
+    let texts: Vec<Vec<String>> = shown.iter().map(|row| row.iter().map(|cell| text(cell)).collect()).collect();
+    let heads: Vec<String> = keys.iter().map(|key| head(key)).collect();
+    if !has_room(&heads, &texts, width) {
+        return None;
+    }
+    let is_number = |column: usize| shown.iter().all(|row| matches!(row[column].shape, Shape::Number(_) | Shape::Unit));
+    let is_number: Vec<bool> = (0..keys.len()).map(is_number).collect();
+
+    let mut table = Table::new();
+    table.load_style(
+        TableStyle::new()
+            .header_lines(ContentLineStyle::none().junction(BORDER))
+            .header_separator(LineStyle::none().fill('─').junction('┼'))
+            .content_lines(ContentLineStyle::none().junction(BORDER)),
+    );
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    table.set_header(heads);
+    for row in texts {
+        table.add_row(row.into_iter().map(Cell::new_owned));
+    }
+    for (column, _) in table.column_iter_mut().zip(&is_number).filter(|(_, is_number)| **is_number) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut lines: Vec<Line> = styled(table.lines(), &is_number).collect();
+    if let Some(more) = rows.len().checked_sub(MAX_ROWS).filter(|more| *more > 0) {
+        let more = grouped(more);
+        let note = format!("… {more} more rows: {LAST_VALUE}.extract({MAX_ROWS}..{}) has the next", 2 * MAX_ROWS);
+        lines.push(Line::of(Style::Dim, &note));
+    }
+    Some(lines)
+}
+
+fn rows<'n, 'a>(node: &'n Node<'a>) -> Option<(Vec<&'n str>, Vec<Row<'n, 'a>>)> {
+    let Shape::Array(items) = &node.shape else { return None };
+    let map = |item: &'n Node<'a>| match &item.shape {
+        Shape::Map(map) => Some(map),
+        _ => None,
+    };
+    let keys: Vec<&str> = map(items.first()?)?.iter().map(|(key, _)| key.name.as_ref()).collect();
+    if keys.is_empty() {
+        return None;
+    }
+    let mut rows = Vec::with_capacity(items.len());
+    for item in items {
+        let map = map(item)?;
+        // A map has its keys in their order.
+        if !map.iter().map(|(key, _)| key.name.as_ref()).eq(keys.iter().copied()) {
+            return None;
+        }
+        if map.iter().any(|(_, cell)| cell.has_parts() && cell.width > MAX_NESTED) {
+            return None;
+        }
+        rows.push(map.iter().map(|(_, cell)| cell).collect());
+    }
+    Some((keys, rows))
+}
+
+/// Whether each column can have the columns that it should have.
+fn has_room(heads: &[String], texts: &[Vec<String>], width: usize) -> bool {
+    let needed = |column: usize| {
+        let cells = texts.iter().map(|row| &row[column]);
+        cells.chain([&heads[column]]).map(|text| columns(text).min(MIN_COLUMN)).max().unwrap_or(0)
+    };
+    (0..heads.len()).map(|column| needed(column) + BETWEEN).sum::<usize>() <= width + 1
+}
+
+/// Strings bare, since what they are stands over them; all on one line.
+fn text(cell: &Node<'_>) -> String {
+    let text = match &cell.shape {
+        Shape::String(text) => text.as_ref(),
+        _ => cell.text,
+    };
+    on_one_line(text, MAX_CELL)
+}
+
+/// A text as one line that cannot be mistaken for several, of so many columns at most.
+fn on_one_line(text: &str, width: usize) -> String {
+    // More than is shown need not be looked at.
+    let begin = &text[..text.floor_char_boundary(width * 8)];
+    let mut shown = shortened(&visible(begin).replace('\n', "␊").replace('\t', "␉"), width);
+    // Characters without a width can be longer than they look.
+    if begin.len() < text.len() && !shown.ends_with('…') {
+        shown.push('…');
+    }
+    shown
+}
+
+fn head(key: &str) -> String {
+    if key.is_empty() { "\"\"".into() } else { on_one_line(key, MAX_NESTED) }
+}
+
+fn styled(lines: impl Iterator<Item = String>, is_number: &[bool]) -> impl Iterator<Item = Line> {
+    let mut is_head = true;
+    lines.map(move |text| {
+        let text = text.trim_end();
+        if is_head && text.starts_with('─') {
+            is_head = false;
+            return Line::of(Style::Dim, text);
+        }
+        let mut line = Line::default();
+        for (column, cell) in text.split(BORDER).enumerate() {
+            let style = match is_number.get(column) {
+                _ if is_head => Style::Strong,
+                Some(true) => Style::Syntax(Kind::Number),
+                _ => Style::Plain,
+            };
+            line.push(Style::Dim, if column == 0 { "" } else { "│" });
+            line.push(style, cell);
+        }
+        line
+    })
+}
