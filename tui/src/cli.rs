@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use keys::{Authority, PublicKey, keystore::KeyName};
 use server_ws::Access;
 
@@ -58,7 +58,7 @@ pub(crate) enum Verb {
 }
 
 /// How a circle is reached, and as whom.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ConnectArgs {
     /// The key to authenticate with [default: the default key, on a circle that asks for one]
     #[arg(long, value_name = "NAME")]
@@ -73,7 +73,7 @@ pub(crate) struct ConnectArgs {
 }
 
 /// Where a passphrase comes from when nobody is to be asked.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct PassphraseArgs {
     /// Read the passphrase from this file descriptor [otherwise $`CIRCLES_PASSPHRASE_FILE`, $`CIRCLES_PASSPHRASE`, the terminal]
     #[arg(long, value_name = "N")]
@@ -97,8 +97,18 @@ pub(crate) struct ReplArgs {
     /// The same as WHERE
     #[arg(long, value_name = "WHERE", conflicts_with = "place")]
     pub circle: Option<String>,
+    /// The keys that edit a line [default: as ~/.inputrc has it, otherwise emacs]
+    #[arg(long, value_name = "MODE", env = "CIRCLES_EDIT_MODE")]
+    pub edit_mode: Option<EditMode>,
     #[command(flatten)]
     pub connect: ConnectArgs,
+}
+
+/// The keys that edit a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EditMode {
+    Emacs,
+    Vi,
 }
 
 #[derive(Debug, Args)]
@@ -153,7 +163,7 @@ pub(crate) enum KeysVerb {
 }
 
 /// Which circles.json is meant.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigArgs {
     /// The circles.json [default: the one here, then the one in the user's configuration directory]
     #[arg(long, value_name = "FILE")]

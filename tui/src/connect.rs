@@ -94,6 +94,16 @@ pub(crate) fn runtime() -> Result<Runtime, CliError> {
 /// Connects to the circle that was asked for, or to a throw-away one, and authenticates where the circle asks for it or the
 /// user does. A passphrase that is needed is asked for on this thread.
 pub(crate) fn connect(runtime: &Runtime, asked: Option<&str>, args: &ConnectArgs) -> Result<Connected, CliError> {
+    connect_with(runtime, asked, args, &mut Keyring::default())
+}
+
+/// The same; a key that is unlocked for it is kept.
+pub(crate) fn connect_with(
+    runtime: &Runtime,
+    asked: Option<&str>,
+    args: &ConnectArgs,
+    keyring: &mut Keyring,
+) -> Result<Connected, CliError> {
     let choice = Choice::of(args);
     runtime.block_on(async {
         let Some(said) = place::asked(asked) else {
@@ -101,7 +111,7 @@ pub(crate) fn connect(runtime: &Runtime, asked: Option<&str>, args: &ConnectArgs
             return to_throwaway().await;
         };
         let destination = place::find(&said, &args.config).await?;
-        to(destination, &choice, async |name| Keyring::default().unlock(name, &args.passphrase)).await
+        to(destination, &choice, async |name| keyring.unlock(name, &args.passphrase)).await
     })
 }
 

@@ -10,23 +10,22 @@ mod outside;
 mod running;
 mod sessions;
 
-use std::{io::IsTerminal, path::Path, sync::Arc, time::Duration};
+use std::{io::IsTerminal, path::Path, sync::Arc};
 
 use client_ws::{ClientError, PlayResult};
-use rhai::Engine;
 use rustyline::{Editor, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
 use crate::{
     cli::ReplArgs,
-    connect::{self, Connected},
+    connect::{self, Connected, Keyring},
     console::{
         completion::{self, Candidate, Completer},
-        history,
+        fold, history,
         meta::Takes,
         notebook::Notebook,
         report,
-        text::Line,
+        text::{Line, Size},
         too_large, value,
     },
     error::CliError,
@@ -54,7 +53,6 @@ struct Repl {
     pressed: Arc<Pressed>,
     /// All the time, so that there is no moment in which something typed is echoed or changed.
     quiet: Quiet,
-    lexer: Engine,
     /// What stands at the next prompt.
     text: String,
 }
@@ -63,9 +61,10 @@ struct Repl {
 pub(crate) fn run(args: &ReplArgs) -> Result<(), CliError> {
     let runtime = connect::client_runtime()?;
     let asked = args.place.as_deref().or(args.circle.as_deref());
-    let connected = connect::connect(&runtime, asked, &args.connect)?;
+    let mut keyring = Keyring::default();
+    let connected = connect::connect_with(&runtime, asked, &args.connect, &mut keyring)?;
     if std::io::stdin().is_terminal() {
-        Repl::new(runtime, connected, args)?.run()
+        Repl::new(runtime, connected, keyring, args)?.run()
     } else {
         run_script(&runtime, &connected)
     }
@@ -74,8 +73,8 @@ pub(crate) fn run(args: &ReplArgs) -> Result<(), CliError> {
 /// Everything that is piped in is one script.
 fn run_script(runtime: &Runtime, connected: &Connected) -> Result<(), CliError> {
     let script = script::read(std::io::stdin().lock()).map_err(|error| script::cannot_read("-", &error))?;
-    let mut interrupts = interrupts(runtime)?;
-    let played = running::play(&connected.client, &script, &mut interrupts, &mut Notebook::default());
+    let (mut interrupts, mut notebook) = (interrupts(runtime)?, Notebook::default());
+    let played = running::play(&connected.client, &script, &mut interrupts, &mut notebook);
     match runtime.block_on(played)? {
         Ended::Value(result, _) if result.output.is_empty() => Ok(()),
         Ended::Value(result, _) => Ok(line_to_stdout(&result.output)?),
@@ -91,7 +90,7 @@ fn interrupts(runtime: &Runtime) -> Result<Interrupts, CliError> {
 }
 
 impl Repl {
-    fn new(runtime: Runtime, connected: Connected, args: &ReplArgs) -> Result<Self, CliError> {
+    fn new(runtime: Runtime, connected: Connected, keyring: Keyring, args: &ReplArgs) -> Result<Self, CliError> {
         let interrupts = interrupts(&runtime)?;
         let config = keymap::config(args.edit_mode).map_err(|error| unusable(&error))?;
         let mut editor: Editor<Typing, FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
@@ -100,7 +99,7 @@ impl Repl {
         // Without it (a terminal that can do nothing) notes come when they come.
         let notes = Notes::start(editor.create_external_printer().ok());
         notes.take_logs()?;
-        let sessions = Sessions::new(runtime.handle().clone(), connected, notes.clone(), &args.connect);
+        let sessions = Sessions::new(runtime.handle().clone(), connected, notes.clone(), keyring, &args.connect);
         let line = sessions.current().link.line().clone();
         let config = args.connect.config.clone();
         let known = move |takes: Takes, begun: &str| match takes {
@@ -112,8 +111,7 @@ impl Repl {
         let completer = Completer::new(runtime.handle().clone(), line.client.clone(), known);
         editor.set_helper(Some(Typing::new(completer, line)));
         let quiet = Quiet::begin();
-        let lexer = Engine::new_raw();
-        let mut repl = Self { runtime, editor, sessions, interrupts, notes, pressed, quiet, lexer, text: String::new() };
+        let mut repl = Self { runtime, editor, sessions, interrupts, notes, pressed, quiet, text: String::new() };
         repl.recall();
         Ok(repl)
     }
@@ -229,9 +227,9 @@ impl Repl {
 
     /// Shows a value, folded to the screen.
     fn show(&self, result: &PlayResult) -> Result<(), CliError> {
-        let (columns, rows) = printing::stdout_size().unwrap_or((usize::MAX, usize::MAX));
-        let lines = value::lines_of(&self.lexer, result, columns);
-        say(&value::folded(lines, columns, rows.saturating_sub(MARGIN)))
+        let (width, rows) = printing::stdout_size().unwrap_or((usize::MAX, usize::MAX));
+        let size = Size { width, height: rows.saturating_sub(MARGIN) };
+        say(&fold::folded(value::lines_of(result, width), size))
     }
 
     fn tell(&self, script: &str, error: ClientError) {

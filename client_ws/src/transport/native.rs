@@ -145,6 +145,8 @@ fn closed(frame: Option<CloseFrame>) -> ClientError {
 fn lost(error: &Error) -> ClientError {
     let reason = match error {
         Error::Io(error) => error_text(error),
+        // A process that was killed, or a machine that is gone.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => "it ended without a word".into(),
         other => other.to_string(),
     };
     ClientError::ConnectionLost { code: None, reason }

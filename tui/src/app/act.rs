@@ -17,7 +17,7 @@ use super::{
 use crate::{
     cli::ConfigArgs,
     console::{
-        completion::Completion,
+        completion::{self, Question},
         history,
         meta::{self, Meta},
         text::{Line, Style},
@@ -277,7 +277,7 @@ impl App {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let to = (id, session.connection);
         match (Meta::parse(command), session.client().cloned()) {
-            (Ok(Meta::Help), _) => session.transcript.extend(meta::help(help::TYPING)),
+            (Ok(Meta::Help(topic)), _) => session.transcript.extend(meta::help(&topic, help::TYPING)),
             (Ok(Meta::Quit), _) => self.act(Action::Quit),
             (Ok(command), Some(client)) => {
                 session.is_resetting = command == Meta::Reset;
@@ -299,10 +299,13 @@ impl App {
         let Some(id) = self.circles.selected() else { return };
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (input, cursor) = session.editor.cursor();
-        if let Some(completion) = Completion::of_command(&input, cursor) {
-            session.editor.complete(completion);
-        } else if let Some(client) = session.client().cloned() {
-            self.work.complete((id, session.connection), client, input, cursor);
+        match completion::question(&input, cursor, |_, _| Vec::new()) {
+            Question::Answered(completion) => drop(session.editor.complete(completion)),
+            Question::Asked { script, cursor: at, offset } => {
+                if let Some(client) = session.client().cloned() {
+                    self.work.complete((id, session.connection), client, (input, cursor), (script, at, offset));
+                }
+            }
         }
     }
 

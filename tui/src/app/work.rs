@@ -279,13 +279,13 @@ impl Work {
         &self,
         to: (CircleId, Connection),
         client: Arc<CircleWsClient>,
-        input: String,
-        cursor: usize,
+        (input, cursor): (String, usize),
+        (script, at, offset): (String, usize, usize),
     ) {
         let work = self.clone();
         self.spawn(async move {
-            let Ok(answer) = client.complete(input.clone(), cursor as u64).await else { return };
-            let completion = Completion::of_answer(input, cursor, answer);
+            let Ok(answer) = client.complete(script, at as u64).await else { return };
+            let completion = Completion::of_answer(input, cursor, offset, answer);
             work.post(News::Session(to.0, to.1, SessionNews::Completed(completion))).await;
         });
     }

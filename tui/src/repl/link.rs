@@ -21,6 +21,7 @@ use super::notes::Notes;
 use crate::{
     connect::{Connected, first_answer},
     error::CliError,
+    place::Destination,
 };
 
 /// How long the first wait before a new connection is; each is twice as long as the one before.
@@ -39,7 +40,7 @@ pub(crate) struct Link {
 pub(crate) struct Line {
     pub client: Arc<CircleWsClient>,
     /// The circle as its user knows it.
-    pub place: String,
+    pub place: Destination,
     key: Mutex<Option<KeyName>>,
     circle: Mutex<Description>,
     /// Whether it is connected, and the key proved.
@@ -156,7 +157,7 @@ impl Line {
             if self.client.public_key().is_some() {
                 self.client.authenticate().await?;
             }
-            Ok(circle)
+            Ok::<_, ClientError>(circle)
         };
         let circle = connected.await.inspect_err(|_| self.client.disconnect())?;
         *self.circle.lock().unwrap_or_else(PoisonError::into_inner) = circle;

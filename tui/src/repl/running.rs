@@ -151,8 +151,9 @@ impl Status {
         self.frame += 1;
         let hint = if self.is_cancelled { "cancelling… Ctrl-C again gives up waiting" } else { "Ctrl-C cancels" };
         let width = printing::columns().saturating_sub(1);
-        let line = progress::status(self.frame, elapsed, self.progress.as_ref(), hint, width);
-        format!("\r\x1b[K{}", Paint::for_stderr().line(&line))
+        let _ = width;
+        let line = self.progress.as_ref().map(progress::line).unwrap_or_default();
+        format!("\r\x1b[K{line}  {hint} {elapsed:?}{}", Paint::for_stderr().dim(""))
     }
 
     /// What takes it away.

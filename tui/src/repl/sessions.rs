@@ -96,9 +96,9 @@ fn history_of(connected: &Connected) -> HistoryFile {
 }
 
 impl Sessions {
-    pub(super) fn new(runtime: Handle, first: Connected, notes: Notes, args: &ConnectArgs) -> Self {
+    pub(super) fn new(runtime: Handle, first: Connected, notes: Notes, keyring: Keyring, args: &ConnectArgs) -> Self {
         let open = vec![Session::new(&runtime, first, notes.clone())];
-        Self { runtime, notes, open, current: 0, keyring: Keyring::default(), args: args.clone() }
+        Self { runtime, notes, open, current: 0, keyring, args: args.clone() }
     }
 
     pub(super) fn current(&self) -> &Session {

@@ -16,13 +16,12 @@ use server_ws::PlayRecord;
 use sha2::{Digest, Sha256};
 use tracing_subscriber::{
     Layer, Registry,
-    filter::{LevelFilter, Targets},
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 
-use crate::{cli::ServeArgs, error::CliError, printing};
+use crate::{cli::ServeArgs, error::CliError, logging, printing};
 
 /// Bytes of a log that wait to be written.
 const MAX_LOG: usize = 1 << 20;
