@@ -6,6 +6,7 @@ pub(crate) mod fold;
 pub(crate) mod highlight;
 pub(crate) mod history;
 pub(crate) mod meta;
+pub(crate) mod plot;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod text;
