@@ -12,6 +12,7 @@ use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
         Bytes, Error, Message, Utf8Bytes,
+        error::ProtocolError,
         handshake::client::generate_key,
         http::{Request, Response, header},
         protocol::{CloseFrame, WebSocketConfig},

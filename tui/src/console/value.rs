@@ -7,7 +7,7 @@ mod table;
 use client_ws::PlayResult;
 
 use super::text::{Kind, Line, Style, lines};
-pub(crate) use node::{Node, Shape};
+pub(crate) use node::{Key, Node, Shape};
 
 /// Shows what a play ended with; nothing for `()`. Arrays and maps within that many columns, scalars and strings as they
 /// are.

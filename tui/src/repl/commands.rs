@@ -15,13 +15,17 @@ use crate::{
     console::{
         history,
         meta::{self, Meta},
-        text::{Line, Style},
+        plot,
+        text::{Line, Size, Style},
         value,
     },
     error::{CliError, os_text},
     printing, script,
     visible::visible,
 };
+
+/// Rows of a chart.
+const MAX_PLOT: usize = 16;
 
 /// Inputs that `:history` shows, where it is not asked for some of them.
 const RECENT: usize = 50;
@@ -82,6 +86,26 @@ impl Repl {
             None => printing::to_stderr("no longer waiting for it\n"),
         }
         Ok(())
+    }
+
+    /// The value of a script as a chart, or the last one.
+    fn plot(&mut self, input: &str, script: &str) -> Result<(), CliError> {
+        let played = if script.is_empty() { None } else { self.play(input, script)? };
+        let last = self.sessions.current().notebook.value().filter(|_| script.is_empty());
+        let Some(value) = played.as_ref().or(last) else {
+            if script.is_empty() {
+                printing::to_stderr("there is no value yet: play something, or :plot [1, 4, 9]\n");
+            }
+            return Ok(());
+        };
+        let (width, rows) = printing::stdout_size().unwrap_or((80, 24));
+        match plot::lines(value, Size { width, height: rows.saturating_sub(MARGIN).min(MAX_PLOT) }) {
+            Ok(chart) => say(&chart),
+            Err(wanted) => {
+                printing::to_stderr(&format!("{wanted}\n"));
+                Ok(())
+            }
+        }
     }
 
     fn go_to(&mut self, place: &str) {
@@ -225,15 +249,5 @@ fn written(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
             Err(CliError::usage(format!("{name} is there already"), "it is kept", format!("to write over it: :save! {name}")))
         }
         Err(refused) => Err(cannot(&refused.error)),
-    }
-}
-
-impl Repl {
-    fn plot(&mut self, _: &str, _: &str) -> Result<(), CliError> {
-        Ok(())
-    }
-
-    fn each(&mut self, _: &[String], _: &str) -> Result<(), CliError> {
-        Ok(())
     }
 }

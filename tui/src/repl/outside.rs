@@ -22,6 +22,7 @@ pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError
     let failed = |error: &io::Error| CliError::io("cannot write the file to edit", error, "make room in $TMPDIR");
     // For its user's eyes only.
     let file = tempfile::Builder::new().prefix("circles-").suffix(".rhai").tempfile().map_err(|error| failed(&error))?;
+    let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     file.as_file().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
     let editor = EDITORS.iter().find_map(|name| std::env::var(name).ok()).filter(|editor| !editor.trim().is_empty());
     let path = file.path();

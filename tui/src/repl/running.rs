@@ -20,7 +20,7 @@ use crate::{
 const GIVE_UP: Duration = Duration::from_secs(2);
 
 /// How often the status line moves.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// A play is reported on once it runs for so long.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -126,23 +126,23 @@ async fn cancel(mut running: RunningPlay<'_>, begun: Instant, interrupts: &mut I
 }
 
 /// One line about a play that takes long, on a terminal only.
-struct Status {
+pub(super) struct Status {
     is_terminal: bool,
     is_shown: bool,
-    is_cancelled: bool,
+    pub is_cancelled: bool,
     begun: Instant,
     frame: usize,
     progress: Option<Progress>,
 }
 
 impl Status {
-    fn new(begun: Instant) -> Self {
+    pub(super) fn new(begun: Instant) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         Self { is_terminal, is_shown: false, is_cancelled: false, begun, frame: 0, progress: None }
     }
 
     /// What shows it, once there is something to show.
-    fn shown(&mut self) -> String {
+    pub(super) fn shown(&mut self) -> String {
         let elapsed = self.begun.elapsed();
         if !self.is_terminal || elapsed < PATIENCE && !self.is_cancelled {
             return String::new();
@@ -157,7 +157,7 @@ impl Status {
     }
 
     /// What takes it away.
-    fn cleared(&mut self) -> String {
+    pub(super) fn cleared(&mut self) -> String {
         if std::mem::take(&mut self.is_shown) { "\r\x1b[K".into() } else { String::new() }
     }
 }

@@ -1,0 +1,114 @@
+//! Numbers as a chart of characters.
+
+mod series;
+
+use client_ws::PlayResult;
+use ratatui::{
+    buffer::Buffer,
+    layout::{Alignment, Rect},
+    style::{Color, Style as Shown},
+    symbols::Marker,
+    widgets::{Axis, Chart, Dataset, GraphType, Widget},
+};
+
+use super::{
+    fold::grouped,
+    text::{Line, Size, Style},
+};
+use series::{MAX_SERIES, Plotted, Range, Series};
+
+/// What a chart has at least: with less there are axes and nothing else.
+const MIN: Size = Size { width: 24, height: 6 };
+
+/// And at most, whatever there is: a buffer of cells is made for it.
+const MAX: Size = Size { width: 400, height: 100 };
+
+/// What several series are told apart by beside their colours; one alone has the finest.
+const MARKS: [(char, Marker); MAX_SERIES] = [
+    ('⠒', Marker::Braille),
+    ('•', Marker::Dot),
+    ('+', Marker::Custom('+')),
+    ('x', Marker::Custom('x')),
+    ('o', Marker::Custom('o')),
+    ('*', Marker::Custom('*')),
+];
+
+/// A chart of that size, with what is to be said of it. The error says what can be plotted.
+pub(crate) fn lines(result: &PlayResult, size: Size) -> Result<Vec<Line>, String> {
+    let Plotted { series, skipped, more } = series::of(result)?;
+    let size =
+        Size { width: size.width.clamp(MIN.width, MAX.width), height: size.height.clamp(MIN.height, MAX.height) };
+    let mut notes = Vec::new();
+    if skipped > 0 {
+        let noun = if skipped == 1 { "value is no finite number" } else { "values are no finite numbers" };
+        notes.push(format!("{} {noun} and left out", grouped(skipped)));
+    }
+    if more > 0 {
+        notes.push(format!("{} more series are left out", grouped(more)));
+    }
+    let mut lines: Vec<Line> = legend(&series, size.width).into_iter().collect();
+    // In a small room the chart goes first.
+    let height = size.height.saturating_sub(lines.len() + notes.len()).max(MIN.height - 1);
+    lines.extend(chart(&series, Size { height, ..size }));
+    lines.extend(notes.iter().map(|note| Line::of(Style::Dim, note).cut(size.width)));
+    Ok(lines)
+}
+
+fn legend(series: &[Series], width: usize) -> Option<Line> {
+    let mut line = Line::default();
+    for (number, (series, (mark, _))) in (0..).zip(series.iter().zip(MARKS)) {
+        let name = series.name.as_ref()?;
+        line.push(Style::Plain, if number == 0 { "" } else { "   " });
+        line.push(Style::Series(number), &format!("{mark} "));
+        line.push(Style::Plain, name);
+    }
+    Some(line.cut(width))
+}
+
+fn chart(series: &[Series], size: Size) -> Vec<Line> {
+    let (across, up) = (Range::of(series, |point| point.0), Range::of(series, |point| point.1));
+    // All in parts of the range: whatever numbers there are, none that is drawn is far from one.
+    let points: Vec<Vec<(f64, f64)>> = series
+        .iter()
+        .map(|series| series.thinned(&across, size.width * 2))
+        .map(|points| points.iter().map(|(x, y)| (across.part(*x), up.part(*y))).collect())
+        .collect();
+    let is_alone = series.len() == 1;
+    let datasets = (0..).zip(series.iter().zip(&points)).map(|(number, (series, points))| {
+        let (graph_type, marker) = match series.is_sorted() {
+            true => (GraphType::Line, MARKS[usize::from(number)].1),
+            // Single points of the finest kind are hard to see.
+            false if is_alone => (GraphType::Scatter, Marker::Dot),
+            false => (GraphType::Scatter, MARKS[usize::from(number)].1),
+        };
+        let style = Shown::new().fg(Color::Indexed(number));
+        Dataset::default().data(points).marker(marker).graph_type(graph_type).style(style)
+    });
+    let axis = |range: &Range| Axis::default().bounds([0.0, 1.0]).labels(range.labels()).style(Shown::new().dim());
+    let chart = Chart::new(datasets.collect())
+        .x_axis(axis(&across).labels_alignment(Alignment::Right))
+        .y_axis(axis(&up).labels_alignment(Alignment::Right))
+        .legend_position(None);
+    let cells = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+    let area = Rect::new(0, 0, cells(size.width), cells(size.height));
+    let mut buffer = Buffer::empty(area);
+    chart.render(area, &mut buffer);
+    buffer.content().chunks(usize::from(area.width)).map(row).collect()
+}
+
+/// A row of cells, without the empty ones at its end.
+fn row(cells: &[ratatui::buffer::Cell]) -> Line {
+    let end = cells.iter().rposition(|cell| cell.symbol() != " ").map_or(0, |last| last + 1);
+    let mut line = Line::default();
+    for cell in &cells[..end] {
+        let style = match cell.fg {
+            Color::Indexed(number) => Style::Series(number),
+            _ => Style::Dim,
+        };
+        line.push(style, cell.symbol());
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! What of a value can be drawn.
+
+use client_ws::PlayResult;
+
+use crate::console::{
+    text::Line,
+    text::Style,
+    value::{Key, Node, Shape},
+};
+
+/// Series that are drawn: as many as can be told apart.
+pub(super) const MAX_SERIES: usize = 6;
+
+/// Columns of a series' name.
+const MAX_NAME: usize = 24;
+
+/// Digits of a label, and how many there may be where fewer do not tell the ends of a range apart.
+const DIGITS: [usize; 4] = [4, 7, 11, 17];
+
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    pub name: Option<String>,
+    pub points: Vec<(f64, f64)>,
+    skipped: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Plotted {
+    /// At least one, each with a point.
+    pub series: Vec<Series>,
+    /// Values that cannot be drawn.
+    pub skipped: usize,
+    /// Series that are not among them.
+    pub more: usize,
+}
+
+/// What there is to draw in a value; the error says what was wanted instead of it.
+pub(super) fn of(result: &PlayResult) -> Result<Plotted, String> {
+    let wanted = |what: &str| format!(":plot wants an array of numbers; this is {what}");
+    let node = match result.r#type.as_str() {
+        "array" | "map" => Node::of(result).ok_or_else(|| wanted("something else"))?,
+        "i64" | "f64" => return Err(wanted("one number")),
+        "()" => return Err(wanted("()")),
+        other => return Err(wanted(&format!("a {other}"))),
+    };
+    let found = match &node.shape {
+        Shape::Array(items) => of_array(items),
+        Shape::Map(items) => of_map(items),
+        _ => None,
+    };
+    let mut series = found.ok_or_else(|| {
+        format!("{}. Pairs [x, y], maps with numbers and a map of arrays can be plotted, too", wanted(what(&node)))
+    })?;
+    let skipped = series.iter().map(|series| series.skipped).sum();
+    series.retain(|series| !series.points.is_empty());
+    if series.is_empty() {
+        return Err(wanted("one without any that is finite"));
+    }
+    let more = series.len().saturating_sub(MAX_SERIES);
+    series.truncate(MAX_SERIES);
+    Ok(Plotted { series, skipped, more })
+}
+
+fn what(node: &Node<'_>) -> &'static str {
+    match &node.shape {
+        Shape::Map(_) => "a map",
+        Shape::Array(items) => match items.iter().find(|item| number(item).is_none()).map(|item| &item.shape) {
+            None => "an empty one",
+            Some(Shape::String(_)) => "one with strings in it",
+            Some(Shape::Array(_)) => "one with arrays in it",
+            Some(Shape::Map(_)) => "one with maps in it",
+            Some(_) => "one with something else in it",
+        },
+        _ => "something else",
+    }
+}
+
+/// A number, or what stands for one that is missing.
+fn number(node: &Node<'_>) -> Option<f64> {
+    match node.shape {
+        Shape::Number(number) => Some(number),
+        Shape::Unit => Some(f64::NAN),
+        _ => None,
+    }
+}
+
+fn of_array(items: &[Node<'_>]) -> Option<Vec<Series>> {
+    if let Some(Shape::Map(first)) = items.first().map(|item| &item.shape) {
+        return of_rows(items, first);
+    }
+    Some(vec![one(items)?])
+}
+
+/// Numbers, one behind the other, or pairs.
+fn one(items: &[Node<'_>]) -> Option<Series> {
+    let mut series = Series::default();
+    let is_pairs = matches!(items.first()?.shape, Shape::Array(_));
+    for (index, item) in items.iter().enumerate() {
+        let (x, y) = match &item.shape {
+            Shape::Array(pair) if is_pairs => match pair.as_slice() {
+                [x, y] => (number(x)?, number(y)?),
+                _ => return None,
+            },
+            _ if is_pairs => return None,
+            _ => (as_float(index), number(item)?),
+        };
+        series.push(x, y);
+    }
+    Some(series)
+}
+
+/// The columns of an array of maps that have numbers.
+fn of_rows(items: &[Node<'_>], first: &[(Key<'_>, Node<'_>)]) -> Option<Vec<Series>> {
+    let mut columns: Vec<Option<Series>> = first.iter().map(|(key, _)| Some(Series::named(key))).collect();
+    for (index, item) in items.iter().enumerate() {
+        let Shape::Map(map) = &item.shape else { return None };
+        if map.len() != first.len() {
+            return None;
+        }
+        for ((column, (expected, _)), (key, cell)) in columns.iter_mut().zip(first).zip(map) {
+            if key.name != expected.name {
+                return None;
+            }
+            match (column.as_mut(), number(cell)) {
+                (Some(series), Some(number)) => series.push(as_float(index), number),
+                _ => *column = None,
+            }
+        }
+    }
+    let columns: Vec<Series> = columns.into_iter().flatten().collect();
+    (!columns.is_empty()).then_some(columns)
+}
+
+fn of_map(items: &[(Key<'_>, Node<'_>)]) -> Option<Vec<Series>> {
+    let series = items.iter().map(|(key, node)| match &node.shape {
+        Shape::Array(items) => Some(Series { name: Series::named(key).name, ..one(items)? }),
+        _ => None,
+    });
+    series.collect::<Option<Vec<_>>>().filter(|series| !series.is_empty())
+}
+
+impl Series {
+    fn named(key: &Key<'_>) -> Self {
+        let name = if key.name.is_empty() { "\"\"" } else { key.name.as_ref() };
+        let name = Line::of(Style::Plain, name);
+        let cut = name.cut(MAX_NAME);
+        let mark = if cut.width() < name.width() { "…" } else { "" };
+        Self { name: Some(format!("{cut}{mark}")), ..Self::default() }
+    }
+
+    fn push(&mut self, x: f64, y: f64) {
+        if x.is_finite() && y.is_finite() {
+            self.points.push((x, y));
+        } else {
+            self.skipped += 1;
+        }
+    }
+
+    /// Whether it goes from left to right, so that a line through it says something.
+    pub(super) fn is_sorted(&self) -> bool {
+        self.points.is_sorted_by(|left, right| left.0 <= right.0)
+    }
+
+    /// Points that look the same in so many columns: of each the first, the last, the lowest and the highest.
+    pub(super) fn thinned(&self, across: &Range, columns: usize) -> Vec<(f64, f64)> {
+        if self.points.len() <= columns * 4 || !self.is_sorted() {
+            return self.points.clone();
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the columns")]
+        let column = |point: &(f64, f64)| (across.part(point.0) * as_float(columns)) as usize;
+        let mut thinned = Vec::new();
+        for same in self.points.chunk_by(|left, right| column(left) == column(right)) {
+            let (mut low, mut high) = (0, 0);
+            for (index, point) in same.iter().enumerate() {
+                low = if point.1 < same[low].1 { index } else { low };
+                high = if point.1 > same[high].1 { index } else { high };
+            }
+            let mut kept = [0, low.min(high), low.max(high), same.len() - 1].map(Some);
+            for index in 1..kept.len() {
+                if kept[index] == kept[index - 1] {
+                    kept[index - 1] = None;
+                }
+            }
+            thinned.extend(kept.into_iter().flatten().map(|index| same[index]));
+        }
+        thinned
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a place in an array")]
+fn as_float(number: usize) -> f64 {
+    number as f64
+}
+
+/// From the least to the greatest number of one axis.
+#[derive(Debug)]
+pub(super) struct Range {
+    min: f64,
+    max: f64,
+}
+
+impl Range {
+    pub(super) fn of(series: &[Series], number: fn(&(f64, f64)) -> f64) -> Self {
+        let numbers = series.iter().flat_map(|series| &series.points).map(number);
+        let range = Self { min: f64::INFINITY, max: f64::NEG_INFINITY };
+        numbers.fold(range, |range, number| Self { min: range.min.min(number), max: range.max.max(number) })
+    }
+
+    /// Where a number is in it, from 0 to 1. What is as wide as all numbers there are has no width that is one.
+    pub(super) fn part(&self, number: f64) -> f64 {
+        let width = self.max / 2.0 - self.min / 2.0;
+        let part = (number / 2.0 - self.min / 2.0) / width;
+        if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.5 }
+    }
+
+    /// Its ends; where they are one, that in the middle.
+    pub(super) fn labels(&self) -> Vec<String> {
+        let at = |digits: usize| (label(self.min, digits), label(self.max, digits));
+        if self.part(self.min) == self.part(self.max) {
+            return vec![String::new(), at(DIGITS[1]).0, String::new()];
+        }
+        let distinct = DIGITS.into_iter().map(at).find(|(min, max)| min != max);
+        let (min, max) = distinct.unwrap_or_else(|| at(DIGITS[3]));
+        vec![min, max]
+    }
+}
+
+/// A number with so many digits that say something, at least those before its point.
+fn label(number: f64, digits: usize) -> String {
+    let text = format!("{number:.*e}", digits - 1);
+    let Some((mantissa, exponent)) = text.split_once('e') else { return text };
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    match exponent.parse::<i32>() {
+        Ok(exponent) if (-4..7).contains(&exponent) => {
+            let places = usize::try_from(exponent).map_or(digits + 3, |exponent| (digits - 1).saturating_sub(exponent));
+            trimmed(&format!("{number:.places$}"))
+        }
+        _ => format!("{}e{exponent}", trimmed(mantissa)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_short_and_tell_the_ends_apart() {
+        let cases = [
+            (0.0, 9.0, ["0", "9"]),
+            (-1.5, 2.25, ["-1.5", "2.25"]),
+            (1_234_567.0, 7_654_321.0, ["1234567", "7654321"]),
+            (1_000_000.1, 1_000_000.2, ["1000000.1", "1000000.2"]),
+            (0.1, 0.30000000000000004, ["0.1", "0.3"]),
+            (-9_223_372_036_854_775_808.0, 9_223_372_036_854_775_807.0, ["-9.223e18", "9.223e18"]),
+            (1e-9, f64::MAX, ["1e-9", "1.798e308"]),
+            (0.001, 0.002, ["0.001", "0.002"]),
+        ];
+        for (min, max, expected) in cases {
+            assert_eq!(Range { min, max }.labels(), expected);
+        }
+        assert_eq!(Range { min: 5.0, max: 5.0 }.labels(), ["", "5", ""]);
+    }
+
+    #[test]
+    fn parts_are_from_0_to_1_whatever_the_range_is() {
+        for (min, max) in [(f64::MIN, f64::MAX), (0.0, 5e-324), (1.0, 1.0), (-1e300, 1e-300), (0.0, 1.0)] {
+            let range = Range { min, max };
+            for number in [min, max, 0.0, min / 3.0] {
+                assert!((0.0..=1.0).contains(&range.part(number)), "{min} {max} {number}");
+            }
+            assert!(!range.labels().is_empty());
+        }
+    }
+
+    #[test]
+    fn thinned_points_have_the_same_ends_in_every_column() {
+        let points: Vec<(f64, f64)> = (0..100_000).map(|n| (f64::from(n), f64::from(n * 7919 % 1000))).collect();
+        let series = Series { points, ..Series::default() };
+        let all = std::slice::from_ref(&series);
+        let (across, up) = (Range::of(all, |point| point.0), Range::of(all, |point| point.1));
+        let thinned = Series { points: series.thinned(&across, 200), ..Series::default() };
+        assert!(thinned.points.len() <= 4 * 201 && thinned.is_sorted(), "{}", thinned.points.len());
+        let still = Range::of(std::slice::from_ref(&thinned), |point| point.1);
+        assert_eq!((still.min, still.max), (up.min, up.max));
+    }
+}

@@ -1,0 +1,93 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::console::value::tests::{result, result_of};
+
+const SIZE: Size = Size { width: 60, height: 12 };
+
+fn plotted(value: &Value) -> String {
+    let lines = lines(&result_of(value), SIZE).expect("it can be plotted");
+    lines.iter().map(|line| line.to_string() + "\n").collect()
+}
+
+#[test]
+fn numbers_are_a_chart() {
+    let wave: Vec<f64> = (0..200).map(|n| (f64::from(n) / 15.0).sin() * 100.0).collect();
+    let charts = [
+        plotted(&json!(wave)),
+        plotted(&json!([3, 1, 4, 1, 5, 9, 2, 6])),
+        plotted(&json!([[0, 0], [1, 1], [2, 4], [10, 100]])),
+        plotted(&json!([[5, 1], [1, 2], [3, 9], [2, 2]])),
+    ];
+    insta::assert_snapshot!(charts.join("\n"));
+}
+
+#[test]
+fn several_series_are_told_apart() {
+    let line = |slope: i64| (0..30).map(|n| n * slope).collect::<Vec<_>>();
+    let rows: Vec<Value> =
+        (0..20).map(|n| json!({ "day": format!("d{n}"), "in": n * n, "out": 400 - n * 10 })).collect();
+    let charts =
+        [plotted(&json!({ "up": line(2), "down": line(-1), "\u{202e}\n日本": line(0) })), plotted(&json!(rows))];
+    insta::assert_snapshot!(charts.join("\n"));
+    let lines = lines(&result_of(&json!({ "a": [1, 2], "b": [2, 1] })), SIZE).expect("it can be plotted");
+    let styles = |line: &Line| line.pieces().iter().map(|piece| piece.style).collect::<Vec<_>>();
+    assert_eq!(styles(&lines[0]), [Style::Series(0), Style::Plain, Style::Series(1), Style::Plain]);
+}
+
+#[test]
+fn what_has_no_place_in_a_chart_is_left_out_and_told() {
+    let gaps = result("array", "[1, NaN, (), inf, 2]", "[1,null,null,null,2]");
+    let lines = lines(&gaps, SIZE).expect("it can be plotted");
+    assert_eq!(lines.len(), SIZE.height);
+    assert_eq!(lines[11].to_string(), "3 values are no finite numbers and left out");
+    let many: serde_json::Map<_, _> = (0..10).map(|n| (n.to_string(), json!([n, n]))).collect();
+    assert!(plotted(&many.into()).ends_with("4 more series are left out\n"));
+}
+
+#[test]
+fn every_number_and_every_size_has_a_chart() {
+    let values = [
+        json!([5]),
+        json!([7, 7, 7]),
+        json!([i64::MAX, i64::MIN]),
+        json!([f64::MAX, f64::MIN, 0]),
+        json!([5e-324, 0]),
+        json!([[1e300, 1], [1e300, 1]]),
+        json!((0..100_000).map(|n| n * 7919 % 1000).collect::<Vec<i64>>()),
+        json!((0..20_000).map(|n| [n * 7919 % 1000, n]).collect::<Vec<_>>()),
+    ];
+    for value in values {
+        let value = result_of(&value);
+        for size in [0, 1, 7, 24, 80, 1000, usize::MAX] {
+            for height in [0, 1, 6, 24, usize::MAX] {
+                let lines = lines(&value, Size { width: size, height }).expect("it can be plotted");
+                assert!(lines.len() <= height.clamp(MIN.height, MAX.height), "{}", lines.len());
+                assert!(lines.iter().all(|line| line.width() <= size.clamp(MIN.width, MAX.width)));
+            }
+        }
+    }
+    insta::assert_snapshot!(format!("{}\n{}", plotted(&json!([7, 7, 7])), plotted(&json!([i64::MIN, 0, i64::MAX]))));
+}
+
+#[test]
+fn what_cannot_be_plotted_is_told_with_what_can() {
+    let more = ". Pairs [x, y], maps with numbers and a map of arrays can be plotted, too";
+    let cases = [
+        (json!({ "a": 1 }), "a map", more),
+        (json!({ "a": [1], "b": ["x"] }), "a map", more),
+        (json!({}), "a map", more),
+        (json!([]), "an empty one", more),
+        (json!([1, "x"]), "one with strings in it", more),
+        (json!([[1, 2, 3]]), "one with arrays in it", more),
+        (json!([{ "a": "x" }]), "one with maps in it", more),
+        (json!([true]), "one with something else in it", more),
+        (json!([null]), "one without any that is finite", ""),
+        (json!("x"), "a string", ""),
+        (json!(1), "one number", ""),
+    ];
+    for (value, what, more) in cases {
+        let error = lines(&result_of(&value), SIZE).expect_err("it cannot be plotted");
+        assert_eq!(error, format!(":plot wants an array of numbers; this is {what}{more}"));
+    }
+}
