@@ -28,7 +28,7 @@ fn start_key_circle_play_cancel_quit() {
     terminal.keys("\x1b[B\r");
     terminal.keys("print(`begun`); loop {}\r");
     terminal.wait_for_screen("┃begun");
-    terminal.wait_for_screen("s  Ctrl-C");
+    terminal.wait_for_screen("Ctrl-C cancels");
     terminal.keys("\x03");
     terminal.wait_for_screen("cancelled");
     terminal.keys("40 + 2\r");

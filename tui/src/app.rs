@@ -63,9 +63,6 @@ use theme::Theme;
 pub use work::Setup;
 use work::Work;
 
-/// The steps of what shows that something goes on.
-const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-
 /// What only the loop can do, because it has the terminal.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Effect {

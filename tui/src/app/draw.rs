@@ -7,7 +7,7 @@ use ratatui::{
 };
 
 use super::{
-    App, SPINNER, chrome,
+    App, chrome,
     circles::Entry,
     layout::{self, Pane, Places},
     orders::Standby,
@@ -15,6 +15,7 @@ use super::{
     session::{Session, Standing},
     welcome,
 };
+use crate::console::progress;
 
 impl App {
     /// Draws everything.
@@ -97,8 +98,7 @@ impl App {
     }
 
     fn spinner(&self) -> &'static str {
-        let steps = self.now.saturating_duration_since(self.begun).as_millis() / 100;
-        SPINNER[usize::try_from(steps).unwrap_or(0) % SPINNER.len()]
+        progress::spinner(self.now.saturating_duration_since(self.begun))
     }
 }
 

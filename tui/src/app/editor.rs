@@ -13,7 +13,7 @@ use rhai::Engine;
 
 use super::{theme::Theme, wrap};
 use crate::console::{
-    completion::{Candidate, Completion},
+    completion::{self, Candidate, Completion},
     highlight, history,
 };
 
@@ -235,7 +235,12 @@ impl Editor {
         let width = area.width.saturating_sub(PROMPT);
         let cursor = self.area.cursor();
         let (mut rows, mut at) = (Vec::new(), (0, 0));
-        for (number, line) in highlight::lines(lexer, &self.text()).iter().enumerate() {
+        let (text, place) = self.cursor();
+        let lines = match completion::byte(&text, place).filter(|_| has_focus) {
+            Some(place) => highlight::lines_at(lexer, &text, place),
+            None => highlight::lines(lexer, &text),
+        };
+        for (number, line) in lines.iter().enumerate() {
             if number == cursor.0 {
                 let before: String = self.area.lines()[number].chars().take(cursor.1).collect();
                 let (row, column) = wrap::place(&before.replace('\t', "    "), width);

@@ -6,7 +6,7 @@ use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
     style::Stylize,
-    text::{Line as ShownLine, Span},
+    text::Line as ShownLine,
     widgets::Paragraph,
 };
 use rhai::Engine;
@@ -16,12 +16,10 @@ use super::{
     theme::Theme,
 };
 use crate::console::{
-    highlight, progress,
+    highlight,
+    progress::Status,
     text::{Line, Style},
 };
-
-/// Columns of the bar that shows how much is done.
-const BAR: u8 = 14;
 
 /// A play is reported on once it runs for so long.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -40,7 +38,7 @@ impl View<'_> {
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, session: &mut Session) {
         let waiting = session.waiting();
         let status = match &session.running {
-            Some(running) => self.status(running, waiting),
+            Some(running) => self.status(running, waiting, area.width),
             None if waiting > 0 => {
                 Some(ShownLine::from(format!("{} {waiting} waiting until it can be played", self.spinner)))
             }
@@ -73,36 +71,19 @@ impl View<'_> {
         }
     }
 
-    /// `⠋ loading ████████░░░░░░ 40%  3.4s  Ctrl-C`
-    fn status(&self, running: &Running, waiting: usize) -> Option<ShownLine<'static>> {
+    fn status(&self, running: &Running, waiting: usize, width: u16) -> Option<ShownLine<'static>> {
         let elapsed = self.now.saturating_duration_since(running.started);
         if elapsed < PATIENCE && running.progress.is_none() {
             return None;
         }
-        let mut spans = vec![Span::raw(format!("{} ", self.spinner))];
-        match running.progress.as_ref().map(|progress| (progress, progress::ratio(progress))) {
-            Some((progress, Some(ratio))) => {
-                if let Some(text) = progress::text(progress) {
-                    spans.push(Span::raw(format!("{text} ")));
-                }
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 100")]
-                let (done, percent) = ((ratio * f64::from(BAR)).round() as u8, (ratio * 100.0).round() as u8);
-                spans.push(Span::styled("█".repeat(done.into()), self.theme.good()));
-                spans.push(Span::raw(format!(
-                    "{} {percent}%  {:.1}s",
-                    "░".repeat((BAR - done).into()),
-                    elapsed.as_secs_f64()
-                )));
-            }
-            Some((progress, None)) => spans.push(Span::raw(progress::line(progress))),
-            None => spans.push(Span::raw(format!("running  {:.1}s", elapsed.as_secs_f64()))),
-        }
-        if waiting > 0 {
-            spans.push(Span::raw(format!("  {waiting} waiting")));
-        }
-        let hint = if running.is_cancelled() { "cancelling… Ctrl-C again gives up waiting" } else { "Ctrl-C" };
-        spans.push(Span::raw(format!("  {hint}")).dim());
-        Some(spans.into())
+        let status = Status {
+            spinner: self.spinner,
+            elapsed,
+            progress: running.progress.as_ref(),
+            waiting,
+            is_cancelling: running.is_cancelled(),
+        };
+        Some(self.theme.line(&status.line(width.into())))
     }
 }
 

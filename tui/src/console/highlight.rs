@@ -11,17 +11,33 @@ const MAX_BYTES: usize = 16 << 10;
 
 /// The parts of an input, in their order and without overlaps; what is in none of them is plain.
 pub(crate) fn parts(engine: &Engine, input: &str) -> Vec<(Range<usize>, Kind)> {
+    if input.len() > MAX_BYTES { Vec::new() } else { parts_of(input, &lex(engine, input)) }
+}
+
+/// The same, and among them the bracket at a cursor and the one that belongs to it, if there are two. The cursor is
+/// in bytes; a bracket before it counts where behind it there is none.
+pub(crate) fn parts_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize>, Kind)> {
     if input.len() > MAX_BYTES {
         return Vec::new();
     }
     let tokens = lex(engine, input);
+    let mut parts = parts_of(input, &tokens);
+    for bracket in brackets_at(&tokens, cursor).into_iter().flatten() {
+        // Brackets are in no other part.
+        let at = parts.partition_point(|(part, _)| part.start < bracket.start);
+        parts.insert(at, (bracket, Kind::Bracket));
+    }
+    parts
+}
+
+fn parts_of(input: &str, tokens: &[(Token, usize)]) -> Vec<(Range<usize>, Kind)> {
     let mut parts = Vec::new();
     for (index, (token, start)) in tokens.iter().enumerate() {
         let next = tokens.get(index + 1);
         let end = next.map_or(input.len(), |(_, start)| *start);
         let Some(text) = input.get(*start..end) else { continue };
         let length = token_length(token, text);
-        let is_called = matches!(next, Some((Token::LeftParen, _)));
+        let is_called = matches!(next, Some((Token::LeftParen | Token::Unit, _)));
         if let Some(kind) = kind(token, is_called) {
             parts.push((*start..*start + length, kind));
         }
@@ -35,8 +51,53 @@ pub(crate) fn parts(engine: &Engine, input: &str) -> Vec<(Range<usize>, Kind)> {
     leading
 }
 
+/// The two brackets of which one is at the cursor.
+fn brackets_at(tokens: &[(Token, usize)], cursor: usize) -> Option<[Range<usize>; 2]> {
+    let mut pairs = Vec::new();
+    let mut open: Vec<(char, Range<usize>)> = Vec::new();
+    for (token, start) in tokens {
+        let of = |literal: &str| *start..*start + literal.len();
+        match token {
+            Token::LeftParen | Token::LeftBracket | Token::LeftBrace | Token::MapStart | Token::QuestionBracket => {
+                let literal = token.literal_syntax();
+                open.push((closing(literal), of(literal)));
+            }
+            Token::RightParen | Token::RightBracket | Token::RightBrace => {
+                let literal = token.literal_syntax();
+                match open.pop() {
+                    Some((expected, opening)) if literal.starts_with(expected) => pairs.push([opening, of(literal)]),
+                    // Of one that is wrong nobody knows which was meant, nor what those around it belong to.
+                    _ => open.clear(),
+                }
+            }
+            // One token for two brackets.
+            Token::Unit => pairs.push([*start..start + 1, start + 1..start + 2]),
+            _ => {}
+        }
+    }
+    let is_in_pair = |is_at: &dyn Fn(&Range<usize>) -> bool| pairs.iter().find(|pair| pair.iter().any(is_at)).cloned();
+    is_in_pair(&|bracket| bracket.contains(&cursor)).or_else(|| is_in_pair(&|bracket| bracket.end == cursor))
+}
+
+fn closing(opening: &str) -> char {
+    match opening.chars().last() {
+        Some('(') => ')',
+        Some('[') => ']',
+        _ => '}',
+    }
+}
+
 /// A text in lines, its parts in their styles.
 pub(crate) fn lines(engine: &Engine, text: &str) -> Vec<Line> {
+    styled(text, parts(engine, text))
+}
+
+/// The same with the brackets at a cursor, in bytes.
+pub(crate) fn lines_at(engine: &Engine, text: &str, cursor: usize) -> Vec<Line> {
+    styled(text, parts_at(engine, text, cursor))
+}
+
+fn styled(text: &str, parts: Vec<(Range<usize>, Kind)>) -> Vec<Line> {
     let mut lines = vec![Line::default()];
     let mut push = |style: Style, text: &str| {
         for (index, part) in text.split('\n').enumerate() {
@@ -49,7 +110,7 @@ pub(crate) fn lines(engine: &Engine, text: &str) -> Vec<Line> {
         }
     };
     let mut done = 0;
-    for (range, kind) in parts(engine, text) {
+    for (range, kind) in parts {
         push(Style::Plain, &text[done..range.start]);
         push(Style::Syntax(kind), &text[range.clone()]);
         done = range.end;
@@ -201,6 +262,60 @@ mod tests {
         }
     }
 
+    /// The brackets at the place of a `|`, as marked in the text.
+    fn marked(input: &str) -> String {
+        let cursor = input.find('|').expect("a cursor");
+        let input = input.replacen('|', "", 1);
+        let mut parts = parts_at(&Engine::new_raw(), &input, cursor);
+        parts.retain(|(_, kind)| *kind == Kind::Bracket);
+        let mut marked = input.clone();
+        for (range, _) in parts.into_iter().rev() {
+            marked.insert(range.end, '>');
+            marked.insert(range.start, '<');
+        }
+        marked
+    }
+
+    #[test]
+    fn the_bracket_at_the_cursor_and_its_counterpart_are_marked() {
+        let cases = [
+            ("f(1, (2))|", "f<(>1, (2)<)>"),
+            ("|(1)", "<(>1<)>"),
+            ("(|(1))", "(<(>1<)>)"),
+            ("(1|)", "<(>1<)>"),
+            ("[1, \"]\", ']' /* ] */]|", "<[>1, \"]\", ']' /* ] */<]>"),
+            ("|#{a: [1]}", "<#{>a: [1]<}>"),
+            ("#|{a: 1}", "<#{>a: 1<}>"),
+            ("#{a: 1}|", "<#{>a: 1<}>"),
+            ("f()|", "f<(><)>"),
+            ("f|(  )", "f<(>  <)>"),
+            ("a?[0]|", "a<?[>0<]>"),
+            ("`a ${f|(x)} b`", "`a ${f<(>x<)>} b`"),
+            ("`a ${1}| b` + (2)", "`a $<{>1<}> b` + (2)"),
+            ("fn f(x) {\n  (日)\n}|", "fn f(x) <{>\n  (日)\n<}>"),
+            ("\"(|)\"", "\"()\""),
+            ("// (|)", "// ()"),
+            ("(1|", "(1"),
+            ("(]|", "(]"),
+            ("(1]) + (2)|", "(1]) + <(>2<)>"),
+            ("a| + (1)", "a + (1)"),
+            ("|", ""),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(marked(input), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn colours_stay_beside_a_marked_bracket() {
+        let input = "f(1) + \"s\"";
+        let parts: Vec<String> = parts_at(&Engine::new_raw(), input, 1)
+            .into_iter()
+            .map(|(range, kind)| format!("{kind:?}:{}", &input[range]))
+            .collect();
+        assert_eq!(parts, ["Function:f", "Bracket:(", "Number:1", "Bracket:)", "String:\"s\""]);
+    }
+
     #[test]
     fn every_beginning_of_an_input_has_parts_in_order_within_it() {
         let engine = Engine::new_raw();
@@ -208,12 +323,15 @@ mod tests {
         for end in (0..=input.len()).filter(|end| input.is_char_boundary(*end)) {
             let input = &input[..end];
             let mut last = 0;
-            for (range, _) in parts(&engine, input) {
-                assert!(
-                    last <= range.start && range.start <= range.end && input.get(range.clone()).is_some(),
-                    "{input}: {range:?}"
-                );
-                last = range.end;
+            for cursor in 0..=input.len() + 1 {
+                for (range, _) in parts_at(&engine, input, cursor) {
+                    assert!(
+                        last <= range.start && range.start <= range.end && input.get(range.clone()).is_some(),
+                        "{input}: {range:?}"
+                    );
+                    last = range.end;
+                }
+                last = 0;
             }
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use protocol::methods::Progress;
 
+use super::text::{Line, Style};
 use crate::visible::visible;
 
 /// Characters of what the script says it is doing.
@@ -35,15 +36,92 @@ pub(crate) fn ratio(progress: &Progress) -> Option<f64> {
     Some((done as f64 / total as f64).clamp(0.0, 1.0))
 }
 
-/// Three or four digits and a prefix: 756 M.
+/// Two digits or three and a prefix: 756 M.
 fn rounded(number: u64) -> String {
-    let (mut number, mut prefixes) = (number, ["", " k", " M", " G", " T", " P", " E"].iter());
-    let mut prefix = prefixes.next();
-    while number >= 10_000 && prefixes.len() > 0 {
-        number /= 1000;
-        prefix = prefixes.next();
+    let (mut whole, mut tenths, mut prefixes) = (number, 0, [" k", " M", " G", " T", " P", " E"].iter());
+    let mut prefix = "";
+    while whole >= 1000 {
+        let Some(next) = prefixes.next() else { break };
+        (whole, tenths, prefix) = (whole / 1000, whole % 1000 / 100, next);
     }
-    format!("{number}{}", prefix.copied().unwrap_or_default())
+    if prefix.is_empty() || whole >= 10 { format!("{whole}{prefix}") } else { format!("{whole}.{tenths}{prefix}") }
+}
+
+/// What goes round as long as something runs.
+const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+/// What of it is shown so long after it began.
+pub(crate) fn spinner(elapsed: Duration) -> &'static str {
+    SPINNER[usize::try_from(elapsed.as_millis() / 100).unwrap_or(0) % SPINNER.len()]
+}
+
+/// Columns of the bar.
+const BAR: u8 = 14;
+
+/// A play that runs.
+pub(crate) struct Status<'a> {
+    pub spinner: &'a str,
+    pub elapsed: Duration,
+    /// What was last told of it.
+    pub progress: Option<&'a Progress>,
+    /// Inputs that wait behind it.
+    pub waiting: usize,
+    pub is_cancelling: bool,
+}
+
+/// A part of the line about it: the columns between it and what is before it, its text, and how much it matters.
+struct Part {
+    gap: usize,
+    line: Line,
+    weight: u8,
+}
+
+impl Status<'_> {
+    /// `⠋ loading ████████░░░░░░ 40%  3.4s  1.2 M operations  Ctrl-C cancels`, and of that what matters most in so many
+    /// columns.
+    pub(crate) fn line(&self, width: usize) -> Line {
+        let mut parts = self.parts();
+        let needed = |parts: &[Part]| parts.iter().map(|part| part.gap + part.line.width()).sum::<usize>();
+        while needed(&parts) > width && parts.len() > 1 {
+            let least = (0..parts.len()).min_by_key(|index| parts[*index].weight).unwrap_or(0);
+            parts.remove(least);
+        }
+        let mut line = Line::default();
+        for part in parts {
+            line.push(Style::Plain, &" ".repeat(part.gap));
+            for piece in part.line.pieces() {
+                line.push(piece.style, &piece.text);
+            }
+        }
+        line.cut(width)
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let part = |gap, style, text: &str, weight| Part { gap, line: Line::of(style, text), weight };
+        let mut parts = vec![part(0, Style::Plain, self.spinner, 8)];
+        let text = self.progress.and_then(text).filter(|text| !text.trim().is_empty());
+        parts.push(part(1, Style::Plain, text.as_deref().unwrap_or("running"), 4));
+        if let Some(ratio) = self.progress.and_then(ratio) {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 100")]
+            let (done, percent) = ((ratio * f64::from(BAR)).round() as u8, (ratio * 100.0).round() as u8);
+            let bar = Line::of(Style::Good, &"█".repeat(done.into()));
+            let bar = bar.with(Style::Plain, &"░".repeat((BAR - done).into()));
+            parts.push(Part { gap: 1, line: bar, weight: 2 });
+            parts.push(part(1, Style::Plain, &format!("{percent}%"), 6));
+        } else if let Some((done, total)) = self.progress.and_then(|progress| progress.done.zip(progress.total)) {
+            parts.push(part(2, Style::Plain, &format!("{done}/{total}"), 2));
+        }
+        parts.push(part(2, Style::Plain, &format!("{:.1}s", self.elapsed.as_secs_f64()), 7));
+        if let Some(progress) = self.progress {
+            parts.push(part(2, Style::Plain, &format!("{} operations", rounded(progress.operations)), 1));
+        }
+        if self.waiting > 0 {
+            parts.push(part(2, Style::Plain, &format!("{} waiting", self.waiting), 3));
+        }
+        let hint = if self.is_cancelling { "cancelling… Ctrl-C again gives up waiting" } else { "Ctrl-C cancels" };
+        parts.push(part(2, Style::Dim, hint, 5));
+        parts
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +144,54 @@ mod tests {
     #[test]
     fn progress_is_one_line_and_cannot_drive_the_terminal() {
         assert_eq!(line(&progress(40, 100)), "3.4s  756 M operations  40/100  a b␛[2J");
+    }
+
+    fn status(progress: Option<&Progress>) -> Status<'_> {
+        Status { spinner: "⠋", elapsed: Duration::from_millis(3400), progress, waiting: 0, is_cancelling: false }
+    }
+
+    #[test]
+    fn the_line_has_what_matters_most_in_its_columns() {
+        let mut progress = progress(40, 100);
+        progress.text = Some("loading".into());
+        let cases = [
+            (200, "⠋ loading ██████░░░░░░░░ 40%  3.4s  756 M operations  Ctrl-C cancels"),
+            (68, "⠋ loading ██████░░░░░░░░ 40%  3.4s  756 M operations  Ctrl-C cancels"),
+            (67, "⠋ loading ██████░░░░░░░░ 40%  3.4s  Ctrl-C cancels"),
+            (50, "⠋ loading ██████░░░░░░░░ 40%  3.4s  Ctrl-C cancels"),
+            (49, "⠋ loading 40%  3.4s  Ctrl-C cancels"),
+            (34, "⠋ 40%  3.4s  Ctrl-C cancels"),
+            (26, "⠋ 40%  3.4s"),
+            (10, "⠋  3.4s"),
+            (6, "⠋"),
+            (0, ""),
+        ];
+        for (width, expected) in cases {
+            assert_eq!(status(Some(&progress)).line(width).to_string(), expected, "{width}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_told() {
+        assert_eq!(status(None).line(80).to_string(), "⠋ running  3.4s  Ctrl-C cancels");
+        let told = Progress { done: None, total: None, text: None, ..progress(0, 0) };
+        assert_eq!(status(Some(&told)).line(80).to_string(), "⠋ running  3.4s  756 M operations  Ctrl-C cancels");
+        let odd = Progress { text: None, ..progress(7, 0) };
+        assert_eq!(status(Some(&odd)).line(80).to_string(), "⠋ running  7/0  3.4s  756 M operations  Ctrl-C cancels");
+        let cancelling = Status { waiting: 2, is_cancelling: true, ..status(None) };
+        let expected = "⠋ running  3.4s  2 waiting  cancelling… Ctrl-C again gives up waiting";
+        assert_eq!(cancelling.line(80).to_string(), expected);
+        assert_eq!(cancelling.line(60).to_string(), "⠋ running  3.4s  cancelling… Ctrl-C again gives up waiting");
+    }
+
+    #[test]
+    fn numbers_are_rounded_down() {
+        let cases =
+            [(0, "0"), (999, "999"), (1000, "1.0 k"), (1999, "1.9 k"), (1_234_567, "1.2 M"), (999_999, "999 k")];
+        for (number, text) in cases {
+            assert_eq!(rounded(number), text);
+        }
+        assert_eq!(rounded(u64::MAX), "18 E");
     }
 
     #[test]
