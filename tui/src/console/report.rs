@@ -88,6 +88,11 @@ pub(crate) fn client(input: &str, place: &Destination, error: ClientError, width
     }
 }
 
+/// A play whose end is not waited for.
+pub(crate) fn given_up() -> Vec<Line> {
+    vec![Line::of(Style::Dim, "no longer waiting for it; it may still be running")]
+}
+
 #[cfg(test)]
 mod tests {
     use protocol::error::ScriptErrorKind;

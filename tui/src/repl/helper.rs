@@ -123,9 +123,9 @@ impl Highlighter for Typing {
         let mut coloured = String::with_capacity(line.len() * 2);
         coloured.push_str(&line[..begin]);
         let mut done = 0;
-        for (range, style) in highlight::parts(&self.lexer, script).into_iter().map(|(range, kind)| (range, Style::Syntax(kind))) {
+        for (range, kind) in highlight::parts_at(&self.lexer, script, position.saturating_sub(begin)) {
             coloured.push_str(&script[done..range.start]);
-            coloured.push_str(&self.paint.styled(style, &script[range.clone()]));
+            coloured.push_str(&self.paint.styled(Style::Syntax(kind), &script[range.clone()]));
             done = range.end;
         }
         coloured.push_str(&script[done..]);

@@ -131,14 +131,13 @@ pub(super) struct Status {
     is_shown: bool,
     pub is_cancelled: bool,
     begun: Instant,
-    frame: usize,
     progress: Option<Progress>,
 }
 
 impl Status {
     pub(super) fn new(begun: Instant) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
-        Self { is_terminal, is_shown: false, is_cancelled: false, begun, frame: 0, progress: None }
+        Self { is_terminal, is_shown: false, is_cancelled: false, begun, progress: None }
     }
 
     /// What shows it, once there is something to show.
@@ -148,12 +147,15 @@ impl Status {
             return String::new();
         }
         self.is_shown = true;
-        self.frame += 1;
-        let hint = if self.is_cancelled { "cancelling… Ctrl-C again gives up waiting" } else { "Ctrl-C cancels" };
-        let width = printing::columns().saturating_sub(1);
-        let _ = width;
-        let line = self.progress.as_ref().map(progress::line).unwrap_or_default();
-        format!("\r\x1b[K{line}  {hint} {elapsed:?}{}", Paint::for_stderr().dim(""))
+        let status = progress::Status {
+            spinner: progress::spinner(elapsed),
+            elapsed,
+            progress: self.progress.as_ref(),
+            waiting: 0,
+            is_cancelling: self.is_cancelled,
+        };
+        let line = status.line(printing::columns().saturating_sub(1));
+        format!("\r\x1b[K{}", Paint::for_stderr().line(&line))
     }
 
     /// What takes it away.
