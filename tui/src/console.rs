@@ -2,6 +2,7 @@
 //! values and errors shown, which `:` commands there are.
 
 pub(crate) mod completion;
+pub(crate) mod each;
 pub(crate) mod highlight;
 pub(crate) mod history;
 pub(crate) mod meta;
