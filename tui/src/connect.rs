@@ -1,5 +1,7 @@
 //! From what the user said to a connected client: the circle, the key, the proof.
 
+mod several;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use client_ws::{CircleWsClient, ClientError, Description};
@@ -17,6 +19,8 @@ use crate::{
     place::{self, Destination, Said},
     terminal, throwaway,
 };
+
+pub(crate) use several::{Attempt, several};
 
 /// A client that is connected, and where and as whom.
 pub(crate) struct Connected {

@@ -3,6 +3,7 @@
 
 pub(crate) mod beside;
 pub(crate) mod completion;
+pub(crate) mod each;
 pub(crate) mod fold;
 pub(crate) mod highlight;
 pub(crate) mod history;

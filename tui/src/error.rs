@@ -55,6 +55,11 @@ pub(crate) enum CliError {
     Passphrase(Parts),
     /// Ctrl-C.
     Interrupted,
+    /// All of it is said already.
+    Told {
+        /// What is left of it.
+        exit_code: u8,
+    },
     /// Whoever reads the output has gone: nothing to say, and nobody to say it to.
     OutputGone,
 }
@@ -112,6 +117,7 @@ impl CliError {
             Self::Keystore(KeystoreError::BadName(_)) => 2,
             Self::Keystore(_) | Self::NoDefaultKey | Self::Passphrase(_) => 6,
             Self::Interrupted => 130,
+            Self::Told { exit_code } => *exit_code,
             Self::OutputGone => 0,
         }
     }
@@ -128,7 +134,7 @@ impl CliError {
         let mut lines = Vec::new();
         match self {
             Self::Interrupted => return vec![Line::of(Style::Plain, "interrupted")],
-            Self::OutputGone => return lines,
+            Self::OutputGone | Self::Told { .. } => return lines,
             Self::Play { script, error: RpcError::Script(error) } => return report::script(script, error, width),
             Self::Config(ConfigError::Mistake { line, column, text, .. }) => {
                 lines.extend(report::pointed_at(*line, *column, text, width));
@@ -183,7 +189,9 @@ impl CliError {
             ),
             Self::Keystore(error) => keystore_parts(error),
             Self::Config(error) => parts(shown(&error.to_string()), String::new(), String::new()),
-            Self::Interrupted | Self::OutputGone => parts("interrupted".into(), String::new(), String::new()),
+            Self::Interrupted | Self::OutputGone | Self::Told { .. } => {
+                parts("interrupted".into(), String::new(), String::new())
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! by tasks ([`link`]), and whatever is said meanwhile is said above the line ([`notes`]).
 
 mod commands;
+mod each;
 mod helper;
 mod keymap;
 mod link;

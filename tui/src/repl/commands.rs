@@ -251,9 +251,3 @@ fn written(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
         Err(refused) => Err(cannot(&refused.error)),
     }
 }
-
-impl Repl {
-    fn each(&mut self, _: &[String], _: &str) -> Result<(), CliError> {
-        Ok(())
-    }
-}
