@@ -5,7 +5,7 @@ use protocol::error::ScriptError;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use super::text::{Line, Style};
+use super::text::{Kind, Line, Style};
 use crate::{error::CliError, place::Destination, visible::visible};
 
 /// Columns of a line that are shown at least.
@@ -35,10 +35,10 @@ pub(crate) fn script(script: &str, error: &ScriptError, width: usize) -> Vec<Lin
         last.push(Style::Plain, &place);
     }
     if let Some(function) = &error.function {
-        lines.push(Line::of(Style::Plain, &format!("  in function {function}")));
+        lines.push(Line::of(Style::Dim, "  in function ").with(Style::Syntax(Kind::Function), function));
     }
     if let Some(hint) = &error.hint {
-        lines.push(Line::of(Style::Plain, &format!("  {hint}")));
+        lines.push(Line::of(Style::Dim, "  hint: ").with(Style::Plain, hint));
     }
     lines
 }
@@ -49,7 +49,10 @@ pub(crate) fn pointed_at(number: usize, column: usize, line: &str, width: usize)
     let line = visible(line).replace('\t', " ");
     let gutter = format!("{number} | ");
     let room = width.saturating_sub(gutter.len()).max(MIN_EXCERPT);
-    let before: Vec<&str> = line.graphemes(true).take(column.saturating_sub(1)).collect();
+    // A column is a Unicode scalar value, of which one that is seen can have several.
+    let at = line.char_indices().map(|(at, _)| at).nth(column.saturating_sub(1)).unwrap_or(line.len());
+    let (before, rest) = line.split_at(at);
+    let before: Vec<&str> = before.graphemes(true).collect();
     let (mut excerpt, mut indent) = (String::new(), gutter.len());
     let columns = |pieces: &[&str]| pieces.iter().map(|piece| piece.width()).sum::<usize>();
     let mut begin = 0;
@@ -64,7 +67,7 @@ pub(crate) fn pointed_at(number: usize, column: usize, line: &str, width: usize)
     indent += columns(&before[begin..]);
     excerpt.push_str(&before[begin..].concat());
     let mut left = room.saturating_sub(excerpt.width());
-    let mut rest = line.graphemes(true).skip(before.len()).peekable();
+    let mut rest = rest.graphemes(true).peekable();
     while let Some(grapheme) = rest.next() {
         if grapheme.width() + usize::from(rest.peek().is_some()) > left {
             excerpt.push('…');
@@ -118,6 +121,7 @@ mod tests {
             ("x + y", 1, 5, "1 | x + y", 8),
             ("1;\n\ty", 2, 2, "2 |  y", 5),
             ("\"日本\" + y", 1, 8, "1 | \"日本\" + y", 13),
+            ("\"e\u{301}👩‍💻\" + y", 1, 11, "1 | \"e\u{301}👩‍💻\" + y", 12),
             ("\"\u{1b}[2J\" + y", 1, 9, "1 | \"␛[2J\" + y", 12),
         ];
         for (input, line, column, shown, before) in cases {
@@ -125,6 +129,26 @@ mod tests {
             let caret = format!("{}^", " ".repeat(before));
             assert_eq!((lines[0].to_string(), lines[1].to_string()), (shown.to_owned(), caret), "{input}");
         }
+    }
+
+    #[test]
+    fn what_the_circle_knows_beside_the_place_is_told() {
+        let error = ScriptError {
+            message: "out of tea\nand of \u{1b}[2J".into(),
+            function: Some("reserve".into()),
+            hint: Some("it is called as stock::reserve(item, count)".into()),
+            ..error(2, 3)
+        };
+        let lines: Vec<String> = script("let n = 1;\n  reserve(n)", &error, 80).iter().map(Line::to_string).collect();
+        let expected = [
+            "2 |   reserve(n)",
+            "      ^",
+            "error: out of tea",
+            "       and of ␛[2J (line 2, column 3)",
+            "  in function reserve",
+            "  hint: it is called as stock::reserve(item, count)",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]
