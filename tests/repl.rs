@@ -8,6 +8,9 @@ use rustix::process::Signal;
 
 use crate::support::{Home, process::Server, pty::Terminal};
 
+/// What the prompt says to the terminal as it goes: no more pastes in brackets.
+const PROMPT_ENDS: &str = "\x1b[?2004l";
+
 #[test]
 fn a_newcomer_types_and_gets_answers() {
     let home = Home::new();
@@ -247,7 +250,7 @@ fn tab_completes_from_the_circle() {
     terminal.keys("to_\t\t");
     terminal.wait_for("to_lower(");
     terminal.keys("\x03");
-    terminal.wait_for("Ctrl-D leaves");
+    terminal.wait_for(PROMPT_ENDS);
     terminal.wait_for("scratch> ");
     terminal.keys(":va\t\r");
     terminal.wait_for("total_tea");

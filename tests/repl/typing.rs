@@ -1,5 +1,6 @@
 //! What the keys do.
 
+use super::PROMPT_ENDS;
 use crate::support::{Home, process::Server, pty::Terminal};
 
 #[test]
@@ -50,6 +51,7 @@ fn ctrl_c_on_a_half_typed_input_clears_it_and_never_leaves() {
         terminal.wait_for("scratch> ");
         terminal.keys(half);
         terminal.keys("\x03");
+        terminal.wait_for(PROMPT_ENDS);
     }
     terminal.wait_for("scratch> ");
     terminal.keys("6 * 7\r");
@@ -155,7 +157,7 @@ fn each_circle_and_each_key_has_a_history_of_its_own() {
         terminal.wait_for(&format!("{}\r\n", input.trim_matches('"')));
         terminal.wait_for(&format!("circle ⚿ {key}> "));
         terminal.keys(":history\r");
-        terminal.wait_for(":history\r\n");
+        terminal.wait_for("    1  ");
         let listed = terminal.wait_for(&format!("circle ⚿ {key}> "));
         terminal.keys("\x04");
         assert_eq!(terminal.end(), Some(0));

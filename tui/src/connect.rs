@@ -96,13 +96,8 @@ pub(crate) fn runtime() -> Result<Runtime, CliError> {
 }
 
 /// Connects to the circle that was asked for, or to a throw-away one, and authenticates where the circle asks for it or the
-/// user does. A passphrase that is needed is asked for on this thread.
-pub(crate) fn connect(runtime: &Runtime, asked: Option<&str>, args: &ConnectArgs) -> Result<Connected, CliError> {
-    connect_with(runtime, asked, args, &mut Keyring::default())
-}
-
-/// The same; a key that is unlocked for it is kept.
-pub(crate) fn connect_with(
+/// user does. A passphrase that is needed is asked for on this thread, and the key that it unlocks is kept.
+pub(crate) fn connect(
     runtime: &Runtime,
     asked: Option<&str>,
     args: &ConnectArgs,

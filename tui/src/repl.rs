@@ -63,7 +63,7 @@ pub(crate) fn run(args: &ReplArgs) -> Result<(), CliError> {
     let runtime = connect::client_runtime()?;
     let asked = args.place.as_deref().or(args.circle.as_deref());
     let mut keyring = Keyring::default();
-    let connected = connect::connect_with(&runtime, asked, &args.connect, &mut keyring)?;
+    let connected = connect::connect(&runtime, asked, &args.connect, &mut keyring)?;
     if std::io::stdin().is_terminal() {
         Repl::new(runtime, connected, keyring, args)?.run()
     } else {
@@ -220,7 +220,9 @@ impl Repl {
             Ended::Error(error) => self.tell(script, error),
             Ended::Interrupted => printing::to_stderr("cancelled; the session and what it had done are kept\n"),
             Ended::GivenUp => {
-                printing::to_stderr("no longer waiting for it; it may still be running, and what comes next waits for it\n");
+                printing::to_stderr(
+                    "no longer waiting for it; it may still be running, and what comes next waits for it\n",
+                );
             }
         }
         Ok(None)

@@ -59,14 +59,11 @@ mod tests {
 
     #[test]
     fn answers_stand_side_by_side_where_there_is_room() {
-        let answers: [(&str, &[&str]); 2] = [("team", &["1", "日本"]), ("sandbox", &["a line that is too long for it"])];
+        let answers: [(&str, &[&str]); 2] =
+            [("team", &["1", "日本"]), ("sandbox", &["a line that is too long for it"])];
         assert_eq!(
             shown(&answers, 43),
-            [
-                "team                 │ sandbox",
-                "1                    │ a line that is too …",
-                "日本                 │",
-            ]
+            ["team                 │ sandbox", "1                    │ a line that is too …", "日本                 │",]
         );
         assert_eq!(shown(&answers, 40), ["team", "1", "日本", "sandbox", "a line that is too long for it"]);
         assert_eq!(shown(&[("one", &["x"])], 80), ["one", "x"]);

@@ -30,7 +30,10 @@ pub(crate) enum Meta {
     /// Play a file.
     Load(PathBuf),
     /// Write what was played as a script.
-    Save { file: PathBuf, is_over: bool },
+    Save {
+        file: PathBuf,
+        is_over: bool,
+    },
     /// Write the next input in an editor.
     Edit,
     /// What the last play took, or this one takes.
@@ -38,7 +41,10 @@ pub(crate) enum Meta {
     /// The last value as a chart, or that of this script.
     Plot(String),
     /// Play on several circles.
-    Each { places: Vec<String>, script: String },
+    Each {
+        places: Vec<String>,
+        script: String,
+    },
     /// A fresh environment.
     Reset,
     /// What was typed, as far as that is in it.
@@ -89,26 +95,105 @@ const fn command(
 
 pub(crate) const COMMANDS: &[Command] = &[
     command("help", "[TOPIC]", Takes::Topic, "this, or more on a command or a topic", ":help plot", ""),
-    command("use", "WHERE", Takes::Circle, "go to another circle; this session is kept", ":use team", "WHERE is a name in circles.json, a port, host:port or a ws:// URL. :use again comes back to a session as it was."),
-    command("key", "NAME", Takes::Key, "be another key", ":key alice", "A session that has proved no key proves this one, and keeps its variables. One that has gets a session beside it: a session is one key's for good. A passphrase is asked for once."),
+    command(
+        "use",
+        "WHERE",
+        Takes::Circle,
+        "go to another circle; this session is kept",
+        ":use team",
+        "WHERE is a name in circles.json, a port, host:port or a ws:// URL. :use again comes back to a session as it was.",
+    ),
+    command(
+        "key",
+        "NAME",
+        Takes::Key,
+        "be another key",
+        ":key alice",
+        "A session that has proved no key proves this one, and keeps its variables. One that has gets a session beside it: a session is one key's for good. A passphrase is asked for once.",
+    ),
     command("who", "", Takes::Nothing, "which circle, and who it takes you for", ":who", ""),
     command("vars", "", Takes::Nothing, "the session's variables", ":vars", ""),
-    command("functions", "[TEXT]", Takes::Function, "the session's functions, and those that fit", ":functions trim", "With TEXT: those of the session that have it in their names, and those of the circle that begin with it."),
+    command(
+        "functions",
+        "[TEXT]",
+        Takes::Function,
+        "the session's functions, and those that fit",
+        ":functions trim",
+        "With TEXT: those of the session that have it in their names, and those of the circle that begin with it.",
+    ),
     command("doc", "NAME", Takes::Function, "what a function does, and where it comes from", ":doc push", ""),
-    command("load", "FILE", Takes::File, "play a file", ":load report.rhai", "It is played as if it had been typed. A first line that begins with #! is for the shell. ~/ is your home directory."),
-    command("save", "FILE", Takes::File, "write what was played here, as a script that runs again", ":save work.rhai", "The inputs that went well since the session began, in their order: no commands, nothing that failed or was cancelled. A function that was defined again is there once, ans is bound where it is used. :save! writes over a file that is there."),
-    command("edit", "", Takes::Nothing, "write the next input in $EDITOR, from the last one", ":edit", "$VISUAL, then $EDITOR, then what there is. What you leave in the file stands at the prompt then, and Enter plays it. Ctrl-X Ctrl-E does the same with what is being typed."),
-    command("time", "[SCRIPT]", Takes::Script, "what the last play took, or this one takes", ":time sq(12)", "The time in the circle, the operations, and the time until the answer was here."),
-    command("plot", "[SCRIPT]", Takes::Script, "the last value as a chart, or this one", ":plot [1, 4, 9]", "An array of numbers, an array of [x, y], or a map of arrays."),
+    command(
+        "load",
+        "FILE",
+        Takes::File,
+        "play a file",
+        ":load report.rhai",
+        "It is played as if it had been typed. A first line that begins with #! is for the shell. ~/ is your home directory.",
+    ),
+    command(
+        "save",
+        "FILE",
+        Takes::File,
+        "write what was played here, as a script that runs again",
+        ":save work.rhai",
+        "The inputs that went well since the session began, in their order: no commands, nothing that failed or was cancelled. A function that was defined again is there once, ans is bound where it is used. :save! writes over a file that is there.",
+    ),
+    command(
+        "edit",
+        "",
+        Takes::Nothing,
+        "write the next input in $EDITOR, from the last one",
+        ":edit",
+        "$VISUAL, then $EDITOR, then what there is. What you leave in the file stands at the prompt then, and Enter plays it. Ctrl-X Ctrl-E does the same with what is being typed.",
+    ),
+    command(
+        "time",
+        "[SCRIPT]",
+        Takes::Script,
+        "what the last play took, or this one takes",
+        ":time sq(12)",
+        "The time in the circle, the operations, and the time until the answer was here.",
+    ),
+    command(
+        "plot",
+        "[SCRIPT]",
+        Takes::Script,
+        "the last value as a chart, or this one",
+        ":plot [1, 4, 9]",
+        "An array of numbers, an array of [x, y], or a map of arrays.",
+    ),
     command(
         "each",
         "A,B SCRIPT",
         Takes::CirclesAndScript,
         "play on several circles, answers side by side",
-        ":each team,9001 40 + 2", "Side by side in time, too. Circles that are not connected to yet are, and kept. A circle that cannot be reached keeps none of the others from playing."),
-    command("last", "", Takes::Nothing, "all that the last play printed and answered", ":last", "In $PAGER where it is longer than the screen."),
-    command("history", "[TEXT]", Takes::Text, "what was typed on this circle, as this key", ":history let", "The newest last. A line that begins with a space, or that holds what could be a secret key, is not kept."),
-    command("reset", "", Takes::Nothing, "a fresh environment", ":reset", "Variables, functions and imports are gone. The connection and the key stay."),
+        ":each team,9001 40 + 2",
+        "Side by side in time, too. Circles that are not connected to yet are, and kept. A circle that cannot be reached keeps none of the others from playing.",
+    ),
+    command(
+        "last",
+        "",
+        Takes::Nothing,
+        "all that the last play printed and answered",
+        ":last",
+        "In $PAGER where it is longer than the screen.",
+    ),
+    command(
+        "history",
+        "[TEXT]",
+        Takes::Text,
+        "what was typed on this circle, as this key",
+        ":history let",
+        "The newest last. A line that begins with a space, or that holds what could be a secret key, is not kept.",
+    ),
+    command(
+        "reset",
+        "",
+        Takes::Nothing,
+        "a fresh environment",
+        ":reset",
+        "Variables, functions and imports are gone. The connection and the key stay.",
+    ),
     command("quit", "", Takes::Nothing, "leave", ":quit", ""),
 ];
 
@@ -135,7 +220,9 @@ impl Meta {
         Ok(match name {
             "help" => Self::Help(argument.trim_start_matches(':').to_owned()),
             "use" => Self::Use(argument.to_owned()),
-            "key" => Self::Key(argument.parse().map_err(|error| format!("{} is no name of a key: {error}", visible(argument)))?),
+            "key" => Self::Key(
+                argument.parse().map_err(|error| format!("{} is no name of a key: {error}", visible(argument)))?,
+            ),
             "vars" => Self::Vars,
             "functions" => Self::Functions(argument.to_owned()),
             "doc" => Self::Doc(argument.trim_end_matches("()").to_owned()),

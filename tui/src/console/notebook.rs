@@ -99,11 +99,8 @@ impl Notebook {
         } else {
             self.dropped += 1;
         }
-        self.last.took = Some(Took {
-            elapsed: Duration::from_micros(result.elapsed_us),
-            operations: result.operations,
-            round_trip,
-        });
+        self.last.took =
+            Some(Took { elapsed: Duration::from_micros(result.elapsed_us), operations: result.operations, round_trip });
         self.last.has_value = has_value;
         if has_value {
             self.value = Some(result);

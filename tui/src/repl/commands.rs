@@ -123,7 +123,9 @@ impl Repl {
     fn be(&mut self, name: &KeyName) {
         let session = self.sessions.current();
         if session.link.is_throwaway {
-            printing::to_stderr("the throw-away circle knows the key that was made for it, and no other\n  go to a circle: :use WHERE\n");
+            printing::to_stderr(
+                "the throw-away circle knows the key that was made for it, and no other\n  go to a circle: :use WHERE\n",
+            );
             return;
         }
         if session.link.key().as_ref() == Some(name) {
@@ -203,7 +205,8 @@ impl Repl {
             let entry = history.get(index, SearchDirection::Reverse).ok()??;
             entry.entry.contains(part).then(|| (index + 1, entry.entry.into_owned()))
         });
-        let mut inputs: Vec<(usize, String)> = all.take(if part.is_empty() { RECENT } else { history::MAX_INPUTS }).collect();
+        let mut inputs: Vec<(usize, String)> =
+            all.take(if part.is_empty() { RECENT } else { history::MAX_INPUTS }).collect();
         inputs.reverse();
         for (number, input) in inputs {
             for (index, text) in input.split('\n').enumerate() {
@@ -245,9 +248,11 @@ fn written(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
     let kept = if is_over { new.persist(file) } else { new.persist_noclobber(file) };
     match kept {
         Ok(_) => Ok(()),
-        Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(CliError::usage(format!("{name} is there already"), "it is kept", format!("to write over it: :save! {name}")))
-        }
+        Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => Err(CliError::usage(
+            format!("{name} is there already"),
+            "it is kept",
+            format!("to write over it: :save! {name}"),
+        )),
         Err(refused) => Err(cannot(&refused.error)),
     }
 }

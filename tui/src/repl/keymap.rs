@@ -10,8 +10,8 @@ use std::{
 
 use directories::BaseDirs;
 use rustyline::{
-    Cmd, CompletionType, ConditionalEventHandler, Config, EditMode, Editor, Event, EventContext, EventHandler, KeyEvent,
-    RepeatCount, Result, history::FileHistory,
+    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, EditMode, Editor, Event, EventContext,
+    EventHandler, KeyEvent, RepeatCount, Result, history::FileHistory,
 };
 
 use super::helper::Typing;
@@ -42,6 +42,8 @@ pub(super) fn config(mode: Option<cli::EditMode>) -> Result<Config> {
         .auto_add_history(false)
         .completion_type(CompletionType::List)
         .edit_mode(mode)
+        // Whether there are colours is decided where they are made; the prompt's mark is there without them, too.
+        .color_mode(ColorMode::Forced)
         .max_history_size(history::MAX_INPUTS)?;
     Ok(config.build())
 }

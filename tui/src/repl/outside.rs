@@ -21,7 +21,8 @@ const EDITORS: [&str; 2] = ["VISUAL", "EDITOR"];
 pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError> {
     let failed = |error: &io::Error| CliError::io("cannot write the file to edit", error, "make room in $TMPDIR");
     // For its user's eyes only.
-    let file = tempfile::Builder::new().prefix("circles-").suffix(".rhai").tempfile().map_err(|error| failed(&error))?;
+    let file =
+        tempfile::Builder::new().prefix("circles-").suffix(".rhai").tempfile().map_err(|error| failed(&error))?;
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     file.as_file().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
     let editor = EDITORS.iter().find_map(|name| std::env::var(name).ok()).filter(|editor| !editor.trim().is_empty());
@@ -29,13 +30,19 @@ pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError
     // As git has it: what is set may hold arguments, and a shell takes it apart.
     let script = match &editor {
         Some(editor) => format!("{editor} \"$@\""),
-        None => "for editor in nano vim vi; do command -v $editor >/dev/null && exec $editor \"$@\"; done; exit 127".into(),
+        None => {
+            "for editor in nano vim vi; do command -v $editor >/dev/null && exec $editor \"$@\"; done; exit 127".into()
+        }
     };
     let status = attended(quiet, Command::new("sh").arg("-c").arg(script).arg("editor").arg(path))?;
     match status.code() {
         Some(127) => {
             let editor = editor.as_deref().unwrap_or("nano, vim, vi");
-            Err(CliError::usage("there is no editor", format!("{editor}: not found"), "set $EDITOR to one that is there"))
+            Err(CliError::usage(
+                "there is no editor",
+                format!("{editor}: not found"),
+                "set $EDITOR to one that is there",
+            ))
         }
         Some(0) => {
             // Editors write a new file in its place.
@@ -44,7 +51,11 @@ pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError
                 io::Read::read_to_string(&mut io::Read::take(file, MAX_TEXT), &mut text).map(|_| text)
             });
             let text = text.map_err(|error| {
-                CliError::usage("cannot read what was edited", os_text(&error), "write UTF-8, and leave the file where it is")
+                CliError::usage(
+                    "cannot read what was edited",
+                    os_text(&error),
+                    "write UTF-8, and leave the file where it is",
+                )
             })?;
             Ok(Some(text.trim_end().to_owned()))
         }

@@ -166,7 +166,12 @@ impl Sessions {
 
     /// Is a key from now on: the current session proves it if it has proved none, otherwise there is one beside it. Which one
     /// that is.
-    pub(super) async fn prove(&mut self, name: &KeyName, keypair: Arc<KeyPair>, quiet: &Quiet) -> Result<usize, CliError> {
+    pub(super) async fn prove(
+        &mut self,
+        name: &KeyName,
+        keypair: Arc<KeyPair>,
+        quiet: &Quiet,
+    ) -> Result<usize, CliError> {
         let before = self.args.key.replace(name.clone());
         let proved = self.prove_chosen(name, keypair, quiet).await;
         if proved.is_err() {

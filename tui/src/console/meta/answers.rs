@@ -74,8 +74,13 @@ fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<Line>
     }
     match (said.is_empty(), part) {
         (false, _) => said,
-        (true, "") => vec![Line::of(Style::Dim, "no functions in this session yet; :functions TEXT shows the circle's that begin so")],
-        (true, part) => vec![Line::of(Style::Dim, &format!("no function has {part} in its name, or begins so in the circle"))],
+        (true, "") => vec![Line::of(
+            Style::Dim,
+            "no functions in this session yet; :functions TEXT shows the circle's that begin so",
+        )],
+        (true, part) => {
+            vec![Line::of(Style::Dim, &format!("no function has {part} in its name, or begins so in the circle"))]
+        }
     }
 }
 
@@ -97,4 +102,3 @@ fn docs(name: &str, found: &[FunctionDoc]) -> Vec<Line> {
     }
     said
 }
-

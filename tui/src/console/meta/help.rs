@@ -55,9 +55,10 @@ pub(crate) fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<Line> {
         return lines(Style::Plain, text);
     }
     let near = suggest::nearest(topic, topics());
-    let near = near.map_or_else(|| format!("there are: {}", topics().collect::<Vec<_>>().join(", ")), |near| {
-        format!("did you mean :help {near}?")
-    });
+    let near = near.map_or_else(
+        || format!("there are: {}", topics().collect::<Vec<_>>().join(", ")),
+        |near| format!("did you mean :help {near}?"),
+    );
     vec![Line::of(Style::Plain, &format!("there is no help on {}; {near}", visible(topic)))]
 }
 

@@ -215,18 +215,33 @@ mod tests {
 
     #[test]
     fn a_function_that_was_defined_again_is_there_once() {
-        let (script, notes) =
-            saved(&["/// one\nfn f(x) { `${#{a: x}}` } let a = 1;", "fn f(x, y) { 0 }", "private fn f(x) { x * 2 }", "=f(1)"]);
+        let (script, notes) = saved(&[
+            "/// one\nfn f(x) { `${#{a: x}}` } let a = 1;",
+            "fn f(x, y) { 0 }",
+            "private fn f(x) { x * 2 }",
+            "=f(1)",
+        ]);
         assert_eq!(script, "let a = 1;\nfn f(x, y) { 0 };\nprivate fn f(x) { x * 2 };\nf(1);\n");
         assert_eq!(notes.len(), 1, "{notes:?}");
     }
 
     #[test]
     fn what_is_written_comes_to_the_same() {
-        let inputs = ["let x = 40", "=x + 2", "fn twice(n) { n * 2 }", "=twice(ans)", "fn twice(n) { n + n }", "=#{ a: ans }.a + 0"];
+        let inputs = [
+            "let x = 40",
+            "=x + 2",
+            "fn twice(n) { n * 2 }",
+            "=twice(ans)",
+            "fn twice(n) { n + n }",
+            "=#{ a: ans }.a + 0",
+        ];
         let (script, notes) = saved(&inputs);
         assert_eq!(notes.len(), 1, "{notes:?}");
-        assert_eq!(Engine::new().eval::<i64>(script.trim_end().trim_end_matches(';')).expect("it runs"), 84, "{script}");
+        assert_eq!(
+            Engine::new().eval::<i64>(script.trim_end().trim_end_matches(';')).expect("it runs"),
+            84,
+            "{script}"
+        );
     }
 
     #[test]
