@@ -96,7 +96,8 @@ impl<'a> Reader<'a> {
 
     /// What comes in place of a string in quotes.
     fn bare<E: Error>(&mut self, string: &str) -> Result<&'a str, E> {
-        if !string.is_empty() && self.rest.starts_with(string) {
+        // Without a character of its own it could also be a blob without a byte.
+        if self.rest.starts_with(string) && !(string.is_empty() && self.rest.starts_with('[')) {
             return self.take_bytes(string.len());
         }
         // A blob: hexadecimal digits in groups, where JSON has base64.
@@ -279,7 +280,7 @@ mod tests {
             ("[1,2.5,null,null,null,true]", "[1, 2.5, (), NaN, -inf, true]"),
             (r#"{"a":{"b c":"x\n"},"":[]}"#, r##"#{"a": #{"b c": "x\n"}, "": []}"##),
             // A character that looks like what is around it.
-            (r#"[",","]","\"","[","a"]"#, r#"[,, ], ", [, "a"]"#),
+            (r#"[",","]","\"","[","a"," ",""]"#, r#"[,, ], ", [, "a",  , ]"#),
             // A blob, a range, a function.
             (r#"["CQkJCQkJCQkJ","AAA=","","1..4","Fn(f)"]"#, "[[0909090909090909 09], [0000], [], 1..4, Fn(f)]"),
             (r#"["\u202e","\"日本\""]"#, r#"["\u{202e}", "\"日本\""]"#),
