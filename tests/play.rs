@@ -8,7 +8,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, Ran, fake, process::Server};
+use crate::support::{Home, Ran, background::Background, fake, process::Server};
 
 /// On a throw-away circle.
 fn play(args: &[&str]) -> Ran {
@@ -86,6 +86,47 @@ fn the_exit_code_says_what_happened() {
         assert!(ran.stderr.contains(piece), "{args:?}: {ran:?}");
         assert!(!ran.stderr.contains("panicked"), "{args:?}: {ran:?}");
     }
+}
+
+#[test]
+fn a_circle_that_is_down_is_told_by_its_name_and_how_it_comes_up() {
+    let home = Home::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let circles = json!({ "circles": [{ "name": "team", "port": port }, { "name": "free", "port": 0 }] });
+    for file in ["circles.json", "my circles.json"] {
+        std::fs::write(home.path().join(file), circles.to_string()).expect("written");
+    }
+    let cases = [
+        (
+            vec!["play", "--circle", "team", "-e", "1"],
+            "circle 'team' at ws",
+            "connection refused\n  start it: circles up team\n",
+        ),
+        (vec!["repl", "team"], "circle 'team' at ws", "connection refused\n  start it: circles up team\n"),
+        (
+            vec!["play", "--config", "my circles.json", "--circle", "team", "-e", "1"],
+            "circle 'team' at ws",
+            "start it: circles up team --config 'my circles.json'\n",
+        ),
+        (
+            vec!["play", "--circle", "free", "-e", "1"],
+            "circle 'free': it takes a free port, and is down",
+            "start it: circles up free\n",
+        ),
+    ];
+    for (args, what, end) in cases {
+        let ran = home.run(&args);
+        assert_eq!(ran.code, Some(3), "{args:?}: {ran:?}");
+        assert!(ran.stderr.starts_with(&format!("error: cannot reach {what}")), "{args:?}: {ran:?}");
+        assert!(ran.stderr.ends_with(end), "{args:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_circle_on_a_free_port_is_found_by_its_name() {
+    let background = Background::with(r#"{ "circles": [{ "name": "free", "port": 0 }] }"#);
+    background.ok(&["up"]);
+    assert_eq!(background.ok(&["play", "--circle", "free", "-e", "CIRCLE_NAME"]), "free\n");
 }
 
 #[test]

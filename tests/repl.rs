@@ -1,5 +1,9 @@
 //! `circles repl`, on a terminal.
 
+mod commands;
+mod lost;
+mod typing;
+
 use rustix::process::Signal;
 
 use crate::support::{Home, process::Server, pty::Terminal};
@@ -185,34 +189,6 @@ fn a_passphrase_is_asked_for_without_showing_it() {
     terminal.keys(&format!("{}\r", crate::support::PASSPHRASE));
     let before = terminal.wait_for("circle ⚿ alice> ");
     assert!(!before.contains(crate::support::PASSPHRASE), "{before:?}");
-}
-
-#[test]
-fn a_lost_connection_is_said_and_made_again() {
-    let home = Home::new();
-    let mut server = Server::open();
-    let port = server.authority().rsplit_once(':').expect("a port").1.to_owned();
-    let mut terminal = Terminal::run(&home, &["repl", &port]);
-    terminal.wait_for("circle> ");
-    terminal.keys("let x = 1; print(`be${\"gun\"}`); loop {}\r");
-    terminal.wait_for("begun");
-    server.signal(Signal::KILL);
-    server.wait();
-    terminal.wait_for("the connection to the circle at");
-    terminal.wait_for("circle (disconnected)> ");
-    terminal.keys("x\r");
-    terminal.wait_for("connection refused");
-    terminal.wait_for("in the history");
-    let again = home.command().args(["serve", "--port", &port]).spawn().expect("runs");
-    let mut again = crate::support::process::Reaped(again);
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(again.0.stdout.as_mut().expect("piped")), &mut line)
-        .expect("it says where it is");
-    // Up brings back what could not be played.
-    terminal.keys("\x1b[A\r");
-    terminal.wait_for("variables are gone");
-    terminal.wait_for("Variable not found: x");
-    terminal.wait_for("circle> ");
 }
 
 #[test]

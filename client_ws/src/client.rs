@@ -2,11 +2,12 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
     time::Duration,
 };
 
 use futures_channel::{mpsc, oneshot};
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt, future};
 use keys::{Authority, KeyPair, Nonce, PublicKey};
 use protocol::{
     Id, Method, message,
@@ -19,7 +20,7 @@ use protocol::{
 use crate::{
     CircleUrl, CircleWsClientBuilder, ClientError, Notice, PlayEvent, PlayRequest,
     pending::Answer,
-    task::{self, Command},
+    task::{self, Command, Told},
     transport::platform,
 };
 
@@ -43,12 +44,14 @@ pub struct CircleWsClient {
 struct State {
     keypair: Option<Arc<KeyPair>>,
     connection: Option<Connection>,
+    /// Who waits for a notice, to look again once the connection is another.
+    waiting: Option<Waker>,
 }
 
 #[derive(Debug)]
 struct Connection {
     commands: mpsc::Sender<Command>,
-    notices: mpsc::Receiver<Notice>,
+    notices: mpsc::Receiver<Told>,
     next_id: u64,
 }
 
@@ -59,7 +62,7 @@ impl CircleWsClient {
     }
 
     pub(crate) fn new(url: CircleUrl, authority: Authority, keypair: Option<Arc<KeyPair>>, patience: Duration) -> Self {
-        Self { url, authority, patience, state: Mutex::new(State { keypair, connection: None }) }
+        Self { url, authority, patience, state: Mutex::new(State { keypair, connection: None, waiting: None }) }
     }
 
     /// Where it connects to.
@@ -85,7 +88,7 @@ impl CircleWsClient {
         let (commands, to_task) = mpsc::channel(COMMANDS);
         let (to_client, notices) = mpsc::channel(NOTICES);
         platform::spawn(task::run(sender, receiver, to_task, to_client, self.url.to_string()));
-        self.state().connection = Some(Connection { commands, notices, next_id: 1 });
+        self.replace(Some(Connection { commands, notices, next_id: 1 }));
         Ok(())
     }
 
@@ -96,12 +99,26 @@ impl CircleWsClient {
 
     /// Closes the connection. What runs there is cancelled.
     pub fn disconnect(&self) {
-        self.state().connection = None;
+        self.replace(None);
     }
 
     /// A notice that has come since this was last asked.
     pub fn take_notice(&self) -> Option<Notice> {
-        self.state().connection.as_mut()?.notices.try_recv().ok()
+        self.state().connection.as_mut()?.notices.try_recv().ok()?.ok()
+    }
+
+    /// Waits for the next notice, or for the end of the connection, whose reason is the error: it comes once, then
+    /// [`ClientError::NotConnected`]. Only one at a time can wait; of several, the newest does.
+    pub async fn next_notice(&self) -> Result<Notice, ClientError> {
+        let told = future::poll_fn(|context| {
+            let mut state = self.state();
+            state.waiting = Some(context.waker().clone());
+            match &mut state.connection {
+                Some(connection) => connection.notices.poll_next_unpin(context),
+                None => Poll::Ready(None),
+            }
+        });
+        told.await.unwrap_or(Err(ClientError::NotConnected))
     }
 
     /// Proves the keypair to the circle.
@@ -166,6 +183,17 @@ impl CircleWsClient {
         self.call::<methods::Discover>(&NoParams {}).await
     }
 
+    fn replace(&self, connection: Option<Connection>) {
+        let (before, waiting) = {
+            let mut state = self.state();
+            (std::mem::replace(&mut state.connection, connection), state.waiting.take())
+        };
+        drop(before);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -214,6 +242,37 @@ pub(crate) fn read<M: Method>(answer: Answer, url: &CircleUrl) -> Result<M::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A circle that takes a connection, and ends it when the test does.
+    async fn connected() -> (CircleWsClient, tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("ws://{}", listener.local_addr().expect("bound"));
+        let client = CircleWsClient::builder(url).build().expect("a URL");
+        let (connected, accepted) = tokio::join!(client.connect(), async {
+            let (socket, _) = listener.accept().await.expect("it dials");
+            tokio_tungstenite::accept_async(socket).await.expect("a WebSocket")
+        });
+        connected.expect("it connects");
+        (client, accepted)
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_notice_hears_of_it_and_of_the_end() {
+        let (client, mut circle) = connected().await;
+        let lost = r#"{"jsonrpc":"2.0","method":"session.reset","params":{"reason":"idle"}}"#;
+        circle.send(lost.into()).await.expect("it is sent");
+        assert!(matches!(client.next_notice().await, Ok(Notice::EnvironmentLost { .. })));
+        drop(circle);
+        assert!(matches!(client.next_notice().await, Err(ClientError::ConnectionLost { .. })));
+        assert!(matches!(client.next_notice().await, Err(ClientError::NotConnected)));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_notice_does_not_outwait_the_connection() {
+        let (client, _circle) = connected().await;
+        let (told, ()) = future::join(client.next_notice(), async { client.disconnect() }).await;
+        assert!(matches!(told, Err(ClientError::NotConnected)), "{told:?}");
+    }
 
     #[tokio::test]
     async fn a_server_that_says_nothing_is_no_circle() {

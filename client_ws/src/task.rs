@@ -34,14 +34,19 @@ pub(crate) struct Command {
     pub(crate) events: Option<mpsc::Sender<PlayEvent>>,
 }
 
+/// What is told without having been asked: a notice, or last of all why the connection is over.
+pub(crate) type Told = Result<Notice, ClientError>;
+
 /// Runs until the connection ends or nobody can send commands any more.
 pub(crate) async fn run(
     mut sender: impl TransportSender,
     mut receiver: impl TransportReceiver,
     mut commands: mpsc::Receiver<Command>,
-    mut notices: mpsc::Sender<Notice>,
+    mut notices: mpsc::Sender<Told>,
     url: String,
 ) {
+    // Each sender has a place of its own in the channel, so there always is one for the end.
+    let mut last = notices.clone();
     let pending = Arc::new(Mutex::new(Pending::default()));
     let write = async {
         loop {
@@ -86,7 +91,7 @@ pub(crate) async fn run(
                 }
                 // Told while there is room; a notice that nobody takes must not hold up answers.
                 Ok(Delivery::Notice(notice)) => {
-                    let _unheard = notices.try_send(notice);
+                    let _unheard = notices.try_send(Ok(notice));
                 }
                 Err(reason) => return ClientError::NotACircle { url: url.clone(), reason },
             }
@@ -103,6 +108,8 @@ pub(crate) async fn run(
         pending.insert(command.id, command.answer, command.events);
     }
     pending.fail(|| same(&error));
+    // Nobody may want to know.
+    let _unheard = last.try_send(Err(error));
 }
 
 fn lock(pending: &Mutex<Pending>) -> MutexGuard<'_, Pending> {

@@ -21,12 +21,17 @@ pub(crate) fn answering(bytes: &'static [u8]) -> String {
 
 /// Accepts `WebSockets` and answers each text with what `answer` makes of it.
 pub(crate) fn websocket(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
+    conversing(move |text| Some(answer(text)))
+}
+
+/// The same, and ends the connection where there is no answer.
+pub(crate) fn conversing(answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static) -> String {
     serving(move |stream| {
         let Ok(mut socket) = accept(stream) else { return };
         while let Ok(message) = socket.read() {
-            if let Message::Text(text) = message
-                && socket.send(Message::text(answer(&text))).is_err()
-            {
+            let Message::Text(text) = message else { continue };
+            let Some(answer) = answer(&text) else { return };
+            if socket.send(Message::text(answer)).is_err() {
                 return;
             }
         }

@@ -5,9 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use keys::{Authority, PublicKey, keystore::KeyName};
 use server_ws::Access;
+
+use crate::completing::{self, Shell};
 
 /// Play Rhai in live circles, with keys that prove who you are.
 #[derive(Debug, Parser)]
@@ -55,13 +57,17 @@ pub(crate) enum Verb {
     Serve(ServeArgs),
     /// Print the contract for machines (`OpenRPC`)
     Openrpc,
+    /// Print what makes Tab complete in a shell; without one, how to install it
+    Completions(CompletionsArgs),
+    /// Print the manual page of circles, or write one for each verb
+    Man(ManArgs),
 }
 
 /// How a circle is reached, and as whom.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ConnectArgs {
     /// The key to authenticate with [default: the default key, on a circle that asks for one]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completing::keys())]
     pub key: Option<KeyName>,
     /// How the circle knows itself, when it is dialled through a tunnel
     #[arg(long, value_name = "HOST:PORT")]
@@ -73,7 +79,7 @@ pub(crate) struct ConnectArgs {
 }
 
 /// Where a passphrase comes from when nobody is to be asked.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct PassphraseArgs {
     /// Read the passphrase from this file descriptor [otherwise $`CIRCLES_PASSPHRASE_FILE`, $`CIRCLES_PASSPHRASE`, the terminal]
     #[arg(long, value_name = "N")]
@@ -83,7 +89,7 @@ pub(crate) struct PassphraseArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TuiArgs {
     /// Connect to this one first: a name in circles.json, a port, host:port or a ws:// URL [default: $`CIRCLES_CIRCLE`]
-    #[arg(value_name = "WHERE")]
+    #[arg(value_name = "WHERE", add = completing::circles())]
     pub place: Option<String>,
     #[command(flatten)]
     pub connect: ConnectArgs,
@@ -92,28 +98,39 @@ pub(crate) struct TuiArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReplArgs {
     /// A name in circles.json, a port, host:port or a ws:// URL [default: $`CIRCLES_CIRCLE`, then a throw-away circle]
-    #[arg(value_name = "WHERE")]
+    #[arg(value_name = "WHERE", add = completing::circles())]
     pub place: Option<String>,
     /// The same as WHERE
-    #[arg(long, value_name = "WHERE", conflicts_with = "place")]
+    #[arg(long, value_name = "WHERE", conflicts_with = "place", add = completing::circles())]
     pub circle: Option<String>,
+    /// The keys that edit a line [default: as ~/.inputrc has it, otherwise emacs]
+    #[arg(long, value_name = "MODE", env = "CIRCLES_EDIT_MODE")]
+    pub edit_mode: Option<EditMode>,
     #[command(flatten)]
     pub connect: ConnectArgs,
+}
+
+/// The keys that edit a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EditMode {
+    Emacs,
+    Vi,
 }
 
 #[derive(Debug, Args)]
 #[command(override_usage = "circles play [OPTIONS] (-e SCRIPT | FILE | -) [ARG]... [-- -ARG...]")]
 pub(crate) struct PlayArgs {
-    /// A name in circles.json, a port, host:port or a ws:// URL [default: $`CIRCLES_CIRCLE`, then a throw-away circle]
-    #[arg(long, value_name = "WHERE")]
-    pub circle: Option<String>,
+    /// A name in circles.json, a port, host:port or a ws:// URL; several with commas between, or given again [default:
+    /// $`CIRCLES_CIRCLE`, then a throw-away circle]
+    #[arg(long, value_name = "WHERE", value_delimiter = ',', add = completing::circles())]
+    pub circle: Vec<String>,
     /// The script itself, instead of a file
     #[arg(short = 'e', long = "expression", value_name = "SCRIPT", allow_hyphen_values = true)]
     pub expression: Option<String>,
     /// The script's file, or - for standard input; what follows is for the script, which finds it in ARGS
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) rest: Vec<String>,
-    /// Print one JSON object: the result with its prints, or the error
+    /// Print one JSON object: the result with its prints, or the error; for several circles {"circles": […]}
     #[arg(long)]
     pub json: bool,
     /// Shorten the circle's time limit (5s, 200ms)
@@ -121,6 +138,19 @@ pub(crate) struct PlayArgs {
     pub timeout: Option<Duration>,
     #[command(flatten)]
     pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub shell: Option<Shell>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Write the pages of circles and of each verb into this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -143,20 +173,22 @@ pub(crate) enum KeysVerb {
     /// Print the public key of one
     Show {
         /// Its name [default: the default key]
+        #[arg(add = completing::keys())]
         name: Option<KeyName>,
     },
     /// Print the name of the default key, or choose it
     Default {
         /// Its name from now on
+        #[arg(add = completing::keys())]
         name: Option<KeyName>,
     },
 }
 
 /// Which circles.json is meant.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigArgs {
     /// The circles.json [default: the one here, then the one in the user's configuration directory]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
 }
 
@@ -169,7 +201,7 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LaunchArgs {
     /// Only these [default: all of them]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = completing::circles())]
     pub names: Vec<String>,
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -191,7 +223,7 @@ pub(crate) struct SuperviseArgs {
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
     /// Only these [default: all of them]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = completing::circles())]
     pub names: Vec<String>,
     /// How long to wait for them (90s, 2m)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "60s")]
@@ -227,7 +259,7 @@ pub(crate) struct DiffArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DownArgs {
     /// Only these [default: all of them, and their supervisor]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = completing::circles())]
     pub names: Vec<String>,
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -236,7 +268,7 @@ pub(crate) struct DownArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Only of these [default: all of them]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = completing::circles())]
     pub names: Vec<String>,
     /// Go on, in place, until Ctrl-C; where the output is no terminal, say it once more whenever something has changed
     #[arg(short, long)]
@@ -251,7 +283,7 @@ pub(crate) struct StatusArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// Only of these [default: all of them]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = completing::circles())]
     pub names: Vec<String>,
     /// Go on with what is written from now on, until Ctrl-C
     #[arg(short, long)]

@@ -1,12 +1,14 @@
 //! One file a verb.
 
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod down;
 pub(crate) mod keygen;
 pub(crate) mod keys;
 pub(crate) mod launch;
 pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod play;
 pub(crate) mod reload;
 pub(crate) mod repl;

@@ -1,11 +1,14 @@
 //! What every place to type Rhai into needs, without a terminal in it: is an input complete, how is it coloured, how are
 //! values and errors shown, which `:` commands there are.
 
+pub(crate) mod beside;
 pub(crate) mod completion;
+pub(crate) mod each;
 pub(crate) mod fold;
 pub(crate) mod highlight;
 pub(crate) mod history;
 pub(crate) mod meta;
+pub(crate) mod notebook;
 pub(crate) mod plot;
 pub(crate) mod progress;
 pub(crate) mod report;

@@ -12,6 +12,7 @@ use crate::{
         report,
         text::{Line, Style},
     },
+    place::Destination,
     printing::{self, Paint, Unwritten},
 };
 
@@ -28,7 +29,7 @@ pub(crate) enum CliError {
     /// Dealing with a circle failed.
     Client {
         /// The circle, as the user knows it.
-        place: String,
+        place: Destination,
         /// What failed.
         error: ClientError,
     },
@@ -54,6 +55,11 @@ pub(crate) enum CliError {
     Passphrase(Parts),
     /// Ctrl-C.
     Interrupted,
+    /// All of it is said already.
+    Told {
+        /// What is left of it.
+        exit_code: u8,
+    },
     /// Whoever reads the output has gone: nothing to say, and nobody to say it to.
     OutputGone,
 }
@@ -111,6 +117,7 @@ impl CliError {
             Self::Keystore(KeystoreError::BadName(_)) => 2,
             Self::Keystore(_) | Self::NoDefaultKey | Self::Passphrase(_) => 6,
             Self::Interrupted => 130,
+            Self::Told { exit_code } => *exit_code,
             Self::OutputGone => 0,
         }
     }
@@ -127,7 +134,7 @@ impl CliError {
         let mut lines = Vec::new();
         match self {
             Self::Interrupted => return vec![Line::of(Style::Plain, "interrupted")],
-            Self::OutputGone => return lines,
+            Self::OutputGone | Self::Told { .. } => return lines,
             Self::Play { script, error: RpcError::Script(error) } => return report::script(script, error, width),
             Self::Config(ConfigError::Mistake { line, column, text, .. }) => {
                 lines.extend(report::pointed_at(*line, *column, text, width));
@@ -182,7 +189,9 @@ impl CliError {
             ),
             Self::Keystore(error) => keystore_parts(error),
             Self::Config(error) => parts(shown(&error.to_string()), String::new(), String::new()),
-            Self::Interrupted | Self::OutputGone => parts("interrupted".into(), String::new(), String::new()),
+            Self::Interrupted | Self::OutputGone | Self::Told { .. } => {
+                parts("interrupted".into(), String::new(), String::new())
+            }
         }
     }
 }
@@ -214,21 +223,19 @@ fn rpc_exit_code(error: &RpcError) -> u8 {
     }
 }
 
-fn client_parts(place: &str, error: &ClientError) -> Parts {
+fn client_parts(place: &Destination, error: &ClientError) -> Parts {
     let parts = |what: String, why: String, fix: &str| Parts { what, why: shown(&why), fix: fix.into() };
     match error {
         ClientError::BadUrl { reason, .. } => parts(
-            format!("'{}' says no circle", shown(place)),
+            format!("'{}' says no circle", shown(place.label())),
             reason.clone(),
             "give a port (9001), host:port, or a ws:// URL",
         ),
-        ClientError::Unreachable { reason, .. } => parts(
-            format!("cannot reach {place}"),
-            reason.clone(),
-            "start it: circles up NAME, where circles.json has it, or circles serve --port PORT; or play without --circle, on a throw-away one",
-        ),
+        ClientError::Unreachable { reason, .. } => {
+            parts(format!("cannot reach {place}"), reason.clone(), &place.how_to_start())
+        }
         ClientError::NotACircle { reason, .. } => parts(
-            format!("what answers at {place} is no circle"),
+            format!("what answers at {} is no circle", shown(place.url.trim_end_matches('/'))),
             reason.clone(),
             "check the port: is it another program's?",
         ),

@@ -5,12 +5,14 @@
 pub mod app;
 mod cli;
 mod commands;
+mod completing;
 mod config;
 mod connect;
 mod console;
 mod error;
 mod init;
 mod log_line;
+mod logging;
 mod passphrase;
 mod place;
 mod printer;
@@ -33,6 +35,9 @@ use cli::{Cli, Verb};
 /// own, and then it never returns.
 pub fn main() -> ExitCode {
     worker::run_if_worker();
+    if let Some(answered) = completing::answer() {
+        return answered;
+    }
     worker::keep_descriptors();
     // Started by way of /proc/self/exe it would be called `exe` wherever processes are listed.
     #[cfg(target_os = "linux")]
@@ -83,6 +88,8 @@ fn run() -> ExitCode {
         Some(Verb::Logs(args)) => commands::logs::run(&args),
         Some(Verb::Supervise(args)) => commands::supervise::run(&args),
         Some(Verb::Serve(args)) => commands::serve::run(&args),
+        Some(Verb::Completions(args)) => commands::completions::run(&args),
+        Some(Verb::Man(args)) => commands::man::run(&args),
         Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC).map_err(Into::into),
     };
     done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)

@@ -1,13 +1,89 @@
 //! Where a circle is, as people say it: a name in circles.json, a port, host:port, a URL.
 
-use crate::{cli::ConfigArgs, config, error::CliError};
+use std::{fmt, path::PathBuf};
+
+use launcher::{
+    Circle, CircleStatus, State,
+    control::{Client, ControlError, Status},
+};
+use protocol::methods::NoParams;
+
+use crate::{cli::ConfigArgs, config, error::CliError, supervisor, visible::visible};
 
 /// The environment variable that stands in for `--circle`.
 const VARIABLE: &str = "CIRCLES_CIRCLE";
 
-/// The circle that was asked for, as a `ws://` URL; `None` means a throw-away one.
-pub(crate) fn url(asked: Option<&str>, config: &ConfigArgs) -> Result<Option<String>, CliError> {
-    self::asked(asked).map(|place| parse(&place, config)).transpose()
+/// A circle, as it was said, and where it is dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Destination {
+    pub said: Said,
+    pub url: String,
+}
+
+/// What was said for a circle, which decides what can be done about one that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// Its name in circles.json, and the `--config` that was given.
+    Name { name: String, config: Option<PathBuf> },
+    /// A port, host:port or a URL.
+    Address(String),
+    /// Nothing.
+    Throwaway,
+}
+
+impl Destination {
+    pub(crate) fn named(name: &str, url: String, config: &ConfigArgs) -> Self {
+        Self { said: Said::Name { name: name.to_owned(), config: config.config.clone() }, url }
+    }
+
+    pub(crate) fn address(said: &str, url: String) -> Self {
+        Self { said: Said::Address(said.to_owned()), url }
+    }
+
+    pub(crate) fn throwaway(url: String) -> Self {
+        Self { said: Said::Throwaway, url }
+    }
+
+    /// What tells it from others.
+    pub(crate) fn label(&self) -> &str {
+        match &self.said {
+            Said::Name { name, .. } => name,
+            Said::Address(said) => said,
+            Said::Throwaway => crate::throwaway::NAME,
+        }
+    }
+
+    /// How it comes up.
+    pub(crate) fn how_to_start(&self) -> String {
+        match &self.said {
+            Said::Name { name, config } => how_to_start(name, config.as_ref()),
+            Said::Address(_) => {
+                "check the address; or start it: circles serve --port PORT, or circles up NAME for one of circles.json; or play without --circle, on a throw-away one".into()
+            }
+            Said::Throwaway => String::new(),
+        }
+    }
+}
+
+/// As a sentence names it.
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = visible(self.url.trim_end_matches('/'));
+        match &self.said {
+            Said::Name { name, .. } => write!(f, "circle '{}' at {url}", visible(name)),
+            Said::Address(_) => write!(f, "the circle at {url}"),
+            Said::Throwaway => f.write_str("the throw-away circle"),
+        }
+    }
+}
+
+fn how_to_start(name: &str, config: Option<&PathBuf>) -> String {
+    let config = config.map_or(String::new(), |path| {
+        let path = path.to_string_lossy();
+        let quoted = shlex::try_quote(&path).unwrap_or_else(|_| path.clone());
+        format!(" --config {}", visible(&quoted))
+    });
+    format!("start it: circles up {name}{config}")
 }
 
 /// The circle that was asked for, as people say it.
@@ -16,24 +92,72 @@ pub(crate) fn asked(asked: Option<&str>) -> Option<String> {
     asked.map(str::to_owned).or(from_environment)
 }
 
-/// What people say, as a URL.
-pub(crate) fn parse(place: &str, config: &ConfigArgs) -> Result<String, CliError> {
+/// What people say, where that is known without asking anyone: the port of a circle that takes a free one is 0 here.
+pub(crate) fn parse(said: &str, config: &ConfigArgs) -> Result<Destination, CliError> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let wrong = |why: &str| {
         let fix = "give a name in circles.json, a port (9001), host:port, or a ws:// URL";
-        CliError::usage(format!("'{}' says no circle", crate::visible::visible(place)), why, fix)
+        CliError::usage(format!("'{}' says no circle", visible(said)), why, fix)
     };
-    if place.contains("://") {
-        return Ok(place.to_owned());
+    if said.contains("://") {
+        return Ok(Destination::address(said, said.to_owned()));
     }
-    if is_digits(place) {
-        let port: u16 = place.parse().map_err(|_| wrong("a port is at most 65535"))?;
-        return Ok(format!("ws://127.0.0.1:{port}"));
+    if is_digits(said) {
+        let port: u16 = said.parse().map_err(|_| wrong("a port is at most 65535"))?;
+        return Ok(Destination::address(said, format!("ws://127.0.0.1:{port}")));
     }
-    match place.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && is_digits(port) => Ok(format!("ws://{place}")),
-        None if is_name(place) => config::circle(config, place).map(|circle| circle.url()),
+    match said.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && is_digits(port) => {
+            Ok(Destination::address(said, format!("ws://{said}")))
+        }
+        None if is_name(said) => {
+            config::circle(config, said).map(|circle| Destination::named(said, circle.url(), config))
+        }
         _ => Err(wrong("it is none of the forms that a circle's place has")),
+    }
+}
+
+/// What people say, and where that is now: a circle that takes a free port is where its supervisor has it.
+pub(crate) async fn find(said: &str, config: &ConfigArgs) -> Result<Destination, CliError> {
+    let found = parse(said, config)?;
+    let Said::Name { name, .. } = &found.said else { return Ok(found) };
+    let circle = config::circle(config, name)?;
+    if circle.address.port() != 0 {
+        return Ok(found);
+    }
+    let url = free_port(&circle, config).await?;
+    Ok(Destination { url, ..found })
+}
+
+/// Where a circle is that has taken a free port.
+async fn free_port(circle: &Circle, config: &ConfigArgs) -> Result<String, CliError> {
+    let cannot = |why: String, fix: String| {
+        let name = visible(&circle.name);
+        CliError::supervisor(format!("cannot reach circle '{name}'"), format!("it takes a free port, and {why}"), fix)
+    };
+    let start = || how_to_start(&circle.name, config.config.as_ref());
+    let place = supervisor::place(config)?;
+    let asked = async {
+        let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
+        client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await.map(Some)
+    };
+    let statuses = match asked.await {
+        Ok(Some(statuses)) => statuses.circles,
+        Ok(None) | Err(ControlError::Lost) => Vec::new(),
+        Err(error) => return Err(supervisor::failed(error)),
+    };
+    let status = statuses.into_iter().find(|status| status.name == circle.name);
+    match status {
+        Some(CircleStatus { state: State::Ready, url, .. }) => Ok(url),
+        Some(CircleStatus { state: state @ (State::Starting | State::BackingOff), .. }) => Err(cannot(
+            format!("has none yet ({state})"),
+            "try again in a moment: circles status shows how it is".into(),
+        )),
+        Some(CircleStatus { state: State::Failed, why: Some(why), .. }) => {
+            Err(cannot(format!("has failed: {}", visible(&why)), start()))
+        }
+        Some(CircleStatus { state: State::Draining, .. }) => Err(cannot("is being taken down".into(), start())),
+        _ => Err(cannot("is down".into(), start())),
     }
 }
 
@@ -48,7 +172,7 @@ pub(crate) fn is_name(place: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn parse(place: &str) -> Result<String, CliError> {
+    fn parse(place: &str) -> Result<Destination, CliError> {
         super::parse(place, &ConfigArgs { config: Some("/nonexistent/circles.json".into()) })
     }
 
@@ -61,10 +185,22 @@ mod tests {
             ("ws://x/", "ws://x/"),
         ];
         for (place, url) in cases {
-            assert_eq!(parse(place).expect(place), url);
+            let destination = parse(place).expect(place);
+            assert_eq!((destination.url.as_str(), destination.label()), (url, place));
         }
         for place in ["team", "", "99999", ":9001", "host:", "a b"] {
             assert_eq!(parse(place).expect_err(place).exit_code(), 2, "{place}");
         }
+    }
+
+    #[test]
+    fn how_a_circle_comes_up_has_the_configuration_that_was_named() {
+        let start = |config: Option<&str>| {
+            let config = ConfigArgs { config: config.map(PathBuf::from) };
+            Destination::named("team", "ws://127.0.0.1:9002".into(), &config).how_to_start()
+        };
+        assert_eq!(start(None), "start it: circles up team");
+        assert_eq!(start(Some("a/b.json")), "start it: circles up team --config a/b.json");
+        assert_eq!(start(Some("my circles.json")), "start it: circles up team --config 'my circles.json'");
     }
 }

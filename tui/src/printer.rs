@@ -26,6 +26,8 @@ pub(crate) struct Printer {
 
 enum Piece {
     Output(Output),
+    /// For stdout, as it is.
+    Text(String),
     /// For stderr, as it is.
     Note(String),
 }
@@ -40,6 +42,7 @@ impl Printer {
             while let Some((piece, _room)) = waiting.blocking_recv() {
                 let written = match piece {
                     Piece::Output(output) => printing::output(&output),
+                    Piece::Text(text) => printing::to_stdout(&text),
                     Piece::Note(text) => {
                         printing::to_stderr(&text);
                         Ok(())
@@ -61,6 +64,12 @@ impl Printer {
     pub(crate) async fn output(&self, output: Output) -> Result<(), Unwritten> {
         let bytes = output.text.len();
         self.piece(Piece::Output(output), bytes).await
+    }
+
+    /// Writes to stdout what is no print as it stands, in its turn.
+    pub(crate) async fn text(&self, text: String) -> Result<(), Unwritten> {
+        let bytes = text.len();
+        self.piece(Piece::Text(text), bytes).await
     }
 
     /// Writes to stderr what is about the play, in its turn.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use protocol::methods::{Output, Stream};
+use unicode_width::UnicodeWidthStr;
 
 use crate::{
     console::text::{Kind, Line, Style},
@@ -122,11 +123,66 @@ pub(crate) fn output(output: &Output) -> Result<(), Unwritten> {
     match output.stream {
         Stream::Print => line_to_stdout(&output.text),
         Stream::Debug => {
-            let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
-            line_to_stderr(&format!("{place}{}", output.text));
+            line_to_stderr(&debug(output));
             Ok(())
         }
     }
+}
+
+/// A debug with its place.
+fn debug(output: &Output) -> String {
+    let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
+    format!("{place}{}", output.text)
+}
+
+/// What stands before each line of one circle's among those of others.
+#[derive(Debug)]
+pub(crate) struct Label {
+    text: String,
+    stdout: Paint,
+    stderr: Paint,
+}
+
+impl Label {
+    /// As wide as the widest of those that it stands among.
+    pub(crate) fn new(text: &str, width: usize) -> Self {
+        let text = format!("{:width$}", visible(text));
+        Self { text, stdout: Paint::for_stdout(), stderr: Paint::for_stderr() }
+    }
+
+    /// What is printed, for stdout.
+    pub(crate) fn printed(&self, text: &str) -> String {
+        let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
+        before_each_line(&self.stdout.dim(&format!("{} |", self.text)), &text)
+    }
+
+    /// The value, for stdout.
+    pub(crate) fn value(&self, text: &str) -> String {
+        let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
+        before_each_line(&self.stdout.dim(&format!("{} =", self.text)), &text)
+    }
+
+    /// What is debugged, for stderr.
+    pub(crate) fn debugged(&self, output: &Output) -> String {
+        let text = debug(output);
+        let text = if io::stderr().is_terminal() { visible(&text) } else { Cow::Borrowed(text.as_str()) };
+        before_each_line(&self.stderr.dim(&format!("{} |", self.text)), &text)
+    }
+
+    /// An error, for stderr.
+    pub(crate) fn error(&self, lines: &[Line]) -> String {
+        let text: Vec<String> = lines.iter().map(|line| self.stderr.line(line)).collect();
+        before_each_line(&self.stderr.dim(&format!("{} |", self.text)), &text.join("\n"))
+    }
+
+    /// Columns that it takes.
+    pub(crate) fn width(&self) -> usize {
+        self.text.width() + 3
+    }
+}
+
+fn before_each_line(before: &str, text: &str) -> String {
+    text.split('\n').map(|line| format!("{before} {line}\n")).collect()
 }
 
 /// Writes text as it is. Without a stderr there is nobody to tell.

@@ -1,23 +1,32 @@
-//! The line REPL: its history, its `:` commands, and a play while it runs.
+//! The line REPL. This thread reads lines and waits for what comes of them, one after the other; connections are looked after
+//! by tasks ([`link`]), and whatever is said meanwhile is said above the line ([`notes`]).
 
+mod commands;
+mod each;
 mod helper;
+mod keymap;
+mod link;
+mod notes;
+mod outside;
 mod running;
+mod sessions;
 
-use std::{io::IsTerminal, path::Path};
+use std::{io::IsTerminal, path::Path, sync::Arc};
 
-use client_ws::{ClientError, Notice};
-use keys::keystore::KeyName;
-use rustyline::{Cmd, CompletionType, Config, Editor, KeyEvent, error::ReadlineError, history::FileHistory};
+use client_ws::{ClientError, PlayResult};
+use rustyline::{Editor, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
 use crate::{
-    connect::Connected,
+    cli::ReplArgs,
+    connect::{self, Connected, Keyring},
     console::{
-        completion::Completer,
-        history::{self, HistoryFile},
-        meta::{self, Meta},
+        completion::{self, Candidate, Completer},
+        fold, history,
+        meta::Takes,
+        notebook::Notebook,
         report,
-        text::Line,
+        text::{Line, Size},
         too_large, value,
     },
     error::CliError,
@@ -27,103 +36,123 @@ use crate::{
     visible::visible,
 };
 use helper::Typing;
+use keymap::Pressed;
+use notes::Notes;
 use running::Ended;
+use sessions::Sessions;
 
-/// What `:help` says of keys.
-const KEYS: &[(&str, &str)] = &[
-    ("Enter", "runs a complete input and continues an incomplete one; two blank lines run it as it is"),
-    ("Alt-Enter", "a new line, whatever stands before it (also Ctrl-J)"),
-    ("Tab", "completes: variables, functions, members of maps, commands"),
-    ("Ctrl-C", "cancels the play and keeps the session; at the prompt it clears the line"),
-    ("Right", "takes the grey hint from the history"),
-    ("Ctrl-D", "leaves, on an empty line"),
-    ("Ctrl-R", "searches the history; a line that begins with a space is not kept"),
-];
+/// Rows of the screen that a value leaves free.
+const MARGIN: usize = 4;
 
-/// A REPL on one circle.
-pub(crate) struct Repl {
+/// A REPL on a terminal.
+struct Repl {
     runtime: Runtime,
-    connected: Connected,
+    editor: Editor<Typing, FileHistory>,
+    sessions: Sessions,
     interrupts: Interrupts,
+    notes: Notes,
+    pressed: Arc<Pressed>,
+    /// All the time, so that there is no moment in which something typed is echoed or changed.
+    quiet: Quiet,
+    /// What stands at the next prompt.
+    text: String,
+}
+
+/// Reads, plays, prints, until Ctrl-D. Without a terminal: one script, all of standard input.
+pub(crate) fn run(args: &ReplArgs) -> Result<(), CliError> {
+    let runtime = connect::client_runtime()?;
+    let asked = args.place.as_deref().or(args.circle.as_deref());
+    let mut keyring = Keyring::default();
+    let connected = connect::connect_with(&runtime, asked, &args.connect, &mut keyring)?;
+    if std::io::stdin().is_terminal() {
+        Repl::new(runtime, connected, keyring, args)?.run()
+    } else {
+        run_script(&runtime, &connected)
+    }
+}
+
+/// Everything that is piped in is one script.
+fn run_script(runtime: &Runtime, connected: &Connected) -> Result<(), CliError> {
+    let script = script::read(std::io::stdin().lock()).map_err(|error| script::cannot_read("-", &error))?;
+    let (mut interrupts, mut notebook) = (interrupts(runtime)?, Notebook::default());
+    let played = running::play(&connected.client, &script, &mut interrupts, &mut notebook);
+    match runtime.block_on(played)? {
+        Ended::Value(result, _) if result.output.is_empty() => Ok(()),
+        Ended::Value(result, _) => Ok(line_to_stdout(&result.output)?),
+        Ended::Error(ClientError::Rpc(error)) => Err(CliError::Play { script, error }),
+        Ended::Error(error) => Err(CliError::Client { place: connected.place.clone(), error }),
+        Ended::Interrupted | Ended::GivenUp => Err(CliError::Interrupted),
+    }
+}
+
+fn interrupts(runtime: &Runtime) -> Result<Interrupts, CliError> {
+    let _in_it = runtime.enter();
+    Interrupts::claim()
 }
 
 impl Repl {
-    pub(crate) fn new(runtime: Runtime, connected: Connected) -> Result<Self, CliError> {
-        let interrupts = {
-            let _in_runtime = runtime.enter();
-            Interrupts::claim()?
+    fn new(runtime: Runtime, connected: Connected, keyring: Keyring, args: &ReplArgs) -> Result<Self, CliError> {
+        let interrupts = interrupts(&runtime)?;
+        let config = keymap::config(args.edit_mode).map_err(|error| unusable(&error))?;
+        let mut editor: Editor<Typing, FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
+        let pressed = Arc::new(Pressed::default());
+        keymap::bind(&mut editor, &pressed);
+        // Without it (a terminal that can do nothing) notes come when they come.
+        let notes = Notes::start(editor.create_external_printer().ok());
+        notes.take_logs()?;
+        let sessions = Sessions::new(runtime.handle().clone(), connected, notes.clone(), keyring, &args.connect);
+        let line = sessions.current().link.line().clone();
+        let config = args.connect.config.clone();
+        let known = move |takes: Takes, begun: &str| match takes {
+            Takes::Circle => sessions::circles(&config),
+            Takes::Key => sessions::keys(),
+            Takes::File => completion::files(begun),
+            _ => Vec::<Candidate>::new(),
         };
-        Ok(Self { runtime, connected, interrupts })
+        let completer = Completer::new(runtime.handle().clone(), line.client.clone(), known);
+        editor.set_helper(Some(Typing::new(completer, line)));
+        let quiet = Quiet::begin();
+        let mut repl = Self { runtime, editor, sessions, interrupts, notes, pressed, quiet, text: String::new() };
+        repl.recall();
+        Ok(repl)
     }
 
-    /// Reads, plays, prints, until Ctrl-D. Without a terminal: one script, all of standard input.
-    pub(crate) fn run(mut self) -> Result<(), CliError> {
-        if !std::io::stdin().is_terminal() {
-            return self.run_script();
-        }
-        let config = Config::builder()
-            .auto_add_history(false)
-            .completion_type(CompletionType::List)
-            .max_history_size(history::MAX_INPUTS);
-        let config = config.map_err(|error| unusable(&error))?.build();
-        let history = self.history();
-        let mut editor: Editor<Typing, FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
-        let completer = Completer::new(self.runtime.handle().clone(), self.connected.client.clone());
-        editor.set_helper(Some(Typing::new(completer)));
-        for key in [KeyEvent::alt('\r'), KeyEvent::ctrl('J')] {
-            editor.bind_sequence(key, Cmd::Newline);
-        }
-        if let Some(file) = history.existing()
-            && let Err(error) = editor.load_history(file)
-        {
-            printing::to_stderr(&format!("{}\n", history::unreadable(file, &error)));
-        }
-        // All the time, so that there is no moment in which something typed is echoed or changed.
-        let _quiet = Quiet::begin();
+    fn run(mut self) -> Result<(), CliError> {
         to_stdout(&self.greeting())?;
         loop {
-            self.tell_notices();
-            match editor.readline(&self.prompt()) {
-                Ok(input) if input.trim().is_empty() => {}
+            self.sessions.current_mut().look();
+            let prompt = helper::prompt(&self.sessions.current().link);
+            let text = std::mem::take(&mut self.text);
+            let read = {
+                let _prompting = self.notes.prompting();
+                self.editor.readline_with_initial(&prompt, (&text, ""))
+            };
+            match read {
+                Ok(input) if input.trim().is_empty() => drop(self.is_connected(&input)),
                 Ok(input) => {
-                    remember(&mut editor, &history, &input);
+                    self.remember(&input);
                     if self.take(&input)? == Next::Leave {
                         return Ok(());
                     }
                 }
-                Err(ReadlineError::Interrupted) => printing::to_stderr("Ctrl-D leaves\n"),
+                Err(ReadlineError::Interrupted) => match self.pressed.take_edit() {
+                    Some(text) => self.edit(&text),
+                    None if self.pressed.found_nothing() => printing::to_stderr("Ctrl-D leaves\n"),
+                    None => {}
+                },
                 Err(ReadlineError::Eof) => return Ok(()),
                 Err(error) => return Err(unusable(&error)),
             }
         }
     }
 
-    fn history(&self) -> HistoryFile {
-        let circle = &self.connected;
-        let place =
-            if circle.is_throwaway { circle.circle.name.clone() } else { circle.client.url().authority().to_string() };
-        HistoryFile::of(history::default_directory().as_deref(), &place, circle.key.as_ref().map(KeyName::as_str))
-    }
-
-    /// Everything that is piped in is one script.
-    fn run_script(mut self) -> Result<(), CliError> {
-        let script = script::read(std::io::stdin().lock()).map_err(|error| script::cannot_read("-", &error))?;
-        match self.play(&script)? {
-            Ended::Value(result) if result.output.is_empty() => Ok(()),
-            Ended::Value(result) => Ok(line_to_stdout(&result.output)?),
-            Ended::Error(ClientError::Rpc(error)) => Err(CliError::Play { script, error }),
-            Ended::Error(error) => Err(CliError::Client { place: self.connected.place, error }),
-            Ended::Interrupted | Ended::GivenUp => Err(CliError::Interrupted),
-        }
-    }
-
     fn greeting(&self) -> String {
         let paint = Paint::for_stdout();
-        let circle = &self.connected.circle;
-        let place = if self.connected.is_throwaway {
+        let link = &self.sessions.current().link;
+        let place = if link.is_throwaway {
             "a throw-away circle in this process, for you alone".to_owned()
         } else {
-            format!("{} at {}", visible(&circle.name), self.connected.client.url())
+            format!("{} at {}", visible(&link.circle().name), link.client.url())
         };
         format!(
             "{} {} · {place}\n{}\n",
@@ -133,149 +162,135 @@ impl Repl {
         )
     }
 
-    /// Where, as whom, and whether it was proved.
-    fn prompt(&self) -> String {
-        let name = visible(&self.connected.circle.name);
-        match &self.connected.key {
-            _ if !self.connected.client.is_connected() => format!("{name} (disconnected)> "),
-            Some(key) => format!("{name} ⚿ {key}> "),
-            None => format!("{name}> "),
+    /// Takes up the history of the current session's circle and key.
+    fn recall(&mut self) {
+        let session = self.sessions.current();
+        // What is in memory only.
+        let _emptied = self.editor.clear_history();
+        if let Some(file) = session.history.existing()
+            && let Err(error) = self.editor.load_history(file)
+        {
+            self.notes.complain(&history::unreadable(file, &error));
+        }
+        let line = session.link.line().clone();
+        if let Some(helper) = self.editor.helper_mut() {
+            helper.turn_to(line);
         }
     }
 
-    /// What the circle told while nothing was asked.
-    fn tell_notices(&mut self) {
-        while let Some(notice) = self.connected.client.take_notice() {
-            if let Notice::EnvironmentLost { reason } = notice {
-                printing::to_stderr(&format!(
-                    "the circle lost this session's environment ({reason}): variables are gone\n"
-                ));
-            }
+    fn remember(&mut self, input: &str) {
+        if !history::is_kept(input) || !self.editor.add_history_entry(input).unwrap_or(false) {
+            return;
+        }
+        let editor = &mut self.editor;
+        let append = |file: &Path| editor.append_history(file).map_err(|error| error.to_string());
+        if let Err(error) = self.sessions.current().history.append_with(append) {
+            printing::to_stderr(&format!("{error}\n"));
         }
     }
 
     fn take(&mut self, input: &str) -> Result<Next, CliError> {
-        if !self.is_connected_again() {
-            return Ok(Next::Prompt);
-        }
         if let Some(command) = input.trim().strip_prefix(':') {
-            return self.obey(command);
+            return self.obey(input, command);
         }
-        if let Some(why) = too_large(&self.connected.circle.limits, input) {
-            printing::to_stderr(&format!("{why}; it is in the history (Up)\n"));
-            return Ok(Next::Prompt);
-        }
-        match self.play(input)? {
-            Ended::Value(result) => {
-                let width = printing::stdout_size().map_or(usize::MAX, |(width, _)| width);
-                say(&value::lines_of(&result, width))?;
-            }
-            Ended::Error(error) => self.tell(input, error),
-            Ended::Interrupted => {
-                printing::to_stderr("cancelled; the session and what it had done are kept\n");
-            }
-            Ended::GivenUp => {
-                printing::to_stderr("no longer waiting for it; it may still be running\n");
-            }
+        if let Some(result) = self.play(input, input)? {
+            self.show(&result)?;
         }
         Ok(Next::Prompt)
     }
 
-    fn play(&mut self, script: &str) -> Result<Ended, CliError> {
-        let Self { runtime, connected, interrupts, .. } = self;
-        runtime.block_on(running::play(&connected.client, script, interrupts))
+    /// Plays a script that an input asks for, and tells whatever keeps it from having a value.
+    fn play(&mut self, input: &str, script: &str) -> Result<Option<PlayResult>, CliError> {
+        if !self.is_connected(input) {
+            return Ok(None);
+        }
+        if let Some(why) = too_large(&self.sessions.current().link.circle().limits, script) {
+            printing::to_stderr(&format!("{why}; it is in the history (Up)\n"));
+            return Ok(None);
+        }
+        let Self { runtime, sessions, interrupts, .. } = self;
+        let session = sessions.current_mut();
+        let line = session.link.line().clone();
+        let _asking = line.asking();
+        match runtime.block_on(running::play(&line.client, script, interrupts, &mut session.notebook))? {
+            Ended::Value(result, round_trip) => {
+                session.went_well(script, &result, round_trip);
+                return Ok(Some(*result));
+            }
+            Ended::Error(error) => self.tell(script, error),
+            Ended::Interrupted => printing::to_stderr("cancelled; the session and what it had done are kept\n"),
+            Ended::GivenUp => {
+                printing::to_stderr("no longer waiting for it; it may still be running, and what comes next waits for it\n");
+            }
+        }
+        Ok(None)
     }
 
-    fn tell(&self, input: &str, error: ClientError) {
+    /// Shows a value, folded to the screen.
+    fn show(&self, result: &PlayResult) -> Result<(), CliError> {
+        let (width, rows) = printing::stdout_size().unwrap_or((usize::MAX, usize::MAX));
+        let size = Size { width, height: rows.saturating_sub(MARGIN) };
+        say(&fold::folded(value::lines_of(result, width), size))
+    }
+
+    fn tell(&self, script: &str, error: ClientError) {
+        let line = self.sessions.current().link.line();
+        if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
+            line.is_told_lost();
+        }
         let paint = Paint::for_stderr();
-        let lines: Vec<Line> = report::client(input, &self.connected.place, error, printing::columns());
+        let lines: Vec<Line> = report::client(script, &line.place, error, printing::columns());
         printing::to_stderr(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>());
     }
 
-    /// After a lost connection, a new one, proved with the same key. What was lost is said; nothing is played again.
-    fn is_connected_again(&mut self) -> bool {
-        if self.connected.client.is_connected() {
+    /// Whether there is a connection for an input. Where one is made for it now and variables are gone with the one before,
+    /// the input is put back instead: whoever typed it did so for a session that is no more.
+    fn is_connected(&mut self, input: &str) -> bool {
+        if self.sessions.current().link.is_on() {
             return true;
         }
-        let Self { runtime, connected, interrupts, .. } = self;
-        let client = &mut connected.client;
-        let again = until_interrupt(runtime, interrupts, async {
-            client.connect().await?;
-            if client.public_key().is_some() {
-                client.authenticate().await?;
-            }
-            Ok(())
-        });
-        match again {
-            None => {
-                self.connected.client.disconnect();
-                printing::to_stderr("not connected; what you typed is in the history (Up)\n");
-                false
-            }
-            Some(Ok(())) => {
-                printing::to_stderr("connected again, with a fresh session: variables are gone\n");
-                true
+        let line = self.sessions.current().link.line().clone();
+        let held = self.sessions.current().notebook.inputs();
+        match self.until_interrupt(line.restore()) {
+            None => printing::to_stderr("not connected; what you typed is in the history (Up)\n"),
+            Some(Ok(is_now)) => {
+                self.sessions.current_mut().look();
+                if !is_now || held == 0 {
+                    return true;
+                }
+                input.clone_into(&mut self.text);
             }
             Some(Err(error)) => {
-                self.connected.client.disconnect();
-                CliError::Client { place: self.connected.place.clone(), error }.report();
-                printing::to_stderr("  what you typed is in the history (Up)\n");
-                false
+                CliError::Client { place: line.place.clone(), error }.report();
+                if !input.trim().is_empty() {
+                    printing::to_stderr("  what you typed is in the history (Up)\n");
+                }
             }
         }
+        false
     }
 
-    fn obey(&mut self, command: &str) -> Result<Next, CliError> {
-        match Meta::parse(command) {
-            Ok(Meta::Help) => say(&meta::help(KEYS))?,
-            Ok(Meta::Quit) => return Ok(Next::Leave),
-            Ok(command) => self.ask(&command)?,
-            Err(hint) => printing::to_stderr(&format!("{hint}\n")),
-        }
-        Ok(Next::Prompt)
-    }
-
-    fn ask(&mut self, command: &Meta) -> Result<(), CliError> {
-        let Self { runtime, connected, interrupts, .. } = self;
-        match until_interrupt(runtime, interrupts, meta::ask(&connected.client, command)) {
-            Some(Ok(said)) => say(&said),
-            Some(Err(error)) => {
-                self.tell("", error);
-                Ok(())
+    /// `None` if Ctrl-C came first.
+    fn until_interrupt<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        let Self { runtime, interrupts, .. } = self;
+        runtime.block_on(async {
+            interrupts.forget().await;
+            tokio::select! {
+                done = future => Some(done),
+                () = interrupts.next() => None,
             }
-            None => {
-                printing::to_stderr("no longer waiting for it\n");
-                Ok(())
-            }
-        }
+        })
     }
 }
 
 /// Prints lines.
 fn say(lines: &[Line]) -> Result<(), CliError> {
+    Ok(to_stdout(&painted(lines))?)
+}
+
+fn painted(lines: &[Line]) -> String {
     let paint = Paint::for_stdout();
-    Ok(to_stdout(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>())?)
-}
-
-fn remember(editor: &mut Editor<Typing, FileHistory>, history: &HistoryFile, input: &str) {
-    if !history::is_kept(input) || !editor.add_history_entry(input).unwrap_or(false) {
-        return;
-    }
-    let append = |file: &Path| editor.append_history(file).map_err(|error| error.to_string());
-    if let Err(error) = history.append_with(append) {
-        printing::to_stderr(&format!("{error}\n"));
-    }
-}
-
-/// `None` if Ctrl-C came first.
-fn until_interrupt<T>(runtime: &Runtime, interrupts: &mut Interrupts, future: impl Future<Output = T>) -> Option<T> {
-    runtime.block_on(async {
-        interrupts.forget().await;
-        tokio::select! {
-            done = future => Some(done),
-            () = interrupts.next() => None,
-        }
-    })
+    lines.iter().map(|line| paint.line(line) + "\n").collect()
 }
 
 #[derive(PartialEq, Eq)]

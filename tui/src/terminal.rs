@@ -116,6 +116,11 @@ pub(crate) struct Quiet {
     before: Option<Termios>,
 }
 
+/// The terminal as it was before, for a program that has it for a while. Quiet again when this is dropped.
+pub(crate) struct Paused {
+    quiet: Option<Termios>,
+}
+
 impl Quiet {
     pub(crate) fn begin() -> Self {
         Self::change(|modes| {
@@ -129,6 +134,13 @@ impl Quiet {
         Self::change(|modes| modes.local_modes.remove(LocalModes::ECHO))
     }
 
+    /// Gives the terminal away for a while.
+    pub(crate) fn paused(&self) -> Paused {
+        let quiet = tcgetattr(stdin()).ok();
+        restore(self.before.as_ref());
+        Paused { quiet }
+    }
+
     fn change(change: impl FnOnce(&mut Termios)) -> Self {
         let before = tcgetattr(stdin()).ok();
         if let Some(before) = &before {
@@ -138,6 +150,12 @@ impl Quiet {
             let _untidy = tcsetattr(stdin(), OptionalActions::Now, &modes);
         }
         Self { before }
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        restore(self.quiet.as_ref());
     }
 }
 

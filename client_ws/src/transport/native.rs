@@ -12,6 +12,7 @@ use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
         Bytes, Error, Message, Utf8Bytes,
+        error::ProtocolError,
         handshake::client::generate_key,
         http::{Request, Response, header},
         protocol::{CloseFrame, WebSocketConfig},
@@ -145,6 +146,8 @@ fn closed(frame: Option<CloseFrame>) -> ClientError {
 fn lost(error: &Error) -> ClientError {
     let reason = match error {
         Error::Io(error) => error_text(error),
+        // A process that was killed, or a machine that is gone.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => "it ended without a word".into(),
         other => other.to_string(),
     };
     ClientError::ConnectionLost { code: None, reason }

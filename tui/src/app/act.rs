@@ -13,12 +13,11 @@ use super::{
     popup::{NewKey, Palette, Passphrase, Popup},
     repl::{self, whom},
     session::{Cancelled, Link, Session, Who},
-    work::Target,
 };
 use crate::{
     cli::ConfigArgs,
     console::{
-        completion::Completion,
+        completion::{self, Question},
         history,
         meta::{self, Meta},
         text::{Line, Style},
@@ -106,7 +105,7 @@ impl App {
             return self.work.resolve(text.to_owned(), self.setup.config.clone());
         }
         // No file is needed for it, and what is typed next is for that circle.
-        self.resolved(place::parse(text, &ConfigArgs { config: None }));
+        self.resolved(place::parse(text, &ConfigArgs { config: None }).map(|found| found.url));
     }
 
     /// Connects, after starting the circle where it is one that can be.
@@ -138,12 +137,12 @@ impl App {
     /// Connects to a circle that is up as far as is known.
     pub(super) fn dial(&mut self, id: CircleId) {
         let (Some(entry), Some(session)) = (self.circles.get(id), self.sessions.get_mut(&id)) else { return };
-        let (connection, url) = (session.begin(), entry.url().to_owned());
+        let (connection, place) = (session.begin(), entry.destination(self.setup.config.as_ref()));
         let authority = match entry.origin {
             Origin::Address => self.setup.authority.clone(),
             _ => None,
         };
-        self.work.connect(id, connection, format!("{} at {url}", entry.name), Target { url, authority });
+        self.work.connect(id, connection, place, authority);
     }
 
     fn disconnect(&mut self, id: CircleId) {
@@ -193,7 +192,7 @@ impl App {
         let (Some(session), Some(entry)) = (self.sessions.get_mut(&id), self.circles.get(id)) else { return };
         let Some(client) = session.client().cloned().filter(|_| session.who == Who::Nobody) else { return };
         session.who = Who::Proving;
-        let place = format!("{} at {}", entry.name, entry.url());
+        let place = entry.destination(self.setup.config.as_ref());
         self.work.prove((id, session.connection), client, name, keypair, place);
     }
 
@@ -278,7 +277,7 @@ impl App {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let to = (id, session.connection);
         match (Meta::parse(command), session.client().cloned()) {
-            (Ok(Meta::Help), _) => session.transcript.extend(meta::help(help::TYPING)),
+            (Ok(Meta::Help(topic)), _) => session.transcript.extend(meta::help(&topic, help::TYPING)),
             (Ok(Meta::Quit), _) => self.act(Action::Quit),
             (Ok(command), Some(client)) => {
                 session.is_resetting = command == Meta::Reset;
@@ -300,10 +299,13 @@ impl App {
         let Some(id) = self.circles.selected() else { return };
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (input, cursor) = session.editor.cursor();
-        if let Some(completion) = Completion::of_command(&input, cursor) {
-            session.editor.complete(completion);
-        } else if let Some(client) = session.client().cloned() {
-            self.work.complete((id, session.connection), client, input, cursor);
+        match completion::question(&input, cursor, |_, _| Vec::new()) {
+            Question::Answered(completion) => drop(session.editor.complete(completion)),
+            Question::Asked { script, cursor: at, offset } => {
+                if let Some(client) = session.client().cloned() {
+                    self.work.complete((id, session.connection), client, (input, cursor), (script, at, offset));
+                }
+            }
         }
     }
 

@@ -201,9 +201,10 @@ impl App {
             }
             SessionNews::Answered(answered) => {
                 session.is_resetting = false;
+                let Some(entry) = self.circles.get(id) else { return };
                 let lines = answered.unwrap_or_else(|error| {
-                    let width = session.transcript.width();
-                    report::client("", &session.name, error, width)
+                    let place = entry.destination(self.setup.config.as_ref());
+                    report::client("", &place, error, session.transcript.width())
                 });
                 session.transcript.extend(lines);
                 self.carry_on(id);
@@ -278,7 +279,8 @@ impl App {
                 session.note("cancelled; the session and what it had done are kept");
             }
             Err(error) => {
-                let place = session.name.clone();
+                let Some(entry) = self.circles.get(id) else { return };
+                let place = entry.destination(self.setup.config.as_ref());
                 let lines = report::client(&running.script, &place, error, session.transcript.width());
                 session.transcript.set_last(lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n"));
                 session.transcript.extend(lines);

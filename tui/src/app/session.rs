@@ -200,9 +200,9 @@ impl Session {
     /// Whether an input cannot be carried out now. What depends on what the session holds waits for the play before it.
     pub(crate) fn has_to_wait(&self, input: &str) -> bool {
         match input.trim().strip_prefix(':').map(Meta::parse) {
-            Some(Err(_) | Ok(Meta::Help | Meta::Quit)) => false,
+            Some(Err(_) | Ok(Meta::Help(_) | Meta::Quit)) => false,
             Some(Ok(Meta::Who | Meta::Doc(_))) => self.is_resetting || !self.is_ready(),
-            Some(Ok(Meta::Vars | Meta::Functions(_) | Meta::Reset)) | None => self.is_busy(),
+            Some(Ok(_)) | None => self.is_busy(),
         }
     }
 

@@ -33,7 +33,7 @@ use crate::{
         meta::{self, Meta},
     },
     error::CliError,
-    place,
+    place::{self, Destination},
     supervisor::Supervisors,
 };
 pub(crate) use follow::Follower;
@@ -170,10 +170,17 @@ impl Work {
     }
 
     /// Connects, and asks whom it is connected to.
-    pub(crate) fn connect(&self, id: CircleId, connection: Connection, place: String, target: Target) {
+    pub(crate) fn connect(
+        &self,
+        id: CircleId,
+        connection: Connection,
+        place: Destination,
+        authority: Option<Authority>,
+    ) {
         let work = self.clone();
         self.spawn(async move {
-            let connected = connect(target).await.map(Box::new).map_err(|error| CliError::Client { place, error });
+            let connected = connect(&place.url, authority).await.map(Box::new);
+            let connected = connected.map_err(|error| CliError::Client { place, error });
             work.post(News::Session(id, connection, SessionNews::Connected(connected))).await;
         });
     }
@@ -185,7 +192,7 @@ impl Work {
         client: Arc<CircleWsClient>,
         name: Option<KeyName>,
         keypair: Arc<KeyPair>,
-        place: String,
+        place: Destination,
     ) {
         let work = self.clone();
         self.spawn(async move {
@@ -255,7 +262,7 @@ impl Work {
 
     /// Finds out where a circle is that was named as people say it.
     pub(crate) fn resolve(&self, place: String, config: Option<PathBuf>) {
-        self.block(move || place::parse(&place, &ConfigArgs { config }), News::Resolved);
+        self.block(move || place::parse(&place, &ConfigArgs { config }).map(|found| found.url), News::Resolved);
     }
 
     /// Has the circle answer a command.
@@ -272,13 +279,13 @@ impl Work {
         &self,
         to: (CircleId, Connection),
         client: Arc<CircleWsClient>,
-        input: String,
-        cursor: usize,
+        (input, cursor): (String, usize),
+        (script, at, offset): (String, usize, usize),
     ) {
         let work = self.clone();
         self.spawn(async move {
-            let Ok(answer) = client.complete(input.clone(), cursor as u64).await else { return };
-            let completion = Completion::of_answer(input, cursor, answer);
+            let Ok(answer) = client.complete(script, at as u64).await else { return };
+            let completion = Completion::of_answer(input, cursor, offset, answer);
             work.post(News::Session(to.0, to.1, SessionNews::Completed(completion))).await;
         });
     }
@@ -307,16 +314,9 @@ async fn listening(address: SocketAddr) -> Listening {
 #[derive(Debug)]
 pub(crate) struct Probing(#[expect(dead_code, reason = "its end is what counts")] oneshot::Sender<()>);
 
-/// Where a client connects to.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub url: String,
-    pub authority: Option<Authority>,
-}
-
-async fn connect(target: Target) -> Result<(Arc<CircleWsClient>, Description), ClientError> {
-    let mut builder = CircleWsClient::builder(target.url);
-    if let Some(authority) = target.authority {
+async fn connect(url: &str, authority: Option<Authority>) -> Result<(Arc<CircleWsClient>, Description), ClientError> {
+    let mut builder = CircleWsClient::builder(url);
+    if let Some(authority) = authority {
         builder = builder.authority(authority);
     }
     let client = builder.build()?;

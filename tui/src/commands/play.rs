@@ -1,105 +1,135 @@
-//! `circles play`: one script, its prints and its value, an exit code.
+//! `circles play`: one script, its prints and its value, an exit code. On several circles at once, if they are named.
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+mod outcome;
+mod telling;
 
-use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
-use serde_json::{Value, json};
+use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
+
+use client_ws::{ClientError, PlayEvent};
 
 use crate::{
     cli::PlayArgs,
-    connect::{self, Connected},
+    connect::{self, Attempt, Choice, Connected, Keyring},
+    console::each::{self, Happened, Plays, Script},
     error::CliError,
-    printer::Printer,
-    printing::{line_to_stdout, to_stdout},
+    place,
+    printing::to_stdout,
     script,
     terminal::Interrupts,
 };
+use outcome::{Outcome, Played};
+use telling::Telling;
 
-/// How long a play with a timeout is waited for after that: the circle takes a second to kill it, and the answer its way.
-const OVERDUE: Duration = Duration::from_secs(10);
-
-/// How long an interrupted play is waited for.
+/// How long interrupted plays are waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
-    let played = given_script(args).and_then(|(script, script_args)| play(args, &script, &script_args));
-    match played {
-        Err(error) if args.json => {
+    match given_script(args).and_then(|(text, arguments)| play(args, text, &arguments)) {
+        Err(error) if args.json && !matches!(error, CliError::Told { .. }) => {
             // Whether or not anybody reads it, the exit code says what happened to the script.
-            let _unread = to_stdout(&format!("{}\n", json!({ "error": as_json(&error) })));
+            let _unread = to_stdout(&format!("{}\n", outcome::error_object(&error)));
             Err(error)
         }
         played => played,
     }
 }
 
-fn play(args: &PlayArgs, script: &str, script_args: &[String]) -> Result<(), CliError> {
+fn play(args: &PlayArgs, text: String, arguments: &[String]) -> Result<(), CliError> {
+    let has_arguments = !arguments.is_empty() || text.contains("ARGS");
+    let before = has_arguments.then(|| format!("const ARGS = {};", array_literal(arguments)));
+    let script = Script { text, before, timeout: args.timeout, bind: None };
     let runtime = connect::client_runtime()?;
-    let connected = connect::connect(&runtime, args.circle.as_deref(), &args.connect)?;
     runtime.block_on(async {
-        if !script_args.is_empty() || script.contains("ARGS") {
-            let definition = format!("const ARGS = {};", array_literal(script_args));
-            connected.client.play(definition).await.map_err(|error| failed(&connected, script, error))?;
+        let attempts = connect(args).await?;
+        let names: Vec<String> = attempts.iter().map(|attempt| attempt.label.clone()).collect();
+        let telling = Telling::start(&names, args.json);
+        let mut interrupts = Interrupts::claim()?;
+        let (mut outcomes, mut players) = (Vec::new(), Vec::new());
+        for (index, attempt) in attempts.into_iter().enumerate() {
+            // What stands for it until it has ended.
+            outcomes.push(Err(CliError::Interrupted));
+            match attempt.connected {
+                Ok(connected) => players.push((index, connected)),
+                Err(error) => outcomes[index] = telling.ended(index, Err(error)).await?,
+            }
         }
-        let mut prints = Vec::new();
-        let result = listen(args, &connected, script, &mut prints).await?;
-        if args.json {
-            let mut object = serde_json::to_value(&result).unwrap_or_default();
-            object["prints"] = prints.into();
-            to_stdout(&format!("{object}\n"))?;
-        } else if !result.output.is_empty() {
-            line_to_stdout(&result.output)?;
+        let mut plays = each::start(players.iter().map(|(_, connected)| Arc::clone(&connected.client)), &script);
+        let heard = tokio::select! {
+            heard = listen(&mut plays, &players, &script, &telling, &mut outcomes) => Some(heard),
+            () = interrupts.next() => None,
+        };
+        let Some(heard) = heard else {
+            plays.cancel();
+            // Whether they were cancelled in time or not, the user is told the same.
+            let ended = async { while plays.next().await.is_some() {} };
+            let _late = tokio::time::timeout(FAREWELL, ended).await;
+            return outcome::interrupted(&names, &outcomes, args.json);
+        };
+        heard?;
+        // What is printed still is all there before the value or the error, unless the user has had enough of it.
+        tokio::select! {
+            written = telling.finish() => written?,
+            () = interrupts.next() => return outcome::interrupted(&names, &outcomes, args.json),
         }
-        Ok(())
+        outcome::tell(&names, outcomes, args.json)
     })
 }
 
-/// Plays it, printing as it prints.
-async fn listen(
-    args: &PlayArgs,
-    connected: &Connected,
-    script: &str,
-    prints: &mut Vec<Value>,
-) -> Result<PlayResult, CliError> {
-    let mut request = connected.client.play(script);
-    if let Some(timeout) = args.timeout {
-        request = request.timeout(timeout);
+/// Connects to the circles that were named, or to a throw-away one. A passphrase that is needed is asked for here.
+async fn connect(args: &PlayArgs) -> Result<Vec<Attempt>, CliError> {
+    let choice = Choice::of(&args.connect);
+    let said = asked(args);
+    if said.is_empty() {
+        connect::is_for_throwaway(&choice)?;
+        let connected = Ok(connect::to_throwaway().await?);
+        return Ok(vec![Attempt { label: crate::throwaway::NAME.into(), connected }]);
     }
-    let mut running = request.start().await.map_err(|error| failed(connected, script, error))?;
-    let mut interrupts = Interrupts::claim()?;
-    let patience = args.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_add(OVERDUE));
-    let mut overdue = std::pin::pin!(tokio::time::sleep(patience));
-    let printer = Printer::start();
-    let played = async {
-        while let Some(event) = running.next().await {
-            match event {
-                PlayEvent::Output(output) if args.json => {
-                    prints.push(json!({ "stream": output.stream, "text": output.text }));
-                }
-                PlayEvent::Output(output) => printer.output(output).await?,
-                _ => {}
+    let mut keyring = Keyring::default();
+    let unlock = async |name: &_| keyring.unlock(name, &args.connect.passphrase);
+    connect::several(&said, &args.connect.config, &choice, unlock).await
+}
+
+/// The circles that were named, each once.
+fn asked(args: &PlayArgs) -> Vec<String> {
+    let mut all = args.circle.clone();
+    if all.is_empty() {
+        all = place::asked(None).map(|all| all.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    }
+    let mut each: Vec<String> = Vec::new();
+    for said in all {
+        if !each.contains(&said) {
+            each.push(said);
+        }
+    }
+    each
+}
+
+/// Tells what happens as it happens, until all have ended.
+async fn listen(
+    plays: &mut Plays,
+    players: &[(usize, Connected)],
+    script: &Script,
+    telling: &Telling,
+    outcomes: &mut [Outcome],
+) -> Result<(), CliError> {
+    let mut prints = vec![Vec::new(); outcomes.len()];
+    while let Some((player, happened)) = plays.next().await {
+        let (index, connected) = &players[player];
+        match happened {
+            Happened::Event(PlayEvent::Output(output)) => match telling.output(*index, output).await? {
+                Some(kept) => prints[*index].push(kept),
+                None => {}
+            },
+            Happened::Event(_) => {}
+            Happened::Ended(ended) => {
+                let prints = std::mem::take(&mut prints[*index]);
+                let ended = ended.map(|result| Played { result, prints });
+                let ended = ended.map_err(|error| failed(connected, &script.text, error));
+                outcomes[*index] = telling.ended(*index, ended).await?;
             }
         }
-        Ok::<(), CliError>(())
-    };
-    let played = tokio::select! {
-        played = played => Some(played),
-        () = &mut overdue => return Err(failed(connected, script, ClientError::TimedOut { after: patience })),
-        () = interrupts.next() => None,
-    };
-    let Some(played) = played else {
-        // Whether it was cancelled in time or not, the user is told the same.
-        let _ended = tokio::time::timeout(FAREWELL, running.cancel()).await;
-        return Err(CliError::Interrupted);
-    };
-    played?;
-    let result = running.result().await.map_err(|error| failed(connected, script, error));
-    // What is printed still is all there before the value or the error, unless the user has had enough of it.
-    tokio::select! {
-        written = printer.finish() => written?,
-        () = interrupts.next() => return Err(CliError::Interrupted),
     }
-    result
+    Ok(())
 }
 
 fn failed(connected: &Connected, script: &str, error: ClientError) -> CliError {
@@ -147,19 +177,6 @@ fn array_literal(items: &[String]) -> String {
     }
     literal.push(']');
     literal
-}
-
-/// The error object of `--json`; one that the circle did not answer has no code.
-fn as_json(error: &CliError) -> Value {
-    match error {
-        CliError::Play { error, .. } | CliError::Client { error: ClientError::Rpc(error), .. } => rpc_as_json(error),
-        other => json!({ "code": null, "message": other.message(), "data": null }),
-    }
-}
-
-fn rpc_as_json(error: &RpcError) -> Value {
-    let object = error.to_object().ok();
-    object.map_or(Value::Null, |object| json!({ "code": object.code, "message": object.message, "data": object.data }))
 }
 
 #[cfg(test)]

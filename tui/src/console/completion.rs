@@ -8,7 +8,7 @@ use std::{
 use client_ws::{CircleWsClient, CompleteResult};
 use tokio::{runtime::Handle, time::timeout};
 
-use super::meta;
+use super::meta::{self, COMMANDS, Command, Takes};
 
 /// Bytes of a candidate.
 const MAX_TEXT: usize = 256;
@@ -18,6 +18,9 @@ const MAX_DETAIL: usize = 200;
 
 /// As the protocol has it.
 const MAX_CANDIDATES: usize = 200;
+
+/// Files of a directory that are looked at.
+const MAX_LISTED: usize = 10_000;
 
 /// How long a key press may wait for the circle.
 const PATIENCE: Duration = Duration::from_millis(150);
@@ -41,23 +44,92 @@ pub(crate) struct Candidate {
     pub detail: String,
 }
 
-impl Completion {
-    /// Of a `:` command, which is no affair of the circle's.
-    pub(crate) fn of_command(input: &str, cursor: usize) -> Option<Self> {
-        let typed = input.strip_prefix(':')?.get(..byte(input, cursor)?.checked_sub(1)?)?;
-        let fitting = meta::COMMANDS.iter().filter(|(name, ..)| name.starts_with(typed));
-        let candidates = fitting
-            .map(|(name, argument, does)| {
-                let detail = if argument.is_empty() { (*does).to_owned() } else { format!("{argument} · {does}") };
-                Candidate { text: (*name).to_owned(), detail }
-            })
-            .collect();
-        Some(Self { input: input.to_owned(), start: 1, cursor, candidates })
-    }
+/// Who knows what may stand there.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// It is known here.
+    Answered(Completion),
+    /// The circle does: what to ask it, and how many characters of the input stand before that.
+    Asked { script: String, cursor: usize, offset: usize },
+}
 
-    /// As the circle answered.
-    pub(crate) fn of_answer(input: String, cursor: usize, answer: CompleteResult) -> Self {
-        let start = usize::try_from(answer.start).unwrap_or(usize::MAX).min(cursor);
+/// What is asked when Tab is pressed in an input at a character. `known` offers what its surroundings know to stand behind a
+/// `:` command, for a word that was begun.
+pub(crate) fn question(input: &str, cursor: usize, known: impl FnOnce(Takes, &str) -> Vec<Candidate>) -> Question {
+    let before: String = input.chars().take(cursor).collect();
+    let Some(command) = before.trim_start().strip_prefix(':') else {
+        return Question::Asked { script: input.to_owned(), cursor, offset: 0 };
+    };
+    let answered = |word: &str, candidates: Vec<Candidate>| {
+        let start = cursor.saturating_sub(word.chars().count());
+        let candidates = candidates.into_iter().filter(|candidate| candidate.text.starts_with(word)).collect();
+        Question::Answered(Completion { input: input.to_owned(), start, cursor, candidates })
+    };
+    let Some((name, argument)) = command.split_once(char::is_whitespace) else { return answered(command, commands()) };
+    if let Some((begin, _)) = meta::script(&before) {
+        let offset = before[..begin].chars().count();
+        return Question::Asked { script: input.chars().skip(offset).collect(), cursor: cursor - offset, offset };
+    }
+    let argument = argument.trim_start();
+    let takes = COMMANDS.iter().find(|command| command.name == name.trim_end_matches('!')).map(|command| command.takes);
+    match takes {
+        Some(Takes::Function) => {
+            let word = argument.chars().count();
+            Question::Asked { script: argument.to_owned(), cursor: word, offset: cursor - word }
+        }
+        Some(Takes::CirclesAndScript) => {
+            let word = argument.rsplit(',').next().unwrap_or_default();
+            answered(word, known(Takes::Circle, word))
+        }
+        Some(Takes::Topic) => {
+            let topic = |name: &str| Candidate { text: name.to_owned(), detail: String::new() };
+            answered(argument, meta::topics().map(topic).collect())
+        }
+        Some(takes @ (Takes::Circle | Takes::Key | Takes::File)) => answered(argument, known(takes, argument)),
+        _ => answered("", Vec::new()),
+    }
+}
+
+fn commands() -> Vec<Candidate> {
+    let candidate = |command: &Command| {
+        let Command { name, argument, does, .. } = command;
+        let detail = if argument.is_empty() { (*does).to_owned() } else { format!("{argument} · {does}") };
+        Candidate { text: (*name).to_owned(), detail }
+    };
+    COMMANDS.iter().map(candidate).collect()
+}
+
+/// The files that a name which was begun may become. Blocks for as long as it takes to list a directory.
+pub(crate) fn files(begun: &str) -> Vec<Candidate> {
+    let (directory, name) = begun.rsplit_once('/').map_or(("", begun), |(directory, name)| (directory, name));
+    let listed = match begun.contains('/') {
+        false => ".".into(),
+        true => meta::path(&format!("{directory}/")),
+    };
+    let Ok(entries) = std::fs::read_dir(listed) else { return Vec::new() };
+    let mut files: Vec<Candidate> = entries
+        .take(MAX_LISTED)
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let file = entry.file_name().into_string().ok()?;
+            let is_hidden = file.starts_with('.') && !name.starts_with('.');
+            if is_hidden || !file.starts_with(name) || file.chars().any(char::is_control) {
+                return None;
+            }
+            let end = if entry.path().is_dir() { "/" } else { "" };
+            let before = &begun[..begun.len() - name.len()];
+            Some(Candidate { text: format!("{before}{file}{end}"), detail: String::new() })
+        })
+        .collect();
+    files.sort_by(|one, other| one.text.cmp(&other.text));
+    files.truncate(MAX_CANDIDATES);
+    files
+}
+
+impl Completion {
+    /// As the circle answered to what stands behind so many characters of the input.
+    pub(crate) fn of_answer(input: String, cursor: usize, offset: usize, answer: CompleteResult) -> Self {
+        let start = usize::try_from(answer.start).unwrap_or(usize::MAX).saturating_add(offset).min(cursor);
         let word: String = input.chars().take(cursor).skip(start).collect();
         // Not believed: what is replaced is one word, and a candidate goes on with it on one line of some length.
         let is_word = !word.chars().any(char::is_whitespace);
@@ -99,33 +171,48 @@ pub(crate) fn byte(text: &str, character: usize) -> Option<usize> {
 pub(crate) struct Completer {
     runtime: Handle,
     client: Arc<CircleWsClient>,
+    known: Known,
     /// The newest answer, however late it came.
-    known: Arc<Mutex<Completion>>,
+    newest: Arc<Mutex<Completion>>,
 }
 
+/// What the surroundings know.
+type Known = Box<dyn Fn(Takes, &str) -> Vec<Candidate>>;
+
 impl Completer {
-    pub(crate) fn new(runtime: Handle, client: Arc<CircleWsClient>) -> Self {
-        Self { runtime, client, known: Arc::default() }
+    pub(crate) fn new(
+        runtime: Handle,
+        client: Arc<CircleWsClient>,
+        known: impl Fn(Takes, &str) -> Vec<Candidate> + 'static,
+    ) -> Self {
+        Self { runtime, client, known: Box::new(known), newest: Arc::default() }
+    }
+
+    /// Asks another circle from now on.
+    pub(crate) fn turn_to(&mut self, client: Arc<CircleWsClient>) {
+        self.client = client;
+        self.newest = Arc::default();
     }
 
     /// What the circle answers in time, or else what was known last: then the next question finds the answer. Blocks for
     /// 150 ms at most.
     pub(crate) fn complete(&self, input: &str, cursor: usize) -> Completion {
-        if let Some(completion) = Completion::of_command(input, cursor) {
-            return completion;
-        }
-        let (client, known, asked) = (self.client.clone(), self.known.clone(), input.to_owned());
+        let (script, at, offset) = match question(input, cursor, &self.known) {
+            Question::Answered(completion) => return completion,
+            Question::Asked { script, cursor, offset } => (script, cursor, offset),
+        };
+        let (client, newest, asked) = (self.client.clone(), self.newest.clone(), input.to_owned());
         let answer = self.runtime.spawn(async move {
-            let answer = client.complete(asked.clone(), cursor as u64).await.ok()?;
-            let completion = Completion::of_answer(asked, cursor, answer);
-            known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&completion);
+            let answer = client.complete(script, at as u64).await.ok()?;
+            let completion = Completion::of_answer(asked, cursor, offset, answer);
+            newest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&completion);
             Some(completion)
         });
         if let Ok(Ok(Some(completion))) = self.runtime.block_on(async { timeout(PATIENCE, answer).await }) {
             return completion;
         }
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.narrowed(input, cursor).unwrap_or_default()
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.narrowed(input, cursor).unwrap_or_default()
     }
 }
 
@@ -137,14 +224,62 @@ mod tests {
         completion.candidates.iter().map(|candidate| candidate.text.as_str()).collect()
     }
 
+    fn known(takes: Takes, _: &str) -> Vec<Candidate> {
+        let names: &[&str] = match takes {
+            Takes::Circle => &["team", "sandbox"],
+            Takes::Key => &["alice", "bob"],
+            _ => &[],
+        };
+        names.iter().map(|name| Candidate { text: (*name).to_owned(), detail: String::new() }).collect()
+    }
+
     #[test]
-    fn commands_are_completed_here() {
-        let completion = Completion::of_command(":he", 3).expect("a command");
-        assert_eq!((texts(&completion), completion.start), (vec!["help"], 1));
-        assert!(texts(&Completion::of_command(":", 1).expect("a command")).contains(&"quit"));
-        for (input, cursor) in [("x", 1), (":help", 0), ("", 0), (":é", 9)] {
-            assert_eq!(Completion::of_command(input, cursor), None, "{input}");
+    fn what_stands_behind_a_command_is_completed_here() {
+        let cases: [(&str, usize, &[&str]); 7] = [
+            (":he", 1, &["help"]),
+            (" :hi", 2, &["history"]),
+            (":use te", 5, &["team"]),
+            (":key ", 5, &["alice", "bob"]),
+            (":each team,sa", 11, &["sandbox"]),
+            (":help plo", 6, &["plot"]),
+            (":quit no", 8, &[]),
+        ];
+        for (input, start, expected) in cases {
+            let Question::Answered(completion) = question(input, input.chars().count(), known) else {
+                panic!("{input} is known here")
+            };
+            assert_eq!((texts(&completion), completion.start), (expected.to_vec(), start), "{input}");
         }
+    }
+
+    #[test]
+    fn scripts_and_functions_are_the_circles() {
+        let cases = [
+            ("ä.le", 4, ("ä.le", 4, 0)),
+            (":time ä.le", 8, ("ä.le", 2, 6)),
+            (":each team,x tot", 16, ("tot", 3, 13)),
+            (":doc pu", 7, ("pu", 2, 5)),
+            (":functions ", 11, ("", 0, 11)),
+        ];
+        for (input, cursor, (script, at, offset)) in cases {
+            let expected = Question::Asked { script: script.into(), cursor: at, offset };
+            assert_eq!(question(input, cursor, known), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn files_are_completed_with_their_directories() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for file in ["report.rhai", "rest.txt", ".hidden"] {
+            std::fs::write(directory.path().join(file), "").expect("written");
+        }
+        std::fs::create_dir(directory.path().join("reports")).expect("made");
+        let path = directory.path().display().to_string();
+        let offered: Vec<String> =
+            files(&format!("{path}/rep")).into_iter().map(|file| file.text[path.len()..].to_owned()).collect();
+        assert_eq!(offered, ["/report.rhai", "/reports/"]);
+        assert_eq!(files(&format!("{path}/")).len(), 3);
+        assert!(files(&format!("{path}/none/x")).is_empty());
     }
 
     #[test]
@@ -158,11 +293,11 @@ mod tests {
         let long = "x".repeat(70_000);
         let offers =
             || vec![offer("total", &long), offer("other", ""), offer("to\nend", ""), offer(&format!("to{long}"), "")];
-        let completion = Completion::of_answer("1 + to".into(), 6, answer(4, offers()));
+        let completion = Completion::of_answer("1 + to".into(), 6, 0, answer(4, offers()));
         assert_eq!((texts(&completion), completion.candidates[0].detail.len()), (vec!["total"], MAX_DETAIL));
         // More than the word before the cursor is not for it to replace.
-        assert!(Completion::of_answer("1 + to".into(), 6, answer(0, offers())).candidates.is_empty());
-        assert_eq!(Completion::of_answer("to".into(), 2, answer(u64::MAX, offers())).start, 2);
+        assert!(Completion::of_answer("1 + to".into(), 6, 0, answer(0, offers())).candidates.is_empty());
+        assert_eq!(Completion::of_answer("to".into(), 2, 0, answer(u64::MAX, offers())).start, 2);
     }
 
     #[test]

@@ -128,7 +128,7 @@ fn push_comment(parts: &mut Vec<(Range<usize>, Kind)>, start: usize, text: &str)
 }
 
 /// The tokens with the bytes that they start at.
-fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
+pub(crate) fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
     let line_starts: Vec<usize> = std::iter::once(0).chain(input.match_indices('\n').map(|(at, _)| at + 1)).collect();
     let offset = |position: Position| {
         let start = *line_starts.get(position.line()?.checked_sub(1)?)?;

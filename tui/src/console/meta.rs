@@ -1,171 +1,278 @@
 //! The `:` commands, kept apart from what a circle could ever understand.
 
-use client_ws::{CircleWsClient, ClientError, FunctionDoc, ScopeResult};
-use rhai::Engine;
-use unicode_width::UnicodeWidthStr;
+mod answers;
+mod help;
 
-use super::{
-    highlight,
-    text::{Kind, Line, Style, lines},
-};
+use std::path::{Path, PathBuf};
+
+pub(crate) use answers::ask;
+use directories::BaseDirs;
+pub(crate) use help::{help, topics};
+use keys::keystore::KeyName;
+
+use crate::{suggest, visible::visible};
 
 /// A command for the REPL itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Meta {
-    Help,
+    /// Everything, or one topic of it.
+    Help(String),
+    /// Go to another circle.
+    Use(String),
+    /// Be another key.
+    Key(KeyName),
     /// The session's variables.
     Vars,
-    /// The session's functions whose names have that in them.
+    /// The functions whose names have that in them.
     Functions(String),
     /// What is known of a function.
     Doc(String),
-    Who,
+    /// Play a file.
+    Load(PathBuf),
+    /// Write what was played as a script.
+    Save { file: PathBuf, is_over: bool },
+    /// Write the next input in an editor.
+    Edit,
+    /// What the last play took, or this one takes.
+    Time(String),
+    /// The last value as a chart, or that of this script.
+    Plot(String),
+    /// Play on several circles.
+    Each { places: Vec<String>, script: String },
+    /// A fresh environment.
     Reset,
+    /// What was typed, as far as that is in it.
+    History(String),
+    /// Everything that the last play printed and answered.
+    Last,
+    /// Which circle, as whom.
+    Who,
     Quit,
 }
 
-/// Name, argument, what it does.
-pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
-    ("help", "", "this"),
-    ("vars", "", "the session's variables"),
-    ("functions", "[TEXT]", "the session's functions"),
-    ("doc", "NAME", "what a function does, and where it comes from"),
-    ("who", "", "which circle, and who it takes you for"),
-    ("reset", "", "a fresh environment"),
-    ("quit", "", "leave"),
-];
+/// What stands behind a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Nothing,
+    Topic,
+    Circle,
+    Key,
+    Text,
+    Function,
+    File,
+    Script,
+    CirclesAndScript,
+}
 
-const INTRODUCTION: &str = "\
-What you type is played in the circle, and stays: variables, functions, closures, imports.
-  ans        the last value
-  40 + 2     its value is shown; a trailing ; shows nothing
-Commands:";
+/// A command, as it is listed.
+pub(crate) struct Command {
+    pub name: &'static str,
+    /// What stands behind it; what may be left out is in brackets.
+    pub argument: &'static str,
+    pub takes: Takes,
+    pub does: &'static str,
+    pub example: &'static str,
+    /// What more there is to know.
+    more: &'static str,
+}
+
+const fn command(
+    name: &'static str,
+    argument: &'static str,
+    takes: Takes,
+    does: &'static str,
+    example: &'static str,
+    more: &'static str,
+) -> Command {
+    Command { name, argument, takes, does, example, more }
+}
+
+pub(crate) const COMMANDS: &[Command] = &[
+    command("help", "[TOPIC]", Takes::Topic, "this, or more on a command or a topic", ":help plot", ""),
+    command("use", "WHERE", Takes::Circle, "go to another circle; this session is kept", ":use team", "WHERE is a name in circles.json, a port, host:port or a ws:// URL. :use again comes back to a session as it was."),
+    command("key", "NAME", Takes::Key, "be another key", ":key alice", "A session that has proved no key proves this one, and keeps its variables. One that has gets a session beside it: a session is one key's for good. A passphrase is asked for once."),
+    command("who", "", Takes::Nothing, "which circle, and who it takes you for", ":who", ""),
+    command("vars", "", Takes::Nothing, "the session's variables", ":vars", ""),
+    command("functions", "[TEXT]", Takes::Function, "the session's functions, and those that fit", ":functions trim", "With TEXT: those of the session that have it in their names, and those of the circle that begin with it."),
+    command("doc", "NAME", Takes::Function, "what a function does, and where it comes from", ":doc push", ""),
+    command("load", "FILE", Takes::File, "play a file", ":load report.rhai", "It is played as if it had been typed. A first line that begins with #! is for the shell. ~/ is your home directory."),
+    command("save", "FILE", Takes::File, "write what was played here, as a script that runs again", ":save work.rhai", "The inputs that went well since the session began, in their order: no commands, nothing that failed or was cancelled. A function that was defined again is there once, ans is bound where it is used. :save! writes over a file that is there."),
+    command("edit", "", Takes::Nothing, "write the next input in $EDITOR, from the last one", ":edit", "$VISUAL, then $EDITOR, then what there is. What you leave in the file stands at the prompt then, and Enter plays it. Ctrl-X Ctrl-E does the same with what is being typed."),
+    command("time", "[SCRIPT]", Takes::Script, "what the last play took, or this one takes", ":time sq(12)", "The time in the circle, the operations, and the time until the answer was here."),
+    command("plot", "[SCRIPT]", Takes::Script, "the last value as a chart, or this one", ":plot [1, 4, 9]", "An array of numbers, an array of [x, y], or a map of arrays."),
+    command(
+        "each",
+        "A,B SCRIPT",
+        Takes::CirclesAndScript,
+        "play on several circles, answers side by side",
+        ":each team,9001 40 + 2", "Side by side in time, too. Circles that are not connected to yet are, and kept. A circle that cannot be reached keeps none of the others from playing."),
+    command("last", "", Takes::Nothing, "all that the last play printed and answered", ":last", "In $PAGER where it is longer than the screen."),
+    command("history", "[TEXT]", Takes::Text, "what was typed on this circle, as this key", ":history let", "The newest last. A line that begins with a space, or that holds what could be a secret key, is not kept."),
+    command("reset", "", Takes::Nothing, "a fresh environment", ":reset", "Variables, functions and imports are gone. The connection and the key stay."),
+    command("quit", "", Takes::Nothing, "leave", ":quit", ""),
+];
 
 impl Meta {
     /// Reads what follows the colon; the error says what to type instead.
-    pub(crate) fn parse(command: &str) -> Result<Self, String> {
-        let (name, argument) = command.trim().split_once(char::is_whitespace).unwrap_or((command.trim(), ""));
-        let argument = argument.trim();
-        let parsed = match name {
-            "help" | "h" | "?" => Self::Help,
-            "vars" => Self::Vars,
-            "functions" => return Ok(Self::Functions(argument.to_owned())),
-            "doc" if argument.is_empty() => return Err(":doc needs a name: :doc push".into()),
-            "doc" => return Ok(Self::Doc(argument.trim_end_matches("()").to_owned())),
-            "who" => Self::Who,
-            "reset" => Self::Reset,
-            "quit" | "q" | "exit" => Self::Quit,
-            other => {
-                let other = crate::visible::visible(other);
-                let near = crate::suggest::nearest(&other, COMMANDS.iter().map(|(name, ..)| *name));
-                return Err(match near {
-                    Some(name) => format!("there is no :{other}; did you mean :{name}?"),
-                    None => format!("there is no :{other}; :help lists what there is"),
-                });
-            }
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (typed, argument) = split(text);
+        let name = match typed {
+            "h" | "?" => "help",
+            "q" | "exit" => "quit",
+            "save!" => "save",
+            name => name,
         };
-        if argument.is_empty() { Ok(parsed) } else { Err(format!(":{name} takes nothing behind it")) }
-    }
-}
-
-/// What `:help` says, with the keys of the place that it is said in.
-pub(crate) fn help(keys: &[(&str, &str)]) -> Vec<Line> {
-    let mut said = lines(Style::Plain, INTRODUCTION);
-    for (name, argument, does) in COMMANDS {
-        said.push(Line::of(Style::Plain, &format!("  {:18} {does}", format!(":{name} {argument}"))));
-    }
-    said.push(Line::of(Style::Plain, "Keys:"));
-    said.extend(keys.iter().map(|(key, does)| Line::of(Style::Plain, &format!("  {key:18} {does}"))));
-    said
-}
-
-/// What the circle answers to a command; nothing to those that are not for it.
-pub(crate) async fn ask(client: &CircleWsClient, command: &Meta) -> Result<Vec<Line>, ClientError> {
-    match command {
-        Meta::Vars => client.scope().await.map(|scope| variables(&scope)),
-        Meta::Functions(part) => client.scope().await.map(|scope| functions(&scope, part)),
-        Meta::Doc(name) => client.lookup(name.as_str()).await.map(|found| docs(name, &found)),
-        Meta::Reset => client.reset().await.map(|()| vec![Line::of(Style::Dim, "a fresh environment")]),
-        Meta::Who => {
-            let circle = client.describe().await?;
-            let who = circle.you.public_key.as_deref().unwrap_or("nobody (no key was proved)");
-            let (name, url) = (&circle.name, client.url());
-            let text = format!("circle   {name} at {url}\naccess   {}\nyou are  {who}", circle.access);
-            Ok(lines(Style::Plain, &text))
+        let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+            return Err(unknown(name));
+        };
+        if command.takes == Takes::Nothing && !argument.is_empty() {
+            return Err(format!(":{name} takes nothing behind it"));
         }
-        Meta::Help | Meta::Quit => Ok(Vec::new()),
-    }
-}
-
-fn variables(scope: &ScopeResult) -> Vec<Line> {
-    if scope.variables.is_empty() {
-        return vec![Line::of(Style::Dim, "no variables yet")];
-    }
-    let lexer = Engine::new_raw();
-    let width = scope.variables.iter().map(|variable| variable.name.width()).max().unwrap_or(0);
-    let row = |variable: &client_ws::Variable| {
-        let padding = " ".repeat(width - variable.name.width());
-        let note = if variable.constant { "const " } else { "" };
-        let mut line =
-            Line::of(Style::Plain, &variable.name).with(Style::Dim, &format!("{padding}  {note}{}", variable.r#type));
-        if let Some(output) = &variable.output {
-            line.push(Style::Dim, " = ");
-            for piece in highlight::lines(&lexer, output).iter().flat_map(Line::pieces) {
-                line.push(piece.style, &piece.text);
-            }
+        let wants = || format!(":{name} needs {}: {}", command.argument, command.example);
+        if argument.is_empty() && !command.is_content_alone() {
+            return Err(wants());
         }
-        line
-    };
-    scope.variables.iter().map(row).collect()
-}
-
-fn functions(scope: &ScopeResult, part: &str) -> Vec<Line> {
-    let fitting: Vec<Line> = scope
-        .functions
-        .iter()
-        .filter(|function| function.name.contains(part))
-        .map(|function| {
-            Line::of(Style::Syntax(Kind::Function), &function.name)
-                .with(Style::Plain, &format!("({})", function.params.join(", ")))
+        Ok(match name {
+            "help" => Self::Help(argument.trim_start_matches(':').to_owned()),
+            "use" => Self::Use(argument.to_owned()),
+            "key" => Self::Key(argument.parse().map_err(|error| format!("{} is no name of a key: {error}", visible(argument)))?),
+            "vars" => Self::Vars,
+            "functions" => Self::Functions(argument.to_owned()),
+            "doc" => Self::Doc(argument.trim_end_matches("()").to_owned()),
+            "load" => Self::Load(path(argument)),
+            "save" => Self::Save { file: path(argument), is_over: typed.ends_with('!') },
+            "edit" => Self::Edit,
+            "time" => Self::Time(argument.to_owned()),
+            "plot" => Self::Plot(argument.to_owned()),
+            "each" => match split(argument) {
+                (_, "") => return Err(wants()),
+                (places, script) => Self::Each { places: listed(places), script: script.to_owned() },
+            },
+            "reset" => Self::Reset,
+            "history" => Self::History(argument.to_owned()),
+            "last" => Self::Last,
+            "who" => Self::Who,
+            _ => Self::Quit,
         })
-        .collect();
-    if fitting.is_empty() {
-        vec![Line::of(Style::Dim, "no such functions in this session; Tab shows the others")]
-    } else {
-        fitting
     }
 }
 
-fn docs(name: &str, found: &[FunctionDoc]) -> Vec<Line> {
-    if found.is_empty() {
-        return vec![Line::of(Style::Dim, &format!("there is no function {name}; Tab shows what there is"))];
+impl Command {
+    /// Whether it means something with nothing behind it.
+    fn is_content_alone(&self) -> bool {
+        self.argument.is_empty() || self.argument.starts_with('[')
     }
-    let (lexer, mut said) = (Engine::new_raw(), Vec::new());
-    for function in found {
-        said.extend(highlight::lines(&lexer, &function.signature));
-        if let (Some(last), Ok(serde_json::Value::String(origin))) =
-            (said.last_mut(), serde_json::to_value(function.origin))
-        {
-            last.push(Style::Dim, &format!("  ({origin})"));
-        }
-        if !function.doc.is_empty() {
-            said.extend(function.doc.lines().map(|line| Line::of(Style::Dim, &format!("  {line}"))));
+}
+
+/// The Rhai in an input, and the byte that it begins at: all of it, unless it is a `:` command, which may have some at its end.
+pub(crate) fn script(input: &str) -> Option<(usize, &str)> {
+    let Some(at) = input.find(|character: char| !character.is_whitespace()) else { return Some((0, input)) };
+    let Some(command) = input[at..].strip_prefix(':') else { return Some((0, input)) };
+    let begin = input.len() - command.len();
+    let end = |text: &str| text.find(char::is_whitespace).map(|end| end + 1);
+    let name_end = end(command)?;
+    let takes = COMMANDS.iter().find(|known| known.name == command[..name_end].trim_end())?.takes;
+    let begin = match takes {
+        Takes::Script => begin + name_end,
+        Takes::CirclesAndScript => begin + name_end + end(&command[name_end..])?,
+        _ => return None,
+    };
+    Some((begin, &input[begin..]))
+}
+
+/// The first word, and what follows.
+fn split(text: &str) -> (&str, &str) {
+    let (word, rest) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
+    (word, rest.trim())
+}
+
+/// What is listed with commas between, once each.
+pub(crate) fn listed(text: &str) -> Vec<String> {
+    let mut listed: Vec<String> = Vec::new();
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        if !listed.iter().any(|before| before == item) {
+            listed.push(item.to_owned());
         }
     }
-    said
+    listed
+}
+
+/// A file as it is typed: `~/` is the home directory.
+pub(crate) fn path(typed: &str) -> PathBuf {
+    match (typed.strip_prefix("~/"), BaseDirs::new()) {
+        (Some(below), Some(dirs)) => dirs.home_dir().join(below),
+        _ => Path::new(typed).to_owned(),
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let name = visible(name);
+    match suggest::nearest(&name, COMMANDS.iter().map(|command| command.name)) {
+        Some(near) => format!("there is no :{name}; did you mean :{near}?"),
+        None => format!("there is no :{name}; :help lists what there is"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Meta;
+    use super::*;
 
     #[test]
-    fn a_mistyped_command_gets_a_suggestion() {
-        assert_eq!(Meta::parse("hlep").expect_err("no command"), "there is no :hlep; did you mean :help?");
-        assert_eq!(Meta::parse("xyzzy").expect_err("no command"), "there is no :xyzzy; :help lists what there is");
-        assert_eq!(Meta::parse(" quit "), Ok(Meta::Quit));
-        assert_eq!(Meta::parse("doc  push() "), Ok(Meta::Doc("push".into())));
-        assert_eq!(Meta::parse("doc").expect_err("no name"), ":doc needs a name: :doc push");
-        assert_eq!(Meta::parse("quit now").expect_err("too much"), ":quit takes nothing behind it");
+    fn a_mistyped_command_says_what_to_type() {
+        let cases = [
+            ("hlep", "there is no :hlep; did you mean :help?"),
+            ("xyzzy", "there is no :xyzzy; :help lists what there is"),
+            ("doc", ":doc needs NAME: :doc push"),
+            ("quit now", ":quit takes nothing behind it"),
+            ("each team", ":each needs A,B SCRIPT: :each team,9001 40 + 2"),
+            ("key a/b", "a/b is no name of a key: "),
+        ];
+        for (typed, said) in cases {
+            let hint = Meta::parse(typed).expect_err(typed);
+            assert!(hint.starts_with(said), "{hint}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_read_with_what_is_behind_it() {
+        let cases = [
+            (" quit ", Meta::Quit),
+            ("q", Meta::Quit),
+            ("doc  push() ", Meta::Doc("push".into())),
+            ("help :plot", Meta::Help("plot".into())),
+            ("save! a b.rhai", Meta::Save { file: "a b.rhai".into(), is_over: true }),
+            ("save x", Meta::Save { file: "x".into(), is_over: false }),
+            ("time", Meta::Time(String::new())),
+            ("time 1 +\n2", Meta::Time("1 +\n2".into())),
+            ("each a,b,,a 1 + 2", Meta::Each { places: vec!["a".into(), "b".into()], script: "1 + 2".into() }),
+        ];
+        for (typed, meta) in cases {
+            assert_eq!(Meta::parse(typed).as_ref(), Ok(&meta), "{typed}");
+        }
+    }
+
+    #[test]
+    fn every_command_that_is_listed_is_one() {
+        for command in COMMANDS {
+            assert!(Meta::parse(&command.example[1..]).is_ok(), "{}", command.example);
+        }
+    }
+
+    #[test]
+    fn the_script_behind_a_command_is_found() {
+        let cases = [
+            ("1 + 2", Some((0, "1 + 2"))),
+            (":time 1 + 2", Some((6, "1 + 2"))),
+            (" :time\n1", Some((7, "1"))),
+            (":each a,b f(x)", Some((10, "f(x)"))),
+            (":each a,b", None),
+            (":time", None),
+            (":load x", None),
+            (":nothing x", None),
+            ("", Some((0, ""))),
+        ];
+        for (input, found) in cases {
+            assert_eq!(script(input), found, "{input}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::text::{Kind, Line, Style};
-use crate::{error::CliError, visible::visible};
+use crate::{error::CliError, place::Destination, visible::visible};
 
 /// Columns of a line that are shown at least.
 const MIN_EXCERPT: usize = 20;
@@ -83,12 +83,17 @@ pub(crate) fn pointed_at(number: usize, column: usize, line: &str, width: usize)
 }
 
 /// What went wrong with a play or another request.
-pub(crate) fn client(input: &str, place: &str, error: ClientError, width: usize) -> Vec<Line> {
+pub(crate) fn client(input: &str, place: &Destination, error: ClientError, width: usize) -> Vec<Line> {
     match error {
         ClientError::Rpc(RpcError::Script(error)) => script(input, &error, width),
         ClientError::Rpc(error) => CliError::Play { script: input.to_owned(), error }.lines(width),
-        error => CliError::Client { place: place.to_owned(), error }.lines(width),
+        error => CliError::Client { place: place.clone(), error }.lines(width),
     }
+}
+
+/// A play whose end is not waited for.
+pub(crate) fn given_up() -> Vec<Line> {
+    vec![Line::of(Style::Dim, "no longer waiting for it; it may still be running")]
 }
 
 #[cfg(test)]

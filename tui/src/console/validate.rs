@@ -2,6 +2,8 @@
 
 use rhai::{Engine, LexError, OptimizationLevel, ParseErrorType};
 
+use super::meta;
+
 /// How deep an input may nest to be parsed here; a deeper one is the circle's to refuse.
 const MAX_DEPTH: usize = 64;
 
@@ -23,7 +25,9 @@ impl Validator {
     /// Whether more lines could make it complete. What is wrong in another way is complete: the circle says what is wrong.
     /// Two blank lines at its end say that it is meant to be complete as it is.
     pub(crate) fn is_incomplete(&self, input: &str) -> bool {
-        if input.len() > MAX_BYTES || input.trim_start().starts_with(':') || input.ends_with("\n\n") {
+        // A `:` command is complete, unless it ends with a script.
+        let Some((_, input)) = meta::script(input) else { return false };
+        if input.len() > MAX_BYTES || input.ends_with("\n\n") {
             return false;
         }
         let Err(error) = self.engine.compile(input) else { return false };
@@ -88,6 +92,8 @@ mod tests {
             "fn f() {\n\n  1\n",
             "/// doubles",
             "1;\n/// doubles\n/// a number",
+            ":time fn f(x) {",
+            ":each a,b [1,",
         ];
         for input in inputs {
             assert!(validator.is_incomplete(input), "{input:?}");

@@ -1,20 +1,21 @@
 //! What rustyline asks while a line is typed: is it complete, how is it coloured, what did the history have.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use rhai::Engine;
 use rustyline::{
     Context, Helper, Result,
     completion::Pair,
-    highlight::{CmdKind, Highlighter, MatchingBracketHighlighter},
+    highlight::{CmdKind, Highlighter},
     hint::{Hinter, HistoryHinter},
     validate::{ValidationContext, ValidationResult, Validator},
 };
 
+use super::link::Line;
 use crate::{
     console::{
         completion::{Candidate, Completer, byte},
-        highlight,
+        highlight, meta,
         text::Style,
         validate,
     },
@@ -25,25 +26,44 @@ use crate::{
 /// What Tab inserts where there is nothing to complete.
 const INDENT: &str = "  ";
 
+/// What the prompt ends with: connected, and not.
+const CONNECTED: &str = "> ";
+const LOST: &str = "✗ ";
+
 pub(crate) struct Typing {
     validator: validate::Validator,
     lexer: Engine,
-    brackets: MatchingBracketHighlighter,
     history: HistoryHinter,
     paint: Paint,
     completer: Completer,
+    line: Arc<Line>,
 }
 
 impl Typing {
-    pub(crate) fn new(completer: Completer) -> Self {
+    pub(crate) fn new(completer: Completer, line: Arc<Line>) -> Self {
         Self {
             validator: validate::Validator::new(),
             lexer: Engine::new_raw(),
-            brackets: MatchingBracketHighlighter::new(),
             history: HistoryHinter::new(),
             paint: Paint::for_stdout(),
             completer,
+            line,
         }
+    }
+
+    /// Goes to another session.
+    pub(crate) fn turn_to(&mut self, line: Arc<Line>) {
+        self.completer.turn_to(line.client.clone());
+        self.line = line;
+    }
+}
+
+/// Where, as whom, and whether it was proved. Its end says whether there is a connection, also while it stands there.
+pub(crate) fn prompt(line: &Line) -> String {
+    let name = visible(&line.circle().name).into_owned();
+    match line.key() {
+        Some(key) => format!("{name} ⚿ {key}{CONNECTED}"),
+        None => format!("{name}{CONNECTED}"),
     }
 }
 
@@ -97,29 +117,36 @@ impl Validator for Typing {
 
 impl Highlighter for Typing {
     fn highlight<'l>(&self, line: &'l str, position: usize) -> Cow<'l, str> {
-        if !self.paint.is_on() || line.trim_start().starts_with(':') {
+        let Some((begin, script)) = meta::script(line).filter(|_| self.paint.is_on()) else {
             return Cow::Borrowed(line);
-        }
-        // Beside a bracket its counterpart is what one wants to see.
-        if let Cow::Owned(line) = self.brackets.highlight(line, position) {
-            return Cow::Owned(line);
-        }
+        };
         let mut coloured = String::with_capacity(line.len() * 2);
+        coloured.push_str(&line[..begin]);
         let mut done = 0;
-        for (range, kind) in highlight::parts(&self.lexer, line) {
-            coloured.push_str(&line[done..range.start]);
-            coloured.push_str(&self.paint.styled(Style::Syntax(kind), &line[range.clone()]));
+        for (range, kind) in highlight::parts_at(&self.lexer, script, position.saturating_sub(begin)) {
+            coloured.push_str(&script[done..range.start]);
+            coloured.push_str(&self.paint.styled(Style::Syntax(kind), &script[range.clone()]));
             done = range.end;
         }
-        coloured.push_str(&line[done..]);
+        coloured.push_str(&script[done..]);
         Cow::Owned(coloured)
+    }
+
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, is_default: bool) -> Cow<'b, str> {
+        match prompt.strip_suffix(CONNECTED).filter(|_| is_default && !self.line.is_on()) {
+            // As wide as the other: rustyline has measured it already.
+            Some(where_and_whom) => {
+                Cow::Owned(format!("{}{}", self.paint.dim(where_and_whom), self.paint.styled(Style::Error, LOST)))
+            }
+            None => Cow::Owned(self.paint.strong(prompt)),
+        }
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
         Cow::Owned(self.paint.dim(hint))
     }
 
-    fn highlight_char(&self, line: &str, position: usize, kind: CmdKind) -> bool {
-        self.brackets.highlight_char(line, position, kind) || self.paint.is_on()
+    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+        self.paint.is_on() || kind == CmdKind::ForcedRefresh
     }
 }

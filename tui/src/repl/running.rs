@@ -1,21 +1,34 @@
 //! One play of the REPL: prints as they come, a status line, Ctrl-C.
 
-use std::io::IsTerminal;
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
 
-use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RunningPlay};
+use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RpcError, RunningPlay};
 use protocol::methods::Progress;
 
 use crate::{
-    console::{LAST_VALUE, progress},
+    console::{LAST_VALUE, notebook::Notebook, progress},
     error::CliError,
     printer::Printer,
-    printing::Paint,
+    printing::{self, Paint},
     terminal::Interrupts,
 };
 
+/// How soon a second Ctrl-C has to come to give up waiting.
+const GIVE_UP: Duration = Duration::from_secs(2);
+
+/// How often the status line moves.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+
+/// A play is reported on once it runs for so long.
+const PATIENCE: Duration = Duration::from_millis(300);
+
 /// How a play ended for the user.
 pub(crate) enum Ended {
-    Value(PlayResult),
+    /// With its value, and after so long.
+    Value(Box<PlayResult>, Duration),
     Error(ClientError),
     /// It was cancelled here.
     Interrupted,
@@ -28,26 +41,39 @@ pub(crate) async fn play(
     client: &CircleWsClient,
     script: &str,
     interrupts: &mut Interrupts,
+    notebook: &mut Notebook,
 ) -> Result<Ended, CliError> {
     interrupts.forget().await;
+    notebook.begin();
+    let begun = Instant::now();
     let mut running = match client.play(script).bind(LAST_VALUE).start().await {
         Ok(running) => running,
         Err(error) => return Ok(Ended::Error(error)),
     };
     let printer = Printer::start();
-    let mut status = Status::new();
+    let mut status = Status::new(begun);
+    let mut tick = tokio::time::interval(TICK);
     let played = async {
-        while let Some(event) = running.next().await {
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = running.next() => event,
+                _ = tick.tick() => {
+                    printer.note(status.shown()).await?;
+                    continue;
+                }
+            };
             match event {
-                PlayEvent::Output(output) => {
+                Some(PlayEvent::Output(output)) => {
                     printer.note(status.cleared()).await?;
+                    notebook.printed(&output.text);
                     printer.output(output).await?;
                 }
-                PlayEvent::Progress(progress) => printer.note(status.shown(&progress)).await?,
-                _ => {}
+                Some(PlayEvent::Progress(progress)) => status.progress = Some(progress),
+                Some(_) => {}
+                None => return printer.note(status.cleared()).await,
             }
         }
-        printer.note(status.cleared()).await
     };
     let played = tokio::select! {
         played = played => Some(played),
@@ -55,9 +81,12 @@ pub(crate) async fn play(
     };
     let ended = if let Some(played) = played {
         played?;
-        running.result().await.map_or_else(Ended::Error, Ended::Value)
+        let result = running.result().await;
+        result.map_or_else(Ended::Error, |result| Ended::Value(Box::new(result), begun.elapsed()))
     } else {
-        let ended = cancel(running, interrupts).await;
+        status.is_cancelled = true;
+        printer.note(status.shown()).await?;
+        let ended = cancel(running, begun, interrupts).await;
         printer.note(status.cleared()).await?;
         ended
     };
@@ -69,47 +98,68 @@ pub(crate) async fn play(
     Ok(ended)
 }
 
-/// Cancels it and waits for its end, which takes a second or so at the most; a second Ctrl-C gives up waiting.
-async fn cancel(mut running: RunningPlay<'_>, interrupts: &mut Interrupts) -> Ended {
+/// Cancels it and waits for its end, which takes a second or so at the most; another Ctrl-C soon after one gives up waiting.
+async fn cancel(mut running: RunningPlay<'_>, begun: Instant, interrupts: &mut Interrupts) -> Ended {
     let end = async {
         match running.cancel().await {
             Ok(_) => match running.result().await {
                 // It had ended before the cancellation came.
-                Ok(result) => Ended::Value(result),
-                Err(ClientError::Rpc(client_ws::RpcError::Cancelled)) => Ended::Interrupted,
+                Ok(result) => Ended::Value(Box::new(result), begun.elapsed()),
+                Err(ClientError::Rpc(RpcError::Cancelled)) => Ended::Interrupted,
                 Err(error) => Ended::Error(error),
             },
             Err(error) => Ended::Error(error),
         }
     };
-    tokio::select! {
-        ended = end => ended,
-        () = interrupts.next() => Ended::GivenUp,
+    let mut end = std::pin::pin!(end);
+    let mut interrupted = Instant::now();
+    loop {
+        tokio::select! {
+            ended = &mut end => return ended,
+            () = interrupts.next() => {
+                if std::mem::replace(&mut interrupted, Instant::now()).elapsed() < GIVE_UP {
+                    return Ended::GivenUp;
+                }
+            }
+        }
     }
 }
 
 /// One line about a play that takes long, on a terminal only.
-struct Status {
+pub(super) struct Status {
     is_terminal: bool,
     is_shown: bool,
+    pub is_cancelled: bool,
+    begun: Instant,
+    progress: Option<Progress>,
 }
 
 impl Status {
-    fn new() -> Self {
-        Self { is_terminal: std::io::stderr().is_terminal(), is_shown: false }
+    pub(super) fn new(begun: Instant) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        Self { is_terminal, is_shown: false, is_cancelled: false, begun, progress: None }
     }
 
-    /// What shows it.
-    fn shown(&mut self, progress: &Progress) -> String {
-        if !self.is_terminal {
+    /// What shows it, once there is something to show.
+    pub(super) fn shown(&mut self) -> String {
+        let elapsed = self.begun.elapsed();
+        if !self.is_terminal || elapsed < PATIENCE && !self.is_cancelled {
             return String::new();
         }
         self.is_shown = true;
-        format!("\r\x1b[K{}", Paint::for_stderr().dim(&format!("{}  Ctrl-C cancels", progress::line(progress))))
+        let status = progress::Status {
+            spinner: progress::spinner(elapsed),
+            elapsed,
+            progress: self.progress.as_ref(),
+            waiting: 0,
+            is_cancelling: self.is_cancelled,
+        };
+        let line = status.line(printing::columns().saturating_sub(1));
+        format!("\r\x1b[K{}", Paint::for_stderr().line(&line))
     }
 
     /// What takes it away.
-    fn cleared(&mut self) -> String {
+    pub(super) fn cleared(&mut self) -> String {
         if std::mem::take(&mut self.is_shown) { "\r\x1b[K".into() } else { String::new() }
     }
 }

@@ -2,15 +2,19 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use launcher::{CircleStatus, State as Supervised};
 
 use super::CircleId;
-use crate::app::{
-    message::Listening,
-    work::{Probing, Work},
+use crate::{
+    app::{
+        message::Listening,
+        work::{Probing, Work},
+    },
+    place::{Destination, Said},
 };
 
 /// A circle that the app knows.
@@ -67,6 +71,16 @@ pub(crate) enum State {
 }
 
 impl Entry {
+    /// As errors name it.
+    pub(crate) fn destination(&self, config: Option<&PathBuf>) -> Destination {
+        let said = match self.origin {
+            Origin::Throwaway => Said::Throwaway,
+            Origin::Config => Said::Name { name: self.name.clone(), config: config.cloned() },
+            Origin::Address => Said::Address(self.name.clone()),
+        };
+        Destination { said, url: self.url().to_owned() }
+    }
+
     pub(super) fn new(name: String, url: String, origin: Origin) -> Self {
         Self {
             name,

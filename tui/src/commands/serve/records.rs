@@ -16,13 +16,12 @@ use server_ws::PlayRecord;
 use sha2::{Digest, Sha256};
 use tracing_subscriber::{
     Layer, Registry,
-    filter::{LevelFilter, Targets},
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 
-use crate::{cli::ServeArgs, error::CliError, printing};
+use crate::{cli::ServeArgs, error::CliError, logging, printing};
 
 /// Bytes of a log that wait to be written.
 const MAX_LOG: usize = 1 << 20;
@@ -80,14 +79,8 @@ impl Records {
         Ok(records)
     }
 
-    /// `CIRCLES_LOG` is error, warn, info (the default), debug or trace.
     fn trace(&self) -> Result<(), CliError> {
-        let level = match std::env::var("CIRCLES_LOG") {
-            Ok(level) => level.parse().map_err(|_| {
-                CliError::usage("CIRCLES_LOG cannot be used", "it is no level", "error, warn, info, debug or trace")
-            })?,
-            Err(_) => tracing::Level::INFO,
-        };
+        let level = logging::level(tracing::Level::INFO)?;
         let layer = fmt::layer().with_target(false).with_writer(self.outputs.clone());
         let layer: Box<dyn Layer<Registry> + Send + Sync> = match self.format {
             LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
@@ -95,13 +88,7 @@ impl Records {
                 layer.with_ansi(self.outputs.file.is_none() && printing::Paint::for_stderr().is_on()).boxed()
             }
         };
-        let targets = Targets::new()
-            .with_default(level)
-            // The web server's own words are of its threads, which nobody here knows by that name.
-            .with_target("actix_server", level.min(tracing::Level::WARN))
-            // Anyone can send it what is no HTTP.
-            .with_target("actix_http", LevelFilter::OFF);
-        tracing_subscriber::registry().with(layer).with(targets).init();
+        tracing_subscriber::registry().with(layer).with(logging::targets(level)).init();
         Ok(())
     }
 

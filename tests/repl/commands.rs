@@ -1,0 +1,246 @@
+//! The `:` commands.
+
+use crate::support::{Home, process::Server, pty::Terminal};
+
+#[test]
+fn use_goes_to_another_circle_and_comes_back_to_the_session_as_it_was() {
+    let home = Home::new();
+    let team = Server::start(&["--name", "team"]);
+    let port = team.authority().rsplit_once(':').expect("a port").1;
+    std::fs::write(
+        home.path().join("circles.json"),
+        format!(r#"{{ "circles": [{{ "name": "team", "port": {port} }}] }}"#),
+    )
+    .expect("written");
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("let here = 40\r");
+    terminal.wait_for("scratch> ");
+    // Tab knows the circles of circles.json.
+    terminal.keys(":use te\t\r");
+    terminal.wait_for("team> ");
+    terminal.keys("is_def_var(\"here\")\r");
+    terminal.wait_for("false\r\n");
+    terminal.wait_for("team> ");
+    terminal.keys(":use scratch\r");
+    terminal.wait_for("scratch> ");
+    terminal.keys("here + 2\r");
+    terminal.wait_for("42\r\n");
+    terminal.wait_for("scratch> ");
+    // Where there is nothing to go to, one stays.
+    terminal.keys(":use taem\r");
+    terminal.wait_for("did you mean 'team'?");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":use 1\r");
+    terminal.wait_for("connection refused");
+    terminal.wait_for("scratch> ");
+}
+
+#[test]
+fn a_key_is_proved_in_place_and_another_one_has_a_session_beside_it() {
+    let home = Home::new();
+    let (alice, bob) = (home.add_key("alice").public_key().to_hex(), home.add_key("bob").public_key().to_hex());
+    let server = Server::open();
+    let mut terminal = Terminal::run(&home, &["repl", &server.url]);
+    terminal.wait_for("circle> ");
+    terminal.keys("let kept = 40\r");
+    terminal.wait_for("circle> ");
+    terminal.keys(":key al\t\r");
+    terminal.wait_for("circle ⚿ alice> ");
+    terminal.keys("`${kept}${CALLER_PUBLIC_KEY}`\r");
+    terminal.wait_for(&format!("40{alice}\r\n"));
+    terminal.wait_for("circle ⚿ alice> ");
+    terminal.keys(":key bob\r");
+    terminal.wait_for("circle ⚿ bob> ");
+    terminal.keys("`${is_def_var(\"kept\")}${CALLER_PUBLIC_KEY}`\r");
+    terminal.wait_for(&format!("false{bob}\r\n"));
+    terminal.wait_for("circle ⚿ bob> ");
+    terminal.keys(":key alice\r");
+    terminal.wait_for("circle ⚿ alice> ");
+    terminal.keys("kept + 2\r");
+    terminal.wait_for("42\r\n");
+    terminal.wait_for("circle ⚿ alice> ");
+    terminal.keys(":key carol\r");
+    terminal.wait_for("there is no key `carol`");
+    terminal.wait_for("circle ⚿ alice> ");
+}
+
+/// With the echo off while it is typed, and Enter being Enter, although the prompt's own terminal has neither.
+#[test]
+fn a_passphrase_that_a_command_needs_is_asked_for() {
+    let home = Home::new();
+    home.add_key("alice");
+    let server = Server::open();
+    let mut command = home.command();
+    command.env_remove("CIRCLES_PASSPHRASE");
+    let mut terminal = Terminal::run_command(&home, &command, &["repl", &server.url]);
+    terminal.wait_for("circle> ");
+    terminal.keys(":key alice\r");
+    terminal.wait_for("Passphrase of alice: ");
+    terminal.keys(&format!("{}\r", crate::support::PASSPHRASE));
+    let before = terminal.wait_for("circle ⚿ alice> ");
+    assert!(!before.contains(crate::support::PASSPHRASE), "{before:?}");
+    terminal.keys("6 * 7\r");
+    terminal.wait_for("42\r\n");
+}
+
+#[test]
+fn what_went_well_is_saved_as_a_script_that_runs_again() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    for input in
+        ["let x = 40", "fn twice(n) { n }", "nowhere + 1", "x + 2", "fn twice(n) {\r n * 2\r}", "let y = twice(ans)", ":vars"]
+    {
+        terminal.wait_for("scratch> ");
+        terminal.keys(&format!("{input}\r"));
+    }
+    terminal.wait_for("scratch> ");
+    terminal.keys("print(`y is ${y}`)\r");
+    terminal.wait_for("y is 84\r\n");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":save ~/work.rhai\r");
+    terminal.wait_for("6 inputs in ");
+    terminal.wait_for("scratch> ");
+    // It is not lost to a second thought.
+    terminal.keys(":save ~/work.rhai\r");
+    terminal.wait_for("is there already");
+    terminal.wait_for(":save! ");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":reset\r");
+    terminal.wait_for("a fresh environment");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":save other.rhai\r");
+    terminal.wait_for("nothing was played here yet");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":load ~/wor\t\r");
+    terminal.wait_for("y is 84\r\n");
+    terminal.wait_for("scratch> ");
+    terminal.keys("y / 2\r");
+    terminal.wait_for("42\r\n");
+    let ran = home.run(&["play", "work.rhai"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "y is 84\n"), "{ran:?}");
+}
+
+#[test]
+fn a_file_that_fails_shows_its_own_line() {
+    let home = Home::new();
+    std::fs::write(home.path().join("bad.rhai"), "#!/usr/bin/env -S circles play\nlet a = 1;\na + nowhere").expect("written");
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys(":load bad.rhai\r");
+    terminal.wait_for("3 | a + nowhere");
+    terminal.wait_for("(line 3, column 5)");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":load none.rhai\r");
+    terminal.wait_for("cannot read the script none.rhai: no such file or directory");
+}
+
+#[test]
+fn several_circles_answer_side_by_side() {
+    let home = Home::new();
+    let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys(&format!(":each {},{},1 print(`from ${{CIRCLE_NAME}}`); CIRCLE_NAME + 42\r", team.authority(), lab.authority()));
+    // One that is not there keeps none of the others from it.
+    terminal.wait_for("connection refused");
+    terminal.wait_for_screen(&format!("{} | from team", team.authority()));
+    terminal.wait_for_screen(&format!("{} | from lab", lab.authority()));
+    terminal.wait_for_screen("team42");
+    let row = |screen: &vt100::Screen| screen.contents().lines().any(|row| row.contains("team42") && row.contains("lab42"));
+    terminal.wait_until("both in one row", row);
+    // What they have stays, and the place one is at does, too.
+    terminal.keys(&format!("6 * 7\r:use {}\r", lab.authority()));
+    terminal.wait_for("42\r\n");
+    terminal.wait_for("lab> ");
+    terminal.keys("ans + \"!\"\r");
+    terminal.wait_for("lab42!\r\n");
+}
+
+#[test]
+fn ctrl_c_cancels_on_every_circle() {
+    let home = Home::new();
+    let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
+    let mut terminal = Terminal::run(&home, &["repl", &team.url]);
+    terminal.wait_for("team> ");
+    terminal.keys(&format!(":each {},{} print(`be${{\"gun\"}}`); loop {{}}\r", team.authority(), lab.authority()));
+    terminal.wait_for("begun");
+    terminal.wait_for("begun");
+    terminal.keys("\x03");
+    terminal.wait_for("Cancelled");
+    terminal.wait_for("team> ");
+    terminal.keys("6 * 7\r");
+    terminal.wait_for("42\r\n");
+}
+
+#[test]
+fn the_last_play_is_timed_drawn_and_shown_again() {
+    let home = Home::new();
+    let mut command = home.command();
+    // A pager that says that it is one.
+    command.env("PAGER", "sed s/^/paged:/");
+    let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys(":plot\r");
+    terminal.wait_for("there is no value yet");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":time [1, 4, 9, 16]\r");
+    terminal.wait_for("[1, 4, 9, 16]");
+    terminal.wait_for("operations, ");
+    terminal.wait_for("until the answer was here");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":plot\r");
+    terminal.wait_for_screen("16");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":plot \"words\"\r");
+    terminal.wait_for(":plot wants");
+    terminal.wait_for("scratch> ");
+    // Folded, with the way to all of it.
+    terminal.keys("let all = []; for i in 0..200 { all.push(`line ${i}`); print(`printed ${i}`); } all\r");
+    terminal.wait_for("printed 199\r\n");
+    terminal.wait_for("hidden; :last pages all of it");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":last\r");
+    terminal.wait_for("paged:printed 0\r\n");
+    terminal.wait_for("paged:printed 199\r\n");
+    terminal.wait_for("line 100");
+    terminal.wait_for("line 199");
+    terminal.wait_for("scratch> ");
+}
+
+#[test]
+fn the_progress_of_a_play_is_shown_as_a_bar() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("loop { progress(4, 10, \"loading\"); }\r");
+    terminal.wait_for("loading ██████░░░░░░░░ 40%");
+    terminal.wait_for("Ctrl-C cancels");
+    terminal.keys("\x03");
+    terminal.wait_for("cancelled; the session and what it had done are kept");
+    // It goes where it stood.
+    terminal.wait_for("scratch> ");
+    terminal.wait_until("no status line", |screen| !screen.contents().contains("loading █"));
+}
+
+#[test]
+fn help_is_there_in_all_and_on_each_topic() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.env("PAGER", "cat");
+    let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys(":help\r");
+    for said in [":use WHERE", ":each A,B SCRIPT", "Ctrl-X Ctrl-E", ":help circles"] {
+        terminal.wait_for(said);
+    }
+    terminal.wait_for("scratch> ");
+    terminal.keys(":help :plot\r");
+    terminal.wait_for("An array of numbers");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":functions spl\r");
+    terminal.wait_for("split(");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":doc spli\t()\r");
+    terminal.wait_for("split(");
+}

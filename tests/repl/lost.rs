@@ -1,0 +1,120 @@
+//! Connections that are lost, and what is made of it.
+
+use std::sync::{Arc, Mutex};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{Home, fake, process::Server, pty::Terminal};
+
+fn port(server: &Server) -> u16 {
+    server.authority().rsplit_once(':').expect("a port").1.parse().expect("a number")
+}
+
+fn kill(server: &mut Server) {
+    server.signal(Signal::KILL);
+    server.wait();
+}
+
+#[test]
+fn a_lost_connection_is_said_above_the_line_and_made_again_by_itself() {
+    let home = Home::new();
+    let alice = home.add_key("alice").public_key().to_hex();
+    let access = ["--name", "team", "--member", alice.as_str()];
+    let mut server = Server::start(&access);
+    let port = port(&server);
+    let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
+    terminal.wait_for("team ⚿ alice> ");
+    terminal.keys("let x = 1\r");
+    terminal.wait_for("team ⚿ alice> ");
+    terminal.keys("CALLER_PUBLIC_KEY + `/${i");
+    terminal.wait_for("/${i");
+    kill(&mut server);
+    // Whole, and above what is being typed, which is still there; the prompt says that there is no connection.
+    terminal.wait_for_screen("is lost: it ended without a word; connecting again");
+    terminal.wait_for_screen("team ⚿ alice✗ CALLER_PUBLIC_KEY + `/${i");
+    let _server = Server::start_on(port, &access);
+    terminal.wait_for_screen("as alice, with a fresh session: what 1 input had made is gone");
+    terminal.wait_for_screen("team ⚿ alice> CALLER_PUBLIC_KEY + `/${i");
+    terminal.keys("s_def_var(\"x\")}`\r");
+    terminal.wait_for(&format!("{alice}/false\r\n"));
+}
+
+#[test]
+fn what_is_entered_on_a_lost_connection_waits_for_its_user_to_know() {
+    let home = Home::new();
+    let mut server = Server::open();
+    let port = port(&server);
+    let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
+    terminal.wait_for("circle> ");
+    terminal.keys("let x = 1; print(`be${\"gun\"}`); loop {}\r");
+    terminal.wait_for("begun");
+    kill(&mut server);
+    // A play that was under way says so itself, and what to make of it.
+    terminal.wait_for("is lost: it ended without a word");
+    terminal.wait_for("look before you play it again");
+    terminal.wait_for("circle✗ ");
+    terminal.keys("x\r");
+    terminal.wait_for("connection refused");
+    terminal.wait_for("in the history");
+    let _server = Server::start_on(port, &[]);
+    terminal.wait_for("connected again");
+    // Nothing went well before, so nothing is said to be gone, and Up brings back what could not be played.
+    terminal.wait_for("circle> ");
+    terminal.keys("\x1b[A\r");
+    terminal.wait_for("Variable not found: x");
+}
+
+/// A circle that counts what is played on it, and hangs up at the first.
+fn deaf_at_first(played: Arc<Mutex<Vec<String>>>) -> String {
+    fake::conversing(move |text| {
+        let call: Value = serde_json::from_str(text).expect("JSON");
+        let result = match call["method"].as_str() {
+            Some("describe") => json!({
+                "name": "deaf", "version": "1", "protocol": 1, "access": "open",
+                "you": { "public_key": null, "admitted": true }, "modules": [], "sandbox": [],
+                "limits": protocol::Limits::default(),
+            }),
+            Some("play") => {
+                let mut played = played.lock().expect("not poisoned");
+                played.push(call["params"]["script"].as_str().expect("a script").to_owned());
+                if played.len() == 1 {
+                    return None;
+                }
+                json!({ "output": "answered", "type": "string", "value": "answered", "elapsed_us": 1, "operations": 1 })
+            }
+            _ => json!({ "start": 0, "candidates": [] }),
+        };
+        Some(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }).to_string())
+    })
+}
+
+#[test]
+fn a_play_whose_answer_was_lost_is_not_played_again() {
+    let home = Home::new();
+    let played = Arc::new(Mutex::new(Vec::new()));
+    let authority = deaf_at_first(played.clone());
+    let mut terminal = Terminal::run(&home, &["repl", &authority]);
+    terminal.wait_for("deaf> ");
+    terminal.keys("pay(100)\r");
+    terminal.wait_for("look before you play it again");
+    terminal.wait_for("connected again");
+    terminal.keys("balance()\r");
+    terminal.wait_for("answered");
+    assert_eq!(*played.lock().expect("not poisoned"), ["pay(100)", "balance()"]);
+}
+
+#[test]
+fn an_environment_that_the_circle_gave_up_is_said_above_the_line() {
+    let server = Server::start(&["--limit", "idle_s=1"]);
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl", &server.url]);
+    terminal.wait_for("circle> ");
+    terminal.keys("let x = 40\r");
+    terminal.wait_for("circle> ");
+    terminal.keys("2 + ");
+    terminal.wait_for_screen("lost this session's environment (idle): what 1 input had made is gone");
+    terminal.wait_for_screen("circle> 2 + ");
+    terminal.keys("40\r");
+    terminal.wait_for("42\r\n");
+}

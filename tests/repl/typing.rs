@@ -1,0 +1,208 @@
+//! What the keys do.
+
+use crate::support::{Home, process::Server, pty::Terminal};
+
+#[test]
+fn up_brings_back_an_input_of_several_lines_whole() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("fn twice(x) {\rx * 2\r}\r");
+    terminal.wait_for("scratch> ");
+    terminal.keys("1 + 1\r");
+    terminal.wait_for("2\r\n");
+    terminal.wait_for("scratch> ");
+    terminal.keys("\x1b[A\x1b[A");
+    terminal.wait_for("x * 2\r\n}");
+    // All of it is one input: its end can be changed, and Enter plays it.
+    terminal.keys(" twice(21)\r");
+    terminal.wait_for("42\r\n");
+    terminal.keys("\x04");
+    assert_eq!(terminal.end(), Some(0));
+    // In another run, too.
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("\x1b[A\r");
+    terminal.wait_for("42\r\n");
+}
+
+#[test]
+fn a_paste_of_500_lines_is_one_input() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    let lines: String = (0..500).map(|number| format!("total += {number}; // line {number}\n")).collect();
+    terminal.keys(&format!("\x1b[200~let total = 0;\n{lines}total + 1000000\x1b[201~\r"));
+    terminal.wait_for("1124750\r\n");
+    terminal.wait_for("scratch> ");
+    // One entry of the history: the one before it is not a line of it.
+    terminal.keys("total\r");
+    terminal.wait_for("124750\r\n");
+    let kept = std::fs::read_to_string(home.path().join("state/circles/history/scratch-anonymous.txt")).expect("kept");
+    assert_eq!(kept.lines().count(), 3, "a mark and two inputs");
+}
+
+#[test]
+fn ctrl_c_on_a_half_typed_input_clears_it_and_never_leaves() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    for half in ["let a = ", "fn f() {\r  loop {\r", "`text ${", ":load fi"] {
+        terminal.wait_for("scratch> ");
+        terminal.keys(half);
+        terminal.keys("\x03");
+    }
+    terminal.wait_for("scratch> ");
+    terminal.keys("6 * 7\r");
+    let before = terminal.wait_for("42\r\n");
+    assert!(!before.contains("Ctrl-D leaves"), "{before:?}");
+}
+
+#[test]
+fn the_hint_is_taken_with_ctrl_f_and_with_right() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    for (take, answer) in [("40 + 2\r", "42\r\n"), ("4\x06\r", "42\r\n"), ("40\x1b[C + 1\r", "43\r\n")] {
+        terminal.wait_for("scratch> ");
+        terminal.keys(take);
+        terminal.wait_for(answer);
+    }
+}
+
+#[test]
+fn ctrl_x_ctrl_e_goes_on_in_the_editor() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = Home::new();
+    let editor = home.path().join("editor");
+    std::fs::write(&editor, "#!/bin/sh\n[ \"$1\" = -w ] || exit 1\necho '+ 40' >> \"$2\"\n").expect("written");
+    std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o700)).expect("ours");
+    let mut command = home.command();
+    command.env("EDITOR", format!("{} -w", editor.display()));
+    let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("2\x18\x05");
+    // What comes of it stands at the prompt, to be looked at before it is played.
+    terminal.wait_for("2\r\n+ 40");
+    terminal.keys("\r");
+    terminal.wait_for("42\r\n");
+    terminal.wait_for("scratch> ");
+    // The last input, likewise.
+    terminal.keys(":edit\r");
+    terminal.wait_for("+ 40\r\n+ 40");
+    terminal.keys("\r");
+    terminal.wait_for("82\r\n");
+}
+
+#[test]
+fn without_an_editor_nothing_is_lost() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.env("VISUAL", "/nonexistent/editor");
+    let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("40 + \x18\x05");
+    terminal.wait_for("set $EDITOR");
+    terminal.wait_for("scratch> 40 + ");
+    terminal.keys("2\r");
+    terminal.wait_for("42\r\n");
+}
+
+#[test]
+fn vi_keys_edit_where_they_are_wanted() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl", "--edit-mode", "vi"]);
+    terminal.wait_for("scratch> ");
+    // Back to the begin, one character away, and to its end.
+    terminal.keys("x40 + \x1b");
+    terminal.keys("0xA2\r");
+    terminal.wait_for("42\r\n");
+    drop(terminal);
+    std::fs::write(home.path().join(".inputrc"), "set editing-mode vi\n").expect("written");
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("x40 + \x1b");
+    terminal.keys("0xA3\r");
+    terminal.wait_for("43\r\n");
+}
+
+#[test]
+fn the_line_is_whole_after_a_resize() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("let long = \"0123456789012345678901234567890123456789\"");
+    terminal.wait_for_screen("456789\"");
+    terminal.resize(40, 20);
+    terminal.keys("; long.len() + 2");
+    terminal.wait_for_screen("long.len() + 2");
+    terminal.keys("\r");
+    terminal.wait_for("42\r\n");
+    terminal.wait_for("scratch> ");
+    terminal.keys("6 * 7\r");
+    terminal.wait_for("42\r\n");
+}
+
+#[test]
+fn each_circle_and_each_key_has_a_history_of_its_own() {
+    let home = Home::new();
+    home.add_key("alice");
+    home.add_key("bob");
+    let (one, other) = (Server::open(), Server::open());
+    let kept = |at: &str, key: &str, input: &str| {
+        let mut terminal = Terminal::run(&home, &["repl", at, "--key", key]);
+        terminal.wait_for(&format!("circle ⚿ {key}> "));
+        terminal.keys(&format!("{input}\r"));
+        terminal.wait_for(&format!("{}\r\n", input.trim_matches('"')));
+        terminal.wait_for(&format!("circle ⚿ {key}> "));
+        terminal.keys(":history\r");
+        terminal.wait_for(":history\r\n");
+        let listed = terminal.wait_for(&format!("circle ⚿ {key}> "));
+        terminal.keys("\x04");
+        assert_eq!(terminal.end(), Some(0));
+        listed
+    };
+    kept(&one.url, "alice", "\"alices\"");
+    let listed = kept(&one.url, "bob", "\"bobs\"");
+    assert!(!listed.contains("alices"), "{listed:?}");
+    let listed = kept(&other.url, "alice", "\"elsewhere\"");
+    assert!(!listed.contains("alices") && !listed.contains("bobs"), "{listed:?}");
+    let listed = kept(&one.url, "alice", "\"again\"");
+    assert!(listed.contains("alices") && !listed.contains("bobs"), "{listed:?}");
+}
+
+/// A circle that completes when it likes: typing does not wait for it.
+#[test]
+fn a_slow_circle_makes_completion_late_and_never_the_typing() {
+    use serde_json::{Value, json};
+
+    use crate::support::fake;
+
+    let (answer, may_answer) = std::sync::mpsc::channel::<()>();
+    let may_answer = std::sync::Arc::new(std::sync::Mutex::new(may_answer));
+    let authority = fake::conversing(move |text| {
+        let call: Value = serde_json::from_str(text).expect("JSON");
+        let result = match call["method"].as_str() {
+            Some("describe") => json!({
+                "name": "slow", "version": "1", "protocol": 1, "access": "open",
+                "you": { "public_key": null, "admitted": true }, "modules": [], "sandbox": [],
+                "limits": protocol::Limits::default(),
+            }),
+            _ => {
+                may_answer.lock().expect("not poisoned").recv().expect("the test lets it");
+                json!({ "start": 0, "candidates": [{ "text": "total_tea", "kind": "variable", "detail": "i64" }] })
+            }
+        };
+        Some(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }).to_string())
+    });
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl", &authority]);
+    terminal.wait_for("slow> ");
+    terminal.keys("tot\t");
+    // It has not answered, and what is typed is there all the same.
+    terminal.keys("a");
+    terminal.wait_for_screen("slow> tota");
+    answer.send(()).expect("it listens");
+    // What was known last serves: the answer to this one never comes. More than once, because that answer has a way to go.
+    terminal.keys("\t\t\t\t\t");
+    terminal.wait_for_screen("slow> total_tea");
+}

@@ -1,0 +1,120 @@
+//! `circles man [--dir DIR]`: the manual page of the program, or a page for each verb, too. From the same definitions as
+//! `--help`, and beside those what is true of all verbs.
+
+use std::{fs, io, path::Path};
+
+use clap::{Command, CommandFactory};
+use clap_mangen::{
+    Man,
+    roff::{Roff, bold, roman},
+};
+
+use crate::{
+    cli::{Cli, ManArgs},
+    error::CliError,
+    printing::{to_stderr, to_stdout},
+};
+
+const EXIT_CODES: &[(&str, &str)] = &[
+    ("0", "done; also where nobody reads the output any more"),
+    ("1", "the script failed (its own error, parse or runtime)"),
+    ("2", "wrong usage or configuration"),
+    (
+        "3",
+        "circle not reachable, shutting down, the connection was lost, or what answers is no circle; a supervisor that does not answer; a circle that is not up in time",
+    ),
+    ("4", "not authenticated, not admitted"),
+    ("5", "a limit of the circle ended it, the environment was lost, someone else cancelled it, or it was busy"),
+    ("6", "keystore: wrong passphrase, no such key, exists already"),
+    ("130, 143, 129", "interrupted, terminated, hung up"),
+    ("70", "a bug: the message asks to report it"),
+];
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("CIRCLES_CIRCLE", "the circle where none is named; several for circles play, with commas between"),
+    ("CIRCLES_PASSPHRASE_FILE", "a file that holds the passphrase, so that nobody is asked"),
+    ("CIRCLES_PASSPHRASE", "the passphrase itself"),
+    ("CIRCLES_LOG", "how much circles log: error, warn, info, debug or trace"),
+    ("NO_COLOR, CLICOLOR_FORCE", "no colours, or colours also where the output is no terminal"),
+    ("XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR", "where the files below are"),
+];
+
+const FILES: &[(&str, &str)] = &[
+    ("./circles.json, ~/.config/circles/circles.json", "the circles, unless --config names another file"),
+    ("~/.local/share/circles/keys/", "the keys, each encrypted with its passphrase"),
+    ("~/.local/state/circles/history/", "what was typed, for each circle and key"),
+    ("~/.local/state/circles/logs/", "logs and audits of circles"),
+    ("$XDG_RUNTIME_DIR/circles/", "sockets and locks of supervisors"),
+];
+
+pub(crate) fn run(args: &ManArgs) -> Result<(), CliError> {
+    let mut program = Cli::command();
+    program.build();
+    let Some(directory) = &args.dir else {
+        let page = page(&program, true).map_err(|error| CliError::io("cannot write the manual", &error, ""))?;
+        return Ok(to_stdout(&page)?);
+    };
+    let failed = |path: &Path, error: &io::Error| {
+        CliError::io(format!("cannot write {}", path.display()), error, "name another directory: --dir DIR")
+    };
+    fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
+    let mut pages = Vec::new();
+    collect(&program, true, &mut pages);
+    for (command, is_program) in &pages {
+        let path = directory.join(format!("{}.1", name(command)));
+        page(command, *is_program).and_then(|page| fs::write(&path, page)).map_err(|error| failed(&path, &error))?;
+    }
+    to_stderr(&format!("wrote {} pages: man -M, or a directory of $MANPATH/man1, shows them\n", pages.len()));
+    Ok(())
+}
+
+fn collect<'a>(command: &'a Command, is_program: bool, pages: &mut Vec<(&'a Command, bool)>) {
+    pages.push((command, is_program));
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        collect(verb, false, pages);
+    }
+}
+
+/// `circles-play`, as `man` finds pages of verbs.
+fn name(command: &Command) -> &str {
+    command.get_display_name().unwrap_or_else(|| command.get_name())
+}
+
+fn page(command: &Command, is_program: bool) -> io::Result<String> {
+    let man = Man::new(command.clone()).source(concat!("circles ", env!("CARGO_PKG_VERSION"))).manual("circles");
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    let mut more = Roff::new();
+    if is_program {
+        section(&mut more, "EXIT STATUS", EXIT_CODES);
+        section(&mut more, "ENVIRONMENT", ENVIRONMENT);
+        section(&mut more, "FILES", FILES);
+    } else {
+        more.control("SH", ["SEE ALSO"]);
+        more.text([bold("circles"), roman("(1) for exit codes, environment and files")]);
+    }
+    more.to_writer(&mut page)?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+fn section(roff: &mut Roff, title: &str, entries: &[(&str, &str)]) {
+    roff.control("SH", [title]);
+    for (name, meaning) in entries {
+        roff.control("TP", []);
+        roff.text([bold(*name)]);
+        roff.text([roman(*meaning)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_those_of_the_documentation() {
+        let documented = include_str!("../../../docs/operating.md");
+        for (code, meaning) in EXIT_CODES {
+            assert!(documented.contains(&format!("| {code} | {meaning} |")), "{code}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! How plays ended, at the end: values, `--json`, the exit code.
+
+use client_ws::{ClientError, PlayResult, RpcError};
+use protocol::methods::Output;
+use serde_json::{Value, json};
+
+use crate::{
+    error::CliError,
+    printing::{line_to_stdout, to_stdout},
+};
+
+/// How one ended.
+pub(super) type Outcome = Result<Played, CliError>;
+
+/// A play that came to its end, and what it printed, where that is not printed yet.
+#[derive(Debug)]
+pub(super) struct Played {
+    pub result: PlayResult,
+    pub prints: Vec<Output>,
+}
+
+/// Says the value of one alone; of several, that is said already. The error is the first one in the order of naming.
+pub(super) fn tell(names: &[String], mut outcomes: Vec<Outcome>, is_json: bool) -> Result<(), CliError> {
+    if outcomes.len() > 1 {
+        let written = if is_json { to_stdout(&objects(names, &outcomes)) } else { Ok(()) };
+        let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
+        return match failed {
+            // Whether or not anybody reads it.
+            Some(error) => Err(CliError::Told { exit_code: error.exit_code() }),
+            None => Ok(written?),
+        };
+    }
+    let Some(outcome) = outcomes.pop() else { return Ok(()) };
+    let played = outcome?;
+    if is_json {
+        to_stdout(&format!("{}\n", object(&played)))?;
+    } else if !played.result.output.is_empty() {
+        line_to_stdout(&played.result.output)?;
+    }
+    Ok(())
+}
+
+/// The user has had enough of it.
+pub(super) fn interrupted(names: &[String], outcomes: &[Outcome], is_json: bool) -> Result<(), CliError> {
+    if outcomes.len() > 1 && is_json {
+        CliError::Interrupted.report();
+        // Whether or not anybody reads it.
+        let _unread = to_stdout(&objects(names, outcomes));
+        return Err(CliError::Told { exit_code: CliError::Interrupted.exit_code() });
+    }
+    Err(CliError::Interrupted)
+}
+
+fn objects(names: &[String], outcomes: &[Outcome]) -> String {
+    let all = names.iter().zip(outcomes).map(|(name, outcome)| {
+        let mut object = outcome.as_ref().map_or_else(error_object, object);
+        object["circle"] = name.as_str().into();
+        object
+    });
+    format!("{}\n", json!({ "circles": all.collect::<Vec<_>>() }))
+}
+
+fn object(played: &Played) -> Value {
+    let mut object = serde_json::to_value(&played.result).unwrap_or_default();
+    let prints = played.prints.iter().map(|output| json!({ "stream": output.stream, "text": output.text }));
+    object["prints"] = prints.collect();
+    object
+}
+
+/// An error that the circle did not answer has no code.
+pub(super) fn error_object(error: &CliError) -> Value {
+    let error = match error {
+        CliError::Play { error, .. } | CliError::Client { error: ClientError::Rpc(error), .. } => rpc_as_json(error),
+        other => json!({ "code": null, "message": other.message(), "data": null }),
+    };
+    json!({ "error": error })
+}
+
+fn rpc_as_json(error: &RpcError) -> Value {
+    let object = error.to_object().ok();
+    object.map_or(Value::Null, |object| json!({ "code": object.code, "message": object.message, "data": object.data }))
+}

@@ -1,0 +1,60 @@
+//! What is told of plays while they run: prints, and where there are several, whose they are and how each ended.
+
+use protocol::methods::{Output, Stream};
+
+use super::outcome::Outcome;
+use crate::{
+    error::CliError,
+    printer::Printer,
+    printing::{self, Label, Unwritten},
+};
+
+pub(super) struct Telling {
+    printer: Printer,
+    /// None for a circle that is alone.
+    labels: Vec<Label>,
+    is_json: bool,
+}
+
+impl Telling {
+    pub(super) fn start(names: &[String], is_json: bool) -> Self {
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+        let is_several = names.len() > 1;
+        let labels = names.iter().filter(|_| is_several).map(|name| Label::new(name, width)).collect();
+        Self { printer: Printer::start(), labels, is_json }
+    }
+
+    /// Prints it, or gives it back to be kept.
+    pub(super) async fn output(&self, circle: usize, output: Output) -> Result<Option<Output>, CliError> {
+        if self.is_json {
+            return Ok(Some(output));
+        }
+        match (self.labels.get(circle), output.stream) {
+            (None, _) => self.printer.output(output).await?,
+            (Some(label), Stream::Print) => self.printer.text(label.printed(&output.text)).await?,
+            (Some(label), Stream::Debug) => self.printer.note(label.debugged(&output)).await?,
+        }
+        Ok(None)
+    }
+
+    /// Says how it ended, where it is one of several.
+    pub(super) async fn ended(&self, circle: usize, outcome: Outcome) -> Result<Outcome, CliError> {
+        let Some(label) = self.labels.get(circle) else { return Ok(outcome) };
+        match &outcome {
+            Err(error) => {
+                let lines = error.lines(printing::columns().saturating_sub(label.width()));
+                self.printer.note(label.error(&lines)).await?;
+            }
+            Ok(played) if !self.is_json && !played.result.output.is_empty() => {
+                self.printer.text(label.value(&played.result.output)).await?;
+            }
+            Ok(_) => {}
+        }
+        Ok(outcome)
+    }
+
+    /// Waits until all of it is written.
+    pub(super) async fn finish(self) -> Result<(), Unwritten> {
+        self.printer.finish().await
+    }
+}

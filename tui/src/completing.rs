@@ -1,0 +1,134 @@
+//! What a shell offers at Tab: which circles and keys there are. The script that `circles completions` prints runs this
+//! program again, with a variable that says for which shell; nothing is said that is no candidate, and nothing started.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, builder::StyledStr};
+use clap_complete::{
+    CompleteEnv,
+    engine::{ArgValueCandidates, CompletionCandidate},
+    env::{Bash, EnvCompleter, Fish, Shells, Zsh},
+};
+use keys::keystore::Keystore;
+
+use crate::{cli::Cli, config, visible::visible};
+
+/// The variable that asks for candidates instead of running a command.
+const VARIABLE: &str = "CIRCLES_COMPLETE";
+
+const SHELLS: Shells<'static> = Shells(&[&Bash, &Zsh, &Fish]);
+
+/// Shells whose completion knows this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Shell {
+    /// What the shell is to evaluate. `program` is how it runs this one.
+    pub(crate) fn script(self, program: &str) -> String {
+        let shell: &dyn EnvCompleter = match self {
+            Self::Bash => &Bash,
+            Self::Zsh => &Zsh,
+            Self::Fish => &Fish,
+        };
+        let (mut script, name) = (Vec::new(), env!("CARGO_PKG_NAME"));
+        shell.write_registration(VARIABLE, name, name, program, &mut script).expect("a Vec takes everything");
+        String::from_utf8_lossy(&script).into_owned()
+    }
+}
+
+/// Answers a shell that asks for candidates; `None` if none does. To be called before anything is printed, and before
+/// there are threads.
+pub(crate) fn answer() -> Option<ExitCode> {
+    std::env::var_os(VARIABLE).filter(|value| !value.is_empty() && value != "0")?;
+    // Whatever goes wrong, a line that is being typed is no place to say it.
+    std::panic::set_hook(Box::new(|_| {}));
+    let answer = || {
+        let here = std::env::current_dir().ok();
+        let environment = CompleteEnv::with_factory(Cli::command).var(VARIABLE).shells(SHELLS);
+        environment.try_complete(std::env::args_os(), here.as_deref())
+    };
+    match std::panic::catch_unwind(answer) {
+        Ok(Ok(_)) => Some(ExitCode::SUCCESS),
+        _ => Some(ExitCode::FAILURE),
+    }
+}
+
+/// Names of the circles of circles.json.
+pub(crate) fn circles() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        // A file with a mistake is told by the command, if it is run.
+        let circles = config::find(named_config(std::env::args_os())).ok().flatten();
+        let candidates = circles.into_iter().flat_map(|(_, circles)| circles).map(|circle| {
+            let description = circle.description.as_deref().map_or(String::new(), |text| format!(", {text}"));
+            candidate(&circle.name, &format!("{}{description}", circle.url()))
+        });
+        candidates.collect()
+    })
+}
+
+/// Names of the keys of the keystore.
+pub(crate) fn keys() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let listing = Keystore::open_default().and_then(|store| store.list()).unwrap_or_default();
+        let candidates = listing.entries.iter().map(|entry| {
+            let default = if entry.default { ", the default key" } else { "" };
+            candidate(entry.name.as_str(), &format!("{}{default}", entry.public_key))
+        });
+        candidates.collect()
+    })
+}
+
+fn candidate(name: &str, help: &str) -> CompletionCandidate {
+    let help = visible(help).replace('\n', " ");
+    CompletionCandidate::new(name).help(Some(StyledStr::from(help)))
+}
+
+/// The `--config` of the line that is being typed.
+fn named_config(words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
+    let mut words = words.skip_while(|word| word != "--").skip(1);
+    while let Some(word) = words.next() {
+        if word == "--config" {
+            return words.next().map(PathBuf::from);
+        }
+        let bytes = word.as_encoded_bytes();
+        if let Some(path) = bytes.strip_prefix(b"--config=") {
+            return Some(PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path)));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_the_one_of_the_line() {
+        let cases: &[(&[&str], Option<&str>)] = &[
+            (&["circles", "--", "circles", "up", "--config", "a.json", ""], Some("a.json")),
+            (&["circles", "--", "circles", "up", "--config=b.json", ""], Some("b.json")),
+            (&["circles", "--", "circles", "up", ""], None),
+            (&["circles", "--config", "x", "--", "circles", "up", ""], None),
+        ];
+        for (words, config) in cases {
+            assert_eq!(named_config(words.iter().map(OsString::from)), config.map(PathBuf::from), "{words:?}");
+        }
+    }
+
+    /// Bash, zsh and fish have different rules; the script is what they get.
+    #[test]
+    fn each_shell_has_a_script_that_runs_this_program() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = shell.script("/opt/a b/circles");
+            assert!(script.contains("'/opt/a b/circles'") && script.contains(VARIABLE), "{script}");
+        }
+    }
+}

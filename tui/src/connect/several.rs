@@ -1,0 +1,63 @@
+//! Several circles at once.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::join_all;
+use keys::{KeyPair, keystore::KeyName};
+
+use super::{Choice, Connected, reach};
+use crate::{cli::ConfigArgs, error::CliError, place};
+
+/// What became of connecting to one of several.
+pub(crate) struct Attempt {
+    /// The circle as it was said.
+    pub label: String,
+    pub connected: Result<Connected, CliError>,
+}
+
+/// Connects to all of them side by side; the answers are in the order of what was said. One that cannot be reached, or
+/// does not admit the key, keeps nobody from the others. The error is a mistake in what was said, or a key that cannot be
+/// had: then nothing is proved to anyone. `unlock` is asked for each key once.
+pub(crate) async fn several(
+    said: &[String],
+    config: &ConfigArgs,
+    choice: &Choice,
+    mut unlock: impl AsyncFnMut(&KeyName) -> Result<Arc<KeyPair>, CliError>,
+) -> Result<Vec<Attempt>, CliError> {
+    let mut found = Vec::new();
+    for said in said {
+        found.push(unless_mistaken(place::find(said, config).await)?);
+    }
+    let reach = async |found| reach(found?, choice).await;
+    let mut reached = Vec::new();
+    for answer in join_all(found.into_iter().map(reach)).await {
+        reached.push(unless_mistaken(answer)?);
+    }
+    let mut keys: BTreeMap<KeyName, Arc<KeyPair>> = BTreeMap::new();
+    for name in reached.iter().flatten().filter_map(|reached| reached.key()) {
+        if !keys.contains_key(name) {
+            keys.insert(name.clone(), unlock(name).await?);
+        }
+    }
+    let prove = async |reached: Result<super::Reached, CliError>| {
+        let reached = reached?;
+        match reached.key().and_then(|name| keys.get(name)) {
+            Some(keypair) => {
+                let keypair = keypair.clone();
+                reached.prove(keypair).await
+            }
+            None => Ok(reached.as_nobody()),
+        }
+    };
+    let connected = join_all(reached.into_iter().map(prove)).await;
+    let attempt = |(label, connected): (&String, _)| Attempt { label: label.clone(), connected };
+    Ok(said.iter().zip(connected).map(attempt).collect())
+}
+
+/// A circle that is not there is one thing; what nobody could connect with is another.
+fn unless_mistaken<T>(answer: Result<T, CliError>) -> Result<Result<T, CliError>, CliError> {
+    match answer {
+        Err(error) if matches!(error.exit_code(), 2 | 6) => Err(error),
+        answer => Ok(answer),
+    }
+}

@@ -1,0 +1,75 @@
+//! What several circles say, side by side.
+
+use super::text::{Line, Style};
+
+/// Columns that one of them needs at least to stand beside another.
+const MIN_COLUMNS: usize = 20;
+
+/// What stands between two.
+const BETWEEN: &str = " │ ";
+
+/// Columns that each of so many has; `None` where they find no room side by side.
+pub(crate) fn columns(count: usize, width: usize) -> Option<usize> {
+    let between = BETWEEN.chars().count() * count.saturating_sub(1);
+    let each = width.min(1 << 16).checked_sub(between)?.checked_div(count)?;
+    (each >= MIN_COLUMNS).then_some(each)
+}
+
+/// Each with its name above it: side by side where there is room, otherwise one below the other. Lines are to be no wider
+/// than [`columns`] says; what is wider is cut.
+pub(crate) fn lines(said: &[(String, Vec<Line>)], width: usize) -> Vec<Line> {
+    let name = |name: &str| Line::of(Style::Strong, name);
+    let Some(columns) = columns(said.len(), width) else {
+        return said.iter().flat_map(|(label, lines)| [name(label)].into_iter().chain(lines.iter().cloned())).collect();
+    };
+    let rows = said.iter().map(|(_, lines)| lines.len()).max().unwrap_or_default();
+    let heads = said.iter().map(|(label, _)| name(label)).collect();
+    let row = |row: usize| said.iter().map(|(_, lines)| lines.get(row).cloned().unwrap_or_default()).collect();
+    std::iter::once(heads).chain((0..rows).map(row)).map(|cells: Vec<Line>| joined(&cells, columns)).collect()
+}
+
+fn joined(cells: &[Line], columns: usize) -> Line {
+    let mut joined = Line::default();
+    for (index, cell) in cells.iter().enumerate() {
+        let is_last = index + 1 == cells.len();
+        let cell = if cell.width() > columns { cell.cut(columns - 1).with(Style::Dim, "…") } else { cell.clone() };
+        for piece in cell.pieces() {
+            joined.push(piece.style, &piece.text);
+        }
+        if !is_last {
+            joined.push(Style::Plain, &" ".repeat(columns.saturating_sub(cell.width())));
+            joined.push(Style::Dim, BETWEEN);
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(answers: &[(&str, &[&str])]) -> Vec<(String, Vec<Line>)> {
+        let lines = |lines: &[&str]| lines.iter().map(|line| Line::of(Style::Plain, line)).collect();
+        answers.iter().map(|(name, answer)| ((*name).to_owned(), lines(answer))).collect()
+    }
+
+    fn shown(answers: &[(&str, &[&str])], width: usize) -> Vec<String> {
+        lines(&said(answers), width).iter().map(|line| line.to_string().trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn answers_stand_side_by_side_where_there_is_room() {
+        let answers: [(&str, &[&str]); 2] = [("team", &["1", "日本"]), ("sandbox", &["a line that is too long for it"])];
+        assert_eq!(
+            shown(&answers, 43),
+            [
+                "team                 │ sandbox",
+                "1                    │ a line that is too …",
+                "日本                 │",
+            ]
+        );
+        assert_eq!(shown(&answers, 40), ["team", "1", "日本", "sandbox", "a line that is too long for it"]);
+        assert_eq!(shown(&[("one", &["x"])], 80), ["one", "x"]);
+        assert!(shown(&[], 80).len() <= 1);
+    }
+}

@@ -1,0 +1,106 @@
+//! What `:help` says.
+
+use super::{COMMANDS, Command};
+use crate::{
+    console::text::{Line, Style, lines},
+    suggest,
+    visible::visible,
+};
+
+const INTRODUCTION: &str = "\
+What you type is played in the circle, and stays: variables, functions, closures, imports.
+  ans        the last value
+  40 + 2     its value is shown; a trailing ; shows nothing
+Commands (:help and a name tells more):";
+
+/// Topics beside the commands, and what is said of them.
+const TOPICS: &[(&str, &str)] = &[
+    (
+        "circles",
+        "A circle is a place where scripts are played, each session in variables of its own.
+WHERE says which: a name in circles.json (team), a port (9001), host:port, or a ws:// URL.
+:use goes to another one and keeps the session here; :use again comes back to it.",
+    ),
+    (
+        "errors",
+        "An error shows the line, a caret under the column, and why.
+What a play had done before it failed stays done: variables that it made are there.
+Limits (time, memory, output, …) end the play alone; the session is kept.",
+    ),
+    (
+        "lost",
+        "A lost connection is made again by itself, and the key proved again.
+The session is a new one then: variables are gone, and that is said. Nothing is played twice by itself.
+:save writes what was played before as a script, :load plays it again.",
+    ),
+    (
+        "values",
+        "ans is the last value. Large values are shown over lines, arrays of maps as tables.
+What is too long is folded: :last shows all of it, in $PAGER. :plot draws numbers.",
+    ),
+];
+
+/// What `:help` says in all, with the keys of the place that it is said in, or of one topic.
+pub(crate) fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<Line> {
+    if topic.is_empty() {
+        return all(keys);
+    }
+    if topic == "keys" {
+        return keys.iter().map(|(key, does)| Line::of(Style::Plain, &format!("{key:16} {does}"))).collect();
+    }
+    if let Some(command) = COMMANDS.iter().find(|command| command.name == topic) {
+        return one(command);
+    }
+    if let Some((_, text)) = TOPICS.iter().find(|(name, _)| *name == topic) {
+        return lines(Style::Plain, text);
+    }
+    let near = suggest::nearest(topic, topics());
+    let near = near.map_or_else(|| format!("there are: {}", topics().collect::<Vec<_>>().join(", ")), |near| {
+        format!("did you mean :help {near}?")
+    });
+    vec![Line::of(Style::Plain, &format!("there is no help on {}; {near}", visible(topic)))]
+}
+
+/// Everything that there is help on.
+pub(crate) fn topics() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|command| command.name).chain(TOPICS.iter().map(|(name, _)| *name)).chain(["keys"])
+}
+
+fn all(keys: &[(&str, &str)]) -> Vec<Line> {
+    let mut said = lines(Style::Plain, INTRODUCTION);
+    for command in COMMANDS {
+        let usage = format!(":{} {}", command.name, command.argument);
+        said.push(Line::of(Style::Plain, &format!("  {usage:20} ")).with(Style::Dim, command.does));
+    }
+    said.push(Line::of(Style::Plain, "Keys:"));
+    for (key, does) in keys {
+        said.push(Line::of(Style::Plain, &format!("  {key:20} ")).with(Style::Dim, does));
+    }
+    let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
+    said.push(Line::of(Style::Plain, &format!("More: :help {}", topics.join(", :help "))));
+    said
+}
+
+fn one(command: &Command) -> Vec<Line> {
+    let mut said = vec![
+        Line::of(Style::Plain, format!(":{} {}", command.name, command.argument).trim_end()),
+        Line::of(Style::Plain, &format!("  {}", command.does)),
+    ];
+    said.extend(command.more.lines().map(|line| Line::of(Style::Plain, &format!("  {line}"))));
+    said.push(Line::of(Style::Dim, &format!("  {}", command.example)));
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_help_on_every_topic_that_is_offered() {
+        for topic in topics() {
+            let said = help(topic, &[("Enter", "runs")]);
+            assert!(!said.is_empty() && !said[0].to_string().starts_with("there is no"), "{topic}");
+        }
+        assert_eq!(help("plt", &[])[0].to_string(), "there is no help on plt; did you mean :help plot?");
+    }
+}

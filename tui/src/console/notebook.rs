@@ -1,0 +1,248 @@
+//! What was played in a session: its inputs, to be written as a script, and what the last play came to.
+
+mod save;
+
+use std::time::Duration;
+
+use client_ws::PlayResult;
+
+use super::text::{Line, Style};
+
+/// Inputs that are kept.
+const MAX_INPUTS: usize = 10_000;
+
+/// Bytes of inputs that are kept.
+const MAX_BYTES: usize = 8 << 20;
+
+/// Bytes of a play's prints that are kept.
+const MAX_PRINTS: usize = 4 << 20;
+
+/// One session's plays.
+#[derive(Debug, Default)]
+pub(crate) struct Notebook {
+    inputs: Vec<Input>,
+    bytes: usize,
+    /// Inputs that found no room.
+    dropped: usize,
+    /// Those of the environment before this one, until something is played in this one.
+    is_of_before: bool,
+    last: Last,
+    /// The last value other than `()`.
+    value: Option<PlayResult>,
+}
+
+/// An input that was played, and went well.
+#[derive(Debug)]
+struct Input {
+    script: String,
+    /// Whether `ans` was bound to its value.
+    has_value: bool,
+}
+
+/// What the last play printed and answered.
+#[derive(Debug, Default)]
+pub(crate) struct Last {
+    /// A line each.
+    prints: String,
+    is_cut: bool,
+    /// Its answer, unless it went wrong.
+    took: Option<Took>,
+    /// Whether its value is the last one that there is.
+    has_value: bool,
+}
+
+/// What a play took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Took {
+    /// In the circle.
+    pub elapsed: Duration,
+    pub operations: u64,
+    /// Until its answer was here.
+    pub round_trip: Duration,
+}
+
+/// Inputs as one script.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Saved {
+    pub script: String,
+    pub inputs: usize,
+    /// What its reader is to know.
+    pub notes: Vec<String>,
+}
+
+impl Notebook {
+    /// A play begins.
+    pub(crate) fn begin(&mut self) {
+        self.last = Last::default();
+    }
+
+    /// It has printed something.
+    pub(crate) fn printed(&mut self, text: &str) {
+        let last = &mut self.last;
+        if last.prints.len() + text.len() < MAX_PRINTS {
+            last.prints.push_str(text);
+            last.prints.push('\n');
+        } else {
+            last.is_cut = true;
+        }
+    }
+
+    /// It has ended, and went well.
+    pub(crate) fn ended(&mut self, script: &str, result: PlayResult, round_trip: Duration) {
+        let has_value = result.r#type != "()";
+        if std::mem::take(&mut self.is_of_before) {
+            self.forget();
+        }
+        if self.inputs.len() < MAX_INPUTS && self.bytes + script.len() <= MAX_BYTES {
+            self.bytes += script.len();
+            self.inputs.push(Input { script: script.to_owned(), has_value });
+        } else {
+            self.dropped += 1;
+        }
+        self.last.took = Some(Took {
+            elapsed: Duration::from_micros(result.elapsed_us),
+            operations: result.operations,
+            round_trip,
+        });
+        self.last.has_value = has_value;
+        if has_value {
+            self.value = Some(result);
+        }
+    }
+
+    /// The environment is a fresh one. What was played in the old one can still be written.
+    pub(crate) fn is_lost(&mut self) {
+        self.is_of_before = true;
+        self.value = None;
+    }
+
+    /// A fresh environment was asked for.
+    pub(crate) fn reset(&mut self) {
+        self.forget();
+        self.value = None;
+        self.is_of_before = false;
+    }
+
+    fn forget(&mut self) {
+        self.inputs.clear();
+        (self.bytes, self.dropped) = (0, 0);
+    }
+
+    /// How many inputs have made what the environment holds.
+    pub(crate) fn inputs(&self) -> usize {
+        if self.is_of_before { 0 } else { self.inputs.len() }
+    }
+
+    /// The last input, if there is one.
+    pub(crate) fn last_input(&self) -> Option<&str> {
+        self.inputs.last().map(|input| input.script.as_str())
+    }
+
+    /// The last value other than `()`.
+    pub(crate) fn value(&self) -> Option<&PlayResult> {
+        self.value.as_ref()
+    }
+
+    /// What went well, as a script that runs again.
+    pub(crate) fn save(&self, place: &str) -> Saved {
+        let mut saved = save::script(&self.inputs, place);
+        if self.is_of_before && saved.inputs > 0 {
+            saved.notes.push("they are of the session that was lost".to_owned());
+        }
+        if self.dropped > 0 {
+            saved.notes.push(format!("{} later ones found no room and are not in it", self.dropped));
+        }
+        saved
+    }
+
+    /// Everything that the last play printed, and its value as `shown` shows it.
+    pub(crate) fn last(&self, shown: impl FnOnce(&PlayResult) -> Vec<Line>) -> Vec<Line> {
+        let mut lines: Vec<Line> = self.last.prints.lines().map(|line| Line::of(Style::Plain, line)).collect();
+        if self.last.is_cut {
+            lines.push(Line::of(Style::Dim, &format!("… more than {} MiB: the rest is not kept", MAX_PRINTS >> 20)));
+        }
+        if let Some(value) = self.value.as_ref().filter(|_| self.last.has_value) {
+            lines.extend(shown(value));
+        }
+        if lines.is_empty() {
+            lines.push(Line::of(Style::Dim, "the last play printed nothing, and its value is ()"));
+        }
+        lines
+    }
+
+    /// What the last play took.
+    pub(crate) fn time(&self) -> Line {
+        match self.last.took {
+            Some(took) => took.line(),
+            None => Line::of(Style::Dim, "there is no play yet that went well"),
+        }
+    }
+}
+
+impl Took {
+    pub(crate) fn line(self) -> Line {
+        let text = format!(
+            "{} in the circle, {} operations, {} until the answer was here",
+            rounded(self.elapsed),
+            self.operations,
+            rounded(self.round_trip),
+        );
+        Line::of(Style::Dim, &text)
+    }
+}
+
+/// Three digits and a unit.
+fn rounded(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1e6;
+    match micros {
+        0.0..1e3 => format!("{micros:.0} µs"),
+        1e3..1e4 => format!("{:.2} ms", micros / 1e3),
+        1e4..1e6 => format!("{:.0} ms", micros / 1e3),
+        _ => format!("{:.2} s", micros / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(of: &str, value: &str) -> PlayResult {
+        let raw = serde_json::value::RawValue::from_string(value.to_owned()).expect("JSON");
+        PlayResult { output: value.into(), r#type: of.into(), value: raw, elapsed_us: 1500, operations: 7 }
+    }
+
+    #[test]
+    fn what_was_lost_can_be_written_until_something_new_is_played() {
+        let mut notebook = Notebook::default();
+        notebook.ended("let x = 1", result("()", "null"), Duration::ZERO);
+        notebook.is_lost();
+        assert_eq!(notebook.inputs(), 0);
+        let saved = notebook.save("here");
+        assert!(saved.script.contains("let x = 1;") && saved.notes.len() == 1, "{saved:?}");
+        notebook.ended("2", result("i64", "2"), Duration::ZERO);
+        let saved = notebook.save("here");
+        assert!(!saved.script.contains("let x") && saved.script.contains("2;") && saved.notes.is_empty(), "{saved:?}");
+    }
+
+    #[test]
+    fn the_last_play_is_kept_with_its_prints_within_bounds() {
+        let mut notebook = Notebook::default();
+        notebook.begin();
+        notebook.printed("one");
+        notebook.ended("1", result("i64", "1"), Duration::from_millis(12));
+        let shown = |notebook: &Notebook| {
+            let lines = notebook.last(|value| vec![Line::of(Style::Plain, &value.output)]);
+            lines.iter().map(Line::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&notebook), ["one", "1"]);
+        assert_eq!(notebook.time().to_string(), "1.50 ms in the circle, 7 operations, 12 ms until the answer was here");
+        notebook.begin();
+        for _ in 0..5 {
+            notebook.printed(&"x".repeat(1 << 20));
+        }
+        let shown = shown(&notebook);
+        assert_eq!((shown.len(), shown[3].as_str()), (4, "… more than 4 MiB: the rest is not kept"));
+        // `:plot` still has the value of the play before.
+        assert_eq!(notebook.value().map(|value| value.output.as_str()), Some("1"));
+    }
+}

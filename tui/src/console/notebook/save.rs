@@ -1,0 +1,237 @@
+//! Inputs, one after the other, as one script that comes to the same.
+
+use std::{collections::HashSet, ops::Range};
+
+use rhai::{Engine, OptimizationLevel, Token};
+
+use super::{Input, Saved};
+use crate::console::{LAST_VALUE, highlight::lex};
+
+/// The first line: what runs it where it is executable.
+const SHEBANG: &str = "#!/usr/bin/env -S circles play";
+
+pub(super) fn script(inputs: &[Input], place: &str) -> Saved {
+    let mut engine = Engine::new_raw();
+    engine.set_optimization_level(OptimizationLevel::None);
+    let place: String = place.chars().filter(|character| !character.is_control()).collect();
+    let mut script = format!("{SHEBANG}\n// Played on {place}.\n");
+    let mut notes = Vec::new();
+    let later = later_definitions(&engine, inputs);
+    for (index, input) in inputs.iter().enumerate() {
+        let mut text = input.script.clone();
+        for range in later[index].iter().rev() {
+            text.replace_range(range.clone(), "");
+        }
+        let is_used = input.has_value && uses_last_value(&engine, &inputs[index + 1..]);
+        if is_used {
+            match bound(&engine, &text) {
+                Some(binding) => text = binding,
+                None => notes.push(format!("`{LAST_VALUE}` could not be bound to the value of input {}", index + 1)),
+            }
+        }
+        let text = text.trim();
+        if !text.is_empty() {
+            script.push_str(&ended(&engine, text));
+            script.push('\n');
+        }
+    }
+    if later.iter().any(|ranges| !ranges.is_empty()) {
+        notes.push("functions that were defined again are in it once, as they were last".to_owned());
+    }
+    if let Err(error) = engine.compile(&script[SHEBANG.len()..]) {
+        notes.push(format!("it does not run as it is: {error}"));
+    }
+    Saved { script, inputs: inputs.len(), notes }
+}
+
+/// Where, in each input, functions are defined that a later input defines again: one script may have each only once.
+fn later_definitions(engine: &Engine, inputs: &[Input]) -> Vec<Vec<Range<usize>>> {
+    let mut known = HashSet::new();
+    let mut later: Vec<Vec<Range<usize>>> = inputs
+        .iter()
+        .rev()
+        .map(|input| {
+            let defined = definitions(engine, &input.script);
+            defined.into_iter().filter(|defined| !known.insert(defined.name.clone())).map(|again| again.range).collect()
+        })
+        .collect();
+    later.reverse();
+    later
+}
+
+/// A function's definition in a script.
+struct Definition {
+    /// With the number of its parameters: functions that differ in it are different ones.
+    name: (String, usize),
+    range: Range<usize>,
+}
+
+/// The functions that a script defines, in their order.
+fn definitions(engine: &Engine, script: &str) -> Vec<Definition> {
+    let tokens = lex(engine, script);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        if tokens[at].0 != Token::Fn || tokens.get(at + 1).is_some_and(|(token, _)| *token == Token::LeftParen) {
+            at += 1;
+            continue;
+        }
+        let mut first = at;
+        // What documents it goes with it.
+        while first > 0 && matches!(tokens[first - 1].0, Token::Private | Token::Comment(_)) {
+            first -= 1;
+        }
+        let Some(open) = (at..tokens.len()).find(|at| tokens[*at].0 == Token::LeftParen) else { break };
+        let Some(close) = (open..tokens.len()).find(|at| tokens[*at].0 == Token::RightParen) else { break };
+        let parameters = tokens[open..close].iter().filter(|(token, _)| matches!(token, Token::Identifier(_))).count();
+        let Some(end) = block_end(&tokens, close + 1) else { break };
+        let name = script[tokens[at].1 + "fn".len()..tokens[open].1].trim().to_owned();
+        found.push(Definition { name: (name, parameters), range: tokens[first].1..tokens[end].1 + 1 });
+        at = end + 1;
+    }
+    found
+}
+
+/// The brace that closes the block which begins at a token.
+fn block_end(tokens: &[(Token, usize)], begin: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, (token, _)) in tokens.iter().enumerate().skip(begin) {
+        match token {
+            Token::LeftBrace | Token::MapStart => depth += 1,
+            Token::RightBrace => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether `ans` is read before it is bound anew.
+fn uses_last_value(engine: &Engine, later: &[Input]) -> bool {
+    for input in later {
+        let is_last_value = |token: &Token| matches!(token, Token::Identifier(name) if name.as_str() == LAST_VALUE);
+        if lex(engine, &input.script).iter().any(|(token, _)| is_last_value(token)) {
+            return true;
+        }
+        if input.has_value {
+            return false;
+        }
+    }
+    false
+}
+
+/// The same statements, the last of which binds its value to `ans`; `None` if there is no way to say that.
+fn bound(engine: &Engine, script: &str) -> Option<String> {
+    let script = script.trim_end();
+    // From the shortest end that is an expression.
+    let mut ends = statement_ends(engine, script);
+    ends.insert(0, 0);
+    ends.into_iter().rev().find_map(|at| {
+        let (before, last) = script.split_at(at);
+        let candidate = format!("{}let {LAST_VALUE} = {}", joined(before), last.trim_start());
+        (!last.trim().is_empty() && engine.compile(before).is_ok() && engine.compile(&candidate).is_ok())
+            .then_some(candidate)
+    })
+}
+
+/// What stands before another statement, apart from it.
+fn joined(before: &str) -> String {
+    let before = before.trim_end();
+    if before.is_empty() { String::new() } else { format!("{before}\n") }
+}
+
+/// The bytes at which a statement of the outermost level has ended.
+fn statement_ends(engine: &Engine, script: &str) -> Vec<usize> {
+    let mut open = Vec::new();
+    let mut ends = Vec::new();
+    for (token, start) in lex(engine, script) {
+        match token {
+            Token::LeftBrace | Token::LeftParen | Token::LeftBracket | Token::MapStart => {
+                open.push(token);
+            }
+            Token::RightParen | Token::RightBracket => drop(open.pop()),
+            Token::RightBrace => {
+                if open.pop() == Some(Token::LeftBrace) && open.is_empty() {
+                    ends.push(start + 1);
+                }
+            }
+            Token::SemiColon if open.is_empty() => ends.push(start + 1),
+            _ => {}
+        }
+    }
+    ends
+}
+
+/// A statement with what separates it from the next one.
+fn ended(engine: &Engine, text: &str) -> String {
+    let tokens = lex(engine, text);
+    if matches!(tokens.last(), Some((Token::SemiColon, _)) | None) {
+        return text.to_owned();
+    }
+    // Behind a comment at the end it would be a part of it.
+    let candidate = format!("{text};");
+    let has_grown = lex(engine, &candidate).last().is_some_and(|(token, _)| *token == Token::SemiColon);
+    if has_grown { candidate } else { format!("{text}\n;") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What inputs come to as a script, without its head. An input that begins with `=` has a value.
+    fn saved(inputs: &[&str]) -> (String, Vec<String>) {
+        let inputs: Vec<Input> = inputs
+            .iter()
+            .map(|input| Input {
+                script: input.strip_prefix('=').unwrap_or(input).to_owned(),
+                has_value: input.starts_with('='),
+            })
+            .collect();
+        let saved = script(&inputs, "here\n!");
+        let body = saved.script.strip_prefix(&format!("{SHEBANG}\n// Played on here!.\n")).expect("its head");
+        (body.to_owned(), saved.notes)
+    }
+
+    #[test]
+    fn inputs_are_statements_one_after_the_other() {
+        let cases: [(&[&str], &str); 8] = [
+            (&["let x = 1", "=x + 1"], "let x = 1;\nx + 1;\n"),
+            (&["let x = 1;", "x += 1 // more"], "let x = 1;\nx += 1 // more\n;\n"),
+            (&["fn f(x) { x }", "=f(1)"], "fn f(x) { x };\nf(1);\n"),
+            (&["let s = `a;${1}`", "// only a word"], "let s = `a;${1}`;\n// only a word\n"),
+            (&["=40 + 2", "=ans + 1"], "let ans = 40 + 2;\nans + 1;\n"),
+            (&["=let x = 1; x + 1", "let y = 2", "=ans * y"], "let x = 1;\nlet ans = x + 1;\nlet y = 2;\nans * y;\n"),
+            (&["=fn f() { 1 } f()", "=ans"], "fn f() { 1 }\nlet ans = f();\nans;\n"),
+            (&["=if true { 1 } else { 2 }", "=ans"], "let ans = if true { 1 } else { 2 };\nans;\n"),
+        ];
+        for (inputs, expected) in cases {
+            assert_eq!(saved(inputs), (expected.to_owned(), vec![]), "{inputs:?}");
+        }
+    }
+
+    #[test]
+    fn a_function_that_was_defined_again_is_there_once() {
+        let (script, notes) =
+            saved(&["/// one\nfn f(x) { `${#{a: x}}` } let a = 1;", "fn f(x, y) { 0 }", "private fn f(x) { x * 2 }", "=f(1)"]);
+        assert_eq!(script, "let a = 1;\nfn f(x, y) { 0 };\nprivate fn f(x) { x * 2 };\nf(1);\n");
+        assert_eq!(notes.len(), 1, "{notes:?}");
+    }
+
+    #[test]
+    fn what_is_written_comes_to_the_same() {
+        let inputs = ["let x = 40", "=x + 2", "fn twice(n) { n * 2 }", "=twice(ans)", "fn twice(n) { n + n }", "=#{ a: ans }.a + 0"];
+        let (script, notes) = saved(&inputs);
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert_eq!(Engine::new().eval::<i64>(script.trim_end().trim_end_matches(';')).expect("it runs"), 84, "{script}");
+    }
+
+    #[test]
+    fn what_one_script_cannot_say_is_told() {
+        let (_, notes) = saved(&["export let x = 1", "{ break; }"]);
+        assert!(notes.iter().any(|note| note.starts_with("it does not run as it is")), "{notes:?}");
+    }
+}

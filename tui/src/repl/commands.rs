@@ -1,0 +1,253 @@
+//! The `:` commands, as the line REPL obeys them.
+
+use std::{
+    fs::Permissions,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use keys::keystore::KeyName;
+use rustyline::history::{History, SearchDirection};
+
+use super::{MARGIN, Next, Repl, keymap, outside, painted, say};
+use crate::{
+    console::{
+        history,
+        meta::{self, Meta},
+        plot,
+        text::{Line, Size, Style},
+        value,
+    },
+    error::{CliError, os_text},
+    printing, script,
+    visible::visible,
+};
+
+/// Rows of a chart.
+const MAX_PLOT: usize = 16;
+
+/// Inputs that `:history` shows, where it is not asked for some of them.
+const RECENT: usize = 50;
+
+impl Repl {
+    pub(super) fn obey(&mut self, input: &str, command: &str) -> Result<Next, CliError> {
+        let command = match Meta::parse(command) {
+            Ok(command) => command,
+            Err(hint) => {
+                printing::to_stderr(&format!("{hint}\n"));
+                return Ok(Next::Prompt);
+            }
+        };
+        match command {
+            Meta::Quit => return Ok(Next::Leave),
+            Meta::Help(topic) => self.page(&meta::help(&topic, keymap::KEYS))?,
+            Meta::Use(place) => self.go_to(&place),
+            Meta::Key(name) => self.be(&name),
+            Meta::Load(file) => self.load(input, &file)?,
+            Meta::Save { file, is_over } => self.save(&file, is_over),
+            Meta::Edit => {
+                let last = self.sessions.current().notebook.last_input().unwrap_or_default().to_owned();
+                self.edit(&last);
+            }
+            Meta::Time(script) if script.is_empty() => say(&[self.sessions.current().notebook.time()])?,
+            Meta::Time(script) => {
+                if let Some(result) = self.play(input, &script)? {
+                    self.show(&result)?;
+                    say(&[self.sessions.current().notebook.time()])?;
+                }
+            }
+            Meta::Plot(script) => self.plot(input, &script)?,
+            Meta::Each { places, script } => self.each(&places, &script)?,
+            Meta::History(part) => self.page(&self.typed(&part))?,
+            Meta::Last => {
+                let width = printing::columns();
+                self.page(&self.sessions.current().notebook.last(|value| value::lines_of(value, width)))?;
+            }
+            Meta::Vars | Meta::Functions(_) | Meta::Doc(_) | Meta::Reset | Meta::Who => self.ask(input, &command)?,
+        }
+        Ok(Next::Prompt)
+    }
+
+    fn ask(&mut self, input: &str, command: &Meta) -> Result<(), CliError> {
+        if !self.is_connected(input) {
+            return Ok(());
+        }
+        let line = self.sessions.current().link.line().clone();
+        let _asking = line.asking();
+        match self.until_interrupt(meta::ask(&line.client, command)) {
+            Some(Ok(said)) => {
+                if *command == Meta::Reset {
+                    self.sessions.current_mut().reset();
+                }
+                self.page(&said)?;
+            }
+            Some(Err(error)) => self.tell("", error),
+            None => printing::to_stderr("no longer waiting for it\n"),
+        }
+        Ok(())
+    }
+
+    /// The value of a script as a chart, or the last one.
+    fn plot(&mut self, input: &str, script: &str) -> Result<(), CliError> {
+        let played = if script.is_empty() { None } else { self.play(input, script)? };
+        let last = self.sessions.current().notebook.value().filter(|_| script.is_empty());
+        let Some(value) = played.as_ref().or(last) else {
+            if script.is_empty() {
+                printing::to_stderr("there is no value yet: play something, or :plot [1, 4, 9]\n");
+            }
+            return Ok(());
+        };
+        let (width, rows) = printing::stdout_size().unwrap_or((80, 24));
+        match plot::lines(value, Size { width, height: rows.saturating_sub(MARGIN).min(MAX_PLOT) }) {
+            Ok(chart) => say(&chart),
+            Err(wanted) => {
+                printing::to_stderr(&format!("{wanted}\n"));
+                Ok(())
+            }
+        }
+    }
+
+    fn go_to(&mut self, place: &str) {
+        let Self { runtime, sessions, interrupts, quiet, .. } = self;
+        let opened = runtime.block_on(async {
+            interrupts.forget().await;
+            tokio::select! {
+                opened = sessions.on(place, quiet) => opened,
+                () = interrupts.next() => Err(CliError::Interrupted),
+            }
+        });
+        self.turn_to(opened);
+    }
+
+    fn be(&mut self, name: &KeyName) {
+        let session = self.sessions.current();
+        if session.link.is_throwaway {
+            printing::to_stderr("the throw-away circle knows the key that was made for it, and no other\n  go to a circle: :use WHERE\n");
+            return;
+        }
+        if session.link.key().as_ref() == Some(name) {
+            return printing::to_stderr(&format!("you are {name} here\n"));
+        }
+        let Self { runtime, sessions, interrupts, quiet, .. } = self;
+        let proved = sessions.unlock(name, quiet).and_then(|keypair| {
+            runtime.block_on(async {
+                interrupts.forget().await;
+                tokio::select! {
+                    proved = sessions.prove(name, keypair, quiet) => proved,
+                    () = interrupts.next() => Err(CliError::Interrupted),
+                }
+            })
+        });
+        self.turn_to(proved);
+    }
+
+    /// Goes to a session, unless it could not be opened.
+    fn turn_to(&mut self, opened: Result<usize, CliError>) {
+        match opened {
+            Ok(index) => {
+                self.sessions.turn_to(index);
+                self.recall();
+            }
+            Err(error) => error.report(),
+        }
+    }
+
+    fn load(&mut self, input: &str, file: &Path) -> Result<(), CliError> {
+        match script::read_file(file) {
+            Ok(script) => {
+                if let Some(result) = self.play(input, &script)? {
+                    self.show(&result)?;
+                }
+            }
+            Err(error) => error.report(),
+        }
+        Ok(())
+    }
+
+    fn save(&self, file: &Path, is_over: bool) {
+        let session = self.sessions.current();
+        let saved = session.notebook.save(&session.link.place.to_string());
+        if saved.inputs == 0 {
+            return printing::to_stderr("nothing was played here yet\n");
+        }
+        if let Err(error) = written(file, &saved.script, is_over) {
+            return error.report();
+        }
+        let plural = if saved.inputs == 1 { "" } else { "s" };
+        let mut said = format!("{} input{plural} in {}", saved.inputs, visible(&file.display().to_string()));
+        for note in saved.notes {
+            said.push_str(&format!("; {}", visible(&note)));
+        }
+        printing::to_stderr(&format!("{said}\n"));
+    }
+
+    /// Has a text edited, to stand at the next prompt.
+    pub(super) fn edit(&mut self, text: &str) {
+        match outside::edit(&self.quiet, text) {
+            Ok(Some(text)) => self.text = text,
+            // As it was, so that nothing is lost.
+            Ok(None) => text.clone_into(&mut self.text),
+            Err(error) => {
+                text.clone_into(&mut self.text);
+                error.report();
+            }
+        }
+    }
+
+    /// The inputs that have a text in them, newest last.
+    fn typed(&self, part: &str) -> Vec<Line> {
+        let history = self.editor.history();
+        let mut lines = Vec::new();
+        let all = (0..history.len()).rev().filter_map(|index| {
+            let entry = history.get(index, SearchDirection::Reverse).ok()??;
+            entry.entry.contains(part).then(|| (index + 1, entry.entry.into_owned()))
+        });
+        let mut inputs: Vec<(usize, String)> = all.take(if part.is_empty() { RECENT } else { history::MAX_INPUTS }).collect();
+        inputs.reverse();
+        for (number, input) in inputs {
+            for (index, text) in input.split('\n').enumerate() {
+                let number = if index == 0 { format!("{number:5}  ") } else { " ".repeat(7) };
+                lines.push(Line::of(Style::Dim, &number).with(Style::Plain, text));
+            }
+        }
+        if lines.is_empty() {
+            lines.push(Line::of(Style::Dim, "nothing was typed that fits"));
+        }
+        lines
+    }
+
+    /// Shows lines, in the pager if they are more than the screen has.
+    pub(super) fn page(&self, lines: &[Line]) -> Result<(), CliError> {
+        let text = painted(lines);
+        let is_long = printing::stdout_size().is_some_and(|(columns, rows)| {
+            lines.iter().map(|line| line.width().div_ceil(columns.max(1)).max(1)).sum::<usize>() + MARGIN > rows
+        });
+        if is_long { outside::page(&self.quiet, &text) } else { Ok(printing::to_stdout(&text)?) }
+    }
+}
+
+/// Writes a script to a file, all of it or nothing.
+fn written(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
+    let name = visible(&file.display().to_string()).into_owned();
+    let cannot = |error: &std::io::Error| {
+        CliError::usage(format!("cannot write {name}"), os_text(error), "choose another file: :save FILE")
+    };
+    let directory = match file.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    // To be run; less what the user's umask takes away.
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".circles-").permissions(Permissions::from_mode(0o777));
+    let mut new = builder.tempfile_in(directory).map_err(|error| cannot(&error))?;
+    new.write_all(script.as_bytes()).map_err(|error| cannot(&error))?;
+    let kept = if is_over { new.persist(file) } else { new.persist_noclobber(file) };
+    match kept {
+        Ok(_) => Ok(()),
+        Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(CliError::usage(format!("{name} is there already"), "it is kept", format!("to write over it: :save! {name}")))
+        }
+        Err(refused) => Err(cannot(&refused.error)),
+    }
+}

@@ -1,0 +1,148 @@
+//! `:each`: one script on several circles.
+
+use std::time::Instant;
+
+use client_ws::{ClientError, PlayEvent, PlayResult};
+use protocol::methods::Stream;
+
+use super::{MARGIN, Repl, running::Status, say};
+use crate::{
+    console::{
+        LAST_VALUE, beside,
+        each::{self, Happened},
+        fold, report,
+        text::{Line, Size},
+        too_large, value,
+    },
+    error::CliError,
+    printer::Printer,
+    printing::{self, Label},
+    terminal::Interrupts,
+};
+
+/// How each of them ended.
+type Ends = Vec<Option<Result<PlayResult, ClientError>>>;
+
+impl Repl {
+    /// Plays on each of the circles, and shows what they answer side by side. Sessions that are opened for it stay open.
+    pub(super) fn each(&mut self, places: &[String], script: &str) -> Result<(), CliError> {
+        let opened = self.open(places, script);
+        if opened.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let asking: Vec<_> = opened.iter().map(|(index, _)| self.sessions.nth(*index).link.line().clone()).collect();
+        let _asking: Vec<_> = asking.iter().map(|line| line.asking()).collect();
+        let names: Vec<&str> = opened.iter().map(|(_, name)| name.as_str()).collect();
+        let Self { runtime, interrupts, .. } = self;
+        let ends = runtime.block_on(async {
+            let clients = asking.iter().map(|line| line.client.clone());
+            let script = each::Script { text: script.into(), bind: Some(LAST_VALUE.into()), ..Default::default() };
+            listen(each::start(clients, &script), &names, interrupts).await
+        })?;
+        let (width, rows) = printing::stdout_size().unwrap_or((80, usize::MAX));
+        let columns = beside::columns(opened.len(), width).unwrap_or(width);
+        let size = Size { width: columns, height: rows.saturating_sub(MARGIN + 1) };
+        let mut said = Vec::new();
+        for ((index, name), ended) in opened.into_iter().zip(ends) {
+            let session = self.sessions.nth_mut(index);
+            let lines: Vec<Line> = match ended {
+                Some(Ok(result)) => {
+                    session.notebook.begin();
+                    session.went_well(script, &result, begun.elapsed());
+                    fold::folded(value::lines_of(&result, columns), size)
+                }
+                Some(Err(error)) => {
+                    if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
+                        session.link.is_told_lost();
+                    }
+                    report::client(script, &session.link.place, error, columns)
+                }
+                None => report::given_up(),
+            };
+            said.push((name, lines));
+        }
+        say(&beside::lines(&said, width))
+    }
+
+    /// The sessions on those circles, with what the circles are called. One that cannot be had is told, and keeps none of the
+    /// others from it.
+    fn open(&mut self, places: &[String], script: &str) -> Vec<(usize, String)> {
+        let mut opened: Vec<(usize, String)> = Vec::new();
+        for place in places {
+            let Self { runtime, sessions, interrupts, quiet, .. } = self;
+            let session = runtime.block_on(async {
+                interrupts.forget().await;
+                tokio::select! {
+                    session = sessions.on(place, quiet) => session,
+                    () = interrupts.next() => Err(CliError::Interrupted),
+                }
+            });
+            let index = match session {
+                Ok(index) => index,
+                Err(CliError::Interrupted) => return Vec::new(),
+                Err(error) => {
+                    error.report();
+                    continue;
+                }
+            };
+            let line = self.sessions.nth(index).link.line().clone();
+            match self.until_interrupt(line.restore()) {
+                None => return Vec::new(),
+                Some(Err(error)) => {
+                    CliError::Client { place: line.place.clone(), error }.report();
+                    continue;
+                }
+                Some(Ok(_)) => {}
+            }
+            if let Some(why) = too_large(&line.circle().limits, script) {
+                printing::to_stderr(&format!("{place}: {why}\n"));
+            } else if !opened.iter().any(|(other, _)| *other == index) {
+                opened.push((index, place.clone()));
+            }
+        }
+        opened
+    }
+}
+
+/// Prints what they print until all have ended. Ctrl-C cancels those that have not; another one no longer waits for them.
+async fn listen(mut plays: each::Plays, names: &[&str], interrupts: &mut Interrupts) -> Result<Ends, CliError> {
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    let labels: Vec<Label> = names.iter().map(|name| Label::new(name, width)).collect();
+    let mut ends: Ends = names.iter().map(|_| None).collect();
+    let printer = Printer::start();
+    let mut status = Status::new(Instant::now());
+    let mut tick = tokio::time::interval(super::running::TICK);
+    interrupts.forget().await;
+    loop {
+        tokio::select! {
+            biased;
+            () = interrupts.next() => {
+                if status.is_cancelled {
+                    break;
+                }
+                status.is_cancelled = true;
+                plays.cancel();
+            }
+            happened = plays.next() => match happened {
+                Some((index, Happened::Event(PlayEvent::Output(output)))) => {
+                    printer.note(status.cleared()).await?;
+                    match output.stream {
+                        Stream::Print => printer.text(labels[index].printed(&output.text)).await?,
+                        Stream::Debug => printer.note(labels[index].debugged(&output)).await?,
+                    }
+                }
+                Some((_, Happened::Event(_))) => {}
+                Some((index, Happened::Ended(ended))) => ends[index] = Some(ended),
+                None => break,
+            },
+            _ = tick.tick() => printer.note(status.shown()).await?,
+        }
+    }
+    printer.note(status.cleared()).await?;
+    tokio::select! {
+        written = printer.finish() => written?,
+        () = interrupts.next() => {}
+    }
+    Ok(ends)
+}

@@ -1,0 +1,242 @@
+//! One session on one circle, kept connected: a lost connection is said, made again and proved again; nothing is played
+//! again.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use client_ws::{CircleWsClient, ClientError, Description, Notice};
+use keys::keystore::KeyName;
+use tokio::{
+    runtime::Handle,
+    sync::{self, Notify},
+    task::JoinHandle,
+};
+
+use super::notes::Notes;
+use crate::{
+    connect::{Connected, first_answer},
+    error::CliError,
+    place::Destination,
+};
+
+/// How long the first wait before a new connection is; each is twice as long as the one before.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// A session, and who looks after its connection.
+pub(crate) struct Link {
+    line: Arc<Line>,
+    watching: JoinHandle<()>,
+    pub is_throwaway: bool,
+}
+
+/// What the session and its watcher share.
+pub(crate) struct Line {
+    pub client: Arc<CircleWsClient>,
+    /// The circle as its user knows it.
+    pub place: Destination,
+    key: Mutex<Option<KeyName>>,
+    circle: Mutex<Description>,
+    /// Whether it is connected, and the key proved.
+    is_on: AtomicBool,
+    /// Whether something is asked, whose own error says that the connection is lost.
+    is_asking: AtomicBool,
+    /// How many connections there were before this one, and when an error last said that one is lost.
+    connections: AtomicU64,
+    told: AtomicU64,
+    /// How many environments there were before this one.
+    environment: AtomicU64,
+    /// How many inputs made what the environment holds.
+    inputs: AtomicUsize,
+    /// Held by who makes the connection again.
+    restoring: sync::Mutex<()>,
+    restored: Notify,
+    notes: Notes,
+}
+
+/// While there is one, something is asked of the circle.
+pub(crate) struct Asking<'a>(&'a Line);
+
+impl Link {
+    pub(crate) fn new(runtime: &Handle, connected: Connected, notes: Notes) -> Self {
+        let line = Arc::new(Line {
+            client: connected.client,
+            place: connected.place,
+            key: Mutex::new(connected.key),
+            circle: Mutex::new(connected.circle),
+            is_on: AtomicBool::new(true),
+            is_asking: AtomicBool::new(false),
+            connections: AtomicU64::new(0),
+            told: AtomicU64::new(u64::MAX),
+            environment: AtomicU64::new(0),
+            inputs: AtomicUsize::new(0),
+            restoring: sync::Mutex::new(()),
+            restored: Notify::new(),
+            notes,
+        });
+        let watching = runtime.spawn(line.clone().watch());
+        Self { line, watching, is_throwaway: connected.is_throwaway }
+    }
+
+    pub(crate) fn line(&self) -> &Arc<Line> {
+        &self.line
+    }
+}
+
+impl std::ops::Deref for Link {
+    type Target = Line;
+
+    fn deref(&self) -> &Line {
+        &self.line
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.watching.abort();
+        self.line.client.disconnect();
+    }
+}
+
+impl Line {
+    /// The circle, as it last described itself.
+    pub(crate) fn circle(&self) -> Description {
+        self.circle.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The key that was proved.
+    pub(crate) fn key(&self) -> Option<KeyName> {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on this key is proved whenever a connection is made.
+    pub(crate) fn set_key(&self, key: KeyName) {
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::SeqCst) && self.client.is_connected()
+    }
+
+    /// Another number is another environment.
+    pub(crate) fn environment(&self) -> u64 {
+        self.environment.load(Ordering::SeqCst)
+    }
+
+    /// How many inputs made what it holds.
+    pub(crate) fn set_inputs(&self, inputs: usize) {
+        self.inputs.store(inputs, Ordering::SeqCst);
+    }
+
+    /// Something is asked from now on.
+    pub(crate) fn asking(&self) -> Asking<'_> {
+        self.is_asking.store(true, Ordering::SeqCst);
+        Asking(self)
+    }
+
+    /// An error said that this connection is lost.
+    pub(crate) fn is_told_lost(&self) {
+        self.told.store(self.connections.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    /// Connects and proves the key, unless that is done. Whether it was done now.
+    pub(crate) async fn restore(&self) -> Result<bool, ClientError> {
+        let _one_at_a_time = self.restoring.lock().await;
+        if self.is_on() {
+            return Ok(false);
+        }
+        let connected = async {
+            self.client.connect().await?;
+            let circle = first_answer(&self.client).await?;
+            if self.client.public_key().is_some() {
+                self.client.authenticate().await?;
+            }
+            Ok::<_, ClientError>(circle)
+        };
+        let circle = connected.await.inspect_err(|_| self.client.disconnect())?;
+        *self.circle.lock().unwrap_or_else(PoisonError::into_inner) = circle;
+        self.environment.fetch_add(1, Ordering::SeqCst);
+        self.connections.fetch_add(1, Ordering::SeqCst);
+        let whom = self.key().map_or(String::new(), |key| format!(" as {key}"));
+        let lost = self.lost();
+        self.notes.note(&format!("connected again to {}{whom}, with a fresh session{lost}", self.place));
+        self.is_on.store(true, Ordering::SeqCst);
+        self.restored.notify_waiters();
+        Ok(true)
+    }
+
+    /// What an environment that is gone held.
+    fn lost(&self) -> String {
+        match self.inputs.swap(0, Ordering::SeqCst) {
+            0 => String::new(),
+            1 => ": what 1 input had made is gone (:save FILE writes it as a script)".to_owned(),
+            inputs => format!(": what {inputs} inputs had made is gone (:save FILE writes them as a script)"),
+        }
+    }
+
+    async fn watch(self: Arc<Self>) {
+        loop {
+            match self.client.next_notice().await {
+                Ok(Notice::EnvironmentLost { reason }) => {
+                    self.environment.fetch_add(1, Ordering::SeqCst);
+                    let lost = self.lost();
+                    self.notes.complain(&format!("{} lost this session's environment ({reason}){lost}", self.place));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.is_on.store(false, Ordering::SeqCst);
+                    let is_told = self.told.load(Ordering::SeqCst) == self.connections.load(Ordering::SeqCst);
+                    if !is_told && !self.is_asking.load(Ordering::SeqCst) {
+                        let error = CliError::Client { place: self.place.clone(), error };
+                        self.notes.complain(&format!("{}; connecting again", error.message()));
+                    }
+                    self.come_back().await;
+                }
+            }
+        }
+    }
+
+    /// Tries until there is a connection, whoever makes it.
+    async fn come_back(&self) {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let restored = self.restored.notified();
+            tokio::select! {
+                () = tokio::time::sleep(jittered(wait)) => {}
+                () = restored => return,
+            }
+            let restored = self.restored.notified();
+            match self.restore().await {
+                Ok(_) => return,
+                Err(error) => {
+                    let error = CliError::Client { place: self.place.clone(), error };
+                    // Not admitted any more: asking again and again changes nothing.
+                    if error.exit_code() == 4 {
+                        self.notes.complain(&format!("{}; Enter tries again", error.message()));
+                        restored.await;
+                        return;
+                    }
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.is_asking.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Half of it to all of it, so that a circle that is back is not asked by all of its clients at once.
+fn jittered(wait: Duration) -> Duration {
+    let random = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0) % 512;
+    wait / 2 + wait.mul_f64(random as f64 / 1024.0)
+}

@@ -1,0 +1,121 @@
+//! What is said while a line is being typed: above it, never through it.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{SyncSender, sync_channel},
+    },
+};
+
+use rustyline::ExternalPrinter;
+use tracing_subscriber::{fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{
+    console::text::{Line, Style},
+    error::CliError,
+    logging,
+    printing::{self, Paint},
+    visible::visible,
+};
+
+/// Notes that may wait.
+const WAITING: usize = 256;
+
+/// Takes notes from anywhere, and never makes anyone wait.
+#[derive(Debug, Clone)]
+pub(crate) struct Notes {
+    queue: SyncSender<String>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    is_prompting: AtomicBool,
+    dropped: AtomicUsize,
+}
+
+/// While there is one, the prompt is on the screen.
+pub(crate) struct Prompting(Arc<Shared>);
+
+impl Notes {
+    /// `above` writes above the line that is being typed; without it notes go to stderr as they come. It blocks until the
+    /// line's reader takes it, so it has a thread of its own.
+    pub(crate) fn start(mut above: Option<impl ExternalPrinter + Send + 'static>) -> Self {
+        let (queue, notes) = sync_channel::<String>(WAITING);
+        let shared = Arc::new(Shared::default());
+        let its = shared.clone();
+        std::thread::spawn(move || {
+            for mut note in notes {
+                let dropped = its.dropped.swap(0, Ordering::SeqCst);
+                if dropped > 0 {
+                    note.push_str(&format!("… {dropped} more were not shown\n"));
+                }
+                match &mut above {
+                    Some(above) if its.is_prompting.load(Ordering::SeqCst) => {
+                        // A terminal that is gone has its reader say so.
+                        let _gone = above.print(note);
+                    }
+                    // In the place of a status line, which comes again.
+                    Some(_) => printing::to_stderr(&format!("\r\x1b[K{note}")),
+                    None => printing::to_stderr(&note),
+                }
+            }
+        });
+        Self { queue, shared }
+    }
+
+    /// Has log lines become notes. What is of use to whoever plays is told anyway, so only warnings are wanted.
+    pub(crate) fn take_logs(&self) -> Result<(), CliError> {
+        let level = logging::level(tracing::Level::WARN)?;
+        let notes = self.clone();
+        let layer = fmt::layer().with_target(false).with_ansi(false).with_writer(move || notes.clone());
+        // One that somebody else has set up stays.
+        let _is_ours = tracing_subscriber::registry().with(layer).with(logging::targets(level)).try_init();
+        Ok(())
+    }
+
+    pub(crate) fn say(&self, line: &Line) {
+        self.text(Paint::for_stderr().line(line) + "\n");
+    }
+
+    /// Something of the REPL's own.
+    pub(crate) fn note(&self, text: &str) {
+        self.say(&Line::of(Style::Dim, text));
+    }
+
+    /// Something that went wrong.
+    pub(crate) fn complain(&self, text: &str) {
+        self.say(&Line::of(Style::Error, "✗ ").with(Style::Plain, text));
+    }
+
+    fn text(&self, text: String) {
+        if self.queue.try_send(text).is_err() {
+            self.shared.dropped.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn prompting(&self) -> Prompting {
+        self.shared.is_prompting.store(true, Ordering::SeqCst);
+        Prompting(self.shared.clone())
+    }
+}
+
+impl Drop for Prompting {
+    fn drop(&mut self) {
+        self.0.is_prompting.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Log lines are notes, too.
+impl Write for Notes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text(visible(&String::from_utf8_lossy(bytes)).into_owned());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
