@@ -32,6 +32,21 @@ fn an_error_shows_its_line_and_a_caret() {
 }
 
 #[test]
+fn a_value_is_laid_out_in_the_columns_there_are() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("[#{name: \"tea\", stock: 120, by: 'c'}, #{name: \"日本\", stock: 7, by: ' '}]\n");
+    screen.wait_for(" by │ name │ stock");
+    screen.wait_for(" c  │ tea  │   120");
+    screen.wait_for("    │ 日本 │     7");
+    // What JSON has no form for, as Rhai writes it.
+    screen.write("#{ bytes: blob(20, 9), odd: [',', ' ', 0.0 / 0.0, (), 1..4, Fn(\"f\"), timestamp()], text: \"a long text, and more\" }\n");
+    screen.wait_for_row("#{");
+    screen.wait_for_row("  \"odd\": [,,  , NaN, (), 1..4, Fn(f), <timestamp>],");
+    screen.wait_for_row("}");
+}
+
+#[test]
 fn prints_arrive_while_a_play_runs_and_a_cancelled_play_keeps_the_session() {
     let mut screen = Screen::alone();
     screen.play_alone();

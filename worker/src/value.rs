@@ -85,9 +85,11 @@ impl Renderer<'_> {
                 Form::Print => out.push_str(&text),
                 Form::Debug => out.push_str(&format!("{:?}", text.as_str())),
             }
-        } else if value.is_fnptr() || value.is_char() || form == Form::Print {
-            // Rhai's debug function for characters adds no quotes, and the debug form of a function pointer would show
-            // what it captured, without bounds.
+        } else if let Ok(character) = value.as_char() {
+            // Rhai's debug function for characters adds no quotes. `map_type_name` would take a space for nothing.
+            out.push(character);
+        } else if value.is_fnptr() || form == Form::Print {
+            // The debug form of a function pointer would show what it captured, without bounds.
             out.push_str(self.engine.map_type_name(&value.to_string()));
         } else {
             out.push_str(self.engine.map_type_name(&format!("{value:?}")));
@@ -127,6 +129,8 @@ impl Renderer<'_> {
             out.push_str(&value.to_string());
         } else if value.is_unit() {
             out.push_str("null");
+        } else if let Ok(character) = value.as_char() {
+            write_json_string(out, character.encode_utf8(&mut [0; 4]));
         } else {
             write_json_string(out, self.engine.map_type_name(&value.to_string()));
         }
@@ -170,6 +174,8 @@ mod tests {
             "1e30",
             "0.1",
             "'x'",
+            "' '",
+            "['\\n', ' ']",
             "\"a\\\"b\\n\"",
             "true",
             "()",
@@ -201,6 +207,7 @@ mod tests {
             ("0.0/0.0", "null"),
             ("1.0/0.0", "null"),
             ("'ß'", "\"ß\""),
+            ("[' ', '\\t']", r#"[" ","\t"]"#),
             ("\"a\\\"\\u0000\"", r#""a\"\u0000""#),
             ("()", "null"),
             ("true", "true"),

@@ -123,8 +123,8 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_small_is_on_one_line_in_its_colours() {
-        let result = result("array", r##"[1, c, "s", true, #{"k": NaN}]"##, r#"[1,"c","s",true,{"k":null}]"#);
-        insta::assert_snapshot!(styled(&result, 80), @r##"Plain:[ Syntax(Number):1 Plain:, c,  Syntax(String):"s" Plain:,  Syntax(Keyword):true Plain:, #{"k":  Syntax(Number):NaN Plain:}]"##);
+        let result = result("array", r#"[1, c, "s", true, #{"k": NaN}]"#, r#"[1,"c","s",true,{"k":null}]"#);
+        insta::assert_snapshot!(styled(&result, 80), @r#"Plain:[ Syntax(Number):1 Plain:, c,  Syntax(String):"s" Plain:,  Syntax(Keyword):true Plain:, #{"k":  Syntax(Number):NaN Plain:}]"#);
     }
 
     #[test]
@@ -137,7 +137,7 @@ pub(crate) mod tests {
         );
         let lost = result(
             "map",
-            r##"#{"blob": [0909090909090909 0909090909090909], "character": ", ", "not a number": NaN, "range": 1..=9}"##,
+            r#"#{"blob": [0909090909090909 0909090909090909], "character": ", ", "not a number": NaN, "range": 1..=9}"#,
             r#"{"blob":"CQkJCQkJCQkJCQkJCQkJCQ==","character":", ","not a number":null,"range":"1..=9"}"#,
         );
         let all: Vec<String> = [matrix, numbers, nested, lost].iter().map(|result| shown(result, 40)).collect();
@@ -164,13 +164,13 @@ pub(crate) mod tests {
 
     #[test]
     fn what_would_be_worse_as_a_table_is_none() {
-        let wide: String = (0..30).map(|key| format!("\"key{key}\": \"value {key}\",")).collect();
+        let wide: Vec<String> = (0..30).map(|key| format!("\"key{key}\": \"value {key}\"")).collect();
         let cases = [
             "[{}]".to_owned(),
             r#"[{"a": 1}, {"b": 1}]"#.into(),
             r#"[{"a": 1}, {"a": 1, "b": 2}]"#.into(),
             r#"[{"a": 1}, 2]"#.into(),
-            format!("[{{{}}}]", wide.trim_end_matches(',')),
+            format!("[{{{}}}]", wide.join(",")),
             format!(r#"[{{"a": {:?}}}]"#, (0..50).collect::<Vec<_>>()),
         ];
         for json in cases {

@@ -216,7 +216,7 @@ impl Range {
     /// Its ends; where they are one, that in the middle.
     pub(super) fn labels(&self) -> Vec<String> {
         let at = |digits: usize| (label(self.min, digits), label(self.max, digits));
-        if self.part(self.min) == self.part(self.max) {
+        if self.part(self.min) >= self.part(self.max) {
             return vec![String::new(), at(DIGITS[1]).0, String::new()];
         }
         let distinct = DIGITS.into_iter().map(at).find(|(min, max)| min != max);
@@ -229,9 +229,9 @@ impl Range {
 fn label(number: f64, digits: usize) -> String {
     let text = format!("{number:.*e}", digits - 1);
     let Some((mantissa, exponent)) = text.split_once('e') else { return text };
-    let trimmed = |text: &str| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
+    let trimmed = |text: &str| {
+        let is_fraction = text.contains('.');
+        if is_fraction { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
     };
     match exponent.parse::<i32>() {
         Ok(exponent) if (-4..7).contains(&exponent) => {
@@ -253,7 +253,7 @@ mod tests {
             (-1.5, 2.25, ["-1.5", "2.25"]),
             (1_234_567.0, 7_654_321.0, ["1234567", "7654321"]),
             (1_000_000.1, 1_000_000.2, ["1000000.1", "1000000.2"]),
-            (0.1, 0.30000000000000004, ["0.1", "0.3"]),
+            (0.1, 0.1 + 0.2, ["0.1", "0.3"]),
             (-9_223_372_036_854_775_808.0, 9_223_372_036_854_775_807.0, ["-9.223e18", "9.223e18"]),
             (1e-9, f64::MAX, ["1e-9", "1.798e308"]),
             (0.001, 0.002, ["0.001", "0.002"]),

@@ -96,7 +96,8 @@ impl<'a> Reader<'a> {
 
     /// What comes in place of a string in quotes.
     fn bare<E: Error>(&mut self, string: &str) -> Result<&'a str, E> {
-        if !string.is_empty() && self.rest.starts_with(string) {
+        // Without a character of its own it could also be a blob without a byte.
+        if self.rest.starts_with(string) && !(string.is_empty() && self.rest.starts_with('[')) {
             return self.take_bytes(string.len());
         }
         // A blob: hexadecimal digits in groups, where JSON has base64.
@@ -115,15 +116,15 @@ fn unlike<E: Error>() -> E {
 struct Reading<'r, 'a>(&'r mut Reader<'a>);
 
 impl<'a> Reading<'_, 'a> {
-    fn leaf<E: Error>(text: &'a str, shape: Shape<'a>) -> Result<Node<'a>, E> {
-        Ok(Node { text, width: columns(text), shape })
+    fn leaf(text: &'a str, shape: Shape<'a>) -> Node<'a> {
+        Node { text, width: columns(text), shape }
     }
 
     fn number<E: Error>(self, number: f64) -> Result<Node<'a>, E> {
         let text = self.0.take_word()?;
         // Of a number that Rhai writes differently its own reading is another's to judge; that it is one is not.
         if text.bytes().any(|byte| byte.is_ascii_digit()) {
-            Self::leaf(text, Shape::Number(number))
+            Ok(Self::leaf(text, Shape::Number(number)))
         } else {
             Err(unlike())
         }
@@ -131,8 +132,8 @@ impl<'a> Reading<'_, 'a> {
 
     fn string<E: Error>(self, string: Cow<'a, str>) -> Result<Node<'a>, E> {
         match self.0.quoted(&string) {
-            Some(text) => Self::leaf(text, Shape::String(string)),
-            None => Self::leaf(self.0.bare(&string)?, Shape::Other),
+            Some(text) => Ok(Self::leaf(text, Shape::String(string))),
+            None => Ok(Self::leaf(self.0.bare(&string)?, Shape::Other)),
         }
     }
 
@@ -158,7 +159,7 @@ impl<'a> Visitor<'a> for Reading<'_, 'a> {
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Node<'a>, E> {
         let text = self.0.take_word()?;
-        if text == if value { "true" } else { "false" } { Self::leaf(text, Shape::Bool) } else { Err(unlike()) }
+        if text == if value { "true" } else { "false" } { Ok(Self::leaf(text, Shape::Bool)) } else { Err(unlike()) }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "the text has it exactly")]
@@ -177,8 +178,8 @@ impl<'a> Visitor<'a> for Reading<'_, 'a> {
 
     fn visit_unit<E: Error>(self) -> Result<Node<'a>, E> {
         match self.0.take_word()? {
-            text @ "()" => Self::leaf(text, Shape::Unit),
-            text @ ("NaN" | "inf" | "-inf") => Self::leaf(text, Shape::Number(f64::NAN)),
+            text @ "()" => Ok(Self::leaf(text, Shape::Unit)),
+            text @ ("NaN" | "inf" | "-inf") => Ok(Self::leaf(text, Shape::Number(f64::NAN))),
             _ => Err(unlike()),
         }
     }
@@ -277,9 +278,9 @@ mod tests {
     fn text_and_json_of_one_value_are_read_side_by_side() {
         let cases = [
             ("[1,2.5,null,null,null,true]", "[1, 2.5, (), NaN, -inf, true]"),
-            (r#"{"a":{"b c":"x\n"},"":[]}"#, r##"#{"a": #{"b c": "x\n"}, "": []}"##),
+            (r#"{"a":{"b c":"x\n"},"":[]}"#, r#"#{"a": #{"b c": "x\n"}, "": []}"#),
             // A character that looks like what is around it.
-            (r#"[",","]","\"","[","a"]"#, r#"[,, ], ", [, "a"]"#),
+            (r#"[",","]","\"","[","a"," ",""]"#, r#"[,, ], ", [, "a",  , ]"#),
             // A blob, a range, a function.
             (r#"["CQkJCQkJCQkJ","AAA=","","1..4","Fn(f)"]"#, "[[0909090909090909 09], [0000], [], 1..4, Fn(f)]"),
             (r#"["\u202e","\"日本\""]"#, r#"["\u{202e}", "\"日本\""]"#),
@@ -299,7 +300,7 @@ mod tests {
             ("[1]", "[1] "),
             (r#"["a"]"#, r#"["b"]"#),
             (r#"["AAA="]"#, "[[00]]"),
-            (r#"{"a":1}"#, r##"#{"b": 1}"##),
+            (r#"{"a":1}"#, r#"#{"b": 1}"#),
             ("[null]", "[none]"),
             ("[1] 2", "[1]"),
             ("{", "#{"),

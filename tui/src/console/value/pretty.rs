@@ -89,7 +89,7 @@ impl Pretty {
         let is_short = used.saturating_add(node.width) <= self.width;
         match &node.shape {
             Shape::Array(items) if !is_short && items.iter().all(|item| !item.has_parts()) => {
-                self.filled(items, indent)
+                self.filled(items, indent);
             }
             Shape::Array(items) if !is_short => {
                 self.line.push(Style::Plain, "[");
