@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     Keys(KeysVerb),
     /// Validate circles.json and its init scripts, without starting anything
     Check(CheckArgs),
+    /// What is set up, what runs, what is wrong, and the command that mends it; changes nothing
+    Doctor(DoctorArgs),
     /// Keep the circles of circles.json up, a process each, until Ctrl-C
     Launch(LaunchArgs),
     /// Start circles of circles.json in the background, and wait until they take connections
@@ -264,6 +266,15 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print {"version", "findings": [{"section", "level", "what", "why", "fix"}], "`exit_code`"}
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
 }

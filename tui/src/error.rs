@@ -162,7 +162,7 @@ impl CliError {
         if why.is_empty() { what } else { format!("{what}: {why}") }
     }
 
-    fn parts(&self) -> Parts {
+    pub(crate) fn parts(&self) -> Parts {
         let parts = |what: String, why: String, fix: String| Parts { what, why, fix };
         match self {
             Self::Usage(Parts { what, why, fix })
