@@ -96,10 +96,9 @@ fn absent(error: &CliError) -> Finding {
 /// What the supervisor says, and what there is to say of it.
 async fn kept(path: &Path) -> (Kept, Vec<Finding>) {
     let directories = supervisor::directories_as_they_are();
-    let place = match Place::as_it_is(path, &directories.run, &directories.state) {
-        Ok(place) => place,
+    let Ok(place) = Place::as_it_is(path, &directories.run, &directories.state) else {
         // There is no such file, which was said already.
-        Err(_) => return (Kept::Unknown, Vec::new()),
+        return (Kept::Unknown, Vec::new());
     };
     let unknown = |why: String| {
         let fix = "see what holds it up, end it, and start anew: circles up";
@@ -163,8 +162,8 @@ async fn machine(path: &Path, circles: &[Circle], kept: &Kept, answers: &[Answer
 async fn inits<'a>(circles: impl Iterator<Item = &'a Circle>) -> Vec<Finding> {
     let (mut trying, room) = (JoinSet::new(), Arc::new(Semaphore::new(INITS_ABREAST)));
     let with_init = circles.filter(|circle| circle.init.as_deref().is_some_and(Path::is_file));
-    for circle in with_init.cloned() {
-        let room = room.clone();
+    for circle in with_init {
+        let (circle, room) = (circle.clone(), room.clone());
         trying.spawn(async move {
             let _room = room.acquire_owned().await;
             try_init(&circle).await

@@ -147,10 +147,7 @@ pub(super) fn quoted(path: &Path) -> String {
         // As bash and zsh read it; shown as it is, it would be another name.
         let escape = |character: char| match character {
             '\'' | '\\' => format!("\\{character}"),
-            _ if character.is_control() => {
-                let mut bytes = [0; 4];
-                character.encode_utf8(&mut bytes).bytes().map(|byte| format!("\\x{byte:02x}")).collect()
-            }
+            _ if character.is_control() => format!("\\u{:04x}", u32::from(character)),
             _ => character.to_string(),
         };
         return format!("$'{}'", text.chars().map(escape).collect::<String>());
@@ -168,7 +165,7 @@ mod tests {
             ("/a/b-c.json", "/a/b-c.json"),
             ("/a b", "'/a b'"),
             ("/it's", r"'/it'\''s'"),
-            ("/a\x1b\u{9b}'\\", r"$'/a\x1b\xc2\x9b\'\\'"),
+            ("/a\x1b\u{9b}'\\", r"$'/a\u001b\u009b\'\\'"),
         ] {
             assert_eq!(quoted(Path::new(path)), expected);
         }
