@@ -1,5 +1,8 @@
 //! `circles keygen` and `circles keys`.
 
+mod changes;
+mod questions;
+
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use crate::support::{Home, PASSPHRASE};

@@ -3,6 +3,7 @@
 mod support;
 
 mod check;
+mod doctor;
 mod hostile;
 mod keys;
 mod launch;

@@ -91,7 +91,8 @@ impl Home {
     }
 }
 
-fn ran(output: &Output) -> Ran {
+/// What it did, of a command that was not run by a [`Home`].
+pub(crate) fn ran(output: &Output) -> Ran {
     Ran {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout.clone()).expect("UTF-8"),

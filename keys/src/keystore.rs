@@ -6,7 +6,11 @@
 //! name of the key that is used where none is named.
 //!
 //! Only `unlock` proves that a file is whole: until then its `public_key` is what the file says. Unix only.
+//!
+//! Whoever changes something holds the lock of `.lock` meanwhile, so that none of two changes at the same time is lost. Readers
+//! need none: each file is replaced in one step.
 
+mod change;
 mod disk;
 mod error;
 mod key_file;
@@ -90,21 +94,10 @@ impl Keystore {
         if passphrase.is_empty() {
             return Err(KeystoreError::EmptyPassphrase);
         }
-        let others = self.names()?.keys;
-        if let Some(taken) = alike(&others, name) {
-            return Err(KeystoreError::Exists { name: taken.clone() });
-        }
-        let text = KeyFile::seal(keypair, passphrase, work)?.to_text();
-        disk::ensure_dir(&self.dir)?;
-        match disk::write_new(&self.dir, &self.path(name), &text)? {
-            disk::Outcome::Written => {}
-            disk::Outcome::Taken => return Err(KeystoreError::Exists { name: name.clone() }),
-        }
-        let default = others.is_empty();
-        if default {
-            self.write_default(name)?;
-        }
-        Ok(Entry { name: name.clone(), public_key: keypair.public_key(), default })
+        // Before the work, which takes its time; it counts once the lock is held.
+        self.refuse_taken(name)?;
+        let file = KeyFile::seal(keypair, passphrase, work)?;
+        self.add(name, &file)
     }
 
     /// Whether [`Keystore::create`] would refuse the name: it is taken, or one that differs only in case is. For asking
@@ -154,11 +147,10 @@ impl Keystore {
 
     /// Names the key that is used where none is named; it must be there.
     pub fn set_default(&self, name: &KeyName) -> Result<(), KeystoreError> {
-        let keys = self.names()?.keys;
-        if !keys.contains(name) {
-            return Err(no_such_key(name, &keys));
-        }
+        self.must_exist(name)?;
         disk::ensure_dir(&self.dir)?;
+        let _held = disk::lock(&self.dir)?;
+        self.must_exist(name)?;
         self.write_default(name)
     }
 
@@ -174,16 +166,44 @@ impl Keystore {
     }
 
     fn read(&self, name: &KeyName) -> Result<KeyFile, KeystoreError> {
-        // Looked up in the listing, because a file system that ignores case would open another key's file.
-        let keys = self.names()?.keys;
+        self.must_exist(name)?;
         let path = self.path(name);
-        if !keys.contains(name) {
-            return Err(no_such_key(name, &keys));
-        }
         let Some(text) = disk::read_text(&path)? else {
             return Err(KeystoreError::Damaged { path, reason: "it is gone, or a link that leads nowhere".to_owned() });
         };
         KeyFile::from_text(&text, &path)
+    }
+
+    /// Looked up in the listing, because a file system that ignores case would open another key's file.
+    fn must_exist(&self, name: &KeyName) -> Result<(), KeystoreError> {
+        let keys = self.names()?.keys;
+        if keys.contains(name) { Ok(()) } else { Err(no_such_key(name, &keys)) }
+    }
+
+    fn refuse_taken(&self, name: &KeyName) -> Result<(), KeystoreError> {
+        match alike(&self.names()?.keys, name) {
+            Some(taken) => Err(KeystoreError::Exists { name: taken.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a key under a name that is free. The first one becomes the default.
+    fn add(&self, name: &KeyName, file: &KeyFile) -> Result<Entry, KeystoreError> {
+        disk::ensure_dir(&self.dir)?;
+        let _held = disk::lock(&self.dir)?;
+        self.refuse_taken(name)?;
+        let default = self.names()?.keys.is_empty();
+        let path = self.path(name);
+        match disk::write_new(&self.dir, &path, &file.to_text())? {
+            disk::Outcome::Written => {}
+            disk::Outcome::Taken => return Err(KeystoreError::Exists { name: name.clone() }),
+        }
+        if default && let Err(error) = self.write_default(name) {
+            // A key of which the caller is told that it was not made is not to be there; if it stays, it is at least whole.
+            let _stays = disk::remove(&self.dir, &path);
+            return Err(error);
+        }
+        Ok(Entry { name: name.clone(), public_key: file.public_key(), default })
     }
 
     fn read_default(&self) -> Result<Option<KeyName>, KeystoreError> {

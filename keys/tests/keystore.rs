@@ -1,6 +1,9 @@
 //! The keystore on a disk: what it writes, what it refuses, and what it makes of files that others wrote.
 #![cfg(feature = "keystore")]
 
+#[path = "keystore/changes.rs"]
+mod changes;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
@@ -32,10 +35,12 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it is there").permissions().mode() & 0o7777
 }
 
+/// All but the lock, which stays.
 fn files(store: &Keystore) -> Vec<String> {
     let entries = fs::read_dir(store.dir()).expect("a directory");
     let mut names: Vec<_> =
         entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect();
+    names.retain(|name| name != ".lock");
     names.sort();
     names
 }
@@ -44,6 +49,27 @@ fn edit(store: &Keystore, file: &str, change: impl FnOnce(String) -> String) {
     let path = store.dir().join(file);
     let text = fs::read_to_string(&path).expect("read");
     fs::write(path, change(text)).expect("written");
+}
+
+/// A key's file that asks for another work factor than the one that it was made with.
+fn with_work_factor(text: &str, log2: u8) -> String {
+    let mut json: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    // "age-encryption.org/v1\n-> scrypt SALT 2\n" in base64: the factor is changed by writing the armor anew.
+    let binary = {
+        let mut bytes = Vec::new();
+        let armor = json["secret"].as_str().expect("text").as_bytes();
+        std::io::copy(&mut age::armor::ArmoredReader::new(armor), &mut bytes).expect("armor");
+        bytes
+    };
+    let at = binary.windows(3).position(|piece| piece == b" 2\n").expect("the work factor");
+    let changed = [&binary[..at], format!(" {log2}\n").as_bytes(), &binary[at + 3..]].concat();
+    let mut armored = Vec::new();
+    let mut writer =
+        age::armor::ArmoredWriter::wrap_output(&mut armored, age::armor::Format::AsciiArmor).expect("a writer");
+    std::io::Write::write_all(&mut writer, &changed).expect("written");
+    writer.finish().expect("finished");
+    json["secret"] = String::from_utf8(armored).expect("ASCII").into();
+    json.to_string()
 }
 
 #[test]
@@ -75,7 +101,7 @@ fn files_and_directories_are_for_their_owner_alone() {
     for (path, expected) in [("circles", 0o700), ("circles/keys", 0o700)] {
         assert_eq!(mode(&root.path().join(path)), expected, "{path}");
     }
-    for file in ["alice.json", "default"] {
+    for file in ["alice.json", "default", ".lock"] {
         assert_eq!(mode(&store.dir().join(file)), 0o600, "{file}");
     }
 }
@@ -162,24 +188,7 @@ fn a_file_whose_public_key_was_exchanged_is_not_unlocked() {
 fn a_file_that_asks_for_too_much_work_is_refused_before_any() {
     let (_root, store) = fresh();
     add(&store, "alice");
-    let path = store.dir().join("alice.json");
-    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
-    // "age-encryption.org/v1\n-> scrypt SALT 2\n" in base64: the factor is changed to 23 by writing the armor anew.
-    let binary = {
-        let mut bytes = Vec::new();
-        let armor = json["secret"].as_str().expect("text").as_bytes();
-        std::io::copy(&mut age::armor::ArmoredReader::new(armor), &mut bytes).expect("armor");
-        bytes
-    };
-    let at = binary.windows(3).position(|piece| piece == b" 2\n").expect("the work factor");
-    let changed = [&binary[..at], b" 23\n", &binary[at + 3..]].concat();
-    let mut armored = Vec::new();
-    let mut writer =
-        age::armor::ArmoredWriter::wrap_output(&mut armored, age::armor::Format::AsciiArmor).expect("a writer");
-    std::io::Write::write_all(&mut writer, &changed).expect("written");
-    writer.finish().expect("finished");
-    json["secret"] = String::from_utf8(armored).expect("ASCII").into();
-    fs::write(&path, json.to_string()).expect("written");
+    edit(&store, "alice.json", |text| with_work_factor(&text, 23));
     let refused = store.unlock(&name("alice"), "open sesame").expect_err("too much");
     assert!(refused.to_string().ends_with("it asks for a scrypt work factor of 23, and 22 is the most"), "{refused}");
 }

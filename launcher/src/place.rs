@@ -43,16 +43,7 @@ impl Place {
     /// The place of a configuration. `run` and `state` are the user's directories of this program, for what is gone when
     /// they log out and for what stays; both are made, for the user alone.
     pub fn of(config: &Path, run: &Path, state: &Path) -> Result<Self, PlaceError> {
-        let failed = |source| PlaceError::Io { path: config.to_owned(), source };
-        let canonical = canonical(config).map_err(failed)?;
-        let digest = Sha256::digest(std::os::unix::ffi::OsStrExt::as_bytes(canonical.as_os_str()));
-        let id = hex::encode(&digest[..DIGEST]);
-        let place = Self {
-            // Not the canonical one: the paths in it are relative to where the user sees it.
-            config: std::path::absolute(config).map_err(failed)?,
-            run: run.join(&id),
-            logs: state.join("logs").join(&id),
-        };
+        let place = Self::as_it_is(config, run, state)?;
         for directory in [&place.run, &place.logs] {
             DirBuilder::new()
                 .recursive(true)
@@ -61,6 +52,20 @@ impl Place {
                 .map_err(|source| PlaceError::Io { path: directory.clone(), source })?;
         }
         Ok(place)
+    }
+
+    /// The same, for who only looks: nothing is made.
+    pub fn as_it_is(config: &Path, run: &Path, state: &Path) -> Result<Self, PlaceError> {
+        let failed = |source| PlaceError::Io { path: config.to_owned(), source };
+        let canonical = canonical(config).map_err(failed)?;
+        let digest = Sha256::digest(std::os::unix::ffi::OsStrExt::as_bytes(canonical.as_os_str()));
+        let id = hex::encode(&digest[..DIGEST]);
+        Ok(Self {
+            // Not the canonical one: the paths in it are relative to where the user sees it.
+            config: std::path::absolute(config).map_err(failed)?,
+            run: run.join(&id),
+            logs: state.join("logs").join(&id),
+        })
     }
 
     /// Its circles.json, an absolute path.

@@ -54,6 +54,8 @@ fn process_1_reaps_orphans_hands_signals_on_and_ends_with_its_program() {
     assert_eq!(wire.value("40 + 2"), 42);
     let first = only_child(launched.pid());
     let program = only_child(first);
+    let environment = std::fs::read(format!("/proc/{program}/environ")).expect("it is ours");
+    assert!(!String::from_utf8_lossy(&environment).contains("PASSPHRASE"));
     let circle = only_child(program);
     let template = only_child(circle);
     let worker = only_child(template);

@@ -29,11 +29,13 @@ pub(crate) enum Verb {
     Play(PlayArgs),
     /// Make a keypair, protected by a passphrase, and print its public key
     Keygen(KeygenArgs),
-    /// List and show keys, choose the default one
+    /// List, show, choose, export, import, rename and remove keys, change their passphrases
     #[command(subcommand)]
     Keys(KeysVerb),
     /// Validate circles.json and its init scripts, without starting anything
     Check(CheckArgs),
+    /// What is set up, what runs, what is wrong, and the command that mends it; changes nothing
+    Doctor(DoctorArgs),
     /// Keep the circles of circles.json up, a process each, until Ctrl-C
     Launch(LaunchArgs),
     /// Start circles of circles.json in the background, and wait until they take connections
@@ -158,6 +160,9 @@ pub(crate) struct KeygenArgs {
     /// Its name: up to 64 letters, digits, dots, dashes and underscores
     #[arg(default_value = "default")]
     pub name: KeyName,
+    /// Print {"name", "`public_key`", "default"}
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
 }
@@ -175,13 +180,80 @@ pub(crate) enum KeysVerb {
         /// Its name [default: the default key]
         #[arg(add = completing::keys())]
         name: Option<KeyName>,
+        /// Print {"name", "`public_key`", "default"}
+        #[arg(long)]
+        json: bool,
     },
     /// Print the name of the default key, or choose it
     Default {
         /// Its name from now on
         #[arg(add = completing::keys())]
         name: Option<KeyName>,
+        /// Print {"name", "`public_key`", "default"}
+        #[arg(long, conflicts_with = "name")]
+        json: bool,
     },
+    /// Print a key as it is kept, encrypted with its passphrase: what import reads
+    Export {
+        /// Its name
+        name: KeyName,
+        /// Print the bare secret key instead, as hex, once that was agreed to
+        #[arg(long)]
+        secret: bool,
+        /// Do not ask
+        #[arg(short, long, requires = "secret")]
+        yes: bool,
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Take in a key that was exported, or a bare secret key, which gets a passphrase
+    Import(ImportArgs),
+    /// Change the passphrase of one
+    Passwd {
+        /// Its name
+        name: KeyName,
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+        #[command(flatten)]
+        new_passphrase: NewPassphraseArgs,
+    },
+    /// Give one another name
+    Rename {
+        /// Its name so far
+        old: KeyName,
+        /// Its name from now on, which no other has
+        new: KeyName,
+    },
+    /// Remove one for good, once that was agreed to
+    Remove {
+        /// Its name
+        name: KeyName,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    // Not parsed by clap, whose errors repeat what was typed: it may be a secret that came to the wrong place.
+    /// Its name from now on, which no other has
+    pub name: String,
+    /// Where it is read from; - is standard input [default: standard input, on a terminal a question]
+    pub file: Option<PathBuf>,
+    /// Print {"name", "`public_key`", "default"}
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// Where a passphrase comes from that is to take the place of another.
+#[derive(Debug, Args)]
+pub(crate) struct NewPassphraseArgs {
+    /// Read the new passphrase from this file descriptor [otherwise $`CIRCLES_NEW_PASSPHRASE_FILE`, $`CIRCLES_NEW_PASSPHRASE`, the terminal]
+    #[arg(long, value_name = "N")]
+    pub new_passphrase_fd: Option<u32>,
 }
 
 /// Which circles.json is meant.
@@ -194,6 +266,15 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print {"version", "findings": [{"section", "level", "what", "why", "fix"}], "`exit_code`"}
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
 }

@@ -14,6 +14,7 @@ use crate::{
     },
     place::Destination,
     printing::{self, Paint, Unwritten},
+    suggest,
 };
 
 /// The exit code of a bug.
@@ -161,7 +162,7 @@ impl CliError {
         if why.is_empty() { what } else { format!("{what}: {why}") }
     }
 
-    fn parts(&self) -> Parts {
+    pub(crate) fn parts(&self) -> Parts {
         let parts = |what: String, why: String, fix: String| Parts { what, why, fix };
         match self {
             Self::Usage(Parts { what, why, fix })
@@ -308,12 +309,26 @@ fn keystore_parts(error: &KeystoreError) -> Parts {
         KeystoreError::NoSuchKey { known, .. } if known.is_empty() => {
             (error.to_string(), "make one: circles keygen NAME".into())
         }
-        KeystoreError::NoSuchKey { .. } => {
-            (error.to_string(), "choose one of these, or make it: circles keygen NAME".into())
+        KeystoreError::NoSuchKey { name, known } => {
+            let fix = match suggest::nearest(name.as_str(), known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => "choose one of these, or make it: circles keygen NAME".into(),
+            };
+            (error.to_string(), fix)
         }
         KeystoreError::Exists { .. } => (error.to_string(), "choose another name; circles keys list shows them".into()),
         KeystoreError::WrongPassphrase { .. } => (error.to_string(), "try again".into()),
-        KeystoreError::Io { source, .. } => (format!("{error}: {}", os_text(source)), String::new()),
+        KeystoreError::Damaged { .. } => (error.to_string(), "restore it from a backup, or move it away".into()),
+        KeystoreError::Altered { .. } => {
+            (error.to_string(), "do not use it; see who wrote to it, and restore it from a backup".into())
+        }
+        KeystoreError::NewerVersion { .. } => (error.to_string(), "update circles".into()),
+        KeystoreError::Busy { .. } => (error.to_string(), "try again; if that process stands still, end it".into()),
+        KeystoreError::NoHome => (error.to_string(), "set HOME or XDG_DATA_HOME".into()),
+        KeystoreError::Io { source, .. } => (
+            format!("{error}: {}", os_text(source)),
+            "see that it belongs to you and can be written: circles doctor says more".into(),
+        ),
         other => (other.to_string(), String::new()),
     };
     Parts { what: "keystore".into(), why, fix }

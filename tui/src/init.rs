@@ -17,6 +17,7 @@ use tokio::{
 
 use crate::{
     error::{CliError, os_text},
+    passphrase,
     terminal::{is_ignored, listen},
 };
 
@@ -45,7 +46,8 @@ pub(crate) fn run() -> Result<ExitCode, CliError> {
         let mut command = Command::new("/proc/self/exe");
         // A Ctrl-C in a container's terminal is handed on, and would otherwise come twice.
         command.arg0("circles").args(std::env::args_os().skip(1)).process_group(0);
-        let child = command.spawn().map_err(|error| cannot(&error))?;
+        // It needs none, and whoever sees its environment is to see none.
+        let child = passphrase::withhold(&mut command).spawn().map_err(|error| cannot(&error))?;
         let program = Pid::from_child(&child);
         loop {
             match next(&mut signals).await {

@@ -17,6 +17,7 @@ mod passphrase;
 mod place;
 mod printer;
 mod printing;
+mod question;
 mod repl;
 mod script;
 mod suggest;
@@ -62,9 +63,12 @@ circles --help lists everything.
 /// Parse, dispatch, exit code.
 fn run() -> ExitCode {
     let cli = Cli::parse();
-    // The one verb that has an exit code of its own.
+    // The verbs that have an exit code of their own.
     if let Some(Verb::Tui(args)) = &cli.verb {
         return commands::tui::run(args).unwrap_or_else(|error| failed(&error));
+    }
+    if let Some(Verb::Doctor(args)) = &cli.verb {
+        return commands::doctor::run(args).unwrap_or_else(|error| failed(&error));
     }
     if let Some(Verb::Launch(_) | Verb::Serve(_)) = &cli.verb
         && init::is_wanted()
@@ -72,7 +76,7 @@ fn run() -> ExitCode {
         return init::run().unwrap_or_else(|error| failed(&error));
     }
     let done = match cli.verb {
-        None | Some(Verb::Tui(_)) => printing::to_stdout(WELCOME).map_err(Into::into),
+        None | Some(Verb::Tui(_) | Verb::Doctor(_)) => printing::to_stdout(WELCOME).map_err(Into::into),
         Some(Verb::Repl(args)) => commands::repl::run(&args),
         Some(Verb::Play(args)) => commands::play::run(&args),
         Some(Verb::Keygen(args)) => commands::keygen::run(&args),

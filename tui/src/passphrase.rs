@@ -1,11 +1,16 @@
 //! Where passphrases come from: a descriptor, a file, the environment, the terminal. Never an argument.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    process::Command,
+};
 
 use zeroize::Zeroizing;
 
 use crate::{
-    cli::PassphraseArgs,
+    cli::{NewPassphraseArgs, PassphraseArgs},
     error::{CliError, Parts, os_text},
     terminal::Quiet,
 };
@@ -13,21 +18,51 @@ use crate::{
 /// Bytes of a passphrase.
 const MAX_BYTES: u64 = 4096;
 
+/// Of the environment, what holds a passphrase or says where one is.
+pub(crate) const VARIABLES: [&str; 4] = [OLD.file, OLD.text, NEW.file, NEW.text];
+
+const OLD: Names = Names { flag: "--passphrase-fd", file: "CIRCLES_PASSPHRASE_FILE", text: "CIRCLES_PASSPHRASE" };
+
+/// Names of their own: a command that changes a passphrase takes both.
+const NEW: Names =
+    Names { flag: "--new-passphrase-fd", file: "CIRCLES_NEW_PASSPHRASE_FILE", text: "CIRCLES_NEW_PASSPHRASE" };
+
+/// What a passphrase is given by.
+struct Names {
+    flag: &'static str,
+    file: &'static str,
+    text: &'static str,
+}
+
+/// Keeps passphrases from a process that is to be started with this environment otherwise.
+pub(crate) fn withhold(command: &mut Command) -> &mut Command {
+    VARIABLES.iter().fold(command, |command, name| command.env_remove(name))
+}
+
 /// The passphrase of an existing key.
 pub(crate) fn ask(args: &PassphraseArgs, question: &str) -> Result<Zeroizing<String>, CliError> {
     match given(args)? {
         Some(passphrase) => Ok(passphrase),
-        None => prompt(question),
+        None => prompt(question, &OLD),
     }
 }
 
 /// The passphrase of a new key: on the terminal it is asked for twice.
 pub(crate) fn choose(args: &PassphraseArgs) -> Result<Zeroizing<String>, CliError> {
-    let passphrase = if let Some(passphrase) = given(args)? {
+    chosen(given(args)?, "Passphrase for the new key: ", &OLD)
+}
+
+/// The passphrase that a key is to have instead of another, in the same way.
+pub(crate) fn choose_new(args: &NewPassphraseArgs, question: &str) -> Result<Zeroizing<String>, CliError> {
+    chosen(found(args.new_passphrase_fd, &NEW)?, question, &NEW)
+}
+
+fn chosen(given: Option<Zeroizing<String>>, question: &str, names: &Names) -> Result<Zeroizing<String>, CliError> {
+    let passphrase = if let Some(passphrase) = given {
         passphrase
     } else {
-        let first = prompt("Passphrase for the new key: ")?;
-        if !first.is_empty() && prompt("The same again: ")? != first {
+        let first = prompt(question, names)?;
+        if !first.is_empty() && prompt("The same again: ", names)? != first {
             return Err(failed("the two passphrases differ", "run it again"));
         }
         first
@@ -40,13 +75,17 @@ pub(crate) fn choose(args: &PassphraseArgs) -> Result<Zeroizing<String>, CliErro
 
 /// The passphrase that was given, so that nobody is to be asked.
 pub(crate) fn given(args: &PassphraseArgs) -> Result<Option<Zeroizing<String>>, CliError> {
-    if let Some(number) = args.passphrase_fd {
+    found(args.passphrase_fd, &OLD)
+}
+
+fn found(descriptor: Option<u32>, names: &Names) -> Result<Option<Zeroizing<String>>, CliError> {
+    if let Some(number) = descriptor {
         return read(Path::new(&format!("/dev/fd/{number}"))).map(Some);
     }
-    if let Some(path) = std::env::var_os("CIRCLES_PASSPHRASE_FILE") {
+    if let Some(path) = std::env::var_os(names.file) {
         return read(Path::new(&path)).map(Some);
     }
-    Ok(std::env::var("CIRCLES_PASSPHRASE").ok().map(Zeroizing::new))
+    Ok(std::env::var(names.text).ok().map(Zeroizing::new))
 }
 
 /// All of it, but one newline at its end.
@@ -67,16 +106,21 @@ fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
     Ok(text)
 }
 
-fn prompt(question: &str) -> Result<Zeroizing<String>, CliError> {
-    // Before the question stands there, so that even the fastest answer is not seen.
-    let _hidden = Quiet::hide();
-    rpassword::prompt_password(question).map(Zeroizing::new).map_err(|error| match error.kind() {
-        std::io::ErrorKind::Interrupted | std::io::ErrorKind::UnexpectedEof => CliError::Interrupted,
+fn prompt(question: &str, names: &Names) -> Result<Zeroizing<String>, CliError> {
+    hidden(question).map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => CliError::Interrupted,
         _ => failed(
             "there is no terminal to ask on",
-            "set CIRCLES_PASSPHRASE_FILE or CIRCLES_PASSPHRASE, or give --passphrase-fd N",
+            &format!("set {} or {}, or give {} N", names.file, names.text, names.flag),
         ),
     })
+}
+
+/// A line from the terminal, which is not shown while it is typed.
+pub(crate) fn hidden(question: &str) -> io::Result<Zeroizing<String>> {
+    // Before the question stands there, so that even the fastest answer is not seen.
+    let _hidden = Quiet::hide();
+    rpassword::prompt_password(question).map(Zeroizing::new)
 }
 
 fn failed(why: &str, fix: &str) -> CliError {

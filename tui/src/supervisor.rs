@@ -24,6 +24,7 @@ use tokio::{
 };
 
 pub use base::Directories;
+pub(crate) use base::could_be_made;
 
 use crate::{
     cli::ConfigArgs,
@@ -72,6 +73,11 @@ impl Supervisors {
 /// The place of the supervisor of the circles.json that is meant.
 pub(crate) fn place(args: &ConfigArgs) -> Result<Place, CliError> {
     Supervisors::of_user()?.place(args)
+}
+
+/// The user's directories, as they are or would be; nothing is made.
+pub(crate) fn directories_as_they_are() -> Directories {
+    base::directories_as_they_are()
 }
 
 /// What is wished of circles.

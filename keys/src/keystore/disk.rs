@@ -1,17 +1,29 @@
 //! Reading and writing the files of a keystore: bounded, private, whole or not at all.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use super::KeystoreError;
 
 /// Far more than a key takes; a larger file is none of ours.
 const MAX_BYTES: u64 = 64 * 1024;
+
+/// Held by whoever changes something. It stays, since who waits for it must be waiting for the same file.
+const LOCK_FILE: &str = ".lock";
+
+/// How long another may hold it, who needs it for a few writes: longer only if that process stands still.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the lock is free, which nothing tells.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What came of writing a file that must not be there yet.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +66,7 @@ pub(super) fn read_text(path: &Path) -> Result<Option<String>, KeystoreError> {
     // Without NONBLOCK, opening a named pipe waits for a writer.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(Errno::NOENT) => return Ok(None),
         file => File::from(file.map_err(io::Error::from).map_err(KeystoreError::io(path, "open"))?),
     };
     if !file.metadata().map_err(KeystoreError::io(path, "look at"))?.is_file() {
@@ -85,6 +97,82 @@ pub(super) fn replace(dir: &Path, path: &Path, text: &str) -> Result<(), Keystor
     sync_dir(dir)
 }
 
+/// Gives a file another name, and never that of another file.
+pub(super) fn rename(dir: &Path, from: &Path, to: &Path) -> Result<Outcome, KeystoreError> {
+    match move_to_free(from, to) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Outcome::Taken),
+        Err(error) => return Err(KeystoreError::io(from, "rename")(error)),
+    }
+    sync_dir(dir)?;
+    Ok(Outcome::Written)
+}
+
+/// In one step where the system has it.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn move_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_to_free(from, to),
+        moved => Ok(moved?),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn move_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    link_to_free(from, to)
+}
+
+/// In two steps, between which the file has both names.
+fn link_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to)?;
+    fs::remove_file(from).inspect_err(|_| {
+        // As it was; if not even that can be done, the file has two names and is not lost.
+        let _two_names = fs::remove_file(to);
+    })
+}
+
+/// Gives a file the same name in other letters, which on a file system that ignores case is its own already.
+pub(super) fn respell(dir: &Path, from: &Path, to: &Path) -> Result<(), KeystoreError> {
+    fs::rename(from, to).map_err(KeystoreError::io(from, "rename"))?;
+    sync_dir(dir)
+}
+
+/// Removes a file. One that is gone already is no fault.
+pub(super) fn remove(dir: &Path, path: &Path) -> Result<(), KeystoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(KeystoreError::io(path, "remove")).and_then(|()| sync_dir(dir)),
+    }
+}
+
+/// Keeps others from changing anything until it is dropped, also when that is by the end of the process. Blocks, within bounds.
+/// `None` on a file system that has no locks, as some in a network: what can be done in one step is safe there, too.
+pub(super) fn lock(dir: &Path) -> Result<Option<File>, KeystoreError> {
+    let path = dir.join(LOCK_FILE);
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(KeystoreError::io(&path, "open"))?;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(KeystoreError::Busy { path }),
+            Err(TryLockError::Error(error)) => {
+                return match Errno::from_io_error(&error) {
+                    Some(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => Ok(None),
+                    _ => Err(KeystoreError::io(&path, "lock")(error)),
+                };
+            }
+        }
+    }
+}
+
 /// The text on disk under a passing name in the same directory, from where it takes one step to its place. Removed when
 /// dropped.
 fn stage(dir: &Path, text: &str) -> Result<NamedTempFile, KeystoreError> {
@@ -106,16 +194,43 @@ fn sync_dir(dir: &Path) -> Result<(), KeystoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, file_names, write_new};
+    use std::fs;
+
+    use super::{Outcome, file_names, link_to_free, lock, rename, write_new};
 
     /// The race that `create` cannot see when it looks for the name.
     #[test]
     fn a_file_that_appeared_meanwhile_is_kept_and_no_other_is_left() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.json");
-        std::fs::write(&path, "theirs").expect("written");
+        fs::write(&path, "theirs").expect("written");
         assert_eq!(write_new(dir.path(), &path, "ours").expect("no fault"), Outcome::Taken);
-        assert_eq!(std::fs::read_to_string(&path).expect("read"), "theirs");
+        assert_eq!(fs::read_to_string(&path).expect("read"), "theirs");
         assert_eq!(file_names(dir.path()).expect("listed"), ["a.json"]);
+    }
+    /// By whatever way: the file system of one machine does not take both.
+    #[test]
+    fn a_file_takes_no_name_that_another_has() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (from, to) = (dir.path().join("a.json"), dir.path().join("b.json"));
+        fs::write(&from, "a").expect("written");
+        fs::write(&to, "b").expect("written");
+        assert_eq!(rename(dir.path(), &from, &to).expect("no fault"), Outcome::Taken);
+        link_to_free(&from, &to).expect_err("it is taken");
+        assert_eq!(fs::read_to_string(&to).expect("read"), "b");
+        fs::remove_file(&to).expect("removed");
+        link_to_free(&from, &to).expect("it is free");
+        assert_eq!(rename(dir.path(), &to, &from).expect("no fault"), Outcome::Written);
+        assert_eq!(file_names(dir.path()).expect("listed"), ["a.json"]);
+    }
+
+    #[test]
+    fn the_lock_is_held_by_one_at_a_time() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let held = lock(dir.path()).expect("free").expect("a file system with locks");
+        let other = fs::File::open(dir.path().join(".lock")).expect("it is there");
+        other.try_lock().expect_err("it is held");
+        drop(held);
+        other.try_lock().expect("it is free");
     }
 }

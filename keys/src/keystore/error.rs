@@ -64,6 +64,12 @@ pub enum KeystoreError {
         /// The file.
         path: PathBuf,
     },
+    /// Try again once the other process is done; if it stands still, end it.
+    #[error("another process is changing the keystore and has not come to an end (it holds {})", path.display())]
+    Busy {
+        /// The file that it has locked.
+        path: PathBuf,
+    },
     /// See what the operating system says, which is the source of this error and not in its message.
     #[error("could not {action} {}", path.display())]
     Io {

@@ -15,6 +15,9 @@ use crate::{KeyPair, PublicKey};
 const VERSION: u64 = 1;
 const SECRET_DIGITS: u64 = 64;
 
+/// What age adds to the last, here the only, chunk of a payload: Poly1305's tag.
+const TAG_BYTES: u64 = 16;
+
 /// The largest scrypt work factor that is made or opened, as the base-2 logarithm of N: 4 GiB of memory, some
 /// seconds. What a fast machine calibrates to stays below, and a file cannot ask for hours.
 pub const MAX_WORK_LOG2: u8 = 22;
@@ -95,13 +98,7 @@ impl KeyFile {
             DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
                 KeystoreError::WrongPassphrase { name: name.clone() }
             }
-            DecryptError::ExcessiveWork { required, .. } => KeystoreError::damaged(
-                path,
-                format!("it asks for a scrypt work factor of {required}, and {MAX_WORK_LOG2} is the most"),
-            ),
-            DecryptError::NoMatchingKeys => KeystoreError::damaged(path, "`secret` is not encrypted with a passphrase"),
-            // age translates its messages, and takes the reader's locale for it; the kind of fault is all there is to say.
-            _ => KeystoreError::damaged(path, "`secret` is not a whole age file"),
+            other => fault(&other, path),
         })?;
         let keypair = KeyPair::from_secret_hex(&digits)
             .map_err(|error| KeystoreError::damaged(path, format!("what was encrypted is no secret key: {error}")))?;
@@ -109,6 +106,30 @@ impl KeyFile {
             return Err(KeystoreError::Altered { path: path.to_owned() });
         }
         Ok(keypair)
+    }
+
+    /// Makes sure that who knows the passphrase could open it, as far as that shows without: the armor is whole, the work is
+    /// bounded, and what is encrypted is as long as a secret key.
+    pub(super) fn check_sealed(&self, path: &Path) -> Result<(), KeystoreError> {
+        let mut sealed = Vec::new();
+        age::armor::ArmoredReader::new(self.secret.as_bytes())
+            .read_to_end(&mut sealed)
+            .map_err(|error| fault(&error.into(), path))?;
+        let mut payload = sealed.as_slice();
+        // It refuses any work, and says how much there would be.
+        let mut nobody = scrypt::Identity::new(SecretString::from(""));
+        nobody.set_max_work_factor(0);
+        let tried = age::Decryptor::new_buffered(&mut payload)
+            .and_then(|sealed| sealed.decrypt(iter::once(&nobody as &dyn age::Identity)).map(drop));
+        match tried {
+            Err(DecryptError::ExcessiveWork { required: 1..=MAX_WORK_LOG2, .. }) => {}
+            Err(error) => return Err(fault(&error, path)),
+            Ok(()) => return Err(KeystoreError::damaged(path, "`secret` is not encrypted with a passphrase")),
+        }
+        if payload.len() as u64 != SECRET_DIGITS + TAG_BYTES {
+            return Err(KeystoreError::damaged(path, "what is encrypted is not as long as a secret key"));
+        }
+        Ok(())
     }
 
     fn decrypt(&self, passphrase: &str) -> Result<Zeroizing<String>, DecryptError> {
@@ -120,6 +141,19 @@ impl KeyFile {
         let mut digits = Zeroizing::new(String::with_capacity(128));
         plaintext.take(SECRET_DIGITS + 1).read_to_string(&mut digits)?;
         Ok(digits)
+    }
+}
+
+/// What is wrong with an encrypted secret, whatever its passphrase is.
+fn fault(error: &DecryptError, path: &Path) -> KeystoreError {
+    match error {
+        DecryptError::ExcessiveWork { required, .. } => KeystoreError::damaged(
+            path,
+            format!("it asks for a scrypt work factor of {required}, and {MAX_WORK_LOG2} is the most"),
+        ),
+        DecryptError::NoMatchingKeys => KeystoreError::damaged(path, "`secret` is not encrypted with a passphrase"),
+        // age translates its messages, and takes the reader's locale for it; the kind of fault is all there is to say.
+        _ => KeystoreError::damaged(path, "`secret` is not a whole age file"),
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
 }
 
 /// What this machine has against a circle, each at the field that says so. What `ours` have, our own circles, is not.
-fn mistakes(circle: &launcher::Circle, pointer: &Pointer, ours: &[u32]) -> Vec<CliError> {
+pub(crate) fn mistakes(circle: &launcher::Circle, pointer: &Pointer, ours: &[u32]) -> Vec<CliError> {
     let at = |field, what: String| CliError::Config(pointer.mistake(&circle.name, field, what));
     let mut mistakes = Vec::new();
     match port::usable(circle.address) {
@@ -120,7 +120,7 @@ fn log(path: &Path) -> Result<(), CliError> {
 }
 
 /// Runs the init script as the circle will, and starts nothing.
-async fn try_init(circle: &launcher::Circle) -> Result<(), CliError> {
+pub(crate) async fn try_init(circle: &launcher::Circle) -> Result<(), CliError> {
     let cannot = |why: String| CliError::usage(format!("the circle '{}' cannot start", circle.name), why, "");
     let mut builder = Circle::builder(&circle.name).limits(circle.limits.clone());
     if let Some(modules) = &circle.modules {

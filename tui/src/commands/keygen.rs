@@ -5,13 +5,7 @@ use keys::{
     keystore::{Keystore, KeystoreError, WorkFactor},
 };
 
-use crate::{
-    cli::KeygenArgs,
-    connect,
-    error::CliError,
-    passphrase,
-    printing::{self, to_stdout},
-};
+use crate::{cli::KeygenArgs, commands::keys::print_public_key, connect, error::CliError, passphrase, printing};
 
 /// scrypt's N as a power of two: 256 MiB and about a second to try one passphrase. The library's own choice depends on
 /// how busy the machine is, and can want more memory than a small one has.
@@ -31,5 +25,5 @@ pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     let entry = store.create(&args.name, &keypair, &passphrase, WORK)?;
     let note = if entry.default { ", the default key" } else { "" };
     printing::to_stderr(&format!("made {}{note}; its public key, for operators to admit:\n", entry.name));
-    Ok(to_stdout(&format!("{}\n", entry.public_key))?)
+    print_public_key(&entry, args.json)
 }

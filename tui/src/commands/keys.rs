@@ -1,52 +1,113 @@
-//! `circles keys list|show|default`.
+//! `circles keys list|show|default|export|import|passwd|rename|remove`.
 
-use keys::keystore::{KeyName, Keystore};
-use serde_json::json;
+mod export;
+mod import;
+
+use keys::keystore::{Entry, KeyName, Keystore, KeystoreError};
+use serde_json::{Value, json};
 
 use crate::{
-    cli::KeysVerb,
+    cli::{KeysVerb, NewPassphraseArgs, PassphraseArgs},
+    commands::keygen::WORK,
+    connect,
     error::CliError,
+    passphrase,
     printing::{self, to_stdout},
+    question,
 };
 
 pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
     let store = Keystore::open_default()?;
     match verb {
         KeysVerb::List { json } => list(&store, *json),
-        KeysVerb::Show { name } => {
+        KeysVerb::Show { name, json } => {
             let name = match name {
                 Some(name) => name.clone(),
                 None => default_or_none(&store)?,
             };
-            Ok(to_stdout(&format!("{}\n", store.show(&name)?.public_key))?)
+            print_public_key(&store.show(&name)?, *json)
         }
-        KeysVerb::Default { name: None } => Ok(to_stdout(&format!("{}\n", default_or_none(&store)?))?),
-        KeysVerb::Default { name: Some(name) } => {
+        KeysVerb::Default { name: None, json: true } => print_public_key(&store.show(&default_or_none(&store)?)?, true),
+        KeysVerb::Default { name: None, json: false } => Ok(to_stdout(&format!("{}\n", default_or_none(&store)?))?),
+        KeysVerb::Default { name: Some(name), .. } => {
             store.set_default(name)?;
             printing::to_stderr(&format!("{name} is the default key\n"));
             Ok(())
         }
+        KeysVerb::Export { name, secret: false, .. } => Ok(to_stdout(&store.export(name)?)?),
+        KeysVerb::Export { name, secret: true, yes, passphrase } => export::secret(&store, name, *yes, passphrase),
+        KeysVerb::Import(args) => import::run(&store, args),
+        KeysVerb::Passwd { name, passphrase, new_passphrase } => passwd(&store, name, passphrase, new_passphrase),
+        KeysVerb::Rename { old, new } => {
+            let entry = store.rename(old, new)?;
+            let note = if entry.default { ", and is the default key still" } else { "" };
+            printing::to_stderr(&format!("{old} is called {new} from now on{note}\n"));
+            Ok(())
+        }
+        KeysVerb::Remove { name, yes } => remove(&store, name, *yes),
     }
+}
+
+/// The public key of one, for operators to admit.
+pub(crate) fn print_public_key(entry: &Entry, is_json: bool) -> Result<(), CliError> {
+    let text = if is_json { as_json(entry).to_string() } else { entry.public_key.to_hex() };
+    Ok(to_stdout(&format!("{text}\n"))?)
+}
+
+fn as_json(entry: &Entry) -> Value {
+    json!({
+        "name": entry.name.as_str(),
+        "public_key": entry.public_key.to_hex(),
+        "default": entry.default,
+    })
+}
+
+fn passwd(store: &Keystore, name: &KeyName, old: &PassphraseArgs, new: &NewPassphraseArgs) -> Result<(), CliError> {
+    // That there is no such key is said before a passphrase is asked for, and a wrong one before another is thought of.
+    store.show(name)?;
+    let _restoring = connect::client_runtime()?;
+    let keypair = store.unlock(name, &passphrase::ask(old, &format!("Passphrase of {name}: "))?)?;
+    let chosen = passphrase::choose_new(new, &format!("New passphrase of {name}: "))?;
+    store.change_passphrase(name, &keypair, &chosen, WORK)?;
+    printing::to_stderr(&format!(
+        "{name} has another passphrase from now on; copies from before, as in backups, still open with the one before\n"
+    ));
+    Ok(())
+}
+
+fn remove(store: &Keystore, name: &KeyName, is_meant: bool) -> Result<(), CliError> {
+    let listing = store.list()?;
+    let entry = listing.entries.iter().find(|entry| entry.name == *name);
+    let is_default = entry.is_some_and(|entry| entry.default);
+    let what = match entry {
+        Some(entry) if is_default => format!("{name} ({}), the default key", entry.public_key),
+        Some(entry) => format!("{name} ({})", entry.public_key),
+        None => match store.show(name) {
+            Err(error @ KeystoreError::NoSuchKey { .. }) => return Err(error.into()),
+            _ => format!("{name}, which is damaged"),
+        },
+    };
+    question::make_sure(
+        is_meant,
+        &format!("Remove {what}? Without a copy of it nobody can be {name} any more."),
+        &format!("the key '{name}' is not removed"),
+    )?;
+    store.remove(name)?;
+    printing::to_stderr(&format!("removed {name}\n"));
+    if is_default && listing.entries.len() > 1 {
+        printing::to_stderr("there is no default key now\n  choose one: circles keys default NAME\n");
+    }
+    Ok(())
 }
 
 fn default_or_none(store: &Keystore) -> Result<KeyName, CliError> {
     store.default_key()?.ok_or(CliError::NoDefaultKey)
 }
 
-fn list(store: &Keystore, as_json: bool) -> Result<(), CliError> {
+fn list(store: &Keystore, is_json: bool) -> Result<(), CliError> {
     let listing = store.list()?;
-    if as_json {
-        let keys: Vec<_> = listing
-            .entries
-            .iter()
-            .map(|entry| {
-                json!({
-                    "name": entry.name.as_str(),
-                    "public_key": entry.public_key.to_hex(),
-                    "default": entry.default,
-                })
-            })
-            .collect();
+    if is_json {
+        let keys: Vec<_> = listing.entries.iter().map(as_json).collect();
         to_stdout(&format!("{}\n", json!({ "keys": keys })))?;
     } else if listing.entries.is_empty() && listing.damaged.is_empty() {
         printing::to_stderr("there are no keys yet\n  make one: circles keygen NAME\n");

@@ -4,6 +4,8 @@ mod screen;
 mod table;
 mod watch;
 
+pub(crate) use table::is_full;
+
 use launcher::{
     CircleStatus, Statuses,
     control::{Client, ControlError, Status},

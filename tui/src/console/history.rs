@@ -152,7 +152,7 @@ fn prepare(file: &Path) -> io::Result<()> {
 }
 
 /// Whether there are as many hex digits in a row as a secret key has, not more: a public key has 66.
-fn holds_secret(input: &str) -> bool {
+pub(crate) fn holds_secret(input: &str) -> bool {
     input.split(|character: char| !character.is_ascii_hexdigit()).any(|digits| digits.len() == SECRET_DIGITS)
 }
 

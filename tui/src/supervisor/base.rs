@@ -1,6 +1,7 @@
 //! Where logs, sockets and locks are, also for a user who has no home, as in a container.
 
 use std::{
+    convert::Infallible,
     fs::DirBuilder,
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, MetadataExt},
@@ -22,21 +23,36 @@ pub struct Directories {
 
 /// The user's, where there are some that can be written; otherwise one of theirs among the temporary files.
 pub(super) fn directories() -> Result<Directories, CliError> {
-    let users = ProjectDirs::from("", "", "circles");
-    let of_home = users.map(|users| users.state_dir().unwrap_or_else(|| users.data_local_dir()).to_owned());
-    let state = named("XDG_STATE_HOME").or(of_home);
-    let state = match state {
-        // What was named is what is meant, and where it cannot be used that is said.
-        Some(state) if named("XDG_STATE_HOME").is_some() || can_be_made(&state) => state,
-        _ => temporary().map_err(|(path, error)| {
+    let state = state(can_be_made, || {
+        temporary().map_err(|(path, error)| {
             CliError::io(
                 format!("there is no place for logs: no home directory that can be written, nor {}", path.display()),
                 &error,
                 "set XDG_STATE_HOME and XDG_RUNTIME_DIR to directories that can be written",
             )
-        })?,
-    };
-    Ok(Directories { run: named("XDG_RUNTIME_DIR").unwrap_or_else(|| state.join("run")), state })
+        })
+    })?;
+    Ok(beside(state))
+}
+
+/// The same, for who only looks: nothing is made.
+pub(super) fn directories_as_they_are() -> Directories {
+    let Ok(state) = state(could_be_made, || Ok::<_, Infallible>(temporary_path()));
+    beside(state)
+}
+
+fn state<E>(is_usable: impl Fn(&Path) -> bool, temporary: impl FnOnce() -> Result<PathBuf, E>) -> Result<PathBuf, E> {
+    let users = ProjectDirs::from("", "", "circles");
+    let of_home = users.map(|users| users.state_dir().unwrap_or_else(|| users.data_local_dir()).to_owned());
+    match named("XDG_STATE_HOME").or(of_home) {
+        // What was named is what is meant, and where it cannot be used that is said.
+        Some(state) if named("XDG_STATE_HOME").is_some() || is_usable(&state) => Ok(state),
+        _ => temporary(),
+    }
+}
+
+fn beside(state: PathBuf) -> Directories {
+    Directories { run: named("XDG_RUNTIME_DIR").unwrap_or_else(|| state.join("run")), state }
 }
 
 /// The program's own below a directory that a variable names (XDG Base Directory: a relative one does not count).
@@ -50,10 +66,22 @@ fn can_be_made(directory: &Path) -> bool {
     made.is_ok() && rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
+/// Whether it is there and can be written, or what is there above it.
+pub(crate) fn could_be_made(directory: &Path) -> bool {
+    let there = directory.ancestors().find(|directory| directory.exists());
+    there.is_some_and(|there| {
+        let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        there.is_dir() && rustix::fs::access(there, wanted).is_ok()
+    })
+}
+
+fn temporary_path() -> PathBuf {
+    std::env::temp_dir().join(format!("circles-{}", rustix::process::geteuid().as_raw()))
+}
+
 /// One of this user's alone: anyone may have made it before.
 fn temporary() -> Result<PathBuf, (PathBuf, io::Error)> {
-    let user = rustix::process::geteuid().as_raw();
-    let path = std::env::temp_dir().join(format!("circles-{user}"));
+    let (user, path) = (rustix::process::geteuid().as_raw(), temporary_path());
     let ours = || {
         match DirBuilder::new().mode(0o700).create(&path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),

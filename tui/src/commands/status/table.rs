@@ -80,7 +80,7 @@ fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or("-".into(), |value| value.to_string())
 }
 
-fn is_full(layers: &[String]) -> bool {
+pub(crate) fn is_full(layers: &[String]) -> bool {
     ALL_LAYERS.iter().all(|layer| layers.iter().any(|holds| holds == layer))
 }
 

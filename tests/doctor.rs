@@ -1,0 +1,155 @@
+//! `circles doctor`: what it finds, and that it only looks.
+
+mod faults;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+
+use crate::support::{Home, Ran, background::Background, ran};
+
+/// Everything in it that a terminal and its user have.
+const COMFORT: [(&str, &str); 4] =
+    [("TERM", "xterm"), ("LANG", "C.UTF-8"), ("EDITOR", "/bin/sh -e"), ("PAGER", "/bin/cat")];
+
+/// What was found.
+struct Examined {
+    code: Option<i32>,
+    findings: Vec<Value>,
+}
+
+impl Examined {
+    fn of(home: &Home, environment: &[(&str, &str)]) -> Self {
+        let output = home
+            .command()
+            .env_remove("CIRCLES_PASSPHRASE")
+            .envs(COMFORT)
+            .envs(environment.iter().copied())
+            .args(["doctor", "--json"])
+            .output()
+            .expect("the binary runs");
+        let Ran { code, stdout, stderr } = ran(&output);
+        assert_eq!(stderr, "");
+        let all: Value = serde_json::from_str(&stdout).expect("JSON");
+        assert_eq!(all["exit_code"].as_i64(), code.map(i64::from));
+        assert_eq!(all["version"], env!("CARGO_PKG_VERSION"));
+        Self { code, findings: all["findings"].as_array().expect("a list").clone() }
+    }
+
+    /// What is not all right: the level, what and why, and what mends it.
+    fn complaints(&self) -> Vec<String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let is_fine = |finding: &&Value| finding["level"] == "ok";
+        self.findings
+            .iter()
+            .filter(|finding| !is_fine(finding))
+            .map(|finding| {
+                let [level, what, why, fix] = ["level", "what", "why", "fix"].map(|part| text(&finding[part]));
+                assert!(!fix.is_empty() || what.starts_with("and others"), "{finding}: nothing mends it");
+                format!("{level} {what}: {why} -> {fix}")
+            })
+            .collect()
+    }
+
+    /// Exactly one thing is not all right.
+    fn only(&self, code: i32, pieces: &[&str]) {
+        let complaints = self.complaints();
+        assert_eq!((self.code, complaints.len()), (Some(code), 1), "{complaints:#?}");
+        for piece in pieces {
+            assert!(complaints[0].contains(piece), "{piece}: {complaints:#?}");
+        }
+    }
+
+    fn says(&self, what: &str) -> bool {
+        self.findings.iter().any(|finding| finding["what"].as_str().is_some_and(|said| said.contains(what)))
+    }
+}
+
+/// All files with what is in them, and their modes.
+fn tree(directory: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
+    let (mut found, mut left) = (BTreeMap::new(), vec![directory.to_owned()]);
+    while let Some(directory) = left.pop() {
+        for entry in fs::read_dir(directory).expect("it is there") {
+            let path = entry.expect("it is there").path();
+            let metadata = path.symlink_metadata().expect("it is there");
+            if metadata.is_dir() {
+                left.push(path.clone());
+            }
+            let text = if metadata.is_file() { fs::read(&path).expect("readable") } else { Vec::new() };
+            let mode = std::os::unix::fs::MetadataExt::mode(&metadata);
+            found.insert(path.display().to_string(), (mode, text));
+        }
+    }
+    found
+}
+
+#[test]
+fn an_empty_home_is_no_fault_and_stays_empty() {
+    let home = Home::new();
+    let examined = Examined::of(&home, &[]);
+    let complaints = examined.complaints();
+    assert_eq!((examined.code, complaints.len()), (Some(0), 2), "{complaints:#?}");
+    assert!(complaints[0].contains("there is no key") && complaints[0].contains("circles keygen"), "{complaints:#?}");
+    assert!(complaints[1].contains("there is no circles.json"), "{complaints:#?}");
+    assert!(tree(home.path()).is_empty());
+}
+
+#[test]
+fn where_all_is_well_nothing_is_wrong_and_nothing_is_changed() {
+    let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0 }] }"#);
+    let alice = here.home.add_key("alice").public_key();
+    let (fixed, [a, b]) = fixed_ports();
+    here.configure(&fixed);
+    here.ok(&["up"]);
+    let before = tree(here.home.path());
+    let examined = Examined::of(&here.home, &[]);
+    assert_eq!((examined.code, examined.complaints()), (Some(0), Vec::new()));
+    assert!(examined.says(&format!("1 key; the default is alice ({alice})")));
+    assert!(examined.says("circles.json lists 2 circles") && examined.says("the supervisor runs"));
+    assert!(examined.says(&format!("a is up at ws://127.0.0.1:{a}; access: open")));
+    assert!(examined.says(&format!("b is up at ws://127.0.0.1:{b}")));
+    let after = tree(here.home.path());
+    assert!(before.keys().eq(after.keys()), "{:?}", after.keys());
+    // What circles log meanwhile is theirs.
+    let settled = |tree: BTreeMap<String, (u32, Vec<u8>)>| -> Vec<_> {
+        tree.into_iter().filter(|(path, _)| Path::new(path).extension().is_none_or(|suffix| suffix != "log")).collect()
+    };
+    assert_eq!(settled(before), settled(after));
+}
+
+/// A circles.json of two circles, `a` and `b`, whose ports are free and stay the same.
+fn fixed_ports() -> (String, [u16; 2]) {
+    let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let [a, b] = listeners.map(|listener| listener.local_addr().expect("bound").port());
+    let text = format!(r#"{{ "circles": [{{ "name": "a", "port": {a} }}, {{ "name": "b", "port": {b} }}] }}"#);
+    (text, [a, b])
+}
+
+#[test]
+fn a_person_reads_a_line_a_finding_with_marks_and_words() {
+    let home = Home::new();
+    home.add_key("alice");
+    fs::write(home.keys_directory().join("a\x1b[2J.json"), "").expect("written");
+    fs::write(home.path().join("circles.json"), "{").expect("written");
+    let output = home.command().arg("doctor").output().expect("the binary runs");
+    let Ran { code, stdout, stderr } = ran(&output);
+    assert_eq!((code, stderr.as_str()), (Some(6), ""), "{stdout}");
+    let title = format!("circles {} on ", env!("CARGO_PKG_VERSION"));
+    assert!(stdout.starts_with(&title), "{stdout}");
+    for line in [
+        "\nkeys\n  ✓ ok      keys are kept in ",
+        "\n  ✓ ok      1 key; the default is alice",
+        "\n  ✗ error   ",
+        "\ncircles.json\n  ✗ error   circles.json:1:1: ",
+        "\nthis machine\n  ✓ ok      the sandbox for scripts is whole",
+        "\n  ! warning the locale is C, which is not UTF-8",
+        "→ export LANG=C.UTF-8\n",
+        "mv $'",
+        "\n3 errors, ",
+    ] {
+        assert!(stdout.contains(line), "{line}: {stdout}");
+    }
+    assert!(!stdout.contains('\x1b'), "{stdout}");
+    let sections = stdout.lines().filter(|line| !line.starts_with(' ')).count();
+    assert_eq!(sections, 5, "{stdout}");
+}

@@ -1,0 +1,131 @@
+//! What is asked before it is done, on the terminal.
+
+use std::process::{Command, Stdio};
+
+use keys::keystore::Keystore;
+
+use crate::support::{BINARY, Home, PASSPHRASE, Ran, pty::Terminal, ran};
+
+/// With nobody to ask.
+fn alone(home: &Home, args: &[&str]) -> Ran {
+    let output = Command::new("setsid")
+        .args(["--wait", BINARY])
+        .args(args)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home.path())
+        .env("XDG_DATA_HOME", home.path().join("data"))
+        .current_dir(home.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("setsid of util-linux is there");
+    ran(&output)
+}
+
+/// On a terminal, where nothing is in the environment.
+fn terminal(home: &Home, args: &[&str]) -> Terminal {
+    let mut command = home.command();
+    command.env_remove("CIRCLES_PASSPHRASE");
+    Terminal::run_command(home, &command, args)
+}
+
+#[test]
+fn a_key_is_removed_only_after_a_yes() {
+    let home = Home::new();
+    let alice = home.add_key("alice").public_key().to_hex();
+    let remove = ["keys", "remove", "alice"];
+    for no in ["\r", "n\r", "yess\r", "\x04"] {
+        let mut asked = terminal(&home, &remove);
+        let question = asked.wait_for("[y/N] ");
+        assert!(question.contains(&alice) && question.contains("the default key"), "{question}");
+        asked.keys(no);
+        asked.wait_for("nothing was done");
+        assert_eq!(asked.end(), Some(130), "{no:?}");
+    }
+    let mut interrupted = terminal(&home, &remove);
+    interrupted.wait_for("[y/N] ");
+    interrupted.keys("\x03");
+    assert_eq!(interrupted.end(), Some(130));
+    assert_eq!(home.run(&["keys", "show"]).stdout.trim(), alice);
+
+    let mut agreed = terminal(&home, &remove);
+    agreed.wait_for("[y/N] ");
+    agreed.keys("y\r");
+    agreed.wait_for("removed alice");
+    assert_eq!(agreed.end(), Some(0));
+    assert_eq!(home.run(&["keys", "list"]).stdout, "");
+}
+
+#[test]
+fn without_a_terminal_nothing_is_agreed_to() {
+    let home = Home::new();
+    home.add_key("alice");
+    for args in [&["keys", "remove", "alice"] as &[&str], &["keys", "export", "alice", "--secret"]] {
+        let refused = alone(&home, args);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{refused:?}");
+        assert!(
+            refused.stderr.contains("there is no terminal to ask on") && refused.stderr.contains("--yes"),
+            "{refused:?}"
+        );
+    }
+    // What takes its place is named where it would be looked for.
+    let new = alone(&home, &["keys", "passwd", "alice"]);
+    assert!(new.code == Some(6) && new.stderr.contains("CIRCLES_PASSPHRASE_FILE"), "{new:?}");
+    assert_eq!(home.run(&["keys", "list"]).stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_secret_is_shown_after_a_yes_and_the_passphrase() {
+    let home = Home::new();
+    let secret = home.add_key("alice").secret_hex().to_string();
+    let mut asked = terminal(&home, &["keys", "export", "alice", "--secret"]);
+    asked.wait_for("[y/N] ");
+    asked.keys("yes\r");
+    asked.wait_for("Passphrase of alice: ");
+    asked.keys(&format!("{PASSPHRASE}\r"));
+    let before = asked.wait_for(&secret);
+    assert!(!before.contains(PASSPHRASE), "{before:?}");
+    assert_eq!(asked.end(), Some(0));
+}
+
+#[test]
+fn a_passphrase_is_changed_on_the_terminal_without_showing_any() {
+    let home = Home::new();
+    let alice = home.add_key("alice").public_key();
+    let mut asked = terminal(&home, &["keys", "passwd", "alice"]);
+    asked.wait_for("Passphrase of alice: ");
+    asked.keys("wrong\r");
+    asked.wait_for("wrong passphrase");
+    assert_eq!(asked.end(), Some(6));
+
+    let mut asked = terminal(&home, &["keys", "passwd", "alice"]);
+    asked.wait_for("Passphrase of alice: ");
+    asked.keys(&format!("{PASSPHRASE}\r"));
+    asked.wait_for("New passphrase of alice: ");
+    asked.keys("open barley\r");
+    asked.wait_for("The same again: ");
+    asked.keys("open barley\r");
+    let said = asked.wait_for("another passphrase");
+    assert!(!said.contains("barley"), "{said:?}");
+    assert_eq!(asked.end(), Some(0));
+    let store = Keystore::at(home.keys_directory());
+    let changed = store.unlock(&"alice".parse().expect("a name"), "open barley").expect("the new one opens it");
+    assert_eq!(changed.public_key(), alice);
+}
+
+#[test]
+fn a_bare_secret_is_typed_without_being_shown_and_its_passphrase_twice() {
+    let home = Home::new();
+    let secret = keys::KeyPair::generate().expect("a key").secret_hex().to_string();
+    let mut asked = terminal(&home, &["keys", "import", "alice"]);
+    asked.wait_for("(it is not shown): ");
+    asked.keys(&format!("{secret}\r"));
+    let between = asked.wait_for("Passphrase for the new key: ");
+    assert!(!between.contains(&secret), "{between:?}");
+    asked.keys("one\r");
+    asked.wait_for("The same again: ");
+    asked.keys("two\r");
+    asked.wait_for("the two passphrases differ");
+    assert_eq!(asked.end(), Some(6));
+    assert!(!home.keys_directory().exists());
+}

@@ -1,0 +1,76 @@
+//! `circles doctor`: what is set up, what runs, what is wrong, and the command that mends it. It looks, and neither starts,
+//! makes nor asks anything; whatever does not answer costs it a bounded time.
+
+mod circles;
+mod finding;
+mod keystore;
+mod machine;
+mod place;
+
+use std::{io::IsTerminal, process::ExitCode};
+
+use serde_json::json;
+
+use self::finding::{Finding, Level, Section};
+use crate::{
+    cli::DoctorArgs,
+    connect,
+    error::CliError,
+    printing::{Paint, to_stdout},
+};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
+    let runtime = connect::runtime()?;
+    let findings = runtime.block_on(async {
+        // Beside each other: each waits for processes that may not answer.
+        let (circles, sandbox) = tokio::join!(circles::examine(&args.config), machine::sandbox());
+        let mut findings = keystore::examine();
+        findings.extend(circles);
+        findings.push(sandbox);
+        findings.extend(machine::examine());
+        findings
+    });
+    let code = exit_code(&findings);
+    to_stdout(&if args.json { as_json(&findings, code) } else { as_text(&findings) })?;
+    Ok(ExitCode::from(code))
+}
+
+/// That of the first fault, in the order in which they are told; warnings are none.
+fn exit_code(findings: &[Finding]) -> u8 {
+    findings.iter().find_map(|finding| finding.level.exit_code()).unwrap_or_default()
+}
+
+fn as_json(findings: &[Finding], code: u8) -> String {
+    let findings: Vec<_> = findings.iter().map(Finding::as_json).collect();
+    format!("{}\n", json!({ "version": VERSION, "findings": findings, "exit_code": code }))
+}
+
+fn as_text(findings: &[Finding]) -> String {
+    let (paint, is_utf8) = (Paint::for_stdout(), machine::locale().is_some_and(|locale| machine::is_utf8(&locale)));
+    // A file or a program reads it as what it is written in.
+    let is_plain = std::io::stdout().is_terminal() && !is_utf8;
+    let mut text = format!("circles {VERSION} on {} {}\n", std::env::consts::OS, std::env::consts::ARCH);
+    let mut section: Option<Section> = None;
+    for finding in findings {
+        if section != Some(finding.section) {
+            text += &format!("{}\n", paint.strong(finding.section.title()));
+            section = Some(finding.section);
+        }
+        text += &format!("  {}\n", finding.line(paint, is_plain));
+    }
+    let count = |is_meant: fn(&Level) -> bool| findings.iter().filter(|finding| is_meant(&finding.level)).count();
+    let errors = count(|level| matches!(level, Level::Fault(_)));
+    let warnings = count(|level| matches!(level, Level::Warning));
+    let of = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    text += &match (errors, warnings) {
+        (0, 0) => "nothing is wrong\n".into(),
+        (0, _) => format!("nothing is wrong; {}\n", of(warnings, "warning")),
+        _ => format!("{}, {}\n", of(errors, "error"), of(warnings, "warning")),
+    };
+    text
+}

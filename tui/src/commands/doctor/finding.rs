@@ -1,0 +1,173 @@
+//! One thing that was looked at, and how it was found.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::{
+    error::{CliError, Parts},
+    printing::Paint,
+    visible::visible,
+};
+
+/// What it is about, in the order in which it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Keys,
+    Config,
+    Circles,
+    Machine,
+}
+
+/// How it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    Fine,
+    /// It works, and not as well as it could.
+    Warning,
+    /// It is wrong, with the exit code of what it is.
+    Fault(u8),
+}
+
+/// What was found, why, and the command that mends it.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) section: Section,
+    pub(super) level: Level,
+    parts: Parts,
+}
+
+impl Section {
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Config => "circles.json",
+            Self::Circles => "circles",
+            Self::Machine => "this machine",
+        }
+    }
+
+    /// As `--json` has it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Config => "config",
+            Self::Circles => "circles",
+            Self::Machine => "machine",
+        }
+    }
+
+    pub(super) fn fine(self, what: impl Into<String>) -> Finding {
+        self.found(Level::Fine, what, "", "")
+    }
+
+    pub(super) fn warning(self, what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Finding {
+        self.found(Level::Warning, what, why, fix)
+    }
+
+    pub(super) fn found(
+        self,
+        level: Level,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        Finding { section: self, level, parts: Parts { what: what.into(), why: why.into(), fix: fix.into() } }
+    }
+
+    /// What another command would fail with; `fix` where that says none.
+    pub(super) fn fault(self, error: &CliError, fix: &str) -> Finding {
+        let mut parts = error.parts();
+        if parts.fix.is_empty() {
+            parts.fix = fix.into();
+        }
+        Finding { section: self, level: Level::Fault(error.exit_code()), parts }
+    }
+}
+
+impl Level {
+    pub(super) fn exit_code(self) -> Option<u8> {
+        match self {
+            Self::Fine | Self::Warning => None,
+            Self::Fault(code) => Some(code),
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Fine => "ok",
+            Self::Warning => "warning",
+            Self::Fault(_) => "error",
+        }
+    }
+}
+
+impl Finding {
+    pub(super) fn as_json(&self) -> Value {
+        let Parts { what, why, fix } = &self.parts;
+        let or_null = |text: &String| if text.is_empty() { Value::Null } else { text.as_str().into() };
+        json!({
+            "section": self.section.word(),
+            "level": self.level.word(),
+            "what": what,
+            "why": or_null(why),
+            "fix": or_null(fix),
+        })
+    }
+
+    /// A line, without its end. With `is_plain` in ASCII, as far as it is ours.
+    pub(super) fn line(&self, paint: Paint, is_plain: bool) -> String {
+        let (mark, colour) = match self.level {
+            Level::Fine => (if is_plain { "+" } else { "✓" }, "32"),
+            Level::Warning => ("!", "33"),
+            Level::Fault(_) => (if is_plain { "x" } else { "✗" }, "1;31"),
+        };
+        let Parts { what, why, fix } = &self.parts;
+        let mut said = what.clone();
+        if !why.is_empty() {
+            said += &format!(": {why}");
+        }
+        if !fix.is_empty() {
+            said += &format!(" {} {fix}", if is_plain { "->" } else { "→" });
+        }
+        // A line is a finding, whatever a circle or a file name says.
+        let said = visible(&said).replace('\n', " ");
+        format!("{} {said}", paint.with(colour, &format!("{mark} {:7}", self.level.word())))
+    }
+}
+
+/// A path as an argument of a command that can be copied.
+pub(super) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_safe = |character: char| character.is_ascii_alphanumeric() || "/._-+:@%".contains(character);
+    if text.chars().all(is_safe) && !text.starts_with('-') {
+        return text;
+    }
+    if text.chars().any(char::is_control) {
+        // As bash and zsh read it; shown as it is, it would be another name.
+        let escape = |character: char| match character {
+            '\'' | '\\' => format!("\\{character}"),
+            _ if character.is_control() => format!("\\u{:04x}", u32::from(character)),
+            _ => character.to_string(),
+        };
+        return format!("$'{}'", text.chars().map(escape).collect::<String>());
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_argument() {
+        for (path, expected) in [
+            ("/a/b-c.json", "/a/b-c.json"),
+            ("/a b", "'/a b'"),
+            ("/it's", r"'/it'\''s'"),
+            ("/a\x1b\u{9b}'\\", r"$'/a\u001b\u009b\'\\'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), expected);
+        }
+    }
+}

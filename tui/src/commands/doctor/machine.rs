@@ -1,0 +1,171 @@
+//! What this machine and this terminal can do, and where files go.
+
+use std::{
+    env::{split_paths, var, var_os},
+    ffi::OsStr,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::process::{Resource, getrlimit};
+use tokio::time::timeout;
+use worker::{Event, Layer, Play, Program, Setup, Worker};
+
+use super::{
+    finding::{Finding, Level, Section},
+    place::{directory, files, private},
+};
+use crate::{
+    console::history,
+    error::os_text,
+    printing::{self, Paint},
+    supervisor,
+};
+
+/// How long a worker may take to start and to play nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Open files with which a circle takes fewer than a thousand connections with their workers.
+const FEW_FILES: u64 = 4096;
+
+/// The exit code of what is wrong here.
+const SETUP: u8 = 2;
+
+/// What a worker is kept by here: one is started for it, plays nothing, and ends.
+pub(super) async fn sandbox() -> Finding {
+    let fault = |why: String| {
+        let fix = "circles cannot play here; see docs/security.md for what they need";
+        Section::Machine.found(Level::Fault(SETUP), "a worker cannot be started", why, fix)
+    };
+    let layers = match timeout(PATIENCE, layers()).await {
+        Err(_) => return fault(format!("it has not played after {} s", PATIENCE.as_secs())),
+        Ok(Err(why)) => return fault(why),
+        Ok(Ok(layers)) => layers,
+    };
+    let missing = |layer, what: &str| {
+        let fix = "docs/security.md says what that means; a circle that is not on loopback refuses to start";
+        (!layers.contains(&layer)).then(|| {
+            Section::Machine.warning(format!("scripts are not kept from the system: no layer '{what}'"), WHY, fix)
+        })
+    };
+    missing(Layer::Syscalls, "syscalls").or_else(|| missing(Layer::Memory, "memory")).unwrap_or_else(|| {
+        Section::Machine.fine("the sandbox for scripts is whole: process, memory, syscalls (seccomp)")
+    })
+}
+
+const WHY: &str = "this system does not offer it";
+
+async fn layers() -> Result<Vec<Layer>, String> {
+    let setup = Setup { circle: "doctor".into(), ..Setup::default() };
+    let mut worker = Worker::start(Program::SameExecutable, setup).await.map_err(|error| os_text(&error))?;
+    worker.play(&Play { number: 1, script: "()", bind: None, caller: None });
+    loop {
+        match worker.event().await {
+            Event::Done { .. } => return Ok(worker.layers().unwrap_or_default().to_vec()),
+            Event::Lost(loss) => return Err(format!("its process ended: {loss:?}").to_lowercase()),
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn examine() -> Vec<Finding> {
+    let mut findings = vec![open_files()];
+    findings.extend(terminal());
+    findings.push(program("editor", &["VISUAL", "EDITOR"], "vi"));
+    findings.push(program("pager", &["PAGER"], "less"));
+    findings.extend(directories());
+    findings
+}
+
+fn open_files() -> Finding {
+    // `serve` takes as many as there may be, whatever it was started with.
+    match getrlimit(Resource::Nofile).maximum {
+        Some(most) if most < FEW_FILES => Section::Machine.warning(
+            format!("a process may have only {most} open files"),
+            "a circle takes fewer connections and workers for it: 1 a connection, 3 or 4 a worker",
+            "raise the hard limit: ulimit -Hn, or LimitNOFILE= of the service",
+        ),
+        Some(most) => Section::Machine.fine(format!("a process may have {most} open files")),
+        None => Section::Machine.fine("a process may have any number of open files"),
+    }
+}
+
+fn terminal() -> Vec<Finding> {
+    let name = var("TERM").unwrap_or_default();
+    let first = if !std::io::stdout().is_terminal() {
+        Section::Machine.fine("the output goes to no terminal")
+    } else if matches!(name.as_str(), "" | "dumb") {
+        let what = if name.is_empty() { "TERM is not set" } else { "TERM is dumb" };
+        let why = "the line is edited without keys, and the TUI cannot draw";
+        Section::Machine.warning(what, why, "export TERM=xterm-256color")
+    } else {
+        let (columns, rows) = printing::stdout_size().unwrap_or_default();
+        let colours = if Paint::for_stdout().is_on() { "in colour" } else { "without colours" };
+        Section::Machine.fine(format!("the terminal is {name}, {columns} by {rows}, {colours}"))
+    };
+    let locale = locale();
+    let second = match &locale {
+        Some(locale) if is_utf8(locale) => Section::Machine.fine(format!("the locale is {locale}")),
+        _ => Section::Machine.warning(
+            format!("the locale is {}, which is not UTF-8", locale.as_deref().unwrap_or("C")),
+            "a terminal of that locale shows frames and marks as other characters",
+            "export LANG=C.UTF-8",
+        ),
+    };
+    vec![first, second]
+}
+
+/// The locale of characters, as the C library finds it.
+pub(super) fn locale() -> Option<String> {
+    ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name).ok().filter(|value| !value.is_empty()))
+}
+
+pub(super) fn is_utf8(locale: &str) -> bool {
+    let encoding = locale.to_ascii_lowercase();
+    encoding.contains("utf-8") || encoding.contains("utf8")
+}
+
+/// A program that people choose by a variable.
+fn program(what: &str, variables: &[&str], usual: &str) -> Finding {
+    let chosen = variables.iter().find_map(|name| Some((*name, var(name).ok().filter(|value| !value.is_empty())?)));
+    let (command, whence) = match &chosen {
+        Some((name, command)) => (command.as_str(), format!("${name}")),
+        None => (usual, "by default".into()),
+    };
+    // With its arguments it is for a shell; what it is called comes first.
+    let called = command.split_whitespace().next().unwrap_or_default();
+    if find(called).is_some() {
+        return Section::Machine.fine(format!("the {what} is {command} ({whence})"));
+    }
+    let variable = chosen.as_ref().map_or(variables[variables.len() - 1], |(name, _)| *name);
+    Section::Machine.warning(
+        format!("the {what} {command} ({whence}) is not found"),
+        "it is no program on PATH",
+        format!("export {variable}=PROGRAM"),
+    )
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let is_there = |path: &Path| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
+    if program.is_empty() {
+        return None;
+    }
+    if program.contains('/') {
+        return Some(PathBuf::from(program)).filter(|path| is_there(path));
+    }
+    let paths = var_os("PATH")?;
+    split_paths(&paths).map(|directory| directory.join(OsStr::new(program))).find(|path| is_there(path))
+}
+
+fn directories() -> Vec<Finding> {
+    let supervisor::Directories { run, state } = supervisor::directories_as_they_are();
+    let mut findings = Vec::new();
+    if let Some(histories) = history::default_directory() {
+        findings.push(directory(Section::Machine, "inputs (the history)", &histories, SETUP));
+        findings.extend(private(Section::Machine, &files(&histories), "it holds what was typed", SETUP));
+    }
+    findings.push(directory(Section::Machine, "logs", &state.join("logs"), SETUP));
+    findings.push(directory(Section::Machine, "sockets", &run, SETUP));
+    findings
+}

@@ -1,0 +1,22 @@
+//! `circles keys export NAME --secret`: the one place where a secret key is shown, on purpose only.
+
+use keys::keystore::{KeyName, Keystore};
+
+use crate::{cli::PassphraseArgs, connect, error::CliError, passphrase, printing::to_stdout, question};
+
+pub(super) fn secret(store: &Keystore, name: &KeyName, is_meant: bool, args: &PassphraseArgs) -> Result<(), CliError> {
+    // That there is no such key is said before anything is asked.
+    store.show(name)?;
+    question::make_sure(
+        is_meant,
+        &format!("Print the secret key of {name}? Whoever comes to see it can be {name} on every circle."),
+        &format!("the secret key of '{name}' is not printed"),
+    )?;
+    let _restoring = connect::client_runtime()?;
+    let keypair = store.unlock(name, &passphrase::ask(args, &format!("Passphrase of {name}: "))?)?;
+    let mut line = keypair.secret_hex();
+    // Grown in place by one: the buffer that it leaves would not be wiped.
+    let written = to_stdout(&line).and_then(|()| to_stdout("\n"));
+    line.clear();
+    Ok(written?)
+}
