@@ -70,11 +70,7 @@ fn deaf_at_first(played: Arc<Mutex<Vec<String>>>) -> String {
     fake::conversing(move |text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
         let result = match call["method"].as_str() {
-            Some("describe") => json!({
-                "name": "deaf", "version": "1", "protocol": 1, "access": "open",
-                "you": { "public_key": null, "admitted": true }, "modules": [], "sandbox": [],
-                "limits": protocol::Limits::default(),
-            }),
+            Some("describe") => fake::description("deaf"),
             Some("play") => {
                 let mut played = played.lock().expect("not poisoned");
                 played.push(call["params"]["script"].as_str().expect("a script").to_owned());

@@ -32,8 +32,8 @@ fn a_paste_of_500_lines_is_one_input() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
-    let lines: String = (0..500).map(|number| format!("total += {number}; // line {number}\n")).collect();
-    terminal.keys(&format!("\x1b[200~let total = 0;\n{lines}total + 1000000\x1b[201~\r"));
+    let lines: Vec<String> = (0..500).map(|number| format!("total += {number}; // line {number}")).collect();
+    terminal.keys(&format!("\x1b[200~let total = 0;\n{}\ntotal + 1000000\x1b[201~\r", lines.join("\n")));
     terminal.wait_for("1124750\r\n");
     terminal.wait_for("scratch> ");
     // One entry of the history: the one before it is not a line of it.
@@ -183,17 +183,13 @@ fn a_slow_circle_makes_completion_late_and_never_the_typing() {
     let may_answer = std::sync::Arc::new(std::sync::Mutex::new(may_answer));
     let authority = fake::conversing(move |text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
-        let result = match call["method"].as_str() {
-            Some("describe") => json!({
-                "name": "slow", "version": "1", "protocol": 1, "access": "open",
-                "you": { "public_key": null, "admitted": true }, "modules": [], "sandbox": [],
-                "limits": protocol::Limits::default(),
-            }),
-            _ => {
-                may_answer.lock().expect("not poisoned").recv().expect("the test lets it");
-                json!({ "start": 0, "candidates": [{ "text": "total_tea", "kind": "variable", "detail": "i64" }] })
-            }
-        };
+        if call["method"] == "describe" {
+            let described = json!({ "jsonrpc": "2.0", "id": call["id"], "result": fake::description("slow") });
+            return Some(described.to_string());
+        }
+        may_answer.lock().expect("not poisoned").recv().expect("the test lets it");
+        let result =
+            json!({ "start": 0, "candidates": [{ "text": "total_tea", "kind": "variable", "detail": "i64" }] });
         Some(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }).to_string())
     });
     let home = Home::new();

@@ -19,6 +19,14 @@ pub(crate) fn answering(bytes: &'static [u8]) -> String {
     })
 }
 
+/// What an open circle of that name says of itself.
+pub(crate) fn description(name: &str) -> serde_json::Value {
+    serde_json::json!({
+        "name": name, "version": "1", "protocol": 1, "access": "open", "modules": [], "sandbox": [],
+        "you": { "public_key": null, "admitted": true }, "limits": protocol::Limits::default(),
+    })
+}
+
 /// Accepts `WebSockets` and answers each text with what `answer` makes of it.
 pub(crate) fn websocket(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
     conversing(move |text| Some(answer(text)))

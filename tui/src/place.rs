@@ -1,6 +1,6 @@
 //! Where a circle is, as people say it: a name in circles.json, a port, host:port, a URL.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::Path};
 
 use launcher::{
     Circle, CircleStatus, State,
@@ -17,31 +17,34 @@ const VARIABLE: &str = "CIRCLES_CIRCLE";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Destination {
     pub said: Said,
-    pub url: String,
+    pub url: Box<str>,
 }
 
 /// What was said for a circle, which decides what can be done about one that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
     /// Its name in circles.json, and the `--config` that was given.
-    Name { name: String, config: Option<PathBuf> },
+    Name { name: Box<str>, config: Option<Box<Path>> },
     /// A port, host:port or a URL.
-    Address(String),
+    Address(Box<str>),
     /// Nothing.
     Throwaway,
 }
 
 impl Destination {
     pub(crate) fn named(name: &str, url: String, config: &ConfigArgs) -> Self {
-        Self { said: Said::Name { name: name.to_owned(), config: config.config.clone() }, url }
+        Self {
+            said: Said::Name { name: name.into(), config: config.config.as_deref().map(Into::into) },
+            url: url.into(),
+        }
     }
 
     pub(crate) fn address(said: &str, url: String) -> Self {
-        Self { said: Said::Address(said.to_owned()), url }
+        Self { said: Said::Address(said.into()), url: url.into() }
     }
 
     pub(crate) fn throwaway(url: String) -> Self {
-        Self { said: Said::Throwaway, url }
+        Self { said: Said::Throwaway, url: url.into() }
     }
 
     /// What tells it from others.
@@ -56,7 +59,7 @@ impl Destination {
     /// How it comes up.
     pub(crate) fn how_to_start(&self) -> String {
         match &self.said {
-            Said::Name { name, config } => how_to_start(name, config.as_ref()),
+            Said::Name { name, config } => how_to_start(name, config.as_deref()),
             Said::Address(_) => {
                 "check the address; or start it: circles serve --port PORT, or circles up NAME for one of circles.json; or play without --circle, on a throw-away one".into()
             }
@@ -77,7 +80,7 @@ impl fmt::Display for Destination {
     }
 }
 
-fn how_to_start(name: &str, config: Option<&PathBuf>) -> String {
+fn how_to_start(name: &str, config: Option<&Path>) -> String {
     let config = config.map_or(String::new(), |path| {
         let path = path.to_string_lossy();
         let quoted = shlex::try_quote(&path).unwrap_or_else(|_| path.clone());
@@ -126,7 +129,7 @@ pub(crate) async fn find(said: &str, config: &ConfigArgs) -> Result<Destination,
         return Ok(found);
     }
     let url = free_port(&circle, config).await?;
-    Ok(Destination { url, ..found })
+    Ok(Destination { url: url.into(), ..found })
 }
 
 /// Where a circle is that has taken a free port.
@@ -135,7 +138,7 @@ async fn free_port(circle: &Circle, config: &ConfigArgs) -> Result<String, CliEr
         let name = visible(&circle.name);
         CliError::supervisor(format!("cannot reach circle '{name}'"), format!("it takes a free port, and {why}"), fix)
     };
-    let start = || how_to_start(&circle.name, config.config.as_ref());
+    let start = || how_to_start(&circle.name, config.config.as_deref());
     let place = supervisor::place(config)?;
     let asked = async {
         let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
@@ -170,6 +173,8 @@ pub(crate) fn is_name(place: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn parse(place: &str) -> Result<Destination, CliError> {
@@ -186,7 +191,7 @@ mod tests {
         ];
         for (place, url) in cases {
             let destination = parse(place).expect(place);
-            assert_eq!((destination.url.as_str(), destination.label()), (url, place));
+            assert_eq!((&*destination.url, destination.label()), (url, place));
         }
         for place in ["team", "", "99999", ":9001", "host:", "a b"] {
             assert_eq!(parse(place).expect_err(place).exit_code(), 2, "{place}");

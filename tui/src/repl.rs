@@ -194,7 +194,7 @@ impl Repl {
             return self.obey(input, command);
         }
         if let Some(result) = self.play(input, input)? {
-            self.show(&result)?;
+            show(&result)?;
         }
         Ok(Next::Prompt)
     }
@@ -226,13 +226,6 @@ impl Repl {
             }
         }
         Ok(None)
-    }
-
-    /// Shows a value, folded to the screen.
-    fn show(&self, result: &PlayResult) -> Result<(), CliError> {
-        let (width, rows) = printing::stdout_size().unwrap_or((usize::MAX, usize::MAX));
-        let size = Size { width, height: rows.saturating_sub(MARGIN) };
-        say(&fold::folded(value::lines_of(result, width), size))
     }
 
     fn tell(&self, script: &str, error: ClientError) {
@@ -283,6 +276,13 @@ impl Repl {
             }
         })
     }
+}
+
+/// Shows a value, folded to the screen.
+fn show(result: &PlayResult) -> Result<(), CliError> {
+    let (width, rows) = printing::stdout_size().unwrap_or((usize::MAX, usize::MAX));
+    let size = Size { width, height: rows.saturating_sub(MARGIN) };
+    say(&fold::folded(value::lines_of(result, width), size))
 }
 
 /// Prints lines.

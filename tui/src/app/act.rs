@@ -105,7 +105,7 @@ impl App {
             return self.work.resolve(text.to_owned(), self.setup.config.clone());
         }
         // No file is needed for it, and what is typed next is for that circle.
-        self.resolved(place::parse(text, &ConfigArgs { config: None }).map(|found| found.url));
+        self.resolved(place::parse(text, &ConfigArgs { config: None }).map(|found| found.url.into()));
     }
 
     /// Connects, after starting the circle where it is one that can be.

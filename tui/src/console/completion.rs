@@ -102,10 +102,7 @@ fn commands() -> Vec<Candidate> {
 /// The files that a name which was begun may become. Blocks for as long as it takes to list a directory.
 pub(crate) fn files(begun: &str) -> Vec<Candidate> {
     let (directory, name) = begun.rsplit_once('/').map_or(("", begun), |(directory, name)| (directory, name));
-    let listed = match begun.contains('/') {
-        false => ".".into(),
-        true => meta::path(&format!("{directory}/")),
-    };
+    let listed = if begun.contains('/') { meta::path(&format!("{directory}/")) } else { ".".into() };
     let Ok(entries) = std::fs::read_dir(listed) else { return Vec::new() };
     let mut files: Vec<Candidate> = entries
         .take(MAX_LISTED)

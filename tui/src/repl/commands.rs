@@ -10,7 +10,7 @@ use std::{
 use keys::keystore::KeyName;
 use rustyline::history::{History, SearchDirection};
 
-use super::{MARGIN, Next, Repl, keymap, outside, painted, say};
+use super::{MARGIN, Next, Repl, keymap, outside, painted, say, show};
 use crate::{
     console::{
         history,
@@ -53,7 +53,7 @@ impl Repl {
             Meta::Time(script) if script.is_empty() => say(&[self.sessions.current().notebook.time()])?,
             Meta::Time(script) => {
                 if let Some(result) = self.play(input, &script)? {
-                    self.show(&result)?;
+                    show(&result)?;
                     say(&[self.sessions.current().notebook.time()])?;
                 }
             }
@@ -159,7 +159,7 @@ impl Repl {
         match script::read_file(file) {
             Ok(script) => {
                 if let Some(result) = self.play(input, &script)? {
-                    self.show(&result)?;
+                    show(&result)?;
                 }
             }
             Err(error) => error.report(),

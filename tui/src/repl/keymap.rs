@@ -57,11 +57,11 @@ fn inputrc() -> Option<String> {
 
 /// Whether the last `set editing-mode` says so.
 fn wants_vi(inputrc: &str) -> bool {
-    let modes = inputrc.lines().filter_map(|line| {
+    let mut modes = inputrc.lines().rev().filter_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some("set") && words.next() == Some("editing-mode")).then(|| words.next())?
     });
-    modes.last() == Some("vi")
+    modes.next() == Some("vi")
 }
 
 pub(super) fn bind(editor: &mut Editor<Typing, FileHistory>, pressed: &Arc<Pressed>) {

@@ -2,6 +2,7 @@
 //! again.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -237,6 +238,6 @@ impl Drop for Asking<'_> {
 
 /// Half of it to all of it, so that a circle that is back is not asked by all of its clients at once.
 fn jittered(wait: Duration) -> Duration {
-    let random = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0) % 512;
-    wait / 2 + wait.mul_f64(random as f64 / 1024.0)
+    let random = RandomState::new().hash_one(()) % 512;
+    wait / 2 + wait * u32::try_from(random).unwrap_or(0) / 1024
 }

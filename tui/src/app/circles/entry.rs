@@ -75,10 +75,12 @@ impl Entry {
     pub(crate) fn destination(&self, config: Option<&PathBuf>) -> Destination {
         let said = match self.origin {
             Origin::Throwaway => Said::Throwaway,
-            Origin::Config => Said::Name { name: self.name.clone(), config: config.cloned() },
-            Origin::Address => Said::Address(self.name.clone()),
+            Origin::Config => {
+                Said::Name { name: self.name.as_str().into(), config: config.map(|config| config.as_path().into()) }
+            }
+            Origin::Address => Said::Address(self.name.as_str().into()),
         };
-        Destination { said, url: self.url().to_owned() }
+        Destination { said, url: self.url().into() }
     }
 
     pub(super) fn new(name: String, url: String, origin: Origin) -> Self {

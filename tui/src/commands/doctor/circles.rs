@@ -269,10 +269,10 @@ async fn usual(args: &ConfigArgs, circles: &[Circle]) -> Option<Finding> {
         Ok(url) => url,
         Err(error) => return Some(Section::Circles.fault(&error, "unset CIRCLES_CIRCLE")),
     };
-    if circles.iter().any(|circle| circle.url() == url) {
+    if circles.iter().any(|circle| circle.url() == *url.url) {
         return Some(Section::Circles.fine(format!("CIRCLES_CIRCLE is {asked}")));
     }
-    Some(match ask(url, PATIENCE).await {
+    Some(match ask(url.url.into(), PATIENCE).await {
         Answer::Circle { name, access, .. } => {
             Section::Circles.fine(format!("CIRCLES_CIRCLE is {asked}: the circle '{name}'; access: {access}"))
         }

@@ -155,9 +155,8 @@ fn statement_ends(engine: &Engine, script: &str) -> Vec<usize> {
             }
             Token::RightParen | Token::RightBracket => drop(open.pop()),
             Token::RightBrace => {
-                if open.pop() == Some(Token::LeftBrace) && open.is_empty() {
-                    ends.push(start + 1);
-                }
+                let is_block = open.pop() == Some(Token::LeftBrace);
+                ends.extend((is_block && open.is_empty()).then_some(start + 1));
             }
             Token::SemiColon if open.is_empty() => ends.push(start + 1),
             _ => {}
