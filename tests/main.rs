@@ -2,12 +2,15 @@
 
 mod support;
 
+mod cases;
 mod check;
+mod completions;
 mod hostile;
 mod keys;
 mod launch;
 mod limits;
 mod logs;
+mod man;
 mod memory;
 mod metrics;
 mod play;

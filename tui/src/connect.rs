@@ -116,7 +116,7 @@ pub(crate) async fn to(
     unlock: impl AsyncFnOnce(&KeyName) -> Result<Arc<KeyPair>, CliError>,
 ) -> Result<Connected, CliError> {
     let reached = reach(destination, choice).await?;
-    let Some(name) = reached.key() else { return Ok(reached.as_nobody()) };
+    let Some(name) = reached.key() else { return Ok(reached.without_proof()) };
     let keypair = unlock(name).await?;
     reached.prove(keypair).await
 }
@@ -138,7 +138,7 @@ pub(crate) async fn to_throwaway() -> Result<Connected, CliError> {
     let (url, keypair) = throwaway::start(&Handle::current(), Workers::SameExecutable)?;
     let place = Destination::throwaway(url);
     let fail = |error| CliError::Client { place: place.clone(), error };
-    let client = CircleWsClient::builder(&place.url).keypair(keypair).build().map_err(fail)?;
+    let client = CircleWsClient::builder(&*place.url).keypair(keypair).build().map_err(fail)?;
     let connected = async {
         client.connect().await?;
         client.authenticate().await?;
@@ -154,13 +154,13 @@ pub(crate) struct Reached(Connected);
 /// Connects, and finds out which key is to be proved. Nothing is asked of the user for it.
 pub(crate) async fn reach(place: Destination, choice: &Choice) -> Result<Reached, CliError> {
     let fail = |error| CliError::Client { place: place.clone(), error };
-    let mut builder = CircleWsClient::builder(&place.url);
+    let mut builder = CircleWsClient::builder(&*place.url);
     if let Some(authority) = &choice.authority {
         builder = builder.authority(authority.clone());
     }
     let client = builder.build().map_err(fail)?;
     // In its normal form, as everything else that speaks of it has it.
-    let place = Destination { url: client.url().to_string(), ..place };
+    let place = Destination { url: client.url().to_string().into(), ..place };
     let fail = |error| CliError::Client { place: place.clone(), error };
 
     // A name that cannot be a key's is said before anything is dialled.
@@ -196,7 +196,7 @@ impl Reached {
     }
 
     /// Without a proof.
-    pub(crate) fn as_nobody(self) -> Connected {
+    pub(crate) fn without_proof(self) -> Connected {
         Connected { key: None, ..self.0 }
     }
 

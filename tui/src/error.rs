@@ -14,6 +14,7 @@ use crate::{
     },
     place::Destination,
     printing::{self, Paint, Unwritten},
+    suggest,
 };
 
 /// The exit code of a bug.
@@ -308,8 +309,12 @@ fn keystore_parts(error: &KeystoreError) -> Parts {
         KeystoreError::NoSuchKey { known, .. } if known.is_empty() => {
             (error.to_string(), "make one: circles keygen NAME".into())
         }
-        KeystoreError::NoSuchKey { .. } => {
-            (error.to_string(), "choose one of these, or make it: circles keygen NAME".into())
+        KeystoreError::NoSuchKey { name, known } => {
+            let fix = match suggest::nearest(name.as_str(), known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => "choose one of these, or make it: circles keygen NAME".into(),
+            };
+            (error.to_string(), fix)
         }
         KeystoreError::Exists { .. } => (error.to_string(), "choose another name; circles keys list shows them".into()),
         KeystoreError::WrongPassphrase { .. } => (error.to_string(), "try again".into()),

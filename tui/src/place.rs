@@ -1,6 +1,6 @@
 //! Where a circle is, as people say it: a name in circles.json, a port, host:port, a URL.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::Path};
 
 use launcher::{
     Circle, CircleStatus, State,
@@ -17,31 +17,34 @@ const VARIABLE: &str = "CIRCLES_CIRCLE";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Destination {
     pub said: Said,
-    pub url: String,
+    pub url: Box<str>,
 }
 
 /// What was said for a circle, which decides what can be done about one that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
     /// Its name in circles.json, and the `--config` that was given.
-    Name { name: String, config: Option<PathBuf> },
+    Name { name: Box<str>, config: Option<Box<Path>> },
     /// A port, host:port or a URL.
-    Address(String),
+    Address(Box<str>),
     /// Nothing.
     Throwaway,
 }
 
 impl Destination {
     pub(crate) fn named(name: &str, url: String, config: &ConfigArgs) -> Self {
-        Self { said: Said::Name { name: name.to_owned(), config: config.config.clone() }, url }
+        Self {
+            said: Said::Name { name: name.into(), config: config.config.as_deref().map(Into::into) },
+            url: url.into(),
+        }
     }
 
     pub(crate) fn address(said: &str, url: String) -> Self {
-        Self { said: Said::Address(said.to_owned()), url }
+        Self { said: Said::Address(said.into()), url: url.into() }
     }
 
     pub(crate) fn throwaway(url: String) -> Self {
-        Self { said: Said::Throwaway, url }
+        Self { said: Said::Throwaway, url: url.into() }
     }
 
     /// What tells it from others.
@@ -56,9 +59,10 @@ impl Destination {
     /// How it comes up.
     pub(crate) fn how_to_start(&self) -> String {
         match &self.said {
-            Said::Name { name, config } => how_to_start(name, config.as_ref()),
+            Said::Name { name, config } => how_to_start(name, config.as_deref()),
             Said::Address(_) => {
-                "check the address; or start it: circles serve --port PORT, or circles up NAME for one of circles.json; or play without --circle, on a throw-away one".into()
+                let port = self.url.trim_end_matches('/').rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
+                format!("check the address, or start it there: circles serve --port {}", port.unwrap_or("PORT"))
             }
             Said::Throwaway => String::new(),
         }
@@ -77,7 +81,7 @@ impl fmt::Display for Destination {
     }
 }
 
-fn how_to_start(name: &str, config: Option<&PathBuf>) -> String {
+fn how_to_start(name: &str, config: Option<&Path>) -> String {
     let config = config.map_or(String::new(), |path| {
         let path = path.to_string_lossy();
         let quoted = shlex::try_quote(&path).unwrap_or_else(|_| path.clone());
@@ -126,7 +130,7 @@ pub(crate) async fn find(said: &str, config: &ConfigArgs) -> Result<Destination,
         return Ok(found);
     }
     let url = free_port(&circle, config).await?;
-    Ok(Destination { url, ..found })
+    Ok(Destination { url: url.into(), ..found })
 }
 
 /// Where a circle is that has taken a free port.
@@ -135,7 +139,7 @@ async fn free_port(circle: &Circle, config: &ConfigArgs) -> Result<String, CliEr
         let name = visible(&circle.name);
         CliError::supervisor(format!("cannot reach circle '{name}'"), format!("it takes a free port, and {why}"), fix)
     };
-    let start = || how_to_start(&circle.name, config.config.as_ref());
+    let start = || how_to_start(&circle.name, config.config.as_deref());
     let place = supervisor::place(config)?;
     let asked = async {
         let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
@@ -186,7 +190,7 @@ mod tests {
         ];
         for (place, url) in cases {
             let destination = parse(place).expect(place);
-            assert_eq!((destination.url.as_str(), destination.label()), (url, place));
+            assert_eq!((&*destination.url, destination.label()), (url, place));
         }
         for place in ["team", "", "99999", ":9001", "host:", "a b"] {
             assert_eq!(parse(place).expect_err(place).exit_code(), 2, "{place}");
@@ -196,7 +200,7 @@ mod tests {
     #[test]
     fn how_a_circle_comes_up_has_the_configuration_that_was_named() {
         let start = |config: Option<&str>| {
-            let config = ConfigArgs { config: config.map(PathBuf::from) };
+            let config = ConfigArgs { config: config.map(Into::into) };
             Destination::named("team", "ws://127.0.0.1:9002".into(), &config).how_to_start()
         };
         assert_eq!(start(None), "start it: circles up team");

@@ -175,7 +175,7 @@ impl Label {
 }
 
 fn before_each_line(before: &str, text: &str) -> String {
-    text.split('\n').map(|line| format!("{before} {line}\n")).collect()
+    text.split('\n').flat_map(|line| [before, " ", line, "\n"]).collect()
 }
 
 /// Writes text as it is. Without a stderr there is nobody to tell.

@@ -262,7 +262,7 @@ impl Work {
 
     /// Finds out where a circle is that was named as people say it.
     pub(crate) fn resolve(&self, place: String, config: Option<PathBuf>) {
-        self.block(move || place::parse(&place, &ConfigArgs { config }).map(|found| found.url), News::Resolved);
+        self.block(move || place::parse(&place, &ConfigArgs { config }).map(|found| found.url.into()), News::Resolved);
     }
 
     /// Has the circle answer a command.

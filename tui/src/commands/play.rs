@@ -116,10 +116,9 @@ async fn listen(
     while let Some((player, happened)) = plays.next().await {
         let (index, connected) = &players[player];
         match happened {
-            Happened::Event(PlayEvent::Output(output)) => match telling.output(*index, output).await? {
-                Some(kept) => prints[*index].push(kept),
-                None => {}
-            },
+            Happened::Event(PlayEvent::Output(output)) => {
+                prints[*index].extend(telling.output(*index, output).await?);
+            }
             Happened::Event(_) => {}
             Happened::Ended(ended) => {
                 let prints = std::mem::take(&mut prints[*index]);

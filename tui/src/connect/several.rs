@@ -46,7 +46,7 @@ pub(crate) async fn several(
                 let keypair = keypair.clone();
                 reached.prove(keypair).await
             }
-            None => Ok(reached.as_nobody()),
+            None => Ok(reached.without_proof()),
         }
     };
     let connected = join_all(reached.into_iter().map(prove)).await;

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -72,13 +72,13 @@ pub(crate) enum State {
 
 impl Entry {
     /// As errors name it.
-    pub(crate) fn destination(&self, config: Option<&PathBuf>) -> Destination {
+    pub(crate) fn destination(&self, config: Option<&Path>) -> Destination {
         let said = match self.origin {
             Origin::Throwaway => Said::Throwaway,
-            Origin::Config => Said::Name { name: self.name.clone(), config: config.cloned() },
-            Origin::Address => Said::Address(self.name.clone()),
+            Origin::Config => Said::Name { name: self.name.as_str().into(), config: config.map(Into::into) },
+            Origin::Address => Said::Address(self.name.as_str().into()),
         };
-        Destination { said, url: self.url().to_owned() }
+        Destination { said, url: self.url().into() }
     }
 
     pub(super) fn new(name: String, url: String, origin: Origin) -> Self {
