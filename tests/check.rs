@@ -139,3 +139,25 @@ fn a_circle_is_found_by_its_name() {
     let ran = home.run(&["play", "--circle", "team", "-e", "1"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("there is no circles.json"), "{ran:?}");
 }
+
+#[test]
+fn for_programs_it_is_one_object() {
+    let home = Home::new();
+    let circles =
+        r#"{ "circles": [{ "name": "right", "port": 0 }, { "name": "wrong", "port": 0, "init": "wrong.rhai" }] }"#;
+    std::fs::write(home.path().join("wrong.rhai"), "throw \"no luck\"").expect("written");
+    std::fs::write(home.path().join("circles.json"), circles).expect("written");
+    let ran = home.run(&["check", "--json"]);
+    let all: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!((ran.code, ran.stderr.as_str(), &all["errors"]), (Some(2), "", &serde_json::json!([])), "{ran:?}");
+    let of = |index: usize, field: &str| all["circles"][index][field].clone();
+    assert_eq!(
+        (of(0, "name"), of(0, "access"), of(0, "errors")),
+        ("right".into(), "open".into(), serde_json::json!([]))
+    );
+    assert!(of(1, "errors")[0].as_str().is_some_and(|error| error.contains("no luck")), "{ran:?}");
+    with(&home, "{ \"circles\": 1 }");
+    let ran = home.run(&["check", "--json"]);
+    let all: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert!(ran.code == Some(2) && all["errors"][0].is_string(), "{ran:?}");
+}

@@ -2,13 +2,16 @@
 
 mod support;
 
+mod cases;
 mod check;
+mod completions;
 mod doctor;
 mod hostile;
 mod keys;
 mod launch;
 mod limits;
 mod logs;
+mod man;
 mod memory;
 mod metrics;
 mod play;

@@ -130,6 +130,105 @@ fn a_circle_on_a_free_port_is_found_by_its_name() {
 }
 
 #[test]
+fn a_script_is_played_on_several_circles_side_by_side() {
+    let (one, other) = (Server::start(&["--name", "one"]), Server::start(&["--name", "other"]));
+    let home = Home::new();
+    let circles =
+        |down: bool| format!("{},{}{}", one.url, other.authority(), if down { ",ws://127.0.0.1:1" } else { "" });
+    let script = "print(`from ${CIRCLE_NAME}\n${ARGS[0]}`); debug(1); CIRCLE_NAME";
+    let ran = home.run(&["play", "--circle", &circles(false), "-e", script, "x"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let width = one.url.len();
+    let lines = |label: &str, mark: char, rest: &str| format!("{label:width$} {mark} {rest}");
+    let mut of_one: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("ws")).collect();
+    assert_eq!(of_one, [lines(&one.url, '|', "from one"), lines(&one.url, '|', "x"), lines(&one.url, '=', "one")]);
+    of_one = ran.stdout.lines().filter(|line| !line.starts_with("ws")).collect();
+    let label = other.authority();
+    assert_eq!(of_one, [lines(label, '|', "from other"), lines(label, '|', "x"), lines(label, '=', "other")]);
+    assert!(
+        ran.stderr.contains(&lines(label, '|', "[2:")) || ran.stderr.contains(&lines(label, '|', "[1:")),
+        "{ran:?}"
+    );
+
+    // One that is not there keeps the others from nothing; several may also be named one by one.
+    let ran = home.run(&["play", "--json", "--circle", "1", "--circle", &circles(true), "-e", "print(1); CIRCLE_NAME"]);
+    let all: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let of = |index: usize, field: &str| all["circles"][index][field].clone();
+    assert_eq!((ran.code, of(0, "circle"), of(1, "circle")), (Some(3), json!("1"), json!(one.url)), "{ran:?}");
+    assert_eq!((of(1, "value"), of(2, "value")), (json!("one"), json!("other")));
+    assert_eq!(of(1, "prints"), json!([{ "stream": "print", "text": "1" }]));
+    assert_eq!((of(0, "error")["code"].clone(), of(3, "error").is_object()), (Value::Null, true));
+    // The first that failed, in the order of naming.
+    let ran = home.run(&["play", "--circle", &circles(true), "-e", "if CIRCLE_NAME == \"other\" { throw 1 }"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+}
+
+#[test]
+fn several_circles_are_named_by_the_environment_and_one_passphrase_will_do() {
+    let home = Home::new();
+    let alice = home.add_key("alice").public_key().to_hex();
+    let (one, other) = (Server::start(&["--member", &alice]), Server::start(&["--access", "authenticated"]));
+    let mut command = home.command();
+    command
+        .args(["play", "--json", "-e", "CALLER_PUBLIC_KEY"])
+        .env("CIRCLES_CIRCLE", format!("{},{}", one.url, other.url));
+    // A pipe can be read once.
+    let (passphrase, mut written) = std::io::pipe().expect("a pipe");
+    std::io::Write::write_all(&mut written, crate::support::PASSPHRASE.as_bytes()).expect("written");
+    drop(written);
+    let output = command.arg("--passphrase-fd=0").stdin(passphrase).output().expect("runs");
+    let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&all["circles"][0]["value"], &all["circles"][1]["value"]), (&json!(alice), &json!(alice)));
+    // Whose passphrase is wrong plays nowhere.
+    let ran = home
+        .command()
+        .args(["play", "-e", "1"])
+        .env("CIRCLES_PASSPHRASE", "wrong")
+        .env("CIRCLES_CIRCLE", format!("{},{}", one.url, other.url))
+        .output()
+        .expect("runs");
+    assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(6), &b""[..]));
+}
+
+#[test]
+fn ctrl_c_cancels_the_plays_on_all_circles() {
+    let (one, other) = (Server::open(), Server::open());
+    let circles = format!("{},{}", one.url, other.url);
+    let mut child = Home::new()
+        .command()
+        .args(["play", "--circle", &circles, "-e", "print(\"begun\"); loop {}"])
+        .spawn()
+        .expect("runs");
+    let mut stdout = BufReader::new(child.stdout.as_mut().expect("piped"));
+    for _ in 0..2 {
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("it prints");
+        assert!(line.ends_with(" | begun\n"), "{line}");
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it is there");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+}
+
+#[test]
+fn a_bug_of_a_circle_asks_to_be_reported() {
+    let broken = fake::websocket(|text| {
+        let call: Value = serde_json::from_str(text).expect("JSON");
+        if call["method"] == "describe" {
+            let description = json!({
+                "name": "broken", "version": "1", "protocol": 1, "access": "open", "modules": [],
+                "you": { "public_key": null, "admitted": true }, "sandbox": [], "limits": { "play_ms": 30000 },
+            });
+            return json!({ "jsonrpc": "2.0", "id": call["id"], "result": description }).to_string();
+        }
+        let error = json!({ "code": -32603, "message": "Internal error" });
+        json!({ "jsonrpc": "2.0", "id": call["id"], "error": error }).to_string()
+    });
+    let ran = play(&["--circle", &broken, "-e", "1"]);
+    assert_eq!(ran.code, Some(70), "{ran:?}");
+    assert!(ran.stderr.contains("please report it"), "{ran:?}");
+}
+
+#[test]
 fn what_is_no_circle_is_said_to_be_none() {
     let echo = fake::websocket(str::to_owned);
     let cases = [

@@ -1,5 +1,7 @@
 //! The arguments.
 
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without Markdown")]
+
 use std::{
     path::PathBuf,
     time::{Duration, SystemTime},
@@ -57,7 +59,7 @@ pub(crate) enum Verb {
     Supervise(SuperviseArgs),
     /// Serve one circle in this process until Ctrl-C
     Serve(ServeArgs),
-    /// Print the contract for machines (`OpenRPC`)
+    /// Print the contract for machines (OpenRPC)
     Openrpc,
     /// Print what makes Tab complete in a shell; without one, how to install it
     Completions(CompletionsArgs),
@@ -83,14 +85,14 @@ pub(crate) struct ConnectArgs {
 /// Where a passphrase comes from when nobody is to be asked.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PassphraseArgs {
-    /// Read the passphrase from this file descriptor [otherwise $`CIRCLES_PASSPHRASE_FILE`, $`CIRCLES_PASSPHRASE`, the terminal]
+    /// Read the passphrase from this file descriptor [otherwise $CIRCLES_PASSPHRASE_FILE, $CIRCLES_PASSPHRASE, the terminal]
     #[arg(long, value_name = "N")]
     pub passphrase_fd: Option<u32>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TuiArgs {
-    /// Connect to this one first: a name in circles.json, a port, host:port or a ws:// URL [default: $`CIRCLES_CIRCLE`]
+    /// Connect to this one first: a name in circles.json, a port, host:port or a ws:// URL [default: $CIRCLES_CIRCLE]
     #[arg(value_name = "WHERE", add = completing::circles())]
     pub place: Option<String>,
     #[command(flatten)]
@@ -99,7 +101,7 @@ pub(crate) struct TuiArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplArgs {
-    /// A name in circles.json, a port, host:port or a ws:// URL [default: $`CIRCLES_CIRCLE`, then a throw-away circle]
+    /// A name in circles.json, a port, host:port or a ws:// URL [default: $CIRCLES_CIRCLE, then a throw-away circle]
     #[arg(value_name = "WHERE", add = completing::circles())]
     pub place: Option<String>,
     /// The same as WHERE
@@ -123,7 +125,7 @@ pub(crate) enum EditMode {
 #[command(override_usage = "circles play [OPTIONS] (-e SCRIPT | FILE | -) [ARG]... [-- -ARG...]")]
 pub(crate) struct PlayArgs {
     /// A name in circles.json, a port, host:port or a ws:// URL; several with commas between, or given again [default:
-    /// $`CIRCLES_CIRCLE`, then a throw-away circle]
+    /// $CIRCLES_CIRCLE, then a throw-away circle]
     #[arg(long, value_name = "WHERE", value_delimiter = ',', add = completing::circles())]
     pub circle: Vec<String>,
     /// The script itself, instead of a file
@@ -171,7 +173,7 @@ pub(crate) struct KeygenArgs {
 pub(crate) enum KeysVerb {
     /// Every key with its public key
     List {
-        /// Print {"keys": [{"name", "`public_key`", "default"}]}
+        /// Print {"keys": [{"name", "public_key", "default"}]}
         #[arg(long)]
         json: bool,
     },
@@ -266,6 +268,9 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
+    /// Print {"circles": [{"name", "url", "access", "errors"}], "errors"}
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
 }

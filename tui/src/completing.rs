@@ -20,6 +20,9 @@ use crate::{cli::Cli, config, visible::visible};
 /// The variable that asks for candidates instead of running a command.
 const VARIABLE: &str = "CIRCLES_COMPLETE";
 
+/// Digits of a public key that tell it from the others beside it.
+const DIGITS: usize = 12;
+
 const SHELLS: Shells<'static> = Shells(&[&Bash, &Zsh, &Fish]);
 
 /// Shells whose completion knows this program.
@@ -68,7 +71,8 @@ pub(crate) fn circles() -> ArgValueCandidates {
         let circles = config::find(named_config(std::env::args_os())).ok().flatten();
         let candidates = circles.into_iter().flat_map(|(_, circles)| circles).map(|circle| {
             let description = circle.description.as_deref().map_or(String::new(), |text| format!(", {text}"));
-            candidate(&circle.name, &format!("{}{description}", circle.url()))
+            let place = if circle.address.port() == 0 { "a free port".into() } else { circle.url() };
+            candidate(&circle.name, &format!("{place}{description}"))
         });
         candidates.collect()
     })
@@ -80,7 +84,8 @@ pub(crate) fn keys() -> ArgValueCandidates {
         let listing = Keystore::open_default().and_then(|store| store.list()).unwrap_or_default();
         let candidates = listing.entries.iter().map(|entry| {
             let default = if entry.default { ", the default key" } else { "" };
-            candidate(entry.name.as_str(), &format!("{}{default}", entry.public_key))
+            let public_key: String = entry.public_key.to_hex().chars().take(DIGITS).collect();
+            candidate(entry.name.as_str(), &format!("{public_key}…{default}"))
         });
         candidates.collect()
     })

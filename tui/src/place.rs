@@ -61,7 +61,8 @@ impl Destination {
         match &self.said {
             Said::Name { name, config } => how_to_start(name, config.as_deref()),
             Said::Address(_) => {
-                "check the address; or start it: circles serve --port PORT, or circles up NAME for one of circles.json; or play without --circle, on a throw-away one".into()
+                let port = self.url.trim_end_matches('/').rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
+                format!("check the address, or start it there: circles serve --port {}", port.unwrap_or("PORT"))
             }
             Said::Throwaway => String::new(),
         }
@@ -173,8 +174,6 @@ pub(crate) fn is_name(place: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn parse(place: &str) -> Result<Destination, CliError> {
@@ -201,7 +200,7 @@ mod tests {
     #[test]
     fn how_a_circle_comes_up_has_the_configuration_that_was_named() {
         let start = |config: Option<&str>| {
-            let config = ConfigArgs { config: config.map(PathBuf::from) };
+            let config = ConfigArgs { config: config.map(Into::into) };
             Destination::named("team", "ws://127.0.0.1:9002".into(), &config).how_to_start()
         };
         assert_eq!(start(None), "start it: circles up team");

@@ -137,7 +137,7 @@ impl App {
     /// Connects to a circle that is up as far as is known.
     pub(super) fn dial(&mut self, id: CircleId) {
         let (Some(entry), Some(session)) = (self.circles.get(id), self.sessions.get_mut(&id)) else { return };
-        let (connection, place) = (session.begin(), entry.destination(self.setup.config.as_ref()));
+        let (connection, place) = (session.begin(), entry.destination(self.setup.config.as_deref()));
         let authority = match entry.origin {
             Origin::Address => self.setup.authority.clone(),
             _ => None,
@@ -192,7 +192,7 @@ impl App {
         let (Some(session), Some(entry)) = (self.sessions.get_mut(&id), self.circles.get(id)) else { return };
         let Some(client) = session.client().cloned().filter(|_| session.who == Who::Nobody) else { return };
         session.who = Who::Proving;
-        let place = entry.destination(self.setup.config.as_ref());
+        let place = entry.destination(self.setup.config.as_deref());
         self.work.prove((id, session.connection), client, name, keypair, place);
     }
 

@@ -203,7 +203,7 @@ impl App {
                 session.is_resetting = false;
                 let Some(entry) = self.circles.get(id) else { return };
                 let lines = answered.unwrap_or_else(|error| {
-                    let place = entry.destination(self.setup.config.as_ref());
+                    let place = entry.destination(self.setup.config.as_deref());
                     report::client("", &place, error, session.transcript.width())
                 });
                 session.transcript.extend(lines);
@@ -280,7 +280,7 @@ impl App {
             }
             Err(error) => {
                 let Some(entry) = self.circles.get(id) else { return };
-                let place = entry.destination(self.setup.config.as_ref());
+                let place = entry.destination(self.setup.config.as_deref());
                 let lines = report::client(&running.script, &place, error, session.transcript.width());
                 session.transcript.set_last(lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n"));
                 session.transcript.extend(lines);

@@ -9,6 +9,7 @@ use std::{
 use launcher::{Pointer, place::Place, port};
 use protocol::methods::Access;
 use rustix::fs::{Access as Permission, access};
+use serde_json::json;
 use server_ws::Circle;
 
 use crate::{
@@ -23,14 +24,28 @@ use crate::{
 const MODULES_TOLD: usize = 3;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
+    match check(args) {
+        Err(error) if args.json && !matches!(error, CliError::Told { .. }) => {
+            // Whether or not anybody reads it.
+            let _unread = to_stdout(&format!("{}\n", json!({ "circles": [], "errors": [error.advice()] })));
+            Err(error)
+        }
+        checked => checked,
+    }
+}
+
+fn check(args: &CheckArgs) -> Result<(), CliError> {
     let (path, circles) = config::load(&args.config)?;
     let pointer = Pointer::of(&path)?;
     let runtime = connect::client_runtime()?;
     let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
-    let mut failed = Vec::new();
+    let (mut failed, mut objects, mut of_all) = (Vec::new(), Vec::new(), Vec::new());
     let place = supervisor::place(&args.config).and_then(|place| logs(&place).map(|()| place));
     if let Err(error) = &place {
-        error.report();
+        of_all.push(error.advice());
+        if !args.json {
+            error.report();
+        }
         failed.push("all, for want of logs");
     }
     let place = place.ok();
@@ -45,9 +60,20 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
         if circle.init.as_deref().is_none_or(|init| File::open(init).is_ok()) {
             mistakes.extend(runtime.block_on(try_init(circle)).err());
         }
-        mistakes.iter().for_each(CliError::report);
         if !mistakes.is_empty() {
             failed.push(circle.name.as_str());
+        }
+        if args.json {
+            objects.push(json!({
+                "name": circle.name,
+                "url": circle.url(),
+                "access": circle.access,
+                "errors": mistakes.iter().map(CliError::advice).collect::<Vec<_>>(),
+            }));
+            continue;
+        }
+        mistakes.iter().for_each(CliError::report);
+        if !mistakes.is_empty() {
             continue;
         }
         let access = match circle.access {
@@ -55,6 +81,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
             other => other.to_string(),
         };
         to_stdout(&format!("{:width$}  {}  {access}\n", circle.name, circle.url()))?;
+    }
+    if args.json {
+        let written = to_stdout(&format!("{}\n", json!({ "circles": objects, "errors": of_all })));
+        return if failed.is_empty() { Ok(written?) } else { Err(CliError::Told { exit_code: 2 }) };
     }
     if !failed.is_empty() {
         return Err(CliError::usage(format!("cannot start: {}", failed.join(", ")), "", "the errors above say why"));

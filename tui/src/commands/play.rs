@@ -116,7 +116,9 @@ async fn listen(
     while let Some((player, happened)) = plays.next().await {
         let (index, connected) = &players[player];
         match happened {
-            Happened::Event(PlayEvent::Output(output)) => prints[*index].extend(telling.output(*index, output).await?),
+            Happened::Event(PlayEvent::Output(output)) => {
+                prints[*index].extend(telling.output(*index, output).await?);
+            }
             Happened::Event(_) => {}
             Happened::Ended(ended) => {
                 let prints = std::mem::take(&mut prints[*index]);

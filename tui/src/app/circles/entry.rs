@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -72,12 +72,10 @@ pub(crate) enum State {
 
 impl Entry {
     /// As errors name it.
-    pub(crate) fn destination(&self, config: Option<&PathBuf>) -> Destination {
+    pub(crate) fn destination(&self, config: Option<&Path>) -> Destination {
         let said = match self.origin {
             Origin::Throwaway => Said::Throwaway,
-            Origin::Config => {
-                Said::Name { name: self.name.as_str().into(), config: config.map(|config| config.as_path().into()) }
-            }
+            Origin::Config => Said::Name { name: self.name.as_str().into(), config: config.map(Into::into) },
             Origin::Address => Said::Address(self.name.as_str().into()),
         };
         Destination { said, url: self.url().into() }

@@ -10,7 +10,7 @@ use server_ws::{Access, Circle, Limits, PlayRecord, Sandbox};
 use crate::{
     cli::{Cli, ServeArgs, Verb},
     error::CliError,
-    script,
+    script, suggest,
 };
 
 /// Reads its files. Blocks.
@@ -84,11 +84,14 @@ pub(crate) async fn take_over(circle: &Circle, started: (IpAddr, u16), arguments
 /// `NAME=VALUE` over the defaults.
 fn limits(settings: &[String]) -> Result<Limits, CliError> {
     let wrong = |setting: &str, why: &str| {
-        CliError::usage(
-            format!("--limit {} cannot be used", crate::visible::visible(setting)),
-            why,
-            "give NAME=VALUE, a whole number; `describe` lists the names",
-        )
+        let names = serde_json::to_value(Limits::default()).unwrap_or_default();
+        let names = names.as_object().into_iter().flat_map(|names| names.keys().map(String::as_str));
+        let name = setting.split('=').next().unwrap_or_default();
+        let fix = match suggest::nearest(name, names) {
+            Some(near) if near != name => format!("did you mean '{near}'?"),
+            _ => "give NAME=VALUE, a whole number; `describe` lists the names".into(),
+        };
+        CliError::usage(format!("--limit {} cannot be used", crate::visible::visible(setting)), why, fix)
     };
     let mut limits = Limits::default();
     for setting in settings {

@@ -1,0 +1,28 @@
+//! `circles man`.
+
+use crate::support::Home;
+
+#[test]
+fn the_page_has_what_is_true_of_all_verbs() {
+    let page = Home::new().run(&["man"]).stdout;
+    assert!(page.contains(".TH circles 1"), "{page}");
+    for section in ["NAME", "SYNOPSIS", "\"EXIT STATUS\"", "ENVIRONMENT", "FILES"] {
+        assert!(page.contains(&format!(".SH {section}\n")), "{section}: {page}");
+    }
+}
+
+#[test]
+fn each_verb_has_a_page_of_its_own_and_hidden_ones_have_none() {
+    let home = Home::new();
+    let ran = home.run(&["man", "--dir", "a/man1"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
+    let page = |name: &str| std::fs::read_to_string(home.path().join("a/man1").join(name));
+    for name in ["circles.1", "circles-play.1", "circles-keys.1", "circles-keys-list.1", "circles-man.1"] {
+        assert!(page(name).is_ok_and(|page| page.starts_with(".ie")), "{name}");
+    }
+    assert!(page("circles-play.1").is_ok_and(|page| page.contains("\\-\\-timeout")));
+    assert!(page("circles-supervise.1").is_err());
+    std::fs::write(home.path().join("file"), "").expect("written");
+    let ran = home.run(&["man", "--dir", "file"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("--dir DIR"), "{ran:?}");
+}
