@@ -98,16 +98,16 @@ fn an_empty_home_is_no_fault_and_stays_empty() {
 fn where_all_is_well_nothing_is_wrong_and_nothing_is_changed() {
     let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0 }] }"#);
     let alice = here.home.add_key("alice").public_key();
-    let (fixed, [a, b]) = fixed_ports();
-    here.configure(&fixed);
     here.ok(&["up"]);
     let before = tree(here.home.path());
     let examined = Examined::of(&here.home, &[]);
     assert_eq!((examined.code, examined.complaints()), (Some(0), Vec::new()));
     assert!(examined.says(&format!("1 key; the default is alice ({alice})")));
     assert!(examined.says("circles.json lists 2 circles") && examined.says("the supervisor runs"));
-    assert!(examined.says(&format!("a is up at ws://127.0.0.1:{a}; access: open")));
-    assert!(examined.says(&format!("b is up at ws://127.0.0.1:{b}")));
+    for circle in ["a", "b"] {
+        let url = here.status(circle)["url"].as_str().expect("a URL").to_owned();
+        assert!(examined.says(&format!("{circle} is up at {url}; access: open")));
+    }
     let after = tree(here.home.path());
     assert!(before.keys().eq(after.keys()), "{:?}", after.keys());
     // What circles log meanwhile is theirs.
@@ -115,14 +115,6 @@ fn where_all_is_well_nothing_is_wrong_and_nothing_is_changed() {
         tree.into_iter().filter(|(path, _)| Path::new(path).extension().is_none_or(|suffix| suffix != "log")).collect()
     };
     assert_eq!(settled(before), settled(after));
-}
-
-/// A circles.json of two circles, `a` and `b`, whose ports are free and stay the same.
-fn fixed_ports() -> (String, [u16; 2]) {
-    let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
-    let [a, b] = listeners.map(|listener| listener.local_addr().expect("bound").port());
-    let text = format!(r#"{{ "circles": [{{ "name": "a", "port": {a} }}, {{ "name": "b", "port": {b} }}] }}"#);
-    (text, [a, b])
 }
 
 #[test]

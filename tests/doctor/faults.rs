@@ -43,6 +43,13 @@ fn mend(home: &Home) {
     assert_eq!(Examined::of(home, &[]).complaints(), Vec::<String>::new());
 }
 
+/// A circles.json of two circles, `a` and `b`, whose ports are free and stay the same.
+fn fixed_ports() -> String {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let [a, b] = listeners.map(|listener| listener.local_addr().expect("bound").port());
+    format!(r#"{{ "circles": [{{ "name": "a", "port": {a} }}, {{ "name": "b", "port": {b} }}] }}"#)
+}
+
 #[test]
 fn of_keys() {
     let home = well();
@@ -95,6 +102,11 @@ fn of_circles_json() {
     let missing = ran(&home.command().args(["doctor", "--config", "nowhere.json"]).output().expect("it runs"));
     assert!(missing.code == Some(2) && missing.stdout.contains("cannot read nowhere.json"), "{missing:?}");
 
+    // What mends it is said for the file that was named.
+    fs::write(home.path().join("other.json"), "[]").expect("written");
+    let other = ran(&home.command().args(["doctor", "--config", "other.json"]).output().expect("it runs"));
+    assert!(other.code == Some(2) && other.stdout.contains("circles check --config other.json"), "{other:?}");
+
     configure(&home, r#"{ "circles": [{ "name": "a", "port": 0, "init": "a.rhai" }] }"#);
     fs::write(home.path().join("a.rhai"), "nowhere").expect("written");
     let complaints = Examined::of(&home, &[]).complaints();
@@ -115,7 +127,7 @@ fn of_circles_json() {
 fn of_circles() {
     let here = Background::with("{}");
     here.home.add_key("alice");
-    let (fixed, _) = fixed_ports();
+    let fixed = fixed_ports();
     here.configure(&fixed.replace("\"name\": \"a\",", "\"name\": \"a\", \"restart\": \"never\","));
     let down = Examined::of(&here.home, &[]);
     assert_eq!((down.code, down.complaints().len()), (Some(0), 2), "{:#?}", down.complaints());
@@ -181,6 +193,8 @@ fn of_the_circle_that_is_meant_without_a_name() {
     examine(&free.to_string()).only(0, &["warning", "which does not answer", "unset CIRCLES_CIRCLE"]);
     let served = Server::open();
     assert_eq!(examine(served.authority()).complaints(), Vec::<String>::new());
+    // As play takes several.
+    examine(&format!("{},x y", served.authority())).only(2, &["'x y' says no circle"]);
 }
 
 #[test]

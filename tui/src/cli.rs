@@ -198,6 +198,7 @@ pub(crate) enum KeysVerb {
     /// Print a key as it is kept, encrypted with its passphrase: what import reads
     Export {
         /// Its name
+        #[arg(add = completing::keys())]
         name: KeyName,
         /// Print the bare secret key instead, as hex, once that was agreed to
         #[arg(long)]
@@ -213,6 +214,7 @@ pub(crate) enum KeysVerb {
     /// Change the passphrase of one
     Passwd {
         /// Its name
+        #[arg(add = completing::keys())]
         name: KeyName,
         #[command(flatten)]
         passphrase: PassphraseArgs,
@@ -222,6 +224,7 @@ pub(crate) enum KeysVerb {
     /// Give one another name
     Rename {
         /// Its name so far
+        #[arg(add = completing::keys())]
         old: KeyName,
         /// Its name from now on, which no other has
         new: KeyName,
@@ -229,6 +232,7 @@ pub(crate) enum KeysVerb {
     /// Remove one for good, once that was agreed to
     Remove {
         /// Its name
+        #[arg(add = completing::keys())]
         name: KeyName,
         /// Do not ask
         #[arg(short, long)]
@@ -242,6 +246,7 @@ pub(crate) struct ImportArgs {
     /// Its name from now on, which no other has
     pub name: String,
     /// Where it is read from; - is standard input [default: standard input, on a terminal a question]
+    #[arg(value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// Print {"name", "`public_key`", "default"}
     #[arg(long)]

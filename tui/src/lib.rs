@@ -63,12 +63,9 @@ circles --help lists everything.
 /// Parse, dispatch, exit code.
 fn run() -> ExitCode {
     let cli = Cli::parse();
-    // The verbs that have an exit code of their own.
+    // The one verb that has an exit code of its own.
     if let Some(Verb::Tui(args)) = &cli.verb {
         return commands::tui::run(args).unwrap_or_else(|error| failed(&error));
-    }
-    if let Some(Verb::Doctor(args)) = &cli.verb {
-        return commands::doctor::run(args).unwrap_or_else(|error| failed(&error));
     }
     if let Some(Verb::Launch(_) | Verb::Serve(_)) = &cli.verb
         && init::is_wanted()
@@ -76,12 +73,13 @@ fn run() -> ExitCode {
         return init::run().unwrap_or_else(|error| failed(&error));
     }
     let done = match cli.verb {
-        None | Some(Verb::Tui(_) | Verb::Doctor(_)) => printing::to_stdout(WELCOME).map_err(Into::into),
+        None | Some(Verb::Tui(_)) => printing::to_stdout(WELCOME).map_err(Into::into),
         Some(Verb::Repl(args)) => commands::repl::run(&args),
         Some(Verb::Play(args)) => commands::play::run(&args),
         Some(Verb::Keygen(args)) => commands::keygen::run(&args),
         Some(Verb::Keys(verb)) => commands::keys::run(&verb),
         Some(Verb::Check(args)) => commands::check::run(&args),
+        Some(Verb::Doctor(args)) => commands::doctor::run(&args),
         Some(Verb::Launch(args)) => commands::launch::run(&args),
         Some(Verb::Up(args)) => commands::up::run(&args, supervisor::Wish::Up),
         Some(Verb::Restart(args)) => commands::up::run(&args, supervisor::Wish::Restart),

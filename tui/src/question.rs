@@ -13,8 +13,8 @@ const MAX_ANSWER: u64 = 1024;
 /// The exit code of what was asked for and then not wanted: that of an interruption.
 const DECLINED: u8 = 130;
 
-/// Asks, unless it was said before, whatever stdin and stdout are. Any answer but yes is one that nothing is
-/// done; `what` says what is not done where there is nobody to ask.
+/// Asks, unless it was said before, whatever stdin and stdout are. After any answer but yes nothing is to be done, and
+/// that is said; `what` says what is not done where there is nobody to ask.
 pub(crate) fn make_sure(is_said: bool, question: &str, what: &str) -> Result<(), CliError> {
     if is_said {
         return Ok(());

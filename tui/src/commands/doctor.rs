@@ -7,7 +7,7 @@ mod keystore;
 mod machine;
 mod place;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::io::IsTerminal;
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ use crate::{
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
+pub(crate) fn run(args: &DoctorArgs) -> Result<(), CliError> {
     let runtime = connect::runtime()?;
     let findings = runtime.block_on(async {
         // Beside each other: each waits for processes that may not answer.
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
     });
     let code = exit_code(&findings);
     to_stdout(&if args.json { as_json(&findings, code) } else { as_text(&findings) })?;
-    Ok(ExitCode::from(code))
+    if code == 0 { Ok(()) } else { Err(CliError::Told { exit_code: code }) }
 }
 
 /// That of the first fault, in the order in which they are told; warnings are none.

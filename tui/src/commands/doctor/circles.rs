@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use self::answer::{Answer, ask};
-use super::finding::{Finding, Level, Section};
+use super::finding::{Finding, Level, Section, quoted};
 use crate::{
     cli::ConfigArgs,
     commands::{
@@ -21,7 +21,8 @@ use crate::{
     },
     config,
     error::CliError,
-    place, supervisor,
+    place::{self, Destination, Said},
+    supervisor,
 };
 
 /// How long a circle or the supervisor may take to answer.
@@ -31,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const INIT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Circles that are dialled, and init scripts that are tried, at the same time.
-const ABREAST: usize = 16;
+const ABREAST: usize = 128;
 const INITS_ABREAST: usize = 4;
 
 /// The exit code of a circle that should be up and is not.
@@ -47,44 +48,81 @@ enum Kept {
     Unknown,
 }
 
+/// Commands that mend something, with the `--config` that was given.
+struct Commands {
+    suffix: String,
+}
+
+impl Commands {
+    fn of(args: &ConfigArgs) -> Self {
+        let suffix = args.config.as_ref().map_or(String::new(), |path| format!(" --config {}", quoted(path)));
+        Self { suffix }
+    }
+
+    fn run(&self, what: &str) -> String {
+        format!("circles {what}{}", self.suffix)
+    }
+}
+
+impl Kept {
+    fn status(&self, circle: &Circle) -> Option<&CircleStatus> {
+        match self {
+            Self::By(statuses) => statuses.circles.iter().find(|status| status.name == circle.name),
+            Self::Nowhere | Self::Unknown => None,
+        }
+    }
+}
+
 pub(super) async fn examine(args: &ConfigArgs) -> Vec<Finding> {
-    let path = match config::path(args) {
+    let (commands, path) = (Commands::of(args), config::path(args));
+    let path = match path {
         Ok(path) => path,
         Err(error) => {
             let mut findings = vec![absent(&error)];
-            findings.extend(usual(args, &[]).await);
+            findings.extend(usual(args).await);
             return findings;
         }
     };
+    let loaded = launcher::load(&path);
+    let (kept, said) = kept(&path, &commands).await;
     let mut findings = Vec::new();
-    let circles = match launcher::load(&path) {
-        Ok(circles) => circles,
-        Err(error) => {
-            findings.push(Section::Config.fault(&error.into(), "circles check points at it"));
-            Vec::new()
+    match &loaded {
+        Err(error) => findings.push(Section::Config.found(
+            Level::Fault(CONFIGURATION),
+            error.to_string(),
+            "",
+            format!("mend it; {} points at it", commands.run("check")),
+        )),
+        Ok(circles) => {
+            let path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+            findings.push(Section::Config.fine(match circles.len() {
+                1 => format!("{} lists 1 circle", path.display()),
+                count => format!("{} lists {count} circles", path.display()),
+            }));
         }
+    }
+    let Ok(circles) = loaded else {
+        findings.extend(said);
+        return findings;
     };
-    let is_right = findings.is_empty();
-    if is_right {
-        let (count, path) = (circles.len(), std::path::absolute(&path).unwrap_or_else(|_| path.clone()));
-        let count = if count == 1 { "1 circle".into() } else { format!("{count} circles") };
-        findings.push(Section::Config.fine(format!("{} lists {count}", path.display())));
-    }
-    let (kept, answers) = tokio::join!(kept(&path), answers(&circles));
-    let (kept, said) = kept;
-    if is_right {
-        findings.extend(machine(&path, &circles, &kept, &answers).await);
-    }
-    if let Kept::By(Statuses { refused: Some(refused), .. }) = &kept
-        && is_right
-    {
-        let fix = "circles reload";
+    let answers = answers(circles.iter().map(|circle| url(circle, &kept))).await;
+    findings.extend(machine(&path, &circles, &kept, &answers, &commands).await);
+    if let Kept::By(Statuses { refused: Some(refused), .. }) = &kept {
+        let fix = commands.run("reload");
         findings.push(Section::Config.warning("the supervisor has not taken it over", refused, fix));
     }
     findings.extend(said);
-    findings.extend(circles.iter().zip(&answers).flat_map(|(circle, answer)| one(circle, &kept, answer)));
-    findings.extend(usual(args, &circles).await);
+    findings.extend(circles.iter().zip(&answers).flat_map(|(circle, answer)| one(circle, &kept, answer, &commands)));
+    findings.extend(usual(args).await);
     findings
+}
+
+/// Where it is now; nowhere, as far as anyone knows, if it takes a free port and does not run.
+fn url(circle: &Circle, kept: &Kept) -> Option<String> {
+    if circle.address.port() != 0 {
+        return Some(circle.url());
+    }
+    kept.status(circle).filter(|status| status.state == State::Ready).map(|status| status.url.clone())
 }
 
 fn absent(error: &CliError) -> Finding {
@@ -94,14 +132,14 @@ fn absent(error: &CliError) -> Finding {
 }
 
 /// What the supervisor says, and what there is to say of it.
-async fn kept(path: &Path) -> (Kept, Vec<Finding>) {
+async fn kept(path: &Path, commands: &Commands) -> (Kept, Vec<Finding>) {
     let directories = supervisor::directories_as_they_are();
     let Ok(place) = Place::as_it_is(path, &directories.run, &directories.state) else {
         // There is no such file, which was said already.
         return (Kept::Unknown, Vec::new());
     };
     let unknown = |why: String| {
-        let fix = "see what holds it up, end it, and start anew: circles up";
+        let fix = format!("see what holds it up, end it, and start anew: {}", commands.run("up"));
         let fault = Section::Circles.found(Level::Fault(NOT_UP), "the supervisor does not answer", why, fix);
         (Kept::Unknown, vec![fault])
     };
@@ -111,7 +149,7 @@ async fn kept(path: &Path) -> (Kept, Vec<Finding>) {
         Ok(Err(error)) => unknown(error.to_string()),
         Ok(Ok(Some((_, statuses)))) => {
             let how = if statuses.is_ending {
-                Section::Circles.warning("the supervisor is ending", "", "circles up, once it has")
+                Section::Circles.warning("the supervisor is ending", "", format!("once it has: {}", commands.run("up")))
             } else {
                 Section::Circles.fine("the supervisor runs")
             };
@@ -120,17 +158,18 @@ async fn kept(path: &Path) -> (Kept, Vec<Finding>) {
     }
 }
 
-/// How each circle answers, in their order.
-async fn answers(circles: &[Circle]) -> Vec<Answer> {
+/// How what is at each URL answers, in their order.
+async fn answers(urls: impl Iterator<Item = Option<String>>) -> Vec<Answer> {
     let (mut asking, room) = (JoinSet::new(), Arc::new(Semaphore::new(ABREAST)));
-    for (index, circle) in circles.iter().enumerate() {
-        let (url, room) = (circle.url(), room.clone());
+    let mut answers = Vec::new();
+    for (index, url) in urls.enumerate() {
+        answers.push(Answer::None("it was not asked".into()));
+        let (Some(url), room) = (url, room.clone()) else { continue };
         asking.spawn(async move {
             let _room = room.acquire_owned().await;
             (index, ask(url, PATIENCE).await)
         });
     }
-    let mut answers: Vec<Answer> = circles.iter().map(|_| Answer::None("it was not asked".into())).collect();
     while let Some(asked) = asking.join_next().await {
         if let Ok((index, answer)) = asked {
             answers[index] = answer;
@@ -140,10 +179,17 @@ async fn answers(circles: &[Circle]) -> Vec<Answer> {
 }
 
 /// What this machine has against circles that do not run. One that runs shows that it has nothing.
-async fn machine(path: &Path, circles: &[Circle], kept: &Kept, answers: &[Answer]) -> Vec<Finding> {
+async fn machine(
+    path: &Path,
+    circles: &[Circle],
+    kept: &Kept,
+    answers: &[Answer],
+    commands: &Commands,
+) -> Vec<Finding> {
+    let check = format!("{} points at it", commands.run("check"));
     let pointer = match Pointer::of(path) {
         Ok(pointer) => pointer,
-        Err(error) => return vec![Section::Config.fault(&error.into(), "circles check points at it")],
+        Err(error) => return vec![Section::Config.fault(&error.into(), &check)],
     };
     let ours: Vec<u32> = match kept {
         Kept::By(statuses) => statuses.circles.iter().filter_map(|circle| circle.pid).collect(),
@@ -152,14 +198,14 @@ async fn machine(path: &Path, circles: &[Circle], kept: &Kept, answers: &[Answer
     let still = || circles.iter().zip(answers).filter(|(circle, answer)| !answer.is_of(&circle.name)).map(|one| one.0);
     let mut findings: Vec<Finding> = still()
         .flat_map(|circle| mistakes(circle, &pointer, &ours))
-        .map(|mistake| Section::Config.fault(&mistake, "circles check points at it"))
+        .map(|mistake| Section::Config.fault(&mistake, &check))
         .collect();
-    findings.extend(inits(still()).await);
+    findings.extend(inits(still(), &commands.run("check")).await);
     findings
 }
 
 /// Runs init scripts as their circles would, within a time for all of them.
-async fn inits<'a>(circles: impl Iterator<Item = &'a Circle>) -> Vec<Finding> {
+async fn inits<'a>(circles: impl Iterator<Item = &'a Circle>, check: &str) -> Vec<Finding> {
     let (mut trying, room) = (JoinSet::new(), Arc::new(Semaphore::new(INITS_ABREAST)));
     let with_init = circles.filter(|circle| circle.init.as_deref().is_some_and(Path::is_file));
     for circle in with_init {
@@ -174,12 +220,12 @@ async fn inits<'a>(circles: impl Iterator<Item = &'a Circle>) -> Vec<Finding> {
     loop {
         match timeout_at(until, trying.join_next()).await {
             Ok(None) => break,
-            Ok(Some(Ok(Err(error)))) => findings.push(Section::Config.fault(&error, "circles check")),
+            Ok(Some(Ok(Err(error)))) => findings.push(Section::Config.fault(&error, check)),
             Ok(Some(_)) => {}
             // What is left of them ends with the set.
             Err(_) => {
                 let why = format!("they have not come to an end after {} s", INIT_PATIENCE.as_secs());
-                findings.push(Section::Config.warning("not all init scripts could be tried", why, "circles check"));
+                findings.push(Section::Config.warning("not all init scripts could be tried", why, check));
                 break;
             }
         }
@@ -188,46 +234,43 @@ async fn inits<'a>(circles: impl Iterator<Item = &'a Circle>) -> Vec<Finding> {
 }
 
 /// A circle, as its supervisor has it and as it answers.
-fn one(circle: &Circle, kept: &Kept, answer: &Answer) -> Vec<Finding> {
+fn one(circle: &Circle, kept: &Kept, answer: &Answer, commands: &Commands) -> Vec<Finding> {
     let name = &circle.name;
-    let status = match kept {
-        Kept::By(statuses) => statuses.circles.iter().find(|status| status.name == *name),
-        Kept::Nowhere | Kept::Unknown => None,
-    };
+    let status = kept.status(circle);
+    let url = url(circle, kept).unwrap_or_else(|| circle.url());
+    let [logs, up, restart] = ["logs", "up", "restart"].map(|verb| commands.run(&format!("{verb} {name}")));
     let not_up = |what: String, why: &str, fix: String| Section::Circles.found(Level::Fault(NOT_UP), what, why, fix);
     let why = |status: &CircleStatus| status.why.clone().unwrap_or_default();
     let mut findings = vec![match (status, status.map(|status| status.state), answer) {
         (Some(_), Some(State::Ready), Answer::None(reason)) => not_up(
-            format!("{name} is up and does not answer at {}", circle.url()),
+            format!("{name} is up and does not answer at {url}"),
             reason,
-            format!("circles restart {name}; circles logs {name} may say why"),
+            format!("{restart}; {logs} may say why"),
         ),
-        (Some(status), Some(State::Failed), _) => not_up(
-            format!("{name} has failed"),
-            &why(status),
-            format!("see circles logs {name}; then circles up {name}"),
-        ),
+        (Some(status), Some(State::Failed), _) => {
+            not_up(format!("{name} has failed"), &why(status), format!("see {logs}; then {up}"))
+        }
         (Some(status), Some(State::BackingOff), _) => {
-            not_up(format!("{name} ended and is started again"), &why(status), format!("circles logs {name}"))
+            not_up(format!("{name} ended and is started again"), &why(status), logs.clone())
         }
         (Some(_), Some(State::Starting), _) => {
-            Section::Circles.warning(format!("{name} is being started"), "", "circles status --watch")
+            Section::Circles.warning(format!("{name} is being started"), "", commands.run("status --watch"))
         }
         (Some(_), Some(State::Draining), _) => {
-            Section::Circles.warning(format!("{name} is ending"), "", format!("circles up {name}, once it has"))
+            Section::Circles.warning(format!("{name} is ending"), "", format!("once it has: {up}"))
         }
         (_, _, Answer::Circle { name: there, access, .. }) if there == name => {
             let whose = if status.is_some() { "" } else { ", by no supervisor of yours" };
-            Section::Circles.fine(format!("{name} is up at {}{whose}; access: {access}", circle.url()))
+            Section::Circles.fine(format!("{name} is up at {url}{whose}; access: {access}"))
         }
         (_, _, Answer::Circle { name: there, .. }) => Section::Circles.warning(
-            format!("{name} is down, and another circle is at {}", circle.url()),
+            format!("{name} is down, and another circle is at {url}"),
             format!("it says that it is '{there}'"),
             "give one of them another port",
         ),
         (_, _, Answer::None(_)) => {
             let why = status.map(why).unwrap_or_default();
-            Section::Circles.warning(format!("{name} is down"), why, format!("circles up {name}"))
+            Section::Circles.warning(format!("{name} is down"), why, up)
         }
     }];
     if let Some(refused) = status.and_then(|status| status.refused.as_ref()) {
@@ -235,7 +278,7 @@ fn one(circle: &Circle, kept: &Kept, answer: &Answer) -> Vec<Finding> {
             Level::Fault(CONFIGURATION),
             format!("{name} goes on as it was, not as circles.json has it"),
             refused,
-            "mend circles.json; then circles reload",
+            format!("mend circles.json; then {}", commands.run("reload")),
         ));
     }
     if let Answer::Circle { name: there, access, sandbox } = answer
@@ -245,7 +288,7 @@ fn one(circle: &Circle, kept: &Kept, answer: &Answer) -> Vec<Finding> {
             findings.push(Section::Circles.warning(
                 format!("the access of {name} is {access}"),
                 format!("circles.json says {}", circle.access),
-                format!("circles restart {name}"),
+                restart,
             ));
         }
         if !is_full(sandbox) {
@@ -262,24 +305,24 @@ fn one(circle: &Circle, kept: &Kept, answer: &Answer) -> Vec<Finding> {
     findings
 }
 
-/// Where commands go that name no circle.
-async fn usual(args: &ConfigArgs, circles: &[Circle]) -> Option<Finding> {
-    let asked = place::asked(None)?;
-    let url = match place::parse(&asked, args) {
-        Ok(url) => url,
-        Err(error) => return Some(Section::Circles.fault(&error, "unset CIRCLES_CIRCLE")),
-    };
-    if circles.iter().any(|circle| circle.url() == *url.url) {
-        return Some(Section::Circles.fine(format!("CIRCLES_CIRCLE is {asked}")));
-    }
-    Some(match ask(url.url.into(), PATIENCE).await {
-        Answer::Circle { name, access, .. } => {
-            Section::Circles.fine(format!("CIRCLES_CIRCLE is {asked}: the circle '{name}'; access: {access}"))
+/// Where commands go that name no circle, if that is said. Those of circles.json were asked with the others.
+async fn usual(args: &ConfigArgs) -> Vec<Finding> {
+    let all = place::asked(None).unwrap_or_default();
+    let parsed: Vec<_> = all.split(',').filter(|said| !said.is_empty()).map(|said| place::parse(said, args)).collect();
+    let address = |found: &Destination| matches!(found.said, Said::Address(_)).then(|| found.url.to_string());
+    let answers = answers(parsed.iter().map(|found| found.as_ref().ok().and_then(address))).await;
+    let told = |(found, answer): (Result<Destination, CliError>, Answer)| match (found, answer) {
+        (Err(error), _) => Section::Circles.fault(&error, "unset CIRCLES_CIRCLE"),
+        (Ok(found), Answer::Circle { name, access, .. }) => Section::Circles
+            .fine(format!("CIRCLES_CIRCLE says {}: the circle '{name}'; access: {access}", found.label())),
+        (Ok(found), Answer::None(_)) if address(&found).is_none() => {
+            Section::Circles.fine(format!("CIRCLES_CIRCLE says {}, which is in circles.json", found.label()))
         }
-        Answer::None(reason) => Section::Circles.warning(
-            format!("CIRCLES_CIRCLE is {asked}, which does not answer"),
+        (Ok(found), Answer::None(reason)) => Section::Circles.warning(
+            format!("CIRCLES_CIRCLE says {}, which does not answer", found.label()),
             reason,
             "start it, or unset CIRCLES_CIRCLE",
         ),
-    })
+    };
+    parsed.into_iter().zip(answers).map(told).collect()
 }

@@ -1,6 +1,6 @@
 //! One thing that was looked at, and how it was found.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use serde_json::{Value, json};
 
@@ -139,10 +139,6 @@ impl Finding {
 /// A path as an argument of a command that can be copied.
 pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
-    let is_safe = |character: char| character.is_ascii_alphanumeric() || "/._-+:@%".contains(character);
-    if text.chars().all(is_safe) && !text.starts_with('-') {
-        return text;
-    }
     if text.chars().any(char::is_control) {
         // As bash and zsh read it; shown as it is, it would be another name.
         let escape = |character: char| match character {
@@ -152,7 +148,7 @@ pub(super) fn quoted(path: &Path) -> String {
         };
         return format!("$'{}'", text.chars().map(escape).collect::<String>());
     }
-    format!("'{}'", text.replace('\'', r"'\''"))
+    shlex::try_quote(&text).map_or_else(|_| text.clone(), Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -164,7 +160,7 @@ mod tests {
         for (path, expected) in [
             ("/a/b-c.json", "/a/b-c.json"),
             ("/a b", "'/a b'"),
-            ("/it's", r"'/it'\''s'"),
+            ("/it's", r#""/it's""#),
             ("/a\x1b\u{9b}'\\", r"$'/a\u001b\u009b\'\\'"),
         ] {
             assert_eq!(quoted(Path::new(path)), expected);
