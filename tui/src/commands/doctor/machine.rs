@@ -100,9 +100,9 @@ fn terminal() -> Vec<Finding> {
         let why = "the line is edited without keys, and the TUI cannot draw";
         Section::Machine.warning(what, why, "export TERM=xterm-256color")
     } else {
-        let (columns, rows) = printing::stdout_size().unwrap_or_default();
+        let size = printing::stdout_size().map_or(String::new(), |(columns, rows)| format!(", {columns} by {rows}"));
         let colours = if Paint::for_stdout().is_on() { "in colour" } else { "without colours" };
-        Section::Machine.fine(format!("the terminal is {name}, {columns} by {rows}, {colours}"))
+        Section::Machine.fine(format!("the terminal is {name}{size}, {colours}"))
     };
     let locale = locale();
     let second = match &locale {
