@@ -129,3 +129,19 @@ fn a_bare_secret_is_typed_without_being_shown_and_its_passphrase_twice() {
     assert_eq!(asked.end(), Some(6));
     assert!(!home.keys_directory().exists());
 }
+
+#[test]
+fn an_editor_is_told_no_passphrase() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.envs([("CIRCLES_NEW_PASSPHRASE", "two"), ("CIRCLES_PASSPHRASE_FILE", "/nowhere")]);
+    command.env("VISUAL", "env > seen; echo 40 + 2 >");
+    let mut repl = Terminal::run_command(&home, &command, &["repl"]);
+    repl.wait_for("scratch> ");
+    repl.keys(":edit\r");
+    repl.wait_for("40 + 2");
+    repl.keys("\r");
+    repl.wait_for("42");
+    let seen = std::fs::read_to_string(home.path().join("seen")).expect("the editor has run");
+    assert!(seen.contains("VISUAL=") && !seen.contains("PASSPHRASE"), "{seen}");
+}

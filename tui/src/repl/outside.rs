@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     error::{CliError, os_text},
-    printing,
+    passphrase, printing,
     terminal::Quiet,
 };
 
@@ -95,6 +95,7 @@ fn attended(quiet: &Quiet, command: &mut Command) -> Result<std::process::ExitSt
 
 /// Starts a program, without what is secret in the environment.
 fn spawned(command: &mut Command) -> Result<std::process::Child, CliError> {
-    command.env_remove("CIRCLES_PASSPHRASE");
-    command.spawn().map_err(|error| CliError::io("cannot start a program", &error, "is there a shell (sh)?"))
+    passphrase::withhold(command)
+        .spawn()
+        .map_err(|error| CliError::io("cannot start a program", &error, "is there a shell (sh)?"))
 }

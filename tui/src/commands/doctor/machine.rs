@@ -72,8 +72,8 @@ async fn layers() -> Result<Vec<Layer>, String> {
 pub(super) fn examine() -> Vec<Finding> {
     let mut findings = vec![open_files()];
     findings.extend(terminal());
-    findings.push(program("editor", &["VISUAL", "EDITOR"], "vi"));
-    findings.push(program("pager", &["PAGER"], "less"));
+    findings.push(program("editor", &["VISUAL", "EDITOR"], &["nano", "vim", "vi"]));
+    findings.push(program("pager", &["PAGER"], &["less"]));
     findings.extend(directories());
     findings
 }
@@ -126,8 +126,9 @@ pub(super) fn is_utf8(locale: &str) -> bool {
     encoding.contains("utf-8") || encoding.contains("utf8")
 }
 
-/// A program that people choose by a variable.
-fn program(what: &str, variables: &[&str], usual: &str) -> Finding {
+/// A program that people choose by a variable; otherwise it is the first of the usual ones that is there.
+fn program(what: &str, variables: &[&str], usual: &[&str]) -> Finding {
+    let usual = usual.iter().find(|program| find(program).is_some()).copied().unwrap_or(usual[0]);
     let chosen = variables.iter().find_map(|name| Some((*name, var(name).ok().filter(|value| !value.is_empty())?)));
     let (command, whence) = match &chosen {
         Some((name, command)) => (command.as_str(), format!("${name}")),
