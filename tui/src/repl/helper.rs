@@ -1,6 +1,6 @@
 //! What rustyline asks while a line is typed: is it complete, how is it coloured, what did the history have.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, cell::Cell, sync::Arc};
 
 use rhai::Engine;
 use rustyline::{
@@ -37,6 +37,8 @@ pub(crate) struct Typing {
     paint: Paint,
     completer: Completer,
     line: Arc<Line>,
+    /// Whether the line is drawn for the last time, as it stays.
+    is_last: Cell<bool>,
 }
 
 impl Typing {
@@ -48,6 +50,7 @@ impl Typing {
             paint: Paint::for_stdout(),
             completer,
             line,
+            is_last: Cell::new(false),
         }
     }
 
@@ -123,7 +126,13 @@ impl Highlighter for Typing {
         let mut coloured = String::with_capacity(line.len() * 2);
         coloured.push_str(&line[..begin]);
         let mut done = 0;
-        for (range, kind) in highlight::parts_at(&self.lexer, script, position.saturating_sub(begin)) {
+        // What has been entered has no cursor that a bracket could stand at.
+        let parts = if self.is_last.take() {
+            highlight::parts(&self.lexer, script)
+        } else {
+            highlight::parts_at(&self.lexer, script, position.saturating_sub(begin))
+        };
+        for (range, kind) in parts {
             coloured.push_str(&script[done..range.start]);
             coloured.push_str(&self.paint.styled(Style::Syntax(kind), &script[range.clone()]));
             done = range.end;
@@ -147,6 +156,7 @@ impl Highlighter for Typing {
     }
 
     fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+        self.is_last.set(kind == CmdKind::ForcedRefresh);
         self.paint.is_on() || kind == CmdKind::ForcedRefresh
     }
 }

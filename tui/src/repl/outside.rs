@@ -25,7 +25,8 @@ pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError
         tempfile::Builder::new().prefix("circles-").suffix(".rhai").tempfile().map_err(|error| failed(&error))?;
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     file.as_file().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
-    let editor = EDITORS.iter().find_map(|name| std::env::var(name).ok()).filter(|editor| !editor.trim().is_empty());
+    let named = |name: &&str| std::env::var(name).ok().filter(|editor| !editor.trim().is_empty());
+    let editor = EDITORS.iter().find_map(named);
     let path = file.path();
     // As git has it: what is set may hold arguments, and a shell takes it apart.
     let script = match &editor {
