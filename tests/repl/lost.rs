@@ -2,10 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, fake, process::Server, pty::Terminal};
+use crate::support::{
+    Home, fake,
+    process::{Server, children},
+    pty::Terminal,
+};
 
 fn port(server: &Server) -> u16 {
     server.authority().rsplit_once(':').expect("a port").1.parse().expect("a number")
@@ -112,5 +116,25 @@ fn an_environment_that_the_circle_gave_up_is_said_above_the_line() {
     terminal.wait_for_screen("lost this session's environment (idle): what 1 input had made is gone");
     terminal.wait_for_screen("circle> 2 + ");
     terminal.keys("40\r");
+    terminal.wait_for("42\r\n");
+}
+
+#[test]
+fn a_log_line_comes_above_the_line_that_is_typed() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("6 *");
+    terminal.wait_for_screen("scratch> 6 *");
+    // Its throw-away circle is in the same process, and says that it has lost what forks its workers.
+    for template in children(terminal.pid()) {
+        kill_process(template, Signal::KILL).expect("it is there");
+    }
+    terminal.wait_for_screen("the process that forks the workers is lost");
+    terminal.wait_until("the line below it", |screen| {
+        let contents = screen.contents();
+        contents.trim_end().lines().next_back().is_some_and(|last| last.starts_with("scratch> 6 *"))
+    });
+    terminal.keys(" 7\r");
     terminal.wait_for("42\r\n");
 }
