@@ -7,6 +7,7 @@ use std::{
     process::Command,
 };
 
+use keys::keystore::WorkFactor;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -14,6 +15,10 @@ use crate::{
     error::{CliError, Parts, os_text},
     terminal::Quiet,
 };
+
+/// scrypt's N as a power of two: 256 MiB and about a second to try one passphrase. The library's own choice depends on
+/// how busy the machine is, and can want more memory than a small one has.
+pub(crate) const WORK: WorkFactor = WorkFactor::Log2(18);
 
 /// Bytes of a passphrase.
 const MAX_BYTES: u64 = 4096;

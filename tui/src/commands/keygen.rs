@@ -2,14 +2,10 @@
 
 use keys::{
     KeyPair,
-    keystore::{Keystore, KeystoreError, WorkFactor},
+    keystore::{Keystore, KeystoreError},
 };
 
 use crate::{cli::KeygenArgs, commands::keys::print_public_key, connect, error::CliError, passphrase, printing};
-
-/// scrypt's N as a power of two: 256 MiB and about a second to try one passphrase. The library's own choice depends on
-/// how busy the machine is, and can want more memory than a small one has.
-pub(crate) const WORK: WorkFactor = WorkFactor::Log2(18);
 
 pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     let store = Keystore::open_default()?;
@@ -22,7 +18,7 @@ pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     let keypair = KeyPair::generate().map_err(|error| {
         CliError::usage("cannot make a key", error.to_string(), "the operating system gives no random bytes")
     })?;
-    let entry = store.create(&args.name, &keypair, &passphrase, WORK)?;
+    let entry = store.create(&args.name, &keypair, &passphrase, passphrase::WORK)?;
     let note = if entry.default { ", the default key" } else { "" };
     printing::to_stderr(&format!("made {}{note}; its public key, for operators to admit:\n", entry.name));
     print_public_key(&entry, args.json)

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{KeysVerb, NewPassphraseArgs, PassphraseArgs},
-    commands::keygen::WORK,
     connect,
     error::CliError,
     passphrase,
@@ -68,7 +67,7 @@ fn passwd(store: &Keystore, name: &KeyName, old: &PassphraseArgs, new: &NewPassp
     let _restoring = connect::client_runtime()?;
     let keypair = store.unlock(name, &passphrase::ask(old, &format!("Passphrase of {name}: "))?)?;
     let chosen = passphrase::choose_new(new, &format!("New passphrase of {name}: "))?;
-    store.change_passphrase(name, &keypair, &chosen, WORK)?;
+    store.change_passphrase(name, &keypair, &chosen, passphrase::WORK)?;
     printing::to_stderr(&format!(
         "{name} has another passphrase from now on; copies from before, as in backups, still open with the one before\n"
     ));

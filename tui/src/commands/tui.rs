@@ -5,7 +5,6 @@ use std::io::{IsTerminal, stdin, stdout};
 use keys::keystore::Keystore;
 use tokio::{signal::unix::SignalKind, sync::mpsc};
 
-use super::keygen;
 use crate::{
     app::{
         App, Message, Setup,
@@ -40,7 +39,7 @@ pub(crate) fn run(args: &TuiArgs) -> Result<std::process::ExitCode, CliError> {
         config: args.connect.config.config.clone(),
         keystore: keystore.ok(),
         history: history::default_directory(),
-        work_factor: keygen::WORK,
+        work_factor: passphrase::WORK,
         supervisors: Supervisors::of_user()?,
         authority: args.connect.authority.clone(),
         passphrase: passphrase::given(&args.connect.passphrase)?,

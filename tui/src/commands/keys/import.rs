@@ -13,10 +13,7 @@ use keys::{
 use zeroize::Zeroizing;
 
 use super::print_public_key;
-use crate::{
-    cli::ImportArgs, commands::keygen::WORK, connect, console::history::holds_secret, error::CliError, passphrase,
-    printing,
-};
+use crate::{cli::ImportArgs, connect, console::history::holds_secret, error::CliError, passphrase, printing};
 
 /// Bytes of a key file, and far more than one has.
 const MAX_BYTES: usize = 64 << 10;
@@ -72,7 +69,7 @@ fn secret(store: &Keystore, name: &KeyName, text: &str, source: &str, args: &Imp
         cannot(source, why, "export one elsewhere: circles keys export NAME")
     })?;
     let chosen = passphrase::choose(&args.passphrase)?;
-    Ok(store.create(name, &keypair, &chosen, WORK)?)
+    Ok(store.create(name, &keypair, &chosen, passphrase::WORK)?)
 }
 
 /// All of a file, of standard input, or a line that is typed and not shown.
