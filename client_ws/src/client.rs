@@ -127,6 +127,19 @@ impl CircleWsClient {
     /// "Authentication" in `docs/protocol.md`).
     pub async fn authenticate(&self) -> Result<(), ClientError> {
         let keypair = self.state().keypair.clone().ok_or(ClientError::NoKey)?;
+        self.prove(&keypair).await
+    }
+
+    /// Proves a keypair, and keeps it for later only if the circle took it. Where this is dropped, or fails in another way than
+    /// by the circle's answer, the circle may still take the session for that key's.
+    pub async fn authenticate_as(&self, keypair: impl Into<Arc<KeyPair>>) -> Result<(), ClientError> {
+        let keypair = keypair.into();
+        self.prove(&keypair).await?;
+        self.set_keypair(keypair);
+        Ok(())
+    }
+
+    async fn prove(&self, keypair: &KeyPair) -> Result<(), ClientError> {
         let pubkey = keypair.public_key().to_hex();
         let FetchNonceResult { nonce } =
             self.call::<methods::FetchNonce>(&FetchNonceParams { pubkey: pubkey.clone() }).await?;

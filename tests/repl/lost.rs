@@ -138,3 +138,36 @@ fn a_log_line_comes_above_the_line_that_is_typed() {
     terminal.keys(" 7\r");
     terminal.wait_for("42\r\n");
 }
+
+#[test]
+fn another_circle_in_its_place_is_not_taken_for_it() {
+    let home = Home::new();
+    let mut server = Server::start(&["--name", "team"]);
+    let port = port(&server);
+    let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
+    terminal.wait_for("team> ");
+    kill(&mut server);
+    terminal.wait_for("connecting again");
+    let _other = Server::start_on(port, &["--name", "other"]);
+    terminal.keys("1\r");
+    terminal.wait_for("there is the circle 'other' now, and not 'team'");
+    terminal.wait_for("team✗ ");
+}
+
+#[test]
+fn a_key_that_could_not_be_proved_is_not_proved_later() {
+    let home = Home::new();
+    home.add_key("alice");
+    let mut server = Server::open();
+    let port = port(&server);
+    let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
+    terminal.wait_for("circle> ");
+    kill(&mut server);
+    terminal.wait_for("connecting again");
+    terminal.keys(":key alice\r");
+    terminal.wait_for("error: ");
+    let _server = Server::start_on(port, &[]);
+    terminal.wait_for("connected again");
+    terminal.keys("type_of(CALLER_PUBLIC_KEY)\r");
+    terminal.wait_for("()\r\n");
+}

@@ -204,3 +204,22 @@ fn a_slow_circle_makes_completion_late_and_never_the_typing() {
     terminal.keys("\t\t\t\t\t");
     terminal.wait_for_screen("slow> total_tea");
 }
+
+#[test]
+fn what_is_not_utf8_is_refused_and_costs_nothing() {
+    use std::io::Write;
+
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("let kept = 42\r");
+    terminal.wait_for("scratch> ");
+    terminal.keyboard.write_all(b"\xe4\r").expect("it takes bytes");
+    terminal.wait_for("is not UTF-8");
+    terminal.keys("kept\r");
+    terminal.wait_for("42\r\n");
+    // A space of several bytes behind a command is one.
+    terminal.wait_for("scratch> ");
+    terminal.keys(":time\u{a0}6 * 7\r");
+    terminal.wait_for("until the answer was here");
+}

@@ -11,7 +11,11 @@ mod outside;
 mod running;
 mod sessions;
 
-use std::{io::IsTerminal, path::Path, sync::Arc};
+use std::{
+    io::{ErrorKind, IsTerminal},
+    path::Path,
+    sync::Arc,
+};
 
 use client_ws::{ClientError, PlayResult};
 use rustyline::{Editor, error::ReadlineError, history::FileHistory};
@@ -33,7 +37,6 @@ use crate::{
     printing::{self, Paint, line_to_stdout, to_stdout},
     script,
     terminal::{Interrupts, Quiet},
-    visible::visible,
 };
 use helper::Typing;
 use keymap::Pressed;
@@ -141,6 +144,9 @@ impl Repl {
                     None => {}
                 },
                 Err(ReadlineError::Eof) => return Ok(()),
+                Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                    self.notes.complain("what was typed is not UTF-8, and is not taken");
+                }
                 Err(error) => return Err(unusable(&error)),
             }
         }
@@ -152,7 +158,7 @@ impl Repl {
         let place = if link.is_throwaway {
             "a throw-away circle in this process, for you alone".to_owned()
         } else {
-            format!("{} at {}", visible(&link.circle().name), link.client.url())
+            format!("{} at {}", helper::name(link), link.client.url())
         };
         format!(
             "{} {} · {place}\n{}\n",
@@ -248,9 +254,9 @@ impl Repl {
         let held = self.sessions.current().notebook.inputs();
         match self.until_interrupt(line.restore()) {
             None => printing::to_stderr("not connected; what you typed is in the history (Up)\n"),
-            Some(Ok(is_now)) => {
+            Some(Ok(())) => {
                 self.sessions.current_mut().look();
-                if !is_now || held == 0 {
+                if held == 0 || self.sessions.current().notebook.inputs() == held {
                     return true;
                 }
                 input.clone_into(&mut self.text);

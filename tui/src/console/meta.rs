@@ -256,7 +256,8 @@ pub(crate) fn script(input: &str) -> Option<(usize, &str)> {
     let Some(at) = input.find(|character: char| !character.is_whitespace()) else { return Some((0, input)) };
     let Some(command) = input[at..].strip_prefix(':') else { return Some((0, input)) };
     let begin = input.len() - command.len();
-    let end = |text: &str| text.find(char::is_whitespace).map(|end| end + 1);
+    let end =
+        |text: &str| text.char_indices().find(|(_, end)| end.is_whitespace()).map(|(at, end)| at + end.len_utf8());
     let name_end = end(command)?;
     let takes = COMMANDS.iter().find(|known| known.name == command[..name_end].trim_end())?.takes;
     let begin = match takes {
@@ -356,6 +357,8 @@ mod tests {
             (":time", None),
             (":load x", None),
             (":nothing x", None),
+            (":time\u{a0}1", Some((7, "1"))),
+            (":each\u{3000}a,b\u{3000}1", Some((14, "1"))),
             ("", Some((0, ""))),
         ];
         for (input, found) in cases {

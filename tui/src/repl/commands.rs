@@ -61,7 +61,7 @@ impl Repl {
             Meta::Each { places, script } => self.each(&places, &script)?,
             Meta::History(part) => self.page(&self.typed(&part))?,
             Meta::Last => {
-                let width = printing::columns();
+                let width = printing::stdout_size().map_or(usize::MAX, |(width, _)| width);
                 self.page(&self.sessions.current().notebook.last(|value| value::lines_of(value, width)))?;
             }
             Meta::Vars | Meta::Functions(_) | Meta::Doc(_) | Meta::Reset | Meta::Who => self.ask(input, &command)?,
@@ -75,7 +75,12 @@ impl Repl {
         }
         let line = self.sessions.current().link.line().clone();
         let _asking = line.asking();
-        match self.until_interrupt(meta::ask(&line.client, command)) {
+        let answered = self.until_interrupt(meta::ask(&line.client, command));
+        // One that is not waited for is carried out all the same.
+        if answered.is_none() && *command == Meta::Reset {
+            self.sessions.current_mut().notebook.is_lost();
+        }
+        match answered {
             Some(Ok(said)) => {
                 if *command == Meta::Reset {
                     self.sessions.current_mut().reset();
@@ -178,6 +183,9 @@ impl Repl {
         }
         let plural = if saved.inputs == 1 { "" } else { "s" };
         let mut said = format!("{} input{plural} in {}", saved.inputs, visible(&file.display().to_string()));
+        if history::holds_secret(&saved.script) {
+            said.push_str("; it holds what could be a secret key");
+        }
         for note in saved.notes {
             said.push_str(&format!("; {}", visible(&note)));
         }
@@ -186,8 +194,10 @@ impl Repl {
 
     /// Has a text edited, to stand at the next prompt.
     pub(super) fn edit(&mut self, text: &str) {
+        let _its = self.notes.held();
         match outside::edit(&self.quiet, text) {
-            Ok(Some(text)) => self.text = text,
+            // What is typed cannot hold control characters, and neither can what comes from a file.
+            Ok(Some(text)) => self.text = visible(&text).into_owned(),
             // As it was, so that nothing is lost.
             Ok(None) => text.clone_into(&mut self.text),
             Err(error) => {
@@ -226,7 +236,11 @@ impl Repl {
         let is_long = printing::stdout_size().is_some_and(|(columns, rows)| {
             lines.iter().map(|line| line.width().div_ceil(columns.max(1)).max(1)).sum::<usize>() + MARGIN > rows
         });
-        if is_long { outside::page(&self.quiet, &text) } else { Ok(printing::to_stdout(&text)?) }
+        if !is_long {
+            return Ok(printing::to_stdout(&text)?);
+        }
+        let _its = self.notes.held();
+        outside::page(&self.quiet, &text)
     }
 }
 
@@ -240,9 +254,9 @@ fn written(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
         Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
         _ => PathBuf::from("."),
     };
-    // To be run; less what the user's umask takes away.
+    // To be run, by its user: it holds what the history does not keep, too.
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".circles-").permissions(Permissions::from_mode(0o777));
+    builder.prefix(".circles-").permissions(Permissions::from_mode(0o700));
     let mut new = builder.tempfile_in(directory).map_err(|error| cannot(&error))?;
     new.write_all(script.as_bytes()).map_err(|error| cannot(&error))?;
     let kept = if is_over { new.persist(file) } else { new.persist_noclobber(file) };

@@ -5,7 +5,11 @@ use std::time::Instant;
 use client_ws::{ClientError, PlayEvent, PlayResult};
 use protocol::methods::Stream;
 
-use super::{MARGIN, Repl, running::Status, say};
+use super::{
+    MARGIN, Repl,
+    running::{self, Status},
+    say,
+};
 use crate::{
     console::{
         LAST_VALUE, beside,
@@ -34,11 +38,15 @@ impl Repl {
         let asking: Vec<_> = opened.iter().map(|(index, _)| self.sessions.nth(*index).link.line().clone()).collect();
         let _asking: Vec<_> = asking.iter().map(|line| line.asking()).collect();
         let names: Vec<&str> = opened.iter().map(|(_, name)| name.as_str()).collect();
-        let Self { runtime, interrupts, .. } = self;
+        let Self { runtime, sessions, interrupts, .. } = self;
+        for (index, _) in &opened {
+            sessions.nth_mut(*index).notebook.begin();
+        }
+        let printed = |of: usize, text: &str| sessions.nth_mut(opened[of].0).notebook.printed(text);
         let ends = runtime.block_on(async {
             let clients = asking.iter().map(|line| line.client.clone());
             let script = each::Script { text: script.into(), bind: Some(LAST_VALUE.into()), ..Default::default() };
-            listen(each::start(clients, &script), &names, interrupts).await
+            listen(each::start(clients, &script), &names, printed, interrupts).await
         })?;
         let (width, rows) = printing::stdout_size().unwrap_or((80, usize::MAX));
         let columns = beside::columns(opened.len(), width).unwrap_or(width);
@@ -48,7 +56,6 @@ impl Repl {
             let session = self.sessions.nth_mut(index);
             let lines: Vec<Line> = match ended {
                 Some(Ok(result)) => {
-                    session.notebook.begin();
                     session.went_well(script, &result, begun.elapsed());
                     fold::folded(value::lines_of(&result, columns), size)
                 }
@@ -87,15 +94,21 @@ impl Repl {
                 }
             };
             let line = self.sessions.nth(index).link.line().clone();
+            let held = self.sessions.nth(index).notebook.inputs();
             match self.until_interrupt(line.restore()) {
                 None => return Vec::new(),
                 Some(Err(error)) => {
                     CliError::Client { place: line.place.clone(), error }.report();
                     continue;
                 }
-                Some(Ok(_)) => {}
+                Some(Ok(())) => {}
             }
-            if let Some(why) = too_large(&line.circle().limits, script) {
+            self.sessions.nth_mut(index).look();
+            if self.sessions.nth(index).notebook.inputs() != held {
+                printing::to_stderr(&format!(
+                    "{place}: not played, since its variables are gone; :each again does it\n"
+                ));
+            } else if let Some(why) = too_large(&line.circle().limits, script) {
                 printing::to_stderr(&format!("{place}: {why}\n"));
             } else if !opened.iter().any(|(other, _)| *other == index) {
                 opened.push((index, place.clone()));
@@ -105,20 +118,27 @@ impl Repl {
     }
 }
 
-/// Prints what they print until all have ended. Ctrl-C cancels those that have not; another one no longer waits for them.
-async fn listen(mut plays: each::Plays, names: &[&str], interrupts: &mut Interrupts) -> Result<Ends, CliError> {
+/// Prints what they print until all have ended. Ctrl-C cancels those that have not; another one soon after it no longer waits
+/// for them.
+async fn listen(
+    mut plays: each::Plays,
+    names: &[&str],
+    mut printed: impl FnMut(usize, &str),
+    interrupts: &mut Interrupts,
+) -> Result<Ends, CliError> {
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let labels: Vec<Label> = names.iter().map(|name| Label::new(name, width)).collect();
     let mut ends: Ends = names.iter().map(|_| None).collect();
     let printer = Printer::start();
     let mut status = Status::new(Instant::now());
-    let mut tick = tokio::time::interval(super::running::TICK);
+    let mut tick = tokio::time::interval(running::TICK);
+    let mut interrupted = None;
     interrupts.forget().await;
     loop {
         tokio::select! {
             biased;
             () = interrupts.next() => {
-                if status.is_cancelled {
+                if interrupted.replace(Instant::now()).is_some_and(|before: Instant| before.elapsed() < running::GIVE_UP) {
                     break;
                 }
                 status.is_cancelled = true;
@@ -127,6 +147,7 @@ async fn listen(mut plays: each::Plays, names: &[&str], interrupts: &mut Interru
             happened = plays.next() => match happened {
                 Some((index, Happened::Event(PlayEvent::Output(output)))) => {
                     printer.note(status.cleared()).await?;
+                    printed(index, &output.text);
                     match output.stream {
                         Stream::Print => printer.text(labels[index].printed(&output.text)).await?,
                         Stream::Debug => printer.note(labels[index].debugged(&output)).await?,

@@ -16,7 +16,7 @@ use crate::{
     console::{
         completion::{Candidate, Completer, byte},
         highlight, meta,
-        text::Style,
+        text::{self, Style},
         validate,
     },
     printing::Paint,
@@ -25,6 +25,9 @@ use crate::{
 
 /// What Tab inserts where there is nothing to complete.
 const INDENT: &str = "  ";
+
+/// Columns of a circle's name.
+const MAX_NAME: usize = 40;
 
 /// What the prompt ends with: connected, and not.
 const CONNECTED: &str = "> ";
@@ -63,11 +66,22 @@ impl Typing {
 
 /// Where, as whom, and whether it was proved. Its end says whether there is a connection, also while it stands there.
 pub(crate) fn prompt(line: &Line) -> String {
-    let name = visible(&line.circle().name).into_owned();
+    let name = name(line);
     match line.key() {
         Some(key) => format!("{name} ⚿ {key}{CONNECTED}"),
         None => format!("{name}{CONNECTED}"),
     }
+}
+
+/// What the circle calls itself, on one line of some length.
+pub(crate) fn name(line: &Line) -> String {
+    text::Line::of(Style::Plain, &line.circle().name).cut(MAX_NAME).to_string()
+}
+
+/// What is typed, without what would drive the terminal: rustyline draws it as it is, and takes that to have no width.
+fn drawn(line: &str) -> Cow<'_, str> {
+    let is_hidden = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if line.contains(is_hidden) { Cow::Owned(line.replace(is_hidden, "")) } else { Cow::Borrowed(line) }
 }
 
 impl Helper for Typing {}
@@ -120,8 +134,9 @@ impl Validator for Typing {
 
 impl Highlighter for Typing {
     fn highlight<'l>(&self, line: &'l str, position: usize) -> Cow<'l, str> {
-        let Some((begin, script)) = meta::script(line).filter(|_| self.paint.is_on()) else {
-            return Cow::Borrowed(line);
+        let line = drawn(line);
+        let Some((begin, script)) = meta::script(&line).filter(|_| self.paint.is_on()) else {
+            return line;
         };
         let mut coloured = String::with_capacity(line.len() * 2);
         coloured.push_str(&line[..begin]);

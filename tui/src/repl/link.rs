@@ -4,14 +4,14 @@
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use client_ws::{CircleWsClient, ClientError, Description, Notice};
-use keys::keystore::KeyName;
+use keys::{KeyPair, keystore::KeyName};
 use tokio::{
     runtime::Handle,
     sync::{self, Notify},
@@ -46,11 +46,9 @@ pub(crate) struct Line {
     circle: Mutex<Description>,
     /// Whether it is connected, and the key proved.
     is_on: AtomicBool,
-    /// Whether something is asked, whose own error says that the connection is lost.
-    is_asking: AtomicBool,
-    /// How many connections there were before this one, and when an error last said that one is lost.
+    /// How many connections there were before this one.
     connections: AtomicU64,
-    told: AtomicU64,
+    losses: Mutex<Losses>,
     /// How many environments there were before this one.
     environment: AtomicU64,
     /// How many inputs made what the environment holds.
@@ -59,6 +57,18 @@ pub(crate) struct Line {
     restoring: sync::Mutex<()>,
     restored: Notify,
     notes: Notes,
+}
+
+/// Which losses are still to be said. What is asked of the circle says by its own error that the connection is lost, unless
+/// it ends in another way.
+#[derive(Debug, Default)]
+struct Losses {
+    /// The connection that something was asked on, as long as it is.
+    asking: Option<u64>,
+    /// The connection whose loss was said last.
+    told: Option<u64>,
+    /// What is to be said once what is asked has ended.
+    untold: Option<String>,
 }
 
 /// While there is one, something is asked of the circle.
@@ -72,9 +82,8 @@ impl Link {
             key: Mutex::new(connected.key),
             circle: Mutex::new(connected.circle),
             is_on: AtomicBool::new(true),
-            is_asking: AtomicBool::new(false),
             connections: AtomicU64::new(0),
-            told: AtomicU64::new(u64::MAX),
+            losses: Mutex::default(),
             environment: AtomicU64::new(0),
             inputs: AtomicUsize::new(0),
             restoring: sync::Mutex::new(()),
@@ -137,20 +146,53 @@ impl Line {
 
     /// Something is asked from now on.
     pub(crate) fn asking(&self) -> Asking<'_> {
-        self.is_asking.store(true, Ordering::SeqCst);
+        self.losses().asking = Some(self.connections.load(Ordering::SeqCst));
         Asking(self)
     }
 
-    /// An error said that this connection is lost.
+    /// An error of what is asked said that its connection is lost.
     pub(crate) fn is_told_lost(&self) {
-        self.told.store(self.connections.load(Ordering::SeqCst), Ordering::SeqCst);
+        let mut losses = self.losses();
+        losses.told = losses.asking;
+        losses.untold = None;
     }
 
-    /// Connects and proves the key, unless that is done. Whether it was done now.
-    pub(crate) async fn restore(&self) -> Result<bool, ClientError> {
+    fn losses(&self) -> MutexGuard<'_, Losses> {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that this connection is lost, if that is not said otherwise.
+    fn tell_lost(&self, error: ClientError) {
+        let connection = self.connections.load(Ordering::SeqCst);
+        let error = CliError::Client { place: self.place.clone(), error };
+        let text = format!("{}; connecting again", error.message());
+        let mut losses = self.losses();
+        if losses.told == Some(connection) {
+            return;
+        }
+        if losses.asking.is_some() {
+            losses.untold = Some(text);
+        } else {
+            self.notes.complain(&text);
+        }
+    }
+
+    /// Proves a key on the session as it is. Where it is not known what came of it, the connection is given up: the session may
+    /// be that key's by now.
+    pub(crate) async fn prove(&self, keypair: Arc<KeyPair>) -> Result<(), CliError> {
+        let mut unknown = GivenUp(Some(&self.client));
+        let proved = self.client.authenticate_as(keypair).await;
+        if matches!(proved, Ok(()) | Err(ClientError::Rpc(_))) {
+            unknown.0 = None;
+        }
+        proved.map_err(|error| CliError::Client { place: self.place.clone(), error })
+    }
+
+    /// Connects and proves the key, unless that is done.
+    pub(crate) async fn restore(&self) -> Result<(), ClientError> {
         let _one_at_a_time = self.restoring.lock().await;
         if self.is_on() {
-            return Ok(false);
+            return Ok(());
         }
         let connected = async {
             self.client.connect().await?;
@@ -161,6 +203,7 @@ impl Line {
             Ok::<_, ClientError>(circle)
         };
         let circle = connected.await.inspect_err(|_| self.client.disconnect())?;
+        self.is_it(&circle).inspect_err(|_| self.client.disconnect())?;
         *self.circle.lock().unwrap_or_else(PoisonError::into_inner) = circle;
         self.environment.fetch_add(1, Ordering::SeqCst);
         self.connections.fetch_add(1, Ordering::SeqCst);
@@ -169,7 +212,17 @@ impl Line {
         self.notes.note(&format!("connected again to {}{whom}, with a fresh session{lost}", self.place));
         self.is_on.store(true, Ordering::SeqCst);
         self.restored.notify_waiters();
-        Ok(true)
+        Ok(())
+    }
+
+    /// Whether what answers there now is the circle that did before: nothing is played on another one unasked.
+    fn is_it(&self, circle: &Description) -> Result<(), ClientError> {
+        let before = self.circle().name;
+        if circle.name == before {
+            return Ok(());
+        }
+        let reason = format!("there is the circle '{}' now, and not '{before}'; :use goes to it", circle.name);
+        Err(ClientError::NotACircle { url: self.client.url().to_string(), reason })
     }
 
     /// What an environment that is gone held.
@@ -191,12 +244,14 @@ impl Line {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    self.is_on.store(false, Ordering::SeqCst);
-                    let is_told = self.told.load(Ordering::SeqCst) == self.connections.load(Ordering::SeqCst);
-                    if !is_told && !self.is_asking.load(Ordering::SeqCst) {
-                        let error = CliError::Client { place: self.place.clone(), error };
-                        self.notes.complain(&format!("{}; connecting again", error.message()));
+                    let restoring = self.restoring.lock().await;
+                    // Somebody else has noticed sooner, and there is another connection already.
+                    if self.is_on() {
+                        continue;
                     }
+                    self.is_on.store(false, Ordering::SeqCst);
+                    self.tell_lost(error);
+                    drop(restoring);
                     self.come_back().await;
                 }
             }
@@ -214,7 +269,7 @@ impl Line {
             }
             let restored = self.restored.notified();
             match self.restore().await {
-                Ok(_) => return,
+                Ok(()) => return,
                 Err(error) => {
                     let error = CliError::Client { place: self.place.clone(), error };
                     // Not admitted any more: asking again and again changes nothing.
@@ -230,9 +285,24 @@ impl Line {
     }
 }
 
+/// Ends a connection, unless it is taken away.
+struct GivenUp<'a>(Option<&'a CircleWsClient>);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(client) = self.0 {
+            client.disconnect();
+        }
+    }
+}
+
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.0.is_asking.store(false, Ordering::SeqCst);
+        let mut losses = self.0.losses();
+        losses.asking = None;
+        if let Some(text) = losses.untold.take() {
+            self.0.notes.complain(&text);
+        }
     }
 }
 

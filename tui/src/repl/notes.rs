@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
@@ -34,6 +34,8 @@ pub(crate) struct Notes {
 struct Shared {
     is_prompting: AtomicBool,
     dropped: AtomicUsize,
+    /// Held by who has the terminal for a while.
+    terminal: Mutex<()>,
 }
 
 /// While there is one, the prompt is on the screen.
@@ -57,9 +59,12 @@ impl Notes {
                         // A terminal that is gone has its reader say so.
                         let _gone = above.print(note);
                     }
-                    // In the place of a status line, which comes again.
-                    Some(_) => printing::to_stderr(&format!("\r\x1b[K{note}")),
-                    None => printing::to_stderr(&note),
+                    _ => {
+                        let _mine = its.terminal();
+                        // In the place of a status line, which comes again.
+                        let clear = if above.is_some() { "\r\x1b[K" } else { "" };
+                        printing::to_stderr(&format!("{clear}{note}"));
+                    }
                 }
             }
         });
@@ -96,9 +101,20 @@ impl Notes {
         }
     }
 
+    /// Holds notes back for as long as somebody else has the terminal.
+    pub(crate) fn held(&self) -> MutexGuard<'_, ()> {
+        self.shared.terminal()
+    }
+
     pub(crate) fn prompting(&self) -> Prompting {
         self.shared.is_prompting.store(true, Ordering::SeqCst);
         Prompting(self.shared.clone())
+    }
+}
+
+impl Shared {
+    fn terminal(&self) -> MutexGuard<'_, ()> {
+        self.terminal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

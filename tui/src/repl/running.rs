@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How soon a second Ctrl-C has to come to give up waiting.
-const GIVE_UP: Duration = Duration::from_secs(2);
+pub(super) const GIVE_UP: Duration = Duration::from_secs(2);
 
 /// How often the status line moves.
 pub(super) const TICK: Duration = Duration::from_millis(100);

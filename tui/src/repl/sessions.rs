@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use client_ws::PlayResult;
 use keys::{
-    KeyPair,
+    Authority, KeyPair,
     keystore::{KeyName, Keystore},
 };
 use tokio::runtime::Handle;
 
 use super::{link::Link, notes::Notes};
 use crate::{
-    cli::{ConfigArgs, ConnectArgs},
+    cli::{ConfigArgs, ConnectArgs, PassphraseArgs},
     config,
     connect::{self, Choice, Connected, Keyring},
     console::{
@@ -32,6 +32,8 @@ pub(super) struct Session {
     pub link: Link,
     pub notebook: Notebook,
     pub history: HistoryFile,
+    /// How the circle knows itself, where it was said.
+    authority: Option<Authority>,
     /// The environment that the notebook is of.
     environment: u64,
 }
@@ -47,10 +49,10 @@ pub(super) struct Sessions {
 }
 
 impl Session {
-    fn new(runtime: &Handle, connected: Connected, notes: Notes) -> Self {
+    fn new(runtime: &Handle, connected: Connected, authority: Option<Authority>, notes: Notes) -> Self {
         let history = history_of(&connected);
         let link = Link::new(runtime, connected, notes);
-        Self { link, notebook: Notebook::default(), history, environment: 0 }
+        Self { link, notebook: Notebook::default(), history, authority, environment: 0 }
     }
 
     /// Notices that the environment is another one.
@@ -97,7 +99,7 @@ fn history_of(connected: &Connected) -> HistoryFile {
 
 impl Sessions {
     pub(super) fn new(runtime: Handle, first: Connected, notes: Notes, keyring: Keyring, args: &ConnectArgs) -> Self {
-        let open = vec![Session::new(&runtime, first, notes.clone())];
+        let open = vec![Session::new(&runtime, first, args.authority.clone(), notes.clone())];
         Self { runtime, notes, open, current: 0, keyring, args: args.clone() }
     }
 
@@ -130,38 +132,36 @@ impl Sessions {
             return Ok(index);
         }
         let destination = place::find(said, &self.args.config).await?;
-        self.at(destination, quiet).await
+        let choice = Choice { key: self.args.key.clone(), authority: None };
+        self.at(destination, choice, quiet).await
     }
 
-    /// The session there as the key that is chosen.
-    async fn at(&mut self, destination: Destination, quiet: &Quiet) -> Result<usize, CliError> {
-        let key = self.args.key.clone();
-        let is_it = |session: &Session| {
-            let url = session.link.place.url.trim_end_matches('/');
-            url == destination.url.trim_end_matches('/') && (key.is_none() || session.link.key() == key)
-        };
-        if let Some(index) = self.open.iter().position(is_it) {
+    /// The session there as that key.
+    async fn at(&mut self, destination: Destination, choice: Choice, quiet: &Quiet) -> Result<usize, CliError> {
+        let is_there = |session: &Session| is_same(&session.link.place, &destination);
+        let is_it = |session: &Session| choice.key.is_none() || session.link.key() == choice.key;
+        if let Some(index) = self.open.iter().position(|session| is_there(session) && is_it(session)) {
             return Ok(index);
         }
         if self.open.len() == MAX_SESSIONS {
             let why = format!("{MAX_SESSIONS} are open already");
             return Err(CliError::usage("cannot open another session", why, "leave, and come back to what you need"));
         }
-        let (keyring, passphrase) = (&mut self.keyring, &self.args.passphrase);
-        let choice = Choice { key: self.args.key.clone(), authority: None };
-        let connected = connect::to(destination, &choice, async |name| {
-            let _its = quiet.paused();
-            keyring.unlock(name, passphrase)
-        });
+        // Through the same tunnel as the session that is there already.
+        let authority =
+            self.open.iter().find(|session| is_there(session)).and_then(|session| session.authority.clone());
+        let choice = Choice { authority: choice.authority.or(authority), ..choice };
+        let (keyring, passphrase, notes) = (&mut self.keyring, &self.args.passphrase, &self.notes);
+        let connected =
+            connect::to(destination, &choice, async |name| unlock(keyring, name, passphrase, (quiet, notes)));
         let connected = connected.await?;
-        self.open.push(Session::new(&self.runtime, connected, self.notes.clone()));
+        self.open.push(Session::new(&self.runtime, connected, choice.authority, self.notes.clone()));
         Ok(self.open.len() - 1)
     }
 
     /// A key, unlocked.
     pub(super) fn unlock(&mut self, name: &KeyName, quiet: &Quiet) -> Result<Arc<KeyPair>, CliError> {
-        let _its = quiet.paused();
-        self.keyring.unlock(name, &self.args.passphrase)
+        unlock(&mut self.keyring, name, &self.args.passphrase, (quiet, &self.notes))
     }
 
     /// Is a key from now on: the current session proves it if it has proved none, otherwise there is one beside it. Which one
@@ -172,28 +172,37 @@ impl Sessions {
         keypair: Arc<KeyPair>,
         quiet: &Quiet,
     ) -> Result<usize, CliError> {
-        let before = self.args.key.replace(name.clone());
-        let proved = self.prove_chosen(name, keypair, quiet).await;
-        if proved.is_err() {
-            self.args.key = before;
-        }
-        proved
-    }
-
-    async fn prove_chosen(&mut self, name: &KeyName, keypair: Arc<KeyPair>, quiet: &Quiet) -> Result<usize, CliError> {
         let index = self.current;
-        let session = &mut self.open[index];
-        if session.link.key().is_some() {
-            let destination = session.link.place.clone();
-            return self.at(destination, quiet).await;
-        }
-        let line = session.link.line().clone();
-        line.client.set_keypair(keypair);
-        let proved = line.client.authenticate().await;
-        proved.map_err(|error| CliError::Client { place: line.place.clone(), error })?;
-        session.is_proved(name.clone());
+        let line = self.open[index].link.line().clone();
+        let index = if line.key().is_some() {
+            let choice = Choice { key: Some(name.clone()), authority: None };
+            self.at(line.place.clone(), choice, quiet).await?
+        } else {
+            line.prove(keypair).await?;
+            self.open[index].is_proved(name.clone());
+            index
+        };
+        self.args.key = Some(name.clone());
         Ok(index)
     }
+}
+
+/// Asks for the passphrase, where that is needed, on a terminal that nothing else is written to.
+fn unlock(
+    keyring: &mut Keyring,
+    name: &KeyName,
+    passphrase: &PassphraseArgs,
+    (quiet, notes): (&Quiet, &Notes),
+) -> Result<Arc<KeyPair>, CliError> {
+    if let Some(keypair) = keyring.get(name) {
+        return Ok(keypair);
+    }
+    let _its = (notes.held(), quiet.paused());
+    keyring.unlock(name, passphrase)
+}
+
+fn is_same(one: &Destination, other: &Destination) -> bool {
+    one.url.trim_end_matches('/') == other.url.trim_end_matches('/')
 }
 
 /// The circles that can be gone to. Those of a circles.json that cannot be read are not.

@@ -35,6 +35,11 @@ pub(super) fn script(inputs: &[Input], place: &str) -> Saved {
             script.push('\n');
         }
     }
+    for (index, input) in inputs.iter().enumerate() {
+        if let Some(word) = early_end(&engine, &input.script) {
+            notes.push(format!("input {} may end it there, with `{word}`", index + 1));
+        }
+    }
     if later.iter().any(|ranges| !ranges.is_empty()) {
         notes.push("functions that were defined again are in it once, as they were last".to_owned());
     }
@@ -110,6 +115,17 @@ fn block_end(tokens: &[(Token, usize)], begin: usize) -> Option<usize> {
     None
 }
 
+/// What ends a whole script outside of its functions.
+fn early_end(engine: &Engine, script: &str) -> Option<&'static str> {
+    let definitions = definitions(engine, script);
+    let is_outside = |at: usize| !definitions.iter().any(|defined| defined.range.contains(&at));
+    lex(engine, script).into_iter().find_map(|(token, at)| match token {
+        Token::Return if is_outside(at) => Some("return"),
+        Token::Identifier(name) if name.as_str() == "exit" => Some("exit"),
+        _ => None,
+    })
+}
+
 /// Whether `ans` is read before it is bound anew.
 fn uses_last_value(engine: &Engine, later: &[Input]) -> bool {
     for input in later {
@@ -168,13 +184,21 @@ fn statement_ends(engine: &Engine, script: &str) -> Vec<usize> {
 /// A statement with what separates it from the next one.
 fn ended(engine: &Engine, text: &str) -> String {
     let tokens = lex(engine, text);
-    if matches!(tokens.last(), Some((Token::SemiColon, _)) | None) {
+    if let Some((Token::SemiColon, at)) = tokens.last()
+        && !text[*at..].contains("/*")
+    {
+        return text.to_owned();
+    }
+    if tokens.is_empty() && !text.contains("/*") {
         return text.to_owned();
     }
     // Behind a comment at the end it would be a part of it.
-    let candidate = format!("{text};");
-    let has_grown = lex(engine, &candidate).last().is_some_and(|(token, _)| *token == Token::SemiColon);
-    if has_grown { candidate } else { format!("{text}\n;") }
+    // ... up to the end of its line, or on and on.
+    let candidates = [format!("{text};"), format!("{text}\n;"), format!("{text}*/\n;")];
+    let is_ended = |candidate: &String| {
+        lex(engine, candidate).last().is_some_and(|(token, at)| *token == Token::SemiColon && at + 1 == candidate.len())
+    };
+    candidates.into_iter().find(is_ended).unwrap_or_else(|| format!("{text};"))
 }
 
 #[cfg(test)]
@@ -197,11 +221,13 @@ mod tests {
 
     #[test]
     fn inputs_are_statements_one_after_the_other() {
-        let cases: [(&[&str], &str); 8] = [
+        let cases: [(&[&str], &str); 10] = [
             (&["let x = 1", "=x + 1"], "let x = 1;\nx + 1;\n"),
             (&["let x = 1;", "x += 1 // more"], "let x = 1;\nx += 1 // more\n;\n"),
             (&["fn f(x) { x }", "=f(1)"], "fn f(x) { x };\nf(1);\n"),
             (&["let s = `a;${1}`", "// only a word"], "let s = `a;${1}`;\n// only a word\n"),
+            (&["1 /* open", "=2"], "1 /* open*/\n;\n2;\n"),
+            (&["1; /* open", "=2"], "1; /* open*/\n;\n2;\n"),
             (&["=40 + 2", "=ans + 1"], "let ans = 40 + 2;\nans + 1;\n"),
             (&["=let x = 1; x + 1", "let y = 2", "=ans * y"], "let x = 1;\nlet ans = x + 1;\nlet y = 2;\nans * y;\n"),
             (&["=fn f() { 1 } f()", "=ans"], "fn f() { 1 }\nlet ans = f();\nans;\n"),
@@ -247,5 +273,7 @@ mod tests {
     fn what_one_script_cannot_say_is_told() {
         let (_, notes) = saved(&["export let x = 1", "{ break; }"]);
         assert!(notes.iter().any(|note| note.starts_with("it does not run as it is")), "{notes:?}");
+        let (_, notes) = saved(&["fn f() { return 1; }", "if f() == 1 { return 2; }"]);
+        assert_eq!(notes, ["input 2 may end it there, with `return`"]);
     }
 }
