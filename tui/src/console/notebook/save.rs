@@ -77,7 +77,7 @@ fn definitions(engine: &Engine, script: &str) -> Vec<Definition> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        if tokens[at].0 != Token::Fn || tokens.get(at + 1).is_some_and(|(token, _)| *token == Token::LeftParen) {
+        if tokens[at].0 != Token::Fn {
             at += 1;
             continue;
         }
@@ -86,8 +86,11 @@ fn definitions(engine: &Engine, script: &str) -> Vec<Definition> {
         while first > 0 && matches!(tokens[first - 1].0, Token::Private | Token::Comment(_)) {
             first -= 1;
         }
-        let Some(open) = (at..tokens.len()).find(|at| tokens[*at].0 == Token::LeftParen) else { break };
-        let Some(close) = (open..tokens.len()).find(|at| tokens[*at].0 == Token::RightParen) else { break };
+        // Without parameters the parentheses are one token.
+        let is_open = |at: &usize| matches!(tokens[*at].0, Token::LeftParen | Token::Unit);
+        let is_close = |at: &usize| matches!(tokens[*at].0, Token::RightParen | Token::Unit);
+        let Some(open) = (at..tokens.len()).find(is_open) else { break };
+        let Some(close) = (open..tokens.len()).find(is_close) else { break };
         let parameters = tokens[open..close].iter().filter(|(token, _)| matches!(token, Token::Identifier(_))).count();
         let Some(end) = block_end(&tokens, close + 1) else { break };
         let name = script[tokens[at].1 + "fn".len()..tokens[open].1].trim().to_owned();
@@ -240,6 +243,8 @@ mod tests {
 
     #[test]
     fn a_function_that_was_defined_again_is_there_once() {
+        let (script, _) = saved(&["fn one() { 2 }", "fn one() { 1 }", "=one()"]);
+        assert_eq!(script, "fn one() { 1 };\none();\n");
         let (script, notes) = saved(&[
             "/// one\nfn f(x) { `${#{a: x}}` } let a = 1;",
             "fn f(x, y) { 0 }",
