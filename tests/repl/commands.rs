@@ -138,6 +138,20 @@ fn a_file_that_fails_shows_its_own_line() {
     terminal.wait_for("3 | a + nowhere");
     terminal.wait_for("(line 3, column 5)");
     terminal.wait_for("scratch> ");
+    rustix::fs::mknodat(rustix::fs::CWD, home.path().join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .expect("a pipe");
+    terminal.keys(":load pipe\r");
+    terminal.wait_for("it is no file");
+    terminal.wait_for("scratch> ");
+    // What went wrong is what the last play came to, and is told where inputs are saved.
+    terminal.keys(":last\r");
+    terminal.wait_for("Variable not found: nowhere");
+    terminal.wait_for("scratch> ");
+    terminal.keys("1\r");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":save kept.rhai\r");
+    terminal.wait_for("1 play that went wrong left out");
+    terminal.wait_for("scratch> ");
     terminal.keys(":load none.rhai\r");
     terminal.wait_for("cannot read the script none.rhai: no such file or directory");
 }
@@ -179,7 +193,8 @@ fn ctrl_c_cancels_on_every_circle() {
     terminal.wait_for("begun");
     terminal.wait_for("begun");
     terminal.keys("\x03");
-    terminal.wait_for("Cancelled");
+    terminal.wait_for("cancelled");
+    terminal.wait_for("cancelled");
     terminal.wait_for("team> ");
     terminal.keys("6 * 7\r");
     terminal.wait_for("42\r\n");

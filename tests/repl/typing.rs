@@ -223,3 +223,47 @@ fn what_is_not_utf8_is_refused_and_costs_nothing() {
     terminal.keys(":time\u{a0}6 * 7\r");
     terminal.wait_for("until the answer was here");
 }
+
+#[test]
+fn a_terminal_that_can_do_nothing_is_read_line_by_line() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.env("TERM", "dumb").env_remove("NO_COLOR");
+    let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("6 * 7\r");
+    let before = terminal.wait_for("42\r\n");
+    assert!(!before.contains('\x1b'), "{before:?}");
+    terminal.keys("\x04");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn what_was_typed_before_a_ctrl_c_arrives_at_the_next_prompt() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("print(`be${\"gun\"}`); loop {}\r");
+    terminal.wait_for("begun");
+    terminal.keys("6 * 7");
+    terminal.keys("\x03");
+    terminal.wait_for("cancelled");
+    terminal.wait_for_screen("scratch> 6 * 7");
+    terminal.keys("\r");
+    terminal.wait_for("42\r\n");
+}
+
+#[test]
+fn a_list_of_candidates_asks_nothing_and_waits_for_nothing() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("\"abc\".\t\t");
+    terminal.wait_for(" more");
+    terminal.keys("len() + 39\r");
+    terminal.wait_for("42\r\n");
+    terminal.wait_for("scratch> ");
+    // A comment is open until it is closed.
+    terminal.keys("/* on and\ron */ 41 + 2\r");
+    terminal.wait_for("43\r\n");
+}

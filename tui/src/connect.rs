@@ -17,7 +17,7 @@ use crate::{
     error::{CliError, os_text},
     passphrase,
     place::{self, Destination, Said},
-    terminal, throwaway,
+    terminal, throwaway, waiting,
 };
 
 pub(crate) use several::{Attempt, several};
@@ -120,10 +120,11 @@ pub(crate) async fn to(
     choice: &Choice,
     unlock: impl AsyncFnOnce(&KeyName) -> Result<Arc<KeyPair>, CliError>,
 ) -> Result<Connected, CliError> {
-    let reached = reach(destination, choice).await?;
+    let what = format!("connecting to {destination}");
+    let reached = waiting::shown(&what, reach(destination, choice)).await?;
     let Some(name) = reached.key() else { return Ok(reached.without_proof()) };
     let keypair = unlock(name).await?;
-    reached.prove(keypair).await
+    waiting::shown("proving the key", reached.prove(keypair)).await
 }
 
 /// Whether a throw-away circle will do: its key is its own.

@@ -25,6 +25,7 @@ mod supervisor;
 mod terminal;
 mod throwaway;
 mod visible;
+mod waiting;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::{
     console::text::{Kind, Line, Style},
+    terminal,
     visible::visible,
 };
 
@@ -39,7 +40,7 @@ impl Paint {
     fn new(is_terminal: bool) -> Self {
         let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let is_forced = value("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-        Self { is_on: value("NO_COLOR").is_none() && (is_terminal || is_forced) }
+        Self { is_on: value("NO_COLOR").is_none() && (is_terminal && !terminal::is_dumb() || is_forced) }
     }
 
     pub(crate) fn with(self, code: &str, text: &str) -> String {

@@ -37,6 +37,7 @@ use crate::{
     printing::{self, Paint, line_to_stdout, to_stdout},
     script,
     terminal::{Interrupts, Quiet},
+    waiting,
 };
 use helper::Typing;
 use keymap::Pressed;
@@ -223,7 +224,11 @@ impl Repl {
                 session.went_well(script, &result, round_trip);
                 return Ok(Some(*result));
             }
-            Ended::Error(error) => self.tell(script, error),
+            Ended::Error(error) => {
+                let lines = self.tell(script, error);
+                self.sessions.current_mut().notebook.went_wrong(&lines);
+                return Ok(None);
+            }
             Ended::Interrupted => printing::to_stderr("cancelled; the session and what it had done are kept\n"),
             Ended::GivenUp => {
                 printing::to_stderr(
@@ -231,10 +236,12 @@ impl Repl {
                 );
             }
         }
+        self.sessions.current_mut().notebook.went_wrong(&[]);
         Ok(None)
     }
 
-    fn tell(&self, script: &str, error: ClientError) {
+    /// Says why there is no value; what was said.
+    fn tell(&self, script: &str, error: ClientError) -> Vec<Line> {
         let line = self.sessions.current().link.line();
         if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
             line.is_told_lost();
@@ -242,6 +249,7 @@ impl Repl {
         let paint = Paint::for_stderr();
         let lines: Vec<Line> = report::client(script, &line.place, error, printing::columns());
         printing::to_stderr(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>());
+        lines
     }
 
     /// Whether there is a connection for an input. Where one is made for it now and variables are gone with the one before,
@@ -252,7 +260,7 @@ impl Repl {
         }
         let line = self.sessions.current().link.line().clone();
         let held = self.sessions.current().notebook.inputs();
-        match self.until_interrupt(line.restore()) {
+        match self.until_interrupt("connecting", line.restore()) {
             None => printing::to_stderr("not connected; what you typed is in the history (Up)\n"),
             Some(Ok(())) => {
                 self.sessions.current_mut().look();
@@ -272,12 +280,12 @@ impl Repl {
     }
 
     /// `None` if Ctrl-C came first.
-    fn until_interrupt<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+    fn until_interrupt<T>(&mut self, what: &str, future: impl Future<Output = T>) -> Option<T> {
         let Self { runtime, interrupts, .. } = self;
         runtime.block_on(async {
             interrupts.forget().await;
             tokio::select! {
-                done = future => Some(done),
+                done = waiting::shown(what, future) => Some(done),
                 () = interrupts.next() => None,
             }
         })

@@ -46,6 +46,12 @@ pub(crate) fn restore_on_signals(runtime: &Runtime) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Whether the terminal can move no cursor and show no colours; those that rustyline takes for such.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var("TERM")
+        .is_ok_and(|term| ["dumb", "cons25", "emacs"].iter().any(|dumb| term.eq_ignore_ascii_case(dumb)))
+}
+
 /// Whether the process was started to ignore a signal (proc(5), `SigIgn`); elsewhere than on Linux it is taken not to be.
 pub(crate) fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -122,9 +128,15 @@ pub(crate) struct Paused {
 }
 
 impl Quiet {
+    /// A terminal that can do nothing reads its lines itself, and stays as it is.
     pub(crate) fn begin() -> Self {
+        if is_dumb() {
+            return Self { before: None };
+        }
         Self::change(|modes| {
             modes.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
+            // What was typed before a Ctrl-C is kept, too.
+            modes.local_modes.insert(LocalModes::NOFLSH);
             modes.input_modes.remove(InputModes::ICRNL);
         })
     }

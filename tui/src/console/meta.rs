@@ -233,6 +233,8 @@ impl Meta {
             "plot" => Self::Plot(argument.to_owned()),
             "each" => match split(argument) {
                 (_, "") => return Err(wants()),
+                // With a blank behind the comma the second circle would be a part of the script.
+                (places, _) if places.ends_with(',') => return Err(wants()),
                 (places, script) => Self::Each { places: listed(places), script: script.to_owned() },
             },
             "reset" => Self::Reset,
@@ -312,6 +314,7 @@ mod tests {
             ("xyzzy", "there is no :xyzzy; :help lists what there is"),
             ("doc", ":doc needs NAME: :doc push"),
             ("quit now", ":quit takes nothing behind it"),
+            ("each team, lab 1", ":each needs A,B SCRIPT: :each team,9001 40 + 2"),
             ("each team", ":each needs A,B SCRIPT: :each team,9001 40 + 2"),
             ("key a/b", "a/b is no name of a key: "),
         ];

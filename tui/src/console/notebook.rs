@@ -14,6 +14,9 @@ const MAX_INPUTS: usize = 10_000;
 /// Bytes of inputs that are kept.
 const MAX_BYTES: usize = 8 << 20;
 
+/// Lines of an error that are kept.
+const MAX_ERROR: usize = 1000;
+
 /// Bytes of a play's prints that are kept.
 const MAX_PRINTS: usize = 4 << 20;
 
@@ -24,6 +27,8 @@ pub(crate) struct Notebook {
     bytes: usize,
     /// Inputs that found no room.
     dropped: usize,
+    /// Plays that did not go well, and may have done something before.
+    failed: usize,
     /// Those of the environment before this one, until something is played in this one.
     is_of_before: bool,
     last: Last,
@@ -45,6 +50,8 @@ pub(crate) struct Last {
     /// A line each.
     prints: String,
     is_cut: bool,
+    /// What was said of it, if it went wrong.
+    error: Vec<Line>,
     /// Its answer, unless it went wrong.
     took: Option<Took>,
     /// Whether its value is the last one that there is.
@@ -107,6 +114,12 @@ impl Notebook {
         }
     }
 
+    /// It has ended, and went wrong; what was said of it.
+    pub(crate) fn went_wrong(&mut self, said: &[Line]) {
+        self.failed += 1;
+        self.last.error = said.iter().take(MAX_ERROR).cloned().collect();
+    }
+
     /// The environment is a fresh one. What was played in the old one can still be written.
     pub(crate) fn is_lost(&mut self) {
         self.is_of_before = true;
@@ -122,7 +135,7 @@ impl Notebook {
 
     fn forget(&mut self) {
         self.inputs.clear();
-        (self.bytes, self.dropped) = (0, 0);
+        (self.bytes, self.dropped, self.failed) = (0, 0, 0);
     }
 
     /// How many inputs have made what the environment holds.
@@ -146,6 +159,12 @@ impl Notebook {
         if self.is_of_before && saved.inputs > 0 {
             saved.notes.push("they are of the session that was lost".to_owned());
         }
+        if self.failed > 0 {
+            let plural = if self.failed == 1 { "play" } else { "plays" };
+            saved
+                .notes
+                .push(format!("{} {plural} that went wrong left out, with what came before the error", self.failed));
+        }
         if self.dropped > 0 {
             saved.notes.push(format!("{} later ones found no room and are not in it", self.dropped));
         }
@@ -161,6 +180,7 @@ impl Notebook {
         if let Some(value) = self.value.as_ref().filter(|_| self.last.has_value) {
             lines.extend(shown(value));
         }
+        lines.extend(self.last.error.iter().cloned());
         if lines.is_empty() {
             lines.push(Line::of(Style::Dim, "the last play printed nothing, and its value is ()"));
         }

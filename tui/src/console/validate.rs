@@ -1,8 +1,8 @@
 //! Whether an input is complete, judged by Rhai's own parse errors.
 
-use rhai::{Engine, LexError, OptimizationLevel, ParseErrorType};
+use rhai::{Engine, LexError, OptimizationLevel, ParseErrorType, Token};
 
-use super::meta;
+use super::{highlight, meta};
 
 /// How deep an input may nest to be parsed here; a deeper one is the circle's to refuse.
 const MAX_DEPTH: usize = 64;
@@ -30,7 +30,7 @@ impl Validator {
         if input.len() > MAX_BYTES || input.ends_with("\n\n") {
             return false;
         }
-        let Err(error) = self.engine.compile(input) else { return false };
+        let Err(error) = self.engine.compile(input) else { return self.is_in_comment(input) };
         let at_end = || {
             let position = error.position();
             let before = position.line().map_or(0, |line| line.saturating_sub(1));
@@ -63,6 +63,15 @@ impl Validator {
     }
 }
 
+impl Validator {
+    /// Whether it ends within a comment that goes on over lines: what follows is no token then.
+    fn is_in_comment(&self, input: &str) -> bool {
+        let begins = input.contains("/*");
+        begins
+            && !matches!(highlight::lex(&self.engine, &format!("{input}\n;")).last(), Some((Token::SemiColon, at)) if *at > input.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Validator;
@@ -92,6 +101,8 @@ mod tests {
             "fn f() {\n\n  1\n",
             "/// doubles",
             "1;\n/// doubles\n/// a number",
+            "/* com",
+            "1 /* a */ + 2 /* more\n",
             ":time fn f(x) {",
             ":each a,b [1,",
         ];
@@ -123,6 +134,9 @@ mod tests {
             deep.as_str(),
             "eval(1)",
             "// comment",
+            "// a /* b",
+            "`/*`",
+            "1 /* a */",
         ];
         for input in inputs {
             assert!(!validator.is_incomplete(input), "{input:?}");

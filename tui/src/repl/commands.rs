@@ -75,7 +75,7 @@ impl Repl {
         }
         let line = self.sessions.current().link.line().clone();
         let _asking = line.asking();
-        let answered = self.until_interrupt(meta::ask(&line.client, command));
+        let answered = self.until_interrupt("waiting for the circle", meta::ask(&line.client, command));
         // One that is not waited for is carried out all the same.
         if answered.is_none() && *command == Meta::Reset {
             self.sessions.current_mut().notebook.is_lost();
@@ -87,7 +87,7 @@ impl Repl {
                 }
                 self.page(&said)?;
             }
-            Some(Err(error)) => self.tell("", error),
+            Some(Err(error)) => drop(self.tell("", error)),
             None => printing::to_stderr("no longer waiting for it\n"),
         }
         Ok(())
@@ -161,7 +161,13 @@ impl Repl {
     }
 
     fn load(&mut self, input: &str, file: &Path) -> Result<(), CliError> {
-        match script::read_file(file) {
+        // A pipe may have nobody who writes to it, and could not be left.
+        let is_file = std::fs::metadata(file).map_or(true, |metadata| metadata.is_file());
+        let not_a_file = || {
+            let what = format!("cannot play {}", visible(&file.display().to_string()));
+            CliError::usage(what, "it is no file that can be read to its end", "write it to a file")
+        };
+        match if is_file { script::read_file(file) } else { Err(not_a_file()) } {
             Ok(script) => {
                 if let Some(result) = self.play(input, &script)? {
                     show(&result)?;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use client_ws::{ClientError, PlayEvent, PlayResult};
+use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
 use protocol::methods::Stream;
 
 use super::{
@@ -15,7 +15,7 @@ use crate::{
         LAST_VALUE, beside,
         each::{self, Happened},
         fold, report,
-        text::{Line, Size},
+        text::{Line, Size, Style},
         too_large, value,
     },
     error::CliError,
@@ -25,7 +25,13 @@ use crate::{
 };
 
 /// How each of them ended.
-type Ends = Vec<Option<Result<PlayResult, ClientError>>>;
+type Ends = Vec<Option<End>>;
+
+enum End {
+    Answered(Result<PlayResult, ClientError>),
+    /// It was cancelled here.
+    Cancelled,
+}
 
 impl Repl {
     /// Plays on each of the circles, and shows what they answer side by side. Sessions that are opened for it stay open.
@@ -55,15 +61,21 @@ impl Repl {
         for ((index, name), ended) in opened.into_iter().zip(ends) {
             let session = self.sessions.nth_mut(index);
             let lines: Vec<Line> = match ended {
-                Some(Ok(result)) => {
+                Some(End::Answered(Ok(result))) => {
                     session.went_well(script, &result, begun.elapsed());
                     fold::folded(value::lines_of(&result, columns), size)
                 }
-                Some(Err(error)) => {
+                Some(End::Answered(Err(error))) => {
                     if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
                         session.link.is_told_lost();
                     }
-                    report::client(script, &session.link.place, error, columns)
+                    let lines = report::client(script, &session.link.place, error, columns);
+                    session.notebook.went_wrong(&lines);
+                    lines
+                }
+                Some(End::Cancelled) => {
+                    session.notebook.went_wrong(&[]);
+                    vec![Line::of(Style::Dim, "cancelled")]
                 }
                 None => report::given_up(),
             };
@@ -87,7 +99,10 @@ impl Repl {
             });
             let index = match session {
                 Ok(index) => index,
-                Err(CliError::Interrupted) => return Vec::new(),
+                Err(CliError::Interrupted) => {
+                    CliError::Interrupted.report();
+                    return Vec::new();
+                }
                 Err(error) => {
                     error.report();
                     continue;
@@ -95,8 +110,11 @@ impl Repl {
             };
             let line = self.sessions.nth(index).link.line().clone();
             let held = self.sessions.nth(index).notebook.inputs();
-            match self.until_interrupt(line.restore()) {
-                None => return Vec::new(),
+            match self.until_interrupt("connecting", line.restore()) {
+                None => {
+                    CliError::Interrupted.report();
+                    return Vec::new();
+                }
                 Some(Err(error)) => {
                     CliError::Client { place: line.place.clone(), error }.report();
                     continue;
@@ -132,7 +150,7 @@ async fn listen(
     let printer = Printer::start();
     let mut status = Status::new(Instant::now());
     let mut tick = tokio::time::interval(running::TICK);
-    let mut interrupted = None;
+    let (mut interrupted, mut is_cancelled) = (None, false);
     interrupts.forget().await;
     loop {
         tokio::select! {
@@ -141,7 +159,7 @@ async fn listen(
                 if interrupted.replace(Instant::now()).is_some_and(|before: Instant| before.elapsed() < running::GIVE_UP) {
                     break;
                 }
-                status.is_cancelled = true;
+                is_cancelled = true;
                 plays.cancel();
             }
             happened = plays.next() => match happened {
@@ -154,10 +172,17 @@ async fn listen(
                     }
                 }
                 Some((_, Happened::Event(_))) => {}
-                Some((index, Happened::Ended(ended))) => ends[index] = Some(ended),
+                // As the user wanted it: no error.
+                Some((index, Happened::Ended(Err(ClientError::Rpc(RpcError::Cancelled))))) if is_cancelled => {
+                    ends[index] = Some(End::Cancelled);
+                }
+                Some((index, Happened::Ended(ended))) => ends[index] = Some(End::Answered(ended)),
                 None => break,
             },
-            _ = tick.tick() => printer.note(status.shown()).await?,
+            _ = tick.tick() => {
+                status.is_cancelled = interrupted.is_some_and(|before: Instant| before.elapsed() < running::GIVE_UP);
+                printer.note(status.shown()).await?;
+            }
         }
     }
     printer.note(status.cleared()).await?;

@@ -11,6 +11,8 @@ use rustyline::{
     validate::{ValidationContext, ValidationResult, Validator},
 };
 
+use unicode_width::UnicodeWidthStr;
+
 use super::link::Line;
 use crate::{
     console::{
@@ -19,7 +21,7 @@ use crate::{
         text::{self, Style},
         validate,
     },
-    printing::Paint,
+    printing::{self, Paint},
     visible::visible,
 };
 
@@ -109,8 +111,27 @@ impl rustyline::completion::Completer for Typing {
             };
             Pair { display, replacement: text }
         };
-        Ok((start.min(position), completion.candidates.into_iter().map(pair).collect()))
+        let pairs = completion.candidates.into_iter().map(pair).collect();
+        Ok((start.min(position), on_one_screen(pairs, printing::stdout_size().unwrap_or((80, 24)))))
     }
+}
+
+/// As many candidates as find room without a question that stands in the way of everything else, and how many more there are.
+fn on_one_screen(mut pairs: Vec<Pair>, (columns, rows): (usize, usize)) -> Vec<Pair> {
+    let width = pairs.iter().map(|pair| pair.display.width()).max().unwrap_or(0) + 2;
+    let room = (columns / width.min(columns.max(1)).max(1)).max(1) * rows.saturating_sub(3).max(1);
+    if pairs.len() <= room {
+        return pairs;
+    }
+    // What is completed is what all of them have in common, those that are not shown, too.
+    let common = pairs.iter().skip(1).fold(pairs[0].replacement.clone(), |common, pair| {
+        let same = common.chars().zip(pair.replacement.chars()).take_while(|(one, other)| one == other);
+        same.map(|(character, _)| character).collect()
+    });
+    let hidden = pairs.len() - (room - 1);
+    pairs.truncate(room - 1);
+    pairs.push(Pair { display: format!("… {hidden} more"), replacement: common });
+    pairs
 }
 
 impl Hinter for Typing {
@@ -173,5 +194,23 @@ impl Highlighter for Typing {
     fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
         self.is_last.set(kind == CmdKind::ForcedRefresh);
         self.paint.is_on() || kind == CmdKind::ForcedRefresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_longer_than_the_screen_says_how_much_is_missing() {
+        let pairs = |count: usize| -> Vec<Pair> {
+            (0..count).map(|number| Pair { display: "x".repeat(38), replacement: format!("total_{number}") }).collect()
+        };
+        assert_eq!(on_one_screen(pairs(14), (80, 10)).len(), 14);
+        let shown = on_one_screen(pairs(20), (80, 10));
+        let last = shown.last().expect("there is one");
+        assert_eq!((shown.len(), last.display.as_str(), last.replacement.as_str()), (14, "… 7 more", "total_"));
+        assert_eq!(on_one_screen(pairs(3), (0, 0)).len(), 1);
+        assert!(on_one_screen(Vec::new(), (0, 0)).is_empty());
     }
 }

@@ -41,6 +41,8 @@ pub(super) fn config(mode: Option<cli::EditMode>) -> Result<Config> {
     let config = Config::builder()
         .auto_add_history(false)
         .completion_type(CompletionType::List)
+        // No question first: the list fits on the screen.
+        .completion_prompt_limit(usize::MAX)
         .edit_mode(mode)
         // Whether there are colours is decided where they are made; the prompt's mark is there without them, too.
         .color_mode(ColorMode::Forced)

@@ -1,9 +1,6 @@
 //! One play of the REPL: prints as they come, a status line, Ctrl-C.
 
-use std::{
-    io::IsTerminal,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RpcError, RunningPlay};
 use protocol::methods::Progress;
@@ -14,6 +11,7 @@ use crate::{
     printer::Printer,
     printing::{self, Paint},
     terminal::Interrupts,
+    waiting,
 };
 
 /// How soon a second Ctrl-C has to come to give up waiting.
@@ -84,9 +82,7 @@ pub(crate) async fn play(
         let result = running.result().await;
         result.map_or_else(Ended::Error, |result| Ended::Value(Box::new(result), begun.elapsed()))
     } else {
-        status.is_cancelled = true;
-        printer.note(status.shown()).await?;
-        let ended = cancel(running, begun, interrupts).await;
+        let ended = cancel(running, &mut status, &printer, interrupts).await?;
         printer.note(status.cleared()).await?;
         ended
     };
@@ -99,7 +95,13 @@ pub(crate) async fn play(
 }
 
 /// Cancels it and waits for its end, which takes a second or so at the most; another Ctrl-C soon after one gives up waiting.
-async fn cancel(mut running: RunningPlay<'_>, begun: Instant, interrupts: &mut Interrupts) -> Ended {
+async fn cancel(
+    mut running: RunningPlay<'_>,
+    status: &mut Status,
+    printer: &Printer,
+    interrupts: &mut Interrupts,
+) -> Result<Ended, CliError> {
+    let begun = status.begun;
     let end = async {
         match running.cancel().await {
             Ok(_) => match running.result().await {
@@ -112,14 +114,18 @@ async fn cancel(mut running: RunningPlay<'_>, begun: Instant, interrupts: &mut I
         }
     };
     let mut end = std::pin::pin!(end);
-    let mut interrupted = Instant::now();
+    let (mut interrupted, mut tick) = (Instant::now(), tokio::time::interval(TICK));
     loop {
         tokio::select! {
-            ended = &mut end => return ended,
+            ended = &mut end => return Ok(ended),
             () = interrupts.next() => {
                 if std::mem::replace(&mut interrupted, Instant::now()).elapsed() < GIVE_UP {
-                    return Ended::GivenUp;
+                    return Ok(Ended::GivenUp);
                 }
+            }
+            _ = tick.tick() => {
+                status.is_cancelled = interrupted.elapsed() < GIVE_UP;
+                printer.note(status.shown()).await?;
             }
         }
     }
@@ -136,7 +142,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn new(begun: Instant) -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
+        let is_terminal = waiting::is_shown();
         Self { is_terminal, is_shown: false, is_cancelled: false, begun, progress: None }
     }
 

@@ -1,0 +1,68 @@
+//! What takes long is said to, while it does.
+
+use std::{
+    io::{IsTerminal, stderr},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    console::{
+        progress,
+        text::{Line, Style},
+    },
+    printing::{self, Paint},
+    terminal,
+};
+
+/// What is over sooner is not spoken of.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How often the line moves.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Waits, with a line on the terminal that says for what.
+pub(crate) async fn shown<T>(what: &str, future: impl Future<Output = T>) -> T {
+    if !is_shown() {
+        return future.await;
+    }
+    let (begun, mut line) = (Instant::now(), Shown(false));
+    let mut tick = tokio::time::interval(TICK);
+    let mut future = std::pin::pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut future => return done,
+            _ = tick.tick() => line.move_on(what, begun.elapsed()),
+        }
+    }
+}
+
+/// Whether there is a terminal that can show a line and take it away again.
+pub(crate) fn is_shown() -> bool {
+    stderr().is_terminal() && !terminal::is_dumb()
+}
+
+/// The line, which goes when the waiting does, however that ends.
+struct Shown(bool);
+
+impl Shown {
+    fn move_on(&mut self, what: &str, elapsed: Duration) {
+        if elapsed < PATIENCE {
+            return;
+        }
+        self.0 = true;
+        let line = Line::of(Style::Plain, &format!("{} {what}", progress::spinner(elapsed)))
+            .with(Style::Plain, &format!("  {:.1}s", elapsed.as_secs_f64()))
+            .with(Style::Dim, "  Ctrl-C")
+            .cut(printing::columns().saturating_sub(1));
+        printing::to_stderr(&format!("\r\x1b[K{}", Paint::for_stderr().line(&line)));
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if self.0 {
+            printing::to_stderr("\r\x1b[K");
+        }
+    }
+}
