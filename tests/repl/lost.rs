@@ -6,7 +6,9 @@ use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Home, fake,
+    Home,
+    background::Background,
+    fake,
     process::{Server, children},
     pty::Terminal,
 };
@@ -170,4 +172,25 @@ fn a_key_that_could_not_be_proved_is_not_proved_later() {
     terminal.wait_for("connected again");
     terminal.keys("type_of(CALLER_PUBLIC_KEY)\r");
     terminal.wait_for("()\r\n");
+}
+
+#[test]
+fn a_circle_that_took_another_port_is_told_where_it_is() {
+    let here = Background::with(r#"{ "circles": [{ "name": "team", "port": 0 }] }"#);
+    here.ok(&["up"]);
+    let url = here.status("team")["url"].as_str().expect("a URL").to_owned();
+    let mut terminal = Terminal::run(&here.home, &["repl", "team"]);
+    terminal.wait_for("team> ");
+    here.ok(&["down"]);
+    terminal.wait_for("connecting again");
+    // Its port is somebody else's by now, who hangs up on everyone.
+    let listener = std::net::TcpListener::bind(url.strip_prefix("ws://").expect("a ws URL")).expect("it is free");
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    here.ok(&["up"]);
+    terminal.wait_for("circle 'team' is at ws://");
+    terminal.wait_for(":use team goes to it there");
+    terminal.keys(":use team\r");
+    terminal.wait_for("team> ");
+    terminal.keys("6 * 7\r");
+    terminal.wait_for("42\r\n");
 }

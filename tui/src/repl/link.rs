@@ -20,9 +20,10 @@ use tokio::{
 
 use super::notes::Notes;
 use crate::{
+    cli::ConfigArgs,
     connect::{Connected, first_answer},
     error::CliError,
-    place::Destination,
+    place::{self, Destination, Said},
 };
 
 /// How long the first wait before a new connection is; each is twice as long as the one before.
@@ -258,6 +259,15 @@ impl Line {
         }
     }
 
+    /// Where a circle is that has taken another free port (`"port": 0`) since.
+    async fn moved(&self) -> Option<String> {
+        let Said::Name { name, config } = &self.place.said else { return None };
+        let config = ConfigArgs { config: config.as_deref().map(Into::into) };
+        let found = place::find(name, &config).await.ok()?;
+        let is_elsewhere = found.url.trim_end_matches('/') != self.place.url.trim_end_matches('/');
+        is_elsewhere.then(|| found.url.into())
+    }
+
     /// Tries until there is a connection, whoever makes it.
     async fn come_back(&self) {
         let mut wait = FIRST_WAIT;
@@ -275,6 +285,12 @@ impl Line {
                     // Not admitted any more: asking again and again changes nothing.
                     if error.exit_code() == 4 {
                         self.notes.complain(&format!("{}; Enter tries again", error.message()));
+                        restored.await;
+                        return;
+                    }
+                    if let Some(url) = self.moved().await {
+                        let name = self.place.label();
+                        self.notes.complain(&format!("circle '{name}' is at {url} now; :use {name} goes to it there"));
                         restored.await;
                         return;
                     }
