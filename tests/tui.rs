@@ -2,6 +2,7 @@
 
 mod background;
 mod circles;
+mod commands;
 mod keys;
 mod play;
 mod screens;

@@ -76,6 +76,41 @@ fn a_signal_gives_the_terminal_back() {
 }
 
 #[test]
+fn an_editor_has_the_terminal_to_itself_and_what_it_leaves_is_typed() {
+    let home = Home::new();
+    let editor = home.path().join("editor");
+    // It shows that it reads what is typed, in a terminal that echoes, and that a Ctrl-C is its own affair.
+    let program = "#!/bin/sh\ntrap 'echo caught' INT\ncat \"$1\"; echo editing\nread line; read line || read line\necho \"$line * 2\" > \"$1\"\n";
+    std::fs::write(&editor, program).expect("written");
+    let mut command = home.command();
+    command.env("VISUAL", format!("sh {}", editor.display()));
+    let mut terminal = Terminal::run_command(&home, &command, &["tui"]);
+    terminal.wait_for_screen("play now");
+    terminal.keys("\r");
+    terminal.wait_for_screen("connected to scratch");
+    terminal.keys("let before = 1;\x18\x05");
+    terminal.wait_for(LEAVES);
+    terminal.wait_for("let before = 1;\r\n");
+    terminal.wait_for("editing");
+    terminal.keys("one\r");
+    terminal.wait_for("one\r\n");
+    terminal.keys("\x03");
+    terminal.wait_for("caught");
+    terminal.keys("21\r");
+    terminal.wait_for(ENTERS);
+    terminal.wait_for_screen("> 21 * 2");
+    terminal.keys("\r");
+    terminal.wait_for_screen("┃42");
+    // From the last input; one that fails changes nothing.
+    std::fs::write(&editor, "cat \"$1\"; echo x > \"$1\"; exit 1").expect("written");
+    terminal.keys(":edit\r");
+    terminal.wait_for(LEAVES);
+    terminal.wait_for("21 * 2\r\n");
+    terminal.wait_for(ENTERS);
+    terminal.wait_for_screen("> 21 * 2");
+}
+
+#[test]
 fn ctrl_z_gives_the_terminal_back_and_takes_it_again() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["tui"]);

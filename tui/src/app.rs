@@ -9,6 +9,7 @@ mod action;
 mod choices;
 mod chrome;
 mod circles;
+mod commands;
 mod draw;
 mod editor;
 pub mod headless;
@@ -22,6 +23,7 @@ mod logs;
 mod message;
 mod news;
 mod orders;
+mod plays;
 mod popup;
 mod repl;
 pub(crate) mod run;
@@ -68,6 +70,8 @@ use work::Work;
 pub(crate) enum Effect {
     /// Put a text on the clipboard.
     Copy(String),
+    /// Leave the terminal to an editor until that ends; what comes back goes into the editor of that circle.
+    Edit(CircleId, String),
     /// Leave the terminal to the shell until it gives it back.
     Suspend,
     /// Draw everything anew.
@@ -193,7 +197,8 @@ impl App {
             News::Tick => self.tick(),
             News::End(code) => self.end = End::Now(code),
             News::Complaint(text) => self.complain(text),
-            News::Resolved(resolved) => self.resolved(resolved),
+            News::Resolved(from, resolved) => self.resolved(from, resolved),
+            News::Saved(id, saved) => self.saved(id, saved),
             News::Configured(read) => self.configured(read),
             News::Listed(listed) => self.listed(listed),
             News::Made(made) => self.made(made),
@@ -288,7 +293,7 @@ impl App {
         match popup.key(key) {
             Answer::Stay => {}
             Answer::Close => match self.popup.take() {
-                Some(Popup::Passphrase(form)) => drop(self.proofs.remove(&form.key)),
+                Some(Popup::Passphrase(form)) => self.give_up_proof(&form.key),
                 Some(Popup::Leaving(_)) => self.end = End::NotYet,
                 _ => {}
             },
@@ -296,7 +301,7 @@ impl App {
                 self.popup = None;
                 self.act(action);
             }
-            Answer::Open(text) => self.open(&text),
+            Answer::Open(text) => self.open(&text, None),
             Answer::MakeKey(name, passphrase) => {
                 if let Some(store) = &self.setup.keystore {
                     self.work.make_key(store.clone(), name, passphrase, self.setup.work_factor);
@@ -324,6 +329,7 @@ impl App {
                     Wanted::Nothing => None,
                     Wanted::Submit => Some(Action::Submit),
                     Wanted::Complete => Some(Action::Complete),
+                    Wanted::Edit => Some(Action::Edit),
                     Wanted::Leave => Some(Action::StopTyping),
                 };
             }

@@ -9,6 +9,7 @@ mod completing;
 mod config;
 mod connect;
 mod console;
+mod editing;
 mod error;
 mod init;
 mod log_line;

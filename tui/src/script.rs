@@ -1,8 +1,16 @@
-//! Scripts from files and pipes.
+//! Scripts from files and pipes, and into files.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    fs::{File, Permissions},
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
-use crate::error::CliError;
+use crate::{
+    error::{CliError, os_text},
+    visible::visible,
+};
 
 /// Bytes of a script that is read from a file or standard input.
 const MAX_SCRIPT: u64 = 64 << 20;
@@ -28,7 +36,34 @@ pub(crate) fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
         std::io::ErrorKind::InvalidData => "a script is UTF-8",
         _ => "",
     };
-    CliError::io(format!("cannot read the script {}", crate::visible::visible(file)), error, fix)
+    CliError::io(format!("cannot read the script {}", visible(file)), error, fix)
+}
+
+/// Writes a script to a file, all of it or nothing.
+pub(crate) fn write(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
+    let name = visible(&file.display().to_string()).into_owned();
+    let cannot = |error: &std::io::Error| {
+        CliError::usage(format!("cannot write {name}"), os_text(error), "choose another file: :save FILE")
+    };
+    let directory = match file.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    // To be run, by its user: it holds what the history does not keep, too.
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".circles-").permissions(Permissions::from_mode(0o700));
+    let mut new = builder.tempfile_in(directory).map_err(|error| cannot(&error))?;
+    new.write_all(script.as_bytes()).map_err(|error| cannot(&error))?;
+    let kept = if is_over { new.persist(file) } else { new.persist_noclobber(file) };
+    match kept {
+        Ok(_) => Ok(()),
+        Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => Err(CliError::usage(
+            format!("{name} is there already"),
+            "it is kept",
+            format!("to write over it: :save! {name}"),
+        )),
+        Err(refused) => Err(cannot(&refused.error)),
+    }
 }
 
 /// Blanks a first line that is for the operating system, so that positions stay true.

@@ -11,18 +11,12 @@ use super::{
     id::CircleId,
     layout::Pane,
     popup::{NewKey, Palette, Passphrase, Popup},
-    repl::{self, whom},
+    repl::whom,
     session::{Cancelled, Link, Session, Who},
 };
 use crate::{
     cli::ConfigArgs,
-    console::{
-        completion::{self, Question},
-        history,
-        meta::{self, Meta},
-        text::{Line, Style},
-        too_large,
-    },
+    console::text::{Line, Style},
     error::CliError,
     place,
 };
@@ -83,6 +77,7 @@ impl App {
             Action::Submit => self.submit(),
             Action::Insert(text) => self.insert(&text),
             Action::Complete => self.complete(),
+            Action::Edit => self.edit(),
             Action::Cancel => self.cancel(),
         }
     }
@@ -93,19 +88,20 @@ impl App {
     }
 
     /// Connects to a circle as people name it.
-    pub(super) fn open(&mut self, text: &str) {
+    ///
+    /// `from`: the circle that was shown when it was named in a command. What is wrong is said there.
+    pub(super) fn open(&mut self, text: &str, from: Option<CircleId>) {
         let text = text.trim();
-        let known = self.circles.iter().find(|(_, entry)| entry.name == text).map(|(id, _)| id);
-        if let Some(id) = known {
+        if let Some(id) = self.circle_named(text) {
             self.popup.take_if(|popup| matches!(popup, Popup::Address(_)));
             self.circles.select(id);
             return self.connect(id);
         }
         if place::is_name(text) {
-            return self.work.resolve(text.to_owned(), self.setup.config.clone());
+            return self.work.resolve(text.to_owned(), self.setup.config.clone(), from);
         }
         // No file is needed for it, and what is typed next is for that circle.
-        self.resolved(place::parse(text, &ConfigArgs { config: None }).map(|found| found.url.into()));
+        self.resolved(from, place::parse(text, &ConfigArgs { config: None }).map(|found| found.url.into()));
     }
 
     /// Connects, after starting the circle where it is one that can be.
@@ -148,6 +144,7 @@ impl App {
     fn disconnect(&mut self, id: CircleId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.is_wanted = false;
+        session.key = None;
         if matches!(session.link, Link::Off) {
             return;
         }
@@ -157,7 +154,7 @@ impl App {
 
     /// Proves the key to be, once it is unlocked, once there is one.
     pub(super) fn authenticate(&mut self, id: CircleId) {
-        let Some(session) = self.sessions.get_mut(&id) else { return self.say("connect first: Enter") };
+        let Some(session) = self.sessions.get(&id) else { return self.say("connect first: Enter") };
         let Some(description) = session.description() else { return self.connect(id) };
         let access = description.access;
         match &session.who {
@@ -165,14 +162,14 @@ impl App {
             Who::Proving => return,
             Who::Owner => return self.say("the key that this circle is for is proved"),
             Who::Key(name) => {
-                let text = format!("{name} is proved already; d disconnects, then another key can be");
+                let text = format!("{name} is proved already; :key NAME is another one");
                 return self.say(text);
             }
         }
         if let Some((_, keypair)) = self.throwaway.clone().filter(|(throwaway, _)| *throwaway == id) {
             return self.prove(id, None, keypair);
         }
-        let Some(name) = self.keys.used().map(|entry| entry.name.clone()) else {
+        let Some(name) = self.key_for(id) else {
             let why = format!("{} is for {}, and there is no key yet.", session.name, whom(access));
             return self.ask_new_key(Some(id), Some(why));
         };
@@ -185,6 +182,21 @@ impl App {
             (Some(passphrase), Some(store)) if is_first => self.work.unlock(store.clone(), name, passphrase),
             (Some(_), Some(_)) => {}
             _ => self.popup = Some(Popup::Passphrase(Passphrase::new(name, None))),
+        }
+    }
+
+    /// The key to be on a circle: the one that was proved or named there, or else the one to be everywhere.
+    pub(super) fn key_for(&self, id: CircleId) -> Option<KeyName> {
+        let named = self.sessions.get(&id).and_then(|session| session.key.clone());
+        named.or_else(|| self.keys.used().map(|entry| entry.name.clone()))
+    }
+
+    /// Its passphrase is not told.
+    pub(super) fn give_up_proof(&mut self, name: &KeyName) {
+        for id in self.proofs.remove(name).unwrap_or_default() {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.key = None;
+            }
         }
     }
 
@@ -207,84 +219,12 @@ impl App {
         self.popup = Some(Popup::NewKey(NewKey::new(suggested, circle, why)));
     }
 
-    fn submit(&mut self) {
-        let Some(id) = self.circles.selected() else { return };
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let input = session.editor.text();
-        let is_off = matches!(session.link, Link::Off);
-        if input.trim().is_empty() {
-            if is_off {
-                self.connect(id);
-            }
-            return;
-        }
-        if let Some(why) = session.description().and_then(|circle| too_large(&circle.limits, &input)) {
-            return self.complain(why);
-        }
-        let is_command = input.trim_start().starts_with(':');
-        if !is_command && self.validator.is_incomplete(&input) {
-            return session.editor.newline();
-        }
-        if session.has_to_wait(&input) {
-            if !session.wait(input) {
-                return self.say("too much waits already: Ctrl-C gives it back");
-            }
-            session.editor.take();
-            if is_off {
-                self.connect(id);
-            }
-            return;
-        }
-        session.editor.take();
-        self.carry_out(id, input);
-    }
-
-    /// Plays an input or obeys it, in a session that is not busy.
-    pub(super) fn carry_out(&mut self, id: CircleId, input: String) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.transcript.follow();
-        session.transcript.extend(repl::echo(&self.lexer, &session.name, &input));
-        match input.trim().strip_prefix(':') {
-            Some(command) => self.obey(id, command),
-            None => self.play(id, input),
-        }
-    }
-
-    /// What waited for the session to be no longer busy.
-    pub(super) fn carry_on(&mut self, id: CircleId) {
-        while let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.is_busy()) {
-            // A lost connection is noticed by itself, and what waits is given back then.
-            if !session.client().is_some_and(|client| client.is_connected()) {
-                return;
-            }
-            let Some(next) = session.next_waiting() else { return };
-            self.carry_out(id, next);
-        }
-    }
-
-    fn play(&mut self, id: CircleId, input: String) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(client) = session.client().cloned() else { return };
-        if let Some(history) = session.history.clone().filter(|_| history::is_kept(&input)) {
-            self.keeper.keep(history, input.clone());
-        }
-        let number = session.next_play();
-        let cancel = self.work.play((id, session.connection), number, client, input.clone());
-        session.run(number, input, cancel, self.now);
-    }
-
-    fn obey(&mut self, id: CircleId, command: &str) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let to = (id, session.connection);
-        match (Meta::parse(command), session.client().cloned()) {
-            (Ok(Meta::Help(topic)), _) => session.transcript.extend(meta::help(&topic, help::TYPING)),
-            (Ok(Meta::Quit), _) => self.act(Action::Quit),
-            (Ok(command), Some(client)) => {
-                session.is_resetting = command == Meta::Reset;
-                self.work.ask(to, client, command);
-            }
-            (Ok(_), None) => session.note("not connected"),
-            (Err(hint), _) => session.note(&hint),
+    /// Goes on with what is typed in the user's own editor.
+    fn edit(&mut self) {
+        if let Some(id) = self.circles.selected()
+            && let Some(session) = self.sessions.get(&id)
+        {
+            self.effects.push(Effect::Edit(id, session.editor.text()));
         }
     }
 
@@ -295,26 +235,13 @@ impl App {
         }
     }
 
-    fn complete(&mut self) {
-        let Some(id) = self.circles.selected() else { return };
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let (input, cursor) = session.editor.cursor();
-        match completion::question(&input, cursor, |_, _| Vec::new()) {
-            Question::Answered(completion) => drop(session.editor.complete(completion)),
-            Question::Asked { script, cursor: at, offset } => {
-                if let Some(client) = session.client().cloned() {
-                    self.work.complete((id, session.connection), client, (input, cursor), (script, at, offset));
-                }
-            }
-        }
-    }
-
     /// Ctrl-C: the running play of the circle that is shown, or else what is typed.
     fn cancel(&mut self) {
         let (now, is_typing) = (self.now, self.is_typing());
         let Some(session) = self.shown_session() else { return self.say("q quits") };
         match session.cancel(now) {
             Some(Cancelled::Asked) => {}
+            Some(Cancelled::Unread) => session.note("no longer waiting for the file"),
             Some(Cancelled::GivenUp) => session.note("no longer waiting for it; it may still be running"),
             None if session.waiting() > 0 => session.take_back(),
             None if is_typing && !session.editor.is_empty() => session.editor.set(""),

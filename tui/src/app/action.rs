@@ -42,6 +42,8 @@ pub(crate) enum Action {
     Cancel,
     /// Offer what may stand at the cursor.
     Complete,
+    /// Go on typing in another program.
+    Edit,
     /// Put a text into the editor.
     Insert(String),
 }

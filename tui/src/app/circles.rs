@@ -72,7 +72,8 @@ impl Circles {
 
     /// A circle by its address; the one that is known already, if it is.
     pub(crate) fn add_address(&mut self, name: String, url: String) -> CircleId {
-        match self.entries.iter().position(|entry| entry.url() == url) {
+        let is_it = |entry: &Entry| entry.url().trim_end_matches('/') == url.trim_end_matches('/');
+        match self.entries.iter().position(is_it) {
             Some(index) => CircleId(index),
             None => self.add(Entry::new(name, url, Origin::Address)),
         }

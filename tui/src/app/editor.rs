@@ -33,6 +33,8 @@ pub(crate) struct Editor {
     /// Which input of the history is shown, and what was typed before it.
     browsing: Option<(usize, String)>,
     menu: Option<Menu>,
+    /// Whether the key before was Ctrl-X.
+    is_prefixed: bool,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub(crate) enum Wanted {
     Nothing,
     Submit,
     Complete,
+    /// Another program to go on in.
+    Edit,
     Leave,
 }
 
@@ -135,7 +139,10 @@ impl Editor {
         }
         self.menu = None;
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let is_prefixed = std::mem::take(&mut self.is_prefixed);
         match key.code {
+            KeyCode::Char('x') if is_control => self.is_prefixed = true,
+            KeyCode::Char('e') if is_control && is_prefixed => return Wanted::Edit,
             KeyCode::Enter if key.modifiers.contains(KeyModifiers::ALT) => self.newline(),
             KeyCode::Char('j') if is_control => self.newline(),
             KeyCode::Enter => return Wanted::Submit,
@@ -377,6 +384,16 @@ mod tests {
         press(&mut editor, KeyCode::Char('x'));
         assert!(editor.complete(late));
         assert_eq!(editor.text(), "tox");
+    }
+
+    #[test]
+    fn two_keys_ask_for_another_program_and_neither_is_typed() {
+        let mut editor = typed("one");
+        let mut control = |letter| editor.key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL));
+        assert_eq!((control('x'), control('e')), (Wanted::Nothing, Wanted::Edit));
+        assert_eq!((control('x'), control('x'), control('e')), (Wanted::Nothing, Wanted::Nothing, Wanted::Edit));
+        assert_eq!(control('e'), Wanted::Nothing);
+        assert_eq!(editor.text(), "one");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{
     run::{self, Outside},
     work::Work,
 };
-use crate::throwaway;
+use crate::{error::CliError, throwaway};
 
 /// An app that runs.
 #[derive(Debug)]
@@ -162,6 +162,11 @@ impl Outside<TestBackend> for InMemory {
         self.copied.send_replace(text.to_owned());
     }
 
+    /// There is no terminal to leave to anyone.
+    fn edit(&mut self, _: &mut Terminal<TestBackend>, _: &str) -> io::Result<Result<Option<String>, CliError>> {
+        Ok(Ok(None))
+    }
+
     fn suspend(&mut self, _: &mut Terminal<TestBackend>) -> io::Result<()> {
         Ok(())
     }
@@ -173,6 +178,8 @@ impl Outside<TestBackend> for InMemory {
     fn resized(&mut self, terminal: &mut Terminal<TestBackend>, width: u16, height: u16) {
         terminal.backend_mut().resize(width, height);
     }
+
+    fn dealt_with(&mut self) {}
 
     fn drawn(&mut self, frame: &Buffer) {
         self.frames.send_replace(text(frame));

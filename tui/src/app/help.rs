@@ -1,6 +1,10 @@
 //! What can be done where: for the footer in short, for the help at length.
 
 use super::layout::Pane;
+use crate::console::{
+    meta,
+    text::{Line, Style},
+};
 
 /// Where the user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +49,7 @@ const REPL: &[Keys] = &[
     ("Ctrl-C", "cancel the running play; the session and its variables are kept"),
 ];
 
-pub(crate) const TYPING: &[Keys] = &[
+const TYPING: &[Keys] = &[
     ("Enter", "run a complete input, continue an incomplete one"),
     ("Alt-Enter Ctrl-J", "a new line, whatever stands before it"),
     ("Tab", "complete"),
@@ -53,6 +57,7 @@ pub(crate) const TYPING: &[Keys] = &[
     ("Ctrl-C", "cancel the running play, keeping the session; otherwise clear the input"),
     ("PgUp PgDn", "scroll what was said"),
     ("Esc", "leave the editor: then letters are keys, and 1-4 choose a pane"),
+    ("Ctrl-X Ctrl-E", "go on in $EDITOR"),
     (":help", "the commands of the REPL"),
 ];
 
@@ -140,6 +145,25 @@ pub(crate) fn short(here: Here) -> &'static [Keys] {
             ("Alt-Enter", "newline"),
         ],
     }
+}
+
+/// What is another thing on this screen than elsewhere.
+const HERE: &[Keys] = &[
+    ("each", "Here: on circles that are connected to (:use WHERE connects)."),
+    (
+        "key",
+        "Here: a circle has one session. Where another key was proved it is connected to anew, and its variables are gone.",
+    ),
+    ("last", "Here: in what was said; PgUp scrolls."),
+    ("use", "Here: chooses it in Circles, and connects to it."),
+];
+
+/// What `:help` says of a topic.
+pub(crate) fn of(topic: &str) -> Vec<Line> {
+    let mut said = meta::help(topic, TYPING);
+    let here = HERE.iter().find(|(name, _)| *name == topic);
+    said.extend(here.map(|(_, here)| Line::of(Style::Plain, &format!("  {here}"))));
+    said
 }
 
 /// Everything that works here.

@@ -13,7 +13,7 @@ use ratatui::crossterm::event::Event;
 
 use super::id::{CircleId, Connection, PlayNumber};
 use crate::{
-    console::{completion::Completion, text::Line},
+    console::{completion::Completion, meta::Meta, text::Line},
     error::CliError,
 };
 
@@ -50,8 +50,10 @@ pub(crate) enum News {
     Listed(Result<Listing, CliError>),
     /// A key was made, and is unlocked.
     Made(Result<(Entry, Arc<KeyPair>), CliError>),
-    /// Where a circle is that was named by its address.
-    Resolved(Result<String, CliError>),
+    /// Where a circle is that was named, and the one that was shown then, if it was named in a command.
+    Resolved(Option<CircleId>, Result<String, CliError>),
+    /// What came of the wish to have what was played on a circle in a file.
+    Saved(CircleId, Result<String, CliError>),
     /// A key was unlocked, or was not.
     Unlocked(KeyName, Result<Arc<KeyPair>, CliError>),
     /// Something about a circle as such.
@@ -112,5 +114,11 @@ pub(crate) enum SessionNews {
     History(Vec<String>),
     Completed(Completion),
     /// What the circle answered to a command.
-    Answered(Result<Vec<Line>, ClientError>),
+    Answered(Meta, Result<Vec<Line>, ClientError>),
+    /// A file that is to be played.
+    Loaded(PlayNumber, Result<String, CliError>),
+    /// What one of several circles prints.
+    EachOutput(PlayNumber, usize, Output),
+    /// How the play ended on each of several circles.
+    EachEnded(PlayNumber, Vec<Option<Result<PlayResult, ClientError>>>),
 }

@@ -1,18 +1,18 @@
 //! What changes when something has happened elsewhere.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use client_ws::{ClientError, Description, Notice, PlayResult, RpcError};
+use client_ws::{Description, Notice};
 use keys::{
     KeyPair,
     keystore::{Entry as KeyEntry, KeyName, Listing},
 };
-use protocol::methods::{Access, Output, Stream};
+use protocol::methods::Access;
 
 use super::{
     App,
     circles::{Entry, Origin},
-    id::{CircleId, Connection, PlayNumber},
+    id::{CircleId, Connection},
     message::{CircleNews, Listening, SessionNews},
     popup::{Passphrase, Popup},
     repl::whom,
@@ -21,22 +21,20 @@ use super::{
 use crate::{
     console::{
         history::HistoryFile,
-        report,
-        text::{self, Line, Style},
-        value,
+        text::{Line, Style},
     },
     error::CliError,
 };
 
 impl App {
-    pub(super) fn resolved(&mut self, resolved: Result<String, CliError>) {
+    pub(super) fn resolved(&mut self, from: Option<CircleId>, resolved: Result<String, CliError>) {
         let form = match &mut self.popup {
             Some(Popup::Address(form)) => Some(form),
             _ => None,
         };
         match resolved {
             Ok(url) => {
-                if form.is_some() {
+                if form.is_some() && from.is_none() {
                     self.popup = None;
                 }
                 let name = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
@@ -44,9 +42,10 @@ impl App {
                 self.circles.select(id);
                 self.connect(id);
             }
-            Err(error) => match form {
-                Some(form) => (form.error, form.is_busy) = (Some(error.advice()), false),
-                None => self.complain(error.advice()),
+            Err(error) => match (form, from.and_then(|from| self.sessions.get_mut(&from))) {
+                (_, Some(session)) => session.say_error(&error),
+                (Some(form), None) => (form.error, form.is_busy) = (Some(error.advice()), false),
+                (None, None) => self.complain(error.advice()),
             },
         }
     }
@@ -174,41 +173,29 @@ impl App {
                 self.complain(error.message());
             }
             SessionNews::Proved(name, Ok(())) => {
+                session.key.clone_from(&name);
                 session.who = name.map_or(Who::Owner, Who::Key);
                 self.ready(id);
             }
             SessionNews::Proved(name, Err(error)) => {
                 session.who = Who::Nobody;
+                session.key = None;
                 self.refused(id, name.as_ref(), &error);
                 self.complain(error.message());
             }
             SessionNews::History(inputs) => session.editor.set_history(inputs),
-            SessionNews::Output(number, output) => {
-                if session.running.as_ref().is_some_and(|running| running.number == number) {
-                    session.transcript.extend(printed(&output));
-                }
-            }
+            SessionNews::Output(number, output) => self.printed(id, number, &output),
+            SessionNews::EachOutput(number, index, output) => self.one_printed(id, number, index, &output),
+            SessionNews::EachEnded(number, ends) => self.each_ended(id, number, ends),
+            SessionNews::Loaded(number, read) => self.loaded(id, number, read),
             SessionNews::Progress(number, progress) => {
-                if let Some(running) = session.running.as_mut().filter(|running| running.number == number) {
+                if let Some(running) = session.running(number) {
                     running.progress = Some(progress);
                 }
             }
             SessionNews::Ended(number, result) => self.play_ended(id, number, result),
-            SessionNews::Completed(completion) => {
-                if !session.editor.complete(completion) {
-                    self.say("nothing fits here");
-                }
-            }
-            SessionNews::Answered(answered) => {
-                session.is_resetting = false;
-                let Some(entry) = self.circles.get(id) else { return };
-                let lines = answered.unwrap_or_else(|error| {
-                    let place = entry.destination(self.setup.config.as_deref());
-                    report::client("", &place, error, session.transcript.width())
-                });
-                session.transcript.extend(lines);
-                self.carry_on(id);
-            }
+            SessionNews::Completed(completion) => self.offer(id, completion),
+            SessionNews::Answered(command, answered) => self.told(id, &command, answered),
         }
     }
 
@@ -227,12 +214,13 @@ impl App {
         if access == Access::Open {
             self.ready(id);
         }
-        if access == Access::Open && (is_ours || !self.keys.is_asked()) {
+        let is_key_meant = self.keys.is_asked() || self.sessions.get(&id).is_some_and(|session| session.key.is_some());
+        if access == Access::Open && (is_ours || !is_key_meant) {
             return;
         }
         // A question comes only to someone who waits for it.
         let is_awaited = session_is_asked && self.circles.selected() == Some(id) && self.popup.is_none();
-        let is_unlocked = self.keys.used().is_some_and(|entry| self.keys.unlocked(&entry.name).is_some());
+        let is_unlocked = self.key_for(id).is_some_and(|name| self.keys.unlocked(&name).is_some());
         if is_ours || is_unlocked || is_awaited || self.setup.passphrase.is_some() {
             self.authenticate(id);
         }
@@ -265,30 +253,6 @@ impl App {
         self.carry_on(id);
     }
 
-    fn play_ended(&mut self, id: CircleId, number: PlayNumber, result: Result<PlayResult, ClientError>) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(running) = session.running.take_if(|running| running.number == number) else { return };
-        match result {
-            Ok(result) => {
-                session.last_elapsed = Some(Duration::from_micros(result.elapsed_us));
-                let lines = value::lines_of(&result, session.transcript.width());
-                session.transcript.extend(lines);
-                session.transcript.set_last(result.output);
-            }
-            Err(ClientError::Rpc(RpcError::Cancelled)) if running.is_cancelled() => {
-                session.note("cancelled; the session and what it had done are kept");
-            }
-            Err(error) => {
-                let Some(entry) = self.circles.get(id) else { return };
-                let place = entry.destination(self.setup.config.as_deref());
-                let lines = report::client(&running.script, &place, error, session.transcript.width());
-                session.transcript.set_last(lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n"));
-                session.transcript.extend(lines);
-            }
-        }
-        self.carry_on(id);
-    }
-
     /// What connections have to say that nobody asked for, and their end.
     pub(super) fn look_after_connections(&mut self) {
         let mut lost = Vec::new();
@@ -297,13 +261,18 @@ impl App {
             while let Some(notice) = client.take_notice() {
                 if let Notice::EnvironmentLost { reason } = notice {
                     self.is_stale = true;
-                    session.note(&format!("the circle lost this session's environment ({reason}): variables are gone"));
+                    let saves = how_to_save(session);
+                    session.notebook.is_lost();
+                    session.note(&format!(
+                        "the circle lost this session's environment ({reason}): variables are gone{saves}"
+                    ));
                 }
             }
             // A play that runs says itself that the connection is lost.
             if !client.is_connected() && session.running.is_none() {
+                let saves = how_to_save(session);
                 session.end();
-                session.note("the connection is lost, and variables with it; Enter connects again");
+                session.note(&format!("the connection is lost, and variables with it{saves}; Enter connects again"));
                 lost.push(*id);
             }
         }
@@ -323,13 +292,7 @@ impl App {
     }
 }
 
-/// What a play prints, as lines: debugs with their place.
-fn printed(output: &Output) -> Vec<Line> {
-    match output.stream {
-        Stream::Print => text::lines(Style::Plain, &output.text),
-        Stream::Debug => {
-            let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
-            text::lines(Style::Dim, &format!("{place}{}", output.text))
-        }
-    }
+/// What can be done about variables that are gone, where something was played.
+fn how_to_save(session: &Session) -> &'static str {
+    if session.notebook.inputs() == 0 { "" } else { " (:save FILE writes what was played)" }
 }

@@ -134,7 +134,7 @@ impl App {
             && self.background.standby != Standby::Unknown
             && let Some(first) = self.first.take()
         {
-            self.open(&first);
+            self.open(&first, None);
         }
     }
 

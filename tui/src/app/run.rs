@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{App, Effect, Ended, Message, message::News};
+use crate::error::CliError;
 
 /// Messages that wait to be taken, before whoever posts them is made to wait.
 pub(crate) const QUEUE: usize = 1024;
@@ -23,12 +24,16 @@ const FRAME: Duration = Duration::from_millis(16);
 pub(crate) trait Outside<B: Backend> {
     /// Puts a text on the clipboard.
     fn copy(&mut self, text: &str);
+    /// Leaves the terminal to an editor for a text; `None` if nothing is to come of it.
+    fn edit(&mut self, terminal: &mut Terminal<B>, text: &str) -> io::Result<Result<Option<String>, CliError>>;
     /// Leaves the terminal to the shell until it gives it back.
     fn suspend(&mut self, terminal: &mut Terminal<B>) -> io::Result<()>;
     /// Has the next frame drawn anew as a whole.
     fn redraw(&mut self, terminal: &mut Terminal<B>) -> io::Result<()>;
     /// The terminal has a new size.
     fn resized(&mut self, terminal: &mut Terminal<B>, width: u16, height: u16);
+    /// What the terminal said is dealt with.
+    fn dealt_with(&mut self);
     /// A frame was drawn.
     fn drawn(&mut self, frame: &Buffer);
 }
@@ -56,13 +61,21 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
             if let News::Terminal(ratatui::crossterm::event::Event::Resize(width, height)) = message.0 {
                 outside.resized(terminal, width, height);
             }
+            let is_of_terminal = matches!(message.0, News::Terminal(_));
             app.update(message);
             for effect in app.take_effects() {
                 match effect {
                     Effect::Copy(text) => outside.copy(&text),
+                    Effect::Edit(id, text) => {
+                        let edited = outside.edit(terminal, &text)?;
+                        app.edited(id, &text, edited);
+                    }
                     Effect::Suspend => outside.suspend(terminal)?,
                     Effect::Redraw => outside.redraw(terminal)?,
                 }
+            }
+            if is_of_terminal {
+                outside.dealt_with();
             }
             if let Some(ended) = app.ended() {
                 return Ok(ended);

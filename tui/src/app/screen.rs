@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Stdout, Write, stdout},
+    process::Command,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -21,11 +22,15 @@ use rustix::process::{Signal, kill_current_process_group};
 use tokio::sync::mpsc;
 
 use super::{Message, run::Outside};
+use crate::{editing, error::CliError};
 
 type Real = CrosstermBackend<Stdout>;
 
 /// Whether the terminal is taken over now.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether another program has it, whose affair Ctrl-C is.
+static IS_LENT: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, for as long as this lives.
 pub(crate) struct Screen {
@@ -67,26 +72,46 @@ fn give_back() {
     }
 }
 
-/// Posts what the terminal says, from a thread of its own, until nobody takes it or the terminal is gone.
-pub(crate) fn listen(queue: mpsc::Sender<Message>) {
+/// Whether a program has the terminal that was left to it.
+pub(crate) fn is_lent() -> bool {
+    IS_LENT.load(Ordering::SeqCst)
+}
+
+/// Posts what the terminal says, from a thread of its own, until nobody takes it or the terminal is gone. The next is read
+/// once the one before is dealt with: if that leaves the terminal to someone, the keys are theirs.
+pub(crate) fn listen(queue: mpsc::Sender<Message>) -> OnTerminal {
+    let (dealt_with, is_dealt_with) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         while let Ok(event) = event::read() {
-            if queue.blocking_send(Message::terminal(event)).is_err() {
+            if queue.blocking_send(Message::terminal(event)).is_err() || is_dealt_with.recv().is_err() {
                 return;
             }
         }
         // Its user has gone with it, as a hangup says, too.
         let _ended = queue.blocking_send(Message::end(129));
     });
+    OnTerminal { dealt_with }
 }
 
 /// Does outside what the app wants done there.
-pub(crate) struct OnTerminal;
+pub(crate) struct OnTerminal {
+    dealt_with: std::sync::mpsc::Sender<()>,
+}
 
 impl Outside<Real> for OnTerminal {
     fn copy(&mut self, text: &str) {
         // OSC 52: the terminal puts it on its clipboard, also through ssh. One that cannot shows nothing of it.
         let _unseen = write!(stdout(), "\x1b]52;c;{}\x07", STANDARD.encode(text)).and_then(|()| stdout().flush());
+    }
+
+    fn edit(&mut self, terminal: &mut Terminal<Real>, text: &str) -> io::Result<Result<Option<String>, CliError>> {
+        give_back();
+        IS_LENT.store(true, Ordering::SeqCst);
+        let edited = editing::edit(text, Command::status);
+        IS_LENT.store(false, Ordering::SeqCst);
+        enter()?;
+        self.redraw(terminal)?;
+        Ok(edited)
     }
 
     fn suspend(&mut self, terminal: &mut Terminal<Real>) -> io::Result<()> {
@@ -106,6 +131,11 @@ impl Outside<Real> for OnTerminal {
     }
 
     fn resized(&mut self, _: &mut Terminal<Real>, _: u16, _: u16) {}
+
+    fn dealt_with(&mut self) {
+        // A thread that has ended waits for nothing.
+        let _ended = self.dealt_with.send(());
+    }
 
     fn drawn(&mut self, _: &Buffer) {}
 }

@@ -13,12 +13,13 @@ use tokio::sync::Notify;
 
 use super::{
     editor::Editor,
-    id::{Connection, PlayNumber},
+    id::{CircleId, Connection, PlayNumber},
     transcript::Transcript,
 };
 use crate::console::{
     history::HistoryFile,
     meta::Meta,
+    notebook::Notebook,
     text::{Line, Style},
 };
 
@@ -43,8 +44,12 @@ pub(crate) struct Session {
     pub transcript: Transcript,
     pub editor: Editor,
     pub running: Option<Running>,
-    /// Whether a fresh environment was asked for and is not there yet.
-    pub is_resetting: bool,
+    /// What is to be there before the next input is carried out.
+    pub pending: Option<Pending>,
+    /// What was played.
+    pub notebook: Notebook,
+    /// The key to be here, once one was proved or named for this circle.
+    pub key: Option<KeyName>,
     /// Inputs that were sent off while it runs.
     waiting: VecDeque<String>,
     /// Where inputs are kept.
@@ -75,11 +80,44 @@ pub(crate) enum Who {
     Owner,
 }
 
+/// What the next input waits for, other than a play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// A fresh environment.
+    Reset,
+    /// A file that is to be played.
+    Load(PlayNumber),
+}
+
+/// What a play is for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// Its value is shown.
+    Value,
+    /// And what it took.
+    Time,
+    /// Its value is drawn.
+    Plot,
+    /// It is played on those circles, and their answers are shown side by side.
+    Each(Vec<Target>),
+}
+
+/// A circle among several.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub id: CircleId,
+    /// The one that it is played through.
+    pub connection: Connection,
+    /// As its user calls it.
+    pub name: String,
+}
+
 /// A play that has not ended.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub number: PlayNumber,
     pub script: String,
+    pub purpose: Purpose,
     pub started: Instant,
     pub progress: Option<Progress>,
     cancel: Arc<Notify>,
@@ -120,6 +158,8 @@ impl Standing {
 pub(crate) enum Cancelled {
     Asked,
     GivenUp,
+    /// A file is no longer waited for.
+    Unread,
 }
 
 impl Session {
@@ -134,7 +174,9 @@ impl Session {
             transcript: Transcript::default(),
             editor: Editor::new(),
             running: None,
-            is_resetting: false,
+            pending: None,
+            notebook: Notebook::default(),
+            key: None,
             waiting: VecDeque::new(),
             history: None,
             last_elapsed: None,
@@ -149,7 +191,7 @@ impl Session {
         self.link = Link::Connecting;
         self.who = Who::Nobody;
         self.running = None;
-        self.is_resetting = false;
+        self.pending = None;
         self.connection
     }
 
@@ -157,18 +199,23 @@ impl Session {
     pub(crate) fn end(&mut self) {
         self.take_back();
         self.hang_up();
-        self.is_resetting = false;
+        self.pending = None;
         self.connection.0 += 1;
         self.link = Link::Off;
         self.who = Who::Nobody;
         self.running = None;
     }
 
-    /// Closes the connection, which a running play would keep open otherwise.
-    fn hang_up(&self) {
+    /// Closes the connection, which a running play would keep open otherwise. What the session held is gone with it.
+    fn hang_up(&mut self) {
         if let Some(client) = self.client() {
             client.disconnect();
         }
+        // What runs on others as well would go on there.
+        if let Some(Running { purpose: Purpose::Each(_), cancel, .. }) = &self.running {
+            cancel.notify_one();
+        }
+        self.notebook.is_lost();
     }
 
     pub(crate) fn client(&self) -> Option<&Arc<CircleWsClient>> {
@@ -194,14 +241,23 @@ impl Session {
 
     /// Whether something is to be done before the next input can be.
     pub(crate) fn is_busy(&self) -> bool {
-        self.running.is_some() || self.is_resetting || !self.is_ready()
+        self.is_at_work() || !self.is_ready()
+    }
+
+    /// Whether a play runs, or something else that the next one waits for.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.running.is_some() || self.pending.is_some()
     }
 
     /// Whether an input cannot be carried out now. What depends on what the session holds waits for the play before it.
     pub(crate) fn has_to_wait(&self, input: &str) -> bool {
         match input.trim().strip_prefix(':').map(Meta::parse) {
-            Some(Err(_) | Ok(Meta::Help(_) | Meta::Quit)) => false,
-            Some(Ok(Meta::Who | Meta::Doc(_))) => self.is_resetting || !self.is_ready(),
+            Some(Err(_) | Ok(Meta::Help(_) | Meta::Quit | Meta::Use(_) | Meta::Edit)) => false,
+            Some(Ok(Meta::History(_) | Meta::Last | Meta::Save { .. })) => false,
+            Some(Ok(Meta::Time(script) | Meta::Plot(script))) if script.is_empty() => false,
+            // It may be what makes the circle ready for the others.
+            Some(Ok(Meta::Key(_))) => self.is_at_work(),
+            Some(Ok(Meta::Who | Meta::Doc(_))) => self.pending.is_some() || !self.is_ready(),
             Some(Ok(_)) | None => self.is_busy(),
         }
     }
@@ -226,8 +282,23 @@ impl Session {
         PlayNumber(self.plays)
     }
 
-    pub(crate) fn run(&mut self, number: PlayNumber, script: String, cancel: Arc<Notify>, now: Instant) {
-        self.running = Some(Running { number, script, started: now, progress: None, cancel, cancelled: None });
+    pub(crate) fn run(
+        &mut self,
+        number: PlayNumber,
+        script: String,
+        purpose: Purpose,
+        cancel: Arc<Notify>,
+        now: Instant,
+    ) {
+        if !matches!(purpose, Purpose::Each(_)) {
+            self.notebook.begin();
+        }
+        self.running = Some(Running { number, script, purpose, started: now, progress: None, cancel, cancelled: None });
+    }
+
+    /// The running play, if it is that one.
+    pub(crate) fn running(&mut self, number: PlayNumber) -> Option<&mut Running> {
+        self.running.as_mut().filter(|running| running.number == number)
     }
 
     /// Has an input wait for the running play; false if too many do.
@@ -259,6 +330,11 @@ impl Session {
 
     /// Has the running play end; a second time, no longer waits for its end.
     pub(crate) fn cancel(&mut self, now: Instant) -> Option<Cancelled> {
+        if let Some(Pending::Load(_)) = self.pending {
+            self.pending = None;
+            self.take_back();
+            return Some(Cancelled::Unread);
+        }
         let running = self.running.as_mut()?;
         if running.cancelled.is_some_and(|before| now.saturating_duration_since(before) < GIVE_UP) {
             self.running = None;

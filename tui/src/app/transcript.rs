@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ratatui::text::Line as ShownLine;
 
 use super::{theme::Theme, wrap};
-use crate::console::text::{Line, Style};
+use crate::console::text::{Line, Size, Style};
 
 /// Lines that are kept.
 const MAX_LINES: usize = 10_000;
@@ -60,6 +60,12 @@ impl Transcript {
     /// Columns that a line has before it is broken.
     pub(crate) fn width(&self) -> usize {
         if self.width == 0 { 80 } else { self.width.into() }
+    }
+
+    /// The room that a value has: what asked for it stays in sight.
+    pub(crate) fn room(&self) -> Size {
+        let height = if self.height == 0 { 24 } else { usize::from(self.height) };
+        Size { width: self.width(), height: height - 1 }
     }
 
     /// As many rows up or down as are in sight, but one.

@@ -1,5 +1,7 @@
 //! What is done elsewhere than in the app's loop, and posts what comes of it: network, disk, passphrases, processes.
 
+mod each;
+mod files;
 mod follow;
 mod supervisor;
 
@@ -261,8 +263,11 @@ impl Work {
     }
 
     /// Finds out where a circle is that was named as people say it.
-    pub(crate) fn resolve(&self, place: String, config: Option<PathBuf>) {
-        self.block(move || place::parse(&place, &ConfigArgs { config }).map(|found| found.url.into()), News::Resolved);
+    ///
+    /// `from`: the circle that was shown, if it was named in a command.
+    pub(crate) fn resolve(&self, place: String, config: Option<PathBuf>, from: Option<CircleId>) {
+        let resolved = move || place::parse(&place, &ConfigArgs { config }).map(|found| found.url.into());
+        self.block(resolved, move |resolved| News::Resolved(from, resolved));
     }
 
     /// Has the circle answer a command.
@@ -270,7 +275,7 @@ impl Work {
         let work = self.clone();
         self.spawn(async move {
             let answered = meta::ask(&client, &command).await;
-            work.post(News::Session(to.0, to.1, SessionNews::Answered(answered))).await;
+            work.post(News::Session(to.0, to.1, SessionNews::Answered(command, answered))).await;
         });
     }
 

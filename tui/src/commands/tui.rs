@@ -9,7 +9,7 @@ use crate::{
     app::{
         App, Message, Setup,
         run::{self, QUEUE},
-        screen::{self, OnTerminal, Screen},
+        screen::{self, Screen},
         work::Work,
     },
     cli::TuiArgs,
@@ -61,8 +61,8 @@ pub(crate) fn run(args: &TuiArgs) -> Result<std::process::ExitCode, CliError> {
     }
     let unusable = |error: std::io::Error| CliError::io("cannot use this terminal", &error, "try circles repl");
     let mut screen = Screen::take().map_err(unusable)?;
-    screen::listen(queue);
-    let ended = runtime.block_on(run::run(app, &mut screen.terminal, messages, OnTerminal));
+    let outside = screen::listen(queue);
+    let ended = runtime.block_on(run::run(app, &mut screen.terminal, messages, outside));
     drop(screen);
     let ended = ended.map_err(unusable)?;
     if let Some(farewell) = ended.farewell {
@@ -82,7 +82,13 @@ fn end_on_signals(queue: &mpsc::Sender<Message>) -> Result<(), CliError> {
         }
         let (mut signal, queue) = (listen(kind)?, queue.clone());
         tokio::spawn(async move {
-            signal.recv().await;
+            loop {
+                signal.recv().await;
+                // A Ctrl-C is for the program that the terminal is left to.
+                if kind != SignalKind::interrupt() || !screen::is_lent() {
+                    break;
+                }
+            }
             // As a shell says it of a process that a signal ended.
             let code = u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX);
             let _ended = queue.send(Message::end(code)).await;

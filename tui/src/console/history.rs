@@ -16,11 +16,16 @@ use rustyline::{
     history::{FileHistory, History as _},
 };
 
+use super::text::{Line, Style};
+
 /// Digits of a secret key in hex.
 const SECRET_DIGITS: usize = 64;
 
 /// Inputs that are kept.
 pub(crate) const MAX_INPUTS: usize = 10_000;
+
+/// Inputs that are shown, where none in particular are asked for.
+const RECENT: usize = 50;
 
 /// Inputs that wait to be kept.
 const WAITING: usize = 256;
@@ -140,6 +145,24 @@ pub(crate) fn is_kept(input: &str) -> bool {
     !input.starts_with(' ') && !holds_secret(input)
 }
 
+/// Inputs that have a text in them, with their numbers, the newest last; of all of them only some. They come newest first.
+pub(crate) fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part: &str) -> Vec<Line> {
+    let most = if part.is_empty() { RECENT } else { MAX_INPUTS };
+    let mut inputs: Vec<_> = newest_first.filter(|(_, input)| input.as_ref().contains(part)).take(most).collect();
+    inputs.reverse();
+    let mut lines = Vec::new();
+    for (number, input) in inputs {
+        for (index, text) in input.as_ref().split('\n').enumerate() {
+            let number = if index == 0 { format!("{number:5}  ") } else { " ".repeat(7) };
+            lines.push(Line::of(Style::Dim, &number).with(Style::Plain, text));
+        }
+    }
+    if lines.is_empty() {
+        lines.push(Line::of(Style::Dim, "nothing was typed that fits"));
+    }
+    lines
+}
+
 /// The file is there before the library writes to it, so that it never is readable by others.
 fn prepare(file: &Path) -> io::Result<()> {
     if file.exists() {
@@ -158,7 +181,20 @@ pub(crate) fn holds_secret(input: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::holds_secret;
+    use super::{holds_secret, lines};
+
+    #[test]
+    fn the_newest_inputs_are_listed_last_and_those_that_fit_alone() {
+        let inputs = ["let a = 1", "fn f() {\n}", "a + 1"];
+        let shown = |part: &str| {
+            let newest_first = (1..).zip(inputs).collect::<Vec<_>>().into_iter().rev();
+            lines(newest_first, part).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(shown("a"), ["    1  let a = 1", "    3  a + 1"]);
+        assert_eq!(shown("fn"), ["    2  fn f() {", "       }"]);
+        assert_eq!(shown("nothing"), ["nothing was typed that fits"]);
+        assert_eq!(lines((1..=99).rev().map(|number| (number, "x")), "").len(), super::RECENT);
+    }
 
     #[test]
     fn what_could_be_a_secret_key_is_recognised() {

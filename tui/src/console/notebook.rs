@@ -2,11 +2,15 @@
 
 mod save;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use client_ws::PlayResult;
 
-use super::text::{Line, Style};
+use super::{
+    history,
+    text::{Line, Style},
+};
+use crate::visible::visible;
 
 /// Inputs that are kept.
 const MAX_INPUTS: usize = 10_000;
@@ -193,6 +197,21 @@ impl Notebook {
             Some(took) => took.line(),
             None => Line::of(Style::Dim, "there is no play yet that went well"),
         }
+    }
+}
+
+impl Saved {
+    /// What is said once it is in a file.
+    pub(crate) fn said(&self, file: &Path) -> String {
+        let plural = if self.inputs == 1 { "" } else { "s" };
+        let mut said = format!("{} input{plural} in {}", self.inputs, visible(&file.display().to_string()));
+        if history::holds_secret(&self.script) {
+            said.push_str("; it holds what could be a secret key");
+        }
+        for note in &self.notes {
+            said.push_str(&format!("; {}", visible(note)));
+        }
+        said
     }
 }
 

@@ -20,6 +20,9 @@ use series::{MAX_SERIES, Plotted, Range, Series};
 /// What a chart has at least: with less there are axes and nothing else.
 const MIN: Size = Size { width: 24, height: 6 };
 
+/// Rows of a chart, where nobody asks for another height.
+pub(crate) const MAX_ROWS: usize = 16;
+
 /// And at most, whatever there is: a buffer of cells is made for it.
 const MAX: Size = Size { width: 400, height: 100 };
 

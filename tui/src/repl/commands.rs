@@ -1,11 +1,6 @@
 //! The `:` commands, as the line REPL obeys them.
 
-use std::{
-    fs::Permissions,
-    io::Write,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use keys::keystore::KeyName;
 use rustyline::history::{History, SearchDirection};
@@ -16,19 +11,12 @@ use crate::{
         history,
         meta::{self, Meta},
         plot,
-        text::{Line, Size, Style},
+        text::{Line, Size},
         value,
     },
-    error::{CliError, os_text},
+    error::CliError,
     printing, script,
-    visible::visible,
 };
-
-/// Rows of a chart.
-const MAX_PLOT: usize = 16;
-
-/// Inputs that `:history` shows, where it is not asked for some of them.
-const RECENT: usize = 50;
 
 impl Repl {
     pub(super) fn obey(&mut self, input: &str, command: &str) -> Result<Next, CliError> {
@@ -104,7 +92,7 @@ impl Repl {
             return Ok(());
         };
         let (width, rows) = printing::stdout_size().unwrap_or((80, 24));
-        match plot::lines(value, Size { width, height: rows.saturating_sub(MARGIN).min(MAX_PLOT) }) {
+        match plot::lines(value, Size { width, height: rows.saturating_sub(MARGIN).min(plot::MAX_ROWS) }) {
             Ok(chart) => say(&chart),
             Err(wanted) => {
                 printing::to_stderr(&format!("{wanted}\n"));
@@ -184,18 +172,10 @@ impl Repl {
         if saved.inputs == 0 {
             return printing::to_stderr("nothing was played here yet\n");
         }
-        if let Err(error) = written(file, &saved.script, is_over) {
-            return error.report();
+        match script::write(file, &saved.script, is_over) {
+            Ok(()) => printing::to_stderr(&format!("{}\n", saved.said(file))),
+            Err(error) => error.report(),
         }
-        let plural = if saved.inputs == 1 { "" } else { "s" };
-        let mut said = format!("{} input{plural} in {}", saved.inputs, visible(&file.display().to_string()));
-        if history::holds_secret(&saved.script) {
-            said.push_str("; it holds what could be a secret key");
-        }
-        for note in saved.notes {
-            said.push_str(&format!("; {}", visible(&note)));
-        }
-        printing::to_stderr(&format!("{said}\n"));
     }
 
     /// Has a text edited, to stand at the next prompt.
@@ -216,24 +196,11 @@ impl Repl {
     /// The inputs that have a text in them, newest last.
     fn typed(&self, part: &str) -> Vec<Line> {
         let history = self.editor.history();
-        let mut lines = Vec::new();
-        let all = (0..history.len()).rev().filter_map(|index| {
+        let inputs = (0..history.len()).rev().filter_map(|index| {
             let entry = history.get(index, SearchDirection::Reverse).ok()??;
-            entry.entry.contains(part).then(|| (index + 1, entry.entry.into_owned()))
+            Some((index + 1, entry.entry))
         });
-        let mut inputs: Vec<(usize, String)> =
-            all.take(if part.is_empty() { RECENT } else { history::MAX_INPUTS }).collect();
-        inputs.reverse();
-        for (number, input) in inputs {
-            for (index, text) in input.split('\n').enumerate() {
-                let number = if index == 0 { format!("{number:5}  ") } else { " ".repeat(7) };
-                lines.push(Line::of(Style::Dim, &number).with(Style::Plain, text));
-            }
-        }
-        if lines.is_empty() {
-            lines.push(Line::of(Style::Dim, "nothing was typed that fits"));
-        }
-        lines
+        history::lines(inputs, part)
     }
 
     /// Shows lines, in the pager if they are more than the screen has.
@@ -247,32 +214,5 @@ impl Repl {
         }
         let _its = self.notes.held();
         outside::page(&self.quiet, &text)
-    }
-}
-
-/// Writes a script to a file, all of it or nothing.
-fn written(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
-    let name = visible(&file.display().to_string()).into_owned();
-    let cannot = |error: &std::io::Error| {
-        CliError::usage(format!("cannot write {name}"), os_text(error), "choose another file: :save FILE")
-    };
-    let directory = match file.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    // To be run, by its user: it holds what the history does not keep, too.
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".circles-").permissions(Permissions::from_mode(0o700));
-    let mut new = builder.tempfile_in(directory).map_err(|error| cannot(&error))?;
-    new.write_all(script.as_bytes()).map_err(|error| cannot(&error))?;
-    let kept = if is_over { new.persist(file) } else { new.persist_noclobber(file) };
-    match kept {
-        Ok(_) => Ok(()),
-        Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => Err(CliError::usage(
-            format!("{name} is there already"),
-            "it is kept",
-            format!("to write over it: :save! {name}"),
-        )),
-        Err(refused) => Err(cannot(&refused.error)),
     }
 }

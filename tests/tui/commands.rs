@@ -1,0 +1,298 @@
+//! The `:` commands in the TUI.
+
+use rustix::process::Signal;
+
+use super::Screen;
+use crate::support::{Home, PASSPHRASE, process::Server};
+
+#[test]
+fn use_chooses_another_circle_and_comes_back_to_the_session_as_it_was() {
+    let team = Server::start(&["--name", "team"]);
+    let port = team.authority().rsplit_once(':').expect("a port").1.to_owned();
+    let config = format!(r#"{{ "circles": [{{ "name": "team", "port": {port} }}] }}"#);
+    let mut screen = Screen::start(&config, (120, 40));
+    screen.play_alone();
+    screen.wait_for(&format!("● team {port} up"));
+    screen.write("let here = 40;\n");
+    // Tab knows the circles.
+    screen.write(":use te");
+    screen.press(&["Tab"]);
+    screen.wait_for_row("> :use team");
+    screen.press(&["Enter"]);
+    screen.wait_for("▸● team");
+    screen.wait_for("connected to team");
+    screen.write("is_def_var(\"here\")\n");
+    screen.wait_for_row("false");
+    screen.write(":use scratch\n");
+    screen.wait_for("▸● scratch");
+    screen.write("here + 2\n");
+    screen.wait_for_row("42");
+    // By its address it is the same one.
+    screen.write(&format!(":use {port}\n"));
+    screen.wait_for("▸● team");
+    screen.write(":use scratch\n");
+    screen.wait_for("▸● scratch");
+    // Where there is nothing to go to, one stays, and is told why.
+    screen.write(":use taem\n");
+    screen.wait_for("did you mean 'team'?");
+    screen.write(":use a b\n");
+    screen.wait_for("'a b' says no circle");
+    screen.write("here + 4\n");
+    screen.wait_for_row("44");
+}
+
+#[test]
+fn a_key_is_proved_in_place_and_another_one_connects_anew() {
+    let home = Home::new();
+    let (alice, bob) = (home.add_key("alice").public_key().to_hex(), home.add_key("bob").public_key().to_hex());
+    let server = Server::open();
+    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.wait_for("▸alice");
+    screen.write(":key alice\n");
+    screen.wait_for("and no other");
+    screen.write(&format!(":use {}\n", server.authority()));
+    screen.wait_for("connected to circle");
+    screen.write("let kept = 40;\n:key al");
+    screen.press(&["Tab"]);
+    screen.wait_for_row("> :key alice");
+    screen.press(&["Enter"]);
+    screen.wait_for("passphrase of alice");
+    screen.write(&format!("{PASSPHRASE}\n"));
+    screen.wait_for("⚿ alice");
+    screen.write("`${kept}${CALLER_PUBLIC_KEY}`\n");
+    screen.wait_for(&format!("40{alice}"));
+    screen.write(":key bob\n");
+    screen.wait_for("connecting anew as bob");
+    screen.wait_for("variables are gone; :save FILE writes");
+    screen.wait_for("passphrase of bob");
+    screen.write(&format!("{PASSPHRASE}\n"));
+    screen.wait_for("⚿ bob");
+    screen.write("`${is_def_var(\"kept\")}${CALLER_PUBLIC_KEY}`\n");
+    screen.wait_for(&format!("false{bob}"));
+    screen.write(":key carol\n");
+    screen.wait_for("there is no key `carol`");
+    screen.write(":key bob\n");
+    screen.wait_for("you are bob here");
+}
+
+#[test]
+fn a_key_that_was_proved_is_proved_again_by_a_connection_that_is_made_again() {
+    let home = Home::new();
+    home.add_key("alice");
+    let mut server = Server::open();
+    let port: u16 = server.authority().rsplit(':').next().expect("a port").parse().expect("a number");
+    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.write(&format!(":use {port}\n"));
+    screen.wait_for("connected to circle");
+    screen.write(":key alice\n");
+    screen.wait_for("passphrase of alice");
+    screen.write(&format!("{PASSPHRASE}\n"));
+    screen.wait_for("⚿ alice");
+    screen.write("let x = 1;\n7 * 6\n");
+    screen.wait_for_row("42");
+    server.signal(Signal::KILL);
+    server.wait();
+    // What was played can still be written.
+    screen.wait_for(":save FILE writes what was played");
+    let _server = Server::start_on(port, &[]);
+    screen.press(&["Enter"]);
+    screen.wait_for("connected, with a fresh session");
+    screen.wait_for("⚿ alice");
+    screen.write(&format!(":save {}/lost.rhai\n", screen.home().path().display()));
+    screen.wait_for("they are of the session that was lost");
+}
+
+#[test]
+fn what_went_well_is_saved_as_a_script_that_runs_again() {
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (160, 50));
+    screen.play_alone();
+    let file = screen.home().path().join("work.rhai").display().to_string();
+    screen.write(":save nowhere.rhai\n");
+    screen.wait_for("nothing was played here yet");
+    screen.write("let x = 40;\nnowhere + 1\nx + 2\nfn twice(n) { n * 2 }\nlet y = twice(ans);\n:vars\n");
+    screen.wait_for("y    i64 = 84");
+    screen.write(&format!(":save {file}\n"));
+    screen.wait_for("4 inputs in ");
+    screen.write(&format!(":save {file}\n"));
+    screen.wait_for("is there already");
+    screen.write("y / 4\n");
+    screen.wait_for_row("21");
+    screen.write("print(`be${\"gun\"}`); loop {}\n");
+    screen.wait_for_row("begun");
+    screen.write(&format!(":save! {file}\n"));
+    let shown = screen.wait_for("5 inputs in ");
+    assert!(shown.contains("what still runs or waits is not in it"), "{shown}");
+    screen.press(&["C-c"]);
+    screen.wait_for("cancelled;");
+    screen.write(":reset\n");
+    screen.wait_for("a fresh environment");
+    // Files are completed, too.
+    screen.write(&format!(":load {}", &file[..file.len() - 6]));
+    screen.press(&["Tab"]);
+    screen.wait_for_row(&format!("> :load {file}"));
+    screen.press(&["C-c"]);
+    screen.write(&format!(":load {file}\ny + 16\n"));
+    screen.wait_for_row("100");
+    let ran = screen.home().run(&["play", "work.rhai"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "21\n"), "{ran:?}");
+}
+
+#[test]
+fn a_file_that_fails_shows_its_own_line() {
+    let mut screen = Screen::alone();
+    let directory = screen.home().path().to_owned();
+    std::fs::write(directory.join("bad.rhai"), "#!/usr/bin/env -S circles play\nlet a = 1;\na + nowhere")
+        .expect("written");
+    screen.play_alone();
+    screen.write(&format!(":load {}/bad.rhai\n", directory.display()));
+    screen.wait_for_row("3 | a + nowhere");
+    screen.write(&format!(":load {}/none.rhai\n", directory.display()));
+    screen.wait_for("cannot read the script");
+    screen.write("a + 41\n");
+    screen.wait_for_row("42");
+}
+
+/// A pipe that nobody writes to.
+#[test]
+fn a_file_that_cannot_be_read_to_its_end_is_given_up_with_ctrl_c() {
+    let mut screen = Screen::alone();
+    let pipe = screen.home().path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("there is mkfifo");
+    assert!(made.success());
+    screen.play_alone();
+    screen.write(&format!(":load {}\n", pipe.display()));
+    screen.write("6 * 7\n");
+    screen.wait_for("1 waiting");
+    screen.press(&["C-c"]);
+    screen.wait_for("no longer waiting for the file");
+    screen.wait_for_row("> 6 * 7");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("42");
+    // Its reader goes once there is a writer.
+    std::fs::write(&pipe, "print(`late`)").expect("written");
+}
+
+/// The app, connected to two circles, with the first screen shown again.
+fn on_two(team: &Server, lab: &Server) -> Screen {
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    for (server, name) in [(team, "team"), (lab, "lab")] {
+        screen.write(&format!(":use {}\n", server.authority()));
+        screen.wait_for(&format!("connected to {name}"));
+    }
+    screen.write(":use scratch\n");
+    screen.wait_for("▸● scratch");
+    screen
+}
+
+#[test]
+fn several_circles_answer_side_by_side() {
+    let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
+    let mut screen = on_two(&team, &lab);
+    let (one, two) = (team.authority(), lab.authority());
+    screen.write(&format!(":each {one},{two},1,scrath print(`from ${{CIRCLE_NAME}}`); CIRCLE_NAME + 42\n"));
+    // One that is not there keeps none of the others from it.
+    screen.wait_for("1: there is no such circle here; connect to it first: :use 1");
+    screen.wait_for("scrath: there is no such circle here; did you mean scratch?");
+    screen.wait_for(&format!("{one} | from team"));
+    screen.wait_for(&format!("{two} | from lab"));
+    screen.until("both in one row", |shown| shown.lines().any(|row| row.contains("team42") && row.contains("lab42")));
+    // What they have stays.
+    screen.write(&format!(":use {two}\n"));
+    screen.wait_for("connected to lab");
+    screen.write("ans + \"!\"\n:last\n");
+    screen.wait_for_row("lab42!");
+}
+
+#[test]
+fn ctrl_c_cancels_on_every_circle() {
+    let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
+    let mut screen = on_two(&team, &lab);
+    screen.write(&format!(
+        ":each {},{},scratch print(`be${{\"gun\"}}`); loop {{}}\n",
+        team.authority(),
+        lab.authority()
+    ));
+    screen.until("all", |shown| shown.matches("| begun").count() == 3);
+    screen.write("6 * 7\n");
+    screen.wait_for("1 waiting");
+    screen.press(&["C-c"]);
+    screen.until("all", |shown| shown.to_lowercase().matches("cancelled").count() >= 3);
+    screen.wait_for_row("> 6 * 7");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("42");
+}
+
+#[test]
+fn the_last_play_is_timed_drawn_and_shown_again() {
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 30));
+    screen.play_alone();
+    screen.write(":plot\n");
+    screen.wait_for("there is no value yet");
+    screen.write(":time\n");
+    screen.wait_for("there is no play yet that went well");
+    screen.write(":time [1, 4, 9, 16]\n");
+    screen.wait_for_row("[1, 4, 9, 16]");
+    screen.wait_for("until the answer was here");
+    screen.write(":plot\n");
+    screen.until("a chart", |shown| shown.contains('┤') || shown.contains("16│") || shown.contains("16 │"));
+    screen.write(":plot \"words\"\n");
+    screen.wait_for(":plot wants");
+    screen.write("let all = []; for i in 0..200 { all.push(`line ${i}`); print(`printed ${i}`); } all\n");
+    let folded = screen.wait_for("hidden; :last pages all of it");
+    assert!(folded.contains("line 199") && !folded.contains("line 150"), "{folded}");
+    screen.write(":last\n");
+    screen.until("all of it", |shown| shown.contains("line 150") && !shown.contains("hidden"));
+    screen.press(&["PageUp"]);
+    screen.wait_for("line 0");
+    screen.wait_for_row("printed 199");
+}
+
+#[test]
+fn what_needs_no_play_does_not_wait_for_the_running_one() {
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.write("let kept = 1;\nprint(`be${\"gun\"}`); loop {}\n");
+    screen.wait_for_row("begun");
+    screen.write(":history kept\n");
+    screen.wait_for("1  let kept = 1;");
+    screen.write(":time\n");
+    screen.wait_for("the play still runs");
+    screen.write(":plot\n");
+    screen.wait_for("there is no value yet");
+    screen.write(":help time\n");
+    screen.wait_for("The time in the circle");
+    // What it depends on waits, as it was typed.
+    screen.write(":time kept\n");
+    screen.wait_for("1 waiting");
+    screen.press(&["C-c"]);
+    screen.wait_for_row("> :time kept");
+}
+
+#[test]
+fn an_input_that_is_no_complete_script_goes_on_also_behind_a_command() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write(":time (40 +\n2)\n");
+    screen.wait_for_row("42");
+    screen.wait_for("operations");
+    // As it was typed, so that Up and other days have it.
+    screen.press(&["Up"]);
+    screen.wait_for_row("> :time (40 +");
+}
+
+#[test]
+fn help_says_what_is_another_thing_here() {
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 60));
+    screen.play_alone();
+    screen.write(":help\n");
+    screen.wait_for(":each A,B SCRIPT");
+    screen.wait_for("Ctrl-X Ctrl-E");
+    screen.write(":help :key\n");
+    screen.wait_for("Here: a circle has one session.");
+    screen.write(":help pl");
+    screen.press(&["Tab"]);
+    screen.wait_for_row("> :help plot");
+}
