@@ -80,7 +80,7 @@ fn an_editor_has_the_terminal_to_itself_and_what_it_leaves_is_typed() {
     let home = Home::new();
     let editor = home.path().join("editor");
     // It shows that it reads what is typed, in a terminal that echoes, and that a Ctrl-C is its own affair.
-    let program = "#!/bin/sh\ntrap 'echo caught' INT\ncat \"$1\"; echo editing\nread line; read line || read line\necho \"$line * 2\" > \"$1\"\n";
+    let program = "#!/bin/sh\ntrap 'echo caught' INT\ncat \"$1\"; echo editing\nread line; until [ \"$line\" = 21 ]; do read line; done\necho \"$line * 2\" > \"$1\"\n";
     std::fs::write(&editor, program).expect("written");
     let mut command = home.command();
     command.env("VISUAL", format!("sh {}", editor.display()));
@@ -97,8 +97,9 @@ fn an_editor_has_the_terminal_to_itself_and_what_it_leaves_is_typed() {
     // A shell may notice it only once it has read a line.
     terminal.keys("\x03");
     terminal.wait_for("^C");
-    terminal.keys("21\r");
+    terminal.keys("\r");
     terminal.wait_for("caught");
+    terminal.keys("21\r");
     terminal.wait_for(ENTERS);
     terminal.wait_for_screen("> 21 * 2");
     terminal.keys("\r");
