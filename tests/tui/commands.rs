@@ -166,7 +166,7 @@ fn a_file_that_cannot_be_read_to_its_end_is_given_up_with_ctrl_c() {
     screen.write("6 * 7\n");
     screen.wait_for("1 waiting");
     screen.press(&["C-c"]);
-    screen.wait_for("no longer waiting for the file");
+    screen.wait_for("no longer waiting for it; nothing was played");
     screen.wait_for_row("> 6 * 7");
     screen.press(&["Enter"]);
     screen.wait_for_row("42");
@@ -174,27 +174,20 @@ fn a_file_that_cannot_be_read_to_its_end_is_given_up_with_ctrl_c() {
     std::fs::write(&pipe, "print(`late`)").expect("written");
 }
 
-/// The app, connected to two circles, with the first screen shown again.
-fn on_two(team: &Server, lab: &Server) -> Screen {
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
-    screen.play_alone();
-    for (server, name) in [(team, "team"), (lab, "lab")] {
-        screen.write(&format!(":use {}\n", server.authority()));
-        screen.wait_for(&format!("connected to {name}"));
-    }
-    screen.write(":use scratch\n");
-    screen.wait_for("▸● scratch");
-    screen
-}
-
 #[test]
 fn several_circles_answer_side_by_side() {
     let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
-    let mut screen = on_two(&team, &lab);
-    let (one, two) = (team.authority(), lab.authority());
-    screen.write(&format!(":each {one},{two},1,scrath print(`from ${{CIRCLE_NAME}}`); CIRCLE_NAME + 42\n"));
+    let closed = Server::start(&["--access", "authenticated"]);
+    let home = Home::new();
+    home.add_key("alice");
+    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    let (one, two, locked) = (team.authority(), lab.authority(), closed.authority());
+    // They are connected to first.
+    screen.write(&format!(":each {one},{two},1,{locked},scrath print(`from ${{CIRCLE_NAME}}`); CIRCLE_NAME + 42\n"));
     // One that is not there keeps none of the others from it.
-    screen.wait_for("1: there is no such circle here; connect to it first: :use 1");
+    screen.wait_for("1: it cannot be reached; connect to it first: :use 1");
+    screen.wait_for(&format!("{locked}: it wants a key to be proved; connect to it first"));
     screen.wait_for("scrath: there is no such circle here; did you mean scratch?");
     screen.wait_for(&format!("{one} | from team"));
     screen.wait_for(&format!("{two} | from lab"));
@@ -209,7 +202,8 @@ fn several_circles_answer_side_by_side() {
 #[test]
 fn ctrl_c_cancels_on_every_circle() {
     let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
-    let mut screen = on_two(&team, &lab);
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
     screen.write(&format!(
         ":each {},{},scratch print(`be${{\"gun\"}}`); loop {{}}\n",
         team.authority(),

@@ -11,6 +11,7 @@ mod chrome;
 mod circles;
 mod commands;
 mod draw;
+mod each;
 mod editor;
 pub mod headless;
 mod help;
@@ -211,6 +212,7 @@ impl App {
             News::Released(released) => self.released(released),
             News::Session(id, connection, news) => self.session_news(id, connection, news),
         }
+        self.gather();
         self.follow_shown();
     }
 

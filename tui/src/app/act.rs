@@ -241,7 +241,7 @@ impl App {
         let Some(session) = self.shown_session() else { return self.say("q quits") };
         match session.cancel(now) {
             Some(Cancelled::Asked) => {}
-            Some(Cancelled::Unread) => session.note("no longer waiting for the file"),
+            Some(Cancelled::NotBegun) => session.note("no longer waiting for it; nothing was played"),
             Some(Cancelled::GivenUp) => session.note("no longer waiting for it; it may still be running"),
             None if session.waiting() > 0 => session.take_back(),
             None if is_typing && !session.editor.is_empty() => session.editor.set(""),

@@ -71,12 +71,13 @@ impl Circles {
     }
 
     /// A circle by its address; the one that is known already, if it is.
-    pub(crate) fn add_address(&mut self, name: String, url: String) -> CircleId {
+    pub(crate) fn add_address(&mut self, url: String) -> CircleId {
         let is_it = |entry: &Entry| entry.url().trim_end_matches('/') == url.trim_end_matches('/');
-        match self.entries.iter().position(is_it) {
-            Some(index) => CircleId(index),
-            None => self.add(Entry::new(name, url, Origin::Address)),
+        if let Some(index) = self.entries.iter().position(is_it) {
+            return CircleId(index);
         }
+        let name = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
+        self.add(Entry::new(name, url, Origin::Address))
     }
 
     fn add(&mut self, entry: Entry) -> CircleId {

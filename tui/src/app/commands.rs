@@ -12,7 +12,7 @@ use super::{
     help,
     id::{CircleId, PlayNumber},
     plays::chart,
-    session::{Link, Pending, Purpose, Session, Target, Who},
+    session::{Link, Pending, Purpose, Session, Who},
 };
 use crate::{
     cli::ConfigArgs,
@@ -26,7 +26,6 @@ use crate::{
     },
     error::CliError,
     place, suggest,
-    visible::visible,
 };
 
 impl App {
@@ -64,7 +63,7 @@ impl App {
                 None => session.note("there is no value yet: play something, or :plot [1, 4, 9]"),
             },
             Meta::Plot(script) => self.play(id, script, Purpose::Plot),
-            Meta::Each { places, script } => self.each(id, &places, script),
+            Meta::Each { places, script } => self.each(id, places, script),
             Meta::History(part) => {
                 let inputs: Vec<&str> = session.editor.past_inputs().collect();
                 let numbered = (1..=inputs.len()).rev().zip(inputs);
@@ -190,43 +189,6 @@ impl App {
         if !session.editor.paste(&text) {
             self.complain("what was edited is cut: an input has 256 KiB at the most");
         }
-    }
-
-    fn each(&mut self, id: CircleId, places: &[String], script: String) {
-        let mut targets: Vec<Target> = Vec::new();
-        for place in places {
-            let found = self.target(place, &script);
-            match (found, self.sessions.get_mut(&id)) {
-                (Ok(target), _) if targets.iter().any(|other| other.id == target.id) => {}
-                (Ok(target), _) => targets.push(target),
-                // It keeps none of the others from it.
-                (Err(why), Some(session)) => session.push_error(&format!("{}: {why}", visible(place))),
-                (Err(_), None) => {}
-            }
-        }
-        if !targets.is_empty() {
-            self.play_on_each(id, targets, script);
-        }
-    }
-
-    /// A circle to play on that is connected to; the error says what to do first.
-    fn target(&self, place: &str, script: &str) -> Result<Target, String> {
-        let id = self.circle_named(place).ok_or_else(|| {
-            let known = self.circles.iter().map(|(_, entry)| entry.name.as_str());
-            match suggest::nearest(place, known) {
-                Some(near) => format!("there is no such circle here; did you mean {near}?"),
-                None => format!("there is no such circle here; connect to it first: :use {}", visible(place)),
-            }
-        })?;
-        let session = self.sessions.get(&id).filter(|session| session.is_ready());
-        let session = session.ok_or_else(|| format!("connect to it first: :use {}", visible(place)))?;
-        if session.is_at_work() {
-            return Err("it is busy with a play".into());
-        }
-        if let Some(why) = session.description().and_then(|circle| too_large(&circle.limits, script)) {
-            return Err(why);
-        }
-        Ok(Target { id, connection: session.connection, name: place.to_owned() })
     }
 
     /// The circle that is meant, if it is in the list.

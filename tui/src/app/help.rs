@@ -149,7 +149,7 @@ pub(crate) fn short(here: Here) -> &'static [Keys] {
 
 /// What is another thing on this screen than elsewhere.
 const HERE: &[Keys] = &[
-    ("each", "Here: on circles that are connected to (:use WHERE connects)."),
+    ("each", "Here: circles that are up are connected to first. Which is not played on, and what to do then, is said."),
     (
         "key",
         "Here: a circle has one session. Where another key was proved it is connected to anew, and its variables are gone.",

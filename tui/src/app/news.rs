@@ -37,8 +37,7 @@ impl App {
                 if form.is_some() && from.is_none() {
                     self.popup = None;
                 }
-                let name = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
-                let id = self.circles.add_address(name, url);
+                let id = self.circles.add_address(url);
                 self.circles.select(id);
                 self.connect(id);
             }

@@ -9,10 +9,10 @@ use super::{
     App,
     id::{CircleId, PlayNumber},
     repl,
-    session::{Link, Purpose, Running, Target},
+    session::{Link, Purpose},
 };
 use crate::console::{
-    beside, fold, history, plot, report,
+    fold, history, plot, report,
     text::{self, Line, Size, Style},
     too_large, value,
 };
@@ -120,72 +120,6 @@ impl App {
         }
         self.carry_on(id);
     }
-
-    /// Plays on several circles; what they say stands in the transcript of one.
-    pub(super) fn play_on_each(&mut self, id: CircleId, targets: Vec<Target>, script: String) {
-        let client = |target: &Target| self.sessions.get(&target.id)?.client().cloned();
-        let clients: Option<Vec<_>> = targets.iter().map(client).collect();
-        let (Some(clients), Some(session)) = (clients, self.sessions.get_mut(&id)) else { return };
-        let number = session.next_play();
-        let cancel = self.work.play_on_each((id, session.connection), number, clients, script.clone());
-        session.run(number, script, Purpose::Each(targets), cancel, self.now);
-    }
-
-    pub(super) fn one_printed(&mut self, id: CircleId, number: PlayNumber, index: usize, output: &Output) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(Running { purpose: Purpose::Each(targets), .. }) = session.running(number) else { return };
-        let label = targets.get(index).map_or(String::new(), |target| format!("{} | ", target.name));
-        let labelled = |line: Line| {
-            let label = Line::of(Style::Dim, &label);
-            line.pieces().iter().fold(label, |labelled, piece| labelled.with(piece.style, &piece.text))
-        };
-        session.transcript.extend(printed(output).into_iter().map(labelled));
-    }
-
-    pub(super) fn each_ended(
-        &mut self,
-        id: CircleId,
-        number: PlayNumber,
-        ends: Vec<Option<Result<PlayResult, ClientError>>>,
-    ) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(running) = session.running.take_if(|running| running.number == number) else { return };
-        let Purpose::Each(targets) = running.purpose else { return };
-        let room = session.transcript.room();
-        let columns = beside::columns(targets.len(), room.width).unwrap_or(room.width);
-        let size = Size { width: columns, height: room.height.saturating_sub(1) };
-        let round_trip = self.now.saturating_duration_since(running.started);
-        let mut said = Vec::new();
-        for (target, ended) in targets.into_iter().zip(ends) {
-            let Some(entry) = self.circles.get(target.id) else { continue };
-            let lines = match ended {
-                Some(Ok(result)) => {
-                    let lines = fold::folded(value::lines_of(&result, columns), size);
-                    // One that was connected to anew meanwhile holds nothing of it.
-                    let session = self.sessions.get_mut(&target.id);
-                    if let Some(session) = session.filter(|session| session.connection == target.connection) {
-                        if session.running.is_none() {
-                            session.notebook.begin();
-                        }
-                        session.notebook.ended(&running.script, result, round_trip);
-                    }
-                    lines
-                }
-                Some(Err(error)) => {
-                    let place = entry.destination(self.setup.config.as_deref());
-                    report::client(&running.script, &place, error, columns)
-                }
-                None => report::given_up(),
-            };
-            said.push((target.name, lines));
-        }
-        if let Some(session) = self.sessions.get_mut(&id) {
-            let lines = beside::lines(&said, room.width);
-            session.transcript.set_last(text_of(&lines));
-            session.transcript.extend(lines);
-        }
-        self.carry_on(id);
-    }
 }
 
 /// A value as a chart, or why there is none.
@@ -194,12 +128,12 @@ pub(super) fn chart(result: &PlayResult, room: Size) -> Vec<Line> {
     plot::lines(result, size).unwrap_or_else(|wanted| text::lines(Style::Dim, &wanted))
 }
 
-fn text_of(lines: &[Line]) -> String {
+pub(super) fn text_of(lines: &[Line]) -> String {
     lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// What a play prints, as lines: debugs with their place.
-fn printed(output: &Output) -> Vec<Line> {
+pub(super) fn printed(output: &Output) -> Vec<Line> {
     match output.stream {
         Stream::Print => text::lines(Style::Plain, &output.text),
         Stream::Debug => {

@@ -81,12 +81,14 @@ pub(crate) enum Who {
 }
 
 /// What the next input waits for, other than a play.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Pending {
     /// A fresh environment.
     Reset,
     /// A file that is to be played.
     Load(PlayNumber),
+    /// Circles to play on, as their user calls them, some of which are being connected to.
+    Each { targets: Vec<(CircleId, String)>, script: String },
 }
 
 /// What a play is for.
@@ -158,8 +160,8 @@ impl Standing {
 pub(crate) enum Cancelled {
     Asked,
     GivenUp,
-    /// A file is no longer waited for.
-    Unread,
+    /// What it was to begin with is no longer waited for.
+    NotBegun,
 }
 
 impl Session {
@@ -330,10 +332,10 @@ impl Session {
 
     /// Has the running play end; a second time, no longer waits for its end.
     pub(crate) fn cancel(&mut self, now: Instant) -> Option<Cancelled> {
-        if let Some(Pending::Load(_)) = self.pending {
+        if let Some(Pending::Load(_) | Pending::Each { .. }) = self.pending {
             self.pending = None;
             self.take_back();
-            return Some(Cancelled::Unread);
+            return Some(Cancelled::NotBegun);
         }
         let running = self.running.as_mut()?;
         if running.cancelled.is_some_and(|before| now.saturating_duration_since(before) < GIVE_UP) {
@@ -361,5 +363,27 @@ impl Session {
             (_, Who::Key(key)) => format!("{} ⚿ {key}", self.name),
             (_, Who::Nobody | Who::Owner) => self.name.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In a session that is connected to nothing, and in one whose circle makes a fresh environment.
+    #[test]
+    fn what_needs_no_play_never_waits() {
+        let mut session = Session::new("team".into());
+        let at_once =
+            [":help", ":hlep", ":quit", ":use lab", ":edit", ":history a", ":last", ":save x", ":time", ":plot"];
+        let waiting =
+            ["1 + 1", ":time 1", ":plot [1]", ":load x", ":each a 1", ":vars", ":functions", ":reset", ":who"];
+        assert!(at_once.iter().all(|input| !session.has_to_wait(input)));
+        assert!(waiting.iter().all(|input| session.has_to_wait(input)));
+        // What a key makes possible does not hold the key up.
+        assert!(!session.has_to_wait(":key alice"));
+        session.pending = Some(Pending::Reset);
+        assert!(at_once.iter().all(|input| !session.has_to_wait(input)));
+        assert!(session.has_to_wait(":key alice"));
     }
 }
