@@ -16,6 +16,7 @@ use crate::{
     },
     error::CliError,
     printing, script,
+    visible::visible,
 };
 
 impl Repl {
