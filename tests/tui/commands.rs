@@ -62,11 +62,17 @@ fn a_key_is_proved_in_place_and_another_one_connects_anew() {
     screen.wait_for("⚿ alice");
     screen.write("`${kept}${CALLER_PUBLIC_KEY}`\n");
     screen.wait_for(&format!("40{alice}"));
+    // A second thought costs nothing.
     screen.write(":key bob\n");
-    screen.wait_for("connecting anew as bob");
-    screen.wait_for("variables are gone; :save FILE writes");
+    screen.wait_for("passphrase of bob");
+    screen.press(&["Esc"]);
+    screen.write("kept + 2\n");
+    screen.wait_for_row("42");
+    screen.write(":key bob\n");
     screen.wait_for("passphrase of bob");
     screen.write(&format!("{PASSPHRASE}\n"));
+    screen.wait_for("connecting anew as bob");
+    screen.wait_for("variables are gone; :save FILE writes");
     screen.wait_for("⚿ bob");
     screen.write("`${is_def_var(\"kept\")}${CALLER_PUBLIC_KEY}`\n");
     screen.wait_for(&format!("false{bob}"));

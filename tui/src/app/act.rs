@@ -176,6 +176,11 @@ impl App {
         if let Some(keypair) = self.keys.unlocked(&name) {
             return self.prove(id, Some(name), keypair);
         }
+        self.unlock_for(id, name);
+    }
+
+    /// Has a key unlocked that a circle waits for.
+    pub(super) fn unlock_for(&mut self, id: CircleId, name: KeyName) {
         // Asked for once, for all who wait for it.
         let is_first = self.proofs.entry(name.clone()).or_default().insert(id);
         match (self.setup.passphrase.clone(), &self.setup.keystore) {
@@ -195,7 +200,7 @@ impl App {
     pub(super) fn give_up_proof(&mut self, name: &KeyName) {
         for id in self.proofs.remove(name).unwrap_or_default() {
             if let Some(session) = self.sessions.get_mut(&id) {
-                session.key = None;
+                session.key = session.proved().cloned();
             }
         }
     }

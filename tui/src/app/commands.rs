@@ -125,16 +125,22 @@ impl App {
             (Link::On(_), Who::Nobody) => self.authenticate(id),
             (Link::Off, _) => self.connect(id),
             (Link::Connecting, _) => {}
-            (Link::On(_), _) => {
-                let held = session.notebook.inputs();
-                session.end();
-                session.note(&format!("a session is one key's for good: connecting anew as {name}"));
-                if held > 0 {
-                    session.note("variables are gone; :save FILE writes what was played");
-                }
-                self.connect(id);
-            }
+            // What the session holds is not given up for a key that stays locked.
+            (Link::On(_), _) if self.keys.unlocked(name).is_none() => self.unlock_for(id, name.clone()),
+            (Link::On(_), _) => self.connect_as(id, name),
         }
+    }
+
+    /// Connects anew, where another key was proved.
+    pub(super) fn connect_as(&mut self, id: CircleId, name: &KeyName) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let held = session.notebook.inputs();
+        session.end();
+        session.note(&format!("a session is one key's for good: connecting anew as {name}"));
+        if held > 0 {
+            session.note("variables are gone; :save FILE writes what was played");
+        }
+        self.connect(id);
     }
 
     fn save(&mut self, id: CircleId, file: PathBuf, is_over: bool) {

@@ -99,7 +99,10 @@ impl App {
                 }
                 self.keys.unlock(name.clone(), keypair.clone());
                 for id in self.proofs.remove(&name).unwrap_or_default() {
-                    self.prove(id, Some(name.clone()), keypair.clone());
+                    match self.sessions.get(&id).and_then(Session::proved) {
+                        Some(other) if *other != name => self.connect_as(id, &name),
+                        _ => self.prove(id, Some(name.clone()), keypair.clone()),
+                    }
                 }
             }
             (Err(error), Some(form)) => form.refuse(error.advice()),
@@ -110,7 +113,7 @@ impl App {
                 if is_waited_for && !self.popup.as_ref().is_some_and(Popup::is_form) {
                     self.popup = Some(Popup::Passphrase(Passphrase::new(name, Some(error.advice()))));
                 } else {
-                    self.proofs.remove(&name);
+                    self.give_up_proof(&name);
                     self.complain(error.advice());
                 }
             }
@@ -234,10 +237,7 @@ impl App {
             }
             _ => session.name.clone(),
         };
-        let key = match &session.who {
-            Who::Key(name) => Some(name.as_str()),
-            _ => None,
-        };
+        let key = session.proved().map(KeyName::as_str);
         let history = HistoryFile::of(self.setup.history.as_deref(), &place, key);
         if session.history.as_ref() != Some(&history) {
             if session.history.is_some() {

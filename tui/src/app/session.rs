@@ -241,6 +241,14 @@ impl Session {
         is_open || matches!(self.who, Who::Key(_) | Who::Owner)
     }
 
+    /// The key of the keystore that was proved.
+    pub(crate) fn proved(&self) -> Option<&KeyName> {
+        match &self.who {
+            Who::Key(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether something is to be done before the next input can be.
     pub(crate) fn is_busy(&self) -> bool {
         self.is_at_work() || !self.is_ready()
