@@ -57,7 +57,7 @@ pub(crate) enum Verb {
     Status(StatusArgs),
     /// What circles that were started by up or launch have logged
     Logs(LogsArgs),
-    /// The supervisor that `up` starts
+    /// The supervisor that up starts
     #[command(hide = true)]
     Supervise(SuperviseArgs),
     /// Serve one circle in this process until Ctrl-C
@@ -179,7 +179,7 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Print {"version", "findings": [{"section", "level", "what", "why", "fix"}], "`exit_code`"}
+    /// Print {"version", "findings": [{"section", "level", "what", "why", "fix"}], "exit_code"}
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
