@@ -8,14 +8,12 @@ use std::{
 use crate::{
     error::{CliError, os_text},
     passphrase, printing,
+    programs::{EDITOR, PAGER},
     terminal::Quiet,
 };
 
 /// Bytes of a text that comes back from an editor.
 const MAX_TEXT: u64 = 8 << 20;
-
-/// Where the program to edit with is named, the first that is set.
-const EDITORS: [&str; 2] = ["VISUAL", "EDITOR"];
 
 /// Has a text edited; `None` if the editor ended with an error, which means that nothing is to come of it.
 pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError> {
@@ -25,20 +23,20 @@ pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError
         tempfile::Builder::new().prefix("circles-").suffix(".rhai").tempfile().map_err(|error| failed(&error))?;
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     file.as_file().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
-    let named = |name: &&str| std::env::var(name).ok().filter(|editor| !editor.trim().is_empty());
-    let editor = EDITORS.iter().find_map(named);
+    let editor = EDITOR.named().map(|(_, editor)| editor);
     let path = file.path();
     // As git has it: what is set may hold arguments, and a shell takes it apart.
     let script = match &editor {
         Some(editor) => format!("{editor} \"$@\""),
-        None => {
-            "for editor in nano vim vi; do command -v $editor >/dev/null && exec $editor \"$@\"; done; exit 127".into()
-        }
+        None => format!(
+            "for editor in {}; do command -v $editor >/dev/null && exec $editor \"$@\"; done; exit 127",
+            EDITOR.usual.join(" ")
+        ),
     };
     let status = attended(quiet, Command::new("sh").arg("-c").arg(script).arg("editor").arg(path))?;
     match status.code() {
         Some(127) => {
-            let editor = editor.as_deref().unwrap_or("nano, vim, vi");
+            let editor = editor.unwrap_or_else(|| EDITOR.usual.join(", "));
             Err(CliError::usage(
                 "there is no editor",
                 format!("{editor}: not found"),
@@ -66,8 +64,7 @@ pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError
 
 /// Shows a text that is longer than the screen in the user's pager; without one, as it is.
 pub(crate) fn page(quiet: &Quiet, text: &str) -> Result<(), CliError> {
-    let pager = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
-    let pager = pager.unwrap_or_else(|| "less".into());
+    let pager = PAGER.named().map_or_else(|| PAGER.usual[0].to_owned(), |(_, pager)| pager);
     let mut command = Command::new("sh");
     // Colours come through; a text that fits on the screen is only shown.
     command.arg("-c").arg(&pager).env("LESS", std::env::var("LESS").unwrap_or_else(|_| "FRX".into()));
