@@ -194,4 +194,17 @@ mod tests {
     fn the_command_line_is_well_formed() {
         super::Cli::command().debug_assert();
     }
+
+    /// Clap shows them as they are.
+    #[test]
+    fn no_help_text_has_marks_of_markdown() {
+        fn look(command: &clap::Command) {
+            let texts = command.get_arguments().filter_map(clap::Arg::get_help).chain(command.get_about());
+            for text in texts {
+                assert!(!text.to_string().contains('`'), "{}: {text}", command.get_name());
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&super::Cli::command());
+    }
 }
