@@ -134,7 +134,7 @@ fn a_script_is_played_on_several_circles_side_by_side() {
     let (one, other) = (Server::start(&["--name", "one"]), Server::start(&["--name", "other"]));
     let home = Home::new();
     let circles =
-        |down: bool| format!("{},{}{}", one.url, other.authority(), if down { ",ws://127.0.0.1:1" } else { "" });
+        |down: bool| format!("{},{}{}", one.url, other.authority(), if down { ",ws://127.0.0.1:2" } else { "" });
     let script = "print(`from ${CIRCLE_NAME}\n${ARGS[0]}`); debug(1); CIRCLE_NAME";
     let ran = home.run(&["play", "--circle", &circles(false), "-e", script, "x"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -161,6 +161,30 @@ fn a_script_is_played_on_several_circles_side_by_side() {
     // The first that failed, in the order of naming.
     let ran = home.run(&["play", "--circle", &circles(true), "-e", "if CIRCLE_NAME == \"other\" { throw 1 }"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
+}
+
+#[test]
+fn a_circle_plays_once_however_often_and_by_whatever_name_it_is_named() {
+    let (server, other) = (Server::start(&["--name", "team"]), Server::start(&["--name", "other"]));
+    let home = Home::new();
+    let port = server.authority().rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).expect("a port");
+    let circles = json!({ "circles": [{ "name": "team", "port": port }] });
+    std::fs::write(home.path().join("circles.json"), circles.to_string()).expect("written");
+    let names = ["team".to_owned(), port.to_string(), format!("127.0.0.1:{port}"), format!("ws://127.0.0.1:{port}/")];
+    // As one that is alone.
+    let ran = home.run(&["play", "--circle", &names.join(", "), "--circle", "team", "-e", "print(1); CIRCLE_NAME"]);
+    assert_eq!(ran, Ran { code: Some(0), stdout: "1\nteam\n".into(), stderr: String::new() });
+    let two = format!("{port},{},team", other.url);
+    let ran = home.run(&["play", "--json", "--circle", &two, "-e", "CIRCLE_NAME"]);
+    let all: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let played = all["circles"].as_array().expect("several").iter();
+    let played: Vec<_> = played.map(|one| (one["circle"].clone(), one["value"].clone())).collect();
+    assert_eq!(played, [(json!(port.to_string()), json!("team")), (json!(other.url), json!("other"))]);
+    // A name that is none is a mistake, and no throw-away circle.
+    for empty in ["", " , "] {
+        let ran = home.run(&["play", "--circle", empty, "-e", "1"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
+    }
 }
 
 #[test]

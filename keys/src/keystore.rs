@@ -192,7 +192,9 @@ impl Keystore {
         disk::ensure_dir(&self.dir)?;
         let _held = disk::lock(&self.dir)?;
         self.refuse_taken(name)?;
-        let default = self.names()?.keys.is_empty();
+        let keys = self.names()?.keys;
+        self.clear_dangling_default(&keys)?;
+        let default = keys.is_empty();
         let path = self.path(name);
         match disk::write_new(&self.dir, &path, &file.to_text())? {
             disk::Outcome::Written => {}
@@ -212,6 +214,16 @@ impl Keystore {
         match text.trim_end().parse() {
             Ok(name) => Ok(Some(name)),
             Err(error) => Err(KeystoreError::Damaged { path, reason: format!("it holds no key name: {error}") }),
+        }
+    }
+
+    /// Removes a default that names none of the keys, as a crash amid a change can leave it: a key that comes to have the
+    /// name is not the one that was chosen. To be called before there is one, with the lock held.
+    fn clear_dangling_default(&self, keys: &[KeyName]) -> Result<(), KeystoreError> {
+        // A damaged one names no key.
+        match self.read_default().unwrap_or_default() {
+            Some(named) if !keys.contains(&named) => disk::remove(&self.dir, &self.dir.join(DEFAULT_FILE)),
+            _ => Ok(()),
         }
     }
 

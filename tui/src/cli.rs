@@ -57,7 +57,7 @@ pub(crate) enum Verb {
     Status(StatusArgs),
     /// What circles that were started by up or launch have logged
     Logs(LogsArgs),
-    /// The supervisor that `up` starts
+    /// The supervisor that up starts
     #[command(hide = true)]
     Supervise(SuperviseArgs),
     /// Serve one circle in this process until Ctrl-C
@@ -179,7 +179,7 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Print {"version", "findings": [{"section", "level", "what", "why", "fix"}], "`exit_code`"}
+    /// Print {"version", "findings": [{"section", "level", "what", "why", "fix"}], "exit_code"}
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -193,5 +193,18 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         super::Cli::command().debug_assert();
+    }
+
+    /// Clap shows them as they are.
+    #[test]
+    fn no_help_text_has_marks_of_markdown() {
+        fn look(command: &clap::Command) {
+            let texts = command.get_arguments().filter_map(clap::Arg::get_help).chain(command.get_about());
+            for text in texts {
+                assert!(!text.to_string().contains('`'), "{}: {text}", command.get_name());
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&super::Cli::command());
     }
 }

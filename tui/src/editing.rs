@@ -8,13 +8,11 @@ use std::{
 use crate::{
     error::{CliError, os_text},
     passphrase,
+    programs::EDITOR,
 };
 
 /// Bytes of a text that comes back from an editor.
 const MAX_TEXT: u64 = 8 << 20;
-
-/// Where the program to edit with is named, the first that is set.
-const EDITORS: [&str; 2] = ["VISUAL", "EDITOR"];
 
 /// Has a text edited; `None` if the editor ended with an error, which means that nothing is to come of it. `run` runs a
 /// program that has the terminal until it ends. Blocks for as long.
@@ -28,23 +26,23 @@ pub(crate) fn edit(
         tempfile::Builder::new().prefix("circles-").suffix(".rhai").tempfile().map_err(|error| failed(&error))?;
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     file.as_file().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
-    let named = |name: &&str| std::env::var(name).ok().filter(|editor| !editor.trim().is_empty());
-    let editor = EDITORS.iter().find_map(named);
+    let editor = EDITOR.named().map(|(_, editor)| editor);
     let path = file.path();
     // As git has it: what is set may hold arguments, and a shell takes it apart.
     let script = match &editor {
         // The shell outlives a Ctrl-C that is for the editor.
         Some(editor) => format!("trap : INT; {editor} \"$@\""),
-        None => {
-            "for editor in nano vim vi; do command -v $editor >/dev/null && exec $editor \"$@\"; done; exit 127".into()
-        }
+        None => format!(
+            "for editor in {}; do command -v $editor >/dev/null && exec $editor \"$@\"; done; exit 127",
+            EDITOR.usual.join(" ")
+        ),
     };
     let mut command = Command::new("sh");
     command.arg("-c").arg(script).arg("editor").arg(path);
     let status = run(passphrase::withhold(&mut command)).map_err(|error| not_started(&error))?;
     match status.code() {
         Some(127) => {
-            let editor = editor.as_deref().unwrap_or("nano, vim, vi");
+            let editor = editor.unwrap_or_else(|| EDITOR.usual.join(", "));
             Err(CliError::usage(
                 "there is no editor",
                 format!("{editor}: not found"),

@@ -189,6 +189,16 @@ impl CliError {
                 "make a key: circles keygen NAME; or choose one: circles keys default NAME".into(),
             ),
             Self::Keystore(error) => keystore_parts(error),
+            Self::Config(ConfigError::Io { path, source }) => {
+                let fix = match source.kind() {
+                    io::ErrorKind::NotFound => {
+                        "name one that is there: --config FILE; docs/operating.md shows how to write it"
+                    }
+                    _ => "mend that, or name another: --config FILE",
+                };
+                parts(format!("cannot read {}", shown(&path.to_string_lossy())), os_text(source), fix.into())
+            }
+            // Shown with its line, and what is wrong there is to be mended there.
             Self::Config(error) => parts(shown(&error.to_string()), String::new(), String::new()),
             Self::Interrupted | Self::OutputGone | Self::Told { .. } => {
                 parts("interrupted".into(), String::new(), String::new())

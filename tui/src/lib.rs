@@ -18,6 +18,7 @@ mod passphrase;
 mod place;
 mod printer;
 mod printing;
+mod programs;
 mod question;
 mod repl;
 mod script;

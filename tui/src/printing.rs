@@ -17,6 +17,9 @@ use crate::{
 /// Colours of what is told apart by them.
 const SERIES: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
 
+/// Columns that a label is padded to at the most.
+const MAX_LABEL: usize = 64;
+
 /// The output could not be written.
 #[derive(Debug)]
 pub(crate) struct Unwritten(pub(crate) io::Error);
@@ -145,9 +148,11 @@ pub(crate) struct Label {
 }
 
 impl Label {
-    /// As wide as the widest of those that it stands among.
+    /// As wide as the widest of those that it stands among, in columns, unless that is wider than most lines.
     pub(crate) fn new(text: &str, width: usize) -> Self {
-        let text = format!("{:width$}", visible(text));
+        let text = visible(text);
+        let padding = width.min(MAX_LABEL).saturating_sub(text.width());
+        let text = format!("{text}{}", " ".repeat(padding));
         Self { text, stdout: Paint::for_stdout(), stderr: Paint::for_stderr() }
     }
 

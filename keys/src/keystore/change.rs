@@ -70,6 +70,7 @@ impl Keystore {
         if let Some(taken) = keys.iter().filter(|key| *key != old || old == new).find(is_like_new) {
             return Err(KeystoreError::Exists { name: taken.clone() });
         }
+        self.clear_dangling_default(&keys)?;
         let default = self.read_default().unwrap_or_default().as_ref() == Some(old);
         let entry = Entry { name: new.clone(), public_key, default };
         self.move_key(old, new)?;

@@ -1,7 +1,6 @@
 //! What becomes of keys that are there, and of keys that come from elsewhere.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::thread;
 
@@ -181,29 +180,65 @@ fn changes_of_a_keystore_that_is_not_there_create_nothing() {
     assert_eq!(fs::read_dir(root.path()).expect("listed").count(), 0);
 }
 
+/// That it cannot be locked stands for all that keeps a keystore from being written to, and holds for root, too.
 #[test]
 fn what_cannot_be_done_is_not_done_by_half() {
     let (_root, store) = fresh();
     add(&store, "alice");
     let before = fs::read(store.dir().join("alice.json")).expect("read");
     let unlocked = store.unlock(&name("alice"), "open sesame").expect("unlocked");
-    fs::set_permissions(store.dir(), fs::Permissions::from_mode(0o500)).expect("closed");
-    if fs::write(store.dir().join("x"), "").is_ok() {
-        // Root may write everywhere.
-        return;
-    }
+    fs::remove_file(store.dir().join(".lock")).expect("removed");
+    fs::create_dir(store.dir().join(".lock")).expect("made");
     let refused = [
         store.change_passphrase(&name("alice"), &unlocked, "x", QUICK).map(drop),
         store.rename(&name("alice"), &name("bob")).map(drop),
         store.remove(&name("alice")),
+        store.create(&name("carol"), &unlocked, "x", QUICK).map(drop),
+        store.set_default(&name("alice")),
     ];
-    fs::set_permissions(store.dir(), fs::Permissions::from_mode(0o700)).expect("opened");
     assert!(refused.iter().all(|done| matches!(done, Err(KeystoreError::Io { .. }))), "{refused:?}");
     assert_eq!(fs::read(store.dir().join("alice.json")).expect("read"), before);
     assert_eq!(
         (files(&store), default(&store).as_deref()),
         (vec!["alice.json".into(), "default".into()], Some("alice"))
     );
+}
+
+#[test]
+fn a_key_that_cannot_be_removed_stays_the_default() {
+    let (_root, store) = fresh();
+    add(&store, "alice");
+    let path = store.dir().join("alice.json");
+    // No file of that name can be removed, not even by root.
+    fs::remove_file(&path).expect("removed");
+    fs::create_dir(&path).expect("made");
+    assert!(matches!(store.remove(&name("alice")), Err(KeystoreError::Io { .. })));
+    assert_eq!(
+        (files(&store), default(&store).as_deref()),
+        (vec!["alice.json".into(), "default".into()], Some("alice"))
+    );
+}
+
+/// As a crash between the two steps of a rename leaves it.
+#[test]
+fn a_key_under_the_name_of_a_default_that_is_gone_is_not_the_default() {
+    let crashed = || {
+        let (root, store) = fresh();
+        add(&store, "alice");
+        fs::rename(store.dir().join("alice.json"), store.dir().join("carol.json")).expect("renamed");
+        assert_eq!(default(&store), None);
+        (root, store)
+    };
+    let (_root, store) = crashed();
+    assert!(!add(&store, "alice").1.default);
+    assert_eq!((default(&store), files(&store)), (None, vec!["alice.json".into(), "carol.json".into()]));
+    let (_root, store) = crashed();
+    let text = store.export(&name("carol")).expect("exported");
+    assert!(!store.import(&name("alice"), &text, Path::new(SOURCE)).expect("imported").default);
+    assert_eq!(default(&store), None);
+    let (_root, store) = crashed();
+    assert!(!store.rename(&name("carol"), &name("alice")).expect("renamed").default);
+    assert_eq!(default(&store), None);
 }
 
 /// Each of two that want the same thing at the same time gets it whole or not at all.

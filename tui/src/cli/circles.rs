@@ -147,7 +147,7 @@ pub(crate) struct ServeArgs {
     /// The circle's name
     #[arg(long, default_value = "circle")]
     pub name: String,
-    /// What `describe` says of it
+    /// What describe says of it
     #[arg(long)]
     pub description: Option<String>,
     /// Who may play [default: members with --member, otherwise open]
@@ -156,7 +156,7 @@ pub(crate) struct ServeArgs {
     /// A public key that may play; can be given again
     #[arg(long, value_name = "HEX")]
     pub member: Vec<PublicKey>,
-    /// `required`: refuse to start where scripts cannot be kept from the system; best-effort: start, and say so [default:
+    /// required: refuse to start where scripts cannot be kept from the system; best-effort: start, and say so [default:
     /// best-effort on loopback, otherwise required]
     #[arg(long)]
     pub sandbox: Option<launcher::Sandbox>,
@@ -169,13 +169,13 @@ pub(crate) struct ServeArgs {
     /// Web origins whose pages may connect, with commas between
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<String>,
-    /// The one directory that `import` reads
+    /// The one directory that import reads
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
     /// A Rhai file whose functions and constants every session has
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
-    /// A limit (`play_ms=2000`); can be given again
+    /// A limit (play_ms=2000); can be given again
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
 }

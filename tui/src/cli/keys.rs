@@ -13,7 +13,7 @@ pub(crate) struct KeygenArgs {
     /// Its name: up to 64 letters, digits, dots, dashes and underscores
     #[arg(default_value = "default")]
     pub name: KeyName,
-    /// Print {"name", "`public_key`", "default"}
+    /// Print {"name", "public_key", "default"}
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub(crate) enum KeysVerb {
         /// Its name [default: the default key]
         #[arg(add = completing::keys())]
         name: Option<KeyName>,
-        /// Print {"name", "`public_key`", "default"}
+        /// Print {"name", "public_key", "default"}
         #[arg(long)]
         json: bool,
     },
@@ -42,7 +42,7 @@ pub(crate) enum KeysVerb {
         /// Its name from now on
         #[arg(add = completing::keys())]
         name: Option<KeyName>,
-        /// Print {"name", "`public_key`", "default"}
+        /// Print {"name", "public_key", "default"}
         #[arg(long, conflicts_with = "name")]
         json: bool,
     },
@@ -99,7 +99,7 @@ pub(crate) struct ImportArgs {
     /// Where it is read from; - is standard input [default: standard input, on a terminal a question]
     #[arg(value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
-    /// Print {"name", "`public_key`", "default"}
+    /// Print {"name", "public_key", "default"}
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -109,7 +109,7 @@ pub(crate) struct ImportArgs {
 /// Where a passphrase comes from that is to take the place of another.
 #[derive(Debug, Args)]
 pub(crate) struct NewPassphraseArgs {
-    /// Read the new passphrase from this file descriptor [otherwise $`CIRCLES_NEW_PASSPHRASE_FILE`, $`CIRCLES_NEW_PASSPHRASE`, the terminal]
+    /// Read the new passphrase from this file descriptor [otherwise $CIRCLES_NEW_PASSPHRASE_FILE, $CIRCLES_NEW_PASSPHRASE, the terminal]
     #[arg(long, value_name = "N")]
     pub new_passphrase_fd: Option<u32>,
 }

@@ -77,9 +77,29 @@ fn line(event: &Event, width: usize) -> String {
             format!("{name} {}: {}\n", paint.error("goes on as it was"), visible(why))
         }
         Happened::Ended { why, again_in: Some(wait) } => {
-            format!("{name} {}: {why}; again in {:.1} s\n", paint.error("down"), wait.as_secs_f64())
+            format!("{name} {}: {}; again in {:.1} s\n", paint.error("down"), visible(why), wait.as_secs_f64())
         }
-        Happened::Ended { why, again_in: None } => format!("{name} {}: {why}\n", paint.error("down")),
+        Happened::Ended { why, again_in: None } => format!("{name} {}: {}\n", paint.error("down"), visible(why)),
         other => format!("{name} {other:?}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_circle_says_cannot_drive_the_terminal() {
+        let hostile = || "\u{1b}[2J\u{202e}".to_owned();
+        let all = [
+            Happened::Log(hostile()),
+            Happened::Configured { number: 1, refused: Some(hostile()) },
+            Happened::Ended { why: hostile(), again_in: None },
+            Happened::Ended { why: hostile(), again_in: Some(Duration::ZERO) },
+        ];
+        for what in all {
+            let line = line(&Event { circle: "team".into(), what }, 4);
+            assert!(line.contains("␛[2J\u{fffd}") && !line.contains("\u{1b}[2J"), "{line:?}");
+        }
     }
 }

@@ -34,7 +34,14 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("CIRCLES_CIRCLE", "the circle where none is named; several for circles play, with commas between"),
     ("CIRCLES_PASSPHRASE_FILE", "a file that holds the passphrase, so that nobody is asked"),
     ("CIRCLES_PASSPHRASE", "the passphrase itself"),
+    (
+        "CIRCLES_NEW_PASSPHRASE_FILE, CIRCLES_NEW_PASSPHRASE",
+        "the same for the passphrase that circles keys passwd gives to a key",
+    ),
     ("CIRCLES_LOG", "how much circles log: error, warn, info, debug or trace"),
+    ("CIRCLES_EDIT_MODE", "emacs or vi: the keys that edit a line in circles repl"),
+    ("VISUAL, EDITOR, PAGER", "what circles repl edits and pages with"),
+    ("NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "set by a service manager, for circles launch and serve"),
     ("NO_COLOR, CLICOLOR_FORCE", "no colours, or colours also where the output is no terminal"),
     ("XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR", "where the files below are"),
 ];
@@ -108,7 +115,25 @@ fn section(roff: &mut Roff, title: &str, entries: &[(&str, &str)]) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::programs::{EDITOR, PAGER};
+
+    /// The directories stand with the files in the documentation.
+    #[test]
+    fn variables_are_those_of_the_documentation() {
+        let documented = include_str!("../../../docs/operating.md");
+        let table = documented.split_once("## Environment variables").and_then(|(_, rest)| rest.split_once("\n## "));
+        let rows = table.expect("a section").0.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |"));
+        let documented: BTreeSet<String> = rows
+            .flat_map(|(names, _)| names.replace('`', "").split(", ").map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        let names = ENVIRONMENT.iter().flat_map(|(names, _)| names.split(", "));
+        let ours: BTreeSet<String> = names.filter(|name| !name.starts_with("XDG_")).map(str::to_owned).collect();
+        assert_eq!(ours, documented);
+        assert!([EDITOR, PAGER].iter().flat_map(|program| program.variables).all(|name| ours.contains(*name)));
+    }
 
     #[test]
     fn exit_codes_are_those_of_the_documentation() {

@@ -10,7 +10,10 @@ use client_ws::{ClientError, PlayEvent};
 use crate::{
     cli::PlayArgs,
     connect::{self, Attempt, Choice, Connected, Keyring},
-    console::each::{self, Happened, Plays, Script},
+    console::{
+        each::{self, Happened, Plays, Script},
+        meta::listed,
+    },
     error::CliError,
     place,
     printing::to_stdout,
@@ -89,19 +92,15 @@ async fn connect(args: &PlayArgs) -> Result<Vec<Attempt>, CliError> {
     connect::several(&said, &args.connect.config, &choice, unlock).await
 }
 
-/// The circles that were named, each once.
+/// The circles that were named, as they were said.
 fn asked(args: &PlayArgs) -> Vec<String> {
-    let mut all = args.circle.clone();
-    if all.is_empty() {
-        all = place::asked(None).map(|all| all.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    let all = if args.circle.is_empty() { place::asked(None) } else { Some(args.circle.join(",")) };
+    let Some(all) = all else { return Vec::new() };
+    match listed(&all) {
+        // It was meant to name one: played elsewhere it would seem to have been played there.
+        none if none.is_empty() => vec![String::new()],
+        named => named,
     }
-    let mut each: Vec<String> = Vec::new();
-    for said in all {
-        if !each.contains(&said) {
-            each.push(said);
-        }
-    }
-    each
 }
 
 /// Tells what happens as it happens, until all have ended.

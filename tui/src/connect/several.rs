@@ -1,7 +1,11 @@
 //! Several circles at once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use client_ws::CircleUrl;
 use futures_util::future::join_all;
 use keys::{KeyPair, keystore::KeyName};
 
@@ -15,8 +19,8 @@ pub(crate) struct Attempt {
     pub connected: Result<Connected, CliError>,
 }
 
-/// Connects to all of them side by side; the answers are in the order of what was said. One that cannot be reached, or
-/// does not admit the key, keeps nobody from the others. The error is a mistake in what was said, or a key that cannot be
+/// Connects to all of them side by side, to each once, however often it was said; the answers are in the order of what was
+/// said first. One that cannot be reached, or does not admit the key, keeps nobody from the others. The error is a mistake in what was said, or a key that cannot be
 /// had: then nothing is proved to anyone. `unlock` is asked for each key once.
 pub(crate) async fn several(
     said: &[String],
@@ -24,9 +28,15 @@ pub(crate) async fn several(
     choice: &Choice,
     mut unlock: impl AsyncFnMut(&KeyName) -> Result<Arc<KeyPair>, CliError>,
 ) -> Result<Vec<Attempt>, CliError> {
-    let mut found = Vec::new();
+    let (mut labels, mut found, mut urls) = (Vec::new(), Vec::new(), BTreeSet::new());
     for said in said {
-        found.push(unless_mistaken(place::find(said, config).await)?);
+        let one = unless_mistaken(place::find(said, config).await)?;
+        // Whose URL is none is told when it is dialled.
+        let url = one.as_ref().ok().and_then(|one| CircleUrl::parse(&one.url).ok());
+        if url.is_none_or(|url| urls.insert(url.as_str().to_owned())) {
+            labels.push(said.clone());
+            found.push(one);
+        }
     }
     let reach = async |found| reach(found?, choice).await;
     let mut reached = Vec::new();
@@ -50,8 +60,7 @@ pub(crate) async fn several(
         }
     };
     let connected = join_all(reached.into_iter().map(prove)).await;
-    let attempt = |(label, connected): (&String, _)| Attempt { label: label.clone(), connected };
-    Ok(said.iter().zip(connected).map(attempt).collect())
+    Ok(labels.into_iter().zip(connected).map(|(label, connected)| Attempt { label, connected }).collect())
 }
 
 /// A circle that is not there is one thing; what nobody could connect with is another.

@@ -10,7 +10,7 @@ const BETWEEN: &str = " │ ";
 
 /// Columns that each of so many has; `None` where they find no room side by side.
 pub(crate) fn columns(count: usize, width: usize) -> Option<usize> {
-    let between = BETWEEN.chars().count() * count.saturating_sub(1);
+    let between = BETWEEN.chars().count().saturating_mul(count.saturating_sub(1));
     let each = width.min(1 << 16).checked_sub(between)?.checked_div(count)?;
     (each >= MIN_COLUMNS).then_some(each)
 }
@@ -68,5 +68,17 @@ mod tests {
         assert_eq!(shown(&answers, 40), ["team", "1", "日本", "sandbox", "a line that is too long for it"]);
         assert_eq!(shown(&[("one", &["x"])], 80), ["one", "x"]);
         assert!(shown(&[], 80).len() <= 1);
+    }
+
+    #[test]
+    fn any_number_of_columns_and_of_answers_will_do() {
+        for width in [0, usize::MAX] {
+            for count in [0, 1, usize::MAX] {
+                assert!(columns(count, width).is_none_or(|each| (MIN_COLUMNS..=width).contains(&each)));
+            }
+            let _none = shown(&[], width);
+        }
+        assert_eq!(shown(&[("a", &["x"]), ("b", &["y"])], 0), ["a", "x", "b", "y"]);
+        assert_eq!(shown(&[("a", &["x"]), ("b", &["y"])], usize::MAX).len(), 2);
     }
 }

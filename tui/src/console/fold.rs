@@ -125,6 +125,20 @@ mod tests {
     }
 
     #[test]
+    fn any_size_will_do() {
+        let wide = Line::of(Style::Plain, &"x".repeat(1000));
+        for width in [0, 1, usize::MAX] {
+            for height in [0, 1, usize::MAX] {
+                for lines in [Vec::new(), vec![wide.clone()], [numbers(20), vec![wide.clone()]].concat()] {
+                    assert_eq!(folded(lines.clone(), Size { width, height }).is_empty(), lines.is_empty());
+                }
+            }
+        }
+        let all = [numbers(20), vec![wide]].concat();
+        assert_eq!(folded(all.clone(), Size { width: usize::MAX, height: usize::MAX }), all);
+    }
+
+    #[test]
     fn numbers_are_grouped() {
         for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(number), text);

@@ -130,10 +130,19 @@ fn push_comment(parts: &mut Vec<(Range<usize>, Kind)>, start: usize, text: &str)
 /// The tokens with the bytes that they start at.
 pub(crate) fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
     let line_starts: Vec<usize> = std::iter::once(0).chain(input.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    let offset = |position: Position| {
-        let start = *line_starts.get(position.line()?.checked_sub(1)?)?;
-        let column = position.position().unwrap_or(1).saturating_sub(1);
-        Some(start + input[start..].chars().take(column).map(char::len_utf8).sum::<usize>())
+    // Where the last one was: only what lies between is walked, since this is done for each token of a line that may be
+    // long. One that is not behind it is none of these tokens.
+    let (mut line, mut column, mut at) = (0, 0, 0);
+    let mut offset = |position: Position| {
+        let next_line = position.line()?.checked_sub(1)?;
+        let next_column = position.position().unwrap_or(1).saturating_sub(1);
+        if next_line > line {
+            (line, column, at) = (next_line, 0, *line_starts.get(next_line)?);
+        }
+        let further = next_column.checked_sub(column).filter(|_| next_line == line)?;
+        column = next_column;
+        at += input[at..].chars().take(further).map(char::len_utf8).sum::<usize>();
+        Some(at)
     };
     let inputs = [input];
     let (stream, control) = engine.lex(&inputs);
@@ -259,6 +268,18 @@ mod tests {
             let shown = shown(input);
             let shown: Vec<&str> = shown.iter().map(String::as_str).filter(|part| !part.starts_with("Error")).collect();
             assert_eq!(shown, expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn the_tokens_of_a_long_line_are_where_they_are() {
+        let line = "\"日本\" + f(`é${x}`); ".repeat(2_000);
+        let input = format!("{line}\n  {line}");
+        let tokens = lex(&Engine::new_raw(), &input);
+        assert_eq!(tokens.len(), 2 * 2_000 * 10);
+        let expected = ["\"日本\"", "+", "f", "(", "`é$", "{", "x", "}", "`", ")", ";"];
+        for (token, start) in &tokens {
+            assert!(expected.iter().any(|text| input[*start..].starts_with(text)), "{token:?} at {start}");
         }
     }
 

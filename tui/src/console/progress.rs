@@ -134,6 +134,12 @@ mod tests {
         assert!(shown.starts_with("⠋ a b␛[2J ██"), "{shown}");
     }
 
+    #[test]
+    fn any_number_of_columns_will_do() {
+        assert_eq!(status(Some(&progress(1, 2))).line(0).to_string(), "");
+        assert!(status(None).line(usize::MAX).to_string().ends_with("Ctrl-C cancels"));
+    }
+
     fn status(progress: Option<&Progress>) -> Status<'_> {
         Status { spinner: "⠋", elapsed: Duration::from_millis(3400), progress, waiting: 0, is_cancelling: false }
     }

@@ -162,6 +162,11 @@ mod tests {
             let lines = script(&long, &error(1, column), width);
             assert!(lines[0].to_string().width() <= width.max(24), "{width}, {column}: {}", lines[0]);
         }
+        for (number, column) in [(0, 0), (usize::MAX, usize::MAX)] {
+            for (line, width) in [("", 0), (long.as_str(), 0), ("", usize::MAX), (long.as_str(), usize::MAX)] {
+                assert!(pointed_at(number, column, line, width)[1].to_string().ends_with('^'));
+            }
+        }
         assert_eq!(script(&long, &error(1, 104), usize::MAX)[0].to_string(), format!("1 | {long}"));
     }
 

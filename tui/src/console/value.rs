@@ -8,6 +8,7 @@ use client_ws::PlayResult;
 
 use super::text::{Kind, Line, Style, lines};
 pub(crate) use node::{Key, Node, Shape};
+pub(crate) use pretty::shortened;
 
 /// Shows what a play ended with; nothing for `()`. Arrays and maps within that many columns, scalars and strings as they
 /// are.
@@ -203,6 +204,23 @@ pub(crate) mod tests {
         }
         let lines = lines_of(&of_json(&format!("[{}]", vec!["\"日本 \\u001b\""; 2_000].join(","))), 40);
         assert!(lines.iter().all(|line| line.width() <= 40));
+    }
+
+    #[test]
+    fn any_number_of_columns_will_do() {
+        let all = ["[]", "[1, 2]", r#"[{"a": 1}]"#, r#"{"a": [1, [2]]}"#, r#"[[1], [2]]"#];
+        for json in all {
+            let result = of_json(json);
+            let node = Node::of(&result).expect("it is one");
+            for width in [0, 1, usize::MAX - 1, usize::MAX] {
+                assert!(!lines_of(&result, width).is_empty(), "{json}");
+                assert!(!pretty::lines(&node, width).is_empty(), "{json}");
+                let _table = table::lines(&node, width);
+            }
+        }
+        assert!(shown(&of_json(r#"[{"a": 1}]"#), usize::MAX).contains('─'));
+        assert_eq!(["", "abc"].map(|text| shortened(text, 0)), ["", "…"]);
+        assert_eq!(shortened("abc", usize::MAX), "abc");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{editing, error::CliError, passphrase, printing, terminal::Quiet};
+use crate::{editing, error::CliError, passphrase, printing, programs::PAGER, terminal::Quiet};
 
 /// Has a text edited; `None` if the editor ended with an error, which means that nothing is to come of it.
 pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError> {
@@ -17,8 +17,7 @@ pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError
 
 /// Shows a text that is longer than the screen in the user's pager; without one, as it is.
 pub(crate) fn page(quiet: &Quiet, text: &str) -> Result<(), CliError> {
-    let pager = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
-    let pager = pager.unwrap_or_else(|| "less".into());
+    let pager = PAGER.named().map_or_else(|| PAGER.usual[0].to_owned(), |(_, pager)| pager);
     let mut command = Command::new("sh");
     // Colours come through; a text that fits on the screen is only shown.
     command.arg("-c").arg(&pager).env("LESS", std::env::var("LESS").unwrap_or_else(|_| "FRX".into()));

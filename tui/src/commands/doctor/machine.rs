@@ -20,6 +20,7 @@ use crate::{
     console::history,
     error::os_text,
     printing::{self, Paint},
+    programs::{Chosen, EDITOR, PAGER},
     supervisor,
 };
 
@@ -72,8 +73,8 @@ async fn layers() -> Result<Vec<Layer>, String> {
 pub(super) fn examine() -> Vec<Finding> {
     let mut findings = vec![open_files()];
     findings.extend(terminal());
-    findings.push(program("editor", &["VISUAL", "EDITOR"], &["nano", "vim", "vi"]));
-    findings.push(program("pager", &["PAGER"], &["less"]));
+    findings.push(program("editor", &EDITOR));
+    findings.push(program("pager", &PAGER));
     findings.extend(directories());
     findings
 }
@@ -127,9 +128,10 @@ pub(super) fn is_utf8(locale: &str) -> bool {
 }
 
 /// A program that people choose by a variable; otherwise it is the first of the usual ones that is there.
-fn program(what: &str, variables: &[&str], usual: &[&str]) -> Finding {
+fn program(what: &str, program: &Chosen) -> Finding {
+    let Chosen { variables, usual } = program;
     let usual = usual.iter().find(|program| find(program).is_some()).copied().unwrap_or(usual[0]);
-    let chosen = variables.iter().find_map(|name| Some((*name, var(name).ok().filter(|value| !value.is_empty())?)));
+    let chosen = program.named();
     let (command, whence) = match &chosen {
         Some((name, command)) => (command.as_str(), format!("${name}")),
         None => (usual, "by default".into()),

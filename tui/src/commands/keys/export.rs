@@ -14,9 +14,6 @@ pub(super) fn secret(store: &Keystore, name: &KeyName, is_meant: bool, args: &Pa
     )?;
     let _restoring = connect::client_runtime()?;
     let keypair = store.unlock(name, &passphrase::ask(args, &format!("Passphrase of {name}: "))?)?;
-    let mut line = keypair.secret_hex();
-    // Grown in place by one: the buffer that it leaves would not be wiped.
-    let written = to_stdout(&line).and_then(|()| to_stdout("\n"));
-    line.clear();
-    Ok(written?)
+    // Written as it is: what it were copied into would not be wiped.
+    Ok(to_stdout(&keypair.secret_hex()).and_then(|()| to_stdout("\n"))?)
 }

@@ -1,6 +1,7 @@
 //! What is told of plays while they run: prints, and where there are several, whose they are and how each ended.
 
 use protocol::methods::{Output, Stream};
+use unicode_width::UnicodeWidthStr;
 
 use super::outcome::Outcome;
 use crate::{
@@ -18,7 +19,7 @@ pub(super) struct Telling {
 
 impl Telling {
     pub(super) fn start(names: &[String], is_json: bool) -> Self {
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+        let width = names.iter().map(|name| name.width()).max().unwrap_or_default();
         let is_several = names.len() > 1;
         let labels = names.iter().filter(|_| is_several).map(|name| Label::new(name, width)).collect();
         Self { printer: Printer::start(), labels, is_json }

@@ -1,14 +1,23 @@
 //! What a circle answers to `:` commands.
 
+use std::collections::BTreeSet;
+
 use client_ws::{Candidate, CandidateKind, CircleWsClient, ClientError, FunctionDoc, ScopeResult};
 use rhai::Engine;
-use unicode_width::UnicodeWidthStr;
 
 use super::Meta;
 use crate::console::{
+    fold::grouped,
     highlight,
-    text::{Kind, Line, Style, lines},
+    text::{Kind, Line, Style, columns},
+    value::shortened,
 };
+
+/// Lines of an answer: a circle can know more than anyone would read.
+const MAX_LINES: usize = 1_000;
+
+/// Columns of a variable's name.
+const MAX_NAME: usize = 40;
 
 /// What the circle answers to a command; nothing to those that are not for it.
 pub(crate) async fn ask(client: &CircleWsClient, command: &Meta) -> Result<Vec<Line>, ClientError> {
@@ -29,11 +38,25 @@ pub(crate) async fn ask(client: &CircleWsClient, command: &Meta) -> Result<Vec<L
             let circle = client.describe().await?;
             let who = circle.you.public_key.as_deref().unwrap_or("nobody (no key was proved)");
             let (name, url) = (&circle.name, client.url());
-            let text = format!("circle   {name} at {url}\naccess   {}\nyou are  {who}", circle.access);
-            Ok(lines(Style::Plain, &text))
+            let said =
+                [format!("circle   {name} at {url}"), format!("access   {}", circle.access), format!("you are  {who}")];
+            Ok(said.iter().map(|line| Line::of(Style::Plain, line)).collect())
         }
         _ => Ok(Vec::new()),
     }
+}
+
+/// So many lines of an answer.
+fn bounded(mut lines: Vec<Line>) -> Vec<Line> {
+    let left_out = lines.len().saturating_sub(MAX_LINES);
+    lines.truncate(MAX_LINES);
+    lines.extend(more(left_out));
+    lines
+}
+
+/// How much is left out, if something is.
+fn more(left_out: usize) -> Option<Line> {
+    (left_out > 0).then(|| Line::of(Style::Dim, &format!("… and {} more", grouped(left_out))))
 }
 
 fn variables(scope: &ScopeResult) -> Vec<Line> {
@@ -41,12 +64,13 @@ fn variables(scope: &ScopeResult) -> Vec<Line> {
         return vec![Line::of(Style::Dim, "no variables yet")];
     }
     let lexer = Engine::new_raw();
-    let width = scope.variables.iter().map(|variable| variable.name.width()).max().unwrap_or(0);
-    let row = |variable: &client_ws::Variable| {
-        let padding = " ".repeat(width - variable.name.width());
+    let names: Vec<String> =
+        scope.variables.iter().take(MAX_LINES).map(|variable| shortened(&variable.name, MAX_NAME)).collect();
+    let width = names.iter().map(|name| columns(name)).max().unwrap_or(0);
+    let row = |(variable, name): (&client_ws::Variable, &String)| {
+        let padding = " ".repeat(width.saturating_sub(columns(name)));
         let note = if variable.constant { "const " } else { "" };
-        let mut line =
-            Line::of(Style::Plain, &variable.name).with(Style::Dim, &format!("{padding}  {note}{}", variable.r#type));
+        let mut line = Line::of(Style::Plain, name).with(Style::Dim, &format!("{padding}  {note}{}", variable.r#type));
         if let Some(output) = &variable.output {
             line.push(Style::Dim, " = ");
             for piece in highlight::lines(&lexer, output).iter().flat_map(Line::pieces) {
@@ -55,7 +79,9 @@ fn variables(scope: &ScopeResult) -> Vec<Line> {
         }
         line
     };
-    scope.variables.iter().map(row).collect()
+    let mut said: Vec<Line> = scope.variables.iter().zip(&names).map(row).collect();
+    said.extend(more(scope.variables.len() - said.len()));
+    said
 }
 
 fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<Line> {
@@ -66,14 +92,15 @@ fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<Line>
                 .with(Style::Plain, &format!("({})", function.params.join(", ")))
         })
         .collect();
+    let told: BTreeSet<&str> = scope.functions.iter().map(|function| function.name.as_str()).collect();
     let is_function = |kind| matches!(kind, CandidateKind::Function | CandidateKind::Method);
     for other in others.iter().filter(|other| is_function(other.kind)) {
-        let is_told = scope.functions.iter().any(|function| function.name == other.text);
+        let is_told = told.contains(other.text.as_str());
         let Some(params) = other.detail.strip_prefix(&other.text).filter(|_| !is_told) else { continue };
         said.push(Line::of(Style::Syntax(Kind::Function), &other.text).with(Style::Dim, params));
     }
     match (said.is_empty(), part) {
-        (false, _) => said,
+        (false, _) => bounded(said),
         (true, "") => vec![Line::of(
             Style::Dim,
             "no functions in this session yet; :functions TEXT shows the circle's that begin so",
@@ -100,5 +127,49 @@ fn docs(name: &str, found: &[FunctionDoc]) -> Vec<Line> {
             said.extend(function.doc.lines().map(|line| Line::of(Style::Dim, &format!("  {line}"))));
         }
     }
-    said
+    bounded(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn scope(variables: &[Value], functions: &[Value]) -> ScopeResult {
+        serde_json::from_value(json!({ "variables": variables, "functions": functions, "imports": [] })).expect("one")
+    }
+
+    fn variable(name: &str) -> Value {
+        json!({ "name": name, "type": "i64", "constant": false, "output": "1" })
+    }
+
+    fn shown(lines: &[Line]) -> Vec<String> {
+        lines.iter().map(Line::to_string).collect()
+    }
+
+    #[test]
+    fn variables_stand_in_columns() {
+        let said = shown(&variables(&scope(&[variable("a"), variable("日本"), variable("x\u{1b}[2J\n")], &[])));
+        assert_eq!(said, ["a       i64 = 1", "日本    i64 = 1", "x␛[2J   i64 = 1"]);
+        assert_eq!(shown(&variables(&scope(&[], &[]))), ["no variables yet"]);
+    }
+
+    /// As wide as the longest name times all of them would be more than there is memory for.
+    #[test]
+    fn what_a_hostile_circle_answers_is_bounded() {
+        let mut all: Vec<Value> = (0..20_000).map(|number| variable(&format!("v{number}"))).collect();
+        all[0] = variable(&"x".repeat(1 << 20));
+        let said = shown(&variables(&scope(&all, &[])));
+        assert_eq!(said[0], format!("{}…  i64 = 1", "x".repeat(MAX_NAME - 1)));
+        assert_eq!((said.len(), said[MAX_LINES].as_str()), (MAX_LINES + 1, "… and 19,000 more"));
+        assert!(said.iter().all(|line| columns(line) <= MAX_NAME + "  i64 = 1".len()));
+
+        let many: Vec<Value> = (0..2_000).map(|number| json!({ "name": format!("f{number}"), "params": [] })).collect();
+        let said = shown(&functions(&scope(&[], &many), &[], ""));
+        assert_eq!((said.len(), said[MAX_LINES].as_str()), (MAX_LINES + 1, "… and 1,000 more"));
+        let doc = json!([{ "signature": "f()", "doc": "line\n".repeat(2_000), "origin": "session" }]);
+        let said = docs("f", &serde_json::from_value::<Vec<FunctionDoc>>(doc).expect("one"));
+        assert_eq!(said.len(), MAX_LINES + 1);
+    }
 }

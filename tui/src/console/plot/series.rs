@@ -11,7 +11,7 @@ use crate::console::{
 /// Series that are drawn: as many as can be told apart.
 pub(super) const MAX_SERIES: usize = 6;
 
-/// Columns of a series' name.
+/// Columns of a name.
 const MAX_NAME: usize = 24;
 
 /// Digits of a label, and how many there may be where fewer do not tell the ends of a range apart.
@@ -41,7 +41,7 @@ pub(super) fn of(result: &PlayResult) -> Result<Plotted, String> {
         "array" | "map" => Node::of(result).ok_or_else(|| wanted("something else"))?,
         "i64" | "f64" => return Err(wanted("one number")),
         "()" => return Err(wanted("()")),
-        other => return Err(wanted(&format!("a {other}"))),
+        other => return Err(wanted(&format!("a {}", brief(other)))),
     };
     let found = match &node.shape {
         Shape::Array(items) => of_array(items),
@@ -139,13 +139,18 @@ fn of_map(items: &[(Key<'_>, Node<'_>)]) -> Option<Vec<Series>> {
     series.collect::<Option<Vec<_>>>().filter(|series| !series.is_empty())
 }
 
+/// A name as the circle says it, short and without anything that drives a terminal.
+fn brief(name: &str) -> String {
+    let name = Line::of(Style::Plain, name);
+    let cut = name.cut(MAX_NAME);
+    let mark = if cut.width() < name.width() { "…" } else { "" };
+    format!("{cut}{mark}")
+}
+
 impl Series {
     fn named(key: &Key<'_>) -> Self {
         let name = if key.name.is_empty() { "\"\"" } else { key.name.as_ref() };
-        let name = Line::of(Style::Plain, name);
-        let cut = name.cut(MAX_NAME);
-        let mark = if cut.width() < name.width() { "…" } else { "" };
-        Self { name: Some(format!("{cut}{mark}")), ..Self::default() }
+        Self { name: Some(brief(name)), ..Self::default() }
     }
 
     fn push(&mut self, x: f64, y: f64) {
@@ -163,7 +168,7 @@ impl Series {
 
     /// Points that look the same in so many columns: of each the first, the last, the lowest and the highest.
     pub(super) fn thinned(&self, across: &Range, columns: usize) -> Vec<(f64, f64)> {
-        if self.points.len() <= columns * 4 || !self.is_sorted() {
+        if self.points.len() <= columns.saturating_mul(4) || !self.is_sorted() {
             return self.points.clone();
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the columns")]
@@ -283,6 +288,9 @@ mod tests {
         let (across, up) = (Range::of(all, |point| point.0), Range::of(all, |point| point.1));
         let thinned = Series { points: series.thinned(&across, 200), ..Series::default() };
         assert!(thinned.points.len() <= 4 * 201 && thinned.is_sorted(), "{}", thinned.points.len());
+        for columns in [0, usize::MAX] {
+            assert!(!series.thinned(&across, columns).is_empty());
+        }
         let still = Range::of(std::slice::from_ref(&thinned), |point| point.1);
         assert_eq!((still.min, still.max), (up.min, up.max));
     }

@@ -23,6 +23,25 @@ fn numbers_are_a_chart() {
 }
 
 #[test]
+fn any_size_will_do() {
+    let result = result_of(&json!([3, 1, 4]));
+    for width in [0, usize::MAX] {
+        for height in [0, usize::MAX] {
+            let lines = lines(&result, Size { width, height }).expect("it can be plotted");
+            assert!((MIN.height - 1..=MAX.height).contains(&lines.len()));
+            assert!(lines.iter().all(|line| line.width() <= MAX.width));
+        }
+    }
+}
+
+#[test]
+fn a_type_that_cannot_be_plotted_cannot_drive_the_terminal() {
+    let hostile = result(&format!("\u{1b}[2J\u{202e}{}", "x".repeat(100_000)), "", "null");
+    let said = lines(&hostile, SIZE).expect_err("it is no number");
+    assert_eq!(said, format!(":plot wants an array of numbers; this is a ␛[2J\u{fffd}{}…", "x".repeat(19)));
+}
+
+#[test]
 fn several_series_are_told_apart() {
     let line = |slope: i64| (0..30).map(|n| n * slope).collect::<Vec<_>>();
     let rows: Vec<Value> =

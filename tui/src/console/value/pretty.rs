@@ -125,15 +125,15 @@ impl Pretty {
 
     fn filled(&mut self, items: &[Node<'_>], indent: usize) {
         self.line.push(Style::Plain, "[");
-        // The first item begins a line of its own.
-        let mut used = usize::MAX;
+        let mut used = 0;
         for (index, item) in items.iter().enumerate() {
             if self.is_full() {
                 return;
             }
             let comma = if index + 1 < items.len() { "," } else { "" };
             let width = item.width + comma.len();
-            if used.saturating_add(1 + width) > self.width {
+            // The first item begins a line of its own.
+            if index == 0 || used + 1 + width > self.width {
                 self.begin_line(indent + INDENT);
                 used = indent + INDENT;
             } else {

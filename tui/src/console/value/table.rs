@@ -105,7 +105,7 @@ fn has_room(heads: &[String], texts: &[Vec<String>], width: usize) -> bool {
         let cells = texts.iter().map(|row| &row[column]);
         cells.chain([&heads[column]]).map(|text| columns(text).min(MIN_COLUMN)).max().unwrap_or(0)
     };
-    (0..heads.len()).map(|column| needed(column) + BETWEEN).sum::<usize>() <= width + 1
+    (0..heads.len()).map(|column| needed(column) + BETWEEN).sum::<usize>() <= width.saturating_add(1)
 }
 
 /// Strings bare, since what they are stands over them; all on one line.
@@ -120,7 +120,7 @@ fn text(cell: &Node<'_>) -> String {
 /// A text as one line that cannot be mistaken for several, of so many columns at most.
 fn on_one_line(text: &str, width: usize) -> String {
     // More than is shown need not be looked at.
-    let begin = &text[..text.floor_char_boundary(width * 8)];
+    let begin = &text[..text.floor_char_boundary(width.saturating_mul(8))];
     let mut shown = shortened(&visible(begin).replace('\n', "␊").replace('\t', "␉"), width);
     // Characters without a width can be longer than they look.
     if begin.len() < text.len() && !shown.ends_with('…') {
