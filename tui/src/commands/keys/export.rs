@@ -13,7 +13,7 @@ pub(super) fn secret(store: &Keystore, name: &KeyName, is_meant: bool, args: &Pa
         &format!("the secret key of '{name}' is not printed"),
     )?;
     let _restoring = connect::client_runtime()?;
-    let keypair = store.unlock(name, &passphrase::ask(args, &format!("Passphrase of {name}: "))?)?;
+    let keypair = passphrase::unlock(store, name, args)?;
     let mut line = keypair.secret_hex();
     // Grown in place by one: the buffer that it leaves would not be wiped.
     let written = to_stdout(&line).and_then(|()| to_stdout("\n"));
