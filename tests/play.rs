@@ -62,11 +62,12 @@ fn json_is_one_object_with_the_prints() {
 fn the_exit_code_says_what_happened() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["-e", "1 +"], 1, "error: "),
+        (&["-e", "if true {\n  1\n"], 1, "2 |   1\n       ^\nerror: "),
         (&["-e", "throw \"boom\""], 1, "boom"),
         (&["-e", "eval(\"1\")"], 1, "`eval` is off"),
         (&["--timeout", "50ms", "-e", "loop {}"], 5, "Limit exceeded: time (50)"),
         (&["-e", "fn f(n) { f(n + 1) } f(1)"], 5, "Limit exceeded: depth (64)"),
-        (&["-e", "loop { print(1) }"], 5, "Limit exceeded: output (1024)"),
+        (&["-e", "loop { print(1) }"], 5, "Limit exceeded: output (1024)\n  the circle's output_kib (KiB)"),
         (&[], 2, "-e SCRIPT"),
         (&["missing.rhai"], 2, "cannot read the script missing.rhai: no such file or directory"),
         (&["--timeout", "soon", "-e", "1"], 2, "soon"),

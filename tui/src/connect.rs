@@ -72,8 +72,7 @@ impl Keyring {
         let store = Keystore::open_default()?;
         // That there is no such key is said before a passphrase is asked for.
         store.show(name)?;
-        let passphrase = passphrase::ask(args, &format!("Passphrase of {name}: "))?;
-        let keypair = Arc::new(store.unlock(name, &passphrase)?);
+        let keypair = Arc::new(passphrase::unlock(&store, name, args)?);
         self.insert(name.clone(), keypair.clone());
         Ok(keypair)
     }

@@ -1,11 +1,12 @@
 //! What can go wrong, in three parts: what failed, why, what to do. Each with its exit code.
 
+mod answers;
+
 use std::io;
 
 use client_ws::{ClientError, RpcError};
 use keys::keystore::KeystoreError;
 use launcher::ConfigError;
-use protocol::error::PlayLimit;
 
 use crate::{
     console::{
@@ -16,6 +17,7 @@ use crate::{
     printing::{self, Paint, Unwritten},
     suggest,
 };
+use answers::rpc_fix;
 
 /// The exit code of a bug.
 pub(crate) const BUG: u8 = 70;
@@ -142,10 +144,10 @@ impl CliError {
             }
             _ => {}
         }
-        lines.push(Line::of(Style::Error, "error: ").with(Style::Plain, &self.message()));
+        lines.extend(report::error(&self.message(), width));
         let fix = self.parts().fix;
         if !fix.is_empty() {
-            lines.push(Line::of(Style::Plain, &format!("  {fix}")));
+            lines.extend(Line::of(Style::Plain, &format!("  {fix}")).wrapped(width));
         }
         lines
     }
@@ -174,9 +176,21 @@ impl CliError {
                     RpcError::LimitExceeded { .. } | RpcError::EnvironmentLost { .. } | RpcError::Cancelled => {
                         "the play was ended"
                     }
+                    // Whether it had begun is not told.
+                    RpcError::ShuttingDown => "the play has no result",
                     _ => "the circle did not play it",
                 };
-                parts(what.into(), shown(&error.to_string()), rpc_fix(error))
+                let why = match error {
+                    RpcError::ShuttingDown => "the circle shuts down".into(),
+                    other => shown(&other.to_string()),
+                };
+                let fix = match error {
+                    RpcError::ShuttingDown => {
+                        "what it had done, if it ran, stays done; look before you play it again".into()
+                    }
+                    other => rpc_fix(other),
+                };
+                parts(what.into(), why, fix)
             }
             Self::NoKey { place } => parts(
                 format!("cannot play on {place}"),
@@ -292,25 +306,6 @@ fn client_parts(place: &Destination, error: &ClientError) -> Parts {
             parts(format!("{place} answers with an error"), error.to_string(), &fix)
         }
         other => parts(format!("cannot use {place}"), other.to_string(), ""),
-    }
-}
-
-/// What a user can do about an answer that is no result.
-fn rpc_fix(error: &RpcError) -> String {
-    match error {
-        RpcError::LimitExceeded { limit: PlayLimit::Time, .. } => {
-            "the circle's limit of time, or a shorter one that was asked for; what it had done stays done".into()
-        }
-        RpcError::LimitExceeded { limit, .. } => {
-            format!("the circle's limit of '{limit}'; what it had done stays done")
-        }
-        RpcError::EnvironmentLost { .. } => "its variables are gone; the next play gets a fresh environment".into(),
-        RpcError::Cancelled => "someone cancelled it; what it had done stays done".into(),
-        RpcError::Busy { .. } | RpcError::RateLimited { .. } | RpcError::ShuttingDown => "try again later".into(),
-        RpcError::Unauthenticated => "authenticate with a key: --key NAME".into(),
-        RpcError::InvalidCredentials => "the circle did not accept the signature; try again".into(),
-        RpcError::Internal => "the circle's log says what happened; please report it".into(),
-        _ => String::new(),
     }
 }
 

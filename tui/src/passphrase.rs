@@ -7,18 +7,25 @@ use std::{
     process::Command,
 };
 
-use keys::keystore::WorkFactor;
+use keys::{
+    KeyPair,
+    keystore::{KeyName, Keystore, KeystoreError, WorkFactor},
+};
 use zeroize::Zeroizing;
 
 use crate::{
     cli::{NewPassphraseArgs, PassphraseArgs},
     error::{CliError, Parts, os_text},
+    printing,
     terminal::Quiet,
 };
 
 /// scrypt's N as a power of two: 256 MiB and about a second to try one passphrase. The library's own choice depends on
 /// how busy the machine is, and can want more memory than a small one has.
 pub(crate) const WORK: WorkFactor = WorkFactor::Log2(18);
+
+/// How often a person is asked in all, as by ssh and sudo.
+const TRIES: u32 = 3;
 
 /// Bytes of a passphrase.
 const MAX_BYTES: u64 = 4096;
@@ -44,11 +51,18 @@ pub(crate) fn withhold(command: &mut Command) -> &mut Command {
     VARIABLES.iter().fold(command, |command, name| command.env_remove(name))
 }
 
-/// The passphrase of an existing key.
-pub(crate) fn ask(args: &PassphraseArgs, question: &str) -> Result<Zeroizing<String>, CliError> {
-    match given(args)? {
-        Some(passphrase) => Ok(passphrase),
-        None => prompt(question, &OLD),
+/// The existing key, with its passphrase. Who mistypes it on the terminal is asked again.
+pub(crate) fn unlock(store: &Keystore, name: &KeyName, args: &PassphraseArgs) -> Result<KeyPair, CliError> {
+    if let Some(passphrase) = given(args)? {
+        return Ok(store.unlock(name, &passphrase)?);
+    }
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        match store.unlock(name, &prompt(&format!("Passphrase of {name}: "), &OLD)?) {
+            Err(KeystoreError::WrongPassphrase { .. }) if left > 0 => again("wrong passphrase"),
+            tried => return Ok(tried?),
+        }
     }
 }
 
@@ -63,19 +77,30 @@ pub(crate) fn choose_new(args: &NewPassphraseArgs, question: &str) -> Result<Zer
 }
 
 fn chosen(given: Option<Zeroizing<String>>, question: &str, names: &Names) -> Result<Zeroizing<String>, CliError> {
-    let passphrase = if let Some(passphrase) = given {
-        passphrase
-    } else {
-        let first = prompt(question, names)?;
-        if !first.is_empty() && prompt("The same again: ", names)? != first {
-            return Err(failed("the two passphrases differ", "run it again"));
-        }
-        first
-    };
-    if passphrase.is_empty() {
-        return Err(failed("it is empty", "an empty passphrase protects nothing; choose another"));
+    const EMPTY: &str = "an empty passphrase protects nothing";
+    if let Some(passphrase) = given {
+        return if passphrase.is_empty() { Err(failed("it is empty", EMPTY)) } else { Ok(passphrase) };
     }
-    Ok(passphrase)
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        let first = prompt(question, names)?;
+        let (why, fix) = if first.is_empty() {
+            (EMPTY, "choose another")
+        } else if prompt("The same again: ", names)? == first {
+            return Ok(first);
+        } else {
+            ("the two passphrases differ", "run it again")
+        };
+        if left == 0 {
+            return Err(failed(why, fix));
+        }
+        again(why);
+    }
+}
+
+fn again(why: &str) {
+    printing::to_stderr(&format!("{why}; once more\n"));
 }
 
 /// The passphrase that was given, so that nobody is to be asked.

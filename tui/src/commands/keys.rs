@@ -65,7 +65,7 @@ fn passwd(store: &Keystore, name: &KeyName, old: &PassphraseArgs, new: &NewPassp
     // That there is no such key is said before a passphrase is asked for, and a wrong one before another is thought of.
     store.show(name)?;
     let _restoring = connect::client_runtime()?;
-    let keypair = store.unlock(name, &passphrase::ask(old, &format!("Passphrase of {name}: "))?)?;
+    let keypair = passphrase::unlock(store, name, old)?;
     let chosen = passphrase::choose_new(new, &format!("New passphrase of {name}: "))?;
     store.change_passphrase(name, &keypair, &chosen, passphrase::WORK)?;
     printing::to_stderr(&format!(

@@ -1,7 +1,7 @@
 //! Errors as lines: where, what, why, and what to do.
 
 use client_ws::{ClientError, RpcError};
-use protocol::error::ScriptError;
+use protocol::error::{ScriptError, ScriptErrorKind};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -17,30 +17,51 @@ const MARGIN: usize = 8;
 /// A script's error with the line it is in, and a caret under the column, within that many columns.
 pub(crate) fn script(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
-    let line = error.line.and_then(|line| Some((line, script.lines().nth(line.checked_sub(1)? as usize)?)));
-    if let Some((number, line)) = line {
-        lines.extend(pointed_at(number as usize, error.column.unwrap_or(1) as usize, line, width));
+    if let Some((number, column, line)) = place(script, error) {
+        lines.extend(pointed_at(number, column, line, width));
     }
     let place = match (error.line, error.column) {
         (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
         (Some(line), None) => format!(" (line {line})"),
         _ => String::new(),
     };
-    // A message can have several lines of its own.
-    for (index, message) in visible(&error.message).split('\n').enumerate() {
-        let line = if index == 0 { Line::of(Style::Error, "error: ") } else { Line::of(Style::Plain, "       ") };
-        lines.push(line.with(Style::Plain, message));
-    }
-    if let Some(last) = lines.last_mut() {
-        last.push(Style::Plain, &place);
-    }
+    lines.extend(self::error(&format!("{}{place}", error.message), width));
     if let Some(function) = &error.function {
         lines.push(Line::of(Style::Dim, "  in function ").with(Style::Syntax(Kind::Function), function));
     }
     if let Some(hint) = &error.hint {
-        lines.push(Line::of(Style::Dim, "  hint: ").with(Style::Plain, hint));
+        lines.extend(Line::of(Style::Dim, "  hint: ").with(Style::Plain, hint).hanging(width, 8));
     }
     lines
+}
+
+/// What is wrong, behind a word that says that something is. A message can have several lines of its own.
+pub(crate) fn error(message: &str, width: usize) -> Vec<Line> {
+    let mark = "error: ";
+    let message = visible(message);
+    let rows = message.split('\n').enumerate().flat_map(|(index, message)| {
+        let line =
+            if index == 0 { Line::of(Style::Error, mark) } else { Line::of(Style::Plain, &" ".repeat(mark.len())) };
+        line.with(Style::Plain, message).hanging(width, mark.len())
+    });
+    rows.collect()
+}
+
+/// The line that is to be shown, and the column that is pointed at. An end that came too early has no position of Rhai's:
+/// it is behind the last that is there.
+fn place<'a>(script: &'a str, error: &ScriptError) -> Option<(usize, usize, &'a str)> {
+    match error.line {
+        Some(number) => {
+            let line = script.lines().nth(number.checked_sub(1)? as usize)?;
+            Some((number as usize, error.column.unwrap_or(1) as usize, line))
+        }
+        None if error.kind == ScriptErrorKind::Parse => {
+            let (index, line) = script.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).last()?;
+            let line = line.trim_end();
+            Some((index + 1, line.chars().count() + 1, line))
+        }
+        None => None,
+    }
 }
 
 /// What is around a column of a line, and a caret under it: as much as fits into that many columns, so that the two are
@@ -98,8 +119,6 @@ pub(crate) fn given_up() -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
-    use protocol::error::ScriptErrorKind;
-
     use super::*;
 
     fn error(line: u32, column: u32) -> ScriptError {
@@ -147,6 +166,40 @@ mod tests {
             "       and of ␛[2J (line 2, column 3)",
             "  in function reserve",
             "  hint: it is called as stock::reserve(item, count)",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn an_end_that_came_too_early_is_pointed_at_behind_the_last_line() {
+        let incomplete = |kind| ScriptError {
+            message: "Script is incomplete".into(),
+            kind,
+            line: None,
+            column: None,
+            ..error(1, 1)
+        };
+        let lines = script("if true {\n  1 +  \n\n", &incomplete(ScriptErrorKind::Parse), 80);
+        let lines: Vec<String> = lines.iter().map(Line::to_string).collect();
+        assert_eq!(lines, ["2 |   1 +", "         ^", "error: Script is incomplete"]);
+        assert_eq!(script(" \n", &incomplete(ScriptErrorKind::Parse), 80).len(), 1);
+        assert_eq!(script("1", &incomplete(ScriptErrorKind::Runtime), 80).len(), 1);
+    }
+
+    #[test]
+    fn what_is_told_is_broken_between_words() {
+        let error = ScriptError {
+            message: "out of tea and of everything".into(),
+            hint: Some("buy some more of it today".into()),
+            ..error(9, 1)
+        };
+        let lines: Vec<String> = script("1", &error, 26).iter().map(Line::to_string).collect();
+        let expected = [
+            "error: out of tea and of",
+            "       everything (line 9,",
+            "       column 1)",
+            "  hint: buy some more of",
+            "        it today",
         ];
         assert_eq!(lines, expected);
     }

@@ -1,5 +1,7 @@
 //! Text in styles, for whoever shows it.
 
+mod wrapped;
+
 use std::borrow::Cow;
 
 use unicode_segmentation::UnicodeSegmentation;

@@ -13,7 +13,7 @@ pub(super) fn secret(store: &Keystore, name: &KeyName, is_meant: bool, args: &Pa
         &format!("the secret key of '{name}' is not printed"),
     )?;
     let _restoring = connect::client_runtime()?;
-    let keypair = store.unlock(name, &passphrase::ask(args, &format!("Passphrase of {name}: "))?)?;
+    let keypair = passphrase::unlock(store, name, args)?;
     // Written as it is: what it were copied into would not be wiped.
     Ok(to_stdout(&keypair.secret_hex()).and_then(|()| to_stdout("\n"))?)
 }

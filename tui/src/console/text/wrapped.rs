@@ -1,0 +1,127 @@
+//! Prose that is wider than where it is shown, broken between its words.
+
+use std::ops::Range;
+
+use super::{Line, Style, columns};
+
+impl Line {
+    /// It in rows of that many columns, the later ones below the text of the first: below its second column where it has
+    /// two, with a gap between them.
+    pub(crate) fn wrapped(&self, width: usize) -> Vec<Self> {
+        self.hanging(width, indent(&self.to_string(), width))
+    }
+
+    /// It in rows of that many columns, the later ones behind that many spaces. A word that no row holds stays whole, as
+    /// a path that is to be copied: the terminal breaks it.
+    pub(crate) fn hanging(&self, width: usize, indent: usize) -> Vec<Self> {
+        // In a very narrow place what is said needs the room.
+        let indent = if indent > width / 2 { 0 } else { indent };
+        let rows = rows(&self.to_string(), width, indent);
+        let row = |(index, range): (usize, &Range<usize>)| {
+            let before = if index == 0 { 0 } else { indent };
+            self.within(range, Self::of(Style::Plain, &" ".repeat(before)))
+        };
+        rows.iter().enumerate().map(row).collect()
+    }
+
+    /// What is in that range of its bytes, behind something.
+    fn within(&self, range: &Range<usize>, mut row: Self) -> Self {
+        let mut begin = 0;
+        for piece in self.pieces() {
+            let end = begin + piece.text.len();
+            let (from, to) = (range.start.clamp(begin, end), range.end.clamp(begin, end));
+            row.push(piece.style, &piece.text[from - begin..to - begin]);
+            begin = end;
+        }
+        row
+    }
+}
+
+/// Where the text of a line begins.
+fn indent(text: &str, width: usize) -> usize {
+    let body = text.trim_start_matches(' ');
+    let lead = text.len() - body.len();
+    let second = body.find("  ").map(|gap| text.len() - body[gap..].trim_start_matches(' ').len());
+    second.map(|at| columns(&text[..at])).filter(|indent| *indent <= width / 2).unwrap_or(lead)
+}
+
+/// The bytes of each row. Spaces between rows are in none.
+fn rows(text: &str, width: usize, indent: usize) -> Vec<Range<usize>> {
+    let (mut rows, mut row, mut used, mut last_end) = (Vec::new(), 0..0, 0, 0);
+    for word in words(text) {
+        let more = columns(&text[last_end..word.end]);
+        // Nothing but the spaces that it begins with is no row.
+        let is_first = text[row.start..last_end].trim_start_matches(' ').is_empty();
+        if used + more > width && !is_first {
+            rows.push(row);
+            used = indent + columns(&text[word.clone()]);
+            row = word.clone();
+        } else {
+            used += more;
+            row.end = word.end;
+        }
+        last_end = word.end;
+    }
+    row.end = text.len();
+    rows.push(row);
+    rows
+}
+
+fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut begin = 0;
+    text.split(' ').filter_map(move |word| {
+        let range = begin..begin + word.len();
+        begin = range.end + 1;
+        (!word.is_empty()).then_some(range)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(rows: &[Line]) -> Vec<String> {
+        rows.iter().map(Line::to_string).collect()
+    }
+
+    #[test]
+    fn prose_is_broken_between_words_and_hangs_below_its_begin() {
+        // (text, width, rows)
+        let cases: &[(&str, usize, &[&str])] = &[
+            ("", 10, &[""]),
+            ("a few words", 11, &["a few words"]),
+            ("a few words", 10, &["a few", "words"]),
+            ("  some of it is here", 12, &["  some of it", "  is here"]),
+            (":use WHERE  goes to a circle", 24, &[":use WHERE  goes to a", "            circle"]),
+            ("a  gap that is  wide", 15, &["a  gap that is", "   wide"]),
+            ("see /a/path/of/its/own here", 10, &["see", "/a/path/of/its/own", "here"]),
+            ("/a/path/of/its/own here", 10, &["/a/path/of/its/own", "here"]),
+            ("日本 日本 日本", 9, &["日本 日本", "日本"]),
+            ("a b", 0, &["a", "b"]),
+        ];
+        for (text, width, rows) in cases {
+            assert_eq!(texts(&Line::of(Style::Plain, text).wrapped(*width)), *rows, "{text} in {width}");
+        }
+        let error = Line::of(Style::Error, "error: ").with(Style::Plain, "it is not there at all");
+        assert_eq!(texts(&error.hanging(20, 7)), ["error: it is not", "       there at all"]);
+    }
+
+    #[test]
+    fn styles_survive_the_break() {
+        let rows = Line::of(Style::Dim, "one two").with(Style::Error, " three").wrapped(8);
+        assert_eq!(rows, [Line::of(Style::Dim, "one two"), Line::of(Style::Error, "three")]);
+    }
+
+    #[test]
+    fn no_word_is_lost_and_none_is_where_it_does_not_fit() {
+        for text in ["", "   ", " a bb  ccc 日本語 d", "日 本日 aaaaaaaa b c  ", "   ab  cd   ef  gh"] {
+            for (width, indent) in (0..24).flat_map(|width| (0..24).map(move |indent| (width, indent))) {
+                let rows = texts(&Line::of(Style::Plain, text).hanging(width, indent));
+                let all = rows.join(" ");
+                assert!(all.split_whitespace().eq(text.split_whitespace()), "{text:?} in {width}: {rows:?}");
+                let fits = |row: &String| columns(row.trim_end()) <= width || row.split_whitespace().count() <= 1;
+                assert!(rows.iter().all(fits), "{text:?} in {width}: {rows:?}");
+            }
+        }
+    }
+}
