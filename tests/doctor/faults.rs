@@ -139,6 +139,8 @@ fn of_circles() {
     kill_process(b, Signal::STOP).expect("it is there");
     Examined::of(&here.home, &[]).only(3, &["error", "b is up and does not answer", "circles restart b"]);
     kill_process(b, Signal::CONT).expect("it is there");
+    // It has come to itself.
+    drop(here.connect("b"));
     kill_process(a, Signal::KILL).expect("it is there");
     wait_for_end(a);
     while here.state("a") != "failed" {

@@ -15,16 +15,18 @@ pub(crate) fn columns(count: usize, width: usize) -> Option<usize> {
     (each >= MIN_COLUMNS).then_some(each)
 }
 
-/// Each with its name above it: side by side where there is room, otherwise one below the other. Lines are to be no wider
-/// than [`columns`] says; what is wider is cut.
+/// Each with its name above it: side by side where there is room, otherwise one below the other. What is wider than
+/// [`columns`] says goes on in the next row between words, and is cut where there are none.
 pub(crate) fn lines(said: &[(String, Vec<Line>)], width: usize) -> Vec<Line> {
     let name = |name: &str| Line::of(Style::Strong, name);
     let Some(columns) = columns(said.len(), width) else {
         return said.iter().flat_map(|(label, lines)| [name(label)].into_iter().chain(lines.iter().cloned())).collect();
     };
-    let rows = said.iter().map(|(_, lines)| lines.len()).max().unwrap_or_default();
+    let broken = |(_, lines): &(String, Vec<Line>)| lines.iter().flat_map(|line| line.hanging(columns, 0)).collect();
+    let answers: Vec<Vec<Line>> = said.iter().map(broken).collect();
+    let rows = answers.iter().map(Vec::len).max().unwrap_or_default();
     let heads = said.iter().map(|(label, _)| name(label)).collect();
-    let row = |row: usize| said.iter().map(|(_, lines)| lines.get(row).cloned().unwrap_or_default()).collect();
+    let row = |row: usize| answers.iter().map(|lines| lines.get(row).cloned().unwrap_or_default()).collect();
     std::iter::once(heads).chain((0..rows).map(row)).map(|cells: Vec<Line>| joined(&cells, columns)).collect()
 }
 
@@ -61,10 +63,16 @@ mod tests {
     fn answers_stand_side_by_side_where_there_is_room() {
         let answers: [(&str, &[&str]); 2] =
             [("team", &["1", "日本"]), ("sandbox", &["a line that is too long for it"])];
+        let whole: [(&str, &[&str]); 2] = [("team", &["1"]), ("sandbox", &["0123456789abcdefghijklmnopqrstuvwxyz"])];
         assert_eq!(
             shown(&answers, 43),
-            ["team                 │ sandbox", "1                    │ a line that is too …", "日本                 │",]
+            [
+                "team                 │ sandbox",
+                "1                    │ a line that is too",
+                "日本                 │ long for it",
+            ]
         );
+        assert_eq!(shown(&whole, 43)[1], "1                    │ 0123456789abcdefghi…");
         assert_eq!(shown(&answers, 40), ["team", "1", "日本", "sandbox", "a line that is too long for it"]);
         assert_eq!(shown(&[("one", &["x"])], 80), ["one", "x"]);
         assert!(shown(&[], 80).len() <= 1);

@@ -30,7 +30,11 @@ impl Repl {
         };
         match command {
             Meta::Quit => return Ok(Next::Leave),
-            Meta::Help(topic) => self.page(&meta::help(&topic, keymap::KEYS))?,
+            Meta::Help(topic) => {
+                let width = printing::stdout_size().map_or(usize::MAX, |(width, _)| width);
+                let said = meta::help(&topic, keymap::KEYS);
+                self.page(&said.iter().flat_map(|line| line.wrapped(width)).collect::<Vec<_>>())?;
+            }
             Meta::Use(place) => self.go_to(&place),
             Meta::Key(name) => self.be(&name),
             Meta::Load(file) => self.load(input, &file)?,
