@@ -42,7 +42,9 @@ fn an_init_script_that_fails_is_found_without_starting_anything() {
     with(&home, r#"{ "circles": [{ "name": "team", "port": 0, "init": "team.rhai" }] }"#);
     let ran = home.run(&["check"]);
     assert_eq!(ran.code, Some(2));
-    for piece in ["'team' cannot start", "nowhere (line 2, column 5)", "mend team.rhai"] {
+    for piece in
+        ["2 | A + nowhere\n        ^\nerror: ", "'team' cannot start", "nowhere (line 2, column 5)", "mend team.rhai"]
+    {
         assert!(ran.stderr.contains(piece), "{ran:?}");
     }
 }

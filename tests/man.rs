@@ -26,3 +26,16 @@ fn each_verb_has_a_page_of_its_own_and_hidden_ones_have_none() {
     let ran = home.run(&["man", "--dir", "file"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("--dir DIR"), "{ran:?}");
 }
+
+#[test]
+fn a_verb_is_explained_by_help_and_by_its_page() {
+    let home = Home::new();
+    assert_eq!(home.run(&["help", "play"]), home.run(&["play", "--help"]));
+    assert_eq!(home.run(&["help"]), home.run(&["--help"]));
+    assert!(home.run(&["man", "play"]).stdout.contains(".TH circles-play 1"));
+    assert!(home.run(&["man", "keys", "list"]).stdout.contains(".TH circles-keys-list 1"));
+    for (verb, fix) in [("pla", "did you mean 'play'?"), ("supervise", "circles --help"), ("xyzzy", "circles --help")] {
+        let ran = home.run(&["man", verb]);
+        assert!(ran.code == Some(2) && ran.stderr.contains(fix), "{ran:?}");
+    }
+}

@@ -43,6 +43,17 @@ fn arguments_reach_the_script_as_they_are() {
 }
 
 #[test]
+fn a_script_whose_first_line_ends_its_options_has_all_arguments() {
+    let home = Home::new();
+    std::fs::write(home.path().join("x.rhai"), "#!/usr/bin/env -S circles play --\nARGS").expect("written");
+    let ran = home.run(&["play", "--", "x.rhai", "-n", "3", "--json", "--", "-e"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "[\"-n\", \"3\", \"--json\", \"--\", \"-e\"]\n"), "{ran:?}");
+    // Without it, options are taken wherever they stand.
+    let ran = home.run(&["play", "x.rhai", "3", "--json"]);
+    assert!(ran.stdout.starts_with('{') && ran.stdout.contains("[\"3\"]"), "{ran:?}");
+}
+
+#[test]
 fn json_is_one_object_with_the_prints() {
     let ran = play(&["--json", "-e", "print(1); debug([1]); #{a: 1.5}"]);
     let object: Value = serde_json::from_str(&ran.stdout).expect("JSON");

@@ -101,7 +101,8 @@ fn an_init_script_is_in_every_session_and_tried_before_anyone_is_served() {
     assert_eq!(server.connect().value("rated(RATE)"), 49);
     let ran = home.run(&["serve", "--port", "0", "--init", "bad.rhai"]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("Variable not found: nowhere (line 2, column 5)"), "{ran:?}");
+    assert!(ran.stderr.starts_with("2 | a + nowhere\n        ^\nerror: the circle cannot start"), "{ran:?}");
+    assert!(ran.stderr.contains("Variable not found: nowhere (line 2, column 5)\n  mend bad.rhai"), "{ran:?}");
     assert_eq!(home.run(&["serve", "--port", "0", "--init", "none.rhai"]).code, Some(2));
 }
 

@@ -2,12 +2,14 @@
 
 use std::{io, time::Duration};
 
+use protocol::error::ScriptError;
 use worker::{Event, Layer, Outcome, Play};
 
 use crate::{
     circle::{Circle, Sandbox},
     kernel,
     metrics::SandboxLayer,
+    session::outcome::script_error,
     workers::{Giver, STARTING},
 };
 
@@ -15,6 +17,24 @@ use crate::{
 fn failed(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the init script fails: {why}"))
 }
+
+/// The error of a circle's init script, with its position: what the [`io::Error`] of [`check`](crate::check) has inside
+/// where the script itself failed.
+#[derive(Debug)]
+pub struct InitFailed(pub ScriptError);
+
+impl std::fmt::Display for InitFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ScriptError { message, line, column, .. } = &self.0;
+        write!(f, "the init script fails: {message}")?;
+        match (line, column) {
+            (Some(line), Some(column)) => write!(f, " (line {line}, column {column})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for InitFailed {}
 
 /// How a worker ends or hangs: the fault of the script, if there is one that it runs.
 fn unusable(circle: &Circle, why: &str) -> io::Error {
@@ -83,10 +103,7 @@ async fn try_worker(circle: &Circle, giver: &Giver<'_>) -> io::Result<Vec<Layer>
 fn judge(outcome: Outcome) -> io::Result<()> {
     match outcome {
         Outcome::Value(_) => Ok(()),
-        Outcome::Failed(error) => {
-            let place = error.position.map_or(String::new(), |at| format!(" (line {}, column {})", at.line, at.column));
-            Err(failed(&format!("{}{place}", error.message)))
-        }
+        Outcome::Failed(error) => Err(io::Error::new(io::ErrorKind::InvalidData, InitFailed(script_error(error)))),
         Outcome::Limit { kind, max } => Err(failed(&format!("it meets the limit {kind:?} ({max})"))),
         Outcome::Stopped => Err(failed("it was stopped")),
     }

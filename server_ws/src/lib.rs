@@ -42,6 +42,7 @@ use actix_web::{App, HttpServer, web};
 pub use audit::{PlayCaller, PlayRecord};
 use circle::Phase;
 pub use circle::{BuildError, Circle, CircleBuilder, Sandbox, Workers};
+pub use init::InitFailed;
 pub use metrics::{Figures, Observer};
 pub use protocol::{Limits, methods::Access};
 pub use settings::ReconfigureError;
@@ -53,7 +54,7 @@ const MAX_THREADS: usize = 4;
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Tries the circle's init script, without serving anyone. The error is [`InvalidData`](io::ErrorKind::InvalidData) where
-/// it fails, and says how.
+/// it fails, and says how: an [`InitFailed`] is inside where it is the script's own error.
 pub async fn check(circle: &Circle) -> io::Result<()> {
     init::check(circle).await
 }

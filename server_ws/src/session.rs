@@ -7,7 +7,7 @@
 pub(crate) mod answers;
 mod hosting;
 mod inquiries;
-mod outcome;
+pub(crate) mod outcome;
 mod player;
 pub(crate) mod queue;
 mod replies;

@@ -18,7 +18,7 @@ use crate::completing::{self, Shell};
 
 /// Play Rhai in live circles, with keys that prove who you are.
 #[derive(Debug, Parser)]
-#[command(name = "circles", version, about, disable_help_subcommand = true)]
+#[command(name = "circles", version, about)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
@@ -66,7 +66,7 @@ pub(crate) enum Verb {
     Openrpc,
     /// Print what makes Tab complete in a shell; without one, how to install it
     Completions(CompletionsArgs),
-    /// Print the manual page of circles, or write one for each verb
+    /// Print the manual page of circles or of a verb, or write them all
     Man(ManArgs),
 }
 
@@ -155,8 +155,10 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
+    /// The verb whose page it is (play, keys list) [default: the program's]
+    pub verb: Vec<String>,
     /// Write the pages of circles and of each verb into this directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "verb")]
     pub dir: Option<PathBuf>,
 }
 

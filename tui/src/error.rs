@@ -2,11 +2,13 @@
 
 mod answers;
 
-use std::io;
+use std::{io, path::Path};
 
 use client_ws::{ClientError, RpcError};
 use keys::keystore::KeystoreError;
 use launcher::ConfigError;
+use protocol::error::ScriptError;
+use server_ws::InitFailed;
 
 use crate::{
     console::{
@@ -15,7 +17,7 @@ use crate::{
     },
     place::Destination,
     printing::{self, Paint, Unwritten},
-    suggest,
+    script, suggest,
 };
 use answers::rpc_fix;
 
@@ -42,6 +44,13 @@ pub(crate) enum CliError {
         script: String,
         /// What it answered.
         error: RpcError,
+    },
+    /// The init script of a circle fails.
+    Init {
+        parts: Parts,
+        /// For the line and the caret.
+        script: String,
+        error: Box<ScriptError>,
     },
     /// The circle needs a key and there is none.
     NoKey {
@@ -109,10 +118,24 @@ impl CliError {
         Self::usage(what, os_text(error), fix)
     }
 
+    /// A circle's init script fails. The script is read once more: what failed is not handed back.
+    pub(crate) fn init(what: String, file: &Path, failed: &io::Error) -> Self {
+        let parts = Parts {
+            what,
+            why: shown(&failed.to_string()),
+            fix: format!("mend {}", shown(&file.display().to_string())),
+        };
+        let inside = failed.get_ref().and_then(|inside| inside.downcast_ref::<InitFailed>());
+        match (inside, script::read_file(file)) {
+            (Some(InitFailed(error)), Ok(script)) => Self::Init { parts, script, error: Box::new(error.clone()) },
+            _ => Self::Usage(parts),
+        }
+    }
+
     /// As `docs/` lists them.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Config(_) => 2,
+            Self::Usage(_) | Self::Config(_) | Self::Init { .. } => 2,
             Self::Supervisor(_) => 3,
             Self::Client { error, .. } => client_exit_code(error),
             Self::Play { error, .. } => rpc_exit_code(error),
@@ -142,6 +165,7 @@ impl CliError {
             Self::Config(ConfigError::Mistake { line, column, text, .. }) => {
                 lines.extend(report::pointed_at(*line, *column, text, width));
             }
+            Self::Init { script, error, .. } => lines.extend(report::excerpt(script, error, width)),
             _ => {}
         }
         lines.extend(report::error(&self.message(), width));
@@ -169,6 +193,7 @@ impl CliError {
         match self {
             Self::Usage(Parts { what, why, fix })
             | Self::Supervisor(Parts { what, why, fix })
+            | Self::Init { parts: Parts { what, why, fix }, .. }
             | Self::Passphrase(Parts { what, why, fix }) => parts(what.clone(), why.clone(), fix.clone()),
             Self::Client { place, error } => client_parts(place, error),
             Self::Play { error, .. } => {

@@ -1,7 +1,31 @@
 //! "Did you mean".
 
-/// The known name that a mistyped one is nearest to, if it is near at all.
+/// The known name that a mistyped one is nearest to, if it is near at all: one that it is the beginning of, before others.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let nearest = known.into_iter().map(|known| (strsim::osa_distance(known, name), known)).min()?;
-    (nearest.0 <= 2).then_some(nearest.1)
+    let is_begun = |known: &str| !name.is_empty() && known.starts_with(name);
+    let near = |known: &'a str| (!is_begun(known), strsim::osa_distance(known, name), known);
+    let (is_other, distance, known) = known.into_iter().map(near).min()?;
+    (!is_other || distance <= 2).then_some(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_begun_is_nearer_than_what_is_mistyped() {
+        let known = ["key", "edit", "each", "help", "history", "who"];
+        let cases = [
+            ("e", Some("each")),
+            ("ed", Some("edit")),
+            ("hist", Some("history")),
+            ("hlep", Some("help")),
+            ("kye", Some("key")),
+            ("xyzzy", None),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(nearest(name, known), expected, "{name}");
+        }
+        assert_eq!(nearest("", ["key"]), None);
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) fn error(outcome: Outcome) -> RpcError {
     }
 }
 
-fn script_error(error: worker::ScriptError) -> ScriptError {
+pub(crate) fn script_error(error: worker::ScriptError) -> ScriptError {
     ScriptError {
         message: error.message,
         kind: match error.kind {

@@ -161,11 +161,9 @@ pub(crate) async fn try_init(circle: &launcher::Circle) -> Result<(), CliError> 
     }
     let built = builder.build().map_err(|error| cannot(error.to_string()))?;
     server_ws::check(&built).await.map_err(|error| match (error.kind(), &circle.init) {
-        (ErrorKind::InvalidData, Some(file)) => CliError::usage(
-            format!("the circle '{}' cannot start", circle.name),
-            error.to_string(),
-            format!("mend {}", file.display()),
-        ),
+        (ErrorKind::InvalidData, Some(file)) => {
+            CliError::init(format!("the circle '{}' cannot start", circle.name), file, &error)
+        }
         _ => cannot(error.to_string()),
     })
 }

@@ -1,4 +1,4 @@
-//! `circles man [--dir DIR]`: the manual page of the program, or a page for each verb, too. From the same definitions as
+//! `circles man [VERB | --dir DIR]`: the manual page of the program or of a verb, or all of them. From the same definitions as
 //! `--help`, and beside those what is true of all verbs.
 
 use std::{fs, io, path::Path};
@@ -13,6 +13,8 @@ use crate::{
     cli::{Cli, ManArgs},
     error::CliError,
     printing::{to_stderr, to_stdout},
+    suggest,
+    visible::visible,
 };
 
 const EXIT_CODES: &[(&str, &str)] = &[
@@ -58,7 +60,9 @@ pub(crate) fn run(args: &ManArgs) -> Result<(), CliError> {
     let mut program = Cli::command();
     program.build();
     let Some(directory) = &args.dir else {
-        let page = page(&program, true).map_err(|error| CliError::io("cannot write the manual", &error, ""))?;
+        let command = find(&program, &args.verb)?;
+        let page =
+            page(command, args.verb.is_empty()).map_err(|error| CliError::io("cannot write the manual", &error, ""))?;
         return Ok(to_stdout(&page)?);
     };
     let failed = |path: &Path, error: &io::Error| {
@@ -75,9 +79,28 @@ pub(crate) fn run(args: &ManArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+/// The command that these words name.
+fn find<'a>(program: &'a Command, words: &[String]) -> Result<&'a Command, CliError> {
+    words.iter().try_fold(program, |command, word| {
+        command.find_subcommand(word).filter(|verb| has_page(verb)).ok_or_else(|| {
+            let known = command.get_subcommands().filter(|verb| has_page(verb)).map(Command::get_name);
+            let fix = match suggest::nearest(word, known) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => "circles --help lists the verbs".into(),
+            };
+            CliError::usage(format!("there is no manual page of '{}'", visible(word)), "it is no verb", fix)
+        })
+    })
+}
+
+/// `help` has the verbs once more.
+fn has_page(verb: &Command) -> bool {
+    !verb.is_hide_set() && verb.get_name() != "help"
+}
+
 fn collect<'a>(command: &'a Command, is_program: bool, pages: &mut Vec<(&'a Command, bool)>) {
     pages.push((command, is_program));
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+    for verb in command.get_subcommands().filter(|verb| has_page(verb)) {
         collect(verb, false, pages);
     }
 }

@@ -62,7 +62,10 @@ fn serve(args: &ServeArgs, runtime: Runtime, records: &Records) -> Result<(), Cl
         };
         tokio::pin!(signalled);
         tokio::select! {
-            checked = server_ws::check(&circle) => checked.map_err(|error| cannot_serve(&error))?,
+            checked = server_ws::check(&circle) => checked.map_err(|error| match (error.kind(), &args.init) {
+                (ErrorKind::InvalidData, Some(init)) => CliError::init("the circle cannot start".into(), init, &error),
+                _ => cannot_serve(&error),
+            })?,
             () = &mut signalled => return Ok(()),
             () = wants_the_end => return Ok(()),
         }

@@ -16,14 +16,11 @@ const MARGIN: usize = 8;
 
 /// A script's error with the line it is in, and a caret under the column, within that many columns.
 pub(crate) fn script(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
-    let mut lines = Vec::new();
-    if let Some((number, column, line)) = place(script, error) {
-        lines.extend(pointed_at(number, column, line, width));
-    }
-    let place = match (error.line, error.column) {
-        (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
-        (Some(line), None) => format!(" (line {line})"),
-        _ => String::new(),
+    let mut lines = excerpt(script, error, width);
+    let place = match place(script, error) {
+        Some(Place { line, column: Some(column), .. }) => format!(" (line {line}, column {column})"),
+        Some(Place { line, column: None, .. }) => format!(" (line {line})"),
+        None => String::new(),
     };
     lines.extend(self::error(&format!("{}{place}", error.message), width));
     if let Some(function) = &error.function {
@@ -33,6 +30,16 @@ pub(crate) fn script(script: &str, error: &ScriptError, width: usize) -> Vec<Lin
         lines.extend(Line::of(Style::Dim, "  hint: ").with(Style::Plain, hint).hanging(width, 8));
     }
     lines
+}
+
+/// The line that it is in, and a caret under the column; nothing, where that is not known.
+pub(crate) fn excerpt(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
+    match place(script, error) {
+        Some(Place { line, column, text: Some(text) }) => {
+            pointed_at(line as usize, column.unwrap_or(1) as usize, text, width).into()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What is wrong, behind a word that says that something is. A message can have several lines of its own.
@@ -47,21 +54,29 @@ pub(crate) fn error(message: &str, width: usize) -> Vec<Line> {
     rows.collect()
 }
 
-/// The line that is to be shown, and the column that is pointed at. An end that came too early has no position of Rhai's:
-/// it is behind the last that is there.
-fn place<'a>(script: &'a str, error: &ScriptError) -> Option<(usize, usize, &'a str)> {
-    match error.line {
-        Some(number) => {
-            let line = script.lines().nth(number.checked_sub(1)? as usize)?;
-            Some((number as usize, error.column.unwrap_or(1) as usize, line))
+/// Where an error is, with the line where the script has it.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    line: u32,
+    column: Option<u32>,
+    text: Option<&'a str>,
+}
+
+/// An end that came too early has no position of Rhai's, or one where nothing is: it is behind the last that is there.
+fn place<'a>(script: &'a str, error: &ScriptError) -> Option<Place<'a>> {
+    let before = error.line.map_or(usize::MAX, |line| line.saturating_sub(1) as usize);
+    let is_blank = |line: &str| line.trim().is_empty();
+    if error.kind == ScriptErrorKind::Parse && script.lines().skip(before).all(is_blank) {
+        let last = script.lines().enumerate().filter(|(_, line)| !is_blank(line)).last();
+        if let Some((index, text)) = last {
+            let text = text.trim_end();
+            let number = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
+            return Some(Place { line: number(index), column: Some(number(text.chars().count())), text: Some(text) });
         }
-        None if error.kind == ScriptErrorKind::Parse => {
-            let (index, line) = script.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).last()?;
-            let line = line.trim_end();
-            Some((index + 1, line.chars().count() + 1, line))
-        }
-        None => None,
     }
+    let line = error.line?;
+    let text = line.checked_sub(1).and_then(|before| script.lines().nth(before as usize));
+    Some(Place { line, column: error.column, text })
 }
 
 /// What is around a column of a line, and a caret under it: as much as fits into that many columns, so that the two are
@@ -179,9 +194,12 @@ mod tests {
             column: None,
             ..error(1, 1)
         };
-        let lines = script("if true {\n  1 +  \n\n", &incomplete(ScriptErrorKind::Parse), 80);
-        let lines: Vec<String> = lines.iter().map(Line::to_string).collect();
-        assert_eq!(lines, ["2 |   1 +", "         ^", "error: Script is incomplete"]);
+        let nowhere = incomplete(ScriptErrorKind::Parse);
+        for error in [ScriptError { line: Some(4), column: Some(1), ..nowhere.clone() }, nowhere] {
+            let lines = script("if true {\n  1 +  \n\n", &error, 80);
+            let lines: Vec<String> = lines.iter().map(Line::to_string).collect();
+            assert_eq!(lines, ["2 |   1 +", "         ^", "error: Script is incomplete (line 2, column 6)"]);
+        }
         assert_eq!(script(" \n", &incomplete(ScriptErrorKind::Parse), 80).len(), 1);
         assert_eq!(script("1", &incomplete(ScriptErrorKind::Runtime), 80).len(), 1);
     }

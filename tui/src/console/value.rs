@@ -22,7 +22,10 @@ pub(crate) fn lines_of(result: &PlayResult, width: usize) -> Vec<Line> {
             Some(node) => laid_out(&node, width),
             None => lines(Style::Plain, &result.output),
         },
-        "i64" | "f64" | "bool" => lines(Style::Syntax(Kind::Number), &result.output),
+        "i64" | "f64" => lines(Style::Syntax(Kind::Number), &result.output),
+        "bool" => lines(Style::Syntax(Kind::Keyword), &result.output),
+        // Without its quotes: its colour tells it from a number.
+        "string" => lines(Style::Syntax(Kind::String), &result.output),
         _ => lines(Style::Plain, &result.output),
     }
 }
@@ -120,6 +123,13 @@ pub(crate) mod tests {
         for (result, expected) in cases {
             assert_eq!(shown(&result, 80), expected, "{}", result.output);
         }
+    }
+
+    #[test]
+    fn a_string_is_told_from_a_number_by_its_colour() {
+        assert_eq!(styled(&result("string", "42", "\"42\""), 80), "Syntax(String):42");
+        assert_eq!(styled(&result("i64", "42", "42"), 80), "Syntax(Number):42");
+        assert_eq!(styled(&result("bool", "true", "true"), 80), "Syntax(Keyword):true");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use rhai::{Engine, OptimizationLevel, Token};
 use super::{Input, Saved};
 use crate::console::{LAST_VALUE, highlight::lex};
 
-/// The first line: what runs it where it is executable.
-const SHEBANG: &str = "#!/usr/bin/env -S circles play";
+/// The first line: what runs it where it is executable, with arguments that are all its own.
+const SHEBANG: &str = "#!/usr/bin/env -S circles play --";
 
 pub(super) fn script(inputs: &[Input], place: &str) -> Saved {
     let mut engine = Engine::new_raw();
