@@ -208,7 +208,7 @@ pub(crate) mod tests {
 
     #[test]
     fn any_number_of_columns_will_do() {
-        let all = ["[]", "[1, 2]", r#"[{"a": 1}]"#, r#"{"a": [1, [2]]}"#, r#"[[1], [2]]"#];
+        let all = ["[]", "[1, 2]", r#"[{"a": 1}]"#, r#"{"a": [1, [2]]}"#, "[[1], [2]]"];
         for json in all {
             let result = of_json(json);
             let node = Node::of(&result).expect("it is one");
