@@ -8,7 +8,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, Ran, background::Background, fake, process::Server};
+use crate::support::{Home, Ran, background::Background, fake, process::Server, pty::Terminal};
 
 /// On a throw-away circle.
 fn play(args: &[&str]) -> Ran {
@@ -66,6 +66,22 @@ fn json_is_one_object_with_the_prints() {
     let ran = play(&["--json", "--circle", "1", "-e", "1"]);
     let object: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!((ran.code, &object["error"]["code"]), (Some(3), &Value::Null));
+}
+
+/// JSON escapes no more than the controls of ASCII.
+#[test]
+fn what_a_circle_says_drives_no_terminal_in_json_either() {
+    let (server, home) = (Server::open(), Home::new());
+    let script = "print(\"\\u009b2J\"); \"\\u202e\"";
+    let one = ["play", "--json", "--circle", &server.url, "-e", script];
+    let several = ["play", "--json", "--circle", &server.url, "--circle", "1", "-e", script];
+    let failing = ["play", "--json", "--circle", &server.url, "-e", "throw \"\\u009b2J\""];
+    for args in [&one[..], &several, &failing] {
+        let said = Terminal::run(&home, args).wait_for("}\r\n");
+        assert!(said.contains('\u{fffd}') && !said.contains(['\u{9b}', '\u{202e}']), "{said:?}");
+    }
+    // A program gets it as it is.
+    assert!(home.run(&one).stdout.contains('\u{9b}'));
 }
 
 /// Script, exit code, a piece of stderr.

@@ -47,6 +47,9 @@ pub fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     let _unnamed = rustix::thread::set_name(c"circles");
     std::panic::set_hook(Box::new(|panic| {
+        // It can quote what a circle has said.
+        let panic = panic.to_string();
+        let panic = visible::visible(&panic);
         eprintln!("error: this is a bug in circles: {panic}\n  please report it, with what you did");
     }));
     // The hook has said it; what is left is the exit code.

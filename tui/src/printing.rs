@@ -195,3 +195,15 @@ fn before_each_line(before: &str, text: &str) -> String {
 pub(crate) fn to_stderr(text: &str) {
     let _gone = io::stderr().lock().write_all(text.as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_as_wide_as_the_others_and_never_much_wider() {
+        let width = |text: &str, width| Label::new(text, width).width() - " | ".len();
+        assert_eq!([width("日本", 0), width("日本", 6), width("a", usize::MAX)], [4, 6, MAX_LABEL]);
+        assert_eq!(width(&"x".repeat(100_000), 100_000), 100_000);
+    }
+}

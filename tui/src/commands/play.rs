@@ -16,7 +16,7 @@ use crate::{
     },
     error::CliError,
     place,
-    printing::to_stdout,
+    printing::line_to_stdout,
     script,
     terminal::Interrupts,
 };
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
     match given_script(args).and_then(|(text, arguments)| play(args, text, &arguments)) {
         Err(error) if args.json && !matches!(error, CliError::Told { .. }) => {
             // Whether or not anybody reads it, the exit code says what happened to the script.
-            let _unread = to_stdout(&format!("{}\n", outcome::error_object(&error)));
+            let _unread = line_to_stdout(&outcome::error_object(&error).to_string());
             Err(error)
         }
         played => played,

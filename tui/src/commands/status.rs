@@ -6,6 +6,8 @@ mod watch;
 
 pub(crate) use table::is_full;
 
+use std::io::{IsTerminal, stdout};
+
 use launcher::{
     CircleStatus, Statuses,
     control::{Client, ControlError, Status},
@@ -19,6 +21,7 @@ use crate::{
     error::CliError,
     printing::{self, Paint, to_stdout},
     suggest, supervisor,
+    visible::visible,
 };
 
 pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
@@ -37,7 +40,8 @@ fn said(statuses: &Statuses, is_json: bool) -> String {
         if let Some(refused) = &statuses.refused {
             all["refused"] = refused.as_str().into();
         }
-        return format!("{all}\n");
+        let text = all.to_string();
+        return format!("{}\n", if stdout().is_terminal() { visible(&text) } else { text.into() });
     }
     let paint = Paint::for_stdout();
     let width = printing::stdout_size().map_or(usize::MAX, |(columns, _)| columns);
@@ -74,7 +78,7 @@ impl<'a> Source<'a> {
                 Some(near) => format!("did you mean '{near}'?"),
                 None => "see which there are: circles status".into(),
             };
-            return Err(CliError::usage(format!("there is no circle '{}'", crate::visible::visible(unknown)), "", fix));
+            return Err(CliError::usage(format!("there is no circle '{}'", visible(unknown)), "", fix));
         }
         statuses.circles.retain(|circle| names.is_empty() || names.contains(&circle.name));
         Ok(statuses)

@@ -132,3 +132,15 @@ pub(crate) fn columns(text: &str) -> usize {
 pub(crate) fn lines(style: Style, text: &str) -> Vec<Line> {
     visible(text).split('\n').map(|line| Line::of(style, line)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_columns_will_do() {
+        let line = Line::of(Style::Plain, "日本").with(Style::Dim, "x\u{1b}");
+        let cut = [0, 1, 2, 5, usize::MAX].map(|width| line.cut(width).to_string());
+        assert_eq!(cut, ["", "", "日", "日本x", "日本x␛"]);
+    }
+}

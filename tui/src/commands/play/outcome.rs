@@ -4,10 +4,7 @@ use client_ws::{ClientError, PlayResult, RpcError};
 use protocol::methods::Output;
 use serde_json::{Value, json};
 
-use crate::{
-    error::CliError,
-    printing::{line_to_stdout, to_stdout},
-};
+use crate::{error::CliError, printing::line_to_stdout};
 
 /// How one ended.
 pub(super) type Outcome = Result<Played, CliError>;
@@ -22,7 +19,7 @@ pub(super) struct Played {
 /// Says the value of one alone; of several, that is said already. The error is the first one in the order of naming.
 pub(super) fn tell(names: &[String], mut outcomes: Vec<Outcome>, is_json: bool) -> Result<(), CliError> {
     if outcomes.len() > 1 {
-        let written = if is_json { to_stdout(&objects(names, &outcomes)) } else { Ok(()) };
+        let written = if is_json { line_to_stdout(&objects(names, &outcomes)) } else { Ok(()) };
         let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
         return match failed {
             // Whether or not anybody reads it.
@@ -33,7 +30,7 @@ pub(super) fn tell(names: &[String], mut outcomes: Vec<Outcome>, is_json: bool) 
     let Some(outcome) = outcomes.pop() else { return Ok(()) };
     let played = outcome?;
     if is_json {
-        to_stdout(&format!("{}\n", object(&played)))?;
+        line_to_stdout(&object(&played).to_string())?;
     } else if !played.result.output.is_empty() {
         line_to_stdout(&played.result.output)?;
     }
@@ -45,7 +42,7 @@ pub(super) fn interrupted(names: &[String], outcomes: &[Outcome], is_json: bool)
     if outcomes.len() > 1 && is_json {
         CliError::Interrupted.report();
         // Whether or not anybody reads it.
-        let _unread = to_stdout(&objects(names, outcomes));
+        let _unread = line_to_stdout(&objects(names, outcomes));
         return Err(CliError::Told { exit_code: CliError::Interrupted.exit_code() });
     }
     Err(CliError::Interrupted)
@@ -57,7 +54,7 @@ fn objects(names: &[String], outcomes: &[Outcome]) -> String {
         object["circle"] = name.as_str().into();
         object
     });
-    format!("{}\n", json!({ "circles": all.collect::<Vec<_>>() }))
+    json!({ "circles": all.collect::<Vec<_>>() }).to_string()
 }
 
 fn object(played: &Played) -> Value {
