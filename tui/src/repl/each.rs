@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
 use protocol::methods::Stream;
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     MARGIN, Repl,
@@ -144,7 +145,7 @@ async fn listen(
     mut printed: impl FnMut(usize, &str),
     interrupts: &mut Interrupts,
 ) -> Result<Ends, CliError> {
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    let width = names.iter().map(|name| name.width()).max().unwrap_or_default();
     let labels: Vec<Label> = names.iter().map(|name| Label::new(name, width)).collect();
     let mut ends: Ends = names.iter().map(|_| None).collect();
     let printer = Printer::start();

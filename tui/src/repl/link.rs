@@ -210,8 +210,9 @@ impl Line {
         self.connections.fetch_add(1, Ordering::SeqCst);
         let whom = self.key().map_or(String::new(), |key| format!(" as {key}"));
         let lost = self.lost();
-        self.notes.note(&format!("connected again to {}{whom}, with a fresh session{lost}", self.place));
+        // Before it is said: what is said has the prompt drawn anew, and that has to be true then.
         self.is_on.store(true, Ordering::SeqCst);
+        self.notes.note(&format!("connected again to {}{whom}, with a fresh session{lost}", self.place));
         self.restored.notify_waiters();
         Ok(())
     }
