@@ -194,3 +194,24 @@ fn a_circle_that_took_another_port_is_told_where_it_is() {
     terminal.keys("6 * 7\r");
     terminal.wait_for("42\r\n");
 }
+
+#[test]
+fn what_an_environment_held_that_a_play_cost_can_still_be_saved() {
+    let server = Server::open();
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl", &server.url]);
+    terminal.wait_for("circle> ");
+    terminal.keys("let kept = 42\r");
+    terminal.wait_for("circle> ");
+    terminal.keys("print(`be${\"gun\"}`); loop {}\r");
+    terminal.wait_for("begun");
+    for worker in server.workers() {
+        kill_process(worker, Signal::KILL).expect("it is there");
+    }
+    terminal.wait_for("its variables are gone");
+    terminal.wait_for("circle> ");
+    terminal.keys(":save kept.rhai\r");
+    terminal.wait_for("they are of the session that was lost");
+    let saved = std::fs::read_to_string(home.path().join("kept.rhai")).expect("it is there");
+    assert!(saved.contains("let kept = 42;") && !saved.contains("loop"), "{saved}");
+}

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use client_ws::{ClientError, PlayResult};
+use client_ws::{ClientError, PlayResult, RpcError};
 use rustyline::{Editor, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
@@ -212,7 +212,8 @@ impl Repl {
             return Ok(None);
         }
         if let Some(why) = too_large(&self.sessions.current().link.circle().limits, script) {
-            printing::to_stderr(&format!("{why}; it is in the history (Up)\n"));
+            printing::to_stderr(&format!("{why}\n"));
+            self.put_back(input);
             return Ok(None);
         }
         let Self { runtime, sessions, interrupts, .. } = self;
@@ -225,8 +226,9 @@ impl Repl {
                 return Ok(Some(*result));
             }
             Ended::Error(error) => {
+                let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
                 let lines = self.tell(script, error);
-                self.sessions.current_mut().notebook.went_wrong(&lines);
+                self.sessions.current_mut().went_wrong(&lines, is_lost);
                 return Ok(None);
             }
             Ended::Interrupted => printing::to_stderr("cancelled; the session and what it had done are kept\n"),
@@ -236,7 +238,7 @@ impl Repl {
                 );
             }
         }
-        self.sessions.current_mut().notebook.went_wrong(&[]);
+        self.sessions.current_mut().went_wrong(&[], false);
         Ok(None)
     }
 
@@ -261,7 +263,10 @@ impl Repl {
         let line = self.sessions.current().link.line().clone();
         let held = self.sessions.current().notebook.inputs();
         match self.until_interrupt("connecting", line.restore()) {
-            None => printing::to_stderr("not connected; what you typed is in the history (Up)\n"),
+            None => {
+                printing::to_stderr("not connected\n");
+                self.put_back(input);
+            }
             Some(Ok(())) => {
                 self.sessions.current_mut().look();
                 if held == 0 || self.sessions.current().notebook.inputs() == held {
@@ -271,12 +276,19 @@ impl Repl {
             }
             Some(Err(error)) => {
                 CliError::Client { place: line.place.clone(), error }.report();
-                if !input.trim().is_empty() {
-                    printing::to_stderr("  what you typed is in the history (Up)\n");
-                }
+                self.put_back(input);
             }
         }
         false
+    }
+
+    /// What was not played is not lost: it is in the history, or else at the next prompt.
+    fn put_back(&mut self, input: &str) {
+        if !history::is_kept(input) {
+            input.clone_into(&mut self.text);
+        } else if !input.trim().is_empty() {
+            printing::to_stderr("  what you typed is in the history (Up)\n");
+        }
     }
 
     /// `None` if Ctrl-C came first.

@@ -1,6 +1,6 @@
 //! `:each`: one script on several circles, answers side by side.
 
-use client_ws::{ClientError, PlayResult};
+use client_ws::{ClientError, PlayResult, RpcError};
 use protocol::methods::Output;
 
 use super::{
@@ -177,8 +177,14 @@ impl App {
                     lines
                 }
                 Some(Err(error)) => {
+                    let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
                     let place = entry.destination(self.setup.config.as_deref());
-                    report::client(&running.script, &place, error, columns)
+                    let lines = report::client(&running.script, &place, error, columns);
+                    let session = self.sessions.get_mut(&target.id);
+                    if let Some(session) = session.filter(|session| session.connection == target.connection) {
+                        session.notebook.went_wrong(&lines, is_lost);
+                    }
+                    lines
                 }
                 None => report::given_up(),
             };

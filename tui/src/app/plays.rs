@@ -108,12 +108,15 @@ impl App {
                 }
             }
             Err(ClientError::Rpc(RpcError::Cancelled)) if running.is_cancelled() => {
+                session.notebook.went_wrong(&[], false);
                 session.note("cancelled; the session and what it had done are kept");
             }
             Err(error) => {
                 let Some(entry) = self.circles.get(id) else { return };
                 let place = entry.destination(self.setup.config.as_deref());
+                let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
                 let lines = report::client(&running.script, &place, error, session.transcript.width());
+                session.notebook.went_wrong(&lines, is_lost);
                 session.transcript.set_last(text_of(&lines));
                 session.transcript.extend(lines);
             }

@@ -118,9 +118,12 @@ impl Notebook {
         }
     }
 
-    /// It has ended, and went wrong; what was said of it.
-    pub(crate) fn went_wrong(&mut self, said: &[Line]) {
+    /// It has ended, and went wrong; what was said of it, and whether it cost the environment.
+    pub(crate) fn went_wrong(&mut self, said: &[Line], is_lost: bool) {
         self.failed += 1;
+        if is_lost {
+            self.is_lost();
+        }
         self.last.error = said.iter().take(MAX_ERROR).cloned().collect();
     }
 

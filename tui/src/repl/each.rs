@@ -70,12 +70,13 @@ impl Repl {
                     if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
                         session.link.is_told_lost();
                     }
+                    let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
                     let lines = report::client(script, &session.link.place, error, columns);
-                    session.notebook.went_wrong(&lines);
+                    session.went_wrong(&lines, is_lost);
                     lines
                 }
                 Some(End::Cancelled) => {
-                    session.notebook.went_wrong(&[]);
+                    session.went_wrong(&[], false);
                     vec![Line::of(Style::Dim, "cancelled")]
                 }
                 None => report::given_up(),

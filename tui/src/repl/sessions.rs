@@ -18,6 +18,7 @@ use crate::{
         completion::Candidate,
         history::{self, HistoryFile},
         notebook::Notebook,
+        text::Line,
     },
     error::CliError,
     place::{self, Destination},
@@ -67,6 +68,13 @@ impl Session {
     pub(super) fn went_well(&mut self, script: &str, result: &PlayResult, round_trip: Duration) {
         self.look();
         self.notebook.ended(script, result.clone(), round_trip);
+        self.link.set_inputs(self.notebook.inputs());
+    }
+
+    /// A play went wrong; what was said of it, and whether it cost the environment.
+    pub(super) fn went_wrong(&mut self, said: &[Line], is_lost: bool) {
+        self.look();
+        self.notebook.went_wrong(said, is_lost);
         self.link.set_inputs(self.notebook.inputs());
     }
 
