@@ -118,6 +118,14 @@ impl CliError {
         Self::usage(what, os_text(error), fix)
     }
 
+    /// What a circle answered to a script, or why it did not.
+    pub(crate) fn answer(script: &str, place: &Destination, error: ClientError) -> Self {
+        match error {
+            ClientError::Rpc(error) => Self::Play { script: script.to_owned(), error },
+            error => Self::Client { place: place.clone(), error },
+        }
+    }
+
     /// A circle's init script fails. The script is read once more: what failed is not handed back.
     pub(crate) fn init(what: String, file: &Path, failed: &io::Error) -> Self {
         let parts = Parts {

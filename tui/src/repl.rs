@@ -29,7 +29,6 @@ use crate::{
         fold, history,
         meta::Takes,
         notebook::Notebook,
-        report,
         text::{Line, Size},
         too_large, value,
     },
@@ -83,8 +82,7 @@ fn run_script(runtime: &Runtime, connected: &Connected) -> Result<(), CliError> 
     match runtime.block_on(played)? {
         Ended::Value(result, _) if result.output.is_empty() => Ok(()),
         Ended::Value(result, _) => Ok(line_to_stdout(&result.output)?),
-        Ended::Error(ClientError::Rpc(error)) => Err(CliError::Play { script, error }),
-        Ended::Error(error) => Err(CliError::Client { place: connected.place.clone(), error }),
+        Ended::Error(error) => Err(CliError::answer(&script, &connected.place, error)),
         Ended::Interrupted | Ended::GivenUp => Err(CliError::Interrupted),
     }
 }
@@ -249,7 +247,7 @@ impl Repl {
             line.is_told_lost();
         }
         let paint = Paint::for_stderr();
-        let lines: Vec<Line> = report::client(script, &line.place, error, printing::columns());
+        let lines: Vec<Line> = CliError::answer(script, &line.place, error).lines(printing::columns());
         printing::to_stderr(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>());
         lines
     }

@@ -20,7 +20,6 @@ use crate::{
         completion::{self, Candidate, Completion, Question},
         history,
         meta::{Meta, Takes},
-        report,
         text::{Line, Style},
         too_large, value,
     },
@@ -96,7 +95,7 @@ impl App {
         }
         let lines = answered.unwrap_or_else(|error| {
             let place = entry.destination(self.setup.config.as_deref());
-            report::client("", &place, error, session.transcript.width())
+            CliError::answer("", &place, error).lines(session.transcript.width())
         });
         session.transcript.extend(lines);
         self.carry_on(id);

@@ -17,6 +17,7 @@ use crate::{
         text::{Line, Size, Style},
         too_large, value,
     },
+    error::CliError,
     place, suggest,
     visible::visible,
 };
@@ -155,6 +156,7 @@ impl App {
     ) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(running) = session.running.take_if(|running| running.number == number) else { return };
+        let is_cancelled = running.is_cancelled();
         let Purpose::Each(targets) = running.purpose else { return };
         let room = session.transcript.room();
         let columns = beside::columns(targets.len(), room.width).unwrap_or(room.width);
@@ -176,10 +178,12 @@ impl App {
                     }
                     lines
                 }
+                // As its user wanted it: no error.
+                Some(Err(ClientError::Rpc(RpcError::Cancelled))) if is_cancelled => report::cancelled(),
                 Some(Err(error)) => {
                     let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
                     let place = entry.destination(self.setup.config.as_deref());
-                    let lines = report::client(&running.script, &place, error, columns);
+                    let lines = CliError::answer(&running.script, &place, error).lines(columns);
                     let session = self.sessions.get_mut(&target.id);
                     if let Some(session) = session.filter(|session| session.connection == target.connection) {
                         session.notebook.went_wrong(&lines, is_lost);

@@ -11,10 +11,13 @@ use super::{
     repl,
     session::{Link, Purpose},
 };
-use crate::console::{
-    fold, history, plot, report,
-    text::{self, Line, Size, Style},
-    too_large, value,
+use crate::{
+    console::{
+        fold, history, plot,
+        text::{self, Line, Size, Style},
+        too_large, value,
+    },
+    error::CliError,
 };
 
 impl App {
@@ -115,7 +118,7 @@ impl App {
                 let Some(entry) = self.circles.get(id) else { return };
                 let place = entry.destination(self.setup.config.as_deref());
                 let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
-                let lines = report::client(&running.script, &place, error, session.transcript.width());
+                let lines = CliError::answer(&running.script, &place, error).lines(session.transcript.width());
                 session.notebook.went_wrong(&lines, is_lost);
                 session.transcript.set_last(text_of(&lines));
                 session.transcript.extend(lines);

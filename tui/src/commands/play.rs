@@ -5,7 +5,7 @@ mod telling;
 
 use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
-use client_ws::{ClientError, PlayEvent};
+use client_ws::PlayEvent;
 
 use crate::{
     cli::PlayArgs,
@@ -122,19 +122,12 @@ async fn listen(
             Happened::Ended(ended) => {
                 let prints = std::mem::take(&mut prints[*index]);
                 let ended = ended.map(|result| Played { result, prints });
-                let ended = ended.map_err(|error| failed(connected, &script.text, error));
+                let ended = ended.map_err(|error| CliError::answer(&script.text, &connected.place, error));
                 outcomes[*index] = telling.ended(*index, ended).await?;
             }
         }
     }
     Ok(())
-}
-
-fn failed(connected: &Connected, script: &str, error: ClientError) -> CliError {
-    match error {
-        ClientError::Rpc(error) => CliError::Play { script: script.to_owned(), error },
-        error => CliError::Client { place: connected.place.clone(), error },
-    }
 }
 
 /// The script, and what is left of the arguments for it.

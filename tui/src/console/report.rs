@@ -1,12 +1,11 @@
 //! Errors as lines: where, what, why, and what to do.
 
-use client_ws::{ClientError, RpcError};
 use protocol::error::{ScriptError, ScriptErrorKind};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::text::{Kind, Line, Style};
-use crate::{error::CliError, place::Destination, visible::visible};
+use crate::visible::visible;
 
 /// Columns of a line that are shown at least.
 const MIN_EXCERPT: usize = 20;
@@ -118,13 +117,9 @@ pub(crate) fn pointed_at(number: usize, column: usize, line: &str, width: usize)
     ]
 }
 
-/// What went wrong with a play or another request.
-pub(crate) fn client(input: &str, place: &Destination, error: ClientError, width: usize) -> Vec<Line> {
-    match error {
-        ClientError::Rpc(RpcError::Script(error)) => script(input, &error, width),
-        ClientError::Rpc(error) => CliError::Play { script: input.to_owned(), error }.lines(width),
-        error => CliError::Client { place: place.clone(), error }.lines(width),
-    }
+/// A play that was cancelled by who sees this.
+pub(crate) fn cancelled() -> Vec<Line> {
+    vec![Line::of(Style::Dim, "cancelled")]
 }
 
 /// A play whose end is not waited for.

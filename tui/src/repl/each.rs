@@ -16,7 +16,7 @@ use crate::{
         LAST_VALUE, beside,
         each::{self, Happened},
         fold, report,
-        text::{Line, Size, Style},
+        text::{Line, Size},
         too_large, value,
     },
     error::CliError,
@@ -71,13 +71,13 @@ impl Repl {
                         session.link.is_told_lost();
                     }
                     let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
-                    let lines = report::client(script, &session.link.place, error, columns);
+                    let lines = CliError::answer(script, &session.link.place, error).lines(columns);
                     session.went_wrong(&lines, is_lost);
                     lines
                 }
                 Some(End::Cancelled) => {
                     session.went_wrong(&[], false);
-                    vec![Line::of(Style::Dim, "cancelled")]
+                    report::cancelled()
                 }
                 None => report::given_up(),
             };
