@@ -1,0 +1,112 @@
+//! `circles play` on several circles.
+
+use std::io::{BufRead, BufReader};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{Home, Ran, process::Server};
+
+#[test]
+fn a_script_is_played_on_several_circles_side_by_side() {
+    let (one, other) = (Server::start(&["--name", "one"]), Server::start(&["--name", "other"]));
+    let home = Home::new();
+    let circles =
+        |down: bool| format!("{},{}{}", one.url, other.authority(), if down { ",ws://127.0.0.1:2" } else { "" });
+    let script = "print(`from ${CIRCLE_NAME}\n${ARGS[0]}`); debug(1); CIRCLE_NAME";
+    let ran = home.run(&["play", "--circle", &circles(false), "-e", script, "x"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let width = one.url.len();
+    let lines = |label: &str, mark: char, rest: &str| format!("{label:width$} {mark} {rest}");
+    let mut of_one: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("ws")).collect();
+    assert_eq!(of_one, [lines(&one.url, '|', "from one"), lines(&one.url, '|', "x"), lines(&one.url, '=', "one")]);
+    of_one = ran.stdout.lines().filter(|line| !line.starts_with("ws")).collect();
+    let label = other.authority();
+    assert_eq!(of_one, [lines(label, '|', "from other"), lines(label, '|', "x"), lines(label, '=', "other")]);
+    assert!(
+        ran.stderr.contains(&lines(label, '|', "[2:")) || ran.stderr.contains(&lines(label, '|', "[1:")),
+        "{ran:?}"
+    );
+
+    // One that is not there keeps the others from nothing; several may also be named one by one.
+    let ran = home.run(&["play", "--json", "--circle", "1", "--circle", &circles(true), "-e", "print(1); CIRCLE_NAME"]);
+    let all: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let of = |index: usize, field: &str| all["circles"][index][field].clone();
+    assert_eq!((ran.code, of(0, "circle"), of(1, "circle")), (Some(3), json!("1"), json!(one.url)), "{ran:?}");
+    assert_eq!((of(1, "value"), of(2, "value")), (json!("one"), json!("other")));
+    assert_eq!(of(1, "prints"), json!([{ "stream": "print", "text": "1" }]));
+    assert_eq!((of(0, "error")["code"].clone(), of(3, "error").is_object()), (Value::Null, true));
+    // The first that failed, in the order of naming.
+    let ran = home.run(&["play", "--circle", &circles(true), "-e", "if CIRCLE_NAME == \"other\" { throw 1 }"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+}
+
+#[test]
+fn a_circle_plays_once_however_often_and_by_whatever_name_it_is_named() {
+    let (server, other) = (Server::start(&["--name", "team"]), Server::start(&["--name", "other"]));
+    let home = Home::new();
+    let port = server.authority().rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).expect("a port");
+    let circles = json!({ "circles": [{ "name": "team", "port": port }] });
+    std::fs::write(home.path().join("circles.json"), circles.to_string()).expect("written");
+    let names = ["team".to_owned(), port.to_string(), format!("127.0.0.1:{port}"), format!("ws://127.0.0.1:{port}/")];
+    // As one that is alone.
+    let ran = home.run(&["play", "--circle", &names.join(", "), "--circle", "team", "-e", "print(1); CIRCLE_NAME"]);
+    assert_eq!(ran, Ran { code: Some(0), stdout: "1\nteam\n".into(), stderr: String::new() });
+    let two = format!("{port},{},team", other.url);
+    let ran = home.run(&["play", "--json", "--circle", &two, "-e", "CIRCLE_NAME"]);
+    let all: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let played = all["circles"].as_array().expect("several").iter();
+    let played: Vec<_> = played.map(|one| (one["circle"].clone(), one["value"].clone())).collect();
+    assert_eq!(played, [(json!(port.to_string()), json!("team")), (json!(other.url), json!("other"))]);
+    // A name that is none is a mistake, and no throw-away circle.
+    for empty in ["", " , "] {
+        let ran = home.run(&["play", "--circle", empty, "-e", "1"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
+    }
+}
+
+#[test]
+fn several_circles_are_named_by_the_environment_and_one_passphrase_will_do() {
+    let home = Home::new();
+    let alice = home.add_key("alice").public_key().to_hex();
+    let (one, other) = (Server::start(&["--member", &alice]), Server::start(&["--access", "authenticated"]));
+    let mut command = home.command();
+    command
+        .args(["play", "--json", "-e", "CALLER_PUBLIC_KEY"])
+        .env("CIRCLES_CIRCLE", format!("{},{}", one.url, other.url));
+    // A pipe can be read once.
+    let (passphrase, mut written) = std::io::pipe().expect("a pipe");
+    std::io::Write::write_all(&mut written, crate::support::PASSPHRASE.as_bytes()).expect("written");
+    drop(written);
+    let output = command.arg("--passphrase-fd=0").stdin(passphrase).output().expect("runs");
+    let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&all["circles"][0]["value"], &all["circles"][1]["value"]), (&json!(alice), &json!(alice)));
+    // Whose passphrase is wrong plays nowhere.
+    let ran = home
+        .command()
+        .args(["play", "-e", "1"])
+        .env("CIRCLES_PASSPHRASE", "wrong")
+        .env("CIRCLES_CIRCLE", format!("{},{}", one.url, other.url))
+        .output()
+        .expect("runs");
+    assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(6), &b""[..]));
+}
+
+#[test]
+fn ctrl_c_cancels_the_plays_on_all_circles() {
+    let (one, other) = (Server::open(), Server::open());
+    let circles = format!("{},{}", one.url, other.url);
+    let mut child = Home::new()
+        .command()
+        .args(["play", "--circle", &circles, "-e", "print(\"begun\"); loop {}"])
+        .spawn()
+        .expect("runs");
+    let mut stdout = BufReader::new(child.stdout.as_mut().expect("piped"));
+    for _ in 0..2 {
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("it prints");
+        assert!(line.ends_with(" | begun\n"), "{line}");
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it is there");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+}
