@@ -65,6 +65,28 @@ fn a_key_is_proved_in_place_and_another_one_has_a_session_beside_it() {
     terminal.wait_for("circle ⚿ alice> ");
 }
 
+#[test]
+fn a_throw_away_circle_can_be_gone_to_from_any_other() {
+    let home = Home::new();
+    let server = Server::open();
+    let mut command = home.command();
+    // An editor that changes nothing.
+    command.env("VISUAL", "true");
+    let mut terminal = Terminal::run_command(&home, &command, &["repl", &server.url]);
+    terminal.wait_for("circle> ");
+    terminal.keys(":use scr\t\r");
+    terminal.wait_for("scratch> ");
+    terminal.keys("let x = 42; print(x)\r");
+    terminal.wait_for("42\r\n");
+    terminal.wait_for("scratch> ");
+    // What failed is what one wants to edit.
+    terminal.keys("x +* 2\r");
+    terminal.wait_for("error: ");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":edit\r");
+    terminal.wait_for_screen("scratch> x +* 2");
+}
+
 /// With the echo off while it is typed, and Enter being Enter, although the prompt's own terminal has neither.
 #[test]
 fn a_passphrase_that_a_command_needs_is_asked_for() {

@@ -37,10 +37,10 @@ fn a_lost_connection_is_said_above_the_line_and_made_again_by_itself() {
     terminal.wait_for("/${i");
     kill(&mut server);
     // Whole, and above what is being typed, which is still there; the prompt says that there is no connection.
-    terminal.wait_for_screen("is lost: it ended without a word; connecting again");
+    terminal.wait_for_words("is lost: it ended without a word; connecting again");
     terminal.wait_for_screen("team ⚿ alice✗ CALLER_PUBLIC_KEY + `/${i");
     let _server = Server::start_on(port, &access);
-    terminal.wait_for_screen("as alice, with a fresh session: what 1 input had made is gone");
+    terminal.wait_for_words("as alice, with a fresh session: what 1 input had made is gone");
     terminal.wait_for_screen("team ⚿ alice> CALLER_PUBLIC_KEY + `/${i");
     terminal.keys("s_def_var(\"x\")}`\r");
     terminal.wait_for(&format!("{alice}/false\r\n"));
@@ -64,7 +64,7 @@ fn what_is_entered_on_a_lost_connection_waits_for_its_user_to_know() {
     terminal.wait_for("connection refused");
     terminal.wait_for("in the history");
     let _server = Server::start_on(port, &[]);
-    terminal.wait_for("connected again");
+    terminal.wait_for_words("connected again");
     // Nothing went well before, so nothing is said to be gone, and Up brings back what could not be played.
     terminal.wait_for("circle> ");
     terminal.keys("\x1b[A\r");
@@ -100,7 +100,7 @@ fn a_play_whose_answer_was_lost_is_not_played_again() {
     terminal.wait_for("deaf> ");
     terminal.keys("pay(100)\r");
     terminal.wait_for("look before you play it again");
-    terminal.wait_for("connected again");
+    terminal.wait_for_words("connected again");
     terminal.keys("balance()\r");
     terminal.wait_for("answered");
     assert_eq!(*played.lock().expect("not poisoned"), ["pay(100)", "balance()"]);
@@ -115,7 +115,7 @@ fn an_environment_that_the_circle_gave_up_is_said_above_the_line() {
     terminal.keys("let x = 40\r");
     terminal.wait_for("circle> ");
     terminal.keys("2 + ");
-    terminal.wait_for_screen("lost this session's environment (idle): what 1 input had made is gone");
+    terminal.wait_for_words("lost this session's environment (idle): what 1 input had made is gone");
     terminal.wait_for_screen("circle> 2 + ");
     terminal.keys("40\r");
     terminal.wait_for("42\r\n");
@@ -132,7 +132,7 @@ fn a_log_line_comes_above_the_line_that_is_typed() {
     for template in children(terminal.pid()) {
         kill_process(template, Signal::KILL).expect("it is there");
     }
-    terminal.wait_for_screen("the process that forks the workers is lost");
+    terminal.wait_for_words("the process that forks the workers is lost");
     terminal.wait_until("the line below it", |screen| {
         let contents = screen.contents();
         contents.trim_end().lines().next_back().is_some_and(|last| last.starts_with("scratch> 6 *"))
@@ -149,11 +149,16 @@ fn another_circle_in_its_place_is_not_taken_for_it() {
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("team> ");
     kill(&mut server);
-    terminal.wait_for("connecting again");
+    terminal.wait_for_words("connecting again");
     let _other = Server::start_on(port, &["--name", "other"]);
     terminal.keys("1\r");
-    terminal.wait_for("there is the circle 'other' now");
+    terminal.wait_for_words("the circle 'other' is there now, and not 'team'");
     terminal.wait_for("team✗ ");
+    // On purpose one can go there.
+    terminal.keys(&format!(":use {port}\r"));
+    terminal.wait_for("other> ");
+    terminal.keys("CIRCLE_NAME\r");
+    terminal.wait_for("other\r\n");
 }
 
 #[test]
@@ -165,11 +170,11 @@ fn a_key_that_could_not_be_proved_is_not_proved_later() {
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("circle> ");
     kill(&mut server);
-    terminal.wait_for("connecting again");
+    terminal.wait_for_words("connecting again");
     terminal.keys(":key alice\r");
     terminal.wait_for("error: ");
     let _server = Server::start_on(port, &[]);
-    terminal.wait_for("connected again");
+    terminal.wait_for_words("connected again");
     terminal.keys("type_of(CALLER_PUBLIC_KEY)\r");
     terminal.wait_for("()\r\n");
 }
@@ -182,13 +187,13 @@ fn a_circle_that_took_another_port_is_told_where_it_is() {
     let mut terminal = Terminal::run(&here.home, &["repl", "team"]);
     terminal.wait_for("team> ");
     here.ok(&["down"]);
-    terminal.wait_for("connecting again");
+    terminal.wait_for_words("connecting again");
     // Its port is somebody else's by now, who hangs up on everyone.
     let listener = std::net::TcpListener::bind(url.strip_prefix("ws://").expect("a ws URL")).expect("it is free");
     std::thread::spawn(move || listener.incoming().for_each(drop));
     here.ok(&["up"]);
-    terminal.wait_for("circle 'team' is at ws://");
-    terminal.wait_for(":use team goes to it there");
+    terminal.wait_for_words("circle 'team' is at ws://");
+    terminal.wait_for_words(":use team goes to it there");
     terminal.keys(":use team\r");
     terminal.wait_for("team> ");
     terminal.keys("6 * 7\r");

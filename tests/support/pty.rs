@@ -118,6 +118,13 @@ impl Terminal {
         self.wait_until(text, |screen| screen.contents().contains(text));
     }
 
+    /// Waits until those words stand on the screen, wherever their rows end.
+    pub(crate) fn wait_for_words(&mut self, words: &str) {
+        self.wait_until(words, |screen| {
+            screen.contents().split_whitespace().collect::<Vec<_>>().join(" ").contains(words)
+        });
+    }
+
     /// Gives it another size.
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };

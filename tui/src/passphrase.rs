@@ -57,6 +57,8 @@ pub(crate) fn unlock(store: &Keystore, name: &KeyName, args: &PassphraseArgs) ->
         return Ok(store.unlock(name, &passphrase)?);
     }
     let mut left = TRIES;
+    // Also while one is tried: whoever knows that it was wrong types the next one already.
+    let _hidden = Quiet::hide();
     loop {
         left -= 1;
         match store.unlock(name, &prompt(&format!("Passphrase of {name}: "), &OLD)?) {

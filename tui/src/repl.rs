@@ -55,7 +55,6 @@ struct Repl {
     interrupts: Interrupts,
     notes: Notes,
     pressed: Arc<Pressed>,
-    /// All the time, so that there is no moment in which something typed is echoed or changed.
     quiet: Quiet,
     /// What stands at the next prompt.
     text: String,
@@ -66,9 +65,11 @@ pub(crate) fn run(args: &ReplArgs) -> Result<(), CliError> {
     let runtime = connect::client_runtime()?;
     let asked = args.place.as_deref().or(args.circle.as_deref());
     let mut keyring = Keyring::default();
+    // All the time, so that there is no moment in which something typed is echoed or changed.
+    let quiet = std::io::stdin().is_terminal().then(Quiet::begin);
     let connected = connect::connect(&runtime, asked, &args.connect, &mut keyring)?;
-    if std::io::stdin().is_terminal() {
-        Repl::new(runtime, connected, keyring, args)?.run()
+    if let Some(quiet) = quiet {
+        Repl::new(runtime, connected, keyring, quiet, args)?.run()
     } else {
         run_script(&runtime, &connected)
     }
@@ -93,7 +94,13 @@ fn interrupts(runtime: &Runtime) -> Result<Interrupts, CliError> {
 }
 
 impl Repl {
-    fn new(runtime: Runtime, connected: Connected, keyring: Keyring, args: &ReplArgs) -> Result<Self, CliError> {
+    fn new(
+        runtime: Runtime,
+        connected: Connected,
+        keyring: Keyring,
+        quiet: Quiet,
+        args: &ReplArgs,
+    ) -> Result<Self, CliError> {
         let interrupts = interrupts(&runtime)?;
         let config = keymap::config(args.edit_mode).map_err(|error| unusable(&error))?;
         let mut editor: Editor<Typing, FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
@@ -113,7 +120,6 @@ impl Repl {
         };
         let completer = Completer::new(runtime.handle().clone(), line.client.clone(), known);
         editor.set_helper(Some(Typing::new(completer, line)));
-        let quiet = Quiet::begin();
         let mut repl = Self { runtime, editor, sessions, interrupts, notes, pressed, quiet, text: String::new() };
         repl.recall();
         Ok(repl)

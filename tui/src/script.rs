@@ -25,6 +25,16 @@ pub(crate) fn read(from: impl Read) -> std::io::Result<String> {
     Ok(without_shebang(without_mark.unwrap_or(script)))
 }
 
+/// A script file that is read while somebody waits: a pipe may have nobody who writes to it, and could not be left.
+pub(crate) fn load(path: &Path) -> Result<String, CliError> {
+    let is_file = std::fs::metadata(path).map_or(true, |metadata| metadata.is_file() || metadata.is_dir());
+    if !is_file {
+        let what = format!("cannot play {}", visible(&path.display().to_string()));
+        return Err(CliError::usage(what, "it is no file that can be read to its end", "write it to a file"));
+    }
+    read_file(path)
+}
+
 /// A script file, for whoever reports it by its name.
 pub(crate) fn read_file(path: &Path) -> Result<String, CliError> {
     File::open(path).and_then(read).map_err(|error| cannot_read(&path.display().to_string(), &error))

@@ -46,7 +46,7 @@ impl App {
             }
             Meta::Save { file, is_over } => self.save(id, file, is_over),
             Meta::Edit => {
-                let last = session.notebook.last_input().unwrap_or_default().to_owned();
+                let last = session.notebook.last_script().to_owned();
                 self.effects.push(Effect::Edit(id, last));
             }
             Meta::Time(script) if script.is_empty() && session.running.is_some() => {

@@ -172,7 +172,7 @@ impl App {
                     let session = self.sessions.get_mut(&target.id);
                     if let Some(session) = session.filter(|session| session.connection == target.connection) {
                         if session.running.is_none() {
-                            session.notebook.begin();
+                            session.notebook.begin(&running.script);
                         }
                         session.notebook.ended(&running.script, result, round_trip);
                     }

@@ -301,7 +301,7 @@ impl Session {
         now: Instant,
     ) {
         if !matches!(purpose, Purpose::Each(_)) {
-            self.notebook.begin();
+            self.notebook.begin(&script);
         }
         self.running = Some(Running { number, script, purpose, started: now, progress: None, cancel, cancelled: None });
     }

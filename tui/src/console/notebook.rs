@@ -36,6 +36,8 @@ pub(crate) struct Notebook {
     /// Those of the environment before this one, until something is played in this one.
     is_of_before: bool,
     last: Last,
+    /// The last script, however it ended.
+    typed: String,
     /// The last value other than `()`.
     value: Option<PlayResult>,
 }
@@ -83,7 +85,8 @@ pub(crate) struct Saved {
 
 impl Notebook {
     /// A play begins.
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self, script: &str) {
+        script.clone_into(&mut self.typed);
         self.last = Last::default();
     }
 
@@ -130,7 +133,6 @@ impl Notebook {
     /// The environment is a fresh one. What was played in the old one can still be written.
     pub(crate) fn is_lost(&mut self) {
         self.is_of_before = true;
-        self.value = None;
     }
 
     /// A fresh environment was asked for.
@@ -150,9 +152,9 @@ impl Notebook {
         if self.is_of_before { 0 } else { self.inputs.len() }
     }
 
-    /// The last input, if there is one.
-    pub(crate) fn last_input(&self) -> Option<&str> {
-        self.inputs.last().map(|input| input.script.as_str())
+    /// The last script that was played, however it ended; empty before.
+    pub(crate) fn last_script(&self) -> &str {
+        &self.typed
     }
 
     /// The last value other than `()`.
@@ -266,7 +268,7 @@ mod tests {
     #[test]
     fn the_last_play_is_kept_with_its_prints_within_bounds() {
         let mut notebook = Notebook::default();
-        notebook.begin();
+        notebook.begin("1");
         notebook.printed("one");
         notebook.ended("1", result("i64", "1"), Duration::from_millis(12));
         let shown = |notebook: &Notebook| {
@@ -275,7 +277,7 @@ mod tests {
         };
         assert_eq!(shown(&notebook), ["one", "1"]);
         assert_eq!(notebook.time().to_string(), "1.50 ms in the circle, 7 operations, 12 ms until the answer was here");
-        notebook.begin();
+        notebook.begin("1");
         for _ in 0..5 {
             notebook.printed(&"x".repeat(1 << 20));
         }

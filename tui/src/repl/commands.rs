@@ -11,7 +11,7 @@ use crate::{
         history,
         meta::{self, Meta},
         plot,
-        text::{Line, Size},
+        text::{Line, Size, Style},
         value,
     },
     error::CliError,
@@ -24,7 +24,7 @@ impl Repl {
         let command = match Meta::parse(command) {
             Ok(command) => command,
             Err(hint) => {
-                printing::to_stderr(&format!("{hint}\n"));
+                tell(&hint);
                 return Ok(Next::Prompt);
             }
         };
@@ -40,7 +40,7 @@ impl Repl {
             Meta::Load(file) => self.load(input, &file)?,
             Meta::Save { file, is_over } => self.save(&file, is_over),
             Meta::Edit => {
-                let last = self.sessions.current().notebook.last_input().unwrap_or_default().to_owned();
+                let last = self.sessions.current().notebook.last_script().to_owned();
                 self.edit(&last);
             }
             Meta::Time(script) if script.is_empty() => say(&[self.sessions.current().notebook.time()])?,
@@ -100,18 +100,18 @@ impl Repl {
         match plot::lines(value, Size { width, height: rows.saturating_sub(MARGIN).min(plot::MAX_ROWS) }) {
             Ok(chart) => say(&chart),
             Err(wanted) => {
-                printing::to_stderr(&format!("{wanted}\n"));
+                tell(&wanted);
                 Ok(())
             }
         }
     }
 
     fn go_to(&mut self, place: &str) {
-        let Self { runtime, sessions, interrupts, quiet, .. } = self;
+        let Self { runtime, sessions, interrupts, .. } = self;
         let opened = runtime.block_on(async {
             interrupts.forget().await;
             tokio::select! {
-                opened = sessions.on(place, quiet) => opened,
+                opened = sessions.on(place) => opened,
                 () = interrupts.next() => Err(CliError::Interrupted),
             }
         });
@@ -129,12 +129,12 @@ impl Repl {
         if session.link.key().as_ref() == Some(name) {
             return printing::to_stderr(&format!("you are {name} here\n"));
         }
-        let Self { runtime, sessions, interrupts, quiet, .. } = self;
-        let proved = sessions.unlock(name, quiet).and_then(|keypair| {
+        let Self { runtime, sessions, interrupts, .. } = self;
+        let proved = sessions.unlock(name).and_then(|keypair| {
             runtime.block_on(async {
                 interrupts.forget().await;
                 tokio::select! {
-                    proved = sessions.prove(name, keypair, quiet) => proved,
+                    proved = sessions.prove(name, keypair) => proved,
                     () = interrupts.next() => Err(CliError::Interrupted),
                 }
             })
@@ -154,13 +154,7 @@ impl Repl {
     }
 
     fn load(&mut self, input: &str, file: &Path) -> Result<(), CliError> {
-        // A pipe may have nobody who writes to it, and could not be left.
-        let is_file = std::fs::metadata(file).map_or(true, |metadata| metadata.is_file());
-        let not_a_file = || {
-            let what = format!("cannot play {}", visible(&file.display().to_string()));
-            CliError::usage(what, "it is no file that can be read to its end", "write it to a file")
-        };
-        match if is_file { script::read_file(file) } else { Err(not_a_file()) } {
+        match script::load(file) {
             Ok(script) => {
                 if let Some(result) = self.play(input, &script)? {
                     show(&result)?;
@@ -220,4 +214,10 @@ impl Repl {
         let _its = self.notes.held();
         outside::page(&self.quiet, &text)
     }
+}
+
+/// Says something of the REPL's own.
+fn tell(text: &str) {
+    let lines = Line::of(Style::Plain, text).wrapped(printing::columns());
+    printing::to_stderr(&lines.iter().map(|line| format!("{line}\n")).collect::<Vec<_>>().concat());
 }

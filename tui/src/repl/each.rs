@@ -47,7 +47,7 @@ impl Repl {
         let names: Vec<&str> = opened.iter().map(|(_, name)| name.as_str()).collect();
         let Self { runtime, sessions, interrupts, .. } = self;
         for (index, _) in &opened {
-            sessions.nth_mut(*index).notebook.begin();
+            sessions.nth_mut(*index).notebook.begin(script);
         }
         let printed = |of: usize, text: &str| sessions.nth_mut(opened[of].0).notebook.printed(text);
         let ends = runtime.block_on(async {
@@ -91,11 +91,11 @@ impl Repl {
     fn open(&mut self, places: &[String], script: &str) -> Vec<(usize, String)> {
         let mut opened: Vec<(usize, String)> = Vec::new();
         for place in places {
-            let Self { runtime, sessions, interrupts, quiet, .. } = self;
+            let Self { runtime, sessions, interrupts, .. } = self;
             let session = runtime.block_on(async {
                 interrupts.forget().await;
                 tokio::select! {
-                    session = sessions.on(place, quiet) => session,
+                    session = sessions.on(place) => session,
                     () = interrupts.next() => Err(CliError::Interrupted),
                 }
             });

@@ -50,6 +50,8 @@ pub(crate) struct Line {
     /// How many connections there were before this one.
     connections: AtomicU64,
     losses: Mutex<Losses>,
+    /// Whether another circle was found in its place.
+    is_another: AtomicBool,
     /// How many environments there were before this one.
     environment: AtomicU64,
     /// How many inputs made what the environment holds.
@@ -85,6 +87,7 @@ impl Link {
             is_on: AtomicBool::new(true),
             connections: AtomicU64::new(0),
             losses: Mutex::default(),
+            is_another: AtomicBool::new(false),
             environment: AtomicU64::new(0),
             inputs: AtomicUsize::new(0),
             restoring: sync::Mutex::new(()),
@@ -143,6 +146,11 @@ impl Line {
     /// How many inputs made what it holds.
     pub(crate) fn set_inputs(&self, inputs: usize) {
         self.inputs.store(inputs, Ordering::SeqCst);
+    }
+
+    /// Whether another circle was found in its place when it was last looked.
+    pub(crate) fn is_another(&self) -> bool {
+        self.is_another.load(Ordering::SeqCst)
     }
 
     /// Something is asked from now on.
@@ -220,11 +228,12 @@ impl Line {
     /// Whether what answers there now is the circle that did before: nothing is played on another one unasked.
     fn is_it(&self, circle: &Description) -> Result<(), ClientError> {
         let before = self.circle().name;
+        self.is_another.store(circle.name != before, Ordering::SeqCst);
         if circle.name == before {
             return Ok(());
         }
-        let reason = format!("there is the circle '{}' now, and not '{before}'; :use goes to it", circle.name);
-        Err(ClientError::NotACircle { url: self.client.url().to_string(), reason })
+        let reason = format!("the circle '{}' is there now, and not '{before}'; :use goes to it", circle.name);
+        Err(ClientError::Unreachable { url: self.client.url().to_string(), reason })
     }
 
     /// What an environment that is gone held.
@@ -283,8 +292,8 @@ impl Line {
                 Ok(()) => return,
                 Err(error) => {
                     let error = CliError::Client { place: self.place.clone(), error };
-                    // Not admitted any more: asking again and again changes nothing.
-                    if error.exit_code() == 4 {
+                    // Not admitted any more, or not there: asking again and again changes nothing.
+                    if error.exit_code() == 4 || self.is_another() {
                         self.notes.complain(&format!("{}; Enter tries again", error.message()));
                         restored.await;
                         return;

@@ -82,7 +82,8 @@ impl Notes {
     }
 
     pub(crate) fn say(&self, line: &Line) {
-        self.text(Paint::for_stderr().line(line) + "\n");
+        let lines = line.wrapped(printing::columns());
+        self.text(lines.iter().map(|line| Paint::for_stderr().line(line) + "\n").collect());
     }
 
     /// Something of the REPL's own.

@@ -42,7 +42,7 @@ pub(crate) async fn play(
     notebook: &mut Notebook,
 ) -> Result<Ended, CliError> {
     interrupts.forget().await;
-    notebook.begin();
+    notebook.begin(script);
     let begun = Instant::now();
     let mut running = match client.play(script).bind(LAST_VALUE).start().await {
         Ok(running) => running,

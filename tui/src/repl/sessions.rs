@@ -22,7 +22,7 @@ use crate::{
     },
     error::CliError,
     place::{self, Destination},
-    terminal::Quiet,
+    throwaway, waiting,
 };
 
 /// Sessions that are open at once.
@@ -133,23 +133,37 @@ impl Sessions {
     }
 
     /// The session on a circle, which is opened if there is none.
-    pub(super) async fn on(&mut self, said: &str, quiet: &Quiet) -> Result<usize, CliError> {
-        if said == crate::throwaway::NAME
+    pub(super) async fn on(&mut self, said: &str) -> Result<usize, CliError> {
+        if said == throwaway::NAME
             && let Some(index) = self.open.iter().position(|session| session.link.is_throwaway)
         {
             return Ok(index);
         }
-        let destination = place::find(said, &self.args.config).await?;
+        let destination = match place::find(said, &self.args.config).await {
+            // Unless circles.json has another of that name.
+            Err(_) if said == throwaway::NAME => return Ok(self.open(connect::to_throwaway().await?, None)),
+            destination => destination?,
+        };
         let choice = Choice { key: self.args.key.clone(), authority: None };
-        self.at(destination, choice, quiet).await
+        self.at(destination, choice).await
     }
 
     /// The session there as that key.
-    async fn at(&mut self, destination: Destination, choice: Choice, quiet: &Quiet) -> Result<usize, CliError> {
+    async fn at(&mut self, destination: Destination, choice: Choice) -> Result<usize, CliError> {
         let is_there = |session: &Session| is_same(&session.link.place, &destination);
         let is_it = |session: &Session| choice.key.is_none() || session.link.key() == choice.key;
-        if let Some(index) = self.open.iter().position(|session| is_there(session) && is_it(session)) {
-            return Ok(index);
+        // The newest: one before it may have been of another circle.
+        if let Some(index) = self.open.iter().rposition(|session| is_there(session) && is_it(session)) {
+            let line = self.open[index].link.line().clone();
+            match waiting::shown("connecting", line.restore()).await {
+                Ok(()) => return Ok(index),
+                Err(_) if line.is_another() => {}
+                // One can be there all the same, and save what was played.
+                Err(error) => {
+                    CliError::Client { place: line.place.clone(), error }.report();
+                    return Ok(index);
+                }
+            }
         }
         if self.open.len() == MAX_SESSIONS {
             let why = format!("{MAX_SESSIONS} are open already");
@@ -160,31 +174,29 @@ impl Sessions {
             self.open.iter().find(|session| is_there(session)).and_then(|session| session.authority.clone());
         let choice = Choice { authority: choice.authority.or(authority), ..choice };
         let (keyring, passphrase, notes) = (&mut self.keyring, &self.args.passphrase, &self.notes);
-        let connected =
-            connect::to(destination, &choice, async |name| unlock(keyring, name, passphrase, (quiet, notes)));
+        let connected = connect::to(destination, &choice, async |name| unlock(keyring, name, passphrase, notes));
         let connected = connected.await?;
-        self.open.push(Session::new(&self.runtime, connected, choice.authority, self.notes.clone()));
-        Ok(self.open.len() - 1)
+        Ok(self.open(connected, choice.authority))
+    }
+
+    fn open(&mut self, connected: Connected, authority: Option<Authority>) -> usize {
+        self.open.push(Session::new(&self.runtime, connected, authority, self.notes.clone()));
+        self.open.len() - 1
     }
 
     /// A key, unlocked.
-    pub(super) fn unlock(&mut self, name: &KeyName, quiet: &Quiet) -> Result<Arc<KeyPair>, CliError> {
-        unlock(&mut self.keyring, name, &self.args.passphrase, (quiet, &self.notes))
+    pub(super) fn unlock(&mut self, name: &KeyName) -> Result<Arc<KeyPair>, CliError> {
+        unlock(&mut self.keyring, name, &self.args.passphrase, &self.notes)
     }
 
     /// Is a key from now on: the current session proves it if it has proved none, otherwise there is one beside it. Which one
     /// that is.
-    pub(super) async fn prove(
-        &mut self,
-        name: &KeyName,
-        keypair: Arc<KeyPair>,
-        quiet: &Quiet,
-    ) -> Result<usize, CliError> {
+    pub(super) async fn prove(&mut self, name: &KeyName, keypair: Arc<KeyPair>) -> Result<usize, CliError> {
         let index = self.current;
         let line = self.open[index].link.line().clone();
         let index = if line.key().is_some() {
             let choice = Choice { key: Some(name.clone()), authority: None };
-            self.at(line.place.clone(), choice, quiet).await?
+            self.at(line.place.clone(), choice).await?
         } else {
             line.prove(keypair).await?;
             self.open[index].is_proved(name.clone());
@@ -200,12 +212,9 @@ fn unlock(
     keyring: &mut Keyring,
     name: &KeyName,
     passphrase: &PassphraseArgs,
-    (quiet, notes): (&Quiet, &Notes),
+    notes: &Notes,
 ) -> Result<Arc<KeyPair>, CliError> {
-    if let Some(keypair) = keyring.get(name) {
-        return Ok(keypair);
-    }
-    let _its = (notes.held(), quiet.paused());
+    let _its = notes.held();
     keyring.unlock(name, passphrase)
 }
 
@@ -216,7 +225,9 @@ fn is_same(one: &Destination, other: &Destination) -> bool {
 /// The circles that can be gone to. Those of a circles.json that cannot be read are not.
 pub(super) fn circles(config: &ConfigArgs) -> Vec<Candidate> {
     let circles = config::find(config.config.clone()).ok().flatten().map(|(_, circles)| circles).unwrap_or_default();
-    circles.into_iter().map(|circle| Candidate { detail: circle.url(), text: circle.name }).collect()
+    let scratch = Candidate { text: throwaway::NAME.into(), detail: "a throw-away circle in this process".into() };
+    let of_file = circles.into_iter().map(|circle| Candidate { detail: circle.url(), text: circle.name });
+    of_file.chain([scratch]).collect()
 }
 
 /// The keys that one can be.

@@ -19,7 +19,7 @@ impl Work {
     /// Reads a file that is to be played.
     pub(crate) fn load(&self, to: (CircleId, Connection), number: PlayNumber, file: PathBuf) {
         let loaded = move |read| News::Session(to.0, to.1, SessionNews::Loaded(number, read));
-        self.block(move || script::read_file(&file), loaded);
+        self.block(move || script::load(&file), loaded);
     }
 
     /// Writes what was played on a circle.
