@@ -249,7 +249,7 @@ impl App {
             Some(Cancelled::NotBegun) => session.note("no longer waiting for it; nothing was played"),
             Some(Cancelled::GivenUp) => session.note("no longer waiting for it; it may still be running"),
             None if session.waiting() > 0 => session.take_back(),
-            None if is_typing && !session.editor.is_empty() => session.editor.set(""),
+            None if is_typing && !session.editor.is_empty() => session.editor.next(),
             None if is_typing => self.say("Esc leaves the editor, then q quits"),
             None => self.say("q quits"),
         }

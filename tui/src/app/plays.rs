@@ -27,6 +27,9 @@ impl App {
         let input = session.editor.text();
         let is_off = matches!(session.link, Link::Off);
         if input.trim().is_empty() {
+            if session.editor.drafts() > 0 {
+                session.editor.next();
+            }
             if is_off {
                 self.connect(id);
             }

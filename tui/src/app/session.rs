@@ -313,7 +313,7 @@ impl Session {
 
     /// Has an input wait for the running play; false if too many do.
     pub(crate) fn wait(&mut self, input: String) -> bool {
-        let has_room = self.waiting.len() < MAX_WAITING;
+        let has_room = self.waiting.len() + self.editor.drafts() < MAX_WAITING;
         if has_room {
             self.waiting.push_back(input);
         }
@@ -333,9 +333,11 @@ impl Session {
         if self.waiting.is_empty() {
             return;
         }
-        let mut inputs: Vec<String> = self.waiting.drain(..).collect();
-        inputs.extend(Some(self.editor.text()).filter(|text| !text.is_empty()));
-        self.editor.set(&inputs.join("\n"));
+        self.editor.give_back(self.waiting.drain(..));
+        let inputs = self.editor.drafts() + 1;
+        if inputs > 1 {
+            self.note(&format!("{inputs} inputs are given back: Enter plays the first, and then the next is there"));
+        }
     }
 
     /// Has the running play end; a second time, no longer waits for its end.
