@@ -1,6 +1,23 @@
 //! What was typed for a circle that is not there, or is not what it was: nothing of it is lost, and none of it is played unasked.
 
-use super::Screen;
+use super::{Screen, free_port};
+
+#[test]
+fn a_circle_that_cannot_be_reached_leaves_the_one_that_was_shown() {
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.write("let kept = 40;\n");
+    for _again in 1..=2 {
+        let port = free_port();
+        screen.write(&format!(":use {port}\n"));
+        screen.wait_for(&format!("error: cannot reach the circle at ws://127.0.0.1:{port}"));
+        let shown = screen.wait_for("▸● scratch");
+        assert!(!shown.contains("Enter tries again"), "{shown}");
+    }
+    // Letters are typed, and are no commands.
+    screen.write("kept + 2\n");
+    screen.wait_for_row("42");
+}
 
 #[test]
 fn inputs_are_given_back_one_by_one() {

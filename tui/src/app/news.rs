@@ -38,8 +38,7 @@ impl App {
                     self.popup = None;
                 }
                 let id = self.circles.add_address(url);
-                self.circles.select(id);
-                self.connect(id);
+                self.go_to(id, from);
             }
             Err(error) => match (form, from.and_then(|from| self.sessions.get_mut(&from))) {
                 (_, Some(session)) => session.say_error(&error),
@@ -172,6 +171,9 @@ impl App {
                     _ => "Enter tries again; is it running, and is that its port?",
                 };
                 session.note(hint);
+                if !session.is_wanted {
+                    self.come_back(id, &error);
+                }
                 self.complain(error.message());
             }
             SessionNews::Proved(name, Ok(())) => {
@@ -205,6 +207,7 @@ impl App {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(Description { access, name, description, .. }) = session.description().cloned() else { return };
         let session_is_asked = std::mem::take(&mut session.is_asked);
+        session.came_from = None;
         let is_ours = self.throwaway.as_ref().is_some_and(|(throwaway, _)| *throwaway == id);
         if session.connection.0 == 1 {
             let whom = if is_ours { "you alone".to_owned() } else { whom(access).to_owned() };

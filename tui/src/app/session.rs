@@ -39,6 +39,8 @@ pub(crate) struct Session {
     pub is_wanted: bool,
     /// Whether its user has just asked for the connection, and expects to be asked back.
     pub is_asked: bool,
+    /// The circle that was shown when this one was asked for in a command: one stays there if there is no connection.
+    pub came_from: Option<CircleId>,
     /// The newest connection.
     pub connection: Connection,
     pub transcript: Transcript,
@@ -172,6 +174,7 @@ impl Session {
             who: Who::Nobody,
             is_wanted: false,
             is_asked: false,
+            came_from: None,
             connection: Connection::default(),
             transcript: Transcript::default(),
             editor: Editor::new(),
