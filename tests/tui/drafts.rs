@@ -1,6 +1,22 @@
 //! What was typed for a circle that is not there, or is not what it was: nothing of it is lost, and none of it is played unasked.
 
+use rustix::process::Signal;
+
 use super::{Screen, free_port};
+use crate::support::process::Server;
+
+/// On a circle of that name, on which something was played.
+fn on_one() -> (Screen, Server, u16) {
+    let server = Server::start(&["--name", "one"]);
+    let port = server.authority().rsplit(':').next().expect("a port").parse().expect("a number");
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.write(&format!(":use {port}\n"));
+    screen.wait_for("connected to one");
+    screen.write("let k = 1; k + 6\n");
+    screen.wait_for_row("7");
+    (screen, server, port)
+}
 
 #[test]
 fn a_circle_that_cannot_be_reached_leaves_the_one_that_was_shown() {
@@ -17,6 +33,21 @@ fn a_circle_that_cannot_be_reached_leaves_the_one_that_was_shown() {
     // Letters are typed, and are no commands.
     screen.write("kept + 2\n");
     screen.wait_for_row("42");
+}
+
+#[test]
+fn another_circle_in_the_same_place_plays_nothing_that_was_typed_for_the_one_before() {
+    let (mut screen, mut server, port) = on_one();
+    server.signal(Signal::KILL);
+    server.wait();
+    screen.wait_for("the connection is lost");
+    let _two = Server::start_on(port, &["--name", "two"]);
+    screen.write("let k = 99; CIRCLE_NAME + k\n");
+    screen.wait_for("there is the circle 'two' now, and not 'one'");
+    screen.wait_for("what was typed was not played");
+    screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("two99");
 }
 
 #[test]

@@ -216,6 +216,11 @@ impl App {
         } else {
             session.note("connected, with a fresh session");
         }
+        // Nothing is played on another circle unasked.
+        if let Some(before) = session.circle.replace(name.clone()).filter(|before| *before != name) {
+            session.note(&format!("there is the circle '{name}' now, and not '{before}'"));
+            session.give_back_unplayed();
+        }
         if access == Access::Open {
             self.ready(id);
         }

@@ -35,6 +35,8 @@ pub(crate) struct Session {
     pub name: String,
     pub link: Link,
     pub who: Who,
+    /// As the circle called itself when it was connected to last.
+    pub circle: Option<String>,
     /// Whether it is to be connected whenever its circle is up.
     pub is_wanted: bool,
     /// Whether its user has just asked for the connection, and expects to be asked back.
@@ -172,6 +174,7 @@ impl Session {
             name,
             link: Link::Off,
             who: Who::Nobody,
+            circle: None,
             is_wanted: false,
             is_asked: false,
             came_from: None,
@@ -340,6 +343,14 @@ impl Session {
         let inputs = self.editor.drafts() + 1;
         if inputs > 1 {
             self.note(&format!("{inputs} inputs are given back: Enter plays the first, and then the next is there"));
+        }
+    }
+
+    /// Puts what waits back into the editor, where it is another session that would play it.
+    pub(crate) fn give_back_unplayed(&mut self) {
+        if !self.waiting.is_empty() {
+            self.note("what was typed was not played: Enter plays it in the fresh session");
+            self.take_back();
         }
     }
 
