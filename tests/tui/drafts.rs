@@ -1,6 +1,6 @@
 //! What was typed for a circle that is not there, or is not what it was: nothing of it is lost, and none of it is played unasked.
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 
 use super::{Screen, free_port};
 use crate::support::process::Server;
@@ -48,6 +48,34 @@ fn another_circle_in_the_same_place_plays_nothing_that_was_typed_for_the_one_bef
     screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
     screen.press(&["Enter"]);
     screen.wait_for_row("two99");
+}
+
+#[test]
+fn what_was_typed_for_variables_that_are_gone_is_not_played_unasked() {
+    let (mut screen, mut server, port) = on_one();
+    server.signal(Signal::KILL);
+    server.wait();
+    screen.wait_for("the connection is lost");
+    let _again = Server::start_on(port, &["--name", "one"]);
+    screen.write("let k = 99; CIRCLE_NAME + k\n");
+    screen.wait_for("what 1 input had made is gone (:save FILE writes");
+    screen.wait_for("what was typed was not played");
+    screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("one99");
+}
+
+#[test]
+fn what_waits_for_a_play_that_costs_the_variables_is_not_played_unasked() {
+    let (mut screen, server, _) = on_one();
+    screen.write("print(`be${\"gun\"}`); loop {}\n");
+    screen.wait_for_row("begun");
+    screen.write("k + 1\n");
+    screen.wait_for("1 waiting");
+    let [worker] = server.workers()[..] else { panic!("one worker") };
+    kill_process(worker, Signal::KILL).expect("it is there");
+    screen.wait_for("what was typed was not played");
+    screen.wait_for_row("> k + 1");
 }
 
 #[test]

@@ -172,6 +172,7 @@ impl App {
             return;
         }
         session.end();
+        session.take_lost();
         session.note("disconnected; variables are gone");
     }
 

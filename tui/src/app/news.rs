@@ -214,7 +214,16 @@ impl App {
             let about = description.map_or(String::new(), |text| format!(" · {text}"));
             session.note(&format!("connected to {name}, for {whom}{about}"));
         } else {
-            session.note("connected, with a fresh session");
+            let lost = session.take_lost();
+            let gone = match lost {
+                0 => "",
+                1 => ": what 1 input had made is gone (:save FILE writes it as a script)",
+                _ => &format!(": what {lost} inputs had made is gone (:save FILE writes them as a script)"),
+            };
+            session.note(&format!("connected, with a fresh session{gone}"));
+            if lost > 0 {
+                session.give_back_unplayed();
+            }
         }
         // Nothing is played on another circle unasked.
         if let Some(before) = session.circle.replace(name.clone()).filter(|before| *before != name) {
@@ -268,11 +277,14 @@ impl App {
             while let Some(notice) = client.take_notice() {
                 if let Notice::EnvironmentLost { reason } = notice {
                     self.is_stale = true;
-                    let saves = how_to_save(session);
+                    let (saves, held) = (how_to_save(session), session.notebook.inputs());
                     session.notebook.is_lost();
                     session.note(&format!(
                         "the circle lost this session's environment ({reason}): variables are gone{saves}"
                     ));
+                    if held > 0 {
+                        session.give_back_unplayed();
+                    }
                 }
             }
             // A play that runs says itself that the connection is lost.

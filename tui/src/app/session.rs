@@ -52,6 +52,8 @@ pub(crate) struct Session {
     pub pending: Option<Pending>,
     /// What was played.
     pub notebook: Notebook,
+    /// How many inputs had made what went with a connection that was lost, until that is told.
+    lost: usize,
     /// The key to be here, once one was proved or named for this circle.
     pub key: Option<KeyName>,
     /// Inputs that were sent off while it runs.
@@ -184,6 +186,7 @@ impl Session {
             running: None,
             pending: None,
             notebook: Notebook::default(),
+            lost: 0,
             key: None,
             waiting: VecDeque::new(),
             history: None,
@@ -223,7 +226,13 @@ impl Session {
         if let Some(Running { purpose: Purpose::Each(_), cancel, .. }) = &self.running {
             cancel.notify_one();
         }
+        self.lost = self.lost.max(self.notebook.inputs());
         self.notebook.is_lost();
+    }
+
+    /// How many inputs had made what is gone with the connection before this one, once; 0 if its user gave it up.
+    pub(crate) fn take_lost(&mut self) -> usize {
+        std::mem::take(&mut self.lost)
     }
 
     pub(crate) fn client(&self) -> Option<&Arc<CircleWsClient>> {
