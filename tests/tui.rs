@@ -3,6 +3,7 @@
 mod background;
 mod circles;
 mod commands;
+mod drafts;
 mod keys;
 mod play;
 mod screens;

@@ -237,6 +237,7 @@ fn a_lost_connection_is_made_again_by_enter_and_nothing_typed_is_lost() {
     let _server = Server::start_on(port, &[]);
     // What was typed is back in the editor once it can be typed in again.
     screen.press(&["Enter"]);
+    screen.wait_for("connected, with a fresh session: what 1 input had");
     screen.wait_for_row("> 12 * 12");
     screen.press(&["Enter"]);
     screen.wait_for_row("144");

@@ -114,6 +114,23 @@ fn an_editor_has_the_terminal_to_itself_and_what_it_leaves_is_typed() {
 }
 
 #[test]
+fn an_editor_that_is_not_there_is_told_on_the_screen_alone() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.env("VISUAL", "nosuchedit --wait");
+    let mut terminal = Terminal::run_command(&home, &command, &["tui"]);
+    terminal.wait_for_screen("play now");
+    terminal.keys("\r");
+    terminal.wait_for_screen("connected to scratch");
+    terminal.keys("6 * 7\x18\x05");
+    // Nothing of it is between the screen that was left and the one that is entered again.
+    terminal.wait_for(&format!("{LEAVES}\x1b[?25h{ENTERS}"));
+    terminal.wait_for_screen("there is no editor");
+    terminal.keys("\r");
+    terminal.wait_for_screen("┃42");
+}
+
+#[test]
 fn ctrl_z_gives_the_terminal_back_and_takes_it_again() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["tui"]);

@@ -94,14 +94,36 @@ impl App {
         let text = text.trim();
         if let Some(id) = self.circle_named(text) {
             self.popup.take_if(|popup| matches!(popup, Popup::Address(_)));
-            self.circles.select(id);
-            return self.connect(id);
+            return self.go_to(id, from);
         }
         if place::is_name(text) {
             return self.work.resolve(text.to_owned(), self.setup.config.clone(), from);
         }
         // No file is needed for it, and what is typed next is for that circle.
         self.resolved(from, place::parse(text, &ConfigArgs { config: None }).map(|found| found.url.into()));
+    }
+
+    /// Shows a circle, which what is typed next is for, and connects to it.
+    ///
+    /// `from`: the circle that is shown again if there is no connection.
+    pub(super) fn go_to(&mut self, id: CircleId, from: Option<CircleId>) {
+        self.circles.select(id);
+        self.connect(id);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.came_from = from.filter(|from| *from != id);
+        }
+    }
+
+    /// Shows the circle again from which one that cannot be reached was asked for, with what was typed since.
+    pub(super) fn come_back(&mut self, id: CircleId, error: &CliError) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(from) = session.came_from.take().filter(|_| self.circles.selected() == Some(id)) else { return };
+        let typed = session.editor.take_all();
+        self.circles.select(from);
+        if let Some(session) = self.sessions.get_mut(&from) {
+            session.say_error(error);
+            session.editor.give_back(typed);
+        }
     }
 
     /// Connects, after starting the circle where it is one that can be.
@@ -112,6 +134,7 @@ impl App {
         let session = self.sessions.entry(id).or_insert_with(|| Session::new(name.clone()));
         session.is_wanted = true;
         session.is_asked = true;
+        session.came_from = None;
         match &session.link {
             Link::On(_) if !session.is_ready() && session.who != Who::Proving => return self.authenticate(id),
             Link::On(_) | Link::Connecting => return self.focus(Pane::Repl),
@@ -149,6 +172,7 @@ impl App {
             return;
         }
         session.end();
+        session.take_lost();
         session.note("disconnected; variables are gone");
     }
 
@@ -249,7 +273,7 @@ impl App {
             Some(Cancelled::NotBegun) => session.note("no longer waiting for it; nothing was played"),
             Some(Cancelled::GivenUp) => session.note("no longer waiting for it; it may still be running"),
             None if session.waiting() > 0 => session.take_back(),
-            None if is_typing && !session.editor.is_empty() => session.editor.set(""),
+            None if is_typing && !session.editor.is_empty() => session.editor.next(),
             None if is_typing => self.say("Esc leaves the editor, then q quits"),
             None => self.say("q quits"),
         }

@@ -135,6 +135,7 @@ impl App {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let held = session.notebook.inputs();
         session.end();
+        session.take_lost();
         session.note(&format!("a session is one key's for good: connecting anew as {name}"));
         if held > 0 {
             session.note("variables are gone; :save FILE writes what was played");

@@ -1,5 +1,7 @@
 //! What is being typed: several lines, the history behind them, the candidates for the word at the cursor.
 
+use std::collections::VecDeque;
+
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
@@ -33,6 +35,8 @@ pub(crate) struct Editor {
     /// Which input of the history is shown, and what was typed before it.
     browsing: Option<(usize, String)>,
     menu: Option<Menu>,
+    /// Inputs that come after the one that is shown, each by itself: as one text they could mean something else.
+    drafts: VecDeque<String>,
     /// Whether the key before was Ctrl-X.
     is_prefixed: bool,
 }
@@ -73,8 +77,41 @@ impl Editor {
         self.menu = None;
     }
 
+    /// Shows the first of several inputs; each of the others comes once the one before is taken. What is typed comes last.
+    pub(crate) fn give_back(&mut self, inputs: impl IntoIterator<Item = String>) {
+        let after = self.take_all();
+        self.drafts = inputs.into_iter().chain(after).collect();
+        self.next();
+    }
+
+    /// What is typed, and what comes after it; the history need not remember it.
+    pub(crate) fn take_all(&mut self) -> Vec<String> {
+        let typed = Some(self.text()).filter(|text| !text.is_empty());
+        self.set("");
+        self.browsing = None;
+        typed.into_iter().chain(self.drafts.drain(..)).collect()
+    }
+
+    /// How many inputs come after the one that is shown.
+    pub(crate) fn drafts(&self) -> usize {
+        self.drafts.len()
+    }
+
+    /// Shows the next input in the place of what is typed.
+    pub(crate) fn next(&mut self) {
+        let next = self.drafts.pop_front().unwrap_or_default();
+        self.set(&next);
+        self.browsing = None;
+    }
+
     /// Takes what is typed, which the history remembers.
     pub(crate) fn take(&mut self) -> String {
+        let text = self.remember();
+        self.next();
+        text
+    }
+
+    fn remember(&mut self) -> String {
         let text = self.text();
         self.set("");
         self.browsing = None;
@@ -107,7 +144,7 @@ impl Editor {
     /// Shows an earlier input. What is typed goes into the history, where Up finds it.
     pub(crate) fn recall(&mut self, text: &str) {
         if !self.is_empty() {
-            self.take();
+            self.remember();
         }
         self.set(text);
     }

@@ -38,8 +38,7 @@ impl App {
                     self.popup = None;
                 }
                 let id = self.circles.add_address(url);
-                self.circles.select(id);
-                self.connect(id);
+                self.go_to(id, from);
             }
             Err(error) => match (form, from.and_then(|from| self.sessions.get_mut(&from))) {
                 (_, Some(session)) => session.say_error(&error),
@@ -172,6 +171,9 @@ impl App {
                     _ => "Enter tries again; is it running, and is that its port?",
                 };
                 session.note(hint);
+                if !session.is_wanted {
+                    self.come_back(id, &error);
+                }
                 self.complain(error.message());
             }
             SessionNews::Proved(name, Ok(())) => {
@@ -205,13 +207,28 @@ impl App {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(Description { access, name, description, .. }) = session.description().cloned() else { return };
         let session_is_asked = std::mem::take(&mut session.is_asked);
+        session.came_from = None;
         let is_ours = self.throwaway.as_ref().is_some_and(|(throwaway, _)| *throwaway == id);
         if session.connection.0 == 1 {
             let whom = if is_ours { "you alone".to_owned() } else { whom(access).to_owned() };
             let about = description.map_or(String::new(), |text| format!(" · {text}"));
             session.note(&format!("connected to {name}, for {whom}{about}"));
         } else {
-            session.note("connected, with a fresh session");
+            let lost = session.take_lost();
+            let gone = match lost {
+                0 => "",
+                1 => ": what 1 input had made is gone (:save FILE writes it as a script)",
+                _ => &format!(": what {lost} inputs had made is gone (:save FILE writes them as a script)"),
+            };
+            session.note(&format!("connected, with a fresh session{gone}"));
+            if lost > 0 {
+                session.give_back_unplayed();
+            }
+        }
+        // Nothing is played on another circle unasked.
+        if let Some(before) = session.circle.replace(name.clone()).filter(|before| *before != name) {
+            session.note(&format!("there is the circle '{name}' now, and not '{before}'"));
+            session.give_back_unplayed();
         }
         if access == Access::Open {
             self.ready(id);
@@ -260,11 +277,14 @@ impl App {
             while let Some(notice) = client.take_notice() {
                 if let Notice::EnvironmentLost { reason } = notice {
                     self.is_stale = true;
-                    let saves = how_to_save(session);
+                    let (saves, held) = (how_to_save(session), session.notebook.inputs());
                     session.notebook.is_lost();
                     session.note(&format!(
                         "the circle lost this session's environment ({reason}): variables are gone{saves}"
                     ));
+                    if held > 0 {
+                        session.give_back_unplayed();
+                    }
                 }
             }
             // A play that runs says itself that the connection is lost.

@@ -27,6 +27,9 @@ impl App {
         let input = session.editor.text();
         let is_off = matches!(session.link, Link::Off);
         if input.trim().is_empty() {
+            if session.editor.drafts() > 0 {
+                session.editor.next();
+            }
             if is_off {
                 self.connect(id);
             }
@@ -119,9 +122,13 @@ impl App {
                 let place = entry.destination(self.setup.config.as_deref());
                 let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
                 let lines = CliError::answer(&running.script, &place, error).lines(session.transcript.width());
+                let held = session.notebook.inputs();
                 session.notebook.went_wrong(&lines, is_lost);
                 session.transcript.set_last(text_of(&lines));
                 session.transcript.extend(lines);
+                if is_lost && held > 0 {
+                    session.give_back_unplayed();
+                }
             }
         }
         self.carry_on(id);

@@ -2,7 +2,8 @@
 
 use std::{
     io::{self, Stdout, Write, stdout},
-    process::Command,
+    os::unix::process::ExitStatusExt,
+    process::{Command, ExitStatus, Stdio},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -22,7 +23,7 @@ use rustix::process::{Signal, kill_current_process_group};
 use tokio::sync::mpsc;
 
 use super::{Message, run::Outside};
-use crate::{editing, error::CliError};
+use crate::{editing, error::CliError, passphrase, programs::EDITOR};
 
 type Real = CrosstermBackend<Stdout>;
 
@@ -93,6 +94,27 @@ pub(crate) fn listen(queue: mpsc::Sender<Message>) -> OnTerminal {
     OnTerminal { dealt_with }
 }
 
+/// Whether the editor that is set is not there, as far as that can be told without starting it. The shell that starts it would
+/// write so on the terminal, where it would be found much later.
+fn is_missing() -> bool {
+    let Some((_, editor)) = EDITOR.named() else { return false };
+    let program = editor.split_whitespace().next().unwrap_or_default();
+    // Of anything else only a shell knows what it comes to.
+    let is_plain = |character: char| character.is_alphanumeric() || "_-+./".contains(character);
+    if program.is_empty() || !program.chars().all(is_plain) {
+        return false;
+    }
+    let mut look = Command::new("sh");
+    look.args(["-c", "command -v -- \"$1\"", "sh", program]);
+    look.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    passphrase::withhold(&mut look).status().is_ok_and(|status| !status.success())
+}
+
+/// How a shell ends that does not find a program.
+fn not_found() -> ExitStatus {
+    ExitStatus::from_raw(127 << 8)
+}
+
 /// Does outside what the app wants done there.
 pub(crate) struct OnTerminal {
     dealt_with: std::sync::mpsc::Sender<()>,
@@ -107,7 +129,7 @@ impl Outside<Real> for OnTerminal {
     fn edit(&mut self, terminal: &mut Terminal<Real>, text: &str) -> io::Result<Result<Option<String>, CliError>> {
         give_back();
         IS_LENT.store(true, Ordering::SeqCst);
-        let edited = editing::edit(text, Command::status);
+        let edited = editing::edit(text, |command| if is_missing() { Ok(not_found()) } else { command.status() });
         IS_LENT.store(false, Ordering::SeqCst);
         enter()?;
         self.redraw(terminal)?;

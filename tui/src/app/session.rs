@@ -35,10 +35,14 @@ pub(crate) struct Session {
     pub name: String,
     pub link: Link,
     pub who: Who,
+    /// As the circle called itself when it was connected to last.
+    pub circle: Option<String>,
     /// Whether it is to be connected whenever its circle is up.
     pub is_wanted: bool,
     /// Whether its user has just asked for the connection, and expects to be asked back.
     pub is_asked: bool,
+    /// The circle that was shown when this one was asked for in a command: one stays there if there is no connection.
+    pub came_from: Option<CircleId>,
     /// The newest connection.
     pub connection: Connection,
     pub transcript: Transcript,
@@ -48,6 +52,8 @@ pub(crate) struct Session {
     pub pending: Option<Pending>,
     /// What was played.
     pub notebook: Notebook,
+    /// How many inputs had made what went with a connection that was lost, until that is told.
+    lost: usize,
     /// The key to be here, once one was proved or named for this circle.
     pub key: Option<KeyName>,
     /// Inputs that were sent off while it runs.
@@ -170,14 +176,17 @@ impl Session {
             name,
             link: Link::Off,
             who: Who::Nobody,
+            circle: None,
             is_wanted: false,
             is_asked: false,
+            came_from: None,
             connection: Connection::default(),
             transcript: Transcript::default(),
             editor: Editor::new(),
             running: None,
             pending: None,
             notebook: Notebook::default(),
+            lost: 0,
             key: None,
             waiting: VecDeque::new(),
             history: None,
@@ -217,7 +226,13 @@ impl Session {
         if let Some(Running { purpose: Purpose::Each(_), cancel, .. }) = &self.running {
             cancel.notify_one();
         }
+        self.lost = self.lost.max(self.notebook.inputs());
         self.notebook.is_lost();
+    }
+
+    /// How many inputs had made what is gone with the connection before this one, once; 0 if its user gave it up.
+    pub(crate) fn take_lost(&mut self) -> usize {
+        std::mem::take(&mut self.lost)
     }
 
     pub(crate) fn client(&self) -> Option<&Arc<CircleWsClient>> {
@@ -313,7 +328,7 @@ impl Session {
 
     /// Has an input wait for the running play; false if too many do.
     pub(crate) fn wait(&mut self, input: String) -> bool {
-        let has_room = self.waiting.len() < MAX_WAITING;
+        let has_room = self.waiting.len() + self.editor.drafts() < MAX_WAITING;
         if has_room {
             self.waiting.push_back(input);
         }
@@ -333,9 +348,19 @@ impl Session {
         if self.waiting.is_empty() {
             return;
         }
-        let mut inputs: Vec<String> = self.waiting.drain(..).collect();
-        inputs.extend(Some(self.editor.text()).filter(|text| !text.is_empty()));
-        self.editor.set(&inputs.join("\n"));
+        self.editor.give_back(self.waiting.drain(..));
+        let inputs = self.editor.drafts() + 1;
+        if inputs > 1 {
+            self.note(&format!("{inputs} inputs are given back: Enter plays the first, and then the next is there"));
+        }
+    }
+
+    /// Puts what waits back into the editor, where it is another session that would play it.
+    pub(crate) fn give_back_unplayed(&mut self) {
+        if !self.waiting.is_empty() {
+            self.note("what was typed was not played: Enter plays it in the fresh session");
+            self.take_back();
+        }
     }
 
     /// Has the running play end; a second time, no longer waits for its end.

@@ -1,0 +1,101 @@
+//! What was typed for a circle that is not there, or is not what it was: nothing of it is lost, and none of it is played unasked.
+
+use rustix::process::{Signal, kill_process};
+
+use super::{Screen, free_port};
+use crate::support::process::Server;
+
+/// On a circle of that name, on which something was played.
+fn on_one() -> (Screen, Server, u16) {
+    let server = Server::start(&["--name", "one"]);
+    let port = server.authority().rsplit(':').next().expect("a port").parse().expect("a number");
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.write(&format!(":use {port}\n"));
+    screen.wait_for("connected to one");
+    screen.write("let k = 1; k + 6\n");
+    screen.wait_for_row("7");
+    (screen, server, port)
+}
+
+#[test]
+fn a_circle_that_cannot_be_reached_leaves_the_one_that_was_shown() {
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.write("let kept = 40;\n");
+    for _again in 1..=2 {
+        let port = free_port();
+        screen.write(&format!(":use {port}\n"));
+        screen.wait_for(&format!("error: cannot reach the circle at ws://127.0.0.1:{port}"));
+        let shown = screen.wait_for("▸● scratch");
+        assert!(!shown.contains("Enter tries again"), "{shown}");
+    }
+    // Letters are typed, and are no commands.
+    screen.write("kept + 2\n");
+    screen.wait_for_row("42");
+}
+
+#[test]
+fn another_circle_in_the_same_place_plays_nothing_that_was_typed_for_the_one_before() {
+    let (mut screen, mut server, port) = on_one();
+    server.signal(Signal::KILL);
+    server.wait();
+    screen.wait_for("the connection is lost");
+    let _two = Server::start_on(port, &["--name", "two"]);
+    screen.write("let k = 99; CIRCLE_NAME + k\n");
+    screen.wait_for("there is the circle 'two' now, and not 'one'");
+    screen.wait_for("what was typed was not played");
+    screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("two99");
+}
+
+#[test]
+fn what_was_typed_for_variables_that_are_gone_is_not_played_unasked() {
+    let (mut screen, mut server, port) = on_one();
+    server.signal(Signal::KILL);
+    server.wait();
+    screen.wait_for("the connection is lost");
+    let _again = Server::start_on(port, &["--name", "one"]);
+    screen.write("let k = 99; CIRCLE_NAME + k\n");
+    screen.wait_for("what 1 input had made is gone (:save FILE writes");
+    screen.wait_for("what was typed was not played");
+    screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("one99");
+}
+
+#[test]
+fn what_waits_for_a_play_that_costs_the_variables_is_not_played_unasked() {
+    let (mut screen, server, _) = on_one();
+    screen.write("print(`be${\"gun\"}`); loop {}\n");
+    screen.wait_for_row("begun");
+    screen.write("k + 1\n");
+    screen.wait_for("1 waiting");
+    let [worker] = server.workers()[..] else { panic!("one worker") };
+    kill_process(worker, Signal::KILL).expect("it is there");
+    screen.wait_for("what was typed was not played");
+    screen.wait_for_row("> k + 1");
+}
+
+#[test]
+fn inputs_are_given_back_one_by_one() {
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.write("print(`be${\"gun\"}`); loop {}\n");
+    screen.wait_for_row("begun");
+    screen.write("let a = 40 // forty\n:time a\na + 2\nlast");
+    screen.wait_for("3 waiting");
+    screen.press(&["C-c"]);
+    screen.wait_for("4 inputs are given back");
+    screen.wait_for("cancelled; the session");
+    screen.wait_for_row("> let a = 40 // forty");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("> :time a");
+    // One that is no longer wanted.
+    screen.press(&["C-c"]);
+    screen.wait_for_row("> a + 2");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("42");
+    screen.wait_for_row("> last");
+}
