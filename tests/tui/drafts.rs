@@ -66,6 +66,23 @@ fn what_was_typed_for_variables_that_are_gone_is_not_played_unasked() {
 }
 
 #[test]
+fn what_was_typed_for_a_circle_that_was_stopped_is_not_played_once_it_is_up_again() {
+    let config = format!(r#"{{ "circles": [{{ "name": "lab", "port": {} }}] }}"#, free_port());
+    let mut screen = Screen::start(&config, (120, 40));
+    screen.wait_for("○ lab");
+    screen.press(&["Down", "Enter"]);
+    screen.wait_for("connected to lab");
+    screen.write("let total = 5; total + 1\n");
+    screen.wait_for_row("6");
+    screen.background().ok(&["down", "lab"]);
+    screen.wait_for("○ lab");
+    screen.write("let total = 7\n");
+    screen.wait_for("what 1 input had made is gone");
+    screen.wait_for("what was typed was not played");
+    screen.wait_for_row("> let total = 7");
+}
+
+#[test]
 fn what_waits_for_a_play_that_costs_the_variables_is_not_played_unasked() {
     let (mut screen, server, _) = on_one();
     screen.write("print(`be${\"gun\"}`); loop {}\n");
@@ -84,13 +101,14 @@ fn inputs_are_given_back_one_by_one() {
     screen.play_alone();
     screen.write("print(`be${\"gun\"}`); loop {}\n");
     screen.wait_for_row("begun");
-    screen.write("let a = 40 // forty\n:time a\na + 2\nlast");
+    screen.write("let a = 40; a // forty\n:time a\na + 2\nlast");
     screen.wait_for("3 waiting");
     screen.press(&["C-c"]);
     screen.wait_for("4 inputs are given back");
     screen.wait_for("cancelled; the session");
-    screen.wait_for_row("> let a = 40 // forty");
+    screen.wait_for_row("> let a = 40; a // forty");
     screen.press(&["Enter"]);
+    screen.wait_for_row("40");
     screen.wait_for_row("> :time a");
     // One that is no longer wanted.
     screen.press(&["C-c"]);
