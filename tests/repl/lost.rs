@@ -1,6 +1,12 @@
 //! Connections that are lost, and what is made of it.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
@@ -219,4 +225,61 @@ fn what_an_environment_held_that_a_play_cost_can_still_be_saved() {
     terminal.wait_for("they are of the session that was lost");
     let saved = std::fs::read_to_string(home.path().join("kept.rhai")).expect("it is there");
     assert!(saved.contains("let kept = 42;") && !saved.contains("loop"), "{saved}");
+}
+
+/// A circle that takes any signature, and is another one once it has hung up on a play; what it is asked after that.
+fn replaced(authority: Arc<OnceLock<String>>, asked: Arc<Mutex<Vec<String>>>) -> String {
+    let is_replaced = Arc::new(AtomicBool::new(false));
+    fake::conversing(move |text| {
+        let call: Value = serde_json::from_str(text).expect("JSON");
+        let method = call["method"].as_str().expect("a method");
+        let is_other = is_replaced.load(Ordering::SeqCst);
+        if is_other {
+            asked.lock().expect("not poisoned").push(method.to_owned());
+        }
+        let result = match method {
+            "describe" => fake::description(if is_other { "other" } else { "team" }),
+            "fetch_nonce" => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+                let authority = authority.get().expect("it is known").parse().expect("an authority");
+                json!({ "nonce": keys::Nonce::new(&authority, now + keys::NONCE_LIFETIME_S, [7; 32]).as_str() })
+            }
+            "play" => {
+                is_replaced.store(true, Ordering::SeqCst);
+                return None;
+            }
+            _ => json!({ "authenticated": true }),
+        };
+        Some(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }).to_string())
+    })
+}
+
+#[test]
+fn nothing_is_proved_to_another_circle_in_the_place_of_one() {
+    let home = Home::new();
+    home.add_key("alice");
+    let (known, asked) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
+    let authority = replaced(known.clone(), asked.clone());
+    known.set(authority.clone()).expect("once");
+    let mut terminal = Terminal::run(&home, &["repl", &authority, "--key", "alice"]);
+    terminal.wait_for("team ⚿ alice> ");
+    terminal.keys("1\r");
+    terminal.wait_for_words("the circle 'other' is there now, and not 'team'");
+    let asked = asked.lock().expect("not poisoned");
+    assert!(!asked.is_empty() && asked.iter().all(|method| method == "describe"), "{asked:?}");
+}
+
+#[test]
+fn each_dials_a_circle_that_is_gone_once() {
+    let home = Home::new();
+    let mut server = Server::open();
+    let at = server.authority().to_owned();
+    let mut terminal = Terminal::run(&home, &["repl", &at]);
+    terminal.wait_for("circle> ");
+    kill(&mut server);
+    terminal.wait_for_words("connecting again");
+    terminal.keys(&format!(":each {at} 1\r"));
+    terminal.wait_for("connection refused");
+    let after = terminal.wait_for("circle✗ ");
+    assert!(!after.contains("refused"), "{after:?}");
 }

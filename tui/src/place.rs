@@ -165,6 +165,11 @@ async fn free_port(circle: &Circle, config: &ConfigArgs) -> Result<String, CliEr
     }
 }
 
+/// Whether two URLs are of the same circle; one that a client made normal ends with a slash.
+pub(crate) fn is_same_url(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}
+
 /// Whether it would be a name in circles.json.
 pub(crate) fn is_name(place: &str) -> bool {
     !place.is_empty()

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use client_ws::{ClientError, PlayResult, RpcError};
+use client_ws::PlayResult;
 use rustyline::{Editor, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
@@ -178,7 +178,7 @@ impl Repl {
         let session = self.sessions.current();
         // What is in memory only.
         let _emptied = self.editor.clear_history();
-        if let Some(file) = session.history.existing()
+        if let Some(file) = session.history().existing()
             && let Err(error) = self.editor.load_history(file)
         {
             self.notes.complain(&history::unreadable(file, &error));
@@ -195,7 +195,7 @@ impl Repl {
         }
         let editor = &mut self.editor;
         let append = |file: &Path| editor.append_history(file).map_err(|error| error.to_string());
-        if let Err(error) = self.sessions.current().history.append_with(append) {
+        if let Err(error) = self.sessions.current().history().append_with(append) {
             printing::to_stderr(&format!("{error}\n"));
         }
     }
@@ -211,7 +211,7 @@ impl Repl {
     }
 
     /// Plays a script that an input asks for, and tells whatever keeps it from having a value.
-    fn play(&mut self, input: &str, script: &str) -> Result<Option<PlayResult>, CliError> {
+    fn play(&mut self, input: &str, script: &str) -> Result<Option<Arc<PlayResult>>, CliError> {
         if !self.is_connected(input) {
             return Ok(None);
         }
@@ -226,13 +226,11 @@ impl Repl {
         let _asking = line.asking();
         match runtime.block_on(running::play(&line.client, script, interrupts, &mut session.notebook))? {
             Ended::Value(result, round_trip) => {
-                session.went_well(script, &result, round_trip);
-                return Ok(Some(*result));
+                session.went_well(script, result.clone(), round_trip);
+                return Ok(Some(result));
             }
             Ended::Error(error) => {
-                let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
-                let lines = self.tell(script, error);
-                self.sessions.current_mut().went_wrong(&lines, is_lost);
+                tell(&session.answered_wrong(script, error, printing::columns()));
                 return Ok(None);
             }
             Ended::Interrupted => printing::to_stderr("cancelled; the session and what it had done are kept\n"),
@@ -244,18 +242,6 @@ impl Repl {
         }
         self.sessions.current_mut().went_wrong(&[], false);
         Ok(None)
-    }
-
-    /// Says why there is no value; what was said.
-    fn tell(&self, script: &str, error: ClientError) -> Vec<Line> {
-        let line = self.sessions.current().link.line();
-        if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
-            line.is_told_lost();
-        }
-        let paint = Paint::for_stderr();
-        let lines: Vec<Line> = CliError::answer(script, &line.place, error).lines(printing::columns());
-        printing::to_stderr(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>());
-        lines
     }
 
     /// Whether there is a connection for an input. Where one is made for it now and variables are gone with the one before,
@@ -298,13 +284,16 @@ impl Repl {
     /// `None` if Ctrl-C came first.
     fn until_interrupt<T>(&mut self, what: &str, future: impl Future<Output = T>) -> Option<T> {
         let Self { runtime, interrupts, .. } = self;
-        runtime.block_on(async {
-            interrupts.forget().await;
-            tokio::select! {
-                done = waiting::shown(what, future) => Some(done),
-                () = interrupts.next() => None,
-            }
-        })
+        runtime.block_on(unless_interrupted(interrupts, waiting::shown(what, future)))
+    }
+}
+
+/// `None` if Ctrl-C came first.
+async fn unless_interrupted<T>(interrupts: &mut Interrupts, future: impl Future<Output = T>) -> Option<T> {
+    interrupts.forget().await;
+    tokio::select! {
+        done = future => Some(done),
+        () = interrupts.next() => None,
     }
 }
 
@@ -313,6 +302,12 @@ fn show(result: &PlayResult) -> Result<(), CliError> {
     let (width, rows) = printing::stdout_size().unwrap_or((usize::MAX, usize::MAX));
     let size = Size { width, height: rows.saturating_sub(MARGIN) };
     say(&fold::folded(value::lines_of(result, width), size))
+}
+
+/// Says what went wrong.
+fn tell(lines: &[Line]) {
+    let paint = Paint::for_stderr();
+    printing::to_stderr(&lines.iter().map(|line| paint.line(line) + "\n").collect::<String>());
 }
 
 /// Prints lines.

@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// What is over sooner is not spoken of.
-const PATIENCE: Duration = Duration::from_millis(300);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How often the line moves.
-const TICK: Duration = Duration::from_millis(100);
+pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// Waits, with a line on the terminal that says for what.
 pub(crate) async fn shown<T>(what: &str, future: impl Future<Output = T>) -> T {

@@ -203,8 +203,7 @@ impl App {
         // A name is looked for in the list alone: the file is not for this thread to read.
         let url = if place::is_name(place) { None } else { url() };
         let is_it = |entry: &Entry| {
-            let is_there = |url: &str| entry.url().trim_end_matches('/') == url.trim_end_matches('/');
-            entry.name == place || url.as_deref().is_some_and(is_there)
+            entry.name == place || url.as_deref().is_some_and(|url| place::is_same_url(entry.url(), url))
         };
         self.circles.iter().find(|(_, entry)| is_it(entry)).map(|(id, _)| id)
     }

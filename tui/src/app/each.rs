@@ -13,7 +13,9 @@ use super::{
 use crate::{
     cli::ConfigArgs,
     console::{
-        beside, fold, report,
+        beside, fold,
+        notebook::costs_environment,
+        report,
         text::{Line, Size, Style},
         too_large, value,
     },
@@ -174,14 +176,14 @@ impl App {
                         if session.running.is_none() {
                             session.notebook.begin(&running.script);
                         }
-                        session.notebook.ended(&running.script, result, round_trip);
+                        session.notebook.ended(&running.script, result.into(), round_trip);
                     }
                     lines
                 }
                 // As its user wanted it: no error.
                 Some(Err(ClientError::Rpc(RpcError::Cancelled))) if is_cancelled => report::cancelled(),
                 Some(Err(error)) => {
-                    let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
+                    let is_lost = costs_environment(&error);
                     let place = entry.destination(self.setup.config.as_deref());
                     let lines = CliError::answer(&running.script, &place, error).lines(columns);
                     let session = self.sessions.get_mut(&target.id);

@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     console::{
-        fold, history, plot,
+        fold, history,
+        notebook::costs_environment,
+        plot,
         text::{self, Line, Size, Style},
         too_large, value,
     },
@@ -108,7 +110,11 @@ impl App {
                 let lines = drawn.unwrap_or_else(|| fold::folded(value::lines_of(&result, room.width), room));
                 session.transcript.extend(lines);
                 session.transcript.set_last(result.output.clone());
-                session.notebook.ended(&running.script, result, self.now.saturating_duration_since(running.started));
+                session.notebook.ended(
+                    &running.script,
+                    result.into(),
+                    self.now.saturating_duration_since(running.started),
+                );
                 if let Purpose::Time = running.purpose {
                     session.transcript.push(session.notebook.time());
                 }
@@ -120,7 +126,7 @@ impl App {
             Err(error) => {
                 let Some(entry) = self.circles.get(id) else { return };
                 let place = entry.destination(self.setup.config.as_deref());
-                let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
+                let is_lost = costs_environment(&error);
                 let lines = CliError::answer(&running.script, &place, error).lines(session.transcript.width());
                 let held = session.notebook.inputs();
                 session.notebook.went_wrong(&lines, is_lost);

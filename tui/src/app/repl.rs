@@ -1,6 +1,6 @@
 //! The pane in which one plays: what was said, what runs, what is being typed.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ratatui::{
     Frame,
@@ -15,14 +15,14 @@ use super::{
     session::{Running, Session},
     theme::Theme,
 };
-use crate::console::{
-    highlight,
-    progress::Status,
-    text::{Line, Style},
+use crate::{
+    console::{
+        highlight,
+        progress::Status,
+        text::{Line, Style},
+    },
+    waiting::PATIENCE,
 };
-
-/// A play is reported on once it runs for so long.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What is needed to draw it.
 pub(crate) struct View<'a> {

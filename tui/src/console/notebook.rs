@@ -2,9 +2,9 @@
 
 mod save;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use client_ws::PlayResult;
+use client_ws::{ClientError, PlayResult, RpcError};
 
 use super::{
     history,
@@ -39,7 +39,7 @@ pub(crate) struct Notebook {
     /// The last script, however it ended.
     typed: String,
     /// The last value other than `()`.
-    value: Option<PlayResult>,
+    value: Option<Arc<PlayResult>>,
 }
 
 /// An input that was played, and went well.
@@ -83,6 +83,11 @@ pub(crate) struct Saved {
     pub notes: Vec<String>,
 }
 
+/// Whether a play that ended so has cost the environment.
+pub(crate) fn costs_environment(error: &ClientError) -> bool {
+    matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }))
+}
+
 impl Notebook {
     /// A play begins.
     pub(crate) fn begin(&mut self, script: &str) {
@@ -102,7 +107,7 @@ impl Notebook {
     }
 
     /// It has ended, and went well.
-    pub(crate) fn ended(&mut self, script: &str, result: PlayResult, round_trip: Duration) {
+    pub(crate) fn ended(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
         let has_value = result.r#type != "()";
         if std::mem::take(&mut self.is_of_before) {
             self.forget();
@@ -159,7 +164,7 @@ impl Notebook {
 
     /// The last value other than `()`.
     pub(crate) fn value(&self) -> Option<&PlayResult> {
-        self.value.as_ref()
+        self.value.as_deref()
     }
 
     /// What went well, as a script that runs again.
@@ -186,7 +191,7 @@ impl Notebook {
         if self.last.is_cut {
             lines.push(Line::of(Style::Dim, &format!("… more than {} MiB: the rest is not kept", MAX_PRINTS >> 20)));
         }
-        if let Some(value) = self.value.as_ref().filter(|_| self.last.has_value) {
+        if let Some(value) = self.value().filter(|_| self.last.has_value) {
             lines.extend(shown(value));
         }
         lines.extend(self.last.error.iter().cloned());
@@ -247,9 +252,9 @@ fn rounded(time: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn result(of: &str, value: &str) -> PlayResult {
+    fn result(of: &str, value: &str) -> Arc<PlayResult> {
         let raw = serde_json::value::RawValue::from_string(value.to_owned()).expect("JSON");
-        PlayResult { output: value.into(), r#type: of.into(), value: raw, elapsed_us: 1500, operations: 7 }
+        PlayResult { output: value.into(), r#type: of.into(), value: raw, elapsed_us: 1500, operations: 7 }.into()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use keys::keystore::KeyName;
 use rustyline::history::{History, SearchDirection};
 
-use super::{MARGIN, Next, Repl, keymap, outside, painted, say, show};
+use super::{MARGIN, Next, Repl, keymap, outside, painted, say, show, tell, unless_interrupted};
 use crate::{
     console::{
         history,
@@ -24,7 +24,7 @@ impl Repl {
         let command = match Meta::parse(command) {
             Ok(command) => command,
             Err(hint) => {
-                tell(&hint);
+                tell_prose(&hint);
                 return Ok(Next::Prompt);
             }
         };
@@ -80,7 +80,7 @@ impl Repl {
                 }
                 self.page(&said)?;
             }
-            Some(Err(error)) => drop(self.tell("", error)),
+            Some(Err(error)) => tell(&line.answer("", error, printing::columns())),
             None => printing::to_stderr("no longer waiting for it\n"),
         }
         Ok(())
@@ -90,7 +90,7 @@ impl Repl {
     fn plot(&mut self, input: &str, script: &str) -> Result<(), CliError> {
         let played = if script.is_empty() { None } else { self.play(input, script)? };
         let last = self.sessions.current().notebook.value().filter(|_| script.is_empty());
-        let Some(value) = played.as_ref().or(last) else {
+        let Some(value) = played.as_deref().or(last) else {
             if script.is_empty() {
                 printing::to_stderr("there is no value yet: play something, or :plot [1, 4, 9]\n");
             }
@@ -100,7 +100,7 @@ impl Repl {
         match plot::lines(value, Size { width, height: rows.saturating_sub(MARGIN).min(plot::MAX_ROWS) }) {
             Ok(chart) => say(&chart),
             Err(wanted) => {
-                tell(&wanted);
+                tell_prose(&wanted);
                 Ok(())
             }
         }
@@ -108,14 +108,8 @@ impl Repl {
 
     fn go_to(&mut self, place: &str) {
         let Self { runtime, sessions, interrupts, .. } = self;
-        let opened = runtime.block_on(async {
-            interrupts.forget().await;
-            tokio::select! {
-                opened = sessions.on(place) => opened,
-                () = interrupts.next() => Err(CliError::Interrupted),
-            }
-        });
-        self.turn_to(opened);
+        let opened = runtime.block_on(unless_interrupted(interrupts, sessions.on(place)));
+        self.turn_to(opened.unwrap_or(Err(CliError::Interrupted)));
     }
 
     fn be(&mut self, name: &KeyName) {
@@ -131,13 +125,8 @@ impl Repl {
         }
         let Self { runtime, sessions, interrupts, .. } = self;
         let proved = sessions.unlock(name).and_then(|keypair| {
-            runtime.block_on(async {
-                interrupts.forget().await;
-                tokio::select! {
-                    proved = sessions.prove(name, keypair) => proved,
-                    () = interrupts.next() => Err(CliError::Interrupted),
-                }
-            })
+            let proved = runtime.block_on(unless_interrupted(interrupts, sessions.prove(name, keypair)));
+            proved.unwrap_or(Err(CliError::Interrupted))
         });
         self.turn_to(proved);
     }
@@ -217,7 +206,7 @@ impl Repl {
 }
 
 /// Says something of the REPL's own.
-fn tell(text: &str) {
+fn tell_prose(text: &str) {
     let lines = Line::of(Style::Plain, text).wrapped(printing::columns());
     printing::to_stderr(&lines.iter().map(|line| format!("{line}\n")).collect::<Vec<_>>().concat());
 }

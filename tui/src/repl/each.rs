@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     MARGIN, Repl,
     running::{self, Status},
-    say,
+    say, unless_interrupted,
 };
 use crate::{
     console::{
@@ -23,6 +23,7 @@ use crate::{
     printer::Printer,
     printing::{self, Label},
     terminal::Interrupts,
+    waiting,
 };
 
 /// How each of them ended.
@@ -63,18 +64,11 @@ impl Repl {
             let session = self.sessions.nth_mut(index);
             let lines: Vec<Line> = match ended {
                 Some(End::Answered(Ok(result))) => {
-                    session.went_well(script, &result, begun.elapsed());
-                    fold::folded(value::lines_of(&result, columns), size)
-                }
-                Some(End::Answered(Err(error))) => {
-                    if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
-                        session.link.is_told_lost();
-                    }
-                    let is_lost = matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }));
-                    let lines = CliError::answer(script, &session.link.place, error).lines(columns);
-                    session.went_wrong(&lines, is_lost);
+                    let lines = fold::folded(value::lines_of(&result, columns), size);
+                    session.went_well(script, result.into(), begun.elapsed());
                     lines
                 }
+                Some(End::Answered(Err(error))) => session.answered_wrong(script, error, columns),
                 Some(End::Cancelled) => {
                     session.went_wrong(&[], false);
                     report::cancelled()
@@ -92,39 +86,26 @@ impl Repl {
         let mut opened: Vec<(usize, String)> = Vec::new();
         for place in places {
             let Self { runtime, sessions, interrupts, .. } = self;
-            let session = runtime.block_on(async {
-                interrupts.forget().await;
-                tokio::select! {
-                    session = sessions.on(place) => session,
-                    () = interrupts.next() => Err(CliError::Interrupted),
-                }
-            });
-            let index = match session {
-                Ok(index) => index,
-                Err(CliError::Interrupted) => {
-                    CliError::Interrupted.report();
-                    return Vec::new();
-                }
-                Err(error) => {
+            let index = match runtime.block_on(unless_interrupted(interrupts, sessions.on(place))) {
+                Some(Ok(index)) => index,
+                Some(Err(error)) => {
                     error.report();
                     continue;
                 }
-            };
-            let line = self.sessions.nth(index).link.line().clone();
-            let held = self.sessions.nth(index).notebook.inputs();
-            match self.until_interrupt("connecting", line.restore()) {
                 None => {
                     CliError::Interrupted.report();
                     return Vec::new();
                 }
-                Some(Err(error)) => {
-                    CliError::Client { place: line.place.clone(), error }.report();
-                    continue;
-                }
-                Some(Ok(())) => {}
+            };
+            let session = sessions.nth_mut(index);
+            let line = session.link.line().clone();
+            let held = session.notebook.inputs();
+            session.look();
+            if !line.is_on() {
+                // Why it could not be connected to is told.
+                continue;
             }
-            self.sessions.nth_mut(index).look();
-            if self.sessions.nth(index).notebook.inputs() != held {
+            if session.notebook.inputs() != held {
                 printing::to_stderr(&format!(
                     "{place}: not played, since its variables are gone; :each again does it\n"
                 ));
@@ -151,7 +132,7 @@ async fn listen(
     let mut ends: Ends = names.iter().map(|_| None).collect();
     let printer = Printer::start();
     let mut status = Status::new(Instant::now());
-    let mut tick = tokio::time::interval(running::TICK);
+    let mut tick = tokio::time::interval(waiting::TICK);
     let (mut interrupted, mut is_cancelled) = (None, false);
     interrupts.forget().await;
     loop {

@@ -22,6 +22,7 @@ use super::notes::Notes;
 use crate::{
     cli::ConfigArgs,
     connect::{Connected, first_answer},
+    console::text,
     error::CliError,
     place::{self, Destination, Said},
 };
@@ -159,11 +160,15 @@ impl Line {
         Asking(self)
     }
 
-    /// An error of what is asked said that its connection is lost.
-    pub(crate) fn is_told_lost(&self) {
-        let mut losses = self.losses();
-        losses.told = losses.asking;
-        losses.untold = None;
+    /// What an error of what is asked is to be told with, within so many columns. Does it say that the connection is lost, that
+    /// is said then.
+    pub(crate) fn answer(&self, script: &str, error: ClientError, columns: usize) -> Vec<text::Line> {
+        if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
+            let mut losses = self.losses();
+            losses.told = losses.asking;
+            losses.untold = None;
+        }
+        CliError::answer(script, &self.place, error).lines(columns)
     }
 
     fn losses(&self) -> MutexGuard<'_, Losses> {
@@ -206,13 +211,13 @@ impl Line {
         let connected = async {
             self.client.connect().await?;
             let circle = first_answer(&self.client).await?;
+            self.is_it(&circle)?;
             if self.client.public_key().is_some() {
                 self.client.authenticate().await?;
             }
             Ok::<_, ClientError>(circle)
         };
         let circle = connected.await.inspect_err(|_| self.client.disconnect())?;
-        self.is_it(&circle).inspect_err(|_| self.client.disconnect())?;
         *self.circle.lock().unwrap_or_else(PoisonError::into_inner) = circle;
         self.environment.fetch_add(1, Ordering::SeqCst);
         self.connections.fetch_add(1, Ordering::SeqCst);
@@ -225,7 +230,7 @@ impl Line {
         Ok(())
     }
 
-    /// Whether what answers there now is the circle that did before: nothing is played on another one unasked.
+    /// Whether what answers there now is the circle that did before: nothing is proved to another one or played on it unasked.
     fn is_it(&self, circle: &Description) -> Result<(), ClientError> {
         let before = self.circle().name;
         self.is_another.store(circle.name != before, Ordering::SeqCst);
@@ -274,8 +279,7 @@ impl Line {
         let Said::Name { name, config } = &self.place.said else { return None };
         let config = ConfigArgs { config: config.as_deref().map(Into::into) };
         let found = place::find(name, &config).await.ok()?;
-        let is_elsewhere = found.url.trim_end_matches('/') != self.place.url.trim_end_matches('/');
-        is_elsewhere.then(|| found.url.into())
+        (!place::is_same_url(&found.url, &self.place.url)).then(|| found.url.into())
     }
 
     /// Tries until there is a connection, whoever makes it.

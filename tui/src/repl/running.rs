@@ -1,6 +1,9 @@
 //! One play of the REPL: prints as they come, a status line, Ctrl-C.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RpcError, RunningPlay};
 use protocol::methods::Progress;
@@ -11,22 +14,16 @@ use crate::{
     printer::Printer,
     printing::{self, Paint},
     terminal::Interrupts,
-    waiting,
+    waiting::{self, PATIENCE, TICK},
 };
 
 /// How soon a second Ctrl-C has to come to give up waiting.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(2);
 
-/// How often the status line moves.
-pub(super) const TICK: Duration = Duration::from_millis(100);
-
-/// A play is reported on once it runs for so long.
-const PATIENCE: Duration = Duration::from_millis(300);
-
 /// How a play ended for the user.
 pub(crate) enum Ended {
     /// With its value, and after so long.
-    Value(Box<PlayResult>, Duration),
+    Value(Arc<PlayResult>, Duration),
     Error(ClientError),
     /// It was cancelled here.
     Interrupted,
@@ -80,7 +77,7 @@ pub(crate) async fn play(
     let ended = if let Some(played) = played {
         played?;
         let result = running.result().await;
-        result.map_or_else(Ended::Error, |result| Ended::Value(Box::new(result), begun.elapsed()))
+        result.map_or_else(Ended::Error, |result| Ended::Value(Arc::new(result), begun.elapsed()))
     } else {
         let ended = cancel(running, &mut status, &printer, interrupts).await?;
         printer.note(status.cleared()).await?;
@@ -106,7 +103,7 @@ async fn cancel(
         match running.cancel().await {
             Ok(_) => match running.result().await {
                 // It had ended before the cancellation came.
-                Ok(result) => Ended::Value(Box::new(result), begun.elapsed()),
+                Ok(result) => Ended::Value(Arc::new(result), begun.elapsed()),
                 Err(ClientError::Rpc(RpcError::Cancelled)) => Ended::Interrupted,
                 Err(error) => Ended::Error(error),
             },

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use client_ws::PlayResult;
+use client_ws::{ClientError, PlayResult};
 use keys::{
     Authority, KeyPair,
     keystore::{KeyName, Keystore},
@@ -17,7 +17,7 @@ use crate::{
     console::{
         completion::Candidate,
         history::{self, HistoryFile},
-        notebook::Notebook,
+        notebook::{Notebook, costs_environment},
         text::Line,
     },
     error::CliError,
@@ -32,7 +32,6 @@ const MAX_SESSIONS: usize = 32;
 pub(super) struct Session {
     pub link: Link,
     pub notebook: Notebook,
-    pub history: HistoryFile,
     /// How the circle knows itself, where it was said.
     authority: Option<Authority>,
     /// The environment that the notebook is of.
@@ -51,9 +50,8 @@ pub(super) struct Sessions {
 
 impl Session {
     fn new(runtime: &Handle, connected: Connected, authority: Option<Authority>, notes: Notes) -> Self {
-        let history = history_of(&connected);
         let link = Link::new(runtime, connected, notes);
-        Self { link, notebook: Notebook::default(), history, authority, environment: 0 }
+        Self { link, notebook: Notebook::default(), authority, environment: 0 }
     }
 
     /// Notices that the environment is another one.
@@ -65,9 +63,9 @@ impl Session {
     }
 
     /// A play went well.
-    pub(super) fn went_well(&mut self, script: &str, result: &PlayResult, round_trip: Duration) {
+    pub(super) fn went_well(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
         self.look();
-        self.notebook.ended(script, result.clone(), round_trip);
+        self.notebook.ended(script, result, round_trip);
         self.link.set_inputs(self.notebook.inputs());
     }
 
@@ -78,6 +76,14 @@ impl Session {
         self.link.set_inputs(self.notebook.inputs());
     }
 
+    /// A play was answered with an error, or not at all: what is to be said of it, within so many columns.
+    pub(super) fn answered_wrong(&mut self, script: &str, error: ClientError, columns: usize) -> Vec<Line> {
+        let is_lost = costs_environment(&error);
+        let lines = self.link.answer(script, error, columns);
+        self.went_wrong(&lines, is_lost);
+        lines
+    }
+
     /// A fresh environment was made.
     pub(super) fn reset(&mut self) {
         self.look();
@@ -85,24 +91,12 @@ impl Session {
         self.link.set_inputs(0);
     }
 
-    /// A key was proved: what is typed from now on is its.
-    fn is_proved(&mut self, key: KeyName) {
-        self.history = HistoryFile::of(
-            history::default_directory().as_deref(),
-            &self.link.client.url().authority().to_string(),
-            Some(key.as_str()),
-        );
-        self.link.set_key(key);
+    /// Where what is typed is kept: by the circle, and by the key that was proved.
+    pub(super) fn history(&self) -> HistoryFile {
+        let link = &self.link;
+        let place = if link.is_throwaway { link.circle().name } else { link.client.url().authority().to_string() };
+        HistoryFile::of(history::default_directory().as_deref(), &place, link.key().as_ref().map(KeyName::as_str))
     }
-}
-
-fn history_of(connected: &Connected) -> HistoryFile {
-    let place = if connected.is_throwaway {
-        connected.circle.name.clone()
-    } else {
-        connected.client.url().authority().to_string()
-    };
-    HistoryFile::of(history::default_directory().as_deref(), &place, connected.key.as_ref().map(KeyName::as_str))
 }
 
 impl Sessions {
@@ -150,7 +144,7 @@ impl Sessions {
 
     /// The session there as that key.
     async fn at(&mut self, destination: Destination, choice: Choice) -> Result<usize, CliError> {
-        let is_there = |session: &Session| is_same(&session.link.place, &destination);
+        let is_there = |session: &Session| place::is_same_url(&session.link.place.url, &destination.url);
         let is_it = |session: &Session| choice.key.is_none() || session.link.key() == choice.key;
         // The newest: one before it may have been of another circle.
         if let Some(index) = self.open.iter().rposition(|session| is_there(session) && is_it(session)) {
@@ -199,7 +193,7 @@ impl Sessions {
             self.at(line.place.clone(), choice).await?
         } else {
             line.prove(keypair).await?;
-            self.open[index].is_proved(name.clone());
+            line.set_key(name.clone());
             index
         };
         self.args.key = Some(name.clone());
@@ -216,10 +210,6 @@ fn unlock(
 ) -> Result<Arc<KeyPair>, CliError> {
     let _its = notes.held();
     keyring.unlock(name, passphrase)
-}
-
-fn is_same(one: &Destination, other: &Destination) -> bool {
-    one.url.trim_end_matches('/') == other.url.trim_end_matches('/')
 }
 
 /// The circles that can be gone to. Those of a circles.json that cannot be read are not.

@@ -195,8 +195,7 @@ fn ended(engine: &Engine, text: &str) -> String {
     if tokens.is_empty() && !text.contains("/*") {
         return text.to_owned();
     }
-    // Behind a comment at the end it would be a part of it.
-    // ... up to the end of its line, or on and on.
+    // In a comment at the end it would be a part of that: one that goes on to the end of its line, or one that is still open.
     let candidates = [format!("{text};"), format!("{text}\n;"), format!("{text}*/\n;")];
     let is_ended = |candidate: &String| {
         lex(engine, candidate).last().is_some_and(|(token, at)| *token == Token::SemiColon && at + 1 == candidate.len())
