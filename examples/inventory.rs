@@ -1,6 +1,6 @@
 //! An inventory that people script, each as the key that they proved: a circle over a database.
 //!
-//! `cargo run --release -p examples --bin inventory -- stock.redb 9010 KEEPER…`
+//! `cargo run --release -p circles-examples --bin inventory -- stock.redb 9010 KEEPER…`
 //!
 //! Anyone with a key may count and reserve; the keepers, named by their public keys, may also add. What a play does to the
 //! stock, it does as a whole when it succeeds, or not at all.

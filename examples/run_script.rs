@@ -1,5 +1,5 @@
 //! Runs a script of somebody else's in a process of its own, without any server:
-//! `cargo run --release -p examples --bin run_script -- 'print("hi"); 40 + 2'`
+//! `cargo run --release -p circles-examples --bin run_script -- 'print("hi"); 40 + 2'`
 
 use worker::{Event, Outcome, Play, Program, Setup, Worker};
 

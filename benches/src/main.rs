@@ -1,4 +1,4 @@
-//! What a circle costs and what it keeps up, in ratios from one run: `cargo run --release -p benches`. The figures are this
+//! What a circle costs and what it keeps up, in ratios from one run: `cargo run --release -p circles-benches`. The figures are this
 //! machine's. `--quick` only shows that the harness works.
 
 mod attack;

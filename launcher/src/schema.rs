@@ -12,7 +12,7 @@ pub fn generate() -> String {
 
 #[cfg(test)]
 mod tests {
-    /// `UPDATE_SCHEMA=1 cargo test --release -p launcher --features schema` writes the file anew.
+    /// `UPDATE_SCHEMA=1 cargo test --release -p circles-launcher --features schema` writes the file anew.
     #[test]
     fn the_committed_schema_is_the_generated_one() {
         let generated = super::generate();

@@ -87,7 +87,7 @@ pub fn generate() -> String {
 
 #[cfg(test)]
 mod tests {
-    /// `UPDATE_OPENRPC=1 cargo test --release -p protocol --features schema` writes the file anew.
+    /// `UPDATE_OPENRPC=1 cargo test --release -p circles-protocol --features schema` writes the file anew.
     #[test]
     fn the_committed_contract_is_the_generated_one() {
         let generated = super::generate();

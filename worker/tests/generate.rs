@@ -2,7 +2,7 @@
 //! afterwards, and never ends by itself but at the bound of its memory. A program of its own, because a worker is started
 //! from the program's own executable.
 //!
-//! A case is one session: a worker and a few scripts. `CIRCLES_GENERATE_MINUTES=60 cargo test --release -p worker --test
+//! A case is one session: a worker and a few scripts. `CIRCLES_GENERATE_MINUTES=60 cargo test --release -p circles-worker --test
 //! generate` goes on for an hour, from a seed that it prints; `CIRCLES_GENERATE_SEED=7` begins with that one.
 
 #[path = "generate/grammar.rs"]
