@@ -11,7 +11,7 @@ mod terminal;
 
 use std::{net::TcpListener, path::PathBuf};
 
-use ::circles::app::{Directories, Setup, Supervisors, headless::Headless};
+use ::tui::app::{Directories, Setup, Supervisors, headless::Headless};
 use ::keys::keystore::{Keystore, WorkFactor};
 use tokio::runtime::{Builder, Runtime};
 

@@ -11,8 +11,11 @@ use ::keys::{Authority, keystore::KeyName};
 pub(crate) use circles::{
     DiffArgs, DownArgs, LaunchArgs, LogsArgs, ReloadArgs, ServeArgs, StatusArgs, SuperviseArgs, UpArgs,
 };
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueHint, builder::{PossibleValuesParser, TypedValueParser}};
+use frontend::connect::{Choice, Options};
 pub(crate) use keys::{ImportArgs, KeygenArgs, KeysVerb, NewPassphraseArgs};
+
+use repl::EditMode;
 
 use crate::completing::{self, Shell};
 
@@ -111,17 +114,10 @@ pub(crate) struct ReplArgs {
     #[arg(long, value_name = "WHERE", conflicts_with = "place", add = completing::circles())]
     pub circle: Option<String>,
     /// The keys that edit a line [default: as ~/.inputrc has it, otherwise emacs]
-    #[arg(long, value_name = "MODE", env = "CIRCLES_EDIT_MODE")]
+    #[arg(long, value_name = "MODE", env = "CIRCLES_EDIT_MODE", value_parser = edit_mode())]
     pub edit_mode: Option<EditMode>,
     #[command(flatten)]
     pub connect: ConnectArgs,
-}
-
-/// The keys that edit a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum EditMode {
-    Emacs,
-    Vi,
 }
 
 #[derive(Debug, Args)]
@@ -162,12 +158,32 @@ pub(crate) struct ManArgs {
     pub dir: Option<PathBuf>,
 }
 
+fn edit_mode() -> impl TypedValueParser<Value = EditMode> {
+    PossibleValuesParser::new(["emacs", "vi"]).map(|mode| if mode == "vi" { EditMode::Vi } else { EditMode::Emacs })
+}
+
 /// Which circles.json is meant.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigArgs {
     /// The circles.json [default: the one here, then the one in the user's configuration directory]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+}
+
+impl ConnectArgs {
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            choice: Choice { key: self.key.clone(), authority: self.authority.clone() },
+            config: self.config.config.clone(),
+            passphrase_fd: self.passphrase.passphrase_fd,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

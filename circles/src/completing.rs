@@ -15,7 +15,8 @@ use clap_complete::{
 };
 use keys::keystore::Keystore;
 
-use crate::{cli::Cli, config, visible::visible};
+use crate::cli::Cli;
+use frontend::{config, visible::visible};
 
 /// The variable that asks for candidates instead of running a command.
 const VARIABLE: &str = "CIRCLES_COMPLETE";

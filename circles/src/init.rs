@@ -15,11 +15,8 @@ use tokio::{
     signal::unix::{self, SignalKind},
 };
 
-use crate::{
-    error::{CliError, os_text},
-    passphrase,
-    terminal::{is_ignored, listen},
-};
+use frontend::error::{CliError, os_text};
+use terminal::{modes::{is_ignored, listen}, passphrase};
 
 /// What is handed on, and what says that a child has ended.
 const SIGNALS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::CHILD];

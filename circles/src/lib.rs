@@ -1,39 +1,18 @@
-//! `circles`: play Rhai in live circles, keep the keys to them, serve one.
-//!
-//! A library only so that tests can drive the terminal interface ([`app`]); everything else is for the binary.
+//! `circles`: play Rhai in live circles, keep the keys to them, serve one. The binary's `main` calls [`main`].
 
-pub mod app;
 mod cli;
 mod commands;
 mod completing;
-mod config;
-mod connect;
-mod console;
-mod editing;
-mod error;
 mod init;
-mod log_line;
-mod logging;
-mod passphrase;
-mod place;
-mod printer;
-mod printing;
-mod programs;
 mod question;
-mod repl;
-mod script;
-mod suggest;
-mod supervisor;
-mod terminal;
-mod throwaway;
-mod visible;
-mod waiting;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use cli::{Cli, Verb};
+use frontend::{error::{BUG, CliError}, supervisor::Wish, visible::visible};
+use terminal::printing;
 
 /// The program. To be called first thing in `main`: this same executable is what evaluates scripts, in processes of their
 /// own, and then it never returns.
@@ -49,11 +28,11 @@ pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         // It can quote what a circle has said.
         let panic = panic.to_string();
-        let panic = visible::visible(&panic);
+        let panic = visible(&panic);
         eprintln!("error: this is a bug in circles: {panic}\n  please report it, with what you did");
     }));
     // The hook has said it; what is left is the exit code.
-    std::panic::catch_unwind(run).unwrap_or(ExitCode::from(error::BUG))
+    std::panic::catch_unwind(run).unwrap_or(ExitCode::from(BUG))
 }
 
 const WELCOME: &str = "\
@@ -87,8 +66,8 @@ fn run() -> ExitCode {
         Some(Verb::Check(args)) => commands::check::run(&args),
         Some(Verb::Doctor(args)) => commands::doctor::run(&args),
         Some(Verb::Launch(args)) => commands::launch::run(&args),
-        Some(Verb::Up(args)) => commands::up::run(&args, supervisor::Wish::Up),
-        Some(Verb::Restart(args)) => commands::up::run(&args, supervisor::Wish::Restart),
+        Some(Verb::Up(args)) => commands::up::run(&args, Wish::Up),
+        Some(Verb::Restart(args)) => commands::up::run(&args, Wish::Restart),
         Some(Verb::Down(args)) => commands::down::run(&args),
         Some(Verb::Reload(args)) => commands::reload::run(&args),
         Some(Verb::Diff(args)) => commands::diff::run(&args),
@@ -103,7 +82,7 @@ fn run() -> ExitCode {
     done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
 }
 
-fn failed(error: &error::CliError) -> ExitCode {
-    error.report();
+fn failed(error: &CliError) -> ExitCode {
+    printing::report(error);
     ExitCode::from(error.exit_code())
 }

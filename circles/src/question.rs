@@ -5,7 +5,8 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
 };
 
-use crate::{connect, error::CliError, printing};
+use frontend::{connect, error::CliError};
+use terminal::printing;
 
 /// Bytes of an answer.
 const MAX_ANSWER: u64 = 1024;

@@ -1,6 +1,6 @@
 //! What several circles say, side by side.
 
-use super::text::{Line, Style};
+use frontend::text::{Line, Style};
 
 /// Columns that one of them needs at least to stand beside another.
 const MIN_COLUMNS: usize = 20;
@@ -9,7 +9,7 @@ const MIN_COLUMNS: usize = 20;
 const BETWEEN: &str = " │ ";
 
 /// Columns that each of so many has; `None` where they find no room side by side.
-pub(crate) fn columns(count: usize, width: usize) -> Option<usize> {
+pub fn columns(count: usize, width: usize) -> Option<usize> {
     let between = BETWEEN.chars().count().saturating_mul(count.saturating_sub(1));
     let each = width.min(1 << 16).checked_sub(between)?.checked_div(count)?;
     (each >= MIN_COLUMNS).then_some(each)
@@ -17,7 +17,7 @@ pub(crate) fn columns(count: usize, width: usize) -> Option<usize> {
 
 /// Each with its name above it: side by side where there is room, otherwise one below the other. What is wider than
 /// [`columns`] says goes on in the next row between words, and is cut where there are none.
-pub(crate) fn lines(said: &[(String, Vec<Line>)], width: usize) -> Vec<Line> {
+pub fn lines(said: &[(String, Vec<Line>)], width: usize) -> Vec<Line> {
     let name = |name: &str| Line::of(Style::Strong, name);
     let Some(columns) = columns(said.len(), width) else {
         return said.iter().flat_map(|(label, lines)| [name(label)].into_iter().chain(lines.iter().cloned())).collect();

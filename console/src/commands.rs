@@ -5,16 +5,16 @@ mod help;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use answers::ask;
+pub use answers::ask;
 use directories::BaseDirs;
-pub(crate) use help::{help, topics};
+pub use help::{help, topics};
 use keys::keystore::KeyName;
 
-use crate::{suggest, visible::visible};
+use frontend::{suggest, visible::visible};
 
 /// A command for the REPL itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Meta {
+pub enum Meta {
     /// Everything, or one topic of it.
     Help(String),
     /// Go to another circle.
@@ -58,7 +58,7 @@ pub(crate) enum Meta {
 
 /// What stands behind a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub enum Takes {
     Nothing,
     Topic,
     Circle,
@@ -71,7 +71,7 @@ pub(crate) enum Takes {
 }
 
 /// A command, as it is listed.
-pub(crate) struct Command {
+pub struct Command {
     pub name: &'static str,
     /// What stands behind it; what may be left out is in brackets.
     pub argument: &'static str,
@@ -93,7 +93,7 @@ const fn command(
     Command { name, argument, takes, does, example, more }
 }
 
-pub(crate) const COMMANDS: &[Command] = &[
+pub const COMMANDS: &[Command] = &[
     command("help", "[TOPIC]", Takes::Topic, "this, or more on a command or a topic", ":help plot", ""),
     command(
         "use",
@@ -199,7 +199,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 impl Meta {
     /// Reads what follows the colon; the error says what to type instead.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let (typed, argument) = split(text);
         let name = match typed {
             "h" | "?" => "help",
@@ -254,7 +254,7 @@ impl Command {
 }
 
 /// The Rhai in an input, and the byte that it begins at: all of it, unless it is a `:` command, which may have some at its end.
-pub(crate) fn script(input: &str) -> Option<(usize, &str)> {
+pub fn script(input: &str) -> Option<(usize, &str)> {
     let Some(at) = input.find(|character: char| !character.is_whitespace()) else { return Some((0, input)) };
     let Some(command) = input[at..].strip_prefix(':') else { return Some((0, input)) };
     let begin = input.len() - command.len();
@@ -277,7 +277,7 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 /// What is listed with commas between, once each.
-pub(crate) fn listed(text: &str) -> Vec<String> {
+pub fn listed(text: &str) -> Vec<String> {
     let mut listed: Vec<String> = Vec::new();
     for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         if !listed.iter().any(|before| before == item) {
@@ -288,7 +288,7 @@ pub(crate) fn listed(text: &str) -> Vec<String> {
 }
 
 /// A file as it is typed: `~/` is the home directory.
-pub(crate) fn path(typed: &str) -> PathBuf {
+pub fn path(typed: &str) -> PathBuf {
     match (typed.strip_prefix("~/"), BaseDirs::new()) {
         (Some(below), Some(dirs)) => dirs.home_dir().join(below),
         _ => Path::new(typed).to_owned(),

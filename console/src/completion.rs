@@ -8,7 +8,7 @@ use std::{
 use client_ws::{CircleWsClient, CompleteResult};
 use tokio::{runtime::Handle, time::timeout};
 
-use super::meta::{self, COMMANDS, Command, Takes};
+use crate::commands::{self, COMMANDS, Command, Takes};
 
 /// Bytes of a candidate.
 const MAX_TEXT: usize = 256;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(150);
 
 /// Candidates for the word before the cursor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Completion {
+pub struct Completion {
     /// What was asked about: an answer to another text is of no use.
     pub input: String,
     /// Where the replaced word begins, and where the cursor is, in characters.
@@ -38,7 +38,7 @@ pub(crate) struct Completion {
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Candidate {
+pub struct Candidate {
     pub text: String,
     /// A type, a signature, what a command does.
     pub detail: String,
@@ -46,7 +46,7 @@ pub(crate) struct Candidate {
 
 /// Who knows what may stand there.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Question {
+pub enum Question {
     /// It is known here.
     Answered(Completion),
     /// The circle does: what to ask it, and how many characters of the input stand before that.
@@ -55,7 +55,7 @@ pub(crate) enum Question {
 
 /// What is asked when Tab is pressed in an input at a character. `known` offers what its surroundings know to stand behind a
 /// `:` command, for a word that was begun.
-pub(crate) fn question(input: &str, cursor: usize, known: impl FnOnce(Takes, &str) -> Vec<Candidate>) -> Question {
+pub fn question(input: &str, cursor: usize, known: impl FnOnce(Takes, &str) -> Vec<Candidate>) -> Question {
     let before: String = input.chars().take(cursor).collect();
     let Some(command) = before.trim_start().strip_prefix(':') else {
         return Question::Asked { script: input.to_owned(), cursor, offset: 0 };
@@ -66,7 +66,7 @@ pub(crate) fn question(input: &str, cursor: usize, known: impl FnOnce(Takes, &st
         Question::Answered(Completion { input: input.to_owned(), start, cursor, candidates })
     };
     let Some((name, argument)) = command.split_once(char::is_whitespace) else { return answered(command, commands()) };
-    if let Some((begin, _)) = meta::script(&before) {
+    if let Some((begin, _)) = commands::script(&before) {
         let offset = before[..begin].chars().count();
         return Question::Asked { script: input.chars().skip(offset).collect(), cursor: cursor - offset, offset };
     }
@@ -83,7 +83,7 @@ pub(crate) fn question(input: &str, cursor: usize, known: impl FnOnce(Takes, &st
         }
         Some(Takes::Topic) => {
             let topic = |name: &str| Candidate { text: name.to_owned(), detail: String::new() };
-            answered(argument, meta::topics().map(topic).collect())
+            answered(argument, commands::topics().map(topic).collect())
         }
         Some(takes @ (Takes::Circle | Takes::Key | Takes::File)) => answered(argument, known(takes, argument)),
         _ => answered("", Vec::new()),
@@ -100,9 +100,9 @@ fn commands() -> Vec<Candidate> {
 }
 
 /// The files that a name which was begun may become. Blocks for as long as it takes to list a directory.
-pub(crate) fn files(begun: &str) -> Vec<Candidate> {
+pub fn files(begun: &str) -> Vec<Candidate> {
     let (directory, name) = begun.rsplit_once('/').map_or(("", begun), |(directory, name)| (directory, name));
-    let listed = if begun.contains('/') { meta::path(&format!("{directory}/")) } else { ".".into() };
+    let listed = if begun.contains('/') { commands::path(&format!("{directory}/")) } else { ".".into() };
     let Ok(entries) = std::fs::read_dir(listed) else { return Vec::new() };
     let mut files: Vec<Candidate> = entries
         .take(MAX_LISTED)
@@ -125,7 +125,7 @@ pub(crate) fn files(begun: &str) -> Vec<Candidate> {
 
 impl Completion {
     /// As the circle answered to what stands behind so many characters of the input.
-    pub(crate) fn of_answer(input: String, cursor: usize, offset: usize, answer: CompleteResult) -> Self {
+    pub fn of_answer(input: String, cursor: usize, offset: usize, answer: CompleteResult) -> Self {
         let start = usize::try_from(answer.start).unwrap_or(usize::MAX).saturating_add(offset).min(cursor);
         let word: String = input.chars().take(cursor).skip(start).collect();
         // Not believed: what is replaced is one word, and a candidate goes on with it on one line of some length.
@@ -160,12 +160,12 @@ impl Completion {
 }
 
 /// The byte that a character begins at.
-pub(crate) fn byte(text: &str, character: usize) -> Option<usize> {
+pub fn byte(text: &str, character: usize) -> Option<usize> {
     text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(character)
 }
 
 /// Asks a circle, for someone who cannot wait.
-pub(crate) struct Completer {
+pub struct Completer {
     runtime: Handle,
     client: Arc<CircleWsClient>,
     known: Known,
@@ -177,7 +177,7 @@ pub(crate) struct Completer {
 type Known = Box<dyn Fn(Takes, &str) -> Vec<Candidate>>;
 
 impl Completer {
-    pub(crate) fn new(
+    pub fn new(
         runtime: Handle,
         client: Arc<CircleWsClient>,
         known: impl Fn(Takes, &str) -> Vec<Candidate> + 'static,
@@ -186,14 +186,14 @@ impl Completer {
     }
 
     /// Asks another circle from now on.
-    pub(crate) fn turn_to(&mut self, client: Arc<CircleWsClient>) {
+    pub fn turn_to(&mut self, client: Arc<CircleWsClient>) {
         self.client = client;
         self.newest = Arc::default();
     }
 
     /// What the circle answers in time, or else what was known last: then the next question finds the answer. Blocks for
     /// 150 ms at most.
-    pub(crate) fn complete(&self, input: &str, cursor: usize) -> Completion {
+    pub fn complete(&self, input: &str, cursor: usize) -> Completion {
         let (script, at, offset) = match question(input, cursor, &self.known) {
             Question::Answered(completion) => return completion,
             Question::Asked { script, cursor, offset } => (script, cursor, offset),

@@ -4,19 +4,19 @@ use std::ops::Range;
 
 use rhai::{Engine, LexError, Position, Token};
 
-use super::text::{Kind, Line, Style};
+use frontend::text::{Kind, Line, Style};
 
 /// Bytes of an input that are looked at: this runs at every key press.
 const MAX_BYTES: usize = 16 << 10;
 
 /// The parts of an input, in their order and without overlaps; what is in none of them is plain.
-pub(crate) fn parts(engine: &Engine, input: &str) -> Vec<(Range<usize>, Kind)> {
+pub fn parts(engine: &Engine, input: &str) -> Vec<(Range<usize>, Kind)> {
     if input.len() > MAX_BYTES { Vec::new() } else { parts_of(input, &lex(engine, input)) }
 }
 
 /// The same, and among them the bracket at a cursor and the one that belongs to it, if there are two. The cursor is
 /// in bytes; a bracket before it counts where behind it there is none.
-pub(crate) fn parts_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize>, Kind)> {
+pub fn parts_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize>, Kind)> {
     if input.len() > MAX_BYTES {
         return Vec::new();
     }
@@ -88,12 +88,12 @@ fn closing(opening: &str) -> char {
 }
 
 /// A text in lines, its parts in their styles.
-pub(crate) fn lines(engine: &Engine, text: &str) -> Vec<Line> {
+pub fn lines(engine: &Engine, text: &str) -> Vec<Line> {
     styled(text, parts(engine, text))
 }
 
 /// The same with the brackets at a cursor, in bytes.
-pub(crate) fn lines_at(engine: &Engine, text: &str, cursor: usize) -> Vec<Line> {
+pub fn lines_at(engine: &Engine, text: &str, cursor: usize) -> Vec<Line> {
     styled(text, parts_at(engine, text, cursor))
 }
 
@@ -128,7 +128,7 @@ fn push_comment(parts: &mut Vec<(Range<usize>, Kind)>, start: usize, text: &str)
 }
 
 /// The tokens with the bytes that they start at.
-pub(crate) fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
+pub fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
     let line_starts: Vec<usize> = std::iter::once(0).chain(input.match_indices('\n').map(|(at, _)| at + 1)).collect();
     // Where the last one was: only what lies between is walked, since this is done for each token of a line that may be
     // long. One that is not behind it is none of these tokens.

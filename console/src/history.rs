@@ -16,13 +16,13 @@ use rustyline::{
     history::{FileHistory, History as _},
 };
 
-use super::text::{Line, Style};
+use frontend::text::{Line, Style};
 
 /// Digits of a secret key in hex.
 const SECRET_DIGITS: usize = 64;
 
 /// Inputs that are kept.
-pub(crate) const MAX_INPUTS: usize = 10_000;
+pub const MAX_INPUTS: usize = 10_000;
 
 /// Inputs that are shown, where none in particular are asked for.
 const RECENT: usize = 50;
@@ -32,38 +32,38 @@ const WAITING: usize = 256;
 
 /// Where the inputs of one circle and key are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HistoryFile(
+pub struct HistoryFile(
     /// `None` where there is no place for it; everything else works all the same.
     Option<PathBuf>,
 );
 
 /// Where they all are: `history` in the user's state directory.
-pub(crate) fn default_directory() -> Option<PathBuf> {
+pub fn default_directory() -> Option<PathBuf> {
     let dirs = ProjectDirs::from("", "", "circles")?;
     Some(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).join("history"))
 }
 
 impl HistoryFile {
     /// `place` tells circles apart; without a key the inputs are those of nobody in particular.
-    pub(crate) fn of(directory: Option<&Path>, place: &str, key: Option<&str>) -> Self {
+    pub fn of(directory: Option<&Path>, place: &str, key: Option<&str>) -> Self {
         let safe = |text: &str| text.replace(|character: char| !character.is_ascii_alphanumeric(), "_");
         let name = format!("{}-{}.txt", safe(place), safe(key.unwrap_or("anonymous")));
         Self(directory.map(|directory| directory.join(name)))
     }
 
     /// The file, if there is one.
-    pub(crate) fn existing(&self) -> Option<&Path> {
+    pub fn existing(&self) -> Option<&Path> {
         self.0.as_deref().filter(|file| file.exists())
     }
 
     /// The inputs, oldest first. Blocks.
-    pub(crate) fn read(&self) -> Result<Vec<String>, String> {
+    pub fn read(&self) -> Result<Vec<String>, String> {
         let Some(file) = self.existing() else { return Ok(Vec::new()) };
         Ok(opened(file)?.iter().cloned().collect())
     }
 
     /// Has someone else append to the file, which is there by then, for its user's eyes only.
-    pub(crate) fn append_with(&self, append: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
+    pub fn append_with(&self, append: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
         let Some(file) = &self.0 else { return Ok(()) };
         let written = prepare(file).map_err(|error| error.to_string()).and_then(|()| append(file));
         written.map_err(|error| format!("the history in {} cannot be written: {error}", file.display()))
@@ -71,7 +71,7 @@ impl HistoryFile {
 }
 
 /// Keeps inputs in their order, on a thread of its own. Dropping it waits until all are kept.
-pub(crate) struct Keeper {
+pub struct Keeper {
     /// `None` once it ends.
     inputs: Option<SyncSender<(HistoryFile, String)>>,
     thread: Option<JoinHandle<()>>,
@@ -79,7 +79,7 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// `failed` is told why an input is not kept.
-    pub(crate) fn start(failed: impl Fn(String) + Send + 'static) -> Self {
+    pub fn start(failed: impl Fn(String) + Send + 'static) -> Self {
         let (inputs, waiting) = sync_channel::<(HistoryFile, String)>(WAITING);
         let thread = std::thread::spawn(move || {
             // A history that has read its file only appends to it.
@@ -104,7 +104,7 @@ impl Keeper {
     }
 
     /// Keeps an input behind the others; not, if the disk is that far behind.
-    pub(crate) fn keep(&self, history: HistoryFile, input: String) {
+    pub fn keep(&self, history: HistoryFile, input: String) {
         if let Some(inputs) = &self.inputs {
             // One that finds no room is only missing another day.
             let _full = inputs.try_send((history, input));
@@ -131,7 +131,7 @@ fn opened(file: &Path) -> Result<FileHistory, String> {
 }
 
 /// Why a history cannot be read.
-pub(crate) fn unreadable(file: &Path, error: &ReadlineError) -> String {
+pub fn unreadable(file: &Path, error: &ReadlineError) -> String {
     format!("the history in {} cannot be read: {error}", file.display())
 }
 
@@ -141,12 +141,12 @@ fn new() -> Result<FileHistory, String> {
 }
 
 /// Whether an input is kept: not if it starts with a space or holds what could be a secret key.
-pub(crate) fn is_kept(input: &str) -> bool {
+pub fn is_kept(input: &str) -> bool {
     !input.starts_with(' ') && !holds_secret(input)
 }
 
 /// Inputs that have a text in them, with their numbers, the newest last; of all of them only some. They come newest first.
-pub(crate) fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part: &str) -> Vec<Line> {
+pub fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part: &str) -> Vec<Line> {
     let most = if part.is_empty() { RECENT } else { MAX_INPUTS };
     let mut inputs: Vec<_> = newest_first.filter(|(_, input)| input.as_ref().contains(part)).take(most).collect();
     inputs.reverse();
@@ -175,7 +175,7 @@ fn prepare(file: &Path) -> io::Result<()> {
 }
 
 /// Whether there are as many hex digits in a row as a secret key has, not more: a public key has 66.
-pub(crate) fn holds_secret(input: &str) -> bool {
+pub fn holds_secret(input: &str) -> bool {
     input.split(|character: char| !character.is_ascii_hexdigit()).any(|digits| digits.len() == SECRET_DIGITS)
 }
 

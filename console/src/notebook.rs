@@ -6,11 +6,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use client_ws::{ClientError, PlayResult, RpcError};
 
-use super::{
-    history,
-    text::{Line, Style},
-};
-use crate::visible::visible;
+use crate::history;
+use frontend::text::{Line, Style};
+use frontend::visible::visible;
 
 /// Inputs that are kept.
 const MAX_INPUTS: usize = 10_000;
@@ -26,7 +24,7 @@ const MAX_PRINTS: usize = 4 << 20;
 
 /// One session's plays.
 #[derive(Debug, Default)]
-pub(crate) struct Notebook {
+pub struct Notebook {
     inputs: Vec<Input>,
     bytes: usize,
     /// Inputs that found no room.
@@ -52,7 +50,7 @@ struct Input {
 
 /// What the last play printed and answered.
 #[derive(Debug, Default)]
-pub(crate) struct Last {
+pub struct Last {
     /// A line each.
     prints: String,
     is_cut: bool,
@@ -66,7 +64,7 @@ pub(crate) struct Last {
 
 /// What a play took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Took {
+pub struct Took {
     /// In the circle.
     pub elapsed: Duration,
     pub operations: u64,
@@ -76,7 +74,7 @@ pub(crate) struct Took {
 
 /// Inputs as one script.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Saved {
+pub struct Saved {
     pub script: String,
     pub inputs: usize,
     /// What its reader is to know.
@@ -84,19 +82,19 @@ pub(crate) struct Saved {
 }
 
 /// Whether a play that ended so has cost the environment.
-pub(crate) fn costs_environment(error: &ClientError) -> bool {
+pub fn costs_environment(error: &ClientError) -> bool {
     matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }))
 }
 
 impl Notebook {
     /// A play begins.
-    pub(crate) fn begin(&mut self, script: &str) {
+    pub fn begin(&mut self, script: &str) {
         script.clone_into(&mut self.typed);
         self.last = Last::default();
     }
 
     /// It has printed something.
-    pub(crate) fn printed(&mut self, text: &str) {
+    pub fn printed(&mut self, text: &str) {
         let last = &mut self.last;
         if last.prints.len() + text.len() < MAX_PRINTS {
             last.prints.push_str(text);
@@ -107,7 +105,7 @@ impl Notebook {
     }
 
     /// It has ended, and went well.
-    pub(crate) fn ended(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
+    pub fn ended(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
         let has_value = result.r#type != "()";
         if std::mem::take(&mut self.is_of_before) {
             self.forget();
@@ -127,7 +125,7 @@ impl Notebook {
     }
 
     /// It has ended, and went wrong; what was said of it, and whether it cost the environment.
-    pub(crate) fn went_wrong(&mut self, said: &[Line], is_lost: bool) {
+    pub fn went_wrong(&mut self, said: &[Line], is_lost: bool) {
         self.failed += 1;
         if is_lost {
             self.is_lost();
@@ -136,12 +134,12 @@ impl Notebook {
     }
 
     /// The environment is a fresh one. What was played in the old one can still be written.
-    pub(crate) fn is_lost(&mut self) {
+    pub fn is_lost(&mut self) {
         self.is_of_before = true;
     }
 
     /// A fresh environment was asked for.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.forget();
         self.value = None;
         self.is_of_before = false;
@@ -153,22 +151,22 @@ impl Notebook {
     }
 
     /// How many inputs have made what the environment holds.
-    pub(crate) fn inputs(&self) -> usize {
+    pub fn inputs(&self) -> usize {
         if self.is_of_before { 0 } else { self.inputs.len() }
     }
 
     /// The last script that was played, however it ended; empty before.
-    pub(crate) fn last_script(&self) -> &str {
+    pub fn last_script(&self) -> &str {
         &self.typed
     }
 
     /// The last value other than `()`.
-    pub(crate) fn value(&self) -> Option<&PlayResult> {
+    pub fn value(&self) -> Option<&PlayResult> {
         self.value.as_deref()
     }
 
     /// What went well, as a script that runs again.
-    pub(crate) fn save(&self, place: &str) -> Saved {
+    pub fn save(&self, place: &str) -> Saved {
         let mut saved = save::script(&self.inputs, place);
         if self.is_of_before && saved.inputs > 0 {
             saved.notes.push("they are of the session that was lost".to_owned());
@@ -186,7 +184,7 @@ impl Notebook {
     }
 
     /// Everything that the last play printed, and its value as `shown` shows it.
-    pub(crate) fn last(&self, shown: impl FnOnce(&PlayResult) -> Vec<Line>) -> Vec<Line> {
+    pub fn last(&self, shown: impl FnOnce(&PlayResult) -> Vec<Line>) -> Vec<Line> {
         let mut lines: Vec<Line> = self.last.prints.lines().map(|line| Line::of(Style::Plain, line)).collect();
         if self.last.is_cut {
             lines.push(Line::of(Style::Dim, &format!("… more than {} MiB: the rest is not kept", MAX_PRINTS >> 20)));
@@ -202,7 +200,7 @@ impl Notebook {
     }
 
     /// What the last play took.
-    pub(crate) fn time(&self) -> Line {
+    pub fn time(&self) -> Line {
         match self.last.took {
             Some(took) => took.line(),
             None => Line::of(Style::Dim, "there is no play yet that went well"),
@@ -212,7 +210,7 @@ impl Notebook {
 
 impl Saved {
     /// What is said once it is in a file.
-    pub(crate) fn said(&self, file: &Path) -> String {
+    pub fn said(&self, file: &Path) -> String {
         let plural = if self.inputs == 1 { "" } else { "s" };
         let mut said = format!("{} input{plural} in {}", self.inputs, visible(&file.display().to_string()));
         if history::holds_secret(&self.script) {
@@ -226,7 +224,7 @@ impl Saved {
 }
 
 impl Took {
-    pub(crate) fn line(self) -> Line {
+    pub fn line(self) -> Line {
         let text = format!(
             "{} in the circle, {} operations, {} until the answer was here",
             rounded(self.elapsed),

@@ -11,17 +11,15 @@ use ratatui::{
     widgets::{Axis, Chart, Dataset, GraphType, Widget},
 };
 
-use super::{
-    fold::grouped,
-    text::{Line, Size, Style},
-};
+use crate::truncate::grouped;
+use frontend::text::{Line, Size, Style};
 use series::{MAX_SERIES, Plotted, Range, Series};
 
 /// What a chart has at least: with less there are axes and nothing else.
 const MIN: Size = Size { width: 24, height: 6 };
 
 /// Rows of a chart, where nobody asks for another height.
-pub(crate) const MAX_ROWS: usize = 16;
+pub const MAX_ROWS: usize = 16;
 
 /// And at most, whatever there is: a buffer of cells is made for it.
 const MAX: Size = Size { width: 400, height: 100 };
@@ -37,7 +35,7 @@ const MARKS: [(char, Marker); MAX_SERIES] = [
 ];
 
 /// A chart of that size, with what is to be said of it. The error says what can be plotted.
-pub(crate) fn lines(result: &PlayResult, size: Size) -> Result<Vec<Line>, String> {
+pub fn lines(result: &PlayResult, size: Size) -> Result<Vec<Line>, String> {
     let Plotted { series, skipped, more } = series::of(result)?;
     let size =
         Size { width: size.width.clamp(MIN.width, MAX.width), height: size.height.clamp(MIN.height, MAX.height) };

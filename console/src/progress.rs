@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use protocol::methods::Progress;
 
-use super::text::{Line, Style};
-use crate::visible::visible;
+use frontend::text::{Line, Style};
+use frontend::visible::visible;
 
 /// Characters of what the script says it is doing.
 const MAX_TEXT: usize = 40;
 
 /// What the script says it is doing, as one line that cannot drive a terminal.
-pub(crate) fn text(progress: &Progress) -> Option<String> {
+pub fn text(progress: &Progress) -> Option<String> {
     let text: String = progress.text.as_ref()?.replace(['\n', '\t'], " ").chars().take(MAX_TEXT).collect();
     Some(visible(&text).into_owned())
 }
 
 /// How much of it is done, from 0 to 1, if the script said so.
-pub(crate) fn ratio(progress: &Progress) -> Option<f64> {
+pub fn ratio(progress: &Progress) -> Option<f64> {
     let (done, total) = (progress.done?, progress.total.filter(|total| *total > 0)?);
     #[expect(clippy::cast_precision_loss, reason = "it is drawn with a few characters")]
     Some((done as f64 / total as f64).clamp(0.0, 1.0))
@@ -38,7 +38,7 @@ fn rounded(number: u64) -> String {
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 /// What of it is shown so long after it began.
-pub(crate) fn spinner(elapsed: Duration) -> &'static str {
+pub fn spinner(elapsed: Duration) -> &'static str {
     SPINNER[usize::try_from(elapsed.as_millis() / 100).unwrap_or(0) % SPINNER.len()]
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn spinner(elapsed: Duration) -> &'static str {
 const BAR: u8 = 14;
 
 /// A play that runs.
-pub(crate) struct Status<'a> {
+pub struct Status<'a> {
     pub spinner: &'a str,
     pub elapsed: Duration,
     /// What was last told of it.
@@ -66,7 +66,7 @@ struct Part {
 impl Status<'_> {
     /// `⠋ loading ████████░░░░░░ 40%  3.4s  1.2 M operations  Ctrl-C cancels`, and of that what matters most in so many
     /// columns.
-    pub(crate) fn line(&self, width: usize) -> Line {
+    pub fn line(&self, width: usize) -> Line {
         let mut parts = self.parts();
         let needed = |parts: &[Part]| parts.iter().map(|part| part.gap + part.line.width()).sum::<usize>();
         while needed(&parts) > width && parts.len() > 1 {

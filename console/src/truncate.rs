@@ -1,13 +1,13 @@
 //! What is longer than the screen: its begin and its end, and how to see all of it.
 
-use super::text::{Line, Size, Style};
+use frontend::text::{Line, Size, Style};
 
 /// Rows that are shown in any case.
 const MIN_ROWS: usize = 6;
 
 /// Lines as they are, if they find room in that many rows; otherwise the first and the last of them, and in between how
 /// many are hidden. A line that alone would fill half of the room is cut, and says how much more of it there is.
-pub(crate) fn folded(lines: Vec<Line>, size: Size) -> Vec<Line> {
+pub fn folded(lines: Vec<Line>, size: Size) -> Vec<Line> {
     let (width, height) = (size.width.max(1), size.height.max(MIN_ROWS));
     let rows = |line: &Line| line.width().div_ceil(width).max(1);
     // More lines than rows do not fit, whatever they are.
@@ -59,7 +59,7 @@ fn cut(line: &Line, width: usize) -> Line {
 }
 
 /// 1,234,567
-pub(crate) fn grouped(number: usize) -> String {
+pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -2,7 +2,7 @@
 
 use rhai::{Engine, LexError, OptimizationLevel, ParseErrorType, Token};
 
-use super::{highlight, meta};
+use crate::{commands, highlight};
 
 /// How deep an input may nest to be parsed here; a deeper one is the circle's to refuse.
 const MAX_DEPTH: usize = 64;
@@ -11,12 +11,12 @@ const MAX_DEPTH: usize = 64;
 const MAX_BYTES: usize = 64 << 10;
 
 /// Parses inputs, and plays nothing.
-pub(crate) struct Validator {
+pub struct Validator {
     engine: Engine,
 }
 
 impl Validator {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let mut engine = Engine::new_raw();
         engine.set_optimization_level(OptimizationLevel::None).set_max_expr_depths(MAX_DEPTH, MAX_DEPTH);
         Self { engine }
@@ -24,9 +24,9 @@ impl Validator {
 
     /// Whether more lines could make it complete. What is wrong in another way is complete: the circle says what is wrong.
     /// Two blank lines at its end say that it is meant to be complete as it is.
-    pub(crate) fn is_incomplete(&self, input: &str) -> bool {
+    pub fn is_incomplete(&self, input: &str) -> bool {
         // A `:` command is complete, unless it ends with a script.
-        let Some((_, input)) = meta::script(input) else { return false };
+        let Some((_, input)) = commands::script(input) else { return false };
         if input.len() > MAX_BYTES || input.ends_with("\n\n") {
             return false;
         }

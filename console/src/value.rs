@@ -6,13 +6,13 @@ mod table;
 
 use client_ws::PlayResult;
 
-use super::text::{Kind, Line, Style, lines};
-pub(crate) use node::{Key, Node, Shape};
-pub(crate) use pretty::shortened;
+use frontend::text::{Kind, Line, Style, lines};
+pub use node::{Key, Node, Shape};
+pub use pretty::shortened;
 
 /// Shows what a play ended with; nothing for `()`. Arrays and maps within that many columns, scalars and strings as they
 /// are.
-pub(crate) fn lines_of(result: &PlayResult, width: usize) -> Vec<Line> {
+pub fn lines_of(result: &PlayResult, width: usize) -> Vec<Line> {
     if result.output.is_empty() && result.r#type != "string" {
         return Vec::new();
     }
@@ -38,7 +38,7 @@ fn laid_out(node: &Node<'_>, width: usize) -> Vec<Line> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub mod tests {
     use std::fmt::Write;
 
     use serde_json::{Value, value::RawValue};
@@ -46,7 +46,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// A result with a value, as text and as JSON.
-    pub(crate) fn result(r#type: &str, output: &str, json: &str) -> PlayResult {
+    pub fn result(r#type: &str, output: &str, json: &str) -> PlayResult {
         PlayResult {
             output: output.into(),
             r#type: r#type.into(),
@@ -57,7 +57,7 @@ pub(crate) mod tests {
     }
 
     /// A result with what JSON can say without a loss, and Rhai's text of it.
-    pub(crate) fn result_of(value: &Value) -> PlayResult {
+    pub fn result_of(value: &Value) -> PlayResult {
         fn write(out: &mut String, value: &Value) {
             match value {
                 Value::Null => out.push_str("()"),
@@ -104,7 +104,7 @@ pub(crate) mod tests {
 
     /// With the styles of its pieces.
     fn styled(result: &PlayResult, width: usize) -> String {
-        let piece = |piece: &crate::console::text::Piece| format!("{:?}:{}", piece.style, piece.text);
+        let piece = |piece: &frontend::text::Piece| format!("{:?}:{}", piece.style, piece.text);
         let line = |line: &Line| line.pieces().iter().map(piece).collect::<Vec<_>>().join(" ");
         lines_of(result, width).iter().map(line).collect::<Vec<_>>().join("\n")
     }

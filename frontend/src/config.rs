@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 use launcher::Circle;
 
-use crate::{cli::ConfigArgs, error::CliError, suggest};
+use crate::{error::CliError, suggest};
 
 /// Its name, wherever it is.
 const FILE: &str = "circles.json";
 
 /// The circles of the file that was named, or of the default one.
-pub(crate) fn load(args: &ConfigArgs) -> Result<(PathBuf, Vec<Circle>), CliError> {
-    let path = path(args)?;
+pub fn load(named: Option<&Path>) -> Result<(PathBuf, Vec<Circle>), CliError> {
+    let path = path(named)?;
     let circles = launcher::load(&path)?;
     Ok((path, circles))
 }
 
 /// The file that was named, or the default one.
-pub(crate) fn path(args: &ConfigArgs) -> Result<PathBuf, CliError> {
-    args.config.clone().or_else(default_path).ok_or_else(|| {
+pub fn path(named: Option<&Path>) -> Result<PathBuf, CliError> {
+    named.map(Path::to_owned).or_else(default_path).ok_or_else(|| {
         CliError::usage(
             format!("there is no {FILE}"),
             "neither here nor in the user's configuration directory",
@@ -29,7 +29,7 @@ pub(crate) fn path(args: &ConfigArgs) -> Result<PathBuf, CliError> {
 }
 
 /// The circles of the file that was named, or of the default one if it is there.
-pub(crate) fn find(named: Option<PathBuf>) -> Result<Option<(PathBuf, Vec<Circle>)>, CliError> {
+pub fn find(named: Option<PathBuf>) -> Result<Option<(PathBuf, Vec<Circle>)>, CliError> {
     let Some(path) = named.or_else(default_path) else { return Ok(None) };
     let circles = launcher::load(&path)?;
     Ok(Some((path, circles)))
@@ -41,10 +41,10 @@ fn default_path() -> Option<PathBuf> {
 }
 
 /// The circles of those names; all that there are, without any.
-pub(crate) fn circles(args: &ConfigArgs, names: &[String]) -> Result<Vec<Circle>, CliError> {
+pub fn circles(named: Option<&Path>, names: &[String]) -> Result<Vec<Circle>, CliError> {
     let circles = match names {
-        [] => load(args)?.1,
-        names => names.iter().map(|name| circle(args, name)).collect::<Result<_, _>>()?,
+        [] => load(named)?.1,
+        names => names.iter().map(|name| circle(named, name)).collect::<Result<_, _>>()?,
     };
     if circles.is_empty() {
         return Err(CliError::usage("there is nothing to start", "circles.json lists no circle", "add one to it"));
@@ -53,8 +53,8 @@ pub(crate) fn circles(args: &ConfigArgs, names: &[String]) -> Result<Vec<Circle>
 }
 
 /// The circle of that name.
-pub(crate) fn circle(args: &ConfigArgs, name: &str) -> Result<Circle, CliError> {
-    let (path, circles) = load(args)?;
+pub fn circle(named: Option<&Path>, name: &str) -> Result<Circle, CliError> {
+    let (path, circles) = load(named)?;
     let names: Vec<String> = circles.iter().map(|circle| circle.name.clone()).collect();
     circles.into_iter().find(|circle| circle.name == name).ok_or_else(|| {
         let fix = match suggest::nearest(name, names.iter().map(String::as_str)) {

@@ -2,7 +2,7 @@
 
 mod several;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use client_ws::{CircleWsClient, ClientError, Description};
 use keys::{
@@ -10,20 +10,14 @@ use keys::{
     keystore::{KeyName, Keystore},
 };
 use server_ws::{Access, Workers};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 
-use crate::{
-    cli::{ConnectArgs, PassphraseArgs},
-    error::{CliError, os_text},
-    passphrase,
-    place::{self, Destination, Said},
-    terminal, throwaway, waiting,
-};
+use crate::{error::CliError, scratch, target::{Destination, Said}};
 
-pub(crate) use several::{Attempt, several};
+pub use several::{Attempt, several};
 
 /// A client that is connected, and where and as whom.
-pub(crate) struct Connected {
+pub struct Connected {
     pub client: Arc<CircleWsClient>,
     pub circle: Description,
     /// The circle as the user knows it.
@@ -35,99 +29,42 @@ pub(crate) struct Connected {
 
 /// As whom, and by which name of the circle's own.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Choice {
+pub struct Choice {
     /// The key to be; without one the default key, on a circle that asks for one.
     pub key: Option<KeyName>,
     /// How the circle knows itself, when it is dialled through a tunnel.
     pub authority: Option<Authority>,
 }
 
-impl Choice {
-    pub(crate) fn of(args: &ConnectArgs) -> Self {
-        Self { key: args.key.clone(), authority: args.authority.clone() }
-    }
+/// How circles are reached, and as whom, by a whole program.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The key, and the circle's own name.
+    pub choice: Choice,
+    /// The circles.json that was named, instead of the default ones.
+    pub config: Option<PathBuf>,
+    /// The file descriptor from which a passphrase is read, instead of the environment and the terminal.
+    pub passphrase_fd: Option<u32>,
 }
 
 /// Keys that were unlocked, so that nobody is asked for a passphrase twice.
 #[derive(Default)]
-pub(crate) struct Keyring {
+pub struct Keyring {
     unlocked: BTreeMap<KeyName, Arc<KeyPair>>,
 }
 
 impl Keyring {
-    pub(crate) fn get(&self, name: &KeyName) -> Option<Arc<KeyPair>> {
+    pub fn get(&self, name: &KeyName) -> Option<Arc<KeyPair>> {
         self.unlocked.get(name).cloned()
     }
 
-    pub(crate) fn insert(&mut self, name: KeyName, keypair: Arc<KeyPair>) {
+    pub fn insert(&mut self, name: KeyName, keypair: Arc<KeyPair>) {
         self.unlocked.insert(name, keypair);
     }
-
-    /// The key, with its passphrase from where the arguments say or the terminal, unless it was unlocked before. Blocks for
-    /// as long as that takes, and a second or so more.
-    pub(crate) fn unlock(&mut self, name: &KeyName, args: &PassphraseArgs) -> Result<Arc<KeyPair>, CliError> {
-        if let Some(keypair) = self.get(name) {
-            return Ok(keypair);
-        }
-        let store = Keystore::open_default()?;
-        // That there is no such key is said before a passphrase is asked for.
-        store.show(name)?;
-        let keypair = Arc::new(passphrase::unlock(&store, name, args)?);
-        self.insert(name.clone(), keypair.clone());
-        Ok(keypair)
-    }
-}
-
-/// The runtime of a command that deals with a terminal.
-pub(crate) fn client_runtime() -> Result<Runtime, CliError> {
-    let runtime = runtime()?;
-    terminal::restore_on_signals(&runtime)?;
-    Ok(runtime)
-}
-
-/// The runtime of a command.
-pub(crate) fn runtime() -> Result<Runtime, CliError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::usage("cannot start", os_text(&error), "are there too many processes?"))
-}
-
-/// Connects to the circle that was asked for, or to a throw-away one, and authenticates where the circle asks for it or the
-/// user does. A passphrase that is needed is asked for on this thread, and the key that it unlocks is kept.
-pub(crate) fn connect(
-    runtime: &Runtime,
-    asked: Option<&str>,
-    args: &ConnectArgs,
-    keyring: &mut Keyring,
-) -> Result<Connected, CliError> {
-    let choice = Choice::of(args);
-    runtime.block_on(async {
-        let Some(said) = place::asked(asked) else {
-            is_for_throwaway(&choice)?;
-            return to_throwaway().await;
-        };
-        let destination = place::find(&said, &args.config).await?;
-        to(destination, &choice, async |name| keyring.unlock(name, &args.passphrase)).await
-    })
-}
-
-/// Connects to a circle, and authenticates as [`connect`] does; a key that is needed comes from `unlock`.
-pub(crate) async fn to(
-    destination: Destination,
-    choice: &Choice,
-    unlock: impl AsyncFnOnce(&KeyName) -> Result<Arc<KeyPair>, CliError>,
-) -> Result<Connected, CliError> {
-    let what = format!("connecting to {destination}");
-    let reached = waiting::shown(&what, reach(destination, choice)).await?;
-    let Some(name) = reached.key() else { return Ok(reached.without_proof()) };
-    let keypair = unlock(name).await?;
-    waiting::shown("proving the key", reached.prove(keypair)).await
 }
 
 /// Whether a throw-away circle will do: its key is its own.
-pub(crate) fn is_for_throwaway(choice: &Choice) -> Result<(), CliError> {
+pub fn is_for_throwaway(choice: &Choice) -> Result<(), CliError> {
     if choice.key.is_none() {
         return Ok(());
     }
@@ -139,8 +76,8 @@ pub(crate) fn is_for_throwaway(choice: &Choice) -> Result<(), CliError> {
 }
 
 /// Starts a throw-away circle, which ends with the runtime, and connects to it.
-pub(crate) async fn to_throwaway() -> Result<Connected, CliError> {
-    let (url, keypair) = throwaway::start(&Handle::current(), Workers::SameExecutable)?;
+pub async fn to_throwaway() -> Result<Connected, CliError> {
+    let (url, keypair) = scratch::start(&Handle::current(), Workers::SameExecutable)?;
     let place = Destination::throwaway(url);
     let fail = |error| CliError::Client { place: place.clone(), error };
     let client = CircleWsClient::builder(&*place.url).keypair(keypair).build().map_err(fail)?;
@@ -154,10 +91,10 @@ pub(crate) async fn to_throwaway() -> Result<Connected, CliError> {
 }
 
 /// A circle that has answered, and the key that is to be proved to it.
-pub(crate) struct Reached(Connected);
+pub struct Reached(Connected);
 
 /// Connects, and finds out which key is to be proved. Nothing is asked of the user for it.
-pub(crate) async fn reach(place: Destination, choice: &Choice) -> Result<Reached, CliError> {
+pub async fn reach(place: Destination, choice: &Choice) -> Result<Reached, CliError> {
     let fail = |error| CliError::Client { place: place.clone(), error };
     let mut builder = CircleWsClient::builder(&*place.url);
     if let Some(authority) = &choice.authority {
@@ -196,17 +133,17 @@ pub(crate) async fn reach(place: Destination, choice: &Choice) -> Result<Reached
 
 impl Reached {
     /// The key that is to be proved, if one is.
-    pub(crate) fn key(&self) -> Option<&KeyName> {
+    pub fn key(&self) -> Option<&KeyName> {
         self.0.key.as_ref()
     }
 
     /// Without a proof.
-    pub(crate) fn without_proof(self) -> Connected {
+    pub fn without_proof(self) -> Connected {
         Connected { key: None, ..self.0 }
     }
 
     /// Proves the key.
-    pub(crate) async fn prove(self, keypair: Arc<KeyPair>) -> Result<Connected, CliError> {
+    pub async fn prove(self, keypair: Arc<KeyPair>) -> Result<Connected, CliError> {
         let connected = self.0;
         connected.client.set_keypair(keypair);
         let proved = connected.client.authenticate().await;
@@ -216,7 +153,7 @@ impl Reached {
 }
 
 /// `describe` is also how what answers shows that it is a circle.
-pub(crate) async fn first_answer(client: &CircleWsClient) -> Result<Description, ClientError> {
+pub async fn first_answer(client: &CircleWsClient) -> Result<Description, ClientError> {
     let not_a_circle = |reason: String| ClientError::NotACircle { url: client.url().to_string(), reason };
     let description = client.describe().await.map_err(|error| match error {
         ClientError::TimedOut { .. } => not_a_circle(format!("to `describe` there is {error}")),

@@ -10,23 +10,15 @@ use launcher::ConfigError;
 use protocol::error::ScriptError;
 use server_ws::InitFailed;
 
-use crate::{
-    console::{
-        report,
-        text::{Line, Style},
-    },
-    place::Destination,
-    printing::{self, Paint, Unwritten},
-    script, suggest,
-};
+use crate::{report, script, suggest, target::Destination, text::{Line, Style}};
 use answers::rpc_fix;
 
 /// The exit code of a bug.
-pub(crate) const BUG: u8 = 70;
+pub const BUG: u8 = 70;
 
 /// Why a command ends without having done what it was asked for.
 #[derive(Debug)]
-pub(crate) enum CliError {
+pub enum CliError {
     /// The arguments or the configuration are wrong.
     Usage(Parts),
     /// A supervisor does not do what it was asked for, or a circle is not up in time.
@@ -78,11 +70,15 @@ pub(crate) enum CliError {
 
 /// What failed, why, and what to do.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub struct Parts {
     pub what: String,
     pub why: String,
     pub fix: String,
 }
+
+/// The output could not be written.
+#[derive(Debug)]
+pub struct Unwritten(pub io::Error);
 
 impl From<Unwritten> for CliError {
     fn from(Unwritten(error): Unwritten) -> Self {
@@ -106,20 +102,20 @@ impl From<KeystoreError> for CliError {
 }
 
 impl CliError {
-    pub(crate) fn usage(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub fn usage(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Usage(Parts { what: what.into(), why: why.into(), fix: fix.into() })
     }
 
-    pub(crate) fn supervisor(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub fn supervisor(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Supervisor(Parts { what: what.into(), why: why.into(), fix: fix.into() })
     }
 
-    pub(crate) fn io(what: impl Into<String>, error: &io::Error, fix: impl Into<String>) -> Self {
+    pub fn io(what: impl Into<String>, error: &io::Error, fix: impl Into<String>) -> Self {
         Self::usage(what, os_text(error), fix)
     }
 
     /// What a circle answered to a script, or why it did not.
-    pub(crate) fn answer(script: &str, place: &Destination, error: ClientError) -> Self {
+    pub fn answer(script: &str, place: &Destination, error: ClientError) -> Self {
         match error {
             ClientError::Rpc(error) => Self::Play { script: script.to_owned(), error },
             error => Self::Client { place: place.clone(), error },
@@ -127,7 +123,7 @@ impl CliError {
     }
 
     /// A circle's init script fails. The script is read once more: what failed is not handed back.
-    pub(crate) fn init(what: String, file: &Path, failed: &io::Error) -> Self {
+    pub fn init(what: String, file: &Path, failed: &io::Error) -> Self {
         let parts = Parts {
             what,
             why: shown(&failed.to_string()),
@@ -141,7 +137,7 @@ impl CliError {
     }
 
     /// As `docs/` lists them.
-    pub(crate) fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) | Self::Init { .. } => 2,
             Self::Supervisor(_) => 3,
@@ -156,15 +152,8 @@ impl CliError {
         }
     }
 
-    /// Says it on stderr.
-    pub(crate) fn report(&self) {
-        let paint = Paint::for_stderr();
-        let text: String = self.lines(printing::columns()).iter().map(|line| paint.line(line) + "\n").collect();
-        printing::to_stderr(&text);
-    }
-
     /// It in lines: where, within that many columns, what and why, what to do.
-    pub(crate) fn lines(&self, width: usize) -> Vec<Line> {
+    pub fn lines(&self, width: usize) -> Vec<Line> {
         let mut lines = Vec::new();
         match self {
             Self::Interrupted => return vec![Line::of(Style::Plain, "interrupted")],
@@ -185,18 +174,18 @@ impl CliError {
     }
 
     /// All of it in a line.
-    pub(crate) fn advice(&self) -> String {
+    pub fn advice(&self) -> String {
         let fix = self.parts().fix;
         if fix.is_empty() { self.message() } else { format!("{}; {fix}", self.message()) }
     }
 
     /// What failed and why, in a line.
-    pub(crate) fn message(&self) -> String {
+    pub fn message(&self) -> String {
         let Parts { what, why, .. } = self.parts();
         if why.is_empty() { what } else { format!("{what}: {why}") }
     }
 
-    pub(crate) fn parts(&self) -> Parts {
+    pub fn parts(&self) -> Parts {
         let parts = |what: String, why: String, fix: String| Parts { what, why, fix };
         match self {
             Self::Usage(Parts { what, why, fix })
@@ -373,7 +362,7 @@ fn keystore_parts(error: &KeystoreError) -> Parts {
 }
 
 /// The operating system's words without its number.
-pub(crate) fn os_text(error: &io::Error) -> String {
+pub fn os_text(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 const HASH: usize = 12;
 
 /// A line of a log: what is JSON as it would be in plain text.
-pub(crate) fn of_log(line: &str) -> Cow<'_, str> {
+pub fn of_log(line: &str) -> Cow<'_, str> {
     let Some(mut fields) = object(line) else { return Cow::Borrowed(line) };
     let mut take = |name: &str| fields.remove(name).map(|value| plain(&value)).unwrap_or_default();
     let mut text = format!("{} {:>5} ", take("timestamp"), take("level"));
@@ -26,7 +26,7 @@ pub(crate) fn of_log(line: &str) -> Cow<'_, str> {
 }
 
 /// A line of an audit, in columns.
-pub(crate) fn of_audit(line: &str) -> Cow<'_, str> {
+pub fn of_audit(line: &str) -> Cow<'_, str> {
     let Some(fields) = object(line) else { return Cow::Borrowed(line) };
     let field = |name: &str| fields.get(name).map(plain).unwrap_or_default();
     if fields.contains_key("lost") {

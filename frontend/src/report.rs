@@ -14,7 +14,7 @@ const MIN_EXCERPT: usize = 20;
 const MARGIN: usize = 8;
 
 /// A script's error with the line it is in, and a caret under the column, within that many columns.
-pub(crate) fn script(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
+pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
     let mut lines = excerpt(script, error, width);
     let place = match place(script, error) {
         Some(Place { line, column: Some(column), .. }) => format!(" (line {line}, column {column})"),
@@ -32,7 +32,7 @@ pub(crate) fn script(script: &str, error: &ScriptError, width: usize) -> Vec<Lin
 }
 
 /// The line that it is in, and a caret under the column; nothing, where that is not known.
-pub(crate) fn excerpt(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
+pub fn excerpt(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
     match place(script, error) {
         Some(Place { line, column, text: Some(text) }) => {
             pointed_at(line as usize, column.unwrap_or(1) as usize, text, width).into()
@@ -42,7 +42,7 @@ pub(crate) fn excerpt(script: &str, error: &ScriptError, width: usize) -> Vec<Li
 }
 
 /// What is wrong, behind a word that says that something is. A message can have several lines of its own.
-pub(crate) fn error(message: &str, width: usize) -> Vec<Line> {
+pub fn error(message: &str, width: usize) -> Vec<Line> {
     let mark = "error: ";
     let message = visible(message);
     let rows = message.split('\n').enumerate().flat_map(|(index, message)| {
@@ -80,7 +80,7 @@ fn place<'a>(script: &'a str, error: &ScriptError) -> Option<Place<'a>> {
 
 /// What is around a column of a line, and a caret under it: as much as fits into that many columns, so that the two are
 /// never broken apart.
-pub(crate) fn pointed_at(number: usize, column: usize, line: &str, width: usize) -> [Line; 2] {
+pub fn pointed_at(number: usize, column: usize, line: &str, width: usize) -> [Line; 2] {
     let line = visible(line).replace('\t', " ");
     let gutter = format!("{number} | ");
     let room = width.saturating_sub(gutter.len()).max(MIN_EXCERPT);
@@ -118,12 +118,12 @@ pub(crate) fn pointed_at(number: usize, column: usize, line: &str, width: usize)
 }
 
 /// A play that was cancelled by who sees this.
-pub(crate) fn cancelled() -> Vec<Line> {
+pub fn cancelled() -> Vec<Line> {
     vec![Line::of(Style::Dim, "cancelled")]
 }
 
 /// A play whose end is not waited for.
-pub(crate) fn given_up() -> Vec<Line> {
+pub fn given_up() -> Vec<Line> {
     vec![Line::of(Style::Dim, "no longer waiting for it; it may still be running")]
 }
 

@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use crate::error::CliError;
 
 /// Its name.
-pub(crate) const NAME: &str = "scratch";
+pub const NAME: &str = "scratch";
 
 /// Starts one; it ends with the runtime.
-pub(crate) fn start(runtime: &Handle, workers: Workers) -> Result<(String, KeyPair), CliError> {
+pub fn start(runtime: &Handle, workers: Workers) -> Result<(String, KeyPair), CliError> {
     let cannot =
         |why: String| CliError::usage("cannot start a throw-away circle", why, "name a circle: --circle WHERE");
     let keypair = KeyPair::generate().map_err(|error| cannot(error.to_string()))?;

@@ -7,16 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    error::{CliError, os_text},
-    visible::visible,
-};
+use crate::{error::{CliError, os_text}, visible::visible};
 
 /// Bytes of a script that is read from a file or standard input.
 const MAX_SCRIPT: u64 = 64 << 20;
 
 /// A script that is read from somewhere: bounded, and without what is not for the circle.
-pub(crate) fn read(from: impl Read) -> std::io::Result<String> {
+pub fn read(from: impl Read) -> std::io::Result<String> {
     let mut script = String::new();
     if from.take(MAX_SCRIPT + 1).read_to_string(&mut script)? as u64 > MAX_SCRIPT {
         return Err(std::io::Error::other(format!("it is larger than {} MiB", MAX_SCRIPT >> 20)));
@@ -26,7 +23,7 @@ pub(crate) fn read(from: impl Read) -> std::io::Result<String> {
 }
 
 /// A script file that is read while somebody waits: a pipe may have nobody who writes to it, and could not be left.
-pub(crate) fn load(path: &Path) -> Result<String, CliError> {
+pub fn load(path: &Path) -> Result<String, CliError> {
     let is_file = std::fs::metadata(path).map_or(true, |metadata| metadata.is_file() || metadata.is_dir());
     if !is_file {
         let what = format!("cannot play {}", visible(&path.display().to_string()));
@@ -36,11 +33,11 @@ pub(crate) fn load(path: &Path) -> Result<String, CliError> {
 }
 
 /// A script file, for whoever reports it by its name.
-pub(crate) fn read_file(path: &Path) -> Result<String, CliError> {
+pub fn read_file(path: &Path) -> Result<String, CliError> {
     File::open(path).and_then(read).map_err(|error| cannot_read(&path.display().to_string(), &error))
 }
 
-pub(crate) fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
+pub fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
     let fix = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => "check its name",
         std::io::ErrorKind::InvalidData => "a script is UTF-8",
@@ -50,7 +47,7 @@ pub(crate) fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
 }
 
 /// Writes a script to a file, all of it or nothing.
-pub(crate) fn write(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
+pub fn write(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
     let name = visible(&file.display().to_string()).into_owned();
     let cannot = |error: &std::io::Error| {
         CliError::usage(format!("cannot write {name}"), os_text(error), "choose another file: :save FILE")

@@ -1,7 +1,7 @@
 //! "Did you mean".
 
 /// The known name that a mistyped one is nearest to, if it is near at all: one that it is the beginning of, before others.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let is_begun = |known: &str| !name.is_empty() && known.starts_with(name);
     let near = |known: &'a str| (!is_begun(known), strsim::osa_distance(known, name), known);
     let (is_other, distance, known) = known.into_iter().map(near).min()?;

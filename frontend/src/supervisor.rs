@@ -1,9 +1,9 @@
 //! The supervisor of the circles.json that is meant: found, or started in the background.
 
-mod base;
+mod directories;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -23,24 +23,20 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-pub use base::Directories;
-pub(crate) use base::could_be_made;
+pub use directories::Directories;
+pub use directories::could_be_made;
 
-use crate::{
-    cli::ConfigArgs,
-    config,
-    error::{CliError, os_text},
-    terminal::{is_ignored, listen},
-};
+use crate::{config, error::{CliError, os_text}};
+use crate::signals::{is_ignored, listen};
 
 /// How long a supervisor may take to say how its circles are, which costs it nothing.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long one that ends may take: its circles are killed long before that.
 const ENDING: Duration = Duration::from_mins(1);
 
 /// What it says to who started it, once it listens.
-pub(crate) const LISTENING: &str = "listening";
+pub const LISTENING: &str = "listening";
 
 /// How often a supervisor may turn out to be ending just when it is told.
 const TRIES: usize = 3;
@@ -59,37 +55,37 @@ pub struct Supervisors {
 
 impl Supervisors {
     /// Those of the user who runs this program.
-    pub(crate) fn of_user() -> Result<Self, CliError> {
-        Ok(Self { program: program()?, directories: base::directories()? })
+    pub fn of_user() -> Result<Self, CliError> {
+        Ok(Self { program: program()?, directories: directories::directories()? })
     }
 
     /// The place of the supervisor of the circles.json that is meant.
-    pub(crate) fn place(&self, args: &ConfigArgs) -> Result<Place, CliError> {
-        let path = config::path(args)?;
+    pub fn place(&self, config: Option<&Path>) -> Result<Place, CliError> {
+        let path = config::path(config)?;
         Ok(Place::of(&path, &self.directories.run, &self.directories.state)?)
     }
 }
 
 /// The place of the supervisor of the circles.json that is meant.
-pub(crate) fn place(args: &ConfigArgs) -> Result<Place, CliError> {
-    Supervisors::of_user()?.place(args)
+pub fn place(config: Option<&Path>) -> Result<Place, CliError> {
+    Supervisors::of_user()?.place(config)
 }
 
 /// The user's directories, as they are or would be; nothing is made.
-pub(crate) fn directories_as_they_are() -> Directories {
-    base::directories_as_they_are()
+pub fn directories_as_they_are() -> Directories {
+    directories::directories_as_they_are()
 }
 
 /// What is wished of circles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub enum Wish {
     Up,
     Restart,
 }
 
 /// How the circles of those names are, all without any, once the supervisor has done what it could in the time. It is started
 /// if there is none.
-pub(crate) async fn tell(
+pub async fn tell(
     supervisors: &Supervisors,
     place: &Place,
     names: &[String],
@@ -145,14 +141,14 @@ async fn try_to_tell(
 
 /// Connects to the supervisor that runs, if there is one, and says how its circles are. One that does not answer at all is not waited
 /// for as long as one that has something to do, and does not do later what was given up.
-pub(crate) async fn answering(place: &Place) -> Result<Option<(Client, Statuses)>, ControlError> {
+pub async fn answering(place: &Place) -> Result<Option<(Client, Statuses)>, ControlError> {
     let Some(mut client) = Client::connect(place).await? else { return Ok(None) };
     let statuses = client.call::<Status>(&NoParams {}, PATIENCE).await?;
     Ok(Some((client, statuses)))
 }
 
 /// Has the supervisor that runs do it; `None` if there is none, or none any more: then nothing is up.
-pub(crate) async fn tell_running<M: Method<Params = Names, Result = Statuses>>(
+pub async fn tell_running<M: Method<Params = Names, Result = Statuses>>(
     place: &Place,
     names: &[String],
     patience: Duration,
@@ -179,7 +175,7 @@ impl From<PlaceError> for CliError {
 
 /// What SIGHUP means to a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hangup {
+pub enum Hangup {
     /// That circles.json is to be read again.
     Reloads,
     /// That its terminal has gone.
@@ -188,13 +184,13 @@ pub(crate) enum Hangup {
 
 impl Hangup {
     /// In the foreground: where there is no terminal, or nobody is to notice that it goes (`nohup`), it can only be meant.
-    pub(crate) fn of_foreground() -> Self {
+    pub fn of_foreground() -> Self {
         let has_terminal = std::fs::File::open("/dev/tty").is_ok();
         if has_terminal && !is_ignored(SignalKind::hangup()) { Self::Ends } else { Self::Reloads }
     }
 
     /// The signals that end the supervisor.
-    pub(crate) fn ends(self) -> Vec<SignalKind> {
+    pub fn ends(self) -> Vec<SignalKind> {
         let mut signals = vec![SignalKind::terminate(), SignalKind::interrupt()];
         if self == Self::Ends {
             signals.push(SignalKind::hangup());
@@ -205,7 +201,7 @@ impl Hangup {
 
 /// What a supervisor begins with that is to start the circles of those names; all, without any. To be called where there is a
 /// runtime.
-pub(crate) fn begin(
+pub fn begin(
     place: &Place,
     names: &[String],
     ends_with_circles: bool,
@@ -239,7 +235,7 @@ fn program() -> Result<PathBuf, CliError> {
 
 /// The locks of a supervisor, unless one runs already: that of its life, and that of its start, which is to be held until it
 /// listens, so that who looks for it meanwhile waits.
-pub(crate) fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<(Held, Held), CliError> {
+pub fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<(Held, Held), CliError> {
     let starting = waited_for(place, Place::lock_starting, ENDING)?;
     if runtime.block_on(running(place))?.is_some() {
         return Err(CliError::usage(
@@ -270,7 +266,7 @@ fn waited_for(
 }
 
 /// Connects to the supervisor that runs, if there is one that is not ending.
-pub(crate) async fn running(place: &Place) -> Result<Option<Client>, CliError> {
+pub async fn running(place: &Place) -> Result<Option<Client>, CliError> {
     match answering(place).await {
         Ok(Some((client, statuses))) => Ok((!statuses.is_ending).then_some(client)),
         // There is none, or it has just ended.
@@ -280,7 +276,7 @@ pub(crate) async fn running(place: &Place) -> Result<Option<Client>, CliError> {
 }
 
 /// The processes of the circles that are up; none, where nobody can say.
-pub(crate) async fn pids(place: &Place) -> Vec<u32> {
+pub async fn pids(place: &Place) -> Vec<u32> {
     let Ok(Some((_, statuses))) = answering(place).await else { return Vec::new() };
     statuses.circles.iter().filter_map(|circle| circle.pid).collect()
 }
@@ -343,7 +339,7 @@ impl Drop for Starting {
 }
 
 /// Waits until nothing is left of a supervisor that is ending, so that who asks next finds none.
-pub(crate) fn wait_for_end(runtime: &Runtime, place: &Place) -> Result<(), CliError> {
+pub fn wait_for_end(runtime: &Runtime, place: &Place) -> Result<(), CliError> {
     // Without it, one that is started meanwhile would be waited for.
     let _starting = waited_for(place, Place::lock_starting, ENDING)?;
     if runtime.block_on(running(place))?.is_none() {
@@ -399,7 +395,7 @@ async fn listening(child: &mut Child) -> Result<(), CliError> {
 }
 
 /// What a user can do about a supervisor that does not answer as it should.
-pub(crate) fn failed(error: ControlError) -> CliError {
+pub fn failed(error: ControlError) -> CliError {
     let what = "the supervisor does not do it";
     match error {
         ControlError::Place(error) => error.into(),

@@ -8,21 +8,21 @@ use launcher::{
 };
 use protocol::methods::NoParams;
 
-use crate::{cli::ConfigArgs, config, error::CliError, supervisor, visible::visible};
+use crate::{config, error::CliError, supervisor, visible::visible};
 
 /// The environment variable that stands in for `--circle`.
 const VARIABLE: &str = "CIRCLES_CIRCLE";
 
 /// A circle, as it was said, and where it is dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Destination {
+pub struct Destination {
     pub said: Said,
     pub url: Box<str>,
 }
 
 /// What was said for a circle, which decides what can be done about one that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Said {
+pub enum Said {
     /// Its name in circles.json, and the `--config` that was given.
     Name { name: Box<str>, config: Option<Box<Path>> },
     /// A port, host:port or a URL.
@@ -32,32 +32,32 @@ pub(crate) enum Said {
 }
 
 impl Destination {
-    pub(crate) fn named(name: &str, url: String, config: &ConfigArgs) -> Self {
+    pub fn named(name: &str, url: String, config: Option<&Path>) -> Self {
         Self {
-            said: Said::Name { name: name.into(), config: config.config.as_deref().map(Into::into) },
+            said: Said::Name { name: name.into(), config: config.map(Into::into) },
             url: url.into(),
         }
     }
 
-    pub(crate) fn address(said: &str, url: String) -> Self {
+    pub fn address(said: &str, url: String) -> Self {
         Self { said: Said::Address(said.into()), url: url.into() }
     }
 
-    pub(crate) fn throwaway(url: String) -> Self {
+    pub fn throwaway(url: String) -> Self {
         Self { said: Said::Throwaway, url: url.into() }
     }
 
     /// What tells it from others.
-    pub(crate) fn label(&self) -> &str {
+    pub fn label(&self) -> &str {
         match &self.said {
             Said::Name { name, .. } => name,
             Said::Address(said) => said,
-            Said::Throwaway => crate::throwaway::NAME,
+            Said::Throwaway => crate::scratch::NAME,
         }
     }
 
     /// How it comes up.
-    pub(crate) fn how_to_start(&self) -> String {
+    pub fn how_to_start(&self) -> String {
         match &self.said {
             Said::Name { name, config } => how_to_start(name, config.as_deref()),
             Said::Address(_) => {
@@ -91,13 +91,13 @@ fn how_to_start(name: &str, config: Option<&Path>) -> String {
 }
 
 /// The circle that was asked for, as people say it.
-pub(crate) fn asked(asked: Option<&str>) -> Option<String> {
+pub fn asked(asked: Option<&str>) -> Option<String> {
     let from_environment = std::env::var(VARIABLE).ok().filter(|place| !place.is_empty());
     asked.map(str::to_owned).or(from_environment)
 }
 
 /// What people say, where that is known without asking anyone: the port of a circle that takes a free one is 0 here.
-pub(crate) fn parse(said: &str, config: &ConfigArgs) -> Result<Destination, CliError> {
+pub fn parse(said: &str, config: Option<&Path>) -> Result<Destination, CliError> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let wrong = |why: &str| {
         let fix = "give a name in circles.json, a port (9001), host:port, or a ws:// URL";
@@ -122,7 +122,7 @@ pub(crate) fn parse(said: &str, config: &ConfigArgs) -> Result<Destination, CliE
 }
 
 /// What people say, and where that is now: a circle that takes a free port is where its supervisor has it.
-pub(crate) async fn find(said: &str, config: &ConfigArgs) -> Result<Destination, CliError> {
+pub async fn find(said: &str, config: Option<&Path>) -> Result<Destination, CliError> {
     let found = parse(said, config)?;
     let Said::Name { name, .. } = &found.said else { return Ok(found) };
     let circle = config::circle(config, name)?;
@@ -134,12 +134,12 @@ pub(crate) async fn find(said: &str, config: &ConfigArgs) -> Result<Destination,
 }
 
 /// Where a circle is that has taken a free port.
-async fn free_port(circle: &Circle, config: &ConfigArgs) -> Result<String, CliError> {
+async fn free_port(circle: &Circle, config: Option<&Path>) -> Result<String, CliError> {
     let cannot = |why: String, fix: String| {
         let name = visible(&circle.name);
         CliError::supervisor(format!("cannot reach circle '{name}'"), format!("it takes a free port, and {why}"), fix)
     };
-    let start = || how_to_start(&circle.name, config.config.as_deref());
+    let start = || how_to_start(&circle.name, config);
     let place = supervisor::place(config)?;
     let asked = async {
         let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
@@ -166,12 +166,12 @@ async fn free_port(circle: &Circle, config: &ConfigArgs) -> Result<String, CliEr
 }
 
 /// Whether two URLs are of the same circle; one that a client made normal ends with a slash.
-pub(crate) fn is_same_url(one: &str, other: &str) -> bool {
+pub fn is_same_url(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 /// Whether it would be a name in circles.json.
-pub(crate) fn is_name(place: &str) -> bool {
+pub fn is_name(place: &str) -> bool {
     !place.is_empty()
         && !place.bytes().all(|byte| byte.is_ascii_digit())
         && place.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     fn parse(place: &str) -> Result<Destination, CliError> {
-        super::parse(place, &ConfigArgs { config: Some("/nonexistent/circles.json".into()) })
+        super::parse(place, Some(Path::new("/nonexistent/circles.json")))
     }
 
     #[test]
@@ -205,8 +205,7 @@ mod tests {
     #[test]
     fn how_a_circle_comes_up_has_the_configuration_that_was_named() {
         let start = |config: Option<&str>| {
-            let config = ConfigArgs { config: config.map(Into::into) };
-            Destination::named("team", "ws://127.0.0.1:9002".into(), &config).how_to_start()
+            Destination::named("team", "ws://127.0.0.1:9002".into(), config.map(Path::new)).how_to_start()
         };
         assert_eq!(start(None), "start it: circles up team");
         assert_eq!(start(Some("a/b.json")), "start it: circles up team --config a/b.json");

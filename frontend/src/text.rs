@@ -11,7 +11,7 @@ use crate::visible::visible;
 
 /// A part of an input that is shown in a colour of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Keyword,
     String,
     Number,
@@ -26,7 +26,7 @@ pub(crate) enum Kind {
 
 /// How a piece of text is meant, never a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
+pub enum Style {
     Plain,
     Dim,
     /// What stands over something else: the head of a table.
@@ -41,35 +41,35 @@ pub(crate) enum Style {
 
 /// Columns and rows that there are to show something in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size {
+pub struct Size {
     pub width: usize,
     pub height: usize,
 }
 
 /// A piece of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub struct Piece {
     pub text: String,
     pub style: Style,
 }
 
 /// One line, without the newline at its end. Nothing in it can drive a terminal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Line(Vec<Piece>);
+pub struct Line(Vec<Piece>);
 
 impl Line {
-    pub(crate) fn of(style: Style, text: &str) -> Self {
+    pub fn of(style: Style, text: &str) -> Self {
         Self::default().with(style, text)
     }
 
     /// The same with a piece more at its end.
-    pub(crate) fn with(mut self, style: Style, text: &str) -> Self {
+    pub fn with(mut self, style: Style, text: &str) -> Self {
         self.push(style, text);
         self
     }
 
     /// Adds a piece. Its control characters are shown, and it is one line whatever it says.
-    pub(crate) fn push(&mut self, style: Style, text: &str) {
+    pub fn push(&mut self, style: Style, text: &str) {
         if text.is_empty() {
             return;
         }
@@ -81,12 +81,12 @@ impl Line {
     }
 
     /// Columns that it takes.
-    pub(crate) fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.0.iter().map(|piece| columns(&piece.text)).sum()
     }
 
     /// As much of it as that many cells of a terminal hold.
-    pub(crate) fn cut(&self, width: usize) -> Self {
+    pub fn cut(&self, width: usize) -> Self {
         let (mut cut, mut left) = (Self::default(), width);
         for piece in &self.0 {
             let fits = |grapheme: &&str| {
@@ -104,7 +104,7 @@ impl Line {
         cut
     }
 
-    pub(crate) fn pieces(&self) -> &[Piece] {
+    pub fn pieces(&self) -> &[Piece] {
         &self.0
     }
 }
@@ -123,13 +123,13 @@ fn one_line(text: &str) -> Cow<'_, str> {
 }
 
 /// Columns that a text takes as a piece of a line.
-pub(crate) fn columns(text: &str) -> usize {
+pub fn columns(text: &str) -> usize {
     let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
     if text.as_bytes().iter().all(is_printable) { text.len() } else { one_line(text).width() }
 }
 
 /// A text of several lines, all in one style.
-pub(crate) fn lines(style: Style, text: &str) -> Vec<Line> {
+pub fn lines(style: Style, text: &str) -> Vec<Line> {
     visible(text).split('\n').map(|line| Line::of(style, line)).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Control characters shown, not obeyed. Newlines and tabs stay; a carriage return before a newline goes.
-pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+pub fn visible(text: &str) -> Cow<'_, str> {
     let is_plain =
         |character: char| matches!(character, '\n' | '\t') || !(character.is_control() || is_hidden(character));
     if text.chars().all(is_plain) {

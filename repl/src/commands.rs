@@ -6,18 +6,9 @@ use keys::keystore::KeyName;
 use rustyline::history::{History, SearchDirection};
 
 use super::{MARGIN, Next, Repl, keymap, outside, painted, say, show, tell, unless_interrupted};
-use crate::{
-    console::{
-        history,
-        meta::{self, Meta},
-        plot,
-        text::{Line, Size, Style},
-        value,
-    },
-    error::CliError,
-    printing, script,
-    visible::visible,
-};
+use console::{commands::{self, Meta}, history, plot, value};
+use frontend::{error::CliError, script, text::{Line, Size, Style}, visible::visible};
+use terminal::printing;
 
 impl Repl {
     pub(super) fn obey(&mut self, input: &str, command: &str) -> Result<Next, CliError> {
@@ -32,7 +23,7 @@ impl Repl {
             Meta::Quit => return Ok(Next::Leave),
             Meta::Help(topic) => {
                 let width = printing::stdout_size().map_or(usize::MAX, |(width, _)| width);
-                let said = meta::help(&topic, keymap::KEYS);
+                let said = commands::help(&topic, keymap::KEYS);
                 self.page(&said.iter().flat_map(|line| line.wrapped(width)).collect::<Vec<_>>())?;
             }
             Meta::Use(place) => self.go_to(&place),
@@ -68,7 +59,7 @@ impl Repl {
         }
         let line = self.sessions.current().link.line().clone();
         let _asking = line.asking();
-        let answered = self.until_interrupt("waiting for the circle", meta::ask(&line.client, command));
+        let answered = self.until_interrupt("waiting for the circle", commands::ask(&line.client, command));
         // One that is not waited for is carried out all the same.
         if answered.is_none() && *command == Meta::Reset {
             self.sessions.current_mut().notebook.is_lost();
@@ -138,7 +129,7 @@ impl Repl {
                 self.sessions.turn_to(index);
                 self.recall();
             }
-            Err(error) => error.report(),
+            Err(error) => printing::report(&error),
         }
     }
 
@@ -149,7 +140,7 @@ impl Repl {
                     show(&result)?;
                 }
             }
-            Err(error) => error.report(),
+            Err(error) => printing::report(&error),
         }
         Ok(())
     }
@@ -162,7 +153,7 @@ impl Repl {
         }
         match script::write(file, &saved.script, is_over) {
             Ok(()) => printing::to_stderr(&format!("{}\n", saved.said(file))),
-            Err(error) => error.report(),
+            Err(error) => printing::report(&error),
         }
     }
 
@@ -176,7 +167,7 @@ impl Repl {
             Ok(None) => text.clone_into(&mut self.text),
             Err(error) => {
                 text.clone_into(&mut self.text);
-                error.report();
+                printing::report(&error);
             }
         }
     }

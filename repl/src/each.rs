@@ -11,20 +11,9 @@ use super::{
     running::{self, Status},
     say, unless_interrupted,
 };
-use crate::{
-    console::{
-        LAST_VALUE, beside,
-        each::{self, Happened},
-        fold, report,
-        text::{Line, Size},
-        too_large, value,
-    },
-    error::CliError,
-    printer::Printer,
-    printing::{self, Label},
-    terminal::Interrupts,
-    waiting,
-};
+use console::{LAST_VALUE, columns, fan_out::{self, Happened}, too_large, truncate, value};
+use frontend::{error::CliError, report, text::{Line, Size}};
+use terminal::{modes::Interrupts, printer::Printer, printing::{self, Label}, waiting};
 
 /// How each of them ended.
 type Ends = Vec<Option<End>>;
@@ -53,18 +42,18 @@ impl Repl {
         let printed = |of: usize, text: &str| sessions.nth_mut(opened[of].0).notebook.printed(text);
         let ends = runtime.block_on(async {
             let clients = asking.iter().map(|line| line.client.clone());
-            let script = each::Script { text: script.into(), bind: Some(LAST_VALUE.into()), ..Default::default() };
-            listen(each::start(clients, &script), &names, printed, interrupts).await
+            let script = fan_out::Script { text: script.into(), bind: Some(LAST_VALUE.into()), ..Default::default() };
+            listen(fan_out::start(clients, &script), &names, printed, interrupts).await
         })?;
         let (width, rows) = printing::stdout_size().unwrap_or((80, usize::MAX));
-        let columns = beside::columns(opened.len(), width).unwrap_or(width);
+        let columns = columns::columns(opened.len(), width).unwrap_or(width);
         let size = Size { width: columns, height: rows.saturating_sub(MARGIN + 1) };
         let mut said = Vec::new();
         for ((index, name), ended) in opened.into_iter().zip(ends) {
             let session = self.sessions.nth_mut(index);
             let lines: Vec<Line> = match ended {
                 Some(End::Answered(Ok(result))) => {
-                    let lines = fold::folded(value::lines_of(&result, columns), size);
+                    let lines = truncate::folded(value::lines_of(&result, columns), size);
                     session.went_well(script, result.into(), begun.elapsed());
                     lines
                 }
@@ -77,7 +66,7 @@ impl Repl {
             };
             said.push((name, lines));
         }
-        say(&beside::lines(&said, width))
+        say(&columns::lines(&said, width))
     }
 
     /// The sessions on those circles, with what the circles are called. One that cannot be had is told, and keeps none of the
@@ -89,11 +78,11 @@ impl Repl {
             let index = match runtime.block_on(unless_interrupted(interrupts, sessions.on(place))) {
                 Some(Ok(index)) => index,
                 Some(Err(error)) => {
-                    error.report();
+                    printing::report(&error);
                     continue;
                 }
                 None => {
-                    CliError::Interrupted.report();
+                    printing::report(&CliError::Interrupted);
                     return Vec::new();
                 }
             };
@@ -122,7 +111,7 @@ impl Repl {
 /// Prints what they print until all have ended. Ctrl-C cancels those that have not; another one soon after it no longer waits
 /// for them.
 async fn listen(
-    mut plays: each::Plays,
+    mut plays: fan_out::Plays,
     names: &[&str],
     mut printed: impl FnMut(usize, &str),
     interrupts: &mut Interrupts,

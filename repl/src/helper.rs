@@ -14,16 +14,9 @@ use rustyline::{
 use unicode_width::UnicodeWidthStr;
 
 use super::link::Line;
-use crate::{
-    console::{
-        completion::{Candidate, Completer, byte},
-        highlight, meta,
-        text::{self, Style},
-        validate,
-    },
-    printing::{self, Paint},
-    visible::visible,
-};
+use console::{commands, completion::{Candidate, Completer, byte}, highlight, validate};
+use frontend::{text::{self, Style}, visible::visible};
+use terminal::printing::{self, Paint};
 
 /// What Tab inserts where there is nothing to complete.
 const INDENT: &str = "  ";
@@ -156,7 +149,7 @@ impl Validator for Typing {
 impl Highlighter for Typing {
     fn highlight<'l>(&self, line: &'l str, position: usize) -> Cow<'l, str> {
         let line = drawn(line);
-        let Some((begin, script)) = meta::script(&line).filter(|_| self.paint.is_on()) else {
+        let Some((begin, script)) = commands::script(&line).filter(|_| self.paint.is_on()) else {
             return line;
         };
         let mut coloured = String::with_capacity(line.len() * 2);

@@ -10,12 +10,12 @@ use std::{
 
 use directories::BaseDirs;
 use rustyline::{
-    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, EditMode, Editor, Event, EventContext,
+    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext,
     EventHandler, KeyEvent, RepeatCount, Result, history::FileHistory,
 };
 
 use super::helper::Typing;
-use crate::{cli, console::history};
+use console::history;
 
 /// What `:help` says of keys.
 pub(super) const KEYS: &[(&str, &str)] = &[
@@ -30,13 +30,22 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("Ctrl-D", "leaves, on an empty line"),
 ];
 
+/// The keys that edit a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EditMode {
+    /// Emacs' keys.
+    Emacs,
+    /// Vi's keys.
+    Vi,
+}
+
 /// How the line is edited and kept.
-pub(super) fn config(mode: Option<cli::EditMode>) -> Result<Config> {
+pub(super) fn config(mode: Option<EditMode>) -> Result<Config> {
     let mode = match mode {
-        Some(cli::EditMode::Vi) => EditMode::Vi,
-        Some(cli::EditMode::Emacs) => EditMode::Emacs,
-        None if inputrc().is_some_and(|text| wants_vi(&text)) => EditMode::Vi,
-        None => EditMode::Emacs,
+        Some(EditMode::Vi) => rustyline::EditMode::Vi,
+        Some(EditMode::Emacs) => rustyline::EditMode::Emacs,
+        None if inputrc().is_some_and(|text| wants_vi(&text)) => rustyline::EditMode::Vi,
+        None => rustyline::EditMode::Emacs,
     };
     let config = Config::builder()
         .auto_add_history(false)

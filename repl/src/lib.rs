@@ -21,24 +21,11 @@ use client_ws::PlayResult;
 use rustyline::{Editor, error::ReadlineError, history::FileHistory};
 use tokio::runtime::Runtime;
 
-use crate::{
-    cli::ReplArgs,
-    connect::{self, Connected, Keyring},
-    console::{
-        completion::{self, Candidate, Completer},
-        fold, history,
-        meta::Takes,
-        notebook::Notebook,
-        text::{Line, Size},
-        too_large, value,
-    },
-    error::CliError,
-    printing::{self, Paint, line_to_stdout, to_stdout},
-    script,
-    terminal::{Interrupts, Quiet},
-    waiting,
-};
+use frontend::{connect::{Connected, Keyring, Options}, error::CliError, script, text::{Line, Size}};
+use console::{commands::Takes, completion::{self, Candidate, Completer}, history, notebook::Notebook, too_large, truncate, value};
+use terminal::{connect, modes::{Interrupts, Quiet}, printing::{self, Paint, line_to_stdout, to_stdout}, waiting};
 use helper::Typing;
+pub use keymap::EditMode;
 use keymap::Pressed;
 use notes::Notes;
 use running::Ended;
@@ -61,15 +48,18 @@ struct Repl {
 }
 
 /// Reads, plays, prints, until Ctrl-D. Without a terminal: one script, all of standard input.
-pub(crate) fn run(args: &ReplArgs) -> Result<(), CliError> {
+///
+/// # Errors
+///
+/// The circle cannot be reached or does not admit the key; without a terminal also what the script ended with.
+pub fn run(asked: Option<&str>, options: &Options, mode: Option<EditMode>) -> Result<(), CliError> {
     let runtime = connect::client_runtime()?;
-    let asked = args.place.as_deref().or(args.circle.as_deref());
     let mut keyring = Keyring::default();
     // All the time, so that there is no moment in which something typed is echoed or changed.
     let quiet = std::io::stdin().is_terminal().then(Quiet::begin);
-    let connected = connect::connect(&runtime, asked, &args.connect, &mut keyring)?;
+    let connected = connect::connect(&runtime, asked, options, &mut keyring)?;
     if let Some(quiet) = quiet {
-        Repl::new(runtime, connected, keyring, quiet, args)?.run()
+        Repl::new(runtime, connected, keyring, quiet, options, mode)?.run()
     } else {
         run_script(&runtime, &connected)
     }
@@ -99,21 +89,22 @@ impl Repl {
         connected: Connected,
         keyring: Keyring,
         quiet: Quiet,
-        args: &ReplArgs,
+        options: &Options,
+        mode: Option<EditMode>,
     ) -> Result<Self, CliError> {
         let interrupts = interrupts(&runtime)?;
-        let config = keymap::config(args.edit_mode).map_err(|error| unusable(&error))?;
+        let config = keymap::config(mode).map_err(|error| unusable(&error))?;
         let mut editor: Editor<Typing, FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
         let pressed = Arc::new(Pressed::default());
         keymap::bind(&mut editor, &pressed);
         // Without it (a terminal that can do nothing) notes come when they come.
         let notes = Notes::start(editor.create_external_printer().ok());
         notes.take_logs()?;
-        let sessions = Sessions::new(runtime.handle().clone(), connected, notes.clone(), keyring, &args.connect);
+        let sessions = Sessions::new(runtime.handle().clone(), connected, notes.clone(), keyring, options);
         let line = sessions.current().link.line().clone();
-        let config = args.connect.config.clone();
+        let config = options.config.clone();
         let known = move |takes: Takes, begun: &str| match takes {
-            Takes::Circle => sessions::circles(&config),
+            Takes::Circle => sessions::circles(config.as_deref()),
             Takes::Key => sessions::keys(),
             Takes::File => completion::files(begun),
             _ => Vec::<Candidate>::new(),
@@ -265,7 +256,7 @@ impl Repl {
                 input.clone_into(&mut self.text);
             }
             Some(Err(error)) => {
-                CliError::Client { place: line.place.clone(), error }.report();
+                printing::report(&CliError::Client { place: line.place.clone(), error });
                 self.put_back(input);
             }
         }
@@ -301,7 +292,7 @@ async fn unless_interrupted<T>(interrupts: &mut Interrupts, future: impl Future<
 fn show(result: &PlayResult) -> Result<(), CliError> {
     let (width, rows) = printing::stdout_size().unwrap_or((usize::MAX, usize::MAX));
     let size = Size { width, height: rows.saturating_sub(MARGIN) };
-    say(&fold::folded(value::lines_of(result, width), size))
+    say(&truncate::folded(value::lines_of(result, width), size))
 }
 
 /// Says what went wrong.

@@ -19,13 +19,7 @@ use tokio::{
 };
 
 use super::notes::Notes;
-use crate::{
-    cli::ConfigArgs,
-    connect::{Connected, first_answer},
-    console::text,
-    error::CliError,
-    place::{self, Destination, Said},
-};
+use frontend::{connect::{Connected, first_answer}, error::CliError, target::{self, Destination, Said}, text};
 
 /// How long the first wait before a new connection is; each is twice as long as the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -277,9 +271,8 @@ impl Line {
     /// Where a circle is that has taken another free port (`"port": 0`) since.
     async fn moved(&self) -> Option<String> {
         let Said::Name { name, config } = &self.place.said else { return None };
-        let config = ConfigArgs { config: config.as_deref().map(Into::into) };
-        let found = place::find(name, &config).await.ok()?;
-        (!place::is_same_url(&found.url, &self.place.url)).then(|| found.url.into())
+        let found = target::find(name, config.as_deref()).await.ok()?;
+        (!target::is_same_url(&found.url, &self.place.url)).then(|| found.url.into())
     }
 
     /// Tries until there is a connection, whoever makes it.

@@ -12,13 +12,8 @@ use std::{
 use rustyline::ExternalPrinter;
 use tracing_subscriber::{fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{
-    console::text::{Line, Style},
-    error::CliError,
-    logging,
-    printing::{self, Paint},
-    visible::visible,
-};
+use frontend::{error::CliError, text::{Line, Style}, visible::visible};
+use terminal::{logging, printing::{self, Paint}};
 
 /// Notes that may wait.
 const WAITING: usize = 256;

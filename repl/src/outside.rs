@@ -5,11 +5,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{editing, error::CliError, passphrase, printing, programs::PAGER, terminal::Quiet};
+use terminal::{editor, modes::Quiet, passphrase, printing, programs::PAGER};
+use frontend::error::CliError;
 
 /// Has a text edited; `None` if the editor ended with an error, which means that nothing is to come of it.
 pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError> {
-    editing::edit(text, |command| {
+    editor::edit(text, |command| {
         let _its = quiet.paused();
         command.status()
     })
@@ -39,5 +40,5 @@ pub(crate) fn page(quiet: &Quiet, text: &str) -> Result<(), CliError> {
 
 /// Starts a program that is told no passphrase.
 fn spawned(command: &mut Command) -> Result<std::process::Child, CliError> {
-    passphrase::withhold(command).spawn().map_err(|error| editing::not_started(&error))
+    passphrase::withhold(command).spawn().map_err(|error| editor::not_started(&error))
 }

@@ -8,14 +8,9 @@ use std::{
 use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RpcError, RunningPlay};
 use protocol::methods::Progress;
 
-use crate::{
-    console::{LAST_VALUE, notebook::Notebook, progress},
-    error::CliError,
-    printer::Printer,
-    printing::{self, Paint},
-    terminal::Interrupts,
-    waiting::{self, PATIENCE, TICK},
-};
+use console::{LAST_VALUE, notebook::Notebook, progress};
+use frontend::error::CliError;
+use terminal::{modes::Interrupts, printer::Printer, printing::{self, Paint}, waiting::{self, PATIENCE, TICK}};
 
 /// How soon a second Ctrl-C has to come to give up waiting.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 //! The sessions that are open, one for each circle and key, and the keys that were unlocked.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use client_ws::{ClientError, PlayResult};
 use keys::{
@@ -10,20 +10,9 @@ use keys::{
 use tokio::runtime::Handle;
 
 use super::{link::Link, notes::Notes};
-use crate::{
-    cli::{ConfigArgs, ConnectArgs, PassphraseArgs},
-    config,
-    connect::{self, Choice, Connected, Keyring},
-    console::{
-        completion::Candidate,
-        history::{self, HistoryFile},
-        notebook::{Notebook, costs_environment},
-        text::Line,
-    },
-    error::CliError,
-    place::{self, Destination},
-    throwaway, waiting,
-};
+use frontend::{config, connect::{self, Choice, Connected, Keyring, Options}, error::CliError, scratch, target::{self, Destination}, text::Line};
+use console::{completion::Candidate, history::{self, HistoryFile}, notebook::{Notebook, costs_environment}};
+use terminal::waiting;
 
 /// Sessions that are open at once.
 const MAX_SESSIONS: usize = 32;
@@ -45,7 +34,7 @@ pub(super) struct Sessions {
     current: usize,
     keyring: Keyring,
     /// Whom to be, where and with which passphrases.
-    args: ConnectArgs,
+    options: Options,
 }
 
 impl Session {
@@ -100,9 +89,9 @@ impl Session {
 }
 
 impl Sessions {
-    pub(super) fn new(runtime: Handle, first: Connected, notes: Notes, keyring: Keyring, args: &ConnectArgs) -> Self {
-        let open = vec![Session::new(&runtime, first, args.authority.clone(), notes.clone())];
-        Self { runtime, notes, open, current: 0, keyring, args: args.clone() }
+    pub(super) fn new(runtime: Handle, first: Connected, notes: Notes, keyring: Keyring, options: &Options) -> Self {
+        let open = vec![Session::new(&runtime, first, options.choice.authority.clone(), notes.clone())];
+        Self { runtime, notes, open, current: 0, keyring, options: options.clone() }
     }
 
     pub(super) fn current(&self) -> &Session {
@@ -128,23 +117,23 @@ impl Sessions {
 
     /// The session on a circle, which is opened if there is none.
     pub(super) async fn on(&mut self, said: &str) -> Result<usize, CliError> {
-        if said == throwaway::NAME
+        if said == scratch::NAME
             && let Some(index) = self.open.iter().position(|session| session.link.is_throwaway)
         {
             return Ok(index);
         }
-        let destination = match place::find(said, &self.args.config).await {
+        let destination = match target::find(said, self.options.config.as_deref()).await {
             // Unless circles.json has another of that name.
-            Err(_) if said == throwaway::NAME => return Ok(self.open(connect::to_throwaway().await?, None)),
+            Err(_) if said == scratch::NAME => return Ok(self.open(connect::to_throwaway().await?, None)),
             destination => destination?,
         };
-        let choice = Choice { key: self.args.key.clone(), authority: None };
+        let choice = Choice { key: self.options.choice.key.clone(), authority: None };
         self.at(destination, choice).await
     }
 
     /// The session there as that key.
     async fn at(&mut self, destination: Destination, choice: Choice) -> Result<usize, CliError> {
-        let is_there = |session: &Session| place::is_same_url(&session.link.place.url, &destination.url);
+        let is_there = |session: &Session| target::is_same_url(&session.link.place.url, &destination.url);
         let is_it = |session: &Session| choice.key.is_none() || session.link.key() == choice.key;
         // The newest: one before it may have been of another circle.
         if let Some(index) = self.open.iter().rposition(|session| is_there(session) && is_it(session)) {
@@ -154,7 +143,7 @@ impl Sessions {
                 Err(_) if line.is_another() => {}
                 // One can be there all the same, and save what was played.
                 Err(error) => {
-                    CliError::Client { place: line.place.clone(), error }.report();
+                    printing::report(&CliError::Client { place: line.place.clone(), error });
                     return Ok(index);
                 }
             }
@@ -167,8 +156,8 @@ impl Sessions {
         let authority =
             self.open.iter().find(|session| is_there(session)).and_then(|session| session.authority.clone());
         let choice = Choice { authority: choice.authority.or(authority), ..choice };
-        let (keyring, passphrase, notes) = (&mut self.keyring, &self.args.passphrase, &self.notes);
-        let connected = connect::to(destination, &choice, async |name| unlock(keyring, name, passphrase, notes));
+        let (keyring, passphrase, notes) = (&mut self.keyring, self.options.passphrase_fd, &self.notes);
+        let connected = terminal::connect::to(destination, &choice, async |name| unlock(keyring, name, passphrase, notes));
         let connected = connected.await?;
         Ok(self.open(connected, choice.authority))
     }
@@ -180,7 +169,7 @@ impl Sessions {
 
     /// A key, unlocked.
     pub(super) fn unlock(&mut self, name: &KeyName) -> Result<Arc<KeyPair>, CliError> {
-        unlock(&mut self.keyring, name, &self.args.passphrase, &self.notes)
+        unlock(&mut self.keyring, name, self.options.passphrase_fd, &self.notes)
     }
 
     /// Is a key from now on: the current session proves it if it has proved none, otherwise there is one beside it. Which one
@@ -196,7 +185,7 @@ impl Sessions {
             line.set_key(name.clone());
             index
         };
-        self.args.key = Some(name.clone());
+        self.options.choice.key = Some(name.clone());
         Ok(index)
     }
 }
@@ -205,17 +194,17 @@ impl Sessions {
 fn unlock(
     keyring: &mut Keyring,
     name: &KeyName,
-    passphrase: &PassphraseArgs,
+    passphrase_fd: Option<u32>,
     notes: &Notes,
 ) -> Result<Arc<KeyPair>, CliError> {
     let _its = notes.held();
-    keyring.unlock(name, passphrase)
+    terminal::connect::unlock(keyring, name, passphrase_fd)
 }
 
 /// The circles that can be gone to. Those of a circles.json that cannot be read are not.
-pub(super) fn circles(config: &ConfigArgs) -> Vec<Candidate> {
-    let circles = config::find(config.config.clone()).ok().flatten().map(|(_, circles)| circles).unwrap_or_default();
-    let scratch = Candidate { text: throwaway::NAME.into(), detail: "a throw-away circle in this process".into() };
+pub(super) fn circles(config: Option<&Path>) -> Vec<Candidate> {
+    let circles = config::find(config.map(Path::to_owned)).ok().flatten().map(|(_, circles)| circles).unwrap_or_default();
+    let scratch = Candidate { text: scratch::NAME.into(), detail: "a throw-away circle in this process".into() };
     let of_file = circles.into_iter().map(|circle| Candidate { detail: circle.url(), text: circle.name });
     of_file.chain([scratch]).collect()
 }

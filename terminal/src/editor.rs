@@ -5,18 +5,15 @@ use std::{
     process::{Command, ExitStatus},
 };
 
-use crate::{
-    error::{CliError, os_text},
-    passphrase,
-    programs::EDITOR,
-};
+use frontend::error::{CliError, os_text};
+use crate::{passphrase, programs::EDITOR};
 
 /// Bytes of a text that comes back from an editor.
 const MAX_TEXT: u64 = 8 << 20;
 
 /// Has a text edited; `None` if the editor ended with an error, which means that nothing is to come of it. `run` runs a
 /// program that has the terminal until it ends. Blocks for as long.
-pub(crate) fn edit(
+pub fn edit(
     text: &str,
     run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>,
 ) -> Result<Option<String>, CliError> {
@@ -69,6 +66,6 @@ pub(crate) fn edit(
 }
 
 /// Why a program has not run.
-pub(crate) fn not_started(error: &io::Error) -> CliError {
+pub fn not_started(error: &io::Error) -> CliError {
     CliError::io("cannot start a program", error, "is there a shell (sh)?")
 }

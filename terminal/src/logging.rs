@@ -3,10 +3,10 @@
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
-use crate::error::CliError;
+use frontend::error::CliError;
 
 /// `CIRCLES_LOG` is error, warn, info, debug or trace.
-pub(crate) fn level(default: tracing::Level) -> Result<tracing::Level, CliError> {
+pub fn level(default: tracing::Level) -> Result<tracing::Level, CliError> {
     match std::env::var("CIRCLES_LOG") {
         Ok(level) => level.parse().map_err(|_| {
             CliError::usage("CIRCLES_LOG cannot be used", "it is no level", "error, warn, info, debug or trace")
@@ -16,7 +16,7 @@ pub(crate) fn level(default: tracing::Level) -> Result<tracing::Level, CliError>
 }
 
 /// From which parts of the program lines of a level come.
-pub(crate) fn targets(level: tracing::Level) -> Targets {
+pub fn targets(level: tracing::Level) -> Targets {
     Targets::new()
         .with_default(level)
         // The web server's own words are of its threads, which nobody here knows by that name.

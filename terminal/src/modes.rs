@@ -11,7 +11,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::error::CliError;
+use frontend::error::CliError;
 
 /// How many [`Interrupts`] there are: while there is one, Ctrl-C is its own affair.
 static CLAIMS: AtomicUsize = AtomicUsize::new(0);
@@ -19,7 +19,7 @@ static CLAIMS: AtomicUsize = AtomicUsize::new(0);
 /// Ends the process on SIGTERM, SIGHUP, and on Ctrl-C where nobody has claimed it, with the terminal as it is now: a
 /// passphrase's question and the REPL switch its echo off. A signal that the process was started to ignore (`nohup`) stays
 /// ignored.
-pub(crate) fn restore_on_signals(runtime: &Runtime) -> Result<(), CliError> {
+pub fn restore_on_signals(runtime: &Runtime) -> Result<(), CliError> {
     let _in_runtime = runtime.enter();
     let before = tcgetattr(stdin()).ok();
     for kind in [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()] {
@@ -47,25 +47,13 @@ pub(crate) fn restore_on_signals(runtime: &Runtime) -> Result<(), CliError> {
 }
 
 /// Whether the terminal can move no cursor and show no colours; those that rustyline takes for such.
-pub(crate) fn is_dumb() -> bool {
+pub fn is_dumb() -> bool {
     std::env::var("TERM")
         .is_ok_and(|term| ["dumb", "cons25", "emacs"].iter().any(|dumb| term.eq_ignore_ascii_case(dumb)))
 }
 
-/// Whether the process was started to ignore a signal (proc(5), `SigIgn`); elsewhere than on Linux it is taken not to be.
-pub(crate) fn is_ignored(kind: SignalKind) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
-    mask >> (kind.as_raw_value() - 1) & 1 == 1
-}
-
-pub(crate) fn listen(kind: SignalKind) -> Result<Signal, CliError> {
-    signal(kind).map_err(|error| CliError::io("cannot listen to signals", &error, ""))
-}
-
 /// A file that may not grow (`ulimit -f`) is an error of who writes it, and not the end of the process.
-pub(crate) fn outlive_full_files(runtime: &Runtime) -> Result<(), CliError> {
+pub fn outlive_full_files(runtime: &Runtime) -> Result<(), CliError> {
     let _in_it = runtime.enter();
     // A signal that was listened to once stays without its first effect.
     listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
@@ -83,25 +71,25 @@ fn restore(before: Option<&Termios>) {
 }
 
 /// Ctrl-C, claimed: it ends nothing by itself. One that comes while nobody waits is kept.
-pub(crate) struct Interrupts {
+pub struct Interrupts {
     signal: Signal,
 }
 
 impl Interrupts {
     /// To be called where there is a runtime.
-    pub(crate) fn claim() -> Result<Self, CliError> {
+    pub fn claim() -> Result<Self, CliError> {
         let signal = listen(SignalKind::interrupt())?;
         CLAIMS.fetch_add(1, Ordering::SeqCst);
         Ok(Self { signal })
     }
 
     /// Waits for the next one. Cancel safe.
-    pub(crate) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         self.signal.recv().await;
     }
 
     /// Forgets one that nobody waited for.
-    pub(crate) async fn forget(&mut self) {
+    pub async fn forget(&mut self) {
         tokio::select! {
             biased;
             _ = self.signal.recv() => {}
@@ -118,18 +106,18 @@ impl Drop for Interrupts {
 
 /// Keeps what is typed ahead from being echoed into a play's output, and as it was typed: it arrives at the next prompt,
 /// and Enter is Enter there. Ctrl-C stays a signal. The terminal is as it was when this is dropped.
-pub(crate) struct Quiet {
+pub struct Quiet {
     before: Option<Termios>,
 }
 
 /// The terminal as it was before, for a program that has it for a while. Quiet again when this is dropped.
-pub(crate) struct Paused {
+pub struct Paused {
     quiet: Option<Termios>,
 }
 
 impl Quiet {
     /// A terminal that can do nothing reads its lines itself, and stays as it is.
-    pub(crate) fn begin() -> Self {
+    pub fn begin() -> Self {
         if is_dumb() {
             return Self { before: None };
         }
@@ -142,12 +130,12 @@ impl Quiet {
     }
 
     /// Only without echo, for a line that is not to be seen.
-    pub(crate) fn hide() -> Self {
+    pub fn hide() -> Self {
         Self::change(|modes| modes.local_modes.remove(LocalModes::ECHO))
     }
 
     /// Gives the terminal away for a while.
-    pub(crate) fn paused(&self) -> Paused {
+    pub fn paused(&self) -> Paused {
         let quiet = tcgetattr(stdin()).ok();
         restore(self.before.as_ref());
         Paused { quiet }

@@ -13,16 +13,12 @@ use keys::{
 };
 use zeroize::Zeroizing;
 
-use crate::{
-    cli::{NewPassphraseArgs, PassphraseArgs},
-    error::{CliError, Parts, os_text},
-    printing,
-    terminal::Quiet,
-};
+use frontend::error::{CliError, Parts, os_text};
+use crate::{modes::Quiet, printing};
 
 /// scrypt's N as a power of two: 256 MiB and about a second to try one passphrase. The library's own choice depends on
 /// how busy the machine is, and can want more memory than a small one has.
-pub(crate) const WORK: WorkFactor = WorkFactor::Log2(18);
+pub const WORK: WorkFactor = WorkFactor::Log2(18);
 
 /// How often a person is asked in all, as by ssh and sudo.
 const TRIES: u32 = 3;
@@ -31,7 +27,7 @@ const TRIES: u32 = 3;
 const MAX_BYTES: u64 = 4096;
 
 /// Of the environment, what holds a passphrase or says where one is.
-pub(crate) const VARIABLES: [&str; 4] = [OLD.file, OLD.text, NEW.file, NEW.text];
+pub const VARIABLES: [&str; 4] = [OLD.file, OLD.text, NEW.file, NEW.text];
 
 const OLD: Names = Names { flag: "--passphrase-fd", file: "CIRCLES_PASSPHRASE_FILE", text: "CIRCLES_PASSPHRASE" };
 
@@ -47,13 +43,13 @@ struct Names {
 }
 
 /// Keeps passphrases from a process that is to be started with this environment otherwise.
-pub(crate) fn withhold(command: &mut Command) -> &mut Command {
+pub fn withhold(command: &mut Command) -> &mut Command {
     VARIABLES.iter().fold(command, |command, name| command.env_remove(name))
 }
 
 /// The existing key, with its passphrase. Who mistypes it on the terminal is asked again.
-pub(crate) fn unlock(store: &Keystore, name: &KeyName, args: &PassphraseArgs) -> Result<KeyPair, CliError> {
-    if let Some(passphrase) = given(args)? {
+pub fn unlock(store: &Keystore, name: &KeyName, descriptor: Option<u32>) -> Result<KeyPair, CliError> {
+    if let Some(passphrase) = given(descriptor)? {
         return Ok(store.unlock(name, &passphrase)?);
     }
     let mut left = TRIES;
@@ -69,13 +65,13 @@ pub(crate) fn unlock(store: &Keystore, name: &KeyName, args: &PassphraseArgs) ->
 }
 
 /// The passphrase of a new key: on the terminal it is asked for twice.
-pub(crate) fn choose(args: &PassphraseArgs) -> Result<Zeroizing<String>, CliError> {
-    chosen(given(args)?, "Passphrase for the new key: ", &OLD)
+pub fn choose(descriptor: Option<u32>) -> Result<Zeroizing<String>, CliError> {
+    chosen(given(descriptor)?, "Passphrase for the new key: ", &OLD)
 }
 
 /// The passphrase that a key is to have instead of another, in the same way.
-pub(crate) fn choose_new(args: &NewPassphraseArgs, question: &str) -> Result<Zeroizing<String>, CliError> {
-    chosen(found(args.new_passphrase_fd, &NEW)?, question, &NEW)
+pub fn choose_new(descriptor: Option<u32>, question: &str) -> Result<Zeroizing<String>, CliError> {
+    chosen(found(descriptor, &NEW)?, question, &NEW)
 }
 
 fn chosen(given: Option<Zeroizing<String>>, question: &str, names: &Names) -> Result<Zeroizing<String>, CliError> {
@@ -106,8 +102,8 @@ fn again(why: &str) {
 }
 
 /// The passphrase that was given, so that nobody is to be asked.
-pub(crate) fn given(args: &PassphraseArgs) -> Result<Option<Zeroizing<String>>, CliError> {
-    found(args.passphrase_fd, &OLD)
+pub fn given(descriptor: Option<u32>) -> Result<Option<Zeroizing<String>>, CliError> {
+    found(descriptor, &OLD)
 }
 
 fn found(descriptor: Option<u32>, names: &Names) -> Result<Option<Zeroizing<String>>, CliError> {
@@ -149,7 +145,7 @@ fn prompt(question: &str, names: &Names) -> Result<Zeroizing<String>, CliError> 
 }
 
 /// A line from the terminal, which is not shown while it is typed.
-pub(crate) fn hidden(question: &str) -> io::Result<Zeroizing<String>> {
+pub fn hidden(question: &str) -> io::Result<Zeroizing<String>> {
     // Before the question stands there, so that even the fastest answer is not seen.
     let _hidden = Quiet::hide();
     rpassword::prompt_password(question).map(Zeroizing::new)

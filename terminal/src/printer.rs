@@ -9,7 +9,7 @@ use std::{
 use protocol::methods::Output;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::printing::{self, Unwritten};
+use crate::printing;
 
 /// Bytes that may wait to be written: more than a circle lets a play print by default.
 const BYTES: usize = 4 << 20;
@@ -17,7 +17,7 @@ const BYTES: usize = 4 << 20;
 /// What each piece counts besides its text.
 const PIECE_COST: usize = 256;
 
-pub(crate) struct Printer {
+pub struct Printer {
     pieces: mpsc::Sender<(Piece, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,
     failed: Arc<Mutex<Option<io::Error>>>,
@@ -33,7 +33,7 @@ enum Piece {
 }
 
 impl Printer {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let (pieces, mut waiting) = mpsc::channel::<(Piece, OwnedSemaphorePermit)>(BYTES / PIECE_COST);
         let (room, failed) = (Arc::new(Semaphore::new(BYTES)), Arc::new(Mutex::new(None)));
         let (end, ended) = oneshot::channel();
@@ -61,19 +61,19 @@ impl Printer {
     }
 
     /// Writes what a play printed, once there is room for it. The error is an earlier one.
-    pub(crate) async fn output(&self, output: Output) -> Result<(), Unwritten> {
+    pub async fn output(&self, output: Output) -> Result<(), Unwritten> {
         let bytes = output.text.len();
         self.piece(Piece::Output(output), bytes).await
     }
 
     /// Writes to stdout what is no print as it stands, in its turn.
-    pub(crate) async fn text(&self, text: String) -> Result<(), Unwritten> {
+    pub async fn text(&self, text: String) -> Result<(), Unwritten> {
         let bytes = text.len();
         self.piece(Piece::Text(text), bytes).await
     }
 
     /// Writes to stderr what is about the play, in its turn.
-    pub(crate) async fn note(&self, text: String) -> Result<(), Unwritten> {
+    pub async fn note(&self, text: String) -> Result<(), Unwritten> {
         let bytes = text.len();
         self.piece(Piece::Note(text), bytes).await
     }
@@ -85,7 +85,7 @@ impl Printer {
     }
 
     /// Waits until everything is written.
-    pub(crate) async fn finish(self) -> Result<(), Unwritten> {
+    pub async fn finish(self) -> Result<(), Unwritten> {
         let Self { pieces, failed, ended, .. } = self;
         drop(pieces);
         // Also when the thread is gone without a word.

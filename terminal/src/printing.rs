@@ -8,11 +8,8 @@ use std::{
 use protocol::methods::{Output, Stream};
 use unicode_width::UnicodeWidthStr;
 
-use crate::{
-    console::text::{Kind, Line, Style},
-    terminal,
-    visible::visible,
-};
+use frontend::{text::{Kind, Line, Style}, visible::visible};
+use crate::modes;
 
 /// Colours of what is told apart by them.
 const SERIES: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
@@ -20,22 +17,18 @@ const SERIES: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
 /// Columns that a label is padded to at the most.
 const MAX_LABEL: usize = 64;
 
-/// The output could not be written.
-#[derive(Debug)]
-pub(crate) struct Unwritten(pub(crate) io::Error);
-
 /// Sixteen colours, where they are wanted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Paint {
+pub struct Paint {
     is_on: bool,
 }
 
 impl Paint {
-    pub(crate) fn for_stderr() -> Self {
+    pub fn for_stderr() -> Self {
         Self::new(io::stderr().is_terminal())
     }
 
-    pub(crate) fn for_stdout() -> Self {
+    pub fn for_stdout() -> Self {
         Self::new(io::stdout().is_terminal())
     }
 
@@ -43,19 +36,19 @@ impl Paint {
     fn new(is_terminal: bool) -> Self {
         let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let is_forced = value("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-        Self { is_on: value("NO_COLOR").is_none() && (is_terminal && !terminal::is_dumb() || is_forced) }
+        Self { is_on: value("NO_COLOR").is_none() && (is_terminal && !modes::is_dumb() || is_forced) }
     }
 
-    pub(crate) fn with(self, code: &str, text: &str) -> String {
+    pub fn with(self, code: &str, text: &str) -> String {
         if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     /// A line for the terminal, without the newline at its end.
-    pub(crate) fn line(self, line: &Line) -> String {
+    pub fn line(self, line: &Line) -> String {
         line.pieces().iter().map(|piece| self.styled(piece.style, &piece.text)).collect()
     }
 
-    pub(crate) fn styled(self, style: Style, text: &str) -> String {
+    pub fn styled(self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Plain => return text.to_owned(),
             Style::Dim | Style::Syntax(Kind::Comment) => "2",
@@ -73,25 +66,25 @@ impl Paint {
         self.with(code, text)
     }
 
-    pub(crate) fn is_on(self) -> bool {
+    pub fn is_on(self) -> bool {
         self.is_on
     }
 
-    pub(crate) fn error(self, text: &str) -> String {
+    pub fn error(self, text: &str) -> String {
         self.with("1;31", text)
     }
 
-    pub(crate) fn dim(self, text: &str) -> String {
+    pub fn dim(self, text: &str) -> String {
         self.with("2", text)
     }
 
-    pub(crate) fn strong(self, text: &str) -> String {
+    pub fn strong(self, text: &str) -> String {
         self.with("1", text)
     }
 }
 
 /// Columns of the terminal that errors are written to; any number, where it is none.
-pub(crate) fn columns() -> usize {
+pub fn columns() -> usize {
     match rustix::termios::tcgetwinsize(io::stderr()) {
         Ok(size) if size.ws_col > 0 => size.ws_col.into(),
         _ => usize::MAX,
@@ -99,31 +92,31 @@ pub(crate) fn columns() -> usize {
 }
 
 /// Columns and rows of the terminal that the output is written to, where it is one.
-pub(crate) fn stdout_size() -> Option<(usize, usize)> {
+pub fn stdout_size() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
 }
 
 /// Writes text as it is.
-pub(crate) fn to_stdout(text: &str) -> Result<(), Unwritten> {
+pub fn to_stdout(text: &str) -> Result<(), Unwritten> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Unwritten)
 }
 
 /// Writes what a circle printed, a line more: as it is to a pipe, made visible to a terminal.
-pub(crate) fn line_to_stdout(text: &str) -> Result<(), Unwritten> {
+pub fn line_to_stdout(text: &str) -> Result<(), Unwritten> {
     let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
     to_stdout(&format!("{text}\n"))
 }
 
 /// The same on stderr.
-pub(crate) fn line_to_stderr(text: &str) {
+pub fn line_to_stderr(text: &str) {
     let text = if io::stderr().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
     to_stderr(&format!("{text}\n"));
 }
 
 /// Writes what a play prints: prints to stdout, debugs with their place to stderr.
-pub(crate) fn output(output: &Output) -> Result<(), Unwritten> {
+pub fn output(output: &Output) -> Result<(), Unwritten> {
     match output.stream {
         Stream::Print => line_to_stdout(&output.text),
         Stream::Debug => {
@@ -141,7 +134,7 @@ fn debug(output: &Output) -> String {
 
 /// What stands before each line of one circle's among those of others.
 #[derive(Debug)]
-pub(crate) struct Label {
+pub struct Label {
     text: String,
     stdout: Paint,
     stderr: Paint,
@@ -149,7 +142,7 @@ pub(crate) struct Label {
 
 impl Label {
     /// As wide as the widest of those that it stands among, in columns, unless that is wider than most lines.
-    pub(crate) fn new(text: &str, width: usize) -> Self {
+    pub fn new(text: &str, width: usize) -> Self {
         let text = visible(text);
         let padding = width.min(MAX_LABEL).saturating_sub(text.width());
         let text = format!("{text}{}", " ".repeat(padding));
@@ -157,32 +150,32 @@ impl Label {
     }
 
     /// What is printed, for stdout.
-    pub(crate) fn printed(&self, text: &str) -> String {
+    pub fn printed(&self, text: &str) -> String {
         let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
         before_each_line(&self.stdout.dim(&format!("{} |", self.text)), &text)
     }
 
     /// The value, for stdout.
-    pub(crate) fn value(&self, text: &str) -> String {
+    pub fn value(&self, text: &str) -> String {
         let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
         before_each_line(&self.stdout.dim(&format!("{} =", self.text)), &text)
     }
 
     /// What is debugged, for stderr.
-    pub(crate) fn debugged(&self, output: &Output) -> String {
+    pub fn debugged(&self, output: &Output) -> String {
         let text = debug(output);
         let text = if io::stderr().is_terminal() { visible(&text) } else { Cow::Borrowed(text.as_str()) };
         before_each_line(&self.stderr.dim(&format!("{} |", self.text)), &text)
     }
 
     /// An error, for stderr.
-    pub(crate) fn error(&self, lines: &[Line]) -> String {
+    pub fn error(&self, lines: &[Line]) -> String {
         let text: Vec<String> = lines.iter().map(|line| self.stderr.line(line)).collect();
         before_each_line(&self.stderr.dim(&format!("{} |", self.text)), &text.join("\n"))
     }
 
     /// Columns that it takes.
-    pub(crate) fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.text.width() + 3
     }
 }
@@ -192,8 +185,14 @@ fn before_each_line(before: &str, text: &str) -> String {
 }
 
 /// Writes text as it is. Without a stderr there is nobody to tell.
-pub(crate) fn to_stderr(text: &str) {
+pub fn to_stderr(text: &str) {
     let _gone = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes an error to stderr, with its context and what to do about it.
+pub fn report(error: &CliError) {
+    let paint = Paint::for_stderr();
+    to_stderr(&error.lines(columns()).iter().map(|line| paint.line(line) + "\n").collect::<String>());
 }
 
 #[cfg(test)]

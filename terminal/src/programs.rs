@@ -1,20 +1,20 @@
 //! Programs that people choose by a variable: an editor, a pager.
 
 /// What is chosen, and what there is without that.
-pub(crate) struct Chosen {
+pub struct Chosen {
     /// Where it is named, the first that is set.
     pub variables: &'static [&'static str],
     /// Those that are looked for where none is named, the first that is there.
     pub usual: &'static [&'static str],
 }
 
-pub(crate) const EDITOR: Chosen = Chosen { variables: &["VISUAL", "EDITOR"], usual: &["nano", "vim", "vi"] };
+pub const EDITOR: Chosen = Chosen { variables: &["VISUAL", "EDITOR"], usual: &["nano", "vim", "vi"] };
 
-pub(crate) const PAGER: Chosen = Chosen { variables: &["PAGER"], usual: &["less"] };
+pub const PAGER: Chosen = Chosen { variables: &["PAGER"], usual: &["less"] };
 
 impl Chosen {
     /// The one that is named, as a shell takes it, and where.
-    pub(crate) fn named(&self) -> Option<(&'static str, String)> {
+    pub fn named(&self) -> Option<(&'static str, String)> {
         let value = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         self.variables.iter().find_map(|name| Some((*name, value(name)?)))
     }

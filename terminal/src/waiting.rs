@@ -5,23 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    console::{
-        progress,
-        text::{Line, Style},
-    },
-    printing::{self, Paint},
-    terminal,
-};
+use console::progress;
+use frontend::text::{Line, Style};
+use crate::{modes, printing::{self, Paint}};
 
 /// What is over sooner is not spoken of.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(300);
+pub const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How often the line moves.
-pub(crate) const TICK: Duration = Duration::from_millis(100);
+pub const TICK: Duration = Duration::from_millis(100);
 
 /// Waits, with a line on the terminal that says for what.
-pub(crate) async fn shown<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub async fn shown<T>(what: &str, future: impl Future<Output = T>) -> T {
     if !is_shown() {
         return future.await;
     }
@@ -38,8 +33,8 @@ pub(crate) async fn shown<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// Whether there is a terminal that can show a line and take it away again.
-pub(crate) fn is_shown() -> bool {
-    stderr().is_terminal() && !terminal::is_dumb()
+pub fn is_shown() -> bool {
+    stderr().is_terminal() && !modes::is_dumb()
 }
 
 /// The line, which goes when the waiting does, however that ends.

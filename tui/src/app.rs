@@ -46,8 +46,8 @@ use ::keys::{KeyPair, keystore::KeyName};
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use rhai::Engine;
 
-use crate::console::{history::Keeper, validate::Validator};
-pub use crate::supervisor::{Directories, Supervisors};
+use console::{history::Keeper, validate::Validator};
+pub use frontend::supervisor::{Directories, Supervisors};
 use action::Action;
 use chrome::Toast;
 use circles::{Circles, Origin};

@@ -12,13 +12,9 @@ use rustix::fs::{Access as Permission, access};
 use serde_json::json;
 use server_ws::Circle;
 
-use crate::{
-    cli::CheckArgs,
-    config, connect,
-    error::{CliError, os_text},
-    printing::to_stdout,
-    script, supervisor,
-};
+use crate::cli::CheckArgs;
+use frontend::{config, connect, error::{CliError, os_text}, script, supervisor};
+use terminal::printing::to_stdout;
 
 /// Modules of a circle that are told which cannot be read.
 const MODULES_TOLD: usize = 3;
@@ -35,16 +31,16 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
 }
 
 fn check(args: &CheckArgs) -> Result<(), CliError> {
-    let (path, circles) = config::load(&args.config)?;
+    let (path, circles) = config::load(args.config.path())?;
     let pointer = Pointer::of(&path)?;
     let runtime = connect::client_runtime()?;
     let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     let (mut failed, mut objects, mut of_all) = (Vec::new(), Vec::new(), Vec::new());
-    let place = supervisor::place(&args.config).and_then(|place| logs(&place).map(|()| place));
+    let place = supervisor::place(args.config.path()).and_then(|place| logs(&place).map(|()| place));
     if let Err(error) = &place {
         of_all.push(error.advice());
         if !args.json {
-            error.report();
+            printing::report(&error);
         }
         failed.push("all, for want of logs");
     }

@@ -6,16 +6,12 @@ use launcher::{
 };
 use protocol::methods::NoParams;
 
-use crate::{
-    cli::DiffArgs,
-    config, connect,
-    error::CliError,
-    printing::{to_stderr, to_stdout},
-    supervisor,
-};
+use crate::cli::DiffArgs;
+use frontend::{config, connect, error::CliError, supervisor};
+use terminal::printing::{to_stderr, to_stdout};
 
 pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
-    let place = supervisor::place(&args.config)?;
+    let place = supervisor::place(args.config.path())?;
     let asked = connect::client_runtime()?.block_on(async {
         let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
         client.call::<Diff>(&NoParams {}, supervisor::PATIENCE).await.map(|diff| Some(diff.changes))
@@ -28,7 +24,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
     let changes = if let Some(changes) = changes {
         changes
     } else {
-        let circles = config::load(&args.config)?.1;
+        let circles = config::load(args.config.path())?.1;
         to_stderr("nothing runs, so nothing is reloaded; this is what circles up would do\n");
         circles
             .into_iter()

@@ -12,12 +12,9 @@ use std::io::IsTerminal;
 use serde_json::json;
 
 use self::finding::{Finding, Level, Section};
-use crate::{
-    cli::DoctorArgs,
-    connect,
-    error::CliError,
-    printing::{Paint, to_stdout},
-};
+use crate::cli::DoctorArgs;
+use frontend::{connect, error::CliError};
+use terminal::printing::{Paint, to_stdout};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use launcher::control::{ControlError, Down, Names};
 
-use crate::{cli::DownArgs, config, connect, error::CliError, printing::to_stdout, supervisor};
+use crate::cli::DownArgs;
+use frontend::{config, connect, error::CliError, supervisor};
+use terminal::printing::to_stdout;
 
 /// A circle that does not drain is killed long before that.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
-    let place = supervisor::place(&args.config)?;
+    let place = supervisor::place(args.config.path())?;
     let runtime = connect::client_runtime()?;
     let names = (!args.names.is_empty()).then(|| args.names.clone());
     let is_all = names.is_none();
@@ -31,7 +33,7 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
         supervisor::wait_for_end(&runtime, &place)?;
     } else if ended.is_none() {
         // Nothing is to be done, but a name that means nothing is a mistake all the same.
-        config::circles(&args.config, &args.names)?;
+        config::circles(args.config.path(), &args.names)?;
     }
     let names = ended.unwrap_or_default();
     if names.is_empty() {

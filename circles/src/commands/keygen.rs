@@ -5,7 +5,9 @@ use keys::{
     keystore::{Keystore, KeystoreError},
 };
 
-use crate::{cli::KeygenArgs, commands::keys::print_public_key, connect, error::CliError, passphrase, printing};
+use crate::{cli::KeygenArgs, commands::keys::print_public_key};
+use frontend::{connect, error::CliError};
+use terminal::{passphrase, printing};
 
 pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     let store = Keystore::open_default()?;

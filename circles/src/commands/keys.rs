@@ -6,14 +6,9 @@ mod import;
 use keys::keystore::{Entry, KeyName, Keystore, KeystoreError};
 use serde_json::{Value, json};
 
-use crate::{
-    cli::{KeysVerb, NewPassphraseArgs, PassphraseArgs},
-    connect,
-    error::CliError,
-    passphrase,
-    printing::{self, to_stdout},
-    question,
-};
+use crate::{cli::{KeysVerb, NewPassphraseArgs, PassphraseArgs}, question};
+use frontend::{connect, error::CliError};
+use terminal::{passphrase, printing::{self, to_stdout}};
 
 pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
     let store = Keystore::open_default()?;

@@ -4,23 +4,16 @@ use std::time::Duration;
 
 use launcher::{Event, Happened, ServiceManager, Supervision};
 
-use crate::{
-    cli::LaunchArgs,
-    commands::serve::shutdown_at,
-    config, connect,
-    error::CliError,
-    printing::{Paint, to_stdout},
-    supervisor,
-    terminal::outlive_full_files,
-    visible::visible,
-};
+use crate::{cli::LaunchArgs, commands::serve::shutdown_at};
+use frontend::{config, connect, error::CliError, supervisor, visible::visible};
+use terminal::{modes::outlive_full_files, printing::{Paint, to_stdout}};
 
 /// How long the last lines may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
-    config::circles(&args.config, &args.names)?;
-    let place = supervisor::place(&args.config)?;
+    config::circles(args.config.path(), &args.names)?;
+    let place = supervisor::place(args.config.path())?;
     let runtime = connect::runtime()?;
     outlive_full_files(&runtime)?;
     let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;

@@ -1,27 +1,20 @@
 //! `circles logs [-f] [--audit] [NAME…]`: what circles have logged, or who has played on them, and what they go on to write.
 
-use std::{path::Path, sync::mpsc::sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use launcher::log::{Bounds, Line, LogReader, Wanted};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::{
-    cli::LogsArgs,
-    config,
-    error::CliError,
-    log_line,
-    printing::{Paint, to_stdout},
-    supervisor,
-    visible::visible,
-};
+use crate::cli::LogsArgs;
+use frontend::{config, error::CliError, log_line, log_watch, supervisor, visible::visible};
+use terminal::printing::{Paint, to_stdout};
 
 /// Lines of each circle that are shown where nobody says how many.
 const LAST_LINES: usize = 100;
 
 pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     let mut names: Vec<String> =
-        config::circles(&args.config, &args.names)?.into_iter().map(|circle| circle.name).collect();
-    let place = supervisor::place(&args.config)?;
+        config::circles(args.config.path(), &args.names)?.into_iter().map(|circle| circle.name).collect();
+    let place = supervisor::place(args.config.path())?;
     let width = names.iter().map(String::len).max().unwrap_or_default();
     if args.names.is_empty() && !args.audit && !args.json {
         names.push(launcher::SUPERVISOR.to_owned());
@@ -42,7 +35,7 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     let watching = args
         .follow
         .then(|| {
-            watch(place.logs(), move || {
+            log_watch::watch(place.logs(), move || {
                 let _one_waits_already = changed.try_send(());
             })
         })
@@ -73,27 +66,6 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
         }
     }
     Ok(())
-}
-
-/// Says when something in a directory has changed, until what is returned is dropped.
-pub(crate) fn watch(directory: &Path, changed: impl Fn() + Send + 'static) -> Result<RecommendedWatcher, CliError> {
-    let failed = |error: notify::Error| {
-        CliError::usage(
-            format!("cannot follow the logs in {}", directory.display()),
-            error.to_string(),
-            "without -f they are shown as they are now",
-        )
-    };
-    let is_worth_a_look = |event: &notify::Event| !event.kind.is_access();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // What could not be told in full is worth a look, too.
-        if event.as_ref().map_or(true, is_worth_a_look) {
-            changed();
-        }
-    })
-    .map_err(failed)?;
-    watcher.watch(directory, RecursiveMode::NonRecursive).map_err(failed)?;
-    Ok(watcher)
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> CliError {

@@ -9,13 +9,9 @@ use clap_mangen::{
     roff::{Roff, bold, roman},
 };
 
-use crate::{
-    cli::{Cli, ManArgs},
-    error::CliError,
-    printing::{to_stderr, to_stdout},
-    suggest,
-    visible::visible,
-};
+use crate::cli::{Cli, ManArgs};
+use frontend::{error::CliError, suggest, visible::visible};
+use terminal::printing::{to_stderr, to_stdout};
 
 const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "done; also where nobody reads the output any more"),
@@ -141,7 +137,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::programs::{EDITOR, PAGER};
+    use terminal::programs::{EDITOR, PAGER};
 
     /// The directories stand with the files in the documentation.
     #[test]

@@ -7,19 +7,10 @@ use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use client_ws::PlayEvent;
 
-use crate::{
-    cli::PlayArgs,
-    connect::{self, Attempt, Choice, Connected, Keyring},
-    console::{
-        each::{self, Happened, Plays, Script},
-        meta::listed,
-    },
-    error::CliError,
-    place,
-    printing::line_to_stdout,
-    script,
-    terminal::Interrupts,
-};
+use crate::cli::PlayArgs;
+use frontend::{connect::{self, Attempt, Choice, Connected, Keyring}, error::CliError, script, target};
+use console::{commands::listed, fan_out::{self, Happened, Plays, Script}};
+use terminal::{modes::Interrupts, printing::line_to_stdout};
 use outcome::{Outcome, Played};
 use telling::Telling;
 
@@ -56,7 +47,7 @@ fn play(args: &PlayArgs, text: String, arguments: &[String]) -> Result<(), CliEr
                 Err(error) => outcomes[index] = telling.ended(index, Err(error)).await?,
             }
         }
-        let mut plays = each::start(players.iter().map(|(_, connected)| Arc::clone(&connected.client)), &script);
+        let mut plays = fan_out::start(players.iter().map(|(_, connected)| Arc::clone(&connected.client)), &script);
         let heard = tokio::select! {
             heard = listen(&mut plays, &players, &script, &telling, &mut outcomes) => Some(heard),
             () = interrupts.next() => None,
@@ -85,7 +76,7 @@ async fn connect(args: &PlayArgs) -> Result<Vec<Attempt>, CliError> {
     if said.is_empty() {
         connect::is_for_throwaway(&choice)?;
         let connected = Ok(connect::to_throwaway().await?);
-        return Ok(vec![Attempt { label: crate::throwaway::NAME.into(), connected }]);
+        return Ok(vec![Attempt { label: frontend::scratch::NAME.into(), connected }]);
     }
     let mut keyring = Keyring::default();
     let unlock = async |name: &_| keyring.unlock(name, &args.connect.passphrase);
@@ -94,7 +85,7 @@ async fn connect(args: &PlayArgs) -> Result<Vec<Attempt>, CliError> {
 
 /// The circles that were named, as they were said.
 fn asked(args: &PlayArgs) -> Vec<String> {
-    let all = if args.circle.is_empty() { place::asked(None) } else { Some(args.circle.join(",")) };
+    let all = if args.circle.is_empty() { target::asked(None) } else { Some(args.circle.join(",")) };
     let Some(all) = all else { return Vec::new() };
     match listed(&all) {
         // It was meant to name one: played elsewhere it would seem to have been played there.

@@ -16,13 +16,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use supervised::Supervisor;
 use tokio::{runtime::Runtime, signal::unix::SignalKind, sync::oneshot};
 
-use crate::{
-    cli::ServeArgs,
-    connect::runtime,
-    error::{CliError, os_text},
-    printing,
-    terminal::{is_ignored, listen, outlive_full_files},
-};
+use crate::cli::ServeArgs;
+use frontend::{connect::runtime, error::{CliError, os_text}};
+use terminal::{modes::{is_ignored, listen, outlive_full_files}, printing};
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
     if args.supervised {

@@ -15,14 +15,9 @@ use launcher::{
 };
 use protocol::methods::NoParams;
 
-use crate::{
-    cli::StatusArgs,
-    config, connect,
-    error::CliError,
-    printing::{self, Paint, to_stdout},
-    suggest, supervisor,
-    visible::visible,
-};
+use crate::cli::StatusArgs;
+use frontend::{config, connect, error::CliError, suggest, supervisor, visible::visible};
+use terminal::printing::{self, Paint, to_stdout};
 
 pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
     let mut source = Source::of(args)?;
@@ -57,7 +52,7 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn of(args: &'a StatusArgs) -> Result<Self, CliError> {
-        Ok(Self { args, place: supervisor::place(&args.config)?, client: None })
+        Ok(Self { args, place: supervisor::place(args.config.path())?, client: None })
     }
 
     /// How those are now that are meant.
@@ -66,7 +61,7 @@ impl<'a> Source<'a> {
             Some(statuses) => statuses,
             // Without a supervisor they are all down.
             None => Statuses {
-                circles: config::load(&self.args.config)?.1.iter().map(CircleStatus::down).collect(),
+                circles: config::load(self.args.config.path())?.1.iter().map(CircleStatus::down).collect(),
                 is_ending: false,
                 refused: None,
             },

@@ -5,21 +5,15 @@ use std::fs::File;
 use launcher::{Supervision, place::Place};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 
-use crate::{
-    cli::{LaunchArgs, SuperviseArgs},
-    commands::serve::shutdown_at,
-    config, connect,
-    error::{CliError, os_text},
-    printing::to_stdout,
-    supervisor,
-    terminal::outlive_full_files,
-};
+use crate::{cli::{LaunchArgs, SuperviseArgs}, commands::serve::shutdown_at};
+use frontend::{config, connect, error::{CliError, os_text}, supervisor};
+use terminal::{modes::outlive_full_files, printing::to_stdout};
 
 pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     // It leads no process group, having just been started in that of `circles up`: nothing but that could be in the way.
     let _leads_already = rustix::process::setsid();
     let LaunchArgs { config, names } = &args.launch;
-    let place = Place::of(&config::path(config)?, &args.run_directory, &args.state_directory)?;
+    let place = Place::of(&config::path(config.path())?, &args.run_directory, &args.state_directory)?;
     config::circles(config, names)?;
     let runtime = connect::runtime()?;
     outlive_full_files(&runtime)?;

@@ -10,15 +10,9 @@ use launcher::{
     place::Place,
 };
 
-use crate::{
-    cli::UpArgs,
-    config, connect,
-    error::CliError,
-    log_line,
-    printing::{Paint, to_stderr, to_stdout},
-    supervisor::{self, Supervisors, Wish},
-    visible::visible,
-};
+use crate::cli::UpArgs;
+use frontend::{config, connect, error::CliError, log_line, supervisor::{self, Supervisors, Wish}, visible::visible};
+use terminal::printing::{Paint, to_stderr, to_stdout};
 
 /// Lines of its log that are shown of a circle that does not start.
 const LAST_LINES: usize = 8;
@@ -28,9 +22,9 @@ pub(crate) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
         return dry_run::run(args, wish);
     }
     let wanted: Vec<String> =
-        config::circles(&args.config, &args.names)?.into_iter().map(|circle| circle.name).collect();
+        config::circles(args.config.path(), &args.names)?.into_iter().map(|circle| circle.name).collect();
     let supervisors = Supervisors::of_user()?;
-    let place = supervisors.place(&args.config)?;
+    let place = supervisors.place(args.config.path())?;
     let told = supervisor::tell(&supervisors, &place, &args.names, wish, args.timeout);
     let statuses = connect::client_runtime()?.block_on(told)?;
     report(&place, &wanted, &statuses, args.timeout)

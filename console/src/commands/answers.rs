@@ -6,12 +6,8 @@ use client_ws::{Candidate, CandidateKind, CircleWsClient, ClientError, FunctionD
 use rhai::Engine;
 
 use super::Meta;
-use crate::console::{
-    fold::grouped,
-    highlight,
-    text::{Kind, Line, Style, columns},
-    value::shortened,
-};
+use crate::{highlight, truncate::grouped, value::shortened};
+use frontend::text::{Kind, Line, Style, columns};
 
 /// Lines of an answer: a circle can know more than anyone would read.
 const MAX_LINES: usize = 1_000;
@@ -20,7 +16,7 @@ const MAX_LINES: usize = 1_000;
 const MAX_NAME: usize = 40;
 
 /// What the circle answers to a command; nothing to those that are not for it.
-pub(crate) async fn ask(client: &CircleWsClient, command: &Meta) -> Result<Vec<Line>, ClientError> {
+pub async fn ask(client: &CircleWsClient, command: &Meta) -> Result<Vec<Line>, ClientError> {
     match command {
         Meta::Vars => client.scope().await.map(|scope| variables(&scope)),
         Meta::Functions(part) => {

@@ -1,11 +1,7 @@
 //! What `:help` says.
 
 use super::{COMMANDS, Command};
-use crate::{
-    console::text::{Line, Style, lines},
-    suggest,
-    visible::visible,
-};
+use frontend::{suggest, text::{Line, Style, lines}, visible::visible};
 
 const INTRODUCTION: &str = "\
 What you type is played in the circle, and stays: variables, functions, closures, imports.
@@ -41,7 +37,7 @@ What is too long is folded: :last shows all of it, in $PAGER. :plot draws number
 ];
 
 /// What `:help` says in all, with the keys of the place that it is said in, or of one topic.
-pub(crate) fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<Line> {
+pub fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<Line> {
     if topic.is_empty() {
         return all(keys);
     }
@@ -63,7 +59,7 @@ pub(crate) fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<Line> {
 }
 
 /// Everything that there is help on.
-pub(crate) fn topics() -> impl Iterator<Item = &'static str> {
+pub fn topics() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|command| command.name).chain(TOPICS.iter().map(|(name, _)| *name)).chain(["keys"])
 }
 

@@ -5,12 +5,12 @@ use std::{collections::HashSet, ops::Range};
 use rhai::{Engine, OptimizationLevel, Token};
 
 use super::{Input, Saved};
-use crate::console::{LAST_VALUE, highlight::lex};
+use crate::{LAST_VALUE, highlight::lex};
 
 /// The first line: what runs it where it is executable, with arguments that are all its own.
 const SHEBANG: &str = "#!/usr/bin/env -S circles play --";
 
-pub(super) fn script(inputs: &[Input], place: &str) -> Saved {
+pub(crate) fn script(inputs: &[Input], place: &str) -> Saved {
     let mut engine = Engine::new_raw();
     engine.set_optimization_level(OptimizationLevel::None);
     let place: String = place.chars().filter(|character| !character.is_control()).collect();

@@ -2,14 +2,11 @@
 
 use client_ws::PlayResult;
 
-use crate::console::{
-    text::Line,
-    text::Style,
-    value::{Key, Node, Shape},
-};
+use frontend::text::{Line, Style};
+use crate::value::{Key, Node, Shape};
 
 /// Series that are drawn: as many as can be told apart.
-pub(super) const MAX_SERIES: usize = 6;
+pub(crate) const MAX_SERIES: usize = 6;
 
 /// Columns of a name.
 const MAX_NAME: usize = 24;
@@ -18,14 +15,14 @@ const MAX_NAME: usize = 24;
 const DIGITS: [usize; 4] = [4, 7, 11, 17];
 
 #[derive(Debug, Default)]
-pub(super) struct Series {
+pub(crate) struct Series {
     pub name: Option<String>,
     pub points: Vec<(f64, f64)>,
     skipped: usize,
 }
 
 #[derive(Debug)]
-pub(super) struct Plotted {
+pub(crate) struct Plotted {
     /// At least one, each with a point.
     pub series: Vec<Series>,
     /// Values that cannot be drawn.
@@ -35,7 +32,7 @@ pub(super) struct Plotted {
 }
 
 /// What there is to draw in a value; the error says what was wanted instead of it.
-pub(super) fn of(result: &PlayResult) -> Result<Plotted, String> {
+pub(crate) fn of(result: &PlayResult) -> Result<Plotted, String> {
     let wanted = |what: &str| format!(":plot wants an array of numbers; this is {what}");
     let node = match result.r#type.as_str() {
         "array" | "map" => Node::of(result).ok_or_else(|| wanted("something else"))?,
@@ -162,12 +159,12 @@ impl Series {
     }
 
     /// Whether it goes from left to right, so that a line through it says something.
-    pub(super) fn is_sorted(&self) -> bool {
+    pub(crate) fn is_sorted(&self) -> bool {
         self.points.is_sorted_by(|left, right| left.0 <= right.0)
     }
 
     /// Points that look the same in so many columns: of each the first, the last, the lowest and the highest.
-    pub(super) fn thinned(&self, across: &Range, columns: usize) -> Vec<(f64, f64)> {
+    pub(crate) fn thinned(&self, across: &Range, columns: usize) -> Vec<(f64, f64)> {
         if self.points.len() <= columns.saturating_mul(4) || !self.is_sorted() {
             return self.points.clone();
         }
@@ -199,27 +196,27 @@ fn as_float(number: usize) -> f64 {
 
 /// From the least to the greatest number of one axis.
 #[derive(Debug)]
-pub(super) struct Range {
+pub(crate) struct Range {
     min: f64,
     max: f64,
 }
 
 impl Range {
-    pub(super) fn of(series: &[Series], number: fn(&(f64, f64)) -> f64) -> Self {
+    pub(crate) fn of(series: &[Series], number: fn(&(f64, f64)) -> f64) -> Self {
         let numbers = series.iter().flat_map(|series| &series.points).map(number);
         let range = Self { min: f64::INFINITY, max: f64::NEG_INFINITY };
         numbers.fold(range, |range, number| Self { min: range.min.min(number), max: range.max.max(number) })
     }
 
     /// Where a number is in it, from 0 to 1. What is as wide as all numbers there are has no width that is one.
-    pub(super) fn part(&self, number: f64) -> f64 {
+    pub(crate) fn part(&self, number: f64) -> f64 {
         let width = self.max / 2.0 - self.min / 2.0;
         let part = (number / 2.0 - self.min / 2.0) / width;
         if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.5 }
     }
 
     /// Its ends; where they are one, that in the middle.
-    pub(super) fn labels(&self) -> Vec<String> {
+    pub(crate) fn labels(&self) -> Vec<String> {
         let at = |digits: usize| (label(self.min, digits), label(self.max, digits));
         if self.part(self.min) >= self.part(self.max) {
             return vec![String::new(), at(DIGITS[1]).0, String::new()];

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::console::value::tests::{result, result_of};
+use crate::value::tests::{result, result_of};
 
 const SIZE: Size = Size { width: 60, height: 12 };
 

@@ -8,11 +8,11 @@ use std::borrow::Cow;
 use client_ws::PlayResult;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::console::text::columns;
+use frontend::text::columns;
 
 /// A value, or a part of one.
 #[derive(Debug)]
-pub(crate) struct Node<'a> {
+pub struct Node<'a> {
     /// As Rhai writes it.
     pub text: &'a str,
     /// Columns of that text.
@@ -21,7 +21,7 @@ pub(crate) struct Node<'a> {
 }
 
 #[derive(Debug)]
-pub(crate) enum Shape<'a> {
+pub enum Shape<'a> {
     /// As near as a floating-point number comes to it.
     Number(f64),
     Bool,
@@ -34,7 +34,7 @@ pub(crate) enum Shape<'a> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Key<'a> {
+pub struct Key<'a> {
     pub name: Cow<'a, str>,
     /// In its quotes.
     pub text: &'a str,
@@ -43,7 +43,7 @@ pub(crate) struct Key<'a> {
 
 impl<'a> Node<'a> {
     /// `None` where text and JSON are not of one value.
-    pub(crate) fn of(result: &'a PlayResult) -> Option<Self> {
+    pub fn of(result: &'a PlayResult) -> Option<Self> {
         Self::read(result.value.get(), &result.output)
     }
 
@@ -54,7 +54,7 @@ impl<'a> Node<'a> {
         (json.end().is_ok() && reader.rest.is_empty()).then_some(node)
     }
 
-    pub(crate) fn has_parts(&self) -> bool {
+    pub fn has_parts(&self) -> bool {
         matches!(self.shape, Shape::Array(_) | Shape::Map(_))
     }
 }

@@ -1,7 +1,7 @@
 //! A value over several lines, as one would write it in a script.
 
 use super::node::{Node, Shape};
-use crate::console::text::{Kind, Line, Style, columns};
+use frontend::text::{Kind, Line, Style, columns};
 
 /// Lines that are made; who has more wants to look at a part of it.
 const MAX_LINES: usize = 10_000;
@@ -11,7 +11,7 @@ const INDENT: usize = 2;
 
 /// What fits on a line is on one; otherwise each item has its own, and those of an array of nothing but scalars as many
 /// as fit.
-pub(crate) fn lines(node: &Node<'_>, width: usize) -> Vec<Line> {
+pub fn lines(node: &Node<'_>, width: usize) -> Vec<Line> {
     let mut pretty = Pretty { lines: Vec::new(), line: Line::default(), width };
     pretty.node(node, 0, 0);
     pretty.end_line();
@@ -24,7 +24,7 @@ pub(crate) fn lines(node: &Node<'_>, width: usize) -> Vec<Line> {
 }
 
 /// The same on one line, whatever its width.
-pub(crate) fn flat(node: &Node<'_>) -> Line {
+pub fn flat(node: &Node<'_>) -> Line {
     let mut line = Line::default();
     push_flat(&mut line, node);
     line
@@ -55,7 +55,7 @@ fn push_flat(line: &mut Line, node: &Node<'_>) {
 }
 
 /// Of what has no parts.
-pub(crate) fn style(node: &Node<'_>) -> Style {
+pub fn style(node: &Node<'_>) -> Style {
     match node.shape {
         Shape::Number(_) => Style::Syntax(Kind::Number),
         Shape::Bool => Style::Syntax(Kind::Keyword),
@@ -150,7 +150,7 @@ impl Pretty {
 }
 
 /// As much of a text as so many columns hold, with a mark where it goes on.
-pub(crate) fn shortened(text: &str, width: usize) -> String {
+pub fn shortened(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }

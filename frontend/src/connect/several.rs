@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
 };
 
@@ -10,10 +11,10 @@ use futures_util::future::join_all;
 use keys::{KeyPair, keystore::KeyName};
 
 use super::{Choice, Connected, reach};
-use crate::{cli::ConfigArgs, error::CliError, place};
+use crate::{error::CliError, target};
 
 /// What became of connecting to one of several.
-pub(crate) struct Attempt {
+pub struct Attempt {
     /// The circle as it was said.
     pub label: String,
     pub connected: Result<Connected, CliError>,
@@ -22,15 +23,15 @@ pub(crate) struct Attempt {
 /// Connects to all of them side by side, to each once, however often it was said; the answers are in the order of what was
 /// said first. One that cannot be reached, or does not admit the key, keeps nobody from the others. The error is a mistake in what was said, or a key that cannot be
 /// had: then nothing is proved to anyone. `unlock` is asked for each key once.
-pub(crate) async fn several(
+pub async fn several(
     said: &[String],
-    config: &ConfigArgs,
+    config: Option<&Path>,
     choice: &Choice,
     mut unlock: impl AsyncFnMut(&KeyName) -> Result<Arc<KeyPair>, CliError>,
 ) -> Result<Vec<Attempt>, CliError> {
     let (mut labels, mut found, mut urls) = (Vec::new(), Vec::new(), BTreeSet::new());
     for said in said {
-        let one = unless_mistaken(place::find(said, config).await)?;
+        let one = unless_mistaken(target::find(said, config).await)?;
         // Whose URL is none is told when it is dialled.
         let url = one.as_ref().ok().and_then(|one| CircleUrl::parse(&one.url).ok());
         if url.is_none_or(|url| urls.insert(url.as_str().to_owned())) {

@@ -3,7 +3,7 @@
 use client_ws::RpcError;
 use protocol::error::{BusyLimit, PlayLimit};
 
-pub(super) fn rpc_fix(error: &RpcError) -> String {
+pub(crate) fn rpc_fix(error: &RpcError) -> String {
     match error {
         RpcError::LimitExceeded { limit: PlayLimit::Time, .. } => format!(
             "the circle's {}, or a shorter time that was asked for; what it had done stays done",

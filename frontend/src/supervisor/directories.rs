@@ -22,7 +22,7 @@ pub struct Directories {
 }
 
 /// The user's, where there are some that can be written; otherwise one of theirs among the temporary files.
-pub(super) fn directories() -> Result<Directories, CliError> {
+pub(crate) fn directories() -> Result<Directories, CliError> {
     let state = state(can_be_made, || {
         temporary().map_err(|(path, error)| {
             CliError::io(
@@ -36,7 +36,7 @@ pub(super) fn directories() -> Result<Directories, CliError> {
 }
 
 /// The same, for who only looks: nothing is made.
-pub(super) fn directories_as_they_are() -> Directories {
+pub(crate) fn directories_as_they_are() -> Directories {
     let Ok(state) = state(could_be_made, || Ok::<_, Infallible>(temporary_path()));
     beside(state)
 }
@@ -67,7 +67,7 @@ fn can_be_made(directory: &Path) -> bool {
 }
 
 /// Whether it is there and can be written, or what is there above it.
-pub(crate) fn could_be_made(directory: &Path) -> bool {
+pub fn could_be_made(directory: &Path) -> bool {
     let there = directory.ancestors().find(|directory| directory.exists());
     there.is_some_and(|there| {
         let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;

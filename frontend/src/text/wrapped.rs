@@ -7,13 +7,13 @@ use super::{Line, Style, columns};
 impl Line {
     /// It in rows of that many columns, the later ones below the text of the first: below its second column where it has
     /// two, with a gap between them.
-    pub(crate) fn wrapped(&self, width: usize) -> Vec<Self> {
+    pub fn wrapped(&self, width: usize) -> Vec<Self> {
         self.hanging(width, indent(&self.to_string(), width))
     }
 
     /// It in rows of that many columns, the later ones behind that many spaces. A word that no row holds stays whole, as
     /// a path that is to be copied: the terminal breaks it.
-    pub(crate) fn hanging(&self, width: usize, indent: usize) -> Vec<Self> {
+    pub fn hanging(&self, width: usize, indent: usize) -> Vec<Self> {
         // In a very narrow place what is said needs the room.
         let indent = if indent > width / 2 { 0 } else { indent };
         let rows = rows(&self.to_string(), width, indent);

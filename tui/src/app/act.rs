@@ -14,12 +14,7 @@ use super::{
     repl::whom,
     session::{Cancelled, Link, Session, Who},
 };
-use crate::{
-    cli::ConfigArgs,
-    console::text::{Line, Style},
-    error::CliError,
-    place,
-};
+use frontend::{error::CliError, target, text::{Line, Style}};
 
 /// Bytes that are put on the clipboard: terminals drop more.
 const MAX_COPY: usize = 64 << 10;
@@ -96,11 +91,11 @@ impl App {
             self.popup.take_if(|popup| matches!(popup, Popup::Address(_)));
             return self.go_to(id, from);
         }
-        if place::is_name(text) {
+        if target::is_name(text) {
             return self.work.resolve(text.to_owned(), self.setup.config.clone(), from);
         }
         // No file is needed for it, and what is typed next is for that circle.
-        self.resolved(from, place::parse(text, &ConfigArgs { config: None }).map(|found| found.url.into()));
+        self.resolved(from, target::parse(text, None).map(|found| found.url.into()));
     }
 
     /// Shows a circle, which what is typed next is for, and connects to it.

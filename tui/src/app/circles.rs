@@ -9,7 +9,7 @@ use launcher::{Circle, CircleStatus};
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 use super::{action::Action, id::CircleId, list, message::Listening, work::Work};
-use crate::place;
+use frontend::target;
 pub(crate) use entry::{Entry, Origin, State};
 
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl Circles {
 
     /// A circle by its address; the one that is known already, if it is.
     pub(crate) fn add_address(&mut self, url: String) -> CircleId {
-        let is_it = |entry: &Entry| place::is_same_url(entry.url(), &url);
+        let is_it = |entry: &Entry| target::is_same_url(entry.url(), &url);
         if let Some(index) = self.entries.iter().position(is_it) {
             return CircleId(index);
         }

@@ -14,18 +14,8 @@ use super::{
     plays::chart,
     session::{Link, Pending, Purpose, Session, Who},
 };
-use crate::{
-    cli::ConfigArgs,
-    console::{
-        completion::{self, Candidate, Completion, Question},
-        history,
-        meta::{Meta, Takes},
-        text::{Line, Style},
-        too_large, value,
-    },
-    error::CliError,
-    place, suggest,
-};
+use console::{commands::{Meta, Takes}, completion::{self, Candidate, Completion, Question}, history, too_large, value};
+use frontend::{error::CliError, suggest, target, text::{Line, Style}};
 
 impl App {
     pub(super) fn obey(&mut self, id: CircleId, command: &str) {
@@ -199,11 +189,11 @@ impl App {
 
     /// The circle that is meant, if it is in the list.
     pub(super) fn circle_named(&self, place: &str) -> Option<CircleId> {
-        let url = || Some(place::parse(place, &ConfigArgs { config: None }).ok()?.url);
+        let url = || Some(target::parse(place, None).ok()?.url);
         // A name is looked for in the list alone: the file is not for this thread to read.
-        let url = if place::is_name(place) { None } else { url() };
+        let url = if target::is_name(place) { None } else { url() };
         let is_it = |entry: &Entry| {
-            entry.name == place || url.as_deref().is_some_and(|url| place::is_same_url(entry.url(), url))
+            entry.name == place || url.as_deref().is_some_and(|url| target::is_same_url(entry.url(), url))
         };
         self.circles.iter().find(|(_, entry)| is_it(entry)).map(|(id, _)| id)
     }

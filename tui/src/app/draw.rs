@@ -15,7 +15,7 @@ use super::{
     session::{Session, Standing},
     welcome,
 };
-use crate::console::progress;
+use console::progress;
 
 impl App {
     /// Draws everything.

@@ -10,19 +10,8 @@ use super::{
     plays::{printed, text_of},
     session::{Link, Pending, Purpose, Running, Session, Target, Who},
 };
-use crate::{
-    cli::ConfigArgs,
-    console::{
-        beside, fold,
-        notebook::costs_environment,
-        report,
-        text::{Line, Size, Style},
-        too_large, value,
-    },
-    error::CliError,
-    place, suggest,
-    visible::visible,
-};
+use console::{columns, notebook::costs_environment, too_large, truncate, value};
+use frontend::{error::CliError, report, suggest, target, text::{Line, Size, Style}, visible::visible};
 
 impl App {
     /// Plays on each of the circles, once those are connected to that can be without a question.
@@ -49,12 +38,12 @@ impl App {
         if let Some(id) = self.circle_named(place) {
             return Ok(id);
         }
-        if place::is_name(place) {
+        if target::is_name(place) {
             let known = self.circles.iter().map(|(_, entry)| entry.name.as_str());
             let near = suggest::nearest(place, known).map_or(String::new(), |near| format!("; did you mean {near}?"));
             return Err(format!("there is no such circle here{near}"));
         }
-        let found = place::parse(place, &ConfigArgs { config: None }).map_err(|error| error.advice())?;
+        let found = target::parse(place, None).map_err(|error| error.advice())?;
         Ok(self.circles.add_address(found.url.into()))
     }
 
@@ -161,7 +150,7 @@ impl App {
         let is_cancelled = running.is_cancelled();
         let Purpose::Each(targets) = running.purpose else { return };
         let room = session.transcript.room();
-        let columns = beside::columns(targets.len(), room.width).unwrap_or(room.width);
+        let columns = columns::columns(targets.len(), room.width).unwrap_or(room.width);
         let size = Size { width: columns, height: room.height.saturating_sub(1) };
         let round_trip = self.now.saturating_duration_since(running.started);
         let mut said = Vec::new();
@@ -169,7 +158,7 @@ impl App {
             let Some(entry) = self.circles.get(target.id) else { continue };
             let lines = match ended {
                 Some(Ok(result)) => {
-                    let lines = fold::folded(value::lines_of(&result, columns), size);
+                    let lines = truncate::folded(value::lines_of(&result, columns), size);
                     // One that was connected to anew meanwhile holds nothing of it.
                     let session = self.sessions.get_mut(&target.id);
                     if let Some(session) = session.filter(|session| session.connection == target.connection) {
@@ -197,7 +186,7 @@ impl App {
             said.push((target.name, lines));
         }
         if let Some(session) = self.sessions.get_mut(&id) {
-            let lines = beside::lines(&said, room.width);
+            let lines = columns::lines(&said, room.width);
             session.transcript.set_last(text_of(&lines));
             session.transcript.extend(lines);
         }

@@ -14,10 +14,7 @@ use ratatui_textarea::{CursorMove, TextArea};
 use rhai::Engine;
 
 use super::{theme::Theme, wrap};
-use crate::console::{
-    completion::{self, Candidate, Completion},
-    highlight, history,
-};
+use console::{completion::{self, Candidate, Completion}, highlight, history};
 
 /// Columns before what is typed.
 const PROMPT: u16 = 2;

@@ -18,7 +18,7 @@ use super::{
     run::{self, Outside},
     work::Work,
 };
-use crate::{error::CliError, throwaway};
+use frontend::{error::CliError, scratch};
 
 /// An app that runs.
 #[derive(Debug)]
@@ -41,10 +41,10 @@ impl Headless {
         let (runtime, to_app, first) = (Handle::current(), queue.clone(), first.map(str::to_owned));
         // The app stays on one thread: a Rhai engine does.
         std::thread::spawn(move || {
-            let throwaway = throwaway::start(&runtime, setup.workers());
+            let throwaway = scratch::start(&runtime, setup.workers());
             let mut app = App::new(setup, Work::new(runtime.clone(), to_app), first, None);
             if let Ok((url, keypair)) = throwaway {
-                app.add_throwaway(throwaway::NAME, url, keypair);
+                app.add_throwaway(scratch::NAME, url, keypair);
             }
             let run = async {
                 let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(io::Error::other)?;

@@ -1,10 +1,8 @@
 //! What can be done where: for the footer in short, for the help at length.
 
 use super::layout::Pane;
-use crate::console::{
-    meta,
-    text::{Line, Style},
-};
+use console::commands;
+use frontend::text::{Line, Style};
 
 /// Where the user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +158,7 @@ const HERE: &[Keys] = &[
 
 /// What `:help` says of a topic.
 pub(crate) fn of(topic: &str) -> Vec<Line> {
-    let mut said = meta::help(topic, TYPING);
+    let mut said = commands::help(topic, TYPING);
     let here = HERE.iter().find(|(name, _)| *name == topic);
     said.extend(here.map(|(_, here)| Line::of(Style::Plain, &format!("  {here}"))));
     said

@@ -7,7 +7,7 @@ use super::{
     orders::Standby,
     popup::{Leave, Popup},
 };
-use crate::error::CliError;
+use frontend::error::CliError;
 
 /// Names that a sentence has; of more it says how many.
 const NAMES: usize = 4;

@@ -12,7 +12,7 @@ use ratatui::{
 };
 
 use super::{action::Action, id::CircleId, theme::Theme, wrap};
-use crate::visible::visible;
+use frontend::visible::visible;
 
 /// Lines that are kept of each circle.
 pub(crate) const MAX_LINES: usize = 2000;

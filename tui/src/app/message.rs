@@ -12,10 +12,8 @@ use protocol::methods::{Output, Progress};
 use ratatui::crossterm::event::Event;
 
 use super::id::{CircleId, Connection, PlayNumber};
-use crate::{
-    console::{completion::Completion, meta::Meta, text::Line},
-    error::CliError,
-};
+use console::{commands::Meta, completion::Completion};
+use frontend::{error::CliError, text::Line};
 
 /// Something that the app is to know. Everything that happens elsewhere comes as one of these.
 #[derive(Debug)]

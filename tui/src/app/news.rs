@@ -18,13 +18,8 @@ use super::{
     repl::whom,
     session::{Link, Session, Who},
 };
-use crate::{
-    console::{
-        history::HistoryFile,
-        text::{Line, Style},
-    },
-    error::CliError,
-};
+use console::history::HistoryFile;
+use frontend::{error::CliError, text::{Line, Style}};
 
 impl App {
     pub(super) fn resolved(&mut self, from: Option<CircleId>, resolved: Result<String, CliError>) {

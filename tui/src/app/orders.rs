@@ -13,7 +13,7 @@ use super::{
     popup::Popup,
     work::Follower,
 };
-use crate::{console::text::Line, error::CliError, supervisor::Wish};
+use frontend::{error::CliError, supervisor::Wish, text::Line};
 
 /// Columns that a mistake in circles.json is shown within.
 const MISTAKE: usize = 72;

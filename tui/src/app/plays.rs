@@ -11,16 +11,8 @@ use super::{
     repl,
     session::{Link, Purpose},
 };
-use crate::{
-    console::{
-        fold, history,
-        notebook::costs_environment,
-        plot,
-        text::{self, Line, Size, Style},
-        too_large, value,
-    },
-    error::CliError,
-};
+use console::{history, notebook::costs_environment, plot, too_large, truncate, value};
+use frontend::{error::CliError, text::{self, Line, Size, Style}};
 
 impl App {
     pub(super) fn submit(&mut self) {
@@ -107,7 +99,7 @@ impl App {
                 session.last_elapsed = Some(Duration::from_micros(result.elapsed_us));
                 let room = session.transcript.room();
                 let drawn = matches!(running.purpose, Purpose::Plot).then(|| chart(&result, room));
-                let lines = drawn.unwrap_or_else(|| fold::folded(value::lines_of(&result, room.width), room));
+                let lines = drawn.unwrap_or_else(|| truncate::folded(value::lines_of(&result, room.width), room));
                 session.transcript.extend(lines);
                 session.transcript.set_last(result.output.clone());
                 session.notebook.ended(

@@ -15,14 +15,9 @@ use super::{
     session::{Running, Session},
     theme::Theme,
 };
-use crate::{
-    console::{
-        highlight,
-        progress::Status,
-        text::{Line, Style},
-    },
-    waiting::PATIENCE,
-};
+use console::{highlight, progress::Status};
+use frontend::text::{Line, Style};
+use terminal::waiting::PATIENCE;
 
 /// What is needed to draw it.
 pub(crate) struct View<'a> {

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{App, Effect, Ended, Message, message::News};
-use crate::error::CliError;
+use frontend::error::CliError;
 
 /// Messages that wait to be taken, before whoever posts them is made to wait.
 pub(crate) const QUEUE: usize = 1024;

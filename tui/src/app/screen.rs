@@ -23,7 +23,8 @@ use rustix::process::{Signal, kill_current_process_group};
 use tokio::sync::mpsc;
 
 use super::{Message, run::Outside};
-use crate::{editing, error::CliError, passphrase, programs::EDITOR};
+use terminal::{editor, passphrase, programs::EDITOR};
+use frontend::error::CliError;
 
 type Real = CrosstermBackend<Stdout>;
 
@@ -46,7 +47,7 @@ impl Screen {
         std::panic::set_hook(Box::new(move |panic| {
             give_back();
             hook(panic);
-            std::process::exit(i32::from(crate::error::BUG));
+            std::process::exit(i32::from(frontend::error::BUG));
         }));
         enter()?;
         Ok(Self { terminal: Terminal::new(CrosstermBackend::new(stdout()))? })
@@ -129,7 +130,7 @@ impl Outside<Real> for OnTerminal {
     fn edit(&mut self, terminal: &mut Terminal<Real>, text: &str) -> io::Result<Result<Option<String>, CliError>> {
         give_back();
         IS_LENT.store(true, Ordering::SeqCst);
-        let edited = editing::edit(text, |command| if is_missing() { Ok(not_found()) } else { command.status() });
+        let edited = editor::edit(text, |command| if is_missing() { Ok(not_found()) } else { command.status() });
         IS_LENT.store(false, Ordering::SeqCst);
         enter()?;
         self.redraw(terminal)?;

@@ -16,12 +16,8 @@ use super::{
     id::{CircleId, Connection, PlayNumber},
     transcript::Transcript,
 };
-use crate::console::{
-    history::HistoryFile,
-    meta::Meta,
-    notebook::Notebook,
-    text::{Line, Style},
-};
+use console::{commands::Meta, history::HistoryFile, notebook::Notebook};
+use frontend::text::{Line, Style};
 
 /// Inputs that may wait for a play to end.
 const MAX_WAITING: usize = 64;

@@ -5,7 +5,7 @@ use ratatui::{
     text::{Line as ShownLine, Span},
 };
 
-use crate::console::text::{Kind, Line, Style};
+use frontend::text::{Kind, Line, Style};
 
 /// Colours of what is told apart by them.
 const SERIES: [Color; 6] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Blue, Color::Red];

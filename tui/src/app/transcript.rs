@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ratatui::text::Line as ShownLine;
 
 use super::{theme::Theme, wrap};
-use crate::console::text::{Line, Size, Style};
+use frontend::text::{Line, Size, Style};
 
 /// Lines that are kept.
 const MAX_LINES: usize = 10_000;

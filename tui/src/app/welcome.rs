@@ -9,7 +9,7 @@ use super::{
     circles::{Circles, Entry, Origin, State},
     theme::Theme,
 };
-use crate::visible::visible;
+use frontend::visible::visible;
 
 /// What is offered for the chosen circle.
 pub(crate) fn lines(theme: Theme, circles: &Circles, chosen: Option<&Entry>, has_keys: bool) -> Vec<Line<'static>> {

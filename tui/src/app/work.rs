@@ -24,20 +24,8 @@ use super::{
     id::{CircleId, Connection, PlayNumber},
     message::{CircleNews, Listening, Message, News, SessionNews},
 };
-use crate::{
-    cli::ConfigArgs,
-    config,
-    connect::first_answer,
-    console::{
-        LAST_VALUE,
-        completion::Completion,
-        history::{HistoryFile, Keeper},
-        meta::{self, Meta},
-    },
-    error::CliError,
-    place::{self, Destination},
-    supervisor::Supervisors,
-};
+use frontend::{config, connect::first_answer, error::CliError, supervisor::Supervisors, target::{self, Destination}};
+use console::{LAST_VALUE, commands::{self, Meta}, completion::Completion, history::{HistoryFile, Keeper}};
 pub(crate) use follow::Follower;
 pub(crate) use supervisor::Meant;
 
@@ -266,7 +254,7 @@ impl Work {
     ///
     /// `from`: the circle that was shown, if it was named in a command.
     pub(crate) fn resolve(&self, place: String, config: Option<PathBuf>, from: Option<CircleId>) {
-        let resolved = move || place::parse(&place, &ConfigArgs { config }).map(|found| found.url.into());
+        let resolved = move || target::parse(&place, config.as_deref()).map(|found| found.url.into());
         self.block(resolved, move |resolved| News::Resolved(from, resolved));
     }
 
@@ -274,7 +262,7 @@ impl Work {
     pub(crate) fn ask(&self, to: (CircleId, Connection), client: Arc<CircleWsClient>, command: Meta) {
         let work = self.clone();
         self.spawn(async move {
-            let answered = meta::ask(&client, &command).await;
+            let answered = commands::ask(&client, &command).await;
             work.post(News::Session(to.0, to.1, SessionNews::Answered(command, answered))).await;
         });
     }

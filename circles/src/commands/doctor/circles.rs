@@ -13,17 +13,8 @@ use tokio::{
 
 use self::answer::{Answer, ask};
 use super::finding::{Finding, Level, Section, quoted};
-use crate::{
-    cli::ConfigArgs,
-    commands::{
-        check::{mistakes, try_init},
-        status::is_full,
-    },
-    config,
-    error::CliError,
-    place::{self, Destination, Said},
-    supervisor,
-};
+use crate::{cli::ConfigArgs, commands::{check::{mistakes, try_init}, status::is_full}};
+use frontend::{config, error::CliError, supervisor, target::{self, Destination, Said}};
 
 /// How long a circle or the supervisor may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -307,8 +298,8 @@ fn one(circle: &Circle, kept: &Kept, answer: &Answer, commands: &Commands) -> Ve
 
 /// Where commands go that name no circle, if that is said. Those of circles.json were asked with the others.
 async fn usual(args: &ConfigArgs) -> Vec<Finding> {
-    let all = place::asked(None).unwrap_or_default();
-    let parsed: Vec<_> = all.split(',').filter(|said| !said.is_empty()).map(|said| place::parse(said, args)).collect();
+    let all = target::asked(None).unwrap_or_default();
+    let parsed: Vec<_> = all.split(',').filter(|said| !said.is_empty()).map(|said| target::parse(said, args)).collect();
     let address = |found: &Destination| matches!(found.said, Said::Address(_)).then(|| found.url.to_string());
     let answers = answers(parsed.iter().map(|found| found.as_ref().ok().and_then(address))).await;
     let told = |(found, answer): (Result<Destination, CliError>, Answer)| match (found, answer) {

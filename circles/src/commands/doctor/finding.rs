@@ -4,11 +4,8 @@ use std::{borrow::Cow, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::{
-    error::{CliError, Parts},
-    printing::Paint,
-    visible::visible,
-};
+use frontend::{error::{CliError, Parts}, visible::visible};
+use terminal::printing::Paint;
 
 /// What it is about, in the order in which it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

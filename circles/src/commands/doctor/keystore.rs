@@ -9,9 +9,9 @@ use keys::keystore::{Keystore, KeystoreError, Listing};
 
 use super::{
     finding::{Finding, Level, Section, quoted},
-    place::{aside, directory, files, private},
+    target::{aside, directory, files, private},
 };
-use crate::error::os_text;
+use frontend::error::os_text;
 
 /// The exit code of what is wrong here.
 const KEYSTORE: u8 = 6;

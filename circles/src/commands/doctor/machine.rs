@@ -14,15 +14,11 @@ use worker::{Event, Layer, Play, Program, Setup, Worker};
 
 use super::{
     finding::{Finding, Level, Section},
-    place::{directory, files, private},
+    target::{directory, files, private},
 };
-use crate::{
-    console::history,
-    error::os_text,
-    printing::{self, Paint},
-    programs::{Chosen, EDITOR, PAGER},
-    supervisor,
-};
+use console::history;
+use frontend::{error::os_text, supervisor};
+use terminal::{printing::{self, Paint}, programs::{Chosen, EDITOR, PAGER}};
 
 /// How long a worker may take to start and to play nothing.
 const PATIENCE: Duration = Duration::from_secs(2);

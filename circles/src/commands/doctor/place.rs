@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::finding::{Finding, Level, Section, quoted};
-use crate::supervisor::could_be_made;
+use frontend::supervisor::could_be_made;
 
 /// What anyone but its user may do.
 const OTHERS: u32 = 0o077;

@@ -2,7 +2,9 @@
 
 use keys::keystore::{KeyName, Keystore};
 
-use crate::{cli::PassphraseArgs, connect, error::CliError, passphrase, printing::to_stdout, question};
+use crate::{cli::PassphraseArgs, question};
+use frontend::{connect, error::CliError};
+use terminal::{passphrase, printing::to_stdout};
 
 pub(super) fn secret(store: &Keystore, name: &KeyName, is_meant: bool, args: &PassphraseArgs) -> Result<(), CliError> {
     // That there is no such key is said before anything is asked.

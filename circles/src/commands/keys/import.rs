@@ -13,7 +13,10 @@ use keys::{
 use zeroize::Zeroizing;
 
 use super::print_public_key;
-use crate::{cli::ImportArgs, connect, console::history::holds_secret, error::CliError, passphrase, printing};
+use crate::cli::ImportArgs;
+use frontend::{connect, error::CliError};
+use console::history::holds_secret;
+use terminal::{passphrase, printing};
 
 /// Bytes of a key file, and far more than one has.
 const MAX_BYTES: usize = 64 << 10;

@@ -4,7 +4,8 @@ use client_ws::{ClientError, PlayResult, RpcError};
 use protocol::methods::Output;
 use serde_json::{Value, json};
 
-use crate::{error::CliError, printing::line_to_stdout};
+use frontend::error::CliError;
+use terminal::printing::line_to_stdout;
 
 /// How one ended.
 pub(super) type Outcome = Result<Played, CliError>;
@@ -40,7 +41,7 @@ pub(super) fn tell(names: &[String], mut outcomes: Vec<Outcome>, is_json: bool) 
 /// The user has had enough of it.
 pub(super) fn interrupted(names: &[String], outcomes: &[Outcome], is_json: bool) -> Result<(), CliError> {
     if outcomes.len() > 1 && is_json {
-        CliError::Interrupted.report();
+        printing::report(&CliError::Interrupted);
         // Whether or not anybody reads it.
         let _unread = line_to_stdout(&objects(names, outcomes));
         return Err(CliError::Told { exit_code: CliError::Interrupted.exit_code() });

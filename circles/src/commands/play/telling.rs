@@ -4,11 +4,8 @@ use protocol::methods::{Output, Stream};
 use unicode_width::UnicodeWidthStr;
 
 use super::outcome::Outcome;
-use crate::{
-    error::CliError,
-    printer::Printer,
-    printing::{self, Label, Unwritten},
-};
+use frontend::error::CliError;
+use terminal::{printer::Printer, printing::{self, Label, Unwritten}};
 
 pub(super) struct Telling {
     printer: Printer,

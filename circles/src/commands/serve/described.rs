@@ -7,11 +7,8 @@ use launcher::control::CONFIG_IS_WRONG;
 use protocol::{ErrorObject, RpcError};
 use server_ws::{Access, Circle, Limits, PlayRecord, Sandbox};
 
-use crate::{
-    cli::{Cli, ServeArgs, Verb},
-    error::CliError,
-    script, suggest,
-};
+use crate::cli::{Cli, ServeArgs, Verb};
+use frontend::{error::CliError, script, suggest};
 
 /// Reads its files. Blocks.
 pub(crate) fn circle(
@@ -91,7 +88,7 @@ fn limits(settings: &[String]) -> Result<Limits, CliError> {
             Some(near) if near != name => format!("did you mean '{near}'?"),
             _ => "give NAME=VALUE, a whole number; `describe` lists the names".into(),
         };
-        CliError::usage(format!("--limit {} cannot be used", crate::visible::visible(setting)), why, fix)
+        CliError::usage(format!("--limit {} cannot be used", frontend::visible::visible(setting)), why, fix)
     };
     let mut limits = Limits::default();
     for setting in settings {

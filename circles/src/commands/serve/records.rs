@@ -21,7 +21,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::{cli::ServeArgs, error::CliError, logging, printing};
+use crate::cli::ServeArgs;
+use frontend::error::CliError;
+use terminal::{logging, printing};
 
 /// Bytes of a log that wait to be written.
 const MAX_LOG: usize = 1 << 20;

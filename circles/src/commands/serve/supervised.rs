@@ -6,7 +6,7 @@ use launcher::link::{BEAT_INTERVAL, Configured, Figures, FromSupervisor, Gone, R
 use protocol::RpcError;
 use tokio::{net::UnixStream, sync::oneshot};
 
-use crate::error::CliError;
+use frontend::error::CliError;
 
 /// The supervisor, at the other end of standard input.
 pub(crate) struct Supervisor {

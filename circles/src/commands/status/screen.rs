@@ -9,11 +9,8 @@ use ratatui::crossterm::{
 };
 use rustix::process::{Signal, getpid, kill_process};
 
-use crate::{
-    console::text::{Line, Style},
-    printing::{Paint, Unwritten, stdout_size},
-    terminal::Quiet,
-};
+use frontend::text::{Line, Style};
+use terminal::{modes::Quiet, printing::{Paint, Unwritten, stdout_size}};
 
 /// The terminal, for as long as this lives.
 pub(super) struct Screen {

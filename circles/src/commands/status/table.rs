@@ -5,7 +5,7 @@ use std::time::Duration;
 use launcher::{CircleStatus, Statuses};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::text::{Line, Style};
+use frontend::text::{Line, Style};
 
 /// What holds where scripts are kept from the system as well as can be.
 const ALL_LAYERS: [&str; 3] = ["process", "memory", "syscalls"];

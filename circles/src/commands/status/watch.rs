@@ -16,13 +16,8 @@ use super::{
     screen::{self, Screen},
     table,
 };
-use crate::{
-    connect,
-    console::text::Line,
-    error::CliError,
-    printing::to_stdout,
-    terminal::{is_ignored, listen},
-};
+use frontend::{connect, error::CliError, text::Line};
+use terminal::{modes::{is_ignored, listen}, printing::to_stdout};
 
 /// How often it is looked; a circle says something new as often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -128,7 +123,7 @@ impl View {
                 Ok(to_stdout(&format!("{before}{}", said(statuses, self.is_json)))?)
             }
             (None, Err(error)) if is_new => {
-                error.report();
+                printing::report(&error);
                 Ok(())
             }
             (None, _) => Ok(()),

@@ -7,11 +7,13 @@ use launcher::{
 use protocol::methods::NoParams;
 
 use super::Wish;
-use crate::{cli::UpArgs, config, connect, error::CliError, printing::to_stdout, supervisor};
+use crate::cli::UpArgs;
+use frontend::{config, connect, error::CliError, supervisor};
+use terminal::printing::to_stdout;
 
 pub(super) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
-    let wanted = config::circles(&args.config, &args.names)?;
-    let place = supervisor::place(&args.config)?;
+    let wanted = config::circles(args.config.path(), &args.names)?;
+    let place = supervisor::place(args.config.path())?;
     let asked = connect::client_runtime()?.block_on(async {
         let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
         client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await.map(Some)

@@ -9,13 +9,8 @@ use std::{
 use launcher::{CircleStatus, State as Supervised};
 
 use super::CircleId;
-use crate::{
-    app::{
-        message::Listening,
-        work::{Probing, Work},
-    },
-    place::{Destination, Said},
-};
+use crate::app::{message::Listening, work::{Probing, Work}};
+use frontend::target::{Destination, Said};
 
 /// A circle that the app knows.
 #[derive(Debug)]

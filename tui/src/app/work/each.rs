@@ -6,16 +6,8 @@ use client_ws::{CircleWsClient, PlayEvent};
 use tokio::sync::Notify;
 
 use super::Work;
-use crate::{
-    app::{
-        id::{CircleId, Connection, PlayNumber},
-        message::{News, SessionNews},
-    },
-    console::{
-        LAST_VALUE,
-        each::{self, Happened},
-    },
-};
+use crate::app::{id::{CircleId, Connection, PlayNumber}, message::{News, SessionNews}};
+use console::{LAST_VALUE, fan_out::{self, Happened}};
 
 impl Work {
     /// Plays a script on each. What is returned cancels it when it is notified.
@@ -30,8 +22,8 @@ impl Work {
         let cancelled = cancel.clone();
         self.spawn(async move {
             let mut ends: Vec<_> = clients.iter().map(|_| None).collect();
-            let script = each::Script { text: script, bind: Some(LAST_VALUE.into()), ..Default::default() };
-            let mut plays = each::start(clients, &script);
+            let script = fan_out::Script { text: script, bind: Some(LAST_VALUE.into()), ..Default::default() };
+            let mut plays = fan_out::start(clients, &script);
             loop {
                 let (index, happened) = tokio::select! {
                     happened = plays.next() => match happened {

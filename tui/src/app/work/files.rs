@@ -3,17 +3,9 @@
 use std::path::PathBuf;
 
 use super::Work;
-use crate::{
-    app::{
-        id::{CircleId, Connection, PlayNumber},
-        message::{News, SessionNews},
-    },
-    console::{
-        completion::{self, Completion},
-        notebook::Saved,
-    },
-    script,
-};
+use crate::app::{id::{CircleId, Connection, PlayNumber}, message::{News, SessionNews}};
+use console::{completion::{self, Completion}, notebook::Saved};
+use frontend::script;
 
 impl Work {
     /// Reads a file that is to be played.

@@ -9,15 +9,9 @@ use launcher::{
 use tokio::sync::{Notify, watch};
 
 use super::Work;
-use crate::{
-    app::{
-        id::CircleId,
-        logs::MAX_LINES,
-        message::{CircleNews, News},
-    },
-    commands::logs,
-    log_line,
-};
+use crate::app::{id::CircleId, logs::MAX_LINES, message::{CircleNews, News}};
+use circles::commands::logs;
+use frontend::log_line;
 
 /// How often files are looked at where the system does not say that they have changed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

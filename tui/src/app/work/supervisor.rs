@@ -10,15 +10,8 @@ use launcher::{
 use protocol::{Method, methods::NoParams};
 
 use super::Work;
-use crate::{
-    app::{
-        id::CircleId,
-        message::{News, Supervision},
-    },
-    cli::ConfigArgs,
-    error::CliError,
-    supervisor::{self, PATIENCE, Supervisors, Wish},
-};
+use crate::app::{id::CircleId, message::{News, Supervision}};
+use frontend::{error::CliError, supervisor::{self, PATIENCE, Supervisors, Wish}};
 
 /// How long circles may take to be up, as with `circles up`.
 const STARTING: Duration = Duration::from_mins(1);
@@ -42,7 +35,7 @@ pub(crate) struct Meant {
 impl Meant {
     async fn place(&self) -> Result<Place, CliError> {
         let meant = self.clone();
-        let place = move || meant.supervisors.place(&ConfigArgs { config: meant.config });
+        let place = move || meant.supervisors.place(meant.config.as_deref());
         match tokio::task::spawn_blocking(place).await {
             Ok(place) => place,
             // The runtime ends, and with it whoever waits here.

@@ -6,7 +6,7 @@ use client_ws::CircleWsClient;
 use server_ws::Access;
 use tokio::time::timeout;
 
-use crate::connect::first_answer;
+use frontend::connect::first_answer;
 
 /// Of what a circle says of its sandbox.
 const LAYERS: usize = 8;

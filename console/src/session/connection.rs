@@ -1,0 +1,466 @@
+//! The session's connection and its key: made, lost, made again.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use client_ws::{ClientError, Description, Notice};
+use frontend::{
+    error::CliError,
+    target::{self, Destination, Said},
+};
+use futures_util::future::BoxFuture;
+use keys::{KeyPair, keystore::KeyName};
+use protocol::methods::Access;
+use tokio::time::Instant;
+
+use super::{Event, Identity, Link, Request, Shown, obey::Pending, playing::Running, sentences, task::Task};
+
+/// The pause before a lost connection is made again; each is twice as long as the one before.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
+
+/// The exit code of errors that another try does not change: the circle does not admit the session.
+const NOT_ADMITTED: u8 = 4;
+
+/// A connection that is being made.
+pub(super) type Connecting = BoxFuture<'static, Connected>;
+
+/// What came of it.
+pub(super) struct Connected {
+    result: Result<Description, ClientError>,
+    /// Where the circle is, if it has taken another free port (`"port": 0`) since.
+    moved: Option<String>,
+}
+
+/// When the connection is tried again.
+pub(super) struct Retry {
+    /// `None` while it is tried.
+    pub(super) at: Option<Instant>,
+    /// The pause that led to it.
+    backoff: Duration,
+}
+
+/// Another circle in the place of the session's.
+pub(super) struct Other {
+    name: String,
+    /// Whether its user was told so with an input that was given back: what is typed after that is for this circle.
+    is_known: bool,
+}
+
+impl Task {
+    /// A user wants the connection, whatever circle is there.
+    pub(super) fn connect_asked(&mut self, is_kept: bool) {
+        self.is_kept |= is_kept || self.connections > 0;
+        self.is_awaited = true;
+        if let Some(other) = &mut self.other {
+            other.is_known = true;
+        }
+        match self.link {
+            Link::On if self.identity == Identity::Anonymous && !self.state().is_ready() => self.choose_key(),
+            Link::On => {}
+            Link::Connecting => {}
+            Link::Off => self.connect(),
+        }
+    }
+
+    /// Connects, if there is no connection.
+    pub(super) fn connect(&mut self) {
+        if self.link != Link::Off {
+            return;
+        }
+        self.link = Link::Connecting;
+        // The next pause goes on from this one.
+        if let Some(retry) = &mut self.retry {
+            retry.at = None;
+        }
+        let (remote, target, is_awaited) = (self.remote.clone(), self.target.clone(), self.is_awaited);
+        self.connecting = Some(Box::pin(async move {
+            let result = remote.connect().await;
+            let moved = if result.is_err() && !is_awaited { moved(&target).await } else { None };
+            Connected { result, moved }
+        }));
+    }
+
+    pub(super) fn connected(&mut self, Connected { result, moved }: Connected) {
+        self.link = Link::Off;
+        match result {
+            Ok(circle) => match self.other_than(&circle) {
+                None => self.established(circle),
+                Some(before) => self.found_another(&circle, &before),
+            },
+            Err(error) => self.not_connected(error, moved),
+        }
+    }
+
+    /// The name of the session's circle, if that is not this one and its user has not said that any other will do.
+    fn other_than(&self, circle: &Description) -> Option<String> {
+        let before = self.circle.as_ref().map(|before| before.name.clone()).filter(|before| *before != circle.name)?;
+        let is_accepted = self.is_awaited
+            && self.other.as_ref().is_some_and(|other| other.is_known && other.name == circle.name);
+        (!is_accepted).then_some(before)
+    }
+
+    /// Nothing is authenticated to another circle, or played on it, unasked.
+    fn found_another(&mut self, circle: &Description, before: &str) {
+        self.remote.disconnect();
+        self.retry = None;
+        let text = sentences::another_circle(&circle.name, before);
+        let has_waiting = !self.waiting.is_empty();
+        let is_known = has_waiting || self.other.as_ref().is_some_and(|other| other.is_known);
+        self.other = Some(Other { name: circle.name.clone(), is_known });
+        self.show(Shown::warning(&sentences::enter_tries_again(&text)));
+        if std::mem::take(&mut self.is_awaited) {
+            let reason = format!("{text}; :use goes to it");
+            self.failed_to_connect(self.error(ClientError::Unreachable { url: self.target.url.to_string(), reason }));
+        }
+        if has_waiting {
+            self.give_back_unplayed();
+            self.lost = 0;
+        }
+    }
+
+    fn not_connected(&mut self, error: ClientError, moved: Option<String>) {
+        let error = self.error(error);
+        if std::mem::take(&mut self.is_awaited) {
+            self.failed_to_connect(error);
+            self.give_back();
+            if self.is_kept {
+                self.schedule_retry();
+            }
+        } else if error.exit_code() == NOT_ADMITTED {
+            // Asking again and again changes nothing.
+            self.retry = None;
+            self.show(Shown::warning(&sentences::enter_tries_again(&error.message())));
+            self.give_back();
+        } else if let Some(url) = moved {
+            self.retry = None;
+            let text = sentences::moved(self.target.label(), &url);
+            self.show(Shown::warning(&text));
+            self.give_back();
+        } else {
+            self.schedule_retry();
+        }
+    }
+
+    fn failed_to_connect(&mut self, error: CliError) {
+        self.report(Event::ConnectFailed(error));
+        self.key_command_ends(false);
+    }
+
+    fn established(&mut self, circle: Description) {
+        let is_first = self.connections == 0;
+        self.connections += 1;
+        self.is_kept = true;
+        self.is_awaited = false;
+        self.retry = None;
+        self.other = None;
+        self.link = Link::On;
+        self.identity = Identity::Anonymous;
+        self.circle = Some(Arc::new(circle));
+        self.notices = Some(self.remote.clone().next_notice());
+        self.is_unannounced = !is_first;
+        self.report(Event::Connected { is_first });
+        let is_open = self.access() == Some(Access::Open);
+        if is_open && self.owner.is_none() && self.key.is_none() {
+            self.ready();
+        } else {
+            self.choose_key();
+        }
+    }
+
+    pub(super) fn access(&self) -> Option<Access> {
+        self.circle.as_ref().map(|circle| circle.access)
+    }
+
+    pub(super) fn error(&self, error: ClientError) -> CliError {
+        CliError::Client { place: self.target.clone(), error }
+    }
+
+    /// Chooses the key, and authenticates with it once it is unlocked.
+    pub(super) fn choose_key(&mut self) {
+        match self.link {
+            Link::Off => return self.connect_asked(false),
+            Link::Connecting => return,
+            Link::On if self.identity != Identity::Anonymous => return,
+            Link::On => {}
+        }
+        if let Some(owner) = self.owner.clone() {
+            return self.authenticate(Identity::Owner, owner);
+        }
+        let chosen = match self.key.clone() {
+            Some(name) => Ok(Some(name)),
+            None => self.keys.preferred(),
+        };
+        match chosen {
+            Ok(Some(name)) => match self.keys.unlocked(&name) {
+                Some(keypair) => self.authenticate(Identity::Key(name), keypair),
+                None => self.request_key(name),
+            },
+            Ok(None) => {
+                self.announce();
+                if let Some(access) = self.access() {
+                    self.request(Request::NoKey(access));
+                }
+                self.key_command_ends(false);
+            }
+            Err(error) => {
+                self.announce();
+                self.report(Event::NotAdmitted(None, error));
+                self.key_command_ends(false);
+            }
+        }
+    }
+
+    fn request_key(&mut self, name: KeyName) {
+        self.announce();
+        self.requested = Some(name.clone());
+        self.request(Request::Unlock(name));
+    }
+
+    fn authenticate(&mut self, identity: Identity, keypair: Arc<KeyPair>) {
+        self.identity = Identity::Authenticating;
+        self.authenticating = Some((identity, self.remote.clone().authenticate(keypair)));
+    }
+
+    pub(super) fn authenticated(&mut self, result: Result<(), ClientError>) {
+        let Some((identity, _)) = self.authenticating.take() else { return };
+        let key = match &identity {
+            Identity::Key(name) => Some(name.clone()),
+            _ => None,
+        };
+        let Err(error) = result else {
+            self.identity = identity;
+            self.key = key;
+            self.key_command_ends(true);
+            return self.ready();
+        };
+        self.identity = Identity::Anonymous;
+        // It is not known whose the session is now: the circle may have taken the signature.
+        let is_known = matches!(error, ClientError::Rpc(_));
+        let is_first = self.connections == 1 && !self.is_unannounced;
+        let error = self.error(error);
+        self.announce();
+        self.report(Event::NotAdmitted(key, error));
+        if is_first && self.pending.is_none() {
+            self.key = None;
+        }
+        self.key_command_ends(false);
+        self.give_back();
+        if !is_known {
+            self.drop_connection();
+            self.schedule_retry();
+        }
+    }
+
+    /// A user wants to use another key than the one that the session is authenticated with.
+    pub(super) fn use_key(&mut self, name: KeyName) {
+        if self.link != Link::On || self.identity == Identity::Anonymous {
+            self.key = Some(name);
+            return self.choose_key();
+        }
+        // What the session holds is not given up for a key that stays locked.
+        if self.keys.unlocked(&name).is_none() {
+            return self.request_key(name);
+        }
+        self.connect_as(name);
+    }
+
+    fn connect_as(&mut self, name: KeyName) {
+        let held = self.notebook.inputs();
+        self.stop_listening();
+        self.drop_connection();
+        self.lost = 0;
+        self.note(&sentences::connecting_as(&name));
+        if held > 0 {
+            self.note(sentences::VARIABLES_GONE);
+        }
+        self.key = Some(name);
+        self.connect_asked(true);
+    }
+
+    pub(super) fn key_unlocked(&mut self, name: KeyName) {
+        if self.requested.take_if(|requested| *requested == name).is_none() {
+            return;
+        }
+        match (self.link, &self.identity) {
+            (Link::On, Identity::Key(other)) if *other != name => self.connect_as(name),
+            (Link::On, Identity::Anonymous) => {
+                if let Some(keypair) = self.keys.unlocked(&name) {
+                    self.authenticate(Identity::Key(name), keypair);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn key_stays_locked(&mut self, name: &KeyName) {
+        if self.requested.take_if(|requested| requested == name).is_none() {
+            return;
+        }
+        self.key = self.state().authenticated().cloned();
+        self.key_command_ends(false);
+        if self.state().is_ready() && self.identity == Identity::Anonymous {
+            self.ready();
+        }
+    }
+
+    /// The `:key` command that waits for the key has ended.
+    fn key_command_ends(&mut self, is_used: bool) {
+        let Some(Pending::Key { before }) = self.pending.take_if(|pending| matches!(pending, Pending::Key { .. }))
+        else {
+            return;
+        };
+        if !is_used {
+            self.key = before;
+        }
+        self.done();
+    }
+
+    /// Inputs can be played from now on.
+    fn ready(&mut self) {
+        self.announce();
+        self.report(Event::Ready);
+        self.carry_on();
+    }
+
+    /// Says that there is another connection, once it is known whose; inputs that were typed before are given back.
+    fn announce(&mut self) {
+        if !std::mem::take(&mut self.is_unannounced) {
+            return;
+        }
+        let lost = std::mem::take(&mut self.lost);
+        let text = sentences::connected_again(&self.target, self.state().authenticated(), lost);
+        self.note(&text);
+        if lost > 0 {
+            self.give_back_unplayed();
+        }
+    }
+
+    pub(super) fn noticed(&mut self, notice: Result<Notice, ClientError>) {
+        match notice {
+            Ok(notice) => {
+                self.notices = Some(self.remote.clone().next_notice());
+                if let Notice::EnvironmentLost { reason } = notice {
+                    let held = self.notebook.inputs();
+                    self.notebook.is_lost();
+                    self.show(Shown::warning(&sentences::environment_lost(&self.target, &reason.to_string(), held)));
+                    if held > 0 {
+                        self.give_back_unplayed();
+                    }
+                }
+            }
+            Err(error) => self.connection_lost(error),
+        }
+    }
+
+    /// The connection has ended. What runs on it reports so by its own error.
+    fn connection_lost(&mut self, error: ClientError) {
+        if self.link != Link::On {
+            return;
+        }
+        if self.is_on_connection() {
+            self.unreported = Some(error);
+            return;
+        }
+        let text = sentences::connecting_again(&self.error(error).message());
+        self.loses_connection();
+        self.show(Shown::warning(&text));
+    }
+
+    /// What ran on the connection has ended: `error`, if it went wrong.
+    pub(super) fn off_connection(&mut self, error: Option<&ClientError>) {
+        if self.is_on_connection() {
+            return;
+        }
+        let unreported = self.unreported.take();
+        if matches!(error, Some(ClientError::ConnectionLost { .. } | ClientError::NotConnected)) {
+            if self.link == Link::On {
+                self.loses_connection();
+            }
+        } else if let Some(error) = unreported {
+            self.connection_lost(error);
+        }
+    }
+
+    /// Whether something runs that ends by an error when the connection is lost.
+    fn is_on_connection(&self) -> bool {
+        self.running.as_ref().is_some_and(Running::is_play)
+            || self.part.is_some()
+            || matches!(self.pending, Some(Pending::Ask { .. }))
+    }
+
+    fn loses_connection(&mut self) {
+        self.drop_connection();
+        self.report(Event::Lost);
+        self.schedule_retry();
+    }
+
+    /// Closes the connection. What was typed is given back; what the environment held is gone.
+    pub(super) fn drop_connection(&mut self) {
+        self.remote.disconnect();
+        self.link = Link::Off;
+        self.connecting = None;
+        self.authenticating = None;
+        self.identity = Identity::Anonymous;
+        self.requested = None;
+        self.notices = None;
+        self.unreported = None;
+        self.retry = None;
+        self.is_unannounced = false;
+        self.lost = self.lost.max(self.notebook.inputs());
+        self.notebook.is_lost();
+        self.key_command_ends(false);
+        self.give_back();
+    }
+
+    pub(super) fn disconnect(&mut self) {
+        let was_off = self.link == Link::Off;
+        self.is_kept = false;
+        self.is_awaited = false;
+        self.retry = None;
+        self.key = None;
+        self.lost = 0;
+        if was_off {
+            return;
+        }
+        self.stop_listening();
+        self.drop_connection();
+        self.lost = 0;
+        self.note(sentences::DISCONNECTED);
+    }
+
+    /// Stops making the connection, on behalf of its user.
+    pub(super) fn stop_connecting(&mut self) {
+        self.is_awaited = false;
+        self.drop_connection();
+        self.remark(sentences::NOT_CONNECTED);
+        if self.is_kept {
+            self.schedule_retry();
+        }
+    }
+
+    pub(super) fn schedule_retry(&mut self) {
+        if !self.is_kept {
+            return;
+        }
+        let backoff = self.retry.as_ref().map_or(FIRST_BACKOFF, |retry| (retry.backoff * 2).min(LONGEST_BACKOFF));
+        self.retry = Some(Retry { at: Some(Instant::now() + jittered(backoff)), backoff });
+    }
+}
+
+/// Where a circle is that has taken another free port since.
+async fn moved(target: &Destination) -> Option<String> {
+    let Said::Name { name, config } = &target.said else { return None };
+    let found = target::find(name, config.as_deref()).await.ok()?;
+    (!target::is_same_url(&found.url, &target.url)).then(|| found.url.into())
+}
+
+/// Half of it to all of it, so that a circle that is back is not asked by all of its clients at once.
+fn jittered(backoff: Duration) -> Duration {
+    let random = RandomState::new().hash_one(()) % 512;
+    backoff / 2 + backoff * u32::try_from(random).unwrap_or(0) / 1024
+}

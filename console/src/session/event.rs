@@ -1,0 +1,210 @@
+//! What a session reports: events in their order, and a snapshot of its state.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use client_ws::{Description, PlayResult};
+use frontend::{
+    error::CliError,
+    text::{Line, Style},
+};
+use keys::keystore::KeyName;
+use protocol::methods::{Access, Output, Progress};
+
+/// Something that a session reports.
+#[derive(Debug)]
+pub enum Event {
+    /// A connection was made, and whether it is the session's first.
+    Connected {
+        /// Whether there was none before.
+        is_first: bool,
+    },
+    /// An input can be played from now on.
+    Ready,
+    /// A connection that was asked for could not be made.
+    ConnectFailed(CliError),
+    /// The circle did not admit a key; `None` is the key that a scratch circle was made for.
+    NotAdmitted(Option<KeyName>, CliError),
+    /// The connection was lost.
+    Lost,
+    /// An input is carried out from now on.
+    Began(String),
+    /// The input that began last was carried out.
+    Done,
+    /// A play printed something; the circle's label if several play.
+    Output(Output, Option<Arc<str>>),
+    /// Lines in answer to an input, or a remark.
+    Shown(Shown),
+    /// Inputs that were not carried out, first things first.
+    GivenBack(Vec<String>),
+    /// Something that the session leaves to whoever renders it.
+    Request(Request),
+}
+
+/// Lines for the user.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The lines.
+    pub lines: Vec<Line>,
+    /// What they are.
+    pub kind: ShownKind,
+    /// The result whose value they show.
+    pub result: Option<Arc<PlayResult>>,
+}
+
+/// What lines are, which decides where they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShownKind {
+    /// The value of a play.
+    Value,
+    /// What a command shows, however long it is.
+    Listing,
+    /// What went wrong with an input.
+    Error,
+    /// A remark of the session's own about an input.
+    Remark,
+    /// A remark that belongs to no input.
+    Note,
+    /// Something that went wrong and belongs to no input.
+    Warning,
+}
+
+/// What a session leaves to whoever renders it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Unlock this key, then [`unlocked`](super::Session::unlocked) or [`stays_locked`](super::Session::stays_locked).
+    Unlock(KeyName),
+    /// The circle admits only keys, and there is none to use.
+    NoKey(Access),
+    /// Show help on a topic, or all of it.
+    Help(String),
+    /// Connect to another circle.
+    Use(String),
+    /// Use another key than the one that this session is authenticated with.
+    AnotherKey(KeyName),
+    /// Open an editor for the next input, with this text.
+    Edit(String),
+    /// Show the inputs that hold this text.
+    History(String),
+    /// Find these circles, then [`fan_out`](super::Session::fan_out) over them.
+    FanOut(Vec<String>),
+    /// Leave.
+    Quit,
+}
+
+/// How a session is connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Link {
+    /// There is no connection.
+    #[default]
+    Off,
+    /// A connection is being made.
+    Connecting,
+    /// There is a connection.
+    On,
+}
+
+/// Whom the circle takes the session for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// An anonymous caller.
+    #[default]
+    Anonymous,
+    /// The session is authenticating.
+    Authenticating,
+    /// This key of the keystore.
+    Key(KeyName),
+    /// The key that a scratch circle was made for.
+    Owner,
+}
+
+/// A play that has not ended.
+#[derive(Debug, Clone)]
+pub struct RunningPlay {
+    /// When it was started.
+    pub started: Instant,
+    /// How far it says that it is.
+    pub progress: Option<Progress>,
+    /// When it was last cancelled.
+    pub cancelled: Option<Instant>,
+}
+
+/// A snapshot of a session.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// How it is connected.
+    pub link: Link,
+    /// The circle, as it last described itself.
+    pub circle: Option<Arc<Description>>,
+    /// Whom the circle takes it for.
+    pub identity: Identity,
+    /// The key to authenticate with here: one that was named, or authenticated with, on this circle.
+    pub key: Option<KeyName>,
+    /// Whether it is to be connected again when the connection is lost.
+    pub is_kept: bool,
+    /// The play that runs.
+    pub running: Option<RunningPlay>,
+    /// Whether something else is awaited before the next input can be carried out.
+    pub is_pending: bool,
+    /// Inputs that wait.
+    pub waiting: usize,
+    /// Inputs that made what the environment holds.
+    pub inputs: usize,
+    /// The time that the last play took in the circle.
+    pub last_elapsed: Option<Duration>,
+}
+
+impl State {
+    /// Whether inputs can be played, once nothing else is busy.
+    pub fn is_ready(&self) -> bool {
+        let is_open = self.circle.as_ref().is_some_and(|circle| circle.access == Access::Open);
+        self.link == Link::On
+            && match self.identity {
+                Identity::Anonymous => is_open,
+                Identity::Authenticating => false,
+                Identity::Key(_) | Identity::Owner => true,
+            }
+    }
+
+    /// Whether a play runs, or something else that the next input waits for.
+    pub fn is_at_work(&self) -> bool {
+        self.running.is_some() || self.is_pending
+    }
+
+    /// Whether a connection is being made, or a key authenticated.
+    pub fn is_settling(&self) -> bool {
+        self.link == Link::Connecting || self.identity == Identity::Authenticating
+    }
+
+    /// The key of the keystore that the session is authenticated with.
+    pub fn authenticated(&self) -> Option<&KeyName> {
+        match &self.identity {
+            Identity::Key(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl Shown {
+    pub(crate) fn new(kind: ShownKind, lines: Vec<Line>) -> Self {
+        Self { lines, kind, result: None }
+    }
+
+    pub(crate) fn note(text: &str) -> Self {
+        Self::new(ShownKind::Note, vec![Line::of(Style::Dim, text)])
+    }
+
+    pub(crate) fn remark(text: &str) -> Self {
+        Self::new(ShownKind::Remark, vec![Line::of(Style::Dim, text)])
+    }
+
+    pub(crate) fn warning(text: &str) -> Self {
+        Self::new(ShownKind::Warning, vec![Line::of(Style::Plain, text)])
+    }
+
+    pub(crate) fn error(error: &CliError, width: usize) -> Self {
+        Self::new(ShownKind::Error, error.lines(width))
+    }
+}

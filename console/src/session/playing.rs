@@ -1,0 +1,373 @@
+//! Inputs and plays: what waits, what runs, how it ends.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant as StdInstant},
+};
+
+use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
+use frontend::{
+    error::CliError,
+    text::{self, Line, Size, Style},
+};
+use protocol::methods::Progress;
+use tokio::time::Instant;
+
+use super::{
+    Event, FanOutEvent, Link, RunningPlay, Shown, ShownKind,
+    fan_out::SeveralPlays,
+    obey::Pending,
+    play::{Play, PlayUpdate, Script},
+    sentences,
+    task::Task,
+};
+use crate::{LAST_VALUE, commands::Meta, notebook::costs_environment, plot, too_large, truncate, value};
+
+/// Inputs that may wait.
+const MAX_WAITING: usize = 64;
+
+/// How soon a second cancellation has to come to give up waiting for the play's end.
+pub const GIVE_UP_WINDOW: Duration = Duration::from_secs(2);
+
+/// A play that has not ended.
+pub(super) struct Running {
+    work: Work,
+    script: String,
+    purpose: Purpose,
+    started: StdInstant,
+    progress: Option<Progress>,
+    cancelled: Option<Instant>,
+}
+
+enum Work {
+    /// A play on this session's circle.
+    Play(Play),
+    /// One on several circles.
+    FanOut(SeveralPlays),
+}
+
+/// What a play is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its value is shown.
+    Value,
+    /// Its value is shown, and the time that it took.
+    Time,
+    /// Its value is drawn.
+    Plot,
+}
+
+/// What has happened to what runs.
+pub(super) enum Update {
+    Play(PlayUpdate),
+    FanOut(Option<(usize, FanOutEvent)>),
+}
+
+impl Update {
+    pub(super) fn is_output(&self) -> bool {
+        matches!(
+            self,
+            Self::Play(PlayUpdate::Event(PlayEvent::Output(_))) | Self::FanOut(Some((_, FanOutEvent::Output(_))))
+        )
+    }
+}
+
+impl Running {
+    /// What happens next. Cancel safe.
+    pub(super) async fn next(running: &mut Option<Self>) -> Update {
+        match running.as_mut().map(|running| &mut running.work) {
+            Some(Work::Play(play)) => Update::Play(play.next().await),
+            Some(Work::FanOut(several)) => Update::FanOut(several.plays.next().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether it is a play on this session's own connection.
+    pub(super) fn is_play(&self) -> bool {
+        matches!(self.work, Work::Play(_))
+    }
+
+    pub(super) fn state(&self) -> RunningPlay {
+        RunningPlay {
+            started: self.started,
+            progress: self.progress.clone(),
+            cancelled: self.cancelled.map(Instant::into_std),
+        }
+    }
+
+    fn cancel(&self) {
+        match &self.work {
+            Work::Play(play) => play.cancel(),
+            Work::FanOut(several) => several.plays.cancel(),
+        }
+    }
+}
+
+impl Task {
+    pub(super) fn submit(&mut self, input: String) {
+        if let Some(why) = self.circle.as_ref().and_then(|circle| too_large(&circle.limits, &input)) {
+            self.show(Shown::new(ShownKind::Error, text::lines(Style::Plain, &why)));
+            return self.report(Event::GivenBack(vec![input]));
+        }
+        if !self.has_to_wait(&input) {
+            return self.carry_out(input);
+        }
+        if self.waiting.len() == MAX_WAITING {
+            self.remark(sentences::TOO_MUCH_WAITS);
+            return self.report(Event::GivenBack(vec![input]));
+        }
+        self.waiting.push_back(input);
+        let is_stuck = self.identity == super::Identity::Anonymous
+            && self.requested.is_none()
+            && !self.state().is_ready()
+            && self.pending.is_none();
+        match self.link {
+            Link::Off => {
+                self.is_awaited = true;
+                self.connect();
+            }
+            Link::Connecting => self.is_awaited = true,
+            Link::On if is_stuck => self.choose_key(),
+            Link::On => {}
+        }
+    }
+
+    /// Whether an input cannot be carried out now. What depends on what the session holds waits for the play before it.
+    fn has_to_wait(&self, input: &str) -> bool {
+        let is_at_work = self.running.is_some() || self.pending.is_some() || self.part.is_some();
+        let is_ready = self.state().is_ready() && self.requested.is_none();
+        match input.trim().strip_prefix(':').map(Meta::parse) {
+            Some(Err(_) | Ok(Meta::Help(_) | Meta::Quit | Meta::Use(_) | Meta::Edit)) => false,
+            Some(Ok(Meta::History(_) | Meta::Last | Meta::Save { .. })) => false,
+            Some(Ok(Meta::Time(script) | Meta::Plot(script))) if script.is_empty() => false,
+            // It may be what makes the circle ready for the others.
+            Some(Ok(Meta::Key(_))) => is_at_work || self.state().is_settling(),
+            Some(Ok(Meta::Who | Meta::Doc(_))) => self.pending.is_some() || !is_ready,
+            Some(Ok(_)) | None => is_at_work || !is_ready,
+        }
+    }
+
+    fn carry_out(&mut self, input: String) {
+        self.report(Event::Began(input.clone()));
+        match input.trim().strip_prefix(':') {
+            Some(command) => self.obey(command),
+            None => self.play(input, Purpose::Value),
+        }
+    }
+
+    /// Carries out what waited, as far as it can.
+    pub(super) fn carry_on(&mut self) {
+        while let Some(next) = self.waiting.pop_front() {
+            // A connection that is lost is noticed; what waits is given back then.
+            if self.has_to_wait(&next) || !self.remote.is_connected() {
+                return self.waiting.push_front(next);
+            }
+            self.carry_out(next);
+        }
+    }
+
+    /// An input was carried out.
+    pub(super) fn done(&mut self) {
+        self.report(Event::Done);
+    }
+
+    pub(super) fn play(&mut self, script: String, purpose: Purpose) {
+        self.notebook.begin(&script);
+        let play = Script { text: script.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
+        let work = Work::Play(self.remote.clone().play(play));
+        self.start(work, script, purpose);
+    }
+
+    pub(super) fn play_on_several(&mut self, several: SeveralPlays, script: String) {
+        self.start(Work::FanOut(several), script, Purpose::Value);
+    }
+
+    fn start(&mut self, work: Work, script: String, purpose: Purpose) {
+        let started = Instant::now().into_std();
+        self.running = Some(Running { work, script, purpose, started, progress: None, cancelled: None });
+    }
+
+    /// What runs on several circles.
+    pub(super) fn several(&mut self) -> Option<&mut SeveralPlays> {
+        match &mut self.running.as_mut()?.work {
+            Work::FanOut(several) => Some(several),
+            Work::Play(_) => None,
+        }
+    }
+
+    pub(super) fn take_several(&mut self) -> Option<SeveralPlays> {
+        match self.running.take_if(|running| !running.is_play())?.work {
+            Work::FanOut(several) => Some(several),
+            Work::Play(_) => None,
+        }
+    }
+
+    pub(super) fn updated(&mut self, update: Update) {
+        match update {
+            Update::Play(PlayUpdate::Event(event)) => self.happened(event),
+            Update::Play(PlayUpdate::Ended(result)) => self.ended(result),
+            Update::FanOut(Some((index, event))) => self.one_of_several(index, event),
+            Update::FanOut(None) => self.all_ended(),
+        }
+    }
+
+    fn happened(&mut self, event: PlayEvent) {
+        match event {
+            PlayEvent::Output(output) => {
+                self.notebook.printed(&output.text);
+                self.report(Event::Output(output, None));
+            }
+            PlayEvent::Progress(progress) => {
+                if let Some(running) = &mut self.running {
+                    running.progress = Some(progress);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, result: Result<PlayResult, ClientError>) {
+        let Some(running) = self.running.take() else { return };
+        match result {
+            Ok(result) => {
+                let result = Arc::new(result);
+                let round_trip = Instant::now().into_std().saturating_duration_since(running.started);
+                self.went_well(&running.script, result.clone(), round_trip);
+                let lines = match running.purpose {
+                    Purpose::Plot => self.chart(&result),
+                    Purpose::Value | Purpose::Time => self.value(&result, self.room),
+                };
+                self.show(Shown { lines, kind: ShownKind::Value, result: Some(result) });
+                if running.purpose == Purpose::Time {
+                    self.remark_line(self.notebook.time());
+                }
+                self.off_connection(None);
+            }
+            Err(ClientError::Rpc(RpcError::Cancelled)) if running.cancelled.is_some() => {
+                self.notebook.went_wrong(&[], false);
+                self.remark(sentences::CANCELLED);
+                self.off_connection(None);
+            }
+            Err(error) => self.went_wrong(&running.script, error),
+        }
+        self.done();
+        self.carry_on();
+    }
+
+    pub(super) fn went_well(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
+        self.last_elapsed = Some(Duration::from_micros(result.elapsed_us));
+        self.notebook.ended(script, result, round_trip);
+    }
+
+    fn went_wrong(&mut self, script: &str, error: ClientError) {
+        let (is_lost, held) = (costs_environment(&error), self.notebook.inputs());
+        let is_connection = match &error {
+            ClientError::ConnectionLost { code, reason } => {
+                Some(ClientError::ConnectionLost { code: *code, reason: reason.clone() })
+            }
+            ClientError::NotConnected => Some(ClientError::NotConnected),
+            _ => None,
+        };
+        let shown = Shown::error(&CliError::answer(script, &self.target, error), self.room.width);
+        self.notebook.went_wrong(&shown.lines, is_lost);
+        self.show(shown);
+        if is_lost && held > 0 {
+            self.give_back_unplayed();
+        }
+        self.off_connection(is_connection.as_ref());
+    }
+
+    /// A value as lines, as much of it as finds room.
+    pub(super) fn value(&self, result: &PlayResult, room: Size) -> Vec<Line> {
+        truncate::folded(value::lines_of(result, room.width), room)
+    }
+
+    /// A value as a chart, or why there is none.
+    pub(super) fn chart(&self, result: &PlayResult) -> Vec<Line> {
+        let size = Size { height: self.room.height.min(plot::MAX_ROWS), ..self.room };
+        plot::lines(result, size).unwrap_or_else(|why| text::lines(Style::Dim, &why))
+    }
+
+    /// Cancels what goes on; a second time soon after, no longer waits for its end.
+    pub(super) fn cancel(&mut self) {
+        if let Some(running) = &mut self.running {
+            let now = Instant::now();
+            let is_second = running.cancelled.is_some_and(|before| now.duration_since(before) < GIVE_UP_WINDOW);
+            running.cancelled = Some(now);
+            if is_second {
+                return self.give_up();
+            }
+            running.cancel();
+            return self.give_back();
+        }
+        match &self.pending {
+            Some(Pending::Load(_) | Pending::FanOut { .. }) => self.stop_waiting(sentences::NOT_BEGUN),
+            Some(Pending::Ask { command, .. }) => {
+                // It is carried out all the same.
+                if *command == Meta::Reset {
+                    self.notebook.is_lost();
+                }
+                self.stop_waiting(sentences::NOT_AWAITED);
+            }
+            _ if self.is_awaited || self.state().is_settling() && !self.waiting.is_empty() => self.stop_connecting(),
+            _ => self.give_back(),
+        }
+    }
+
+    fn stop_waiting(&mut self, why: &str) {
+        self.pending = None;
+        self.remark(why);
+        self.done();
+        self.give_back();
+        self.off_connection(None);
+        self.carry_on();
+    }
+
+    fn give_up(&mut self) {
+        self.give_back();
+        let Some(running) = self.running.take() else { return };
+        match running.work {
+            Work::Play(_) => {
+                self.notebook.went_wrong(&[], false);
+                self.remark(sentences::GIVEN_UP);
+            }
+            Work::FanOut(several) => self.show_several(several),
+        }
+        self.done();
+        self.off_connection(None);
+    }
+
+    /// Ends what is awaited, without a word: the connection is about to be closed.
+    pub(super) fn stop_listening(&mut self) {
+        if let Some(running) = self.running.take() {
+            // What runs on others as well would go on there.
+            running.cancel();
+            self.notebook.went_wrong(&[], false);
+            self.done();
+        }
+        if self.pending.take_if(|pending| !matches!(pending, Pending::Key { .. })).is_some() {
+            self.done();
+        }
+        self.part = None;
+    }
+
+    /// Gives back what waits.
+    pub(super) fn give_back(&mut self) {
+        if !self.waiting.is_empty() {
+            let inputs = self.waiting.drain(..).collect();
+            self.report(Event::GivenBack(inputs));
+        }
+    }
+
+    /// Gives back what waits, where it is another environment that would play it.
+    pub(super) fn give_back_unplayed(&mut self) {
+        if !self.waiting.is_empty() {
+            self.note(sentences::NOT_PLAYED);
+            self.give_back();
+        }
+    }
+
+    pub(super) fn remark_line(&mut self, line: Line) {
+        self.show(Shown::new(ShownKind::Remark, vec![line]));
+    }
+}

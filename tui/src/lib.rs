@@ -1,0 +1,108 @@
+//! The terminal interface: ratatui in front of console sessions.
+
+pub mod app;
+
+use std::io::{IsTerminal, stdin, stdout};
+
+use app::{
+    App, Message, Setup,
+    run::{self, QUEUE},
+    screen::{self, Screen},
+    work::Work,
+};
+use console::history;
+use frontend::{
+    connect::Options,
+    error::CliError,
+    scratch,
+    signals::{is_ignored, listen},
+    supervisor::Supervisors,
+};
+use keys::keystore::Keystore;
+use terminal::{
+    passphrase,
+    printing::{Paint, to_stdout},
+};
+use tokio::{signal::unix::SignalKind, sync::mpsc};
+
+/// Takes the terminal over, and runs the interface until its user leaves it.
+///
+/// `first`: the circle to connect to at once, as people name it.
+///
+/// # Errors
+///
+/// There is no terminal, or the key that was named does not exist.
+pub fn run(first: Option<String>, options: Options) -> Result<std::process::ExitCode, CliError> {
+    if !(stdin().is_terminal() && stdout().is_terminal()) {
+        return Err(CliError::usage(
+            "circles tui is a screen",
+            "its input or its output is no terminal",
+            "pipe scripts into circles play -",
+        ));
+    }
+    let keystore = Keystore::open_default();
+    if let (Some(name), Ok(store)) = (&options.choice.key, &keystore) {
+        store.show(name)?;
+    }
+    let key = options.choice.key;
+    let setup = Setup {
+        config: options.config,
+        keystore: keystore.ok(),
+        history: history::default_directory(),
+        work_factor: passphrase::WORK,
+        supervisors: Supervisors::of_user()?,
+        authority: options.choice.authority,
+        passphrase: passphrase::given(options.passphrase_fd)?,
+        has_colours: Paint::for_stdout().is_on(),
+    };
+    let runtime = terminal::connect::runtime()?;
+    let (queue, messages) = mpsc::channel(QUEUE);
+    let throwaway = scratch::start(runtime.handle(), setup.workers());
+    let work = Work::new(runtime.handle().clone(), queue.clone());
+    let mut app = App::new(setup, work, first, key);
+    match throwaway {
+        Ok((url, keypair)) => app.add_throwaway(scratch::NAME, url, keypair),
+        // Everything else works without it.
+        Err(error) => app.complain(error.advice()),
+    }
+    {
+        let _in_runtime = runtime.enter();
+        end_on_signals(&queue)?;
+    }
+    let unusable = |error: std::io::Error| CliError::io("cannot use this terminal", &error, "try circles repl");
+    let mut screen = Screen::take().map_err(unusable)?;
+    let outside = screen::listen(queue);
+    let ended = runtime.block_on(run::run(app, &mut screen.terminal, messages, outside));
+    drop(screen);
+    let ended = ended.map_err(unusable)?;
+    if let Some(farewell) = ended.farewell {
+        // The terminal may have gone with its user.
+        let _untold = to_stdout(&farewell);
+    }
+    // Not waited for: what still runs in it ends with the process.
+    runtime.shutdown_background();
+    Ok(ended.code.into())
+}
+
+/// A signal ends the app in its loop, so that the terminal is given back by the one who took it.
+fn end_on_signals(queue: &mpsc::Sender<Message>) -> Result<(), CliError> {
+    for kind in [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()] {
+        if is_ignored(kind) {
+            continue;
+        }
+        let (mut signal, queue) = (listen(kind)?, queue.clone());
+        tokio::spawn(async move {
+            loop {
+                signal.recv().await;
+                // A Ctrl-C is for the program that the terminal is left to.
+                if kind != SignalKind::interrupt() || !screen::is_lent() {
+                    break;
+                }
+            }
+            // As a shell says it of a process that a signal ended.
+            let code = u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX);
+            let _ended = queue.send(Message::end(code)).await;
+        });
+    }
+    Ok(())
+}
