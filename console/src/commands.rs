@@ -31,7 +31,9 @@ pub enum Meta {
     Load(PathBuf),
     /// Write what was played as a script.
     Save {
+        /// The file to write; `~/` is resolved already.
         file: PathBuf,
+        /// Whether to write over a file that is there (`:save!`).
         is_over: bool,
     },
     /// Write the next input in an editor.
@@ -42,7 +44,9 @@ pub enum Meta {
     Plot(String),
     /// Play on several circles.
     Each {
+        /// The circles, each once, as the user named them.
         places: Vec<String>,
+        /// The script to play on each of them.
         script: String,
     },
     /// A fresh environment.
@@ -53,30 +57,44 @@ pub enum Meta {
     Last,
     /// Which circle, as whom.
     Who,
+    /// Leave the console.
     Quit,
 }
 
 /// What stands behind a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
+    /// No argument.
     Nothing,
+    /// A command or a topic of the help.
     Topic,
+    /// A circle: a name, a port, `host:port` or a URL.
     Circle,
+    /// The name of a key in the keystore.
     Key,
+    /// Text to search for.
     Text,
+    /// The name of a function.
     Function,
+    /// The path of a file.
     File,
+    /// A script, which reaches to the end of the input.
     Script,
+    /// Circles with commas between them, and a script after a blank.
     CirclesAndScript,
 }
 
 /// A command, as it is listed.
 pub struct Command {
+    /// The word behind the colon.
     pub name: &'static str,
     /// What stands behind it; what may be left out is in brackets.
     pub argument: &'static str,
+    /// The kind of the argument, for completion and for where a script begins.
     pub takes: Takes,
+    /// What it does, in a line of the list of commands.
     pub does: &'static str,
+    /// An example, with the colon.
     pub example: &'static str,
     /// What more there is to know.
     more: &'static str,
@@ -93,6 +111,7 @@ const fn command(
     Command { name, argument, takes, does, example, more }
 }
 
+/// All commands, in the order in which `:help` lists them.
 pub const COMMANDS: &[Command] = &[
     command("help", "[TOPIC]", Takes::Topic, "this, or more on a command or a topic", ":help plot", ""),
     command(

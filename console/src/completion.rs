@@ -30,15 +30,18 @@ const PATIENCE: Duration = Duration::from_millis(150);
 pub struct Completion {
     /// What was asked about: an answer to another text is of no use.
     pub input: String,
-    /// Where the replaced word begins, and where the cursor is, in characters.
+    /// Where the replaced word begins, in characters of the input.
     pub start: usize,
+    /// Where the cursor is and the replaced word ends, in characters of the input.
     pub cursor: usize,
+    /// What may stand in the place of the word, in the order to offer it.
     pub candidates: Vec<Candidate>,
 }
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
+    /// The text that replaces the word.
     pub text: String,
     /// A type, a signature, what a command does.
     pub detail: String,
@@ -49,8 +52,15 @@ pub struct Candidate {
 pub enum Question {
     /// It is known here.
     Answered(Completion),
-    /// The circle does: what to ask it, and how many characters of the input stand before that.
-    Asked { script: String, cursor: usize, offset: usize },
+    /// The circle does.
+    Asked {
+        /// The script to ask about, which ends the input.
+        script: String,
+        /// Where the cursor is, in characters of the script.
+        cursor: usize,
+        /// How many characters of the input stand before the script.
+        offset: usize,
+    },
 }
 
 /// What is asked when Tab is pressed in an input at a character. `known` offers what its surroundings know to stand behind a
@@ -177,6 +187,7 @@ pub struct Completer {
 type Known = Box<dyn Fn(Takes, &str) -> Vec<Candidate>>;
 
 impl Completer {
+    /// A completer that asks `client`; `known` offers what the console itself knows to stand behind a `:` command.
     pub fn new(
         runtime: Handle,
         client: Arc<CircleWsClient>,

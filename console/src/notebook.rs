@@ -67,6 +67,7 @@ pub struct Last {
 pub struct Took {
     /// In the circle.
     pub elapsed: Duration,
+    /// Operations that the script took, as the circle counts them.
     pub operations: u64,
     /// Until its answer was here.
     pub round_trip: Duration,
@@ -75,7 +76,9 @@ pub struct Took {
 /// Inputs as one script.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Saved {
+    /// The script, with a comment at its beginning that says where it is from.
     pub script: String,
+    /// How many inputs are in the script.
     pub inputs: usize,
     /// What its reader is to know.
     pub notes: Vec<String>,
@@ -224,6 +227,7 @@ impl Saved {
 }
 
 impl Took {
+    /// The three figures in one line.
     pub fn line(self) -> Line {
         let text = format!(
             "{} in the circle, {} operations, {} until the answer was here",

@@ -47,12 +47,15 @@ const BAR: u8 = 14;
 
 /// A play that runs.
 pub struct Status<'a> {
+    /// The frame of the spinner ([`spinner`]).
     pub spinner: &'a str,
+    /// How long the play has run.
     pub elapsed: Duration,
-    /// What was last told of it.
+    /// The newest progress that the play reported.
     pub progress: Option<&'a Progress>,
     /// Inputs that wait behind it.
     pub waiting: usize,
+    /// Whether the play was cancelled and has not ended yet.
     pub is_cancelling: bool,
 }
 

@@ -16,6 +16,7 @@ pub struct Validator {
 }
 
 impl Validator {
+    /// A validator. Building its engine takes long enough to do it once.
     pub fn new() -> Self {
         let mut engine = Engine::new_raw();
         engine.set_optimization_level(OptimizationLevel::None).set_max_expr_depths(MAX_DEPTH, MAX_DEPTH);

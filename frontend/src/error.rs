@@ -39,9 +39,11 @@ pub enum CliError {
     },
     /// The init script of a circle fails.
     Init {
+        /// What failed, why, and what to do.
         parts: Parts,
         /// For the line and the caret.
         script: String,
+        /// The script error, with its position in `script`.
         error: Box<ScriptError>,
     },
     /// The circle needs a key and there is none.
@@ -71,8 +73,11 @@ pub enum CliError {
 /// What failed, why, and what to do.
 #[derive(Debug)]
 pub struct Parts {
+    /// What failed, as a clause without a full stop.
     pub what: String,
+    /// Why it failed; empty where `what` says it all.
     pub why: String,
+    /// What the user can do about it; empty where nothing helps.
     pub fix: String,
 }
 
@@ -102,14 +107,17 @@ impl From<KeystoreError> for CliError {
 }
 
 impl CliError {
+    /// A command line or a file that the user has to change; exit code 2.
     pub fn usage(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Usage(Parts { what: what.into(), why: why.into(), fix: fix.into() })
     }
 
+    /// A request that the supervisor could not complete; exit code 3.
     pub fn supervisor(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Supervisor(Parts { what: what.into(), why: why.into(), fix: fix.into() })
     }
 
+    /// An error of the operating system, as a usage error: exit code 2.
     pub fn io(what: impl Into<String>, error: &io::Error, fix: impl Into<String>) -> Self {
         Self::usage(what, os_text(error), fix)
     }
@@ -185,6 +193,7 @@ impl CliError {
         if why.is_empty() { what } else { format!("{what}: {why}") }
     }
 
+    /// What failed, why, and what to do, as the user reads it. All three parts are empty for an error about which nothing is left to say.
     pub fn parts(&self) -> Parts {
         let parts = |what: String, why: String, fix: String| Parts { what, why, fix };
         match self {

@@ -37,6 +37,7 @@ pub fn read_file(path: &Path) -> Result<String, CliError> {
     File::open(path).and_then(read).map_err(|error| cannot_read(&path.display().to_string(), &error))
 }
 
+/// The error for a script file that cannot be read, with the fix for the most common causes.
 pub fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
     let fix = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => "check its name",

@@ -12,6 +12,11 @@ pub fn is_ignored(kind: SignalKind) -> bool {
     mask >> (kind.as_raw_value() - 1) & 1 == 1
 }
 
+/// Listens to a signal, which loses its default effect for the rest of the process. To be called in a tokio runtime.
+///
+/// # Errors
+///
+/// The operating system refuses the handler, or the signal cannot be caught.
 pub fn listen(kind: SignalKind) -> Result<Signal, CliError> {
     signal(kind).map_err(|error| CliError::io("cannot listen to signals", &error, ""))
 }

@@ -79,7 +79,9 @@ pub fn directories_as_they_are() -> Directories {
 /// What is wished of circles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
+    /// Start each circle that does not run.
     Up,
+    /// Stop each circle and start it again.
     Restart,
 }
 

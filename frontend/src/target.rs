@@ -16,7 +16,9 @@ const VARIABLE: &str = "CIRCLES_CIRCLE";
 /// A circle, as it was said, and where it is dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
+    /// How the user named it.
     pub said: Said,
+    /// The `ws://` or `wss://` URL to connect to.
     pub url: Box<str>,
 }
 
@@ -24,7 +26,12 @@ pub struct Destination {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     /// Its name in circles.json, and the `--config` that was given.
-    Name { name: Box<str>, config: Option<Box<Path>> },
+    Name {
+        /// The name.
+        name: Box<str>,
+        /// The file that `--config` named; `None` for the default files.
+        config: Option<Box<Path>>,
+    },
     /// A port, host:port or a URL.
     Address(Box<str>),
     /// Nothing.
@@ -32,6 +39,7 @@ pub enum Said {
 }
 
 impl Destination {
+    /// A circle of circles.json; `config` is the file that `--config` named.
     pub fn named(name: &str, url: String, config: Option<&Path>) -> Self {
         Self {
             said: Said::Name { name: name.into(), config: config.map(Into::into) },
@@ -39,10 +47,12 @@ impl Destination {
         }
     }
 
+    /// A circle that was named by its address, in whatever form.
     pub fn address(said: &str, url: String) -> Self {
         Self { said: Said::Address(said.into()), url: url.into() }
     }
 
+    /// A scratch circle, which has no name and ends with this process.
     pub fn throwaway(url: String) -> Self {
         Self { said: Said::Throwaway, url: url.into() }
     }

@@ -12,9 +12,13 @@ use crate::visible::visible;
 /// A part of an input that is shown in a colour of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// A keyword of Rhai.
     Keyword,
+    /// A string or a character, with its quotes.
     String,
+    /// An integer or a floating-point number.
     Number,
+    /// A comment, on one line or over several.
     Comment,
     /// A name that is called.
     Function,
@@ -27,13 +31,17 @@ pub enum Kind {
 /// How a piece of text is meant, never a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
+    /// The terminal's own foreground.
     Plain,
+    /// What matters less than the text beside it.
     Dim,
     /// What stands over something else: the head of a table.
     Strong,
     /// What is done, of something that goes on.
     Good,
+    /// What went wrong.
     Error,
+    /// A part of a script.
     Syntax(Kind),
     /// One of several things that are told apart by their colours, and by something else.
     Series(u8),
@@ -42,14 +50,18 @@ pub enum Style {
 /// Columns and rows that there are to show something in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
+    /// Columns of character cells.
     pub width: usize,
+    /// Rows of character cells.
     pub height: usize,
 }
 
 /// A piece of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
+    /// The text, in one line and without control characters.
     pub text: String,
+    /// How all of the text is meant.
     pub style: Style,
 }
 
@@ -58,6 +70,7 @@ pub struct Piece {
 pub struct Line(Vec<Piece>);
 
 impl Line {
+    /// A line of one piece; empty if the text is.
     pub fn of(style: Style, text: &str) -> Self {
         Self::default().with(style, text)
     }
@@ -104,6 +117,7 @@ impl Line {
         cut
     }
 
+    /// The pieces, from left to right. Neighbours differ in their style.
     pub fn pieces(&self) -> &[Piece] {
         &self.0
     }

@@ -17,27 +17,37 @@ pub struct Node<'a> {
     pub text: &'a str,
     /// Columns of that text.
     pub width: usize,
+    /// What kind of value it is, and its parts.
     pub shape: Shape<'a>,
 }
 
+/// The kind of a value.
 #[derive(Debug)]
 pub enum Shape<'a> {
     /// As near as a floating-point number comes to it.
     Number(f64),
+    /// `true` or `false`.
     Bool,
+    /// `()`.
     Unit,
+    /// A string, without its quotes.
     String(Cow<'a, str>),
     /// What JSON has as a string and Rhai has not: a character, a blob, a range, a function.
     Other,
+    /// An array, in its order.
     Array(Vec<Node<'a>>),
+    /// An object map, in the order in which Rhai writes it.
     Map(Vec<(Key<'a>, Node<'a>)>),
 }
 
+/// A key of an object map.
 #[derive(Debug)]
 pub struct Key<'a> {
+    /// The key itself.
     pub name: Cow<'a, str>,
     /// In its quotes.
     pub text: &'a str,
+    /// Columns of the text in quotes.
     pub width: usize,
 }
 
@@ -54,6 +64,7 @@ impl<'a> Node<'a> {
         (json.end().is_ok() && reader.rest.is_empty()).then_some(node)
     }
 
+    /// Whether it is an array or an object map, with or without elements.
     pub fn has_parts(&self) -> bool {
         matches!(self.shape, Shape::Array(_) | Shape::Map(_))
     }

@@ -11,7 +11,7 @@ const INDENT: usize = 2;
 
 /// What fits on a line is on one; otherwise each item has its own, and those of an array of nothing but scalars as many
 /// as fit.
-pub fn lines(node: &Node<'_>, width: usize) -> Vec<Line> {
+pub(super) fn lines(node: &Node<'_>, width: usize) -> Vec<Line> {
     let mut pretty = Pretty { lines: Vec::new(), line: Line::default(), width };
     pretty.node(node, 0, 0);
     pretty.end_line();
@@ -24,7 +24,7 @@ pub fn lines(node: &Node<'_>, width: usize) -> Vec<Line> {
 }
 
 /// The same on one line, whatever its width.
-pub fn flat(node: &Node<'_>) -> Line {
+pub(super) fn flat(node: &Node<'_>) -> Line {
     let mut line = Line::default();
     push_flat(&mut line, node);
     line
@@ -55,7 +55,7 @@ fn push_flat(line: &mut Line, node: &Node<'_>) {
 }
 
 /// Of what has no parts.
-pub fn style(node: &Node<'_>) -> Style {
+pub(super) fn style(node: &Node<'_>) -> Style {
     match node.shape {
         Shape::Number(_) => Style::Syntax(Kind::Number),
         Shape::Bool => Style::Syntax(Kind::Keyword),

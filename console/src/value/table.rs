@@ -32,7 +32,7 @@ const BORDER: char = '\u{1}';
 type Row<'n, 'a> = Vec<&'n Node<'a>>;
 
 /// `None` if it is none, or one that would be worse to read as a table of that width.
-pub fn lines(node: &Node<'_>, width: usize) -> Option<Vec<Line>> {
+pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<Line>> {
     let (keys, rows) = rows(node)?;
     let shown = &rows[..rows.len().min(MAX_ROWS)];
     let texts: Vec<Vec<String>> = shown.iter().map(|row| row.iter().map(|cell| text(cell)).collect()).collect();

@@ -17,6 +17,7 @@ use crate::{error::CliError, target};
 pub struct Attempt {
     /// The circle as it was said.
     pub label: String,
+    /// The connected client, or why there is none.
     pub connected: Result<Connected, CliError>,
 }
 
