@@ -5,13 +5,19 @@
 mod circles;
 mod keys;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ::keys::{Authority, keystore::KeyName};
 pub(crate) use circles::{
     DiffArgs, DownArgs, LaunchArgs, LogsArgs, ReloadArgs, ServeArgs, StatusArgs, SuperviseArgs, UpArgs,
 };
-use clap::{Args, Parser, Subcommand, ValueHint, builder::{PossibleValuesParser, TypedValueParser}};
+use clap::{
+    Args, Parser, Subcommand, ValueHint,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use frontend::connect::{Choice, Options};
 pub(crate) use keys::{ImportArgs, KeygenArgs, KeysVerb, NewPassphraseArgs};
 

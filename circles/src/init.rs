@@ -16,7 +16,8 @@ use tokio::{
 };
 
 use frontend::error::{CliError, os_text};
-use terminal::{modes::{is_ignored, listen}, passphrase};
+use frontend::signals::{is_ignored, listen};
+use terminal::passphrase;
 
 /// What is handed on, and what says that a child has ended.
 const SIGNALS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::CHILD];

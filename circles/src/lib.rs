@@ -11,7 +11,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::{Cli, Verb};
-use frontend::{error::{BUG, CliError}, supervisor::Wish, visible::visible};
+use frontend::{
+    error::{BUG, CliError},
+    supervisor::Wish,
+    visible::visible,
+};
 use terminal::printing;
 
 /// The program. To be called first thing in `main`: this same executable is what evaluates scripts, in processes of their

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
 };
 
-use frontend::{connect, error::CliError};
+use frontend::error::CliError;
 use terminal::printing;
 
 /// Bytes of an answer.
@@ -21,7 +21,7 @@ pub(crate) fn make_sure(is_said: bool, question: &str, what: &str) -> Result<(),
         return Ok(());
     }
     // Ctrl-C is then an end with the code of one.
-    let _restoring = connect::client_runtime()?;
+    let _restoring = terminal::connect::client_runtime()?;
     let no_terminal = |_| CliError::usage(what, "there is no terminal to ask on", "say that it is meant: --yes");
     let mut terminal = File::options().read(true).write(true).open("/dev/tty").map_err(no_terminal)?;
     terminal.write_all(format!("{question} [y/N] ").as_bytes()).map_err(no_terminal)?;

@@ -5,10 +5,13 @@ use std::{
     time::Duration,
 };
 
-use client_ws::{CircleWsClient, CompleteResult};
+use client_ws::CompleteResult;
 use tokio::{runtime::Handle, time::timeout};
 
-use crate::commands::{self, COMMANDS, Command, Takes};
+use crate::{
+    commands::{self, COMMANDS, Command, Takes},
+    session::Session,
+};
 
 /// Bytes of a candidate.
 const MAX_TEXT: usize = 256;
@@ -177,7 +180,7 @@ pub fn byte(text: &str, character: usize) -> Option<usize> {
 /// Asks a circle, for someone who cannot wait.
 pub struct Completer {
     runtime: Handle,
-    client: Arc<CircleWsClient>,
+    session: Session,
     known: Known,
     /// The newest answer, however late it came.
     newest: Arc<Mutex<Completion>>,
@@ -188,17 +191,13 @@ type Known = Box<dyn Fn(Takes, &str) -> Vec<Candidate>>;
 
 impl Completer {
     /// A completer that asks `client`; `known` offers what the console itself knows to stand behind a `:` command.
-    pub fn new(
-        runtime: Handle,
-        client: Arc<CircleWsClient>,
-        known: impl Fn(Takes, &str) -> Vec<Candidate> + 'static,
-    ) -> Self {
-        Self { runtime, client, known: Box::new(known), newest: Arc::default() }
+    pub fn new(runtime: Handle, session: Session, known: impl Fn(Takes, &str) -> Vec<Candidate> + 'static) -> Self {
+        Self { runtime, session, known: Box::new(known), newest: Arc::default() }
     }
 
     /// Asks another circle from now on.
-    pub fn turn_to(&mut self, client: Arc<CircleWsClient>) {
-        self.client = client;
+    pub fn turn_to(&mut self, session: Session) {
+        self.session = session;
         self.newest = Arc::default();
     }
 
@@ -209,10 +208,10 @@ impl Completer {
             Question::Answered(completion) => return completion,
             Question::Asked { script, cursor, offset } => (script, cursor, offset),
         };
-        let (client, newest, asked) = (self.client.clone(), self.newest.clone(), input.to_owned());
+        let newest = self.newest.clone();
+        let answer = self.session.complete((input.to_owned(), cursor), (script, at, offset));
         let answer = self.runtime.spawn(async move {
-            let answer = client.complete(script, at as u64).await.ok()?;
-            let completion = Completion::of_answer(asked, cursor, offset, answer);
+            let completion = answer.await?;
             newest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&completion);
             Some(completion)
         });

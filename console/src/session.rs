@@ -13,6 +13,7 @@ mod event;
 mod fan_out;
 mod keys;
 mod obey;
+mod opening;
 mod play;
 mod playing;
 mod remote;
@@ -23,11 +24,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use ::keys::{KeyPair, keystore::KeyName};
-use frontend::{
-    target::Destination,
-    text::Size,
-};
+use ::keys::keystore::KeyName;
+use frontend::{target::Destination, text::Size};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -37,7 +35,9 @@ use tokio::{
 pub use event::{Event, Identity, Link, Request, RunningPlay, Shown, ShownKind, State};
 pub use fan_out::{FanOut, FanOutEvent, Outcome, Target};
 pub use keys::{KeySource, Keyring};
+pub use opening::{Opening, Reached, admit, reach};
 pub use play::{Play, PlayReporter, PlayUpdate, Script};
+pub use playing::GIVE_UP_WINDOW;
 pub use remote::{Answer, Remote};
 pub use sentences::given_up;
 
@@ -48,23 +48,6 @@ const INPUTS: usize = 256;
 
 /// Events that wait to be taken, before the session makes the circle wait.
 const EVENTS: usize = 64;
-
-/// What a session is opened with.
-pub struct Opening {
-    /// Which circle, as its user knows it.
-    pub target: Destination,
-    /// The connection to it.
-    pub remote: Arc<dyn Remote>,
-    /// Where keys come from.
-    pub keys: Arc<dyn KeySource>,
-    /// The key to authenticate with, also on a circle that asks for none; otherwise the key source's choice, where the
-    /// circle asks for one.
-    pub key: Option<KeyName>,
-    /// The key of a scratch circle, which is made for it.
-    pub owner: Option<Arc<KeyPair>>,
-    /// How much room there is for what it shows.
-    pub room: Size,
-}
 
 /// What a session is told.
 #[derive(Debug)]
@@ -89,6 +72,7 @@ pub struct Session {
     inputs: mpsc::Sender<Input>,
     state: watch::Receiver<State>,
     remote: Arc<dyn Remote>,
+    target: Arc<Destination>,
     _task: Arc<Ended>,
 }
 
@@ -115,6 +99,13 @@ impl Drop for Ended {
 #[derive(Debug)]
 pub struct Events(mpsc::Receiver<Event>);
 
+impl From<mpsc::Receiver<Event>> for Events {
+    /// Events that somebody else hands on.
+    fn from(events: mpsc::Receiver<Event>) -> Self {
+        Self(events)
+    }
+}
+
 impl Events {
     /// The next event; `None` once the session has ended. Cancel safe.
     ///
@@ -134,9 +125,17 @@ impl Session {
         let (inputs, taken) = mpsc::channel(INPUTS);
         let (report, events) = mpsc::channel(EVENTS);
         let (publish, state) = watch::channel(State { key: opening.key.clone(), ..State::default() });
-        let remote = opening.remote.clone();
+        let (remote, target) = (opening.remote.clone(), Arc::new(opening.target.clone()));
         let task = runtime.spawn(task::Task::new(opening, report, publish).run(taken)).abort_handle();
-        (Self { inputs, state, remote: remote.clone(), _task: Arc::new(Ended { task, remote }) }, Events(events))
+        (
+            Self { inputs, state, remote: remote.clone(), target, _task: Arc::new(Ended { task, remote }) },
+            Events(events),
+        )
+    }
+
+    /// Which circle it is on, as its user knows it.
+    pub fn target(&self) -> &Destination {
+        &self.target
     }
 
     /// Its state now.
@@ -221,4 +220,3 @@ impl Session {
         self.inputs.try_send(input).map_err(|_| Full)
     }
 }
-

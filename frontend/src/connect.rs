@@ -1,20 +1,11 @@
-//! From what the user said to a connected client: the circle, the key, the proof.
+//! What a user chooses for connections: the key, the authority, the configuration; and how a circle shows that it is one.
 
-mod several;
-
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use client_ws::{CircleWsClient, ClientError, Description};
-use keys::{
-    Authority, KeyPair,
-    keystore::{KeyName, Keystore},
-};
-use server_ws::{Access, Workers};
-use tokio::runtime::Handle;
+use keys::{Authority, keystore::KeyName};
 
-use crate::{error::CliError, scratch, target::{Destination, Said}};
-
-pub use several::{Attempt, several};
+use crate::error::CliError;
 
 /// As whom, and by which name of the circle's own.
 #[derive(Debug, Clone, Default)]

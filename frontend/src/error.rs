@@ -10,7 +10,11 @@ use launcher::ConfigError;
 use protocol::error::ScriptError;
 use server_ws::InitFailed;
 
-use crate::{report, script, suggest, target::Destination, text::{Line, Style}};
+use crate::{
+    report, script, suggest,
+    target::Destination,
+    text::{Line, Style},
+};
 use answers::rpc_fix;
 
 /// The exit code of a bug.

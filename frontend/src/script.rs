@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{error::{CliError, os_text}, visible::visible};
+use crate::{
+    error::{CliError, os_text},
+    visible::visible,
+};
 
 /// Bytes of a script that is read from a file or standard input.
 const MAX_SCRIPT: u64 = 64 << 20;

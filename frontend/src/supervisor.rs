@@ -26,8 +26,11 @@ use tokio::{
 pub use directories::Directories;
 pub use directories::could_be_made;
 
-use crate::{config, error::{CliError, os_text}};
 use crate::signals::{is_ignored, listen};
+use crate::{
+    config,
+    error::{CliError, os_text},
+};
 
 /// How long a supervisor may take to say how its circles are, which costs it nothing.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -203,12 +206,7 @@ impl Hangup {
 
 /// What a supervisor begins with that is to start the circles of those names; all, without any. To be called where there is a
 /// runtime.
-pub fn begin(
-    place: &Place,
-    names: &[String],
-    ends_with_circles: bool,
-    hangup: Hangup,
-) -> Result<Begin, CliError> {
+pub fn begin(place: &Place, names: &[String], ends_with_circles: bool, hangup: Hangup) -> Result<Begin, CliError> {
     // One that is not taken yet stands for all that follow.
     let (wish, reloads) = mpsc::channel(1);
     if hangup == Hangup::Reloads {

@@ -41,10 +41,7 @@ pub enum Said {
 impl Destination {
     /// A circle of circles.json; `config` is the file that `--config` named.
     pub fn named(name: &str, url: String, config: Option<&Path>) -> Self {
-        Self {
-            said: Said::Name { name: name.into(), config: config.map(Into::into) },
-            url: url.into(),
-        }
+        Self { said: Said::Name { name: name.into(), config: config.map(Into::into) }, url: url.into() }
     }
 
     /// A circle that was named by its address, in whatever form.

@@ -81,6 +81,11 @@ impl Line {
         self
     }
 
+    /// The same with another line's pieces at its end.
+    pub fn joined(self, other: &Self) -> Self {
+        other.0.iter().fold(self, |line, piece| line.with(piece.style, &piece.text))
+    }
+
     /// Adds a piece. Its control characters are shown, and it is one line whatever it says.
     pub fn push(&mut self, style: Style, text: &str) {
         if text.is_empty() {

@@ -1,6 +1,6 @@
 //! What rustyline asks while a line is typed: is it complete, how is it coloured, what did the history have.
 
-use std::{borrow::Cow, cell::Cell, sync::Arc};
+use std::{borrow::Cow, cell::Cell};
 
 use rhai::Engine;
 use rustyline::{
@@ -13,9 +13,17 @@ use rustyline::{
 
 use unicode_width::UnicodeWidthStr;
 
-use super::link::Line;
-use console::{commands, completion::{Candidate, Completer, byte}, highlight, validate};
-use frontend::{text::{self, Style}, visible::visible};
+use console::{
+    commands,
+    completion::{Candidate, Completer, byte},
+    highlight,
+    session::Session,
+    validate,
+};
+use frontend::{
+    text::{self, Style},
+    visible::visible,
+};
 use terminal::printing::{self, Paint};
 
 /// What Tab inserts where there is nothing to complete.
@@ -34,43 +42,45 @@ pub(crate) struct Typing {
     history: HistoryHinter,
     paint: Paint,
     completer: Completer,
-    line: Arc<Line>,
+    session: Session,
     /// Whether the line is drawn for the last time, as it stays.
     is_last: Cell<bool>,
 }
 
 impl Typing {
-    pub(crate) fn new(completer: Completer, line: Arc<Line>) -> Self {
+    pub(crate) fn new(completer: Completer, session: Session) -> Self {
         Self {
             validator: validate::Validator::new(),
             lexer: Engine::new_raw(),
             history: HistoryHinter::new(),
             paint: Paint::for_stdout(),
             completer,
-            line,
+            session,
             is_last: Cell::new(false),
         }
     }
 
     /// Goes to another session.
-    pub(crate) fn turn_to(&mut self, line: Arc<Line>) {
-        self.completer.turn_to(line.client.clone());
-        self.line = line;
+    pub(crate) fn turn_to(&mut self, session: Session) {
+        self.completer.turn_to(session.clone());
+        self.session = session;
     }
 }
 
 /// Where, as whom, and whether it was proved. Its end says whether there is a connection, also while it stands there.
-pub(crate) fn prompt(line: &Line) -> String {
-    let name = name(line);
-    match line.key() {
+pub(crate) fn prompt(session: &Session) -> String {
+    let name = name(session);
+    // Also while there is no connection: the same key authenticates the next one.
+    match session.state().key {
         Some(key) => format!("{name} ⚿ {key}{CONNECTED}"),
         None => format!("{name}{CONNECTED}"),
     }
 }
 
 /// What the circle calls itself, on one line of some length.
-pub(crate) fn name(line: &Line) -> String {
-    text::Line::of(Style::Plain, &line.circle().name).cut(MAX_NAME).to_string()
+pub(crate) fn name(session: &Session) -> String {
+    let name = session.state().circle.map_or(String::new(), |circle| circle.name.clone());
+    text::Line::of(Style::Plain, &name).cut(MAX_NAME).to_string()
 }
 
 /// What is typed, without what would drive the terminal: rustyline draws it as it is, and takes that to have no width.
@@ -171,7 +181,7 @@ impl Highlighter for Typing {
     }
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, is_default: bool) -> Cow<'b, str> {
-        match prompt.strip_suffix(CONNECTED).filter(|_| is_default && !self.line.is_on()) {
+        match prompt.strip_suffix(CONNECTED).filter(|_| is_default && !self.session.state().is_ready()) {
             // As wide as the other: rustyline has measured it already.
             Some(where_and_whom) => {
                 Cow::Owned(format!("{}{}", self.paint.dim(where_and_whom), self.paint.styled(Style::Error, LOST)))

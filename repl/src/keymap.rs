@@ -10,8 +10,8 @@ use std::{
 
 use directories::BaseDirs;
 use rustyline::{
-    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext,
-    EventHandler, KeyEvent, RepeatCount, Result, history::FileHistory,
+    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler,
+    KeyEvent, RepeatCount, Result, history::FileHistory,
 };
 
 use super::helper::Typing;

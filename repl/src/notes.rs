@@ -12,8 +12,16 @@ use std::{
 use rustyline::ExternalPrinter;
 use tracing_subscriber::{fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use frontend::{error::CliError, text::{Line, Style}, visible::visible};
-use terminal::{logging, printing::{self, Paint}};
+use console::session::{Shown, ShownKind};
+use frontend::{
+    error::CliError,
+    text::{Line, Style},
+    visible::visible,
+};
+use terminal::{
+    logging,
+    printing::{self, Paint},
+};
 
 /// Notes that may wait.
 const WAITING: usize = 256;
@@ -81,9 +89,14 @@ impl Notes {
         self.text(lines.iter().map(|line| Paint::for_stderr().line(line) + "\n").collect());
     }
 
-    /// Something of the REPL's own.
-    pub(crate) fn note(&self, text: &str) {
-        self.say(&Line::of(Style::Dim, text));
+    /// What a session shows that belongs to no input.
+    pub(crate) fn show(&self, shown: &Shown) {
+        for line in &shown.lines {
+            match shown.kind {
+                ShownKind::Warning => self.say(&Line::of(Style::Error, "✗ ").joined(line)),
+                _ => self.say(line),
+            }
+        }
     }
 
     /// Something that went wrong.

@@ -5,8 +5,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use terminal::{editor, modes::Quiet, passphrase, printing, programs::PAGER};
 use frontend::error::CliError;
+use terminal::{editor, modes::Quiet, passphrase, printing, programs::PAGER};
 
 /// Has a text edited; `None` if the editor ended with an error, which means that nothing is to come of it.
 pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError> {

@@ -1,113 +1,118 @@
 //! The sessions that are open, one for each circle and key, and the keys that were unlocked.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
-use client_ws::{ClientError, PlayResult};
+use console::{
+    completion::Candidate,
+    history::{self, HistoryFile},
+    session::{Keyring, Opening, Reached, Session, admit, reach},
+};
+use frontend::{
+    config,
+    connect::{self, Choice, Options},
+    error::CliError,
+    scratch,
+    target::{self, Destination, Said},
+    text::Size,
+};
 use keys::{
-    Authority, KeyPair,
+    Authority,
     keystore::{KeyName, Keystore},
 };
+use terminal::{printing, waiting};
 use tokio::runtime::Handle;
 
-use super::{link::Link, notes::Notes};
-use frontend::{config, connect::{self, Choice, Connected, Keyring, Options}, error::CliError, scratch, target::{self, Destination}, text::Line};
-use console::{completion::Candidate, history::{self, HistoryFile}, notebook::{Notebook, costs_environment}};
-use terminal::waiting;
+use super::{
+    feed::{Feed, Listening},
+    notes::Notes,
+};
 
 /// Sessions that are open at once.
 const MAX_SESSIONS: usize = 32;
 
+/// Rows of the screen that a value leaves free.
+pub(super) const MARGIN: usize = 4;
+
 /// One of them.
-pub(super) struct Session {
-    pub link: Link,
-    pub notebook: Notebook,
+pub(super) struct Open {
+    pub(super) session: Session,
+    feed: Feed,
     /// How the circle knows itself, where it was said.
     authority: Option<Authority>,
-    /// The environment that the notebook is of.
-    environment: u64,
 }
 
 pub(super) struct Sessions {
     runtime: Handle,
     notes: Notes,
-    open: Vec<Session>,
+    open: Vec<Open>,
     current: usize,
-    keyring: Keyring,
-    /// Whom to be, where and with which passphrases.
+    keyring: Arc<Keyring>,
     options: Options,
 }
 
-impl Session {
-    fn new(runtime: &Handle, connected: Connected, authority: Option<Authority>, notes: Notes) -> Self {
-        let link = Link::new(runtime, connected, notes);
-        Self { link, notebook: Notebook::default(), authority, environment: 0 }
+impl Open {
+    /// Listens to its events from now on.
+    pub(super) fn listen(&self) -> Listening {
+        self.feed.listen()
     }
 
-    /// Notices that the environment is another one.
-    pub(super) fn look(&mut self) {
-        let environment = self.link.environment();
-        if std::mem::replace(&mut self.environment, environment) != environment {
-            self.notebook.is_lost();
-        }
+    /// Whether it is on a circle that was made for it.
+    pub(super) fn is_scratch(&self) -> bool {
+        self.session.target().said == Said::Throwaway
     }
 
-    /// A play went well.
-    pub(super) fn went_well(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
-        self.look();
-        self.notebook.ended(script, result, round_trip);
-        self.link.set_inputs(self.notebook.inputs());
-    }
-
-    /// A play went wrong; what was said of it, and whether it cost the environment.
-    pub(super) fn went_wrong(&mut self, said: &[Line], is_lost: bool) {
-        self.look();
-        self.notebook.went_wrong(said, is_lost);
-        self.link.set_inputs(self.notebook.inputs());
-    }
-
-    /// A play was answered with an error, or not at all: what is to be said of it, within so many columns.
-    pub(super) fn answered_wrong(&mut self, script: &str, error: ClientError, columns: usize) -> Vec<Line> {
-        let is_lost = costs_environment(&error);
-        let lines = self.link.answer(script, error, columns);
-        self.went_wrong(&lines, is_lost);
-        lines
-    }
-
-    /// A fresh environment was made.
-    pub(super) fn reset(&mut self) {
-        self.look();
-        self.notebook.reset();
-        self.link.set_inputs(0);
-    }
-
-    /// Where what is typed is kept: by the circle, and by the key that was proved.
+    /// Where what is typed is kept: by the circle, and by the key that the session is authenticated with.
     pub(super) fn history(&self) -> HistoryFile {
-        let link = &self.link;
-        let place = if link.is_throwaway { link.circle().name } else { link.client.url().authority().to_string() };
-        HistoryFile::of(history::default_directory().as_deref(), &place, link.key().as_ref().map(KeyName::as_str))
+        let state = self.session.state();
+        let name = || state.circle.as_ref().map_or(String::new(), |circle| circle.name.clone());
+        let url = &self.session.target().url;
+        let place = if self.is_scratch() { name() } else { authority(url).to_owned() };
+        let key = state.authenticated().map(KeyName::as_str);
+        HistoryFile::of(history::default_directory().as_deref(), &place, key)
     }
 }
 
+/// The host and the port of a URL in its normal form.
+fn authority(url: &str) -> &str {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    rest.split('/').next().unwrap_or(rest)
+}
+
 impl Sessions {
-    pub(super) fn new(runtime: Handle, first: Connected, notes: Notes, keyring: Keyring, options: &Options) -> Self {
-        let open = vec![Session::new(&runtime, first, options.choice.authority.clone(), notes.clone())];
-        Self { runtime, notes, open, current: 0, keyring, options: options.clone() }
+    /// The first session is on the circle that was named, or on a scratch circle.
+    pub(super) async fn begin(
+        runtime: Handle,
+        notes: Notes,
+        named: Option<&str>,
+        options: &Options,
+    ) -> Result<Self, CliError> {
+        let keyring = Arc::new(Keyring::default());
+        let mut sessions = Self { runtime, notes, open: Vec::new(), current: 0, keyring, options: options.clone() };
+        if let Some(named) = target::asked(named) {
+            let target = target::find(&named, options.config.as_deref()).await?;
+            sessions.open_at(target, &options.choice).await?;
+        } else {
+            connect::is_for_throwaway(&options.choice)?;
+            sessions.open_scratch().await?;
+        }
+        Ok(sessions)
     }
 
-    pub(super) fn current(&self) -> &Session {
+    pub(super) fn current(&self) -> &Open {
         &self.open[self.current]
     }
 
-    pub(super) fn current_mut(&mut self) -> &mut Session {
-        &mut self.open[self.current]
+    pub(super) fn index(&self) -> usize {
+        self.current
     }
 
-    pub(super) fn nth(&self, index: usize) -> &Session {
+    pub(super) fn nth(&self, index: usize) -> &Open {
         &self.open[index]
     }
 
-    pub(super) fn nth_mut(&mut self, index: usize) -> &mut Session {
-        &mut self.open[index]
+    /// How many inputs made what each of them holds.
+    pub(super) fn held(&self) -> Vec<usize> {
+        self.open.iter().map(|open| open.session.state().inputs).collect()
     }
 
     /// Goes to one of them.
@@ -116,100 +121,129 @@ impl Sessions {
     }
 
     /// The session on a circle, which is opened if there is none.
-    pub(super) async fn on(&mut self, said: &str) -> Result<usize, CliError> {
-        if said == scratch::NAME
-            && let Some(index) = self.open.iter().position(|session| session.link.is_throwaway)
+    pub(super) async fn on(&mut self, named: &str) -> Result<usize, CliError> {
+        if named == scratch::NAME
+            && let Some(index) = self.open.iter().position(Open::is_scratch)
         {
             return Ok(index);
         }
-        let destination = match target::find(said, self.options.config.as_deref()).await {
+        let target = match target::find(named, self.options.config.as_deref()).await {
             // Unless circles.json has another of that name.
-            Err(_) if said == scratch::NAME => return Ok(self.open(connect::to_throwaway().await?, None)),
-            destination => destination?,
+            Err(_) if named == scratch::NAME => return self.open_scratch().await,
+            target => target?,
         };
         let choice = Choice { key: self.options.choice.key.clone(), authority: None };
-        self.at(destination, choice).await
+        self.at(target, choice).await
     }
 
-    /// The session there as that key.
-    async fn at(&mut self, destination: Destination, choice: Choice) -> Result<usize, CliError> {
-        let is_there = |session: &Session| target::is_same_url(&session.link.place.url, &destination.url);
-        let is_it = |session: &Session| choice.key.is_none() || session.link.key() == choice.key;
+    /// The session beside the current one that is authenticated with another key.
+    pub(super) async fn as_key(&mut self, name: KeyName) -> Result<usize, CliError> {
+        let target = self.current().session.target().clone();
+        // A key that stays locked opens nothing.
+        self.unlock(&name)?;
+        let index = self.at(target, Choice { key: Some(name.clone()), authority: None }).await?;
+        self.options.choice.key = Some(name);
+        Ok(index)
+    }
+
+    /// The key to authenticate with from now on, wherever one is needed.
+    pub(super) fn uses_key(&mut self, name: KeyName) {
+        self.options.choice.key = Some(name);
+    }
+
+    async fn at(&mut self, target: Destination, choice: Choice) -> Result<usize, CliError> {
+        let is_there = |open: &Open| target::is_same_url(&open.session.target().url, &target.url);
+        let is_it = |open: &Open| {
+            choice.key.is_none()
+                || open.session.state().authenticated() == choice.key.as_ref()
+                || open.session.state().key == choice.key
+        };
         // The newest: one before it may have been of another circle.
-        if let Some(index) = self.open.iter().rposition(|session| is_there(session) && is_it(session)) {
-            let line = self.open[index].link.line().clone();
-            match waiting::shown("connecting", line.restore()).await {
-                Ok(()) => return Ok(index),
-                Err(_) if line.is_another() => {}
-                // One can be there all the same, and save what was played.
-                Err(error) => {
-                    printing::report(&CliError::Client { place: line.place.clone(), error });
-                    return Ok(index);
-                }
+        if let Some(index) = self.open.iter().rposition(|open| is_there(open) && is_it(open)) {
+            // One can be there all the same, and save what was played.
+            if let Err(error) = self.connect(index).await {
+                printing::report(&error);
             }
+            return Ok(index);
         }
+        // Through the same tunnel as the session that is there already.
+        let authority = self.open.iter().find(|open| is_there(open)).and_then(|open| open.authority.clone());
+        self.open_at(target, &Choice { authority: choice.authority.or(authority), ..choice }).await
+    }
+
+    async fn open_at(&mut self, target: Destination, choice: &Choice) -> Result<usize, CliError> {
+        let opening = Opening::at(target, choice, self.keyring.clone(), room())?;
+        self.open(opening, choice.authority.clone()).await
+    }
+
+    async fn open_scratch(&mut self) -> Result<usize, CliError> {
+        let opening = Opening::scratch(&self.runtime, self.keyring.clone(), room())?;
+        self.open(opening, None).await
+    }
+
+    /// Opens a session, which is kept only if it becomes ready.
+    async fn open(&mut self, opening: Opening, authority: Option<Authority>) -> Result<usize, CliError> {
         if self.open.len() == MAX_SESSIONS {
             let why = format!("{MAX_SESSIONS} are open already");
             return Err(CliError::usage("cannot open another session", why, "leave, and come back to what you need"));
         }
-        // Through the same tunnel as the session that is there already.
-        let authority =
-            self.open.iter().find(|session| is_there(session)).and_then(|session| session.authority.clone());
-        let choice = Choice { authority: choice.authority.or(authority), ..choice };
-        let (keyring, passphrase, notes) = (&mut self.keyring, self.options.passphrase_fd, &self.notes);
-        let connected = terminal::connect::to(destination, &choice, async |name| unlock(keyring, name, passphrase, notes));
-        let connected = connected.await?;
-        Ok(self.open(connected, choice.authority))
+        let (session, events) = Session::open(&self.runtime, opening);
+        let feed = Feed::start(&self.runtime, events, self.notes.clone());
+        self.open.push(Open { session, feed, authority });
+        let index = self.open.len() - 1;
+        match self.connect(index).await {
+            Ok(()) => Ok(index),
+            Err(error) => {
+                self.open.pop();
+                Err(error)
+            }
+        }
     }
 
-    fn open(&mut self, connected: Connected, authority: Option<Authority>) -> usize {
-        self.open.push(Session::new(&self.runtime, connected, authority, self.notes.clone()));
-        self.open.len() - 1
+    /// Connects a session that is not, and asks for the passphrase of the key that it needs.
+    pub(super) async fn connect(&mut self, index: usize) -> Result<(), CliError> {
+        let Open { session, feed, .. } = &self.open[index];
+        if session.state().is_ready() {
+            return Ok(());
+        }
+        let (session, mut listening) = (session.clone(), feed.listen());
+        let what = format!("connecting to {}", session.target());
+        match waiting::shown(&what, reach(&session, &mut listening.events)).await? {
+            Reached::Ready => Ok(()),
+            Reached::Locked(name) => {
+                if let Err(error) = self.unlock(&name) {
+                    // A session that is not told waits for the key.
+                    let _full = session.stays_locked(name);
+                    return Err(error);
+                }
+                waiting::shown("proving the key", admit(&session, &mut listening.events, name)).await
+            }
+        }
     }
 
-    /// A key, unlocked.
-    pub(super) fn unlock(&mut self, name: &KeyName) -> Result<Arc<KeyPair>, CliError> {
-        unlock(&mut self.keyring, name, self.options.passphrase_fd, &self.notes)
-    }
-
-    /// Is a key from now on: the current session proves it if it has proved none, otherwise there is one beside it. Which one
-    /// that is.
-    pub(super) async fn prove(&mut self, name: &KeyName, keypair: Arc<KeyPair>) -> Result<usize, CliError> {
-        let index = self.current;
-        let line = self.open[index].link.line().clone();
-        let index = if line.key().is_some() {
-            let choice = Choice { key: Some(name.clone()), authority: None };
-            self.at(line.place.clone(), choice).await?
-        } else {
-            line.prove(keypair).await?;
-            line.set_key(name.clone());
-            index
-        };
-        self.options.choice.key = Some(name.clone());
-        Ok(index)
+    /// Unlocks a key, with its passphrase from a terminal that nothing else is written to meanwhile.
+    pub(super) fn unlock(&self, name: &KeyName) -> Result<(), CliError> {
+        let _its = self.notes.held();
+        terminal::connect::unlock(&self.keyring, name, self.options.passphrase_fd).map(drop)
     }
 }
 
-/// Asks for the passphrase, where that is needed, on a terminal that nothing else is written to.
-fn unlock(
-    keyring: &mut Keyring,
-    name: &KeyName,
-    passphrase_fd: Option<u32>,
-    notes: &Notes,
-) -> Result<Arc<KeyPair>, CliError> {
-    let _its = notes.held();
-    terminal::connect::unlock(keyring, name, passphrase_fd)
+/// How much room there is for a value.
+pub(super) fn room() -> Size {
+    let (width, rows) = printing::stdout_size().unwrap_or((usize::MAX, usize::MAX));
+    Size { width, height: rows.saturating_sub(MARGIN) }
 }
 
 /// The circles that can be gone to. Those of a circles.json that cannot be read are not.
 pub(super) fn circles(config: Option<&Path>) -> Vec<Candidate> {
-    let circles = config::find(config.map(Path::to_owned)).ok().flatten().map(|(_, circles)| circles).unwrap_or_default();
+    let circles = config::find(config.map(Path::to_owned)).ok().flatten().map(|(_, circles)| circles);
     let scratch = Candidate { text: scratch::NAME.into(), detail: "a throw-away circle in this process".into() };
-    let of_file = circles.into_iter().map(|circle| Candidate { detail: circle.url(), text: circle.name });
+    let of_file = circles.unwrap_or_default().into_iter();
+    let of_file = of_file.map(|circle| Candidate { detail: circle.url(), text: circle.name });
     of_file.chain([scratch]).collect()
 }
 
-/// The keys that one can be.
+/// The keys that one can use.
 pub(super) fn keys() -> Vec<Candidate> {
     let listing = Keystore::open_default().and_then(|store| store.list()).unwrap_or_default();
     let candidate = |entry: keys::keystore::Entry| {

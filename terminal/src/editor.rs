@@ -5,18 +5,15 @@ use std::{
     process::{Command, ExitStatus},
 };
 
-use frontend::error::{CliError, os_text};
 use crate::{passphrase, programs::EDITOR};
+use frontend::error::{CliError, os_text};
 
 /// Bytes of a text that comes back from an editor.
 const MAX_TEXT: u64 = 8 << 20;
 
 /// Has a text edited; `None` if the editor ended with an error, which means that nothing is to come of it. `run` runs a
 /// program that has the terminal until it ends. Blocks for as long.
-pub fn edit(
-    text: &str,
-    run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>,
-) -> Result<Option<String>, CliError> {
+pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>) -> Result<Option<String>, CliError> {
     let failed = |error: &io::Error| CliError::io("cannot write the file to edit", error, "make room in $TMPDIR");
     // For its user's eyes only.
     let file =

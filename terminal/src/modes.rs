@@ -8,10 +8,13 @@ use std::{
 use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use tokio::{
     runtime::Runtime,
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{Signal, SignalKind},
 };
 
-use frontend::error::CliError;
+use frontend::{
+    error::CliError,
+    signals::{is_ignored, listen},
+};
 
 /// How many [`Interrupts`] there are: while there is one, Ctrl-C is its own affair.
 static CLAIMS: AtomicUsize = AtomicUsize::new(0);

@@ -13,8 +13,8 @@ use keys::{
 };
 use zeroize::Zeroizing;
 
-use frontend::error::{CliError, Parts, os_text};
 use crate::{modes::Quiet, printing};
+use frontend::error::{CliError, Parts, os_text};
 
 /// scrypt's N as a power of two: 256 MiB and about a second to try one passphrase. The library's own choice depends on
 /// how busy the machine is, and can want more memory than a small one has.

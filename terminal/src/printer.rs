@@ -10,6 +10,7 @@ use protocol::methods::Output;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::printing;
+use frontend::error::Unwritten;
 
 /// Bytes that may wait to be written: more than a circle lets a play print by default.
 const BYTES: usize = 4 << 20;

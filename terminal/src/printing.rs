@@ -8,8 +8,12 @@ use std::{
 use protocol::methods::{Output, Stream};
 use unicode_width::UnicodeWidthStr;
 
-use frontend::{text::{Kind, Line, Style}, visible::visible};
 use crate::modes;
+use frontend::{
+    error::{CliError, Unwritten},
+    text::{Kind, Line, Style},
+    visible::visible,
+};
 
 /// Colours of what is told apart by them.
 const SERIES: [&str; 6] = ["36", "33", "35", "32", "34", "31"];

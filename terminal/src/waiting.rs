@@ -5,9 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::{
+    modes,
+    printing::{self, Paint},
+};
 use console::progress;
 use frontend::text::{Line, Style};
-use crate::{modes, printing::{self, Paint}};
 
 /// What is over sooner is not spoken of.
 pub const PATIENCE: Duration = Duration::from_millis(300);

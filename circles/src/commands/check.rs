@@ -13,7 +13,11 @@ use serde_json::json;
 use server_ws::Circle;
 
 use crate::cli::CheckArgs;
-use frontend::{config, connect, error::{CliError, os_text}, script, supervisor};
+use frontend::{
+    config,
+    error::{CliError, os_text},
+    script, supervisor,
+};
 use terminal::printing::to_stdout;
 
 /// Modules of a circle that are told which cannot be read.
@@ -33,14 +37,14 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
 fn check(args: &CheckArgs) -> Result<(), CliError> {
     let (path, circles) = config::load(args.config.path())?;
     let pointer = Pointer::of(&path)?;
-    let runtime = connect::client_runtime()?;
+    let runtime = terminal::connect::client_runtime()?;
     let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     let (mut failed, mut objects, mut of_all) = (Vec::new(), Vec::new(), Vec::new());
     let place = supervisor::place(args.config.path()).and_then(|place| logs(&place).map(|()| place));
     if let Err(error) = &place {
         of_all.push(error.advice());
         if !args.json {
-            printing::report(&error);
+            terminal::printing::report(&error);
         }
         failed.push("all, for want of logs");
     }
@@ -68,7 +72,7 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
             }));
             continue;
         }
-        mistakes.iter().for_each(CliError::report);
+        mistakes.iter().for_each(terminal::printing::report);
         if !mistakes.is_empty() {
             continue;
         }

@@ -7,12 +7,12 @@ use launcher::{
 use protocol::methods::NoParams;
 
 use crate::cli::DiffArgs;
-use frontend::{config, connect, error::CliError, supervisor};
+use frontend::{config, error::CliError, supervisor};
 use terminal::printing::{to_stderr, to_stdout};
 
 pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
     let place = supervisor::place(args.config.path())?;
-    let asked = connect::client_runtime()?.block_on(async {
+    let asked = terminal::connect::client_runtime()?.block_on(async {
         let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
         client.call::<Diff>(&NoParams {}, supervisor::PATIENCE).await.map(|diff| Some(diff.changes))
     });

@@ -13,13 +13,13 @@ use serde_json::json;
 
 use self::finding::{Finding, Level, Section};
 use crate::cli::DoctorArgs;
-use frontend::{connect, error::CliError};
+use frontend::error::CliError;
 use terminal::printing::{Paint, to_stdout};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), CliError> {
-    let runtime = connect::runtime()?;
+    let runtime = terminal::connect::runtime()?;
     let findings = runtime.block_on(async {
         // Beside each other: each waits for processes that may not answer.
         let (circles, sandbox) = tokio::join!(circles::examine(&args.config), machine::sandbox());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use launcher::control::{ControlError, Down, Names};
 
 use crate::cli::DownArgs;
-use frontend::{config, connect, error::CliError, supervisor};
+use frontend::{config, error::CliError, supervisor};
 use terminal::printing::to_stdout;
 
 /// A circle that does not drain is killed long before that.
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
     let place = supervisor::place(args.config.path())?;
-    let runtime = connect::client_runtime()?;
+    let runtime = terminal::connect::client_runtime()?;
     let names = (!args.names.is_empty()).then(|| args.names.clone());
     let is_all = names.is_none();
     let ended = runtime.block_on(async {

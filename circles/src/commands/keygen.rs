@@ -6,7 +6,7 @@ use keys::{
 };
 
 use crate::{cli::KeygenArgs, commands::keys::print_public_key};
-use frontend::{connect, error::CliError};
+use frontend::error::CliError;
 use terminal::{passphrase, printing};
 
 pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
@@ -15,8 +15,8 @@ pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     if store.exists(&args.name)? {
         return Err(KeystoreError::Exists { name: args.name.clone() }.into());
     }
-    let _restoring = connect::client_runtime()?;
-    let passphrase = passphrase::choose(&args.passphrase)?;
+    let _restoring = terminal::connect::client_runtime()?;
+    let passphrase = passphrase::choose(args.passphrase.passphrase_fd)?;
     let keypair = KeyPair::generate().map_err(|error| {
         CliError::usage("cannot make a key", error.to_string(), "the operating system gives no random bytes")
     })?;

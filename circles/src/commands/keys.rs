@@ -6,9 +6,15 @@ mod import;
 use keys::keystore::{Entry, KeyName, Keystore, KeystoreError};
 use serde_json::{Value, json};
 
-use crate::{cli::{KeysVerb, NewPassphraseArgs, PassphraseArgs}, question};
-use frontend::{connect, error::CliError};
-use terminal::{passphrase, printing::{self, to_stdout}};
+use crate::{
+    cli::{KeysVerb, NewPassphraseArgs, PassphraseArgs},
+    question,
+};
+use frontend::error::CliError;
+use terminal::{
+    passphrase,
+    printing::{self, to_stdout},
+};
 
 pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
     let store = Keystore::open_default()?;
@@ -59,9 +65,9 @@ fn as_json(entry: &Entry) -> Value {
 fn passwd(store: &Keystore, name: &KeyName, old: &PassphraseArgs, new: &NewPassphraseArgs) -> Result<(), CliError> {
     // That there is no such key is said before a passphrase is asked for, and a wrong one before another is thought of.
     store.show(name)?;
-    let _restoring = connect::client_runtime()?;
-    let keypair = passphrase::unlock(store, name, old)?;
-    let chosen = passphrase::choose_new(new, &format!("New passphrase of {name}: "))?;
+    let _restoring = terminal::connect::client_runtime()?;
+    let keypair = passphrase::unlock(store, name, old.passphrase_fd)?;
+    let chosen = passphrase::choose_new(new.new_passphrase_fd, &format!("New passphrase of {name}: "))?;
     store.change_passphrase(name, &keypair, &chosen, passphrase::WORK)?;
     printing::to_stderr(&format!(
         "{name} has another passphrase from now on; copies from before, as in backups, still open with the one before\n"
@@ -114,7 +120,7 @@ fn list(store: &Keystore, is_json: bool) -> Result<(), CliError> {
     }
     // The others are of use still, so one that cannot be read is told and not more.
     for (_, error) in listing.damaged {
-        CliError::Keystore(error).report();
+        terminal::printing::report(&CliError::Keystore(error));
     }
     Ok(())
 }

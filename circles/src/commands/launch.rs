@@ -5,8 +5,11 @@ use std::time::Duration;
 use launcher::{Event, Happened, ServiceManager, Supervision};
 
 use crate::{cli::LaunchArgs, commands::serve::shutdown_at};
-use frontend::{config, connect, error::CliError, supervisor, visible::visible};
-use terminal::{modes::outlive_full_files, printing::{Paint, to_stdout}};
+use frontend::{config, error::CliError, supervisor, visible::visible};
+use terminal::{
+    modes::outlive_full_files,
+    printing::{Paint, to_stdout},
+};
 
 /// How long the last lines may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -14,7 +17,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     config::circles(args.config.path(), &args.names)?;
     let place = supervisor::place(args.config.path())?;
-    let runtime = connect::runtime()?;
+    let runtime = terminal::connect::runtime()?;
     outlive_full_files(&runtime)?;
     let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;
     let hangup = supervisor::Hangup::of_foreground();

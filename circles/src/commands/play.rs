@@ -1,16 +1,24 @@
 //! `circles play`: one script, its prints and its value, an exit code. On several circles at once, if they are named.
 
+mod attempts;
 mod outcome;
 mod telling;
 
-use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
-
-use client_ws::PlayEvent;
+use std::{fmt::Write as _, path::Path, time::Duration};
 
 use crate::cli::PlayArgs;
-use frontend::{connect::{self, Attempt, Choice, Connected, Keyring}, error::CliError, script, target};
-use console::{commands::listed, fan_out::{self, Happened, Plays, Script}};
-use terminal::{modes::Interrupts, printing::line_to_stdout};
+use console::{
+    commands::listed,
+    session::{FanOut, FanOutEvent, Keyring, Outcome as Ended, Script, Target},
+};
+use frontend::{connect, error::CliError, script, target};
+use terminal::{
+    connect::{client_runtime, unlock},
+    modes::Interrupts,
+    printing::line_to_stdout,
+};
+
+use attempts::{Attempt, Opened};
 use outcome::{Outcome, Played};
 use telling::Telling;
 
@@ -18,7 +26,7 @@ use telling::Telling;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
-    match given_script(args).and_then(|(text, arguments)| play(args, text, &arguments)) {
+    match given_script(args).and_then(|(text, arguments)| play_given(args, text, &arguments)) {
         Err(error) if args.json && !matches!(error, CliError::Told { .. }) => {
             // Whether or not anybody reads it, the exit code says what happened to the script.
             let _unread = line_to_stdout(&outcome::error_object(&error).to_string());
@@ -28,28 +36,44 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
     }
 }
 
-fn play(args: &PlayArgs, text: String, arguments: &[String]) -> Result<(), CliError> {
+/// Plays all of standard input as one script on a circle, or on a scratch circle.
+pub(crate) fn run_piped(circle: Option<&str>, options: &connect::Options) -> Result<(), CliError> {
+    let text = script::read(std::io::stdin().lock()).map_err(|error| script::cannot_read("-", &error))?;
+    let named = target::asked(circle).into_iter().collect::<Vec<_>>();
+    play(&named, options, &Script { text, ..Script::default() }, false)
+}
+
+fn play_given(args: &PlayArgs, text: String, arguments: &[String]) -> Result<(), CliError> {
     let has_arguments = !arguments.is_empty() || text.contains("ARGS");
     let before = has_arguments.then(|| format!("const ARGS = {};", array_literal(arguments)));
     let script = Script { text, before, timeout: args.timeout, bind: None };
-    let runtime = connect::client_runtime()?;
-    runtime.block_on(async {
-        let attempts = connect(args).await?;
+    play(&asked(args), &args.connect.options(), &script, args.json)
+}
+
+fn play(named: &[String], options: &connect::Options, script: &Script, is_json: bool) -> Result<(), CliError> {
+    client_runtime()?.block_on(async {
+        let attempts = open(named, options).await?;
         let names: Vec<String> = attempts.iter().map(|attempt| attempt.label.clone()).collect();
-        let telling = Telling::start(&names, args.json);
+        let telling = Telling::start(&names, is_json);
         let mut interrupts = Interrupts::claim()?;
-        let (mut outcomes, mut players) = (Vec::new(), Vec::new());
-        for (index, attempt) in attempts.into_iter().enumerate() {
+        let (mut outcomes, mut players, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        // Sessions end without their events.
+        let mut kept = Vec::new();
+        for (index, Attempt { label, opened }) in attempts.into_iter().enumerate() {
             // What stands for it until it has ended.
             outcomes.push(Err(CliError::Interrupted));
-            match attempt.connected {
-                Ok(connected) => players.push((index, connected)),
+            match opened {
+                Ok(Opened { session, events }) => {
+                    targets.push(Target { label, session });
+                    players.push(index);
+                    kept.push(events);
+                }
                 Err(error) => outcomes[index] = telling.ended(index, Err(error)).await?,
             }
         }
-        let mut plays = fan_out::start(players.iter().map(|(_, connected)| Arc::clone(&connected.client)), &script);
+        let mut plays = FanOut::start(&targets, script);
         let heard = tokio::select! {
-            heard = listen(&mut plays, &players, &script, &telling, &mut outcomes) => Some(heard),
+            heard = listen(&mut plays, &players, &telling, &mut outcomes) => Some(heard),
             () = interrupts.next() => None,
         };
         let Some(heard) = heard else {
@@ -57,30 +81,26 @@ fn play(args: &PlayArgs, text: String, arguments: &[String]) -> Result<(), CliEr
             // Whether they were cancelled in time or not, the user is told the same.
             let ended = async { while plays.next().await.is_some() {} };
             let _late = tokio::time::timeout(FAREWELL, ended).await;
-            return outcome::interrupted(&names, &outcomes, args.json);
+            return outcome::interrupted(&names, &outcomes, is_json);
         };
         heard?;
         // What is printed still is all there before the value or the error, unless the user has had enough of it.
         tokio::select! {
             written = telling.finish() => written?,
-            () = interrupts.next() => return outcome::interrupted(&names, &outcomes, args.json),
+            () = interrupts.next() => return outcome::interrupted(&names, &outcomes, is_json),
         }
-        outcome::tell(&names, outcomes, args.json)
+        outcome::tell(&names, outcomes, is_json)
     })
 }
 
-/// Connects to the circles that were named, or to a throw-away one. A passphrase that is needed is asked for here.
-async fn connect(args: &PlayArgs) -> Result<Vec<Attempt>, CliError> {
-    let choice = Choice::of(&args.connect);
-    let said = asked(args);
-    if said.is_empty() {
-        connect::is_for_throwaway(&choice)?;
-        let connected = Ok(connect::to_throwaway().await?);
-        return Ok(vec![Attempt { label: frontend::scratch::NAME.into(), connected }]);
+/// Opens sessions on the circles that were named, or on a scratch circle. A passphrase that is needed is asked for here.
+async fn open(named: &[String], options: &connect::Options) -> Result<Vec<Attempt>, CliError> {
+    if named.is_empty() {
+        connect::is_for_throwaway(&options.choice)?;
+        return attempts::on_scratch().await;
     }
-    let mut keyring = Keyring::default();
-    let unlock = async |name: &_| keyring.unlock(name, &args.connect.passphrase);
-    connect::several(&said, &args.connect.config, &choice, unlock).await
+    let keyring = Keyring::default();
+    attempts::on_circles(named, options, |name| unlock(&keyring, name, options.passphrase_fd)).await
 }
 
 /// The circles that were named, as they were said.
@@ -94,29 +114,30 @@ fn asked(args: &PlayArgs) -> Vec<String> {
     }
 }
 
-/// Tells what happens as it happens, until all have ended.
+/// Reports what happens as it happens, until all have ended.
 async fn listen(
-    plays: &mut Plays,
-    players: &[(usize, Connected)],
-    script: &Script,
+    plays: &mut FanOut,
+    players: &[usize],
     telling: &Telling,
     outcomes: &mut [Outcome],
 ) -> Result<(), CliError> {
     let mut prints = vec![Vec::new(); outcomes.len()];
-    while let Some((player, happened)) = plays.next().await {
-        let (index, connected) = &players[player];
-        match happened {
-            Happened::Event(PlayEvent::Output(output)) => {
-                prints[*index].extend(telling.output(*index, output).await?);
+    while let Some((player, event)) = plays.next().await {
+        let index = players[player];
+        let ended = match event {
+            FanOutEvent::Output(output) => {
+                prints[index].extend(telling.output(index, output).await?);
+                continue;
             }
-            Happened::Event(_) => {}
-            Happened::Ended(ended) => {
-                let prints = std::mem::take(&mut prints[*index]);
-                let ended = ended.map(|result| Played { result, prints });
-                let ended = ended.map_err(|error| CliError::answer(&script.text, &connected.place, error));
-                outcomes[*index] = telling.ended(*index, ended).await?;
+            FanOutEvent::Ended(Ended::Value(result)) => {
+                Ok(Played { result, prints: std::mem::take(&mut prints[index]) })
             }
-        }
+            FanOutEvent::Ended(Ended::Failed(error)) => Err(error),
+            FanOutEvent::Ended(Ended::Cancelled) => Err(CliError::Interrupted),
+            // A session that was ready and is not any more.
+            FanOutEvent::Refused(why) => Err(CliError::supervisor("the circle did not play it", why, "")),
+        };
+        outcomes[index] = telling.ended(index, ended).await?;
     }
     Ok(())
 }

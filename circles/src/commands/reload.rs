@@ -7,13 +7,19 @@ use launcher::{
 };
 use protocol::methods::NoParams;
 
-use crate::{cli::ReloadArgs, commands::{diff::{fields, json}, up::last_words}};
-use frontend::{connect, error::CliError, supervisor, visible::visible};
+use crate::{
+    cli::ReloadArgs,
+    commands::{
+        diff::{fields, json},
+        up::last_words,
+    },
+};
+use frontend::{error::CliError, supervisor, visible::visible};
 use terminal::printing::to_stdout;
 
 pub(crate) fn run(args: &ReloadArgs) -> Result<(), CliError> {
     let place = supervisor::place(args.config.path())?;
-    let asked = connect::client_runtime()?.block_on(async {
+    let asked = terminal::connect::client_runtime()?.block_on(async {
         let Some((mut client, _)) = supervisor::answering(&place).await? else { return Ok(None) };
         client.call::<Reload>(&NoParams {}, args.timeout).await.map(Some)
     });

@@ -1,9 +1,18 @@
-//! `circles repl [WHERE]`.
+//! `circles repl [WHERE]`. Without a terminal: one script, all of standard input.
 
-use crate::cli::ReplArgs;
+use std::io::{IsTerminal, stdin};
+
 use frontend::error::CliError;
 
+use super::play;
+use crate::cli::ReplArgs;
+
 pub(crate) fn run(args: &ReplArgs) -> Result<(), CliError> {
-    let asked = args.place.as_deref().or(args.circle.as_deref());
-    ::repl::run(asked, &args.connect.options(), args.edit_mode)
+    let circle = args.place.as_deref().or(args.circle.as_deref());
+    let options = args.connect.options();
+    if stdin().is_terminal() {
+        ::repl::run(circle, &options, args.edit_mode)
+    } else {
+        play::run_piped(circle, &options)
+    }
 }

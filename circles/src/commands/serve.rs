@@ -17,8 +17,10 @@ use supervised::Supervisor;
 use tokio::{runtime::Runtime, signal::unix::SignalKind, sync::oneshot};
 
 use crate::cli::ServeArgs;
-use frontend::{connect::runtime, error::{CliError, os_text}};
-use terminal::{modes::{is_ignored, listen, outlive_full_files}, printing};
+use frontend::error::{CliError, os_text};
+use frontend::signals::{is_ignored, listen};
+use terminal::connect::runtime;
+use terminal::{modes::outlive_full_files, printing};
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
     if args.supervised {

@@ -16,7 +16,7 @@ use launcher::{
 use protocol::methods::NoParams;
 
 use crate::cli::StatusArgs;
-use frontend::{config, connect, error::CliError, suggest, supervisor, visible::visible};
+use frontend::{config, error::CliError, suggest, supervisor, visible::visible};
 use terminal::printing::{self, Paint, to_stdout};
 
 pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
     if args.watch {
         return watch::run(source, args.json);
     }
-    let statuses = connect::client_runtime()?.block_on(source.look())?;
+    let statuses = terminal::connect::client_runtime()?.block_on(source.look())?;
     Ok(to_stdout(&said(&statuses, args.json))?)
 }
 

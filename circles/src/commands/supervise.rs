@@ -5,8 +5,15 @@ use std::fs::File;
 use launcher::{Supervision, place::Place};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 
-use crate::{cli::{LaunchArgs, SuperviseArgs}, commands::serve::shutdown_at};
-use frontend::{config, connect, error::{CliError, os_text}, supervisor};
+use crate::{
+    cli::{LaunchArgs, SuperviseArgs},
+    commands::serve::shutdown_at,
+};
+use frontend::{
+    config,
+    error::{CliError, os_text},
+    supervisor,
+};
 use terminal::{modes::outlive_full_files, printing::to_stdout};
 
 pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
@@ -14,8 +21,8 @@ pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     let _leads_already = rustix::process::setsid();
     let LaunchArgs { config, names } = &args.launch;
     let place = Place::of(&config::path(config.path())?, &args.run_directory, &args.state_directory)?;
-    config::circles(config, names)?;
-    let runtime = connect::runtime()?;
+    config::circles(config.path(), names)?;
+    let runtime = terminal::connect::runtime()?;
     outlive_full_files(&runtime)?;
     // Who started it sees to it that there is no other but one that is ending.
     let held = place.lock_supervisor()?;

@@ -11,7 +11,13 @@ use launcher::{
 };
 
 use crate::cli::UpArgs;
-use frontend::{config, connect, error::CliError, log_line, supervisor::{self, Supervisors, Wish}, visible::visible};
+use frontend::{
+    config,
+    error::CliError,
+    log_line,
+    supervisor::{self, Supervisors, Wish},
+    visible::visible,
+};
 use terminal::printing::{Paint, to_stderr, to_stdout};
 
 /// Lines of its log that are shown of a circle that does not start.
@@ -26,7 +32,7 @@ pub(crate) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
     let supervisors = Supervisors::of_user()?;
     let place = supervisors.place(args.config.path())?;
     let told = supervisor::tell(&supervisors, &place, &args.names, wish, args.timeout);
-    let statuses = connect::client_runtime()?.block_on(told)?;
+    let statuses = terminal::connect::client_runtime()?.block_on(told)?;
     report(&place, &wanted, &statuses, args.timeout)
 }
 

@@ -61,8 +61,8 @@ impl Task {
         }
         match self.link {
             Link::On if self.identity == Identity::Anonymous && !self.state().is_ready() => self.choose_key(),
-            Link::On => {}
-            Link::Connecting => {}
+            Link::On if self.state().is_ready() => self.report(Event::Ready),
+            Link::On | Link::Connecting => {}
             Link::Off => self.connect(),
         }
     }
@@ -99,8 +99,8 @@ impl Task {
     /// The name of the session's circle, if that is not this one and its user has not said that any other will do.
     fn other_than(&self, circle: &Description) -> Option<String> {
         let before = self.circle.as_ref().map(|before| before.name.clone()).filter(|before| *before != circle.name)?;
-        let is_accepted = self.is_awaited
-            && self.other.as_ref().is_some_and(|other| other.is_known && other.name == circle.name);
+        let is_accepted =
+            self.is_awaited && self.other.as_ref().is_some_and(|other| other.is_known && other.name == circle.name);
         (!is_accepted).then_some(before)
     }
 

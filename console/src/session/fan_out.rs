@@ -17,7 +17,8 @@ use tokio::{
 };
 
 use super::{
-    Event, Input, Link, Session, Shown, ShownKind, obey::Pending,
+    Event, Input, Link, Session, Shown, ShownKind,
+    obey::Pending,
     play::{Play, PlayUpdate, Script},
     sentences::{self, NotReady},
     task::Task,
@@ -26,6 +27,9 @@ use crate::{LAST_VALUE, columns, notebook::costs_environment, too_large};
 
 /// Events that wait to be taken, before the circles are made to wait.
 const EVENTS: usize = 64;
+
+/// The close code of a connection over which a message came that is too large (RFC 6455 §7.4.1).
+const MESSAGE_TOO_BIG: u16 = 1009;
 
 /// A circle among several.
 #[derive(Debug, Clone)]
@@ -75,7 +79,8 @@ impl FanOut {
         let (cancel, cancelled) = watch::channel(false);
         let mut requests = JoinSet::new();
         for (index, Target { label, session }) in targets.iter().cloned().enumerate() {
-            let part = Part { script: script.clone(), index, label, report: report.clone(), cancelled: cancelled.clone() };
+            let part =
+                Part { script: script.clone(), index, label, report: report.clone(), cancelled: cancelled.clone() };
             requests.spawn(request(session, part));
         }
         Self { events, cancel, _requests: requests }
@@ -202,17 +207,20 @@ impl Task {
         let is_busy = self.part.is_some()
             || self.running.as_ref().is_some_and(super::playing::Running::is_play)
             || matches!(self.pending, Some(Pending::Ask { .. } | Pending::Load(_) | Pending::Key { .. }));
-        let why = if !self.state().is_ready() || self.requested.is_some() {
-            let why = if self.link == Link::On { NotReady::NeedsKey } else { NotReady::Unreachable };
-            Some(sentences::not_ready(why, &part.label))
+        let refused = |why| Some(FanOutEvent::Refused(sentences::not_ready(why, &part.label)));
+        let end = if !self.state().is_ready() || self.requested.is_some() {
+            refused(if self.link == Link::On { NotReady::NeedsKey } else { NotReady::Unreachable })
         } else if is_busy {
-            Some(sentences::not_ready(NotReady::Busy, &part.label))
+            refused(NotReady::Busy)
         } else {
-            self.circle.as_ref().and_then(|circle| too_large(&circle.limits, &part.script.text))
+            // The circle would close the connection over it, which costs the session its variables.
+            let why = self.circle.as_ref().and_then(|circle| too_large(&circle.limits, &part.script.text));
+            let error = why.map(|reason| ClientError::ConnectionLost { code: Some(MESSAGE_TOO_BIG), reason });
+            error.map(|error| FanOutEvent::Ended(Outcome::Failed(self.error(error))))
         };
-        if let Some(why) = why {
+        if let Some(end) = end {
             // Whoever listens may pause, which is to hold up nothing here.
-            drop(tokio::spawn(part.end(FanOutEvent::Refused(why))));
+            drop(tokio::spawn(part.end(end)));
             return;
         }
         self.notebook.begin(&part.script.text);
@@ -288,7 +296,9 @@ impl Task {
 
     pub(super) fn one_of_several(&mut self, index: usize, event: FanOutEvent) {
         let Some(several) = self.several() else { return };
-        let (Some(label), Some(end)) = (several.labels.get(index).cloned(), several.ends.get_mut(index)) else { return };
+        let (Some(label), Some(end)) = (several.labels.get(index).cloned(), several.ends.get_mut(index)) else {
+            return;
+        };
         match event {
             FanOutEvent::Output(output) => self.report(Event::Output(output, Some(label))),
             FanOutEvent::Ended(outcome) => *end = End::Ended(outcome),

@@ -263,4 +263,3 @@ async fn until(at: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
-

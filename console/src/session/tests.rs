@@ -1,0 +1,267 @@
+//! The session by itself: a circle that the test plays by hand ([`fake`]) on one side, a console that reads events on the
+//! other. Where time matters the clock is paused: it goes on once everybody waits.
+
+mod commands;
+mod connect;
+mod fake;
+mod fan_out;
+mod inputs;
+mod keys;
+mod losses;
+mod plays;
+mod pressure;
+mod random;
+mod switch;
+
+use std::{sync::Arc, time::Duration};
+
+use ::keys::{KeyPair, keystore::KeyName};
+use frontend::{
+    error::CliError,
+    target::Destination,
+    text::{Line, Size},
+};
+use protocol::methods::Access;
+use tokio::runtime::Handle;
+
+use self::fake::Circle;
+use super::{Event, Events, KeySource, Keyring, Opening, Request, Session, Shown, ShownKind, State};
+
+/// Longer than anything that a session waits for by itself.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// Long enough for everything that is under way, and shorter than every wait of a session: on a paused clock it is over
+/// once everybody waits.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// Whose keys a session has.
+#[derive(Default)]
+struct Keys {
+    ring: Keyring,
+    /// The name of the default key.
+    preferred: Option<KeyName>,
+    /// Whether the keystore cannot be read.
+    is_broken: bool,
+}
+
+impl KeySource for Keys {
+    fn preferred(&self) -> Result<Option<KeyName>, CliError> {
+        if self.is_broken {
+            return Err(CliError::usage("cannot read the keystore", "it is a file", "move it"));
+        }
+        Ok(self.preferred.clone())
+    }
+
+    fn unlocked(&self, name: &KeyName) -> Option<Arc<KeyPair>> {
+        self.ring.get(name)
+    }
+}
+
+/// A session, whoever renders it, and its circle.
+struct Console {
+    session: Session,
+    events: Events,
+    circle: Circle,
+    keys: Arc<Keys>,
+}
+
+/// How a console is opened.
+#[derive(Default)]
+struct Setup {
+    access: Access,
+    name: Option<&'static str>,
+    /// The key that the user named.
+    key: Option<&'static str>,
+    /// The keystore's default key.
+    preferred: Option<&'static str>,
+    /// Keys that are unlocked from the start.
+    unlocked: &'static [&'static str],
+    /// Whether the circle is a scratch circle.
+    is_scratch: bool,
+    /// Whether the keystore cannot be read.
+    is_broken: bool,
+}
+
+fn key(name: &str) -> KeyName {
+    name.parse().expect("it is a name of a key")
+}
+
+/// A key of that name: always the same one.
+fn keypair(name: &str) -> KeyPair {
+    let byte = name.bytes().fold(1u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)).max(1);
+    KeyPair::from_secret_hex(&format!("{byte:02x}").repeat(32)).expect("it is a secret key")
+}
+
+impl Console {
+    fn open(setup: Setup) -> Self {
+        let Setup { access, name, key: named, preferred, unlocked, is_scratch, is_broken } = setup;
+        let circle = Circle::new(name.unwrap_or("team"), access);
+        let keys = Arc::new(Keys { ring: Keyring::default(), preferred: preferred.map(key), is_broken });
+        for name in unlocked {
+            keys.ring.insert(key(name), keypair(name).into());
+        }
+        let url = format!("ws://{}:9001/", circle.name);
+        let opening = Opening {
+            target: Destination::address(&url, url.clone()),
+            remote: circle.remote.clone(),
+            keys: keys.clone(),
+            key: named.map(key),
+            owner: is_scratch.then(|| keypair("owner").into()),
+            room: Size { width: 100, height: 30 },
+        };
+        let (session, events) = Session::open(&Handle::current(), opening);
+        Self { session, events, circle, keys }
+    }
+
+    /// One that is connected to an open circle, and ready.
+    async fn ready() -> Self {
+        Self::named("team").await
+    }
+
+    /// One that is ready on an open circle of that name.
+    async fn named(name: &'static str) -> Self {
+        let mut console = Self::open(Setup { name: Some(name), ..Setup::default() });
+        console.connect().await;
+        console.says(&["connected first", "ready"]).await;
+        console
+    }
+
+    /// One that is ready on an open circle, where that was played.
+    async fn with_inputs(inputs: &[&str]) -> Self {
+        let mut console = Self::ready().await;
+        for input in inputs {
+            console.plays(input).await;
+        }
+        console
+    }
+
+    /// One that is authenticated as alice on an open circle.
+    async fn alice() -> Self {
+        let setup = Setup { key: Some("alice"), unlocked: &["alice"], ..Setup::default() };
+        let mut console = Self::open(setup);
+        console.connect().await;
+        console.circle.admit().await;
+        console.says(&["connected first", "ready"]).await;
+        console
+    }
+
+    /// Connects, and is let in.
+    async fn connect(&mut self) {
+        self.session.connect(true).expect("there is room");
+        self.circle.accept().await;
+    }
+
+    fn submit(&self, input: &str) {
+        self.session.submit(input.to_owned()).expect("there is room");
+    }
+
+    fn cancel(&self) {
+        self.session.cancel().expect("there is room");
+    }
+
+    fn state(&self) -> State {
+        self.session.state()
+    }
+
+    /// Unlocks a key that was requested.
+    fn unlock(&self, name: &str) {
+        self.keys.ring.insert(key(name), keypair(name).into());
+        self.session.unlocked(key(name)).expect("there is room");
+    }
+
+    fn stays_locked(&self, name: &str) {
+        self.session.stays_locked(key(name)).expect("there is room");
+    }
+
+    /// Plays an input that comes to `()`.
+    async fn plays(&mut self, input: &str) {
+        self.submit(input);
+        self.circle.plays(input).await.unit().await;
+        self.says(&[&format!("began {input}"), "value ", "done"]).await;
+    }
+
+    /// Submits an input, and has the circle play it.
+    async fn begin(&mut self, input: &str) -> fake::Playing {
+        self.submit(input);
+        let playing = self.circle.plays(input).await;
+        self.says(&[&format!("began {input}")]).await;
+        playing
+    }
+
+    async fn event(&mut self) -> Event {
+        let event = tokio::time::timeout(NEVER, self.events.next()).await;
+        event.expect("the session reports something").expect("the session is there")
+    }
+
+    /// The next event, as a line.
+    async fn said(&mut self) -> String {
+        said(&self.event().await)
+    }
+
+    /// Waits for these events, and no others between them.
+    async fn says(&mut self, expected: &[&str]) {
+        for expected in expected {
+            assert_eq!(self.said().await, *expected);
+        }
+    }
+
+    /// Waits until everybody waits: nothing more is reported then, and nothing asked of the circle.
+    async fn is_quiet(&mut self) {
+        if let Ok(event) = tokio::time::timeout(MOMENT, self.events.next()).await {
+            panic!("the session reports: {}", event.map_or("its end".to_owned(), |event| said(&event)));
+        }
+        if let Some(call) = self.circle.asked() {
+            panic!("the session asks: {call:?}");
+        }
+    }
+
+    /// All that is reported until everybody waits, but for the order of nothing.
+    async fn rest(&mut self) -> Vec<String> {
+        let mut rest = Vec::new();
+        while let Ok(Some(event)) = tokio::time::timeout(MOMENT, self.events.next()).await {
+            rest.push(said(&event));
+        }
+        rest
+    }
+}
+
+/// Lets everything happen that is under way.
+async fn settle() {
+    tokio::time::sleep(MOMENT).await;
+}
+
+fn joined(lines: &[Line]) -> String {
+    lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// An event as a line.
+fn said(event: &Event) -> String {
+    match event {
+        Event::Connected { is_first: true } => "connected first".to_owned(),
+        Event::Connected { is_first: false } => "connected again".to_owned(),
+        Event::Ready => "ready".to_owned(),
+        Event::ConnectFailed(error) => format!("connect failed: {}", error.message()),
+        Event::NotAdmitted(None, error) => format!("not admitted: {}", error.message()),
+        Event::NotAdmitted(Some(key), error) => format!("not admitted {key}: {}", error.message()),
+        Event::Lost => "lost".to_owned(),
+        Event::Began(input) => format!("began {input}"),
+        Event::Done => "done".to_owned(),
+        Event::Output(output, None) => format!("output {}", output.text),
+        Event::Output(output, Some(label)) => format!("output {label} | {}", output.text),
+        Event::Shown(Shown { lines, kind, .. }) => {
+            let kind = match kind {
+                ShownKind::Value => "value",
+                ShownKind::Listing => "listing",
+                ShownKind::Error => "error",
+                ShownKind::Remark => "remark",
+                ShownKind::Note => "note",
+                ShownKind::Warning => "warning",
+            };
+            format!("{kind} {}", joined(lines))
+        }
+        Event::GivenBack(inputs) => format!("given back {inputs:?}"),
+        Event::Request(Request::Unlock(name)) => format!("unlock {name}"),
+        Event::Request(Request::NoKey(access)) => format!("no key for {access}"),
+        Event::Request(request) => format!("request {request:?}"),
+    }
+}

@@ -13,8 +13,19 @@ use tokio::{
 
 use self::answer::{Answer, ask};
 use super::finding::{Finding, Level, Section, quoted};
-use crate::{cli::ConfigArgs, commands::{check::{mistakes, try_init}, status::is_full}};
-use frontend::{config, error::CliError, supervisor, target::{self, Destination, Said}};
+use crate::{
+    cli::ConfigArgs,
+    commands::{
+        check::{mistakes, try_init},
+        status::is_full,
+    },
+};
+use frontend::{
+    config,
+    error::CliError,
+    supervisor,
+    target::{self, Destination, Said},
+};
 
 /// How long a circle or the supervisor may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -65,7 +76,7 @@ impl Kept {
 }
 
 pub(super) async fn examine(args: &ConfigArgs) -> Vec<Finding> {
-    let (commands, path) = (Commands::of(args), config::path(args));
+    let (commands, path) = (Commands::of(args), config::path(args.path()));
     let path = match path {
         Ok(path) => path,
         Err(error) => {
@@ -299,7 +310,8 @@ fn one(circle: &Circle, kept: &Kept, answer: &Answer, commands: &Commands) -> Ve
 /// Where commands go that name no circle, if that is said. Those of circles.json were asked with the others.
 async fn usual(args: &ConfigArgs) -> Vec<Finding> {
     let all = target::asked(None).unwrap_or_default();
-    let parsed: Vec<_> = all.split(',').filter(|said| !said.is_empty()).map(|said| target::parse(said, args)).collect();
+    let parsed: Vec<_> =
+        all.split(',').filter(|said| !said.is_empty()).map(|said| target::parse(said, args.path())).collect();
     let address = |found: &Destination| matches!(found.said, Said::Address(_)).then(|| found.url.to_string());
     let answers = answers(parsed.iter().map(|found| found.as_ref().ok().and_then(address))).await;
     let told = |(found, answer): (Result<Destination, CliError>, Answer)| match (found, answer) {

@@ -4,7 +4,10 @@ use std::{borrow::Cow, path::Path};
 
 use serde_json::{Value, json};
 
-use frontend::{error::{CliError, Parts}, visible::visible};
+use frontend::{
+    error::{CliError, Parts},
+    visible::visible,
+};
 use terminal::printing::Paint;
 
 /// What it is about, in the order in which it is told.

@@ -9,7 +9,7 @@ use keys::keystore::{Keystore, KeystoreError, Listing};
 
 use super::{
     finding::{Finding, Level, Section, quoted},
-    target::{aside, directory, files, private},
+    place::{aside, directory, files, private},
 };
 use frontend::error::os_text;
 

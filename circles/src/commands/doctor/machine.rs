@@ -14,11 +14,14 @@ use worker::{Event, Layer, Play, Program, Setup, Worker};
 
 use super::{
     finding::{Finding, Level, Section},
-    target::{directory, files, private},
+    place::{directory, files, private},
 };
 use console::history;
 use frontend::{error::os_text, supervisor};
-use terminal::{printing::{self, Paint}, programs::{Chosen, EDITOR, PAGER}};
+use terminal::{
+    printing::{self, Paint},
+    programs::{Chosen, EDITOR, PAGER},
+};
 
 /// How long a worker may take to start and to play nothing.
 const PATIENCE: Duration = Duration::from_secs(2);

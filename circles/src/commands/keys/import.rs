@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use super::print_public_key;
 use crate::cli::ImportArgs;
-use frontend::{connect, error::CliError};
 use console::history::holds_secret;
+use frontend::error::CliError;
 use terminal::{passphrase, printing};
 
 /// Bytes of a key file, and far more than one has.
@@ -35,7 +35,7 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
     }
     let file = args.file.as_deref().filter(|file| *file != Path::new(STDIN));
     let source = file.map_or("standard input".to_owned(), |file| file.display().to_string());
-    let _restoring = connect::client_runtime()?;
+    let _restoring = terminal::connect::client_runtime()?;
     let text = read(file)?;
     let text = text.trim();
     let entry = if text.starts_with('{') {
@@ -71,7 +71,7 @@ fn secret(store: &Keystore, name: &KeyName, text: &str, source: &str, args: &Imp
         let why = "it holds neither an exported key nor a secret key of 64 hex digits";
         cannot(source, why, "export one elsewhere: circles keys export NAME")
     })?;
-    let chosen = passphrase::choose(&args.passphrase)?;
+    let chosen = passphrase::choose(args.passphrase.passphrase_fd)?;
     Ok(store.create(name, &keypair, &chosen, passphrase::WORK)?)
 }
 

@@ -1,5 +1,7 @@
 //! How plays ended, at the end: values, `--json`, the exit code.
 
+use std::sync::Arc;
+
 use client_ws::{ClientError, PlayResult, RpcError};
 use protocol::methods::Output;
 use serde_json::{Value, json};
@@ -13,7 +15,7 @@ pub(super) type Outcome = Result<Played, CliError>;
 /// A play that came to its end, and what it printed, where that is not printed yet.
 #[derive(Debug)]
 pub(super) struct Played {
-    pub result: PlayResult,
+    pub result: Arc<PlayResult>,
     pub prints: Vec<Output>,
 }
 
@@ -41,7 +43,7 @@ pub(super) fn tell(names: &[String], mut outcomes: Vec<Outcome>, is_json: bool) 
 /// The user has had enough of it.
 pub(super) fn interrupted(names: &[String], outcomes: &[Outcome], is_json: bool) -> Result<(), CliError> {
     if outcomes.len() > 1 && is_json {
-        printing::report(&CliError::Interrupted);
+        terminal::printing::report(&CliError::Interrupted);
         // Whether or not anybody reads it.
         let _unread = line_to_stdout(&objects(names, outcomes));
         return Err(CliError::Told { exit_code: CliError::Interrupted.exit_code() });
@@ -59,7 +61,7 @@ fn objects(names: &[String], outcomes: &[Outcome]) -> String {
 }
 
 fn object(played: &Played) -> Value {
-    let mut object = serde_json::to_value(&played.result).unwrap_or_default();
+    let mut object = serde_json::to_value(&*played.result).unwrap_or_default();
     let prints = played.prints.iter().map(|output| json!({ "stream": output.stream, "text": output.text }));
     object["prints"] = prints.collect();
     object

@@ -4,8 +4,11 @@ use protocol::methods::{Output, Stream};
 use unicode_width::UnicodeWidthStr;
 
 use super::outcome::Outcome;
-use frontend::error::CliError;
-use terminal::{printer::Printer, printing::{self, Label, Unwritten}};
+use frontend::error::{CliError, Unwritten};
+use terminal::{
+    printer::Printer,
+    printing::{self, Label},
+};
 
 pub(super) struct Telling {
     printer: Printer,

@@ -9,8 +9,14 @@ use ratatui::crossterm::{
 };
 use rustix::process::{Signal, getpid, kill_process};
 
-use frontend::text::{Line, Style};
-use terminal::{modes::Quiet, printing::{Paint, Unwritten, stdout_size}};
+use frontend::{
+    error::Unwritten,
+    text::{Line, Style},
+};
+use terminal::{
+    modes::Quiet,
+    printing::{Paint, stdout_size},
+};
 
 /// The terminal, for as long as this lives.
 pub(super) struct Screen {

@@ -16,8 +16,9 @@ use super::{
     screen::{self, Screen},
     table,
 };
-use frontend::{connect, error::CliError, text::Line};
-use terminal::{modes::{is_ignored, listen}, printing::to_stdout};
+use frontend::signals::{is_ignored, listen};
+use frontend::{error::CliError, text::Line};
+use terminal::printing::to_stdout;
 
 /// How often it is looked; a circle says something new as often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ const EVERY: Duration = Duration::from_secs(1);
 type Looked = Result<Statuses, CliError>;
 
 pub(super) fn run(source: Source<'_>, is_json: bool) -> Result<(), CliError> {
-    let kind = connect::runtime()?.block_on(watch(source, is_json))?;
+    let kind = terminal::connect::runtime()?.block_on(watch(source, is_json))?;
     if kind == SignalKind::interrupt() {
         // That is how one ceases to watch, and nothing went wrong.
         return Ok(());
@@ -123,7 +124,7 @@ impl View {
                 Ok(to_stdout(&format!("{before}{}", said(statuses, self.is_json)))?)
             }
             (None, Err(error)) if is_new => {
-                printing::report(&error);
+                terminal::printing::report(&error);
                 Ok(())
             }
             (None, _) => Ok(()),

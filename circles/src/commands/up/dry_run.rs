@@ -8,13 +8,13 @@ use protocol::methods::NoParams;
 
 use super::Wish;
 use crate::cli::UpArgs;
-use frontend::{config, connect, error::CliError, supervisor};
+use frontend::{config, error::CliError, supervisor};
 use terminal::printing::to_stdout;
 
 pub(super) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
     let wanted = config::circles(args.config.path(), &args.names)?;
     let place = supervisor::place(args.config.path())?;
-    let asked = connect::client_runtime()?.block_on(async {
+    let asked = terminal::connect::client_runtime()?.block_on(async {
         let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
         client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await.map(Some)
     });

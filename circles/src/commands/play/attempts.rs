@@ -1,0 +1,102 @@
+//! Sessions on the circles that were named, opened side by side.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use client_ws::CircleUrl;
+use console::session::{Events, Keyring, Opening, Reached, Session, admit, reach};
+use frontend::{
+    connect::Options,
+    error::CliError,
+    scratch,
+    target::{self, Destination},
+    text::Size,
+};
+use futures_util::future::join_all;
+use keys::{KeyPair, keystore::KeyName};
+use tokio::runtime::Handle;
+
+/// Nothing is shown by the sessions themselves.
+const ROOM: Size = Size { width: usize::MAX, height: usize::MAX };
+
+/// What became of connecting to one of several circles.
+pub(super) struct Attempt {
+    /// The circle as its user named it.
+    pub label: String,
+    pub opened: Result<Opened, CliError>,
+}
+
+/// A session that is ready, and its events, which it ends without.
+pub(super) struct Opened {
+    pub session: Session,
+    pub events: Events,
+}
+
+/// A session on a scratch circle.
+pub(super) async fn on_scratch() -> Result<Vec<Attempt>, CliError> {
+    let opening = Opening::scratch(&Handle::current(), Arc::new(Keyring::default()), ROOM)?;
+    let (session, mut events) = Session::open(&Handle::current(), opening);
+    let opened = reach(&session, &mut events).await.map(|_| Opened { session, events })?;
+    Ok(vec![Attempt { label: scratch::NAME.into(), opened: Ok(opened) }])
+}
+
+/// Opens a session on each circle, once however often it was named; they are in the order of the naming. A circle that
+/// cannot be reached, or does not admit the key, keeps nobody from the others. `unlock` is asked for each key once.
+///
+/// # Errors
+///
+/// A mistake in what was named, or a key that cannot be had: then nothing is authenticated to anyone.
+pub(super) async fn on_circles(
+    named: &[String],
+    options: &Options,
+    mut unlock: impl FnMut(&KeyName) -> Result<Arc<KeyPair>, CliError>,
+) -> Result<Vec<Attempt>, CliError> {
+    let (mut labels, mut targets, mut urls) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for name in named {
+        let target = unless_mistaken(target::find(name, options.config.as_deref()).await)?;
+        // A target without a URL is reported when it is connected to.
+        let url = target.as_ref().ok().and_then(|target| CircleUrl::parse(&target.url).ok());
+        if url.is_none_or(|url| urls.insert(url.as_str().to_owned())) {
+            labels.push(name.clone());
+            targets.push(target);
+        }
+    }
+    let keyring = Arc::new(Keyring::default());
+    let reached = join_all(targets.into_iter().map(async |target| reach_one(target?, options, &keyring).await)).await;
+    let reached = reached.into_iter().map(unless_mistaken).collect::<Result<Vec<_>, _>>()?;
+    let mut asked = BTreeSet::new();
+    for (_, reached) in reached.iter().flatten() {
+        if let Reached::Locked(name) = reached
+            && asked.insert(name.clone())
+        {
+            keyring.insert(name.clone(), unlock(name)?);
+        }
+    }
+    let admitted = async |reached: Result<(Opened, Reached), CliError>| {
+        let (mut opened, reached) = reached?;
+        if let Reached::Locked(name) = reached {
+            admit(&opened.session, &mut opened.events, name).await?;
+        }
+        Ok(opened)
+    };
+    let opened = join_all(reached.into_iter().map(admitted)).await;
+    Ok(labels.into_iter().zip(opened).map(|(label, opened)| Attempt { label, opened }).collect())
+}
+
+async fn reach_one(
+    target: Destination,
+    options: &Options,
+    keyring: &Arc<Keyring>,
+) -> Result<(Opened, Reached), CliError> {
+    let opening = Opening::at(target, &options.choice, keyring.clone(), ROOM)?;
+    let (session, mut events) = Session::open(&Handle::current(), opening);
+    let reached = reach(&session, &mut events).await?;
+    Ok((Opened { session, events }, reached))
+}
+
+/// A circle that is not there is one thing; what nobody could connect with is another.
+fn unless_mistaken<T>(answer: Result<T, CliError>) -> Result<Result<T, CliError>, CliError> {
+    match answer {
+        Err(error) if matches!(error.exit_code(), 2 | 6) => Err(error),
+        answer => Ok(answer),
+    }
+}

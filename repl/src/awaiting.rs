@@ -1,0 +1,201 @@
+//! What comes of an input, as it comes: prints, values, errors; Ctrl-C; what the session leaves to the REPL.
+
+use console::session::{Event, Request, Session, Shown, ShownKind};
+use frontend::{error::CliError, text::Line};
+use keys::keystore::KeyName;
+use protocol::methods::{Output, Stream};
+use terminal::{
+    modes::Interrupts,
+    printer::Printer,
+    printing::{self, Label, Paint},
+    waiting::TICK,
+};
+use tokio::sync::watch;
+
+use super::{feed::Listening, status::StatusLine};
+
+/// How an input has ended.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    /// What is shown in the pager, if it is longer than the screen.
+    pub(super) listing: Vec<Line>,
+    /// Inputs that were not carried out.
+    pub(super) given_back: Vec<String>,
+    /// What the session leaves to the REPL.
+    pub(super) request: Option<Request>,
+}
+
+/// What the session waits for meanwhile, on behalf of its user.
+pub(super) enum Asked {
+    /// A key that is to be unlocked.
+    Key(KeyName),
+    /// Sessions on these circles.
+    Circles(Vec<String>),
+}
+
+/// Renders events until the input has ended, or until something is asked of the REPL that the session waits for.
+pub(super) struct Awaiting {
+    printer: Printer,
+    status: StatusLine,
+    ended: Ended,
+    /// How often Ctrl-C was pressed: whoever has had enough waits for no reader any more.
+    interrupts: watch::Sender<u32>,
+}
+
+impl Awaiting {
+    pub(super) fn new() -> Self {
+        let (interrupts, _) = watch::channel(0);
+        Self { printer: Printer::start(), status: StatusLine::new(), ended: Ended::default(), interrupts }
+    }
+
+    /// Renders what comes. `None` once the input has ended.
+    ///
+    /// # Errors
+    ///
+    /// Nobody reads the output any more.
+    pub(super) async fn next(
+        &mut self,
+        session: &Session,
+        listening: &mut Listening,
+        interrupts: &mut Interrupts,
+    ) -> Result<Option<Asked>, CliError> {
+        let pressed = self.interrupts.clone();
+        let cancelling = async {
+            loop {
+                interrupts.next().await;
+                // One that finds no room is not the first.
+                let _full = session.cancel();
+                pressed.send_modify(|count| *count += 1);
+            }
+        };
+        tokio::select! {
+            asked = self.render(session, listening) => asked,
+            () = cancelling => Ok(None),
+        }
+    }
+
+    async fn render(&mut self, session: &Session, listening: &mut Listening) -> Result<Option<Asked>, CliError> {
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = listening.events.next() => event,
+                _ = tick.tick() => {
+                    let text = self.status.shown(&session.state());
+                    self.note(text).await?;
+                    continue;
+                }
+            };
+            match event {
+                Some(Event::Output(output, label)) => self.output(output, label.as_deref()).await?,
+                Some(Event::Shown(shown)) => self.show(shown).await?,
+                Some(Event::ConnectFailed(error) | Event::NotAdmitted(_, error)) => {
+                    self.show_lines(&error.lines(printing::columns())).await?;
+                }
+                Some(Event::GivenBack(inputs)) => {
+                    self.ended.given_back.extend(inputs);
+                    if session.state().waiting == 0 && !session.state().is_at_work() {
+                        return Ok(None);
+                    }
+                }
+                Some(Event::Request(Request::Unlock(name))) => {
+                    self.clear().await?;
+                    return Ok(Some(Asked::Key(name)));
+                }
+                Some(Event::Request(Request::FanOut(labels))) => {
+                    self.clear().await?;
+                    return Ok(Some(Asked::Circles(labels)));
+                }
+                Some(Event::Request(Request::NoKey(_))) => {
+                    let error = CliError::NoKey { place: session.target().to_string() };
+                    self.show_lines(&error.lines(printing::columns())).await?;
+                }
+                Some(Event::Request(request)) => self.ended.request = Some(request),
+                Some(Event::Done) | None => return Ok(None),
+                Some(Event::Connected { .. } | Event::Ready | Event::Lost | Event::Began(_)) => {}
+            }
+        }
+    }
+
+    /// Waits until everything is written, unless the user has had enough of it.
+    pub(super) async fn finish(mut self, interrupts: &mut Interrupts) -> Result<Ended, CliError> {
+        self.clear().await?;
+        tokio::select! {
+            written = self.printer.finish() => written?,
+            () = interrupts.next() => {}
+        }
+        Ok(self.ended)
+    }
+
+    async fn output(&mut self, output: Output, label: Option<&str>) -> Result<(), CliError> {
+        self.clear().await?;
+        // What was cancelled prints no more.
+        if *self.interrupts.borrow() > 0 {
+            return Ok(());
+        }
+        let printer = &self.printer;
+        let written = async {
+            match (label.map(|label| Label::new(label, 0)), output.stream) {
+                (None, _) => printer.output(output).await,
+                (Some(label), Stream::Print) => printer.text(label.printed(&output.text)).await,
+                (Some(label), Stream::Debug) => printer.note(label.debugged(&output)).await,
+            }
+        };
+        self.unless_interrupted(written).await
+    }
+
+    async fn show(&mut self, shown: Shown) -> Result<(), CliError> {
+        self.clear().await?;
+        match shown.kind {
+            ShownKind::Value => {
+                let text = painted(&shown.lines);
+                self.unless_interrupted(self.printer.text(text)).await
+            }
+            ShownKind::Listing => {
+                self.ended.listing.extend(shown.lines);
+                Ok(())
+            }
+            ShownKind::Error => self.show_lines(&shown.lines).await,
+            ShownKind::Remark | ShownKind::Note | ShownKind::Warning => {
+                // In the terminal's own columns, and as prose is shown here.
+                let lines: Vec<Line> = shown.lines.iter().flat_map(|line| line.wrapped(printing::columns())).collect();
+                self.show_lines(&lines).await
+            }
+        }
+    }
+
+    /// Shows lines on stderr.
+    pub(super) async fn show_lines(&mut self, lines: &[Line]) -> Result<(), CliError> {
+        self.clear().await?;
+        let paint = Paint::for_stderr();
+        let text = lines.iter().map(|line| paint.line(line) + "\n").collect();
+        self.note(text).await
+    }
+
+    async fn clear(&mut self) -> Result<(), CliError> {
+        let text = self.status.cleared();
+        self.note(text).await
+    }
+
+    async fn note(&self, text: String) -> Result<(), CliError> {
+        self.unless_interrupted(self.printer.note(text)).await
+    }
+
+    async fn unless_interrupted(
+        &self,
+        written: impl Future<Output = Result<(), frontend::error::Unwritten>>,
+    ) -> Result<(), CliError> {
+        let mut pressed = self.interrupts.subscribe();
+        tokio::select! {
+            biased;
+            written = written => Ok(written?),
+            _ = pressed.changed() => Ok(()),
+        }
+    }
+}
+
+/// Lines for stdout.
+pub(super) fn painted(lines: &[Line]) -> String {
+    let paint = Paint::for_stdout();
+    lines.iter().map(|line| paint.line(line) + "\n").collect()
+}

@@ -1,0 +1,79 @@
+//! The line about what goes on, on a terminal only: a play, a connection that is being made, an answer.
+
+use std::time::{Duration, Instant};
+
+use console::{
+    progress,
+    session::{Identity, Link, State},
+};
+use frontend::text::{Line, Style};
+use terminal::{
+    printing::{self, Paint},
+    waiting::{self, PATIENCE},
+};
+
+/// Takes away the line that the cursor is in.
+const CLEAR: &str = "\r\x1b[K";
+
+/// How long a cancellation is said to go on: as long as a second one gives up.
+const CANCELLING: Duration = console::session::GIVE_UP_WINDOW;
+
+pub(super) struct StatusLine {
+    is_terminal: bool,
+    is_shown: bool,
+    began: Instant,
+}
+
+impl StatusLine {
+    pub(super) fn new() -> Self {
+        Self { is_terminal: waiting::is_shown(), is_shown: false, began: Instant::now() }
+    }
+
+    /// What shows it, once there is something to show.
+    pub(super) fn shown(&mut self, state: &State) -> String {
+        let elapsed = self.began.elapsed();
+        let is_cancelling = state
+            .running
+            .as_ref()
+            .and_then(|running| running.cancelled)
+            .is_some_and(|cancelled| cancelled.elapsed() < CANCELLING);
+        if !self.is_terminal || elapsed < PATIENCE && !is_cancelling {
+            return String::new();
+        }
+        self.is_shown = true;
+        let line = match &state.running {
+            Some(running) => {
+                let elapsed = running.started.elapsed();
+                let spinner = progress::spinner(elapsed);
+                let progress = running.progress.as_ref();
+                progress::Status { spinner, elapsed, progress, waiting: 0, is_cancelling }.line(columns())
+            }
+            None => waiting_line(awaited(state), elapsed).cut(columns()),
+        };
+        format!("{CLEAR}{}", Paint::for_stderr().line(&line))
+    }
+
+    /// What takes it away.
+    pub(super) fn cleared(&mut self) -> String {
+        if std::mem::take(&mut self.is_shown) { CLEAR.into() } else { String::new() }
+    }
+}
+
+fn columns() -> usize {
+    printing::columns().saturating_sub(1)
+}
+
+/// What a session waits for that plays nothing.
+fn awaited(state: &State) -> &'static str {
+    match (state.link, &state.identity) {
+        (Link::Off | Link::Connecting, _) => "connecting",
+        (Link::On, Identity::Authenticating) => "proving the key",
+        (Link::On, _) => "waiting for the circle",
+    }
+}
+
+fn waiting_line(what: &str, elapsed: Duration) -> Line {
+    Line::of(Style::Plain, &format!("{} {what}", progress::spinner(elapsed)))
+        .with(Style::Plain, &format!("  {:.1}s", elapsed.as_secs_f64()))
+        .with(Style::Dim, "  Ctrl-C")
+}
