@@ -39,41 +39,23 @@
 //!
 //! For scripts that are trusted there is the same worker without a process: [`Worker::start_on_threads`].
 
-mod allocator;
-mod cache;
 mod child;
-mod compile;
 mod engine;
-mod environment;
-mod failure;
-mod handle;
-mod host;
+mod entry;
 mod inspection;
 mod message;
-mod meter;
-mod modules;
-mod os;
-mod pipe;
-mod sandbox;
-mod sizes;
-mod template;
-mod thread;
-mod value;
+mod parent;
+mod system;
+mod threads;
 
-pub use allocator::Allocator;
-pub use child::{is_prepared, run_if_worker, run_if_worker_with};
-pub use handle::{Event, Loss, Program, Worker};
-pub use host::{HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostNameError, HostReturn};
-pub use inspection::{
-    Answer, Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, Listing, MAX_CANDIDATES, Origin, Query,
+pub use engine::{module_names, modules_digest};
+pub use entry::{is_prepared, run_if_worker, run_if_worker_with};
+pub use message::{
+    Answer, Candidate, CandidateKind, Completion, ErrorKind, FunctionDoc, FunctionEntry, HOST_ERROR, HostCall,
+    HostError, HostFunction, HostModule, HostReturn, Layer, LimitKind, Limits, Listing, MAX_CANDIDATES, Origin,
+    Outcome, Play, Position, Print, ProgressReport, Query, ScriptError, ScriptProgress, Setup, Stream, Value,
     VariableEntry,
 };
-pub use message::{
-    ErrorKind, LimitKind, Limits, Outcome, Play, Position, Print, ProgressReport, ScriptError, ScriptProgress, Setup,
-    Stream, Value,
-};
-pub use modules::{module_names, modules_digest};
-pub use os::keep_descriptors;
+pub use parent::{Event, HostNameError, Loss, Program, Template, Worker};
 pub use rhai;
-pub use sandbox::Layer;
-pub use template::Template;
+pub use system::{allocator::Allocator, os::keep_descriptors};

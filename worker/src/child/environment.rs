@@ -5,15 +5,9 @@ use std::{collections::HashSet, rc::Rc};
 use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shared};
 
 use crate::{
-    cache::Cache,
-    engine, failure,
-    host::{self, HostCall, HostModule, HostReturn},
-    inspection::{self, Answer, Inventory, Query, SharedInventory, Values},
-    message::{Limits, Outcome, Play, Print, Setup, Value},
-    meter::{INIT, Meter},
-    modules::Sources,
-    sizes::Sizes,
-    value::Renderer,
+    engine::{self, Cache, INIT, Meter, Renderer, Sizes, Sources},
+    inspection::{self, Inventory, SharedInventory, Values},
+    message::{Answer, HostCall, HostModule, HostReturn, Limits, Outcome, Play, Print, Query, Setup, Value},
 };
 
 /// Evaluates plays, one at a time, on the thread that made it.
@@ -55,7 +49,7 @@ impl Environment {
             }
         };
         let mut engine = engine::build(&setup, sources, &meter, print);
-        host::register(&mut engine, &setup.host, setup.limits.host_bytes, &meter, call_host);
+        engine::register_host(&mut engine, &setup.host, setup.limits.host_bytes, &meter, call_host);
         let mut not_empty = Module::new();
         not_empty.set_var("circles", Dynamic::UNIT);
         let mut environment = Self {
@@ -119,16 +113,16 @@ impl Environment {
     fn evaluate(&mut self, play: &Play<'_>) -> Outcome {
         let ast = match self.parsed.compile(&self.engine, play.script) {
             Ok(ast) => ast,
-            Err(error) => return failure::of_parse(&error, &self.limits),
+            Err(error) => return engine::parse_failure(&error, &self.limits),
         };
         if ast.has_functions() {
             self.functions = self.functions.clone_functions_only().merge(&ast.clone_functions_only());
         }
         let variables = self.scope.len();
-        let result = self.run(&ast).or_else(failure::exit_value);
+        let result = self.run(&ast).or_else(engine::exit_value);
         let outcome = match result {
             Ok(value) => self.answer(value, play.bind),
-            Err(error) => failure::of_run(*error, &ast, &self.engine, &self.limits, &self.host),
+            Err(error) => engine::run_failure(*error, &ast, &self.engine, &self.limits, &self.host),
         };
         if self.scope.len() > variables {
             self.forget_shadowed();

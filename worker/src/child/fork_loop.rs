@@ -17,14 +17,16 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, waitpid},
 };
 
-use super::{
-    message::{FromTemplate, ToTemplate},
-    process::{self, Warm},
-};
+use super::forked_worker::{Warm, live};
 use crate::{
-    handle::{Order, give_way},
-    message::{self, HEADER},
-    os::{self, Forked},
+    message::{
+        FromForkServer, Order, ToForkServer,
+        frame::{self, HEADER},
+    },
+    system::{
+        self,
+        os::{self, Forked},
+    },
 };
 
 /// Stands for the server where events are told apart; workers have numbers from 1.
@@ -108,12 +110,12 @@ impl Nursery {
         let arrived = std::mem::take(&mut self.arrived);
         let mut rest = arrived.as_slice();
         while let Some((header, behind)) = rest.split_first_chunk::<HEADER>()
-            && let Some((payload, behind)) = behind.split_at_checked(message::length(*header))
+            && let Some((payload, behind)) = behind.split_at_checked(frame::length(*header))
         {
             rest = behind;
-            match message::decode(payload)? {
-                ToTemplate::Fork { number } => self.fork(number, warm)?,
-                ToTemplate::Order { number, order } => self.order(number, order),
+            match frame::decode(payload)? {
+                ToForkServer::Fork { number } => self.fork(number, warm)?,
+                ToForkServer::Order { number, order } => self.order(number, order),
             }
         }
         self.arrived = rest.to_vec();
@@ -128,15 +130,15 @@ impl Nursery {
         let forked = match os::fork() {
             Ok(Forked::Child) => {
                 // Whatever happens here, nothing may come back into the template's own code.
-                let lived = catch_unwind(AssertUnwindSafe(|| process::live(warm, work, control, template)));
+                let lived = catch_unwind(AssertUnwindSafe(|| live(warm, work, control, template)));
                 os::end(i32::from(!matches!(lived, Ok(Ok(())))));
             }
             Ok(Forked::Parent(pid)) => self.watch(number, pid),
             Err(error) => Err(error),
         };
         let said = match forked {
-            Ok(pid) => FromTemplate::Forked { number, pid: pid.as_raw_nonzero().get().cast_unsigned() },
-            Err(error) => FromTemplate::NotForked { number, error: error.raw_os_error().unwrap_or_default() },
+            Ok(pid) => FromForkServer::Forked { number, pid: pid.as_raw_nonzero().get().cast_unsigned() },
+            Err(error) => FromForkServer::NotForked { number, error: error.raw_os_error().unwrap_or_default() },
         };
         self.say(said)
     }
@@ -164,8 +166,8 @@ impl Nursery {
     fn order(&self, number: u64, order: Order) {
         let Some(worker) = self.workers.get(&number) else { return };
         match order {
-            Order::GiveWay => give_way(Some(worker.pid)),
-            Order::Die => {
+            Order::LowerPriority => system::lower_priority(worker.pid),
+            Order::Kill => {
                 // It is not reaped, so there is something to be killed, if only what is left of it.
                 let _there = kill_process(worker.pid, Signal::KILL);
             }
@@ -178,12 +180,12 @@ impl Nursery {
         // By name: closing it is not enough while a worker that was just forked has not closed its copy.
         epoll::delete(&self.events, &worker.watched)?;
         self.workers.remove(&number);
-        self.say(FromTemplate::Ended { number, status: status.as_raw() })
+        self.say(FromForkServer::Ended { number, status: status.as_raw() })
     }
 
     /// Waits until the server takes it, which it does whatever it waits for itself.
-    fn say(&mut self, said: FromTemplate) -> io::Result<()> {
-        message::write_frame(&self.server, &said, &mut self.buffer)
+    fn say(&mut self, said: FromForkServer) -> io::Result<()> {
+        frame::write_frame(&self.server, &said, &mut self.buffer)
     }
 }
 

@@ -1,55 +1,46 @@
-//! The template, seen from inside its process; and a worker from its fork on.
+//! The fork server, seen from inside its process: what is made before the first fork.
 
 use std::{
     io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::{net::UnixStream, process::CommandExt},
-    },
+    os::{fd::AsFd, unix::process::CommandExt},
     process::Command,
-    rc::Rc,
 };
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Resource, Rlimit};
 
-use super::{FLAG, message::FromTemplate, nursery::Nursery};
+use super::{
+    fork_loop::Nursery,
+    forked_worker::Warm,
+    serve::{Seal, Shared},
+    socket::Server,
+    startup::{STACK, bound, hello, leave_standard, take},
+};
 use crate::{
-    allocator,
-    child::{self, Line, STACK, Seal, Server, Shared},
-    environment::Environment,
-    message,
-    modules::Sources,
-    os,
+    engine::Sources,
+    message::{FromForkServer, Role, frame},
+    system::{allocator, os},
 };
-
-/// What a worker is made with, all of it in the template before.
-pub(super) struct Warm {
-    environment: Environment,
-    server: Server,
-    shared: Shared,
-    seal: Seal,
-}
 
 /// Is the template, until the server goes away.
 pub(crate) fn run() -> io::Result<()> {
     take_stack()?;
     let is_memory_counted = allocator::begin();
     os::close_inherited();
-    let server = child::take(io::stdin().as_fd())?;
-    child::leave_standard()?;
+    let server = take(io::stdin().as_fd())?;
+    leave_standard()?;
     // One session for all of its workers: each in one of its own would compete as a group of its own, and one that gives
     // way would do so to nobody. And a Ctrl-C in the server's terminal is not for them.
     rustix::process::setsid()?;
     rustix::thread::set_name(c"circles-template")?;
     os::be_batch();
     let mut frame = Vec::new();
-    if !message::read_frame(&server, &mut frame)? {
+    if !frame::read_frame(&server, &mut frame)? {
         return Ok(());
     }
-    let setup = child::hello(&frame)?;
+    let setup = hello(&frame)?;
     let sources = Sources::read(setup.modules.as_deref());
     // Also of the setup's own script; workers inherit it.
-    child::bound(setup.limits.memory_bytes)?;
+    bound(setup.limits.memory_bytes)?;
     let (shared, circle) = (Shared::default(), Server::default());
     let seal = Seal { must_hold: setup.must_be_sealed, is_memory_counted };
     // The setup's own script may be endless and reads no socket; it ends with its server all the same.
@@ -59,7 +50,7 @@ pub(crate) fn run() -> io::Result<()> {
     if !os::is_single_threaded()? {
         return Err(io::Error::other("the program's natives have started a thread"));
     }
-    message::write_frame(&server, &FromTemplate::Ready, &mut Vec::new())?;
+    frame::write_frame(&server, &FromForkServer::Ready, &mut Vec::new())?;
     Nursery::new(server)?.run(Warm { environment, server: circle, shared, seal })
 }
 
@@ -72,21 +63,6 @@ fn take_stack() -> io::Result<()> {
         return Ok(());
     }
     rustix::process::setrlimit(Resource::Stack, Rlimit { current: Some(wanted), maximum: limit.maximum })?;
-    Err(Command::new("/proc/self/exe").arg0("circles-template").arg(FLAG).exec())
-}
-
-/// Lives a worker's life in a process that was just forked.
-pub(super) fn live(warm: &mut Warm, work: OwnedFd, control: OwnedFd, template: Pid) -> io::Result<()> {
-    // Nothing of its own could end a worker that has been taken over, if its template is gone.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    if rustix::process::getppid() != Some(template) {
-        return Err(io::Error::other("the template has ended"));
-    }
-    os::close_all_but([work.as_fd(), control.as_fd()]);
-    rustix::thread::set_name(c"circles-worker")?;
-    let (line, control) = (Rc::new(Line::new(work.into())), UnixStream::from(control));
-    child::settle(&line, control, &warm.shared, warm.seal)?;
-    warm.server.open(line.clone());
-    warm.environment.count_memory_from_here();
-    child::evaluate(&line, &mut warm.environment)
+    let mut again = Command::new("/proc/self/exe");
+    Err(again.arg0(Role::ForkServer.process_name()).arg(Role::ForkServer.flag()).exec())
 }

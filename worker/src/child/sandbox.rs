@@ -2,18 +2,7 @@
 //!
 //! Sealed once both of its threads run and all it needs from the disk has been read, before the first script is.
 
-use serde::{Deserialize, Serialize};
-
-/// Something that keeps a worker where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Layer {
-    /// Its live bytes are counted, and it ends at a bound.
-    Memory,
-    /// The kernel carries out no system call for it but those on what it has: no opening, no sockets, no exec, no process,
-    /// no signals to others.
-    Syscalls,
-}
+use crate::message::Layer;
 
 /// Seals the process; says what holds.
 pub(crate) fn seal(is_memory_counted: bool) -> Vec<Layer> {

@@ -3,16 +3,17 @@
 use std::rc::Rc;
 
 use rhai::{
-    Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, OptimizationLevel, Position as RhaiPosition,
+    Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, OptimizationLevel,
     packages::{Package, StandardPackage},
 };
 
-use crate::{
-    child,
-    message::{Position, Print, ScriptProgress, Setup, Stream},
+use super::{
     meter::Meter,
     modules::{Modules, Sources},
+    natives::add_natives,
+    position::to_position,
 };
+use crate::message::{Print, ScriptProgress, Setup, Stream};
 
 /// Bytes of the text of `progress`; the rest is cut.
 const MAX_PROGRESS_TEXT: usize = 256;
@@ -37,7 +38,7 @@ pub(crate) fn build(setup: &Setup, sources: Sources, meter: &Rc<Meter>, print: i
 
     register_progress(&mut engine, meter);
     register_prints(&mut engine, meter, print);
-    child::add_natives(&mut engine);
+    add_natives(&mut engine);
     engine
 }
 
@@ -90,15 +91,4 @@ fn register_prints(engine: &mut Engine, meter: &Rc<Meter>, print: impl Fn(Print)
             debug(Print { play: counter.play(), stream: Stream::Debug, text: text.into(), position });
         }
     });
-}
-
-/// Of a script; `None` where Rhai knows none.
-pub(crate) fn to_position(position: RhaiPosition) -> Option<Position> {
-    let line = u32::try_from(position.line()?).ok()?;
-    // At the start of a line Rhai has no column. It counts to 65,535; from there on it does not know.
-    let column = position.position().unwrap_or(1);
-    if column >= usize::from(u16::MAX) {
-        return None;
-    }
-    Some(Position { line, column: u32::try_from(column).ok()? })
 }

@@ -8,7 +8,7 @@ use std::{
 
 use rhai::{AST, Engine, ParseError};
 
-use crate::compile::compile;
+use super::compile::compile;
 
 /// Scripts that are kept.
 const MAX_SCRIPTS: usize = 32;

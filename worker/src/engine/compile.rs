@@ -2,14 +2,86 @@
 
 use rhai::{AST, Engine, ParseError, ParseErrorType};
 
-use crate::inspection;
+use super::scanner::{Piece, Scanner};
 
 /// Compiles a script. A doc comment that documents no function is a comment like any other, although Rhai refuses it.
 pub(crate) fn compile(engine: &Engine, script: &str) -> Result<AST, ParseError> {
     match engine.compile(script) {
         Err(error) if *error.err_type() == ParseErrorType::WrongDocComment => {
-            engine.compile(inspection::without_stray_docs(script))
+            engine.compile(without_stray_docs(script))
         }
         compiled => compiled,
+    }
+}
+
+fn is_doc(comment: &str) -> bool {
+    let is_marked = |marker: &str, no_more: &str| comment.starts_with(marker) && !comment.starts_with(no_more);
+    is_marked("///", "////") || is_marked("/**", "/***")
+}
+
+/// The script with those doc comments made plain ones that document no function: Rhai refuses a script for them as soon
+/// as it keeps documentation at all. Everything stays in its place.
+fn without_stray_docs(script: &str) -> String {
+    let mut scanner = Scanner::new(script);
+    let mut stray: Vec<usize> = Vec::new();
+    let mut waiting: Vec<usize> = Vec::new();
+    loop {
+        let is_at_top = scanner.is_at_top();
+        let Some((start, piece)) = scanner.next() else { break };
+        match piece {
+            Piece::Comment { .. } if is_at_top => waiting.push(start),
+            Piece::Comment { .. } => stray.push(start),
+            Piece::Word("fn" | "private") => waiting.clear(),
+            _ => stray.append(&mut waiting),
+        }
+    }
+    stray.append(&mut waiting);
+    let mut bytes = script.as_bytes().to_vec();
+    for start in stray {
+        let comment = &script[start..];
+        if comment.starts_with("/**/") {
+            bytes[start..start + 4].fill(b' ');
+        } else if is_doc(comment) {
+            bytes[start + 2] = b' ';
+        }
+    }
+    // Only ASCII was put in the place of ASCII.
+    String::from_utf8(bytes).unwrap_or_else(|_| script.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn doc_comments_stay_where_they_document_a_function() {
+        let cases = [
+            ("/// a\nlet x = 1;", "// a\nlet x = 1;"),
+            ("/// a\nfn f() {}", "/// a\nfn f() {}"),
+            ("/** a */ private fn f() {}", "/** a */ private fn f() {}"),
+            ("/// a\nlet x;\n/// b\nfn f() { /// c\n 1 }", "// a\nlet x;\n/// b\nfn f() { // c\n 1 }"),
+            ("/**/ 1", "     1"),
+            ("1 /** é */", "1 /* é */"),
+            ("\"/// a\"", "\"/// a\""),
+            ("//// a\n1", "//// a\n1"),
+        ];
+        for (script, expected) in cases {
+            let plain = without_stray_docs(script);
+            assert_eq!(plain.len(), script.len());
+            assert_eq!(
+                plain.replace("//  a", "// a").replace("//  c", "// c").replace("/*  é", "/* é"),
+                expected,
+                "{script}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_keeps_its_length(text in "([a-z.:\"'`${}/*#?\\\\\n\u{e9} 0-9()]|import \"|//|/\\*|::){0,60}") {
+            prop_assert_eq!(without_stray_docs(&text).len(), text.len());
+        }
     }
 }

@@ -2,12 +2,8 @@
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseErrorType};
 
-use crate::{
-    engine::to_position as position,
-    host::{self, HostModule},
-    message::{ErrorKind, LimitKind, Limits, Outcome, ScriptError},
-    value::Renderer,
-};
+use super::{host, position::to_position as position, value::Renderer};
+use crate::message::{ErrorKind, HostModule, LimitKind, Limits, Outcome, ScriptError};
 
 /// Bytes of an error's text; the rest is cut.
 const MAX_MESSAGE: usize = 16 << 10;
@@ -16,7 +12,7 @@ const MAX_MESSAGE: usize = 16 << 10;
 const MAX_NAME: usize = 256;
 
 /// The outcome of a script that does not parse.
-pub(crate) fn of_parse(error: &ParseError, limits: &Limits) -> Outcome {
+pub(crate) fn parse_failure(error: &ParseError, limits: &Limits) -> Outcome {
     let limit = match error.err_type() {
         ParseErrorType::ExprTooDeep => Some((LimitKind::ExpressionDepth, limits.expression_depth)),
         ParseErrorType::LiteralTooLarge(what, _) => Some(size_limit(what, limits)),
@@ -58,7 +54,7 @@ pub(crate) fn exit_value(mut error: Box<EvalAltResult>) -> Result<Dynamic, Box<E
 }
 
 /// The outcome of a script that failed while it ran. `ast` tells which functions are this play's own.
-pub(crate) fn of_run(
+pub(crate) fn run_failure(
     mut error: EvalAltResult,
     ast: &AST,
     engine: &Engine,

@@ -3,86 +3,22 @@
 //! A worker knows their names and no more. It sends a number and arguments as JSON, and waits for what the program
 //! answers; who calls and whether they may is decided there.
 
-use std::{any::TypeId, collections::HashSet, rc::Rc};
+use std::{any::TypeId, rc::Rc};
 
 use rhai::{
     Dynamic, Engine, EvalAltResult, FnNamespace, FuncRegistration, INT, Map, Module, NativeCallContext, Position,
-    RhaiFunc, Shared, is_valid_identifier,
+    RhaiFunc, Shared,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    message::LimitKind,
+use super::{
     meter::Meter,
     value::{Renderer, TooLarge},
 };
-
-/// Functions of the program that scripts see as those of a module: `stock::reserve("tea", 2)`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostModule {
-    /// Its name: an identifier of Rhai's.
-    pub name: String,
-    /// What it offers; more than one may have a name, with another number of parameters.
-    pub functions: Vec<HostFunction>,
-}
-
-/// A function of a [`HostModule`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostFunction {
-    /// Its name: an identifier of Rhai's.
-    pub name: String,
-    /// The names of its parameters.
-    pub params: Vec<String>,
-    /// What it does, for `lookup`.
-    pub doc: String,
-}
-
-impl HostFunction {
-    /// As `complete` and `lookup` show it.
-    pub(crate) fn signature(&self) -> String {
-        format!("{}({})", self.name, self.params.join(", "))
-    }
-}
-
-/// A script's call of a host function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostCall {
-    /// The play's number.
-    pub play: u64,
-    /// Tells the calls of one worker apart; one more with each, from 1.
-    pub number: u64,
-    /// Which function: its index among all of the modules' functions, in the order of [`Setup::host`](crate::Setup::host).
-    pub function: u32,
-    /// The arguments: an array in JSON, of a text that a worker may have made up.
-    pub args: String,
-}
-
-/// How a host function ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum HostReturn {
-    /// With a value, as JSON.
-    Value(String),
-    /// With an error, which the script may catch.
-    Failed(HostError),
-    /// It is not waited for any more: the play ends.
-    Aborted,
-}
-
-/// What a script sees of a host function's failure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostError {
-    /// For a person.
-    pub message: String,
-    /// For a program, as JSON.
-    pub data: Option<String>,
-}
-
-/// What a script that catches the failure of a host function finds under `error`.
-pub const HOST_ERROR: &str = "HostError";
+use crate::message::{HOST_ERROR, HostCall, HostModule, HostReturn, LimitKind};
 
 /// Gives an engine the functions of the host; `call` has one carried out.
-pub(crate) fn register(
+pub(crate) fn register_host(
     engine: &mut Engine,
     modules: &[HostModule],
     max_bytes: u64,
@@ -220,107 +156,4 @@ pub(crate) fn usage(modules: &[HostModule], signature: &str) -> Option<String> {
     let of_name = module.functions.iter().filter(|function| function.name == name);
     let usages: Vec<String> = of_name.map(|function| format!("{}::{}", module.name, function.signature())).collect();
     (!usages.is_empty()).then(|| format!("it is called as {}", usages.join(" or ")))
-}
-
-/// Why functions cannot be offered to scripts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostNameError {
-    /// A script could not write that call: a name in it is no identifier, or a word of the language.
-    Unwritable {
-        /// The call.
-        call: String,
-    },
-    /// There are two of that name, for functions with as many parameters.
-    Twice {
-        /// The name.
-        name: String,
-    },
-    /// It has more parameters than 8.
-    TooManyParams {
-        /// The function's name.
-        name: String,
-    },
-}
-
-impl std::fmt::Display for HostNameError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unwritable { call } => write!(f, "no script can call {call}: not every name in it is an identifier"),
-            Self::Twice { name } => write!(f, "there are two of {name}"),
-            Self::TooManyParams { name } => write!(f, "{name} has more parameters than {MAX_PARAMS}"),
-        }
-    }
-}
-
-impl std::error::Error for HostNameError {}
-
-/// Parameters of a host function at the most: looking a function up takes twice as long with each.
-const MAX_PARAMS: usize = 8;
-
-impl HostModule {
-    /// Whether scripts can call all of these.
-    pub fn check(modules: &[Self]) -> Result<(), HostNameError> {
-        let engine = Engine::new_raw();
-        let mut names = HashSet::new();
-        for module in modules {
-            if !names.insert(module.name.clone()) {
-                return Err(HostNameError::Twice { name: module.name.clone() });
-            }
-            for function in &module.functions {
-                let name = format!("{}::{}", module.name, function.name);
-                if function.params.len() > MAX_PARAMS {
-                    return Err(HostNameError::TooManyParams { name });
-                }
-                let call = format!("{}::{}", module.name, function.signature());
-                let identifiers = [&module.name, &function.name].into_iter().chain(&function.params);
-                let is_written = identifiers.into_iter().all(|name| is_valid_identifier(name))
-                    && module.name != "global"
-                    && engine.compile(format!("fn f({}) {{}} {call}", function.params.join(", "))).is_ok();
-                if !is_written {
-                    return Err(HostNameError::Unwritable { call });
-                }
-                if !names.insert(format!("{name} {}", function.params.len())) {
-                    return Err(HostNameError::Twice { name });
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_no_script_could_call_is_refused() {
-        let check = |module: &str, functions: &[(&str, &[&str])]| {
-            let function = |(name, params): &(&str, &[&str])| HostFunction {
-                name: (*name).into(),
-                params: params.iter().map(|&param| param.into()).collect(),
-                doc: String::new(),
-            };
-            HostModule::check(&[HostModule {
-                name: module.into(),
-                functions: functions.iter().map(function).collect(),
-            }])
-        };
-        assert_eq!(check("stock", &[("reserve", &["item"]), ("reserve", &[]), ("x1", &["a", "b"])]), Ok(()));
-        for (module, name, params) in [
-            ("stock room", "f", &["a"][..]),
-            ("global", "f", &[]),
-            ("fn", "f", &[]),
-            ("stock", "while", &[]),
-            ("stock", "", &[]),
-            ("stock", "f", &["let"]),
-            ("stock", "f", &["a", "a"]),
-            ("stock", "f); loop {} (", &[]),
-        ] {
-            let checked = check(module, &[(name, params)]);
-            assert!(matches!(checked, Err(HostNameError::Unwritable { .. })), "{module}::{name} {checked:?}");
-        }
-        let twice = check("stock", &[("f", &["a"]), ("f", &["b"])]);
-        assert_eq!(twice, Err(HostNameError::Twice { name: "stock::f".into() }));
-        assert!(matches!(check("stock", &[("f", &["a"; 9])]), Err(HostNameError::TooManyParams { .. })));
-    }
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    allocator,
     message::{LimitKind, Limits, ProgressReport, ScriptProgress},
+    system::allocator,
 };
 
 /// Seen by both threads of a worker. Relaxed everywhere: each value stands alone.

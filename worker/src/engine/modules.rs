@@ -11,7 +11,7 @@ use std::{
 
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 
-use crate::compile::compile;
+use super::compile::compile;
 
 type SharedModule = Shared<Module>;
 

@@ -1,9 +1,9 @@
-//! Just enough of Rhai's lexical grammar to know where a cursor is: strings, characters, templates and comments end
-//! where Rhai ends them. Pure, and of any text.
+//! Just enough of Rhai's lexical grammar to know what is code and what is not: strings, characters, templates and
+//! comments end where Rhai ends them. Pure, and of any text.
 
 /// A piece of a script, whitespace left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Piece<'t> {
+pub(crate) enum Piece<'t> {
     /// Letters, digits and underscores.
     Word(&'t str),
     /// `.` or `?.`, but not `..`.
@@ -19,7 +19,7 @@ enum Piece<'t> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TextEnd {
+pub(crate) enum TextEnd {
     Closed,
     /// Code follows.
     Interpolation,
@@ -37,14 +37,14 @@ enum Frame {
     Template,
 }
 
-struct Scanner<'t> {
+pub(crate) struct Scanner<'t> {
     text: &'t str,
     at: usize,
     frames: Vec<Frame>,
 }
 
 impl<'t> Scanner<'t> {
-    fn new(text: &'t str) -> Self {
+    pub(crate) fn new(text: &'t str) -> Self {
         Self { text, at: 0, frames: vec![Frame::Code { braces: 0 }] }
     }
 
@@ -53,7 +53,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Whether what comes next is outside of every block.
-    fn is_at_top(&self) -> bool {
+    pub(super) fn is_at_top(&self) -> bool {
         self.frames == [Frame::Code { braces: 0 }]
     }
 
@@ -211,136 +211,15 @@ impl<'t> Iterator for Scanner<'t> {
     }
 }
 
-/// What a word stands behind.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place<'t> {
-    /// Nothing that it belongs to.
-    Plain,
-    /// A dot. `receiver`: the plain names before it, where it has no others.
-    Member { receiver: Option<Vec<&'t str>> },
-    /// `::`, and these names before it.
-    Qualified { path: Vec<&'t str> },
-    /// The quote of an `import`.
-    Import,
-}
-
-/// The word that a cursor is at the end of.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Word<'t> {
-    /// The byte that it begins at.
-    pub(super) start: usize,
-    /// What is there of it.
-    pub(super) prefix: &'t str,
-    /// What it stands behind.
-    pub(super) place: Place<'t>,
-}
-
-/// The word at the end of a text; `None` in a string, a comment or a number, where nothing can be completed.
-pub(super) fn word_at_end(text: &str) -> Option<Word<'_>> {
-    // The pieces that the word may belong to, and whether something without a name is before them.
-    let mut path: Vec<(usize, Piece<'_>)> = Vec::new();
-    let mut is_opaque = false;
-    for (start, piece) in Scanner::new(text) {
-        match piece {
-            Piece::Comment { is_closed: true } => {}
-            Piece::Comment { is_closed: false } => return None,
-            Piece::Text(TextEnd::Open) => return import(text, start, &path),
-            Piece::Word(_) if matches!(path.last(), Some((_, Piece::Dot | Piece::Colons))) => path.push((start, piece)),
-            Piece::Word(_) => {
-                path = vec![(start, piece)];
-                is_opaque = false;
-            }
-            Piece::Dot | Piece::Colons => path.push((start, piece)),
-            Piece::Text(_) | Piece::Other(_) => {
-                path.clear();
-                is_opaque = matches!(piece, Piece::Text(TextEnd::Closed) | Piece::Other(')' | ']' | '}'));
-            }
-        }
-    }
-    let (start, prefix) = match path.last() {
-        Some(&(start, Piece::Word(word))) if start + word.len() == text.len() => {
-            path.pop();
-            (start, word)
-        }
-        _ => (text.len(), ""),
-    };
-    if prefix.starts_with(|first: char| first.is_ascii_digit()) {
-        return None;
-    }
-    let place = match path.pop() {
-        Some((_, Piece::Dot)) => {
-            let receiver = if is_opaque { None } else { names(&path, Piece::Dot) };
-            let is_number = path.last().is_some_and(|(_, piece)| matches!(piece, Piece::Word(word) if is_number(word)));
-            // `1.` begins a number more often than a call.
-            if is_number && prefix.is_empty() {
-                return None;
-            }
-            Place::Member { receiver: receiver.filter(|_| !is_number) }
-        }
-        Some((_, Piece::Colons)) => Place::Qualified { path: names(&path, Piece::Colons).filter(|_| !is_opaque)? },
-        _ => Place::Plain,
-    };
-    Some(Word { start, prefix, place })
-}
-
-fn is_number(word: &str) -> bool {
-    word.starts_with(|first: char| first.is_ascii_digit())
-}
-
-/// The names of `a.b.c`; `None` if they are joined otherwise or there are none.
-fn names<'t>(path: &[(usize, Piece<'t>)], joint: Piece<'_>) -> Option<Vec<&'t str>> {
-    let mut names = Vec::new();
-    for (index, (_, piece)) in path.iter().enumerate() {
-        match piece {
-            Piece::Word(word) if index % 2 == 0 => names.push(*word),
-            piece if index % 2 == 1 && *piece == joint => {}
-            _ => return None,
-        }
-    }
-    (path.len() % 2 == 1).then_some(names)
-}
-
-fn import<'t>(text: &'t str, quote: usize, path: &[(usize, Piece<'_>)]) -> Option<Word<'t>> {
-    let start = quote + 1;
-    let prefix = text[quote..].strip_prefix('"')?;
-    let is_import = matches!(path, [(_, Piece::Word("import"))]);
-    (is_import && !prefix.contains('\\')).then_some(Word { start, prefix, place: Place::Import })
-}
-
-fn is_doc(comment: &str) -> bool {
-    let is_marked = |marker: &str, no_more: &str| comment.starts_with(marker) && !comment.starts_with(no_more);
-    is_marked("///", "////") || is_marked("/**", "/***")
-}
-
-/// The script with those doc comments made plain ones that document no function: Rhai refuses a script for them as soon
-/// as it keeps documentation at all. Everything stays in its place.
-pub(crate) fn without_stray_docs(script: &str) -> String {
-    let mut scanner = Scanner::new(script);
-    let mut stray: Vec<usize> = Vec::new();
-    let mut waiting: Vec<usize> = Vec::new();
-    loop {
-        let is_at_top = scanner.is_at_top();
-        let Some((start, piece)) = scanner.next() else { break };
-        match piece {
-            Piece::Comment { .. } if is_at_top => waiting.push(start),
-            Piece::Comment { .. } => stray.push(start),
-            Piece::Word("fn" | "private") => waiting.clear(),
-            _ => stray.append(&mut waiting),
-        }
-    }
-    stray.append(&mut waiting);
-    let mut bytes = script.as_bytes().to_vec();
-    for start in stray {
-        let comment = &script[start..];
-        if comment.starts_with("/**/") {
-            bytes[start..start + 4].fill(b' ');
-        } else if is_doc(comment) {
-            bytes[start + 2] = b' ';
-        }
-    }
-    // Only ASCII was put in the place of ASCII.
-    String::from_utf8(bytes).unwrap_or_else(|_| script.to_owned())
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_hashes_is_one_piece() {
+        // Counted again at each of them, a message full of them would take the worker half a minute.
+        assert_eq!(Scanner::new(&"#".repeat(1000)).count(), 1);
+        assert_eq!(Scanner::new("##{").count(), 2);
+        assert_eq!(Scanner::new("###\"a\"###").count(), 1);
+    }
+}

@@ -8,10 +8,13 @@ use std::{
 use rhai::{Dynamic, Map, is_valid_identifier};
 
 use super::{
-    Budget, Candidate, CandidateKind, Completion, Inventory, MAX_CANDIDATES, SharedInventory, Values,
+    budget::Budget,
+    cursor::{Place, word_at_end},
+    inventory::{Inventory, SharedInventory},
     library::{KEYWORDS, library},
-    scanner::{Place, word_at_end},
+    values::Values,
 };
+use crate::message::{Candidate, CandidateKind, Completion, MAX_CANDIDATES};
 
 /// Bytes of a name that is offered; a longer one helps nobody.
 const MAX_TEXT: usize = 1024;

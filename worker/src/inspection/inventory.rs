@@ -10,8 +10,8 @@ use rhai::{
     Dynamic, Engine, FnAccess, GlobalRuntimeState, Module, Scope, ScriptFnMetadata, Shared, is_valid_identifier,
 };
 
-use super::{Origin, docs};
-use crate::host::HostModule;
+use super::docs;
+use crate::message::{HostModule, Origin};
 
 /// How deep modules may lie in modules to be known here.
 const MAX_MODULE_DEPTH: usize = 8;

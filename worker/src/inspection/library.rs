@@ -10,8 +10,11 @@ use rhai::{
     Array, Blob, FLOAT, FnAccess, FnPtr, FuncInfo, FuncMetadata, INT, ImmutableString, Map, is_valid_identifier,
 };
 
-use super::{Origin, docs};
-use crate::{engine, message::Setup, meter::Meter, modules::Sources};
+use super::docs;
+use crate::{
+    engine::{self, Meter, Sources},
+    message::{Origin, Setup},
+};
 
 /// Names, signatures and docs of functions that are no entries of any library.
 const BUILT_IN: &[(&str, &str, &str, Receiver<&str>)] = &[

@@ -1,6 +1,11 @@
 //! The functions of a name.
 
-use super::{Budget, FunctionDoc, Inventory, Origin, inventory::ScriptFunction, library::library};
+use super::{
+    budget::Budget,
+    inventory::{Inventory, ScriptFunction},
+    library::library,
+};
+use crate::message::{FunctionDoc, Origin};
 
 /// `None` if the answer has more bytes than it may have.
 pub(super) fn find(name: &str, inventory: &Inventory) -> Option<Vec<FunctionDoc>> {

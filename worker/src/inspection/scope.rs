@@ -2,8 +2,11 @@
 
 use rhai::{Dynamic, ImmutableString};
 
-use super::{Budget, FunctionEntry, Inventory, Listing, Values, VariableEntry};
-use crate::value::Renderer;
+use super::{budget::Budget, inventory::Inventory, values::Values};
+use crate::{
+    engine::Renderer,
+    message::{ENTRY_COST, FunctionEntry, Listing, VariableEntry},
+};
 
 /// Bytes of a value that is shown.
 const MAX_OUTPUT: u64 = 1024;
@@ -22,7 +25,7 @@ pub(super) fn list(inventory: &Inventory, values: Option<Values<'_>>) -> Option<
         });
     }
     for function in inventory.functions() {
-        let params: usize = function.params.iter().map(|param| param.len() + super::ENTRY_COST).sum();
+        let params: usize = function.params.iter().map(|param| param.len() + ENTRY_COST).sum();
         (budget.take(&[&function.name]) && budget.take_bytes(params)).then_some(())?;
         listing.functions.push(FunctionEntry { name: function.name.clone(), params: function.params.clone() });
     }

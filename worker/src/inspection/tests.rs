@@ -4,10 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    environment::Environment,
-    host::{HostFunction, HostModule, HostReturn},
-    message::{Limits, Play, Setup},
-    meter::Meter,
+    child::Environment,
+    engine::{Meter, Sources},
+    message::{
+        Answer, Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, HostFunction, HostModule, HostReturn,
+        Limits, Listing, MAX_CANDIDATES, Origin, Play, Query, Setup, VariableEntry,
+    },
 };
 
 struct Session {
@@ -20,7 +22,7 @@ impl Session {
     fn with(setup: Setup) -> Self {
         let inventory = SharedInventory::default();
         let meter = Meter::new(Arc::default(), &setup.limits);
-        let sources = crate::modules::Sources::read(setup.modules.as_deref());
+        let sources = Sources::read(setup.modules.as_deref());
         let environment = Environment::new(setup, sources, meter, inventory.clone(), |_| {}, |_| HostReturn::Aborted);
         Self { environment, inventory, plays: 0 }
     }

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::handle::Order;
+use super::order::Order;
 
 /// Towards the template.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum ToTemplate {
+pub(crate) enum ToForkServer {
     /// Make a worker with the two descriptors that come with this: of work and of control.
     Fork {
         /// Tells the workers of one template apart; greater with each, from 1.
@@ -18,7 +18,7 @@ pub(super) enum ToTemplate {
 
 /// From the template.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) enum FromTemplate {
+pub(crate) enum FromForkServer {
     /// First of all: workers can be had.
     Ready,
     Forked {

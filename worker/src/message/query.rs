@@ -1,24 +1,12 @@
-//! What can be asked of an environment beside its plays: completions, what it holds, what a function does.
-//!
-//! Names, types and functions come from the [`Inventory`], which any thread may read; values and the members of maps
-//! from the environment itself, which only the thread that evaluates can see.
+//! Questions to an environment beside its plays, and the answers.
 
-mod completion;
-mod docs;
-mod inventory;
-mod library;
-mod lookup;
-mod scanner;
-mod scope;
-
-use rhai::{Engine, Scope};
 use serde::{Deserialize, Serialize};
-
-pub(crate) use inventory::{Inventory, SharedInventory};
-pub(crate) use scanner::without_stray_docs;
 
 /// Candidates in one answer at the most.
 pub const MAX_CANDIDATES: usize = 200;
+
+/// What each entry counts beside its texts: more than its encoding adds to them.
+pub(crate) const ENTRY_COST: usize = 32;
 
 /// A question to an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +43,30 @@ pub enum Answer {
     Lookup(Vec<FunctionDoc>),
     /// The answer would have more bytes than the output of a play may have; not to [`Query::Complete`].
     TooLarge,
+}
+
+impl Answer {
+    /// Bytes of it, as the bound of an answer counts them.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = |texts: &[&str]| ENTRY_COST + texts.iter().map(|text| text.len()).sum::<usize>();
+        match self {
+            Self::Complete(completion) => {
+                completion.candidates.iter().map(|candidate| texts(&[&candidate.text, &candidate.detail])).sum()
+            }
+            Self::Scope(listing) => {
+                let variables = listing.variables.iter().map(|variable| {
+                    texts(&[&variable.name, &variable.type_name, variable.output.as_deref().unwrap_or_default()])
+                });
+                let functions = listing.functions.iter().map(|function| {
+                    let params: usize = function.params.iter().map(|param| texts(&[param])).sum();
+                    texts(&[&function.name]) + params
+                });
+                variables.chain(functions).sum()
+            }
+            Self::Lookup(docs) => docs.iter().map(|doc| texts(&[&doc.signature, &doc.doc])).sum(),
+            Self::TooLarge => 0,
+        }
+    }
 }
 
 /// What may stand at the cursor.
@@ -154,73 +166,3 @@ pub enum Origin {
     /// Rhai.
     Standard,
 }
-
-/// The environment between plays.
-#[derive(Clone, Copy)]
-pub(crate) struct Values<'e> {
-    pub(crate) engine: &'e Engine,
-    pub(crate) scope: &'e Scope<'static>,
-}
-
-/// Answers a query; without values while a play runs. What depends on the query alone is found out before the inventory is
-/// taken, for which the other thread may wait.
-pub(crate) fn answer(query: &Query, inventory: &SharedInventory, values: Option<Values<'_>>) -> Answer {
-    match query {
-        Query::Complete { before } => Answer::Complete(completion::complete(before, inventory, values)),
-        Query::Scope => scope::list(&inventory.lock(), values).map_or(Answer::TooLarge, Answer::Scope),
-        Query::Lookup { name } => lookup::find(name, &inventory.lock()).map_or(Answer::TooLarge, Answer::Lookup),
-    }
-}
-
-impl Answer {
-    /// Bytes of it, as [`Budget`] counts them.
-    pub(crate) fn weight(&self) -> usize {
-        let texts = |texts: &[&str]| ENTRY_COST + texts.iter().map(|text| text.len()).sum::<usize>();
-        match self {
-            Self::Complete(completion) => {
-                completion.candidates.iter().map(|candidate| texts(&[&candidate.text, &candidate.detail])).sum()
-            }
-            Self::Scope(listing) => {
-                let variables = listing.variables.iter().map(|variable| {
-                    texts(&[&variable.name, &variable.type_name, variable.output.as_deref().unwrap_or_default()])
-                });
-                let functions = listing.functions.iter().map(|function| {
-                    let params: usize = function.params.iter().map(|param| texts(&[param])).sum();
-                    texts(&[&function.name]) + params
-                });
-                variables.chain(functions).sum()
-            }
-            Self::Lookup(docs) => docs.iter().map(|doc| texts(&[&doc.signature, &doc.doc])).sum(),
-            Self::TooLarge => 0,
-        }
-    }
-}
-
-/// Counts the bytes of an answer against the output limit.
-#[derive(Debug)]
-struct Budget {
-    left: u64,
-}
-
-/// What each entry counts beside its texts: more than its encoding adds to them.
-const ENTRY_COST: usize = 32;
-
-impl Budget {
-    /// Takes the room for one entry; false if there is not enough.
-    fn take(&mut self, texts: &[&str]) -> bool {
-        self.take_bytes(ENTRY_COST + texts.iter().map(|text| text.len()).sum::<usize>())
-    }
-
-    fn take_bytes(&mut self, bytes: usize) -> bool {
-        match self.left.checked_sub(bytes as u64) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

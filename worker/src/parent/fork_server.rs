@@ -1,45 +1,27 @@
 //! Many workers of one setup, forked from one process in which all is ready: the engine, the modules, what the setup's own
-//! script defined.
+//! script defined. This is the server's end of it; what runs in that process is [`child`](crate::child).
 //!
 //! ```text
-//! the program ── template: started anew, no thread, reads no word of a client
+//! the program ── fork server: started anew, no thread, reads no word of a client
 //!                  ├─ worker: forked, sealed; its sockets lead straight to the program
 //!                  └─ worker …
 //! ```
 
-#[cfg(not(target_os = "linux"))]
-mod anew;
-#[cfg(target_os = "linux")]
-mod books;
 #[cfg(target_os = "linux")]
 mod driver;
-#[cfg(target_os = "linux")]
-mod message;
-#[cfg(target_os = "linux")]
-mod nursery;
-#[cfg(target_os = "linux")]
-mod process;
-
 #[cfg(not(target_os = "linux"))]
-use anew as system;
-#[cfg(not(target_os = "linux"))]
-pub(crate) use anew::run;
+mod fallback;
 #[cfg(target_os = "linux")]
-pub(crate) use books::Place;
-#[cfg(target_os = "linux")]
-use driver as system;
-#[cfg(target_os = "linux")]
-pub(crate) use process::run;
+mod registry;
 
 use std::io;
 
-use crate::{
-    handle::{Program, Worker},
-    message::Setup,
-};
-
-/// The argument that makes a program a template.
-pub(crate) const FLAG: &str = "--circles-template";
+#[cfg(target_os = "linux")]
+use self::driver as system;
+#[cfg(not(target_os = "linux"))]
+use self::fallback as system;
+use super::{handle::Worker, program::Program};
+use crate::message::Setup;
 
 /// A process from which workers are forked. A clone is the same one; it ends when the last of its clones and of its
 /// workers is dropped.

@@ -1,55 +1,31 @@
 //! The server's end of one worker. Nothing that comes from the worker is believed without being checked.
 
-mod asked;
 mod host_calls;
-mod process;
+mod pending_query;
 
-use std::{collections::HashMap, io, path::PathBuf, time::Duration};
+use std::{collections::HashMap, io, time::Duration};
 
 use tokio::{
     net::UnixStream,
     time::{Instant, timeout_at},
 };
 
-use crate::{
-    host::{HostCall, HostReturn},
-    inspection::{Answer, Inquiry, Query},
-    message::{self, Control, FromControl, FromWorker, Hello, Outcome, Play, Print, ProgressReport, Setup, ToWorker},
+use self::{host_calls::HostCalls, pending_query::PendingQuery};
+use super::{
+    bounds::Bounds,
+    loss::Loss,
     pipe::Pipe,
-    sandbox::Layer,
-    thread,
+    process::Process,
+    program::Program,
+    sockets::{Sockets, pairs},
 };
-
-use asked::Asked;
-use host_calls::HostCalls;
-#[cfg(target_os = "linux")]
-pub(crate) use process::{Order, give_way, loss, spawn};
-pub(crate) use process::{Orders, Process};
+use crate::message::{
+    Answer, BUILD, Control, FromControl, FromWorker, Hello, HostCall, HostReturn, Inquiry, Layer, Outcome, Play, Print,
+    ProgressReport, Query, Setup, ToWorker,
+};
 
 /// How long a process may go on once its socket is closed.
 const END_GRACE: Duration = Duration::from_secs(1);
-
-/// Which executable a worker runs. It must call [`run_if_worker`](crate::run_if_worker) first thing in its `main`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Program {
-    /// The one that is running, even if the file was replaced since.
-    #[default]
-    SameExecutable,
-    /// Another one, for test harnesses.
-    File(PathBuf),
-}
-
-impl Program {
-    /// What is executed. The error is that this program cannot find itself.
-    pub fn path(self) -> io::Result<PathBuf> {
-        match self {
-            Self::File(path) => Ok(path),
-            Self::SameExecutable if cfg!(target_os = "linux") => Ok("/proc/self/exe".into()),
-            Self::SameExecutable => std::env::current_exe(),
-        }
-    }
-}
 
 /// What a worker does or says.
 #[derive(Debug)]
@@ -79,17 +55,6 @@ pub enum Event {
     Lost(Loss),
 }
 
-/// What ended a worker's process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
-    /// [`Worker::kill`], or a SIGKILL from elsewhere.
-    Killed,
-    /// It would have had more memory than it may have.
-    Memory,
-    /// It failed by itself, or it said something that a worker does not say and was killed for it.
-    Crashed,
-}
-
 /// One worker process. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Worker {
@@ -105,7 +70,7 @@ pub struct Worker {
     stopped: Option<u64>,
     host: HostCalls,
     /// What may be answered, by number.
-    asked: HashMap<u64, Asked>,
+    asked: HashMap<u64, PendingQuery>,
     /// Bytes that an answer to one may have.
     max_answer: usize,
     process: Process,
@@ -122,21 +87,8 @@ impl Worker {
         let (ours, its) = pairs()?;
         let process = Process::start(program.path()?, its.work.into(), its.control.into()).await?;
         let mut worker = Self::new(ours, process, Bounds::of(&setup))?;
-        worker.work.send(&Hello { build: message::BUILD, setup });
+        worker.work.send(&Hello { build: BUILD, setup });
         Ok(worker)
-    }
-
-    /// Starts one on two threads of this process, for scripts that are trusted: nothing bounds its memory or keeps it from
-    /// the system, and a script that exhausts its stack ends the program. [`kill`](Self::kill) gives it up at once; its
-    /// threads end as soon as the script looks at anything, which it does with every operation, but not while it is parsed
-    /// or inside of a native function. A panic in it is [`Loss::Crashed`], and costs the program nothing.
-    ///
-    /// It needs a tokio runtime with I/O enabled. The error is [`Unsupported`](io::ErrorKind::Unsupported) where the setup
-    /// asks for a seal.
-    pub fn start_on_threads(setup: Setup) -> io::Result<Self> {
-        let bounds = Bounds::of(&setup);
-        let (ours, process) = thread::start(setup)?;
-        Self::new(ours, process, bounds)
     }
 
     pub(crate) fn new(sockets: Sockets, process: Process, bounds: Bounds) -> io::Result<Self> {
@@ -219,7 +171,7 @@ impl Worker {
     /// play runs it is answered from what there was before the play, without values. The caller bounds how many it asks
     /// for before they are answered.
     pub fn ask(&mut self, number: u64, query: Query) {
-        self.asked.insert(number, Asked::new(&query));
+        self.asked.insert(number, PendingQuery::new(&query));
         let inquiry = Inquiry { number, query };
         if self.running.is_some() {
             self.control.send(&Control::Inspect(inquiry));
@@ -231,18 +183,18 @@ impl Worker {
     /// From now on, for good, it runs only while nothing else wants the processor much: for one whose play takes long, so
     /// that it does not slow those that do not. Where the system cannot, nothing changes.
     pub fn give_way(&mut self) {
-        self.process.give_way();
+        self.process.lower_priority();
     }
 
     /// Whether [`give_way`](Self::give_way) was called.
     pub fn gives_way(&self) -> bool {
-        self.process.gives_way
+        self.process.is_low_priority
     }
 
     /// Kills the process; [`Event::Lost`] follows.
     pub fn kill(&mut self) {
         self.process.kill();
-        if self.process.is_of_threads() {
+        if !self.process.has_process() {
             self.work.close();
             self.control.close();
         }
@@ -339,7 +291,7 @@ impl Worker {
     async fn lost(&mut self) -> Event {
         // A socket can close before its process has ended, by a failure that is still being handled there.
         let was_killed_here = self.process.was_killed;
-        if self.process.is_of_threads() && was_killed_here {
+        if !self.process.has_process() && was_killed_here {
             // They may take their time; nobody has to wait for it.
             return Event::Lost(if self.is_broken { Loss::Crashed } else { Loss::Killed });
         }
@@ -358,40 +310,4 @@ impl Worker {
             loss => loss.unwrap_or(Loss::Crashed),
         })
     }
-}
-
-/// How much a worker of one setup can say.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
-    /// Bytes of what a play prints, of its value, of an answer.
-    output: usize,
-    /// Bytes of the arguments of a host call.
-    args: usize,
-    /// How many host functions there are.
-    functions: usize,
-}
-
-impl Bounds {
-    pub(crate) fn of(setup: &Setup) -> Self {
-        let bytes = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
-        Self {
-            output: bytes(setup.limits.output_bytes),
-            args: bytes(setup.limits.host_bytes),
-            functions: setup.host.iter().map(|module| module.functions.len()).sum(),
-        }
-    }
-}
-
-/// The two sockets of a worker, at one of their ends.
-#[derive(Debug)]
-pub(crate) struct Sockets {
-    pub(crate) work: std::os::unix::net::UnixStream,
-    pub(crate) control: std::os::unix::net::UnixStream,
-}
-
-/// The server's ends and the worker's.
-pub(crate) fn pairs() -> io::Result<(Sockets, Sockets)> {
-    let (work, its_work) = std::os::unix::net::UnixStream::pair()?;
-    let (control, its_control) = std::os::unix::net::UnixStream::pair()?;
-    Ok((Sockets { work, control }, Sockets { work: its_work, control: its_control }))
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::net::UnixStream;
 
-use crate::message::{self, HEADER};
+use crate::message::frame::{self, HEADER};
 
 /// One socket with what is on its way in both directions.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Pipe {
 
     /// Takes a message to be sent, and sends what the kernel takes at once.
     pub(crate) fn send(&mut self, message: &impl serde::Serialize) {
-        self.pending = message::encode(message, std::mem::take(&mut self.pending));
+        self.pending = frame::encode(message, std::mem::take(&mut self.pending));
         // What fails here fails again in `drive`, where it is told.
         let _later = self.write();
     }
@@ -138,12 +138,12 @@ impl Pipe {
     /// The next message, if it has wholly arrived.
     pub(crate) fn receive<T: serde::de::DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         let Some((header, rest)) = self.arrived[self.taken..].split_first_chunk::<HEADER>() else { return Ok(None) };
-        let length = message::length(*header);
+        let length = frame::length(*header);
         if length > self.max_frame {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a message over the bound"));
         }
         let Some(payload) = rest.get(..length) else { return Ok(None) };
-        let message = message::decode(payload)?;
+        let message = frame::decode(payload)?;
         self.taken += HEADER + length;
         Ok(Some(message))
     }

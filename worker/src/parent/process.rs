@@ -1,97 +1,72 @@
-//! What a worker lives in, seen from the server: told what to do, and asked how it ended.
+//! What a worker lives in, seen from the server: its owner takes orders, and says how it ended.
 
-use std::{
-    io,
-    os::{fd::OwnedFd, unix::process::ExitStatusExt},
-    path::PathBuf,
-    process::{ExitStatus, Stdio},
-    sync::Arc,
-};
+use std::{fmt::Debug, io, os::fd::OwnedFd, path::PathBuf, process::Stdio};
 
-use rustix::process::{Pid, Signal, setpriority_process};
-use serde::{Deserialize, Serialize};
+use rustix::process::Pid;
 use tokio::{
     process::{Child, Command},
     sync::{mpsc, oneshot},
 };
 
-use super::Loss;
-use crate::{allocator, child, meter::Watch};
+use super::loss::Loss;
+use crate::{
+    message::{Order, Role},
+    system,
+};
 
-/// What a process is told by its parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Order {
-    /// To leave the processor to others, for good.
-    GiveWay,
-    /// To end.
-    Die,
-}
+/// Whoever a worker lives with: the one place that ends it, so that nothing else is hit. Dropping it orders the worker to
+/// end.
+///
+/// A trait, so that this file knows none of its kinds: the task that owns a process, the fork server, threads.
+pub(crate) trait ProcessOwner: Debug + Send + Sync {
+    /// Takes an order. One that has ended takes none.
+    fn order(&self, order: Order);
 
-/// Takes the orders for one process. Dropped, it orders the process to end.
-#[derive(Debug)]
-pub(crate) enum Orders {
-    /// To the task that owns it.
-    Reaper(mpsc::Sender<Order>),
-    /// To the template that forked it.
-    #[cfg(target_os = "linux")]
-    Template(crate::template::Place),
-    /// To threads of this process, which end when their sockets are closed and the script lets them.
-    Threads(Arc<Watch>),
+    /// Whether there is a process, whose end can be waited for once it is killed. Threads take their time.
+    fn has_process(&self) -> bool {
+        true
+    }
 }
 
 /// One process, or what is in its place. Dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(super) pid: Option<u32>,
-    orders: Orders,
+    owner: Box<dyn ProcessOwner>,
     /// How it ended.
     pub(super) ended: oneshot::Receiver<Loss>,
     pub(super) was_killed: bool,
-    pub(super) gives_way: bool,
+    pub(super) is_low_priority: bool,
 }
 
 impl Process {
-    pub(crate) fn new(pid: Option<u32>, orders: Orders, ended: oneshot::Receiver<Loss>) -> Self {
-        Self { pid, orders, ended, was_killed: false, gives_way: false }
+    pub(crate) fn new(pid: Option<u32>, owner: impl ProcessOwner + 'static, ended: oneshot::Receiver<Loss>) -> Self {
+        Self { pid, owner: Box::new(owner), ended, was_killed: false, is_low_priority: false }
     }
 
     pub(super) fn kill(&mut self) {
         if !std::mem::replace(&mut self.was_killed, true) {
-            self.order(Order::Die);
+            self.owner.order(Order::Kill);
         }
     }
 
-    pub(super) fn give_way(&mut self) {
-        if !std::mem::replace(&mut self.gives_way, true) {
-            self.order(Order::GiveWay);
+    pub(super) fn lower_priority(&mut self) {
+        if !std::mem::replace(&mut self.is_low_priority, true) {
+            self.owner.order(Order::LowerPriority);
         }
     }
 
-    fn order(&self, order: Order) {
-        match &self.orders {
-            // There is room for each of them once; who owns a process that has ended takes none.
-            Orders::Reaper(reaper) => drop(reaper.try_send(order)),
-            #[cfg(target_os = "linux")]
-            Orders::Template(place) => place.order(order),
-            Orders::Threads(watch) => {
-                if order == Order::Die {
-                    watch.stop_for_good();
-                }
-            }
-        }
-    }
-
-    /// Whether there is no process that could be waited for.
-    pub(super) fn is_of_threads(&self) -> bool {
-        matches!(self.orders, Orders::Threads(_))
+    /// Whether there is a process that could be waited for.
+    pub(super) fn has_process(&self) -> bool {
+        self.owner.has_process()
     }
 
     /// Starts a program as a worker.
     pub(super) async fn start(program: PathBuf, work: OwnedFd, control: OwnedFd) -> io::Result<Self> {
         let mut command = Command::new(program);
         command
-            .arg0("circles-worker")
-            .arg(child::FLAG)
+            .arg0(Role::Worker.process_name())
+            .arg(Role::Worker.flag())
             .stdin(Stdio::from(work))
             .stdout(Stdio::from(control))
             // A Ctrl-C in the server's terminal is not for its workers.
@@ -99,14 +74,14 @@ impl Process {
         let child = spawn(command).await?;
         let pid = child.id();
         let (orders, taken) = mpsc::channel(2);
-        let (told, ended) = oneshot::channel();
-        tokio::spawn(reap(child, taken, told));
-        Ok(Self::new(pid, Orders::Reaper(orders), ended))
+        let (loss, ended) = oneshot::channel();
+        tokio::spawn(own(child, taken, loss));
+        Ok(Self::new(pid, OwningTask(orders), ended))
     }
 }
 
 /// Starts a process that inherits nothing but what the command hands on.
-pub(crate) async fn spawn(mut command: Command) -> io::Result<Child> {
+pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
     command.env_clear().current_dir("/").stderr(Stdio::null()).kill_on_drop(true);
     // Starting a process blocks until it has begun.
     let runtime = tokio::runtime::Handle::current();
@@ -117,15 +92,30 @@ pub(crate) async fn spawn(mut command: Command) -> io::Result<Child> {
     tokio::task::spawn_blocking(spawn).await.map_err(io::Error::other)?
 }
 
+/// The way to the task that owns a process.
+#[derive(Debug)]
+struct OwningTask(mpsc::Sender<Order>);
+
+impl ProcessOwner for OwningTask {
+    fn order(&self, order: Order) {
+        // There is room for each order once, so an error says that the process, and its task, have ended.
+        let _ended = self.0.try_send(order);
+    }
+}
+
 /// Owns the process until it has ended: the only place that kills it, so that no other process can be hit.
-async fn reap(mut child: Child, mut orders: mpsc::Receiver<Order>, told: oneshot::Sender<Loss>) {
+async fn own(mut child: Child, mut orders: mpsc::Receiver<Order>, loss: oneshot::Sender<Loss>) {
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
             order = orders.recv() => match order {
-                Some(Order::GiveWay) => give_way(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?))),
+                Some(Order::LowerPriority) => {
+                    if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
+                        system::lower_priority(pid);
+                    }
+                }
                 // Also when the handle was dropped.
-                Some(Order::Die) | None => break match child.start_kill() {
+                Some(Order::Kill) | None => break match child.start_kill() {
                     Ok(()) => child.wait().await,
                     Err(error) => Err(error),
                 },
@@ -133,32 +123,5 @@ async fn reap(mut child: Child, mut orders: mpsc::Receiver<Order>, told: oneshot
         }
     };
     // Nobody asks after a worker whose handle was dropped.
-    let _unasked = told.send(status.map_or(Loss::Crashed, loss));
-}
-
-/// What an exit status says.
-pub(crate) fn loss(status: ExitStatus) -> Loss {
-    if status.code() == Some(allocator::OUT_OF_MEMORY) {
-        Loss::Memory
-    } else if status.signal() == Some(Signal::KILL.as_raw()) {
-        Loss::Killed
-    } else {
-        Loss::Crashed
-    }
-}
-
-/// The least of all claims on a processor.
-const LEAST: i32 = 19;
-
-/// Has all threads of a process leave the processor to others. By its parent, which has not reaped it: so the id is still
-/// its own.
-pub(crate) fn give_way(pid: Option<Pid>) {
-    let Some(pid) = pid else { return };
-    // On Linux each thread has a niceness of its own.
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let threads = threads.filter_map(|thread| Pid::from_raw(thread.file_name().to_str()?.parse().ok()?));
-    for thread in threads.chain([pid]) {
-        // A thread may have ended, and a process that does not give way is only less polite.
-        let _ended = setpriority_process(Some(thread), LEAST);
-    }
+    let _unasked = loss.send(status.map_or(Loss::Crashed, Loss::of));
 }

@@ -2,9 +2,8 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use super::*;
 use crate::{
-    host::{HostError, HostFunction},
-    message::{ErrorKind, LimitKind, ScriptError, Stream},
-    meter::Watch,
+    engine::Watch,
+    message::{ErrorKind, HostError, HostFunction, LimitKind, ScriptError, Stream},
 };
 
 struct Session {

@@ -1,10 +1,10 @@
-//! Where there is no template: each worker is started anew.
+//! Where there is no fork server: each worker is started anew.
 
 use std::io;
 
 use crate::{
-    handle::{Program, Worker},
     message::Setup,
+    parent::{handle::Worker, program::Program},
 };
 
 #[derive(Debug, Clone)]
@@ -32,9 +32,4 @@ impl Template {
     pub(super) fn pid(&self) -> Option<u32> {
         None
     }
-}
-
-/// Nobody starts it.
-pub(crate) fn run() -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }

@@ -1,7 +1,6 @@
 //! Which calls of host functions a worker can make: it may have been taken over by its script.
 
-use super::Bounds;
-use crate::host::HostCall;
+use crate::{message::HostCall, parent::bounds::Bounds};
 
 /// The host calls of one worker, as far as they are known to be possible.
 #[derive(Debug)]

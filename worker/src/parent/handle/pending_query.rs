@@ -1,10 +1,10 @@
 //! What the answer to a query must be like: a worker may have been taken over by its script.
 
-use crate::inspection::{Answer, MAX_CANDIDATES, Query};
+use crate::message::{Answer, MAX_CANDIDATES, Query};
 
 /// A query whose answer has not come.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Asked {
+pub(super) enum PendingQuery {
     /// `length`: of the text, in Unicode scalar values.
     Complete {
         length: u64,
@@ -13,7 +13,7 @@ pub(super) enum Asked {
     Lookup,
 }
 
-impl Asked {
+impl PendingQuery {
     pub(super) fn new(query: &Query) -> Self {
         match query {
             Query::Complete { before } => Self::Complete { length: before.chars().count() as u64 },
@@ -39,18 +39,18 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspection::{Candidate, CandidateKind, Completion, Listing, VariableEntry};
+    use crate::message::{Candidate, CandidateKind, Completion, Listing, VariableEntry};
 
     #[test]
     fn an_answer_is_of_the_kind_that_was_asked_for_and_within_bounds() {
-        let complete = Asked::new(&Query::Complete { before: "aß".into() });
+        let complete = PendingQuery::new(&Query::Complete { before: "aß".into() });
         let candidate = Candidate { text: "ab".into(), kind: CandidateKind::Variable, detail: String::new() };
         let completion =
             |start, count| Answer::Complete(Completion { start, candidates: vec![candidate.clone(); count] });
-        let is_answer = |asked: Asked, answer: &Answer| asked.is_answered_by(answer, 100_000);
+        let is_answer = |asked: PendingQuery, answer: &Answer| asked.is_answered_by(answer, 100_000);
         assert!(is_answer(complete, &completion(2, 200)));
         assert!(!is_answer(complete, &completion(3, 0)) && !is_answer(complete, &completion(0, 201)));
-        let scope = Asked::new(&Query::Scope);
+        let scope = PendingQuery::new(&Query::Scope);
         assert!(is_answer(scope, &Answer::Scope(Listing::default())) && is_answer(scope, &Answer::TooLarge));
         // However many entries fit into a frame: each costs the server more than it costs the worker.
         let entry = VariableEntry { name: String::new(), type_name: String::new(), output: None, is_constant: false };

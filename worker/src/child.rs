@@ -1,0 +1,37 @@
+//! The worker's side: what runs in the processes that evaluate scripts, and in the one that forks them.
+//!
+//! ```text
+//! a worker that is started anew   fresh_worker ──────────────────────────────────┐
+//! a fork server                   fork_server ─ fork_loop ─┐                     ├─ serve: environment, sockets, sandbox
+//! a worker that is forked                                  └─ forked_worker ─────┘
+//! ```
+//!
+//! It knows nothing of the server's side ([`parent`](crate::parent)) but the messages that pass between them.
+
+mod environment;
+#[cfg(target_os = "linux")]
+mod fork_loop;
+#[cfg(target_os = "linux")]
+mod fork_server;
+#[cfg(target_os = "linux")]
+mod forked_worker;
+mod fresh_worker;
+mod sandbox;
+mod serve;
+mod socket;
+mod startup;
+
+#[cfg(test)]
+pub(crate) use environment::Environment;
+#[cfg(target_os = "linux")]
+pub(crate) use fork_server::run as run_fork_server;
+pub(crate) use fresh_worker::run as run_worker;
+pub(crate) use serve::{Shared, evaluate, obey};
+pub(crate) use socket::{Line, Server};
+pub(crate) use startup::STACK;
+
+/// No other system has one: nobody starts it there.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn run_fork_server() -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}

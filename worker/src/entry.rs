@@ -1,0 +1,35 @@
+//! The first step of every process: which one is this? Runs in the program as well as in what it starts of itself.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{child, engine, message::Role, system::os};
+
+static IS_PREPARED: AtomicBool = AtomicBool::new(false);
+
+/// Whether this program called [`run_if_worker`], so that it can be started as a worker.
+pub fn is_prepared() -> bool {
+    IS_PREPARED.load(Ordering::Relaxed)
+}
+
+/// In a worker process or a [`Template`](crate::Template)'s, is that and ends the process; in any other, returns at once.
+///
+/// To be called first thing in `main`, before any thread or runtime exists.
+pub fn run_if_worker() {
+    run_if_worker_with(|_| {});
+}
+
+/// The same, with functions and types of the program's own for its scripts: `natives` is called in the worker, for each of
+/// its engines. They run inside of the sandbox, and can only compute. In a template they make the engine that its workers
+/// have copies of: what they hold is the workers' each, what they draw by lot is the same in all, and a thread that they
+/// start makes the template unusable.
+pub fn run_if_worker_with(natives: fn(&mut rhai::Engine)) {
+    IS_PREPARED.store(true, Ordering::Relaxed);
+    engine::set_natives(natives);
+    let done = match Role::of_this_process() {
+        Some(Role::Worker) => child::run_worker(),
+        Some(Role::ForkServer) => child::run_fork_server(),
+        None => return,
+    };
+    // Nobody can act on the error here; whoever started the process sees it end.
+    os::end(i32::from(done.is_err()));
+}

@@ -1,0 +1,33 @@
+//! What passes between the processes, and how it is framed. Both ends are one build, which [`Hello`] makes sure of.
+//!
+//! Runs in every process, and does nothing by itself: it imports no other part of this crate, so the server's side
+//! ([`parent`](crate::parent)) and the worker's ([`child`](crate::child)) share these types and nothing else.
+
+#[cfg(target_os = "linux")]
+mod fork_server;
+pub(crate) mod frame;
+mod host;
+mod layer;
+mod order;
+mod play;
+mod query;
+mod role;
+mod setup;
+mod worker;
+
+#[cfg(target_os = "linux")]
+pub(crate) use fork_server::{FromForkServer, ToForkServer};
+pub use host::{HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};
+pub use layer::Layer;
+pub(crate) use order::Order;
+pub use play::{
+    ErrorKind, LimitKind, Outcome, Play, Position, Print, ProgressReport, ScriptError, ScriptProgress, Stream, Value,
+};
+pub use query::{
+    Answer, Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, Listing, MAX_CANDIDATES, Origin, Query,
+    VariableEntry,
+};
+pub(crate) use query::{ENTRY_COST, Inquiry};
+pub(crate) use role::Role;
+pub use setup::{Limits, Setup};
+pub(crate) use worker::{BUILD, Control, FromControl, FromWorker, Hello, ToWorker};

@@ -1,0 +1,99 @@
+//! Frames: a length of four bytes, little endian, then the message in postcard's encoding.
+
+use std::io::{self, Read, Write};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Bytes of the length before each message.
+pub(crate) const HEADER: usize = 4;
+
+/// Appends one framed message.
+pub(crate) fn encode(message: &impl Serialize, frame: Vec<u8>) -> Vec<u8> {
+    let start = frame.len();
+    let mut frame = frame;
+    frame.extend_from_slice(&[0; HEADER]);
+    let mut frame = postcard::to_extend(message, frame).expect("messages hold nothing that postcard cannot write");
+    let length = u32::try_from(frame.len() - start - HEADER).expect("messages are bounded by the limits of a circle");
+    frame[start..start + HEADER].copy_from_slice(&length.to_le_bytes());
+    frame
+}
+
+/// The length that a frame's header states.
+pub(crate) fn length(header: [u8; HEADER]) -> usize {
+    u32::from_le_bytes(header) as usize
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(payload: &[u8]) -> io::Result<T> {
+    postcard::from_bytes(payload).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// The same, for a message that borrows from its payload.
+pub(crate) fn decode_borrowed<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> io::Result<T> {
+    postcard::from_bytes(payload).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Reads the payload of one frame into `buffer`; false at a clean end.
+pub(crate) fn read_frame(mut from: impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    let mut header = [0; HEADER];
+    let first = loop {
+        match from.read(&mut header) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    if first == 0 {
+        return Ok(false);
+    }
+    from.read_exact(&mut header[first..])?;
+    buffer.clear();
+    let wanted = length(header);
+    // Grows with what really arrives, whatever the header claims.
+    if from.take(wanted as u64).read_to_end(buffer)? < wanted {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(true)
+}
+
+/// Writes one framed message with one call.
+pub(crate) fn write_frame(mut to: impl Write, message: &impl Serialize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let mut frame = std::mem::take(buffer);
+    frame.clear();
+    *buffer = encode(message, frame);
+    to.write_all(buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::worker::{Control, FromControl, FromWorker};
+
+    #[test]
+    fn frames_follow_each_other_and_end_cleanly() {
+        let frames = encode(&Control::Progress, encode(&Control::Stop { play: 7 }, Vec::new()));
+        let mut from = frames.as_slice();
+        let mut buffer = Vec::new();
+        assert!(read_frame(&mut from, &mut buffer).expect("a frame"));
+        assert!(matches!(decode(&buffer), Ok(Control::Stop { play: 7 })));
+        assert!(read_frame(&mut from, &mut buffer).expect("a frame"));
+        assert!(matches!(decode(&buffer), Ok(Control::Progress)));
+        assert!(!read_frame(&mut from, &mut buffer).expect("the end"));
+    }
+
+    proptest::proptest! {
+        /// A worker may have been taken over by its script.
+        #[test]
+        fn no_bytes_of_a_worker_are_more_than_an_error(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            drop(decode::<FromWorker>(&bytes));
+            drop(decode::<FromControl>(&bytes));
+            drop(read_frame(bytes.as_slice(), &mut Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_cut_is_an_error() {
+        let frame = encode(&Control::Stop { play: 7 }, Vec::new());
+        for end in 1..frame.len() {
+            assert!(read_frame(&frame[..end], &mut Vec::new()).is_err(), "{end}");
+        }
+    }
+}

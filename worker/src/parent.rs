@@ -1,0 +1,23 @@
+//! The server's side: what runs in the program that holds workers, and trusts none of them.
+//!
+//! It knows nothing of the worker's side ([`child`](crate::child)) but the messages that pass between them, and evaluates
+//! nothing.
+
+mod bounds;
+mod fork_server;
+mod handle;
+mod host_names;
+mod loss;
+mod pipe;
+mod process;
+mod program;
+mod sockets;
+
+pub(crate) use bounds::Bounds;
+pub use fork_server::Template;
+pub use handle::{Event, Worker};
+pub use host_names::HostNameError;
+pub use loss::Loss;
+pub(crate) use process::{Process, ProcessOwner};
+pub use program::Program;
+pub(crate) use sockets::{Sockets, pairs};

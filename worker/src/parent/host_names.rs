@@ -1,0 +1,111 @@
+//! Which names host functions may have: those that a script can write. The program checks them before it starts a worker.
+
+use std::collections::HashSet;
+
+use rhai::{Engine, is_valid_identifier};
+
+use crate::message::HostModule;
+
+/// Why functions cannot be offered to scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostNameError {
+    /// A script could not write that call: a name in it is no identifier, or a word of the language.
+    Unwritable {
+        /// The call.
+        call: String,
+    },
+    /// There are two of that name, for functions with as many parameters.
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// It has more parameters than 8.
+    TooManyParams {
+        /// The function's name.
+        name: String,
+    },
+}
+
+impl std::fmt::Display for HostNameError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unwritable { call } => write!(f, "no script can call {call}: not every name in it is an identifier"),
+            Self::Twice { name } => write!(f, "there are two of {name}"),
+            Self::TooManyParams { name } => write!(f, "{name} has more parameters than {MAX_PARAMS}"),
+        }
+    }
+}
+
+impl std::error::Error for HostNameError {}
+
+/// Parameters of a host function at the most: looking a function up takes twice as long with each.
+const MAX_PARAMS: usize = 8;
+
+impl HostModule {
+    /// Whether scripts can call all of these.
+    pub fn check(modules: &[Self]) -> Result<(), HostNameError> {
+        let engine = Engine::new_raw();
+        let mut names = HashSet::new();
+        for module in modules {
+            if !names.insert(module.name.clone()) {
+                return Err(HostNameError::Twice { name: module.name.clone() });
+            }
+            for function in &module.functions {
+                let name = format!("{}::{}", module.name, function.name);
+                if function.params.len() > MAX_PARAMS {
+                    return Err(HostNameError::TooManyParams { name });
+                }
+                let call = format!("{}::{}", module.name, function.signature());
+                let identifiers = [&module.name, &function.name].into_iter().chain(&function.params);
+                let is_written = identifiers.into_iter().all(|name| is_valid_identifier(name))
+                    && module.name != "global"
+                    && engine.compile(format!("fn f({}) {{}} {call}", function.params.join(", "))).is_ok();
+                if !is_written {
+                    return Err(HostNameError::Unwritable { call });
+                }
+                if !names.insert(format!("{name} {}", function.params.len())) {
+                    return Err(HostNameError::Twice { name });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::HostFunction;
+
+    #[test]
+    fn what_no_script_could_call_is_refused() {
+        let check = |module: &str, functions: &[(&str, &[&str])]| {
+            let function = |(name, params): &(&str, &[&str])| HostFunction {
+                name: (*name).into(),
+                params: params.iter().map(|&param| param.into()).collect(),
+                doc: String::new(),
+            };
+            HostModule::check(&[HostModule {
+                name: module.into(),
+                functions: functions.iter().map(function).collect(),
+            }])
+        };
+        assert_eq!(check("stock", &[("reserve", &["item"]), ("reserve", &[]), ("x1", &["a", "b"])]), Ok(()));
+        for (module, name, params) in [
+            ("stock room", "f", &["a"][..]),
+            ("global", "f", &[]),
+            ("fn", "f", &[]),
+            ("stock", "while", &[]),
+            ("stock", "", &[]),
+            ("stock", "f", &["let"]),
+            ("stock", "f", &["a", "a"]),
+            ("stock", "f); loop {} (", &[]),
+        ] {
+            let checked = check(module, &[(name, params)]);
+            assert!(matches!(checked, Err(HostNameError::Unwritable { .. })), "{module}::{name} {checked:?}");
+        }
+        let twice = check("stock", &[("f", &["a"]), ("f", &["b"])]);
+        assert_eq!(twice, Err(HostNameError::Twice { name: "stock::f".into() }));
+        assert!(matches!(check("stock", &[("f", &["a"; 9])]), Err(HostNameError::TooManyParams { .. })));
+    }
+}
