@@ -39,7 +39,8 @@ fn natives(engine: &mut Engine) {
 fn main() -> ExitCode {
     worker::run_if_worker_with(natives);
     if cfg!(not(target_os = "linux")) {
-        println!("test result: ok. there are no templates here");
+        eprintln!("skipped: template: workers are forked on Linux alone");
+        println!("test result: ok. 0 passed; 0 failed; 7 ignored; templates and their workers");
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -6,14 +6,14 @@ use tempfile::TempDir;
 use tokio::time::{Instant, timeout_at};
 use worker::{ErrorKind, Event, LimitKind, Limits, Loss, Outcome, Play, Program, Setup, Worker};
 
-/// When a play is told to stop.
-const STOP: Duration = Duration::from_millis(200);
+/// How long a play may take before it is stopped.
+const STOP_DELAY: Duration = Duration::from_millis(200);
 
-/// When it is killed after that: one operation may take so long.
-const KILL: Duration = Duration::from_secs(1);
+/// How long a stopped play may go on before its worker is killed: one operation may take so long.
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// Bounds every wait: reaching it is a failure.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PLAY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a session may take.
 #[derive(Debug, Clone, Copy)]
@@ -206,8 +206,11 @@ impl Session {
         let number = self.plays;
         self.worker.play(&Play { number, script, bind: None, caller: Some("02ab") });
         let begun = Instant::now();
-        let stages =
-            [(begun + STOP, Stage::Stop), (begun + STOP + KILL, Stage::Kill), (begun + PATIENCE, Stage::GiveUp)];
+        let stages = [
+            (begun + STOP_DELAY, Stage::Stop),
+            (begun + STOP_DELAY + STOP_GRACE, Stage::Kill),
+            (begun + PLAY_TIMEOUT, Stage::GiveUp),
+        ];
         let mut printed = 0;
         for (at, stage) in stages {
             while let Ok(event) = timeout_at(at, self.worker.event()).await {
