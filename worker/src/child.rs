@@ -26,8 +26,8 @@ pub(crate) use environment::Environment;
 #[cfg(target_os = "linux")]
 pub(crate) use fork_server::run as run_fork_server;
 pub(crate) use fresh_worker::run as run_worker;
-pub(crate) use serve::{Shared, evaluate, obey};
-pub(crate) use socket::{Line, Server};
+pub(crate) use serve::{SharedState, serve_control, serve_work};
+pub(crate) use socket::{ServerConnection, WorkSocket};
 pub(crate) use startup::STACK;
 
 /// No other system has one: nobody starts it there.

@@ -1,4 +1,5 @@
-//! The first step of every process: which one is this? Runs in the program as well as in what it starts of itself.
+//! The first step of every process: which role does it have? Runs in the program and in every process that the program
+//! starts of itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +12,8 @@ pub fn is_prepared() -> bool {
     IS_PREPARED.load(Ordering::Relaxed)
 }
 
-/// In a worker process or a [`Template`](crate::Template)'s, is that and ends the process; in any other, returns at once.
+/// In a worker process or the process of a [`Template`](crate::Template), runs it and ends the process; in any other process,
+/// returns at once.
 ///
 /// To be called first thing in `main`, before any thread or runtime exists.
 pub fn run_if_worker() {
@@ -19,9 +21,9 @@ pub fn run_if_worker() {
 }
 
 /// The same, with functions and types of the program's own for its scripts: `natives` is called in the worker, for each of
-/// its engines. They run inside of the sandbox, and can only compute. In a template they make the engine that its workers
-/// have copies of: what they hold is the workers' each, what they draw by lot is the same in all, and a thread that they
-/// start makes the template unusable.
+/// its engines. They run inside of the sandbox, and can only compute. In the process of a [`Template`](crate::Template) they make the
+/// engine that each of its workers has a copy of: each worker has its own copy of what they hold, random numbers that they
+/// draw are the same in all, and a thread that they start makes the template unusable.
 pub fn run_if_worker_with(natives: fn(&mut rhai::Engine)) {
     IS_PREPARED.store(true, Ordering::Relaxed);
     engine::set_natives(natives);
@@ -31,5 +33,5 @@ pub fn run_if_worker_with(natives: fn(&mut rhai::Engine)) {
         None => return,
     };
     // Nobody can act on the error here; whoever started the process sees it end.
-    os::end(i32::from(done.is_err()));
+    os::exit_now(i32::from(done.is_err()));
 }

@@ -38,6 +38,22 @@
 //! process runs with the rights of its user. Run it on Unix only.
 //!
 //! For scripts that are trusted there is the same worker without a process: [`Worker::start_on_threads`].
+//!
+//! # Which process runs what
+//!
+//! All processes run the program's executable; `entry` tells them apart by their first argument.
+//!
+//! ```text
+//! the program                  parent/    holds workers, trusts none of them, evaluates nothing
+//! ├─ a worker, started anew    child/     evaluates scripts, sealed
+//! └─ a fork server             child/     prepares a worker, then forks, kills and reaps
+//!    ├─ a worker, forked       child/     evaluates scripts, sealed; its sockets lead straight to the program
+//!    └─ …
+//! ```
+//!
+//! `parent/` and `child/` know nothing of each other but `message/`, what passes between them. A worker's session is in
+//! `child/`; what scripts may do is in `engine/`, and what can be asked beside plays in `inspection/`. `threads` puts both
+//! sides into the program. `system/` is what any process asks of the operating system.
 
 mod child;
 mod engine;

@@ -27,7 +27,7 @@ pub use query::{
     Answer, Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, Listing, MAX_CANDIDATES, Origin, Query,
     VariableEntry,
 };
-pub(crate) use query::{ENTRY_COST, Inquiry};
+pub(crate) use query::{ENTRY_COST, NumberedQuery};
 pub(crate) use role::Role;
 pub use setup::{Limits, Setup};
 pub(crate) use worker::{BUILD, Control, FromControl, FromWorker, Hello, ToWorker};

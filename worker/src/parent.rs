@@ -20,4 +20,4 @@ pub use host_names::HostNameError;
 pub use loss::Loss;
 pub(crate) use process::{Process, ProcessOwner};
 pub use program::Program;
-pub(crate) use sockets::{Sockets, pairs};
+pub(crate) use sockets::{Sockets, socket_pairs};

@@ -1,4 +1,7 @@
 //! The same worker on threads of this process, for scripts that are trusted: the same sockets, the same code, no process.
+//!
+//! Runs in the program that holds the worker. It is the one file that knows both sides, [`parent`](crate::parent) and
+//! [`child`].
 
 use std::{
     io,
@@ -12,10 +15,10 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    child::{self, Line, STACK, Server, Shared},
+    child::{self, STACK, ServerConnection, SharedState, WorkSocket},
     engine::{Sources, Watch},
     message::{FromWorker, Order, Setup},
-    parent::{Bounds, Loss, Process, ProcessOwner, Sockets, Worker, pairs},
+    parent::{Bounds, Loss, Process, ProcessOwner, Sockets, Worker, socket_pairs},
 };
 
 impl Worker {
@@ -33,11 +36,11 @@ impl Worker {
     }
 }
 
-/// The threads of one worker. They end when their sockets are closed and the script lets them.
+/// The owner of one worker's threads. They end once their sockets are closed and the script checks its stop flag.
 #[derive(Debug)]
-struct Threads(Arc<Watch>);
+struct ThreadOwner(Arc<Watch>);
 
-impl ProcessOwner for Threads {
+impl ProcessOwner for ThreadOwner {
     fn order(&self, order: Order) {
         match order {
             Order::Kill => self.0.stop_for_good(),
@@ -56,32 +59,33 @@ fn start(setup: Setup) -> io::Result<(Sockets, Process)> {
     if setup.must_be_sealed {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "threads of this process cannot be sealed"));
     }
-    let (ours, its) = pairs()?;
-    let shared = Shared::default();
+    let (ours, its) = socket_pairs()?;
+    let shared = SharedState::default();
     let watch = shared.watch.clone();
     let (loss, ended) = oneshot::channel();
-    let (obeying, control) = (shared.clone(), its.control);
-    thread::Builder::new().name("obey".into()).spawn(move || {
+    let (controlled, control) = (shared.clone(), its.control);
+    thread::Builder::new().name("control".into()).spawn(move || {
         // Whatever ends this, also a panic, there is nobody left who would take what a script comes to.
-        let _obeyed = catch_unwind(AssertUnwindSafe(|| child::obey(&control, &obeying.watch, &obeying.inventory)));
-        obeying.watch.stop_for_good();
+        let serve = || child::serve_control(&control, &controlled.watch, &controlled.inventory);
+        let _ended = catch_unwind(AssertUnwindSafe(serve));
+        controlled.watch.stop_for_good();
     })?;
     thread::Builder::new().name("evaluate".into()).stack_size(STACK).spawn(move || {
         // A panic ends this worker alone. Its sockets are closed by then, so that its end is asked for.
-        let _lived = catch_unwind(AssertUnwindSafe(|| live(its.work, setup, &shared)));
+        let _ended = catch_unwind(AssertUnwindSafe(|| evaluate(its.work, setup, &shared)));
         // Nobody asks after a worker whose handle was dropped.
         let _unasked = loss.send(Loss::Crashed);
     })?;
-    Ok((ours, Process::new(None, Threads(watch), ended)))
+    Ok((ours, Process::new(None, ThreadOwner(watch), ended)))
 }
 
-fn live(work: UnixStream, setup: Setup, shared: &Shared) -> io::Result<()> {
+fn evaluate(work: UnixStream, setup: Setup, shared: &SharedState) -> io::Result<()> {
     // Nothing keeps it where it is.
-    let line = Rc::new(Line::new(work));
-    line.say(&FromWorker::Sealed(Vec::new()), &mut Vec::new())?;
+    let socket = Rc::new(WorkSocket::new(work));
+    socket.send(&FromWorker::Sealed(Vec::new()), &mut Vec::new())?;
     let sources = Sources::read(setup.modules.as_deref());
-    let server = Server::default();
+    let server = ServerConnection::default();
     let mut environment = shared.environment(setup, sources, &server);
-    server.open(line.clone());
-    child::evaluate(&line, &mut environment)
+    server.open(socket.clone());
+    child::serve_work(&socket, &mut environment)
 }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, rc::Rc};
 use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shared};
 
 use crate::{
-    engine::{self, Cache, INIT, Meter, Renderer, Sizes, Sources},
+    engine::{self, Cache, INIT_PLAY, Meter, Renderer, Sources, VariableSizes},
     inspection::{self, Inventory, SharedInventory, Values},
     message::{Answer, HostCall, HostModule, HostReturn, Limits, Outcome, Play, Print, Query, Setup, Value},
 };
@@ -21,7 +21,7 @@ pub(crate) struct Environment {
     /// Rhai keeps constants for functions (`global::NAME`) only while there is a library that is not empty.
     not_empty: Shared<Module>,
     meter: Rc<Meter>,
-    sizes: Sizes,
+    sizes: VariableSizes,
     /// What it has, for the other thread.
     inventory: SharedInventory,
     limits: Limits,
@@ -44,7 +44,7 @@ impl Environment {
         *inventory.lock() = Inventory::new(sources.names(), &setup.host, setup.limits.output_bytes);
         let meter = Rc::new(meter);
         let print = move |printed: Print| {
-            if printed.play != INIT {
+            if printed.play != INIT_PLAY {
                 print(printed);
             }
         };
@@ -60,7 +60,7 @@ impl Environment {
             parsed: Cache::new(setup.limits.memory_bytes),
             not_empty: not_empty.into(),
             meter,
-            sizes: Sizes::default(),
+            sizes: VariableSizes::default(),
             inventory,
             limits: setup.limits,
             circle: setup.circle,
@@ -68,9 +68,9 @@ impl Environment {
             caller: None,
             failed_init: None,
         };
-        environment.offer_constants();
+        environment.register_constants();
         if let Some(script) = &setup.init {
-            let outcome = environment.play(&Play { number: INIT, script, bind: None, caller: None });
+            let outcome = environment.play(&Play { number: INIT_PLAY, script, bind: None, caller: None });
             environment.failed_init = (!matches!(outcome, Outcome::Value(_))).then_some(outcome);
         }
         environment.count_memory_from_here();
@@ -86,7 +86,7 @@ impl Environment {
     pub(crate) fn play(&mut self, play: &Play<'_>) -> Outcome {
         if self.caller.as_deref() != play.caller {
             self.caller = play.caller.map(Into::into);
-            self.offer_constants();
+            self.register_constants();
         }
         if let Some(outcome) = &self.failed_init {
             return outcome.clone();
@@ -96,7 +96,7 @@ impl Environment {
         }
         self.meter.begin(play.number);
         let outcome = self.evaluate(play);
-        if let Some((kind, max)) = self.sizes.look(&self.scope, &self.limits) {
+        if let Some((kind, max)) = self.sizes.check(&self.scope, &self.limits) {
             self.meter.breach(kind, max);
         }
         self.meter.end();
@@ -125,9 +125,9 @@ impl Environment {
             Err(error) => engine::run_failure(*error, &ast, &self.engine, &self.limits, &self.host),
         };
         if self.scope.len() > variables {
-            self.forget_shadowed();
+            self.remove_shadowed();
         }
-        self.take_stock(&ast, play.number == INIT);
+        self.update_inventory(&ast, play.number == INIT_PLAY);
         outcome
     }
 
@@ -138,7 +138,7 @@ impl Environment {
     }
 
     /// Notes what a play changed.
-    fn take_stock(&self, ast: &AST, is_init: bool) {
+    fn update_inventory(&self, ast: &AST, is_init: bool) {
         let mut inventory = self.inventory.lock();
         inventory.note_caller(self.caller.is_some());
         inventory.note_variables(&self.scope, &self.engine);
@@ -178,7 +178,7 @@ impl Environment {
     }
 
     /// A variable that is declared anew shadows its older self; without this a session would grow with each `let`.
-    fn forget_shadowed(&mut self) {
+    fn remove_shadowed(&mut self) {
         let mut seen = HashSet::new();
         let mut shadowing: Vec<(String, bool, Option<Dynamic>)> = Vec::new();
         // From the newest on.
@@ -208,7 +208,7 @@ impl Environment {
     }
 
     /// `CIRCLE_NAME` and `CALLER_PUBLIC_KEY`, seen in functions too, and behind whatever the script names so itself.
-    fn offer_constants(&mut self) {
+    fn register_constants(&mut self) {
         let mut constants = Module::new();
         constants.set_var("CIRCLE_NAME", self.circle.clone());
         constants.set_var("CALLER_PUBLIC_KEY", self.caller.clone().map_or(Dynamic::UNIT, Dynamic::from));

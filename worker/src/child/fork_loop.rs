@@ -1,5 +1,5 @@
-//! The loop of the template: forks, orders, and the ends of workers. It alone kills and reaps them, so that no process id
-//! is used that could be another's by now.
+//! The loop of the fork server: it forks workers, carries out orders on them, and reports their ends. It alone kills and
+//! reaps them, so that no process id is used that could be another's by now.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,7 +17,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, waitpid},
 };
 
-use super::forked_worker::{Warm, live};
+use super::forked_worker::PreparedWorker;
 use crate::{
     message::{
         FromForkServer, Order, ToForkServer,
@@ -25,11 +25,11 @@ use crate::{
     },
     system::{
         self,
-        os::{self, Forked},
+        os::{self, ForkSide},
     },
 };
 
-/// Stands for the server where events are told apart; workers have numbers from 1.
+/// The number of events on the server's socket; workers have numbers from 1.
 const SERVER: u64 = 0;
 
 /// Bytes that are read at a time.
@@ -41,21 +41,21 @@ const RIGHTS: usize = 2;
 /// A worker that has not been reaped.
 struct Worker {
     pid: Pid,
-    /// Says when it has ended.
-    watched: OwnedFd,
+    /// A pidfd, readable once the process has ended.
+    pidfd: OwnedFd,
 }
 
-pub(super) struct Nursery {
+pub(super) struct ForkLoop {
     server: UnixStream,
     events: OwnedFd,
     workers: HashMap<u64, Worker>,
     arrived: Vec<u8>,
     rights: VecDeque<OwnedFd>,
-    /// For what is said.
+    /// Reused for each message to the server.
     buffer: Vec<u8>,
 }
 
-impl Nursery {
+impl ForkLoop {
     pub(super) fn new(server: UnixStream) -> io::Result<Self> {
         let events = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&events, &server, EventData::new_u64(SERVER), EventFlags::IN)?;
@@ -63,8 +63,8 @@ impl Nursery {
         Ok(Self { server, events, workers, arrived: Vec::new(), rights, buffer: Vec::new() })
     }
 
-    /// Until the server goes away.
-    pub(super) fn run(mut self, mut warm: Warm) -> io::Result<()> {
+    /// Runs until the server goes away.
+    pub(super) fn run(mut self, mut prepared: PreparedWorker) -> io::Result<()> {
         let mut events = Vec::with_capacity(64);
         loop {
             match epoll::wait(&self.events, spare_capacity(&mut events), None) {
@@ -77,7 +77,7 @@ impl Nursery {
                         if !self.receive()? {
                             return Ok(());
                         }
-                        self.obey(&mut warm)?;
+                        self.carry_out(&mut prepared)?;
                     }
                     number => self.reap(number)?,
                 }
@@ -105,8 +105,8 @@ impl Nursery {
         Ok(received.bytes > 0)
     }
 
-    /// Does what the messages say that have wholly arrived.
-    fn obey(&mut self, warm: &mut Warm) -> io::Result<()> {
+    /// Carries out the messages that have wholly arrived.
+    fn carry_out(&mut self, prepared: &mut PreparedWorker) -> io::Result<()> {
         let arrived = std::mem::take(&mut self.arrived);
         let mut rest = arrived.as_slice();
         while let Some((header, behind)) = rest.split_first_chunk::<HEADER>()
@@ -114,7 +114,7 @@ impl Nursery {
         {
             rest = behind;
             match frame::decode(payload)? {
-                ToForkServer::Fork { number } => self.fork(number, warm)?,
+                ToForkServer::Fork { number } => self.fork(number, prepared)?,
                 ToForkServer::Order { number, order } => self.order(number, order),
             }
         }
@@ -122,36 +122,36 @@ impl Nursery {
         Ok(())
     }
 
-    fn fork(&mut self, number: u64, warm: &mut Warm) -> io::Result<()> {
+    fn fork(&mut self, number: u64, prepared: &mut PreparedWorker) -> io::Result<()> {
         let (Some(work), Some(control)) = (self.rights.pop_front(), self.rights.pop_front()) else {
             return Err(io::Error::other("a worker without sockets"));
         };
-        let template = getpid();
+        let fork_server = getpid();
         let forked = match os::fork() {
-            Ok(Forked::Child) => {
-                // Whatever happens here, nothing may come back into the template's own code.
-                let lived = catch_unwind(AssertUnwindSafe(|| live(warm, work, control, template)));
-                os::end(i32::from(!matches!(lived, Ok(Ok(())))));
+            Ok(ForkSide::Child) => {
+                // Whatever happens here, nothing may come back into the fork server's own code.
+                let ended = catch_unwind(AssertUnwindSafe(|| prepared.run(work, control, fork_server)));
+                os::exit_now(i32::from(!matches!(ended, Ok(Ok(())))));
             }
-            Ok(Forked::Parent(pid)) => self.watch(number, pid),
+            Ok(ForkSide::Parent(pid)) => self.watch(number, pid),
             Err(error) => Err(error),
         };
-        let said = match forked {
+        let message = match forked {
             Ok(pid) => FromForkServer::Forked { number, pid: pid.as_raw_nonzero().get().cast_unsigned() },
             Err(error) => FromForkServer::NotForked { number, error: error.raw_os_error().unwrap_or_default() },
         };
-        self.say(said)
+        self.send(message)
     }
 
-    /// Learns of a worker's end from now on. A worker of which that is not possible is none.
+    /// Watches for a worker's end from now on. A worker that cannot be watched is killed at once.
     fn watch(&mut self, number: u64, pid: Pid) -> io::Result<Pid> {
-        let watched = pidfd_open(pid, PidfdFlags::empty()).and_then(|watched| {
-            epoll::add(&self.events, &watched, EventData::new_u64(number), EventFlags::IN)?;
-            Ok(watched)
+        let watched = pidfd_open(pid, PidfdFlags::empty()).and_then(|pidfd| {
+            epoll::add(&self.events, &pidfd, EventData::new_u64(number), EventFlags::IN)?;
+            Ok(pidfd)
         });
         match watched {
-            Ok(watched) => {
-                self.workers.insert(number, Worker { pid, watched });
+            Ok(pidfd) => {
+                self.workers.insert(number, Worker { pid, pidfd });
                 Ok(pid)
             }
             Err(error) => {
@@ -162,7 +162,7 @@ impl Nursery {
         }
     }
 
-    /// One that has ended takes no orders.
+    /// Carries out an order on a worker, unless the worker has ended.
     fn order(&self, number: u64, order: Order) {
         let Some(worker) = self.workers.get(&number) else { return };
         match order {
@@ -178,19 +178,19 @@ impl Nursery {
         let Some(worker) = self.workers.get(&number) else { return Ok(()) };
         let Some((_, status)) = waitpid(Some(worker.pid), WaitOptions::NOHANG)? else { return Ok(()) };
         // By name: closing it is not enough while a worker that was just forked has not closed its copy.
-        epoll::delete(&self.events, &worker.watched)?;
+        epoll::delete(&self.events, &worker.pidfd)?;
         self.workers.remove(&number);
-        self.say(FromForkServer::Ended { number, status: status.as_raw() })
+        self.send(FromForkServer::Ended { number, status: status.as_raw() })
     }
 
-    /// Waits until the server takes it, which it does whatever it waits for itself.
-    fn say(&mut self, said: FromForkServer) -> io::Result<()> {
-        frame::write_frame(&self.server, &said, &mut self.buffer)
+    /// Sends a message, waiting until the server takes it: the server always does, whatever it waits for itself.
+    fn send(&mut self, message: FromForkServer) -> io::Result<()> {
+        frame::write_frame(&self.server, &message, &mut self.buffer)
     }
 }
 
-impl Drop for Nursery {
-    /// The server is gone, or what it says makes no sense.
+impl Drop for ForkLoop {
+    /// Kills what is left: the server is gone, or its messages make no sense.
     fn drop(&mut self) {
         for worker in self.workers.values() {
             let _there = kill_process(worker.pid, Signal::KILL);

@@ -1,4 +1,4 @@
-//! A worker from its fork on.
+//! A worker that the fork server forks, from its fork on.
 
 use std::{
     io,
@@ -13,31 +13,34 @@ use rustix::process::{Pid, Signal};
 
 use super::{
     environment::Environment,
-    serve::{Seal, Shared, evaluate, settle},
-    socket::{Line, Server},
+    serve::{SealOptions, SharedState, enter_sandbox, serve_work},
+    socket::{ServerConnection, WorkSocket},
 };
 use crate::system::os;
 
-/// What a worker is made with, all of it in the template before.
-pub(super) struct Warm {
+/// Everything that a worker needs, prepared in the fork server: each forked worker has a copy.
+pub(super) struct PreparedWorker {
     pub(super) environment: Environment,
-    pub(super) server: Server,
-    pub(super) shared: Shared,
-    pub(super) seal: Seal,
+    pub(super) server: ServerConnection,
+    pub(super) shared: SharedState,
+    pub(super) seal: SealOptions,
 }
 
-/// Lives a worker's life in a process that was just forked.
-pub(super) fn live(warm: &mut Warm, work: OwnedFd, control: OwnedFd, template: Pid) -> io::Result<()> {
-    // Nothing of its own could end a worker that has been taken over, if its template is gone.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    if rustix::process::getppid() != Some(template) {
-        return Err(io::Error::other("the template has ended"));
+impl PreparedWorker {
+    /// Runs the worker in a process that was just forked, until its server goes away. `fork_server` is the process that
+    /// forked it.
+    pub(super) fn run(&mut self, work: OwnedFd, control: OwnedFd, fork_server: Pid) -> io::Result<()> {
+        // Nothing of its own could end a worker that has been taken over, if its fork server is gone.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        if rustix::process::getppid() != Some(fork_server) {
+            return Err(io::Error::other("the fork server has ended"));
+        }
+        os::close_all_but([work.as_fd(), control.as_fd()]);
+        rustix::thread::set_name(c"circles-worker")?;
+        let (socket, control) = (Rc::new(WorkSocket::new(work.into())), UnixStream::from(control));
+        enter_sandbox(&socket, control, &self.shared, self.seal)?;
+        self.server.open(socket.clone());
+        self.environment.count_memory_from_here();
+        serve_work(&socket, &mut self.environment)
     }
-    os::close_all_but([work.as_fd(), control.as_fd()]);
-    rustix::thread::set_name(c"circles-worker")?;
-    let (line, control) = (Rc::new(Line::new(work.into())), UnixStream::from(control));
-    settle(&line, control, &warm.shared, warm.seal)?;
-    warm.server.open(line.clone());
-    warm.environment.count_memory_from_here();
-    evaluate(&line, &mut warm.environment)
 }

@@ -1,41 +1,41 @@
-//! A worker that was started anew, for one owner.
+//! The main function of a worker that is started anew, for one owner.
 
 use std::{io, os::fd::AsFd, rc::Rc, thread};
 
 use super::{
-    serve::{Seal, Shared, evaluate, settle},
-    socket::{Line, Server},
-    startup::{STACK, bound, hello, leave_standard, take},
+    serve::{SealOptions, SharedState, enter_sandbox, serve_work},
+    socket::{ServerConnection, WorkSocket},
+    startup::{STACK, detach_stdio, limit_resources, read_hello, take_socket},
 };
 use crate::{
     engine::Sources,
     system::{allocator, os},
 };
 
-/// A worker that was started anew.
+/// Runs the worker until its server goes away.
 pub(crate) fn run() -> io::Result<()> {
-    let is_memory_counted = allocator::begin();
+    let is_memory_counted = allocator::start_counting();
     os::close_inherited();
-    let work = take(io::stdin().as_fd())?;
-    let control = take(io::stdout().as_fd())?;
-    leave_standard()?;
+    let work = take_socket(io::stdin().as_fd())?;
+    let control = take_socket(io::stdout().as_fd())?;
+    detach_stdio()?;
     // Not this thread, whose stack is as large as the user's limits say.
     let evaluates = thread::Builder::new().name("evaluate".into()).stack_size(STACK);
     let evaluates = evaluates.spawn(move || {
-        let line = Rc::new(Line::new(work));
+        let socket = Rc::new(WorkSocket::new(work));
         let mut frame = Vec::new();
-        if !line.read(&mut frame)? {
+        if !socket.read(&mut frame)? {
             return Ok(());
         }
-        let setup = hello(&frame)?;
+        let setup = read_hello(&frame)?;
         let sources = Sources::read(setup.modules.as_deref());
-        bound(setup.limits.memory_bytes)?;
-        let shared = Shared::default();
-        settle(&line, control, &shared, Seal { must_hold: setup.must_be_sealed, is_memory_counted })?;
-        let server = Server::default();
+        limit_resources(setup.limits.memory_bytes)?;
+        let shared = SharedState::default();
+        enter_sandbox(&socket, control, &shared, SealOptions { must_hold: setup.must_be_sealed, is_memory_counted })?;
+        let server = ServerConnection::default();
         let mut environment = shared.environment(setup, sources, &server);
-        server.open(line.clone());
-        evaluate(&line, &mut environment)
+        server.open(socket.clone());
+        serve_work(&socket, &mut environment)
     })?;
     evaluates.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))
 }

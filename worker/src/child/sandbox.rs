@@ -16,9 +16,9 @@ pub(crate) fn seal(is_memory_counted: bool) -> Vec<Layer> {
     layers
 }
 
-/// Withdraws the process from its user's other processes, and makes it the first to go when memory is short. Before the
-/// seal, which forbids both.
-pub(crate) fn withdraw() {
+/// Hides the memory of the process from its user's other processes, and makes the process the kernel's first choice when
+/// memory is short. Called before the seal, which forbids both.
+pub(crate) fn make_private() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};

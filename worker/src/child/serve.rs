@@ -1,4 +1,4 @@
-//! What a worker does with its two sockets: one thread evaluates what comes on the one, a second obeys the other.
+//! The two loops of a worker: one thread evaluates what arrives on the work socket, a second serves the control socket.
 
 use std::{
     io::{self, BufReader},
@@ -10,50 +10,56 @@ use std::{
 use super::{
     environment::Environment,
     sandbox,
-    socket::{Line, Server},
+    socket::{ServerConnection, WorkSocket},
 };
 use crate::{
     engine::{Meter, Sources, Watch},
     inspection::{self, SharedInventory},
-    message::{Control, FromControl, FromWorker, Inquiry, Layer, Setup, ToWorker, frame},
+    message::{Control, FromControl, FromWorker, Layer, NumberedQuery, Setup, ToWorker, frame},
     system::os,
 };
 
-/// What both threads of a worker see.
+/// What both threads of a worker share.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shared {
+pub(crate) struct SharedState {
     pub(crate) watch: Arc<Watch>,
     pub(crate) inventory: SharedInventory,
 }
 
-impl Shared {
-    pub(crate) fn environment(&self, setup: Setup, sources: Sources, server: &Server) -> Environment {
+impl SharedState {
+    pub(crate) fn environment(&self, setup: Setup, sources: Sources, server: &ServerConnection) -> Environment {
         let meter = Meter::new(self.watch.clone(), &setup.limits);
         Environment::new(setup, sources, meter, self.inventory.clone(), server.printer(), server.caller())
     }
 }
 
-/// What is asked of the seal.
+/// What the sandbox of a process must be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seal {
+pub(crate) struct SealOptions {
     /// Whether a process that cannot be kept from the system ends instead.
     pub(crate) must_hold: bool,
     /// Whether the memory is bounded.
     pub(crate) is_memory_counted: bool,
 }
 
-/// Makes the process one that has nothing but its sockets and its memory, and says so.
-pub(crate) fn settle(line: &Line, control: UnixStream, shared: &Shared, seal: Seal) -> io::Result<()> {
-    sandbox::withdraw();
+/// Starts the thread of the control socket, leaves the process nothing but its sockets and its memory, and tells the server
+/// which layers hold.
+pub(crate) fn enter_sandbox(
+    socket: &WorkSocket,
+    control: UnixStream,
+    shared: &SharedState,
+    seal: SealOptions,
+) -> io::Result<()> {
+    sandbox::make_private();
     let gate = Arc::new(Barrier::new(2));
     let (passed, shared) = (gate.clone(), shared.clone());
-    thread::Builder::new().name("obey".into()).spawn(move || {
+    thread::Builder::new().name("control".into()).spawn(move || {
         passed.wait();
         // Before the seal nothing of a client's is looked at, not even a question.
         passed.wait();
         // Ends the process from whatever happens here, a panic included: the server sees its sockets close.
-        let obeyed = std::panic::catch_unwind(|| obey(&control, &shared.watch, &shared.inventory));
-        os::end(i32::from(!matches!(obeyed, Ok(Ok(())))));
+        let ended = std::panic::catch_unwind(|| serve_control(&control, &shared.watch, &shared.inventory));
+        os::exit_now(i32::from(!matches!(ended, Ok(Ok(())))));
     })?;
     // A thread that does not run yet could be one that the seal misses.
     gate.wait();
@@ -62,28 +68,28 @@ pub(crate) fn settle(line: &Line, control: UnixStream, shared: &Shared, seal: Se
         return Err(io::Error::other("it cannot be sealed, and must be"));
     }
     gate.wait();
-    line.say(&FromWorker::Sealed(layers), &mut Vec::new())
+    socket.send(&FromWorker::Sealed(layers), &mut Vec::new())
 }
 
 /// Reads plays and queries from the work socket and answers them there, until it closes.
-pub(crate) fn evaluate(line: &Line, environment: &mut Environment) -> io::Result<()> {
+pub(crate) fn serve_work(socket: &WorkSocket, environment: &mut Environment) -> io::Result<()> {
     let (mut frame, mut answer) = (Vec::new(), Vec::new());
-    while line.read(&mut frame)? {
-        let said = match frame::decode_borrowed(&frame)? {
+    while socket.read(&mut frame)? {
+        let message = match frame::decode_borrowed(&frame)? {
             ToWorker::Play(play) => FromWorker::Done { play: play.number, outcome: environment.play(&play) },
-            ToWorker::Inspect(Inquiry { number, query }) => {
+            ToWorker::Inspect(NumberedQuery { number, query }) => {
                 FromWorker::Answer { number, answer: environment.answer_query(&query) }
             }
             // Of a play that did not wait for it; there is none.
             ToWorker::Return { .. } => continue,
         };
-        line.say(&said, &mut answer)?;
+        socket.send(&message, &mut answer)?;
     }
     Ok(())
 }
 
-/// Does what the control socket says, until it closes: then the server is gone, and so must the worker be.
-pub(crate) fn obey(control: &UnixStream, watch: &Watch, inventory: &SharedInventory) -> io::Result<()> {
+/// Carries out what arrives on the control socket, until it closes: then the server is gone, and so must the worker be.
+pub(crate) fn serve_control(control: &UnixStream, watch: &Watch, inventory: &SharedInventory) -> io::Result<()> {
     let mut from = BufReader::with_capacity(256, control);
     let (mut frame, mut answer) = (Vec::new(), Vec::new());
     while frame::read_frame(&mut from, &mut frame)? {
@@ -92,7 +98,7 @@ pub(crate) fn obey(control: &UnixStream, watch: &Watch, inventory: &SharedInvent
             Control::Progress => {
                 frame::write_frame(control, &FromControl::Progress(watch.report()), &mut answer)?;
             }
-            Control::Inspect(Inquiry { number, query }) => {
+            Control::Inspect(NumberedQuery { number, query }) => {
                 let found = inspection::answer(&query, inventory, None);
                 frame::write_frame(control, &FromControl::Answer { number, answer: found }, &mut answer)?;
             }

@@ -14,7 +14,7 @@ const READ: usize = 32 << 10;
 
 /// The work socket, for the thread that evaluates: whoever reads from it, nothing that has arrived is lost.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct WorkSocket {
     from: RefCell<BufReader<Socket>>,
     to: Socket,
 }
@@ -28,7 +28,7 @@ impl Read for Socket {
     }
 }
 
-impl Line {
+impl WorkSocket {
     pub(crate) fn new(work: UnixStream) -> Self {
         let to = Socket(Rc::new(work));
         Self { from: RefCell::new(BufReader::with_capacity(READ, to.clone())), to }
@@ -39,15 +39,15 @@ impl Line {
         frame::read_frame(&mut *self.from.borrow_mut(), frame)
     }
 
-    pub(crate) fn say(&self, said: &FromWorker, buffer: &mut Vec<u8>) -> io::Result<()> {
-        frame::write_frame(&*self.to.0, said, buffer)
+    pub(crate) fn send(&self, message: &FromWorker, buffer: &mut Vec<u8>) -> io::Result<()> {
+        frame::write_frame(&*self.to.0, message, buffer)
     }
 
-    /// Has a host function carried out. A play that waits reads its answer from where plays come from, since none comes
-    /// before it has ended.
+    /// Calls a host function and waits for what it returns. The answer arrives where plays do: no play arrives before the
+    /// one that waits has ended.
     fn call_host(&self, call: HostCall) -> HostReturn {
         let (number, mut buffer) = (call.number, Vec::new());
-        match self.say(&FromWorker::HostCall(call), &mut buffer).and_then(|()| self.read(&mut buffer)) {
+        match self.send(&FromWorker::HostCall(call), &mut buffer).and_then(|()| self.read(&mut buffer)) {
             Ok(true) => match frame::decode_borrowed(&buffer) {
                 Ok(ToWorker::Return { call, returned }) if call == number => returned,
                 _ => HostReturn::Aborted,
@@ -58,28 +58,29 @@ impl Line {
     }
 }
 
-/// The server, as an environment reaches it: not at all, until it is opened.
+/// The server, as an environment reaches it: not at all, until the connection is opened. A fork server prepares an
+/// environment before the socket exists.
 #[derive(Debug, Default)]
-pub(crate) struct Server(Rc<OnceCell<Rc<Line>>>);
+pub(crate) struct ServerConnection(Rc<OnceCell<Rc<WorkSocket>>>);
 
-impl Server {
-    pub(crate) fn open(&self, line: Rc<Line>) {
-        self.0.set(line).expect("it is opened once");
+impl ServerConnection {
+    pub(crate) fn open(&self, socket: Rc<WorkSocket>) {
+        self.0.set(socket).expect("a connection is opened once");
     }
 
     pub(super) fn printer(&self) -> impl Fn(Print) + 'static {
-        let line = self.0.clone();
+        let socket = self.0.clone();
         let buffer = RefCell::new(Vec::new());
         move |print| {
-            if let Some(line) = line.get() {
+            if let Some(socket) = socket.get() {
                 // A server that is gone is seen by the other thread, which ends the process.
-                let _gone = line.say(&FromWorker::Print(print), &mut buffer.borrow_mut());
+                let _gone = socket.send(&FromWorker::Print(print), &mut buffer.borrow_mut());
             }
         }
     }
 
     pub(super) fn caller(&self) -> impl Fn(HostCall) -> HostReturn + 'static {
-        let line = self.0.clone();
-        move |call| line.get().map_or(HostReturn::Aborted, |line| line.call_host(call))
+        let socket = self.0.clone();
+        move |call| socket.get().map_or(HostReturn::Aborted, |socket| socket.call_host(call))
     }
 }

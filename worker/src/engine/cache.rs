@@ -29,13 +29,13 @@ const MAX_SEEN: usize = 64;
 pub(crate) struct Cache {
     max_bytes: usize,
     /// The one played last is the last.
-    kept: VecDeque<Kept>,
+    kept: VecDeque<CachedScript>,
     bytes: usize,
     seen: VecDeque<u64>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct CachedScript {
     hash: u64,
     script: Box<str>,
     /// Shared, because a copy of it is a copy of all of its parts.
@@ -67,7 +67,7 @@ impl Cache {
         }
         let ast = Rc::new(compile(engine, script)?);
         if self.seen.contains(&hash) {
-            self.keep(Kept { hash, script: script.into(), ast: ast.clone() });
+            self.keep(CachedScript { hash, script: script.into(), ast: ast.clone() });
         } else {
             self.seen.push_back(hash);
             if self.seen.len() > MAX_SEEN {
@@ -77,7 +77,7 @@ impl Cache {
         Ok(ast)
     }
 
-    fn keep(&mut self, kept: Kept) {
+    fn keep(&mut self, kept: CachedScript) {
         self.bytes += kept.script.len();
         self.kept.push_back(kept);
         while self.bytes > self.max_bytes || self.kept.len() > MAX_SCRIPTS {

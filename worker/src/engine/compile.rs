@@ -2,7 +2,7 @@
 
 use rhai::{AST, Engine, ParseError, ParseErrorType};
 
-use super::scanner::{Piece, Scanner};
+use super::scanner::{Scanner, Token};
 
 /// Compiles a script. A doc comment that documents no function is a comment like any other, although Rhai refuses it.
 pub(crate) fn compile(engine: &Engine, script: &str) -> Result<AST, ParseError> {
@@ -27,11 +27,11 @@ fn without_stray_docs(script: &str) -> String {
     let mut waiting: Vec<usize> = Vec::new();
     loop {
         let is_at_top = scanner.is_at_top();
-        let Some((start, piece)) = scanner.next() else { break };
-        match piece {
-            Piece::Comment { .. } if is_at_top => waiting.push(start),
-            Piece::Comment { .. } => stray.push(start),
-            Piece::Word("fn" | "private") => waiting.clear(),
+        let Some((start, token)) = scanner.next() else { break };
+        match token {
+            Token::Comment { .. } if is_at_top => waiting.push(start),
+            Token::Comment { .. } => stray.push(start),
+            Token::Word("fn" | "private") => waiting.clear(),
             _ => stray.append(&mut waiting),
         }
     }

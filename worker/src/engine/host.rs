@@ -1,4 +1,4 @@
-//! The one door out of a worker: functions of the program that holds it, which scripts call like any others.
+//! The one bridge out of a worker: host functions, which scripts call like any others and the program carries out.
 //!
 //! A worker knows their names and no more. It sends a number and arguments as JSON, and waits for what the program
 //! answers; who calls and whether they may is decided there.
@@ -25,15 +25,15 @@ pub(crate) fn register_host(
     meter: &Rc<Meter>,
     call: impl Fn(HostCall) -> HostReturn + 'static,
 ) {
-    let door = Rc::new(Door { meter: meter.clone(), call: Box::new(call), max_bytes });
+    let bridge = Rc::new(HostBridge { meter: meter.clone(), call: Box::new(call), max_bytes });
     let mut index = 0;
     for module in modules {
         let mut functions = Module::new();
         for function in &module.functions {
-            let (door, name, number) = (door.clone(), format!("{}::{}", module.name, function.name), index);
+            let (bridge, name, number) = (bridge.clone(), format!("{}::{}", module.name, function.name), index);
             let carried_out = move |context: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| {
                 let context = context.expect("asked for below");
-                door.pass(&name, number, args, &context)
+                bridge.call(&name, number, args, &context)
             };
             FuncRegistration::new(&function.name).with_namespace(FnNamespace::Internal).set_into_module_raw(
                 &mut functions,
@@ -46,14 +46,14 @@ pub(crate) fn register_host(
     }
 }
 
-struct Door {
+struct HostBridge {
     meter: Rc<Meter>,
     call: Box<dyn Fn(HostCall) -> HostReturn>,
     max_bytes: u64,
 }
 
-impl Door {
-    fn pass(
+impl HostBridge {
+    fn call(
         &self,
         name: &str,
         function: u32,

@@ -71,7 +71,7 @@ const SPARE: usize = 1 << 20;
 const SPARES: usize = 8;
 
 /// The number of what is played before the first play.
-pub(crate) const INIT: u64 = u64::MAX;
+pub(crate) const INIT_PLAY: u64 = u64::MAX;
 
 /// What each print counts beside its bytes.
 const PRINT_COST: u64 = 64;
@@ -88,14 +88,14 @@ impl Meter {
             breach: Cell::new(None),
             max_live: Cell::new(usize::MAX),
             max_memory: limits.memory_bytes,
-            base: Cell::new(allocator::live()),
+            base: Cell::new(allocator::live_bytes()),
             host_calls: Cell::new(0),
         }
     }
 
     /// What is there by now is the circle's own.
     pub(crate) fn count_memory_from_here(&self) {
-        self.base.set(allocator::live());
+        self.base.set(allocator::live_bytes());
         allocator::count_from_here();
     }
 
@@ -106,7 +106,7 @@ impl Meter {
         let max = usize::try_from(self.max_memory).unwrap_or(usize::MAX);
         // A session that is full already may still do what makes it less so.
         let full = self.base.get().saturating_add(max);
-        let spare = allocator::live().saturating_add(SPARE).min(full.saturating_add(SPARES * SPARE));
+        let spare = allocator::live_bytes().saturating_add(SPARE).min(full.saturating_add(SPARES * SPARE));
         self.max_live.set(full.max(spare));
         self.play.set(play);
         self.set_progress(None);
@@ -117,7 +117,7 @@ impl Meter {
     /// Whether there is so much that what can be had again is better given back.
     pub(crate) fn is_half_full(&self) -> bool {
         let half = usize::try_from(self.max_memory / 2).unwrap_or(usize::MAX);
-        allocator::live() > self.base.get().saturating_add(half)
+        allocator::live_bytes() > self.base.get().saturating_add(half)
     }
 
     pub(crate) fn end(&self) {
@@ -133,7 +133,7 @@ impl Meter {
         if operations > self.max_operations {
             self.breach(LimitKind::Operations, self.max_operations);
         }
-        if allocator::live() > self.max_live.get() {
+        if allocator::live_bytes() > self.max_live.get() {
             self.breach(LimitKind::Memory, self.max_memory);
         }
         self.breach.get().is_none() && !self.is_stopped()
@@ -177,7 +177,7 @@ impl Meter {
 
     /// The play that calls a host function, and the number of the call; `None` where no one carries it out.
     pub(crate) fn next_host_call(&self) -> Option<(u64, u64)> {
-        let play = Some(self.play.get()).filter(|play| *play != INIT)?;
+        let play = Some(self.play.get()).filter(|play| *play != INIT_PLAY)?;
         self.host_calls.set(self.host_calls.get() + 1);
         Some((play, self.host_calls.get()))
     }

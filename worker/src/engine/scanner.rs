@@ -1,9 +1,9 @@
 //! Just enough of Rhai's lexical grammar to know what is code and what is not: strings, characters, templates and
 //! comments end where Rhai ends them. Pure, and of any text.
 
-/// A piece of a script, whitespace left out.
+/// A token of a script, whitespace left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Piece<'t> {
+pub(crate) enum Token<'t> {
     /// Letters, digits and underscores.
     Word(&'t str),
     /// `.` or `?.`, but not `..`.
@@ -146,62 +146,62 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    fn code(&mut self, first: char) -> Piece<'t> {
+    fn code(&mut self, first: char) -> Token<'t> {
         let rest = self.rest();
         if first.is_ascii_alphanumeric() || first == '_' {
             let length = rest.find(|character: char| !character.is_ascii_alphanumeric() && character != '_');
             let word = &rest[..length.unwrap_or(rest.len())];
             self.skip(Some(word.len()));
-            return Piece::Word(word);
+            return Token::Word(word);
         }
         if rest.starts_with("//") {
             let end = rest.find('\n');
             self.skip(end);
-            return Piece::Comment { is_closed: end.is_some() };
+            return Token::Comment { is_closed: end.is_some() };
         }
         if rest.starts_with("/*") {
-            return Piece::Comment { is_closed: self.block_comment() };
+            return Token::Comment { is_closed: self.block_comment() };
         }
         let hashes = rest.len() - rest.trim_start_matches('#').len();
         if hashes > 0 && rest[hashes..].starts_with('"') {
             self.skip(Some(hashes + 1));
-            return Piece::Text(self.raw(hashes));
+            return Token::Text(self.raw(hashes));
         }
         if hashes > 0 {
             // All of them at once, or each would be counted again for the next.
             self.skip(Some(hashes));
-            return Piece::Other('#');
+            return Token::Other('#');
         }
-        let (length, piece) = match first {
-            '.' if rest.starts_with("..") => (2, Piece::Other('.')),
-            '.' => (1, Piece::Dot),
-            '?' if rest.starts_with("?.") => (2, Piece::Dot),
-            ':' if rest.starts_with("::") => (2, Piece::Colons),
-            _ => (first.len_utf8(), Piece::Other(first)),
+        let (length, token) = match first {
+            '.' if rest.starts_with("..") => (2, Token::Other('.')),
+            '.' => (1, Token::Dot),
+            '?' if rest.starts_with("?.") => (2, Token::Dot),
+            ':' if rest.starts_with("::") => (2, Token::Colons),
+            _ => (first.len_utf8(), Token::Other(first)),
         };
         self.skip(Some(length));
         match first {
-            '"' | '\'' => Piece::Text(self.quoted(first)),
+            '"' | '\'' => Token::Text(self.quoted(first)),
             '`' => {
                 self.frames.push(Frame::Template);
-                Piece::Text(self.template())
+                Token::Text(self.template())
             }
             _ => {
                 self.brace(first);
-                piece
+                token
             }
         }
     }
 }
 
-/// Each piece with where it begins.
+/// Each token with where it begins.
 impl<'t> Iterator for Scanner<'t> {
-    type Item = (usize, Piece<'t>);
+    type Item = (usize, Token<'t>);
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.at < self.text.len() && self.frames.last() == Some(&Frame::Template) {
             let start = self.at;
-            return Some((start, Piece::Text(self.template())));
+            return Some((start, Token::Text(self.template())));
         }
         let rest = self.rest();
         self.skip(Some(rest.len() - rest.trim_start().len()));

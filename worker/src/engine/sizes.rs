@@ -11,11 +11,11 @@ use crate::message::{LimitKind, Limits};
 
 /// What is too large already, by name, and how large: it was told, and what does not make it larger goes on.
 #[derive(Debug, Default)]
-pub(crate) struct Sizes(HashMap<String, u64>);
+pub(crate) struct VariableSizes(HashMap<String, u64>);
 
-impl Sizes {
+impl VariableSizes {
     /// What a variable has become too large for since the last play.
-    pub(crate) fn look(&mut self, scope: &Scope<'_>, limits: &Limits) -> Option<(LimitKind, u64)> {
+    pub(crate) fn check(&mut self, scope: &Scope<'_>, limits: &Limits) -> Option<(LimitKind, u64)> {
         let mut large = HashMap::new();
         let mut grown = None;
         for (name, _, value) in scope.iter_raw() {

@@ -9,7 +9,7 @@ use rhai::{Dynamic, Map, is_valid_identifier};
 
 use super::{
     budget::Budget,
-    cursor::{Place, word_at_end},
+    cursor::{CursorContext, word_at_end},
     inventory::{Inventory, SharedInventory},
     library::{KEYWORDS, library},
     values::Values,
@@ -34,10 +34,10 @@ pub(super) fn complete(before: &str, inventory: &SharedInventory, values: Option
         return Completion { start: before.chars().count() as u64, candidates: Vec::new() };
     };
     let inventory = &*inventory.lock();
-    let mut offered = Offered::new(word.prefix, inventory.max_bytes);
-    match &word.place {
-        Place::Plain => offer_names(&mut offered, inventory),
-        Place::Member { receiver } => {
+    let mut offered = CandidateList::new(word.prefix, inventory.max_bytes);
+    match &word.context {
+        CursorContext::Plain => offer_names(&mut offered, inventory),
+        CursorContext::Member { receiver } => {
             offer_members(
                 &mut offered,
                 receiver.as_deref().filter(|chain| chain.len() <= MAX_CHAIN),
@@ -45,15 +45,15 @@ pub(super) fn complete(before: &str, inventory: &SharedInventory, values: Option
                 values,
             );
         }
-        Place::Qualified { path } => offer_qualified(&mut offered, path, inventory),
-        Place::Import => {
+        CursorContext::Qualified { path } => offer_qualified(&mut offered, path, inventory),
+        CursorContext::Import => {
             offered.group(inventory.importable.iter().map(|name| (name.as_str(), CandidateKind::Module, "")));
         }
     }
     Completion { start: before[..word.start].chars().count() as u64, candidates: offered.candidates }
 }
 
-fn offer_names(offered: &mut Offered<'_>, inventory: &Inventory) {
+fn offer_names(offered: &mut CandidateList<'_>, inventory: &Inventory) {
     // The newest first: the first of a name is the one that a script sees.
     let variables = inventory.variables().iter().rev().map(|variable| {
         let kind = if variable.is_constant { CandidateKind::Constant } else { CandidateKind::Variable };
@@ -72,7 +72,12 @@ fn offer_names(offered: &mut Offered<'_>, inventory: &Inventory) {
     offered.group(KEYWORDS.iter().map(|word| (*word, CandidateKind::Keyword, "")));
 }
 
-fn offer_members(offered: &mut Offered<'_>, chain: Option<&[&str]>, inventory: &Inventory, values: Option<Values<'_>>) {
+fn offer_members(
+    offered: &mut CandidateList<'_>,
+    chain: Option<&[&str]>,
+    inventory: &Inventory,
+    values: Option<Values<'_>>,
+) {
     let mut type_name = match chain {
         Some([variable]) => inventory.variable(variable).map(|variable| variable.type_name.clone()),
         _ => None,
@@ -128,7 +133,7 @@ fn members(map: &Map, prefix: &str, type_of: impl Fn(&Dynamic) -> String) -> Vec
         .collect()
 }
 
-fn offer_qualified(offered: &mut Offered<'_>, path: &[&str], inventory: &Inventory) {
+fn offer_qualified(offered: &mut CandidateList<'_>, path: &[&str], inventory: &Inventory) {
     if path == ["global"] {
         let constants = inventory.variables().iter().rev().filter(|variable| variable.is_constant);
         let constants =
@@ -146,14 +151,14 @@ fn offer_qualified(offered: &mut Offered<'_>, path: &[&str], inventory: &Invento
 }
 
 /// The candidates so far: one a name, bounded in number and bytes.
-struct Offered<'p> {
+struct CandidateList<'p> {
     prefix: &'p str,
     seen: HashSet<String>,
     candidates: Vec<Candidate>,
     budget: Budget,
 }
 
-impl<'p> Offered<'p> {
+impl<'p> CandidateList<'p> {
     fn new(prefix: &'p str, max_bytes: u64) -> Self {
         Self { prefix, seen: HashSet::new(), candidates: Vec::new(), budget: Budget { left: max_bytes } }
     }

@@ -1,5 +1,5 @@
-//! The names, types and functions of an environment, kept where the thread that obeys can read them while the other one
-//! evaluates. It is brought up to date after each play, and costs a play what the play changed.
+//! The names, types and functions of an environment, kept where the thread of the control socket can read
+//! them while the other one evaluates. It is brought up to date after each play, and costs a play what the play changed.
 
 use std::{
     collections::BTreeMap,

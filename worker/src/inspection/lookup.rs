@@ -9,7 +9,7 @@ use crate::message::{FunctionDoc, Origin};
 
 /// `None` if the answer has more bytes than it may have.
 pub(super) fn find(name: &str, inventory: &Inventory) -> Option<Vec<FunctionDoc>> {
-    let mut found = Found { docs: Vec::new(), budget: Budget { left: inventory.max_bytes } };
+    let mut found = DocList { docs: Vec::new(), budget: Budget { left: inventory.max_bytes } };
     if let Some((path, name)) = name.rsplit_once("::") {
         let names: Vec<&str> = path.split("::").map(str::trim).collect();
         if let Some((module, origin)) = inventory.module(&names) {
@@ -36,12 +36,12 @@ pub(super) fn find(name: &str, inventory: &Inventory) -> Option<Vec<FunctionDoc>
     Some(found.docs)
 }
 
-struct Found {
+struct DocList {
     docs: Vec<FunctionDoc>,
     budget: Budget,
 }
 
-impl Found {
+impl DocList {
     fn add(&mut self, signature: String, doc: &str, origin: Origin) -> Option<()> {
         self.budget.take(&[&signature, doc]).then_some(())?;
         self.docs.push(FunctionDoc { signature, doc: doc.into(), origin });

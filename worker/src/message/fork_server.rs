@@ -1,25 +1,25 @@
-//! What passes between a server and a template, after [`Hello`](crate::message::Hello): framed as all else.
+//! What passes between the server and a fork server, after [`Hello`](super::Hello).
 
 use serde::{Deserialize, Serialize};
 
 use super::order::Order;
 
-/// Towards the template.
+/// To the fork server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToForkServer {
-    /// Make a worker with the two descriptors that come with this: of work and of control.
+    /// Fork a worker with the two descriptors that come with this message: of work and of control.
     Fork {
-        /// Tells the workers of one template apart; greater with each, from 1.
+        /// Tells the workers of one fork server apart; greater with each, from 1.
         number: u64,
     },
     /// Carry out an order on a worker, unless it has ended.
     Order { number: u64, order: Order },
 }
 
-/// From the template.
+/// From the fork server.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum FromForkServer {
-    /// First of all: workers can be had.
+    /// The first message: workers can be forked.
     Ready,
     Forked {
         number: u64,
@@ -27,13 +27,13 @@ pub(crate) enum FromForkServer {
     },
     NotForked {
         number: u64,
-        /// As the system numbers its errors.
+        /// The system's number of the error.
         error: i32,
     },
     /// A worker has ended.
     Ended {
         number: u64,
-        /// As `wait` tells it.
+        /// The wait status, as `waitpid` returns it.
         status: i32,
     },
 }

@@ -1,4 +1,4 @@
-//! What keeps a worker where it is, as the worker says it.
+//! The layers of a worker's sandbox.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,12 +1,12 @@
-//! What a worker's process is ordered to do by whoever owns it.
+//! Orders to a worker's process, from whoever owns the worker.
 
 use serde::{Deserialize, Serialize};
 
-/// An order to a worker's process. Its parent carries it out on it: the kernel sees to that, and not the worker.
+/// An order to a worker's process. The parent process carries it out, with the kernel's help and not the worker's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// To leave the processor to others, for good.
+    /// Leave the processor to others, for good.
     LowerPriority,
-    /// To end.
+    /// End at once.
     Kill,
 }

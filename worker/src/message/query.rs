@@ -27,7 +27,7 @@ pub enum Query {
 
 /// A query under a number that tells the queries of one worker apart.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Inquiry {
+pub(crate) struct NumberedQuery {
     pub(crate) number: u64,
     pub(crate) query: Query,
 }

@@ -1,7 +1,6 @@
-//! What a process that runs the program's executable is, as its first argument says.
+//! Roles of processes. All of them run the program's executable; the first argument says which role a process has.
 
-/// What a process of this crate is. The server starts it with the role's flag, by which
-/// [`run_if_worker`](crate::run_if_worker) knows the role.
+/// The role of a process that the program started of itself, other than the program's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// A worker for one owner, started anew.

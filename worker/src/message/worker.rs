@@ -7,7 +7,7 @@ use super::{
     host::{HostCall, HostReturn},
     layer::Layer,
     play::{Outcome, Play, Print, ProgressReport},
-    query::{Answer, Inquiry},
+    query::{Answer, NumberedQuery},
     setup::Setup,
 };
 
@@ -27,7 +27,7 @@ pub(crate) enum ToWorker<'a> {
     #[serde(borrow)]
     Play(Play<'a>),
     /// Asked between plays, so that it can be answered with values.
-    Inspect(Inquiry),
+    Inspect(NumberedQuery),
     /// Answers the call of a host function, for which the play waits.
     Return { call: u64, returned: HostReturn },
 }
@@ -65,5 +65,5 @@ pub(crate) enum Control {
     /// Asks for a [`ProgressReport`].
     Progress,
     /// Asked while a play runs.
-    Inspect(Inquiry),
+    Inspect(NumberedQuery),
 }

@@ -1,5 +1,5 @@
-//! Many workers of one setup, forked from one process in which all is ready: the engine, the modules, what the setup's own
-//! script defined. This is the server's end of it; what runs in that process is [`child`](crate::child).
+//! The server's end of a fork server: many workers of one setup, forked from one process in which all is ready (the engine,
+//! the modules, what the setup's own script defined). What runs in that process is in [`child`](crate::child).
 //!
 //! ```text
 //! the program ── fork server: started anew, no thread, reads no word of a client
@@ -32,14 +32,14 @@ use crate::message::Setup;
 /// Only on Linux is there such a process; elsewhere each worker is started anew, as by [`Worker::start`].
 #[derive(Debug, Clone)]
 pub struct Template {
-    system: system::Template,
+    system: system::ForkServer,
 }
 
 impl Template {
     /// Starts the process, without waiting until it is ready. It needs a tokio runtime with I/O and time enabled, which then
     /// reaps the process, too, and ends it where it ends itself.
     pub async fn start(program: Program, setup: Setup) -> io::Result<Self> {
-        Ok(Self { system: system::Template::start(program, setup).await? })
+        Ok(Self { system: system::ForkServer::start(program, setup).await? })
     }
 
     /// A worker, once the process is ready: modules are read and the setup's own script has been run there. How long that

@@ -17,11 +17,11 @@ use super::{
     pipe::Pipe,
     process::Process,
     program::Program,
-    sockets::{Sockets, pairs},
+    sockets::{Sockets, socket_pairs},
 };
 use crate::message::{
-    Answer, BUILD, Control, FromControl, FromWorker, Hello, HostCall, HostReturn, Inquiry, Layer, Outcome, Play, Print,
-    ProgressReport, Query, Setup, ToWorker,
+    Answer, BUILD, Control, FromControl, FromWorker, Hello, HostCall, HostReturn, Layer, NumberedQuery, Outcome, Play,
+    Print, ProgressReport, Query, Setup, ToWorker,
 };
 
 /// How long a process may go on once its socket is closed.
@@ -69,8 +69,8 @@ pub struct Worker {
     /// Number of the play that is to end.
     stopped: Option<u64>,
     host: HostCalls,
-    /// What may be answered, by number.
-    asked: HashMap<u64, PendingQuery>,
+    /// Queries without an answer, by number.
+    pending_queries: HashMap<u64, PendingQuery>,
     /// Bytes that an answer to one may have.
     max_answer: usize,
     process: Process,
@@ -84,7 +84,7 @@ impl Worker {
     /// Starts a process for it alone. It needs a tokio runtime with I/O enabled, which then reaps the process, too. For
     /// many of one setup there is [`Template`](crate::Template).
     pub async fn start(program: Program, setup: Setup) -> io::Result<Self> {
-        let (ours, its) = pairs()?;
+        let (ours, its) = socket_pairs()?;
         let process = Process::start(program.path()?, its.work.into(), its.control.into()).await?;
         let mut worker = Self::new(ours, process, Bounds::of(&setup))?;
         worker.work.send(&Hello { build: BUILD, setup });
@@ -107,7 +107,7 @@ impl Worker {
             running: None,
             stopped: None,
             host: HostCalls::new(bounds),
-            asked: HashMap::new(),
+            pending_queries: HashMap::new(),
             max_answer: bounds.output,
             process,
             is_broken: false,
@@ -171,12 +171,12 @@ impl Worker {
     /// play runs it is answered from what there was before the play, without values. The caller bounds how many it asks
     /// for before they are answered.
     pub fn ask(&mut self, number: u64, query: Query) {
-        self.asked.insert(number, PendingQuery::new(&query));
-        let inquiry = Inquiry { number, query };
+        self.pending_queries.insert(number, PendingQuery::new(&query));
+        let query = NumberedQuery { number, query };
         if self.running.is_some() {
-            self.control.send(&Control::Inspect(inquiry));
+            self.control.send(&Control::Inspect(query));
         } else {
-            self.work.send(&ToWorker::Inspect(inquiry));
+            self.work.send(&ToWorker::Inspect(query));
         }
     }
 
@@ -231,30 +231,30 @@ impl Worker {
         }
     }
 
-    /// What has fully arrived.
+    /// The next event of what has fully arrived.
     fn next(&mut self) -> io::Result<Option<Event>> {
         // Before it is sealed a worker has nothing to say there.
-        let said = if self.layers.is_some() { self.control.receive::<FromControl>()? } else { None };
-        match said {
+        let message = if self.layers.is_some() { self.control.receive::<FromControl>()? } else { None };
+        match message {
             Some(FromControl::Progress(report)) if std::mem::take(&mut self.is_progress_asked) => {
                 return Ok(Some(Event::Progress(report)));
             }
             Some(FromControl::Progress(_)) => {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a report that nobody asked for"));
             }
-            Some(FromControl::Answer { number, answer }) => return self.answered(number, answer).map(Some),
+            Some(FromControl::Answer { number, answer }) => return self.accept_answer(number, answer).map(Some),
             None => {}
         }
         while let Some(message) = self.work.receive::<FromWorker>()? {
-            if let Some(event) = self.said(message)? {
+            if let Some(event) = self.handle_message(message)? {
                 return Ok(Some(event));
             }
         }
         Ok(None)
     }
 
-    /// What a message on the work socket comes to.
-    fn said(&mut self, message: FromWorker) -> io::Result<Option<Event>> {
+    /// Checks a message on the work socket: the event that it comes to, if any. The error is that no worker sends that.
+    fn handle_message(&mut self, message: FromWorker) -> io::Result<Option<Event>> {
         let broken = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
         match message {
             FromWorker::Sealed(layers) if self.layers.is_none() => self.layers = Some(layers),
@@ -274,15 +274,16 @@ impl Worker {
                 self.running = None;
                 return Ok(Some(Event::Done { play, outcome }));
             }
-            FromWorker::Answer { number, answer } => return self.answered(number, answer).map(Some),
+            FromWorker::Answer { number, answer } => return self.accept_answer(number, answer).map(Some),
             _ => return broken("a message of a play that is not running"),
         }
         Ok(None)
     }
 
-    fn answered(&mut self, number: u64, answer: Answer) -> io::Result<Event> {
-        match self.asked.remove(&number) {
-            Some(asked) if asked.is_answered_by(&answer, self.max_answer) => Ok(Event::Answer { number, answer }),
+    /// Checks an answer against the query that it is for.
+    fn accept_answer(&mut self, number: u64, answer: Answer) -> io::Result<Event> {
+        match self.pending_queries.remove(&number) {
+            Some(query) if query.is_answered_by(&answer, self.max_answer) => Ok(Event::Answer { number, answer }),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "an answer to nothing that was asked")),
         }
     }

@@ -1,4 +1,4 @@
-//! What a worker lives in, seen from the server: its owner takes orders, and says how it ended.
+//! The process of a worker, seen from the server: it has an owner, who takes orders and says how the process ended.
 
 use std::{fmt::Debug, io, os::fd::OwnedFd, path::PathBuf, process::Stdio};
 
@@ -14,21 +14,22 @@ use crate::{
     system,
 };
 
-/// Whoever a worker lives with: the one place that ends it, so that nothing else is hit. Dropping it orders the worker to
-/// end.
+/// The owner of a worker's process, which alone kills it, so that no other process can be hit. Dropping an owner ends the
+/// worker.
 ///
-/// A trait, so that this file knows none of its kinds: the task that owns a process, the fork server, threads.
+/// A trait, so that this file need not know the fork server, nor threads that stand in for a process.
 pub(crate) trait ProcessOwner: Debug + Send + Sync {
-    /// Takes an order. One that has ended takes none.
+    /// Takes an order. It has no effect on a worker that has ended.
     fn order(&self, order: Order);
 
-    /// Whether there is a process, whose end can be waited for once it is killed. Threads take their time.
+    /// Whether there is a process, whose end can be awaited once it is killed. Threads may go on for as long as their
+    /// script does not check its stop flag.
     fn has_process(&self) -> bool {
         true
     }
 }
 
-/// One process, or what is in its place. Dropping it ends the process.
+/// One process, or the threads in its place. Dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(super) pid: Option<u32>,
@@ -56,7 +57,7 @@ impl Process {
         }
     }
 
-    /// Whether there is a process that could be waited for.
+    /// Whether there is a process whose end can be awaited.
     pub(super) fn has_process(&self) -> bool {
         self.owner.has_process()
     }
@@ -75,8 +76,8 @@ impl Process {
         let pid = child.id();
         let (orders, taken) = mpsc::channel(2);
         let (loss, ended) = oneshot::channel();
-        tokio::spawn(own(child, taken, loss));
-        Ok(Self::new(pid, OwningTask(orders), ended))
+        tokio::spawn(own_process(child, taken, loss));
+        Ok(Self::new(pid, TaskOwner(orders), ended))
     }
 }
 
@@ -92,19 +93,19 @@ pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
     tokio::task::spawn_blocking(spawn).await.map_err(io::Error::other)?
 }
 
-/// The way to the task that owns a process.
+/// The task that owns a process.
 #[derive(Debug)]
-struct OwningTask(mpsc::Sender<Order>);
+struct TaskOwner(mpsc::Sender<Order>);
 
-impl ProcessOwner for OwningTask {
+impl ProcessOwner for TaskOwner {
     fn order(&self, order: Order) {
         // There is room for each order once, so an error says that the process, and its task, have ended.
         let _ended = self.0.try_send(order);
     }
 }
 
-/// Owns the process until it has ended: the only place that kills it, so that no other process can be hit.
-async fn own(mut child: Child, mut orders: mpsc::Receiver<Order>, loss: oneshot::Sender<Loss>) {
+/// Owns the process until it has ended.
+async fn own_process(mut child: Child, mut orders: mpsc::Receiver<Order>, loss: oneshot::Sender<Loss>) {
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,

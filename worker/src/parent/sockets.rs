@@ -10,7 +10,7 @@ pub(crate) struct Sockets {
 }
 
 /// The server's ends and the worker's.
-pub(crate) fn pairs() -> io::Result<(Sockets, Sockets)> {
+pub(crate) fn socket_pairs() -> io::Result<(Sockets, Sockets)> {
     let (work, its_work) = UnixStream::pair()?;
     let (control, its_control) = UnixStream::pair()?;
     Ok((Sockets { work, control }, Sockets { work: its_work, control: its_control }))

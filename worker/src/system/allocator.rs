@@ -83,7 +83,7 @@ fn shrink(bytes: usize) {
 }
 
 /// Counts from now on; false if the program has another allocator.
-pub(crate) fn begin() -> bool {
+pub(crate) fn start_counting() -> bool {
     IS_COUNTING.store(true, SeqCst);
     let before = LIVE.load(SeqCst);
     // A probe: whether it is counted shows whether this is the program's allocator.
@@ -94,17 +94,17 @@ pub(crate) fn begin() -> bool {
 }
 
 /// Live bytes; 0 where nothing counts.
-pub(crate) fn live() -> usize {
+pub(crate) fn live_bytes() -> usize {
     LIVE.load(Relaxed)
 }
 
 /// Ends the process where it would have so many more live bytes than it has now.
-pub(crate) fn bound(room: usize) {
+pub(crate) fn set_limit(room: usize) {
     ROOM.store(room, SeqCst);
     count_from_here();
 }
 
 /// The same room, from what is there now.
 pub(crate) fn count_from_here() {
-    BOUND.store(live().saturating_add(ROOM.load(SeqCst)), SeqCst);
+    BOUND.store(live_bytes().saturating_add(ROOM.load(SeqCst)), SeqCst);
 }

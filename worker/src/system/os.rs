@@ -13,14 +13,14 @@ use rustix::process::Pid;
 
 /// Ends the process as it is: no destructor, no handler of an exit runs, and nothing is flushed. A forked process has
 /// copies of what another one will still clean up, and a thread that is sealed may not be waited for.
-pub(crate) fn end(code: i32) -> ! {
+pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: it does not return, and takes nothing but the number.
     unsafe { libc::_exit(code) }
 }
 
 /// Which side of a fork this is.
 #[cfg(target_os = "linux")]
-pub(crate) enum Forked {
+pub(crate) enum ForkSide {
     /// The process that was there before, with the id of the new one.
     Parent(Pid),
     /// The new one.
@@ -28,14 +28,14 @@ pub(crate) enum Forked {
 }
 
 /// Makes a process like this one, which must have no second thread ([`is_single_threaded`]): what another one is in the
-/// middle of, a lock that is held, say, would stay so in the child for ever. The child must end with [`end`] and never
+/// middle of, a lock that is held, say, would stay so in the child for ever. The child must end with [`exit_now`] and never
 /// return into what called this.
 #[cfg(target_os = "linux")]
-pub(crate) fn fork() -> std::io::Result<Forked> {
+pub(crate) fn fork() -> std::io::Result<ForkSide> {
     // SAFETY: there is one thread, and no lock is held but by it, so the child is as whole as the parent.
     match unsafe { libc::fork() } {
-        0 => Ok(Forked::Child),
-        pid => Pid::from_raw(pid.max(0)).map(Forked::Parent).ok_or_else(std::io::Error::last_os_error),
+        0 => Ok(ForkSide::Child),
+        pid => Pid::from_raw(pid.max(0)).map(ForkSide::Parent).ok_or_else(std::io::Error::last_os_error),
     }
 }
 
@@ -75,19 +75,19 @@ fn close_range(first: u32, last: u32) {
     }
 }
 
-/// While it is there, this process ends as soon as the other end of a socket is gone, whatever it computes. Not by the death of its
-/// parent: for the kernel that is the thread which started it, and may end long before.
+/// Guard while which this process ends as soon as the other end of a socket is gone, whatever it computes. Not by the death
+/// of its parent: for the kernel that is the thread which started it, and may end long before.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
-pub(crate) struct EndsWith {
+pub(crate) struct ExitWithPeer {
     socket: i32,
     flags: i32,
 }
 
 #[cfg(target_os = "linux")]
-impl EndsWith {
-    /// There must be no other at the time.
-    pub(crate) fn the_other_end_of(socket: &impl AsRawFd) -> std::io::Result<Self> {
+impl ExitWithPeer {
+    /// A guard for the other end of this socket. There must be no other guard at the time.
+    pub(crate) fn of(socket: &impl AsRawFd) -> std::io::Result<Self> {
         let socket = socket.as_raw_fd();
         SOCKET.store(socket, Ordering::Relaxed);
         // SAFETY: the handler calls nothing but poll and _exit, which a handler may (signal-safety(7)); the pointers live for
@@ -108,7 +108,7 @@ impl EndsWith {
 }
 
 #[cfg(target_os = "linux")]
-impl Drop for EndsWith {
+impl Drop for ExitWithPeer {
     fn drop(&mut self) {
         // SAFETY: neither takes a pointer. A signal that is still to come is ignored, as it is by whatever is forked from here.
         unsafe {
@@ -118,7 +118,7 @@ impl Drop for EndsWith {
     }
 }
 
-/// The socket that [`EndsWith`] is for.
+/// The socket that [`ExitWithPeer`] is for.
 #[cfg(target_os = "linux")]
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
 
@@ -150,9 +150,9 @@ pub fn keep_descriptors() {
     }
 }
 
-/// Has this process, and what it forks, not interrupt others when it wakes up: plays per second are a third more.
+/// Keeps this process, and what it forks, from interrupting others when it wakes up: plays per second are a third more.
 #[cfg(target_os = "linux")]
-pub(crate) fn be_batch() {
+pub(crate) fn use_batch_scheduling() {
     // SAFETY: a parameter is only its priority, which this policy wants to be 0; the pointer lives for the call.
     unsafe {
         let parameter: libc::sched_param = std::mem::zeroed();

@@ -2,16 +2,16 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn plain(prefix: &str) -> (&str, Place<'_>) {
-    (prefix, Place::Plain)
+fn plain(prefix: &str) -> (&str, CursorContext<'_>) {
+    (prefix, CursorContext::Plain)
 }
 
-fn member<'t>(prefix: &'t str, receiver: &[&'t str]) -> (&'t str, Place<'t>) {
-    (prefix, Place::Member { receiver: (!receiver.is_empty()).then(|| receiver.to_vec()) })
+fn member<'t>(prefix: &'t str, receiver: &[&'t str]) -> (&'t str, CursorContext<'t>) {
+    (prefix, CursorContext::Member { receiver: (!receiver.is_empty()).then(|| receiver.to_vec()) })
 }
 
-fn qualified<'t>(prefix: &'t str, path: &[&'t str]) -> (&'t str, Place<'t>) {
-    (prefix, Place::Qualified { path: path.to_vec() })
+fn qualified<'t>(prefix: &'t str, path: &[&'t str]) -> (&'t str, CursorContext<'t>) {
+    (prefix, CursorContext::Qualified { path: path.to_vec() })
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_word_is_found_where_code_is() {
         ("}}} b", plain("b")),
     ];
     for (text, expected) in cases {
-        assert_eq!(word_at_end(text).map(|word| (word.prefix, word.place)), Some(expected), "{text}");
+        assert_eq!(word_at_end(text).map(|word| (word.prefix, word.context)), Some(expected), "{text}");
     }
 }
 
@@ -58,11 +58,11 @@ fn what_a_word_stands_behind_is_known_where_it_has_a_name() {
         ("a::b.c", member("c", &[])),
         ("a::", qualified("", &["a"])),
         ("a::b::c", qualified("c", &["a", "b"])),
-        ("import \"ge", ("ge", Place::Import)),
-        ("x; import \"a/b", ("a/b", Place::Import)),
+        ("import \"ge", ("ge", CursorContext::Import)),
+        ("x; import \"a/b", ("a/b", CursorContext::Import)),
     ];
     for (text, expected) in cases {
-        assert_eq!(word_at_end(text).map(|word| (word.prefix, word.place)), Some(expected), "{text}");
+        assert_eq!(word_at_end(text).map(|word| (word.prefix, word.context)), Some(expected), "{text}");
     }
 }
 

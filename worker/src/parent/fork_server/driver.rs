@@ -1,5 +1,5 @@
-//! The server's end of a template: one task, which owns its process. What the template says is checked as what a worker
-//! says is, although no client has a say in it.
+//! The server's end of a fork server: one task, which owns its process. The task checks the fork server's messages as it
+//! would a worker's, although no client has a say in them.
 
 use std::{convert::Infallible, io, process::Stdio, sync::Arc, time::Duration};
 
@@ -20,31 +20,32 @@ use crate::{
         pipe::Pipe,
         process::{Process, ProcessOwner, spawn},
         program::Program,
-        sockets::pairs,
+        sockets::socket_pairs,
     },
 };
 
-/// How long a template that is ready may say nothing while something is asked of it, before it is taken for one that hangs.
+/// How long a fork server that is ready may leave a request without an answer, before the task takes it for one that hangs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of what it may say at a time.
+/// Bytes of one message of a fork server, at the most.
 const MAX_FRAME: usize = 64;
 
-/// Ends the template when it is dropped: by the last handle, and the last worker.
+/// What the handles and the workers of a fork server share. The last of them to be dropped ends the fork server.
 #[derive(Debug)]
-struct Core {
+struct SharedForkServer {
     registry: Arc<Registry>,
     bounds: Bounds,
     pid: Option<u32>,
-    _wanted: oneshot::Sender<Infallible>,
+    /// Dropped, it ends the task and with it the process.
+    _in_use: oneshot::Sender<Infallible>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Template {
-    core: Arc<Core>,
+pub(super) struct ForkServer {
+    shared: Arc<SharedForkServer>,
 }
 
-impl Template {
+impl ForkServer {
     pub(super) async fn start(program: Program, setup: Setup) -> io::Result<Self> {
         let (socket, its) = std::os::unix::net::UnixStream::pair()?;
         socket.set_nonblocking(true)?;
@@ -54,76 +55,82 @@ impl Template {
         command.arg0(Role::ForkServer.process_name()).arg(Role::ForkServer.flag());
         command.stdin(Stdio::from(its)).stdout(Stdio::null());
         let child = spawn(command).await?;
-        let (wanted, unwanted) = oneshot::channel();
+        let (in_use, unused) = oneshot::channel();
         let registry = Arc::new(Registry::default());
-        let core = Core { registry: registry.clone(), bounds: Bounds::of(&setup), pid: child.id(), _wanted: wanted };
+        let shared = SharedForkServer {
+            registry: registry.clone(),
+            bounds: Bounds::of(&setup),
+            pid: child.id(),
+            _in_use: in_use,
+        };
         pipe.send(&Hello { build: BUILD, setup });
-        tokio::spawn(own(child, pipe, Closing(registry), unwanted));
-        Ok(Self { core: core.into() })
+        tokio::spawn(own_process(child, pipe, CloseOnDrop(registry), unused));
+        Ok(Self { shared: shared.into() })
     }
 
     pub(super) async fn worker(&self) -> io::Result<Worker> {
-        let (ours, its) = pairs()?;
-        let ForkRequest { number, forked, ended } = self.core.registry.request(its);
-        // From here on: dropped while its process is awaited, it takes the request back.
-        let owner = ForkingProcess { core: self.core.clone(), number };
+        let (ours, its) = socket_pairs()?;
+        let ForkRequest { number, forked, ended } = self.shared.registry.request(its);
+        // Made before the wait: dropped with this future, it takes the request back.
+        let owner = ForkServerOwner { shared: self.shared.clone(), number };
         let pid = match forked.await {
             Ok(forked) => forked?,
-            Err(_) => return Err(self.over()),
+            Err(_) => return Err(self.ended_error()),
         };
-        Worker::new(ours, Process::new(Some(pid), owner, ended), self.core.bounds)
+        Worker::new(ours, Process::new(Some(pid), owner, ended), self.shared.bounds)
     }
 
-    fn over(&self) -> io::Error {
-        let how = self.core.registry.end().unwrap_or(Loss::Killed);
+    fn ended_error(&self) -> io::Error {
+        let how = self.shared.registry.end().unwrap_or(Loss::Killed);
         io::Error::new(io::ErrorKind::BrokenPipe, format!("the process that forks the workers ended ({how:?})"))
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.core.registry.end().is_some()
+        self.shared.registry.end().is_some()
     }
 
     pub(super) fn pid(&self) -> Option<u32> {
-        self.core.pid
+        self.shared.pid
     }
 }
 
-/// The fork server, for one of its workers. Dropping it ends the worker.
+/// The fork server as the owner of one of its workers. Dropping it ends the worker.
 #[derive(Debug)]
-struct ForkingProcess {
-    core: Arc<Core>,
+struct ForkServerOwner {
+    shared: Arc<SharedForkServer>,
     number: u64,
 }
 
-impl ProcessOwner for ForkingProcess {
+impl ProcessOwner for ForkServerOwner {
     fn order(&self, order: Order) {
-        self.core.registry.order(self.number, order);
+        self.shared.registry.order(self.number, order);
     }
 }
 
-impl Drop for ForkingProcess {
+impl Drop for ForkServerOwner {
     fn drop(&mut self) {
         self.order(Order::Kill);
     }
 }
 
-/// Whoever waits for the template learns that it is over, also where its task ends with its runtime.
-struct Closing(Arc<Registry>);
+/// Closes the registry, so that whoever waits for the fork server learns of its end, also where its task ends with its
+/// runtime.
+struct CloseOnDrop(Arc<Registry>);
 
-impl Drop for Closing {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close(Loss::Killed);
     }
 }
 
 /// Owns the process until it has ended.
-async fn own(mut child: Child, mut pipe: Pipe, registry: Closing, unwanted: oneshot::Receiver<Infallible>) {
+async fn own_process(mut child: Child, mut pipe: Pipe, registry: CloseOnDrop, unused: oneshot::Receiver<Infallible>) {
     let (registry, pid) = (&registry.0, child.id());
     let end = tokio::select! {
-        _ = unwanted => end(&mut child).await,
-        Err(error) = talk(&mut pipe, registry) => {
+        _ = unused => kill(&mut child).await,
+        Err(error) = exchange_messages(&mut pipe, registry) => {
             let hangs = error.kind() == io::ErrorKind::TimedOut;
-            let end = if hangs { end(&mut child).await } else { ended(&mut child).await };
+            let end = if hangs { kill(&mut child).await } else { wait_or_kill(&mut child).await };
             tracing::error!(pid, %error, ?end, "the process that forks the workers is lost");
             end
         }
@@ -131,18 +138,17 @@ async fn own(mut child: Child, mut pipe: Pipe, registry: Closing, unwanted: ones
     registry.close(end);
 }
 
-/// How long a template may go on once it has closed its socket, for a failure that is still being handled there.
+/// How long a fork server may go on once it has closed its socket, for a failure that is still being handled there.
 const END_GRACE: Duration = Duration::from_secs(1);
 
-async fn ended(child: &mut Child) -> Loss {
+async fn wait_or_kill(child: &mut Child) -> Loss {
     match timeout(END_GRACE, child.wait()).await {
         Ok(status) => status.map_or(Loss::Killed, Loss::of),
-        Err(_) => end(child).await,
+        Err(_) => kill(child).await,
     }
 }
 
-/// Ends it.
-async fn end(child: &mut Child) -> Loss {
+async fn kill(child: &mut Child) -> Loss {
     let status = match child.start_kill() {
         Ok(()) => child.wait().await,
         Err(error) => Err(error),
@@ -150,13 +156,13 @@ async fn end(child: &mut Child) -> Loss {
     status.map_or(Loss::Killed, Loss::of)
 }
 
-/// Passes on what is asked for and what is answered, until the template is lost. What it says is taken whatever cannot be
-/// sent, so that the two never wait for each other.
-async fn talk(pipe: &mut Pipe, registry: &Registry) -> io::Result<Infallible> {
+/// Sends requests and takes the answers, until the fork server is lost. It takes answers also while a request cannot be
+/// sent, so that the two processes never wait for each other.
+async fn exchange_messages(pipe: &mut Pipe, registry: &Registry) -> io::Result<Infallible> {
     let mut due_since = None;
     loop {
-        while let Some(said) = pipe.receive::<FromForkServer>()? {
-            registry.note(said)?;
+        while let Some(message) = pipe.receive::<FromForkServer>()? {
+            registry.handle(message)?;
             due_since = None;
         }
         while pipe.is_sent()

@@ -8,12 +8,12 @@ use crate::{
 };
 
 #[derive(Debug, Clone)]
-pub(super) struct Template {
+pub(super) struct ForkServer {
     program: Program,
     setup: Setup,
 }
 
-impl Template {
+impl ForkServer {
     #[expect(clippy::unused_async, reason = "elsewhere it starts a process")]
     pub(super) async fn start(program: Program, setup: Setup) -> io::Result<Self> {
         Ok(Self { program, setup })

@@ -1,4 +1,5 @@
-//! Who has asked the template for what. The one place that sessions and the task of the template share.
+//! The registry of a fork server: which workers the program requested, and what the fork server has yet to answer. It is all
+//! that sessions and the task of the fork server share.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,68 +16,68 @@ use crate::{
     parent::{loss::Loss, sockets::Sockets},
 };
 
-/// Workers that the template is asked for at a time: the kernel bounds how many descriptors may be on their way.
+/// Fork requests without an answer, at the most: the kernel bounds how many descriptors may be on their way.
 const MAX_UNANSWERED: usize = 16;
 
-/// A worker that was asked for and has not ended.
+/// A worker that was requested and has not ended.
 #[derive(Debug)]
 struct RegisteredWorker {
-    /// Waits for its process.
+    /// Takes its process id.
     on_forked: Option<oneshot::Sender<io::Result<u32>>>,
-    /// Waits for its end.
+    /// Takes how its process ended.
     on_ended: Option<oneshot::Sender<Loss>>,
-    is_dying: bool,
+    is_ending: bool,
 }
 
 #[derive(Debug, Default)]
 struct RegistryState {
     is_ready: bool,
-    /// How the template ended.
+    /// How the fork server ended.
     end: Option<Loss>,
-    last: u64,
+    last_number: u64,
     workers: HashMap<u64, RegisteredWorker>,
-    /// What was not sent yet.
+    /// Requests that are not sent yet.
     forks: VecDeque<(u64, Sockets)>,
     orders: VecDeque<(u64, Order)>,
-    /// What was sent, or will be, and not answered.
+    /// Requests that the fork server has to answer, sent or not.
     unanswered_forks: usize,
     unanswered_ends: usize,
 }
 
-/// Bounded by the workers that there are: each is asked for once, and takes each order once.
+/// Bounded by the workers that there are: each is requested once, and takes each order once.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     state: Mutex<RegistryState>,
-    /// There is something to be sent.
+    /// Signalled when there is something to send.
     changed: Notify,
 }
 
-/// A worker that was asked for.
+/// A requested worker.
 #[derive(Debug)]
 pub(super) struct ForkRequest {
-    /// By which it takes orders.
+    /// The number by which the worker takes orders.
     pub(super) number: u64,
-    /// Its process id, or why it has none.
+    /// The worker's process id, or why there is none.
     pub(super) forked: oneshot::Receiver<io::Result<u32>>,
-    /// How its process ended.
+    /// How the worker's process ended.
     pub(super) ended: oneshot::Receiver<Loss>,
 }
 
 impl Registry {
     fn lock(&self) -> MutexGuard<'_, RegistryState> {
-        // Every change of them leaves them usable.
+        // Every change leaves it usable.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a worker that has those sockets.
+    /// Requests a worker that has those sockets.
     pub(super) fn request(&self, sockets: Sockets) -> ForkRequest {
         let ((on_forked, forked), (on_ended, ended)) = (oneshot::channel(), oneshot::channel());
         let mut state = self.lock();
-        state.last += 1;
-        let number = state.last;
-        // Of a fork server that has ended, both senders are dropped here, by which the receivers see it.
+        state.last_number += 1;
+        let number = state.last_number;
+        // If the fork server has ended, both senders are dropped here, and both receivers see that.
         if state.end.is_none() {
-            let worker = RegisteredWorker { on_forked: Some(on_forked), on_ended: Some(on_ended), is_dying: false };
+            let worker = RegisteredWorker { on_forked: Some(on_forked), on_ended: Some(on_ended), is_ending: false };
             state.workers.insert(number, worker);
             state.forks.push_back((number, sockets));
         }
@@ -85,24 +86,25 @@ impl Registry {
         ForkRequest { number, forked, ended }
     }
 
+    /// Orders something of a worker that has not ended. A worker whose request was not sent is not forked at all.
     pub(super) fn order(&self, number: u64, order: Order) {
         let mut state = self.lock();
         let state = &mut *state;
-        let Some(worker) = state.workers.get_mut(&number).filter(|worker| !worker.is_dying) else { return };
+        let Some(worker) = state.workers.get_mut(&number).filter(|worker| !worker.is_ending) else { return };
         if order == Order::Kill {
             if let Some(at) = state.forks.iter().position(|(waiting, _)| *waiting == number) {
                 state.forks.remove(at);
                 state.workers.remove(&number);
                 return;
             }
-            worker.is_dying = true;
+            worker.is_ending = true;
             state.unanswered_ends += 1;
         }
         state.orders.push_back((number, order));
         self.changed.notify_one();
     }
 
-    /// What is to be sent next, with its descriptors.
+    /// The next message to send, with its descriptors.
     pub(super) fn next(&self) -> Option<(ToForkServer, Option<Sockets>)> {
         let mut state = self.lock();
         if !state.is_ready {
@@ -123,45 +125,46 @@ impl Registry {
         self.changed.notified().await;
     }
 
-    /// Whether the template has something to answer.
+    /// Whether the fork server has a request to answer.
     pub(super) fn is_answer_due(&self) -> bool {
         let state = self.lock();
         state.unanswered_forks + state.unanswered_ends > 0
     }
 
-    /// Notes what the template said; the error is that it may not say that.
-    pub(super) fn note(&self, said: FromForkServer) -> io::Result<()> {
+    /// Handles a message of the fork server; the error is that nothing was requested that it answers.
+    pub(super) fn handle(&self, message: FromForkServer) -> io::Result<()> {
         let mut state = self.lock();
         let state = &mut *state;
-        let unasked = || io::Error::new(io::ErrorKind::InvalidData, "a template said what nobody asked for");
-        match said {
+        let unrequested =
+            || io::Error::new(io::ErrorKind::InvalidData, "the fork server answers what nobody requested");
+        match message {
             FromForkServer::Ready if !state.is_ready => state.is_ready = true,
-            FromForkServer::Ready => return Err(unasked()),
+            FromForkServer::Ready => return Err(unrequested()),
             FromForkServer::Forked { number, pid } => {
-                let worker = state.workers.get_mut(&number).ok_or_else(unasked)?;
-                state.unanswered_forks = state.unanswered_forks.checked_sub(1).ok_or_else(unasked)?;
-                // Nobody waits for it any more if it is to die.
-                let _unwanted = worker.on_forked.take().ok_or_else(unasked)?.send(Ok(pid));
+                let worker = state.workers.get_mut(&number).ok_or_else(unrequested)?;
+                state.unanswered_forks = state.unanswered_forks.checked_sub(1).ok_or_else(unrequested)?;
+                // Nobody waits for a worker that is to end.
+                let _unawaited = worker.on_forked.take().ok_or_else(unrequested)?.send(Ok(pid));
             }
             FromForkServer::NotForked { number, error } => {
-                let mut worker = state.workers.remove(&number).ok_or_else(unasked)?;
-                state.unanswered_forks = state.unanswered_forks.checked_sub(1).ok_or_else(unasked)?;
-                state.unanswered_ends -= usize::from(worker.is_dying);
-                let on_forked = worker.on_forked.take().ok_or_else(unasked)?;
-                let _unwanted = on_forked.send(Err(io::Error::from_raw_os_error(error)));
+                let mut worker = state.workers.remove(&number).ok_or_else(unrequested)?;
+                state.unanswered_forks = state.unanswered_forks.checked_sub(1).ok_or_else(unrequested)?;
+                state.unanswered_ends -= usize::from(worker.is_ending);
+                let on_forked = worker.on_forked.take().ok_or_else(unrequested)?;
+                let _unawaited = on_forked.send(Err(io::Error::from_raw_os_error(error)));
             }
             FromForkServer::Ended { number, status } => {
                 let mut worker = state.workers.remove(&number).filter(|worker| worker.on_forked.is_none());
-                let worker = worker.as_mut().ok_or_else(unasked)?;
-                state.unanswered_ends -= usize::from(worker.is_dying);
+                let worker = worker.as_mut().ok_or_else(unrequested)?;
+                state.unanswered_ends -= usize::from(worker.is_ending);
                 let on_ended = worker.on_ended.take();
-                let _unasked = on_ended.map(|on_ended| on_ended.send(Loss::of(ExitStatus::from_raw(status))));
+                let _unawaited = on_ended.map(|on_ended| on_ended.send(Loss::of(ExitStatus::from_raw(status))));
             }
         }
         Ok(())
     }
 
-    /// The template has ended, and its workers with it: their kernel sees to that.
+    /// Notes that the fork server has ended, and its workers with it: the kernel kills them.
     pub(super) fn close(&self, end: Loss) {
         let mut state = self.lock();
         state.end.get_or_insert(end);
@@ -169,11 +172,11 @@ impl Registry {
         state.orders.clear();
         for (_, mut worker) in state.workers.drain() {
             let on_ended = worker.on_ended.take();
-            let _unasked = on_ended.map(|on_ended| on_ended.send(Loss::Killed));
+            let _unawaited = on_ended.map(|on_ended| on_ended.send(Loss::Killed));
         }
     }
 
-    /// How it ended.
+    /// How the fork server ended; `None` while it runs.
     pub(super) fn end(&self) -> Option<Loss> {
         self.lock().end
     }
@@ -184,16 +187,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_that_says_what_nobody_asked_for_is_found_out() {
+    fn registry_refuses_answers_that_nobody_requested() {
         let registry = Registry::default();
-        registry.note(FromForkServer::Ready).expect("first of all");
-        for said in [
+        registry.handle(FromForkServer::Ready).expect("first of all");
+        for message in [
             FromForkServer::Ready,
             FromForkServer::Forked { number: 1, pid: 1 },
             FromForkServer::NotForked { number: 1, error: 0 },
             FromForkServer::Ended { number: 1, status: 0 },
         ] {
-            assert!(registry.note(said).is_err(), "{said:?}");
+            assert!(registry.handle(message).is_err(), "{message:?}");
         }
     }
 }

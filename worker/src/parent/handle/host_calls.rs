@@ -7,22 +7,22 @@ use crate::{message::HostCall, parent::bounds::Bounds};
 pub(super) struct HostCalls {
     /// The number of that which waits for its answer.
     pub(super) open: Option<u64>,
-    so_far: u64,
+    last_number: u64,
     bounds: Bounds,
 }
 
 impl HostCalls {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { open: None, so_far: 0, bounds }
+        Self { open: None, last_number: 0, bounds }
     }
 
     /// Whether a worker that nobody has taken over can say that.
     pub(super) fn admit(&mut self, call: &HostCall) -> bool {
         let is_possible = self.open.is_none()
-            && call.number == self.so_far + 1
+            && call.number == self.last_number + 1
             && (call.function as usize) < self.bounds.functions
             && call.args.len() <= self.bounds.args;
-        self.so_far = call.number;
+        self.last_number = call.number;
         self.open = Some(call.number);
         is_possible
     }

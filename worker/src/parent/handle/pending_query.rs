@@ -1,4 +1,4 @@
-//! What the answer to a query must be like: a worker may have been taken over by its script.
+//! Pending queries, and which answers they admit: a worker may have been taken over by its script.
 
 use crate::message::{Answer, MAX_CANDIDATES, Query};
 
@@ -47,7 +47,7 @@ mod tests {
         let candidate = Candidate { text: "ab".into(), kind: CandidateKind::Variable, detail: String::new() };
         let completion =
             |start, count| Answer::Complete(Completion { start, candidates: vec![candidate.clone(); count] });
-        let is_answer = |asked: PendingQuery, answer: &Answer| asked.is_answered_by(answer, 100_000);
+        let is_answer = |query: PendingQuery, answer: &Answer| query.is_answered_by(answer, 100_000);
         assert!(is_answer(complete, &completion(2, 200)));
         assert!(!is_answer(complete, &completion(3, 0)) && !is_answer(complete, &completion(0, 201)));
         let scope = PendingQuery::new(&Query::Scope);
