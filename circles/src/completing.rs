@@ -4,27 +4,24 @@
 use std::{
     ffi::{OsStr, OsString},
     path::PathBuf,
-    process::ExitCode,
 };
 
-use clap::{CommandFactory, builder::StyledStr};
+use clap::builder::StyledStr;
 use clap_complete::{
-    CompleteEnv,
     engine::{ArgValueCandidates, CompletionCandidate},
     env::{Bash, EnvCompleter, Fish, Shells, Zsh},
 };
 use keys::keystore::Keystore;
 
-use crate::cli::Cli;
 use frontend::{config, visible::visible};
 
 /// The variable that asks for candidates instead of running a command.
-const VARIABLE: &str = "CIRCLES_COMPLETE";
+pub(crate) const VARIABLE: &str = "CIRCLES_COMPLETE";
 
 /// Digits of a public key that tell it from the others beside it.
 const DIGITS: usize = 12;
 
-const SHELLS: Shells<'static> = Shells(&[&Bash, &Zsh, &Fish]);
+pub(crate) const SHELLS: Shells<'static> = Shells(&[&Bash, &Zsh, &Fish]);
 
 /// Shells whose completion knows this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -45,23 +42,6 @@ impl Shell {
         let (mut script, name) = (Vec::new(), env!("CARGO_PKG_NAME"));
         shell.write_registration(VARIABLE, name, name, program, &mut script).expect("a Vec takes everything");
         String::from_utf8_lossy(&script).into_owned()
-    }
-}
-
-/// Answers a shell that asks for candidates; `None` if none does. To be called before anything is printed, and before
-/// there are threads.
-pub(crate) fn answer() -> Option<ExitCode> {
-    std::env::var_os(VARIABLE).filter(|value| !value.is_empty() && value != "0")?;
-    // Whatever goes wrong, a line that is being typed is no place to say it.
-    std::panic::set_hook(Box::new(|_| {}));
-    let answer = || {
-        let here = std::env::current_dir().ok();
-        let environment = CompleteEnv::with_factory(Cli::command).var(VARIABLE).shells(SHELLS);
-        environment.try_complete(std::env::args_os(), here.as_deref())
-    };
-    match std::panic::catch_unwind(answer) {
-        Ok(Ok(_)) => Some(ExitCode::SUCCESS),
-        _ => Some(ExitCode::FAILURE),
     }
 }
 

@@ -8,9 +8,11 @@ mod question;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 
 use cli::{Cli, Verb};
+use completing::{SHELLS, VARIABLE};
 use frontend::{
     error::{BUG, CliError},
     supervisor::Wish,
@@ -22,7 +24,7 @@ use terminal::printing;
 /// own, and then it never returns.
 pub fn main() -> ExitCode {
     worker::run_if_worker();
-    if let Some(answered) = completing::answer() {
+    if let Some(answered) = answer_shell() {
         return answered;
     }
     worker::keep_descriptors();
@@ -37,6 +39,23 @@ pub fn main() -> ExitCode {
     }));
     // The hook has said it; what is left is the exit code.
     std::panic::catch_unwind(run).unwrap_or(ExitCode::from(BUG))
+}
+
+/// Answers a shell that asks for candidates; `None` if none does. To be called before anything is printed, and before
+/// there are threads.
+fn answer_shell() -> Option<ExitCode> {
+    std::env::var_os(VARIABLE).filter(|value| !value.is_empty() && value != "0")?;
+    // Whatever goes wrong, a line that is being typed is no place to say it.
+    std::panic::set_hook(Box::new(|_| {}));
+    let answer = || {
+        let here = std::env::current_dir().ok();
+        let environment = CompleteEnv::with_factory(Cli::command).var(VARIABLE).shells(SHELLS);
+        environment.try_complete(std::env::args_os(), here.as_deref())
+    };
+    match std::panic::catch_unwind(answer) {
+        Ok(Ok(_)) => Some(ExitCode::SUCCESS),
+        _ => Some(ExitCode::FAILURE),
+    }
 }
 
 const WELCOME: &str = "\

@@ -1,17 +1,8 @@
 //! What may stand where the cursor is: asked of the circle, or known here for `:` commands.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-
 use client_ws::CompleteResult;
-use tokio::{runtime::Handle, time::timeout};
 
-use crate::{
-    commands::{self, COMMANDS, Command, Takes},
-    session::Session,
-};
+use crate::commands::{self, COMMANDS, Command, Takes};
 
 /// Bytes of a candidate.
 const MAX_TEXT: usize = 256;
@@ -24,9 +15,6 @@ const MAX_CANDIDATES: usize = 200;
 
 /// Files of a directory that are looked at.
 const MAX_LISTED: usize = 10_000;
-
-/// How long a key press may wait for the circle.
-const PATIENCE: Duration = Duration::from_millis(150);
 
 /// Candidates for the word before the cursor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -160,7 +148,7 @@ impl Completion {
     }
 
     /// The same candidates for a word that goes on, if it is the same word as far as it went.
-    fn narrowed(&self, input: &str, cursor: usize) -> Option<Self> {
+    pub(crate) fn narrowed(&self, input: &str, cursor: usize) -> Option<Self> {
         let begin = |text: &str| text.chars().take(self.start).collect::<String>();
         if cursor < self.start || begin(input) != begin(&self.input) {
             return None;
@@ -175,52 +163,6 @@ impl Completion {
 /// The byte that a character begins at.
 pub fn byte(text: &str, character: usize) -> Option<usize> {
     text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(character)
-}
-
-/// Asks a circle, for someone who cannot wait.
-pub struct Completer {
-    runtime: Handle,
-    session: Session,
-    known: Known,
-    /// The newest answer, however late it came.
-    newest: Arc<Mutex<Completion>>,
-}
-
-/// What the surroundings know.
-type Known = Box<dyn Fn(Takes, &str) -> Vec<Candidate>>;
-
-impl Completer {
-    /// A completer that asks `client`; `known` offers what the console itself knows to stand behind a `:` command.
-    pub fn new(runtime: Handle, session: Session, known: impl Fn(Takes, &str) -> Vec<Candidate> + 'static) -> Self {
-        Self { runtime, session, known: Box::new(known), newest: Arc::default() }
-    }
-
-    /// Asks another circle from now on.
-    pub fn turn_to(&mut self, session: Session) {
-        self.session = session;
-        self.newest = Arc::default();
-    }
-
-    /// What the circle answers in time, or else what was known last: then the next question finds the answer. Blocks for
-    /// 150 ms at most.
-    pub fn complete(&self, input: &str, cursor: usize) -> Completion {
-        let (script, at, offset) = match question(input, cursor, &self.known) {
-            Question::Answered(completion) => return completion,
-            Question::Asked { script, cursor, offset } => (script, cursor, offset),
-        };
-        let newest = self.newest.clone();
-        let answer = self.session.complete((input.to_owned(), cursor), (script, at, offset));
-        let answer = self.runtime.spawn(async move {
-            let completion = answer.await?;
-            newest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&completion);
-            Some(completion)
-        });
-        if let Ok(Ok(Some(completion))) = self.runtime.block_on(async { timeout(PATIENCE, answer).await }) {
-            return completion;
-        }
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.narrowed(input, cursor).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub mod columns;
 pub mod commands;
+pub mod completer;
 pub mod completion;
 pub mod highlight;
 pub mod history;

@@ -2,17 +2,16 @@
 
 mod answers;
 
-use std::{io, path::Path};
+use std::io;
 
 use client_ws::{ClientError, RpcError};
 use keys::keystore::KeystoreError;
 use launcher::ConfigError;
 use protocol::error::ScriptError;
-use server_ws::InitFailed;
 
 use crate::{
-    report, script, suggest,
-    target::Destination,
+    destination::Destination,
+    report, suggest,
     text::{Line, Style},
 };
 use answers::rpc_fix;
@@ -131,20 +130,6 @@ impl CliError {
         match error {
             ClientError::Rpc(error) => Self::Play { script: script.to_owned(), error },
             error => Self::Client { place: place.clone(), error },
-        }
-    }
-
-    /// A circle's init script fails. The script is read once more: what failed is not handed back.
-    pub fn init(what: String, file: &Path, failed: &io::Error) -> Self {
-        let parts = Parts {
-            what,
-            why: shown(&failed.to_string()),
-            fix: format!("mend {}", shown(&file.display().to_string())),
-        };
-        let inside = failed.get_ref().and_then(|inside| inside.downcast_ref::<InitFailed>());
-        match (inside, script::read_file(file)) {
-            (Some(InitFailed(error)), Ok(script)) => Self::Init { parts, script, error: Box::new(error.clone()) },
-            _ => Self::Usage(parts),
         }
     }
 

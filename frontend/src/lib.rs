@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod connect;
+pub mod destination;
 pub mod error;
 pub mod log_line;
 pub mod log_watch;

@@ -8,8 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::error::CliError;
 
-/// Its name.
-pub const NAME: &str = "scratch";
+pub use crate::destination::SCRATCH as NAME;
 
 /// Starts one; it ends with the runtime.
 pub fn start(runtime: &Handle, workers: Workers) -> Result<(String, KeyPair), CliError> {

@@ -7,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use server_ws::InitFailed;
+
 use crate::{
-    error::{CliError, os_text},
+    error::{CliError, Parts, os_text},
     visible::visible,
 };
 
@@ -84,6 +86,18 @@ fn without_shebang(script: String) -> String {
     }
     let end = script.find('\n').unwrap_or(script.len());
     format!("{}{}", " ".repeat(script[..end].chars().count()), &script[end..])
+}
+
+/// Why a circle whose init script fails cannot start; `what` says which. The script is read once more: what failed is not
+/// handed back.
+pub fn init_failed(what: String, file: &Path, failed: &std::io::Error) -> CliError {
+    let why = visible(&failed.to_string()).into_owned();
+    let parts = Parts { what, why, fix: format!("mend {}", visible(&file.display().to_string())) };
+    let inside = failed.get_ref().and_then(|inside| inside.downcast_ref::<InitFailed>());
+    match (inside, read_file(file)) {
+        (Some(InitFailed(error)), Ok(script)) => CliError::Init { parts, script, error: Box::new(error.clone()) },
+        _ => CliError::Usage(parts),
+    }
 }
 
 #[cfg(test)]

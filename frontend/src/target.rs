@@ -1,6 +1,6 @@
 //! Where a circle is, as people say it: a name in circles.json, a port, host:port, a URL.
 
-use std::{fmt, path::Path};
+use std::path::Path;
 
 use launcher::{
     Circle, CircleStatus, State,
@@ -8,94 +8,12 @@ use launcher::{
 };
 use protocol::methods::NoParams;
 
-use crate::{config, error::CliError, supervisor, visible::visible};
+use crate::{config, destination::how_to_start, error::CliError, supervisor, visible::visible};
+
+pub use crate::destination::{Destination, Said};
 
 /// The environment variable that stands in for `--circle`.
 const VARIABLE: &str = "CIRCLES_CIRCLE";
-
-/// A circle, as it was said, and where it is dialled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Destination {
-    /// How the user named it.
-    pub said: Said,
-    /// The `ws://` or `wss://` URL to connect to.
-    pub url: Box<str>,
-}
-
-/// What was said for a circle, which decides what can be done about one that is not there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
-    /// Its name in circles.json, and the `--config` that was given.
-    Name {
-        /// The name.
-        name: Box<str>,
-        /// The file that `--config` named; `None` for the default files.
-        config: Option<Box<Path>>,
-    },
-    /// A port, host:port or a URL.
-    Address(Box<str>),
-    /// Nothing.
-    Throwaway,
-}
-
-impl Destination {
-    /// A circle of circles.json; `config` is the file that `--config` named.
-    pub fn named(name: &str, url: String, config: Option<&Path>) -> Self {
-        Self { said: Said::Name { name: name.into(), config: config.map(Into::into) }, url: url.into() }
-    }
-
-    /// A circle that was named by its address, in whatever form.
-    pub fn address(said: &str, url: String) -> Self {
-        Self { said: Said::Address(said.into()), url: url.into() }
-    }
-
-    /// A scratch circle, which has no name and ends with this process.
-    pub fn throwaway(url: String) -> Self {
-        Self { said: Said::Throwaway, url: url.into() }
-    }
-
-    /// What tells it from others.
-    pub fn label(&self) -> &str {
-        match &self.said {
-            Said::Name { name, .. } => name,
-            Said::Address(said) => said,
-            Said::Throwaway => crate::scratch::NAME,
-        }
-    }
-
-    /// How it comes up.
-    pub fn how_to_start(&self) -> String {
-        match &self.said {
-            Said::Name { name, config } => how_to_start(name, config.as_deref()),
-            Said::Address(_) => {
-                let port = self.url.trim_end_matches('/').rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
-                format!("check the address, or start it there: circles serve --port {}", port.unwrap_or("PORT"))
-            }
-            Said::Throwaway => String::new(),
-        }
-    }
-}
-
-/// As a sentence names it.
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = visible(self.url.trim_end_matches('/'));
-        match &self.said {
-            Said::Name { name, .. } => write!(f, "circle '{}' at {url}", visible(name)),
-            Said::Address(_) => write!(f, "the circle at {url}"),
-            Said::Throwaway => f.write_str("the throw-away circle"),
-        }
-    }
-}
-
-fn how_to_start(name: &str, config: Option<&Path>) -> String {
-    let config = config.map_or(String::new(), |path| {
-        let path = path.to_string_lossy();
-        let quoted = shlex::try_quote(&path).unwrap_or_else(|_| path.clone());
-        format!(" --config {}", visible(&quoted))
-    });
-    format!("start it: circles up {name}{config}")
-}
 
 /// The circle that was asked for, as people say it.
 pub fn asked(asked: Option<&str>) -> Option<String> {
@@ -207,15 +125,5 @@ mod tests {
         for place in ["team", "", "99999", ":9001", "host:", "a b"] {
             assert_eq!(parse(place).expect_err(place).exit_code(), 2, "{place}");
         }
-    }
-
-    #[test]
-    fn how_a_circle_comes_up_has_the_configuration_that_was_named() {
-        let start = |config: Option<&str>| {
-            Destination::named("team", "ws://127.0.0.1:9002".into(), config.map(Path::new)).how_to_start()
-        };
-        assert_eq!(start(None), "start it: circles up team");
-        assert_eq!(start(Some("a/b.json")), "start it: circles up team --config a/b.json");
-        assert_eq!(start(Some("my circles.json")), "start it: circles up team --config 'my circles.json'");
     }
 }

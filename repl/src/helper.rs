@@ -15,7 +15,8 @@ use unicode_width::UnicodeWidthStr;
 
 use console::{
     commands,
-    completion::{Candidate, Completer, byte},
+    completer::Completer,
+    completion::{Candidate, byte},
     highlight,
     session::Session,
     validate,

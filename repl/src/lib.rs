@@ -17,7 +17,8 @@ use std::{io::ErrorKind, path::Path, sync::Arc};
 
 use console::{
     commands::Takes,
-    completion::{self, Candidate, Completer},
+    completer::Completer,
+    completion::{self, Candidate},
     history,
 };
 use frontend::{connect::Options, error::CliError};

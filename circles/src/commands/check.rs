@@ -162,7 +162,7 @@ pub(crate) async fn try_init(circle: &launcher::Circle) -> Result<(), CliError> 
     let built = builder.build().map_err(|error| cannot(error.to_string()))?;
     server_ws::check(&built).await.map_err(|error| match (error.kind(), &circle.init) {
         (ErrorKind::InvalidData, Some(file)) => {
-            CliError::init(format!("the circle '{}' cannot start", circle.name), file, &error)
+            script::init_failed(format!("the circle '{}' cannot start", circle.name), file, &error)
         }
         _ => cannot(error.to_string()),
     })

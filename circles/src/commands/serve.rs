@@ -17,8 +17,11 @@ use supervised::Supervisor;
 use tokio::{runtime::Runtime, signal::unix::SignalKind, sync::oneshot};
 
 use crate::cli::ServeArgs;
-use frontend::error::{CliError, os_text};
 use frontend::signals::{is_ignored, listen};
+use frontend::{
+    error::{CliError, os_text},
+    script,
+};
 use terminal::connect::runtime;
 use terminal::{modes::outlive_full_files, printing};
 
@@ -61,7 +64,7 @@ fn serve(args: &ServeArgs, runtime: Runtime, records: &Records) -> Result<(), Cl
         tokio::pin!(signalled);
         tokio::select! {
             checked = server_ws::check(&circle) => checked.map_err(|error| match (error.kind(), &args.init) {
-                (ErrorKind::InvalidData, Some(init)) => CliError::init("the circle cannot start".into(), init, &error),
+                (ErrorKind::InvalidData, Some(init)) => script::init_failed("the circle cannot start".into(), init, &error),
                 _ => cannot_serve(&error),
             })?,
             () = &mut signalled => return Ok(()),

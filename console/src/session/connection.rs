@@ -11,12 +11,16 @@ use frontend::{
     error::CliError,
     target::{self, Destination, Said},
 };
-use futures_util::future::BoxFuture;
 use keys::{KeyPair, keystore::KeyName};
 use protocol::methods::Access;
 use tokio::time::Instant;
 
-use super::{Event, Identity, Link, Request, Shown, obey::Pending, playing::Running, sentences, task::Task};
+use super::{
+    awaited::{Connected, Other, Pending, Retry, Running},
+    core::Core,
+    event::{Event, Identity, Link, Request, Shown},
+    sentences,
+};
 
 /// The pause before a lost connection is made again; each is twice as long as the one before.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -26,32 +30,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 /// The exit code of errors that another try does not change: the circle does not admit the session.
 const NOT_ADMITTED: u8 = 4;
 
-/// A connection that is being made.
-pub(super) type Connecting = BoxFuture<'static, Connected>;
-
-/// What came of it.
-pub(super) struct Connected {
-    result: Result<Description, ClientError>,
-    /// Where the circle is, if it has taken another free port (`"port": 0`) since.
-    moved: Option<String>,
-}
-
-/// When the connection is tried again.
-pub(super) struct Retry {
-    /// `None` while it is tried.
-    pub(super) at: Option<Instant>,
-    /// The pause that led to it.
-    backoff: Duration,
-}
-
-/// Another circle in the place of the session's.
-pub(super) struct Other {
-    name: String,
-    /// Whether its user was told so with an input that was given back: what is typed after that is for this circle.
-    is_known: bool,
-}
-
-impl Task {
+impl Core {
     /// A user wants the connection, whatever circle is there.
     pub(super) fn connect_asked(&mut self, is_kept: bool) {
         self.is_kept |= is_kept || self.connections > 0;

@@ -156,6 +156,28 @@ pub struct State {
     pub last_elapsed: Option<Duration>,
 }
 
+/// What has happened on one circle.
+#[derive(Debug)]
+pub enum FanOutEvent {
+    /// Its play printed something.
+    Output(Output),
+    /// Its play has ended: the last event of this circle.
+    Ended(Outcome),
+    /// Nothing is played there, and why: its last event, too.
+    Refused(String),
+}
+
+/// How a play ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// With a value.
+    Value(Arc<PlayResult>),
+    /// With an error.
+    Failed(CliError),
+    /// It was cancelled as its user wanted.
+    Cancelled,
+}
+
 impl State {
     /// Whether inputs can be played, once nothing else is busy.
     pub fn is_ready(&self) -> bool {

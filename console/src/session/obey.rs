@@ -9,52 +9,18 @@ use frontend::{
     script,
     text::{self, Line, Style},
 };
-use futures_util::future::BoxFuture;
 use keys::keystore::KeyName;
-use tokio::task::JoinError;
 
 use super::{
-    Identity, Link, Request, Shown, ShownKind, fan_out::Target, playing::Purpose, remote::Answer, sentences, task::Task,
+    awaited::{Done, Pending, Purpose},
+    core::Core,
+    event::{Identity, Link, Request, Shown, ShownKind},
+    handle::Target,
+    sentences,
 };
 use crate::{commands::Meta, too_large, value};
 
-/// A future that is awaited beside everything else.
-type Awaited<T> = BoxFuture<'static, Result<Result<T, CliError>, JoinError>>;
-
-/// What the next input waits for, other than a play.
-pub(super) enum Pending {
-    /// The circle's answer to a command.
-    Ask { command: Meta, answer: Answer<Vec<Line>> },
-    /// A key to authenticate with; the one before it.
-    Key { before: Option<KeyName> },
-    /// A file that is to be played.
-    Load(Awaited<String>),
-    /// The circles that a script is to be played on.
-    FanOut { script: String },
-}
-
-/// What came of it.
-pub(super) enum Done {
-    Asked(Result<Vec<Line>, ClientError>),
-    Loaded(Result<String, CliError>),
-}
-
-impl Pending {
-    /// What came of it. Cancel safe.
-    pub(super) async fn next(pending: &mut Option<Self>) -> Done {
-        match pending {
-            Some(Self::Ask { answer, .. }) => Done::Asked(answer.await),
-            Some(Self::Load(read)) => match read.await {
-                Ok(read) => Done::Loaded(read),
-                // A panic has been reported by its hook; or the runtime ends, and with it this task.
-                Err(_) => std::future::pending().await,
-            },
-            Some(Self::Key { .. } | Self::FanOut { .. }) | None => std::future::pending().await,
-        }
-    }
-}
-
-impl Task {
+impl Core {
     pub(super) fn obey(&mut self, command: &str) {
         let command = match Meta::parse(command) {
             Ok(command) => command,

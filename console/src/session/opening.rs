@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use client_ws::CircleWsClient;
-use frontend::{connect::Choice, error::CliError, scratch, target::Destination, text::Size};
+use frontend::{connect::Choice, destination::Destination, error::CliError, scratch, text::Size};
 use keys::{
     KeyPair,
     keystore::{KeyName, Keystore},
@@ -11,7 +11,12 @@ use keys::{
 use server_ws::Workers;
 use tokio::runtime::Handle;
 
-use super::{Event, Events, KeySource, Remote, Request, Session};
+use super::{
+    event::{Event, Request},
+    handle::{Events, Session},
+    keys::KeySource,
+    remote::Remote,
+};
 
 /// What a session is opened with.
 pub struct Opening {

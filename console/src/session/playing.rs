@@ -1,25 +1,20 @@
 //! Inputs and plays: what waits, what runs, how it ends.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant as StdInstant},
-};
+use std::{sync::Arc, time::Duration};
 
 use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
 use frontend::{
     error::CliError,
     text::{self, Line, Size, Style},
 };
-use protocol::methods::Progress;
 use tokio::time::Instant;
 
 use super::{
-    Event, FanOutEvent, Link, RunningPlay, Shown, ShownKind,
-    fan_out::SeveralPlays,
-    obey::Pending,
-    play::{Play, PlayUpdate, Script},
+    awaited::{Pending, Purpose, Running, SeveralPlays, Update, Work},
+    core::Core,
+    event::{Event, Identity, Link, Shown, ShownKind},
+    play::{PlayUpdate, Script},
     sentences,
-    task::Task,
 };
 use crate::{LAST_VALUE, commands::Meta, notebook::costs_environment, plot, too_large, truncate, value};
 
@@ -29,81 +24,7 @@ const MAX_WAITING: usize = 64;
 /// How soon a second cancellation has to come to give up waiting for the play's end.
 pub const GIVE_UP_WINDOW: Duration = Duration::from_secs(2);
 
-/// A play that has not ended.
-pub(super) struct Running {
-    work: Work,
-    script: String,
-    purpose: Purpose,
-    started: StdInstant,
-    progress: Option<Progress>,
-    cancelled: Option<Instant>,
-}
-
-enum Work {
-    /// A play on this session's circle.
-    Play(Play),
-    /// One on several circles.
-    FanOut(SeveralPlays),
-}
-
-/// What a play is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Its value is shown.
-    Value,
-    /// Its value is shown, and the time that it took.
-    Time,
-    /// Its value is drawn.
-    Plot,
-}
-
-/// What has happened to what runs.
-pub(super) enum Update {
-    Play(PlayUpdate),
-    FanOut(Option<(usize, FanOutEvent)>),
-}
-
-impl Update {
-    pub(super) fn is_output(&self) -> bool {
-        matches!(
-            self,
-            Self::Play(PlayUpdate::Event(PlayEvent::Output(_))) | Self::FanOut(Some((_, FanOutEvent::Output(_))))
-        )
-    }
-}
-
-impl Running {
-    /// What happens next. Cancel safe.
-    pub(super) async fn next(running: &mut Option<Self>) -> Update {
-        match running.as_mut().map(|running| &mut running.work) {
-            Some(Work::Play(play)) => Update::Play(play.next().await),
-            Some(Work::FanOut(several)) => Update::FanOut(several.plays.next().await),
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Whether it is a play on this session's own connection.
-    pub(super) fn is_play(&self) -> bool {
-        matches!(self.work, Work::Play(_))
-    }
-
-    pub(super) fn state(&self) -> RunningPlay {
-        RunningPlay {
-            started: self.started,
-            progress: self.progress.clone(),
-            cancelled: self.cancelled.map(Instant::into_std),
-        }
-    }
-
-    fn cancel(&self) {
-        match &self.work {
-            Work::Play(play) => play.cancel(),
-            Work::FanOut(several) => several.plays.cancel(),
-        }
-    }
-}
-
-impl Task {
+impl Core {
     pub(super) fn submit(&mut self, input: String) {
         if let Some(why) = self.circle.as_ref().and_then(|circle| too_large(&circle.limits, &input)) {
             self.show(Shown::new(ShownKind::Error, text::lines(Style::Plain, &why)));
@@ -117,7 +38,7 @@ impl Task {
             return self.report(Event::GivenBack(vec![input]));
         }
         self.waiting.push_back(input);
-        let is_stuck = self.identity == super::Identity::Anonymous
+        let is_stuck = self.identity == Identity::Anonymous
             && self.requested.is_none()
             && !self.state().is_ready()
             && self.pending.is_none();

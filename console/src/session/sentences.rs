@@ -1,13 +1,11 @@
 //! What a session says, each sentence once.
 
 use frontend::{
-    target::Destination,
+    destination::Destination,
     text::{Line, Style},
     visible::visible,
 };
 use keys::keystore::KeyName;
-
-use super::Request;
 
 pub(super) const CANCELLED: &str = "cancelled; the session and what it had done are kept";
 pub(super) const GIVEN_UP: &str = "no longer waiting for it; it may still be running, and what comes next waits for it";
@@ -95,19 +93,6 @@ pub(super) fn not_ready(why: NotReady, label: &str) -> String {
 }
 
 /// A play whose end is not awaited any more.
-pub fn given_up() -> Vec<Line> {
+pub(super) fn given_up() -> Vec<Line> {
     vec![Line::of(Style::Dim, "no longer waiting for it; it may still be running")]
-}
-
-/// What is said of a key that is not there, if its name is like one that is.
-pub(super) fn no_key(name: &KeyName, near: Option<&str>) -> String {
-    let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
-    format!("there is no key `{name}`{near}")
-}
-
-impl Request {
-    /// Whether the input that requests it has ended with the request.
-    pub(super) fn ends_input(&self) -> bool {
-        !matches!(self, Self::FanOut(_))
-    }
 }

@@ -1,73 +1,42 @@
-//! The task that owns a session: its state, and the loop that takes inputs, answers, notices and time.
+//! The task that owns a session: the loop that takes inputs, answers, notices and time.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use client_ws::{ClientError, Description, Notice};
-use frontend::{error::CliError, target::Destination, text::Size};
-use keys::{KeyPair, keystore::KeyName};
+use client_ws::{ClientError, Notice};
+use frontend::error::CliError;
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, watch},
-    task::JoinSet,
     time::{Instant, sleep_until},
 };
 
 use super::{
-    Event, Identity, Input, KeySource, Link, Opening, Remote, Request, Shown, State,
-    connection::{Connected, Connecting, Other, Retry},
-    fan_out::{PartUpdate, RunningPart},
-    obey::{Done, Pending},
-    playing::{Running, Update},
-    remote::Answer,
+    awaited::{Connected, Done, PartUpdate, Pending, Running, RunningPart, Update},
+    core::Core,
+    event::{Link, State},
+    handle::{Ended, Events, Input, Session},
+    opening::Opening,
 };
-use crate::notebook::Notebook;
 
-/// The state of a session.
-pub(super) struct Task {
-    pub(super) target: Destination,
-    pub(super) remote: Arc<dyn Remote>,
-    pub(super) keys: Arc<dyn KeySource>,
-    pub(super) owner: Option<Arc<KeyPair>>,
-    pub(super) room: Size,
+/// Inputs on their way to the task. Its loop takes them at once; they wait in the session.
+const INPUTS: usize = 256;
 
-    /// Whether the connection is to be made again when it is lost.
-    pub(super) is_kept: bool,
-    /// Whether a user waits for the connection that is being made.
-    pub(super) is_awaited: bool,
-    pub(super) link: Link,
-    pub(super) connecting: Option<Connecting>,
-    pub(super) retry: Option<Retry>,
-    /// Connections that were made.
-    pub(super) connections: u64,
-    pub(super) circle: Option<Arc<Description>>,
-    /// Another circle that was found in the place of this one.
-    pub(super) other: Option<Other>,
-    /// A loss that a play or a command may report by its own error.
-    pub(super) unreported: Option<ClientError>,
-    /// Inputs that had made what went with a connection, until that is said.
-    pub(super) lost: usize,
-    /// Whether the newest connection is still to be announced.
-    pub(super) is_unannounced: bool,
+/// Events that wait to be taken, before the session makes the circle wait.
+const EVENTS: usize = 64;
 
-    pub(super) key: Option<KeyName>,
-    pub(super) identity: Identity,
-    pub(super) authenticating: Option<(Identity, Answer<()>)>,
-    /// The key that was requested from the user.
-    pub(super) requested: Option<KeyName>,
-
-    pub(super) notices: Option<Answer<Notice>>,
-    pub(super) notebook: Notebook,
-    pub(super) waiting: VecDeque<String>,
-    pub(super) running: Option<Running>,
-    pub(super) part: Option<RunningPart>,
-    pub(super) pending: Option<Pending>,
-    /// Files that are written.
-    pub(super) saves: JoinSet<Result<String, CliError>>,
-    pub(super) last_elapsed: Option<Duration>,
-
-    /// Events on their way to whoever renders the session.
-    outbox: VecDeque<Event>,
-    report: mpsc::Sender<Event>,
-    publish: watch::Sender<State>,
+impl Session {
+    /// Opens a session, which connects to nothing yet.
+    pub fn open(runtime: &Handle, opening: Opening) -> (Self, Events) {
+        let (inputs, taken) = mpsc::channel(INPUTS);
+        let (report, events) = mpsc::channel(EVENTS);
+        let (publish, state) = watch::channel(State { key: opening.key.clone(), ..State::default() });
+        let (remote, target) = (opening.remote.clone(), Arc::new(opening.target.clone()));
+        let task = runtime.spawn(Core::new(opening, report, publish).run(taken)).abort_handle();
+        (
+            Self { inputs, state, remote: remote.clone(), target, _task: Arc::new(Ended { task, remote }) },
+            Events(events),
+        )
+    }
 }
 
 /// What the loop woke up for.
@@ -85,44 +54,7 @@ enum Woken {
     Saved(Result<String, CliError>),
 }
 
-impl Task {
-    pub(super) fn new(opening: Opening, report: mpsc::Sender<Event>, publish: watch::Sender<State>) -> Self {
-        let Opening { target, remote, keys, key, owner, room } = opening;
-        Self {
-            target,
-            remote,
-            keys,
-            owner,
-            room,
-            is_kept: false,
-            is_awaited: false,
-            link: Link::Off,
-            connecting: None,
-            retry: None,
-            connections: 0,
-            circle: None,
-            other: None,
-            unreported: None,
-            lost: 0,
-            is_unannounced: false,
-            key,
-            identity: Identity::Anonymous,
-            authenticating: None,
-            requested: None,
-            notices: None,
-            notebook: Notebook::default(),
-            waiting: VecDeque::new(),
-            running: None,
-            part: None,
-            pending: None,
-            saves: JoinSet::new(),
-            last_elapsed: None,
-            outbox: VecDeque::new(),
-            report,
-            publish,
-        }
-    }
-
+impl Core {
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         loop {
             match self.wake(&mut inputs).await {
@@ -203,49 +135,6 @@ impl Task {
             Input::FanOut(targets) => self.fan_out(targets),
             Input::Part(part) => self.take_part(part),
         }
-    }
-
-    /// Reports an event, behind those before it.
-    pub(super) fn report(&mut self, event: Event) {
-        self.outbox.push_back(event);
-    }
-
-    pub(super) fn show(&mut self, shown: Shown) {
-        self.report(Event::Shown(shown));
-    }
-
-    /// Says something that belongs to no input.
-    pub(super) fn note(&mut self, text: &str) {
-        self.show(Shown::note(text));
-    }
-
-    /// Says something about the input that is carried out.
-    pub(super) fn remark(&mut self, text: &str) {
-        self.show(Shown::remark(text));
-    }
-
-    pub(super) fn request(&mut self, request: Request) {
-        self.report(Event::Request(request));
-    }
-
-    pub(super) fn state(&self) -> State {
-        State {
-            link: self.link,
-            circle: self.circle.clone(),
-            identity: self.identity.clone(),
-            key: self.key.clone(),
-            is_kept: self.is_kept,
-            running: self.running.as_ref().map(Running::state),
-            is_pending: self.pending.is_some() || self.part.is_some(),
-            waiting: self.waiting.len(),
-            inputs: self.notebook.inputs(),
-            last_elapsed: self.last_elapsed,
-        }
-    }
-
-    fn publish(&mut self) {
-        let state = self.state();
-        self.publish.send_replace(state);
     }
 }
 

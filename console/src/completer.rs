@@ -1,0 +1,63 @@
+//! Completions while a key is pressed: asked of the circle, and not waited for long.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, time::timeout};
+
+use crate::{
+    commands::Takes,
+    completion::{Candidate, Completion, Question, question},
+    session::Session,
+};
+
+/// How long a key press may wait for the circle.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(150);
+
+/// Asks a circle, for someone who cannot wait.
+pub struct Completer {
+    runtime: Handle,
+    session: Session,
+    known: Known,
+    /// The newest answer, however late it came.
+    newest: Arc<Mutex<Completion>>,
+}
+
+/// What the surroundings know.
+type Known = Box<dyn Fn(Takes, &str) -> Vec<Candidate>>;
+
+impl Completer {
+    /// A completer that asks `client`; `known` offers what the console itself knows to stand behind a `:` command.
+    pub fn new(runtime: Handle, session: Session, known: impl Fn(Takes, &str) -> Vec<Candidate> + 'static) -> Self {
+        Self { runtime, session, known: Box::new(known), newest: Arc::default() }
+    }
+
+    /// Asks another circle from now on.
+    pub fn turn_to(&mut self, session: Session) {
+        self.session = session;
+        self.newest = Arc::default();
+    }
+
+    /// What the circle answers in time, or else what was known last: then the next question finds the answer. Blocks for
+    /// 150 ms at most.
+    pub fn complete(&self, input: &str, cursor: usize) -> Completion {
+        let (script, at, offset) = match question(input, cursor, &self.known) {
+            Question::Answered(completion) => return completion,
+            Question::Asked { script, cursor, offset } => (script, cursor, offset),
+        };
+        let newest = self.newest.clone();
+        let answer = self.session.complete((input.to_owned(), cursor), (script, at, offset));
+        let answer = self.runtime.spawn(async move {
+            let completion = answer.await?;
+            newest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&completion);
+            Some(completion)
+        });
+        if let Ok(Ok(Some(completion))) = self.runtime.block_on(async { timeout(ANSWER_TIMEOUT, answer).await }) {
+            return completion;
+        }
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.narrowed(input, cursor).unwrap_or_default()
+    }
+}

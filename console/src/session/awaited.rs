@@ -1,0 +1,220 @@
+//! What a session waits for: a connection, a play, parts of plays on several circles, answers.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant as StdInstant},
+};
+
+use client_ws::{ClientError, Description, PlayEvent};
+use frontend::{error::CliError, text::Line};
+use futures_util::future::BoxFuture;
+use keys::keystore::KeyName;
+use protocol::methods::Progress;
+use tokio::{task::JoinError, time::Instant};
+
+use super::{
+    event::{FanOutEvent, Outcome, RunningPlay},
+    fan_out::{FanOut, requested},
+    handle::Part,
+    play::{Play, PlayUpdate},
+    remote::Answer,
+};
+use crate::commands::Meta;
+
+/// A connection that is being made.
+pub(super) type Connecting = BoxFuture<'static, Connected>;
+
+/// What came of it.
+pub(super) struct Connected {
+    pub(super) result: Result<Description, ClientError>,
+    /// Where the circle is, if it has taken another free port (`"port": 0`) since.
+    pub(super) moved: Option<String>,
+}
+
+/// When the connection is tried again.
+pub(super) struct Retry {
+    /// `None` while it is tried.
+    pub(super) at: Option<Instant>,
+    /// The pause that led to it.
+    pub(super) backoff: Duration,
+}
+
+/// Another circle in the place of the session's.
+pub(super) struct Other {
+    pub(super) name: String,
+    /// Whether its user was told so with an input that was given back: what is typed after that is for this circle.
+    pub(super) is_known: bool,
+}
+
+/// A play that has not ended.
+pub(super) struct Running {
+    pub(super) work: Work,
+    pub(super) script: String,
+    pub(super) purpose: Purpose,
+    pub(super) started: StdInstant,
+    pub(super) progress: Option<Progress>,
+    pub(super) cancelled: Option<Instant>,
+}
+
+pub(super) enum Work {
+    /// A play on this session's circle.
+    Play(Play),
+    /// One on several circles.
+    FanOut(SeveralPlays),
+}
+
+/// What a play is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its value is shown.
+    Value,
+    /// Its value is shown, and the time that it took.
+    Time,
+    /// Its value is drawn.
+    Plot,
+}
+
+/// What has happened to what runs.
+pub(super) enum Update {
+    Play(PlayUpdate),
+    FanOut(Option<(usize, FanOutEvent)>),
+}
+
+impl Update {
+    pub(super) fn is_output(&self) -> bool {
+        matches!(
+            self,
+            Self::Play(PlayUpdate::Event(PlayEvent::Output(_))) | Self::FanOut(Some((_, FanOutEvent::Output(_))))
+        )
+    }
+}
+
+impl Running {
+    /// What happens next. Cancel safe.
+    pub(super) async fn next(running: &mut Option<Self>) -> Update {
+        match running.as_mut().map(|running| &mut running.work) {
+            Some(Work::Play(play)) => Update::Play(play.next().await),
+            Some(Work::FanOut(several)) => Update::FanOut(several.plays.next().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether it is a play on this session's own connection.
+    pub(super) fn is_play(&self) -> bool {
+        matches!(self.work, Work::Play(_))
+    }
+
+    pub(super) fn state(&self) -> RunningPlay {
+        RunningPlay {
+            started: self.started,
+            progress: self.progress.clone(),
+            cancelled: self.cancelled.map(Instant::into_std),
+        }
+    }
+
+    pub(super) fn cancel(&self) {
+        match &self.work {
+            Work::Play(play) => play.cancel(),
+            Work::FanOut(several) => several.plays.cancel(),
+        }
+    }
+}
+
+/// A future that is awaited beside everything else.
+type Awaited<T> = BoxFuture<'static, Result<Result<T, CliError>, JoinError>>;
+
+/// What the next input waits for, other than a play.
+pub(super) enum Pending {
+    /// The circle's answer to a command.
+    Ask { command: Meta, answer: Answer<Vec<Line>> },
+    /// A key to authenticate with; the one before it.
+    Key { before: Option<KeyName> },
+    /// A file that is to be played.
+    Load(Awaited<String>),
+    /// The circles that a script is to be played on.
+    FanOut { script: String },
+}
+
+/// What came of it.
+pub(super) enum Done {
+    Asked(Result<Vec<Line>, ClientError>),
+    Loaded(Result<String, CliError>),
+}
+
+impl Pending {
+    /// What came of it. Cancel safe.
+    pub(super) async fn next(pending: &mut Option<Self>) -> Done {
+        match pending {
+            Some(Self::Ask { answer, .. }) => Done::Asked(answer.await),
+            Some(Self::Load(read)) => match read.await {
+                Ok(read) => Done::Loaded(read),
+                // A panic has been reported by its hook; or the runtime ends, and with it this task.
+                Err(_) => std::future::pending().await,
+            },
+            Some(Self::Key { .. } | Self::FanOut { .. }) | None => std::future::pending().await,
+        }
+    }
+}
+
+/// A part that is played.
+pub(super) struct RunningPart {
+    pub(super) part: Part,
+    /// `None` once it has ended.
+    pub(super) play: Option<Play>,
+    pub(super) is_cancelled: bool,
+    pub(super) started: Instant,
+    /// Events for which there is no room yet.
+    pub(super) outbox: VecDeque<FanOutEvent>,
+}
+
+/// What has happened to a part.
+pub(super) enum PartUpdate {
+    /// Its play goes on or has ended.
+    Play(PlayUpdate),
+    /// Its cancellation was requested.
+    Cancelled,
+    /// What happened last is reported; whether there is anyone who listens.
+    Reported(bool),
+}
+
+impl RunningPart {
+    /// What happens next. Cancel safe.
+    pub(super) async fn next(part: &mut Option<Self>) -> PartUpdate {
+        let Some(Self { part, play, is_cancelled, outbox, .. }) = part else { return std::future::pending().await };
+        let has_room = outbox.is_empty();
+        tokio::select! {
+            room = part.report.reserve(), if !has_room => match (room, outbox.pop_front()) {
+                (Ok(room), Some(event)) => {
+                    room.send((part.index, event));
+                    PartUpdate::Reported(true)
+                }
+                _ => PartUpdate::Reported(false),
+            },
+            () = part.report.closed() => PartUpdate::Reported(false),
+            () = requested(&mut part.cancelled), if !*is_cancelled => PartUpdate::Cancelled,
+            update = next(play), if has_room => PartUpdate::Play(update),
+        }
+    }
+}
+
+async fn next(play: &mut Option<Play>) -> PlayUpdate {
+    match play {
+        Some(play) => play.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Plays on several circles, as the session shows them that they were asked of.
+pub(super) struct SeveralPlays {
+    pub(super) plays: FanOut,
+    pub(super) labels: Vec<Arc<str>>,
+    pub(super) ends: Vec<End>,
+}
+
+/// How far one of several plays is.
+pub(super) enum End {
+    NotYet,
+    Refused,
+    Ended(Outcome),
+}

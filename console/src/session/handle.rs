@@ -1,0 +1,202 @@
+//! The handle of a session: what it can be told, and its events.
+
+use std::sync::Arc;
+
+use frontend::{destination::Destination, text::Size};
+use keys::keystore::KeyName;
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
+
+use super::{
+    event::{Event, FanOutEvent, State},
+    play::Script,
+    remote::Remote,
+};
+use crate::completion::Completion;
+
+/// What a session is told.
+#[derive(Debug)]
+pub(super) enum Input {
+    Connect { is_kept: bool },
+    Retry,
+    Disconnect,
+    Authenticate,
+    UseKey(KeyName),
+    Unlocked(KeyName),
+    StaysLocked(KeyName),
+    Submit(String),
+    Cancel,
+    Room(Size),
+    FanOut(Vec<Target>),
+    Part(Part),
+}
+
+/// A circle among several.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The circle as its user calls it.
+    pub label: String,
+    /// The session that plays there.
+    pub session: Session,
+}
+
+/// What one session has to play.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) script: Script,
+    pub(super) index: usize,
+    pub(super) label: String,
+    pub(super) report: mpsc::Sender<(usize, FanOutEvent)>,
+    pub(super) cancelled: watch::Receiver<bool>,
+}
+
+impl Part {
+    pub(super) async fn end(self, event: FanOutEvent) {
+        // Nobody listens any more where the plays were given up.
+        drop(self.report.send((self.index, event)).await);
+    }
+}
+
+/// A session. Clones are the same session; it ends with the last of them.
+#[derive(Clone)]
+pub struct Session {
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) state: watch::Receiver<State>,
+    pub(super) remote: Arc<dyn Remote>,
+    pub(super) target: Arc<Destination>,
+    pub(super) _task: Arc<Ended>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("state", &*self.state.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// Ends the task, and the connection, when it is dropped.
+pub(super) struct Ended {
+    pub(super) task: AbortHandle,
+    pub(super) remote: Arc<dyn Remote>,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.remote.disconnect();
+    }
+}
+
+/// A session's events, in their order.
+#[derive(Debug)]
+pub struct Events(pub(super) mpsc::Receiver<Event>);
+
+impl From<mpsc::Receiver<Event>> for Events {
+    /// Events that somebody else hands on.
+    fn from(events: mpsc::Receiver<Event>) -> Self {
+        Self(events)
+    }
+}
+
+impl Events {
+    /// The next event; `None` once the session has ended. Cancel safe.
+    ///
+    /// While events are not taken, the session's plays wait; inputs are taken all the same.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.0.recv().await
+    }
+}
+
+/// More is on its way to a session than it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl Session {
+    /// Which circle it is on, as its user knows it.
+    pub fn target(&self) -> &Destination {
+        &self.target
+    }
+
+    /// Its state now.
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Its state, as it changes.
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
+    /// Connects, on behalf of a user who waits for it. With `is_kept` it goes on trying where the circle cannot be reached.
+    pub fn connect(&self, is_kept: bool) -> Result<(), Full> {
+        self.send(Input::Connect { is_kept })
+    }
+
+    /// Connects at once, if a connection is wanted and there is none: the circle may be there again.
+    pub fn retry(&self) -> Result<(), Full> {
+        self.send(Input::Retry)
+    }
+
+    /// Closes the connection, for good. What runs is cancelled.
+    pub fn disconnect(&self) -> Result<(), Full> {
+        self.send(Input::Disconnect)
+    }
+
+    /// Chooses the key, and authenticates.
+    pub fn authenticate(&self) -> Result<(), Full> {
+        self.send(Input::Authenticate)
+    }
+
+    /// Authenticates with a key in the place of the one that the session is authenticated with, which takes a new
+    /// connection: variables are gone.
+    pub fn use_key(&self, name: KeyName) -> Result<(), Full> {
+        self.send(Input::UseKey(name))
+    }
+
+    /// A key that was requested ([`Request::Unlock`]) is with the key source now.
+    pub fn unlocked(&self, name: KeyName) -> Result<(), Full> {
+        self.send(Input::Unlocked(name))
+    }
+
+    /// A key that was requested stays locked.
+    pub fn stays_locked(&self, name: KeyName) -> Result<(), Full> {
+        self.send(Input::StaysLocked(name))
+    }
+
+    /// Plays an input or obeys it, once it can. It ends in [`Event::Done`] or [`Event::GivenBack`].
+    pub fn submit(&self, input: String) -> Result<(), Full> {
+        self.send(Input::Submit(input))
+    }
+
+    /// Cancels what goes on: the play, whatever else is awaited, the connection that is being made. A second time soon after
+    /// the first it no longer waits for the play's end. Inputs that wait are given back.
+    pub fn cancel(&self) -> Result<(), Full> {
+        self.send(Input::Cancel)
+    }
+
+    /// Says how much room there is for what is shown from now on.
+    pub fn set_room(&self, room: Size) -> Result<(), Full> {
+        self.send(Input::Room(room))
+    }
+
+    /// Answers [`Request::FanOut`]: plays on those circles.
+    pub fn fan_out(&self, targets: Vec<Target>) -> Result<(), Full> {
+        self.send(Input::FanOut(targets))
+    }
+
+    /// Asks the circle what may stand at a character of a script; nothing without an answer. `offset` characters of the
+    /// input stand before the script.
+    pub fn complete(
+        &self,
+        (input, cursor): (String, usize),
+        (script, at, offset): (String, usize, usize),
+    ) -> impl Future<Output = Option<Completion>> + Send + 'static {
+        let answer = self.remote.clone().complete(script, at as u64);
+        async move { Some(Completion::of_answer(input, cursor, offset, answer.await.ok()?)) }
+    }
+
+    fn send(&self, input: Input) -> Result<(), Full> {
+        self.inputs.try_send(input).map_err(|_| Full)
+    }
+}

@@ -1,0 +1,167 @@
+//! One script on several circles: this session's part in one, and those that were asked of this session.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
+use frontend::{
+    error::CliError,
+    report,
+    text::{Line, Size, Style},
+    visible::visible,
+};
+use tokio::time::Instant;
+
+use super::{
+    awaited::{End, PartUpdate, Pending, Running, RunningPart, SeveralPlays},
+    core::Core,
+    event::{Event, FanOutEvent, Link, Outcome, Shown, ShownKind},
+    fan_out::FanOut,
+    handle::{Part, Target},
+    play::{PlayUpdate, Script},
+    sentences::{self, NotReady},
+};
+use crate::{LAST_VALUE, columns, notebook::costs_environment, too_large};
+
+/// The close code of a connection over which a message came that is too large (RFC 6455 §7.4.1).
+const MESSAGE_TOO_BIG: u16 = 1009;
+
+impl Core {
+    /// Plays its part of a script that is played on several circles.
+    pub(super) fn take_part(&mut self, part: Part) {
+        let is_busy = self.part.is_some()
+            || self.running.as_ref().is_some_and(Running::is_play)
+            || matches!(self.pending, Some(Pending::Ask { .. } | Pending::Load(_) | Pending::Key { .. }));
+        let refused = |why| Some(FanOutEvent::Refused(sentences::not_ready(why, &part.label)));
+        let end = if !self.state().is_ready() || self.requested.is_some() {
+            refused(if self.link == Link::On { NotReady::NeedsKey } else { NotReady::Unreachable })
+        } else if is_busy {
+            refused(NotReady::Busy)
+        } else {
+            // The circle would close the connection over it, which costs the session its variables.
+            let why = self.circle.as_ref().and_then(|circle| too_large(&circle.limits, &part.script.text));
+            let error = why.map(|reason| ClientError::ConnectionLost { code: Some(MESSAGE_TOO_BIG), reason });
+            error.map(|error| FanOutEvent::Ended(Outcome::Failed(self.error(error))))
+        };
+        if let Some(end) = end {
+            // Whoever listens may pause, which is to hold up nothing here.
+            drop(tokio::spawn(part.end(end)));
+            return;
+        }
+        self.notebook.begin(&part.script.text);
+        let play = Some(self.remote.clone().play(part.script.clone()));
+        let (started, outbox) = (Instant::now(), VecDeque::new());
+        self.part = Some(RunningPart { part, play, is_cancelled: false, started, outbox });
+    }
+
+    pub(super) fn part_updated(&mut self, update: PartUpdate) {
+        let Some(running) = &mut self.part else { return };
+        match update {
+            PartUpdate::Play(PlayUpdate::Event(PlayEvent::Output(output))) => {
+                self.notebook.printed(&output.text);
+                running.outbox.push_back(FanOutEvent::Output(output));
+            }
+            PartUpdate::Play(PlayUpdate::Event(_)) => {}
+            PartUpdate::Play(PlayUpdate::Ended(result)) => self.part_ended(result),
+            PartUpdate::Cancelled => {
+                running.is_cancelled = true;
+                if let Some(play) = &running.play {
+                    play.cancel();
+                }
+            }
+            PartUpdate::Reported(true) if running.play.is_some() || !running.outbox.is_empty() => {}
+            PartUpdate::Reported(is_heard) => {
+                if !is_heard && running.play.is_some() {
+                    self.notebook.went_wrong(&[], false);
+                }
+                self.part = None;
+                self.off_connection(None);
+                self.carry_on();
+            }
+        }
+    }
+
+    fn part_ended(&mut self, result: Result<PlayResult, ClientError>) {
+        let Some(mut running) = self.part.take() else { return };
+        running.play = None;
+        let script = running.part.script.text.clone();
+        let mut lost = None;
+        let outcome = match result {
+            Ok(result) => {
+                let result = Arc::new(result);
+                self.went_well(&script, result.clone(), running.started.elapsed());
+                Outcome::Value(result)
+            }
+            Err(ClientError::Rpc(RpcError::Cancelled)) if running.is_cancelled => {
+                self.notebook.went_wrong(&[], false);
+                Outcome::Cancelled
+            }
+            Err(error) => {
+                let is_lost = costs_environment(&error);
+                if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
+                    lost = Some(ClientError::NotConnected);
+                }
+                let error = CliError::answer(&script, &self.target, error);
+                self.notebook.went_wrong(&error.lines(self.room.width), is_lost);
+                Outcome::Failed(error)
+            }
+        };
+        self.off_connection(lost.as_ref());
+        running.outbox.push_back(FanOutEvent::Ended(outcome));
+        self.part = Some(running);
+    }
+
+    pub(super) fn begin_fan_out(&mut self, targets: Vec<Target>, script: String) {
+        let play = Script { text: script.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
+        let plays = FanOut::start(&targets, &play);
+        let labels: Vec<Arc<str>> = targets.into_iter().map(|target| target.label.into()).collect();
+        let ends = labels.iter().map(|_| End::NotYet).collect();
+        self.play_on_several(SeveralPlays { plays, labels, ends }, script);
+    }
+
+    pub(super) fn one_of_several(&mut self, index: usize, event: FanOutEvent) {
+        let Some(several) = self.several() else { return };
+        let (Some(label), Some(end)) = (several.labels.get(index).cloned(), several.ends.get_mut(index)) else {
+            return;
+        };
+        match event {
+            FanOutEvent::Output(output) => self.report(Event::Output(output, Some(label))),
+            FanOutEvent::Ended(outcome) => *end = End::Ended(outcome),
+            FanOutEvent::Refused(why) => {
+                *end = End::Refused;
+                let line = Line::of(Style::Error, "error: ").with(Style::Plain, &format!("{}: {why}", visible(&label)));
+                self.show(Shown::new(ShownKind::Error, vec![line]));
+            }
+        }
+    }
+
+    pub(super) fn all_ended(&mut self) {
+        if let Some(several) = self.take_several() {
+            self.show_several(several);
+            self.done();
+            self.carry_on();
+        }
+    }
+
+    /// What several circles answered, side by side.
+    pub(super) fn show_several(&mut self, several: SeveralPlays) {
+        let SeveralPlays { labels, ends, .. } = several;
+        let ends: Vec<_> = labels.into_iter().zip(ends).filter(|(_, end)| !matches!(end, End::Refused)).collect();
+        if ends.is_empty() {
+            return;
+        }
+        let width = columns::columns(ends.len(), self.room.width).unwrap_or(self.room.width);
+        let room = Size { width, height: self.room.height.saturating_sub(1) };
+        let mut shown = Vec::new();
+        for (label, end) in ends {
+            let lines = match end {
+                End::Ended(Outcome::Value(result)) => self.value(&result, room),
+                End::Ended(Outcome::Failed(error)) => error.lines(width),
+                End::Ended(Outcome::Cancelled) => report::cancelled(),
+                End::NotYet | End::Refused => sentences::given_up(),
+            };
+            shown.push((label.to_string(), lines));
+        }
+        let lines = columns::lines(&shown, self.room.width);
+        self.show(Shown::new(ShownKind::Value, lines));
+    }
+}
