@@ -1,5 +1,9 @@
 //! One circle: what it is made of, and what all of its connections share.
 
+pub(crate) mod reconfigure;
+pub(crate) mod startup_check;
+pub(crate) mod worker_pool;
+
 use std::{
     collections::BTreeSet,
     path::PathBuf,
@@ -16,14 +20,16 @@ use tokio::sync::watch;
 use worker::{HostModule, HostNameError, Layer};
 
 use crate::{
-    admission::{self, Admission},
     audit::{Auditor, PlayRecord},
     host::{Hosted, Module, Table},
     metrics::{Metrics, Observer},
-    settings::{Settings, Terms},
-    slots::Slots,
-    workers::{Home, WorkerSource},
+    quota::{
+        admission::{self, Admission},
+        fair_semaphore::Slots,
+    },
 };
+use reconfigure::{Settings, Terms};
+use worker_pool::{Home, WorkerSource};
 
 /// What evaluates scripts.
 #[derive(Debug, Clone, Default)]

@@ -39,15 +39,15 @@ mod args;
 mod call;
 mod error;
 mod module;
-mod running;
 mod table;
+mod tasks;
 
 pub use args::Arguments;
 pub use call::{Call, Play, PlayEnd};
 pub use error::Error;
 pub use module::Module;
-pub use running::MAX_LEFT_BEHIND;
+pub use tasks::MAX_LEFT_BEHIND;
 
 pub(crate) use module::{ForPlay, Hosted};
-pub(crate) use running::Running;
 pub(crate) use table::Table;
+pub(crate) use tasks::Running;

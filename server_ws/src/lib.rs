@@ -16,24 +16,15 @@
 //!
 //! The caller owns the listener and the shutdown, so a test binds port 0 and ends the circle cleanly.
 
-mod admission;
 mod audit;
 mod auth;
 mod circle;
-mod connection;
 pub mod host;
-mod http;
-mod init;
-mod kernel;
-mod memory;
-mod methods;
 mod metrics;
-mod outbound;
+mod quota;
 mod rpc;
 mod session;
-mod settings;
-mod slots;
-mod workers;
+mod transport;
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -41,11 +32,12 @@ use actix_web::{App, HttpServer, web};
 
 pub use audit::{PlayCaller, PlayRecord};
 use circle::Phase;
-pub use circle::{BuildError, Circle, CircleBuilder, Sandbox, Workers};
-pub use init::InitFailed;
+pub use circle::{
+    BuildError, Circle, CircleBuilder, Sandbox, Workers, reconfigure::ReconfigureError, startup_check::InitFailed,
+};
 pub use metrics::{Figures, Observer};
 pub use protocol::{Limits, methods::Access};
-pub use settings::ReconfigureError;
+use transport::http;
 
 /// Threads that serve connections.
 const MAX_THREADS: usize = 4;
@@ -56,7 +48,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// Tries the circle's init script, without serving anyone. The error is [`InvalidData`](io::ErrorKind::InvalidData) where
 /// it fails, and says how: an [`InitFailed`] is inside where it is the script's own error.
 pub async fn check(circle: &Circle) -> io::Result<()> {
-    init::check(circle).await
+    circle::startup_check::check(circle).await
 }
 
 /// Serves the circle until `shutdown` is done, then drains it: no new connections and plays, running plays get the

@@ -1,9 +1,9 @@
 //! What a circle counts of itself, for `GET /metrics` and for the program that serves it. What happens is counted where it
 //! happens; how things are is read from the circle's books when somebody asks.
 
-mod figures;
+mod labels;
 mod series;
-mod words;
+mod snapshot;
 
 use std::{
     fmt,
@@ -16,11 +16,11 @@ use std::{
 
 use protocol::{RpcError, error::LossReason};
 
-use crate::{kernel, memory::Ledger, slots::Slots};
-pub use figures::{Figures, Observer};
+use crate::quota::{fair_semaphore::Slots, kernel, memory::Ledger};
+use labels::{Holder, Identity, Proof, Refusal};
+pub(crate) use labels::{HostCallEnd, Outcome, SandboxLayer, TurnedAway, Word};
 use series::{Series, set};
-use words::{Holder, Identity, Proof, Refusal};
-pub(crate) use words::{HostCallEnd, Outcome, SandboxLayer, TurnedAway, Word};
+pub use snapshot::{Figures, Observer};
 
 /// Times of plays that are noted before they are sorted: each takes 16 bytes until then.
 const NOTES: u64 = 1024;

@@ -1,5 +1,7 @@
 //! Text → requests → handlers → text. It knows nothing of actix.
 
+pub(crate) mod methods;
+
 use protocol::{
     Method, MethodName, Request, RpcError,
     message::{self, Call, Incoming, Rejected},
@@ -7,10 +9,7 @@ use protocol::{
 };
 use serde::Serialize;
 
-use crate::{
-    methods,
-    session::{Session, answers::Ticket},
-};
+use crate::session::{Session, batches::Ticket};
 
 /// Carries out what one text message asks for. Whatever can be answered at once is.
 pub(crate) fn receive(session: &mut Session, text: &str) {

@@ -4,10 +4,10 @@
 //! client nor a print of the worker. So a client that does not read holds up its own plays and costs a bounded amount
 //! of memory, while its deadlines go on being kept here.
 
-pub(crate) mod answers;
-mod hosting;
-mod inquiries;
+pub(crate) mod batches;
+pub(crate) mod outbound;
 pub(crate) mod outcome;
+mod pending_queries;
 mod player;
 pub(crate) mod queue;
 mod replies;
@@ -30,14 +30,15 @@ use worker::{Answer, Query};
 
 use crate::{
     auth::Authenticator,
-    circle::{Circle, Counted, Phase},
-    methods::{complete, lookup, scope},
+    circle::{Circle, Counted, Phase, reconfigure::Terms},
     metrics::SessionCounts,
-    outbound::{Frame, Sender},
-    rpc,
-    settings::Terms,
+    rpc::{
+        self,
+        methods::{complete, lookup, scope},
+    },
 };
-use answers::{Answers, Ticket};
+use batches::{Answers, Ticket};
+use outbound::{Frame, Sender};
 use player::{Ending, Happened, Player};
 use queue::{Job, Queue, Waiting};
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io, sync::Arc};
 use keys::{Authority, PublicKey};
 use protocol::Limits;
 
-use crate::{Circle, circle::Phase, init, workers::WorkerSource};
+use super::{Circle, Phase, startup_check, worker_pool::WorkerSource};
 
 /// What a connection keeps from its beginning, and an environment from when it was made. It holds no process.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Circle {
             // What workers are made from is the same: no other template.
             settings.workers = before.workers.clone();
         } else {
-            init::check(&new).await?;
+            startup_check::check(&new).await?;
         }
         if *self.phase.borrow() != Phase::Open {
             return Err(ReconfigureError::ShuttingDown);

@@ -5,13 +5,11 @@ use std::{io, time::Duration};
 use protocol::error::ScriptError;
 use worker::{Event, Layer, Outcome, Play};
 
-use crate::{
-    circle::{Circle, Sandbox},
-    kernel,
-    metrics::SandboxLayer,
-    session::outcome::script_error,
-    workers::{Giver, STARTING},
+use super::{
+    Circle, Sandbox,
+    worker_pool::{Giver, STARTING},
 };
+use crate::{metrics::SandboxLayer, quota::kernel, session::outcome::script_error};
 
 /// How the script of a circle fails; for a person.
 fn failed(why: &str) -> io::Error {

@@ -10,9 +10,9 @@ use protocol::Limits;
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 
-use crate::{
+use crate::quota::{
     admission::Caller,
-    slots::{RunningSlot, Slots, Turn},
+    fair_semaphore::{RunningSlot, Slots, Turn},
 };
 
 /// Host functions of one caller, and modules that hear of the end of a play, that may run on without a play that waits for them,

@@ -7,7 +7,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::words::{Holder, HostCallEnd, Identity, Loss, Outcome, Proof, Refusal, SandboxLayer, TurnedAway, Word};
+use super::labels::{Holder, HostCallEnd, Identity, Loss, Outcome, Proof, Refusal, SandboxLayer, TurnedAway, Word};
 
 const PLAY_SECONDS: &str = "circles_play_seconds";
 

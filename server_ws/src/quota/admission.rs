@@ -12,11 +12,11 @@ use std::{
 use keys::PublicKey;
 use protocol::{Limits, RpcError, error::BusyLimit};
 
-use crate::{
+use super::{
     kernel,
     memory::{Account, Ledger, Verdict},
-    workers::Home,
 };
+use crate::circle::worker_pool::Home;
 
 /// Descriptors that a circle needs besides those of its connections and workers, and one in so many more for clients that
 /// have not said yet what they want.

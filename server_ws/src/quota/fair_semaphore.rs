@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::admission::Caller;
+use super::admission::Caller;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Slots(Arc<Mutex<Table>>);

@@ -11,7 +11,7 @@ use std::{
 
 use protocol::{Limits, RpcError, error::BusyLimit};
 
-use crate::admission::Caller;
+use super::admission::Caller;
 
 const MIB: u64 = 1 << 20;
 

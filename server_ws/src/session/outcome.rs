@@ -8,7 +8,7 @@ use protocol::{
 use serde_json::{json, value::RawValue};
 use worker::{Answer, ErrorKind, LimitKind, Outcome};
 
-use super::{answers::Weight, hosting::Objection};
+use super::{batches::Weight, player::host_calls::Objection};
 use crate::host::PlayEnd;
 
 /// The error that an outcome other than a value is answered with.

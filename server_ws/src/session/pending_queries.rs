@@ -6,7 +6,7 @@ use protocol::{Limits, RpcError, error::BusyLimit};
 use tokio::time::Instant;
 use worker::Query;
 
-use super::answers::Ticket;
+use super::batches::Ticket;
 
 /// How many may be without an answer.
 const MAX_INQUIRIES: u64 = 64;

@@ -1,9 +1,10 @@
 //! The session's worker: the queries that it is asked, and the one play that it runs, with the one outcome that the play
 //! has.
 
-mod ends;
-mod patience;
-mod running;
+mod cpu_budget;
+mod finish;
+pub(super) mod host_calls;
+mod running_play;
 mod timers;
 
 use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
@@ -18,21 +19,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use worker::{Answer, Event, HostCall, Worker};
 
-use super::{
-    answers::Ticket,
-    hosting::{Hosting, Refusal, Returned},
-    inquiries::Inquiries,
-};
+use super::{batches::Ticket, pending_queries::Inquiries};
 use crate::{
-    admission::{Caller, WorkerPlace},
-    circle::Circle,
+    circle::{Circle, reconfigure::Terms},
     host::Play as HostPlay,
     metrics::PlayTimer,
-    settings::Terms,
+    quota::admission::{Caller, WorkerPlace},
 };
-use patience::Patience;
-pub(crate) use running::Ending;
-use running::{Running, Waited};
+use cpu_budget::Patience;
+use host_calls::{Hosting, Refusal, Returned};
+pub(crate) use running_play::Ending;
+use running_play::{Running, Waited};
 
 /// How long a play that was told to stop may take to do so, before its worker is killed.
 const STOP_GRACE: Duration = Duration::from_secs(1);

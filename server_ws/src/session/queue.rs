@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use keys::PublicKey;
 use protocol::{Id, Limits, RpcError, error::BusyLimit, methods::PlayParams};
 
-use super::answers::Ticket;
+use super::batches::Ticket;
 
 /// What is done one at a time, in the order of admission.
 #[derive(Debug)]

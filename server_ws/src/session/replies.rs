@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use super::{
     Session,
-    answers::{Fit, Ticket, Weight},
+    batches::{Fit, Ticket, Weight},
+    outbound::Frame,
 };
 use crate::{
     audit::{Audited, PlayCaller},
     metrics::Outcome,
-    outbound::Frame,
 };
 
 /// What stands in the place of a result that does not fit into its batch; of the maximum nothing is told here.

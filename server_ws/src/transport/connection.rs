@@ -1,8 +1,6 @@
 //! The `CircleWs` actor: one a connection, thin. It holds no timer and no play, because it stands still while its client
 //! does not read: an HTTP/1 connection polls its response body only while there is room to write.
 
-mod frames;
-
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
@@ -16,13 +14,15 @@ use keys::Authority;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
+use super::frames::{Control, Frames};
 use crate::{
-    admission::Place,
     circle::Circle,
-    outbound::{self, Frame, Queued},
-    session::Session,
+    quota::admission::Place,
+    session::{
+        Session,
+        outbound::{self, Frame, Queued},
+    },
 };
-use frames::{Control, Frames};
 
 /// Messages that wait for a session that is busy with those before.
 const INBOUND: usize = 4;

@@ -18,7 +18,8 @@ use actix_web::{
 };
 use keys::Authority;
 
-use crate::{circle::Circle, connection, metrics::TurnedAway};
+use super::connection;
+use crate::{circle::Circle, metrics::TurnedAway};
 
 /// How long a client may take to send a request.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -6,7 +6,7 @@ use protocol::{
 };
 use worker::Query;
 
-use crate::session::{Session, answers::Ticket};
+use crate::session::{Session, batches::Ticket};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: CompleteParams) {
     match before_cursor(params) {

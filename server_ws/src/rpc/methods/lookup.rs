@@ -3,7 +3,7 @@
 use protocol::methods::{FunctionDoc, LookupParams, LookupResult, Origin};
 use worker::Query;
 
-use crate::session::{Session, answers::Ticket};
+use crate::session::{Session, batches::Ticket};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: LookupParams) {
     session.inquire(ticket, Query::Lookup { name: params.name });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::{RpcError, methods::PlayParams};
 
-use crate::session::{Session, answers::Ticket, queue::Job};
+use crate::session::{Session, batches::Ticket, queue::Job};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
     session.counts.play_sent();

@@ -1,6 +1,6 @@
 //! `reset`: a fresh environment, after the plays before it.
 
-use crate::session::{Session, answers::Ticket, queue::Job};
+use crate::session::{Session, batches::Ticket, queue::Job};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket) {
     session.enqueue(ticket, Job::Reset);

@@ -3,7 +3,7 @@
 use protocol::methods::{ScopeFunction, ScopeResult, Variable};
 use worker::Query;
 
-use crate::session::{Session, answers::Ticket};
+use crate::session::{Session, batches::Ticket};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket) {
     session.inquire(ticket, Query::Scope);

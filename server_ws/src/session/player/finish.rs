@@ -13,11 +13,12 @@ use worker::{Loss, Outcome};
 
 use super::{
     Happened, Player, STOP_GRACE, Slot,
-    running::{Ending, Running, Then, Told},
+    host_calls::Objection,
+    running_play::{Ending, Running, Then, Told},
 };
 use crate::{
     host::{MAX_LEFT_BEHIND, PlayEnd},
-    session::{answers::Ticket, hosting::Objection, outcome},
+    session::{batches::Ticket, outcome},
 };
 
 impl Player {

@@ -7,11 +7,10 @@ use tokio::task::{JoinError, JoinHandle};
 use worker::{HostCall, HostError, HostReturn};
 
 use crate::{
-    admission::Caller,
-    circle::Circle,
+    circle::{Circle, reconfigure::Terms},
     host::{self, ForPlay, PlayEnd},
     metrics::HostCallEnd,
-    settings::Terms,
+    quota::admission::Caller,
 };
 
 /// Made at a play's first call.

@@ -10,14 +10,14 @@ use protocol::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::patience::Patience;
+use super::{
+    cpu_budget::Patience,
+    host_calls::{Hosting, Objection, Returned},
+};
 use crate::{
     metrics::PlayTimer,
-    session::{
-        answers::Ticket,
-        hosting::{Hosting, Objection, Returned},
-    },
-    slots::{RunningSlot, Turn},
+    quota::fair_semaphore::{RunningSlot, Turn},
+    session::batches::Ticket,
 };
 
 /// When a play is first reported on.

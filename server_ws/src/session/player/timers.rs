@@ -5,8 +5,11 @@ use std::time::Duration;
 use protocol::{RpcError, error::LossReason};
 use tokio::time::Instant;
 
-use super::{Happened, Player, Slot, running::Ending};
-use crate::{kernel, memory::Verdict, session::answers::Ticket};
+use super::{Happened, Player, Slot, running_play::Ending};
+use crate::{
+    quota::{kernel, memory::Verdict},
+    session::batches::Ticket,
+};
 
 /// How often a play is reported on.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
