@@ -23,10 +23,7 @@ use crate::{
     audit::{Auditor, PlayRecord},
     host::{Hosted, Module, Table},
     metrics::{Metrics, Observer},
-    quota::{
-        admission::{self, Admission},
-        fair_semaphore::Slots,
-    },
+    quota::{admission::Admission, derived_limits, fair_semaphore::Slots},
 };
 use reconfigure::{Settings, Terms};
 use worker_pool::{Home, WorkerSource};
@@ -229,8 +226,8 @@ impl CircleBuilder {
             Some(directory) => worker::module_names(directory)
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
-        admission::fit_to_descriptors(&mut self.limits, &home);
-        admission::share_out(&mut self.limits);
+        derived_limits::fit_to_descriptors(&mut self.limits, home.descriptors());
+        derived_limits::derive_shares(&mut self.limits);
         let host = Table::new(self.host, &self.limits);
         let offered = host.offered();
         HostModule::check(&offered)?;

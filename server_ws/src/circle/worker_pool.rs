@@ -5,6 +5,8 @@ use std::{io, time::Duration};
 use tokio::{sync::Mutex, time::timeout};
 use worker::{Program, Setup, Template, Worker};
 
+use crate::quota::derived_limits;
+
 /// How long a process may take to start, beside what it runs.
 pub(crate) const STARTING: Duration = Duration::from_secs(10);
 
@@ -15,6 +17,16 @@ pub(crate) enum Home {
     Processes(Program),
     /// Threads of this process.
     Threads,
+}
+
+impl Home {
+    /// Descriptors of this process that a worker takes.
+    pub(crate) fn descriptors(&self) -> u64 {
+        match self {
+            Self::Processes(_) => derived_limits::PROCESS_DESCRIPTORS,
+            Self::Threads => derived_limits::THREADS_DESCRIPTORS,
+        }
+    }
 }
 
 #[derive(Debug)]

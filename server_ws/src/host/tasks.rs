@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 
 use crate::quota::{
-    admission::Caller,
+    caller::Caller,
     fair_semaphore::{RunningSlot, Slots, Turn},
 };
 

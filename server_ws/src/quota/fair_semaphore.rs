@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::admission::Caller;
+use super::caller::Caller;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Slots(Arc<Mutex<Table>>);

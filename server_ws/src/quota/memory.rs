@@ -11,7 +11,7 @@ use std::{
 
 use protocol::{Limits, RpcError, error::BusyLimit};
 
-use super::admission::Caller;
+use super::caller::Caller;
 
 const MIB: u64 = 1 << 20;
 

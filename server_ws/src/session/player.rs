@@ -24,7 +24,7 @@ use crate::{
     circle::{Circle, reconfigure::Terms},
     host::Play as HostPlay,
     metrics::PlayTimer,
-    quota::admission::{Caller, WorkerPlace},
+    quota::{admission::WorkerPermit, caller::Caller},
 };
 use cpu_budget::Patience;
 use host_calls::{Hosting, Refusal, Returned};
@@ -65,8 +65,8 @@ type Starting = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
 
 enum Slot {
     Empty,
-    Starting(Starting, WorkerPlace),
-    Ready(Box<Worker>, WorkerPlace),
+    Starting(Starting, WorkerPermit),
+    Ready(Box<Worker>, WorkerPermit),
 }
 
 /// What the player's worker brought about.

@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::frames::{Control, Frames};
 use crate::{
     circle::Circle,
-    quota::admission::Place,
+    quota::capacity::Permit,
     session::{
         Session,
         outbound::{self, Frame, Queued},
@@ -30,7 +30,7 @@ const INBOUND: usize = 4;
 /// Upgrades a request and gives its connection a session.
 pub(crate) fn start(
     circle: &Arc<Circle>,
-    place: Place,
+    permit: Permit,
     authority: Authority,
     request: &HttpRequest,
     payload: Payload,
@@ -53,7 +53,7 @@ pub(crate) fn start(
     let span = tracing::info_span!("session", number);
     let life = async move {
         session.run(inbound).await;
-        drop(place);
+        drop(permit);
     };
     tokio::spawn(life.instrument(span));
     Ok(response)

@@ -131,7 +131,7 @@ async fn root(
         circle.metrics.turned_away(TurnedAway::Draining);
         return Ok(text(StatusCode::SERVICE_UNAVAILABLE, "the circle is shutting down\n".into()));
     }
-    let Some(place) = circle.admission.connection() else {
+    let Some(permit) = circle.admission.connection() else {
         circle.metrics.turned_away(TurnedAway::Full);
         let body = format!(
             "the circle has its {} connections; its operator raises `limits.connections`\n",
@@ -139,7 +139,7 @@ async fn root(
         );
         return Ok(text(StatusCode::SERVICE_UNAVAILABLE, body));
     };
-    connection::start(circle, place, authority, &request, payload)
+    connection::start(circle, permit, authority, &request, payload)
 }
 
 /// Holds requests to the authorities that the circle answers to, so that no page and no other circle can pass itself

@@ -1,0 +1,39 @@
+//! The caller to whom connections, workers, memory and running plays are counted. Pure.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use keys::PublicKey;
+
+/// A caller of a circle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Caller {
+    /// An authenticated caller, on whatever connection.
+    Key(PublicKey),
+    /// All anonymous callers at this address.
+    Address(IpAddr),
+}
+
+impl Caller {
+    /// The anonymous caller at an address. An IPv6 address counts as its network of 64 bits, because a client has all
+    /// addresses of such a network.
+    pub(crate) fn anonymous(address: IpAddr) -> Self {
+        Self::Address(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_caller() {
+        let address = |text: &str| Caller::anonymous(text.parse().expect("an address"));
+        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:2"));
+        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
+        assert_eq!(address("::ffff:10.0.0.1"), address("10.0.0.1"));
+        assert_ne!(address("10.0.0.1"), address("10.0.0.2"));
+    }
+}

@@ -1,0 +1,81 @@
+//! Limits that follow from other limits or from the machine.
+
+use protocol::Limits;
+use rustix::process::{Resource, getrlimit};
+
+use super::kernel;
+
+/// Descriptors that a circle needs besides those of its connections and workers.
+const SPARE_DESCRIPTORS: u64 = 64;
+
+/// One in so many of the other descriptors stays free for clients that have not asked for an upgrade yet.
+const SPARE_SHARE: u64 = 8;
+
+/// One caller may hold one in so many of the circle's workers, running plays, host calls and bytes.
+const PER_CALLER: u64 = 4;
+
+/// Descriptors that a worker process takes: two sockets, and its own ends of both. The worker process holds its ends alone
+/// after a moment, so both count as one.
+pub(crate) const PROCESS_DESCRIPTORS: u64 = 3;
+
+/// Descriptors that a worker on threads of the server takes: two sockets, and their other ends.
+pub(crate) const THREADS_DESCRIPTORS: u64 = 4;
+
+/// Sets each limit that is a share of another limit or of the machine, unless the operator has set it.
+pub(crate) fn derive_shares(limits: &mut Limits) {
+    limits.sessions_per_caller.get_or_insert((limits.workers / PER_CALLER).max(1));
+    limits.running_per_caller.get_or_insert((limits.running_plays / PER_CALLER).max(1));
+    limits.host_calls_per_caller.get_or_insert((limits.running_host_calls / PER_CALLER).max(1));
+    limits.total_mib = limits.total_mib.or_else(|| Some(((kernel::machine_memory()? / 2) >> 20).max(1)));
+    if let Some(total) = limits.total_mib {
+        // A caller's share has room for one session at its own limit.
+        let share = (total / PER_CALLER).max(limits.memory_mib.saturating_mul(2)).min(total);
+        limits.memory_per_caller_mib.get_or_insert(share);
+    }
+}
+
+/// Lowers connections and workers to what the descriptors of the process allow. A connection takes one descriptor, a
+/// worker `per_worker`; half as many workers as connections are the aim.
+pub(crate) fn fit_to_descriptors(limits: &mut Limits, per_worker: u64) {
+    let Some(descriptors) = getrlimit(Resource::Nofile).current else { return };
+    fit(limits, descriptors, per_worker);
+}
+
+fn fit(limits: &mut Limits, descriptors: u64, per_worker: u64) {
+    let usable = descriptors.saturating_sub(SPARE_DESCRIPTORS);
+    let usable = (usable - usable / SPARE_SHARE).max(per_worker + 2);
+    limits.workers = limits.workers.min((usable / (per_worker + 2)).max(1));
+    limits.connections = limits.connections.min(usable - per_worker * limits.workers);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_fit_into_the_descriptors_of_the_process() {
+        for descriptors in [0, 20, 64, 256, 1024, 1 << 20] {
+            let mut limits = Limits::default();
+            fit(&mut limits, descriptors, PROCESS_DESCRIPTORS);
+            assert!(limits.workers >= 1 && limits.connections >= 1, "{descriptors}: {limits:?}");
+            let needed = limits.connections + PROCESS_DESCRIPTORS * limits.workers;
+            assert!(descriptors < 100 || needed + SPARE_DESCRIPTORS <= descriptors, "{descriptors}: {limits:?}");
+        }
+        let mut plenty = Limits::default();
+        fit(&mut plenty, 1 << 20, PROCESS_DESCRIPTORS);
+        assert_eq!(plenty, Limits::default());
+    }
+
+    #[test]
+    fn a_callers_share_of_the_memory_has_room_for_one_session() {
+        let shares = |total_mib, memory_mib| {
+            let mut limits = Limits { total_mib: Some(total_mib), memory_mib, ..Limits::default() };
+            derive_shares(&mut limits);
+            limits.memory_per_caller_mib
+        };
+        assert_eq!((shares(4000, 64), shares(400, 64), shares(100, 64)), (Some(1000), Some(128), Some(100)));
+        let mut limits = Limits::default();
+        derive_shares(&mut limits);
+        assert_eq!(limits.total_mib.is_some(), cfg!(target_os = "linux"));
+    }
+}
