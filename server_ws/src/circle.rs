@@ -23,7 +23,7 @@ use crate::{
     audit::{Auditor, PlayRecord},
     host::{Hosted, Module, Table},
     metrics::{Metrics, Observer},
-    quota::{admission::Admission, derived_limits, fair_semaphore::Slots},
+    quota::{self, Admission, FairSemaphore},
 };
 use reconfigure::{Settings, Terms};
 use worker_pool::{Home, WorkerSource};
@@ -226,8 +226,8 @@ impl CircleBuilder {
             Some(directory) => worker::module_names(directory)
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
-        derived_limits::fit_to_descriptors(&mut self.limits, home.descriptors());
-        derived_limits::derive_shares(&mut self.limits);
+        quota::fit_to_descriptors(&mut self.limits, home.descriptors());
+        quota::derive_shares(&mut self.limits);
         let host = Table::new(self.host, &self.limits);
         let offered = host.offered();
         HostModule::check(&offered)?;
@@ -249,13 +249,15 @@ impl CircleBuilder {
             terms: Arc::new(Terms { limits: self.limits.clone(), module_names }),
         };
         let admission = Admission::new(&self.limits);
-        let slots =
-            Slots::new(self.limits.running_plays, self.limits.running_per_caller.unwrap_or(self.limits.running_plays));
+        let running_plays = FairSemaphore::new(
+            self.limits.running_plays,
+            self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
+        );
         Ok(Circle {
             settings: watch::Sender::new(Arc::new(settings)),
-            metrics: Arc::new(Metrics::new(&self.name, admission.memory(), slots.clone())),
+            metrics: Arc::new(Metrics::new(&self.name, admission.memory(), running_plays.clone())),
             admission,
-            slots,
+            running_plays,
             host,
             phase: watch::channel(Phase::Open).0,
             sessions: watch::channel(0).0,
@@ -290,7 +292,7 @@ pub struct Circle {
     /// What may change while it runs.
     pub(crate) settings: watch::Sender<Arc<Settings>>,
     pub(crate) admission: Admission,
-    pub(crate) slots: Slots,
+    pub(crate) running_plays: FairSemaphore,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: Table,
     pub(crate) phase: watch::Sender<Phase>,

@@ -16,7 +16,7 @@ use std::{
 
 use protocol::{RpcError, error::LossReason};
 
-use crate::quota::{fair_semaphore::Slots, kernel, memory::Ledger};
+use crate::quota::{FairSemaphore, MemoryQuota, kernel};
 use labels::{Holder, Identity, Proof, Refusal};
 pub(crate) use labels::{HostCallEnd, Outcome, SandboxLayer, TurnedAway, Word};
 use series::{Series, set};
@@ -28,8 +28,8 @@ const NOTES: u64 = 1024;
 /// The counts of one circle.
 pub(crate) struct Metrics {
     series: Series,
-    memory: Ledger,
-    slots: Slots,
+    memory: MemoryQuota,
+    running_plays: FairSemaphore,
     sandbox: OnceLock<Vec<SandboxLayer>>,
     connections: AtomicU64,
     /// Of the connections, those whose session has proved a key.
@@ -41,12 +41,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// `memory` and `slots` are the circle's.
-    pub(crate) fn new(circle: &str, memory: Ledger, slots: Slots) -> Self {
+    /// `memory` and `running_plays` are the circle's.
+    pub(crate) fn new(circle: &str, memory: MemoryQuota, running_plays: FairSemaphore) -> Self {
         Self {
             series: Series::register(circle),
             memory,
-            slots,
+            running_plays,
             sandbox: OnceLock::new(),
             connections: AtomicU64::new(0),
             proved: AtomicU64::new(0),
@@ -85,14 +85,14 @@ impl Metrics {
     }
 
     fn figures(&self) -> Figures {
-        let (held, running) = (self.memory.held(), self.slots.running());
+        let (totals, running) = (self.memory.totals(), self.running_plays.held());
         Figures {
             connections: self.connections.load(Relaxed),
-            workers: held.workers,
+            workers: totals.workers,
             plays: self.ended_plays.load(Relaxed),
             running_plays: running,
             queued_plays: self.open_plays.load(Relaxed).saturating_sub(running),
-            worker_bytes: held.bytes,
+            worker_bytes: totals.bytes,
             server_bytes: kernel::memory_of(std::process::id()).unwrap_or_default(),
             sandbox: self.sandbox.get().into_iter().flatten().map(|layer| layer.name()).collect(),
         }

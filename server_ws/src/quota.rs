@@ -1,10 +1,17 @@
-//! Who may hold how much of a circle: connections, workers and their memory, plays and host calls that run. Each quota is
-//! bounded for the whole circle and for one caller, so that no caller takes what others need.
+//! The quotas of a circle: connections, workers and their memory, plays and host calls that run. Each is bounded for the whole
+//! circle and for one caller, so that no caller takes what the others need.
 
-pub(crate) mod admission;
-pub(crate) mod caller;
-pub(crate) mod capacity;
-pub(crate) mod derived_limits;
-pub(crate) mod fair_semaphore;
+mod admission;
+mod caller;
+mod capacity;
+mod derived_limits;
+mod fair_semaphore;
 pub(crate) mod kernel;
-pub(crate) mod memory;
+mod memory;
+
+pub(crate) use admission::{Admission, WorkerPermit};
+pub(crate) use caller::Caller;
+pub(crate) use capacity::Permit;
+pub(crate) use derived_limits::{PROCESS_DESCRIPTORS, THREADS_DESCRIPTORS, derive_shares, fit_to_descriptors};
+pub(crate) use fair_semaphore::{FairSemaphore, Grant, Waiter};
+pub(crate) use memory::{MemoryAction, MemoryQuota};

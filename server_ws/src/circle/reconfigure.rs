@@ -78,8 +78,8 @@ impl Circle {
             return Err(ReconfigureError::ShuttingDown);
         }
         let limits = &settings.terms.limits;
-        self.admission.set(limits);
-        self.slots.set(limits.running_plays, limits.running_per_caller.unwrap_or(limits.running_plays));
+        self.admission.apply(limits);
+        self.running_plays.set_max(limits.running_plays, limits.running_per_caller.unwrap_or(limits.running_plays));
         self.host.running.set(limits);
         self.settings.send_replace(Arc::new(settings));
         tracing::info!("reconfigured");

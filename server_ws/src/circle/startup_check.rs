@@ -85,7 +85,7 @@ async fn try_worker(circle: &Circle, giver: &Giver<'_>) -> io::Result<Vec<Layer>
                 is_good = true;
                 if worker.pid().and_then(kernel::memory_of).is_none() {
                     tracing::warn!("what workers have cannot be seen: total_mib and memory_per_caller_mib do not hold");
-                    circle.admission.be_blind();
+                    circle.admission.disable_memory_quota();
                 }
                 worker.kill();
             }

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use tokio::{sync::Mutex, time::timeout};
 use worker::{Program, Setup, Template, Worker};
 
-use crate::quota::derived_limits;
+use crate::quota;
 
 /// How long a process may take to start, beside what it runs.
 pub(crate) const STARTING: Duration = Duration::from_secs(10);
@@ -23,8 +23,8 @@ impl Home {
     /// Descriptors of this process that a worker takes.
     pub(crate) fn descriptors(&self) -> u64 {
         match self {
-            Self::Processes(_) => derived_limits::PROCESS_DESCRIPTORS,
-            Self::Threads => derived_limits::THREADS_DESCRIPTORS,
+            Self::Processes(_) => quota::PROCESS_DESCRIPTORS,
+            Self::Threads => quota::THREADS_DESCRIPTORS,
         }
     }
 }

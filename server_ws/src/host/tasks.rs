@@ -10,10 +10,7 @@ use protocol::Limits;
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 
-use crate::quota::{
-    caller::Caller,
-    fair_semaphore::{RunningSlot, Slots, Turn},
-};
+use crate::quota::{Caller, FairSemaphore, Grant, Waiter};
 
 /// Host functions of one caller, and modules that hear of the end of a play, that may run on without a play that waits for them,
 /// before no more are begun for that caller. Those that ran at that moment may be left behind, too.
@@ -21,7 +18,7 @@ pub const MAX_LEFT_BEHIND: u64 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Running {
-    places: Slots,
+    places: FairSemaphore,
     left_behind: LeftBehind,
     tasks: TaskTracker,
     /// Where they run: with the program's own, not with what serves connections.
@@ -36,7 +33,7 @@ impl Running {
     pub(crate) fn new(limits: &Limits) -> Self {
         let (max, per_caller) = places(limits);
         Self {
-            places: Slots::new(max, per_caller),
+            places: FairSemaphore::new(max, per_caller),
             left_behind: LeftBehind::default(),
             tasks: TaskTracker::new(),
             runtime: OnceLock::new(),
@@ -46,7 +43,7 @@ impl Running {
     /// What holds from now on.
     pub(crate) fn set(&self, limits: &Limits) {
         let (max, per_caller) = places(limits);
-        self.places.set(max, per_caller);
+        self.places.set_max(max, per_caller);
     }
 
     /// Whatever is spawned from now on runs there.
@@ -64,8 +61,8 @@ impl Running {
     }
 
     /// A place for one more of that caller that runs, or the turn for one.
-    pub(crate) fn place(&self, caller: Caller) -> Result<RunningSlot, Turn> {
-        self.places.take(caller)
+    pub(crate) fn place(&self, caller: Caller) -> Result<Grant, Waiter> {
+        self.places.acquire(caller)
     }
 
     /// Whether that caller may leave no more behind.

@@ -9,7 +9,7 @@ use protocol::{Limits, error::PlayLimit};
 use super::*;
 
 fn metrics() -> Arc<Metrics> {
-    Arc::new(Metrics::new("team", Ledger::new(&Limits::default()), Slots::new(8, 8)))
+    Arc::new(Metrics::new("team", MemoryQuota::new(&Limits::default()), FairSemaphore::new(8, 8)))
 }
 
 /// The samples of a page, each line of which must be one, or say what one is.

@@ -1,4 +1,4 @@
-//! Who may hold how much of a circle: connections, workers, and through `memory` what the workers have.
+//! Admission of connections and workers: at once, or not at all. Nothing waits here.
 
 use std::{
     collections::HashMap,
@@ -14,52 +14,53 @@ use super::{
     caller::Caller,
     capacity::{Capacity, Permit},
     kernel,
-    memory::{Account, Ledger, Verdict},
+    memory::{MemoryAction, MemoryQuota, WorkerUsage},
 };
 
-/// The workers that each caller holds.
-type Held = Arc<Mutex<HashMap<Caller, u64>>>;
+/// How many workers each caller has.
+type WorkersByCaller = Arc<Mutex<HashMap<Caller, u64>>>;
 
-/// A worker's place, counted with its memory for its caller until it is dropped.
+/// The permission for one worker of a caller, with the memory usage of the worker. Dropping the permit gives both back.
 #[derive(Debug)]
 pub(crate) struct WorkerPermit {
     _permit: Permit,
-    held: Held,
+    workers_by_caller: WorkersByCaller,
     caller: Caller,
-    memory: Account,
+    memory: WorkerUsage,
 }
 
 impl WorkerPermit {
-    /// Looks at what the worker has; the first time, at what it begins with.
-    pub(crate) fn weigh(&mut self, pid: Option<u32>) -> Verdict {
+    /// Samples the memory of the worker. The first sample is the base of those to come.
+    pub(crate) fn sample_memory(&mut self, pid: Option<u32>) -> MemoryAction {
         match pid.and_then(kernel::memory_of) {
-            Some(bytes) => self.memory.note(bytes),
-            // It has ended, or there is nothing to see: then `total_mib` was said not to hold.
-            None => Verdict::Keep,
+            Some(bytes) => self.memory.sample(bytes),
+            // The worker has ended, or the kernel does not tell: then the startup check has disabled the quota.
+            None => MemoryAction::Keep,
         }
     }
 }
 
 impl Drop for WorkerPermit {
     fn drop(&mut self) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = held.get_mut(&self.caller) {
+        let mut workers = self.workers_by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = workers.get_mut(&self.caller) {
             *count -= 1;
-            // A caller who holds nothing costs nothing.
+            // A caller without workers takes no memory here.
             if *count == 0 {
-                held.remove(&self.caller);
+                workers.remove(&self.caller);
             }
         }
     }
 }
 
+/// The quotas of connections, of workers and of their memory.
 #[derive(Debug)]
 pub(crate) struct Admission {
     connections: Arc<Capacity>,
     workers: Arc<Capacity>,
-    held: Held,
+    workers_by_caller: WorkersByCaller,
     max_per_caller: AtomicU64,
-    memory: Ledger,
+    memory: MemoryQuota,
 }
 
 impl Admission {
@@ -67,55 +68,55 @@ impl Admission {
         Self {
             connections: Capacity::new(limits.connections),
             workers: Capacity::new(limits.workers),
-            held: Held::default(),
-            max_per_caller: AtomicU64::new(per_caller(limits)),
-            memory: Ledger::new(limits),
+            workers_by_caller: WorkersByCaller::default(),
+            max_per_caller: AtomicU64::new(max_per_caller(limits)),
+            memory: MemoryQuota::new(limits),
         }
     }
 
-    /// What holds for all that is wanted from now on; what is held stays.
-    pub(crate) fn set(&self, limits: &Limits) {
+    /// Applies other limits to what is admitted from now on. Permits that were given stay valid.
+    pub(crate) fn apply(&self, limits: &Limits) {
         self.connections.set_max(limits.connections);
         self.workers.set_max(limits.workers);
-        self.max_per_caller.store(per_caller(limits), Ordering::Relaxed);
-        self.memory.set(limits);
+        self.max_per_caller.store(max_per_caller(limits), Ordering::Relaxed);
+        self.memory.apply(limits);
     }
 
-    /// What workers have cannot be seen: nothing is counted of it.
-    pub(crate) fn be_blind(&self) {
-        self.memory.be_blind();
+    /// Disables the memory quota, where the memory of workers cannot be sampled.
+    pub(crate) fn disable_memory_quota(&self) {
+        self.memory.disable();
     }
 
-    pub(crate) fn is_blind(&self) -> bool {
-        self.memory.is_blind()
+    pub(crate) fn is_memory_quota_disabled(&self) -> bool {
+        self.memory.is_disabled()
     }
 
-    /// What the workers have.
-    pub(crate) fn memory(&self) -> Ledger {
+    pub(crate) fn memory(&self) -> MemoryQuota {
         self.memory.clone()
     }
 
-    pub(crate) fn connection(&self) -> Option<Permit> {
+    pub(crate) fn admit_connection(&self) -> Option<Permit> {
         self.connections.acquire()
     }
 
-    /// A place for a worker of that caller, who may not take those of the others.
-    pub(crate) fn worker(&self, caller: Caller) -> Result<WorkerPermit, RpcError> {
+    /// Admits a worker of a caller, within what the circle and one caller may have.
+    pub(crate) fn admit_worker(&self, caller: Caller) -> Result<WorkerPermit, RpcError> {
         let busy = |limit, max| RpcError::Busy { limit, max, retry_after_ms: None };
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.get(&caller).copied().unwrap_or_default();
+        let mut workers = self.workers_by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = workers.get(&caller).copied().unwrap_or_default();
         let max_per_caller = self.max_per_caller.load(Ordering::Relaxed);
         if count >= max_per_caller {
             return Err(busy(BusyLimit::Sessions, max_per_caller));
         }
         let permit = self.workers.acquire().ok_or_else(|| busy(BusyLimit::Workers, self.workers.max()))?;
-        let memory = self.memory.open(caller)?;
-        held.insert(caller, count + 1);
-        Ok(WorkerPermit { _permit: permit, held: self.held.clone(), caller, memory })
+        let memory = self.memory.admit(caller)?;
+        workers.insert(caller, count + 1);
+        Ok(WorkerPermit { _permit: permit, workers_by_caller: self.workers_by_caller.clone(), caller, memory })
     }
 }
 
-fn per_caller(limits: &Limits) -> u64 {
+/// How many workers one caller may have.
+fn max_per_caller(limits: &Limits) -> u64 {
     limits.sessions_per_caller.unwrap_or(limits.workers)
 }
 
@@ -127,46 +128,49 @@ mod tests {
     use crate::quota::derived_limits::derive_shares;
 
     #[test]
-    fn a_place_is_free_again_when_it_is_dropped() {
+    fn dropped_permit_is_given_back() {
         let admission = Admission::new(&Limits { connections: 1, workers: 1, ..Limits::default() });
-        let held = admission.connection().expect("free");
-        assert!(admission.connection().is_none());
+        let held = admission.admit_connection().expect("free");
+        assert!(admission.admit_connection().is_none());
         drop(held);
-        assert!(admission.connection().is_some());
+        assert!(admission.admit_connection().is_some());
         let caller = Caller::anonymous(Ipv6Addr::LOCALHOST.into());
-        let _held = admission.worker(caller).expect("free");
-        assert_eq!(admission.worker(caller).expect_err("taken").code(), -32006);
+        let _held = admission.admit_worker(caller).expect("free");
+        assert_eq!(admission.admit_worker(caller).expect_err("taken").code(), -32006);
     }
 
     #[test]
-    fn limits_that_change_hold_for_what_is_wanted_next() {
+    fn changed_limits_hold_for_what_is_admitted_next() {
         let limits = |connections, workers| Limits { connections, workers, ..Limits::default() };
         let admission = Admission::new(&limits(1, 1));
         let caller = Caller::anonymous(Ipv6Addr::LOCALHOST.into());
-        let held = (admission.connection().expect("free"), admission.worker(caller).expect("free"));
-        admission.set(&limits(2, 2));
-        let more = (admission.connection().expect("free"), admission.worker(caller).expect("free"));
-        admission.set(&limits(1, 1));
+        let held = (admission.admit_connection().expect("free"), admission.admit_worker(caller).expect("free"));
+        admission.apply(&limits(2, 2));
+        let more = (admission.admit_connection().expect("free"), admission.admit_worker(caller).expect("free"));
+        admission.apply(&limits(1, 1));
         drop(more);
-        assert!(admission.connection().is_none() && admission.worker(caller).is_err(), "the first are held");
+        assert!(
+            admission.admit_connection().is_none() && admission.admit_worker(caller).is_err(),
+            "the first are held"
+        );
         drop(held);
-        assert!(admission.connection().is_some() && admission.worker(caller).is_ok());
+        assert!(admission.admit_connection().is_some() && admission.admit_worker(caller).is_ok());
     }
 
     #[test]
-    fn a_caller_cannot_take_the_places_of_others() {
+    fn caller_cannot_take_the_share_of_others() {
         let mut limits = Limits { workers: 8, ..Limits::default() };
         derive_shares(&mut limits);
         assert_eq!(limits.sessions_per_caller, Some(2));
         let admission = Admission::new(&limits);
         let (one, other) = (Caller::anonymous([10, 0, 0, 1].into()), Caller::anonymous([10, 0, 0, 2].into()));
-        let first = admission.worker(one).expect("free");
-        let _second = admission.worker(one).expect("free");
-        let error = admission.worker(one).expect_err("a third");
+        let first = admission.admit_worker(one).expect("free");
+        let _second = admission.admit_worker(one).expect("free");
+        let error = admission.admit_worker(one).expect_err("a third");
         assert!(matches!(error, RpcError::Busy { limit: BusyLimit::Sessions, max: 2, .. }), "{error:?}");
-        admission.worker(other).expect("free for others");
+        admission.admit_worker(other).expect("free for others");
         drop(first);
-        let _third = admission.worker(one).expect("free again");
-        assert_eq!(admission.held.lock().expect("not poisoned").len(), 1);
+        let _third = admission.admit_worker(one).expect("free again");
+        assert_eq!(admission.workers_by_caller.lock().expect("not poisoned").len(), 1);
     }
 }

@@ -1,5 +1,5 @@
-//! What runs now, plays and host functions: so many at a time, dealt to their callers in turn, so that who has many waiting
-//! holds up nobody else.
+//! A semaphore that is fair to callers: so many plays, or host calls, run at a time, and the waiting callers get their
+//! grants in turn. So a caller with many waiters holds up no other caller.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,142 +11,142 @@ use tokio::sync::oneshot;
 use super::caller::Caller;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Slots(Arc<Mutex<Table>>);
+pub(crate) struct FairSemaphore(Arc<Mutex<Grants>>);
 
 #[derive(Debug)]
-struct Table {
-    running: u64,
+struct Grants {
+    /// How many grants are held.
+    held: u64,
     max: u64,
-    per_caller: u64,
-    callers: HashMap<Caller, Share>,
-    /// Who waits, in the order of their turns.
+    max_per_caller: u64,
+    callers: HashMap<Caller, CallerGrants>,
+    /// The callers with waiters, in the order of their turns.
     turns: VecDeque<Caller>,
 }
 
-impl Table {
+impl Grants {
     fn is_free(&self) -> bool {
-        self.running < self.max
+        self.held < self.max
     }
 }
 
-/// What one caller has and waits for.
 #[derive(Debug, Default)]
-struct Share {
-    running: u64,
-    waiting: VecDeque<oneshot::Sender<RunningSlot>>,
+struct CallerGrants {
+    held: u64,
+    waiters: VecDeque<oneshot::Sender<Grant>>,
 }
 
-/// A slot that is held; another's when it is dropped.
+/// The permission for a caller to run one play or host call. Dropping the grant releases it, to the next waiter.
 #[derive(Debug)]
-pub(crate) struct RunningSlot {
-    /// `None` once it is given back.
-    slots: Option<Slots>,
+pub(crate) struct Grant {
+    /// `None` once the grant is released.
+    semaphore: Option<FairSemaphore>,
     caller: Caller,
 }
 
-/// A slot to come. Dropped, it is no longer waited for.
-pub(crate) type Turn = oneshot::Receiver<RunningSlot>;
+/// A grant to come. Dropping the waiter gives up its turn.
+pub(crate) type Waiter = oneshot::Receiver<Grant>;
 
-impl Slots {
-    /// So many in sum, and of one caller.
-    pub(crate) fn new(max: u64, per_caller: u64) -> Self {
+impl FairSemaphore {
+    /// A semaphore with so many grants, and so many for one caller.
+    pub(crate) fn new(max: u64, max_per_caller: u64) -> Self {
         let (callers, turns) = (HashMap::new(), VecDeque::new());
-        Self(Arc::new(Mutex::new(Table { running: 0, max, per_caller, callers, turns })))
+        Self(Arc::new(Mutex::new(Grants { held: 0, max, max_per_caller, callers, turns })))
     }
 
-    /// What holds from now on. Where more run, they go on.
-    pub(crate) fn set(&self, max: u64, per_caller: u64) {
-        let mut table = self.table();
-        (table.max, table.per_caller) = (max, per_caller);
-        self.deal(&mut table);
+    /// Sets other bounds for grants to come. Grants beyond lower bounds stay valid.
+    pub(crate) fn set_max(&self, max: u64, max_per_caller: u64) {
+        let mut grants = self.lock();
+        (grants.max, grants.max_per_caller) = (max, max_per_caller);
+        self.serve_waiters(&mut grants);
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
-        // Nothing panics while it is held.
+    fn lock(&self) -> MutexGuard<'_, Grants> {
+        // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A slot, or the caller's turn for one.
-    pub(crate) fn take(&self, caller: Caller) -> Result<RunningSlot, Turn> {
-        let mut table = self.table();
-        let (is_free, per_caller) = (table.is_free(), table.per_caller);
-        let share = table.callers.entry(caller).or_default();
-        if is_free && share.running < per_caller && share.waiting.is_empty() {
-            share.running += 1;
-            table.running += 1;
-            return Ok(RunningSlot { slots: Some(self.clone()), caller });
+    /// A grant for a caller, or a waiter for one.
+    pub(crate) fn acquire(&self, caller: Caller) -> Result<Grant, Waiter> {
+        let mut grants = self.lock();
+        let (is_free, max_per_caller) = (grants.is_free(), grants.max_per_caller);
+        let own = grants.callers.entry(caller).or_default();
+        if is_free && own.held < max_per_caller && own.waiters.is_empty() {
+            own.held += 1;
+            grants.held += 1;
+            return Ok(Grant { semaphore: Some(self.clone()), caller });
         }
-        let (sender, turn) = oneshot::channel();
-        share.waiting.push_back(sender);
-        if share.waiting.len() == 1 {
-            table.turns.push_back(caller);
+        let (sender, waiter) = oneshot::channel();
+        own.waiters.push_back(sender);
+        if own.waiters.len() == 1 {
+            grants.turns.push_back(caller);
         }
-        Err(turn)
+        Err(waiter)
     }
 
-    /// How many are held.
-    pub(crate) fn running(&self) -> u64 {
-        self.table().running
+    /// How many grants are held.
+    pub(crate) fn held(&self) -> u64 {
+        self.lock().held
     }
 
-    fn give_back(&self, caller: Caller) {
-        let mut table = self.table();
-        table.running -= 1;
-        if let Some(share) = table.callers.get_mut(&caller) {
-            share.running -= 1;
+    fn release(&self, caller: Caller) {
+        let mut grants = self.lock();
+        grants.held -= 1;
+        if let Some(own) = grants.callers.get_mut(&caller) {
+            own.held -= 1;
         }
-        self.deal(&mut table);
-        // A caller who has and wants nothing costs nothing.
-        if table.callers.get(&caller).is_some_and(|share| share.running == 0 && share.waiting.is_empty()) {
-            table.callers.remove(&caller);
+        self.serve_waiters(&mut grants);
+        // A caller without grants and waiters takes no memory here.
+        if grants.callers.get(&caller).is_some_and(|own| own.held == 0 && own.waiters.is_empty()) {
+            grants.callers.remove(&caller);
         }
     }
 
-    /// Gives what is free to those whose turn it is and who may have more.
-    fn deal(&self, table: &mut Table) {
-        let mut passed = 0;
-        while table.is_free() && passed < table.turns.len() {
-            let Some(caller) = table.turns.pop_front() else { return };
-            let per_caller = table.per_caller;
-            let Some(share) = table.callers.get_mut(&caller) else { continue };
-            // Whoever no longer waits is passed over.
-            while share.waiting.front().is_some_and(oneshot::Sender::is_closed) {
-                share.waiting.pop_front();
+    /// Gives free grants to the callers whose turn it is, unless they hold as many as they may.
+    fn serve_waiters(&self, grants: &mut Grants) {
+        let mut skipped = 0;
+        while grants.is_free() && skipped < grants.turns.len() {
+            let Some(caller) = grants.turns.pop_front() else { return };
+            let max_per_caller = grants.max_per_caller;
+            let Some(own) = grants.callers.get_mut(&caller) else { continue };
+            // Waiters that were dropped have given up their turn.
+            while own.waiters.front().is_some_and(oneshot::Sender::is_closed) {
+                own.waiters.pop_front();
             }
-            if share.waiting.is_empty() {
-                if share.running == 0 {
-                    table.callers.remove(&caller);
+            if own.waiters.is_empty() {
+                if own.held == 0 {
+                    grants.callers.remove(&caller);
                 }
                 continue;
             }
-            if share.running >= per_caller {
-                table.turns.push_back(caller);
-                passed += 1;
+            if own.held >= max_per_caller {
+                grants.turns.push_back(caller);
+                skipped += 1;
                 continue;
             }
-            if let Some(sender) = share.waiting.pop_front() {
-                let slot = RunningSlot { slots: Some(self.clone()), caller };
-                match sender.send(slot) {
+            if let Some(sender) = own.waiters.pop_front() {
+                let grant = Grant { semaphore: Some(self.clone()), caller };
+                match sender.send(grant) {
                     Ok(()) => {
-                        share.running += 1;
-                        table.running += 1;
+                        own.held += 1;
+                        grants.held += 1;
                     }
-                    // It was never held, so there is nothing to give back.
-                    Err(mut unheld) => unheld.slots = None,
+                    // The waiter was dropped meanwhile: this grant was never held, so it must not be released.
+                    Err(mut unheld) => unheld.semaphore = None,
                 }
             }
-            if !share.waiting.is_empty() {
-                table.turns.push_back(caller);
+            if !own.waiters.is_empty() {
+                grants.turns.push_back(caller);
             }
-            passed = 0;
+            skipped = 0;
         }
     }
 }
 
-impl Drop for RunningSlot {
+impl Drop for Grant {
     fn drop(&mut self) {
-        if let Some(slots) = self.slots.take() {
-            slots.give_back(self.caller);
+        if let Some(semaphore) = self.semaphore.take() {
+            semaphore.release(self.caller);
         }
     }
 }
@@ -155,22 +155,18 @@ impl Drop for RunningSlot {
 mod tests {
     use super::*;
 
-    fn slots(running_plays: u64, running_per_caller: u64) -> Slots {
-        Slots::new(running_plays, running_per_caller)
-    }
-
     fn caller(number: u8) -> Caller {
         Caller::anonymous([10, 0, 0, number].into())
     }
 
     #[test]
-    fn slots_are_dealt_in_turn_whoever_waits_for_more() {
-        let slots = slots(1, 1);
-        let held = slots.take(caller(1)).expect("free");
-        let mut greedy: Vec<Turn> = (0..5).map(|_| slots.take(caller(1)).expect_err("taken")).collect();
-        let mut modest = slots.take(caller(2)).expect_err("taken");
+    fn waiting_callers_are_granted_in_turn() {
+        let semaphore = FairSemaphore::new(1, 1);
+        let held = semaphore.acquire(caller(1)).expect("free");
+        let mut greedy: Vec<Waiter> = (0..5).map(|_| semaphore.acquire(caller(1)).expect_err("taken")).collect();
+        let mut modest = semaphore.acquire(caller(2)).expect_err("taken");
         drop(held);
-        // The greedy one was first in turn, and after one of theirs it is the other's.
+        // The greedy caller was first, and after one grant it is the modest caller's turn.
         let first = greedy[0].try_recv().expect("its turn");
         assert!(modest.try_recv().is_err());
         drop(first);
@@ -181,47 +177,47 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_leaves_room_for_others() {
-        let slots = slots(4, 2);
-        let held: Vec<RunningSlot> = (0..2).map(|_| slots.take(caller(1)).expect("free")).collect();
-        let mut third = slots.take(caller(1)).expect_err("a third");
-        let other = slots.take(caller(2)).expect("room for others");
+    fn caller_leaves_room_for_others() {
+        let semaphore = FairSemaphore::new(4, 2);
+        let held: Vec<Grant> = (0..2).map(|_| semaphore.acquire(caller(1)).expect("free")).collect();
+        let mut third = semaphore.acquire(caller(1)).expect_err("a third");
+        let other = semaphore.acquire(caller(2)).expect("room for others");
         drop(other);
-        assert!(third.try_recv().is_err(), "what others give back is not for who has enough");
+        assert!(third.try_recv().is_err(), "a caller at its bound gets nothing that others release");
         drop(held);
         assert!(third.try_recv().is_ok());
     }
 
     #[test]
-    fn more_slots_are_dealt_at_once_and_fewer_hold_once_some_are_back() {
-        let slots = slots(1, 1);
-        let first = slots.take(caller(1)).expect("free");
-        let mut second = slots.take(caller(1)).expect_err("taken");
-        slots.set(2, 2);
+    fn higher_bounds_grant_at_once_and_lower_ones_hold_after_releases() {
+        let semaphore = FairSemaphore::new(1, 1);
+        let first = semaphore.acquire(caller(1)).expect("free");
+        let mut second = semaphore.acquire(caller(1)).expect_err("taken");
+        semaphore.set_max(2, 2);
         let second = second.try_recv().expect("there is room now");
-        slots.set(1, 1);
+        semaphore.set_max(1, 1);
         drop(second);
-        let mut third = slots.take(caller(2)).expect_err("as many run as may");
+        let mut third = semaphore.acquire(caller(2)).expect_err("as many run as may");
         drop(first);
         assert!(third.try_recv().is_ok());
     }
 
     #[test]
-    fn who_no_longer_waits_is_passed_over_and_nothing_stays_behind() {
-        let slots = slots(1, 1);
-        let held = slots.take(caller(1)).expect("free");
-        let gone = slots.take(caller(2)).expect_err("taken");
-        let mut waits = slots.take(caller(3)).expect_err("taken");
+    fn dropped_waiter_is_skipped_and_nothing_stays_behind() {
+        let semaphore = FairSemaphore::new(1, 1);
+        let held = semaphore.acquire(caller(1)).expect("free");
+        let gone = semaphore.acquire(caller(2)).expect_err("taken");
+        let mut waits = semaphore.acquire(caller(3)).expect_err("taken");
         drop(gone);
         drop(held);
         let last = waits.try_recv().expect("its turn");
         drop(last);
-        let unread = slots.take(caller(4)).expect("free");
-        let turn = slots.take(caller(5)).expect_err("taken");
+        let unread = semaphore.acquire(caller(4)).expect("free");
+        let waiter = semaphore.acquire(caller(5)).expect_err("taken");
         drop(unread);
-        // Granted and not looked at: given back all the same.
-        drop(turn);
-        let table = slots.table();
-        assert_eq!((table.running, table.callers.len(), table.turns.len()), (0, 0, 0));
+        // The grant has arrived and nobody took it: dropping the waiter releases it.
+        drop(waiter);
+        let grants = semaphore.lock();
+        assert_eq!((grants.held, grants.callers.len(), grants.turns.len()), (0, 0, 0));
     }
 }

@@ -1,9 +1,9 @@
-//! What the kernel says of memory, of the machine's and of what a process has, and of what a process has computed. Where it says nothing (`/proc` is Linux's),
-//! nothing is known.
+//! Memory of the machine and of processes, and the time that a process has computed, as the kernel states them in `/proc`
+//! and in control groups. On another system than Linux nothing is known.
 
 use std::{path::Path, time::Duration};
 
-/// Bytes that the machine has, or that the control groups of this process (version 2) leave it of them.
+/// Bytes of the machine's memory, or what the control groups of this process (version 2) leave of them.
 pub(crate) fn machine_memory() -> Option<u64> {
     let total = field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -23,7 +23,7 @@ pub(crate) fn memory_of(pid: u32) -> Option<u64> {
     Some(field(&status, "RssAnon:")? + field(&status, "VmSwap:").unwrap_or_default())
 }
 
-/// How long the first thread of a process has had a processor: in a worker, that which evaluates.
+/// How long the first thread of a process has had a processor. In a worker, that thread evaluates.
 pub(crate) fn computed_by(pid: u32) -> Option<Duration> {
     let nanoseconds = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
     Some(Duration::from_nanos(nanoseconds.split(' ').next()?.parse().ok()?))
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_process_takes_is_seen() {
+    fn memory_of_a_process_is_known() {
         let before = memory_of(std::process::id()).expect("Linux");
         let taken = std::hint::black_box(vec![1_u8; 64 << 20]);
         let with = memory_of(std::process::id()).expect("Linux");
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_computes_is_seen() {
+    fn computing_time_of_a_process_is_known() {
         let before = computed_by(std::process::id()).expect("Linux");
         assert_eq!(computed_by(u32::MAX), None);
         assert!(computed_by(std::process::id()) >= Some(before));

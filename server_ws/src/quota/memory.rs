@@ -1,8 +1,8 @@
-//! How much memory the workers of a circle have: of each caller and in sum, within bounds. Pure: what a worker has is handed
-//! in.
+//! The memory of a circle's workers, bounded for one caller and for all together. Pure: the caller of this module samples the
+//! workers.
 //!
-//! Nothing is known of what a worker has between two looks at it. So the bounds are kept by ending who is over them, at the
-//! look that finds it, and by starting no worker for who is at them.
+//! Nothing is known of a worker's memory between two samples. So the quota evicts a worker at the sample that finds its
+//! caller or the circle over the bound, and admits no new worker at the bound.
 
 use std::{
     collections::HashMap,
@@ -15,167 +15,170 @@ use super::caller::Caller;
 
 const MIB: u64 = 1 << 20;
 
-/// What a worker counts at the least: what a fresh one has, with the kernel's share.
+/// Bytes that a worker counts at the least: a fresh worker's own, with the kernel's share.
 const MIN_WORKER: u64 = MIB / 2;
 
+/// The memory quota of a circle, shared by all who use it.
 #[derive(Debug, Clone)]
-pub(crate) struct Ledger(Arc<Mutex<Table>>);
+pub(crate) struct MemoryQuota(Arc<Mutex<Totals>>);
 
 #[derive(Debug)]
-struct Table {
+struct Totals {
     bytes: u64,
     max_mib: u64,
     max_mib_per_caller: u64,
-    is_blind: bool,
-    callers: HashMap<Caller, Holding>,
+    is_disabled: bool,
+    callers: HashMap<Caller, CallerUsage>,
 }
 
-/// What the workers of one caller have.
+/// The usage of all workers of one caller.
 #[derive(Debug, Default)]
-struct Holding {
+struct CallerUsage {
     workers: u64,
     bytes: u64,
-    /// How many of them are suspects.
-    suspects: u64,
+    /// How many of the workers are candidates for eviction.
+    candidates: u64,
 }
 
-/// What the workers of a circle have.
+/// The number of a circle's workers, and their memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct WorkerTotals {
     pub(crate) workers: u64,
     pub(crate) bytes: u64,
 }
 
-/// What one worker has; nothing any more when it is dropped.
+/// The memory usage of one worker; dropping it releases the worker's part of the quota.
 #[derive(Debug)]
-pub(crate) struct Account {
-    ledger: Ledger,
+pub(crate) struct WorkerUsage {
+    quota: MemoryQuota,
     caller: Caller,
-    /// What it had when it was new, and shares with others.
+    /// Bytes of the fresh worker, which it shares with others.
     base: Option<u64>,
     bytes: u64,
-    /// It grew when it was last looked at, or before and the circle has been over its bound since.
-    is_suspect: bool,
+    /// Whether the worker may have to make room: it grew since the last sample, or it grew before and the circle has been
+    /// over its bound since.
+    is_candidate: bool,
 }
 
-/// What is to become of a worker that was looked at.
+/// What to do with a worker after sampling its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Verdict {
-    /// It goes on.
+pub(crate) enum MemoryAction {
+    /// Let the worker go on.
     Keep,
-    /// It goes on, and is to be looked at again soon, whether it does anything or not.
+    /// Let the worker go on, and sample it again soon, also if it is idle.
     Watch,
-    /// It grew where there is no room, and nobody else is to make some.
-    End,
+    /// End the worker: it grew, there is no room, and no other worker has to make room first.
+    Evict,
 }
 
-impl Ledger {
+impl MemoryQuota {
     pub(crate) fn new(limits: &Limits) -> Self {
         let (max_mib, max_mib_per_caller) = bounds(limits);
-        Self(Arc::new(Mutex::new(Table {
+        Self(Arc::new(Mutex::new(Totals {
             bytes: 0,
             max_mib,
             max_mib_per_caller,
-            is_blind: false,
+            is_disabled: false,
             callers: HashMap::new(),
         })))
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
-        // Nothing panics while it is held.
+    fn lock(&self) -> MutexGuard<'_, Totals> {
+        // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What holds from now on.
-    pub(crate) fn set(&self, limits: &Limits) {
-        let mut table = self.table();
-        if !table.is_blind {
-            (table.max_mib, table.max_mib_per_caller) = bounds(limits);
+    /// Applies other bounds from now on.
+    pub(crate) fn apply(&self, limits: &Limits) {
+        let mut totals = self.lock();
+        if !totals.is_disabled {
+            (totals.max_mib, totals.max_mib_per_caller) = bounds(limits);
         }
     }
 
-    /// Nothing will be noted, so nothing is bounded.
-    pub(crate) fn be_blind(&self) {
-        let mut table = self.table();
-        (table.max_mib, table.max_mib_per_caller, table.is_blind) = (u64::MAX, u64::MAX, true);
+    /// Disables the quota: no samples will come, so no bound holds.
+    pub(crate) fn disable(&self) {
+        let mut totals = self.lock();
+        (totals.max_mib, totals.max_mib_per_caller, totals.is_disabled) = (u64::MAX, u64::MAX, true);
     }
 
-    pub(crate) fn is_blind(&self) -> bool {
-        self.table().is_blind
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.lock().is_disabled
     }
 
-    /// What all workers have now; of bytes none, where that cannot be seen.
-    pub(crate) fn held(&self) -> Held {
-        let table = self.table();
-        let workers = table.callers.values().map(|holding| holding.workers).sum();
-        Held { workers, bytes: if table.is_blind { 0 } else { table.bytes } }
+    /// The totals now. Bytes are 0 while the quota is disabled.
+    pub(crate) fn totals(&self) -> WorkerTotals {
+        let totals = self.lock();
+        let workers = totals.callers.values().map(|usage| usage.workers).sum();
+        WorkerTotals { workers, bytes: if totals.is_disabled { 0 } else { totals.bytes } }
     }
 
-    /// An account for a worker of that caller, if there is room for one.
-    pub(crate) fn open(&self, caller: Caller) -> Result<Account, RpcError> {
-        let mut table = self.table();
-        let held = table.callers.get(&caller).map_or(0, |holding| holding.bytes);
-        for (held, max) in [(held, table.max_mib_per_caller), (table.bytes, table.max_mib)] {
+    /// Admits a worker of a caller, if there is room for one.
+    pub(crate) fn admit(&self, caller: Caller) -> Result<WorkerUsage, RpcError> {
+        let mut totals = self.lock();
+        let held = totals.callers.get(&caller).map_or(0, |usage| usage.bytes);
+        for (held, max) in [(held, totals.max_mib_per_caller), (totals.bytes, totals.max_mib)] {
             if held.saturating_add(MIN_WORKER) > bytes(max) {
                 return Err(RpcError::Busy { limit: BusyLimit::Memory, max, retry_after_ms: None });
             }
         }
-        let holding = table.callers.entry(caller).or_default();
-        holding.workers += 1;
-        holding.bytes += MIN_WORKER;
-        table.bytes += MIN_WORKER;
-        Ok(Account { ledger: self.clone(), caller, base: None, bytes: MIN_WORKER, is_suspect: false })
+        let usage = totals.callers.entry(caller).or_default();
+        usage.workers += 1;
+        usage.bytes += MIN_WORKER;
+        totals.bytes += MIN_WORKER;
+        Ok(WorkerUsage { quota: self.clone(), caller, base: None, bytes: MIN_WORKER, is_candidate: false })
     }
 }
 
-impl Account {
-    /// Notes what the worker has now; the first time, what it begins with.
+impl WorkerUsage {
+    /// Takes a sample of the worker's memory. The first sample is the base that later samples are compared with.
     ///
-    /// Past its caller's bound a worker that grew is ended. Past the circle's, of all that grew one whose caller holds most:
-    /// if that is another's, it is ended when it is looked at, and this one is left alone if there is room then.
-    pub(crate) fn note(&mut self, seen: u64) -> Verdict {
-        let base = *self.base.get_or_insert(seen);
-        let bytes_now = seen.saturating_sub(base).max(MIN_WORKER);
+    /// Past its caller's bound the quota evicts a worker that grew. Past the circle's bound the quota evicts a candidate
+    /// whose caller uses most. While that is another caller's worker, this worker goes on: a later sample evicts the other one,
+    /// unless the circle is within its bound by then.
+    pub(crate) fn sample(&mut self, sampled: u64) -> MemoryAction {
+        let base = *self.base.get_or_insert(sampled);
+        let bytes_now = sampled.saturating_sub(base).max(MIN_WORKER);
         let grew = bytes_now > self.bytes;
-        let mut table = self.ledger.table();
-        table.bytes = table.bytes - self.bytes + bytes_now;
-        let is_over = table.bytes > bytes(table.max_mib);
-        let is_suspect = grew || self.is_suspect && is_over;
-        let holding = table.callers.entry(self.caller).or_default();
-        holding.bytes = holding.bytes - self.bytes + bytes_now;
-        holding.suspects = holding.suspects - u64::from(self.is_suspect) + u64::from(is_suspect);
-        (self.bytes, self.is_suspect) = (bytes_now, is_suspect);
-        let held = holding.bytes;
-        let mut suspects = table.callers.values().filter(|other| other.suspects > 0);
-        let must_make_room = is_over && is_suspect && suspects.all(|other| other.bytes <= held);
-        if must_make_room || grew && held > bytes(table.max_mib_per_caller) {
-            Verdict::End
-        } else if is_suspect {
-            Verdict::Watch
+        let mut totals = self.quota.lock();
+        totals.bytes = totals.bytes - self.bytes + bytes_now;
+        let is_over = totals.bytes > bytes(totals.max_mib);
+        let is_candidate = grew || self.is_candidate && is_over;
+        let usage = totals.callers.entry(self.caller).or_default();
+        usage.bytes = usage.bytes - self.bytes + bytes_now;
+        usage.candidates = usage.candidates - u64::from(self.is_candidate) + u64::from(is_candidate);
+        (self.bytes, self.is_candidate) = (bytes_now, is_candidate);
+        let held = usage.bytes;
+        let mut candidates = totals.callers.values().filter(|other| other.candidates > 0);
+        let must_make_room = is_over && is_candidate && candidates.all(|other| other.bytes <= held);
+        if must_make_room || grew && held > bytes(totals.max_mib_per_caller) {
+            MemoryAction::Evict
+        } else if is_candidate {
+            MemoryAction::Watch
         } else {
-            Verdict::Keep
+            MemoryAction::Keep
         }
     }
 }
 
-impl Drop for Account {
+impl Drop for WorkerUsage {
     fn drop(&mut self) {
-        let mut table = self.ledger.table();
-        table.bytes -= self.bytes;
-        if let Some(holding) = table.callers.get_mut(&self.caller) {
-            holding.workers -= 1;
-            holding.bytes -= self.bytes;
-            holding.suspects -= u64::from(self.is_suspect);
-            // A caller who holds nothing costs nothing.
-            if holding.workers == 0 {
-                table.callers.remove(&self.caller);
+        let mut totals = self.quota.lock();
+        totals.bytes -= self.bytes;
+        if let Some(usage) = totals.callers.get_mut(&self.caller) {
+            usage.workers -= 1;
+            usage.bytes -= self.bytes;
+            usage.candidates -= u64::from(self.is_candidate);
+            // A caller without workers takes no memory here.
+            if usage.workers == 0 {
+                totals.callers.remove(&self.caller);
             }
         }
     }
 }
 
-/// MiB that all may have in sum, and one caller.
+/// MiB that all callers together may use, and MiB that one caller may use.
 fn bounds(limits: &Limits) -> (u64, u64) {
     (limits.total_mib.unwrap_or(u64::MAX), limits.memory_per_caller_mib.unwrap_or(u64::MAX))
 }
@@ -190,69 +193,70 @@ mod tests {
 
     use super::*;
 
-    fn ledger(total_mib: u64, memory_per_caller_mib: u64) -> Ledger {
+    fn quota(total_mib: u64, memory_per_caller_mib: u64) -> MemoryQuota {
         let (total_mib, memory_per_caller_mib) = (Some(total_mib), Some(memory_per_caller_mib));
-        Ledger::new(&Limits { total_mib, memory_per_caller_mib, ..Limits::default() })
+        MemoryQuota::new(&Limits { total_mib, memory_per_caller_mib, ..Limits::default() })
     }
 
     fn caller(number: u8) -> Caller {
         Caller::anonymous([10, 0, 0, number].into())
     }
 
-    /// An account whose worker shares 3 MiB with others.
-    fn open(ledger: &Ledger, number: u8) -> Account {
-        let mut account = ledger.open(caller(number)).expect("room");
-        assert_eq!(account.note(3 * MIB), Verdict::Keep);
-        account
+    /// Admits a worker whose first sample is 3 MiB.
+    fn admit(quota: &MemoryQuota, number: u8) -> WorkerUsage {
+        let mut worker = quota.admit(caller(number)).expect("room");
+        assert_eq!(worker.sample(3 * MIB), MemoryAction::Keep);
+        worker
     }
 
-    /// The worker is seen to have so much.
-    fn see(account: &mut Account, mib: u64) -> Verdict {
-        account.note((3 + mib) * MIB)
+    /// Samples a worker that has grown to so many MiB.
+    fn sample(worker: &mut WorkerUsage, mib: u64) -> MemoryAction {
+        worker.sample((3 + mib) * MIB)
     }
 
     #[test]
-    fn who_grows_past_their_share_is_ended_and_no_worker_is_started_for_them() {
-        let ledger = ledger(100, 20);
-        let (mut one, mut two) = (open(&ledger, 1), open(&ledger, 1));
-        assert_eq!(see(&mut one, 12), Verdict::Watch);
-        assert_eq!(see(&mut two, 9), Verdict::End);
-        // One that does not grow is not to blame.
-        assert_eq!(see(&mut one, 12), Verdict::Keep);
-        let error = ledger.open(caller(1)).expect_err("over");
+    fn caller_past_its_share_loses_the_worker_that_grew_and_gets_no_other() {
+        let quota = quota(100, 20);
+        let (mut one, mut two) = (admit(&quota, 1), admit(&quota, 1));
+        assert_eq!(sample(&mut one, 12), MemoryAction::Watch);
+        assert_eq!(sample(&mut two, 9), MemoryAction::Evict);
+        // A worker that does not grow is no candidate.
+        assert_eq!(sample(&mut one, 12), MemoryAction::Keep);
+        let error = quota.admit(caller(1)).expect_err("over");
         assert!(matches!(error, RpcError::Busy { limit: BusyLimit::Memory, max: 20, .. }), "{error:?}");
-        let mut other = open(&ledger, 2);
-        assert_eq!(see(&mut other, 20), Verdict::Watch);
+        let mut other = admit(&quota, 2);
+        assert_eq!(sample(&mut other, 20), MemoryAction::Watch);
         drop(two);
-        assert!(ledger.open(caller(1)).is_ok());
+        assert!(quota.admit(caller(1)).is_ok());
     }
 
     #[test]
-    fn of_all_who_grow_past_the_total_it_is_one_whose_caller_holds_most() {
-        let ledger = ledger(30, 40);
-        let (mut greedy, mut modest) = (open(&ledger, 1), open(&ledger, 2));
-        assert_eq!(see(&mut greedy, 20), Verdict::Watch);
-        assert_eq!(see(&mut modest, 11), Verdict::Watch);
-        // Also if it grew before, and has done nothing since.
-        assert_eq!(see(&mut greedy, 20), Verdict::End);
+    fn quota_evicts_a_candidate_whose_caller_uses_most() {
+        let quota = quota(30, 40);
+        let (mut greedy, mut modest) = (admit(&quota, 1), admit(&quota, 2));
+        assert_eq!(sample(&mut greedy, 20), MemoryAction::Watch);
+        assert_eq!(sample(&mut modest, 11), MemoryAction::Watch);
+        // Also if the worker grew before, and has been idle since.
+        assert_eq!(sample(&mut greedy, 20), MemoryAction::Evict);
         drop(greedy);
-        assert_eq!(see(&mut modest, 12), Verdict::Watch);
-        // Nobody else grows, so nobody else can be ended for it.
-        assert_eq!(see(&mut modest, 31), Verdict::End);
+        assert_eq!(sample(&mut modest, 12), MemoryAction::Watch);
+        // No other worker grows, so no other worker is a candidate.
+        assert_eq!(sample(&mut modest, 31), MemoryAction::Evict);
     }
 
     #[test]
-    fn who_grows_at_once_with_others_does_not_get_away() {
-        let ledger = ledger(100, 40);
-        let mut accounts: Vec<Account> = (0..6).map(|number| open(&ledger, number)).collect();
-        // Each a little less than the one before, so that at first it is always another's turn.
+    fn workers_that_grow_together_are_evicted_until_the_rest_fits() {
+        let quota = quota(100, 40);
+        let mut workers: Vec<WorkerUsage> = (0..6).map(|number| admit(&quota, number)).collect();
+        // Each worker grows a little less than the one before, so that at first another worker has to make room.
         let sizes: Vec<u64> = (0..6).map(|number| 32 - number).collect();
-        let verdicts: Vec<Verdict> = accounts.iter_mut().zip(&sizes).map(|(account, mib)| see(account, *mib)).collect();
-        assert_eq!(verdicts, [Verdict::Watch; 6]);
+        let actions: Vec<MemoryAction> =
+            workers.iter_mut().zip(&sizes).map(|(worker, mib)| sample(worker, *mib)).collect();
+        assert_eq!(actions, [MemoryAction::Watch; 6]);
         let mut left = 6;
-        for (mut account, mib) in accounts.into_iter().zip(sizes) {
-            left -= u64::from(see(&mut account, mib) == Verdict::End);
-            if ledger.table().bytes <= 100 * MIB {
+        for (mut worker, mib) in workers.into_iter().zip(sizes) {
+            left -= u64::from(sample(&mut worker, mib) == MemoryAction::Evict);
+            if quota.lock().bytes <= 100 * MIB {
                 break;
             }
         }
@@ -260,57 +264,57 @@ mod tests {
     }
 
     #[test]
-    fn who_has_stopped_growing_protects_nobody() {
-        let ledger = ledger(30, 30);
-        let (mut large, mut small) = (open(&ledger, 1), open(&ledger, 2));
-        assert_eq!(see(&mut large, 20), Verdict::Watch);
-        assert_eq!(see(&mut large, 20), Verdict::Keep);
-        assert_eq!(see(&mut small, 11), Verdict::End);
-        let error = ledger.open(caller(3)).expect_err("over");
+    fn worker_that_stopped_growing_protects_no_other() {
+        let quota = quota(30, 30);
+        let (mut large, mut small) = (admit(&quota, 1), admit(&quota, 2));
+        assert_eq!(sample(&mut large, 20), MemoryAction::Watch);
+        assert_eq!(sample(&mut large, 20), MemoryAction::Keep);
+        assert_eq!(sample(&mut small, 11), MemoryAction::Evict);
+        let error = quota.admit(caller(3)).expect_err("over");
         assert!(matches!(error, RpcError::Busy { limit: BusyLimit::Memory, max: 30, .. }), "{error:?}");
     }
 
     #[test]
-    fn fresh_workers_count_too() {
-        let ledger = ledger(1, 1);
-        let _two = (ledger.open(caller(1)).expect("room"), ledger.open(caller(2)).expect("room"));
-        assert!(ledger.open(caller(3)).is_err());
+    fn fresh_workers_count() {
+        let quota = quota(1, 1);
+        let _two = (quota.admit(caller(1)).expect("room"), quota.admit(caller(2)).expect("room"));
+        assert!(quota.admit(caller(3)).is_err());
     }
 
     proptest! {
-        /// Whatever is noted in whatever order, the sums are those of the accounts, and nothing stays behind.
+        /// After any samples in any order the totals are the sums over the workers, and nothing stays behind.
         #[test]
-        fn the_sums_are_right(steps in prop::collection::vec((0_u8..4, 0_usize..8, 0_u64..40), 0..200)) {
-            let ledger = ledger(60, 25);
-            let mut accounts: Vec<Account> = Vec::new();
+        fn totals_are_the_sums_over_the_workers(steps in prop::collection::vec((0_u8..4, 0_usize..8, 0_u64..40), 0..200)) {
+            let quota = quota(60, 25);
+            let mut workers: Vec<WorkerUsage> = Vec::new();
             for (number, which, mib) in steps {
-                if which >= accounts.len() {
-                    accounts.extend(ledger.open(caller(number)));
-                } else if mib == 0 || accounts[which].note(mib * MIB) == Verdict::End {
-                    accounts.swap_remove(which);
+                if which >= workers.len() {
+                    workers.extend(quota.admit(caller(number)));
+                } else if mib == 0 || workers[which].sample(mib * MIB) == MemoryAction::Evict {
+                    workers.swap_remove(which);
                 }
-                let table = ledger.table();
-                prop_assert_eq!(table.bytes, accounts.iter().map(|account| account.bytes).sum::<u64>());
-                prop_assert_eq!(table.bytes, table.callers.values().map(|holding| holding.bytes).sum::<u64>());
-                let suspects = accounts.iter().filter(|account| account.is_suspect).count() as u64;
-                prop_assert_eq!(suspects, table.callers.values().map(|holding| holding.suspects).sum::<u64>());
-                // Nobody is left over their own share.
-                prop_assert!(table.callers.values().all(|holding| holding.bytes <= bytes(25)));
+                let totals = quota.lock();
+                prop_assert_eq!(totals.bytes, workers.iter().map(|worker| worker.bytes).sum::<u64>());
+                prop_assert_eq!(totals.bytes, totals.callers.values().map(|usage| usage.bytes).sum::<u64>());
+                let candidates = workers.iter().filter(|worker| worker.is_candidate).count() as u64;
+                prop_assert_eq!(candidates, totals.callers.values().map(|usage| usage.candidates).sum::<u64>());
+                // No caller is left over its share.
+                prop_assert!(totals.callers.values().all(|usage| usage.bytes <= bytes(25)));
             }
-            // Looked at again and again, all of them fit into the total.
+            // Sampled again and again, all workers fit into the total.
             let mut rounds = 0;
-            while ledger.table().bytes > bytes(60) {
-                let suspects = accounts.iter().any(|account| account.is_suspect);
-                prop_assert!(suspects && rounds < 10);
-                accounts.retain_mut(|account| {
-                    let seen = account.bytes + account.base.unwrap_or_default();
-                    account.note(seen) != Verdict::End
+            while quota.lock().bytes > bytes(60) {
+                let candidates = workers.iter().any(|worker| worker.is_candidate);
+                prop_assert!(candidates && rounds < 10);
+                workers.retain_mut(|worker| {
+                    let sampled = worker.bytes + worker.base.unwrap_or_default();
+                    worker.sample(sampled) != MemoryAction::Evict
                 });
                 rounds += 1;
             }
-            accounts.clear();
-            let table = ledger.table();
-            prop_assert_eq!((table.bytes, table.callers.len()), (0, 0));
+            workers.clear();
+            let totals = quota.lock();
+            prop_assert_eq!((totals.bytes, totals.callers.len()), (0, 0));
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     circle::{Circle, reconfigure::Terms},
     host::Play as HostPlay,
     metrics::PlayTimer,
-    quota::{admission::WorkerPermit, caller::Caller},
+    quota::{Caller, WorkerPermit},
 };
 use cpu_budget::Patience;
 use host_calls::{Hosting, Refusal, Returned};
@@ -130,7 +130,7 @@ impl Player {
         self.last_used = Instant::now();
         if matches!(self.slot, Slot::Empty) {
             let caller = caller.map_or(self.anonymous, Caller::Key);
-            let place = self.circle.admission.worker(caller)?;
+            let place = self.circle.admission.admit_worker(caller)?;
             // An environment is made as the circle is by then.
             let settings = self.circle.settings();
             self.terms = settings.terms.clone();
@@ -152,7 +152,7 @@ impl Player {
         }
         self.plays += 1;
         // Counted for whoever asked for it, whose place the session's worker is not always.
-        let slot = self.circle.slots.take(caller.map_or(self.anonymous, Caller::Key));
+        let slot = self.circle.running_plays.acquire(caller.map_or(self.anonymous, Caller::Key));
         let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.terms.limits.play_ms);
         let timer = PlayTimer::new(self.circle.metrics.clone());
         self.running = Some(Running::new(self.plays, ticket, params, caller, max_ms, slot, timer));
@@ -274,7 +274,7 @@ impl Player {
             Ok(worker) => {
                 tracing::debug!(pid = worker.pid(), "a worker started");
                 // What it begins with is where its growth is counted from, and no reason to end it.
-                let _fresh = place.weigh(worker.pid());
+                let _fresh = place.sample_memory(worker.pid());
                 self.slot = Slot::Ready(worker, place);
                 self.send();
                 Happened::Nothing

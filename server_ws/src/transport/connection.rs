@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::frames::{Control, Frames};
 use crate::{
     circle::Circle,
-    quota::capacity::Permit,
+    quota::Permit,
     session::{
         Session,
         outbound::{self, Frame, Queued},

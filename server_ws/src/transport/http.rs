@@ -131,7 +131,7 @@ async fn root(
         circle.metrics.turned_away(TurnedAway::Draining);
         return Ok(text(StatusCode::SERVICE_UNAVAILABLE, "the circle is shutting down\n".into()));
     }
-    let Some(permit) = circle.admission.connection() else {
+    let Some(permit) = circle.admission.admit_connection() else {
         circle.metrics.turned_away(TurnedAway::Full);
         let body = format!(
             "the circle has its {} connections; its operator raises `limits.connections`\n",

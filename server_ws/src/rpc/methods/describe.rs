@@ -29,7 +29,7 @@ pub(crate) fn handle(session: &Session) -> Description {
 /// Those that hold: of its connection, its environment, and the circle now.
 fn limits(session: &Session, now: &Limits, environment: &Limits) -> Limits {
     let connection = &session.terms.limits;
-    let seen = !session.circle.admission.is_blind();
+    let has_memory_quota = !session.circle.admission.is_memory_quota_disabled();
     Limits {
         message_kib: connection.message_kib,
         batch: connection.batch,
@@ -42,8 +42,8 @@ fn limits(session: &Session, now: &Limits, environment: &Limits) -> Limits {
         running_per_caller: now.running_per_caller,
         running_host_calls: now.running_host_calls,
         host_calls_per_caller: now.host_calls_per_caller,
-        total_mib: now.total_mib.filter(|_| seen),
-        memory_per_caller_mib: now.memory_per_caller_mib.filter(|_| seen),
+        total_mib: now.total_mib.filter(|_| has_memory_quota),
+        memory_per_caller_mib: now.memory_per_caller_mib.filter(|_| has_memory_quota),
         ..environment.clone()
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     circle::{Circle, reconfigure::Terms},
     host::{self, ForPlay, PlayEnd},
     metrics::HostCallEnd,
-    quota::caller::Caller,
+    quota::Caller,
 };
 
 /// Made at a play's first call.

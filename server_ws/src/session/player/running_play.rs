@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     metrics::PlayTimer,
-    quota::fair_semaphore::{RunningSlot, Turn},
+    quota::{Grant, Waiter},
     session::batches::Ticket,
 };
 
@@ -44,9 +44,9 @@ pub(super) struct Running {
     pub(super) ticket: Ticket,
     pub(super) caller: Option<PublicKey>,
     /// Held while it runs.
-    pub(super) slot: Option<RunningSlot>,
+    pub(super) slot: Option<Grant>,
     /// What it waits for before.
-    pub(super) turn: Option<Turn>,
+    pub(super) turn: Option<Waiter>,
     /// What is still to be sent, to a worker that is starting or once it is its turn.
     pub(super) unsent: Option<(Arc<PlayParams>, Option<String>)>,
     pub(super) number: u64,
@@ -81,7 +81,7 @@ pub(super) enum Then {
 /// Something that a play waited for.
 pub(super) enum Waited {
     /// It is its turn.
-    Turn(Option<RunningSlot>),
+    Turn(Option<Grant>),
     /// Its host function has ended.
     Returned(Returned),
     /// Its modules have been told of its end, or take too long.
@@ -96,7 +96,7 @@ impl Running {
         params: Arc<PlayParams>,
         caller: Option<PublicKey>,
         max_ms: u64,
-        slot: Result<RunningSlot, Turn>,
+        slot: Result<Grant, Waiter>,
         timer: PlayTimer,
     ) -> Self {
         let now = Instant::now();
@@ -180,7 +180,7 @@ async fn told(hosting: Option<&mut Hosting>, by: Option<Instant>) -> Option<Resu
 }
 
 /// Waits for the turn of a play; forever, of none that waits for one.
-async fn turn_of(turn: Option<&mut Turn>) -> Option<RunningSlot> {
+async fn turn_of(turn: Option<&mut Waiter>) -> Option<Grant> {
     match turn {
         // The circle has the other end, and outlives its sessions.
         Some(turn) => turn.await.ok(),

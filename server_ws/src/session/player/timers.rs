@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Happened, Player, Slot, running_play::Ending};
 use crate::{
-    quota::{kernel, memory::Verdict},
+    quota::{MemoryAction, kernel},
     session::batches::Ticket,
 };
 
@@ -32,13 +32,13 @@ impl Player {
         self.weigh_at = None;
         let is_idle = self.is_idle();
         let Slot::Ready(worker, place) = &mut self.slot else { return None };
-        match place.weigh(worker.pid()) {
-            Verdict::Keep if is_idle => return None,
-            Verdict::Keep | Verdict::Watch => {
+        match place.sample_memory(worker.pid()) {
+            MemoryAction::Keep if is_idle => return None,
+            MemoryAction::Keep | MemoryAction::Watch => {
                 self.weigh_at = Some(now + WEIGH_INTERVAL);
                 return None;
             }
-            Verdict::End => {}
+            MemoryAction::Evict => {}
         }
         tracing::warn!(
             pid = worker.pid(),
