@@ -13,7 +13,7 @@ use crate::session::{Session, batches::Ticket};
 
 /// Carries out what one text message asks for. Whatever can be answered at once is.
 pub(crate) fn receive(session: &mut Session, text: &str) {
-    let max_batch = usize::try_from(session.terms.limits.batch).unwrap_or(usize::MAX);
+    let max_batch = usize::try_from(session.limits.values.batch).unwrap_or(usize::MAX);
     match message::parse(text, max_batch) {
         Err(error) => session.send(message::response(None, Err::<&(), _>(&error))),
         Ok(Incoming::Single(call)) => admit(session, call, None),

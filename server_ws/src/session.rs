@@ -30,7 +30,7 @@ use worker::{Answer, Query};
 
 use crate::{
     auth::Authenticator,
-    circle::{Circle, Counted, Phase, reconfigure::Terms},
+    circle::{Circle, Phase, SessionGuard, SessionLimits},
     metrics::SessionCounts,
     rpc::{
         self,
@@ -66,8 +66,8 @@ pub(crate) enum Inbound {
 
 pub(crate) struct Session {
     pub(crate) circle: Arc<Circle>,
-    /// Those of its connection; an environment has its own.
-    pub(crate) terms: Arc<Terms>,
+    /// The limits of the connection; an environment has its own.
+    pub(crate) limits: Arc<SessionLimits>,
     pub(crate) auth: Authenticator,
     pub(crate) answers: Answers,
     pub(crate) counts: SessionCounts,
@@ -82,14 +82,14 @@ pub(crate) struct Session {
     /// Tells it apart.
     number: u64,
     address: IpAddr,
-    _counted: Counted,
+    _counted: SessionGuard,
 }
 
 impl Session {
     /// `number` tells it apart.
     pub(crate) fn new(
         circle: Arc<Circle>,
-        terms: Arc<Terms>,
+        limits: Arc<SessionLimits>,
         number: u64,
         authority: Authority,
         address: IpAddr,
@@ -97,10 +97,10 @@ impl Session {
     ) -> Self {
         Self {
             auth: Authenticator::new(authority),
-            answers: Answers::new(terms.limits.output_kib),
+            answers: Answers::new(limits.values.output_kib),
             counts: SessionCounts::connected(circle.metrics.clone()),
-            queue: Queue::new(&terms.limits),
-            player: Player::new(circle.clone(), terms.clone(), number, address),
+            queue: Queue::new(&limits.values),
+            player: Player::new(circle.clone(), limits.clone(), number, address),
             outbound,
             outbox: VecDeque::new(),
             closing: None,
@@ -109,7 +109,7 @@ impl Session {
             number,
             address,
             _counted: circle.count_session(),
-            terms,
+            limits,
             circle,
         }
     }
@@ -278,7 +278,7 @@ impl Session {
 
     /// When an anonymous session that does nothing gives its worker back. Who has proved a key keeps theirs.
     fn idle_until(&self) -> Option<Instant> {
-        self.player.idle_until(self.player.terms().limits.idle_s.filter(|_| self.auth.identity().is_none()))
+        self.player.idle_until(self.player.limits().values.idle_s.filter(|_| self.auth.identity().is_none()))
     }
 
     fn lose_idle(&mut self) {
@@ -376,7 +376,7 @@ impl Session {
         if !self.outbox.is_empty() {
             // Only while a play is made to end are answers taken that the client is not ready for; what they cost must
             // stay small.
-            let max = self.terms.limits.queued_kib;
+            let max = self.limits.values.queued_kib;
             let error = RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
             return self.refuse(ticket, &error);
         }
@@ -386,7 +386,7 @@ impl Session {
             Answer::Scope(listing) => self.settle(ticket, Ok(&scope::result(listing)), weight),
             Answer::Lookup(functions) => self.settle(ticket, Ok(&lookup::result(functions)), weight),
             Answer::TooLarge => {
-                let max = self.player.terms().limits.output_kib;
+                let max = self.player.limits().values.output_kib;
                 self.refuse(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
             }
         }

@@ -1,31 +1,8 @@
-//! What may change of a circle while it runs.
+//! Reconfiguring a circle while it runs.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{io, sync::Arc};
 
-use keys::{Authority, PublicKey};
-use protocol::Limits;
-
-use super::{Circle, Phase, startup_check, worker_pool::WorkerSource};
-
-/// What a connection keeps from its beginning, and an environment from when it was made. It holds no process.
-#[derive(Debug)]
-pub(crate) struct Terms {
-    pub(crate) limits: Limits,
-    pub(crate) module_names: Vec<String>,
-}
-
-/// As the circle was described last.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) description: Option<String>,
-    pub(crate) members: BTreeSet<PublicKey>,
-    pub(crate) hosts: BTreeSet<Authority>,
-    pub(crate) origins: BTreeSet<String>,
-    pub(crate) terms: Arc<Terms>,
-    pub(crate) workers: Arc<WorkerSource>,
-    /// Of the modules, as they were when the circle was made.
-    pub(crate) modules_digest: u64,
-}
+use super::{Circle, Phase, Settings, startup_check};
 
 /// Why a circle stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -62,14 +39,14 @@ impl Circle {
             ("the name", self.name == new.name),
             ("the access", self.access == new.access),
             ("the sandbox", self.sandbox == new.sandbox),
-            ("what evaluates scripts", settings.workers.home == before.workers.home),
+            ("what evaluates scripts", settings.workers.kind == before.workers.kind),
             ("what host modules offer", setup.host == setup_before.host),
         ];
         if let Some((what, _)) = fixed.into_iter().find(|(_, is_same)| !is_same) {
             return Err(ReconfigureError::Fixed { what });
         }
         if setup == setup_before && settings.modules_digest == before.modules_digest {
-            // What workers are made from is the same: no other template.
+            // Workers are made from the same: the fork server can stay.
             settings.workers = before.workers.clone();
         } else {
             startup_check::check(&new).await?;
@@ -77,17 +54,12 @@ impl Circle {
         if *self.phase.borrow() != Phase::Open {
             return Err(ReconfigureError::ShuttingDown);
         }
-        let limits = &settings.terms.limits;
+        let limits = &settings.limits.values;
         self.admission.apply(limits);
         self.running_plays.set_max(limits.running_plays, limits.running_per_caller.unwrap_or(limits.running_plays));
         self.host.running.set(limits);
         self.settings.send_replace(Arc::new(settings));
         tracing::info!("reconfigured");
         Ok(())
-    }
-
-    /// As they are now.
-    pub(crate) fn settings(&self) -> Arc<Settings> {
-        self.settings.borrow().clone()
     }
 }

@@ -1,4 +1,4 @@
-//! What a circle needs before it serves: a worker that starts, is kept where it is, and runs the circle's own script.
+//! The startup check: one worker starts, has its sandbox and runs the init script, before the circle serves anyone.
 
 use std::{io, time::Duration};
 
@@ -7,12 +7,12 @@ use worker::{Event, Layer, Outcome, Play};
 
 use super::{
     Circle, Sandbox,
-    worker_pool::{Giver, STARTING},
+    worker_pool::{START_TIMEOUT, WorkerFactory},
 };
 use crate::{metrics::SandboxLayer, quota::kernel, session::outcome::script_error};
 
-/// How the script of a circle fails; for a person.
-fn failed(why: &str) -> io::Error {
+/// The error of an init script that fails in another way than by an error of its own.
+fn init_script_error(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the init script fails: {why}"))
 }
 
@@ -34,34 +34,35 @@ impl std::fmt::Display for InitFailed {
 
 impl std::error::Error for InitFailed {}
 
-/// How a worker ends or hangs: the fault of the script, if there is one that it runs.
-fn unusable(circle: &Circle, why: &str) -> io::Error {
+/// The error of a worker that ends or hangs: the init script's, if there is one, because the worker runs it.
+fn worker_error(circle: &Circle, why: &str) -> io::Error {
     if circle.settings.borrow().workers.setup.init.is_some() {
-        failed(why)
+        init_script_error(why)
     } else {
         io::Error::other(format!("no worker can be used: {why}"))
     }
 }
 
-/// Tries a worker, within the time of a play; once it has run well, not again. What it was forked from stays.
+/// Tries a worker, within the time of a play. A circle that has passed is not checked again. The fork server of the worker
+/// stays, for the workers of sessions.
 pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     if circle.layers.get().is_some() {
         return Ok(());
     }
     let settings = circle.settings();
     let workers = &settings.workers;
-    let giver = workers.giver().await?;
-    // Without a script there is no play whose time could count, only processes that start.
+    let factory = workers.factory().await?;
+    // Without an init script nothing is played, so the time of a play says nothing.
     let limit = match workers.setup.init {
-        Some(_) => Duration::from_millis(settings.terms.limits.play_ms),
-        None => STARTING,
+        Some(_) => Duration::from_millis(settings.limits.values.play_ms),
+        None => START_TIMEOUT,
     };
-    let tried = match tokio::time::timeout(limit, try_worker(circle, &giver)).await {
+    let tried = match tokio::time::timeout(limit, try_worker(circle, &factory)).await {
         Ok(tried) => tried,
-        Err(_) => Err(unusable(circle, &format!("it takes longer than {} ms", limit.as_millis()))),
+        Err(_) => Err(worker_error(circle, &format!("it takes longer than {} ms", limit.as_millis()))),
     };
     if tried.is_err() {
-        workers.discard().await;
+        workers.discard_fork_server().await;
     }
     let layers = tried?;
     if circle.sandbox == Sandbox::Required && !layers.contains(&Layer::Syscalls) {
@@ -73,36 +74,36 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     Ok(())
 }
 
-/// Has a worker play nothing; says what keeps it where it is.
-async fn try_worker(circle: &Circle, giver: &Giver<'_>) -> io::Result<Vec<Layer>> {
-    let mut worker = giver.worker().await.map_err(|error| unusable(circle, &error.to_string()))?;
+/// Has a worker play an empty script, and returns the layers of its sandbox.
+async fn try_worker(circle: &Circle, factory: &WorkerFactory<'_>) -> io::Result<Vec<Layer>> {
+    let mut worker = factory.start_worker().await.map_err(|error| worker_error(circle, &error.to_string()))?;
     worker.play(&Play { number: 1, script: "", bind: None, caller: None });
-    let mut is_good = false;
+    let mut has_passed = false;
     loop {
         match worker.event().await {
             Event::Done { outcome, .. } => {
-                judge(outcome)?;
-                is_good = true;
+                check_outcome(outcome)?;
+                has_passed = true;
                 if worker.pid().and_then(kernel::memory_of).is_none() {
                     tracing::warn!("what workers have cannot be seen: total_mib and memory_per_caller_mib do not hold");
                     circle.admission.disable_memory_quota();
                 }
                 worker.kill();
             }
-            // Waited for, so that the circle begins without a worker.
-            Event::Lost(_) if is_good => return Ok(worker.layers().unwrap_or_default().to_vec()),
-            Event::Lost(loss) => return Err(unusable(circle, &format!("its worker ended ({loss:?})"))),
-            // What it makes no use of; in particular nothing calls a host function.
+            // The check waits for the end, so that the circle starts to serve without a worker.
+            Event::Lost(_) if has_passed => return Ok(worker.layers().unwrap_or_default().to_vec()),
+            Event::Lost(loss) => return Err(worker_error(circle, &format!("its worker ended ({loss:?})"))),
+            // An empty script prints nothing and calls no host function.
             _ => {}
         }
     }
 }
 
-fn judge(outcome: Outcome) -> io::Result<()> {
+fn check_outcome(outcome: Outcome) -> io::Result<()> {
     match outcome {
         Outcome::Value(_) => Ok(()),
         Outcome::Failed(error) => Err(io::Error::new(io::ErrorKind::InvalidData, InitFailed(script_error(error)))),
-        Outcome::Limit { kind, max } => Err(failed(&format!("it meets the limit {kind:?} ({max})"))),
-        Outcome::Stopped => Err(failed("it was stopped")),
+        Outcome::Limit { kind, max } => Err(init_script_error(&format!("it meets the limit {kind:?} ({max})"))),
+        Outcome::Stopped => Err(init_script_error("it was stopped")),
     }
 }

@@ -1,4 +1,4 @@
-//! Where the circle's workers come from: one template, which is started again when it was lost; or threads.
+//! The workers of a circle: forked from one fork server, which the pool starts again after a loss; or threads.
 
 use std::{io, time::Duration};
 
@@ -7,96 +7,96 @@ use worker::{Program, Setup, Template, Worker};
 
 use crate::quota;
 
-/// How long a process may take to start, beside what it runs.
-pub(crate) const STARTING: Duration = Duration::from_secs(10);
+/// How long a process may take to start, without the script that it runs.
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What workers live in.
+/// What a worker lives in.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Home {
-    /// A process each, forked from one of that program's.
-    Processes(Program),
+pub(super) enum WorkerKind {
+    /// A process, forked from a process of that program.
+    Process(Program),
     /// Threads of this process.
     Threads,
 }
 
-impl Home {
+impl WorkerKind {
     /// Descriptors of this process that a worker takes.
-    pub(crate) fn descriptors(&self) -> u64 {
+    pub(super) fn descriptors(&self) -> u64 {
         match self {
-            Self::Processes(_) => quota::PROCESS_DESCRIPTORS,
+            Self::Process(_) => quota::PROCESS_DESCRIPTORS,
             Self::Threads => quota::THREADS_DESCRIPTORS,
         }
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct WorkerSource {
-    pub(crate) home: Home,
-    pub(crate) setup: Setup,
-    /// How long a worker may take to come; the circle's own script may have to be run for it.
-    patience: Duration,
-    template: Mutex<Option<Template>>,
+pub(crate) struct WorkerPool {
+    pub(super) kind: WorkerKind,
+    pub(super) setup: Setup,
+    /// How long a worker may take to start. A new fork server runs the init script first.
+    timeout: Duration,
+    fork_server: Mutex<Option<Template>>,
 }
 
-/// What gives workers right now.
-pub(crate) enum Giver<'s> {
-    Template(Template),
+/// What starts workers now.
+pub(super) enum WorkerFactory<'s> {
+    ForkServer(Template),
     Threads(&'s Setup),
 }
 
-impl Giver<'_> {
-    pub(crate) async fn worker(&self) -> io::Result<Worker> {
+impl WorkerFactory<'_> {
+    pub(super) async fn start_worker(&self) -> io::Result<Worker> {
         match self {
-            Self::Template(template) => template.worker().await,
+            Self::ForkServer(fork_server) => fork_server.worker().await,
             Self::Threads(setup) => Worker::start_on_threads((*setup).clone()),
         }
     }
 
-    fn is_over(&self) -> bool {
-        matches!(self, Self::Template(template) if template.is_over())
+    fn is_lost(&self) -> bool {
+        matches!(self, Self::ForkServer(fork_server) if fork_server.is_over())
     }
 }
 
-impl WorkerSource {
-    /// `script_time`: what the circle's own script may take.
-    pub(crate) fn new(home: Home, setup: Setup, script_time: Duration) -> Self {
-        Self { home, setup, patience: STARTING.saturating_add(script_time), template: Mutex::default() }
+impl WorkerPool {
+    /// A pool whose init script may take `script_time`.
+    pub(super) fn new(kind: WorkerKind, setup: Setup, script_time: Duration) -> Self {
+        Self { kind, setup, timeout: START_TIMEOUT.saturating_add(script_time), fork_server: Mutex::default() }
     }
 
     /// Whether each worker is a process.
     pub(crate) fn has_processes(&self) -> bool {
-        matches!(self.home, Home::Processes(_))
+        matches!(self.kind, WorkerKind::Process(_))
     }
 
-    /// A template may not be ready yet.
-    pub(crate) async fn giver(&self) -> io::Result<Giver<'_>> {
-        let Home::Processes(program) = &self.home else { return Ok(Giver::Threads(&self.setup)) };
-        let mut current = self.template.lock().await;
-        if let Some(template) = current.as_ref().filter(|template| !template.is_over()) {
-            return Ok(Giver::Template(template.clone()));
+    /// The present factory. A fork server may not be ready yet.
+    pub(super) async fn factory(&self) -> io::Result<WorkerFactory<'_>> {
+        let WorkerKind::Process(program) = &self.kind else { return Ok(WorkerFactory::Threads(&self.setup)) };
+        let mut current = self.fork_server.lock().await;
+        if let Some(fork_server) = current.as_ref().filter(|fork_server| !fork_server.is_over()) {
+            return Ok(WorkerFactory::ForkServer(fork_server.clone()));
         }
-        let template = Template::start(program.clone(), self.setup.clone()).await?;
-        Ok(Giver::Template(current.insert(template).clone()))
+        let fork_server = Template::start(program.clone(), self.setup.clone()).await?;
+        Ok(WorkerFactory::ForkServer(current.insert(fork_server).clone()))
     }
 
-    /// Gives up the template: the next worker comes from another.
-    pub(crate) async fn discard(&self) {
-        *self.template.lock().await = None;
+    /// Discards the fork server: the next worker comes from a new one.
+    pub(super) async fn discard_fork_server(&self) {
+        *self.fork_server.lock().await = None;
     }
 
-    pub(crate) async fn worker(&self) -> io::Result<Worker> {
-        let given = async {
-            let giver = self.giver().await?;
-            match giver.worker().await {
-                // Lost a moment ago, by no fault of whoever wants a worker now.
-                Err(_) if giver.is_over() => self.giver().await?.worker().await,
-                given => given,
+    pub(crate) async fn start_worker(&self) -> io::Result<Worker> {
+        let started = async {
+            let factory = self.factory().await?;
+            match factory.start_worker().await {
+                // The fork server was lost a moment ago, so the session that asks is not the cause.
+                Err(_) if factory.is_lost() => self.factory().await?.start_worker().await,
+                started => started,
             }
         };
-        if let Ok(given) = timeout(self.patience, given).await {
-            return given;
+        if let Ok(started) = timeout(self.timeout, started).await {
+            return started;
         }
-        self.discard().await;
+        self.discard_fork_server().await;
         Err(io::Error::new(io::ErrorKind::TimedOut, "the process that forks the workers does not become ready"))
     }
 }

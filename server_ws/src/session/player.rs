@@ -21,7 +21,7 @@ use worker::{Answer, Event, HostCall, Worker};
 
 use super::{batches::Ticket, pending_queries::Inquiries};
 use crate::{
-    circle::{Circle, reconfigure::Terms},
+    circle::{Circle, SessionLimits},
     host::Play as HostPlay,
     metrics::PlayTimer,
     quota::{Caller, WorkerPermit},
@@ -36,8 +36,8 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Player {
     circle: Arc<Circle>,
-    /// Those of the environment, or of the one before.
-    terms: Arc<Terms>,
+    /// The limits of the environment, or of the one before.
+    limits: Arc<SessionLimits>,
     /// The session's, for the log and for host functions.
     session: u64,
     /// Who the caller is that has proved no key.
@@ -89,11 +89,11 @@ pub(crate) enum Happened {
 }
 
 impl Player {
-    pub(crate) fn new(circle: Arc<Circle>, terms: Arc<Terms>, session: u64, address: IpAddr) -> Self {
-        let inquiries = Inquiries::new(&terms.limits);
+    pub(crate) fn new(circle: Arc<Circle>, limits: Arc<SessionLimits>, session: u64, address: IpAddr) -> Self {
+        let inquiries = Inquiries::new(&limits.values);
         Self {
             circle,
-            terms,
+            limits,
             session,
             anonymous: Caller::anonymous(address),
             slot: Slot::Empty,
@@ -133,9 +133,9 @@ impl Player {
             let place = self.circle.admission.admit_worker(caller)?;
             // An environment is made as the circle is by then.
             let settings = self.circle.settings();
-            self.terms = settings.terms.clone();
+            self.limits = settings.limits.clone();
             let workers = settings.workers.clone();
-            self.slot = Slot::Starting(Box::pin(async move { workers.worker().await }), place);
+            self.slot = Slot::Starting(Box::pin(async move { workers.start_worker().await }), place);
         }
         Ok(())
     }
@@ -153,7 +153,7 @@ impl Player {
         self.plays += 1;
         // Counted for whoever asked for it, whose place the session's worker is not always.
         let slot = self.circle.running_plays.acquire(caller.map_or(self.anonymous, Caller::Key));
-        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.terms.limits.play_ms);
+        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.limits.values.play_ms);
         let timer = PlayTimer::new(self.circle.metrics.clone());
         self.running = Some(Running::new(self.plays, ticket, params, caller, max_ms, slot, timer));
         self.send();
@@ -204,16 +204,16 @@ impl Player {
         Some((running.ticket, error))
     }
 
-    /// What the environment is made with, or the one before was.
-    pub(crate) fn terms(&self) -> &Terms {
-        &self.terms
+    /// The limits of the environment, or of the one before.
+    pub(crate) fn limits(&self) -> &SessionLimits {
+        &self.limits
     }
 
-    /// What the environment is made with, or will be.
-    pub(crate) fn present_terms(&self) -> Arc<Terms> {
+    /// The limits of the environment, or of the next one if there is none.
+    pub(crate) fn present_limits(&self) -> Arc<SessionLimits> {
         match self.slot {
-            Slot::Empty => self.circle.settings().terms.clone(),
-            _ => self.terms.clone(),
+            Slot::Empty => self.circle.settings().limits.clone(),
+            _ => self.limits.clone(),
         }
     }
 
@@ -284,7 +284,7 @@ impl Player {
                 let error = match error.kind() {
                     // The system has no more to give.
                     io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded => {
-                        let max = self.circle.settings.borrow().terms.limits.workers;
+                        let max = self.circle.settings.borrow().limits.values.workers;
                         RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms: None }
                     }
                     _ => RpcError::Internal,
@@ -324,7 +324,7 @@ impl Player {
             };
             Hosting::new(
                 self.circle.clone(),
-                self.terms.clone(),
+                self.limits.clone(),
                 running.caller.map_or(self.anonymous, Caller::Key),
                 play,
             )

@@ -39,8 +39,8 @@ pub(crate) fn start(
     let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let (to_session, inbound) = mpsc::channel(INBOUND);
     let (outbound, from_session) = outbound::channel();
-    let terms = circle.settings().terms.clone();
-    let max_message = usize::try_from(terms.limits.message_kib.saturating_mul(1024)).unwrap_or(usize::MAX);
+    let limits = circle.settings().limits.clone();
+    let max_message = usize::try_from(limits.values.message_kib.saturating_mul(1024)).unwrap_or(usize::MAX);
     let actor = CircleWs {
         frames: Some(Frames::new(payload, to_session, max_message)),
         from_session: Some(from_session),
@@ -49,7 +49,7 @@ pub(crate) fn start(
     // What arrives is read by `Frames`: the stream that comes with the builder reads ahead without a bound.
     let response = WsResponseBuilder::new(actor, request, stream::pending()).start()?;
     let number = circle.next_session_number();
-    let session = Session::new(circle.clone(), terms, number, authority, address, outbound);
+    let session = Session::new(circle.clone(), limits, number, authority, address, outbound);
     let span = tracing::info_span!("session", number);
     let life = async move {
         session.run(inbound).await;

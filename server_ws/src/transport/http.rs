@@ -135,7 +135,7 @@ async fn root(
         circle.metrics.turned_away(TurnedAway::Full);
         let body = format!(
             "the circle has its {} connections; its operator raises `limits.connections`\n",
-            circle.settings.borrow().terms.limits.connections
+            circle.settings.borrow().limits.values.connections
         );
         return Ok(text(StatusCode::SERVICE_UNAVAILABLE, body));
     };

@@ -9,7 +9,7 @@ use crate::{metrics::SandboxLayer, session::Session};
 
 pub(crate) fn handle(session: &Session) -> Description {
     let circle = &session.circle;
-    let (now, environment) = (circle.settings(), session.player.present_terms());
+    let (now, environment) = (circle.settings(), session.player.present_limits());
     Description {
         name: circle.name.clone(),
         description: now.description.clone(),
@@ -22,13 +22,13 @@ pub(crate) fn handle(session: &Session) -> Description {
             .into_iter()
             .map(|layer| layer.name().into())
             .collect(),
-        limits: limits(session, &now.terms.limits, &environment.limits),
+        limits: limits(session, &now.limits.values, &environment.values),
     }
 }
 
 /// Those that hold: of its connection, its environment, and the circle now.
 fn limits(session: &Session, now: &Limits, environment: &Limits) -> Limits {
-    let connection = &session.terms.limits;
+    let connection = &session.limits.values;
     let has_memory_quota = !session.circle.admission.is_memory_quota_disabled();
     Limits {
         message_kib: connection.message_kib,

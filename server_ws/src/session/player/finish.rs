@@ -117,7 +117,7 @@ impl Player {
     }
 
     pub(super) fn ended(&self, ending: Ending, max_ms: u64) -> RpcError {
-        let limits = &self.terms.limits;
+        let limits = &self.limits.values;
         match ending {
             Ending::Cancelled => RpcError::Cancelled,
             Ending::Time => RpcError::LimitExceeded { limit: PlayLimit::Time, max: max_ms },

@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinHandle};
 use worker::{HostCall, HostError, HostReturn};
 
 use crate::{
-    circle::{Circle, reconfigure::Terms},
+    circle::{Circle, SessionLimits},
     host::{self, ForPlay, PlayEnd},
     metrics::HostCallEnd,
     quota::Caller,
@@ -16,7 +16,7 @@ use crate::{
 /// Made at a play's first call.
 pub(crate) struct Hosting {
     circle: Arc<Circle>,
-    terms: Arc<Terms>,
+    limits: Arc<SessionLimits>,
     caller: Caller,
     play: host::Play,
     /// Those that it called, by their index, in the order of its first calls.
@@ -68,10 +68,10 @@ pub(crate) struct Objection {
 type Telling = JoinHandle<Result<(), Objection>>;
 
 impl Hosting {
-    pub(crate) fn new(circle: Arc<Circle>, terms: Arc<Terms>, caller: Caller, play: host::Play) -> Self {
+    pub(crate) fn new(circle: Arc<Circle>, limits: Arc<SessionLimits>, caller: Caller, play: host::Play) -> Self {
         Self {
             circle,
-            terms,
+            limits,
             caller,
             play,
             modules: Vec::new(),
@@ -85,7 +85,7 @@ impl Hosting {
     /// Has a function carried out, for [`returned`](Self::returned) to wait for.
     pub(crate) fn call(&mut self, call: HostCall) -> Result<(), Refusal> {
         self.calls += 1;
-        let refused = if self.calls > self.terms.limits.host_calls {
+        let refused = if self.calls > self.limits.values.host_calls {
             Some(Refusal::TooMany)
         } else {
             self.circle.host.running.has_left_enough(self.caller).then_some(Refusal::LeftBehind)
@@ -157,7 +157,7 @@ impl Hosting {
                 Err(host::Error::failed())
             }
         };
-        let max = self.terms.limits.host_kib.saturating_mul(1024);
+        let max = self.limits.values.host_kib.saturating_mul(1024);
         match ended {
             Ok(json) if json.len() as u64 > max => Returned::TooLarge,
             Ok(json) => Returned::Script(HostReturn::Value(json)),

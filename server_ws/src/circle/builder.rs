@@ -1,0 +1,321 @@
+//! The description of a circle, checked and completed when the circle is made.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{Arc, OnceLock, atomic::AtomicU64},
+    time::Duration,
+};
+
+use keys::{Authority, PublicKey};
+use protocol::{Limits, methods::Access};
+use tokio::sync::watch;
+use worker::{HostModule, HostNameError};
+
+use super::{
+    Circle, Phase, Sandbox,
+    settings::{SessionLimits, Settings},
+    worker_pool::{WorkerKind, WorkerPool},
+};
+use crate::{
+    audit::{Auditor, PlayRecord},
+    host::{Hosted, Module, Table},
+    metrics::Metrics,
+    quota::{self, Admission, FairSemaphore},
+};
+
+/// What evaluates scripts.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum Workers {
+    /// The running executable again; its `main` must begin with [`worker::run_if_worker`].
+    #[default]
+    SameExecutable,
+    /// Another executable whose `main` does, for test harnesses.
+    Process {
+        /// Where it is.
+        program: PathBuf,
+    },
+    /// No process: threads of this one, for scripts that are trusted. Their memory is not limited (`memory_mib` means
+    /// nothing), nothing keeps them from the system, one that exhausts its stack ends the program, and one that is to be
+    /// killed, because it does not stop, loses its session and goes on until it is parsed or its native function returns.
+    /// Functions of the program's own for its scripts are those of [`worker::run_if_worker_with`].
+    TrustedThreads,
+}
+
+/// Why a circle cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Nothing would evaluate scripts.
+    #[error(
+        "call worker::run_if_worker() first thing in main, name a program with Workers::Process, or say Workers::TrustedThreads"
+    )]
+    NoWorkers,
+    /// A sandbox is required, and threads of this program cannot have one.
+    #[error("Workers::TrustedThreads has no sandbox, and Sandbox::Required asks for one")]
+    NoSandbox,
+    /// The name cannot be one.
+    #[error("the circle's name {name:?} is not of the form [a-z0-9-]+, with a letter, up to 64 characters")]
+    BadName {
+        /// As it was given.
+        name: String,
+    },
+    /// Rhai takes zero for "no limit", and a circle without connections or workers is none.
+    #[error("the limit {name} cannot be 0")]
+    ZeroLimit {
+        /// Its name.
+        name: String,
+    },
+    /// Scripts could not call a host function.
+    #[error("a host function cannot be offered: {0}")]
+    HostName(#[from] HostNameError),
+    /// `describe` lists what can be imported, and the directory cannot be read.
+    #[error("cannot read the modules in {}: {source}", directory.display())]
+    Modules {
+        /// As it was given.
+        directory: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Circle {
+    /// Begins to describe a circle.
+    pub fn builder(name: impl Into<String>) -> CircleBuilder {
+        CircleBuilder {
+            name: name.into(),
+            description: None,
+            access: Access::Open,
+            members: BTreeSet::new(),
+            hosts: BTreeSet::new(),
+            origins: BTreeSet::new(),
+            modules: None,
+            init: None,
+            host: Vec::new(),
+            limits: Limits::default(),
+            grace: Duration::from_secs(5),
+            workers: Workers::default(),
+            sandbox: Sandbox::default(),
+            auditor: None,
+        }
+    }
+}
+
+/// Describes a circle before it runs.
+#[derive(Debug)]
+pub struct CircleBuilder {
+    name: String,
+    description: Option<String>,
+    access: Access,
+    members: BTreeSet<PublicKey>,
+    hosts: BTreeSet<Authority>,
+    origins: BTreeSet<String>,
+    modules: Option<PathBuf>,
+    init: Option<String>,
+    host: Vec<Arc<dyn Hosted>>,
+    limits: Limits,
+    grace: Duration,
+    workers: Workers,
+    sandbox: Sandbox,
+    auditor: Option<Auditor>,
+}
+
+impl CircleBuilder {
+    /// What the operator says of it.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Who may play; anyone unless said otherwise.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The keys that [`Access::Members`] admits.
+    #[must_use]
+    pub fn members(mut self, members: impl IntoIterator<Item = PublicKey>) -> Self {
+        self.members = members.into_iter().collect();
+        self
+    }
+
+    /// Authorities that it answers to besides its own address and, on loopback, `localhost`.
+    #[must_use]
+    pub fn hosts(mut self, hosts: impl IntoIterator<Item = Authority>) -> Self {
+        self.hosts = hosts.into_iter().collect();
+        self
+    }
+
+    /// Web origins (`https://example.org`) whose pages may connect, besides its own.
+    #[must_use]
+    pub fn origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
+        self.origins = origins.into_iter().map(|origin| origin.to_ascii_lowercase()).collect();
+        self
+    }
+
+    /// The one directory that `import` reads.
+    #[must_use]
+    pub fn modules(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.modules = Some(directory.into());
+        self
+    }
+
+    /// A script whose functions and constants every session has. [`run`](crate::run) tries it before it serves.
+    #[must_use]
+    pub fn init(mut self, script: impl Into<String>) -> Self {
+        self.init = Some(script.into());
+        self
+    }
+
+    /// Functions of the program's own for its scripts; see [`host`](crate::host). Each module has a name of its own.
+    #[must_use]
+    pub fn host_module<S: Send + Sync + 'static>(mut self, module: Module<S>) -> Self {
+        self.host.push(Arc::new(module));
+        self
+    }
+
+    /// What it allows.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long running plays may go on once it is told to end; 5 seconds unless said otherwise.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// What evaluates scripts.
+    #[must_use]
+    pub fn workers(mut self, workers: Workers) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Whether it serves where its scripts cannot be kept from the system.
+    #[must_use]
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.sandbox = sandbox;
+        self
+    }
+
+    /// Who is told of each play, once it has ended. It is called where connections are served, and must not block.
+    #[must_use]
+    pub fn audit(mut self, tell: impl Fn(PlayRecord) + Send + Sync + 'static) -> Self {
+        self.auditor = Some(Auditor::new(tell));
+        self
+    }
+
+    /// Makes the circle.
+    pub fn build(mut self) -> Result<Circle, BuildError> {
+        if !protocol::is_circle_name(&self.name) {
+            return Err(BuildError::BadName { name: self.name });
+        }
+        if let Some(name) = self.limits.zero() {
+            return Err(BuildError::ZeroLimit { name });
+        }
+        let kind = match self.workers {
+            Workers::SameExecutable if !worker::is_prepared() => return Err(BuildError::NoWorkers),
+            Workers::SameExecutable => WorkerKind::Process(worker::Program::SameExecutable),
+            Workers::Process { program } => WorkerKind::Process(worker::Program::File(program)),
+            Workers::TrustedThreads if self.sandbox == Sandbox::Required => return Err(BuildError::NoSandbox),
+            Workers::TrustedThreads => WorkerKind::Threads,
+        };
+        let module_names = match &self.modules {
+            None => Vec::new(),
+            Some(directory) => worker::module_names(directory)
+                .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
+        };
+        quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
+        quota::derive_shares(&mut self.limits);
+        let host = Table::new(self.host, &self.limits);
+        let offered = host.offered();
+        HostModule::check(&offered)?;
+        let setup = worker::Setup {
+            circle: self.name.clone(),
+            limits: worker_limits(&self.limits),
+            modules: self.modules,
+            init: self.init,
+            host: offered,
+            must_be_sealed: self.sandbox == Sandbox::Required,
+        };
+        let settings = Settings {
+            modules_digest: setup.modules.as_deref().map_or(0, worker::modules_digest),
+            workers: Arc::new(WorkerPool::new(kind, setup, Duration::from_millis(self.limits.play_ms))),
+            description: self.description,
+            members: self.members,
+            hosts: self.hosts,
+            origins: self.origins,
+            limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
+        };
+        let admission = Admission::new(&self.limits);
+        let running_plays = FairSemaphore::new(
+            self.limits.running_plays,
+            self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
+        );
+        Ok(Circle {
+            settings: watch::Sender::new(Arc::new(settings)),
+            metrics: Arc::new(Metrics::new(&self.name, admission.memory(), running_plays.clone())),
+            admission,
+            running_plays,
+            host,
+            phase: watch::channel(Phase::Open).0,
+            sessions: watch::channel(0).0,
+            sessions_so_far: AtomicU64::new(0),
+            layers: OnceLock::new(),
+            sandbox: self.sandbox,
+            auditor: self.auditor,
+            name: self.name,
+            access: self.access,
+            grace: self.grace,
+        })
+    }
+}
+
+fn worker_limits(limits: &Limits) -> worker::Limits {
+    let bytes = |kib: u64| kib.saturating_mul(1024);
+    worker::Limits {
+        operations: limits.operations,
+        output_bytes: bytes(limits.output_kib),
+        call_depth: limits.call_depth,
+        expression_depth: limits.expression_depth,
+        string_bytes: bytes(limits.string_kib),
+        array_items: limits.array_items,
+        map_items: limits.map_items,
+        host_bytes: bytes(limits.host_kib),
+        memory_bytes: limits.memory_mib.saturating_mul(1 << 20),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circle_without_anything_that_evaluates_is_refused() {
+        assert!(matches!(Circle::builder("a").build(), Err(BuildError::NoWorkers)));
+    }
+
+    #[test]
+    fn threads_need_no_process_and_have_no_sandbox() {
+        let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
+        assert!(builder().build().is_ok());
+        assert!(matches!(builder().sandbox(Sandbox::Required).build(), Err(BuildError::NoSandbox)));
+    }
+
+    #[test]
+    fn names_are_held_to_their_form() {
+        for name in ["", "9001", "A", "a b", "a/b", &"a".repeat(65)] {
+            let built = Circle::builder(name).workers(Workers::Process { program: "x".into() }).build();
+            assert!(matches!(built, Err(BuildError::BadName { .. })), "{name}");
+        }
+        assert!(Circle::builder("team-1").workers(Workers::Process { program: "x".into() }).build().is_ok());
+    }
+}

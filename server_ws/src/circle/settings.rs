@@ -1,0 +1,29 @@
+//! The settings of a circle that can change while it runs, as data.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use keys::{Authority, PublicKey};
+use protocol::Limits;
+
+use super::worker_pool::WorkerPool;
+
+/// The limits that a connection keeps from its start, and an environment from when it is made. It holds no process, so that
+/// an old connection keeps no old fork server alive.
+#[derive(Debug)]
+pub(crate) struct SessionLimits {
+    pub(crate) values: Limits,
+    pub(crate) module_names: Vec<String>,
+}
+
+/// The settings that the circle was last given.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) description: Option<String>,
+    pub(crate) members: BTreeSet<PublicKey>,
+    pub(crate) hosts: BTreeSet<Authority>,
+    pub(crate) origins: BTreeSet<String>,
+    pub(crate) limits: Arc<SessionLimits>,
+    pub(crate) workers: Arc<WorkerPool>,
+    /// The digest of the modules' content when the circle was made.
+    pub(crate) modules_digest: u64,
+}
