@@ -24,7 +24,7 @@ use worker::Layer;
 
 use crate::{
     audit::Auditor,
-    host::Table,
+    host::FunctionTable,
     metrics::{Metrics, Observer},
     quota::{Admission, FairSemaphore},
 };
@@ -65,7 +65,7 @@ pub struct Circle {
     pub(crate) admission: Admission,
     pub(crate) running_plays: FairSemaphore,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) host: Table,
+    pub(crate) host: FunctionTable,
     pub(crate) phase: watch::Sender<Phase>,
     sessions: watch::Sender<usize>,
     sessions_so_far: AtomicU64,

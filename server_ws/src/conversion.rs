@@ -1,22 +1,23 @@
-//! From a worker's words to the protocol's.
+//! Conversions from the worker's types to the protocol's. Pure, and below sessions, because the startup check reports script
+//! errors as sessions do.
 
 use protocol::{
     RpcError,
     error::{PlayLimit, ScriptError, ScriptErrorKind},
-    methods,
+    methods::{
+        self, Candidate, CandidateKind, CompleteResult, FunctionDoc, LookupResult, Origin, ScopeFunction, ScopeResult,
+        Variable,
+    },
 };
-use serde_json::{json, value::RawValue};
-use worker::{Answer, ErrorKind, LimitKind, Outcome};
+use serde_json::value::RawValue;
+use worker::{ErrorKind, LimitKind, Outcome};
 
-use super::{batches::Weight, player::host_calls::Objection};
-use crate::host::PlayEnd;
-
-/// The error that an outcome other than a value is answered with.
-pub(crate) fn error(outcome: Outcome) -> RpcError {
+/// The error of a play whose outcome is not a value.
+pub(crate) fn play_error(outcome: Outcome) -> RpcError {
     match outcome {
         Outcome::Failed(error) => RpcError::Script(Box::new(script_error(error))),
-        Outcome::Limit { kind, max } => limit(kind, max),
-        // A worker stops a play only when it is told to, and then the player knows why.
+        Outcome::Limit { kind, max } => limit_error(kind, max),
+        // A worker stops a play only when the player stops it, and then the player knows why.
         Outcome::Stopped | Outcome::Value(_) => RpcError::Cancelled,
     }
 }
@@ -32,40 +33,13 @@ pub(crate) fn script_error(error: worker::ScriptError) -> ScriptError {
         column: error.position.map(|position| position.column),
         function: error.function,
         hint: error.hint,
-        // A worker's text is not believed to be JSON; what is not is left out.
+        // A worker is not trusted to send JSON: whatever else it sends is left out.
         thrown: error.thrown.and_then(|json| RawValue::from_string(json).ok()),
     }
 }
 
-/// What a module of host functions is told of a play that ended with that error.
-pub(crate) fn play_end(error: &RpcError) -> PlayEnd {
-    match error {
-        RpcError::Cancelled => PlayEnd::Cancelled,
-        RpcError::LimitExceeded { .. } | RpcError::Busy { .. } => PlayEnd::Limited,
-        RpcError::ShuttingDown => PlayEnd::ShutDown,
-        _ => PlayEnd::Failed,
-    }
-}
-
-/// The error of a play that a module of host functions did not let succeed: as if its script had not caught it.
-pub(crate) fn objection(Objection { module, error }: Objection) -> RpcError {
-    let mut thrown = json!({ "error": worker::HOST_ERROR, "function": module, "message": error.message });
-    if let Some(data) = error.data {
-        thrown["data"] = data;
-    }
-    RpcError::Script(Box::new(ScriptError {
-        message: format!("{module}: {}", error.message),
-        kind: ScriptErrorKind::Runtime,
-        line: None,
-        column: None,
-        function: None,
-        hint: None,
-        thrown: serde_json::value::to_raw_value(&thrown).ok(),
-    }))
-}
-
-/// Limits are told in the unit of their setting.
-fn limit(kind: LimitKind, max: u64) -> RpcError {
+/// States each limit in the unit of its setting.
+fn limit_error(kind: LimitKind, max: u64) -> RpcError {
     let (limit, max) = match kind {
         LimitKind::Operations => (PlayLimit::Operations, max),
         LimitKind::Output => (PlayLimit::Output, max / 1024),
@@ -77,35 +51,63 @@ fn limit(kind: LimitKind, max: u64) -> RpcError {
     RpcError::LimitExceeded { limit, max }
 }
 
-/// What the answer to a query counts in its batch: the bytes of its texts.
-pub(crate) fn weight(answer: &Answer) -> Weight {
-    let bytes = match answer {
-        Answer::Complete(completion) => {
-            completion.candidates.iter().map(|candidate| candidate.text.len() + candidate.detail.len()).sum()
-        }
-        Answer::Scope(listing) => {
-            let variables = listing.variables.iter().map(|variable| {
-                variable.name.len() + variable.type_name.len() + variable.output.as_ref().map_or(0, String::len)
-            });
-            let functions = listing.functions.iter();
-            let functions =
-                functions.map(|function| function.name.len() + function.params.iter().map(String::len).sum::<usize>());
-            variables.chain(functions).sum()
-        }
-        Answer::Lookup(functions) => {
-            functions.iter().map(|function| function.signature.len() + function.doc.len()).sum()
-        }
-        Answer::TooLarge => 0,
-    };
-    bytes as Weight
+pub(crate) fn complete_result(completion: worker::Completion) -> CompleteResult {
+    let candidates = completion.candidates.into_iter().map(|candidate| Candidate {
+        text: candidate.text,
+        kind: candidate_kind(candidate.kind),
+        detail: candidate.detail,
+    });
+    CompleteResult { start: completion.start, candidates: candidates.collect() }
 }
 
-/// Where a debug was printed.
+fn candidate_kind(kind: worker::CandidateKind) -> CandidateKind {
+    match kind {
+        worker::CandidateKind::Variable => CandidateKind::Variable,
+        worker::CandidateKind::Constant => CandidateKind::Constant,
+        worker::CandidateKind::Function => CandidateKind::Function,
+        worker::CandidateKind::Method => CandidateKind::Method,
+        worker::CandidateKind::Property => CandidateKind::Property,
+        worker::CandidateKind::Keyword => CandidateKind::Keyword,
+        worker::CandidateKind::Module => CandidateKind::Module,
+    }
+}
+
+pub(crate) fn scope_result(listing: worker::Listing) -> ScopeResult {
+    let variables = listing.variables.into_iter().map(|variable| Variable {
+        name: variable.name,
+        r#type: variable.type_name,
+        output: variable.output,
+        constant: variable.is_constant,
+    });
+    let functions =
+        listing.functions.into_iter().map(|function| ScopeFunction { name: function.name, params: function.params });
+    ScopeResult { variables: variables.collect(), functions: functions.collect() }
+}
+
+pub(crate) fn lookup_result(functions: Vec<worker::FunctionDoc>) -> LookupResult {
+    let functions = functions.into_iter().map(|function| FunctionDoc {
+        signature: function.signature,
+        doc: function.doc,
+        origin: origin(function.origin),
+    });
+    LookupResult { functions: functions.collect() }
+}
+
+fn origin(origin: worker::Origin) -> Origin {
+    match origin {
+        worker::Origin::Session => Origin::Session,
+        worker::Origin::Circle => Origin::Circle,
+        worker::Origin::Module => Origin::Module,
+        worker::Origin::Host => Origin::Host,
+        worker::Origin::Native => Origin::Native,
+        worker::Origin::Standard => Origin::Standard,
+    }
+}
+
 pub(crate) fn position(position: worker::Position) -> methods::Position {
     methods::Position { line: position.line, column: position.column }
 }
 
-/// What it was printed to.
 pub(crate) fn stream(stream: worker::Stream) -> methods::Stream {
     match stream {
         worker::Stream::Print => methods::Stream::Print,

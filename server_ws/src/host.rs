@@ -48,6 +48,6 @@ pub use error::Error;
 pub use module::Module;
 pub use tasks::MAX_LEFT_BEHIND;
 
-pub(crate) use module::{ForPlay, Hosted};
-pub(crate) use table::Table;
-pub(crate) use tasks::Running;
+pub(crate) use call::EndHookError;
+pub(crate) use module::{AnyModule, ModuleInstance};
+pub(crate) use table::FunctionTable;

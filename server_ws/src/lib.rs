@@ -19,6 +19,7 @@
 mod audit;
 mod auth;
 mod circle;
+mod conversion;
 pub mod host;
 mod metrics;
 mod quota;
@@ -69,7 +70,7 @@ pub async fn run(
         checked = check(&circle) => checked?,
         () = &mut shutdown => return Ok(()),
     }
-    circle.host.running.run_on(tokio::runtime::Handle::current());
+    circle.host.tasks.run_on(tokio::runtime::Handle::current());
     let served = circle.clone();
     let server = HttpServer::new(move || App::new().app_data(web::Data::from(served.clone())).configure(http::routes))
         .workers(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))
@@ -104,7 +105,7 @@ pub async fn run(
     }
     let stop = handle.stop(false);
     let (ended, ()) = tokio::join!(server, stop);
-    if !circle.host.running.all_ended(FAREWELL).await {
+    if !circle.host.tasks.all_ended(FAREWELL).await {
         tracing::warn!("some host functions are still running");
     }
     ended

@@ -6,7 +6,6 @@
 
 pub(crate) mod batches;
 pub(crate) mod outbound;
-pub(crate) mod outcome;
 mod pending_queries;
 mod player;
 pub(crate) mod queue;
@@ -18,7 +17,7 @@ use bytestring::ByteString;
 use keys::Authority;
 use protocol::{
     Id, RpcError,
-    error::{BusyLimit, LossReason, PlayLimit},
+    error::LossReason,
     methods::{self, Access, ResetResult},
 };
 use tokio::{
@@ -26,16 +25,14 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use worker::{Answer, Query};
+use worker::Query;
 
 use crate::{
     auth::Authenticator,
     circle::{Circle, Phase, SessionGuard, SessionLimits},
+    conversion,
     metrics::SessionCounts,
-    rpc::{
-        self,
-        methods::{complete, lookup, scope},
-    },
+    rpc,
 };
 use batches::{Answers, Ticket};
 use outbound::{Frame, Sender};
@@ -217,9 +214,9 @@ impl Session {
                 if let Some((play, _)) = self.player.reported() {
                     let output = methods::Output {
                         play: play.clone(),
-                        stream: outcome::stream(print.stream),
+                        stream: conversion::stream(print.stream),
                         text: print.text,
-                        position: print.position.map(outcome::position),
+                        position: print.position.map(conversion::position),
                     };
                     self.notify(&output);
                 }
@@ -248,7 +245,7 @@ impl Session {
                 }
                 self.answer_play(&ticket, &result);
             }
-            Happened::Answered(ticket, answer) => self.answer_inquiry(&ticket, answer),
+            Happened::Answered(ticket, answer) => self.reply_query(&ticket, answer),
             Happened::NotStarted(ticket, error) => {
                 for ticket in ticket.iter().chain(&self.player.inquiries.give_up()) {
                     self.refuse(ticket, &error);
@@ -369,26 +366,6 @@ impl Session {
         match self.player.inquiries.admit(ticket, query, Instant::now()) {
             Ok(()) => self.player.send(),
             Err((ticket, error)) => self.refuse(&ticket, &error),
-        }
-    }
-
-    fn answer_inquiry(&mut self, ticket: &Ticket, answer: Answer) {
-        if !self.outbox.is_empty() {
-            // Only while a play is made to end are answers taken that the client is not ready for; what they cost must
-            // stay small.
-            let max = self.limits.values.queued_kib;
-            let error = RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
-            return self.refuse(ticket, &error);
-        }
-        let weight = outcome::weight(&answer);
-        match answer {
-            Answer::Complete(completion) => self.settle(ticket, Ok(&complete::result(completion)), weight),
-            Answer::Scope(listing) => self.settle(ticket, Ok(&scope::result(listing)), weight),
-            Answer::Lookup(functions) => self.settle(ticket, Ok(&lookup::result(functions)), weight),
-            Answer::TooLarge => {
-                let max = self.player.limits().values.output_kib;
-                self.refuse(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
-            }
         }
     }
 

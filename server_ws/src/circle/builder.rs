@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     audit::{Auditor, PlayRecord},
-    host::{Hosted, Module, Table},
+    host::{AnyModule, FunctionTable, Module},
     metrics::Metrics,
     quota::{self, Admission, FairSemaphore},
 };
@@ -113,7 +113,7 @@ pub struct CircleBuilder {
     origins: BTreeSet<String>,
     modules: Option<PathBuf>,
     init: Option<String>,
-    host: Vec<Arc<dyn Hosted>>,
+    host: Vec<Arc<dyn AnyModule>>,
     limits: Limits,
     grace: Duration,
     workers: Workers,
@@ -235,7 +235,7 @@ impl CircleBuilder {
         };
         quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
         quota::derive_shares(&mut self.limits);
-        let host = Table::new(self.host, &self.limits);
+        let host = FunctionTable::new(self.host, &self.limits);
         let offered = host.offered();
         HostModule::check(&offered)?;
         let setup = worker::Setup {

@@ -57,7 +57,7 @@ impl Circle {
         let limits = &settings.limits.values;
         self.admission.apply(limits);
         self.running_plays.set_max(limits.running_plays, limits.running_per_caller.unwrap_or(limits.running_plays));
-        self.host.running.set(limits);
+        self.host.tasks.apply(limits);
         self.settings.send_replace(Arc::new(settings));
         tracing::info!("reconfigured");
         Ok(())

@@ -9,7 +9,7 @@ use super::{
     Circle, Sandbox,
     worker_pool::{START_TIMEOUT, WorkerFactory},
 };
-use crate::{metrics::SandboxLayer, quota::kernel, session::outcome::script_error};
+use crate::{conversion::script_error, metrics::SandboxLayer, quota::kernel};
 
 /// The error of an init script that fails in another way than by an error of its own.
 fn init_script_error(why: &str) -> io::Error {

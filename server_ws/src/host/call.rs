@@ -5,6 +5,8 @@ use std::{ops::Deref, sync::Arc, time::Instant};
 use keys::PublicKey;
 use tokio_util::sync::CancellationToken;
 
+use super::Error;
+
 /// The play that a call belongs to.
 #[derive(Debug, Clone)]
 pub struct Play {
@@ -94,4 +96,12 @@ impl PlayEnd {
     pub fn is_success(self) -> bool {
         self == Self::Succeeded
     }
+}
+
+/// The error of a module's end hook: it fails a play that has succeeded until then.
+#[derive(Debug)]
+pub(crate) struct EndHookError {
+    /// The name of the module.
+    pub(crate) module: String,
+    pub(crate) error: Error,
 }

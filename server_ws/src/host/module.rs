@@ -14,10 +14,10 @@ use super::{Arguments, Call, Error, Play, PlayEnd};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A function with its arguments read: its result is JSON.
-type Carried = Result<BoxFuture<Result<String, Error>>, Error>;
+/// A call whose arguments have been read. Its result is JSON.
+type PreparedCall = Result<BoxFuture<Result<String, Error>>, Error>;
 
-type Handler<S> = Box<dyn Fn(Call<S>, &[&RawValue]) -> Carried + Send + Sync>;
+type Handler<S> = Box<dyn Fn(Call<S>, &[&RawValue]) -> PreparedCall + Send + Sync>;
 
 type EndHandler<S> = Box<dyn Fn(Arc<S>, PlayEnd) -> BoxFuture<Result<(), Error>> + Send + Sync>;
 
@@ -93,54 +93,54 @@ fn offered(name: impl Into<String>) -> HostModule {
     HostModule { name: name.into(), functions: Vec::new() }
 }
 
-/// A module, whatever it keeps.
-pub(crate) trait Hosted: fmt::Debug + Send + Sync {
-    /// What scripts see of it.
+/// A module of any state.
+pub(crate) trait AnyModule: fmt::Debug + Send + Sync {
+    /// The functions, as scripts see them.
     fn offered(&self) -> &HostModule;
 
-    /// Whether it is to be told how plays end.
-    fn hears_ends(&self) -> bool;
+    /// Whether a hook runs when a play ends that called the module.
+    fn has_end_hook(&self) -> bool;
 
-    /// For a play that calls it.
-    fn for_play(self: Arc<Self>) -> Arc<dyn ForPlay>;
+    /// Makes the instance for one play that calls the module.
+    fn instantiate(self: Arc<Self>) -> Arc<dyn ModuleInstance>;
 }
 
-/// A module as one play has it. Whatever is called here may panic: it is the program's.
-pub(crate) trait ForPlay: Send + Sync {
-    /// Carries out the function of that index in the module. The error is of the arguments: nothing was carried out.
-    fn call(&self, function: usize, play: Play, args: &[&RawValue]) -> Carried;
+/// The instance of a module for one play. Every method runs code of the program, and may panic.
+pub(crate) trait ModuleInstance: Send + Sync {
+    /// Calls a function by its index in the module. The error is one of the arguments: then nothing has run.
+    fn call(&self, function: usize, play: Play, args: &[&RawValue]) -> PreparedCall;
 
-    /// Tells the module how the play ended, if it asks and was called.
-    fn end(&self, how: PlayEnd) -> Option<BoxFuture<Result<(), Error>>>;
+    /// Runs the end hook, if the module has one and the play called it.
+    fn run_end_hook(&self, how: PlayEnd) -> Option<BoxFuture<Result<(), Error>>>;
 }
 
-impl<S: Send + Sync + 'static> Hosted for Module<S> {
+impl<S: Send + Sync + 'static> AnyModule for Module<S> {
     fn offered(&self) -> &HostModule {
         &self.offered
     }
 
-    fn hears_ends(&self) -> bool {
+    fn has_end_hook(&self) -> bool {
         self.end.is_some()
     }
 
-    fn for_play(self: Arc<Self>) -> Arc<dyn ForPlay> {
-        Arc::new(OfPlay { module: self, state: OnceLock::new() })
+    fn instantiate(self: Arc<Self>) -> Arc<dyn ModuleInstance> {
+        Arc::new(PlayInstance { module: self, state: OnceLock::new() })
     }
 }
 
-struct OfPlay<S> {
+struct PlayInstance<S> {
     module: Arc<Module<S>>,
     state: OnceLock<Arc<S>>,
 }
 
-impl<S: Send + Sync + 'static> ForPlay for OfPlay<S> {
-    fn call(&self, function: usize, play: Play, args: &[&RawValue]) -> Carried {
+impl<S: Send + Sync + 'static> ModuleInstance for PlayInstance<S> {
+    fn call(&self, function: usize, play: Play, args: &[&RawValue]) -> PreparedCall {
         let Some(handler) = self.module.handlers.get(function) else { return Err(Error::failed()) };
         let state = self.state.get_or_init(|| Arc::new((self.module.begin)(&play))).clone();
         handler(Call { play, state }, args)
     }
 
-    fn end(&self, how: PlayEnd) -> Option<BoxFuture<Result<(), Error>>> {
+    fn run_end_hook(&self, how: PlayEnd) -> Option<BoxFuture<Result<(), Error>>> {
         Some(self.module.end.as_ref()?(self.state.get()?.clone(), how))
     }
 }

@@ -1,40 +1,41 @@
-//! The host functions of a circle, under the numbers that its workers know them by.
+//! The host functions of a circle, by the numbers that its workers know them by.
 
 use std::sync::Arc;
 
 use protocol::Limits;
 use worker::HostModule;
 
-use super::{Hosted, Running};
+use super::{AnyModule, tasks::HostTasks};
 
 #[derive(Debug)]
-pub(crate) struct Table {
-    pub(crate) modules: Vec<Arc<dyn Hosted>>,
-    /// By number: the index of the module, and of the function in it.
+pub(crate) struct FunctionTable {
+    pub(crate) modules: Vec<Arc<dyn AnyModule>>,
+    /// By number: the index of the module, and the index of the function in the module.
     functions: Vec<(usize, usize)>,
-    pub(crate) running: Running,
+    pub(crate) tasks: HostTasks,
 }
 
-impl Table {
-    pub(crate) fn new(modules: Vec<Arc<dyn Hosted>>, limits: &Limits) -> Self {
+impl FunctionTable {
+    pub(crate) fn new(modules: Vec<Arc<dyn AnyModule>>, limits: &Limits) -> Self {
         let functions = modules
             .iter()
             .enumerate()
             .flat_map(|(index, module)| (0..module.offered().functions.len()).map(move |function| (index, function)));
-        Self { functions: functions.collect(), modules, running: Running::new(limits) }
+        Self { functions: functions.collect(), modules, tasks: HostTasks::new(limits) }
     }
 
-    /// What scripts see of it; in the order of the numbers.
+    /// The modules as scripts see them, in the order of the numbers.
     pub(crate) fn offered(&self) -> Vec<HostModule> {
         self.modules.iter().map(|module| module.offered().clone()).collect()
     }
 
-    /// The module of a function and its place in there. The number is of this table: a worker's end lets no other pass.
+    /// The indices of a function's module, and of the function in the module. The number is one of this table, because the
+    /// worker's handle lets no other pass.
     pub(crate) fn function(&self, number: u32) -> (usize, usize) {
         self.functions[number as usize]
     }
 
-    /// For log lines.
+    /// The name of a function, for the log.
     pub(crate) fn name(&self, number: u32) -> String {
         let (module, function) = self.function(number);
         let module = self.modules[module].offered();

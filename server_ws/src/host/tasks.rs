@@ -1,4 +1,4 @@
-//! The host functions of a circle that run now, and those that no play waits for any more.
+//! The host calls of a circle that run now, and those that are detached: no play waits for them any more.
 
 use std::{
     collections::HashMap,
@@ -17,42 +17,42 @@ use crate::quota::{Caller, FairSemaphore, Grant, Waiter};
 pub const MAX_LEFT_BEHIND: u64 = 4;
 
 #[derive(Debug)]
-pub(crate) struct Running {
-    places: FairSemaphore,
-    left_behind: LeftBehind,
+pub(crate) struct HostTasks {
+    running: FairSemaphore,
+    detached: DetachedCalls,
     tasks: TaskTracker,
-    /// Where they run: with the program's own, not with what serves connections.
+    /// The program's runtime. Host calls never run on the threads that serve connections.
     runtime: OnceLock<Handle>,
 }
 
-/// How many each caller has.
+/// How many detached calls each caller has.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LeftBehind(Arc<Mutex<HashMap<Caller, u64>>>);
+pub(crate) struct DetachedCalls(Arc<Mutex<HashMap<Caller, u64>>>);
 
-impl Running {
+impl HostTasks {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let (max, per_caller) = places(limits);
+        let (max, max_per_caller) = bounds(limits);
         Self {
-            places: FairSemaphore::new(max, per_caller),
-            left_behind: LeftBehind::default(),
+            running: FairSemaphore::new(max, max_per_caller),
+            detached: DetachedCalls::default(),
             tasks: TaskTracker::new(),
             runtime: OnceLock::new(),
         }
     }
 
-    /// What holds from now on.
-    pub(crate) fn set(&self, limits: &Limits) {
-        let (max, per_caller) = places(limits);
-        self.places.set_max(max, per_caller);
+    /// Applies other limits from now on.
+    pub(crate) fn apply(&self, limits: &Limits) {
+        let (max, max_per_caller) = bounds(limits);
+        self.running.set_max(max, max_per_caller);
     }
 
-    /// Whatever is spawned from now on runs there.
+    /// Sets the runtime for host calls to come.
     pub(crate) fn run_on(&self, runtime: Handle) {
         self.runtime.get_or_init(|| runtime);
     }
 
-    /// Runs to its end, whoever waits for it. It needs a tokio runtime around it where [`run_on`](Self::run_on) was not
-    /// called.
+    /// Spawns a task that runs to its end, whether anyone waits for it or not. Where [`run_on`](Self::run_on) has set no
+    /// runtime, the call needs a tokio runtime around it.
     pub(crate) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         match self.runtime.get() {
             Some(runtime) => self.tasks.spawn_on(task, runtime),
@@ -60,44 +60,44 @@ impl Running {
         }
     }
 
-    /// A place for one more of that caller that runs, or the turn for one.
-    pub(crate) fn place(&self, caller: Caller) -> Result<Grant, Waiter> {
-        self.places.acquire(caller)
+    /// A grant for one more call of a caller, or a waiter for one.
+    pub(crate) fn acquire(&self, caller: Caller) -> Result<Grant, Waiter> {
+        self.running.acquire(caller)
     }
 
-    /// Whether that caller may leave no more behind.
-    pub(crate) fn has_left_enough(&self, caller: Caller) -> bool {
-        self.left_behind.count(caller) >= MAX_LEFT_BEHIND
+    /// Whether a caller has as many detached calls as it may have.
+    pub(crate) fn has_too_many_detached(&self, caller: Caller) -> bool {
+        self.detached.count(caller) >= MAX_LEFT_BEHIND
     }
 
-    /// Counts a task for its caller until it ends.
-    pub(crate) fn leave_behind<T: Send + 'static>(&self, caller: Caller, task: JoinHandle<T>) {
+    /// Counts a task as a detached call of its caller, until the task ends.
+    pub(crate) fn detach<T: Send + 'static>(&self, caller: Caller, task: JoinHandle<T>) {
         if task.is_finished() {
             return;
         }
-        let left_behind = self.left_behind.clone();
-        left_behind.add(caller);
+        let detached = self.detached.clone();
+        detached.add(caller);
         self.spawn(async move {
-            // How it ends is nobody's business any more; a panic has been printed.
+            // Nobody waits for the result. The panic hook has reported a panic.
             let _ended = task.await;
-            left_behind.remove(caller);
+            detached.remove(caller);
         });
     }
 
-    /// Waits until none runs, but no longer than that; false if some still do.
-    pub(crate) async fn all_ended(&self, patience: Duration) -> bool {
+    /// Waits until all tasks have ended, and returns false if some still run at the timeout.
+    pub(crate) async fn all_ended(&self, timeout: Duration) -> bool {
         self.tasks.close();
-        tokio::time::timeout(patience, self.tasks.wait()).await.is_ok()
+        tokio::time::timeout(timeout, self.tasks.wait()).await.is_ok()
     }
 }
 
-/// How many there are, in sum and for one caller.
-fn places(limits: &Limits) -> (u64, u64) {
+/// How many host calls may run, in sum and for one caller.
+fn bounds(limits: &Limits) -> (u64, u64) {
     let max = limits.running_host_calls;
     (max, limits.host_calls_per_caller.unwrap_or(max))
 }
 
-impl LeftBehind {
+impl DetachedCalls {
     fn count(&self, caller: Caller) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&caller).copied().unwrap_or_default()
     }
@@ -110,7 +110,7 @@ impl LeftBehind {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&caller) {
             *count -= 1;
-            // A caller who left nothing costs nothing.
+            // A caller without detached calls takes no memory here.
             if *count == 0 {
                 counts.remove(&caller);
             }
@@ -125,20 +125,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_caller_leaves_so_many_behind_until_they_end() {
-        let running = Running::new(&Limits::default());
+    async fn caller_has_too_many_detached_calls_until_they_end() {
+        let tasks = HostTasks::new(&Limits::default());
         let (one, other) = (Caller::anonymous([10, 0, 0, 1].into()), Caller::anonymous([10, 0, 0, 2].into()));
         let mut ends = Vec::new();
-        for left in 0..MAX_LEFT_BEHIND {
-            assert!(!running.has_left_enough(one), "{left}");
+        for detached in 0..MAX_LEFT_BEHIND {
+            assert!(!tasks.has_too_many_detached(one), "{detached}");
             let (end, ended) = oneshot::channel::<()>();
-            running.leave_behind(one, running.spawn(ended));
+            tasks.detach(one, tasks.spawn(ended));
             ends.push(end);
         }
-        assert!(running.has_left_enough(one) && !running.has_left_enough(other));
-        assert!(!running.all_ended(Duration::ZERO).await);
+        assert!(tasks.has_too_many_detached(one) && !tasks.has_too_many_detached(other));
+        assert!(!tasks.all_ended(Duration::ZERO).await);
         drop(ends);
-        assert!(running.all_ended(Duration::from_secs(30)).await);
-        assert!(!running.has_left_enough(one) && running.left_behind.0.lock().expect("not poisoned").is_empty());
+        assert!(tasks.all_ended(Duration::from_secs(30)).await);
+        assert!(!tasks.has_too_many_detached(one) && tasks.detached.0.lock().expect("not poisoned").is_empty());
     }
 }

@@ -3,7 +3,7 @@
 
 mod cpu_budget;
 mod finish;
-pub(super) mod host_calls;
+mod host_calls;
 mod running_play;
 mod timers;
 

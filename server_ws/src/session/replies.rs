@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use protocol::{
     RpcError,
-    error::PlayLimit,
+    error::{BusyLimit, PlayLimit},
     message,
     methods::{Notification, PlayParams, PlayResult},
 };
 use serde::Serialize;
+use worker::Answer;
 
 use super::{
     Session,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     audit::{Audited, PlayCaller},
+    conversion,
     metrics::Outcome,
 };
 
@@ -40,6 +42,27 @@ impl Session {
         self.settle(ticket, result.as_ref(), weight as u64);
     }
 
+    /// Answers a query with what the worker answered.
+    pub(super) fn reply_query(&mut self, ticket: &Ticket, answer: Answer) {
+        if !self.outbox.is_empty() {
+            // The player takes answers that the client is not ready for only while it stops a play. Their replies must stay
+            // small.
+            let max = self.limits.values.queued_kib;
+            let error = RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
+            return self.refuse(ticket, &error);
+        }
+        let weight = weight(&answer);
+        match answer {
+            Answer::Complete(completion) => self.settle(ticket, Ok(&conversion::complete_result(completion)), weight),
+            Answer::Scope(listing) => self.settle(ticket, Ok(&conversion::scope_result(listing)), weight),
+            Answer::Lookup(functions) => self.settle(ticket, Ok(&conversion::lookup_result(functions)), weight),
+            Answer::TooLarge => {
+                let max = self.player.limits().values.output_kib;
+                self.refuse(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
+            }
+        }
+    }
+
     /// What a play is told of by, where someone is told of plays.
     pub(crate) fn audited(&self, params: &Arc<PlayParams>) -> Option<Box<Audited>> {
         let auditor = self.circle.auditor.clone()?;
@@ -47,7 +70,7 @@ impl Session {
         Some(Audited::new(auditor, self.number, caller, params.clone()))
     }
 
-    pub(super) fn settle(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>, weight: Weight) {
+    fn settle(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>, weight: Weight) {
         let (text, fit) = self.answers.settle(ticket, result, weight);
         self.count(ticket, result.map(drop), fit);
         if let Some(text) = text {
@@ -86,4 +109,27 @@ impl Session {
         tracing::debug!(code, reason, "closing");
         self.closing.get_or_insert((code, reason));
     }
+}
+
+/// The weight of the answer to a query: the bytes of its texts.
+fn weight(answer: &Answer) -> Weight {
+    let bytes = match answer {
+        Answer::Complete(completion) => {
+            completion.candidates.iter().map(|candidate| candidate.text.len() + candidate.detail.len()).sum()
+        }
+        Answer::Scope(listing) => {
+            let variables = listing.variables.iter().map(|variable| {
+                variable.name.len() + variable.type_name.len() + variable.output.as_ref().map_or(0, String::len)
+            });
+            let functions = listing.functions.iter();
+            let functions =
+                functions.map(|function| function.name.len() + function.params.iter().map(String::len).sum::<usize>());
+            variables.chain(functions).sum()
+        }
+        Answer::Lookup(functions) => {
+            functions.iter().map(|function| function.signature.len() + function.doc.len()).sum()
+        }
+        Answer::TooLarge => 0,
+    };
+    bytes as Weight
 }

@@ -1,9 +1,6 @@
 //! `complete`: what may stand at a cursor.
 
-use protocol::{
-    RpcError,
-    methods::{Candidate, CandidateKind, CompleteParams, CompleteResult},
-};
+use protocol::{RpcError, methods::CompleteParams};
 use worker::Query;
 
 use crate::session::{Session, batches::Ticket};
@@ -25,27 +22,6 @@ fn before_cursor(CompleteParams { mut script, cursor }: CompleteParams) -> Resul
     })?;
     script.truncate(end);
     Ok(script)
-}
-
-pub(crate) fn result(completion: worker::Completion) -> CompleteResult {
-    let candidates = completion.candidates.into_iter().map(|candidate| Candidate {
-        text: candidate.text,
-        kind: kind(candidate.kind),
-        detail: candidate.detail,
-    });
-    CompleteResult { start: completion.start, candidates: candidates.collect() }
-}
-
-fn kind(kind: worker::CandidateKind) -> CandidateKind {
-    match kind {
-        worker::CandidateKind::Variable => CandidateKind::Variable,
-        worker::CandidateKind::Constant => CandidateKind::Constant,
-        worker::CandidateKind::Function => CandidateKind::Function,
-        worker::CandidateKind::Method => CandidateKind::Method,
-        worker::CandidateKind::Property => CandidateKind::Property,
-        worker::CandidateKind::Keyword => CandidateKind::Keyword,
-        worker::CandidateKind::Module => CandidateKind::Module,
-    }
 }
 
 #[cfg(test)]

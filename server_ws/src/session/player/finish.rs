@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use protocol::{
     RpcError,
-    error::{BusyLimit, LossReason, PlayLimit},
+    error::{BusyLimit, LossReason, PlayLimit, ScriptError, ScriptErrorKind},
     methods::PlayResult,
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use tokio::time::Instant;
 use worker::{Loss, Outcome};
 
 use super::{
     Happened, Player, STOP_GRACE, Slot,
-    host_calls::Objection,
     running_play::{Ending, Running, Then, Told},
 };
 use crate::{
-    host::{MAX_LEFT_BEHIND, PlayEnd},
-    session::{batches::Ticket, outcome},
+    conversion,
+    host::{EndHookError, MAX_LEFT_BEHIND, PlayEnd},
+    session::batches::Ticket,
 };
 
 impl Player {
@@ -43,7 +43,7 @@ impl Player {
                     return self.lose(LossReason::Crash);
                 }
             },
-            (None, outcome) => Err(outcome::error(outcome)),
+            (None, outcome) => Err(conversion::play_error(outcome)),
         };
         self.tell(running, Then::Ended(result))
     }
@@ -81,7 +81,7 @@ impl Player {
     fn tell(&mut self, mut running: Running, then: Then) -> Happened {
         let how = match &then {
             Then::Ended(Ok(_)) => PlayEnd::Succeeded,
-            Then::Ended(Err(error)) => outcome::play_end(error),
+            Then::Ended(Err(error)) => play_end(error),
             Then::Lost(_) => PlayEnd::Lost,
         };
         if !running.hosting.as_mut().is_some_and(|hosting| hosting.end(how)) {
@@ -94,12 +94,12 @@ impl Player {
     }
 
     /// They know, or take too long.
-    pub(super) fn told(&mut self, told: Option<Result<(), Objection>>) -> Happened {
+    pub(super) fn told(&mut self, told: Option<Result<(), EndHookError>>) -> Happened {
         let Some(mut running) = self.running.take() else { return Happened::Nothing };
         let Some(telling) = running.telling.take() else { return Happened::Nothing };
         self.last_used = Instant::now();
         let then = match (telling.then, told) {
-            (Then::Ended(Ok(_)), Some(Err(objection))) => Then::Ended(Err(outcome::objection(objection))),
+            (Then::Ended(Ok(_)), Some(Err(error))) => Then::Ended(Err(end_hook_error(error))),
             (Then::Ended(Ok(result)), Some(Ok(()))) => {
                 Then::Ended(Ok(PlayResult { elapsed_us: micros(running.started.elapsed()), ..result }))
             }
@@ -140,4 +140,31 @@ fn happened(ticket: Ticket, then: Then) -> Happened {
         Then::Ended(result) => Happened::Ended(ticket, result),
         Then::Lost(reason) => Happened::Lost(Some(ticket), reason),
     }
+}
+
+/// How a play with this error ended, for its host modules.
+fn play_end(error: &RpcError) -> PlayEnd {
+    match error {
+        RpcError::Cancelled => PlayEnd::Cancelled,
+        RpcError::LimitExceeded { .. } | RpcError::Busy { .. } => PlayEnd::Limited,
+        RpcError::ShuttingDown => PlayEnd::ShutDown,
+        _ => PlayEnd::Failed,
+    }
+}
+
+/// The error of a play that an end hook has failed: as if the script had not caught the module's error.
+fn end_hook_error(EndHookError { module, error }: EndHookError) -> RpcError {
+    let mut thrown = json!({ "error": worker::HOST_ERROR, "function": module, "message": error.message });
+    if let Some(data) = error.data {
+        thrown["data"] = data;
+    }
+    RpcError::Script(Box::new(ScriptError {
+        message: format!("{module}: {}", error.message),
+        kind: ScriptErrorKind::Runtime,
+        line: None,
+        column: None,
+        function: None,
+        hint: None,
+        thrown: serde_json::value::to_raw_value(&thrown).ok(),
+    }))
 }

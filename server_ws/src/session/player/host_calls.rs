@@ -8,7 +8,7 @@ use worker::{HostCall, HostError, HostReturn};
 
 use crate::{
     circle::{Circle, SessionLimits},
-    host::{self, ForPlay, PlayEnd},
+    host::{self, EndHookError, ModuleInstance, PlayEnd},
     metrics::HostCallEnd,
     quota::Caller,
 };
@@ -20,7 +20,7 @@ pub(crate) struct Hosting {
     caller: Caller,
     play: host::Play,
     /// Those that it called, by their index, in the order of its first calls.
-    modules: Vec<(usize, Arc<dyn ForPlay>)>,
+    modules: Vec<(usize, Arc<dyn ModuleInstance>)>,
     calls: u64,
     /// The number of the function, for the log, and its task.
     waits_for: Option<(u32, JoinHandle<Called>)>,
@@ -57,15 +57,8 @@ pub(crate) enum Returned {
     Unreadable,
 }
 
-/// What a module makes of a success.
-#[derive(Debug)]
-pub(crate) struct Objection {
-    pub(crate) module: String,
-    pub(crate) error: host::Error,
-}
-
 /// Tells modules how a play ended.
-type Telling = JoinHandle<Result<(), Objection>>;
+type Telling = JoinHandle<Result<(), EndHookError>>;
 
 impl Hosting {
     pub(crate) fn new(circle: Arc<Circle>, limits: Arc<SessionLimits>, caller: Caller, play: host::Play) -> Self {
@@ -88,7 +81,7 @@ impl Hosting {
         let refused = if self.calls > self.limits.values.host_calls {
             Some(Refusal::TooMany)
         } else {
-            self.circle.host.running.has_left_enough(self.caller).then_some(Refusal::LeftBehind)
+            self.circle.host.tasks.has_too_many_detached(self.caller).then_some(Refusal::LeftBehind)
         };
         if let Some(refusal) = refused {
             self.circle.metrics.host_call(HostCallEnd::Refused);
@@ -97,7 +90,7 @@ impl Hosting {
         let (module, function) = self.circle.host.function(call.function);
         let number = call.function;
         let called = self.module(module);
-        let (play, place) = (self.play.clone(), self.circle.host.running.place(self.caller));
+        let (play, place) = (self.play.clone(), self.circle.host.tasks.acquire(self.caller));
         let params = self.circle.host.modules[module].offered().functions[function].params.len();
         let task = async move {
             let _place = match place {
@@ -120,15 +113,15 @@ impl Hosting {
                 Err(error) => Called::Ended(Err(error)),
             }
         };
-        self.waits_for = Some((number, self.circle.host.running.spawn(task)));
+        self.waits_for = Some((number, self.circle.host.tasks.spawn(task)));
         Ok(())
     }
 
-    fn module(&mut self, index: usize) -> Arc<dyn ForPlay> {
+    fn module(&mut self, index: usize) -> Arc<dyn ModuleInstance> {
         if let Some((_, module)) = self.modules.iter().find(|(known, _)| *known == index) {
             return module.clone();
         }
-        let module = self.circle.host.modules[index].clone().for_play();
+        let module = self.circle.host.modules[index].clone().instantiate();
         self.modules.push((index, module.clone()));
         module
     }
@@ -176,7 +169,7 @@ impl Hosting {
         self.play.cancelled.cancel();
         if let Some((_, function)) = self.waits_for.take() {
             self.circle.metrics.host_call(HostCallEnd::Abandoned);
-            self.circle.host.running.leave_behind(self.caller, function);
+            self.circle.host.tasks.detach(self.caller, function);
         }
     }
 
@@ -186,17 +179,17 @@ impl Hosting {
         self.abandon();
         self.is_told = true;
         let mut modules = std::mem::take(&mut self.modules);
-        modules.retain(|(index, _)| self.circle.host.modules[*index].hears_ends());
+        modules.retain(|(index, _)| self.circle.host.modules[*index].has_end_hook());
         if modules.is_empty() {
             return false;
         }
         let circle = self.circle.clone();
-        self.telling = Some(self.circle.host.running.spawn(async move {
+        self.telling = Some(self.circle.host.tasks.spawn(async move {
             let (mut how, mut result) = (how, Ok(()));
             for (index, module) in modules {
                 // Each in a task of its own: a panic of one is not the others'.
-                let told = circle.host.running.spawn(async move {
-                    match module.end(how) {
+                let told = circle.host.tasks.spawn(async move {
+                    match module.run_end_hook(how) {
                         Some(told) => told.await,
                         None => Ok(()),
                     }
@@ -209,7 +202,7 @@ impl Hosting {
                     && how.is_success()
                 {
                     let module = circle.host.modules[index].offered().name.clone();
-                    (how, result) = (PlayEnd::Failed, Err(Objection { module, error }));
+                    (how, result) = (PlayEnd::Failed, Err(EndHookError { module, error }));
                 }
             }
             result
@@ -218,7 +211,7 @@ impl Hosting {
     }
 
     /// What the modules say that are told; never, while none is. Cancel safe.
-    pub(crate) async fn told(&mut self) -> Result<(), Objection> {
+    pub(crate) async fn told(&mut self) -> Result<(), EndHookError> {
         let Some(telling) = &mut self.telling else { return std::future::pending().await };
         let told = telling.await;
         self.telling = None;
@@ -234,7 +227,7 @@ impl Drop for Hosting {
             self.end(PlayEnd::Disconnected);
         }
         if let Some(telling) = self.telling.take() {
-            self.circle.host.running.leave_behind(self.caller, telling);
+            self.circle.host.tasks.detach(self.caller, telling);
         }
     }
 }

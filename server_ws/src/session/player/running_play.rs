@@ -12,9 +12,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     cpu_budget::Patience,
-    host_calls::{Hosting, Objection, Returned},
+    host_calls::{Hosting, Returned},
 };
 use crate::{
+    host::EndHookError,
     metrics::PlayTimer,
     quota::{Grant, Waiter},
     session::batches::Ticket,
@@ -85,7 +86,7 @@ pub(super) enum Waited {
     /// Its host function has ended.
     Returned(Returned),
     /// Its modules have been told of its end, or take too long.
-    Told(Option<Result<(), Objection>>),
+    Told(Option<Result<(), EndHookError>>),
 }
 
 impl Running {
@@ -171,7 +172,7 @@ async fn returned(hosting: Option<&mut Hosting>) -> Returned {
 }
 
 /// What the modules say that are told of a play's end; `None` if they take too long.
-async fn told(hosting: Option<&mut Hosting>, by: Option<Instant>) -> Option<Result<(), Objection>> {
+async fn told(hosting: Option<&mut Hosting>, by: Option<Instant>) -> Option<Result<(), EndHookError>> {
     match (hosting, by) {
         (Some(hosting), Some(by)) => timeout_at(by, hosting.told()).await.ok(),
         (Some(hosting), None) => Some(hosting.told().await),
