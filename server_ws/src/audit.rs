@@ -1,4 +1,4 @@
-//! What is told of each play to whoever keeps account of them.
+//! The audit: one record of each play, for the program that serves the circle.
 
 use std::{
     cell::Cell,
@@ -43,9 +43,9 @@ impl PlayRecord {
 /// Whose play it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlayCaller {
-    /// Theirs who proved this key.
+    /// An authenticated caller.
     Key(PublicKey),
-    /// Theirs who proved none, and came from there.
+    /// An anonymous caller at this address.
     Anonymous(IpAddr),
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for PlayCaller {
     }
 }
 
-/// Who is told.
+/// The program's function that takes the records.
 #[derive(Clone)]
 pub(crate) struct Auditor(Arc<dyn Fn(PlayRecord) + Send + Sync>);
 
@@ -74,19 +74,20 @@ impl fmt::Debug for Auditor {
     }
 }
 
-/// A play that is to be told of. When it is dropped it has ended, whatever it came to: so each is told once.
+/// The record of a play that has not finished. Dropping the entry hands the record over, so each play has one record,
+/// whatever comes of it.
 #[derive(Debug)]
-pub(crate) struct Audited {
+pub(crate) struct AuditEntry {
     auditor: Auditor,
     session: u64,
     caller: PlayCaller,
     arrived: Instant,
-    /// Its connection has ended, until it is known to have ended before.
+    /// A play without a finish is one whose connection has ended.
     outcome: Cell<(Outcome, Option<i64>)>,
     params: Arc<PlayParams>,
 }
 
-impl Audited {
+impl AuditEntry {
     pub(crate) fn new(auditor: Auditor, session: u64, caller: PlayCaller, params: Arc<PlayParams>) -> Box<Self> {
         Box::new(Self {
             auditor,
@@ -98,13 +99,13 @@ impl Audited {
         })
     }
 
-    /// It has its outcome, and the code of the error that it is answered with.
-    pub(crate) fn ended(&self, outcome: Outcome, code: Option<i64>) {
+    /// Notes the outcome of the play, and the code of the error in its reply.
+    pub(crate) fn finish(&self, outcome: Outcome, code: Option<i64>) {
         self.outcome.set((outcome, code));
     }
 }
 
-impl Drop for Audited {
+impl Drop for AuditEntry {
     fn drop(&mut self) {
         let (outcome, code) = self.outcome.get();
         (self.auditor.0)(PlayRecord {

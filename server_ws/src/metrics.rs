@@ -145,27 +145,27 @@ impl SessionCounts {
         }
     }
 
-    /// A play has arrived, and will end in one way or another.
-    pub(crate) fn play_sent(&mut self) {
+    /// A play was admitted, and will finish in one way or another.
+    pub(crate) fn admit_play(&mut self) {
         self.open_plays += 1;
         self.metrics.open_plays.fetch_add(1, Relaxed);
     }
 
-    /// A play has arrived and is none that could wait or run.
-    pub(crate) fn play_refused(&mut self, error: &RpcError) {
-        self.play_sent();
-        self.play_ended(Outcome::of(Err(error)));
+    /// A play was rejected when it arrived, so it finishes at once.
+    pub(crate) fn reject_play(&mut self, error: &RpcError) {
+        self.admit_play();
+        self.finish_play(Outcome::of(Err(error)));
     }
 
-    pub(crate) fn play_ended(&mut self, outcome: Outcome) {
+    pub(crate) fn finish_play(&mut self, outcome: Outcome) {
         self.open_plays -= 1;
         self.metrics.open_plays.fetch_sub(1, Relaxed);
         self.metrics.ended_plays.fetch_add(1, Relaxed);
         self.metrics.series.plays.count(outcome);
     }
 
-    /// What came of a notification, of which its client is not told.
-    pub(crate) fn notification_failed(&self, error: &RpcError) {
+    /// A notification was rejected; its sender gets no response.
+    pub(crate) fn reject_notification(&self, error: &RpcError) {
         if let Some(refusal) = Refusal::of(error) {
             self.metrics.series.notifications_refused.count(refusal);
         }
@@ -175,7 +175,7 @@ impl SessionCounts {
 impl Drop for SessionCounts {
     fn drop(&mut self) {
         while self.open_plays > 0 {
-            self.play_ended(Outcome::Disconnected);
+            self.finish_play(Outcome::Disconnected);
         }
         self.metrics.connections.fetch_sub(1, Relaxed);
         if self.has_proved {
@@ -196,8 +196,8 @@ impl PlayTimer {
         Self { metrics, since: None }
     }
 
-    /// It is its turn.
-    pub(crate) fn begin(&mut self, now: Instant) {
+    /// The play has its grant.
+    pub(crate) fn start(&mut self, now: Instant) {
         self.since = Some(now);
     }
 }

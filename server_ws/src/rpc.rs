@@ -1,25 +1,26 @@
-//! Text → requests → handlers → text. It knows nothing of actix.
+//! JSON-RPC: a text message becomes requests, each request is admitted by itself, and its method answers it. This part stands
+//! above sessions and knows nothing of actix.
 
-pub(crate) mod methods;
+mod methods;
 
 use protocol::{
     Method, MethodName, Request, RpcError,
     message::{self, Call, Incoming, Rejected},
     methods::Play,
 };
-use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::session::{Session, batches::Ticket};
+use crate::session::{ReplyTo, Session, Ticket};
 
-/// Carries out what one text message asks for. Whatever can be answered at once is.
+/// Admits what one text message asks for. A request that can be answered at once is.
 pub(crate) fn receive(session: &mut Session, text: &str) {
     let max_batch = usize::try_from(session.limits.values.batch).unwrap_or(usize::MAX);
     match message::parse(text, max_batch) {
         Err(error) => session.send(message::response(None, Err::<&(), _>(&error))),
         Ok(Incoming::Single(call)) => admit(session, call, None),
         Ok(Incoming::Batch(calls)) => {
-            let answered = calls.iter().filter(|call| !matches!(call, Ok(Call { id: None, .. }))).count();
-            let batch = session.answers.open_batch(answered);
+            let replies = calls.iter().filter(|call| !matches!(call, Ok(Call { id: None, .. }))).count();
+            let batch = session.batches.open(replies);
             for call in calls {
                 admit(session, call, batch);
             }
@@ -27,76 +28,73 @@ pub(crate) fn receive(session: &mut Session, text: &str) {
     }
 }
 
+/// Admits a request: gives it its ticket, and hands it to its method or rejects it.
 fn admit(session: &mut Session, call: Result<Call<'_>, Rejected>, batch: Option<u64>) {
-    let (id, outcome) = match call {
+    let (id, call) = match call {
         Err(Rejected { id, error }) => (id, Err(error)),
         Ok(Call { id, method, params }) => (id, Ok((method, params))),
     };
-    let is_answered = outcome.is_err() || id.is_some();
-    let is_play = matches!(&outcome, Ok((method, _)) if *method == Play::NAME);
-    if let Some(taken) = id.as_ref().filter(|id| session.has_play(id)) {
-        // Answered under null, so that it does not settle the play.
-        let error = RpcError::InvalidRequest {
-            reason: "a play of this connection with this id is not answered yet".into(),
-            id: serde_json::value::to_raw_value(taken).ok(),
-        };
-        return refuse(
-            session,
-            &Ticket { id: None, is_answered, is_play: false, batch, audited: None },
-            &error,
-            is_play,
-        );
-    }
-    let ticket = Ticket { id, is_answered, is_play: false, batch, audited: None };
-    match outcome.and_then(|(method, params)| {
-        let method: MethodName = method.parse()?;
-        if method.is_protected() && !session.is_admitted() {
-            return Err(RpcError::Unauthenticated);
-        }
-        Request::parse(method, params)
-    }) {
-        Err(error) => refuse(session, &ticket, &error, is_play),
+    let is_play = matches!(&call, Ok((method, _)) if *method == Play::NAME);
+    let (reply_to, request) = match id {
+        // The reply goes to null, so that the client does not take it for the reply to the play.
+        Some(id) if session.has_play(&id) => (ReplyTo::Null, Err(id_is_taken(&id))),
+        Some(id) => (ReplyTo::Id(id), call),
+        None if call.is_ok() => (ReplyTo::Nobody, call),
+        None => (ReplyTo::Null, call),
+    };
+    let request = request.and_then(|(method, params)| read(session, &method, params));
+    let ticket = Ticket::new(reply_to, batch);
+    match request {
         Ok(request) => dispatch(session, ticket, request),
+        Err(error) => {
+            // Also a play that is rejected here counts as a play.
+            if is_play {
+                session.counts.reject_play(&error);
+            }
+            session.reply_error(&ticket, &error);
+        }
     }
 }
 
-/// Refuses what has not become a request. A play counts among the plays all the same.
-fn refuse(session: &mut Session, ticket: &Ticket, error: &RpcError, is_play: bool) {
-    if is_play {
-        session.counts.play_refused(error);
+fn id_is_taken(id: &protocol::Id) -> RpcError {
+    RpcError::InvalidRequest {
+        reason: "a play of this connection with this id is not answered yet".into(),
+        id: serde_json::value::to_raw_value(id).ok(),
     }
-    session.refuse(ticket, error);
+}
+
+/// Reads the request of a call, if the session may make it.
+fn read(session: &Session, method: &str, params: Option<&RawValue>) -> Result<Request, RpcError> {
+    let method: MethodName = method.parse()?;
+    if method.is_protected() && !session.is_admitted() {
+        return Err(RpcError::Unauthenticated);
+    }
+    Request::parse(method, params)
 }
 
 fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
-    fn now(session: &mut Session, ticket: &Ticket, result: &Result<impl Serialize, RpcError>) {
-        match result {
-            Ok(result) => session.answer(ticket, result),
-            Err(error) => session.refuse(ticket, error),
-        }
-    }
     match request {
         Request::FetchNonce(params) => {
             let result = methods::fetch_nonce::handle(session, &params);
-            now(session, &ticket, &result);
+            session.reply_result(&ticket, &result);
         }
         Request::Authenticate(params) => {
             let result = methods::authenticate::handle(session, &params);
-            now(session, &ticket, &result);
+            session.reply_result(&ticket, &result);
         }
-        Request::Play(params) => methods::play::handle(session, Ticket { is_play: true, ..ticket }, params),
+        Request::Play(params) => methods::play::handle(session, ticket, params),
         Request::Reset(_) => methods::reset::handle(session, ticket),
         Request::Cancel(params) => {
             let result = methods::cancel::handle(session, &params);
-            session.answer(&ticket, &result);
+            session.reply(&ticket, &result);
         }
         Request::Complete(params) => methods::complete::handle(session, ticket, params),
         Request::Scope(_) => methods::scope::handle(session, ticket),
         Request::Lookup(params) => methods::lookup::handle(session, ticket, params),
         Request::Describe(_) => {
             let result = methods::describe::handle(session);
-            session.answer(&ticket, &result);
+            session.reply(&ticket, &result);
         }
-        Request::Discover(_) => now(session, &ticket, &methods::discover::handle()),
+        Request::Discover(_) => session.reply_result(&ticket, &methods::discover::handle()),
     }
 }

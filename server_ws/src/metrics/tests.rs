@@ -44,12 +44,12 @@ fn plays_are_counted_once_whatever_becomes_of_them() {
     one.proved();
     one.proved();
     for _ in 0..5 {
-        one.play_sent();
-        other.play_sent();
+        one.admit_play();
+        other.admit_play();
     }
-    one.play_ended(Outcome::of(Ok(())));
-    one.play_ended(Outcome::of(Err(&RpcError::LimitExceeded { limit: PlayLimit::Time, max: 1 })));
-    other.play_refused(&RpcError::Unauthenticated);
+    one.finish_play(Outcome::of(Ok(())));
+    one.finish_play(Outcome::of(Err(&RpcError::LimitExceeded { limit: PlayLimit::Time, max: 1 })));
+    other.reject_play(&RpcError::Unauthenticated);
     let figures = metrics.figures();
     assert_eq!((figures.connections, figures.plays, figures.queued_plays), (2, 3, 8));
     let seen = samples(&metrics.prometheus());
@@ -71,7 +71,7 @@ fn a_play_that_has_had_its_turn_is_timed() {
     drop(PlayTimer::new(metrics.clone()));
     let mut timer = PlayTimer::new(metrics.clone());
     let long_ago = Instant::now().checked_sub(std::time::Duration::from_millis(700));
-    timer.begin(long_ago.expect("the machine has run for so long"));
+    timer.start(long_ago.expect("the machine has run for so long"));
     drop(timer);
     let seen = samples(&metrics.prometheus());
     let bucket = |le: &str| seen[&format!("circles_play_seconds_bucket{{le=\"{le}\"}}")];
@@ -99,7 +99,7 @@ fn times_that_nobody_asks_for_do_not_pile_up() {
 #[test]
 fn circles_of_one_program_count_for_themselves() {
     let (one, other) = (metrics(), metrics());
-    SessionCounts::connected(one.clone()).play_refused(&RpcError::ShuttingDown);
+    SessionCounts::connected(one.clone()).reject_play(&RpcError::ShuttingDown);
     let series = "circles_plays_total{outcome=\"shutting_down\"}";
     assert_eq!((samples(&one.prometheus())[series], samples(&other.prometheus())[series]), (1.0, 0.0));
 }

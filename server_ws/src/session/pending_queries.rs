@@ -1,4 +1,4 @@
-//! Queries of a session that its worker has not answered, within bounds. Pure: the time is handed in.
+//! The queries of a session that its worker has not answered, within bounds. Pure: the time is an argument.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,95 +6,94 @@ use protocol::{Limits, RpcError, error::BusyLimit};
 use tokio::time::Instant;
 use worker::Query;
 
-use super::batches::Ticket;
+use super::ticket::Ticket;
 
-/// How many may be without an answer.
-const MAX_INQUIRIES: u64 = 64;
+/// How many queries may be pending.
+const MAX_PENDING: u64 = 64;
 
-/// How long an answer may take: longer than that only while the circle's own script runs.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an answer may take. It takes longer only while the init script runs.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One query. It is kept until its worker answers, also after its client was told that it takes too long: the worker
-/// still holds it, so it still counts.
+/// One query. It stays until the worker answers, also after it has expired: the worker still holds it, so it counts.
 #[derive(Debug)]
-struct Inquiry {
-    /// Taken once it is answered.
+struct PendingQuery {
+    /// `None` once the query has expired.
     ticket: Option<Ticket>,
-    /// Taken once it is sent.
+    /// `None` once the query is sent.
     unsent: Option<Query>,
     bytes: u64,
     deadline: Instant,
 }
 
 #[derive(Debug)]
-pub(crate) struct Inquiries {
-    /// By number; what is newer has a greater one.
-    open: BTreeMap<u64, Inquiry>,
-    asked: u64,
+pub(crate) struct PendingQueries {
+    /// By number; a newer query has a greater number.
+    pending: BTreeMap<u64, PendingQuery>,
+    admitted: u64,
     bytes: u64,
     max_kib: u64,
 }
 
-impl Inquiries {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self { open: BTreeMap::new(), asked: 0, bytes: 0, max_kib: limits.queued_kib }
+impl PendingQueries {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { pending: BTreeMap::new(), admitted: 0, bytes: 0, max_kib: limits.queued_kib }
     }
 
-    /// Takes a query, to be sent with the next [`unsent`](Self::unsent). One that has none before it is never refused.
-    pub(crate) fn admit(&mut self, ticket: Ticket, query: Query, now: Instant) -> Result<(), (Ticket, RpcError)> {
+    /// Admits a query, for the next [`take_unsent`](Self::take_unsent). The bound of bytes refuses no query that is alone.
+    pub(super) fn admit(&mut self, ticket: Ticket, query: Query, now: Instant) -> Result<(), (Ticket, RpcError)> {
         let bytes = bytes(&query);
         let busy = |max| RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
-        if self.open.len() as u64 >= MAX_INQUIRIES {
-            return Err((ticket, busy(MAX_INQUIRIES)));
+        if self.pending.len() as u64 >= MAX_PENDING {
+            return Err((ticket, busy(MAX_PENDING)));
         }
-        if !self.open.is_empty() && self.bytes + bytes > self.max_kib.saturating_mul(1024) {
+        if !self.pending.is_empty() && self.bytes + bytes > self.max_kib.saturating_mul(1024) {
             return Err((ticket, busy(self.max_kib)));
         }
-        self.asked += 1;
+        self.admitted += 1;
         self.bytes += bytes;
-        let inquiry = Inquiry { ticket: Some(ticket), unsent: Some(query), bytes, deadline: now + PATIENCE };
-        self.open.insert(self.asked, inquiry);
+        let query = PendingQuery { ticket: Some(ticket), unsent: Some(query), bytes, deadline: now + QUERY_TIMEOUT };
+        self.pending.insert(self.admitted, query);
         Ok(())
     }
 
-    /// What is to be sent and was not yet, with its number.
-    pub(crate) fn unsent(&mut self) -> impl Iterator<Item = (u64, Query)> {
-        self.open.iter_mut().filter_map(|(number, inquiry)| Some((*number, inquiry.unsent.take()?)))
+    /// Takes the queries that have not been sent, with their numbers.
+    pub(super) fn take_unsent(&mut self) -> impl Iterator<Item = (u64, Query)> {
+        self.pending.iter_mut().filter_map(|(number, query)| Some((*number, query.unsent.take()?)))
     }
 
-    /// Who waits for the answer under that number; nobody if they were told that it takes too long.
-    pub(crate) fn answered(&mut self, number: u64) -> Option<Ticket> {
-        let inquiry = self.open.remove(&number)?;
-        self.bytes -= inquiry.bytes;
-        inquiry.ticket
+    /// Ends a query that the worker has answered. Returns its ticket, unless the query has expired.
+    pub(super) fn finish(&mut self, number: u64) -> Option<Ticket> {
+        let query = self.pending.remove(&number)?;
+        self.bytes -= query.bytes;
+        query.ticket
     }
 
-    /// Whether anyone waits for an answer.
-    pub(crate) fn is_waited_for(&self) -> bool {
-        self.open.values().any(|inquiry| inquiry.ticket.is_some())
+    /// Whether a query waits for its answer and has not expired.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.pending.values().any(|query| query.ticket.is_some())
     }
 
-    /// When [`overdue`](Self::overdue) has something to say.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.open.values().filter(|inquiry| inquiry.ticket.is_some()).map(|inquiry| inquiry.deadline).min()
+    /// When [`expire`](Self::expire) is due.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.pending.values().filter(|query| query.ticket.is_some()).map(|query| query.deadline).min()
     }
 
-    /// Those who have waited for too long, and what to tell them.
-    pub(crate) fn overdue(&mut self, now: Instant) -> Vec<(Ticket, RpcError)> {
-        let late = self.open.values_mut().filter(|inquiry| inquiry.deadline <= now);
+    /// Expires the queries whose time is over. Returns their tickets, and the error of each.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<(Ticket, RpcError)> {
+        let late = self.pending.values_mut().filter(|query| query.deadline <= now);
         let error = || RpcError::Busy { limit: BusyLimit::Running, max: 1, retry_after_ms: None };
-        late.filter_map(|inquiry| Some((inquiry.ticket.take()?, error()))).collect()
+        late.filter_map(|query| Some((query.ticket.take()?, error()))).collect()
     }
 
-    /// Those who wait, when there is nothing to wait for any more.
-    pub(crate) fn give_up(&mut self) -> Vec<Ticket> {
+    /// Takes all queries away, with the worker that held them. Returns the tickets of those that have not expired.
+    pub(super) fn take_all(&mut self) -> Vec<Ticket> {
         self.bytes = 0;
-        std::mem::take(&mut self.open).into_values().filter_map(|inquiry| inquiry.ticket).collect()
+        std::mem::take(&mut self.pending).into_values().filter_map(|query| query.ticket).collect()
     }
 
-    /// Those who wait, when they are not to; the worker may still answer.
-    pub(crate) fn dismiss(&mut self) -> Vec<Ticket> {
-        self.open.values_mut().filter_map(|inquiry| inquiry.ticket.take()).collect()
+    /// Expires all queries. Returns their tickets.
+    pub(super) fn expire_all(&mut self) -> Vec<Ticket> {
+        self.pending.values_mut().filter_map(|query| query.ticket.take()).collect()
     }
 }
 
@@ -110,10 +109,10 @@ fn bytes(query: &Query) -> u64 {
 mod tests {
     use protocol::Id;
 
-    use super::*;
+    use super::{super::ticket::ReplyTo, *};
 
     fn ticket(id: u64) -> Ticket {
-        Ticket { id: Some(Id::number(id)), is_answered: true, is_play: false, batch: None, audited: None }
+        Ticket::new(ReplyTo::Id(Id::number(id)), None)
     }
 
     fn complete(bytes: usize) -> Query {
@@ -121,33 +120,33 @@ mod tests {
     }
 
     #[test]
-    fn they_are_bounded_in_number_and_bytes_until_they_are_answered() {
+    fn queries_are_bounded_in_number_and_bytes_until_the_worker_answers() {
         let now = Instant::now();
-        let mut inquiries = Inquiries::new(&Limits { queued_kib: 1, ..Limits::default() });
-        inquiries.admit(ticket(1), complete(2000), now).expect("the first is never refused");
-        assert!(inquiries.admit(ticket(2), complete(1), now).is_err());
-        assert!(inquiries.answered(1).is_some() && inquiries.answered(1).is_none() && inquiries.answered(99).is_none());
-        for id in 0..MAX_INQUIRIES {
-            inquiries.admit(ticket(id), Query::Scope, now).expect("room");
+        let mut queries = PendingQueries::new(&Limits { queued_kib: 1, ..Limits::default() });
+        queries.admit(ticket(1), complete(2000), now).expect("the first is never refused");
+        assert!(queries.admit(ticket(2), complete(1), now).is_err());
+        assert!(queries.finish(1).is_some() && queries.finish(1).is_none() && queries.finish(99).is_none());
+        for id in 0..MAX_PENDING {
+            queries.admit(ticket(id), Query::Scope, now).expect("room");
         }
-        let (_, error) = inquiries.admit(ticket(65), Query::Scope, now).expect_err("full");
+        let (_, error) = queries.admit(ticket(65), Query::Scope, now).expect_err("full");
         assert_eq!(error.code(), -32006);
-        assert_eq!(inquiries.give_up().len(), 64);
-        assert!(!inquiries.is_waited_for());
-        inquiries.admit(ticket(66), Query::Scope, now).expect("room again");
+        assert_eq!(queries.take_all().len(), 64);
+        assert!(!queries.has_waiting());
+        queries.admit(ticket(66), Query::Scope, now).expect("room again");
     }
 
     #[test]
-    fn who_waits_for_too_long_is_told_once_and_still_counts() {
+    fn query_expires_once_and_still_counts() {
         let now = Instant::now();
-        let mut inquiries = Inquiries::new(&Limits::default());
-        inquiries.admit(ticket(1), Query::Scope, now).expect("room");
-        assert_eq!(inquiries.next_deadline(), Some(now + PATIENCE));
-        assert!(inquiries.overdue(now).is_empty());
-        assert_eq!(inquiries.overdue(now + PATIENCE).len(), 1);
-        assert!(inquiries.overdue(now + PATIENCE).is_empty() && inquiries.next_deadline().is_none());
-        assert_eq!(inquiries.open.len(), 1);
-        assert!(inquiries.answered(1).is_none());
-        assert!(inquiries.open.is_empty());
+        let mut queries = PendingQueries::new(&Limits::default());
+        queries.admit(ticket(1), Query::Scope, now).expect("room");
+        assert_eq!(queries.next_deadline(), Some(now + QUERY_TIMEOUT));
+        assert!(queries.expire(now).is_empty());
+        assert_eq!(queries.expire(now + QUERY_TIMEOUT).len(), 1);
+        assert!(queries.expire(now + QUERY_TIMEOUT).is_empty() && queries.next_deadline().is_none());
+        assert_eq!(queries.pending.len(), 1);
+        assert!(queries.finish(1).is_none());
+        assert!(queries.pending.is_empty());
     }
 }

@@ -1,5 +1,4 @@
-//! The session's worker: the queries that it is asked, and the one play that it runs, with the one outcome that the play
-//! has.
+//! The session's worker: the queries that it answers, and the one play that it runs.
 
 mod cpu_budget;
 mod finish;
@@ -19,189 +18,110 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use worker::{Answer, Event, HostCall, Worker};
 
-use super::{batches::Ticket, pending_queries::Inquiries};
+use super::{PendingQueries, Ticket};
 use crate::{
     circle::{Circle, SessionLimits},
-    host::Play as HostPlay,
+    host,
     metrics::PlayTimer,
     quota::{Caller, WorkerPermit},
 };
-use cpu_budget::Patience;
-use host_calls::{Hosting, Refusal, Returned};
-pub(crate) use running_play::Ending;
-use running_play::{Running, Waited};
+use cpu_budget::CpuBudget;
+use host_calls::{CallRejection, CallReturn, HostCalls};
+pub(crate) use running_play::StopReason;
+use running_play::{PlayInput, RunningPlay};
 
-/// How long a play that was told to stop may take to do so, before its worker is killed.
-const STOP_GRACE: Duration = Duration::from_secs(1);
+/// How long a play may take to stop before its worker is killed.
+const STOP_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 pub(crate) struct Player {
     circle: Arc<Circle>,
     /// The limits of the environment, or of the one before.
     limits: Arc<SessionLimits>,
-    /// The session's, for the log and for host functions.
+    /// The session's number, for the log and for host functions.
     session: u64,
-    /// Who the caller is that has proved no key.
+    /// The caller of plays while the session is not authenticated.
     anonymous: Caller,
-    slot: Slot,
-    running: Option<Running>,
-    /// When something last asked for the worker.
+    worker: WorkerState,
+    play: Option<RunningPlay>,
+    /// When a play or a query last needed the worker.
     last_used: Instant,
-    /// When the worker's memory is looked at; never, when that was done since it was last used.
-    weigh_at: Option<Instant>,
+    /// When the worker's memory is to be sampled; `None` if it was sampled after its last use.
+    sample_memory_at: Option<Instant>,
     plays: u64,
-    /// What took the environment while modules were told of a play; not told of yet.
-    lost_meanwhile: Option<LossReason>,
-    pub(super) inquiries: Inquiries,
+    /// The loss of the environment while end hooks ran. The session learns of it after the finish of the play.
+    unreported_loss: Option<LossReason>,
+    pub(super) queries: PendingQueries,
 }
 
-/// What brings something about.
-enum Moved {
-    Waited(Waited),
-    Started(io::Result<Box<Worker>>),
-    Event(Event),
-}
+type WorkerStart = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
 
-type Starting = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
-
-enum Slot {
-    Empty,
-    Starting(Starting, WorkerPermit),
+enum WorkerState {
+    None,
+    Starting(WorkerStart, WorkerPermit),
     Ready(Box<Worker>, WorkerPermit),
 }
 
-/// What the player's worker brought about.
+/// What changes the state of the player.
+enum Input {
+    Play(PlayInput),
+    WorkerStarted(io::Result<Box<Worker>>),
+    Worker(Event),
+}
+
+/// What the session learns from its player.
 #[derive(Debug)]
-pub(crate) enum Happened {
-    /// Nothing that anyone need hear of.
-    Nothing,
+pub(crate) enum PlayerEvent {
     /// The running play printed something.
     Printed(worker::Print),
     /// How far the running play is.
     Progress(worker::ProgressReport),
-    /// The running play ended.
-    Ended(Ticket, Result<PlayResult, RpcError>),
-    /// A query has its answer.
-    Answered(Ticket, Answer),
-    /// No worker could be started, for this play and for whatever was asked.
-    NotStarted(Option<Ticket>, RpcError),
-    /// The environment is gone, and with it the play that ran, if one did.
-    Lost(Option<Ticket>, LossReason),
+    /// The play has finished, with its one result.
+    PlayFinished(Ticket, Result<PlayResult, RpcError>),
+    /// The worker answered a query.
+    QueryAnswered(Ticket, Answer),
+    /// No worker could be started, for this play and for the pending queries.
+    WorkerNotStarted(Option<Ticket>, RpcError),
+    /// The environment is lost, and with it the play that ran, if one did.
+    EnvironmentLost(Option<Ticket>, LossReason),
 }
 
 impl Player {
+    /// A player of the session with this number, whose client is at `address`.
     pub(crate) fn new(circle: Arc<Circle>, limits: Arc<SessionLimits>, session: u64, address: IpAddr) -> Self {
-        let inquiries = Inquiries::new(&limits.values);
+        let queries = PendingQueries::new(&limits.values);
         Self {
             circle,
             limits,
             session,
             anonymous: Caller::anonymous(address),
-            slot: Slot::Empty,
-            running: None,
+            worker: WorkerState::None,
+            play: None,
             last_used: Instant::now(),
-            weigh_at: None,
+            sample_memory_at: None,
             plays: 0,
-            lost_meanwhile: None,
-            inquiries,
+            unreported_loss: None,
+            queries,
         }
     }
 
+    /// Whether a play can start.
     pub(crate) fn is_idle(&self) -> bool {
-        self.running.is_none() && self.lost_meanwhile.is_none()
+        self.play.is_none() && self.unreported_loss.is_none()
     }
 
-    /// Whether the running play has been told to end, so that its outcome is all that is waited for.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.ending.is_some() || running.telling.is_some())
+    /// Whether the running play is stopped or waits for end hooks, so that its finish is all that is left of it.
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.play.as_ref().is_some_and(|play| play.stop_reason.is_some() || play.end_hooks.is_some())
     }
 
     pub(crate) fn runs(&self, id: &Id) -> bool {
-        self.running.as_ref().is_some_and(|running| running.ticket.id.as_ref() == Some(id))
+        self.play.as_ref().is_some_and(|play| play.ticket.has_id(id))
     }
 
-    /// The id of the running play, and since when it runs.
-    pub(crate) fn reported(&self) -> Option<(&Id, Instant)> {
-        let running = self.running.as_ref()?;
-        Some((running.ticket.id.as_ref()?, running.started))
-    }
-
-    /// Sees to it that there is a worker, or will be. The error is that the circle has none to give.
-    pub(crate) fn prepare(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
-        self.last_used = Instant::now();
-        if matches!(self.slot, Slot::Empty) {
-            let caller = caller.map_or(self.anonymous, Caller::Key);
-            let place = self.circle.admission.admit_worker(caller)?;
-            // An environment is made as the circle is by then.
-            let settings = self.circle.settings();
-            self.limits = settings.limits.clone();
-            let workers = settings.workers.clone();
-            self.slot = Slot::Starting(Box::pin(async move { workers.start_worker().await }), place);
-        }
-        Ok(())
-    }
-
-    /// Begins a play; none must be running. The error is that the circle has no worker to give.
-    pub(crate) fn begin(
-        &mut self,
-        ticket: Ticket,
-        params: Arc<PlayParams>,
-        caller: Option<PublicKey>,
-    ) -> Result<(), (Ticket, RpcError)> {
-        if let Err(error) = self.prepare(caller) {
-            return Err((ticket, error));
-        }
-        self.plays += 1;
-        // Counted for whoever asked for it, whose place the session's worker is not always.
-        let slot = self.circle.running_plays.acquire(caller.map_or(self.anonymous, Caller::Key));
-        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.limits.values.play_ms);
-        let timer = PlayTimer::new(self.circle.metrics.clone());
-        self.running = Some(Running::new(self.plays, ticket, params, caller, max_ms, slot, timer));
-        self.send();
-        Ok(())
-    }
-
-    /// Sends what was not sent yet: queries first, so that they are answered from before a play.
-    pub(crate) fn send(&mut self) {
-        self.uses();
-        let Slot::Ready(worker, _) = &mut self.slot else { return };
-        self.inquiries.unsent().for_each(|(number, query)| worker.ask(number, query));
-        let Some(running) = self.running.as_mut().filter(|running| running.slot.is_some()) else { return };
-        if let Some((params, caller)) = running.unsent.take() {
-            running.patience = (!worker.gives_way()).then(|| Patience::new(Instant::now()));
-            worker.play(&worker::Play {
-                number: running.number,
-                script: &params.script,
-                bind: params.bind.as_deref(),
-                caller: caller.as_deref(),
-            });
-        }
-    }
-
-    /// Has the running play end, unless it has been told to before. If it was not sent yet, it has ended.
-    pub(crate) fn stop(&mut self, ending: Ending) -> Option<(Ticket, RpcError)> {
-        let running = self.running.as_mut().filter(|running| running.ending.is_none())?;
-        if let Some(telling) = &mut running.telling {
-            // It has its outcome. A circle that ends does not wait for long, though.
-            if ending == Ending::Shutdown {
-                let soon = Instant::now() + STOP_GRACE;
-                telling.by = Some(telling.by.map_or(soon, |by| by.min(soon)));
-            }
-            return None;
-        }
-        running.ending = Some(ending);
-        if let Slot::Ready(worker, _) = &mut self.slot
-            && running.unsent.is_none()
-        {
-            running.kill_at = Some(Instant::now() + STOP_GRACE);
-            worker.stop(running.number);
-            if let Some(hosting) = &mut running.hosting {
-                hosting.abandon();
-            }
-            return None;
-        }
-        let running = self.running.take()?;
-        let error = self.ended(ending, running.max_ms);
-        Some((running.ticket, error))
+    /// The id of the running play, and when its time began. A notification has no id, so it is not reported on.
+    pub(crate) fn running_play(&self) -> Option<(&Id, Instant)> {
+        let play = self.play.as_ref()?;
+        Some((play.ticket.id()?, play.started))
     }
 
     /// The limits of the environment, or of the one before.
@@ -211,73 +131,161 @@ impl Player {
 
     /// The limits of the environment, or of the next one if there is none.
     pub(crate) fn present_limits(&self) -> Arc<SessionLimits> {
-        match self.slot {
-            Slot::Empty => self.circle.settings().limits.clone(),
+        match self.worker {
+            WorkerState::None => self.circle.settings().limits.clone(),
             _ => self.limits.clone(),
         }
     }
 
-    /// What the running play was told to end for.
-    pub(crate) fn ending(&self) -> Option<Ending> {
-        self.running.as_ref().and_then(|running| running.ending)
+    /// Why the running play is stopped.
+    pub(crate) fn stop_reason(&self) -> Option<StopReason> {
+        self.play.as_ref().and_then(|play| play.stop_reason)
+    }
+
+    /// Lets a worker start, unless there is one. The error is that the quota has no room for one.
+    pub(crate) fn ensure_worker(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
+        self.last_used = Instant::now();
+        if matches!(self.worker, WorkerState::None) {
+            let caller = caller.map_or(self.anonymous, Caller::Key);
+            let permit = self.circle.admission.admit_worker(caller)?;
+            // A new environment has the settings that the circle has now.
+            let settings = self.circle.settings();
+            self.limits = settings.limits.clone();
+            let workers = settings.workers.clone();
+            self.worker = WorkerState::Starting(Box::pin(async move { workers.start_worker().await }), permit);
+        }
+        Ok(())
+    }
+
+    /// Starts a play, which runs once there is a worker and a grant. No other play must be there. The error is that the
+    /// quota has no room for a worker.
+    pub(crate) fn start(
+        &mut self,
+        ticket: Ticket,
+        params: Arc<PlayParams>,
+        caller: Option<PublicKey>,
+    ) -> Result<(), (Ticket, RpcError)> {
+        if let Err(error) = self.ensure_worker(caller) {
+            return Err((ticket, error));
+        }
+        self.plays += 1;
+        // The grant counts for the caller of the play. The worker may have been admitted for the caller before.
+        let grant = self.circle.running_plays.acquire(caller.map_or(self.anonymous, Caller::Key));
+        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.limits.values.play_ms);
+        let timer = PlayTimer::new(self.circle.metrics.clone());
+        self.play = Some(RunningPlay::new(self.plays, ticket, params, caller, max_ms, grant, timer));
+        self.send_pending();
+        Ok(())
+    }
+
+    /// Sends what the worker has not been sent yet: queries first, so that they see the variables from before the play.
+    pub(crate) fn send_pending(&mut self) {
+        self.schedule_memory_sample();
+        let WorkerState::Ready(worker, _) = &mut self.worker else { return };
+        self.queries.take_unsent().for_each(|(number, query)| worker.ask(number, query));
+        self.run();
+    }
+
+    /// Runs the play, once there is a worker and a grant.
+    fn run(&mut self) {
+        let WorkerState::Ready(worker, _) = &mut self.worker else { return };
+        let Some(play) = self.play.as_mut().filter(|play| play.grant.is_some()) else { return };
+        if let Some((params, caller)) = play.unsent.take() {
+            play.cpu_budget = (!worker.gives_way()).then(|| CpuBudget::new(Instant::now()));
+            worker.play(&worker::Play {
+                number: play.number,
+                script: &params.script,
+                bind: params.bind.as_deref(),
+                caller: caller.as_deref(),
+            });
+        }
+    }
+
+    /// Stops the play, unless it is stopped already. A play that does not run yet finishes at once.
+    pub(crate) fn stop(&mut self, reason: StopReason) -> Option<PlayerEvent> {
+        let play = self.play.as_mut().filter(|play| play.stop_reason.is_none())?;
+        if let Some(hooks) = &mut play.end_hooks {
+            // The play has its result. A circle that shuts down does not wait long for end hooks, though.
+            if reason == StopReason::Shutdown {
+                let soon = Instant::now() + STOP_GRACE_PERIOD;
+                hooks.deadline = Some(hooks.deadline.map_or(soon, |deadline| deadline.min(soon)));
+            }
+            return None;
+        }
+        play.stop_reason = Some(reason);
+        if let WorkerState::Ready(worker, _) = &mut self.worker
+            && play.unsent.is_none()
+        {
+            play.kill_at = Some(Instant::now() + STOP_GRACE_PERIOD);
+            worker.stop(play.number);
+            if let Some(host_calls) = &mut play.host_calls {
+                host_calls.detach();
+            }
+            return None;
+        }
+        let play = self.play.take()?;
+        let error = self.stop_error(reason, play.max_ms);
+        Some(PlayerEvent::PlayFinished(play.ticket, Err(error)))
     }
 
     /// Drops the worker; the next play gets a fresh one. No play must be running.
     pub(crate) fn reset(&mut self) {
-        self.slot = Slot::Empty;
+        self.worker = WorkerState::None;
     }
 
-    /// Gives up what runs, because nobody is there any more who would be answered.
-    pub(crate) fn give_up(&mut self) {
-        self.running = None;
+    /// Drops the play and the worker, because the client is gone.
+    pub(crate) fn abandon(&mut self) {
+        self.play = None;
         self.reset();
     }
 
-    /// When the worker has not been used for so long that it is to be given back; never, without one that is idle.
-    pub(crate) fn idle_until(&self, limit: Option<u64>) -> Option<Instant> {
-        let is_idle = matches!(self.slot, Slot::Ready(..)) && self.is_idle() && !self.inquiries.is_waited_for();
+    /// When the worker has been idle for `limit` seconds; `None` while it is in use.
+    pub(crate) fn idle_deadline(&self, limit: Option<u64>) -> Option<Instant> {
+        let is_idle = matches!(self.worker, WorkerState::Ready(..)) && self.is_idle() && !self.queries.has_waiting();
         self.last_used.checked_add(Duration::from_secs(limit.filter(|_| is_idle)?))
     }
 
-    /// The next thing that happens; never, without a worker. Cancel safe.
-    pub(crate) async fn happened(&mut self) -> Happened {
-        if self.running.is_none()
-            && let Some(reason) = self.lost_meanwhile.take()
+    /// Waits until the state of the player changes, and returns what the session has to learn of the change. Without a worker
+    /// it never returns. Cancel safe.
+    pub(crate) async fn next_event(&mut self) -> Option<PlayerEvent> {
+        if self.play.is_none()
+            && let Some(reason) = self.unreported_loss.take()
         {
-            return Happened::Lost(None, reason);
+            return Some(PlayerEvent::EnvironmentLost(None, reason));
         }
-        let moved = tokio::select! {
-            waited = waits(self.running.as_mut()) => Moved::Waited(waited),
-            moved = moved(&mut self.slot) => moved,
+        let input = tokio::select! {
+            input = next_play_input(self.play.as_mut()) => Input::Play(input),
+            input = next_worker_input(&mut self.worker) => input,
         };
-        match moved {
-            Moved::Started(started) => self.started(started),
-            Moved::Event(event) => self.digest(event),
-            Moved::Waited(Waited::Returned(returned)) => self.returned(returned),
-            Moved::Waited(Waited::Told(told)) => self.told(told),
-            Moved::Waited(Waited::Turn(slot)) => {
-                if let Some(running) = &mut self.running {
-                    (running.slot, running.turn) = (slot, None);
-                    running.begin_time();
+        match input {
+            Input::WorkerStarted(started) => self.take_worker(started),
+            Input::Worker(event) => self.handle_worker_event(event),
+            Input::Play(PlayInput::HostCall(returned)) => self.return_to_script(returned),
+            Input::Play(PlayInput::EndHooks(result)) => self.finish_after_end_hooks(result),
+            Input::Play(PlayInput::Granted(grant)) => {
+                if let Some(play) = &mut self.play {
+                    (play.grant, play.waiter) = (grant, None);
+                    play.start_clock();
                 }
-                self.send();
-                Happened::Nothing
+                self.send_pending();
+                None
             }
         }
     }
 
-    fn started(&mut self, started: io::Result<Box<Worker>>) -> Happened {
-        let Slot::Starting(_, mut place) = std::mem::replace(&mut self.slot, Slot::Empty) else {
-            return Happened::Nothing;
+    /// Takes a worker that has started into use.
+    fn take_worker(&mut self, started: io::Result<Box<Worker>>) -> Option<PlayerEvent> {
+        let WorkerState::Starting(_, mut permit) = std::mem::replace(&mut self.worker, WorkerState::None) else {
+            return None;
         };
         match started {
             Ok(worker) => {
                 tracing::debug!(pid = worker.pid(), "a worker started");
-                // What it begins with is where its growth is counted from, and no reason to end it.
-                let _fresh = place.sample_memory(worker.pid());
-                self.slot = Slot::Ready(worker, place);
-                self.send();
-                Happened::Nothing
+                // The first sample is the base of those to come, and no reason to evict the worker.
+                let _fresh = permit.sample_memory(worker.pid());
+                self.worker = WorkerState::Ready(worker, permit);
+                self.send_pending();
+                None
             }
             Err(error) => {
                 tracing::error!(%error, "no worker can be started");
@@ -289,86 +297,73 @@ impl Player {
                     }
                     _ => RpcError::Internal,
                 };
-                Happened::NotStarted(self.running.take().map(|running| running.ticket), error)
+                Some(PlayerEvent::WorkerNotStarted(self.play.take().map(|play| play.ticket), error))
             }
         }
     }
 
-    fn digest(&mut self, event: Event) -> Happened {
+    fn handle_worker_event(&mut self, event: Event) -> Option<PlayerEvent> {
         match event {
-            Event::Print(_) | Event::Progress(_) if self.is_ending() => Happened::Nothing,
-            Event::Print(print) => Happened::Printed(print),
-            Event::HostCall(call) => self.host_call(call),
-            Event::Progress(report) => match &self.running {
-                Some(running) if running.number == report.play => Happened::Progress(report),
-                _ => Happened::Nothing,
+            Event::Print(_) | Event::Progress(_) if self.is_finishing() => None,
+            Event::Print(print) => Some(PlayerEvent::Printed(print)),
+            Event::HostCall(call) => self.start_host_call(call),
+            Event::Progress(report) => match &self.play {
+                Some(play) if play.number == report.play => Some(PlayerEvent::Progress(report)),
+                _ => None,
             },
-            Event::Answer { number, answer } => match self.inquiries.answered(number) {
-                Some(ticket) => Happened::Answered(ticket, answer),
-                None => Happened::Nothing,
-            },
-            Event::Done { outcome, .. } => self.done(outcome),
-            Event::Lost(loss) => self.lost(loss),
+            Event::Answer { number, answer } => {
+                self.queries.finish(number).map(|ticket| PlayerEvent::QueryAnswered(ticket, answer))
+            }
+            Event::Done { outcome, .. } => self.finish(outcome),
+            Event::Lost(loss) => self.lose_worker(loss),
         }
     }
 
-    fn host_call(&mut self, call: HostCall) -> Happened {
-        let Some(running) = &mut self.running else { return Happened::Nothing };
-        let hosting = running.hosting.get_or_insert_with(|| {
-            let play = HostPlay {
-                caller: running.caller,
+    fn start_host_call(&mut self, call: HostCall) -> Option<PlayerEvent> {
+        let play = self.play.as_mut()?;
+        let host_calls = play.host_calls.get_or_insert_with(|| {
+            let host_play = host::Play {
+                caller: play.caller,
                 session: self.session,
                 circle: self.circle.name.as_str().into(),
-                deadline: running.deadline.map(Instant::into_std),
+                deadline: play.deadline.map(Instant::into_std),
                 cancelled: CancellationToken::new(),
             };
-            Hosting::new(
-                self.circle.clone(),
-                self.limits.clone(),
-                running.caller.map_or(self.anonymous, Caller::Key),
-                play,
-            )
+            let caller = play.caller.map_or(self.anonymous, Caller::Key);
+            HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play)
         });
-        match hosting.call(call) {
-            Ok(()) => Happened::Nothing,
-            Err(Refusal::TooMany) => self.end(Ending::HostCalls),
-            Err(Refusal::LeftBehind) => self.end(Ending::LeftBehind),
+        match host_calls.start(call) {
+            Ok(()) => None,
+            Err(CallRejection::TooManyCalls) => self.stop(StopReason::HostCalls),
+            Err(CallRejection::TooManyDetached) => self.stop(StopReason::DetachedCalls),
         }
     }
 
-    fn returned(&mut self, returned: Returned) -> Happened {
-        let Slot::Ready(worker, _) = &mut self.slot else { return Happened::Nothing };
+    fn return_to_script(&mut self, returned: CallReturn) -> Option<PlayerEvent> {
+        let WorkerState::Ready(worker, _) = &mut self.worker else { return None };
         match returned {
-            Returned::Script(returned) => worker.host_return(returned),
-            Returned::TooLarge => return self.end(Ending::HostBytes),
-            Returned::Unreadable => {
-                tracing::error!(pid = worker.pid(), "a worker calls a host function as none does, and is killed");
+            CallReturn::Script(returned) => worker.host_return(returned),
+            CallReturn::TooLarge => return self.stop(StopReason::HostBytes),
+            CallReturn::Malformed => {
+                tracing::error!(pid = worker.pid(), "malformed host call from worker; killing it");
                 worker.condemn();
             }
         }
-        Happened::Nothing
-    }
-
-    /// Has the running play end for a reason of its own.
-    fn end(&mut self, ending: Ending) -> Happened {
-        match self.stop(ending) {
-            Some((ticket, error)) => Happened::Ended(ticket, Err(error)),
-            None => Happened::Nothing,
-        }
+        None
     }
 }
 
-async fn waits(running: Option<&mut Running>) -> Waited {
-    match running {
-        Some(running) => running.waits().await,
+async fn next_play_input(play: Option<&mut RunningPlay>) -> PlayInput {
+    match play {
+        Some(play) => play.next_input().await,
         None => std::future::pending().await,
     }
 }
 
-async fn moved(slot: &mut Slot) -> Moved {
-    match slot {
-        Slot::Empty => std::future::pending().await,
-        Slot::Starting(starting, _) => Moved::Started(starting.await.map(Box::new)),
-        Slot::Ready(worker, _) => Moved::Event(worker.event().await),
+async fn next_worker_input(worker: &mut WorkerState) -> Input {
+    match worker {
+        WorkerState::None => std::future::pending().await,
+        WorkerState::Starting(start, _) => Input::WorkerStarted(start.await.map(Box::new)),
+        WorkerState::Ready(worker, _) => Input::Worker(worker.event().await),
     }
 }

@@ -1,4 +1,4 @@
-//! What a session answers and tells, and the one place where a request is counted as over.
+//! Replies and notifications of a session, and the one place where a request is counted as finished.
 
 use std::sync::Arc;
 
@@ -12,87 +12,94 @@ use serde::Serialize;
 use worker::Answer;
 
 use super::{
-    Session,
-    batches::{Fit, Ticket, Weight},
+    Session, Ticket,
+    batches::{Fit, Weight},
     outbound::Frame,
 };
 use crate::{
-    audit::{Audited, PlayCaller},
+    audit::{AuditEntry, PlayCaller},
     conversion,
     metrics::Outcome,
 };
 
-/// What stands in the place of a result that does not fit into its batch; of the maximum nothing is told here.
+/// The error that replaces a result that does not fit into its batch. Only its code counts here.
 const TOO_LARGE: RpcError = RpcError::LimitExceeded { limit: PlayLimit::Output, max: 0 };
 
 impl Session {
-    /// Answers a request with its result, unless it was a notification.
-    pub(crate) fn answer(&mut self, ticket: &Ticket, result: &impl Serialize) {
-        self.settle(ticket, Ok(result), 0);
+    /// Replies to a request with its result. A notification has no reply, here and below.
+    pub(crate) fn reply(&mut self, ticket: &Ticket, result: &impl Serialize) {
+        self.reply_weighted(ticket, Ok(result), 0);
     }
 
-    /// Answers a request with an error, unless it was a notification.
-    pub(crate) fn refuse(&mut self, ticket: &Ticket, error: &RpcError) {
-        self.settle(ticket, Err::<&(), _>(error), 0);
+    /// Replies to a request with an error.
+    pub(crate) fn reply_error(&mut self, ticket: &Ticket, error: &RpcError) {
+        self.reply_weighted(ticket, Err::<&(), _>(error), 0);
     }
 
-    /// Answers a play. Its value is in the result twice, and counts as the larger of the two.
-    pub(super) fn answer_play(&mut self, ticket: &Ticket, result: &Result<PlayResult, RpcError>) {
+    /// Replies to a request with whatever its method returned.
+    pub(crate) fn reply_result(&mut self, ticket: &Ticket, result: &Result<impl Serialize, RpcError>) {
+        self.reply_weighted(ticket, result.as_ref(), 0);
+    }
+
+    /// Replies to a play. The value is in the result twice, and counts as the larger of the two.
+    pub(super) fn reply_play(&mut self, ticket: &Ticket, result: &Result<PlayResult, RpcError>) {
         let weight = result.as_ref().map_or(0, |result| result.output.len().max(result.value.get().len()));
-        self.settle(ticket, result.as_ref(), weight as u64);
+        self.reply_weighted(ticket, result.as_ref(), weight as u64);
     }
 
-    /// Answers a query with what the worker answered.
+    /// Replies to a query with the worker's answer.
     pub(super) fn reply_query(&mut self, ticket: &Ticket, answer: Answer) {
         if !self.outbox.is_empty() {
             // The player takes answers that the client is not ready for only while it stops a play. Their replies must stay
             // small.
             let max = self.limits.values.queued_kib;
             let error = RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
-            return self.refuse(ticket, &error);
+            return self.reply_error(ticket, &error);
         }
         let weight = weight(&answer);
         match answer {
-            Answer::Complete(completion) => self.settle(ticket, Ok(&conversion::complete_result(completion)), weight),
-            Answer::Scope(listing) => self.settle(ticket, Ok(&conversion::scope_result(listing)), weight),
-            Answer::Lookup(functions) => self.settle(ticket, Ok(&conversion::lookup_result(functions)), weight),
+            Answer::Complete(completion) => {
+                self.reply_weighted(ticket, Ok(&conversion::complete_result(completion)), weight);
+            }
+            Answer::Scope(listing) => self.reply_weighted(ticket, Ok(&conversion::scope_result(listing)), weight),
+            Answer::Lookup(functions) => self.reply_weighted(ticket, Ok(&conversion::lookup_result(functions)), weight),
             Answer::TooLarge => {
                 let max = self.player.limits().values.output_kib;
-                self.refuse(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
+                self.reply_error(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
             }
         }
     }
 
-    /// What a play is told of by, where someone is told of plays.
-    pub(crate) fn audited(&self, params: &Arc<PlayParams>) -> Option<Box<Audited>> {
+    /// The audit record of a play, if auditing is on.
+    pub(crate) fn audit(&self, params: &Arc<PlayParams>) -> Option<Box<AuditEntry>> {
         let auditor = self.circle.auditor.clone()?;
         let caller = self.auth.identity().map_or(PlayCaller::Anonymous(self.address), PlayCaller::Key);
-        Some(Audited::new(auditor, self.number, caller, params.clone()))
+        Some(AuditEntry::new(auditor, self.number, caller, params.clone()))
     }
 
-    fn settle(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>, weight: Weight) {
-        let (text, fit) = self.answers.settle(ticket, result, weight);
-        self.count(ticket, result.map(drop), fit);
+    fn reply_weighted(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>, weight: Weight) {
+        let (text, fit) = self.batches.reply(ticket, result, weight);
+        self.count_finish(ticket, result.map(drop), fit);
         if let Some(text) = text {
             self.send(text);
         }
     }
 
-    fn count(&mut self, ticket: &Ticket, result: Result<(), &RpcError>, fit: Fit) {
-        if ticket.is_play {
+    fn count_finish(&mut self, ticket: &Ticket, result: Result<(), &RpcError>, fit: Fit) {
+        if ticket.is_play() {
             let (outcome, code) = match fit {
                 Fit::Whole => (Outcome::of(result), result.err().map(RpcError::code)),
                 Fit::Replaced => (Outcome::LimitOutput, Some(TOO_LARGE.code())),
             };
-            self.counts.play_ended(outcome);
-            if let Some(audited) = &ticket.audited {
-                audited.ended(outcome, code);
+            self.counts.finish_play(outcome);
+            if let Some(audit) = ticket.audit() {
+                audit.finish(outcome, code);
             }
         }
-        if !ticket.is_answered
+        if ticket.is_notification()
             && let Err(error) = result
         {
-            self.counts.notification_failed(error);
+            self.counts.reject_notification(error);
         }
     }
 

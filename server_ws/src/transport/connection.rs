@@ -18,6 +18,7 @@ use super::frames::{Control, Frames};
 use crate::{
     circle::Circle,
     quota::Permit,
+    rpc,
     session::{
         Session,
         outbound::{self, Frame, Queued},
@@ -52,7 +53,7 @@ pub(crate) fn start(
     let session = Session::new(circle.clone(), limits, number, authority, address, outbound);
     let span = tracing::info_span!("session", number);
     let life = async move {
-        session.run(inbound).await;
+        session.serve(inbound, rpc::receive).await;
         drop(permit);
     };
     tokio::spawn(life.instrument(span));

@@ -15,7 +15,7 @@ use futures_util::Stream;
 use tokio::sync::mpsc;
 use tokio_util::{codec::Decoder, sync::PollSender};
 
-use crate::session::Inbound;
+use crate::session::inbound::Inbound;
 
 /// Fragments of one message; a client that sends more is not sending a message.
 const MAX_FRAGMENTS: usize = 4096;
@@ -91,7 +91,7 @@ impl Frames {
                 self.message(whole)
             }),
             Frame::Ping(payload) => Step::Actor(Control::Ping(payload)),
-            Frame::Pong(_) => Step::Session(Inbound::Alive),
+            Frame::Pong(_) => Step::Session(Inbound::Heartbeat),
         }
     }
 
@@ -167,8 +167,8 @@ impl Stream for Frames {
                 match this.decode() {
                     Some(Step::Nothing) => continue,
                     Some(Step::Actor(control)) => {
-                        // The room is there, and what a client says is a sign of life, whatever it is.
-                        if this.session.send_item(Inbound::Alive).is_err() {
+                        // The room is there, and whatever a client sends is a heartbeat.
+                        if this.session.send_item(Inbound::Heartbeat).is_err() {
                             return Poll::Ready(None);
                         }
                         return Poll::Ready(Some(control));

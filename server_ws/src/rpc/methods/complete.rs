@@ -3,12 +3,12 @@
 use protocol::{RpcError, methods::CompleteParams};
 use worker::Query;
 
-use crate::session::{Session, batches::Ticket};
+use crate::session::{Session, Ticket};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: CompleteParams) {
     match before_cursor(params) {
-        Ok(before) => session.inquire(ticket, Query::Complete { before }),
-        Err(error) => session.refuse(&ticket, &error),
+        Ok(before) => session.query(ticket, Query::Complete { before }),
+        Err(error) => session.reply_error(&ticket, &error),
     }
 }
 

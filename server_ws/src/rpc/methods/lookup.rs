@@ -3,8 +3,8 @@
 use protocol::methods::LookupParams;
 use worker::Query;
 
-use crate::session::{Session, batches::Ticket};
+use crate::session::{Session, Ticket};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: LookupParams) {
-    session.inquire(ticket, Query::Lookup { name: params.name });
+    session.query(ticket, Query::Lookup { name: params.name });
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use protocol::{RpcError, methods::PlayParams};
 
-use crate::session::{Session, batches::Ticket, queue::Job};
+use crate::session::{Job, Session, Ticket};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
-    session.counts.play_sent();
+    session.counts.admit_play();
     let params = Arc::new(params);
-    let ticket = Ticket { audited: session.audited(&params), ..ticket };
+    let ticket = ticket.into_play(session.audit(&params));
     if let Err(error) = check_bind(params.bind.as_deref()) {
-        return session.refuse(&ticket, &error);
+        return session.reply_error(&ticket, &error);
     }
     let caller = session.auth.identity();
     session.enqueue(ticket, Job::Play { params, caller });

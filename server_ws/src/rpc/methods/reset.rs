@@ -1,6 +1,6 @@
 //! `reset`: a fresh environment, after the plays before it.
 
-use crate::session::{Session, batches::Ticket, queue::Job};
+use crate::session::{Job, Session, Ticket};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket) {
     session.enqueue(ticket, Job::Reset);

@@ -2,8 +2,8 @@
 
 use worker::Query;
 
-use crate::session::{Session, batches::Ticket};
+use crate::session::{Session, Ticket};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket) {
-    session.inquire(ticket, Query::Scope);
+    session.query(ticket, Query::Scope);
 }

@@ -1,4 +1,4 @@
-//! How a play comes to its one outcome, and who is told of it first.
+//! How a play comes to its one result: its worker reports it or is lost, end hooks run, and the session learns of it.
 
 use std::time::Duration;
 
@@ -12,23 +12,24 @@ use tokio::time::Instant;
 use worker::{Loss, Outcome};
 
 use super::{
-    Happened, Player, STOP_GRACE, Slot,
-    running_play::{Ending, Running, Then, Told},
+    Player, PlayerEvent, STOP_GRACE_PERIOD, WorkerState,
+    running_play::{EndHooks, RunningPlay, StopReason},
 };
 use crate::{
     conversion,
     host::{EndHookError, MAX_LEFT_BEHIND, PlayEnd},
-    session::batches::Ticket,
+    session::ticket::Ticket,
 };
 
 impl Player {
-    pub(super) fn done(&mut self, outcome: Outcome) -> Happened {
+    /// Finishes the running play with the outcome that its worker reports.
+    pub(super) fn finish(&mut self, outcome: Outcome) -> Option<PlayerEvent> {
         self.last_used = Instant::now();
-        let Some(running) = self.running.take() else { return Happened::Nothing };
-        let elapsed = running.started.elapsed();
-        let result = match (running.ending, outcome) {
-            // Set before the outcome came, so it is the outcome.
-            (Some(ending), _) => Err(self.ended(ending, running.max_ms)),
+        let play = self.play.take()?;
+        let elapsed = play.started.elapsed();
+        let result = match (play.stop_reason, outcome) {
+            // The play was stopped before its outcome came.
+            (Some(reason), _) => Err(self.stop_error(reason, play.max_ms)),
             (None, Outcome::Value(value)) => match RawValue::from_string(value.json) {
                 Ok(json) => Ok(PlayResult {
                     output: value.output,
@@ -39,116 +40,106 @@ impl Player {
                 }),
                 Err(error) => {
                     tracing::error!(%error, "a worker sent a value that is not JSON, and is dropped");
-                    self.running = Some(running);
-                    return self.lose(LossReason::Crash);
+                    self.play = Some(play);
+                    return self.lose_environment(LossReason::Crash);
                 }
             },
             (None, outcome) => Err(conversion::play_error(outcome)),
         };
-        self.tell(running, Then::Ended(result))
+        self.run_end_hooks(play, result)
     }
 
-    pub(super) fn lost(&mut self, loss: Loss) -> Happened {
-        let ending = self.running.as_ref().and_then(|running| running.ending);
-        let reason = match (loss, ending) {
-            (Loss::Killed, Some(Ending::Time)) => LossReason::Time,
+    /// Takes note that the worker is gone.
+    pub(super) fn lose_worker(&mut self, loss: Loss) -> Option<PlayerEvent> {
+        let reason = match (loss, self.stop_reason()) {
+            (Loss::Killed, Some(StopReason::Time)) => LossReason::Time,
             (Loss::Killed, _) => LossReason::Killed,
             (Loss::Memory, _) => LossReason::Memory,
             (Loss::Crashed, _) => LossReason::Crash,
         };
-        if self.running.as_ref().is_some_and(|running| running.telling.is_some()) {
-            return self.lost_meanwhile(reason);
+        if self.play.as_ref().is_some_and(|play| play.end_hooks.is_some()) {
+            // The play has its result already, so the loss is an event of its own, after the finish.
+            self.worker = WorkerState::None;
+            self.unreported_loss = Some(reason);
+            return None;
         }
-        self.lose(reason)
+        self.lose_environment(reason)
     }
 
-    /// The worker is gone while modules are told of a play: that has its outcome, and what is behind it is told after it.
-    fn lost_meanwhile(&mut self, reason: LossReason) -> Happened {
-        self.slot = Slot::Empty;
-        self.lost_meanwhile = Some(reason);
-        Happened::Nothing
-    }
-
-    pub(super) fn lose(&mut self, reason: LossReason) -> Happened {
-        self.slot = Slot::Empty;
-        match self.running.take() {
-            Some(running) => self.tell(running, Then::Lost(reason)),
-            None => Happened::Lost(None, reason),
+    /// Drops the worker with the environment. A play that runs finishes with the loss as its error.
+    pub(super) fn lose_environment(&mut self, reason: LossReason) -> Option<PlayerEvent> {
+        self.worker = WorkerState::None;
+        match self.play.take() {
+            Some(play) => self.run_end_hooks(play, Err(RpcError::EnvironmentLost { reason })),
+            None => Some(PlayerEvent::EnvironmentLost(None, reason)),
         }
     }
 
-    /// Lets the modules that a play called know how it ended, before anyone else does.
-    fn tell(&mut self, mut running: Running, then: Then) -> Happened {
-        let how = match &then {
-            Then::Ended(Ok(_)) => PlayEnd::Succeeded,
-            Then::Ended(Err(error)) => play_end(error),
-            Then::Lost(_) => PlayEnd::Lost,
-        };
-        if !running.hosting.as_mut().is_some_and(|hosting| hosting.end(how)) {
-            return happened(running.ticket, then);
+    /// Starts the end hooks of the modules that the play called. The client learns of the result after them.
+    fn run_end_hooks(&mut self, mut play: RunningPlay, result: Result<PlayResult, RpcError>) -> Option<PlayerEvent> {
+        let end = play_end(&result);
+        if !play.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end_hooks(end)) {
+            return Some(finished(play.ticket, result));
         }
-        let by = if how.is_success() { running.deadline } else { Some(Instant::now() + STOP_GRACE) };
-        running.telling = Some(Told { then, by });
-        self.running = Some(running);
-        Happened::Nothing
+        let deadline = if end.is_success() { play.deadline } else { Some(Instant::now() + STOP_GRACE_PERIOD) };
+        play.end_hooks = Some(EndHooks { result, deadline });
+        self.play = Some(play);
+        None
     }
 
-    /// They know, or take too long.
-    pub(super) fn told(&mut self, told: Option<Result<(), EndHookError>>) -> Happened {
-        let Some(mut running) = self.running.take() else { return Happened::Nothing };
-        let Some(telling) = running.telling.take() else { return Happened::Nothing };
+    /// Finishes the play after its end hooks, or without them where they take too long (`None`).
+    pub(super) fn finish_after_end_hooks(&mut self, hooks: Option<Result<(), EndHookError>>) -> Option<PlayerEvent> {
+        let mut play = self.play.take()?;
+        let EndHooks { result, .. } = play.end_hooks.take()?;
         self.last_used = Instant::now();
-        let then = match (telling.then, told) {
-            (Then::Ended(Ok(_)), Some(Err(error))) => Then::Ended(Err(end_hook_error(error))),
-            (Then::Ended(Ok(result)), Some(Ok(()))) => {
-                Then::Ended(Ok(PlayResult { elapsed_us: micros(running.started.elapsed()), ..result }))
-            }
-            (then, Some(_)) => then,
-            (then, None) => {
-                tracing::warn!("a host module takes longer at the end of a play than it may");
-                match then {
-                    // Nobody knows whether its effects last.
-                    Then::Ended(Ok(_)) => Then::Ended(Err(self.ended(Ending::Time, running.max_ms))),
-                    then => then,
-                }
-            }
+        if hooks.is_none() {
+            tracing::warn!("a host module takes longer at the end of a play than it may");
+        }
+        let result = match (result, hooks) {
+            (Ok(result), Some(Ok(()))) => Ok(PlayResult { elapsed_us: micros(play.started.elapsed()), ..result }),
+            (Ok(_), Some(Err(error))) => Err(end_hook_error(error)),
+            // Nobody knows whether the effects of the play last.
+            (Ok(_), None) => Err(self.stop_error(StopReason::Time, play.max_ms)),
+            (Err(error), _) => Err(error),
         };
-        happened(running.ticket, then)
+        Some(finished(play.ticket, result))
     }
 
-    pub(super) fn ended(&self, ending: Ending, max_ms: u64) -> RpcError {
+    /// The error of a play that is stopped.
+    pub(super) fn stop_error(&self, reason: StopReason, max_ms: u64) -> RpcError {
         let limits = &self.limits.values;
-        match ending {
-            Ending::Cancelled => RpcError::Cancelled,
-            Ending::Time => RpcError::LimitExceeded { limit: PlayLimit::Time, max: max_ms },
-            Ending::Shutdown => RpcError::ShuttingDown,
-            Ending::HostCalls => RpcError::LimitExceeded { limit: PlayLimit::Operations, max: limits.host_calls },
-            Ending::HostBytes => RpcError::LimitExceeded { limit: PlayLimit::Size, max: limits.host_kib },
-            Ending::LeftBehind => {
+        match reason {
+            StopReason::Cancelled => RpcError::Cancelled,
+            StopReason::Time => RpcError::LimitExceeded { limit: PlayLimit::Time, max: max_ms },
+            StopReason::Shutdown => RpcError::ShuttingDown,
+            StopReason::HostCalls => RpcError::LimitExceeded { limit: PlayLimit::Operations, max: limits.host_calls },
+            StopReason::HostBytes => RpcError::LimitExceeded { limit: PlayLimit::Size, max: limits.host_kib },
+            StopReason::DetachedCalls => {
                 RpcError::Busy { limit: BusyLimit::Running, max: MAX_LEFT_BEHIND, retry_after_ms: None }
             }
         }
     }
 }
 
-fn micros(elapsed: Duration) -> u64 {
-    u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn happened(ticket: Ticket, then: Then) -> Happened {
-    match then {
-        Then::Ended(result) => Happened::Ended(ticket, result),
-        Then::Lost(reason) => Happened::Lost(Some(ticket), reason),
+/// The event of a play that has run and has its result. A lost environment takes more with it than the play.
+fn finished(ticket: Ticket, result: Result<PlayResult, RpcError>) -> PlayerEvent {
+    match &result {
+        Ok(result) => tracing::info!(elapsed_us = result.elapsed_us, "play ok"),
+        Err(RpcError::EnvironmentLost { reason }) => return PlayerEvent::EnvironmentLost(Some(ticket), *reason),
+        Err(error) => tracing::info!(code = error.code(), "play ended"),
     }
+    PlayerEvent::PlayFinished(ticket, result)
 }
 
-/// How a play with this error ended, for its host modules.
-fn play_end(error: &RpcError) -> PlayEnd {
-    match error {
-        RpcError::Cancelled => PlayEnd::Cancelled,
-        RpcError::LimitExceeded { .. } | RpcError::Busy { .. } => PlayEnd::Limited,
-        RpcError::ShuttingDown => PlayEnd::ShutDown,
-        _ => PlayEnd::Failed,
+/// How a play ended, for its host modules.
+fn play_end(result: &Result<PlayResult, RpcError>) -> PlayEnd {
+    match result {
+        Ok(_) => PlayEnd::Succeeded,
+        Err(RpcError::Cancelled) => PlayEnd::Cancelled,
+        Err(RpcError::LimitExceeded { .. } | RpcError::Busy { .. }) => PlayEnd::Limited,
+        Err(RpcError::ShuttingDown) => PlayEnd::ShutDown,
+        Err(RpcError::EnvironmentLost { .. }) => PlayEnd::Lost,
+        Err(_) => PlayEnd::Failed,
     }
 }
 
@@ -167,4 +158,8 @@ fn end_hook_error(EndHookError { module, error }: EndHookError) -> RpcError {
         hint: None,
         thrown: serde_json::value::to_raw_value(&thrown).ok(),
     }))
+}
+
+fn micros(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
 }

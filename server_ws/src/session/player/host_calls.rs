@@ -1,4 +1,4 @@
-//! The host functions of one play: the one that it waits for, and the modules that are told how it ends.
+//! The host calls of one play: the call that the play waits for, and the end hooks of the modules that it called.
 
 use std::sync::Arc;
 
@@ -14,54 +14,50 @@ use crate::{
 };
 
 /// Made at a play's first call.
-pub(crate) struct Hosting {
+pub(super) struct HostCalls {
     circle: Arc<Circle>,
     limits: Arc<SessionLimits>,
     caller: Caller,
     play: host::Play,
-    /// Those that it called, by their index, in the order of its first calls.
+    /// The modules that the play called, by their index, in the order of its first calls.
     modules: Vec<(usize, Arc<dyn ModuleInstance>)>,
     calls: u64,
-    /// The number of the function, for the log, and its task.
-    waits_for: Option<(u32, JoinHandle<Called>)>,
-    /// Set once modules are to be told how the play ended; taken once they have been.
-    telling: Option<Telling>,
-    is_told: bool,
+    /// The call that the play waits for: the number of the function, for the log, and its task.
+    running: Option<(u32, JoinHandle<CallEnd>)>,
+    end_hooks: Option<JoinHandle<Result<(), EndHookError>>>,
+    has_ended: bool,
 }
 
-/// How a function ended, or that it never began.
+/// How the task of a call ended.
 #[derive(Debug)]
-enum Called {
-    Ended(Result<String, host::Error>),
-    /// What the worker sent as arguments is not what a worker sends.
-    Unreadable,
+enum CallEnd {
+    Returned(Result<String, host::Error>),
+    /// The function never ran: the arguments are not what a worker sends.
+    Malformed,
 }
 
-/// Why a call is not carried out, and the play ends.
+/// Why a call is rejected, and the play stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The play has made as many as it may.
-    TooMany,
-    /// The caller has left as many functions behind as it may.
-    LeftBehind,
+pub(super) enum CallRejection {
+    /// The play has made as many calls as it may.
+    TooManyCalls,
+    /// The caller has as many detached calls as it may have.
+    TooManyDetached,
 }
 
-/// What came of a call that a play waits for.
+/// What the player makes of a call that has ended.
 #[derive(Debug)]
-pub(crate) enum Returned {
-    /// This is for the script.
+pub(super) enum CallReturn {
+    /// The script gets a value or an error.
     Script(HostReturn),
-    /// The result is larger than it may be.
+    /// The result is larger than a result may be.
     TooLarge,
     /// The worker is not to be trusted.
-    Unreadable,
+    Malformed,
 }
 
-/// Tells modules how a play ended.
-type Telling = JoinHandle<Result<(), EndHookError>>;
-
-impl Hosting {
-    pub(crate) fn new(circle: Arc<Circle>, limits: Arc<SessionLimits>, caller: Caller, play: host::Play) -> Self {
+impl HostCalls {
+    pub(super) fn new(circle: Arc<Circle>, limits: Arc<SessionLimits>, caller: Caller, play: host::Play) -> Self {
         Self {
             circle,
             limits,
@@ -69,140 +65,141 @@ impl Hosting {
             play,
             modules: Vec::new(),
             calls: 0,
-            waits_for: None,
-            telling: None,
-            is_told: false,
+            running: None,
+            end_hooks: None,
+            has_ended: false,
         }
     }
 
-    /// Has a function carried out, for [`returned`](Self::returned) to wait for.
-    pub(crate) fn call(&mut self, call: HostCall) -> Result<(), Refusal> {
+    /// Starts a call, for [`next_return`](Self::next_return) to wait for.
+    pub(super) fn start(&mut self, call: HostCall) -> Result<(), CallRejection> {
         self.calls += 1;
-        let refused = if self.calls > self.limits.values.host_calls {
-            Some(Refusal::TooMany)
+        let rejection = if self.calls > self.limits.values.host_calls {
+            Some(CallRejection::TooManyCalls)
         } else {
-            self.circle.host.tasks.has_too_many_detached(self.caller).then_some(Refusal::LeftBehind)
+            self.circle.host.tasks.has_too_many_detached(self.caller).then_some(CallRejection::TooManyDetached)
         };
-        if let Some(refusal) = refused {
+        if let Some(rejection) = rejection {
             self.circle.metrics.host_call(HostCallEnd::Refused);
-            return Err(refusal);
+            return Err(rejection);
         }
         let (module, function) = self.circle.host.function(call.function);
         let number = call.function;
-        let called = self.module(module);
-        let (play, place) = (self.play.clone(), self.circle.host.tasks.acquire(self.caller));
+        let instance = self.instance(module);
+        let (play, grant) = (self.play.clone(), self.circle.host.tasks.acquire(self.caller));
         let params = self.circle.host.modules[module].offered().functions[function].params.len();
         let task = async move {
-            let _place = match place {
-                Ok(place) => place,
-                Err(turn) => tokio::select! {
+            let _grant = match grant {
+                Ok(grant) => grant,
+                Err(waiter) => tokio::select! {
                     biased;
-                    // It has not begun, so it need not.
-                    () = play.cancelled.cancelled() => return Called::Ended(Err(host::Error::failed())),
+                    // The function has not started, so it need not.
+                    () = play.cancelled.cancelled() => return CallEnd::Returned(Err(host::Error::failed())),
                     // The circle has the other end.
-                    Ok(place) = turn => place,
-                    else => return Called::Ended(Err(host::Error::failed())),
+                    Ok(grant) = waiter => grant,
+                    else => return CallEnd::Returned(Err(host::Error::failed())),
                 },
             };
             let future = match serde_json::from_str::<Vec<&RawValue>>(&call.args) {
-                Ok(args) if args.len() == params => called.call(function, play, &args),
-                _ => return Called::Unreadable,
+                Ok(args) if args.len() == params => instance.call(function, play, &args),
+                _ => return CallEnd::Malformed,
             };
             match future {
-                Ok(future) => Called::Ended(future.await),
-                Err(error) => Called::Ended(Err(error)),
+                Ok(future) => CallEnd::Returned(future.await),
+                Err(error) => CallEnd::Returned(Err(error)),
             }
         };
-        self.waits_for = Some((number, self.circle.host.tasks.spawn(task)));
+        self.running = Some((number, self.circle.host.tasks.spawn(task)));
         Ok(())
     }
 
-    fn module(&mut self, index: usize) -> Arc<dyn ModuleInstance> {
-        if let Some((_, module)) = self.modules.iter().find(|(known, _)| *known == index) {
-            return module.clone();
+    fn instance(&mut self, index: usize) -> Arc<dyn ModuleInstance> {
+        if let Some((_, instance)) = self.modules.iter().find(|(known, _)| *known == index) {
+            return instance.clone();
         }
-        let module = self.circle.host.modules[index].clone().instantiate();
-        self.modules.push((index, module.clone()));
-        module
+        let instance = self.circle.host.modules[index].clone().instantiate();
+        self.modules.push((index, instance.clone()));
+        instance
     }
 
-    /// What the function that the play waits for came to; never, while it waits for none. Cancel safe.
-    pub(crate) async fn returned(&mut self) -> Returned {
-        let Some((number, function)) = &mut self.waits_for else { return std::future::pending().await };
-        let (number, called) = (*number, function.await);
-        self.waits_for = None;
-        let returned = self.judge(number, called);
+    /// The return of the call that the play waits for; pending forever without one. Cancel safe.
+    pub(super) async fn next_return(&mut self) -> CallReturn {
+        let Some((number, task)) = &mut self.running else { return std::future::pending().await };
+        let (number, ended) = (*number, task.await);
+        self.running = None;
+        let returned = self.check(number, ended);
         self.circle.metrics.host_call(match &returned {
-            Returned::Script(HostReturn::Value(_)) => HostCallEnd::Ok,
-            Returned::Script(_) => HostCallEnd::Failed,
-            Returned::TooLarge => HostCallEnd::TooLarge,
-            Returned::Unreadable => HostCallEnd::Unreadable,
+            CallReturn::Script(HostReturn::Value(_)) => HostCallEnd::Ok,
+            CallReturn::Script(_) => HostCallEnd::Failed,
+            CallReturn::TooLarge => HostCallEnd::TooLarge,
+            CallReturn::Malformed => HostCallEnd::Unreadable,
         });
         returned
     }
 
-    fn judge(&self, number: u32, called: Result<Called, JoinError>) -> Returned {
-        let ended = match called {
-            Ok(Called::Ended(ended)) => ended,
-            Ok(Called::Unreadable) => return Returned::Unreadable,
+    fn check(&self, number: u32, ended: Result<CallEnd, JoinError>) -> CallReturn {
+        let result = match ended {
+            Ok(CallEnd::Returned(result)) => result,
+            Ok(CallEnd::Malformed) => return CallReturn::Malformed,
             Err(error) => {
                 tracing::error!(function = self.circle.host.name(number), %error, "a host function panicked");
                 Err(host::Error::failed())
             }
         };
         let max = self.limits.values.host_kib.saturating_mul(1024);
-        match ended {
-            Ok(json) if json.len() as u64 > max => Returned::TooLarge,
-            Ok(json) => Returned::Script(HostReturn::Value(json)),
+        match result {
+            Ok(json) if json.len() as u64 > max => CallReturn::TooLarge,
+            Ok(json) => CallReturn::Script(HostReturn::Value(json)),
             Err(error) => {
                 let data = error.data.map(|data| data.to_string());
                 if (error.message.len() + data.as_ref().map_or(0, String::len)) as u64 > max {
-                    return Returned::TooLarge;
+                    return CallReturn::TooLarge;
                 }
-                Returned::Script(HostReturn::Failed(HostError { message: error.message, data }))
+                CallReturn::Script(HostReturn::Failed(HostError { message: error.message, data }))
             }
         }
     }
 
-    /// The play waits no more: the function that runs is told so, and runs on for as long as it wants.
-    pub(crate) fn abandon(&mut self) {
+    /// Detaches the call that runs: the play waits for it no more, and the function runs on for as long as it takes. The
+    /// function can see that its play is cancelled.
+    pub(super) fn detach(&mut self) {
         self.play.cancelled.cancel();
-        if let Some((_, function)) = self.waits_for.take() {
+        if let Some((_, task)) = self.running.take() {
             self.circle.metrics.host_call(HostCallEnd::Abandoned);
-            self.circle.host.tasks.detach(self.caller, function);
+            self.circle.host.tasks.detach(self.caller, task);
         }
     }
 
-    /// Has the modules told that ask how their plays ended; they hear it once. False if none does, else
-    /// [`told`](Self::told) waits for them. What is dropped before is counted as left behind.
-    pub(crate) fn end(&mut self, how: PlayEnd) -> bool {
-        self.abandon();
-        self.is_told = true;
+    /// Starts the end hooks of the modules that the play called, once. Returns false if no module has one; else
+    /// [`end_hooks`](Self::end_hooks) waits for them. Hooks that nobody waits for count as a detached call.
+    pub(super) fn start_end_hooks(&mut self, end: PlayEnd) -> bool {
+        self.detach();
+        self.has_ended = true;
         let mut modules = std::mem::take(&mut self.modules);
         modules.retain(|(index, _)| self.circle.host.modules[*index].has_end_hook());
         if modules.is_empty() {
             return false;
         }
         let circle = self.circle.clone();
-        self.telling = Some(self.circle.host.tasks.spawn(async move {
-            let (mut how, mut result) = (how, Ok(()));
-            for (index, module) in modules {
-                // Each in a task of its own: a panic of one is not the others'.
-                let told = circle.host.tasks.spawn(async move {
-                    match module.run_end_hook(how) {
-                        Some(told) => told.await,
+        self.end_hooks = Some(self.circle.host.tasks.spawn(async move {
+            let (mut end, mut result) = (end, Ok(()));
+            for (index, instance) in modules {
+                // Each hook has a task of its own, so that its panic ends no other.
+                let hook = circle.host.tasks.spawn(async move {
+                    match instance.run_end_hook(end) {
+                        Some(hook) => hook.await,
                         None => Ok(()),
                     }
                 });
-                let told = told.await.unwrap_or_else(|error| {
+                let hook_result = hook.await.unwrap_or_else(|error| {
                     tracing::error!(%error, "a host module panicked at the end of a play");
                     Err(host::Error::failed())
                 });
-                if let Err(error) = told
-                    && how.is_success()
+                if let Err(error) = hook_result
+                    && end.is_success()
                 {
                     let module = circle.host.modules[index].offered().name.clone();
-                    (how, result) = (PlayEnd::Failed, Err(EndHookError { module, error }));
+                    (end, result) = (PlayEnd::Failed, Err(EndHookError { module, error }));
                 }
             }
             result
@@ -210,24 +207,24 @@ impl Hosting {
         true
     }
 
-    /// What the modules say that are told; never, while none is. Cancel safe.
-    pub(crate) async fn told(&mut self) -> Result<(), EndHookError> {
-        let Some(telling) = &mut self.telling else { return std::future::pending().await };
-        let told = telling.await;
-        self.telling = None;
-        // The task only ends otherwise when the program's runtime does.
-        told.unwrap_or(Ok(()))
+    /// The result of the end hooks that run; pending forever without any. Cancel safe.
+    pub(super) async fn end_hooks(&mut self) -> Result<(), EndHookError> {
+        let Some(hooks) = &mut self.end_hooks else { return std::future::pending().await };
+        let result = hooks.await;
+        self.end_hooks = None;
+        // The task fails only when the program's runtime ends.
+        result.unwrap_or(Ok(()))
     }
 }
 
-/// The connection ended, or the play, before its modules had been told.
-impl Drop for Hosting {
+/// Without a finish the connection has ended.
+impl Drop for HostCalls {
     fn drop(&mut self) {
-        if !self.is_told {
-            self.end(PlayEnd::Disconnected);
+        if !self.has_ended {
+            self.start_end_hooks(PlayEnd::Disconnected);
         }
-        if let Some(telling) = self.telling.take() {
-            self.circle.host.tasks.detach(self.caller, telling);
+        if let Some(hooks) = self.end_hooks.take() {
+            self.circle.host.tasks.detach(self.caller, hooks);
         }
     }
 }

@@ -1,190 +1,188 @@
-//! One play that runs: what it waits for, and how it may come to end.
+//! One play that runs: what it waits for, and what is due when.
 
 use std::{sync::Arc, time::Duration};
 
 use keys::PublicKey;
 use protocol::{
     RpcError,
-    error::LossReason,
     methods::{PlayParams, PlayResult},
 };
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    cpu_budget::Patience,
-    host_calls::{Hosting, Returned},
+    cpu_budget::CpuBudget,
+    host_calls::{CallReturn, HostCalls},
 };
 use crate::{
     host::EndHookError,
     metrics::PlayTimer,
     quota::{Grant, Waiter},
-    session::batches::Ticket,
+    session::ticket::Ticket,
 };
 
 /// When a play is first reported on.
 const FIRST_PROGRESS: Duration = Duration::from_millis(500);
 
-/// Why a play is made to end.
+/// Why a play is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// Its client cancelled it.
+pub(crate) enum StopReason {
+    /// The client cancelled it.
     Cancelled,
     /// Its time is over.
     Time,
-    /// The circle ends.
+    /// The circle shuts down.
     Shutdown,
-    /// It makes more host calls than it may.
+    /// It makes more host calls than a play may.
     HostCalls,
-    /// A host function's result is larger than it may be.
+    /// The result of a host function is larger than a result may be.
     HostBytes,
-    /// Its caller has as many host functions running on as may be.
-    LeftBehind,
+    /// Its caller has as many detached host calls as it may have.
+    DetachedCalls,
 }
 
-pub(super) struct Running {
+pub(super) struct RunningPlay {
     pub(super) ticket: Ticket,
     pub(super) caller: Option<PublicKey>,
-    /// Held while it runs.
-    pub(super) slot: Option<Grant>,
-    /// What it waits for before.
-    pub(super) turn: Option<Waiter>,
-    /// What is still to be sent, to a worker that is starting or once it is its turn.
+    /// Held while the play runs.
+    pub(super) grant: Option<Grant>,
+    /// The wait for the grant, before the play runs.
+    pub(super) waiter: Option<Waiter>,
+    /// What is sent to the worker; `None` once it is sent.
     pub(super) unsent: Option<(Arc<PlayParams>, Option<String>)>,
     pub(super) number: u64,
+    /// When its time began.
     pub(super) started: Instant,
     timer: PlayTimer,
     pub(super) max_ms: u64,
     pub(super) deadline: Option<Instant>,
-    /// Until its worker gives way, unless it has done so before.
-    pub(super) patience: Option<Patience>,
+    /// `None` once the worker has the lowest priority.
+    pub(super) cpu_budget: Option<CpuBudget>,
     pub(super) next_progress: Instant,
-    pub(super) ending: Option<Ending>,
+    pub(super) stop_reason: Option<StopReason>,
+    /// When the worker is killed because the play does not stop.
     pub(super) kill_at: Option<Instant>,
-    /// Once it has called a host function.
-    pub(super) hosting: Option<Hosting>,
-    /// Once it has ended, while modules are told.
-    pub(super) telling: Option<Told>,
+    /// `None` before the first host call.
+    pub(super) host_calls: Option<HostCalls>,
+    pub(super) end_hooks: Option<EndHooks>,
 }
 
-/// What is answered once modules have been told of it.
-pub(super) struct Told {
-    pub(super) then: Then,
-    /// When it is answered all the same.
-    pub(super) by: Option<Instant>,
-}
-
-/// What a play came to.
-pub(super) enum Then {
-    Ended(Result<PlayResult, RpcError>),
-    Lost(LossReason),
+/// The finish of a play that waits for end hooks.
+pub(super) struct EndHooks {
+    /// The result without them.
+    pub(super) result: Result<PlayResult, RpcError>,
+    /// When the play finishes without them.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// Something that a play waited for.
-pub(super) enum Waited {
-    /// It is its turn.
-    Turn(Option<Grant>),
-    /// Its host function has ended.
-    Returned(Returned),
-    /// Its modules have been told of its end, or take too long.
-    Told(Option<Result<(), EndHookError>>),
+pub(super) enum PlayInput {
+    /// It is the play's turn; `None` if the circle is gone.
+    Granted(Option<Grant>),
+    /// The host call has ended.
+    HostCall(CallReturn),
+    /// The end hooks have run; `None` if they take too long.
+    EndHooks(Option<Result<(), EndHookError>>),
 }
 
-impl Running {
-    /// One that has not begun; `slot` is what it is to hold while it runs.
+impl RunningPlay {
+    /// A play that has a grant to run, or waits for one.
     pub(super) fn new(
         number: u64,
         ticket: Ticket,
         params: Arc<PlayParams>,
         caller: Option<PublicKey>,
         max_ms: u64,
-        slot: Result<Grant, Waiter>,
+        grant: Result<Grant, Waiter>,
         timer: PlayTimer,
     ) -> Self {
         let now = Instant::now();
-        let (slot, turn) = match slot {
-            Ok(slot) => (Some(slot), None),
-            Err(turn) => (None, Some(turn)),
+        let (grant, waiter) = match grant {
+            Ok(grant) => (Some(grant), None),
+            Err(waiter) => (None, Some(waiter)),
         };
-        let mut running = Self {
+        let mut play = Self {
             ticket,
             caller,
-            slot,
-            turn,
+            grant,
+            waiter,
             unsent: Some((params, caller.map(|key| key.to_hex()))),
             number,
             started: now,
             timer,
             max_ms,
             deadline: None,
-            patience: None,
+            cpu_budget: None,
             next_progress: now,
-            ending: None,
+            stop_reason: None,
             kill_at: None,
-            hosting: None,
-            telling: None,
+            host_calls: None,
+            end_hooks: None,
         };
-        if running.slot.is_some() {
-            running.begin_time();
+        if play.grant.is_some() {
+            play.start_clock();
         }
-        running
+        play
     }
 
-    /// From now on its time counts: what it waits for others' plays does not.
-    pub(super) fn begin_time(&mut self) {
+    /// Starts the clock of the play. The wait for the plays of others does not count.
+    pub(super) fn start_clock(&mut self) {
         self.started = Instant::now();
-        self.timer.begin(self.started.into_std());
+        self.timer.start(self.started.into_std());
         self.deadline = self.started.checked_add(Duration::from_millis(self.max_ms));
         self.next_progress = self.started + FIRST_PROGRESS;
     }
 
-    /// When something of it is due. `is_heard`: the client reads, so progress can be told.
-    pub(super) fn next_tick(&self, is_heard: bool) -> Option<Instant> {
-        if self.telling.is_some() {
+    /// When something of the play is due. Progress is due only if it `can_send`.
+    pub(super) fn next_tick(&self, can_send: bool) -> Option<Instant> {
+        if self.end_hooks.is_some() {
             return None;
         }
-        if self.ending.is_some() {
+        if self.stop_reason.is_some() {
             return self.kill_at;
         }
-        let progress = (is_heard && self.ticket.id.is_some()).then_some(self.next_progress);
-        [self.deadline, self.patience.as_ref().map(Patience::next_look), progress].into_iter().flatten().min()
+        let progress = (can_send && self.ticket.id().is_some()).then_some(self.next_progress);
+        [self.deadline, self.cpu_budget.as_ref().map(CpuBudget::next_check), progress].into_iter().flatten().min()
     }
 
-    /// What it waits for, besides its worker; never, while that is nothing. Cancel safe.
-    pub(super) async fn waits(&mut self) -> Waited {
-        let (is_told, by) = (self.telling.is_none(), self.telling.as_ref().and_then(|telling| telling.by));
-        let hosting = self.hosting.as_mut();
-        let hosted = async {
-            if is_told { Waited::Returned(returned(hosting).await) } else { Waited::Told(told(hosting, by).await) }
+    /// The next thing that the play waits for besides its worker; pending forever while there is none. Cancel safe.
+    pub(super) async fn next_input(&mut self) -> PlayInput {
+        let (has_result, deadline) =
+            (self.end_hooks.is_some(), self.end_hooks.as_ref().and_then(|hooks| hooks.deadline));
+        let host_calls = self.host_calls.as_mut();
+        let host = async {
+            if has_result {
+                PlayInput::EndHooks(end_hooks(host_calls, deadline).await)
+            } else {
+                PlayInput::HostCall(next_return(host_calls).await)
+            }
         };
         tokio::select! {
-            slot = turn_of(self.turn.as_mut()) => Waited::Turn(slot),
-            hosted = hosted => hosted,
+            grant = grant(self.waiter.as_mut()) => PlayInput::Granted(grant),
+            input = host => input,
         }
     }
 }
 
-/// What the host function came to that a play waits for; never, without one.
-async fn returned(hosting: Option<&mut Hosting>) -> Returned {
-    match hosting {
-        Some(hosting) => hosting.returned().await,
+async fn next_return(host_calls: Option<&mut HostCalls>) -> CallReturn {
+    match host_calls {
+        Some(host_calls) => host_calls.next_return().await,
         None => std::future::pending().await,
     }
 }
 
-/// What the modules say that are told of a play's end; `None` if they take too long.
-async fn told(hosting: Option<&mut Hosting>, by: Option<Instant>) -> Option<Result<(), EndHookError>> {
-    match (hosting, by) {
-        (Some(hosting), Some(by)) => timeout_at(by, hosting.told()).await.ok(),
-        (Some(hosting), None) => Some(hosting.told().await),
+/// The result of the end hooks; `None` if they take too long.
+async fn end_hooks(host_calls: Option<&mut HostCalls>, deadline: Option<Instant>) -> Option<Result<(), EndHookError>> {
+    match (host_calls, deadline) {
+        (Some(host_calls), Some(deadline)) => timeout_at(deadline, host_calls.end_hooks()).await.ok(),
+        (Some(host_calls), None) => Some(host_calls.end_hooks().await),
         (None, _) => std::future::pending().await,
     }
 }
 
-/// Waits for the turn of a play; forever, of none that waits for one.
-async fn turn_of(turn: Option<&mut Waiter>) -> Option<Grant> {
-    match turn {
+async fn grant(waiter: Option<&mut Waiter>) -> Option<Grant> {
+    match waiter {
         // The circle has the other end, and outlives its sessions.
-        Some(turn) => turn.await.ok(),
+        Some(waiter) => waiter.await.ok(),
         None => std::future::pending().await,
     }
 }

@@ -1,41 +1,38 @@
-//! What the player does when its time has come: deadlines, the kill, progress, and what a worker may take of the machine.
+//! What the player does in time: deadlines, the kill, progress, the CPU budget, and samples of the worker's memory.
 
 use std::time::Duration;
 
-use protocol::{RpcError, error::LossReason};
+use protocol::error::LossReason;
 use tokio::time::Instant;
 
-use super::{Happened, Player, Slot, running_play::Ending};
-use crate::{
-    quota::{MemoryAction, kernel},
-    session::batches::Ticket,
-};
+use super::{Player, PlayerEvent, WorkerState, running_play::StopReason};
+use crate::quota::{MemoryAction, kernel};
 
 /// How often a play is reported on.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long after it was used a worker's memory is looked at, and how often while it plays.
-const WEIGH_INTERVAL: Duration = Duration::from_millis(250);
+/// How long after its use a worker's memory is sampled, and how often while it plays.
+const MEMORY_SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Player {
-    /// When [`weigh`](Self::weigh) has something to do next.
-    pub(crate) fn next_weighing(&self) -> Option<Instant> {
-        // One that is made to end is not ended twice.
-        self.weigh_at.filter(|_| matches!(self.slot, Slot::Ready(..)) && !self.is_ending())
+    /// When [`sample_memory`](Self::sample_memory) is due.
+    pub(crate) fn next_memory_sample(&self) -> Option<Instant> {
+        // A worker whose play is stopped need not be evicted as well.
+        self.sample_memory_at.filter(|_| matches!(self.worker, WorkerState::Ready(..)) && !self.is_finishing())
     }
 
-    /// Looks at the worker's memory, if that is due. Where it grew and there is no room, it is dropped, and lost with it is
-    /// what this returns.
-    pub(crate) fn weigh(&mut self, now: Instant) -> Option<Happened> {
-        self.next_weighing().filter(|at| *at <= now)?;
-        // Short plays share a look, and one that does nothing is not looked at again.
-        self.weigh_at = None;
+    /// Samples the worker's memory, if that is due. A worker that grew where there is no room is evicted, and the environment
+    /// is lost.
+    pub(crate) fn sample_memory(&mut self, now: Instant) -> Option<PlayerEvent> {
+        self.next_memory_sample().filter(|at| *at <= now)?;
+        // Short plays share a sample, and an idle worker is not sampled again.
+        self.sample_memory_at = None;
         let is_idle = self.is_idle();
-        let Slot::Ready(worker, place) = &mut self.slot else { return None };
-        match place.sample_memory(worker.pid()) {
+        let WorkerState::Ready(worker, permit) = &mut self.worker else { return None };
+        match permit.sample_memory(worker.pid()) {
             MemoryAction::Keep if is_idle => return None,
             MemoryAction::Keep | MemoryAction::Watch => {
-                self.weigh_at = Some(now + WEIGH_INTERVAL);
+                self.sample_memory_at = Some(now + MEMORY_SAMPLE_INTERVAL);
                 return None;
             }
             MemoryAction::Evict => {}
@@ -44,49 +41,49 @@ impl Player {
             pid = worker.pid(),
             "the memory for all or for one caller is used up, a worker that grew is ended"
         );
-        Some(self.lose(LossReason::Memory))
+        self.lose_environment(LossReason::Memory)
     }
 
-    /// Something makes use of the worker.
-    pub(super) fn uses(&mut self) {
-        self.weigh_at.get_or_insert_with(|| Instant::now() + WEIGH_INTERVAL);
+    /// Takes note that the worker is in use, so that its memory is sampled.
+    pub(super) fn schedule_memory_sample(&mut self) {
+        self.sample_memory_at.get_or_insert_with(|| Instant::now() + MEMORY_SAMPLE_INTERVAL);
     }
 
-    /// When [`tick`](Self::tick) has something to do next. `is_heard`: the client reads, so progress can be told.
-    pub(crate) fn next_tick(&self, is_heard: bool) -> Option<Instant> {
-        self.running.as_ref().and_then(|running| running.next_tick(is_heard))
+    /// When [`tick`](Self::tick) is due. Progress is due only if it `can_send`.
+    pub(crate) fn next_tick(&self, can_send: bool) -> Option<Instant> {
+        self.play.as_ref().and_then(|play| play.next_tick(can_send))
     }
 
-    /// Does what is due. What it returns has ended.
-    pub(crate) fn tick(&mut self, now: Instant) -> Option<(Ticket, RpcError)> {
-        let running = self.running.as_mut()?;
-        if running.telling.is_some() {
+    /// Does what is due of the running play.
+    pub(crate) fn tick(&mut self, now: Instant) -> Option<PlayerEvent> {
+        let play = self.play.as_mut()?;
+        if play.end_hooks.is_some() {
             return None;
         }
-        if running.ending.is_some() {
-            if running.kill_at.is_some_and(|at| at <= now)
-                && let Slot::Ready(worker, _) = &mut self.slot
+        if play.stop_reason.is_some() {
+            if play.kill_at.is_some_and(|at| at <= now)
+                && let WorkerState::Ready(worker, _) = &mut self.worker
             {
                 tracing::warn!(pid = worker.pid(), "a play does not stop, its worker is killed");
-                running.kill_at = None;
+                play.kill_at = None;
                 worker.kill();
             }
             return None;
         }
-        if running.deadline.is_some_and(|deadline| deadline <= now) {
-            return self.stop(Ending::Time);
+        if play.deadline.is_some_and(|deadline| deadline <= now) {
+            return self.stop(StopReason::Time);
         }
-        if let Some(patience) = running.patience.as_mut().filter(|patience| patience.next_look() <= now)
-            && let Slot::Ready(worker, _) = &mut self.slot
-            && patience.is_over(now, worker.pid().and_then(kernel::computed_by))
+        if let Some(budget) = play.cpu_budget.as_mut().filter(|budget| budget.next_check() <= now)
+            && let WorkerState::Ready(worker, _) = &mut self.worker
+            && budget.is_spent(now, worker.pid().and_then(kernel::computed_by))
         {
-            running.patience = None;
+            play.cpu_budget = None;
             worker.give_way();
         }
-        if running.next_progress <= now {
-            running.next_progress = now + PROGRESS_INTERVAL;
-            if let Slot::Ready(worker, _) = &mut self.slot
-                && running.ticket.id.is_some()
+        if play.next_progress <= now {
+            play.next_progress = now + PROGRESS_INTERVAL;
+            if let WorkerState::Ready(worker, _) = &mut self.worker
+                && play.ticket.id().is_some()
             {
                 worker.ask_progress();
             }

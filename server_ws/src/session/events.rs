@@ -1,0 +1,82 @@
+//! What a session makes of the events of its player: replies and notifications.
+
+use protocol::{
+    RpcError,
+    error::LossReason,
+    methods::{Output, Progress, ResetResult, SessionReset},
+};
+
+use super::{Session, player::PlayerEvent, queue::Job, ticket::Ticket};
+use crate::conversion;
+
+impl Session {
+    /// Handles an event, if there is one.
+    pub(super) fn handle(&mut self, event: Option<PlayerEvent>) {
+        match event {
+            None => {}
+            Some(PlayerEvent::Printed(print)) => self.notify_output(print),
+            Some(PlayerEvent::Progress(report)) => self.notify_progress(report),
+            Some(PlayerEvent::PlayFinished(ticket, result)) => self.reply_play(&ticket, &result),
+            Some(PlayerEvent::QueryAnswered(ticket, answer)) => self.reply_query(&ticket, answer),
+            Some(PlayerEvent::WorkerNotStarted(ticket, error)) => {
+                for ticket in ticket.iter().chain(&self.player.queries.take_all()) {
+                    self.reply_error(ticket, &error);
+                }
+            }
+            Some(PlayerEvent::EnvironmentLost(ticket, reason)) => self.lose_environment(ticket, reason),
+        }
+    }
+
+    fn notify_output(&mut self, print: worker::Print) {
+        let Some((play, _)) = self.player.running_play() else { return };
+        let output = Output {
+            play: play.clone(),
+            stream: conversion::stream(print.stream),
+            text: print.text,
+            position: print.position.map(conversion::position),
+        };
+        self.notify(&output);
+    }
+
+    fn notify_progress(&mut self, report: worker::ProgressReport) {
+        let Some((play, started)) = self.player.running_play() else { return };
+        let (done, total, text) = match report.script {
+            Some(script) => (Some(script.done), Some(script.total), script.text),
+            None => (None, None, None),
+        };
+        let progress = Progress {
+            play: play.clone(),
+            elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            operations: report.operations,
+            done,
+            total,
+            text,
+        };
+        self.notify(&progress);
+    }
+
+    /// Fails the play that ran, and whatever was sent for the same variables.
+    fn lose_environment(&mut self, ticket: Option<Ticket>, reason: LossReason) {
+        tracing::warn!(%reason, "an environment is lost");
+        self.circle.metrics.environment_lost(reason);
+        let error = RpcError::EnvironmentLost { reason };
+        match ticket {
+            Some(ticket) => self.reply_error(&ticket, &error),
+            None => self.notify(&SessionReset { reason }),
+        }
+        self.fail_queries(&error);
+        while let Some(queued) = self.queue.dequeue() {
+            match queued.job {
+                Job::Play { .. } => self.reply_error(&queued.ticket, &error),
+                Job::Reset => self.reply(&queued.ticket, &ResetResult { reset: true }),
+            }
+        }
+    }
+
+    /// Replies to all pending queries with an error.
+    pub(super) fn fail_queries(&mut self, error: &RpcError) {
+        for ticket in self.player.queries.take_all() {
+            self.reply_error(&ticket, error);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The loop of a session: what arrives, what its player brings about, its timers, and the changes of its circle.
+
+use std::time::Duration;
+
+use protocol::{
+    RpcError,
+    error::LossReason,
+    methods::{ResetResult, SessionReset},
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    Session,
+    inbound::Inbound,
+    outbound::Frame,
+    player::StopReason,
+    queue::{Job, QueuedJob},
+};
+use crate::circle::Phase;
+
+/// A client that has been silent for so long is pinged, and is taken for gone after as long again.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a client may take to answer a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Session {
+    /// Serves until the client is gone, the connection is closed or the circle ends. Whatever is left then is dropped: the
+    /// worker is killed, and the plays are disconnected.
+    ///
+    /// `receive` admits the requests of one text message. It is an argument because the methods stand above sessions.
+    pub(crate) async fn serve(mut self, mut inbound: mpsc::Receiver<Inbound>, receive: fn(&mut Self, &str)) {
+        tracing::debug!("connected");
+        let mut phase = self.circle.phase.subscribe();
+        let mut settings = self.circle.settings.subscribe();
+        while self.closing.is_none() {
+            self.start_next();
+            let can_send = self.outbox.is_empty();
+            let idle = self.idle_deadline().filter(|_| can_send);
+            let player = [self.player.next_tick(can_send), self.player.next_memory_sample()];
+            let tick = player.into_iter().chain([self.player.queries.next_deadline(), idle]);
+            let tick = tick.flatten().min();
+            let heartbeat = self.last_heard + HEARTBEAT_INTERVAL;
+            tokio::select! {
+                room = async { self.outbound.room_for(&self.outbox[0]).await }, if !can_send => {
+                    let Ok(room) = room else { return };
+                    if let Some(frame) = self.outbox.pop_front() {
+                        room.send(frame);
+                    }
+                    self.last_heard = Instant::now();
+                }
+                arrived = inbound.recv(), if can_send => {
+                    let Some(arrived) = arrived else { return };
+                    self.last_heard = Instant::now();
+                    self.was_pinged = false;
+                    match arrived {
+                        Inbound::Text(text) => receive(&mut self, &text),
+                        Inbound::Heartbeat => {}
+                        Inbound::Violation { code, reason } => self.close(code, reason),
+                    }
+                }
+                event = self.player.next_event(), if can_send || self.player.is_finishing() => {
+                    self.handle(event);
+                }
+                () = sleep_until(tick.unwrap_or(heartbeat)), if tick.is_some() => {
+                    let now = Instant::now();
+                    let stopped = self.player.tick(now);
+                    self.handle(stopped);
+                    for (ticket, error) in self.player.queries.expire(now) {
+                        self.reply_error(&ticket, &error);
+                    }
+                    let evicted = self.player.sample_memory(now);
+                    self.handle(evicted);
+                    if idle.is_some_and(|idle| idle <= now) {
+                        self.release_idle_worker();
+                    }
+                }
+                () = sleep_until(heartbeat), if can_send => {
+                    if self.was_pinged {
+                        tracing::info!("the client gives no sign of life");
+                        return;
+                    }
+                    self.was_pinged = true;
+                    self.last_heard = Instant::now();
+                    self.outbox.push_back(Frame::Ping);
+                }
+                // The phase is looked at below, whatever ended this turn.
+                Ok(()) = phase.changed() => {}
+                Ok(()) = settings.changed() => settings.mark_changed(),
+            }
+            // Before anything starts that has just arrived.
+            if settings.has_changed().is_ok_and(|has_changed| has_changed) {
+                settings.mark_unchanged();
+                self.check_membership();
+            }
+            let phase = *phase.borrow_and_update();
+            self.follow(phase);
+            if phase != Phase::Open && self.player.is_idle() && self.outbox.is_empty() {
+                self.close(1001, "the circle is shutting down");
+            }
+        }
+        self.say_goodbye(inbound).await;
+    }
+
+    async fn say_goodbye(mut self, mut inbound: mpsc::Receiver<Inbound>) {
+        self.player.abandon();
+        self.fail_queries(&RpcError::EnvironmentLost { reason: LossReason::Killed });
+        if let Some((code, reason)) = self.closing {
+            self.outbox.push_back(Frame::Close(code, reason));
+        }
+        let flush = async {
+            for frame in self.outbox {
+                let Ok(room) = self.outbound.room_for(&frame).await else { return };
+                room.send(frame);
+            }
+            // The client closes in turn; a socket that is closed before could take back what was just sent.
+            while inbound.recv().await.is_some() {}
+        };
+        if timeout(CLOSE_TIMEOUT, flush).await.is_err() {
+            tracing::debug!("the client did not answer the close");
+        }
+    }
+
+    /// Starts what waits in the queue, once the replies before it have been sent.
+    fn start_next(&mut self) {
+        while self.outbox.is_empty() && self.player.is_idle() {
+            // A query of an environment is answered from this environment, and not from the one after the reset.
+            if self.queue.is_reset_next() && self.player.queries.has_waiting() {
+                return;
+            }
+            let Some(QueuedJob { ticket, job }) = self.queue.dequeue() else { return };
+            match job {
+                Job::Reset => {
+                    self.player.reset();
+                    // The queries that are left have expired, so their clients have a reply.
+                    drop(self.player.queries.take_all());
+                    self.reply(&ticket, &ResetResult { reset: true });
+                }
+                Job::Play { params, caller } => {
+                    if let Err((ticket, error)) = self.player.start(ticket, params, caller) {
+                        self.reply_error(&ticket, &error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what a phase of the circle asks for.
+    fn follow(&mut self, phase: Phase) {
+        if phase >= Phase::Draining {
+            while let Some(queued) = self.queue.dequeue() {
+                self.reply_error(&queued.ticket, &RpcError::ShuttingDown);
+            }
+            for ticket in self.player.queries.expire_all() {
+                self.reply_error(&ticket, &RpcError::ShuttingDown);
+            }
+        }
+        if phase == Phase::Ending {
+            let stopped = self.player.stop(StopReason::Shutdown);
+            self.handle(stopped);
+        }
+    }
+
+    /// Closes the connection if its key is not a member any more.
+    fn check_membership(&mut self) {
+        if self.auth.identity().is_some_and(|key| !self.circle.admits(&key)) {
+            self.close(1008, "the key is no longer a member of this circle");
+        }
+    }
+
+    /// When an anonymous session that does nothing gives its worker back. An authenticated session keeps its worker.
+    fn idle_deadline(&self) -> Option<Instant> {
+        self.player.idle_deadline(self.player.limits().values.idle_s.filter(|_| self.auth.identity().is_none()))
+    }
+
+    fn release_idle_worker(&mut self) {
+        tracing::info!("an idle environment is given up");
+        self.circle.metrics.environment_lost(LossReason::Idle);
+        self.player.reset();
+        self.notify(&SessionReset { reason: LossReason::Idle });
+    }
+}
