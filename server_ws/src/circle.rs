@@ -1,10 +1,11 @@
 //! One circle: what all of its connections share.
 //!
-//! `builder` makes a circle, `startup_check` tries one of its workers before it serves, and `reconfigure` changes the settings
-//! of a circle that runs. `settings` holds what can change, `worker_pool` the processes that scripts run in.
+//! Three files stand above this one: `builder` makes a circle, `startup_check` tries one of its workers before it serves, and
+//! `reconfigure` changes the settings of a circle that runs. Two stand below: `settings` holds what can change, and
+//! `worker_pool` the processes that scripts run in.
 
-mod builder;
-mod reconfigure;
+pub(crate) mod builder;
+pub(crate) mod reconfigure;
 mod settings;
 pub(crate) mod startup_check;
 mod worker_pool;
@@ -28,10 +29,7 @@ use crate::{
     metrics::{Metrics, Observer},
     quota::{Admission, FairSemaphore},
 };
-pub use builder::{BuildError, CircleBuilder, Workers};
-pub use reconfigure::ReconfigureError;
 pub(crate) use settings::{SessionLimits, Settings};
-pub use startup_check::InitFailed;
 
 /// Whether a circle serves where its scripts cannot be kept from the system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -33,7 +33,12 @@ use actix_web::{App, HttpServer, web};
 
 pub use audit::{PlayCaller, PlayRecord};
 use circle::Phase;
-pub use circle::{BuildError, Circle, CircleBuilder, InitFailed, ReconfigureError, Sandbox, Workers};
+pub use circle::{
+    Circle, Sandbox,
+    builder::{BuildError, CircleBuilder, Workers},
+    reconfigure::ReconfigureError,
+    startup_check::InitFailed,
+};
 pub use metrics::{Figures, Observer};
 pub use protocol::{Limits, methods::Access};
 use transport::http;

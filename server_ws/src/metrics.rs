@@ -20,7 +20,7 @@ use crate::quota::{FairSemaphore, MemoryQuota, kernel};
 use labels::{Holder, Identity, Proof, Refusal};
 pub(crate) use labels::{HostCallEnd, Outcome, SandboxLayer, TurnedAway, Word};
 use series::{Series, set};
-pub use snapshot::{Figures, Observer};
+pub use snapshot::Figures;
 
 /// Times of plays that are noted before they are sorted: each takes 16 bytes until then.
 const NOTES: u64 = 1024;
@@ -121,6 +121,22 @@ impl Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// Sees how a circle is, also once it runs.
+#[derive(Debug, Clone)]
+pub struct Observer(pub(crate) Arc<Metrics>);
+
+impl Observer {
+    /// How it is now. It reads a file of the kernel's, and otherwise waits for nothing.
+    pub fn figures(&self) -> Figures {
+        self.0.figures()
+    }
+
+    /// What `GET /metrics` answers: the text format of Prometheus, version 0.0.4.
+    pub fn prometheus(&self) -> String {
+        self.0.prometheus()
     }
 }
 

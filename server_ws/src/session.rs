@@ -33,7 +33,6 @@ use crate::{
 };
 use batches::Batches;
 use outbound::{Frame, Sender};
-use pending_queries::PendingQueries;
 use player::{Player, StopReason};
 pub(crate) use queue::Job;
 use queue::Queue;

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use super::{Circle, Phase, Settings, startup_check};
+use super::{Circle, Phase, settings::Settings, startup_check};
 
 /// Why a circle stays as it is.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::Error;
+use super::error::Error;
 
 /// Bytes of what is said of an argument that does not fit; the rest is cut.
 const MAX_WHY: usize = 200;

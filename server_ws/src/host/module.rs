@@ -10,7 +10,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use worker::{HostFunction, HostModule};
 
-use super::{Arguments, Call, Error, Play, PlayEnd};
+use super::{
+    args::Arguments,
+    call::{Call, Play, PlayEnd},
+    error::Error,
+};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 

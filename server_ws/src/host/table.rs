@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::Limits;
 use worker::HostModule;
 
-use super::{AnyModule, tasks::HostTasks};
+use super::{module::AnyModule, tasks::HostTasks};
 
 #[derive(Debug)]
 pub(crate) struct FunctionTable {

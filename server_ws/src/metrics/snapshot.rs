@@ -1,8 +1,4 @@
-//! How a circle is, for the program that serves it.
-
-use std::sync::Arc;
-
-use super::Metrics;
+//! A snapshot of a circle, for the program that serves it.
 
 /// How a circle is at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,21 +26,5 @@ impl Figures {
     /// Bytes that the server and the workers have.
     pub fn memory_bytes(&self) -> u64 {
         self.server_bytes.saturating_add(self.worker_bytes)
-    }
-}
-
-/// Sees how a circle is, also once it runs.
-#[derive(Debug, Clone)]
-pub struct Observer(pub(crate) Arc<Metrics>);
-
-impl Observer {
-    /// How it is now. It reads a file of the kernel's, and otherwise waits for nothing.
-    pub fn figures(&self) -> Figures {
-        self.0.figures()
-    }
-
-    /// What `GET /metrics` answers: the text format of Prometheus, version 0.0.4.
-    pub fn prometheus(&self) -> String {
-        self.0.prometheus()
     }
 }

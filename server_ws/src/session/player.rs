@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use worker::{Answer, Event, HostCall, Worker};
 
-use super::{PendingQueries, Ticket};
+use super::{pending_queries::PendingQueries, ticket::Ticket};
 use crate::{
     circle::{Circle, SessionLimits},
     host,

@@ -12,9 +12,10 @@ use serde::Serialize;
 use worker::Answer;
 
 use super::{
-    Session, Ticket,
+    Session,
     batches::{Fit, Weight},
     outbound::Frame,
+    ticket::Ticket,
 };
 use crate::{
     audit::{AuditEntry, PlayCaller},
