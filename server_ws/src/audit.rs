@@ -11,7 +11,7 @@ use std::{
 use keys::PublicKey;
 use protocol::methods::PlayParams;
 
-use crate::metrics::{Outcome, Word};
+use crate::metrics::{Label, PlayOutcome};
 
 /// A play that has ended.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ pub(crate) struct AuditEntry {
     caller: PlayCaller,
     arrived: Instant,
     /// A play without a finish is one whose connection has ended.
-    outcome: Cell<(Outcome, Option<i64>)>,
+    outcome: Cell<(PlayOutcome, Option<i64>)>,
     params: Arc<PlayParams>,
 }
 
@@ -94,13 +94,13 @@ impl AuditEntry {
             session,
             caller,
             arrived: Instant::now(),
-            outcome: Cell::new((Outcome::Disconnected, None)),
+            outcome: Cell::new((PlayOutcome::Disconnected, None)),
             params,
         })
     }
 
     /// Notes the outcome of the play, and the code of the error in its reply.
-    pub(crate) fn finish(&self, outcome: Outcome, code: Option<i64>) {
+    pub(crate) fn finish(&self, outcome: PlayOutcome, code: Option<i64>) {
         self.outcome.set((outcome, code));
     }
 }
@@ -113,7 +113,7 @@ impl Drop for AuditEntry {
             caller: self.caller,
             ended: SystemTime::now(),
             elapsed: self.arrived.elapsed(),
-            outcome: outcome.word(),
+            outcome: outcome.value(),
             code,
             params: self.params.clone(),
         });

@@ -1,5 +1,5 @@
-//! What a circle counts of itself, for `GET /metrics` and for the program that serves it. What happens is counted where it
-//! happens; how things are is read from the circle's books when somebody asks.
+//! The metrics of a circle, for `GET /metrics` and for the program that serves the circle. Events are counted where they
+//! happen; the state is read from the circle's quotas at each request.
 
 mod labels;
 mod series;
@@ -17,27 +17,27 @@ use std::{
 use protocol::{RpcError, error::LossReason};
 
 use crate::quota::{FairSemaphore, MemoryQuota, kernel};
-use labels::{Holder, Identity, Proof, Refusal};
-pub(crate) use labels::{HostCallEnd, Outcome, SandboxLayer, TurnedAway, Word};
+use labels::{AuthenticationOutcome, MemoryHolder, NotificationRejectReason, SessionIdentity};
+pub(crate) use labels::{ConnectionRejectReason, HostCallOutcome, Label, PlayOutcome, SandboxLayer};
 use series::{Series, set};
 pub use snapshot::Figures;
 
-/// Times of plays that are noted before they are sorted: each takes 16 bytes until then.
-const NOTES: u64 = 1024;
+/// Times of plays that are recorded between two upkeeps of the histogram: each takes 16 bytes until then.
+const RECORDS_PER_UPKEEP: u64 = 1024;
 
-/// The counts of one circle.
+/// The metrics of one circle.
 pub(crate) struct Metrics {
     series: Series,
     memory: MemoryQuota,
     running_plays: FairSemaphore,
     sandbox: OnceLock<Vec<SandboxLayer>>,
     connections: AtomicU64,
-    /// Of the connections, those whose session has proved a key.
-    proved: AtomicU64,
-    /// Plays that were sent and have not ended.
+    /// The connections whose session is authenticated.
+    authenticated: AtomicU64,
+    /// Plays that were admitted and have not finished.
     open_plays: AtomicU64,
-    ended_plays: AtomicU64,
-    noted: AtomicU64,
+    finished_plays: AtomicU64,
+    recorded: AtomicU64,
 }
 
 impl Metrics {
@@ -49,38 +49,38 @@ impl Metrics {
             running_plays,
             sandbox: OnceLock::new(),
             connections: AtomicU64::new(0),
-            proved: AtomicU64::new(0),
+            authenticated: AtomicU64::new(0),
             open_plays: AtomicU64::new(0),
-            ended_plays: AtomicU64::new(0),
-            noted: AtomicU64::new(0),
+            finished_plays: AtomicU64::new(0),
+            recorded: AtomicU64::new(0),
         }
     }
 
-    /// It is known what keeps scripts where they are.
-    pub(crate) fn sandbox_known(&self, layers: Vec<SandboxLayer>) {
+    /// Sets the layers of the sandbox, once the startup check knows them.
+    pub(crate) fn set_sandbox(&self, layers: Vec<SandboxLayer>) {
         self.sandbox.get_or_init(|| layers);
     }
 
-    pub(crate) fn turned_away(&self, why: TurnedAway) {
-        self.series.turned_away.count(why);
+    pub(crate) fn count_rejection(&self, reason: ConnectionRejectReason) {
+        self.series.rejected_connections.count(reason);
     }
 
-    pub(crate) fn authentication(&self, error: Option<&RpcError>) {
-        self.series.authentications.count(Proof::of(error));
+    pub(crate) fn count_authentication(&self, error: Option<&RpcError>) {
+        self.series.authentications.count(AuthenticationOutcome::of(error));
     }
 
-    pub(crate) fn environment_lost(&self, reason: LossReason) {
+    pub(crate) fn count_environment_loss(&self, reason: LossReason) {
         self.series.environments_lost.count(reason.into());
     }
 
-    pub(crate) fn host_call(&self, end: HostCallEnd) {
-        self.series.host_calls.count(end);
+    pub(crate) fn count_host_call(&self, outcome: HostCallOutcome) {
+        self.series.host_calls.count(outcome);
     }
 
-    fn play_took(&self, since: Instant) {
+    fn record_play_time(&self, since: Instant) {
         self.series.play_seconds.record(since.elapsed());
-        if self.noted.fetch_add(1, Relaxed) % NOTES == NOTES - 1 {
-            self.series.sort_notes();
+        if self.recorded.fetch_add(1, Relaxed) % RECORDS_PER_UPKEEP == RECORDS_PER_UPKEEP - 1 {
+            self.series.run_upkeep();
         }
     }
 
@@ -89,7 +89,7 @@ impl Metrics {
         Figures {
             connections: self.connections.load(Relaxed),
             workers: totals.workers,
-            plays: self.ended_plays.load(Relaxed),
+            plays: self.finished_plays.load(Relaxed),
             running_plays: running,
             queued_plays: self.open_plays.load(Relaxed).saturating_sub(running),
             worker_bytes: totals.bytes,
@@ -98,18 +98,18 @@ impl Metrics {
         }
     }
 
-    /// All of it as Prometheus reads it.
+    /// All series in Prometheus' text format.
     pub(crate) fn prometheus(&self) -> String {
         let (figures, series) = (self.figures(), &self.series);
         set(&series.connections, figures.connections);
-        let proved = self.proved.load(Relaxed).min(figures.connections);
-        series.sessions.set(Identity::Key, proved);
-        series.sessions.set(Identity::Anonymous, figures.connections - proved);
+        let authenticated = self.authenticated.load(Relaxed).min(figures.connections);
+        series.sessions.set(SessionIdentity::Key, authenticated);
+        series.sessions.set(SessionIdentity::Anonymous, figures.connections - authenticated);
         set(&series.workers, figures.workers);
         set(&series.running_plays, figures.running_plays);
         set(&series.queued_plays, figures.queued_plays);
-        series.memory.set(Holder::Server, figures.server_bytes);
-        series.memory.set(Holder::Workers, figures.worker_bytes);
+        series.memory.set(MemoryHolder::Server, figures.server_bytes);
+        series.memory.set(MemoryHolder::Workers, figures.worker_bytes);
         let layers = self.sandbox.get();
         for layer in SandboxLayer::ALL {
             series.sandbox.set(*layer, layers.is_some_and(|layers| layers.contains(layer)).into());
@@ -140,24 +140,25 @@ impl Observer {
     }
 }
 
-/// What one session adds to the counts. When it is dropped its connection is gone, and so are its plays that have not ended.
+/// What one session adds to the metrics. Dropping it means that the connection is gone, and with it the plays that have not
+/// finished.
 #[derive(Debug)]
 pub(crate) struct SessionCounts {
     metrics: Arc<Metrics>,
-    has_proved: bool,
+    is_authenticated: bool,
     open_plays: u64,
 }
 
 impl SessionCounts {
-    pub(crate) fn connected(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         metrics.connections.fetch_add(1, Relaxed);
-        Self { metrics, has_proved: false, open_plays: 0 }
+        Self { metrics, is_authenticated: false, open_plays: 0 }
     }
 
-    /// It has proved a key.
-    pub(crate) fn proved(&mut self) {
-        if !std::mem::replace(&mut self.has_proved, true) {
-            self.metrics.proved.fetch_add(1, Relaxed);
+    /// The session is authenticated.
+    pub(crate) fn authenticate(&mut self) {
+        if !std::mem::replace(&mut self.is_authenticated, true) {
+            self.metrics.authenticated.fetch_add(1, Relaxed);
         }
     }
 
@@ -170,20 +171,20 @@ impl SessionCounts {
     /// A play was rejected when it arrived, so it finishes at once.
     pub(crate) fn reject_play(&mut self, error: &RpcError) {
         self.admit_play();
-        self.finish_play(Outcome::of(Err(error)));
+        self.finish_play(PlayOutcome::of(Err(error)));
     }
 
-    pub(crate) fn finish_play(&mut self, outcome: Outcome) {
+    pub(crate) fn finish_play(&mut self, outcome: PlayOutcome) {
         self.open_plays -= 1;
         self.metrics.open_plays.fetch_sub(1, Relaxed);
-        self.metrics.ended_plays.fetch_add(1, Relaxed);
+        self.metrics.finished_plays.fetch_add(1, Relaxed);
         self.metrics.series.plays.count(outcome);
     }
 
     /// A notification was rejected; its sender gets no response.
     pub(crate) fn reject_notification(&self, error: &RpcError) {
-        if let Some(refusal) = Refusal::of(error) {
-            self.metrics.series.notifications_refused.count(refusal);
+        if let Some(reason) = NotificationRejectReason::of(error) {
+            self.metrics.series.rejected_notifications.count(reason);
         }
     }
 }
@@ -191,16 +192,16 @@ impl SessionCounts {
 impl Drop for SessionCounts {
     fn drop(&mut self) {
         while self.open_plays > 0 {
-            self.finish_play(Outcome::Disconnected);
+            self.finish_play(PlayOutcome::Disconnected);
         }
         self.metrics.connections.fetch_sub(1, Relaxed);
-        if self.has_proved {
-            self.metrics.proved.fetch_sub(1, Relaxed);
+        if self.is_authenticated {
+            self.metrics.authenticated.fetch_sub(1, Relaxed);
         }
     }
 }
 
-/// Notes how long a play takes, from its turn until this is dropped.
+/// Records the time of a play, from its grant until the timer is dropped.
 #[derive(Debug)]
 pub(crate) struct PlayTimer {
     metrics: Arc<Metrics>,
@@ -221,7 +222,7 @@ impl PlayTimer {
 impl Drop for PlayTimer {
     fn drop(&mut self) {
         if let Some(since) = self.since {
-            self.metrics.play_took(since);
+            self.metrics.record_play_time(since);
         }
     }
 }

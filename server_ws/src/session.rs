@@ -71,7 +71,7 @@ impl Session {
         Self {
             auth: Authenticator::new(authority),
             batches: Batches::new(limits.values.output_kib),
-            counts: SessionCounts::connected(circle.metrics.clone()),
+            counts: SessionCounts::new(circle.metrics.clone()),
             queue: Queue::new(&limits.values),
             player: Player::new(circle.clone(), limits.clone(), number, address),
             outbound,

@@ -69,7 +69,7 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
         let why = "a sandbox is required, and this system has none for its scripts (seccomp on Linux is missing)";
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
     }
-    circle.metrics.sandbox_known(SandboxLayer::all(workers.has_processes(), &layers));
+    circle.metrics.set_sandbox(SandboxLayer::all(workers.has_processes(), &layers));
     circle.layers.get_or_init(|| layers);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The values of labels: fixed sets, so that nothing a client says makes another series.
+//! The labels of the series: fixed sets of values, so that nothing that a client sends makes another series.
 
 use protocol::{
     RpcError,
@@ -6,39 +6,39 @@ use protocol::{
 };
 use worker::Layer;
 
-/// One of a fixed set of values of a label.
-pub(crate) trait Word: Copy + 'static {
-    /// All of them, in the order of their indices.
+/// A label with a fixed set of values.
+pub(crate) trait Label: Copy + 'static {
+    /// All values, in the order of their indices.
     const ALL: &'static [Self];
 
     fn index(self) -> usize;
 
-    fn word(self) -> &'static str;
+    fn value(self) -> &'static str;
 }
 
-macro_rules! words {
-    ($($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),* $(,)? })*) => { $(
+macro_rules! labels {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $value:literal),* $(,)? })*) => { $(
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum $name { $($(#[$vmeta])* $variant),* }
 
-        impl Word for $name {
+        impl Label for $name {
             const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             fn index(self) -> usize {
                 self as usize
             }
 
-            fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
+            fn value(self) -> &'static str {
+                match self { $(Self::$variant => $value),* }
             }
         }
     )* };
 }
 
-words! {
-    /// What a play came to.
-    Outcome {
+labels! {
+    /// The outcome of a play.
+    PlayOutcome {
         Ok = "ok",
         ScriptError = "script_error",
         LimitTime = "limit_time",
@@ -62,12 +62,12 @@ words! {
         Unauthenticated = "unauthenticated",
         Invalid = "invalid",
         Internal = "internal",
-        /// Its connection ended before it did.
+        /// The connection ended before the play.
         Disconnected = "disconnected",
     }
 
-    /// Why a notification was not carried out.
-    Refusal {
+    /// Why a notification was rejected.
+    NotificationRejectReason {
         Invalid = "invalid",
         Unauthenticated = "unauthenticated",
         Forbidden = "forbidden",
@@ -77,8 +77,8 @@ words! {
         Internal = "internal",
     }
 
-    /// Why a request over HTTP, most of all an upgrade, was refused.
-    TurnedAway {
+    /// Why a request over HTTP, in most cases an upgrade, was rejected.
+    ConnectionRejectReason {
         Host = "host",
         Origin = "origin",
         Full = "full",
@@ -86,15 +86,15 @@ words! {
         Version = "version",
     }
 
-    /// What an attempt to prove a key came to.
-    Proof {
+    /// The outcome of an attempt to authenticate.
+    AuthenticationOutcome {
         Ok = "ok",
         Invalid = "invalid_credentials",
         Forbidden = "forbidden",
     }
 
-    /// What took an environment.
-    Loss {
+    /// Why an environment was lost.
+    EnvironmentLoss {
         Idle = "idle",
         Memory = "memory",
         Time = "time",
@@ -102,32 +102,32 @@ words! {
         Killed = "killed",
     }
 
-    /// What a call of a host function came to.
-    HostCallEnd {
+    /// The outcome of a host call.
+    HostCallOutcome {
         Ok = "ok",
         Failed = "failed",
         TooLarge = "too_large",
-        /// It was not begun: the play or its caller has had enough.
+        /// The call was rejected: the play has made too many calls, or its caller has too many detached calls.
         Refused = "refused",
-        /// Its play ended before it did.
+        /// The play ended before the call.
         Abandoned = "abandoned",
-        /// Its worker called as none does.
+        /// The worker sent a malformed call.
         Unreadable = "unreadable",
     }
 
-    /// Who a session is.
-    Identity {
+    /// Whether a session is authenticated.
+    SessionIdentity {
         Anonymous = "anonymous",
         Key = "key",
     }
 
-    /// Whose memory it is.
-    Holder {
+    /// The holder of memory.
+    MemoryHolder {
         Server = "server",
         Workers = "workers",
     }
 
-    /// What keeps scripts where they are, as `describe` has it.
+    /// A layer of the sandbox, as `describe` names it.
     SandboxLayer {
         Process = "process",
         Memory = "memory",
@@ -135,7 +135,7 @@ words! {
     }
 }
 
-impl Outcome {
+impl PlayOutcome {
     pub(crate) fn of(result: Result<(), &RpcError>) -> Self {
         let Err(error) = result else { return Self::Ok };
         match error {
@@ -153,7 +153,7 @@ impl Outcome {
                 LossReason::Memory => Self::LostMemory,
                 LossReason::Time => Self::LostTime,
                 LossReason::Crash => Self::LostCrash,
-                // No play ends by idleness.
+                // No play is lost to idleness.
                 LossReason::Killed | LossReason::Idle => Self::LostKilled,
             },
             RpcError::Busy { limit, .. } => match limit {
@@ -177,8 +177,8 @@ impl Outcome {
     }
 }
 
-impl Refusal {
-    /// `None` where the notification was carried out, and this is what came of it.
+impl NotificationRejectReason {
+    /// The reason in an error; `None` if the notification was accepted and failed later.
     pub(super) fn of(error: &RpcError) -> Option<Self> {
         Some(match error {
             RpcError::Parse
@@ -199,7 +199,7 @@ impl Refusal {
     }
 }
 
-impl Proof {
+impl AuthenticationOutcome {
     pub(super) fn of(error: Option<&RpcError>) -> Self {
         match error {
             None => Self::Ok,
@@ -209,7 +209,7 @@ impl Proof {
     }
 }
 
-impl From<LossReason> for Loss {
+impl From<LossReason> for EnvironmentLoss {
     fn from(reason: LossReason) -> Self {
         match reason {
             LossReason::Idle => Self::Idle,
@@ -222,7 +222,7 @@ impl From<LossReason> for Loss {
 }
 
 impl SandboxLayer {
-    /// `None` of one that has no name yet.
+    /// `None` for a layer that has no name yet.
     fn of(layer: Layer) -> Option<Self> {
         match layer {
             Layer::Memory => Some(Self::Memory),
@@ -231,15 +231,15 @@ impl SandboxLayer {
         }
     }
 
-    /// Those that hold.
+    /// All layers of a circle.
     pub(crate) fn all(has_processes: bool, layers: &[Layer]) -> Vec<Self> {
         let process = has_processes.then_some(Self::Process);
         process.into_iter().chain(layers.iter().copied().filter_map(Self::of)).collect()
     }
 
-    /// As `describe` calls it.
+    /// The name in `describe`.
     pub(crate) fn name(self) -> &'static str {
-        self.word()
+        self.value()
     }
 }
 
@@ -248,27 +248,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_stands_where_its_index_says() {
-        fn check<W: Word>() {
-            for (index, word) in W::ALL.iter().enumerate() {
-                assert_eq!(word.index(), index, "{}", word.word());
-                assert!(word.word().chars().all(|character| character.is_ascii_lowercase() || character == '_'));
+    fn label_values_stand_at_their_indices() {
+        fn check<W: Label>() {
+            for (index, label) in W::ALL.iter().enumerate() {
+                assert_eq!(label.index(), index, "{}", label.value());
+                assert!(label.value().chars().all(|character| character.is_ascii_lowercase() || character == '_'));
             }
         }
-        check::<Outcome>();
-        check::<Refusal>();
-        check::<TurnedAway>();
-        check::<Proof>();
-        check::<Loss>();
-        check::<HostCallEnd>();
+        check::<PlayOutcome>();
+        check::<NotificationRejectReason>();
+        check::<ConnectionRejectReason>();
+        check::<AuthenticationOutcome>();
+        check::<EnvironmentLoss>();
+        check::<HostCallOutcome>();
         check::<SandboxLayer>();
     }
 
     #[test]
-    fn what_was_carried_out_is_no_refusal() {
-        assert_eq!(Refusal::of(&RpcError::Cancelled), None);
-        assert_eq!(Refusal::of(&RpcError::Unauthenticated), Some(Refusal::Unauthenticated));
-        assert_eq!(Outcome::of(Ok(())), Outcome::Ok);
-        assert_eq!(Outcome::of(Err(&RpcError::EnvironmentLost { reason: LossReason::Crash })), Outcome::LostCrash);
+    fn accepted_notification_has_no_reject_reason() {
+        assert_eq!(NotificationRejectReason::of(&RpcError::Cancelled), None);
+        assert_eq!(
+            NotificationRejectReason::of(&RpcError::Unauthenticated),
+            Some(NotificationRejectReason::Unauthenticated)
+        );
+        assert_eq!(PlayOutcome::of(Ok(())), PlayOutcome::Ok);
+        assert_eq!(
+            PlayOutcome::of(Err(&RpcError::EnvironmentLost { reason: LossReason::Crash })),
+            PlayOutcome::LostCrash
+        );
     }
 }

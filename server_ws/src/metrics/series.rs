@@ -1,4 +1,4 @@
-//! The series of a circle, with their names and what they mean, in a recorder of the circle's own.
+//! The series of a circle: their names, their help, and the recorder that they are registered in.
 
 use std::marker::PhantomData;
 
@@ -7,45 +7,48 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::labels::{Holder, HostCallEnd, Identity, Loss, Outcome, Proof, Refusal, SandboxLayer, TurnedAway, Word};
+use super::labels::{
+    AuthenticationOutcome, ConnectionRejectReason, EnvironmentLoss, HostCallOutcome, Label, MemoryHolder,
+    NotificationRejectReason, PlayOutcome, SandboxLayer, SessionIdentity,
+};
 
 const PLAY_SECONDS: &str = "circles_play_seconds";
 
-/// From a play of one line to one that takes all the time that it may.
+/// From a play of one line to a play that takes all the time that it may take.
 const PLAY_BUCKETS: [f64; 18] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// Counters that differ in one label.
-pub(super) struct Counters<W> {
+pub(super) struct Counters<L> {
     each: Vec<Counter>,
-    words: PhantomData<W>,
+    labels: PhantomData<L>,
 }
 
-impl<W: Word> Counters<W> {
-    fn register(name: &'static str, label: &'static str, help: &'static str) -> Self {
+impl<L: Label> Counters<L> {
+    fn register(name: &'static str, key: &'static str, help: &'static str) -> Self {
         describe_counter!(name, help);
-        Self { each: W::ALL.iter().map(|word| counter!(name, label => word.word())).collect(), words: PhantomData }
+        Self { each: L::ALL.iter().map(|label| counter!(name, key => label.value())).collect(), labels: PhantomData }
     }
 
-    pub(super) fn count(&self, word: W) {
-        self.each[word.index()].increment(1);
+    pub(super) fn count(&self, label: L) {
+        self.each[label.index()].increment(1);
     }
 }
 
 /// Gauges that differ in one label.
-pub(super) struct Gauges<W> {
+pub(super) struct Gauges<L> {
     each: Vec<Gauge>,
-    words: PhantomData<W>,
+    labels: PhantomData<L>,
 }
 
-impl<W: Word> Gauges<W> {
-    fn register(name: &'static str, label: &'static str, help: &'static str) -> Self {
+impl<L: Label> Gauges<L> {
+    fn register(name: &'static str, key: &'static str, help: &'static str) -> Self {
         describe_gauge!(name, help);
-        Self { each: W::ALL.iter().map(|word| gauge!(name, label => word.word())).collect(), words: PhantomData }
+        Self { each: L::ALL.iter().map(|label| gauge!(name, key => label.value())).collect(), labels: PhantomData }
     }
 
-    pub(super) fn set(&self, word: W, value: u64) {
-        set(&self.each[word.index()], value);
+    pub(super) fn set(&self, label: L, value: u64) {
+        set(&self.each[label.index()], value);
     }
 }
 
@@ -54,27 +57,27 @@ pub(super) fn set(gauge: &Gauge, value: u64) {
     gauge.set(value as f64);
 }
 
-/// All of them, registered once: to count looks nothing up and allocates nothing.
+/// All series, registered once, so that counting looks nothing up and allocates nothing.
 pub(super) struct Series {
-    pub(super) plays: Counters<Outcome>,
+    pub(super) plays: Counters<PlayOutcome>,
     pub(super) play_seconds: Histogram,
-    pub(super) authentications: Counters<Proof>,
-    pub(super) notifications_refused: Counters<Refusal>,
-    pub(super) turned_away: Counters<TurnedAway>,
-    pub(super) environments_lost: Counters<Loss>,
-    pub(super) host_calls: Counters<HostCallEnd>,
+    pub(super) authentications: Counters<AuthenticationOutcome>,
+    pub(super) rejected_notifications: Counters<NotificationRejectReason>,
+    pub(super) rejected_connections: Counters<ConnectionRejectReason>,
+    pub(super) environments_lost: Counters<EnvironmentLoss>,
+    pub(super) host_calls: Counters<HostCallOutcome>,
     pub(super) connections: Gauge,
-    pub(super) sessions: Gauges<Identity>,
+    pub(super) sessions: Gauges<SessionIdentity>,
     pub(super) workers: Gauge,
     pub(super) running_plays: Gauge,
     pub(super) queued_plays: Gauge,
-    pub(super) memory: Gauges<Holder>,
+    pub(super) memory: Gauges<MemoryHolder>,
     pub(super) sandbox: Gauges<SandboxLayer>,
     exporter: PrometheusHandle,
 }
 
 impl Series {
-    /// In a recorder of its own: a program may have several circles, and a recorder for what it counts itself.
+    /// Registers the series in a recorder of their own, because a program may have several circles and a recorder for itself.
     pub(super) fn register(circle: &str) -> Self {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(PLAY_SECONDS.into()), &PLAY_BUCKETS)
@@ -103,12 +106,12 @@ impl Series {
                 "outcome",
                 "Attempts to prove a key, by what they came to.",
             ),
-            notifications_refused: Counters::register(
+            rejected_notifications: Counters::register(
                 "circles_notifications_refused_total",
                 "reason",
                 "Requests without an id that were not carried out, of which nobody is told.",
             ),
-            turned_away: Counters::register(
+            rejected_connections: Counters::register(
                 "circles_connections_refused_total",
                 "reason",
                 "HTTP requests and WebSocket upgrades that were refused, by why.",
@@ -146,13 +149,13 @@ impl Series {
         }
     }
 
-    /// In the text format, version 0.0.4.
+    /// The series in Prometheus' text format, version 0.0.4.
     pub(super) fn render(&self) -> String {
         self.exporter.render()
     }
 
-    /// Sorts what has been noted into the histogram's buckets. Until then each note is kept as it came.
-    pub(super) fn sort_notes(&self) {
+    /// Sorts the recorded times into the buckets of the histogram. Until then each record takes memory of its own.
+    pub(super) fn run_upkeep(&self) {
         self.exporter.run_upkeep();
     }
 }

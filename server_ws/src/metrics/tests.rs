@@ -23,10 +23,10 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
 }
 
 #[test]
-fn every_series_is_there_from_the_beginning_and_says_what_it_is() {
+fn series_are_there_from_the_beginning_and_have_help() {
     let page = metrics().prometheus();
-    for outcome in Outcome::ALL {
-        assert!(page.contains(&format!("circles_plays_total{{outcome=\"{}\"}} 0\n", outcome.word())), "{page}");
+    for outcome in PlayOutcome::ALL {
+        assert!(page.contains(&format!("circles_plays_total{{outcome=\"{}\"}} 0\n", outcome.value())), "{page}");
     }
     assert!(page.contains("circles_info{circle=\"team\",version=\""), "{page}");
     for series in samples(&page).keys() {
@@ -37,18 +37,18 @@ fn every_series_is_there_from_the_beginning_and_says_what_it_is() {
 }
 
 #[test]
-fn plays_are_counted_once_whatever_becomes_of_them() {
+fn play_is_counted_once_whatever_its_outcome() {
     let metrics = metrics();
-    let mut one = SessionCounts::connected(metrics.clone());
-    let mut other = SessionCounts::connected(metrics.clone());
-    one.proved();
-    one.proved();
+    let mut one = SessionCounts::new(metrics.clone());
+    let mut other = SessionCounts::new(metrics.clone());
+    one.authenticate();
+    one.authenticate();
     for _ in 0..5 {
         one.admit_play();
         other.admit_play();
     }
-    one.finish_play(Outcome::of(Ok(())));
-    one.finish_play(Outcome::of(Err(&RpcError::LimitExceeded { limit: PlayLimit::Time, max: 1 })));
+    one.finish_play(PlayOutcome::of(Ok(())));
+    one.finish_play(PlayOutcome::of(Err(&RpcError::LimitExceeded { limit: PlayLimit::Time, max: 1 })));
     other.reject_play(&RpcError::Unauthenticated);
     let figures = metrics.figures();
     assert_eq!((figures.connections, figures.plays, figures.queued_plays), (2, 3, 8));
@@ -66,7 +66,7 @@ fn plays_are_counted_once_whatever_becomes_of_them() {
 }
 
 #[test]
-fn a_play_that_has_had_its_turn_is_timed() {
+fn play_with_a_grant_is_timed() {
     let metrics = metrics();
     drop(PlayTimer::new(metrics.clone()));
     let mut timer = PlayTimer::new(metrics.clone());
@@ -83,12 +83,12 @@ fn a_play_that_has_had_its_turn_is_timed() {
 /// Ten million times would be 160 MB as they come.
 #[cfg(target_os = "linux")]
 #[test]
-fn times_that_nobody_asks_for_do_not_pile_up() {
+fn recorded_times_do_not_pile_up_without_requests() {
     let metrics = metrics();
     let before = metrics.figures().server_bytes;
     let now = Instant::now();
     for _ in 0..10_000_000 {
-        metrics.play_took(now);
+        metrics.record_play_time(now);
     }
     // Another test of this process may have taken its 64 MiB meanwhile.
     let grown = metrics.figures().server_bytes.saturating_sub(before);
@@ -97,9 +97,9 @@ fn times_that_nobody_asks_for_do_not_pile_up() {
 }
 
 #[test]
-fn circles_of_one_program_count_for_themselves() {
+fn circles_of_one_program_count_apart() {
     let (one, other) = (metrics(), metrics());
-    SessionCounts::connected(one.clone()).reject_play(&RpcError::ShuttingDown);
+    SessionCounts::new(one.clone()).reject_play(&RpcError::ShuttingDown);
     let series = "circles_plays_total{outcome=\"shutting_down\"}";
     assert_eq!((samples(&one.prometheus())[series], samples(&other.prometheus())[series]), (1.0, 0.0));
 }

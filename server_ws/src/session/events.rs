@@ -58,7 +58,7 @@ impl Session {
     /// Fails the play that ran, and whatever was sent for the same variables.
     fn lose_environment(&mut self, ticket: Option<Ticket>, reason: LossReason) {
         tracing::warn!(%reason, "an environment is lost");
-        self.circle.metrics.environment_lost(reason);
+        self.circle.metrics.count_environment_loss(reason);
         let error = RpcError::EnvironmentLost { reason };
         match ticket {
             Some(ticket) => self.reply_error(&ticket, &error),

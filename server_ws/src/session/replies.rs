@@ -20,7 +20,7 @@ use super::{
 use crate::{
     audit::{AuditEntry, PlayCaller},
     conversion,
-    metrics::Outcome,
+    metrics::PlayOutcome,
 };
 
 /// The error that replaces a result that does not fit into its batch. Only its code counts here.
@@ -89,8 +89,8 @@ impl Session {
     fn count_finish(&mut self, ticket: &Ticket, result: Result<(), &RpcError>, fit: Fit) {
         if ticket.is_play() {
             let (outcome, code) = match fit {
-                Fit::Whole => (Outcome::of(result), result.err().map(RpcError::code)),
-                Fit::Replaced => (Outcome::LimitOutput, Some(TOO_LARGE.code())),
+                Fit::Whole => (PlayOutcome::of(result), result.err().map(RpcError::code)),
+                Fit::Replaced => (PlayOutcome::LimitOutput, Some(TOO_LARGE.code())),
             };
             self.counts.finish_play(outcome);
             if let Some(audit) = ticket.audit() {

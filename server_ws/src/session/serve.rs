@@ -178,7 +178,7 @@ impl Session {
 
     fn release_idle_worker(&mut self) {
         tracing::info!("an idle environment is given up");
-        self.circle.metrics.environment_lost(LossReason::Idle);
+        self.circle.metrics.count_environment_loss(LossReason::Idle);
         self.player.reset();
         self.notify(&SessionReset { reason: LossReason::Idle });
     }

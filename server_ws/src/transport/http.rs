@@ -19,7 +19,7 @@ use actix_web::{
 use keys::Authority;
 
 use super::connection;
-use crate::{circle::Circle, metrics::TurnedAway};
+use crate::{circle::Circle, metrics::ConnectionRejectReason};
 
 /// How long a client may take to send a request.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -107,7 +107,7 @@ async fn root(
         return Ok(text(StatusCode::OK, greeting));
     }
     if request.headers().get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        circle.metrics.turned_away(TurnedAway::Version);
+        circle.metrics.count_rejection(ConnectionRejectReason::Version);
         let body = "this circle speaks version 13 of the WebSocket protocol (RFC 6455)\n";
         let mut response = text(StatusCode::UPGRADE_REQUIRED, body.into());
         response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, header::HeaderValue::from_static("13"));
@@ -118,7 +118,7 @@ async fn root(
         let is_own =
             ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.as_str()));
         if !is_own && !circle.settings.borrow().origins.contains(&origin) {
-            circle.metrics.turned_away(TurnedAway::Origin);
+            circle.metrics.count_rejection(ConnectionRejectReason::Origin);
             let body = format!(
                 "pages of {} may not connect to this circle; if they should, its operator adds that to \
                  `origins` (circles serve --origins)\n",
@@ -128,11 +128,11 @@ async fn root(
         }
     }
     if circle.is_draining() {
-        circle.metrics.turned_away(TurnedAway::Draining);
+        circle.metrics.count_rejection(ConnectionRejectReason::Draining);
         return Ok(text(StatusCode::SERVICE_UNAVAILABLE, "the circle is shutting down\n".into()));
     }
     let Some(permit) = circle.admission.admit_connection() else {
-        circle.metrics.turned_away(TurnedAway::Full);
+        circle.metrics.count_rejection(ConnectionRejectReason::Full);
         let body = format!(
             "the circle has its {} connections; its operator raises `limits.connections`\n",
             circle.settings.borrow().limits.values.connections
@@ -160,7 +160,7 @@ async fn only_known_hosts(
         .filter(|authority| circle.as_ref().is_some_and(|circle| answers_to(circle, local, authority)));
     let Some(authority) = authority else {
         if let Some(circle) = &circle {
-            circle.metrics.turned_away(TurnedAway::Host);
+            circle.metrics.count_rejection(ConnectionRejectReason::Host);
         }
         let body = format!(
             "this circle does not answer to the host '{}'; if it should, its operator adds that to `hosts` \

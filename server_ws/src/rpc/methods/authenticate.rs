@@ -1,4 +1,4 @@
-//! `authenticate`: the proof of a key.
+//! `authenticate`: a session authenticates with a key.
 
 use protocol::{
     RpcError,
@@ -10,11 +10,12 @@ use crate::session::Session;
 
 pub(crate) fn handle(session: &mut Session, params: &AuthenticateParams) -> Result<AuthenticateResult, RpcError> {
     let circle = session.circle.clone();
-    let proved = session.auth.authenticate(&params.pubkey, &params.signature, now_unix(), |key| circle.admits(key));
-    circle.metrics.authentication(proved.as_ref().err());
-    match &proved {
+    let authenticated =
+        session.auth.authenticate(&params.pubkey, &params.signature, now_unix(), |key| circle.admits(key));
+    circle.metrics.count_authentication(authenticated.as_ref().err());
+    match &authenticated {
         Ok(key) => {
-            session.counts.proved();
+            session.counts.authenticate();
             tracing::info!(%key, "authenticated");
         }
         Err(error) => tracing::warn!(%error, "an authentication failed"),
@@ -22,5 +23,5 @@ pub(crate) fn handle(session: &mut Session, params: &AuthenticateParams) -> Resu
     if session.auth.is_exhausted() {
         session.close(1008, "too many failed authentications");
     }
-    proved.map(|_| AuthenticateResult { authenticated: true })
+    authenticated.map(|_| AuthenticateResult { authenticated: true })
 }

@@ -9,7 +9,7 @@ use worker::{HostCall, HostError, HostReturn};
 use crate::{
     circle::{Circle, SessionLimits},
     host::{self, EndHookError, ModuleInstance, PlayEnd},
-    metrics::HostCallEnd,
+    metrics::HostCallOutcome,
     quota::Caller,
 };
 
@@ -80,7 +80,7 @@ impl HostCalls {
             self.circle.host.tasks.has_too_many_detached(self.caller).then_some(CallRejection::TooManyDetached)
         };
         if let Some(rejection) = rejection {
-            self.circle.metrics.host_call(HostCallEnd::Refused);
+            self.circle.metrics.count_host_call(HostCallOutcome::Refused);
             return Err(rejection);
         }
         let (module, function) = self.circle.host.function(call.function);
@@ -128,11 +128,11 @@ impl HostCalls {
         let (number, ended) = (*number, task.await);
         self.running = None;
         let returned = self.check(number, ended);
-        self.circle.metrics.host_call(match &returned {
-            CallReturn::Script(HostReturn::Value(_)) => HostCallEnd::Ok,
-            CallReturn::Script(_) => HostCallEnd::Failed,
-            CallReturn::TooLarge => HostCallEnd::TooLarge,
-            CallReturn::Malformed => HostCallEnd::Unreadable,
+        self.circle.metrics.count_host_call(match &returned {
+            CallReturn::Script(HostReturn::Value(_)) => HostCallOutcome::Ok,
+            CallReturn::Script(_) => HostCallOutcome::Failed,
+            CallReturn::TooLarge => HostCallOutcome::TooLarge,
+            CallReturn::Malformed => HostCallOutcome::Unreadable,
         });
         returned
     }
@@ -165,7 +165,7 @@ impl HostCalls {
     pub(super) fn detach(&mut self) {
         self.play.cancelled.cancel();
         if let Some((_, task)) = self.running.take() {
-            self.circle.metrics.host_call(HostCallEnd::Abandoned);
+            self.circle.metrics.count_host_call(HostCallOutcome::Abandoned);
             self.circle.host.tasks.detach(self.caller, task);
         }
     }
