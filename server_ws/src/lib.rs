@@ -46,8 +46,8 @@ use transport::http;
 /// Threads that serve connections.
 const MAX_THREADS: usize = 4;
 
-/// How long sessions may take to say goodbye once their plays are over.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// How long sessions may take to close their connections once their plays are over.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Tries the circle's init script, without serving anyone. The error is [`InvalidData`](io::ErrorKind::InvalidData) where
 /// it fails, and says how: an [`InitFailed`] is inside where it is the script's own error.
@@ -80,7 +80,7 @@ pub async fn run(
     let server = HttpServer::new(move || App::new().app_data(web::Data::from(served.clone())).configure(http::routes))
         .workers(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))
         .tcp_nodelay(true)
-        .client_request_timeout(http::HANDSHAKE)
+        .client_request_timeout(http::HANDSHAKE_TIMEOUT)
         // A session says goodbye and waits for the client's answer itself.
         .client_disconnect_timeout(Duration::ZERO)
         .on_connect(http::on_connect)
@@ -99,7 +99,7 @@ pub async fn run(
     let drained = async {
         if tokio::time::timeout(circle.grace, circle.all_sessions_gone()).await.is_err() {
             circle.phase.send_replace(Phase::Ending);
-            if tokio::time::timeout(FAREWELL, circle.all_sessions_gone()).await.is_err() {
+            if tokio::time::timeout(CLOSE_TIMEOUT, circle.all_sessions_gone()).await.is_err() {
                 tracing::warn!("some connections did not say goodbye");
             }
         }
@@ -110,7 +110,7 @@ pub async fn run(
     }
     let stop = handle.stop(false);
     let (ended, ()) = tokio::join!(server, stop);
-    if !circle.host.tasks.all_ended(FAREWELL).await {
+    if !circle.host.tasks.all_ended(CLOSE_TIMEOUT).await {
         tracing::warn!("some host functions are still running");
     }
     ended

@@ -16,7 +16,7 @@ const FRAME_COST: usize = 256;
 pub(crate) enum Frame {
     /// Send this text.
     Text(String),
-    /// Ask the client for a sign of life.
+    /// Ping the client, which answers with a heartbeat.
     Ping,
     /// Close with this code and reason; nothing is sent after it (RFC 6455 §5.5.1).
     Close(u16, &'static str),
@@ -24,37 +24,37 @@ pub(crate) enum Frame {
 
 /// A frame, and the room that it takes until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Queued {
+pub(crate) struct QueuedFrame {
     pub(crate) frame: Frame,
     _room: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
 pub(crate) struct Sender {
-    frames: mpsc::Sender<Queued>,
+    frames: mpsc::Sender<QueuedFrame>,
     room: Arc<Semaphore>,
 }
 
-/// The connection is gone.
+/// The error of a connection that is gone.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) struct Disconnected;
 
-pub(crate) fn channel() -> (Sender, mpsc::Receiver<Queued>) {
+pub(crate) fn channel() -> (Sender, mpsc::Receiver<QueuedFrame>) {
     let (frames, receiver) = mpsc::channel(BYTES / FRAME_COST);
     (Sender { frames, room: Arc::new(Semaphore::new(BYTES)) }, receiver)
 }
 
 impl Sender {
     /// Waits until there is room for that frame. Cancel safe. The room is for the next [`send`](Room::send).
-    pub(crate) async fn room_for(&self, frame: &Frame) -> Result<Room, Gone> {
+    pub(crate) async fn room_for(&self, frame: &Frame) -> Result<Room, Disconnected> {
         let text = if let Frame::Text(text) = frame { text.len() } else { 0 };
         // A frame larger than all of the room takes all of it.
-        let wanted = u32::try_from((text + FRAME_COST).min(BYTES)).map_err(|_| Gone)?;
+        let wanted = u32::try_from((text + FRAME_COST).min(BYTES)).map_err(|_| Disconnected)?;
         let permit = tokio::select! {
-            permit = self.room.clone().acquire_many_owned(wanted) => permit.map_err(|_| Gone)?,
-            () = self.frames.closed() => return Err(Gone),
+            permit = self.room.clone().acquire_many_owned(wanted) => permit.map_err(|_| Disconnected)?,
+            () = self.frames.closed() => return Err(Disconnected),
         };
-        let place = self.frames.clone().try_reserve_owned().map_err(|_| Gone)?;
+        let place = self.frames.clone().try_reserve_owned().map_err(|_| Disconnected)?;
         Ok(Room { place, permit })
     }
 }
@@ -62,13 +62,13 @@ impl Sender {
 /// Room for one frame.
 #[derive(Debug)]
 pub(crate) struct Room {
-    place: mpsc::OwnedPermit<Queued>,
+    place: mpsc::OwnedPermit<QueuedFrame>,
     permit: OwnedSemaphorePermit,
 }
 
 impl Room {
     pub(crate) fn send(self, frame: Frame) {
-        self.place.send(Queued { frame, _room: self.permit });
+        self.place.send(QueuedFrame { frame, _room: self.permit });
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_waits_is_bounded_by_bytes_and_frees_its_room_when_taken() {
+    async fn frames_are_bounded_by_bytes_and_free_their_room_when_taken() {
         let (sender, mut receiver) = channel();
         let large = || Frame::Text("x".repeat(100 << 10));
         for _ in 0..2 {

@@ -21,7 +21,7 @@ use crate::{
     rpc,
     session::{
         Session,
-        outbound::{self, Frame, Queued},
+        outbound::{self, Frame, QueuedFrame},
     },
 };
 
@@ -62,7 +62,7 @@ pub(crate) fn start(
 
 struct CircleWs {
     frames: Option<Frames>,
-    from_session: Option<mpsc::Receiver<Queued>>,
+    from_session: Option<mpsc::Receiver<QueuedFrame>>,
     /// Whether a close frame was sent; nothing may follow it.
     is_closing: bool,
 }
@@ -90,8 +90,8 @@ impl CircleWs {
 }
 
 /// What the session says; when it is over, so is the connection.
-impl StreamHandler<Queued> for CircleWs {
-    fn handle(&mut self, queued: Queued, context: &mut Self::Context) {
+impl StreamHandler<QueuedFrame> for CircleWs {
+    fn handle(&mut self, queued: QueuedFrame, context: &mut Self::Context) {
         match queued.frame {
             Frame::Text(_) | Frame::Ping if self.is_closing => {}
             Frame::Text(text) => context.text(text),

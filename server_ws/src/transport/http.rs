@@ -1,4 +1,4 @@
-//! The routes beside the WebSocket, and what is checked before it: host, origin, room.
+//! The routes of HTTP, and the checks before an upgrade to a WebSocket: host, origin, room for one more connection.
 
 #[cfg(target_os = "linux")]
 use std::os::fd::AsFd;
@@ -22,10 +22,10 @@ use super::connection;
 use crate::{circle::Circle, metrics::ConnectionRejectReason};
 
 /// How long a client may take to send a request.
-pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the kernel keeps a connection whose client takes no byte.
-const STALLED: Duration = Duration::from_secs(30);
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes that the kernel keeps for a client to take. By itself it would keep megabytes for each that does not read; and it
 /// takes as much again for its own records.
@@ -51,7 +51,7 @@ pub(crate) fn on_connect(socket: &dyn Any, data: &mut Extensions) {
         tracing::warn!(%error, "cannot bound what the kernel keeps for a client");
     }
     #[cfg(target_os = "linux")]
-    if let Err(error) = drop_stalled(socket, STALLED) {
+    if let Err(error) = drop_stalled(socket, STALL_TIMEOUT) {
         tracing::warn!(%error, "cannot bound how long a client may stand still");
     }
 }
@@ -209,7 +209,7 @@ mod tests {
         on_connect(&accepted, &mut data);
         assert!(data.contains::<Local>());
         let timeout = rustix::net::sockopt::tcp_user_timeout(&accepted).expect("a TCP socket");
-        assert_eq!(Duration::from_millis(timeout.into()), STALLED);
+        assert_eq!(Duration::from_millis(timeout.into()), STALL_TIMEOUT);
     }
 
     /// With less than the 30 seconds that a client has.
