@@ -1,4 +1,5 @@
-//! Nonces and their lives, and who a session has proved to be. Pure: clock and randomness are handed in.
+//! Authentication: the nonces of a session, and the key that it has authenticated with. Pure: the time and the random
+//! bytes are arguments.
 
 use keys::{Authority, NONCE_LIFETIME_S, Nonce, PublicKey, Signature};
 use protocol::RpcError;
@@ -9,7 +10,7 @@ const MAX_NONCES: usize = 8;
 /// Failed authentications after which the connection is closed.
 const MAX_FAILURES: u32 = 5;
 
-/// One connection's part in proving a key.
+/// The authentication of one connection.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     authority: Authority,
@@ -19,17 +20,17 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    /// For a connection whose client dialled that authority.
+    /// The authenticator of a connection whose client dialled this authority.
     pub(crate) fn new(authority: Authority) -> Self {
         Self { authority, nonces: Vec::new(), identity: None, failures: 0 }
     }
 
-    /// The key that this session proved.
+    /// The key that the session has authenticated with.
     pub(crate) fn identity(&self) -> Option<PublicKey> {
         self.identity
     }
 
-    /// Whether so many attempts failed that the connection is to be closed.
+    /// Whether as many attempts have failed as may, so that the connection is closed.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.failures >= MAX_FAILURES
     }
@@ -44,7 +45,7 @@ impl Authenticator {
         &self.nonces.last().expect("one was just pushed").1
     }
 
-    /// Judges a signature. `is_admitted` says whether the circle admits a key that proves itself.
+    /// Authenticates with a signature. `is_admitted` says whether the circle admits the key.
     pub(crate) fn authenticate(
         &mut self,
         key: &str,
@@ -55,15 +56,15 @@ impl Authenticator {
         if self.is_exhausted() {
             return Err(RpcError::InvalidCredentials);
         }
-        let judged = self.judge(key, signature, now_unix, is_admitted);
-        match judged {
+        let verified = self.verify(key, signature, now_unix, is_admitted);
+        match verified {
             Ok(key) => self.identity = Some(key),
             Err(_) => self.failures += 1,
         }
-        judged
+        verified
     }
 
-    fn judge(
+    fn verify(
         &mut self,
         key: &str,
         signature: &str,
@@ -71,7 +72,7 @@ impl Authenticator {
         is_admitted: impl FnOnce(&PublicKey) -> bool,
     ) -> Result<PublicKey, RpcError> {
         let key: PublicKey = key.parse().map_err(|_| RpcError::InvalidCredentials)?;
-        // Taken out before anything is judged: whatever comes of it, none of them can be tried again.
+        // Taken out before the signature is verified: whatever comes of it, none of the nonces can be tried again.
         let mut nonces = Vec::new();
         self.nonces.retain(|(owner, nonce)| {
             let is_other = *owner != key;
@@ -81,9 +82,9 @@ impl Authenticator {
             is_other
         });
         let signature: Signature = signature.parse().map_err(|_| RpcError::InvalidCredentials)?;
-        let is_proved =
+        let is_signed =
             nonces.iter().any(|nonce| now_unix <= nonce.expires_unix() && key.verify_nonce(nonce.as_str(), &signature));
-        if !is_proved {
+        if !is_signed {
             return Err(RpcError::InvalidCredentials);
         }
         if self.identity.is_some_and(|identity| identity != key) {

@@ -1,8 +1,8 @@
 //! One circle: what all of its connections share.
 //!
-//! Three files stand above this one: `builder` makes a circle, `startup_check` tries one of its workers before it serves, and
-//! `reconfigure` changes the settings of a circle that runs. Two stand below: `settings` holds what can change, and
-//! `worker_pool` the processes that scripts run in.
+//! Three files stand above this one: `builder` makes a circle, `startup_check` tries one of its workers before it
+//! serves, and `reconfigure` changes the settings of a circle that runs. Two stand below: `settings` holds what can
+//! change, and `worker_pool` the processes that scripts run in.
 
 pub(crate) mod builder;
 pub(crate) mod reconfigure;

@@ -1,5 +1,5 @@
-//! Conversions from the worker's types to the protocol's. Pure, and below sessions, because the startup check reports script
-//! errors as sessions do.
+//! Conversions from the worker's types to the protocol's. Pure, and below sessions, because the startup check reports
+//! script errors as sessions do.
 
 use protocol::{
     RpcError,

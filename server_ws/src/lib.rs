@@ -16,6 +16,8 @@
 //!
 //! The caller owns the listener and the shutdown, so a test binds port 0 and ends the circle cleanly.
 
+// From the top down: transport, rpc, session, circle, audit, host and metrics, quota; auth and conversion import none of
+// the others. No module imports one that stands above it.
 mod audit;
 mod auth;
 mod circle;

@@ -1,5 +1,5 @@
-//! The metrics of a circle, for `GET /metrics` and for the program that serves the circle. Events are counted where they
-//! happen; the state is read from the circle's quotas at each request.
+//! The metrics of a circle, for `GET /metrics` and for the program that serves the circle. Events are counted where
+//! they happen; the state is read from the circle's quotas at each request.
 
 mod labels;
 mod series;
@@ -140,8 +140,8 @@ impl Observer {
     }
 }
 
-/// What one session adds to the metrics. Dropping it means that the connection is gone, and with it the plays that have not
-/// finished.
+/// What one session adds to the metrics. Dropping it means that the connection is gone, and with it the plays that have
+/// not finished.
 #[derive(Debug)]
 pub(crate) struct SessionCounts {
     metrics: Arc<Metrics>,

@@ -1,5 +1,5 @@
-//! The quotas of a circle: connections, workers and their memory, plays and host calls that run. Each is bounded for the whole
-//! circle and for one caller, so that no caller takes what the others need.
+//! The quotas of a circle: connections, workers and their memory, plays and host calls that run. Each is bounded for
+//! the whole circle and for one caller, so that no caller takes what the others need.
 
 mod admission;
 mod caller;

@@ -1,5 +1,5 @@
-//! JSON-RPC: a text message becomes requests, each request is admitted by itself, and its method answers it. This part stands
-//! above sessions and knows nothing of actix.
+//! JSON-RPC: a text message becomes requests, each request is admitted by itself, and its method answers it. This part
+//! stands above sessions and knows nothing of actix.
 
 mod methods;
 

@@ -1,12 +1,12 @@
 //! One session a connection, in a task of its own: its queue, its worker, its timers, and one result for each play.
 //!
-//! A play passes stages, each with one verb: `rpc` **admits** its request and makes the ticket, the session **enqueues** the
-//! play, the player **starts** it (it waits for a worker and a grant), **runs** it in the worker, **stops** it where there is
-//! a reason, and **finishes** it with one result, and the session **replies**.
+//! A play passes stages, each with one verb: `rpc` **admits** its request and makes the ticket, the session
+//! **enqueues** the play, the player **starts** it (it waits for a worker and a grant), **runs** it in the worker,
+//! **stops** it where there is a reason, and **finishes** it with one result, and the session **replies**.
 //!
-//! Frames to be sent wait in the outbox, and while the outbox is not empty the session takes nothing new: neither a message
-//! of the client nor a print of the worker. So a client that does not read holds up its own plays and costs a bounded amount
-//! of memory, while the session goes on to keep its deadlines.
+//! Frames to be sent wait in the outbox, and while the outbox is not empty the session takes nothing new: neither a
+//! message of the client nor a print of the worker. So a client that does not read holds up its own plays and costs a
+//! bounded amount of memory, while the session goes on to keep its deadlines.
 
 mod batches;
 mod events;
@@ -124,8 +124,8 @@ impl Session {
         }
     }
 
-    /// Stops a play that runs, or takes it from the queue. Returns false if the play has finished, is stopped for another
-    /// reason, or never was.
+    /// Stops a play that runs, or takes it from the queue. Returns false if the play has finished, is stopped for
+    /// another reason, or never was.
     pub(crate) fn cancel(&mut self, play: &Id) -> bool {
         if self.player.runs(play) {
             let stopped = self.player.stop(StopReason::Cancelled);

@@ -7,8 +7,8 @@ use protocol::Limits;
 
 use super::worker_pool::WorkerPool;
 
-/// The limits that a connection keeps from its start, and an environment from when it is made. It holds no process, so that
-/// an old connection keeps no old fork server alive.
+/// The limits that a connection keeps from its start, and an environment from when it is made. It holds no process, so
+/// that an old connection keeps no old fork server alive.
 #[derive(Debug)]
 pub(crate) struct SessionLimits {
     pub(crate) values: Limits,

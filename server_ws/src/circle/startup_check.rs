@@ -43,8 +43,8 @@ fn worker_error(circle: &Circle, why: &str) -> io::Error {
     }
 }
 
-/// Tries a worker, within the time of a play. A circle that has passed is not checked again. The fork server of the worker
-/// stays, for the workers of sessions.
+/// Tries a worker, within the time of a play. A circle that has passed is not checked again. The fork server of the
+/// worker stays, for the workers of sessions.
 pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     if circle.layers.get().is_some() {
         return Ok(());

@@ -29,8 +29,8 @@ impl FunctionTable {
         self.modules.iter().map(|module| module.offered().clone()).collect()
     }
 
-    /// The indices of a function's module, and of the function in the module. The number is one of this table, because the
-    /// worker's handle lets no other pass.
+    /// The indices of a function's module, and of the function in the module. The number is one of this table, because
+    /// the worker's handle lets no other pass.
     pub(crate) fn function(&self, number: u32) -> (usize, usize) {
         self.functions[number as usize]
     }

@@ -51,8 +51,8 @@ impl HostTasks {
         self.runtime.get_or_init(|| runtime);
     }
 
-    /// Spawns a task that runs to its end, whether anyone waits for it or not. Where [`run_on`](Self::run_on) has set no
-    /// runtime, the call needs a tokio runtime around it.
+    /// Spawns a task that runs to its end, whether anyone waits for it or not. Where [`run_on`](Self::run_on) has set
+    /// no runtime, the call needs a tokio runtime around it.
     pub(crate) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         match self.runtime.get() {
             Some(runtime) => self.tasks.spawn_on(task, runtime),

@@ -77,7 +77,8 @@ pub(super) struct Series {
 }
 
 impl Series {
-    /// Registers the series in a recorder of their own, because a program may have several circles and a recorder for itself.
+    /// Registers the series in a recorder of their own, because a program may have several circles and a recorder for
+    /// itself.
     pub(super) fn register(circle: &str) -> Self {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(PLAY_SECONDS.into()), &PLAY_BUCKETS)

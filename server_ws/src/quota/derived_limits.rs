@@ -14,8 +14,8 @@ const SPARE_SHARE: u64 = 8;
 /// One caller may hold one in so many of the circle's workers, running plays, host calls and bytes.
 const PER_CALLER: u64 = 4;
 
-/// Descriptors that a worker process takes: two sockets, and its own ends of both. The worker process holds its ends alone
-/// after a moment, so both count as one.
+/// Descriptors that a worker process takes: two sockets, and its own ends of both. The worker process holds its ends
+/// alone after a moment, so both count as one.
 pub(crate) const PROCESS_DESCRIPTORS: u64 = 3;
 
 /// Descriptors that a worker on threads of the server takes: two sockets, and their other ends.

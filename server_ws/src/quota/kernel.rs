@@ -1,5 +1,5 @@
-//! Memory of the machine and of processes, and the time that a process has computed, as the kernel states them in `/proc`
-//! and in control groups. On another system than Linux nothing is known.
+//! Memory of the machine and of processes, and the time that a process has computed, as the kernel states them in
+//! `/proc` and in control groups. On another system than Linux nothing is known.
 
 use std::{path::Path, time::Duration};
 

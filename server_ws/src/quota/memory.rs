@@ -1,5 +1,5 @@
-//! The memory of a circle's workers, bounded for one caller and for all together. Pure: the caller of this module samples the
-//! workers.
+//! The memory of a circle's workers, bounded for one caller and for all together. Pure: the caller of this module
+//! samples the workers.
 //!
 //! Nothing is known of a worker's memory between two samples. So the quota evicts a worker at the sample that finds its
 //! caller or the circle over the bound, and admits no new worker at the bound.
@@ -55,8 +55,8 @@ pub(crate) struct WorkerUsage {
     /// Bytes of the fresh worker, which it shares with others.
     base: Option<u64>,
     bytes: u64,
-    /// Whether the worker may have to make room: it grew since the last sample, or it grew before and the circle has been
-    /// over its bound since.
+    /// Whether the worker may have to make room: it grew since the last sample, or it grew before and the circle has
+    /// been over its bound since.
     is_candidate: bool,
 }
 
@@ -134,9 +134,9 @@ impl MemoryQuota {
 impl WorkerUsage {
     /// Takes a sample of the worker's memory. The first sample is the base that later samples are compared with.
     ///
-    /// Past its caller's bound the quota evicts a worker that grew. Past the circle's bound the quota evicts a candidate
-    /// whose caller uses most. While that is another caller's worker, this worker goes on: a later sample evicts the other one,
-    /// unless the circle is within its bound by then.
+    /// Past its caller's bound the quota evicts a worker that grew. Past the circle's bound the quota evicts a
+    /// candidate whose caller uses most. While that is another caller's worker, this worker goes on: a later sample
+    /// evicts the other one, unless the circle is within its bound by then.
     pub(crate) fn sample(&mut self, sampled: u64) -> MemoryAction {
         let base = *self.base.get_or_insert(sampled);
         let bytes_now = sampled.saturating_sub(base).max(MIN_WORKER);

@@ -68,8 +68,8 @@ impl Batches {
         self.open.values().any(|batch| batch.plays.contains(id))
     }
 
-    /// Takes the result of one request. Returns the text to send now, if there is one, and whether the result went into the
-    /// reply.
+    /// Takes the result of one request. Returns the text to send now, if there is one, and whether the result went into
+    /// the reply.
     pub(super) fn reply(
         &mut self,
         ticket: &Ticket,

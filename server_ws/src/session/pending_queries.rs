@@ -39,7 +39,8 @@ impl PendingQueries {
         Self { pending: BTreeMap::new(), admitted: 0, bytes: 0, max_kib: limits.queued_kib }
     }
 
-    /// Admits a query, for the next [`take_unsent`](Self::take_unsent). The bound of bytes refuses no query that is alone.
+    /// Admits a query, for the next [`take_unsent`](Self::take_unsent). The bound of bytes refuses no query that is
+    /// alone.
     pub(super) fn admit(&mut self, ticket: Ticket, query: Query, now: Instant) -> Result<(), (Ticket, RpcError)> {
         let bytes = bytes(&query);
         let busy = |max| RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };

@@ -51,8 +51,8 @@ impl Session {
     /// Replies to a query with the worker's answer.
     pub(super) fn reply_query(&mut self, ticket: &Ticket, answer: Answer) {
         if !self.outbox.is_empty() {
-            // The player takes answers that the client is not ready for only while it stops a play. Their replies must stay
-            // small.
+            // The player takes answers that the client is not ready for only while it stops a play. Their replies must
+            // stay small.
             let max = self.limits.values.queued_kib;
             let error = RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
             return self.reply_error(ticket, &error);

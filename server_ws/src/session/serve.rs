@@ -28,8 +28,8 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Session {
-    /// Serves until the client is gone, the connection is closed or the circle ends. Whatever is left then is dropped: the
-    /// worker is killed, and the plays are disconnected.
+    /// Serves until the client is gone, the connection is closed or the circle ends. Whatever is left then is dropped:
+    /// the worker is killed, and the plays are disconnected.
     ///
     /// `receive` admits the requests of one text message. It is an argument because the methods stand above sessions.
     pub(crate) async fn serve(mut self, mut inbound: mpsc::Receiver<Inbound>, receive: fn(&mut Self, &str)) {

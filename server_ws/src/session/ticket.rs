@@ -30,8 +30,8 @@ impl Ticket {
         Self { reply_to, batch, is_play: false, audit: None }
     }
 
-    /// Turns the ticket into one of a play, with its audit record if auditing is on. The id of a play is taken until the
-    /// reply, and its outcome is counted.
+    /// Turns the ticket into one of a play, with its audit record if auditing is on. The id of a play is taken until
+    /// the reply, and its outcome is counted.
     pub(crate) fn into_play(self, audit: Option<Box<AuditEntry>>) -> Self {
         Self { is_play: true, audit, ..self }
     }

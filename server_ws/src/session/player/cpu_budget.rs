@@ -1,5 +1,5 @@
-//! The time that a play may compute before its worker gets the lowest priority, for good. So a long play does not slow short
-//! ones. Pure: the time is an argument.
+//! The time that a play may compute before its worker gets the lowest priority, for good. So a long play does not slow
+//! short ones. Pure: the time is an argument.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ const MAX_INTERVAL: Duration = Duration::from_millis(250);
 /// The time that a play may compute after the first check.
 const MAX_COMPUTED: Duration = Duration::from_millis(3);
 
-/// The budget counts the time that a play computes, and not how long it takes: a play that waits for a host function, for
-/// its reader or for a processor slows no other.
+/// The budget counts the time that a play computes, and not how long it takes: a play that waits for a host function,
+/// for its reader or for a processor slows no other.
 #[derive(Debug)]
 pub(super) struct CpuBudget {
     next_check: Instant,

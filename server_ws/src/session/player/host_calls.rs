@@ -160,8 +160,8 @@ impl HostCalls {
         }
     }
 
-    /// Detaches the call that runs: the play waits for it no more, and the function runs on for as long as it takes. The
-    /// function can see that its play is cancelled.
+    /// Detaches the call that runs: the play waits for it no more, and the function runs on for as long as it takes.
+    /// The function can see that its play is cancelled.
     pub(super) fn detach(&mut self) {
         self.play.cancelled.cancel();
         if let Some((_, task)) = self.running.take() {

@@ -21,8 +21,8 @@ impl Player {
         self.sample_memory_at.filter(|_| matches!(self.worker, WorkerState::Ready(..)) && !self.is_finishing())
     }
 
-    /// Samples the worker's memory, if that is due. A worker that grew where there is no room is evicted, and the environment
-    /// is lost.
+    /// Samples the worker's memory, if that is due. A worker that grew where there is no room is evicted, and the
+    /// environment is lost.
     pub(crate) fn sample_memory(&mut self, now: Instant) -> Option<PlayerEvent> {
         self.next_memory_sample().filter(|at| *at <= now)?;
         // Short plays share a sample, and an idle worker is not sampled again.
