@@ -11,8 +11,8 @@ mod terminal;
 
 use std::{net::TcpListener, path::PathBuf};
 
-use ::tui::app::{Directories, Setup, Supervisors, headless::Headless};
 use ::keys::keystore::{Keystore, WorkFactor};
+use ::tui::{Directories, Setup, Supervisors, headless::Headless};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{BINARY, Home, PATIENCE, background::Background};

@@ -1,28 +1,34 @@
-//! What a view wants done that is not its own affair.
+//! What a view has the app do: everything that is not the view's own affair.
 
 use keys::keystore::KeyName;
+use zeroize::Zeroizing;
 
 use super::{id::CircleId, layout::Pane};
 
+/// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     Focus(Pane),
+    /// Show another circle in the panes.
+    Show(CircleId),
     /// Leave the editor.
     StopTyping,
-    /// Ask what is to become of what was started here.
+    /// Ask what becomes of circles that were started here.
     Quit,
-    /// Quit, and what was started here goes on.
+    /// Quit; circles that were started here go on.
     Keep,
-    /// Quit, once what was started here has ended.
+    /// Quit once the circles that were started here have ended.
     Release,
     /// Quit without a question.
     QuitNow,
     Help,
     Palette,
     Zoom,
-    /// A text for the clipboard, and what it is.
+    /// Put a text on the clipboard, and what the text is.
     Copy(String, &'static str),
     AskAddress,
+    /// Connect to a circle as people name it.
+    Open(String),
     Connect(CircleId),
     Disconnect(CircleId),
     Authenticate(CircleId),
@@ -33,12 +39,14 @@ pub(crate) enum Action {
     AskRestart(CircleId),
     Restart(CircleId),
     AskNewKey,
+    MakeKey(KeyName, Secret),
+    Unlock(KeyName, Secret),
     UseKey(KeyName),
     DefaultKey(KeyName),
     ReadKeys,
     /// Run what is typed.
     Submit,
-    /// End the running play of the circle that is shown.
+    /// Cancel what goes on in the session that is shown.
     Cancel,
     /// Offer what may stand at the cursor.
     Complete,
@@ -46,4 +54,16 @@ pub(crate) enum Action {
     Edit,
     /// Put a text into the editor.
     Insert(String),
+    /// Close the popup, and do nothing of what it asks for.
+    Close,
+}
+
+/// A passphrase. It is wiped when it is dropped, and is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(pub Zeroizing<String>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").finish_non_exhaustive()
+    }
 }

@@ -1,89 +1,48 @@
-//! The terminal interface: one message enum, one bounded queue, one loop.
+//! The app: its parts, and who takes which event.
 //!
-//! Everything that takes time happens elsewhere (`work`) and posts a [`Message`]; the loop (`run`) hands one after the other
-//! to the app, which changes its state and draws. A view is a file: it draws its pane, and says by an action what it wants
+//! Everything that takes time happens elsewhere ([`Tasks`]) and posts a [`Message`]; the loop hands one after the other to
+//! the app, which changes its parts, and draws. A view is a file: it draws its pane, and says by an [`Action`] what it has
 //! done that is not its own affair.
 
-mod act;
-mod action;
+mod actions;
 mod choices;
-mod chrome;
-mod circles;
-mod commands;
-mod draw;
-mod each;
-mod editor;
-pub mod headless;
-mod help;
-mod id;
+mod connect;
+mod control;
+mod input;
 mod keys;
-mod layout;
-mod leaving;
-mod list;
-mod logs;
-mod message;
-mod news;
-mod orders;
-mod plays;
-mod popup;
-mod repl;
-pub(crate) mod run;
-pub(crate) mod screen;
-mod session;
-mod theme;
-mod transcript;
-mod welcome;
-pub(crate) mod work;
-mod wrap;
-
-use std::{
-    collections::{BTreeSet, HashMap},
-    path::PathBuf,
-    time::Instant,
-};
+mod panes;
+mod quit;
+mod requests;
+mod sessions;
 
 use ::keys::{KeyPair, keystore::KeyName};
-use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use rhai::Engine;
+use console::session::{Full, Session};
+use ratatui::crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use console::{history::Keeper, validate::Validator};
-pub use frontend::supervisor::{Directories, Supervisors};
-use action::Action;
-use chrome::Toast;
-use circles::{Circles, Origin};
-use editor::Wanted;
-use help::Here;
-use id::CircleId;
-use keys::Keys;
-use layout::Pane;
-use logs::Logs;
-pub use message::Message;
-use message::News;
-use orders::Background;
-use popup::{Answer, Popup};
-use session::{Session, Standing};
-use theme::Theme;
-pub use work::Setup;
-use work::Work;
+use super::{
+    action::Action,
+    circles::{Circles, Source},
+    event::{Event, Message},
+    id::CircleId,
+    keys::Keys,
+    logs::Logs,
+    repl::{Repl, SessionView},
+    setup::Setup,
+    standing::Standing,
+    tasks::{SupervisorOf, Tasks},
+    theme::Theme,
+    window::{Effect, Window},
+};
+use control::Control;
 
-/// What only the loop can do, because it has the terminal.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// Put a text on the clipboard.
-    Copy(String),
-    /// Leave the terminal to an editor until that ends; what comes back goes into the editor of that circle.
-    Edit(CircleId, String),
-    /// Leave the terminal to the shell until it gives it back.
-    Suspend,
-    /// Draw everything anew.
-    Redraw,
-}
+/// Said where more is on its way to a session than it takes.
+const NOT_KEEPING_UP: &str = "the session does not keep up: try again in a moment";
 
 /// How far the app's end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     NotYet,
-    /// It is wanted once the supervisor has done what it was told.
+    /// Once the supervisor has stopped what it is to stop.
     Leaving,
     /// With that exit code.
     Now(u8),
@@ -93,88 +52,49 @@ enum End {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub code: u8,
-    /// What its user is to know of the circles that were started here and go on.
+    /// What its user should know of the circles that were started here and go on.
     pub farewell: Option<String>,
 }
 
 /// The state of the whole screen.
 pub(crate) struct App {
     setup: Setup,
-    work: Work,
-    theme: Theme,
-    lexer: Engine,
-    validator: Validator,
+    tasks: Tasks,
     circles: Circles,
     keys: Keys,
+    repl: Repl,
     logs: Logs,
-    sessions: HashMap<CircleId, Session>,
-    /// The key that the throw-away circle is for.
-    throwaway: Option<(CircleId, std::sync::Arc<KeyPair>)>,
-    focus: Pane,
-    /// Whether the REPL's editor takes what is typed.
-    is_typing: bool,
-    is_zoomed: bool,
-    popup: Option<Popup>,
-    toast: Option<Toast>,
-    /// A circle to connect to as soon as circles.json has been read and its supervisor has been asked.
-    first: Option<String>,
-    background: Background,
-    /// The circles.json that was read.
-    config_file: Option<PathBuf>,
-    /// Who waits for a key to be unlocked.
-    proofs: HashMap<KeyName, BTreeSet<CircleId>>,
-    keeper: Keeper,
-    effects: Vec<Effect>,
-    /// Whether what is shown may no longer be true.
-    is_stale: bool,
+    control: Control,
+    window: Window,
     end: End,
-    begun: Instant,
-    now: Instant,
 }
 
 impl App {
-    /// `first`: the circle to connect to at once, as people say it; `key`: the key to be.
-    pub(crate) fn new(setup: Setup, work: Work, first: Option<String>, key: Option<KeyName>) -> Self {
-        let now = Instant::now();
+    /// `first`: the circle to connect to at once, as people name it; `key`: the key to use.
+    pub(crate) fn new(setup: Setup, tasks: Tasks, first: Option<String>, key: Option<KeyName>) -> Self {
         let app = Self {
-            theme: Theme::new(setup.has_colours),
-            lexer: Engine::new_raw(),
-            validator: Validator::new(),
             circles: Circles::default(),
             keys: Keys::new(key),
+            repl: Repl::new(tasks.keep_history()),
             logs: Logs::default(),
-            sessions: HashMap::new(),
-            throwaway: None,
-            focus: Pane::Circles,
-            is_typing: false,
-            is_zoomed: false,
-            popup: None,
-            toast: None,
-            first,
-            background: Background::default(),
-            config_file: None,
-            proofs: HashMap::new(),
-            keeper: work.keep_history(),
-            effects: Vec::new(),
-            is_stale: true,
+            control: Control::new(first),
+            window: Window::new(Theme::new(setup.has_colours)),
             end: End::NotYet,
-            begun: now,
-            now,
             setup,
-            work,
+            tasks,
         };
-        app.work.read_config(app.setup.config.clone());
-        app.work.watch_supervisor(app.setup.supervisor());
+        app.tasks.read_config(app.setup.config.clone());
+        app.tasks.watch_supervisor(SupervisorOf::new(&app.setup));
         if let Some(store) = &app.setup.keystore {
-            app.work.list_keys(store.clone());
+            app.tasks.list_keys(store.clone());
         }
         app
     }
 
-    /// Lists the throw-away circle, which is up.
-    pub(crate) fn add_throwaway(&mut self, name: &str, url: String, keypair: KeyPair) {
-        let id = self.circles.add_throwaway(name, url, self.now);
-        self.throwaway = Some((id, keypair.into()));
+    /// Lists the scratch circle, which is up.
+    pub(crate) fn add_scratch(&mut self, name: &str, url: String, owner: KeyPair) {
+        let id = self.circles.add_scratch(name, url, self.window.now());
+        self.repl.set_scratch(id, owner);
     }
 
     /// How the app ended, once it has.
@@ -186,78 +106,58 @@ impl App {
     }
 
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
-    }
-
-    /// Takes a message.
-    pub(crate) fn update(&mut self, Message(news): Message) {
-        self.now = Instant::now();
-        self.is_stale = true;
-        match news {
-            News::Terminal(event) => self.terminal(event),
-            News::Tick => self.tick(),
-            News::End(code) => self.end = End::Now(code),
-            News::Complaint(text) => self.complain(text),
-            News::Resolved(from, resolved) => self.resolved(from, resolved),
-            News::Saved(id, saved) => self.saved(id, saved),
-            News::Configured(read) => self.configured(read),
-            News::Listed(listed) => self.listed(listed),
-            News::Made(made) => self.made(made),
-            News::Unlocked(name, unlocked) => self.unlocked(name, unlocked),
-            News::Circle(id, news) => self.circle_news(id, news),
-            News::Placed(place) => self.background.follower = Some(self.work.follow_logs(place)),
-            News::Supervisor(supervision) => self.supervision(supervision),
-            News::Ordered(ids, told) => self.ordered(&ids, told),
-            News::Stopped(stopped) => self.stopped(stopped),
-            News::Released(released) => self.released(released),
-            News::Session(id, connection, news) => self.session_news(id, connection, news),
-        }
-        self.gather();
-        self.follow_shown();
-    }
-
-    /// The log of a circle is followed from when it is shown for the first time.
-    fn follow_shown(&self) {
-        let shown = self.circles.selected().and_then(|id| Some((id, self.circles.get(id)?)));
-        if let (Some(follower), Some((id, entry))) = (&self.background.follower, shown)
-            && entry.origin == Origin::Config
-        {
-            follower.follow(id, &entry.name);
-        }
+        self.window.take_effects()
     }
 
     /// Whether there is something to draw anew; from now on there is not.
     pub(crate) fn take_stale(&mut self) -> bool {
-        std::mem::take(&mut self.is_stale)
+        self.window.take_stale()
     }
 
-    /// Whether something on the screen moves by itself.
-    fn is_lively(&self) -> bool {
-        let is_busy = |session: &Session| matches!(session.standing(), Standing::Running | Standing::Connecting);
-        self.toast.is_some()
-            || self.popup.as_ref().is_some_and(Popup::is_busy)
-            || self.sessions.values().any(is_busy)
-            || self.circles.shows_seconds(self.now)
-    }
-
-    fn tick(&mut self) {
-        self.is_stale = self.is_lively();
-        if self.toast.as_ref().is_some_and(|toast| toast.is_over(self.now)) {
-            self.toast = None;
-        }
-        self.look_after_connections();
-    }
-
-    fn terminal(&mut self, event: Event) {
+    /// Takes a message.
+    pub(crate) fn update(&mut self, Message(event): Message) {
+        self.window.wake();
         match event {
-            Event::Key(key) if key.kind != KeyEventKind::Release => self.key(key),
-            Event::Paste(text) => self.pasted(&text),
+            Event::Terminal(event) => self.terminal(event),
+            Event::Tick => self.window.tick(self.is_lively()),
+            Event::End(code) => self.end = End::Now(code),
+            Event::Complaint(text) => self.complain(text),
+            Event::Resolved(previous, resolved) => self.resolved(previous, resolved),
+            Event::ConfigRead(read) => self.config_read(read),
+            Event::KeysListed(listed) => self.keys_listed(listed),
+            Event::KeyMade(made) => self.key_made(made),
+            Event::KeyUnlocked(name, unlocked) => self.key_unlocked(&name, unlocked),
+            Event::Probed(id, listening) => self.probed(id, listening),
+            Event::Logged(id, lines) => lines.iter().for_each(|line| self.logs.push(id, line)),
+            Event::SupervisorFound(place) => {
+                self.logs.set_follower(self.tasks.follow_logs(place));
+                self.follow_shown();
+            }
+            Event::Supervisor(supervision) => self.supervision(supervision),
+            Event::Started(ids, started) => self.started(&ids, started),
+            Event::Stopped(stopped) => self.stopped(stopped),
+            Event::Released(released) => self.released(released),
+            Event::Session(id, event) => self.session_event(id, event),
+        }
+    }
+
+    /// Whether something in a pane moves by itself.
+    fn is_lively(&self) -> bool {
+        let is_busy =
+            |session: &SessionView| matches!(Standing::of(&session.state), Standing::Running | Standing::Connecting);
+        self.repl.sessions().any(is_busy) || self.circles.shows_seconds(self.window.now())
+    }
+
+    fn terminal(&mut self, event: TerminalEvent) {
+        match event {
+            TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.key(key),
+            TerminalEvent::Paste(text) => self.pasted(&text),
             _ => {}
         }
     }
 
     fn pasted(&mut self, text: &str) {
-        if let Some(popup) = &mut self.popup {
+        if let Some(popup) = &mut self.window.popup {
             return popup.paste(text);
         }
         if !self.is_typing() {
@@ -270,19 +170,14 @@ impl App {
 
     fn key(&mut self, key: KeyEvent) {
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Char('z') if is_control => return self.effects.push(Effect::Suspend),
-            KeyCode::Char('l') if is_control => return self.effects.push(Effect::Redraw),
-            _ => {}
-        }
-        if self.popup.is_some() {
-            return self.popup_key(key);
-        }
         let action = match key.code {
+            KeyCode::Char('z') if is_control => return self.window.push_effect(Effect::Suspend),
+            KeyCode::Char('l') if is_control => return self.window.push_effect(Effect::Redraw),
+            _ if self.window.popup.is_some() => self.popup_key(key),
             KeyCode::F(1) => Some(Action::Help),
             KeyCode::Char('p') if is_control => Some(Action::Palette),
             KeyCode::Char('c') if is_control => Some(Action::Cancel),
-            _ if self.is_typing() => self.typed(key),
+            _ if self.is_typing() => self.circles.selected().and_then(|shown| self.repl.typed(key, shown)),
             _ => self.pane_key(key),
         };
         if let Some(action) = action {
@@ -290,121 +185,48 @@ impl App {
         }
     }
 
-    fn popup_key(&mut self, key: KeyEvent) {
-        let Some(popup) = &mut self.popup else { return };
-        match popup.key(key) {
-            Answer::Stay => {}
-            Answer::Close => match self.popup.take() {
-                Some(Popup::Passphrase(form)) => self.give_up_proof(&form.key),
-                Some(Popup::Leaving(_)) => self.end = End::NotYet,
-                _ => {}
-            },
-            Answer::Do(action) => {
-                self.popup = None;
-                self.act(action);
-            }
-            Answer::Open(text) => self.open(&text, None),
-            Answer::MakeKey(name, passphrase) => {
-                if let Some(store) = &self.setup.keystore {
-                    self.work.make_key(store.clone(), name, passphrase, self.setup.work_factor);
-                }
-            }
-            Answer::Unlock(name, passphrase) => {
-                if let Some(store) = &self.setup.keystore {
-                    self.work.unlock(store.clone(), name, passphrase);
-                }
-            }
+    /// A key press in the popup, which closes with an action unless it waits for what comes of it.
+    fn popup_key(&mut self, key: KeyEvent) -> Option<Action> {
+        let popup = self.window.popup.as_mut()?;
+        let action = popup.key(key)?;
+        if action != Action::Close && !popup.is_busy() {
+            self.window.popup = None;
         }
-    }
-
-    /// A key press in the editor.
-    fn typed(&mut self, key: KeyEvent) -> Option<Action> {
-        let session = self.shown_session()?;
-        match key.code {
-            KeyCode::PageUp => session.transcript.page(-1),
-            KeyCode::PageDown => session.transcript.page(1),
-            KeyCode::Char('d') if key.modifiers.contains(KeyModifiers::CONTROL) && session.editor.is_empty() => {
-                return Some(Action::StopTyping);
-            }
-            _ => {
-                return match session.editor.key(key) {
-                    Wanted::Nothing => None,
-                    Wanted::Submit => Some(Action::Submit),
-                    Wanted::Complete => Some(Action::Complete),
-                    Wanted::Edit => Some(Action::Edit),
-                    Wanted::Leave => Some(Action::StopTyping),
-                };
-            }
-        }
-        None
-    }
-
-    /// A key press outside of the editor: first what works everywhere, then what works in the pane.
-    fn pane_key(&mut self, key: KeyEvent) -> Option<Action> {
-        match key.code {
-            KeyCode::Char(digit @ '1'..='4') => {
-                let index = digit.to_digit(10).unwrap_or(1) as usize - 1;
-                Some(Action::Focus(Pane::ALL[index]))
-            }
-            KeyCode::Tab => Some(Action::Focus(self.focus.step(1))),
-            KeyCode::BackTab => Some(Action::Focus(self.focus.step(-1))),
-            KeyCode::Char('?') => Some(Action::Help),
-            KeyCode::Char('f') => Some(Action::Zoom),
-            KeyCode::Char('q') => Some(Action::Quit),
-            _ => match self.focus {
-                Pane::Circles => self.circles.key(key),
-                Pane::Keys => self.keys.key(key),
-                Pane::Repl => self.repl_key(key),
-                Pane::Logs => self.logs.key(key, self.circles.selected()),
-            },
-        }
-    }
-
-    fn repl_key(&mut self, key: KeyEvent) -> Option<Action> {
-        let shown = self.circles.selected()?;
-        let session = self.sessions.get_mut(&shown);
-        match (key.code, session) {
-            (KeyCode::Enter | KeyCode::Char('i'), Some(session)) if session.is_ready() => {
-                return Some(Action::Focus(Pane::Repl));
-            }
-            (KeyCode::Enter, _) => return Some(Action::Connect(shown)),
-            (KeyCode::Char('a'), _) => return Some(Action::Authenticate(shown)),
-            (KeyCode::Up | KeyCode::Char('k'), Some(session)) => session.transcript.scroll(-1),
-            (KeyCode::Down | KeyCode::Char('j'), Some(session)) => session.transcript.scroll(1),
-            (KeyCode::PageUp, Some(session)) => session.transcript.page(-1),
-            (KeyCode::PageDown, Some(session)) => session.transcript.page(1),
-            (KeyCode::Home | KeyCode::Char('g'), Some(session)) => session.transcript.scroll_to_begin(),
-            (KeyCode::End | KeyCode::Char('G'), Some(session)) => session.transcript.follow(),
-            (KeyCode::Char('y'), Some(session)) => {
-                return Some(Action::Copy(session.transcript.last().to_owned(), "the last output"));
-            }
-            // What can be done with a circle can be done where it is shown.
-            _ => return self.circles.key(key).filter(|_| matches!(key.code, KeyCode::Char(_))),
-        }
-        None
+        Some(action)
     }
 
     /// Whether letters go into the editor.
     fn is_typing(&self) -> bool {
-        let session = self.circles.selected().and_then(|shown| self.sessions.get(&shown));
-        self.focus == Pane::Repl && self.is_typing && session.is_some_and(Session::takes_input)
+        self.window.focus == super::layout::Pane::Repl && self.repl.is_typing(self.circles.selected())
     }
 
-    fn here(&self) -> Here {
-        let session = self.circles.selected().and_then(|shown| self.sessions.get(&shown));
-        match self.focus {
-            Pane::Repl if self.is_typing() => Here::Editor,
-            Pane::Repl if !session.is_some_and(Session::is_ready) => Here::NotReady,
-            pane => Here::Pane(pane),
+    fn shown_session(&mut self) -> Option<&mut SessionView> {
+        self.repl.get_mut(self.circles.selected()?)
+    }
+
+    /// Shows a circle in the panes.
+    fn show(&mut self, id: CircleId) {
+        self.circles.select(id);
+        self.follow_shown();
+    }
+
+    /// Follows the log of the circle that is shown, if it has one.
+    fn follow_shown(&self) {
+        let shown = self.circles.selected().and_then(|id| Some((id, self.circles.get(id)?)));
+        if let Some((id, entry)) = shown.filter(|(_, entry)| entry.source == Source::Config) {
+            self.logs.follow(id, &entry.name);
         }
     }
 
-    fn shown_session(&mut self) -> Option<&mut Session> {
-        self.sessions.get_mut(&self.circles.selected()?)
+    /// Hands something to the session on a circle.
+    fn hand(&mut self, id: CircleId, input: impl FnOnce(&Session) -> Result<(), Full>) {
+        if self.repl.get(id).is_some_and(|session| input(&session.session).is_err()) {
+            self.complain(NOT_KEEPING_UP);
+        }
     }
 
     fn say(&mut self, text: impl Into<String>) {
-        self.toast = Some(Toast::new(text.into(), false, self.now));
+        self.window.say(text, false);
     }
 
     /// Says what went wrong: for a moment here, for longer in the log of the circle that is shown.
@@ -413,6 +235,6 @@ impl App {
         if let Some(shown) = self.circles.selected() {
             self.logs.push(shown, &format!("circles tui: {text}"));
         }
-        self.toast = Some(Toast::new(text, true, self.now));
+        self.window.say(text, true);
     }
 }

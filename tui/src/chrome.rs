@@ -13,7 +13,7 @@ use ratatui::{
 
 use super::{
     circles::Circles,
-    help::{self, Here},
+    help::Hint,
     keys::{Keys, short},
     layout::Pane,
     theme::Theme,
@@ -62,9 +62,9 @@ pub(crate) fn header(frame: &mut Frame<'_>, area: Rect, theme: Theme, circles: &
     frame.render_widget(left, area);
 }
 
-pub(crate) fn footer(frame: &mut Frame<'_>, area: Rect, theme: Theme, here: Here) {
+pub(crate) fn footer(frame: &mut Frame<'_>, area: Rect, theme: Theme, hints: &[Hint]) {
     let mut spans = Vec::new();
-    for (key, does) in help::short(here) {
+    for (key, does) in hints {
         let more = [Span::raw(" "), Span::styled(*key, theme.key()), Span::raw(format!(" {does} "))];
         let width: usize = spans.iter().chain(&more).map(Span::width).sum();
         // Whole hints only.

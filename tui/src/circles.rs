@@ -8,9 +8,36 @@ use std::time::Instant;
 use launcher::{Circle, CircleStatus};
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::{action::Action, id::CircleId, list, message::Listening, work::Work};
 use frontend::target;
-pub(crate) use entry::{Entry, Origin, State};
+
+use super::{action::Action, event::Listening, help::Hint, id::CircleId, list, tasks::Tasks};
+pub(crate) use entry::{Entry, Source, State};
+
+/// What can be done in the pane.
+pub(crate) const HINTS: &[Hint] = &[
+    ("Enter", "connect, and prove your key where the circle asks for one; starts it if it is down"),
+    ("s", "start it, in the background (circles.json is read again)"),
+    ("S", "start all of circles.json"),
+    ("x", "stop it"),
+    ("r", "restart it"),
+    ("a", "prove your key to it, where that is not asked for"),
+    ("d", "disconnect"),
+    ("o", "connect to another one: a name, a port, host:port, a ws:// URL"),
+    ("y", "copy its URL"),
+    ("↑ ↓", "choose; the REPL and the logs show the chosen one"),
+];
+
+/// The same, for the footer.
+pub(crate) const SHORT_HINTS: &[Hint] = &[
+    ("Enter", "connect"),
+    ("?", "help"),
+    ("q", "quit"),
+    ("s", "start"),
+    ("x", "stop"),
+    ("n", "new key"),
+    ("o", "other"),
+    ("1-4", "pane"),
+];
 
 #[derive(Debug, Default)]
 pub(crate) struct Circles {
@@ -51,7 +78,7 @@ impl Circles {
 
     /// Whether how long a circle is up is told in seconds, or has just become minutes.
     pub(crate) fn shows_seconds(&self, now: Instant) -> bool {
-        let since = |entry: &Entry| entry.since.filter(|_| entry.origin == Origin::Config);
+        let since = |entry: &Entry| entry.since.filter(|_| entry.source == Source::Config);
         self.entries.iter().filter_map(since).any(|since| {
             let seconds = now.saturating_duration_since(since).as_secs();
             seconds < 60 || seconds % 60 <= 1
@@ -66,9 +93,9 @@ impl Circles {
         self.selected = id.0;
     }
 
-    pub(crate) fn add_throwaway(&mut self, name: &str, url: String, now: Instant) -> CircleId {
+    pub(crate) fn add_scratch(&mut self, name: &str, url: String, now: Instant) -> CircleId {
         let since = Some(now);
-        self.add(Entry { since, ..Entry::new(name.to_owned(), url, Origin::Throwaway) })
+        self.add(Entry { since, ..Entry::new(name.to_owned(), url, Source::Scratch) })
     }
 
     /// A circle by its address; the one that is known already, if it is.
@@ -78,7 +105,7 @@ impl Circles {
             return CircleId(index);
         }
         let name = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
-        self.add(Entry::new(name, url, Origin::Address))
+        self.add(Entry::new(name, url, Source::Address))
     }
 
     fn add(&mut self, entry: Entry) -> CircleId {
@@ -88,35 +115,35 @@ impl Circles {
 
     /// The circle of that name in circles.json, or one that was.
     fn named(&self, name: &str) -> Option<CircleId> {
-        let is_it = |entry: &Entry| entry.origin != Origin::Throwaway && entry.name == name;
+        let is_it = |entry: &Entry| entry.source != Source::Scratch && entry.name == name;
         self.entries.iter().position(is_it).map(CircleId)
     }
 
     /// Takes over what circles.json says now. A circle that is not in it any more, and that no supervisor has up, stays as one
     /// known by its address.
-    pub(crate) fn configure(&mut self, circles: &[Circle], work: &Work) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.origin == Origin::Config) {
+    pub(crate) fn configure(&mut self, circles: &[Circle], tasks: &Tasks) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.source == Source::Config) {
             if !entry.is_kept_up() && !circles.iter().any(|circle| circle.name == entry.name) {
-                entry.origin = Origin::Address;
+                entry.source = Source::Address;
             }
         }
         for circle in circles {
-            let new = || Entry::new(circle.name.clone(), circle.url(), Origin::Config);
+            let new = || Entry::new(circle.name.clone(), circle.url(), Source::Config);
             let id = self.named(&circle.name).unwrap_or_else(|| self.add(new()));
             let entry = &mut self.entries[id.0];
-            (entry.origin, entry.url) = (Origin::Config, circle.url());
+            (entry.source, entry.url) = (Source::Config, circle.url());
             // Port 0 is another one each time: nobody can look there.
             let address = Some(launcher::dialled(circle.address)).filter(|address| address.port() != 0);
             if entry.address != address {
                 (entry.address, entry.probing, entry.probed) = (address, None, None);
             }
         }
-        self.look(work);
+        self.look(tasks);
     }
 
-    fn look(&mut self, work: &Work) {
+    fn look(&mut self, tasks: &Tasks) {
         for (index, entry) in self.entries.iter_mut().enumerate() {
-            entry.look(CircleId(index), work);
+            entry.look(CircleId(index), tasks);
         }
     }
 
@@ -126,7 +153,7 @@ impl Circles {
         statuses: Vec<CircleStatus>,
         extent: Extent,
         now: Instant,
-        work: &Work,
+        tasks: &Tasks,
     ) -> Vec<(CircleId, Change)> {
         let before: Vec<_> = self.entries.iter().map(Before::of).collect();
         if extent == Extent::All {
@@ -138,14 +165,14 @@ impl Circles {
             }
         }
         for status in statuses {
-            let new = || Entry::new(status.name.clone(), status.url.clone(), Origin::Config);
+            let new = || Entry::new(status.name.clone(), status.url.clone(), Source::Config);
             let id = self.named(&status.name).unwrap_or_else(|| self.add(new()));
             let entry = &mut self.entries[id.0];
             // Which is up is in circles.json, or was when it was started.
-            entry.origin = Origin::Config;
+            entry.source = Source::Config;
             entry.take(Some(status), now);
         }
-        self.look(work);
+        self.look(tasks);
         let before = before.into_iter().chain(std::iter::repeat(Before::UNKNOWN));
         self.iter().zip(before).filter_map(|((id, entry), before)| Some((id, change(entry, before)?))).collect()
     }
@@ -159,10 +186,10 @@ impl Circles {
     }
 
     /// Has it looked at once, and told also if it is as before: it may have been gone for a moment.
-    pub(crate) fn look_again(&mut self, id: CircleId, work: &Work) {
+    pub(crate) fn look_again(&mut self, id: CircleId, tasks: &Tasks) {
         if let Some(entry) = self.entries.get_mut(id.0) {
             entry.probing = None;
-            entry.look(id, work);
+            entry.look(id, tasks);
         }
     }
 
@@ -175,22 +202,21 @@ impl Circles {
 
     /// A session of the user's is connected to it.
     pub(crate) fn seen(&mut self, id: CircleId) {
-        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.origin == Origin::Address) {
+        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.source == Source::Address) {
             entry.probed = Some(Listening::Circle);
         }
     }
 
     /// A session's connection to it is lost. Nobody looks at a circle that is known by its address alone.
     pub(crate) fn lost(&mut self, id: CircleId) {
-        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.origin == Origin::Address) {
+        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.source == Source::Address) {
             entry.probed = None;
         }
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
         if let Some(selected) = list::moved(key.code, self.selected, self.entries.len()) {
-            self.selected = selected;
-            return None;
+            return Some(Action::Show(CircleId(selected)));
         }
         match key.code {
             KeyCode::Char('o') => Some(Action::AskAddress),
@@ -235,7 +261,7 @@ impl Before {
 fn change(entry: &Entry, before: Before) -> Option<Change> {
     let was = before.state;
     match entry.state() {
-        State::Up if entry.origin == Origin::Throwaway => None,
+        State::Up if entry.source == Source::Scratch => None,
         // It may have ended and come up again without having been seen down.
         State::Up if was == State::Up && entry.restarts() > before.restarts => Some(Change::CameBack),
         State::Up if was != State::Up || before.pid != entry.pid() => Some(Change::CameUp),
@@ -320,7 +346,7 @@ mod tests {
         ];
         for (said, mark, word, last) in cases {
             let (mut entry, now, mut changed) =
-                (Entry::new("lab".into(), "ws://127.0.0.1:9".into(), Origin::Config), Instant::now(), None);
+                (Entry::new("lab".into(), "ws://127.0.0.1:9".into(), Source::Config), Instant::now(), None);
             for word in said.clone() {
                 let before = Before::of(&entry);
                 changed = None;

@@ -1,73 +1,71 @@
-//! What comes to the app: one enum, whoever it is from.
+//! What comes to the app: one enum, whoever posts it.
 
 use std::{path::PathBuf, sync::Arc};
 
-use client_ws::{CircleWsClient, ClientError, Description, PlayResult};
+use console::{completion::Completion, history::HistoryFile, session};
+use frontend::error::CliError;
 use keys::{
     KeyPair,
     keystore::{Entry, KeyName, Listing},
 };
 use launcher::{Circle, Statuses, place::Place};
-use protocol::methods::{Output, Progress};
-use ratatui::crossterm::event::Event;
+use ratatui::crossterm::event::Event as TerminalEvent;
 
-use super::id::{CircleId, Connection, PlayNumber};
-use console::{commands::Meta, completion::Completion};
-use frontend::{error::CliError, text::Line};
+use super::id::CircleId;
 
-/// Something that the app is to know. Everything that happens elsewhere comes as one of these.
+/// A message to the app. Everything that happens elsewhere comes as one of these.
 #[derive(Debug)]
-pub struct Message(pub(crate) News);
+pub(crate) struct Message(pub(crate) Event);
 
 impl Message {
-    /// Something that the terminal says.
-    pub fn terminal(event: Event) -> Self {
-        Self(News::Terminal(event))
+    /// Something that the terminal reports.
+    pub(crate) fn terminal(event: TerminalEvent) -> Self {
+        Self(Event::Terminal(event))
     }
 
-    /// The end is wanted, with this exit code.
+    /// Ends the app with an exit code.
     pub(crate) fn end(code: u8) -> Self {
-        Self(News::End(code))
+        Self(Event::End(code))
     }
 }
 
-/// Who says what.
+/// What has happened.
 #[derive(Debug)]
-pub(crate) enum News {
+pub(crate) enum Event {
     /// A key press, a paste, a new size.
-    Terminal(Event),
+    Terminal(TerminalEvent),
     /// A moment has passed: what is shown of time is no longer true.
     Tick,
     /// Something small went wrong elsewhere.
     Complaint(String),
-    /// A signal wants the process to end, with this exit code.
+    /// A signal ends the process, with this exit code.
     End(u8),
-    /// The circles of circles.json; `None` if there is no such file.
-    Configured(Result<Option<(PathBuf, Vec<Circle>)>, CliError>),
-    /// What is in the keystore.
-    Listed(Result<Listing, CliError>),
+    /// circles.json was read; `None` if there is no such file.
+    ConfigRead(Result<Option<(PathBuf, Vec<Circle>)>, CliError>),
+    /// The keystore was read.
+    KeysListed(Result<Listing, CliError>),
     /// A key was made, and is unlocked.
-    Made(Result<(Entry, Arc<KeyPair>), CliError>),
-    /// Where a circle is that was named, and the one that was shown then, if it was named in a command.
-    Resolved(Option<CircleId>, Result<String, CliError>),
-    /// What came of the wish to have what was played on a circle in a file.
-    Saved(CircleId, Result<String, CliError>),
+    KeyMade(Result<(Entry, Arc<KeyPair>), CliError>),
     /// A key was unlocked, or was not.
-    Unlocked(KeyName, Result<Arc<KeyPair>, CliError>),
-    /// Something about a circle as such.
-    Circle(CircleId, CircleNews),
+    KeyUnlocked(KeyName, Result<Arc<KeyPair>, CliError>),
+    /// A circle that was named was found; the circle that was shown when a command named it.
+    Resolved(Option<CircleId>, Result<String, CliError>),
+    /// Something has begun or stopped to listen where a circle would.
+    Probed(CircleId, Listening),
+    /// A circle has logged these lines.
+    Logged(CircleId, Vec<String>),
     /// Where the supervisor of circles.json, its sockets and its logs are.
-    Placed(Place),
+    SupervisorFound(Place),
     /// How that supervisor is.
     Supervisor(Supervision),
-    /// What came of the wish to have those circles up.
-    Ordered(Vec<CircleId>, Result<Statuses, CliError>),
-    /// What came of the wish to have circles stopped.
+    /// The supervisor has started these circles, or has failed to.
+    Started(Vec<CircleId>, Result<Statuses, CliError>),
+    /// The supervisor has stopped circles, or has failed to.
     Stopped(Result<(), CliError>),
-    /// What came of the wish to have those stopped that were started here, and the supervisor with them.
+    /// The supervisor has stopped what was started here, and has ended if nothing else is up.
     Released(Result<(), CliError>),
-    /// Something about this user's session on a circle, and which connection of that session it is about.
-    Session(CircleId, Connection, SessionNews),
+    /// Something about this user's session on a circle.
+    Session(CircleId, SessionEvent),
 }
 
 /// What listens at an address.
@@ -92,31 +90,15 @@ pub(crate) enum Supervision {
     Silent(CliError),
 }
 
+/// What has happened in a session.
 #[derive(Debug)]
-pub(crate) enum CircleNews {
-    /// What takes connections there.
-    Probed(Listening),
-    /// It has logged that.
-    Logged(Vec<String>),
-}
-
-#[derive(Debug)]
-pub(crate) enum SessionNews {
-    Connected(Result<Box<(Arc<CircleWsClient>, Description)>, CliError>),
-    /// The key was proved, or was not admitted. `None` for the key that a throw-away circle is for.
-    Proved(Option<KeyName>, Result<(), CliError>),
-    Output(PlayNumber, Output),
-    Progress(PlayNumber, Progress),
-    Ended(PlayNumber, Result<PlayResult, ClientError>),
-    /// Inputs of earlier days.
-    History(Vec<String>),
+pub(crate) enum SessionEvent {
+    /// The session has reported something.
+    Reported(session::Event),
+    /// The session's state has changed.
+    Changed,
+    /// Inputs of earlier days, and the file that they are from.
+    History(HistoryFile, Vec<String>),
+    /// What may stand at the cursor.
     Completed(Completion),
-    /// What the circle answered to a command.
-    Answered(Meta, Result<Vec<Line>, ClientError>),
-    /// A file that is to be played.
-    Loaded(PlayNumber, Result<String, CliError>),
-    /// What one of several circles prints.
-    EachOutput(PlayNumber, usize, Output),
-    /// How the play ended on each of several circles.
-    EachEnded(PlayNumber, Vec<Option<Result<PlayResult, ClientError>>>),
 }

@@ -13,12 +13,15 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 
-use super::{
-    App, Message, Setup,
-    run::{self, Outside},
-    work::Work,
-};
 use frontend::{error::CliError, scratch};
+
+use super::{
+    app::App,
+    event::Message,
+    run::{self, Outside},
+    setup::Setup,
+    tasks::Tasks,
+};
 
 /// An app that runs.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub struct Headless {
 }
 
 impl Headless {
-    /// Starts it on a screen of that size, with a throw-away circle as always. `first`: the circle to connect to at once.
+    /// Starts it on a screen of that size, with a scratch circle as always. `first`: the circle to connect to at once.
     /// It needs a multi-threaded tokio runtime.
     pub fn start(setup: Setup, first: Option<&str>, (width, height): (u16, u16)) -> Self {
         let (queue, messages) = mpsc::channel(run::QUEUE);
@@ -41,10 +44,10 @@ impl Headless {
         let (runtime, to_app, first) = (Handle::current(), queue.clone(), first.map(str::to_owned));
         // The app stays on one thread: a Rhai engine does.
         std::thread::spawn(move || {
-            let throwaway = scratch::start(&runtime, setup.workers());
-            let mut app = App::new(setup, Work::new(runtime.clone(), to_app), first, None);
-            if let Ok((url, keypair)) = throwaway {
-                app.add_throwaway(scratch::NAME, url, keypair);
+            let scratch_circle = scratch::start(&runtime, setup.workers());
+            let mut app = App::new(setup, Tasks::new(runtime.clone(), to_app), first, None);
+            if let Ok((url, keypair)) = scratch_circle {
+                app.add_scratch(scratch::NAME, url, keypair);
             }
             let run = async {
                 let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(io::Error::other)?;

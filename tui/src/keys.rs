@@ -1,7 +1,13 @@
 //! The keys in the keystore, which of them are unlocked, and the pane that shows them.
 
-use std::{collections::HashMap, sync::Arc};
+mod choice;
 
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use console::session::KeySource;
 use keys::{
     KeyPair,
     keystore::{Entry, KeyName, Listing},
@@ -15,36 +21,62 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{action::Action, list, theme::Theme};
+use super::{action::Action, help::Hint, id::CircleId, list, theme::Theme};
+pub(crate) use choice::KeyChoice;
+
+/// What can be done in the pane.
+pub(crate) const HINTS: &[Hint] = &[
+    ("n", "make a key"),
+    ("Enter", "be this key (✓) from now on"),
+    ("D", "make it the default key"),
+    ("y", "copy its public key, for an operator to admit"),
+    ("r", "read the keystore again"),
+    ("↑ ↓", "choose"),
+];
+
+/// The same, for the footer.
+pub(crate) const SHORT_HINTS: &[Hint] = &[
+    ("n", "new"),
+    ("?", "help"),
+    ("q", "quit"),
+    ("Enter", "use"),
+    ("y", "copy public key"),
+    ("D", "default"),
+    ("1-4", "pane"),
+];
 
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     entries: Vec<Entry>,
-    /// For as long as the app lives.
-    unlocked: HashMap<KeyName, Arc<KeyPair>>,
-    /// The key to be, if it is not the default one.
+    /// What sessions see of it.
+    choice: Arc<KeyChoice>,
+    /// The key to use, if it is not the default one.
     used: Option<KeyName>,
     selected: usize,
-    /// Whether the key to be was named on the command line: then it is proved to open circles, too.
-    is_asked: bool,
+    /// Whether the key to use was named on the command line: then open circles get it, too.
+    is_named: bool,
     /// Whether the keystore has been read.
     is_known: bool,
+    /// The circles whose sessions wait for a key to be unlocked.
+    waiting: HashMap<KeyName, BTreeSet<CircleId>>,
 }
 
 impl Keys {
-    /// `used`: the key to be, if it is not the default one.
+    /// `used`: the key to use, if it is not the default one.
     pub(crate) fn new(used: Option<KeyName>) -> Self {
-        Self { is_asked: used.is_some(), used, ..Self::default() }
+        Self { is_named: used.is_some(), used, ..Self::default() }
     }
 
     pub(crate) fn set(&mut self, listing: Listing) {
         self.entries = listing.entries;
         self.selected = self.selected.min(self.entries.len().saturating_sub(1));
         self.is_known = true;
+        self.share();
     }
 
-    pub(crate) fn is_asked(&self) -> bool {
-        self.is_asked
+    /// The key that sessions authenticate with also on open circles.
+    pub(crate) fn named(&self) -> Option<KeyName> {
+        self.used.clone().filter(|_| self.is_named)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -55,31 +87,63 @@ impl Keys {
         self.entries.iter()
     }
 
+    pub(crate) fn get(&self, name: &KeyName) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == *name)
+    }
+
+    /// Whether there is no such key, as far as is known.
+    pub(crate) fn lacks(&self, name: &KeyName) -> bool {
+        self.is_known && self.get(name).is_none()
+    }
+
+    /// Has a circle's session wait for a key; whether it is the first.
+    pub(crate) fn wait_for(&mut self, name: KeyName, id: CircleId) -> bool {
+        let waiting = self.waiting.entry(name).or_default();
+        let is_first = waiting.is_empty();
+        waiting.insert(id);
+        is_first
+    }
+
+    pub(crate) fn is_waited_for(&self, name: &KeyName) -> bool {
+        self.waiting.contains_key(name)
+    }
+
+    /// The circles whose sessions wait for a key; from now on they do not.
+    pub(crate) fn take_waiting(&mut self, name: &KeyName) -> BTreeSet<CircleId> {
+        self.waiting.remove(name).unwrap_or_default()
+    }
+
     pub(crate) fn use_key(&mut self, name: KeyName) {
         self.used = Some(name);
+        self.share();
     }
 
-    /// The key to be: the one that was chosen, or the default one.
+    /// The key to use: the one that was chosen, or the default one.
     pub(crate) fn used(&self) -> Option<&Entry> {
-        let by_name = |name: &KeyName| self.entries.iter().find(|entry| entry.name == *name);
         let default = || self.entries.iter().find(|entry| entry.default);
-        self.used.as_ref().and_then(by_name).or_else(default).or_else(|| self.entries.first())
+        self.used.as_ref().and_then(|name| self.get(name)).or_else(default).or_else(|| self.entries.first())
     }
 
-    pub(crate) fn unlock(&mut self, name: KeyName, keypair: Arc<KeyPair>) {
-        self.unlocked.insert(name, keypair);
+    /// Where sessions get their keys from.
+    pub(crate) fn source(&self) -> Arc<KeyChoice> {
+        self.choice.clone()
     }
 
-    pub(crate) fn unlocked(&self, name: &KeyName) -> Option<Arc<KeyPair>> {
-        self.unlocked.get(name).cloned()
+    pub(crate) fn unlock(&self, name: KeyName, keypair: Arc<KeyPair>) {
+        self.choice.unlock(name, keypair);
     }
 
-    /// A key that was just made: the one to be, and the chosen one.
+    /// Adds a key that was just made, selects it and uses it.
     pub(crate) fn add(&mut self, entry: Entry) {
         self.used = Some(entry.name.clone());
         let at = self.entries.partition_point(|other| other.name < entry.name);
         self.entries.insert(at, entry);
         self.selected = at;
+        self.share();
+    }
+
+    fn share(&self) {
+        self.choice.prefer(self.used().map(|entry| entry.name.clone()));
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
@@ -120,7 +184,7 @@ impl Keys {
             .skip(first)
             .take(usize::from(area.height))
             .map(|(index, entry)| {
-                let is_unlocked = self.unlocked.contains_key(&entry.name);
+                let is_unlocked = self.choice.unlocked(&entry.name).is_some();
                 let marks = format!(
                     "{}{}",
                     if used == Some(&entry.name) { "✓" } else { " " },

@@ -1,29 +1,53 @@
 //! The terminal interface: ratatui in front of console sessions.
 
-pub mod app;
+mod action;
+mod app;
+mod chrome;
+mod circles;
+mod event;
+pub mod headless;
+mod help;
+mod id;
+mod keys;
+mod layout;
+mod list;
+mod logs;
+mod popup;
+mod repl;
+mod run;
+mod screen;
+mod setup;
+mod standing;
+mod tasks;
+mod theme;
+mod welcome;
+mod window;
+mod wrap;
 
 use std::io::{IsTerminal, stdin, stdout};
 
-use app::{
-    App, Message, Setup,
-    run::{self, QUEUE},
-    screen::{self, Screen},
-    work::Work,
-};
 use console::history;
 use frontend::{
     connect::Options,
     error::CliError,
     scratch,
     signals::{is_ignored, listen},
-    supervisor::Supervisors,
 };
-use keys::keystore::Keystore;
+use ::keys::keystore::Keystore;
 use terminal::{
     passphrase,
     printing::{Paint, to_stdout},
 };
 use tokio::{signal::unix::SignalKind, sync::mpsc};
+
+use app::App;
+use event::Message;
+use run::QUEUE;
+use screen::Screen;
+use tasks::Tasks;
+
+pub use frontend::supervisor::{Directories, Supervisors};
+pub use setup::Setup;
 
 /// Takes the terminal over, and runs the interface until its user leaves it.
 ///
@@ -57,11 +81,11 @@ pub fn run(first: Option<String>, options: Options) -> Result<std::process::Exit
     };
     let runtime = terminal::connect::runtime()?;
     let (queue, messages) = mpsc::channel(QUEUE);
-    let throwaway = scratch::start(runtime.handle(), setup.workers());
-    let work = Work::new(runtime.handle().clone(), queue.clone());
-    let mut app = App::new(setup, work, first, key);
-    match throwaway {
-        Ok((url, keypair)) => app.add_throwaway(scratch::NAME, url, keypair),
+    let scratch_circle = scratch::start(runtime.handle(), setup.workers());
+    let tasks = Tasks::new(runtime.handle().clone(), queue.clone());
+    let mut app = App::new(setup, tasks, first, key);
+    match scratch_circle {
+        Ok((url, keypair)) => app.add_scratch(scratch::NAME, url, keypair),
         // Everything else works without it.
         Err(error) => app.complain(error.advice()),
     }

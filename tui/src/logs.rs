@@ -11,11 +11,16 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{action::Action, id::CircleId, theme::Theme, wrap};
 use frontend::visible::visible;
 
-/// Lines that are kept of each circle.
-pub(crate) const MAX_LINES: usize = 2000;
+use super::{
+    action::Action,
+    help::Hint,
+    id::CircleId,
+    tasks::{Follower, MAX_LINES},
+    theme::Theme,
+    wrap,
+};
 
 /// Levels from which on lines are shown, as they are written in them.
 const LEVELS: [(&str, &[&str]); 3] = [("all", &[]), ("warnings", &["WARN", "ERROR"]), ("errors", &["ERROR"])];
@@ -26,9 +31,37 @@ pub(crate) struct Logs {
     /// Rows below what is shown; 0 follows what comes.
     back: usize,
     level: usize,
+    /// Follows the files of circles.json's circles, once it is known where they are.
+    follower: Option<Follower>,
 }
 
+/// What can be done in the pane.
+pub(crate) const HINTS: &[Hint] =
+    &[("↑ ↓ PgUp PgDn", "scroll"), ("End", "follow"), ("l", "all, warnings, errors"), ("y", "copy the log")];
+
+/// The same, for the footer.
+pub(crate) const SHORT_HINTS: &[Hint] = &[
+    ("↑↓", "scroll"),
+    ("?", "help"),
+    ("q", "quit"),
+    ("l", "level"),
+    ("y", "copy"),
+    ("f", "zoom"),
+    ("1-4", "pane"),
+];
+
 impl Logs {
+    pub(crate) fn set_follower(&mut self, follower: Follower) {
+        self.follower = Some(follower);
+    }
+
+    /// Follows the log of a circle of circles.json from now on.
+    pub(crate) fn follow(&self, circle: CircleId, name: &str) {
+        if let Some(follower) = &self.follower {
+            follower.follow(circle, name);
+        }
+    }
+
     pub(crate) fn push(&mut self, circle: CircleId, line: &str) {
         let lines = self.lines.entry(circle).or_default();
         lines.extend(visible(line).lines().map(tidy));

@@ -13,9 +13,13 @@ use ratatui::{
     text::{Line, Span},
     widgets::{Block, Clear, Paragraph},
 };
-use zeroize::Zeroizing;
 
-use super::{action::Action, id::CircleId, theme::Theme, wrap};
+use super::{
+    action::{Action, Secret},
+    id::CircleId,
+    theme::Theme,
+    wrap,
+};
 use field::Field;
 pub(crate) use leave::Leave;
 pub(crate) use palette::{Choice, Palette};
@@ -74,23 +78,6 @@ pub(crate) struct Address {
     pub is_busy: bool,
 }
 
-/// What a key press in a popup leads to.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// It goes on.
-    Stay,
-    /// It is closed, and nothing happens.
-    Close,
-    /// It is closed, and this happens.
-    Do(Action),
-    /// It goes on until it is known where that is.
-    Open(String),
-    /// It goes on until the key is made.
-    MakeKey(KeyName, Zeroizing<String>),
-    /// It goes on until the key is unlocked.
-    Unlock(KeyName, Zeroizing<String>),
-}
-
 impl NewKey {
     pub(crate) fn new(suggested: &'static str, circle: Option<CircleId>, why: Option<String>) -> Self {
         Self {
@@ -109,7 +96,7 @@ impl NewKey {
         [&mut self.name, &mut self.passphrase, &mut self.again]
     }
 
-    fn submit(&mut self) -> Answer {
+    fn submit(&mut self) -> Option<Action> {
         let name: Result<KeyName, _> = self.name.text().parse();
         let (at, error) = match name {
             Err(error) => (0, error.to_string()),
@@ -117,20 +104,20 @@ impl NewKey {
             Ok(_) if self.passphrase.text() != self.again.text() => (2, "the two passphrases differ".into()),
             Ok(name) => {
                 (self.error, self.is_busy) = (None, true);
-                return Answer::MakeKey(name, self.passphrase.secret());
+                return Some(Action::MakeKey(name, Secret(self.passphrase.secret())));
             }
         };
         if at == 2 {
             self.again.clear();
         }
         (self.at, self.error) = (at, Some(error));
-        Answer::Stay
+        None
     }
 
-    fn key(&mut self, key: KeyEvent) -> Answer {
+    fn key(&mut self, key: KeyEvent) -> Option<Action> {
         let at = self.at;
         match key.code {
-            KeyCode::Esc => return Answer::Close,
+            KeyCode::Esc => return Some(Action::Close),
             // What was begun is waited for, and what was typed is kept.
             _ if self.is_busy => {}
             KeyCode::Enter if at == 2 => return self.submit(),
@@ -138,7 +125,7 @@ impl NewKey {
             KeyCode::BackTab | KeyCode::Up => self.at = (at + 2) % 3,
             _ => self.fields()[at].key(key),
         }
-        Answer::Stay
+        None
     }
 }
 
@@ -153,17 +140,17 @@ impl Passphrase {
         self.field.clear();
     }
 
-    fn key(&mut self, key: KeyEvent) -> Answer {
+    fn key(&mut self, key: KeyEvent) -> Option<Action> {
         match key.code {
-            KeyCode::Esc => return Answer::Close,
+            KeyCode::Esc => return Some(Action::Close),
             _ if self.is_busy => {}
             KeyCode::Enter if !self.field.text().is_empty() => {
                 (self.error, self.is_busy) = (None, true);
-                return Answer::Unlock(self.key.clone(), self.field.secret());
+                return Some(Action::Unlock(self.key.clone(), Secret(self.field.secret())));
             }
             _ => self.field.key(key),
         }
-        Answer::Stay
+        None
     }
 }
 
@@ -194,38 +181,40 @@ impl Popup {
         Self::Address(Address { field: Field::shown(), error: None, is_busy: false })
     }
 
-    pub(crate) fn key(&mut self, key: KeyEvent) -> Answer {
+    /// What a key press leads to. The popup closes with the action unless it waits for what comes of it
+    /// ([`Popup::is_busy`]).
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
         let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
         if is_interrupt {
-            return Answer::Close;
+            return Some(Action::Close);
         }
         match self {
             Self::Help { scroll, .. } => {
                 match key.code {
                     KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
                     KeyCode::Down | KeyCode::Char('j') => *scroll = scroll.saturating_add(1),
-                    _ => return Answer::Close,
+                    _ => return Some(Action::Close),
                 }
-                Answer::Stay
+                None
             }
             Self::Confirm { yes, .. } => match key.code {
-                KeyCode::Char('y' | 'Y') => Answer::Do(yes.clone()),
-                _ => Answer::Close,
+                KeyCode::Char('y' | 'Y') => Some(yes.clone()),
+                _ => Some(Action::Close),
             },
             Self::Leave(_) => Leave::key(key),
             Self::Leaving(_) => leave::leaving_key(key),
             Self::NewKey(form) => form.key(key),
             Self::Passphrase(form) => form.key(key),
             Self::Address(form) => match key.code {
-                KeyCode::Esc => Answer::Close,
-                _ if form.is_busy => Answer::Stay,
+                KeyCode::Esc => Some(Action::Close),
+                _ if form.is_busy => None,
                 KeyCode::Enter if !form.field.text().is_empty() => {
                     (form.error, form.is_busy) = (None, true);
-                    Answer::Open(form.field.text().to_owned())
+                    Some(Action::Open(form.field.text().to_owned()))
                 }
                 _ => {
                     form.field.key(key);
-                    Answer::Stay
+                    None
                 }
             },
             Self::Palette(palette) => palette.key(key),

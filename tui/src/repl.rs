@@ -1,9 +1,29 @@
 //! The pane in which one plays: what was said, what runs, what is being typed.
 
-use std::time::Instant;
+mod dialer;
+mod editor;
+mod session;
+mod transcript;
 
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
+
+use console::{
+    highlight,
+    history::{self, Keeper},
+    progress::Status,
+    session::RunningPlay,
+    validate::Validator,
+};
+use frontend::text::{Line, Style};
+use keys::KeyPair;
+use protocol::methods::Access;
 use ratatui::{
     Frame,
+    crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
     layout::{Constraint, Layout, Rect},
     style::Stylize,
     text::Line as ShownLine,
@@ -11,48 +31,179 @@ use ratatui::{
 };
 use rhai::Engine;
 
-use super::{
-    session::{Running, Session},
-    theme::Theme,
-};
-use console::{highlight, progress::Status};
-use frontend::text::{Line, Style};
-use terminal::waiting::PATIENCE;
+use super::{action::Action, help::Hint, id::CircleId, layout::Pane, theme::Look};
+pub(crate) use dialer::Dialer;
+pub(crate) use session::{SessionView, text_of};
+pub(crate) use transcript::Transcript;
 
-/// What is needed to draw it.
-pub(crate) struct View<'a> {
-    pub theme: Theme,
-    pub lexer: &'a Engine,
-    pub now: Instant,
-    pub spinner: &'a str,
-    /// Whether letters that are typed go into the editor.
-    pub is_editing: bool,
+/// How long a play runs before the status line says so.
+const STATUS_LINE_DELAY: Duration = Duration::from_millis(300);
+
+/// What can be done in the pane, outside of the editor.
+pub(crate) const HINTS: &[Hint] = &[
+    ("Enter i", "go on typing"),
+    ("↑ ↓ PgUp PgDn", "scroll (Home: to the oldest line)"),
+    ("End", "follow what comes"),
+    ("y", "copy the last output"),
+    ("s x r a d", "what they do in Circles, with this one"),
+    ("Ctrl-C", "cancel the running play; the session and its variables are kept"),
+];
+
+/// The same, for the footer.
+pub(crate) const SHORT_HINTS: &[Hint] = &[
+    ("Enter", "type"),
+    ("?", "help"),
+    ("q", "quit"),
+    ("↑↓", "scroll"),
+    ("y", "copy"),
+    ("f", "zoom"),
+    ("1-4", "pane"),
+];
+
+/// What matters for a circle that takes no input yet, for the footer.
+pub(crate) const UNREADY_HINTS: &[Hint] = &[
+    ("Enter", "connect"),
+    ("?", "help"),
+    ("q", "quit"),
+    ("a", "prove key"),
+    ("r", "restart"),
+    ("y", "copy"),
+    ("1-4", "pane"),
+];
+
+pub(crate) use editor::{HINTS as TYPING_HINTS, SHORT_HINTS as SHORT_TYPING_HINTS};
+
+/// The sessions, and what is needed to type in one.
+pub(crate) struct Repl {
+    sessions: HashMap<CircleId, SessionView>,
+    lexer: Engine,
+    validator: Validator,
+    keeper: Keeper,
+    /// The scratch circle, and the key that it is made for.
+    scratch: Option<(CircleId, Arc<KeyPair>)>,
+    /// Whether the editor takes what is typed, while the pane has the focus.
+    pub is_typing: bool,
 }
 
-impl View<'_> {
-    pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, session: &mut Session) {
-        let waiting = session.waiting();
-        let status = match &session.running {
-            Some(running) => self.status(running, waiting, area.width),
+impl Repl {
+    pub(crate) fn new(keeper: Keeper) -> Self {
+        Self {
+            sessions: HashMap::new(),
+            lexer: Engine::new_raw(),
+            validator: Validator::new(),
+            keeper,
+            scratch: None,
+            is_typing: false,
+        }
+    }
+
+    pub(crate) fn set_scratch(&mut self, id: CircleId, owner: KeyPair) {
+        self.scratch = Some((id, owner.into()));
+    }
+
+    /// The key that a circle is made for, if it is the scratch circle.
+    pub(crate) fn owner(&self, id: CircleId) -> Option<&Arc<KeyPair>> {
+        self.scratch.as_ref().filter(|(scratch, _)| *scratch == id).map(|(_, owner)| owner)
+    }
+
+    pub(crate) fn get(&self, id: CircleId) -> Option<&SessionView> {
+        self.sessions.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: CircleId) -> Option<&mut SessionView> {
+        self.sessions.get_mut(&id)
+    }
+
+    pub(crate) fn entry(&mut self, id: CircleId) -> Entry<'_, CircleId, SessionView> {
+        self.sessions.entry(id)
+    }
+
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = &SessionView> {
+        self.sessions.values()
+    }
+
+    /// Whether letters go into the editor of a circle, while the pane has the focus.
+    pub(crate) fn is_typing(&self, shown: Option<CircleId>) -> bool {
+        self.is_typing && shown.and_then(|shown| self.get(shown)).is_some_and(SessionView::takes_input)
+    }
+
+    /// Whether an input goes on in another line.
+    pub(crate) fn is_incomplete(&self, input: &str) -> bool {
+        self.validator.is_incomplete(input)
+    }
+
+    /// Shows an input that is carried out from now on, and keeps it for other days.
+    pub(crate) fn began(&mut self, id: CircleId, input: &str) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.transcript.follow();
+        session.transcript.extend(echo(&self.lexer, &session.name, input));
+        if let Some(history) = session.history.clone().filter(|_| history::is_kept(input)) {
+            self.keeper.keep(history, input.to_owned());
+        }
+    }
+
+    /// A key press in the editor.
+    pub(crate) fn typed(&mut self, key: KeyEvent, shown: CircleId) -> Option<Action> {
+        let session = self.sessions.get_mut(&shown)?;
+        match key.code {
+            KeyCode::PageUp => session.transcript.page(-1),
+            KeyCode::PageDown => session.transcript.page(1),
+            KeyCode::Char('d') if key.modifiers.contains(KeyModifiers::CONTROL) && session.editor.is_empty() => {
+                return Some(Action::StopTyping);
+            }
+            _ => return session.editor.key(key),
+        }
+        None
+    }
+
+    /// A key press outside of the editor, if it is one for the pane.
+    pub(crate) fn key(&mut self, key: KeyEvent, shown: CircleId) -> Result<Option<Action>, KeyEvent> {
+        match (key.code, self.sessions.get_mut(&shown)) {
+            (KeyCode::Enter | KeyCode::Char('i'), Some(session)) if session.state.is_ready() => {
+                return Ok(Some(Action::Focus(Pane::Repl)));
+            }
+            (KeyCode::Enter, _) => return Ok(Some(Action::Connect(shown))),
+            (KeyCode::Char('a'), _) => return Ok(Some(Action::Authenticate(shown))),
+            (KeyCode::Up | KeyCode::Char('k'), Some(session)) => session.transcript.scroll(-1),
+            (KeyCode::Down | KeyCode::Char('j'), Some(session)) => session.transcript.scroll(1),
+            (KeyCode::PageUp, Some(session)) => session.transcript.page(-1),
+            (KeyCode::PageDown, Some(session)) => session.transcript.page(1),
+            (KeyCode::Home | KeyCode::Char('g'), Some(session)) => session.transcript.scroll_to_begin(),
+            (KeyCode::End | KeyCode::Char('G'), Some(session)) => session.transcript.follow(),
+            (KeyCode::Char('y'), Some(session)) => {
+                return Ok(Some(Action::Copy(session.transcript.last().to_owned(), "the last output")));
+            }
+            _ => return Err(key),
+        }
+        Ok(None)
+    }
+
+    /// Draws the session on a circle. `is_editing`: whether letters that are typed go into the editor.
+    pub(crate) fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, look: Look, shown: CircleId, is_editing: bool) {
+        let Some(session) = self.sessions.get_mut(&shown) else { return };
+        let waiting = session.state.waiting;
+        let status = match &session.state.running {
+            Some(running) => status(look, running, waiting, area.width),
             None if waiting > 0 => {
-                Some(ShownLine::from(format!("{} {waiting} waiting until it can be played", self.spinner)))
+                Some(ShownLine::from(format!("{} {waiting} waiting until it can be played", look.spinner)))
             }
             None => None,
         };
-        let wanted = session.editor.height(area.width).clamp(1, (area.height / 2).max(1));
+        let rows = session.editor.height(area.width).clamp(1, (area.height / 2).max(1));
         let [said, running, rule, typed] = Layout::vertical([
             Constraint::Fill(1),
             Constraint::Length(u16::from(status.is_some())),
             Constraint::Length(u16::from(area.height > 4)),
-            Constraint::Length(wanted),
+            Constraint::Length(rows),
         ])
         .areas(area);
-        let rows = session.transcript.rows(self.theme, said.width, said.height);
+        let rows = session.transcript.rows(look.theme, said.width, said.height);
+        session.tell_room();
         frame.render_widget(Paragraph::new(rows), said);
         if let Some(status) = status {
             frame.render_widget(Paragraph::new(status), running);
         }
-        let mark = match (session.transcript.is_following(), self.is_editing) {
+        let mark = match (session.transcript.is_following(), is_editing) {
             (true, _) => "",
             (false, true) => " ↓ more below: PgDn ",
             (false, false) => " ↓ more below: End ",
@@ -60,46 +211,46 @@ impl View<'_> {
         let line = "─".repeat(usize::from(rule.width).saturating_sub(mark.chars().count()));
         frame.render_widget(Paragraph::new(format!("{line}{mark}")).dim(), rule);
         if session.takes_input() {
-            session.editor.draw(frame, typed, self.theme, self.lexer, self.is_editing);
+            session.editor.draw(frame, typed, look.theme, &self.lexer, is_editing);
         } else {
             frame.render_widget(Paragraph::new(hint(session)).dim(), typed);
         }
     }
-
-    fn status(&self, running: &Running, waiting: usize, width: u16) -> Option<ShownLine<'static>> {
-        let elapsed = self.now.saturating_duration_since(running.started);
-        if elapsed < PATIENCE && running.progress.is_none() {
-            return None;
-        }
-        let status = Status {
-            spinner: self.spinner,
-            elapsed,
-            progress: running.progress.as_ref(),
-            waiting,
-            is_cancelling: running.is_cancelled(),
-        };
-        Some(self.theme.line(&status.line(width.into())))
-    }
 }
 
-fn hint(session: &Session) -> String {
-    match session.description() {
-        Some(description) => format!("for {}: a proves yours", whom(description.access)),
+fn status(look: Look, running: &RunningPlay, waiting: usize, width: u16) -> Option<ShownLine<'static>> {
+    let elapsed = look.now.saturating_duration_since(running.started);
+    if elapsed < STATUS_LINE_DELAY && running.progress.is_none() {
+        return None;
+    }
+    let status = Status {
+        spinner: look.spinner,
+        elapsed,
+        progress: running.progress.as_ref(),
+        waiting,
+        is_cancelling: running.cancelled.is_some(),
+    };
+    Some(look.theme.line(&status.line(width.into())))
+}
+
+fn hint(session: &SessionView) -> String {
+    match session.access() {
+        Some(access) => format!("for {}: a proves yours", whom(access)),
         None => "Enter connects".into(),
     }
 }
 
 /// For whom a circle is.
-pub(crate) fn whom(access: protocol::methods::Access) -> &'static str {
+pub(crate) fn whom(access: Access) -> &'static str {
     match access {
-        protocol::methods::Access::Open => "anyone",
-        protocol::methods::Access::Authenticated => "any key that proves itself",
-        protocol::methods::Access::Members => "its members' keys",
+        Access::Open => "anyone",
+        Access::Authenticated => "any key that proves itself",
+        Access::Members => "its members' keys",
     }
 }
 
-/// An input as it stands among what was said.
-pub(crate) fn echo(lexer: &Engine, name: &str, input: &str) -> Vec<Line> {
+/// An input as it stands in the transcript.
+fn echo(lexer: &Engine, name: &str, input: &str) -> Vec<Line> {
     let prompt = format!("{name}> ");
     let more = format!("{}| ", " ".repeat(prompt.chars().count() - 2));
     let mut lines = Vec::new();

@@ -8,8 +8,13 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{App, Effect, Ended, Message, message::News};
 use frontend::error::CliError;
+
+use super::{
+    app::{App, Ended},
+    event::{Event, Message},
+    window::Effect,
+};
 
 /// Messages that wait to be taken, before whoever posts them is made to wait.
 pub(crate) const QUEUE: usize = 1024;
@@ -54,14 +59,14 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
         }
         let mut message = tokio::select! {
             Some(message) = queue.recv() => message,
-            _ = ticks.tick() => Message(News::Tick),
+            _ = ticks.tick() => Message(Event::Tick),
         };
         let begun = Instant::now();
         loop {
-            if let News::Terminal(ratatui::crossterm::event::Event::Resize(width, height)) = message.0 {
+            if let Event::Terminal(ratatui::crossterm::event::Event::Resize(width, height)) = message.0 {
                 outside.resized(terminal, width, height);
             }
-            let is_of_terminal = matches!(message.0, News::Terminal(_));
+            let is_of_terminal = matches!(message.0, Event::Terminal(_));
             app.update(message);
             for effect in app.take_effects() {
                 match effect {

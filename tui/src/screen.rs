@@ -22,7 +22,7 @@ use ratatui::{
 use rustix::process::{Signal, kill_current_process_group};
 use tokio::sync::mpsc;
 
-use super::{Message, run::Outside};
+use super::{event::Message, run::Outside};
 use terminal::{editor, passphrase, programs::EDITOR};
 use frontend::error::CliError;
 

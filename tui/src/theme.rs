@@ -1,5 +1,7 @@
 //! Sixteen colours at most, which every terminal shows as its user likes them; none if the user wants none.
 
+use std::time::Instant;
+
 use ratatui::{
     style::{Color, Modifier, Style as Shown},
     text::{Line as ShownLine, Span},
@@ -9,6 +11,15 @@ use frontend::text::{Kind, Line, Style};
 
 /// Colours of what is told apart by them.
 const SERIES: [Color; 6] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Blue, Color::Red];
+
+/// How things look at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    pub theme: Theme,
+    pub now: Instant,
+    /// What goes round as long as something runs.
+    pub spinner: &'static str,
+}
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Theme {

@@ -6,7 +6,7 @@ use ratatui::{
 };
 
 use super::{
-    circles::{Circles, Entry, Origin, State},
+    circles::{Circles, Entry, Source, State},
     theme::Theme,
 };
 use frontend::visible::visible;
@@ -18,13 +18,13 @@ pub(crate) fn lines(theme: Theme, circles: &Circles, chosen: Option<&Entry>, has
     };
     let mut lines = vec![Line::default(), Line::from("  circles: live Rhai, guarded by keys").bold(), Line::default()];
     if let Some(entry) = chosen {
-        let what = match (entry.origin, entry.state()) {
-            (Origin::Throwaway, _) => "play now, on a circle of your own".to_owned(),
-            (Origin::Config, State::Elsewhere | State::Up) => format!("connect to {}", entry.name),
-            (Origin::Config, State::Taken) => format!("see what has the port of {}", entry.name),
-            (Origin::Config, State::Starting) => format!("connect to {} once it is ready", entry.name),
-            (Origin::Config, _) => format!("start {} and connect to it", entry.name),
-            (Origin::Address, _) => format!("connect to {}", entry.name),
+        let what = match (entry.source, entry.state()) {
+            (Source::Scratch, _) => "play now, on a circle of your own".to_owned(),
+            (Source::Config, State::Elsewhere | State::Up) => format!("connect to {}", entry.name),
+            (Source::Config, State::Taken) => format!("see what has the port of {}", entry.name),
+            (Source::Config, State::Starting) => format!("connect to {} once it is ready", entry.name),
+            (Source::Config, _) => format!("start {} and connect to it", entry.name),
+            (Source::Address, _) => format!("connect to {}", entry.name),
         };
         lines.push(offer("Enter", what));
     }

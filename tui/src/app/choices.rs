@@ -1,6 +1,7 @@
 //! What the palette offers: every action, circle, key and past input.
 
-use super::{App, action::Action, layout::Pane, popup::Choice};
+use super::App;
+use crate::{action::Action, layout::Pane, popup::Choice};
 
 /// Past inputs that are offered.
 const INPUTS: usize = 200;
@@ -19,7 +20,7 @@ impl App {
                 choices.push(choice(format!("stop {name}"), Action::AskStop(id)));
                 choices.push(choice(format!("restart {name}"), Action::AskRestart(id)));
             }
-            if self.sessions.contains_key(&id) {
+            if self.repl.get(id).is_some() {
                 choices.push(choice(format!("prove the key to {name}"), Action::Authenticate(id)));
                 choices.push(choice(format!("disconnect from {name}"), Action::Disconnect(id)));
             }
@@ -40,7 +41,7 @@ impl App {
         choices.push(choice("zoom".into(), Action::Zoom));
         choices.push(choice("help".into(), Action::Help));
         choices.push(choice("quit".into(), Action::Quit));
-        let session = self.circles.selected().and_then(|shown| self.sessions.get(&shown));
+        let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
         for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).take(INPUTS) {
             choices.push(choice(format!("again: {}", input.replace('\n', " ⏎ ")), Action::Insert(input.to_owned())));
         }

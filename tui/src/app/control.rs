@@ -1,35 +1,38 @@
-//! What is wished of the supervisor of circles.json, and what comes of it.
+//! Circle control: what the supervisor of circles.json is to do, and what comes of it.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
+use frontend::{error::CliError, supervisor::Wish, text::Line};
 use launcher::{Circle, CircleStatus, Statuses};
 
-use super::{
-    App,
+use super::App;
+use crate::{
     action::Action,
-    circles::{Change, Entry, Extent, Origin, State},
+    circles::{Change, Entry, Extent, Source, State},
+    event::Supervision,
     id::CircleId,
-    message::Supervision,
     popup::Popup,
-    work::Follower,
+    tasks::SupervisorOf,
 };
-use frontend::{error::CliError, supervisor::Wish, text::Line};
 
 /// Columns that a mistake in circles.json is shown within.
 const MISTAKE: usize = 72;
 
-/// What is wished once circles.json has been read: it may have been edited meanwhile, and is to be right.
+/// What to start once circles.json has been read: it may have been edited meanwhile.
 #[derive(Debug, Default)]
-pub(super) struct Orders {
+struct Starts {
     up: BTreeSet<CircleId>,
     restart: BTreeSet<CircleId>,
-    /// Whatever can be is to be up.
+    /// Whatever can be started.
     all: bool,
 }
 
-/// How the supervisor stands, as far as the app knows.
+/// How the supervisor is, as far as the app knows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Standby {
+enum SupervisorHealth {
     /// It has not been asked yet.
     #[default]
     Unknown,
@@ -39,107 +42,128 @@ pub(super) enum Standby {
     Silent,
 }
 
-/// What the app has to do with the supervisor.
+/// What the app has to do with the supervisor of circles.json.
 #[derive(Debug, Default)]
-pub(super) struct Background {
-    pub standby: Standby,
-    /// Why circles.json as it is now is not taken over, where it is not.
-    pub refused: Option<String>,
-    pub follower: Option<Follower>,
-    orders: Orders,
+pub(super) struct Control {
+    health: SupervisorHealth,
+    /// Why circles.json as it is now is not applied, where it is not.
+    refused: Option<String>,
+    starts: Starts,
     /// The circles that were started here and have not ended.
     pub started: BTreeSet<CircleId>,
     /// Whether any was.
     pub has_started: bool,
     /// Whether circles.json has been read.
     is_configured: bool,
+    /// The circles.json that was read.
+    config_file: Option<PathBuf>,
+    /// A circle to connect to as soon as circles.json has been read and its supervisor has been asked.
+    first: Option<String>,
 }
 
-type Configured = Result<Option<(PathBuf, Vec<Circle>)>, CliError>;
+type ConfigRead = Result<Option<(PathBuf, Vec<Circle>)>, CliError>;
+
+impl Control {
+    pub(super) fn new(first: Option<String>) -> Self {
+        Self { first, ..Self::default() }
+    }
+
+    /// The circles.json that was read.
+    pub(super) fn config_file(&self) -> Option<&Path> {
+        self.config_file.as_deref()
+    }
+
+    /// Whether the supervisor answers, as far as is known.
+    pub(super) fn is_known(&self) -> bool {
+        self.health == SupervisorHealth::Known
+    }
+
+    /// What the circles' pane says of the supervisor.
+    pub(super) fn mark(&self) -> &'static str {
+        match (self.health, &self.refused) {
+            (SupervisorHealth::Silent, _) => "no answer",
+            (_, Some(_)) => "circles.json ✗",
+            _ => "",
+        }
+    }
+}
 
 impl App {
     pub(super) fn start(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         if !entry.can_be_started() {
-            let why = match (entry.origin, entry.state()) {
-                (Origin::Throwaway, _) => "is up: Enter plays there",
-                (Origin::Address, _) => "is not in circles.json: only what is there can be started",
+            let why = match (entry.source, entry.state()) {
+                (Source::Scratch, _) => "is up: Enter plays there",
+                (Source::Address, _) => "is not in circles.json: only what is there can be started",
                 (_, State::Taken) => "cannot be started: what listens on its port is another program",
                 _ => "is up, or about to be",
             };
             let text = format!("{} {why}", entry.name);
             return self.say(text);
         }
-        self.background.orders.up.insert(id);
-        self.work.read_config(self.setup.config.clone());
+        self.control.starts.up.insert(id);
+        self.tasks.read_config(self.setup.config.clone());
     }
 
     pub(super) fn start_all(&mut self) {
-        self.background.orders.all = true;
-        self.work.read_config(self.setup.config.clone());
+        self.control.starts.all = true;
+        self.tasks.read_config(self.setup.config.clone());
     }
 
     pub(super) fn restart(&mut self, id: CircleId) {
-        self.background.orders.restart.insert(id);
-        self.work.read_config(self.setup.config.clone());
-    }
-
-    pub(super) fn stop(&mut self, id: CircleId) {
-        let Some(entry) = self.circles.get(id) else { return };
-        let name = entry.name.clone();
-        self.say(format!("draining {name}…"));
-        self.work.stop(self.setup.supervisor(), vec![name]);
+        self.control.starts.restart.insert(id);
+        self.tasks.read_config(self.setup.config.clone());
     }
 
     /// Asks before others lose what they have on a circle.
     pub(super) fn ask(&mut self, id: CircleId, what: &str, yes: Action) {
         let Some(entry) = self.circles.get(id) else { return };
         if !entry.can_be_stopped() {
-            let why = match (entry.origin, entry.state()) {
-                (Origin::Throwaway, _) => "is inside of this program, and ends with it",
-                (Origin::Config, State::Elsewhere) => {
+            let why = match (entry.source, entry.state()) {
+                (Source::Scratch, _) => "is inside of this program, and ends with it",
+                (Source::Config, State::Elsewhere) => {
                     "was started elsewhere, without a supervisor of this circles.json"
                 }
-                (Origin::Config, State::Stopping) => "is stopping already",
-                (Origin::Config, _) if matches!(yes, Action::Restart(_)) => return self.start(id),
-                (Origin::Config, _) => "is not up",
-                (Origin::Address, _) => "is not in circles.json",
+                (Source::Config, State::Stopping) => "is stopping already",
+                (Source::Config, _) if matches!(yes, Action::Restart(_)) => return self.start(id),
+                (Source::Config, _) => "is not up",
+                (Source::Address, _) => "is not in circles.json",
             };
             let text = format!("{} {why}", entry.name);
             return self.say(text);
         }
         let question =
             format!("{what} {}? What others play there is cancelled, and their variables are gone.", entry.name);
-        self.popup = Some(Popup::Confirm { question, yes });
+        self.window.popup = Some(Popup::Confirm { question, yes });
     }
 
-    pub(super) fn configured(&mut self, read: Configured) {
+    pub(super) fn config_read(&mut self, read: ConfigRead) {
         match read {
             Ok(found) => {
                 if let Some((file, circles)) = found {
-                    self.circles.configure(&circles, &self.work);
-                    self.config_file = Some(file);
+                    self.circles.configure(&circles, &self.tasks);
+                    self.control.config_file = Some(file);
                 }
-                self.carry_out_orders();
+                self.start_what_waits();
             }
             Err(error) => self.mistaken(&error),
         }
-        self.background.is_configured = true;
+        self.control.is_configured = true;
         self.open_first();
     }
 
     /// Whether a circle is up already is to be known before it is connected to.
     fn open_first(&mut self) {
-        if self.background.is_configured
-            && self.background.standby != Standby::Unknown
-            && let Some(first) = self.first.take()
+        if self.control.is_configured
+            && self.control.health != SupervisorHealth::Unknown
+            && let Some(first) = self.control.first.take()
         {
             self.open(&first, None);
         }
     }
 
-    fn carry_out_orders(&mut self) {
-        let Orders { mut up, restart, all } = std::mem::take(&mut self.background.orders);
+    fn start_what_waits(&mut self) {
+        let Starts { mut up, restart, all } = std::mem::take(&mut self.control.starts);
         if all {
             let startable = self.circles.iter().filter(|(_, entry)| entry.can_be_started());
             up.extend(startable.map(|(id, _)| id));
@@ -148,12 +172,12 @@ impl App {
             }
         }
         up.retain(|id| self.circles.get(*id).is_some_and(|entry| entry.can_be_started() || is_gone(entry)));
-        self.order(Wish::Up, up);
-        self.order(Wish::Restart, restart);
+        self.start_circles(Wish::Up, up);
+        self.start_circles(Wish::Restart, restart);
     }
 
-    fn order(&mut self, wish: Wish, ids: BTreeSet<CircleId>) {
-        let (mut wanted, mut names) = (Vec::new(), Vec::new());
+    fn start_circles(&mut self, wish: Wish, ids: BTreeSet<CircleId>) {
+        let (mut starting, mut names) = (Vec::new(), Vec::new());
         for id in ids {
             let Some(entry) = self.circles.get(id) else { continue };
             if is_gone(entry) {
@@ -162,26 +186,25 @@ impl App {
                 continue;
             }
             names.push(entry.name.clone());
-            wanted.push(id);
+            starting.push(id);
             if entry.is_idle() {
-                self.background.started.insert(id);
-                self.background.has_started = true;
+                self.control.started.insert(id);
+                self.control.has_started = true;
             }
             self.circles.order(id, true);
         }
-        if !wanted.is_empty() {
-            self.work.order(self.setup.supervisor(), wish, wanted, names);
+        if !starting.is_empty() {
+            self.tasks.start(SupervisorOf::new(&self.setup), wish, starting, names);
         }
     }
 
     /// circles.json has a mistake: nothing is changed.
     fn mistaken(&mut self, error: &CliError) {
         let lines: Vec<String> = error.lines(MISTAKE).iter().map(Line::to_string).collect();
-        let Orders { up, restart, .. } = std::mem::take(&mut self.background.orders);
+        let Starts { up, restart, .. } = std::mem::take(&mut self.control.starts);
         for id in up.into_iter().chain(restart) {
-            if let Some(session) = self.sessions.get_mut(&id) {
-                let lines = error.lines(session.transcript.width());
-                session.transcript.extend(lines);
+            if let Some(session) = self.repl.get_mut(id) {
+                session.say_error(error);
             }
         }
         // It can be read again where it has gone from the screen.
@@ -190,15 +213,15 @@ impl App {
                 self.logs.push(shown, line);
             }
         }
-        if self.popup.as_ref().is_some_and(Popup::is_form) {
+        if self.window.has_form() {
             self.complain(error.advice());
         } else {
-            self.popup = Some(Popup::text("circles.json", &lines));
+            self.window.popup = Some(Popup::text("circles.json", &lines));
         }
     }
 
-    pub(super) fn ordered(&mut self, ids: &[CircleId], told: Result<Statuses, CliError>) {
-        match told {
+    pub(super) fn started(&mut self, ids: &[CircleId], started: Result<Statuses, CliError>) {
+        match started {
             Ok(statuses) => {
                 self.take(statuses.circles, Extent::Some);
                 self.answered(ids);
@@ -206,9 +229,8 @@ impl App {
             Err(error) => {
                 self.answered(ids);
                 for id in ids {
-                    if let Some(session) = self.sessions.get_mut(id) {
-                        let lines = error.lines(session.transcript.width());
-                        session.transcript.extend(lines);
+                    if let Some(session) = self.repl.get_mut(*id) {
+                        session.say_error(&error);
                     }
                 }
                 self.complain(error.advice());
@@ -232,10 +254,10 @@ impl App {
     pub(super) fn supervision(&mut self, supervision: Supervision) {
         match supervision {
             Supervision::Silent(error) => {
-                if self.background.standby != Standby::Silent {
+                if self.control.health != SupervisorHealth::Silent {
                     self.complain(error.advice());
                 }
-                self.background.standby = Standby::Silent;
+                self.control.health = SupervisorHealth::Silent;
             }
             Supervision::Absent => self.heard(Vec::new(), None),
             Supervision::Present(Statuses { circles, refused, .. }) => self.heard(circles, refused),
@@ -244,29 +266,27 @@ impl App {
     }
 
     fn heard(&mut self, statuses: Vec<CircleStatus>, refused: Option<String>) {
-        if self.background.standby == Standby::Silent {
+        if self.control.health == SupervisorHealth::Silent {
             self.say("the supervisor answers again");
         }
-        self.background.standby = Standby::Known;
+        self.control.health = SupervisorHealth::Known;
         self.take(statuses, Extent::All);
         self.forget_ended();
-        if self.background.refused != refused {
+        if self.control.refused != refused {
             if let Some(why) = &refused {
                 self.complain(format!("circles.json has a mistake, and circles go on as they are: {why}"));
             }
-            self.background.refused = refused;
+            self.control.refused = refused;
         }
     }
 
     fn forget_ended(&mut self) {
         let is_there = |entry: &Entry| entry.is_ordered || entry.is_kept_up();
-        self.background.started.retain(|id| self.circles.get(*id).is_some_and(is_there));
+        self.control.started.retain(|id| self.circles.get(*id).is_some_and(is_there));
     }
 
     fn take(&mut self, statuses: Vec<CircleStatus>, extent: Extent) {
-        // A circle can be gone and back before the next tick.
-        self.look_after_connections();
-        for (id, change) in self.circles.take(statuses, extent, self.now, &self.work) {
+        for (id, change) in self.circles.take(statuses, extent, self.window.now(), &self.tasks) {
             match change {
                 Change::CameUp => self.is_back(id),
                 Change::Fell => self.fell(id),
@@ -296,7 +316,7 @@ impl App {
         let again = if entry.state() == State::BackingOff { ", and is started again" } else { "" };
         let why = entry.why().unwrap_or("it ended");
         let text = format!("{} is down: {why}{again}; its log says more (4)", entry.name);
-        if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.is_wanted) {
+        if let Some(session) = self.repl.get_mut(id).filter(|session| session.is_awaited || session.state.is_kept) {
             session.note(&text);
         }
         self.complain(text);
@@ -305,5 +325,5 @@ impl App {
 
 /// Whether circles.json does not have it any more.
 fn is_gone(entry: &Entry) -> bool {
-    entry.origin == Origin::Address
+    entry.source == Source::Address
 }

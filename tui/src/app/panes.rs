@@ -1,26 +1,130 @@
-//! The whole screen: every pane in its place, and what stands before them.
+//! Which view is behind each pane: its keys, its hints, its drawing. A new pane is a view, a line in [`layout`] and one in
+//! each of the three functions here.
 
 use ratatui::{
     Frame,
+    crossterm::event::{KeyCode, KeyEvent},
     layout::{Alignment, Rect},
     widgets::{Paragraph, Wrap},
 };
 
-use super::{
-    App, chrome,
-    circles::Entry,
+use super::App;
+use crate::{
+    action::Action,
+    chrome,
+    circles::{self, Entry},
+    help::{self, Hint},
+    keys,
     layout::{self, Pane, Places},
-    orders::Standby,
-    repl,
-    session::{Session, Standing},
+    logs, repl,
+    standing::Standing,
     welcome,
 };
-use console::progress;
+
+/// Hints for where the user is.
+pub(super) struct KeyContext {
+    title: &'static str,
+    long: &'static [Hint],
+    short: &'static [Hint],
+}
 
 impl App {
+    /// A key press outside of the editor: first what works everywhere, then what works in the pane.
+    pub(super) fn pane_key(&mut self, key: KeyEvent) -> Option<Action> {
+        match key.code {
+            KeyCode::Char(digit @ '1'..='4') => {
+                let index = digit.to_digit(10).unwrap_or(1) as usize - 1;
+                return Some(Action::Focus(Pane::ALL[index]));
+            }
+            KeyCode::Tab => return Some(Action::Focus(self.window.focus.step(1))),
+            KeyCode::BackTab => return Some(Action::Focus(self.window.focus.step(-1))),
+            KeyCode::Char('?') => return Some(Action::Help),
+            KeyCode::Char('f') => return Some(Action::Zoom),
+            KeyCode::Char('q') => return Some(Action::Quit),
+            _ => {}
+        }
+        match self.window.focus {
+            Pane::Circles => self.circles.key(key),
+            Pane::Keys => self.keys.key(key),
+            // What can be done with a circle can be done where it is shown.
+            Pane::Repl => match self.repl.key(key, self.circles.selected()?) {
+                Err(key) if matches!(key.code, KeyCode::Char(_)) => self.circles.key(key),
+                action => action.ok().flatten(),
+            },
+            Pane::Logs => self.logs.key(key, self.circles.selected()),
+        }
+    }
+
+    fn key_context(&self) -> KeyContext {
+        let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
+        let (title, long, short) = match self.window.focus {
+            Pane::Circles => ("Circles", circles::HINTS, circles::SHORT_HINTS),
+            Pane::Keys => ("Keys", keys::HINTS, keys::SHORT_HINTS),
+            Pane::Repl if self.is_typing() => ("Typing", repl::TYPING_HINTS, repl::SHORT_TYPING_HINTS),
+            Pane::Repl if !session.is_some_and(|session| session.state.is_ready()) => {
+                ("The chosen circle", circles::HINTS, repl::UNREADY_HINTS)
+            }
+            Pane::Repl => ("REPL", repl::HINTS, repl::SHORT_HINTS),
+            Pane::Logs => ("Logs", logs::HINTS, logs::SHORT_HINTS),
+        };
+        KeyContext { title, long, short }
+    }
+
+    /// Help on everything that works where the user is.
+    pub(super) fn help(&self) -> Vec<(String, String)> {
+        let context = self.key_context();
+        help::long(context.title, context.long)
+    }
+
+    fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: Pane, area: Rect) {
+        let (look, focus) = (self.window.look(), (pane, self.window.focus == pane));
+        let shown = self.circles.selected();
+        let entry = shown.and_then(|shown| self.circles.get(shown));
+        match pane {
+            Pane::Circles => {
+                let area = chrome::pane(frame, area, look.theme, focus, "Circles", self.control.mark());
+                let standing =
+                    |id| self.repl.get(id).map_or(Standing::None, |session| Standing::of(&session.state));
+                self.circles.draw(frame, area, look.theme, look.now, standing);
+            }
+            Pane::Keys => {
+                let area = chrome::pane(frame, area, look.theme, focus, "Keys", "");
+                self.keys.draw(frame, area, look.theme);
+            }
+            Pane::Logs => {
+                let (name, details) =
+                    entry.map_or(("", String::new()), |entry| (entry.name.as_str(), Entry::details(entry)));
+                let title =
+                    if details.is_empty() { format!("Logs {name}") } else { format!("Logs {name} · {details}") };
+                let mode = self.logs.mode();
+                let area = chrome::pane(frame, area, look.theme, focus, &title, &mode);
+                self.logs.draw(frame, area, look.theme, shown);
+            }
+            Pane::Repl => self.draw_repl(frame, area, focus),
+        }
+    }
+
+    fn draw_repl(&mut self, frame: &mut Frame<'_>, area: Rect, focus: (Pane, bool)) {
+        let (look, is_editing) = (self.window.look(), self.is_typing() && self.window.popup.is_none());
+        let shown = self.circles.selected();
+        if let Some(shown) = shown
+            && let Some(session) = self.repl.get(shown)
+        {
+            let took = session.state.last_elapsed.map_or(String::new(), took);
+            let title = format!("REPL {}", session.title());
+            let area = chrome::pane(frame, area, look.theme, focus, &title, &took);
+            return self.repl.draw(frame, area, look, shown, is_editing);
+        }
+        let area = chrome::pane(frame, area, look.theme, focus, "REPL", "");
+        let entry = shown.and_then(|shown| self.circles.get(shown));
+        let lines = welcome::lines(look.theme, &self.circles, entry, !self.keys.is_empty());
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+
     /// Draws everything.
     pub(crate) fn draw(&mut self, frame: &mut Frame<'_>) {
-        let (header, panes, message, footer) = match layout::places(frame.area(), self.focus, self.is_zoomed) {
+        let (focus, look) = (self.window.focus, self.window.look());
+        let (header, mut panes, message, footer) = match layout::places(frame.area(), focus, self.window.is_zoomed) {
             Places::Sentence => {
                 let sentence = "This terminal is too small for circles: it wants 40 columns and 10 rows.";
                 let paragraph = Paragraph::new(sentence).wrap(Wrap { trim: true }).alignment(Alignment::Left);
@@ -29,76 +133,20 @@ impl App {
             Places::Panes { header, panes, message, footer } => (header, panes, message, footer),
         };
         if panes.len() == 1 {
-            chrome::tabs(frame, header, self.theme, self.focus);
+            chrome::tabs(frame, header, look.theme, focus);
         } else {
-            chrome::header(frame, header, self.theme, &self.circles, &self.keys);
+            chrome::header(frame, header, look.theme, &self.circles, &self.keys);
         }
         // The one with the focus last, so that its border is the one that is seen.
-        let mut panes = panes;
-        panes.sort_by_key(|(pane, _)| *pane == self.focus);
+        panes.sort_by_key(|(pane, _)| *pane == focus);
         for (pane, area) in panes {
             self.draw_pane(frame, pane, area);
         }
-        chrome::message(frame, message, self.theme, self.toast.as_ref());
-        if self.popup.is_none() {
-            chrome::footer(frame, footer, self.theme, self.here());
+        chrome::message(frame, message, look.theme, self.window.toast());
+        match &mut self.window.popup {
+            Some(popup) => popup.draw(frame, look.theme, look.spinner),
+            None => chrome::footer(frame, footer, look.theme, self.key_context().short),
         }
-        let spinner = self.spinner();
-        if let Some(popup) = &mut self.popup {
-            popup.draw(frame, self.theme, spinner);
-        }
-    }
-
-    fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: Pane, area: Rect) {
-        let (theme, now, focus) = (self.theme, self.now, (pane, self.focus == pane));
-        let shown = self.circles.selected();
-        let name = shown.and_then(|shown| self.circles.get(shown)).map_or("", |entry| entry.name.as_str());
-        match pane {
-            Pane::Circles => {
-                let note = match (self.background.standby, &self.background.refused) {
-                    (Standby::Silent, _) => "no answer",
-                    (_, Some(_)) => "circles.json ✗",
-                    _ => "",
-                };
-                let area = chrome::pane(frame, area, theme, focus, "Circles", note);
-                let standing = |id| self.sessions.get(&id).map_or(Standing::None, Session::standing);
-                self.circles.draw(frame, area, theme, now, standing);
-            }
-            Pane::Keys => {
-                let area = chrome::pane(frame, area, theme, focus, "Keys", "");
-                self.keys.draw(frame, area, theme);
-            }
-            Pane::Logs => {
-                let details = shown.and_then(|shown| self.circles.get(shown)).map_or(String::new(), Entry::details);
-                let title =
-                    if details.is_empty() { format!("Logs {name}") } else { format!("Logs {name} · {details}") };
-                let mode = self.logs.mode();
-                let area = chrome::pane(frame, area, theme, focus, &title, &mode);
-                self.logs.draw(frame, area, theme, shown);
-            }
-            Pane::Repl => self.draw_repl(frame, area),
-        }
-    }
-
-    fn draw_repl(&mut self, frame: &mut Frame<'_>, area: Rect) {
-        let (is_editing, spinner) = (self.is_typing() && self.popup.is_none(), self.spinner());
-        let view = repl::View { theme: self.theme, lexer: &self.lexer, now: self.now, spinner, is_editing };
-        let focus = (Pane::Repl, self.focus == Pane::Repl);
-        let shown = self.circles.selected();
-        if let Some(session) = shown.and_then(|shown| self.sessions.get_mut(&shown)) {
-            let took = session.last_elapsed.map_or(String::new(), took);
-            let title = format!("REPL {}", session.title());
-            let area = chrome::pane(frame, area, self.theme, focus, &title, &took);
-            return view.draw(frame, area, session);
-        }
-        let area = chrome::pane(frame, area, self.theme, focus, "REPL", "");
-        let chosen = shown.and_then(|shown| self.circles.get(shown));
-        let lines = welcome::lines(self.theme, &self.circles, chosen, !self.keys.is_empty());
-        frame.render_widget(Paragraph::new(lines), area);
-    }
-
-    fn spinner(&self) -> &'static str {
-        progress::spinner(self.now.saturating_duration_since(self.begun))
     }
 }
 

@@ -1,13 +1,14 @@
 //! The app's end: what becomes of the circles that were started here, and what is said of it.
 
-use super::{
-    App, End,
+use frontend::error::CliError;
+
+use super::{App, End};
+use crate::{
     action::Action,
     circles::Entry,
-    orders::Standby,
     popup::{Leave, Popup},
+    tasks::SupervisorOf,
 };
-use frontend::error::CliError;
 
 /// Names that a sentence has; of more it says how many.
 const NAMES: usize = 4;
@@ -15,8 +16,8 @@ const NAMES: usize = 4;
 impl App {
     pub(super) fn quit(&mut self) {
         let started = self.names_started();
-        let running = self.sessions.values().filter(|session| session.running.is_some()).count();
-        self.popup = match (started.is_empty(), running) {
+        let running = self.repl.sessions().filter(|session| session.state.running.is_some()).count();
+        self.window.popup = match (started.is_empty(), running) {
             (true, 0) => return self.quit_now(),
             (true, _) => {
                 Some(Popup::Confirm { question: "A play is running. Cancel it and quit?".into(), yes: Action::QuitNow })
@@ -29,13 +30,13 @@ impl App {
     pub(super) fn quit_now(&mut self) {
         if self.end == End::Leaving {
             // Whoever drains does so without being watched.
-            self.background.started.clear();
+            self.control.started.clear();
             self.end = End::Now(0);
             return;
         }
-        if self.background.has_started && self.background.standby == Standby::Known {
+        if self.control.has_started && self.control.is_known() {
             self.end = End::Leaving;
-            return self.work.release(self.setup.supervisor(), Vec::new());
+            return self.tasks.release(SupervisorOf::new(&self.setup), Vec::new());
         }
         self.end = End::Now(0);
     }
@@ -47,24 +48,24 @@ impl App {
     pub(super) fn release(&mut self) {
         let started = self.names_started();
         self.end = End::Leaving;
-        self.popup = Some(Popup::Leaving(listed(&started)));
-        self.work.release(self.setup.supervisor(), started);
+        self.window.popup = Some(Popup::Leaving(listed(&started)));
+        self.tasks.release(SupervisorOf::new(&self.setup), started);
     }
 
     pub(super) fn released(&mut self, released: Result<(), CliError>) {
         match (self.end, released) {
             (End::Leaving, Ok(())) => {
-                self.background.started.clear();
+                self.control.started.clear();
                 self.end = End::Now(0);
             }
             // That they are down is seen.
             (_, Ok(())) => {}
             (end, Err(error)) => {
-                self.popup.take_if(|popup| matches!(popup, Popup::Leaving(_)));
+                self.window.popup.take_if(|popup| matches!(popup, Popup::Leaving(_)));
                 self.complain(error.advice());
                 self.end = match end {
                     // Nothing that was started here is up: there is nothing to be asked again.
-                    End::Leaving if self.background.started.is_empty() => End::Now(0),
+                    End::Leaving if self.control.started.is_empty() => End::Now(0),
                     _ => End::NotYet,
                 };
             }
@@ -73,7 +74,7 @@ impl App {
 
     /// The circles that were started here and are neither down nor about to be.
     fn names_started(&self) -> Vec<String> {
-        let started = self.background.started.iter().filter_map(|id| self.circles.get(*id));
+        let started = self.control.started.iter().filter_map(|id| self.circles.get(*id));
         started.filter(|entry| entry.can_be_stopped()).map(|entry| entry.name.clone()).collect()
     }
 

@@ -9,14 +9,17 @@ use std::{
 use launcher::{CircleStatus, State as Supervised};
 
 use super::CircleId;
-use crate::app::{message::Listening, work::{Probing, Work}};
+use crate::{
+    event::Listening,
+    tasks::{Probing, Tasks},
+};
 use frontend::target::{Destination, Said};
 
 /// A circle that the app knows.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub name: String,
-    pub origin: Origin,
+    pub source: Source,
     /// Where it is dialled, as far as circles.json or its user says.
     pub(super) url: String,
     /// Where it listens, if that can be known before it does.
@@ -34,9 +37,9 @@ pub(crate) struct Entry {
 
 /// Where the app knows it from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum Source {
     /// Inside this process, for its user alone.
-    Throwaway,
+    Scratch,
     /// From circles.json: a supervisor can have it up.
     Config,
     /// Someone gave its address.
@@ -68,18 +71,18 @@ pub(crate) enum State {
 impl Entry {
     /// As errors name it.
     pub(crate) fn destination(&self, config: Option<&Path>) -> Destination {
-        let said = match self.origin {
-            Origin::Throwaway => Said::Throwaway,
-            Origin::Config => Said::Name { name: self.name.as_str().into(), config: config.map(Into::into) },
-            Origin::Address => Said::Address(self.name.as_str().into()),
+        let said = match self.source {
+            Source::Scratch => Said::Throwaway,
+            Source::Config => Said::Name { name: self.name.as_str().into(), config: config.map(Into::into) },
+            Source::Address => Said::Address(self.name.as_str().into()),
         };
         Destination { said, url: self.url().into() }
     }
 
-    pub(super) fn new(name: String, url: String, origin: Origin) -> Self {
+    pub(super) fn new(name: String, url: String, source: Source) -> Self {
         Self {
             name,
-            origin,
+            source,
             url,
             address: None,
             status: None,
@@ -92,7 +95,7 @@ impl Entry {
 
     pub(crate) fn state(&self) -> State {
         match self.status.as_ref().map(|status| status.state) {
-            _ if self.origin == Origin::Throwaway => State::Up,
+            _ if self.source == Source::Scratch => State::Up,
             Some(Supervised::Starting) => State::Starting,
             Some(Supervised::Ready) => State::Up,
             Some(Supervised::BackingOff) => State::BackingOff,
@@ -131,7 +134,7 @@ impl Entry {
     /// Whether its supervisor can be told to have it up, and does not yet.
     pub(crate) fn can_be_started(&self) -> bool {
         let is_up = matches!(self.state(), State::Elsewhere | State::Taken | State::Starting | State::Up);
-        self.origin == Origin::Config && !is_up
+        self.source == Source::Config && !is_up
     }
 
     /// Whether nothing wants it up as far as is known: who starts it now has started it.
@@ -141,7 +144,7 @@ impl Entry {
 
     /// Whether its supervisor has it up: a connection that was lost can be made again at once.
     pub(crate) fn is_back(&self) -> bool {
-        self.origin == Origin::Config && self.state() == State::Up
+        self.source == Source::Config && self.state() == State::Up
     }
 
     pub(crate) fn is_down(&self) -> bool {
@@ -195,14 +198,14 @@ impl Entry {
     }
 
     /// Has it looked what listens there, while its supervisor does not have it up.
-    pub(super) fn look(&mut self, id: CircleId, work: &Work) {
-        if self.is_kept_up() || self.origin != Origin::Config {
+    pub(super) fn look(&mut self, id: CircleId, tasks: &Tasks) {
+        if self.is_kept_up() || self.source != Source::Config {
             self.probing = None;
-            if self.origin == Origin::Config {
+            if self.source == Source::Config {
                 self.probed = None;
             }
         } else if let Some(address) = self.address.filter(|_| self.probing.is_none()) {
-            self.probing = Some(work.probe(id, address));
+            self.probing = Some(tasks.probe(id, address));
         }
     }
 }

@@ -10,8 +10,8 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{CircleId, Circles, Entry, Origin, State};
-use crate::app::{session::Standing, theme::Theme};
+use super::{CircleId, Circles, Entry, Source, State};
+use crate::{standing::Standing, theme::Theme};
 
 impl Circles {
     pub(crate) fn draw(
@@ -75,11 +75,11 @@ fn row<'a>(entry: &Entry, is_selected: bool, standing: Standing, theme: Theme, n
     };
     let port = entry.url().rsplit(':').next().unwrap_or_default().trim_end_matches('/');
     let (end, room) = (standing.mark(), width.saturating_sub(5));
-    let mut text = match entry.origin {
-        Origin::Throwaway => format!("{} throw-away", entry.name),
+    let mut text = match entry.source {
+        Source::Scratch => format!("{} throw-away", entry.name),
         // Its name is its address.
-        Origin::Address => format!("{} {word}", entry.name),
-        Origin::Config => format!("{} {port} {word}", entry.name),
+        Source::Address => format!("{} {word}", entry.name),
+        Source::Config => format!("{} {port} {word}", entry.name),
     };
     if text.chars().count() > room {
         text = text.chars().take(room).collect();
@@ -107,9 +107,9 @@ mod tests {
 
     #[test]
     fn a_name_of_any_length_fits() {
-        let entry = Entry::new("x".repeat(64), "ws://127.0.0.1:65535".into(), Origin::Config);
+        let entry = Entry::new("x".repeat(64), "ws://127.0.0.1:65535".into(), Source::Config);
         for width in 0..40 {
-            let line = row(&entry, true, Standing::Proved, Theme::new(false), Instant::now(), width);
+            let line = row(&entry, true, Standing::Authenticated, Theme::new(false), Instant::now(), width);
             assert!(line.width() <= width.max(6), "{width}: {line:?}");
         }
     }

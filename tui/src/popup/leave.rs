@@ -7,8 +7,8 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Answer, broken, window};
-use crate::app::{action::Action, theme::Theme};
+use super::{broken, window};
+use crate::{action::Action, theme::Theme};
 
 /// The question.
 #[derive(Debug)]
@@ -28,12 +28,12 @@ impl Leave {
         Self { lines }
     }
 
-    pub(super) fn key(key: KeyEvent) -> Answer {
+    pub(super) fn key(key: KeyEvent) -> Option<Action> {
         match key.code {
-            KeyCode::Enter | KeyCode::Char('k' | 'K') => Answer::Do(Action::Keep),
-            KeyCode::Char('s' | 'S' | 'x') => Answer::Do(Action::Release),
-            KeyCode::Esc | KeyCode::Char('c' | 'C' | 'n') => Answer::Close,
-            _ => Answer::Stay,
+            KeyCode::Enter | KeyCode::Char('k' | 'K') => Some(Action::Keep),
+            KeyCode::Char('s' | 'S' | 'x') => Some(Action::Release),
+            KeyCode::Esc | KeyCode::Char('c' | 'C' | 'n') => Some(Action::Close),
+            _ => None,
         }
     }
 
@@ -45,11 +45,11 @@ impl Leave {
 }
 
 /// While they are drained.
-pub(super) fn leaving_key(key: KeyEvent) -> Answer {
+pub(super) fn leaving_key(key: KeyEvent) -> Option<Action> {
     match key.code {
-        KeyCode::Esc => Answer::Close,
-        KeyCode::Char('q') => Answer::Do(Action::QuitNow),
-        _ => Answer::Stay,
+        KeyCode::Esc => Some(Action::Close),
+        KeyCode::Char('q') => Some(Action::QuitNow),
+        _ => None,
     }
 }
 

@@ -8,8 +8,8 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Answer, Field, cursor, labelled, window};
-use crate::app::{action::Action, theme::Theme};
+use super::{Field, cursor, labelled, window};
+use crate::{action::Action, theme::Theme};
 
 /// Rows that are shown.
 const ROWS: usize = 12;
@@ -50,22 +50,22 @@ impl Palette {
         self.selected = 0;
     }
 
-    pub(crate) fn key(&mut self, key: KeyEvent) -> Answer {
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
         let last = self.matching().len().saturating_sub(1);
         match key.code {
-            KeyCode::Esc => return Answer::Close,
+            KeyCode::Esc => return Some(Action::Close),
             KeyCode::Up => self.selected = self.selected.saturating_sub(1),
             KeyCode::Down => self.selected = (self.selected + 1).min(last),
             KeyCode::Enter => {
                 let chosen = self.matching().get(self.selected).map(|choice| choice.action.clone());
-                return chosen.map_or(Answer::Stay, Answer::Do);
+                return chosen;
             }
             _ => {
                 self.field.key(key);
                 self.selected = 0;
             }
         }
-        Answer::Stay
+        None
     }
 
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, theme: Theme) {
@@ -118,9 +118,9 @@ mod tests {
         palette.paste("sasa");
         assert_eq!(palette.matching().iter().map(|choice| choice.text.as_str()).collect::<Vec<_>>(), ["start sandbox"]);
         let enter = palette.key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
-        assert!(matches!(enter, Answer::Do(Action::Insert(text)) if text == "start sandbox"));
+        assert!(matches!(enter, Some(Action::Insert(text)) if text == "start sandbox"));
         palette.paste("xyz");
         assert!(palette.matching().is_empty());
-        assert!(matches!(palette.key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)), Answer::Stay));
+        assert_eq!(palette.key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)), None);
     }
 }

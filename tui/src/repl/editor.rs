@@ -13,7 +13,7 @@ use ratatui::{
 use ratatui_textarea::{CursorMove, TextArea};
 use rhai::Engine;
 
-use super::{theme::Theme, wrap};
+use crate::{action::Action, help::Hint, theme::Theme, wrap};
 use console::{completion::{self, Candidate, Completion}, highlight, history};
 
 /// Columns before what is typed.
@@ -44,16 +44,29 @@ struct Menu {
     selected: usize,
 }
 
-/// What a key press in the editor asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    Nothing,
-    Submit,
-    Complete,
-    /// Another program to go on in.
-    Edit,
-    Leave,
-}
+/// What can be done in the editor.
+pub(crate) const HINTS: &[Hint] = &[
+    ("Enter", "run a complete input, continue an incomplete one"),
+    ("Alt-Enter Ctrl-J", "a new line, whatever stands before it"),
+    ("Tab", "complete"),
+    ("↑ ↓", "earlier inputs"),
+    ("Ctrl-C", "cancel the running play, keeping the session; otherwise clear the input"),
+    ("PgUp PgDn", "scroll what was said"),
+    ("Esc", "leave the editor: then letters are keys, and 1-4 choose a pane"),
+    ("Ctrl-X Ctrl-E", "go on in $EDITOR"),
+    (":help", "the commands of the REPL"),
+];
+
+/// The same, for the footer.
+pub(crate) const SHORT_HINTS: &[Hint] = &[
+    ("Enter", "run"),
+    ("Esc", "leave"),
+    ("F1", "help"),
+    ("Tab", "complete"),
+    ("↑", "history"),
+    ("Ctrl-C", "cancel"),
+    ("Alt-Enter", "newline"),
+];
 
 impl Editor {
     pub(crate) fn new() -> Self {
@@ -167,24 +180,24 @@ impl Editor {
         self.menu = None;
     }
 
-    pub(crate) fn key(&mut self, key: KeyEvent) -> Wanted {
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
         if self.menu.is_some() && self.menu_key(key) {
-            return Wanted::Nothing;
+            return None;
         }
         self.menu = None;
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
         let is_prefixed = std::mem::take(&mut self.is_prefixed);
         match key.code {
             KeyCode::Char('x') if is_control => self.is_prefixed = true,
-            KeyCode::Char('e') if is_control && is_prefixed => return Wanted::Edit,
+            KeyCode::Char('e') if is_control && is_prefixed => return Some(Action::Edit),
             KeyCode::Enter if key.modifiers.contains(KeyModifiers::ALT) => self.newline(),
             KeyCode::Char('j') if is_control => self.newline(),
-            KeyCode::Enter => return Wanted::Submit,
+            KeyCode::Enter => return Some(Action::Submit),
             KeyCode::Tab if self.is_at_indent() => {
                 self.area.insert_str("  ");
             }
-            KeyCode::Tab => return Wanted::Complete,
-            KeyCode::Esc => return Wanted::Leave,
+            KeyCode::Tab => return Some(Action::Complete),
+            KeyCode::Esc => return Some(Action::StopTyping),
             KeyCode::Up if self.area.cursor().0 == 0 => self.browse(-1),
             KeyCode::Down if self.area.cursor().0 + 1 == self.area.lines().len() => self.browse(1),
             // As every shell has it; the library's own meaning is another one.
@@ -198,7 +211,7 @@ impl Editor {
                 self.area.input(KeyEvent { modifiers, ..key });
             }
         }
-        Wanted::Nothing
+        None
     }
 
     /// Whether nothing but space is before the cursor in its line, and something is before that line: Tab indents.
@@ -347,7 +360,7 @@ fn empty() -> TextArea<'static> {
 mod tests {
     use super::*;
 
-    fn press(editor: &mut Editor, code: KeyCode) -> Wanted {
+    fn press(editor: &mut Editor, code: KeyCode) -> Option<Action> {
         editor.key(KeyEvent::new(code, KeyModifiers::NONE))
     }
 
@@ -405,10 +418,10 @@ mod tests {
         editor.set("日 + to");
         assert!(editor.complete(candidates(&editor, 4, &["total", "to_lower"])));
         press(&mut editor, KeyCode::Tab);
-        assert_eq!(press(&mut editor, KeyCode::Enter), Wanted::Nothing);
+        assert_eq!(press(&mut editor, KeyCode::Enter), None);
         assert_eq!(editor.text(), "日 + to_lower");
         assert!(!editor.complete(candidates(&editor, 4, &[])));
-        assert_eq!(press(&mut editor, KeyCode::Enter), Wanted::Submit);
+        assert_eq!(press(&mut editor, KeyCode::Enter), Some(Action::Submit));
     }
 
     #[test]
@@ -424,9 +437,9 @@ mod tests {
     fn two_keys_ask_for_another_program_and_neither_is_typed() {
         let mut editor = typed("one");
         let mut control = |letter| editor.key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL));
-        assert_eq!((control('x'), control('e')), (Wanted::Nothing, Wanted::Edit));
-        assert_eq!((control('x'), control('x'), control('e')), (Wanted::Nothing, Wanted::Nothing, Wanted::Edit));
-        assert_eq!(control('e'), Wanted::Nothing);
+        assert_eq!((control('x'), control('e')), (None, Some(Action::Edit)));
+        assert_eq!((control('x'), control('x'), control('e')), (None, None, Some(Action::Edit)));
+        assert_eq!(control('e'), None);
         assert_eq!(editor.text(), "one");
     }
 

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use ratatui::text::Line as ShownLine;
 
-use super::{theme::Theme, wrap};
 use frontend::text::{Line, Size, Style};
+
+use crate::{theme::Theme, wrap};
 
 /// Lines that are kept.
 const MAX_LINES: usize = 10_000;

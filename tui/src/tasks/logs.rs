@@ -8,10 +8,13 @@ use launcher::{
 };
 use tokio::sync::{Notify, watch};
 
-use super::Work;
-use crate::app::{id::CircleId, logs::MAX_LINES, message::{CircleNews, News}};
-use circles::commands::logs;
-use frontend::log_line;
+use frontend::{log_line, log_watch};
+
+use super::Tasks;
+use crate::{event::Event, id::CircleId};
+
+/// Lines of a log that are kept.
+pub(crate) const MAX_LINES: usize = 2000;
 
 /// How often files are looked at where the system does not say that they have changed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -19,12 +22,12 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause before they are looked at again, however much is written to them.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Follows the logs of the circles that it is told to.
+/// Follows the logs of circles.
 #[derive(Debug)]
 pub(crate) struct Follower(watch::Sender<Vec<(CircleId, String)>>);
 
 impl Follower {
-    /// Follows that of another circle, too.
+    /// Follows the log of another circle, too.
     pub(crate) fn follow(&self, id: CircleId, name: &str) {
         self.0.send_if_modified(|followed| {
             let is_new = !followed.iter().any(|(other, _)| *other == id);
@@ -75,20 +78,20 @@ impl Followed {
     }
 }
 
-impl Work {
+impl Tasks {
     /// Follows logs until what is returned is dropped.
     pub(crate) fn follow_logs(&self, place: Place) -> Follower {
-        let (wanted, mut is_wanted) = watch::channel(Vec::<(CircleId, String)>::new());
-        let work = self.clone();
+        let (follow, mut to_follow) = watch::channel(Vec::<(CircleId, String)>::new());
+        let tasks = self.clone();
         self.spawn(async move {
             let changed = Arc::new(Notify::new());
-            let (told, directory) = (changed.clone(), place.logs().to_owned());
-            let watching = move || logs::watch(&directory, move || told.notify_one());
+            let (notify, directory) = (changed.clone(), place.logs().to_owned());
+            let watching = move || log_watch::watch(&directory, move || notify.notify_one());
             let Ok(watching) = tokio::task::spawn_blocking(watching).await else { return };
             let watcher = match watching {
                 Ok(watcher) => Some(watcher),
                 Err(error) => {
-                    work.post(News::Complaint(error.advice())).await;
+                    tasks.post(Event::Complaint(error.advice())).await;
                     None
                 }
             };
@@ -96,10 +99,10 @@ impl Work {
             loop {
                 tokio::select! {
                     () = changed.notified() => {}
-                    is_open = is_wanted.changed() => if is_open.is_err() { return },
+                    is_open = to_follow.changed() => if is_open.is_err() { return },
                     () = tokio::time::sleep(LOOK_INTERVAL), if watcher.is_none() => {}
                 }
-                for (id, name) in is_wanted.borrow_and_update().iter().skip(followed.len()) {
+                for (id, name) in to_follow.borrow_and_update().iter().skip(followed.len()) {
                     followed.push(Followed { id: *id, path: place.log(name), reader: None, error: None });
                 }
                 let look = move || {
@@ -110,11 +113,11 @@ impl Work {
                 let new;
                 (followed, new) = looked;
                 for (id, lines) in new.into_iter().filter(|(_, lines)| !lines.is_empty()) {
-                    work.post(News::Circle(id, CircleNews::Logged(lines))).await;
+                    tasks.post(Event::Logged(id, lines)).await;
                 }
                 tokio::time::sleep(PAUSE).await;
             }
         });
-        Follower(wanted)
+        Follower(follow)
     }
 }

@@ -9,9 +9,10 @@ use launcher::{
 };
 use protocol::{Method, methods::NoParams};
 
-use super::Work;
-use crate::app::{id::CircleId, message::{News, Supervision}};
 use frontend::{error::CliError, supervisor::{self, PATIENCE, Supervisors, Wish}};
+
+use super::Tasks;
+use crate::{event::{Event, Supervision}, id::CircleId, setup::Setup};
 
 /// How long circles may take to be up, as with `circles up`.
 const STARTING: Duration = Duration::from_mins(1);
@@ -25,17 +26,21 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause before it is asked again what has changed.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Which supervisor is meant.
+/// Which supervisor to ask: the one of a circles.json.
 #[derive(Debug, Clone)]
-pub(crate) struct Meant {
-    pub(crate) supervisors: Supervisors,
-    pub(crate) config: Option<PathBuf>,
+pub(crate) struct SupervisorOf {
+    supervisors: Supervisors,
+    config: Option<PathBuf>,
 }
 
-impl Meant {
+impl SupervisorOf {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        Self { supervisors: setup.supervisors.clone(), config: setup.config.clone() }
+    }
+
     async fn place(&self) -> Result<Place, CliError> {
-        let meant = self.clone();
-        let place = move || meant.supervisors.place(meant.config.as_deref());
+        let of = self.clone();
+        let place = move || of.supervisors.place(of.config.as_deref());
         match tokio::task::spawn_blocking(place).await {
             Ok(place) => place,
             // The runtime ends, and with it whoever waits here.
@@ -44,27 +49,27 @@ impl Meant {
     }
 }
 
-impl Work {
+impl Tasks {
     /// Says, again and again, how the supervisor is and how its circles are.
-    pub(crate) fn watch_supervisor(&self, meant: Meant) {
-        let work = self.clone();
+    pub(crate) fn watch_supervisor(&self, of: SupervisorOf) {
+        let tasks = self.clone();
         self.spawn(async move {
             // Without a circles.json there is no supervisor; one may be written any time.
             let place = loop {
-                match meant.place().await {
+                match of.place().await {
                     Ok(place) => break place,
-                    Err(_) => work.post(News::Supervisor(Supervision::Absent)).await,
+                    Err(_) => tasks.post(Event::Supervisor(Supervision::Absent)).await,
                 }
                 tokio::time::sleep(LOOK_INTERVAL).await;
             };
-            work.post(News::Placed(place.clone())).await;
-            while !work.queue.is_closed() {
-                let ended = work.watch(&place).await;
+            tasks.post(Event::SupervisorFound(place.clone())).await;
+            while !tasks.queue.is_closed() {
+                let ended = tasks.watch(&place).await;
                 let how = match ended {
                     Ok(()) | Err(ControlError::Lost) => Supervision::Absent,
                     Err(error) => Supervision::Silent(supervisor::failed(error)),
                 };
-                work.post(News::Supervisor(how)).await;
+                tasks.post(Event::Supervisor(how)).await;
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
         });
@@ -73,13 +78,13 @@ impl Work {
     /// Says how the circles are, until their supervisor is gone or silent.
     async fn watch(&self, place: &Place) -> Result<(), ControlError> {
         let Some(mut client) = Client::connect(place).await? else { return Ok(()) };
-        let mut told = None;
+        let mut posted = None;
         while !self.queue.is_closed() {
             let statuses = client.call::<Watch>(&NoParams {}, PATIENCE).await?;
             let known = without_time(&statuses);
-            if told.as_ref() != Some(&known) {
-                self.post(News::Supervisor(Supervision::Present(statuses))).await;
-                told = Some(known);
+            if posted.as_ref() != Some(&known) {
+                self.post(Event::Supervisor(Supervision::Present(statuses))).await;
+                posted = Some(known);
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -87,40 +92,40 @@ impl Work {
     }
 
     /// Has circles up, by a supervisor that is started if there is none.
-    pub(crate) fn order(&self, meant: Meant, wish: Wish, ids: Vec<CircleId>, names: Vec<String>) {
-        let work = self.clone();
+    pub(crate) fn start(&self, of: SupervisorOf, wish: Wish, ids: Vec<CircleId>, names: Vec<String>) {
+        let tasks = self.clone();
         self.spawn(async move {
-            let told = async {
-                let place = meant.place().await?;
-                supervisor::tell(&meant.supervisors, &place, &names, wish, STARTING).await
+            let started = async {
+                let place = of.place().await?;
+                supervisor::tell(&of.supervisors, &place, &names, wish, STARTING).await
             };
-            let told = told.await;
-            work.post(News::Ordered(ids, told)).await;
+            let started = started.await;
+            tasks.post(Event::Started(ids, started)).await;
         });
     }
 
     /// Has circles drained.
-    pub(crate) fn stop(&self, meant: Meant, names: Vec<String>) {
-        let work = self.clone();
+    pub(crate) fn stop(&self, of: SupervisorOf, names: Vec<String>) {
+        let tasks = self.clone();
         self.spawn(async move {
-            let stopped = end::<Down>(&meant, &names).await;
-            work.post(News::Stopped(stopped)).await;
+            let stopped = end::<Down>(&of, &names).await;
+            tasks.post(Event::Stopped(stopped)).await;
         });
     }
 
     /// Has circles drained, and the supervisor end if nothing else is up.
-    pub(crate) fn release(&self, meant: Meant, names: Vec<String>) {
-        let work = self.clone();
+    pub(crate) fn release(&self, of: SupervisorOf, names: Vec<String>) {
+        let tasks = self.clone();
         self.spawn(async move {
-            let released = end::<Release>(&meant, &names).await;
-            work.post(News::Released(released)).await;
+            let released = end::<Release>(&of, &names).await;
+            tasks.post(Event::Released(released)).await;
         });
     }
 }
 
-async fn end<M: Method<Params = Names, Result = Statuses>>(meant: &Meant, names: &[String]) -> Result<(), CliError> {
+async fn end<M: Method<Params = Names, Result = Statuses>>(of: &SupervisorOf, names: &[String]) -> Result<(), CliError> {
     // Where there is no supervisor nothing of it is up.
-    supervisor::tell_running::<M>(&meant.place().await?, names, STOPPING).await.map(drop)
+    supervisor::tell_running::<M>(&of.place().await?, names, STOPPING).await.map(drop)
 }
 
 /// The time goes on by itself.

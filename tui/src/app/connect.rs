@@ -1,0 +1,197 @@
+//! Connecting: which circle, how it comes up, and what its session is opened with.
+
+use std::{collections::hash_map::Entry as Slot, sync::Arc};
+
+use console::session::{Identity, Link, Opening, Session};
+use frontend::{error::CliError, suggest, target};
+
+use super::{App, NOT_KEEPING_UP};
+use crate::{
+    circles::{Entry, Source, State},
+    event::Listening,
+    id::CircleId,
+    layout::Pane,
+    popup::Popup,
+    repl::{Dialer, SessionView, Transcript},
+};
+
+impl App {
+    /// Connects to a circle as people name it.
+    ///
+    /// `previous`: the circle that was shown when a command named this one. What is wrong is said there.
+    pub(super) fn open(&mut self, text: &str, previous: Option<CircleId>) {
+        let text = text.trim();
+        if let Some(id) = self.circle_named(text) {
+            self.window.popup.take_if(|popup| matches!(popup, Popup::Address(_)));
+            return self.go_to(id, previous);
+        }
+        if target::is_name(text) {
+            return self.tasks.resolve(text.to_owned(), self.setup.config.clone(), previous);
+        }
+        // No file is needed for it, and what is typed next is for that circle.
+        self.resolved(previous, target::parse(text, None).map(|found| found.url.into()));
+    }
+
+    /// Goes to a circle that was found, or says why it was not.
+    pub(super) fn resolved(&mut self, previous: Option<CircleId>, resolved: Result<String, CliError>) {
+        let form = match &mut self.window.popup {
+            Some(Popup::Address(form)) => Some(form),
+            _ => None,
+        };
+        match resolved {
+            Ok(url) => {
+                if form.is_some() && previous.is_none() {
+                    self.window.popup = None;
+                }
+                let id = self.circles.add_address(url);
+                self.go_to(id, previous);
+            }
+            Err(error) => match (form, previous.and_then(|previous| self.repl.get_mut(previous))) {
+                (_, Some(session)) => session.say_error(&error),
+                (Some(form), None) => (form.error, form.is_busy) = (Some(error.advice()), false),
+                (None, None) => self.complain(error.advice()),
+            },
+        }
+    }
+
+    /// Shows a circle, which what is typed next is for, and connects to it.
+    ///
+    /// `previous`: the circle that is shown again if this one cannot be reached.
+    fn go_to(&mut self, id: CircleId, previous: Option<CircleId>) {
+        self.show(id);
+        self.connect(id);
+        if let Some(session) = self.repl.get_mut(id) {
+            session.previous = previous.filter(|previous| *previous != id);
+        }
+    }
+
+    /// Shows the previous circle again where one that a command named cannot be reached, with what was typed since.
+    pub(super) fn return_to_previous(&mut self, id: CircleId, error: &CliError) {
+        let Some(session) = self.repl.get_mut(id) else { return };
+        let Some(previous) = session.previous.filter(|_| self.circles.selected() == Some(id)) else { return };
+        let typed = session.editor.take_all();
+        self.show(previous);
+        if let Some(session) = self.repl.get_mut(previous) {
+            session.say_error(error);
+            session.editor.give_back(typed);
+        }
+    }
+
+    /// Connects, after starting the circle where it is one that can be.
+    pub(super) fn connect(&mut self, id: CircleId) {
+        let Some(entry) = self.circles.get(id) else { return };
+        let (name, can_be_started) = (entry.name.clone(), entry.can_be_started());
+        let (is_starting, is_kept) = (entry.state() == State::Starting, entry.is_kept_up());
+        let Some(session) = self.session(id) else { return };
+        session.previous = None;
+        if session.state.link == Link::On {
+            let is_anonymous = session.state.identity == Identity::Anonymous;
+            return if is_anonymous && !session.state.is_ready() { self.authenticate(id) } else { self.focus(Pane::Repl) };
+        }
+        session.is_awaited = true;
+        if can_be_started {
+            session.note(&format!("starting {name}…"));
+        } else if is_starting {
+            session.note(&format!("waiting until {name} is ready…"));
+        }
+        // What is typed from now on waits for the connection.
+        if self.circles.selected() == Some(id) {
+            self.focus(Pane::Repl);
+        }
+        if can_be_started || is_starting {
+            self.hand(id, Session::expect);
+        } else {
+            self.hand(id, |session| session.connect(is_kept));
+        }
+        if can_be_started {
+            self.start(id);
+        }
+    }
+
+    /// The session on a circle, which is opened where there is none yet.
+    pub(super) fn session(&mut self, id: CircleId) -> Option<&mut SessionView> {
+        let entry = self.circles.get(id)?;
+        let owner = self.repl.owner(id).cloned();
+        let target = || entry.destination(self.setup.config.as_deref());
+        let session = match self.repl.entry(id) {
+            Slot::Occupied(open) => open.into_mut(),
+            Slot::Vacant(none) => {
+                let authority = self.setup.authority.clone().filter(|_| entry.source == Source::Address);
+                let dialer = Arc::new(Dialer::new(entry.url(), authority));
+                let key = if owner.is_some() { None } else { self.keys.named() };
+                let room = Transcript::default().room();
+                let (remote, keys) = (dialer.clone(), self.keys.source());
+                let opening = Opening { target: target(), remote, keys, key, owner, room };
+                let session = self.tasks.open_session(id, opening);
+                none.insert(SessionView::new(entry.name.clone(), session, dialer, room))
+            }
+        };
+        if session.move_to(target, entry.url()).is_err() {
+            self.complain(NOT_KEEPING_UP);
+        }
+        self.repl.get_mut(id)
+    }
+
+    /// A circle takes connections, which a session may wait for.
+    pub(super) fn is_back(&mut self, id: CircleId) {
+        if self.repl.get(id).is_some() && self.session(id).is_some() {
+            self.hand(id, Session::retry);
+        }
+    }
+
+    /// Something has begun or stopped to listen where a circle would.
+    pub(super) fn probed(&mut self, id: CircleId, listening: Listening) {
+        self.circles.probed(id, listening);
+        if listening == Listening::Circle {
+            self.is_back(id);
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, id: CircleId) {
+        if let Some(session) = self.repl.get_mut(id) {
+            session.is_awaited = false;
+        }
+        self.hand(id, Session::disconnect);
+    }
+
+    /// Authenticates with the key to use, once it is unlocked, once there is one.
+    pub(super) fn authenticate(&mut self, id: CircleId) {
+        let Some(session) = self.repl.get_mut(id) else { return self.say("connect first: Enter") };
+        let text = match (session.state.link, &session.state.identity) {
+            (Link::Off, _) => return self.connect(id),
+            (_, Identity::Owner) => "the key that this circle is for is proved".to_owned(),
+            (_, Identity::Key(name)) => format!("{name} is proved already; :key NAME is another one"),
+            (_, Identity::Authenticating) => return,
+            (_, Identity::Anonymous) => {
+                session.is_awaited = true;
+                return self.hand(id, Session::authenticate);
+            }
+        };
+        self.say(text);
+    }
+
+    /// The circle that is meant, if it is in the list.
+    pub(super) fn circle_named(&self, place: &str) -> Option<CircleId> {
+        let url = || Some(target::parse(place, None).ok()?.url);
+        // A name is looked for in the list alone: the file is not for this thread to read.
+        let url = if target::is_name(place) { None } else { url() };
+        let is_it = |entry: &Entry| {
+            entry.name == place || url.as_deref().is_some_and(|url| target::is_same_url(entry.url(), url))
+        };
+        self.circles.iter().find(|(_, entry)| is_it(entry)).map(|(id, _)| id)
+    }
+
+    /// The circle that is meant. One that is named by its address is in the list from now on.
+    pub(super) fn circle_at(&mut self, place: &str) -> Result<CircleId, String> {
+        if let Some(id) = self.circle_named(place) {
+            return Ok(id);
+        }
+        if target::is_name(place) {
+            let known = self.circles.iter().map(|(_, entry)| entry.name.as_str());
+            let near = suggest::nearest(place, known).map_or(String::new(), |near| format!("; did you mean {near}?"));
+            return Err(format!("there is no such circle here{near}"));
+        }
+        let found = target::parse(place, None).map_err(|error| error.advice())?;
+        Ok(self.circles.add_address(found.url.into()))
+    }
+}

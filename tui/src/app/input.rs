@@ -1,0 +1,139 @@
+//! What is typed: sent off, cancelled, completed, edited elsewhere.
+
+use console::{
+    commands::Takes,
+    completion::{self, Candidate, Completion, Question},
+    session::{Link, Session},
+};
+use frontend::error::CliError;
+
+use super::App;
+use crate::{
+    circles::{Entry, Source},
+    id::CircleId,
+    layout::Pane,
+    window::Effect,
+};
+
+impl App {
+    /// Sends off what is typed, if it is complete. A circle that is not connected to is, for that.
+    pub(super) fn submit(&mut self) {
+        let Some(id) = self.circles.selected() else { return };
+        let can_be_started = self.circles.get(id).is_some_and(Entry::can_be_started);
+        let Some(session) = self.repl.get(id) else { return };
+        let input = session.editor.text();
+        let is_off = session.state.link != Link::On && (!session.is_awaited || can_be_started);
+        let (is_blank, is_incomplete) = (input.trim().is_empty(), self.repl.is_incomplete(&input));
+        let Some(session) = self.repl.get_mut(id) else { return };
+        if is_blank {
+            if session.editor.drafts() > 0 {
+                session.editor.next();
+            }
+        } else if is_incomplete {
+            return session.editor.newline();
+        } else {
+            session.editor.take();
+        }
+        if is_off {
+            self.connect(id);
+        }
+        if !is_blank {
+            self.hand(id, |session| session.submit(input));
+        }
+    }
+
+    /// Ctrl-C: what goes on in the session that is shown, or else what is typed.
+    pub(super) fn cancel(&mut self) {
+        let is_typing = self.is_typing();
+        let Some(id) = self.circles.selected() else { return self.say("q quits") };
+        let Some(session) = self.repl.get_mut(id) else { return self.say("q quits") };
+        if session.can_be_cancelled() {
+            if session.state.link != Link::On {
+                (session.is_awaited, session.previous) = (false, None);
+            }
+            return self.hand(id, Session::cancel);
+        }
+        if is_typing && !session.editor.is_empty() {
+            return session.editor.next();
+        }
+        self.say(if is_typing { "Esc leaves the editor, then q quits" } else { "q quits" });
+        // Something may have begun that is not known here yet.
+        self.hand(id, Session::cancel);
+    }
+
+    pub(super) fn insert(&mut self, text: &str) {
+        if let Some(session) = self.shown_session() {
+            session.editor.recall(text);
+            self.focus(Pane::Repl);
+        }
+    }
+
+    /// Goes on with what is typed in the user's own editor.
+    pub(super) fn edit(&mut self) {
+        if let Some(id) = self.circles.selected()
+            && let Some(session) = self.repl.get(id)
+        {
+            let text = session.editor.text();
+            self.window.push_effect(Effect::Edit(id, text));
+        }
+    }
+
+    /// What came back from the editor.
+    pub(crate) fn edited(&mut self, id: CircleId, before: &str, edited: Result<Option<String>, CliError>) {
+        let Some(session) = self.repl.get_mut(id) else { return };
+        let text = match edited {
+            Ok(edited) => edited.unwrap_or_else(|| before.to_owned()),
+            Err(error) => {
+                session.say_error(&error);
+                before.to_owned()
+            }
+        };
+        session.editor.set("");
+        if !session.editor.paste(&text) {
+            self.complain("what was edited is cut: an input has 256 KiB at the most");
+        }
+    }
+
+    pub(super) fn complete(&mut self) {
+        let Some(id) = self.circles.selected() else { return };
+        let Some(session) = self.repl.get(id) else { return };
+        let (input, cursor) = session.editor.cursor();
+        let mut file = None;
+        let question = completion::question(&input, cursor, |takes, begun| match takes {
+            Takes::Circle => self.circles.iter().map(|(_, entry)| circle(entry)).collect(),
+            Takes::Key => self.keys.iter().map(|entry| key(entry.name.as_str(), entry.default)).collect(),
+            Takes::File => {
+                file = Some(begun.to_owned());
+                Vec::new()
+            }
+            _ => Vec::new(),
+        });
+        match (question, file) {
+            (Question::Answered(asked), Some(begun)) => self.tasks.list_files(id, asked, begun),
+            (Question::Answered(completion), None) => self.offer(id, completion),
+            (Question::Asked { script, cursor: at, offset }, _) => {
+                let answer = session.session.complete((input, cursor), (script, at, offset));
+                self.tasks.complete(id, answer);
+            }
+        }
+    }
+
+    pub(super) fn offer(&mut self, id: CircleId, completion: Completion) {
+        let Some(session) = self.repl.get_mut(id) else { return };
+        if !session.editor.complete(completion) {
+            self.say("nothing fits here");
+        }
+    }
+}
+
+fn circle(entry: &Entry) -> Candidate {
+    let detail = match entry.source {
+        Source::Scratch => "throw-away".to_owned(),
+        Source::Config | Source::Address => entry.url().to_owned(),
+    };
+    Candidate { text: entry.name.clone(), detail }
+}
+
+fn key(name: &str, is_default: bool) -> Candidate {
+    Candidate { text: name.to_owned(), detail: if is_default { "default" } else { "" }.to_owned() }
+}

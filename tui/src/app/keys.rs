@@ -1,0 +1,90 @@
+//! Keys that were listed, made and unlocked.
+
+use std::sync::Arc;
+
+use console::session::Session;
+use frontend::error::CliError;
+use keys::{
+    KeyPair,
+    keystore::{Entry, KeyName, Listing},
+};
+
+use super::App;
+use crate::popup::{Passphrase, Popup};
+
+impl App {
+    pub(super) fn keys_listed(&mut self, listed: Result<Listing, CliError>) {
+        match listed {
+            Ok(listing) => {
+                for (path, error) in &listing.damaged {
+                    let text = format!("the key in {} cannot be read: {error}", path.display());
+                    self.complain(text);
+                }
+                self.keys.set(listing);
+            }
+            Err(error) => self.complain(error.advice()),
+        }
+    }
+
+    pub(super) fn key_made(&mut self, made: Result<(Entry, Arc<KeyPair>), CliError>) {
+        let form = match &mut self.window.popup {
+            Some(Popup::NewKey(form)) if form.is_busy => Some(form),
+            _ => None,
+        };
+        match made {
+            Ok((entry, keypair)) => {
+                let circle = form.map(|form| form.circle);
+                self.keys.unlock(entry.name.clone(), keypair);
+                self.keys.add(entry.clone());
+                self.say(format!("made {}; in Keys (2), y copies its public key", entry.name));
+                if let Some(circle) = circle {
+                    self.window.popup = None;
+                    if let Some(id) = circle {
+                        self.hand(id, Session::authenticate);
+                    }
+                }
+            }
+            Err(error) => match form {
+                Some(form) => (form.error, form.is_busy) = (Some(error.advice()), false),
+                None => self.complain(error.advice()),
+            },
+        }
+    }
+
+    pub(super) fn key_unlocked(&mut self, name: &KeyName, unlocked: Result<Arc<KeyPair>, CliError>) {
+        let form = match &mut self.window.popup {
+            Some(Popup::Passphrase(form)) if form.key == *name => Some(form),
+            _ => None,
+        };
+        match (unlocked, form) {
+            (Ok(keypair), form) => {
+                if form.is_some() {
+                    self.window.popup = None;
+                }
+                self.keys.unlock(name.clone(), keypair);
+                for id in self.keys.take_waiting(name) {
+                    self.hand(id, |session| session.unlocked(name.clone()));
+                }
+            }
+            (Err(error), Some(form)) => form.refuse(error.advice()),
+            (Err(error), None) => {
+                // It was the one that was given; another try is asked for.
+                self.setup.passphrase = None;
+                if self.keys.is_waited_for(name) && !self.window.has_form() {
+                    let form = Passphrase::new(name.clone(), Some(error.advice()));
+                    self.window.popup = Some(Popup::Passphrase(form));
+                } else {
+                    self.keep_locked(name);
+                    self.complain(error.advice());
+                }
+            }
+        }
+    }
+
+    /// Nobody gives the passphrase of a key.
+    pub(super) fn keep_locked(&mut self, name: &KeyName) {
+        for id in self.keys.take_waiting(name) {
+            self.hand(id, |session| session.stays_locked(name.clone()));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The connection to a circle whose address may change: a circle on a free port is elsewhere each time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use client_ws::{CircleWsClient, ClientError, CompleteResult, Description, Notice};
+use console::{
+    commands::Meta,
+    session::{Answer, Play, PlayUpdate, Remote, Script},
+};
+use frontend::text::Line;
+use keys::{Authority, KeyPair};
+
+/// A client, made when it is first needed, and again once the circle is elsewhere.
+pub(crate) struct Dialer {
+    /// How the circle knows itself when it is reached through a tunnel.
+    authority: Option<Authority>,
+    place: Mutex<Place>,
+}
+
+struct Place {
+    url: String,
+    client: Option<Arc<CircleWsClient>>,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dialer").finish_non_exhaustive()
+    }
+}
+
+impl Dialer {
+    pub(crate) fn new(url: &str, authority: Option<Authority>) -> Self {
+        Self { authority, place: Mutex::new(Place { url: url.to_owned(), client: None }) }
+    }
+
+    /// Says where the circle is from now on; whether that is elsewhere. A connection that stands is kept.
+    pub(crate) fn move_to(&self, url: &str) -> bool {
+        let mut place = self.place();
+        let is_elsewhere = place.url != url;
+        url.clone_into(&mut place.url);
+        is_elsewhere
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        // Nothing panics while it is held.
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client for the next connection.
+    fn next(&self) -> Result<Arc<CircleWsClient>, ClientError> {
+        let mut place = self.place();
+        let mut builder = CircleWsClient::builder(&*place.url);
+        if let Some(authority) = &self.authority {
+            builder = builder.authority(authority.clone());
+        }
+        let client = Arc::new(builder.build()?);
+        if let Some(before) = place.client.replace(client.clone()) {
+            before.disconnect();
+        }
+        Ok(client)
+    }
+
+    fn client(&self) -> Result<Arc<CircleWsClient>, ClientError> {
+        self.place().client.clone().ok_or(ClientError::NotConnected)
+    }
+}
+
+fn failed<T: Send + 'static>(error: ClientError) -> Answer<T> {
+    Box::pin(std::future::ready(Err(error)))
+}
+
+impl Remote for Dialer {
+    fn connect(self: Arc<Self>) -> Answer<Description> {
+        match self.next() {
+            Ok(client) => Remote::connect(client),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> Answer<()> {
+        match self.client() {
+            Ok(client) => Remote::authenticate(client, keypair),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn play(self: Arc<Self>, script: Script) -> Play {
+        match self.client() {
+            Ok(client) => Remote::play(client, script),
+            Err(error) => Play::with(|reporter| async move { reporter.report(PlayUpdate::Ended(Err(error))).await }),
+        }
+    }
+
+    fn ask(self: Arc<Self>, command: Meta) -> Answer<Vec<Line>> {
+        match self.client() {
+            Ok(client) => Remote::ask(client, command),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn complete(self: Arc<Self>, script: String, cursor: u64) -> Answer<CompleteResult> {
+        match self.client() {
+            Ok(client) => Remote::complete(client, script, cursor),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn next_notice(self: Arc<Self>) -> Answer<Notice> {
+        match self.client() {
+            Ok(client) => Remote::next_notice(client),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.client().is_ok_and(|client| client.is_connected())
+    }
+
+    fn disconnect(&self) {
+        if let Ok(client) = self.client() {
+            client.disconnect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn url_of_no_circle_fails_to_connect() {
+        let dialer = Arc::new(Dialer::new("http://nowhere", None));
+        assert!(matches!(Remote::connect(dialer).await, Err(ClientError::BadUrl { .. })));
+    }
+
+    #[test]
+    fn dialer_notices_that_its_circle_has_moved() {
+        let dialer = Dialer::new("ws://127.0.0.1:0", None);
+        assert!(!dialer.move_to("ws://127.0.0.1:0"));
+        assert!(dialer.move_to("ws://127.0.0.1:9001"));
+        assert!(!dialer.is_connected());
+    }
+}

@@ -1,0 +1,67 @@
+//! What listens where a circle would, looked at again and again.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+};
+
+use super::Tasks;
+use crate::{
+    event::{Event, Listening},
+    id::CircleId,
+};
+
+/// How often circles are probed that their supervisor does not have up.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long one probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Ends the probing when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Probing(#[expect(dead_code, reason = "its end is what counts")] oneshot::Sender<()>);
+
+impl Tasks {
+    /// Posts whenever something else listens at an address than before.
+    pub(crate) fn probe(&self, circle: CircleId, address: SocketAddr) -> Probing {
+        let tasks = self.clone();
+        let (stop, mut stopped) = oneshot::channel::<()>();
+        self.spawn(async move {
+            let mut known = None;
+            let mut interval = tokio::time::interval(PROBE_INTERVAL);
+            loop {
+                tokio::select! {
+                    _ = interval.tick() => {}
+                    _ = &mut stopped => return,
+                }
+                let listening = listening(address).await;
+                if known.replace(listening) != Some(listening) {
+                    tasks.post(Event::Probed(circle, listening)).await;
+                }
+            }
+        });
+        Probing(stop)
+    }
+}
+
+/// What listens there. A circle answers `GET /healthz`, also while it drains.
+async fn listening(address: SocketAddr) -> Listening {
+    let asked = async {
+        let Ok(mut socket) = TcpStream::connect(address).await else { return Listening::Nothing };
+        let mut answer = [0; 12];
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let answered = async {
+            socket.write_all(request.as_bytes()).await?;
+            socket.read_exact(&mut answer).await
+        };
+        match answered.await {
+            Ok(_) if &answer == b"HTTP/1.1 200" => Listening::Circle,
+            Ok(_) if &answer == b"HTTP/1.1 503" => Listening::Draining,
+            _ => Listening::Other,
+        }
+    };
+    tokio::time::timeout(PROBE_TIMEOUT, asked).await.unwrap_or(Listening::Other)
+}
