@@ -76,12 +76,14 @@ impl Line {
     }
 
     /// The same with a piece more at its end.
+    #[must_use]
     pub fn with(mut self, style: Style, text: &str) -> Self {
         self.push(style, text);
         self
     }
 
     /// The same with another line's pieces at its end.
+    #[must_use]
     pub fn joined(self, other: &Self) -> Self {
         other.0.iter().fold(self, |line, piece| line.with(piece.style, &piece.text))
     }
@@ -104,6 +106,7 @@ impl Line {
     }
 
     /// As much of it as that many cells of a terminal hold.
+    #[must_use]
     pub fn cut(&self, width: usize) -> Self {
         let (mut cut, mut left) = (Self::default(), width);
         for piece in &self.0 {

@@ -8,7 +8,7 @@ use terminal::{
     modes::Interrupts,
     printer::Printer,
     printing::{self, Label, Paint},
-    waiting::TICK,
+    waiting::STATUS_LINE_INTERVAL,
 };
 use tokio::sync::watch;
 
@@ -75,7 +75,7 @@ impl Awaiting {
     }
 
     async fn render(&mut self, session: &Session, listening: &mut Listening) -> Result<Option<Asked>, CliError> {
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval(STATUS_LINE_INTERVAL);
         loop {
             let event = tokio::select! {
                 biased;

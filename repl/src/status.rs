@@ -6,10 +6,9 @@ use console::{
     progress,
     session::{Identity, Link, State},
 };
-use frontend::text::{Line, Style};
 use terminal::{
     printing::{self, Paint},
-    waiting::{self, PATIENCE},
+    waiting::{self, STATUS_LINE_DELAY},
 };
 
 /// Takes away the line that the cursor is in.
@@ -37,7 +36,7 @@ impl StatusLine {
             .as_ref()
             .and_then(|running| running.cancelled)
             .is_some_and(|cancelled| cancelled.elapsed() < CANCELLING);
-        if !self.is_terminal || elapsed < PATIENCE && !is_cancelling {
+        if !self.is_terminal || elapsed < STATUS_LINE_DELAY && !is_cancelling {
             return String::new();
         }
         self.is_shown = true;
@@ -48,7 +47,7 @@ impl StatusLine {
                 let progress = running.progress.as_ref();
                 progress::Status { spinner, elapsed, progress, waiting: 0, is_cancelling }.line(columns())
             }
-            None => waiting_line(awaited(state), elapsed).cut(columns()),
+            None => waiting::line(awaited(state), elapsed).cut(columns()),
         };
         format!("{CLEAR}{}", Paint::for_stderr().line(&line))
     }
@@ -70,10 +69,4 @@ fn awaited(state: &State) -> &'static str {
         (Link::On, Identity::Authenticating) => "proving the key",
         (Link::On, _) => "waiting for the circle",
     }
-}
-
-fn waiting_line(what: &str, elapsed: Duration) -> Line {
-    Line::of(Style::Plain, &format!("{} {what}", progress::spinner(elapsed)))
-        .with(Style::Plain, &format!("  {:.1}s", elapsed.as_secs_f64()))
-        .with(Style::Dim, "  Ctrl-C")
 }

@@ -18,6 +18,8 @@ const BYTES: usize = 4 << 20;
 /// What each piece counts besides its text.
 const PIECE_COST: usize = 256;
 
+/// A thread that writes what plays print, in the order in which it gets it. A reader who pauses holds up only whoever waits
+/// for room.
 pub struct Printer {
     pieces: mpsc::Sender<(Piece, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,
@@ -34,6 +36,7 @@ enum Piece {
 }
 
 impl Printer {
+    /// Starts the thread.
     pub fn start() -> Self {
         let (pieces, mut waiting) = mpsc::channel::<(Piece, OwnedSemaphorePermit)>(BYTES / PIECE_COST);
         let (room, failed) = (Arc::new(Semaphore::new(BYTES)), Arc::new(Mutex::new(None)));

@@ -28,10 +28,12 @@ pub struct Paint {
 }
 
 impl Paint {
+    /// Colours for stderr, if it is a terminal that shows them.
     pub fn for_stderr() -> Self {
         Self::new(io::stderr().is_terminal())
     }
 
+    /// Colours for stdout, if it is a terminal that shows them.
     pub fn for_stdout() -> Self {
         Self::new(io::stdout().is_terminal())
     }
@@ -43,6 +45,7 @@ impl Paint {
         Self { is_on: value("NO_COLOR").is_none() && (is_terminal && !modes::is_dumb() || is_forced) }
     }
 
+    /// Text in a colour; `code` is the parameter of SGR (ECMA-48, 8.3.117).
     pub fn with(self, code: &str, text: &str) -> String {
         if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
@@ -52,6 +55,7 @@ impl Paint {
         line.pieces().iter().map(|piece| self.styled(piece.style, &piece.text)).collect()
     }
 
+    /// Text in a style.
     pub fn styled(self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Plain => return text.to_owned(),
@@ -70,18 +74,22 @@ impl Paint {
         self.with(code, text)
     }
 
+    /// Whether there are colours.
     pub fn is_on(self) -> bool {
         self.is_on
     }
 
+    /// Text in the colour of errors.
     pub fn error(self, text: &str) -> String {
         self.with("1;31", text)
     }
 
+    /// Text that matters less.
     pub fn dim(self, text: &str) -> String {
         self.with("2", text)
     }
 
+    /// Text that stands over other text.
     pub fn strong(self, text: &str) -> String {
         self.with("1", text)
     }

@@ -8,8 +8,10 @@ pub struct Chosen {
     pub usual: &'static [&'static str],
 }
 
+/// The editor for inputs.
 pub const EDITOR: Chosen = Chosen { variables: &["VISUAL", "EDITOR"], usual: &["nano", "vim", "vi"] };
 
+/// The pager for what is longer than the screen.
 pub const PAGER: Chosen = Chosen { variables: &["PAGER"], usual: &["less"] };
 
 impl Chosen {

@@ -13,10 +13,10 @@ use console::progress;
 use frontend::text::{Line, Style};
 
 /// What is over sooner is not spoken of.
-pub const PATIENCE: Duration = Duration::from_millis(300);
+pub const STATUS_LINE_DELAY: Duration = Duration::from_millis(300);
 
 /// How often the line moves.
-pub const TICK: Duration = Duration::from_millis(100);
+pub const STATUS_LINE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Waits, with a line on the terminal that says for what.
 pub async fn shown<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -24,7 +24,7 @@ pub async fn shown<T>(what: &str, future: impl Future<Output = T>) -> T {
         return future.await;
     }
     let (begun, mut line) = (Instant::now(), Shown(false));
-    let mut tick = tokio::time::interval(TICK);
+    let mut tick = tokio::time::interval(STATUS_LINE_INTERVAL);
     let mut future = std::pin::pin!(future);
     loop {
         tokio::select! {
@@ -33,6 +33,13 @@ pub async fn shown<T>(what: &str, future: impl Future<Output = T>) -> T {
             _ = tick.tick() => line.move_on(what, begun.elapsed()),
         }
     }
+}
+
+/// The line about something that has been awaited for so long.
+pub fn line(what: &str, elapsed: Duration) -> Line {
+    Line::of(Style::Plain, &format!("{} {what}", progress::spinner(elapsed)))
+        .with(Style::Plain, &format!("  {:.1}s", elapsed.as_secs_f64()))
+        .with(Style::Dim, "  Ctrl-C")
 }
 
 /// Whether there is a terminal that can show a line and take it away again.
@@ -45,14 +52,11 @@ struct Shown(bool);
 
 impl Shown {
     fn move_on(&mut self, what: &str, elapsed: Duration) {
-        if elapsed < PATIENCE {
+        if elapsed < STATUS_LINE_DELAY {
             return;
         }
         self.0 = true;
-        let line = Line::of(Style::Plain, &format!("{} {what}", progress::spinner(elapsed)))
-            .with(Style::Plain, &format!("  {:.1}s", elapsed.as_secs_f64()))
-            .with(Style::Dim, "  Ctrl-C")
-            .cut(printing::columns().saturating_sub(1));
+        let line = line(what, elapsed).cut(printing::columns().saturating_sub(1));
         printing::to_stderr(&format!("\r\x1b[K{}", Paint::for_stderr().line(&line)));
     }
 }

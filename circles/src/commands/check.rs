@@ -44,7 +44,7 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
     if let Err(error) = &place {
         of_all.push(error.advice());
         if !args.json {
-            terminal::printing::report(&error);
+            terminal::printing::report(error);
         }
         failed.push("all, for want of logs");
     }

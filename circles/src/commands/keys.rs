@@ -120,7 +120,7 @@ fn list(store: &Keystore, is_json: bool) -> Result<(), CliError> {
     }
     // The others are of use still, so one that cannot be read is told and not more.
     for (_, error) in listing.damaged {
-        terminal::printing::report(&CliError::Keystore(error));
+        printing::report(&CliError::Keystore(error));
     }
     Ok(())
 }

@@ -124,7 +124,7 @@ impl View {
                 Ok(to_stdout(&format!("{before}{}", said(statuses, self.is_json)))?)
             }
             (None, Err(error)) if is_new => {
-                terminal::printing::report(&error);
+                terminal::printing::report(error);
                 Ok(())
             }
             (None, _) => Ok(()),
