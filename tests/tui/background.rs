@@ -149,7 +149,7 @@ fn what_is_started_elsewhere_is_seen_and_its_restart_noticed() {
     for round in 1..=3 {
         // Much sooner than anybody would look.
         screen.background().ok(&["restart"]);
-        let is_back = |shown: &str| shown.matches("connected, with a fresh session").count() == round;
+        let is_back = |shown: &str| shown.matches("connected again to").count() == round;
         screen.until("a fresh session", is_back);
     }
     screen.background().ok(&["down"]);
@@ -167,7 +167,7 @@ fn a_supervisor_that_is_killed_takes_its_circles_along_and_they_are_started_anew
     wait_for_end(circle);
     screen.press(&["Esc", "1", "s"]);
     screen.wait_for("● lab");
-    screen.wait_for("connected, with a fresh session");
+    screen.wait_for("connected again to");
     assert_ne!(screen.background().supervisor("lab"), supervisor);
     let reaped = async {
         while parent(supervisor).is_some() {

@@ -23,7 +23,7 @@ fn a_circle_is_started_by_connecting_to_it_and_stopped_only_when_that_is_meant()
     screen.until("the question is gone", |shown| !shown.contains("Stop lab?") && shown.contains("● lab"));
     screen.press(&["x", "y"]);
     screen.wait_for(&format!("○ lab {port} down"));
-    screen.wait_for("the connection is lost, and variables with it");
+    screen.wait_for("the connection to circle 'lab' at");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_stranger_is_told_the_key_to_be_admitted_by_and_is_in_after_a_restart() {
     assert_eq!(screen.app.copied(), key);
     std::fs::write(screen.config(), config(&format!("\"{key}\""))).expect("written");
     screen.press(&["r", "y"]);
-    screen.wait_for("connected, with a fresh session");
+    screen.wait_for("connected again to");
     screen.wait_for("⚿ alice");
 }
 
@@ -65,7 +65,7 @@ fn a_circle_that_dies_in_mid_play_is_said_started_again_and_connected_to() {
     screen.write("kept text");
     kill_process(circle, Signal::KILL).expect("it is there");
     screen.wait_for("the connection to lab is lost");
-    screen.wait_for("connected, with a fresh session");
+    screen.wait_for("connected again to");
     // Nothing is played again by itself, and nothing typed is lost.
     screen.wait_for("> kept text");
     screen.press(&["C-c"]);

@@ -88,7 +88,7 @@ fn a_key_that_was_proved_is_proved_again_by_a_connection_that_is_made_again() {
     home.add_key("alice");
     let mut server = Server::open();
     let port: u16 = server.authority().rsplit(':').next().expect("a port").parse().expect("a number");
-    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (200, 40));
     screen.play_alone();
     screen.write(&format!(":use {port}\n"));
     screen.wait_for("connected to circle");
@@ -100,11 +100,12 @@ fn a_key_that_was_proved_is_proved_again_by_a_connection_that_is_made_again() {
     screen.wait_for_row("42");
     server.signal(Signal::KILL);
     server.wait();
-    // What was played can still be written.
-    screen.wait_for(":save FILE writes what was played");
+    screen.wait_for("; connecting again");
     let _server = Server::start_on(port, &[]);
     screen.press(&["Enter"]);
-    screen.wait_for("connected, with a fresh session");
+    screen.wait_for("as alice, with a fresh session");
+    // What was played can still be written.
+    screen.wait_for(":save FILE writes them as a script");
     screen.wait_for("⚿ alice");
     screen.write(&format!(":save {}/lost.rhai\n", screen.home().path().display()));
     screen.wait_for("they are of the session that was lost");

@@ -1,5 +1,11 @@
 //! What was typed for a circle that is not there, or is not what it was: nothing of it is lost, and none of it is played unasked.
 
+use std::{
+    io::copy,
+    net::{Shutdown, TcpListener, TcpStream},
+    thread::{JoinHandle, spawn},
+};
+
 use rustix::process::{Signal, kill_process};
 
 use super::{Screen, free_port};
@@ -9,13 +15,28 @@ use crate::support::process::Server;
 fn on_one() -> (Screen, Server, u16) {
     let server = Server::start(&["--name", "one"]);
     let port = server.authority().rsplit(':').next().expect("a port").parse().expect("a number");
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (200, 40));
     screen.play_alone();
     screen.write(&format!(":use {port}\n"));
     screen.wait_for("connected to one");
     screen.write("let k = 1; k + 6\n");
     screen.wait_for_row("7");
     (screen, server, port)
+}
+
+/// Takes a connection that waits at a door, and hands on what either side says until it ends.
+fn let_through(door: &TcpListener, to: &str) -> [JoinHandle<()>; 2] {
+    let (client, _) = door.accept().expect("somebody is at the door");
+    let circle = TcpStream::connect(to).expect("it listens");
+    let hand_on = |mut from: TcpStream, mut to: TcpStream| {
+        spawn(move || {
+            // However it ends, it has ended.
+            drop(copy(&mut from, &mut to));
+            drop(to.shutdown(Shutdown::Both));
+        })
+    };
+    let (from_client, from_circle) = (client.try_clone().expect("cloned"), circle.try_clone().expect("cloned"));
+    [hand_on(from_client, circle), hand_on(from_circle, client)]
 }
 
 #[test]
@@ -40,10 +61,10 @@ fn another_circle_in_the_same_place_plays_nothing_that_was_typed_for_the_one_bef
     let (mut screen, mut server, port) = on_one();
     server.signal(Signal::KILL);
     server.wait();
-    screen.wait_for("the connection is lost");
+    screen.wait_for("; connecting again");
     let _two = Server::start_on(port, &["--name", "two"]);
     screen.write("let k = 99; CIRCLE_NAME + k\n");
-    screen.wait_for("there is the circle 'two' now, and not 'one'");
+    screen.wait_for("the circle 'two' is there now, and not 'one'");
     screen.wait_for("what was typed was not played");
     screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
     screen.press(&["Enter"]);
@@ -55,9 +76,13 @@ fn what_was_typed_for_variables_that_are_gone_is_not_played_unasked() {
     let (mut screen, mut server, port) = on_one();
     server.signal(Signal::KILL);
     server.wait();
-    screen.wait_for("the connection is lost");
-    let _again = Server::start_on(port, &["--name", "one"]);
+    screen.wait_for("; connecting again");
+    // It is connected to only after something was typed for the one that is gone.
+    let door = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     screen.write("let k = 99; CIRCLE_NAME + k\n");
+    screen.wait_for("1 waiting");
+    let again = Server::start(&["--name", "one", "--hosts", &format!("127.0.0.1:{port}")]);
+    let _through = let_through(&door, again.authority());
     screen.wait_for("what 1 input had made is gone (:save FILE writes");
     screen.wait_for("what was typed was not played");
     screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
@@ -68,7 +93,7 @@ fn what_was_typed_for_variables_that_are_gone_is_not_played_unasked() {
 #[test]
 fn what_was_typed_for_a_circle_that_was_stopped_is_not_played_once_it_is_up_again() {
     let config = format!(r#"{{ "circles": [{{ "name": "lab", "port": {} }}] }}"#, free_port());
-    let mut screen = Screen::start(&config, (120, 40));
+    let mut screen = Screen::start(&config, (160, 40));
     screen.wait_for("○ lab");
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");

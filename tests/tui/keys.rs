@@ -54,7 +54,7 @@ fn a_passphrase_is_asked_for_once_and_a_wrong_one_is_said() {
     screen.press(&["Esc", "1", "d"]);
     screen.wait_for("(not connected)");
     screen.press(&["Enter"]);
-    screen.wait_for("connected, with a fresh session");
+    screen.wait_for("connected again to");
     screen.wait_for("⚿ alice");
 }
 

@@ -105,7 +105,8 @@ impl App {
         self.circles.lost(id);
         let Some(entry) = self.circles.get(id) else { return };
         let (text, is_back) = (format!("the connection to {} is lost", entry.name), entry.is_back());
-        self.complain(text);
+        // What led to it stands in the transcript.
+        self.window.say(text, true);
         if is_back {
             self.is_back(id);
         } else {
