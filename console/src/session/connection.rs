@@ -34,16 +34,22 @@ impl Core {
     /// A user wants the connection, whatever circle is there.
     pub(super) fn connect_asked(&mut self, is_kept: bool) {
         self.is_kept |= is_kept || self.connections > 0;
-        self.is_awaited = true;
+        // Nobody waits for a connection that is there, and nothing is to be cancelled about it.
+        self.is_awaited = self.link != Link::On;
         if let Some(other) = &mut self.other {
             other.is_known = true;
         }
         match self.link {
-            Link::On if self.identity == Identity::Anonymous && !self.state().is_ready() => self.choose_key(),
-            Link::On if self.state().is_ready() => self.report(Event::Ready),
+            Link::On if self.identity == Identity::Anonymous && !self.can_play() => self.choose_key(),
+            Link::On if self.can_play() => self.report(Event::Ready),
             Link::On | Link::Connecting => {}
             Link::Off => self.connect(),
         }
+    }
+
+    /// Whether inputs can be played, once nothing else is busy: a key that was requested comes first.
+    pub(super) fn can_play(&self) -> bool {
+        self.state().is_ready() && self.requested.is_none()
     }
 
     /// Connects, if there is no connection.
@@ -91,10 +97,11 @@ impl Core {
         let has_waiting = !self.waiting.is_empty();
         let is_known = has_waiting || self.other.as_ref().is_some_and(|other| other.is_known);
         self.other = Some(Other { name: circle.name.clone(), is_known });
-        self.show(Shown::warning(&sentences::enter_tries_again(&text)));
         if std::mem::take(&mut self.is_awaited) {
             let reason = format!("{text}; :use goes to it");
             self.failed_to_connect(self.error(ClientError::Unreachable { url: self.target.url.to_string(), reason }));
+        } else {
+            self.show(Shown::warning(&sentences::enter_tries_again(&text)));
         }
         if has_waiting {
             self.give_back_unplayed();
@@ -104,15 +111,18 @@ impl Core {
 
     fn not_connected(&mut self, error: ClientError, moved: Option<String>) {
         let error = self.error(error);
+        // Asking again and again changes nothing.
+        let is_final = error.exit_code() == NOT_ADMITTED;
+        if is_final {
+            self.retry = None;
+        }
         if std::mem::take(&mut self.is_awaited) {
             self.failed_to_connect(error);
             self.give_back();
-            if self.is_kept {
+            if !is_final {
                 self.schedule_retry();
             }
-        } else if error.exit_code() == NOT_ADMITTED {
-            // Asking again and again changes nothing.
-            self.retry = None;
+        } else if is_final {
             self.show(Shown::warning(&sentences::enter_tries_again(&error.message())));
             self.give_back();
         } else if let Some(url) = moved {
@@ -202,6 +212,8 @@ impl Core {
 
     fn authenticate(&mut self, identity: Identity, keypair: Arc<KeyPair>) {
         self.identity = Identity::Authenticating;
+        // Whatever key was requested before: this one is it.
+        self.requested = None;
         self.authenticating = Some((identity, self.remote.clone().authenticate(keypair)));
     }
 
@@ -282,8 +294,10 @@ impl Core {
         }
         self.key = self.state().authenticated().cloned();
         self.key_command_ends(false);
-        if self.state().is_ready() && self.identity == Identity::Anonymous {
-            self.ready();
+        match self.identity {
+            Identity::Anonymous if self.state().is_ready() => self.ready(),
+            // The session stays as it was, and what was typed meanwhile is for it.
+            _ => self.carry_on(),
         }
     }
 
@@ -328,6 +342,7 @@ impl Core {
                     self.notebook.is_lost();
                     self.show(Shown::warning(&sentences::environment_lost(&self.target, &reason.to_string(), held)));
                     if held > 0 {
+                        self.stop_loading();
                         self.give_back_unplayed();
                     }
                 }
@@ -393,6 +408,7 @@ impl Core {
         self.lost = self.lost.max(self.notebook.inputs());
         self.notebook.is_lost();
         self.key_command_ends(false);
+        self.stop_loading();
         self.give_back();
     }
 
@@ -408,6 +424,8 @@ impl Core {
         }
         self.stop_listening();
         self.drop_connection();
+        // A `:key` command that ended with the connection has put its key back.
+        self.key = None;
         self.lost = 0;
         self.note(sentences::DISCONNECTED);
     }

@@ -69,11 +69,16 @@ impl Core {
                 }
             }
             PartUpdate::Reported(true) if running.play.is_some() || !running.outbox.is_empty() => {}
-            PartUpdate::Reported(is_heard) => {
-                if !is_heard && running.play.is_some() {
+            PartUpdate::Reported(_) => {
+                let Some(RunningPart { play, part, .. }) = self.part.take() else { return };
+                if let Some(play) = play {
                     self.notebook.went_wrong(&[], false);
+                    // Whoever cancelled it need not have waited for its end.
+                    if *part.cancelled.borrow() {
+                        play.cancel();
+                        drop(tokio::spawn(play.end()));
+                    }
                 }
-                self.part = None;
                 self.off_connection(None);
                 self.carry_on();
             }
@@ -96,12 +101,15 @@ impl Core {
                 Outcome::Cancelled
             }
             Err(error) => {
-                let is_lost = costs_environment(&error);
+                let (is_lost, held) = (costs_environment(&error), self.notebook.inputs());
                 if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
                     lost = Some(ClientError::NotConnected);
                 }
                 let error = CliError::answer(&script, &self.target, error);
                 self.notebook.went_wrong(&error.lines(self.room.width), is_lost);
+                if is_lost && held > 0 {
+                    self.give_back_unplayed();
+                }
                 Outcome::Failed(error)
             }
         };

@@ -76,6 +76,11 @@ impl Play {
         self.updates.recv().await.unwrap_or(PlayUpdate::Ended(Err(ClientError::NotConnected)))
     }
 
+    /// Waits for the play's end, whatever it is.
+    pub(super) async fn end(mut self) {
+        while !matches!(self.next().await, PlayUpdate::Ended(_)) {}
+    }
+
     /// Cancels the play; its end comes as an update all the same.
     pub fn cancel(&self) {
         self.cancel.send_replace(true);

@@ -26,10 +26,7 @@ pub const GIVE_UP_WINDOW: Duration = Duration::from_secs(2);
 
 impl Core {
     pub(super) fn submit(&mut self, input: String) {
-        if let Some(why) = self.circle.as_ref().and_then(|circle| too_large(&circle.limits, &input)) {
-            self.show(Shown::new(ShownKind::Error, text::lines(Style::Plain, &why)));
-            return self.report(Event::GivenBack(vec![input]));
-        }
+        let Some(input) = self.fitting(input) else { return };
         if !self.has_to_wait(&input) {
             return self.carry_out(input);
         }
@@ -56,7 +53,7 @@ impl Core {
     /// Whether an input cannot be carried out now. What depends on what the session holds waits for the play before it.
     fn has_to_wait(&self, input: &str) -> bool {
         let is_at_work = self.running.is_some() || self.pending.is_some() || self.part.is_some();
-        let is_ready = self.state().is_ready() && self.requested.is_none();
+        let is_ready = self.can_play();
         match input.trim().strip_prefix(':').map(Meta::parse) {
             Some(Err(_) | Ok(Meta::Help(_) | Meta::Quit | Meta::Use(_) | Meta::Edit)) => false,
             Some(Ok(Meta::History(_) | Meta::Last | Meta::Save { .. })) => false,
@@ -66,6 +63,16 @@ impl Core {
             Some(Ok(Meta::Who | Meta::Doc(_))) => self.pending.is_some() || !is_ready,
             Some(Ok(_)) | None => is_at_work || !is_ready,
         }
+    }
+
+    /// The input, unless it is larger than what the circle takes: it is given back then.
+    fn fitting(&mut self, input: String) -> Option<String> {
+        let Some(why) = self.circle.as_ref().and_then(|circle| too_large(&circle.limits, &input)) else {
+            return Some(input);
+        };
+        self.show(Shown::new(ShownKind::Error, text::lines(Style::Plain, &why)));
+        self.report(Event::GivenBack(vec![input]));
+        None
     }
 
     fn carry_out(&mut self, input: String) {
@@ -83,7 +90,10 @@ impl Core {
             if self.has_to_wait(&next) || !self.remote.is_connected() {
                 return self.waiting.push_front(next);
             }
-            self.carry_out(next);
+            // It may have been typed before the circle said what it takes.
+            if let Some(next) = self.fitting(next) {
+                self.carry_out(next);
+            }
         }
     }
 
@@ -230,7 +240,10 @@ impl Core {
                 }
                 self.stop_waiting(sentences::NOT_AWAITED);
             }
-            _ if self.is_awaited || self.state().is_settling() && !self.waiting.is_empty() => self.stop_connecting(),
+            // A `:key` command, or what was typed, waits for the key.
+            pending if self.is_awaited || self.state().is_settling() && (pending.is_some() || !self.waiting.is_empty()) => {
+                self.stop_connecting();
+            }
             _ => self.give_back(),
         }
     }
@@ -242,6 +255,14 @@ impl Core {
         self.give_back();
         self.off_connection(None);
         self.carry_on();
+    }
+
+    /// A file that is being read is not played: the environment that it was meant for is gone.
+    pub(super) fn stop_loading(&mut self) {
+        if self.pending.take_if(|pending| matches!(pending, Pending::Load(_))).is_some() {
+            self.remark(sentences::NOT_BEGUN);
+            self.done();
+        }
     }
 
     fn give_up(&mut self) {
