@@ -28,13 +28,22 @@ use self::fake::Circle;
 use super::{Event, Events, KeySource, Keyring, Opening, Request, Session, Shown, ShownKind, State};
 
 /// Longer than anything that a session waits for by itself.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
 
 /// Long enough for everything that is under way, and shorter than every wait of a session: on a paused clock it is over
 /// once everybody waits.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// Whose keys a session has.
+const UNREACHABLE: &str = "connect failed: cannot reach the circle at ws://team:9001: connection refused";
+
+/// What is said of a connection that ends without a word.
+const LOST: &str =
+    "warning the connection to the circle at ws://team:9001 is lost: it ended without a word; connecting again";
+
+/// What is said of another connection, where nothing was lost with the one before.
+const AGAIN: &str = "note connected again to the circle at ws://team:9001, with a fresh session";
+
+/// Where a session's keys come from.
 #[derive(Default)]
 struct Keys {
     ring: Keyring,
@@ -215,7 +224,7 @@ impl Console {
         }
     }
 
-    /// All that is reported until everybody waits, but for the order of nothing.
+    /// All that is reported until everybody waits.
     async fn rest(&mut self) -> Vec<String> {
         let mut rest = Vec::new();
         while let Ok(Some(event)) = tokio::time::timeout(MOMENT, self.events.next()).await {

@@ -1,0 +1,349 @@
+//! A circle that a test plays by hand: it answers nothing by itself, and records what the session asks of it.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use client_ws::{ClientError, CompleteResult, Description, Notice, PlayEvent, PlayResult, RpcError};
+use frontend::text::Line;
+use keys::{KeyPair, PublicKey};
+use protocol::{
+    Id, Limits,
+    methods::{Access, Output, Progress, Stream, You},
+};
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+
+use super::NEVER;
+use crate::{
+    commands::Meta,
+    session::{Answer, Play, PlayReporter, PlayUpdate, Remote, Script},
+};
+
+/// Where an answer goes.
+type Reply<T> = oneshot::Sender<Result<T, ClientError>>;
+
+/// A connection's notices. Its end ends the connection.
+type Notices = mpsc::UnboundedReceiver<Result<Notice, ClientError>>;
+
+/// What a session asked.
+pub(super) enum Call {
+    Connect(Reply<Description>),
+    Authenticate(PublicKey, Reply<()>),
+    Ask(Meta, Reply<Vec<Line>>),
+    Play(Playing),
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Connect(_) => f.write_str("connect"),
+            Self::Authenticate(key, _) => write!(f, "authenticate with {}", key.short()),
+            Self::Ask(command, _) => write!(f, "ask {command:?}"),
+            Self::Play(playing) => write!(f, "play {:?}", playing.script.text),
+        }
+    }
+}
+
+/// The test's end of a circle.
+pub(super) struct Circle {
+    pub(super) remote: Arc<Fake>,
+    calls: mpsc::UnboundedReceiver<Call>,
+    notices: Option<mpsc::UnboundedSender<Result<Notice, ClientError>>>,
+    pub(super) name: &'static str,
+    pub(super) access: Access,
+    pub(super) limits: Limits,
+}
+
+/// The session's end of it.
+pub(super) struct Fake {
+    calls: mpsc::UnboundedSender<Call>,
+    notices: Mutex<Option<Arc<tokio::sync::Mutex<Notices>>>>,
+    is_connected: AtomicBool,
+    disconnections: AtomicUsize,
+}
+
+/// A play as the circle has it.
+pub(super) struct Playing {
+    pub(super) script: Script,
+    reporter: PlayReporter,
+    /// Ends with the session's interest in the play.
+    listened: oneshot::Receiver<()>,
+}
+
+impl Circle {
+    pub(super) fn new(name: &'static str, access: Access) -> Self {
+        let (report, calls) = mpsc::unbounded_channel();
+        let remote = Fake {
+            calls: report,
+            notices: Mutex::new(None),
+            is_connected: AtomicBool::new(false),
+            disconnections: AtomicUsize::new(0),
+        };
+        Self { remote: remote.into(), calls, notices: None, name, access, limits: Limits::default() }
+    }
+
+    /// What the session asks next.
+    pub(super) async fn call(&mut self) -> Call {
+        let call = tokio::time::timeout(NEVER, self.calls.recv()).await;
+        call.expect("the session asks for something").expect("the session is there")
+    }
+
+    /// What the session has asked already, if anything.
+    pub(super) fn asked(&mut self) -> Option<Call> {
+        self.calls.try_recv().ok()
+    }
+
+    /// Waits for an attempt to connect.
+    pub(super) async fn attempt(&mut self) -> Reply<Description> {
+        match self.call().await {
+            Call::Connect(reply) => reply,
+            other => panic!("{other:?} instead of a connection"),
+        }
+    }
+
+    /// Takes the connection that the session makes next.
+    pub(super) async fn accept(&mut self) {
+        let attempt = self.attempt().await;
+        self.answer(attempt);
+    }
+
+    /// Takes a connection.
+    pub(super) fn answer(&mut self, attempt: Reply<Description>) {
+        let (send, notices) = mpsc::unbounded_channel();
+        self.notices = Some(send);
+        *self.remote.notices() = Some(Arc::new(notices.into()));
+        self.remote.is_connected.store(true, Ordering::SeqCst);
+        attempt.send(Ok(self.description())).expect("the session waits for the connection");
+    }
+
+    /// Refuses the connection that the session makes next.
+    pub(super) async fn refuse(&mut self) {
+        self.refuse_with(unreachable()).await;
+    }
+
+    pub(super) async fn refuse_with(&mut self, error: ClientError) {
+        self.attempt().await.send(Err(error)).expect("the session waits for the connection");
+    }
+
+    /// Waits for a key; whose it is, and where the answer goes.
+    pub(super) async fn key(&mut self) -> (PublicKey, Reply<()>) {
+        match self.call().await {
+            Call::Authenticate(key, reply) => (key, reply),
+            other => panic!("{other:?} instead of an authentication"),
+        }
+    }
+
+    /// Admits the key that the session authenticates with next.
+    pub(super) async fn admit(&mut self) -> PublicKey {
+        let (key, reply) = self.key().await;
+        reply.send(Ok(())).expect("the session waits for it");
+        key
+    }
+
+    /// Does not admit it.
+    pub(super) async fn turn_away(&mut self, error: ClientError) {
+        let (_, reply) = self.key().await;
+        reply.send(Err(error)).expect("the session waits for it");
+    }
+
+    /// Waits for a question; where the answer goes.
+    pub(super) async fn question(&mut self) -> (Meta, Reply<Vec<Line>>) {
+        match self.call().await {
+            Call::Ask(command, reply) => (command, reply),
+            other => panic!("{other:?} instead of a question"),
+        }
+    }
+
+    /// Waits for a play.
+    pub(super) async fn play(&mut self) -> Playing {
+        match self.call().await {
+            Call::Play(playing) => playing,
+            other => panic!("{other:?} instead of a play"),
+        }
+    }
+
+    /// Waits for a play of that script.
+    pub(super) async fn plays(&mut self, script: &str) -> Playing {
+        let playing = self.play().await;
+        assert_eq!(playing.script.text, script);
+        playing
+    }
+
+    /// Sends a notice.
+    pub(super) fn notify(&self, notice: Notice) {
+        let notices = self.notices.as_ref().expect("there is a connection");
+        notices.send(Ok(notice)).expect("the session listens");
+    }
+
+    /// Loses the connection. Plays are to be ended beside it, as the client ends them.
+    pub(super) fn lose(&mut self) {
+        self.remote.is_connected.store(false, Ordering::SeqCst);
+        let notices = self.notices.take().expect("there is a connection");
+        // The session does not listen any more, where it has noticed the loss by another error.
+        drop(notices.send(Err(lost())));
+    }
+
+    /// Loses the connection without the session knowing yet.
+    pub(super) fn lose_unnoticed(&self) {
+        self.remote.is_connected.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn disconnections(&self) -> usize {
+        self.remote.disconnections.load(Ordering::SeqCst)
+    }
+
+    fn description(&self) -> Description {
+        Description {
+            name: self.name.to_owned(),
+            description: None,
+            version: String::new(),
+            protocol: protocol::VERSION,
+            access: self.access,
+            you: You { public_key: None, admitted: self.access == Access::Open },
+            modules: Vec::new(),
+            sandbox: Vec::new(),
+            limits: self.limits.clone(),
+        }
+    }
+}
+
+impl Playing {
+    /// Prints, once there is room for it.
+    pub(super) async fn print(&self, text: &str) {
+        let output = Output { play: Id::number(1), stream: Stream::Print, text: text.to_owned(), position: None };
+        self.reporter.report(PlayUpdate::Event(PlayEvent::Output(output))).await;
+    }
+
+    pub(super) async fn progress(&self, done: i64) {
+        let progress =
+            Progress { play: Id::number(1), elapsed_us: 1, operations: 1, done: Some(done), total: None, text: None };
+        self.reporter.report(PlayUpdate::Event(PlayEvent::Progress(progress))).await;
+    }
+
+    /// Ends with a number.
+    pub(super) async fn answer(self, number: i64) {
+        self.end(Ok(result("i64", &number.to_string()))).await;
+    }
+
+    /// Ends with `()`.
+    pub(super) async fn unit(self) {
+        self.end(Ok(result("()", "null"))).await;
+    }
+
+    pub(super) async fn fail(self, error: impl Into<ClientError>) {
+        self.end(Err(error.into())).await;
+    }
+
+    pub(super) async fn end(self, result: Result<PlayResult, ClientError>) {
+        self.reporter.report(PlayUpdate::Ended(result)).await;
+    }
+
+    /// Waits for the cancellation.
+    pub(super) async fn cancelled(&mut self) {
+        let cancelled = tokio::time::timeout(NEVER, self.reporter.cancelled()).await;
+        cancelled.expect("the play is cancelled");
+    }
+
+    /// Ends as a play does that was cancelled.
+    pub(super) async fn cancel(mut self) {
+        self.cancelled().await;
+        self.fail(RpcError::Cancelled).await;
+    }
+
+    /// Whether anybody listens to the play.
+    pub(super) fn is_heard(&mut self) -> bool {
+        matches!(self.listened.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+
+    /// Waits until nobody listens to the play.
+    pub(super) async fn abandoned(self) {
+        let ended = tokio::time::timeout(NEVER, self.listened).await;
+        ended.expect("nobody listens any more").expect_err("nothing is ever sent");
+    }
+}
+
+impl Fake {
+    fn notices(&self) -> MutexGuard<'_, Option<Arc<tokio::sync::Mutex<Notices>>>> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the test, once somebody waits for the answer.
+    fn request<T: Send + 'static>(self: Arc<Self>, call: impl FnOnce(Reply<T>) -> Call + Send + 'static) -> Answer<T> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.report(call(reply));
+            answer.await.unwrap_or(Err(ClientError::NotConnected))
+        })
+    }
+
+    fn report(&self, call: Call) {
+        // A test that has ended looks at nothing any more.
+        drop(self.calls.send(call));
+    }
+}
+
+impl Remote for Fake {
+    fn connect(self: Arc<Self>) -> Answer<Description> {
+        self.request(Call::Connect)
+    }
+
+    fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> Answer<()> {
+        self.request(move |reply| Call::Authenticate(keypair.public_key(), reply))
+    }
+
+    fn play(self: Arc<Self>, script: Script) -> Play {
+        Play::with(move |reporter| async move {
+            let (listening, listened) = oneshot::channel::<()>();
+            self.report(Call::Play(Playing { script, reporter, listened }));
+            std::future::pending::<()>().await;
+            drop(listening);
+        })
+    }
+
+    fn ask(self: Arc<Self>, command: Meta) -> Answer<Vec<Line>> {
+        self.request(move |reply| Call::Ask(command, reply))
+    }
+
+    fn complete(self: Arc<Self>, _: String, _: u64) -> Answer<CompleteResult> {
+        Box::pin(async { Err(ClientError::NotConnected) })
+    }
+
+    fn next_notice(self: Arc<Self>) -> Answer<Notice> {
+        Box::pin(async move {
+            let notices = self.notices().clone();
+            let next = match &notices {
+                Some(notices) => notices.lock().await.recv().await,
+                None => None,
+            };
+            next.unwrap_or(Err(ClientError::NotConnected))
+        })
+    }
+
+    fn is_connected(&self) -> bool {
+        self.is_connected.load(Ordering::SeqCst)
+    }
+
+    fn disconnect(&self) {
+        self.disconnections.fetch_add(1, Ordering::SeqCst);
+        self.is_connected.store(false, Ordering::SeqCst);
+        *self.notices() = None;
+    }
+}
+
+/// A result of that type; its text is its JSON, but for `()`.
+pub(super) fn result(r#type: &str, json: &str) -> PlayResult {
+    let output = if r#type == "()" { String::new() } else { json.to_owned() };
+    let value = RawValue::from_string(json.to_owned()).expect("it is JSON");
+    PlayResult { output, r#type: r#type.to_owned(), value, elapsed_us: 1500, operations: 7 }
+}
+
+/// The error of everything that was asked on a connection that is lost.
+pub(super) fn lost() -> ClientError {
+    ClientError::ConnectionLost { code: None, reason: "it ended without a word".to_owned() }
+}
+
+pub(super) fn unreachable() -> ClientError {
+    ClientError::Unreachable { url: "ws://team:9001/".to_owned(), reason: "connection refused".to_owned() }
+}

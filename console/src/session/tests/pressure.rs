@@ -1,0 +1,89 @@
+//! Whoever renders a session takes its time.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use super::{Console, fake::Playing, settle};
+
+/// Prints without end; how often it could, so far.
+fn prints_without_end(playing: Playing) -> Arc<AtomicUsize> {
+    let printed = Arc::new(AtomicUsize::new(0));
+    let count = printed.clone();
+    tokio::spawn(async move {
+        loop {
+            playing.print("more").await;
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            if count.load(Ordering::SeqCst) > 100_000 {
+                // Nobody would hold it up.
+                break;
+            }
+        }
+    });
+    printed
+}
+
+#[tokio::test(start_paused = true)]
+async fn play_that_prints_waits_for_whoever_takes_its_events() {
+    let mut console = Console::ready().await;
+    let playing = console.begin("loop { print(1) }").await;
+    let printed = prints_without_end(playing);
+    settle().await;
+    // What fits between the circle and who takes the events: the play's updates, one on its way, and the events.
+    let before = printed.load(Ordering::SeqCst);
+    assert!((64..=256).contains(&before), "{before} prints");
+    for _ in 0..10 {
+        console.says(&["output more"]).await;
+    }
+    settle().await;
+    assert_eq!(printed.load(Ordering::SeqCst), before + 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_are_taken_while_nobody_takes_the_events() {
+    let mut console = Console::ready().await;
+    let mut playing = console.begin("loop { print(1) }").await;
+    for _ in 0..64 {
+        playing.print("more").await;
+    }
+    settle().await;
+    for input in 0..300 {
+        console.submit(&format!("{input}"));
+        // The session takes it though its events are not taken.
+        settle().await;
+    }
+    console.cancel();
+    playing.cancelled().await;
+    assert_eq!(console.state().waiting, 0);
+    let mut back = 0;
+    while back < 300 {
+        let said = console.said().await;
+        if let Some(inputs) = said.strip_prefix("given back ") {
+            back += inputs.split(", ").count();
+        }
+    }
+    assert_eq!(back, 300);
+    playing.cancel().await;
+    settle().await;
+    assert!(console.rest().await.ends_with(&["done".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn loss_is_noticed_while_nobody_takes_the_events() {
+    let mut console = Console::ready().await;
+    let playing = console.begin("loop { print(1) }").await;
+    for _ in 0..64 {
+        playing.print("more").await;
+    }
+    settle().await;
+    console.cancel();
+    console.cancel();
+    settle().await;
+    assert!(console.state().running.is_none(), "it is given up");
+    console.circle.lose();
+    console.circle.accept().await;
+    settle().await;
+    assert!(console.state().is_ready());
+}

@@ -1,0 +1,310 @@
+//! Any inputs with any faults between them: every input ends once, and none is played in an environment that it was not
+//! typed for.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use client_ws::{ClientError, Notice, RpcError};
+use proptest::prelude::*;
+use protocol::{error::LossReason, methods::Access};
+
+use super::{
+    Console, Setup,
+    fake::{Call, lost, unreachable},
+    key, settle,
+};
+use crate::session::{Event, Link, Remote, Request, Target};
+
+/// What a user, a circle or the network does.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A script, another one each time.
+    Play,
+    Command(&'static str),
+    Cancel,
+    Connect,
+    Retry,
+    Disconnect,
+    UseBob,
+    Unlock(&'static str),
+    StaysLocked(&'static str),
+    /// The circle does what it is asked, what was asked first.
+    Answer,
+    Fail,
+    /// A play costs the environment.
+    Cost,
+    /// The connection is lost.
+    Lose,
+    /// The environment is lost between plays.
+    Forget,
+    Print,
+    Wait(u64),
+    /// Whoever renders the session reads what it reports.
+    Read,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let commands =
+        [":vars", ":doc push", ":who", ":last", ":time", ":hlep", ":key alice", ":key bob", ":each a 1", ":load /"];
+    prop_oneof![
+        6 => Just(Step::Play),
+        4 => proptest::sample::select(commands.to_vec()).prop_map(Step::Command),
+        2 => Just(Step::Cancel),
+        1 => Just(Step::Connect),
+        1 => Just(Step::Retry),
+        1 => Just(Step::Disconnect),
+        1 => Just(Step::UseBob),
+        2 => proptest::sample::select(vec!["alice", "bob"]).prop_map(Step::Unlock),
+        1 => proptest::sample::select(vec!["alice", "bob"]).prop_map(Step::StaysLocked),
+        10 => Just(Step::Answer),
+        2 => Just(Step::Fail),
+        1 => Just(Step::Cost),
+        2 => Just(Step::Lose),
+        1 => Just(Step::Forget),
+        2 => Just(Step::Print),
+        3 => (0..3000u64).prop_map(Step::Wait),
+        6 => Just(Step::Read),
+    ]
+}
+
+/// A session in a world where anything happens.
+struct World {
+    console: Console,
+    /// What the session has asked, and nobody has answered.
+    asked: Vec<Call>,
+    disconnections: usize,
+    /// How many environments there were.
+    environment: usize,
+    /// Inputs that made what the newest environment holds, or held when its connection was lost.
+    held: usize,
+    scripts: usize,
+    /// For which environment a script was typed, where that held something.
+    typed_for: BTreeMap<String, usize>,
+    submitted: usize,
+    began: usize,
+    done: usize,
+    given_back: usize,
+}
+
+impl World {
+    fn new(access: Access) -> Self {
+        let console = Console::open(Setup { access, preferred: Some("alice"), ..Setup::default() });
+        Self {
+            console,
+            asked: Vec::new(),
+            disconnections: 0,
+            environment: 0,
+            held: 0,
+            scripts: 0,
+            typed_for: BTreeMap::new(),
+            submitted: 0,
+            began: 0,
+            done: 0,
+            given_back: 0,
+        }
+    }
+
+    fn submit(&mut self, input: &str) {
+        self.submitted += 1;
+        self.console.submit(input);
+    }
+
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Play => {
+                self.scripts += 1;
+                let script = format!("f({})", self.scripts);
+                if self.held > 0 {
+                    self.typed_for.insert(script.clone(), self.environment);
+                }
+                self.submit(&script);
+            }
+            Step::Command(command) => self.submit(command),
+            Step::Cancel => self.console.cancel(),
+            Step::Connect => self.console.session.connect(true).expect("there is room"),
+            Step::Retry => self.console.session.retry().expect("there is room"),
+            Step::Disconnect => {
+                self.console.session.disconnect().expect("there is room");
+                self.held = 0;
+            }
+            Step::UseBob => {
+                self.console.session.use_key(key("bob")).expect("there is room");
+                self.held = 0;
+            }
+            Step::Unlock(name) => {
+                self.console.unlock(name);
+                self.held = 0;
+            }
+            Step::StaysLocked(name) => self.console.stays_locked(name),
+            Step::Answer => self.answer().await,
+            Step::Fail => self.fail(RpcError::Forbidden { reason: "not this".to_owned() }.into()).await,
+            Step::Cost => self.cost().await,
+            Step::Lose => self.lose().await,
+            Step::Forget => self.forget().await,
+            Step::Print => {
+                for call in &self.asked {
+                    if let Call::Play(playing) = call {
+                        // No more than finds room.
+                        drop(tokio::time::timeout(Duration::ZERO, playing.print("more")).await);
+                    }
+                }
+            }
+            Step::Wait(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
+            Step::Read => self.read().await,
+        }
+        self.look().await;
+    }
+
+    /// Notices what the session has asked and done.
+    async fn look(&mut self) {
+        settle().await;
+        while let Some(call) = self.console.circle.asked() {
+            if let Call::Play(playing) = &call
+                && let Some(environment) = self.typed_for.get(&playing.script.text)
+            {
+                assert_eq!(*environment, self.environment, "{} is played in another environment", playing.script.text);
+            }
+            self.asked.push(call);
+        }
+        if self.console.circle.disconnections() != self.disconnections {
+            // The client ends what was asked on a connection that is closed.
+            self.disconnections = self.console.circle.disconnections();
+            self.end_all().await;
+            settle().await;
+        }
+        let state = self.console.state();
+        self.held = if state.inputs > 0 || state.link == Link::On { state.inputs } else { self.held };
+    }
+
+    async fn end_all(&mut self) {
+        for call in std::mem::take(&mut self.asked) {
+            match call {
+                Call::Connect(reply) if !reply.is_closed() => self.asked.push(Call::Connect(reply)),
+                call => answer_with(call, lost()).await,
+            }
+        }
+    }
+
+    async fn answer(&mut self) {
+        if self.asked.is_empty() {
+            return;
+        }
+        match self.asked.remove(0) {
+            Call::Connect(reply) if reply.is_closed() => {}
+            Call::Connect(reply) => {
+                self.console.circle.answer(reply);
+                self.environment += 1;
+            }
+            Call::Authenticate(_, reply) => drop(reply.send(Ok(()))),
+            Call::Ask(_, reply) => drop(reply.send(Ok(Vec::new()))),
+            Call::Play(playing) => drop(tokio::time::timeout(Duration::ZERO, playing.answer(1)).await),
+        }
+    }
+
+    async fn fail(&mut self, error: ClientError) {
+        if self.asked.is_empty() {
+            return;
+        }
+        let call = self.asked.remove(0);
+        answer_with(call, error).await;
+    }
+
+    async fn cost(&mut self) {
+        if let Some(Call::Play(_)) = self.asked.first() {
+            self.fail(RpcError::EnvironmentLost { reason: LossReason::Memory }.into()).await;
+            self.environment += 1;
+        }
+    }
+
+    async fn lose(&mut self) {
+        if self.console.circle.remote.is_connected() {
+            self.console.circle.lose();
+            self.end_all().await;
+        }
+    }
+
+    async fn forget(&mut self) {
+        let is_playing = self.asked.iter().any(|call| matches!(call, Call::Play(_)));
+        if self.console.circle.remote.is_connected() && !is_playing {
+            // Nothing is on its way then: what is asked next is asked knowing of it.
+            self.look().await;
+            self.console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Idle });
+            self.environment += 1;
+        }
+    }
+
+    async fn read(&mut self) {
+        while let Ok(Some(event)) = tokio::time::timeout(super::MOMENT, self.console.events.next()).await {
+            match event {
+                Event::Began(_) => self.began += 1,
+                Event::Done => self.done += 1,
+                Event::GivenBack(inputs) => self.given_back += inputs.len(),
+                Event::Request(Request::FanOut(_)) => {
+                    let target = Target { label: "a".to_owned(), session: self.console.session.clone() };
+                    self.console.session.fan_out(vec![target]).expect("there is room");
+                }
+                _ => {}
+            }
+        }
+        let ended = self.done + self.given_back;
+        assert!(self.done <= self.began && ended <= self.submitted, "{self:?}");
+    }
+
+    /// Has everything end that can.
+    async fn end(&mut self) {
+        for _ in 0..400 {
+            self.read().await;
+            self.look().await;
+            let state = self.console.state();
+            if state.is_key_requested || self.asked.is_empty() && state.waiting > 0 {
+                self.console.unlock("alice");
+                self.console.unlock("bob");
+                self.console.session.authenticate().expect("there is room");
+            } else if !self.asked.is_empty() {
+                self.answer().await;
+            } else if !state.is_at_work() && state.waiting == 0 && !state.is_settling() {
+                break;
+            }
+            self.look().await;
+        }
+        self.read().await;
+        assert_eq!(self.submitted, self.done + self.given_back, "{self:?}");
+        assert_eq!(self.began, self.done, "{self:?}");
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { asked, submitted, began, done, given_back, .. } = self;
+        write!(f, "{submitted} submitted, {began} began, {done} done, {given_back} given back; ")?;
+        write!(f, "{asked:?} asked; {:?}", self.console.state())
+    }
+}
+
+async fn answer_with(call: Call, error: ClientError) {
+    match call {
+        Call::Connect(reply) => drop(reply.send(Err(unreachable()))),
+        Call::Authenticate(_, reply) => drop(reply.send(Err(error))),
+        Call::Ask(_, reply) => drop(reply.send(Err(error))),
+        Call::Play(playing) => drop(tokio::time::timeout(Duration::ZERO, playing.fail(error)).await),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn input_ends_once_whatever_happens(
+        steps in proptest::collection::vec(step(), 1..60),
+        access in proptest::sample::select(vec![Access::Open, Access::Members]),
+    ) {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().start_paused(true).build().expect("there is room for a runtime");
+        runtime.block_on(async {
+            let mut world = World::new(access);
+            for step in steps {
+                world.step(step).await;
+            }
+            world.end().await;
+        });
+    }
+}
