@@ -26,6 +26,7 @@ mod wrap;
 
 use std::io::{IsTerminal, stdin, stdout};
 
+use ::keys::keystore::Keystore;
 use console::history;
 use frontend::{
     connect::Options,
@@ -33,7 +34,6 @@ use frontend::{
     scratch,
     signals::{is_ignored, listen},
 };
-use ::keys::keystore::Keystore;
 use terminal::{
     passphrase,
     printing::{Paint, to_stdout},

@@ -40,15 +40,8 @@ pub(crate) const HINTS: &[Hint] =
     &[("↑ ↓ PgUp PgDn", "scroll"), ("End", "follow"), ("l", "all, warnings, errors"), ("y", "copy the log")];
 
 /// The same, for the footer.
-pub(crate) const SHORT_HINTS: &[Hint] = &[
-    ("↑↓", "scroll"),
-    ("?", "help"),
-    ("q", "quit"),
-    ("l", "level"),
-    ("y", "copy"),
-    ("f", "zoom"),
-    ("1-4", "pane"),
-];
+pub(crate) const SHORT_HINTS: &[Hint] =
+    &[("↑↓", "scroll"), ("?", "help"), ("q", "quit"), ("l", "level"), ("y", "copy"), ("f", "zoom"), ("1-4", "pane")];
 
 impl Logs {
     pub(crate) fn set_follower(&mut self, follower: Follower) {

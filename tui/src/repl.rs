@@ -50,15 +50,8 @@ pub(crate) const HINTS: &[Hint] = &[
 ];
 
 /// The same, for the footer.
-pub(crate) const SHORT_HINTS: &[Hint] = &[
-    ("Enter", "type"),
-    ("?", "help"),
-    ("q", "quit"),
-    ("↑↓", "scroll"),
-    ("y", "copy"),
-    ("f", "zoom"),
-    ("1-4", "pane"),
-];
+pub(crate) const SHORT_HINTS: &[Hint] =
+    &[("Enter", "type"), ("?", "help"), ("q", "quit"), ("↑↓", "scroll"), ("y", "copy"), ("f", "zoom"), ("1-4", "pane")];
 
 /// What matters for a circle that takes no input yet, for the footer.
 pub(crate) const UNREADY_HINTS: &[Hint] = &[

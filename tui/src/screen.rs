@@ -23,8 +23,8 @@ use rustix::process::{Signal, kill_current_process_group};
 use tokio::sync::mpsc;
 
 use super::{event::Message, run::Outside};
-use terminal::{editor, passphrase, programs::EDITOR};
 use frontend::error::CliError;
+use terminal::{editor, passphrase, programs::EDITOR};
 
 type Real = CrosstermBackend<Stdout>;
 

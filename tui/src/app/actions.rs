@@ -1,6 +1,7 @@
 //! Carries out what views ask for.
 
 use super::{App, End};
+use crate::id::CircleId;
 use crate::{
     action::Action,
     layout::Pane,
@@ -8,7 +9,6 @@ use crate::{
     tasks::SupervisorOf,
     window::Effect,
 };
-use crate::id::CircleId;
 
 /// Bytes that are put on the clipboard: terminals drop more.
 const MAX_COPY: usize = 64 << 10;

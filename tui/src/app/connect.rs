@@ -86,7 +86,11 @@ impl App {
         session.previous = None;
         if session.state.link == Link::On {
             let is_anonymous = session.state.identity == Identity::Anonymous;
-            return if is_anonymous && !session.state.is_ready() { self.authenticate(id) } else { self.focus(Pane::Repl) };
+            return if is_anonymous && !session.state.is_ready() {
+                self.authenticate(id)
+            } else {
+                self.focus(Pane::Repl)
+            };
         }
         session.is_awaited = true;
         if can_be_started {

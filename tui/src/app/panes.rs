@@ -83,8 +83,7 @@ impl App {
         match pane {
             Pane::Circles => {
                 let area = chrome::pane(frame, area, look.theme, focus, "Circles", self.control.mark());
-                let standing =
-                    |id| self.repl.get(id).map_or(Standing::None, |session| Standing::of(&session.state));
+                let standing = |id| self.repl.get(id).map_or(Standing::None, |session| Standing::of(&session.state));
                 self.circles.draw(frame, area, look.theme, look.now, standing);
             }
             Pane::Keys => {

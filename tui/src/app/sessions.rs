@@ -154,8 +154,7 @@ impl App {
     fn not_admitted(&mut self, id: CircleId, name: Option<&KeyName>, error: &CliError) {
         let key = name.and_then(|name| self.keys.get(name)).map(|entry| entry.public_key.to_hex());
         let Some(session) = self.repl.get_mut(id) else { return };
-        let is_stranger =
-            matches!(error, CliError::Client { error: ClientError::Rpc(RpcError::Forbidden { .. }), .. });
+        let is_stranger = matches!(error, CliError::Client { error: ClientError::Rpc(RpcError::Forbidden { .. }), .. });
         match key.filter(|_| is_stranger) {
             None => session.say_error(error),
             Some(key) => {

@@ -1,29 +1,34 @@
 //! What is being typed: several lines, the history behind them, the candidates for the word at the cursor.
 
+mod menu;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
     layout::{Position, Rect},
-    style::Stylize,
     text::{Line, Span},
-    widgets::{Clear, Paragraph},
+    widgets::Paragraph,
 };
 use ratatui_textarea::{CursorMove, TextArea};
 use rhai::Engine;
 
+use console::{
+    completion::{self, Completion},
+    highlight, history,
+};
+
 use crate::{action::Action, help::Hint, theme::Theme, wrap};
-use console::{completion::{self, Candidate, Completion}, highlight, history};
+use menu::{Choice, Menu};
 
 /// Columns before what is typed.
 const PROMPT: u16 = 2;
 
 /// Bytes of an input.
 const MAX_BYTES: usize = 256 << 10;
-
-/// Rows of candidates that are shown.
-const MENU: u16 = 6;
 
 #[derive(Debug, Default)]
 pub(crate) struct Editor {
@@ -36,12 +41,6 @@ pub(crate) struct Editor {
     drafts: VecDeque<String>,
     /// Whether the key before was Ctrl-X.
     is_prefixed: bool,
-}
-
-#[derive(Debug)]
-struct Menu {
-    completion: Completion,
-    selected: usize,
 }
 
 /// What can be done in the editor.
@@ -181,10 +180,9 @@ impl Editor {
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
-        if self.menu.is_some() && self.menu_key(key) {
+        if self.menu_key(key) {
             return None;
         }
-        self.menu = None;
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
         let is_prefixed = std::mem::take(&mut self.is_prefixed);
         match key.code {
@@ -247,7 +245,7 @@ impl Editor {
                 let only = only.text.clone();
                 self.replace(completion.start, cursor, &only);
             }
-            _ => self.menu = Some(Menu { completion, selected: 0 }),
+            _ => self.menu = Some(Menu::new(completion)),
         }
         true
     }
@@ -261,19 +259,12 @@ impl Editor {
 
     /// Whether the key was one for the candidates.
     fn menu_key(&mut self, key: KeyEvent) -> bool {
-        let Some(menu) = &mut self.menu else { return false };
-        let count = menu.completion.candidates.len();
-        match key.code {
-            KeyCode::Tab | KeyCode::Down => menu.selected = (menu.selected + 1) % count,
-            KeyCode::BackTab | KeyCode::Up => menu.selected = (menu.selected + count - 1) % count,
-            KeyCode::Esc => self.menu = None,
-            KeyCode::Enter => {
-                if let Some(Menu { completion, selected }) = self.menu.take() {
-                    let chosen = completion.candidates[selected].text.clone();
-                    self.replace(completion.start, completion.cursor, &chosen);
-                }
-            }
-            _ => return false,
+        let Some(menu) = self.menu.take() else { return false };
+        match menu.key(key) {
+            Choice::Open(menu) => self.menu = Some(menu),
+            Choice::Closed => {}
+            Choice::Taken { start, end, text } => self.replace(start, end, &text),
+            Choice::NotOurs => return false,
         }
         true
     }
@@ -318,35 +309,10 @@ impl Editor {
             let row = u16::try_from(at.0 - first).unwrap_or(0).min(area.height - 1);
             let place = Position::new((area.x + PROMPT + at.1).min(area.right().saturating_sub(1)), area.y + row);
             frame.set_cursor_position(place);
-            self.draw_menu(frame, place, theme);
+            if let Some(menu) = &self.menu {
+                menu.draw(frame, place, theme);
+            }
         }
-    }
-
-    fn draw_menu(&self, frame: &mut Frame<'_>, cursor: Position, theme: Theme) {
-        let Some(Menu { completion, selected }) = &self.menu else { return };
-        let screen = frame.area();
-        let height = MENU.min(u16::try_from(completion.candidates.len()).unwrap_or(MENU)).min(cursor.y);
-        let first = (selected + 1).saturating_sub(usize::from(height));
-        let shown: Vec<_> = completion.candidates.iter().enumerate().skip(first).take(usize::from(height)).collect();
-        let longest = |text: fn(&Candidate) -> usize| shown.iter().map(|(_, one)| text(one)).max();
-        // More columns than any screen has would be more than a format takes.
-        let name = longest(|one| one.text.chars().count()).unwrap_or(0).min(200);
-        let detail = longest(|one| one.detail.chars().count()).unwrap_or(0).min(200);
-        let width = u16::try_from(name + detail + 4).unwrap_or(u16::MAX).min(screen.width);
-        let x = cursor.x.min(screen.right().saturating_sub(width));
-        let area = Rect { x, y: cursor.y - height, width, height };
-        let rows: Vec<Line<'_>> = shown
-            .into_iter()
-            .map(|(index, one)| {
-                let line = Line::from(vec![
-                    Span::raw(format!(" {:name$}  ", one.text)),
-                    Span::raw(format!("{:detail$} ", one.detail)).dim(),
-                ]);
-                if index == *selected { line.style(theme.selected()) } else { line }
-            })
-            .collect();
-        frame.render_widget(Clear, area);
-        frame.render_widget(Paragraph::new(rows), area);
     }
 }
 
@@ -354,101 +320,4 @@ fn empty() -> TextArea<'static> {
     let mut area = TextArea::default();
     area.move_cursor(CursorMove::End);
     area
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn press(editor: &mut Editor, code: KeyCode) -> Option<Action> {
-        editor.key(KeyEvent::new(code, KeyModifiers::NONE))
-    }
-
-    fn typed(text: &str) -> Editor {
-        let mut editor = Editor::new();
-        editor.paste(text);
-        editor
-    }
-
-    fn candidates(editor: &Editor, start: usize, texts: &[&str]) -> Completion {
-        let (input, cursor) = editor.cursor();
-        let candidates = texts.iter().map(|text| Candidate { text: (*text).into(), detail: String::new() }).collect();
-        Completion { input, start, cursor, candidates }
-    }
-
-    #[test]
-    fn the_history_is_walked_and_what_was_typed_comes_back() {
-        let mut editor = typed("one");
-        assert_eq!(editor.take(), "one");
-        editor.paste("two\nlines");
-        editor.take();
-        editor.set_history(vec!["zero".into()]);
-        editor.paste("unfinished");
-        press(&mut editor, KeyCode::Up);
-        assert_eq!(editor.text(), "two\nlines");
-        // Through its lines first.
-        press(&mut editor, KeyCode::Up);
-        press(&mut editor, KeyCode::Up);
-        assert_eq!(editor.text(), "one");
-        for _ in 0..9 {
-            press(&mut editor, KeyCode::Up);
-        }
-        assert_eq!(editor.text(), "zero");
-        for _ in 0..9 {
-            press(&mut editor, KeyCode::Down);
-        }
-        assert_eq!(editor.text(), "unfinished");
-    }
-
-    #[test]
-    fn what_begins_with_a_space_or_holds_a_secret_is_not_remembered() {
-        let mut editor = typed(" secret");
-        editor.take();
-        editor.paste(&format!("let k = \"{}\"", "0f".repeat(32)));
-        editor.take();
-        press(&mut editor, KeyCode::Up);
-        assert_eq!(editor.text(), "");
-    }
-
-    #[test]
-    fn the_only_candidate_is_taken_and_several_are_offered() {
-        let mut editor = typed("1 + tot");
-        assert!(editor.complete(candidates(&editor, 4, &["total"])));
-        assert_eq!(editor.text(), "1 + total");
-        editor.set("日 + to");
-        assert!(editor.complete(candidates(&editor, 4, &["total", "to_lower"])));
-        press(&mut editor, KeyCode::Tab);
-        assert_eq!(press(&mut editor, KeyCode::Enter), None);
-        assert_eq!(editor.text(), "日 + to_lower");
-        assert!(!editor.complete(candidates(&editor, 4, &[])));
-        assert_eq!(press(&mut editor, KeyCode::Enter), Some(Action::Submit));
-    }
-
-    #[test]
-    fn an_answer_about_another_text_changes_nothing() {
-        let mut editor = typed("to");
-        let late = candidates(&editor, 0, &["total"]);
-        press(&mut editor, KeyCode::Char('x'));
-        assert!(editor.complete(late));
-        assert_eq!(editor.text(), "tox");
-    }
-
-    #[test]
-    fn two_keys_ask_for_another_program_and_neither_is_typed() {
-        let mut editor = typed("one");
-        let mut control = |letter| editor.key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL));
-        assert_eq!((control('x'), control('e')), (None, Some(Action::Edit)));
-        assert_eq!((control('x'), control('x'), control('e')), (None, None, Some(Action::Edit)));
-        assert_eq!(control('e'), None);
-        assert_eq!(editor.text(), "one");
-    }
-
-    #[test]
-    fn a_paste_is_bounded_and_its_line_ends_are_lines() {
-        let mut editor = typed("a\r\nb\rc");
-        assert_eq!(editor.text(), "a\nb\nc");
-        editor.set("");
-        assert!(!editor.paste(&"é".repeat(MAX_BYTES)));
-        assert!(editor.text().len() <= MAX_BYTES);
-    }
 }

@@ -9,10 +9,17 @@ use launcher::{
 };
 use protocol::{Method, methods::NoParams};
 
-use frontend::{error::CliError, supervisor::{self, PATIENCE, Supervisors, Wish}};
+use frontend::{
+    error::CliError,
+    supervisor::{self, PATIENCE, Supervisors, Wish},
+};
 
 use super::Tasks;
-use crate::{event::{Event, Supervision}, id::CircleId, setup::Setup};
+use crate::{
+    event::{Event, Supervision},
+    id::CircleId,
+    setup::Setup,
+};
 
 /// How long circles may take to be up, as with `circles up`.
 const STARTING: Duration = Duration::from_mins(1);
@@ -123,7 +130,10 @@ impl Tasks {
     }
 }
 
-async fn end<M: Method<Params = Names, Result = Statuses>>(of: &SupervisorOf, names: &[String]) -> Result<(), CliError> {
+async fn end<M: Method<Params = Names, Result = Statuses>>(
+    of: &SupervisorOf,
+    names: &[String],
+) -> Result<(), CliError> {
     // Where there is no supervisor nothing of it is up.
     supervisor::tell_running::<M>(&of.place().await?, names, STOPPING).await.map(drop)
 }

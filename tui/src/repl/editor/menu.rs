@@ -1,0 +1,83 @@
+//! The candidates for the word at the cursor.
+
+use console::completion::{Candidate, Completion};
+use ratatui::{
+    Frame,
+    crossterm::event::{KeyCode, KeyEvent},
+    layout::{Position, Rect},
+    style::Stylize,
+    text::{Line, Span},
+    widgets::{Clear, Paragraph},
+};
+
+use crate::theme::Theme;
+
+/// Rows of candidates that are shown.
+const ROWS: u16 = 6;
+
+/// Several candidates, and which of them is selected.
+#[derive(Debug)]
+pub(super) struct Menu {
+    completion: Completion,
+    selected: usize,
+}
+
+/// What a key press leads to.
+pub(super) enum Choice {
+    /// The menu stays open.
+    Open(Menu),
+    /// The menu is closed, and nothing is taken.
+    Closed,
+    /// A candidate takes the place of these characters.
+    Taken { start: usize, end: usize, text: String },
+    /// The menu is closed, and the key is the editor's.
+    NotOurs,
+}
+
+impl Menu {
+    pub(super) fn new(completion: Completion) -> Self {
+        Self { completion, selected: 0 }
+    }
+
+    pub(super) fn key(mut self, key: KeyEvent) -> Choice {
+        let count = self.completion.candidates.len();
+        match key.code {
+            KeyCode::Tab | KeyCode::Down => self.selected = (self.selected + 1) % count,
+            KeyCode::BackTab | KeyCode::Up => self.selected = (self.selected + count - 1) % count,
+            KeyCode::Esc => return Choice::Closed,
+            KeyCode::Enter => {
+                let Completion { start, cursor: end, mut candidates, .. } = self.completion;
+                return Choice::Taken { start, end, text: candidates.swap_remove(self.selected).text };
+            }
+            _ => return Choice::NotOurs,
+        }
+        Choice::Open(self)
+    }
+
+    /// Draws it above the cursor.
+    pub(super) fn draw(&self, frame: &mut Frame<'_>, cursor: Position, theme: Theme) {
+        let (screen, candidates) = (frame.area(), &self.completion.candidates);
+        let height = ROWS.min(u16::try_from(candidates.len()).unwrap_or(ROWS)).min(cursor.y);
+        let first = (self.selected + 1).saturating_sub(usize::from(height));
+        let shown: Vec<_> = candidates.iter().enumerate().skip(first).take(usize::from(height)).collect();
+        let longest = |text: fn(&Candidate) -> usize| shown.iter().map(|(_, one)| text(one)).max();
+        // More columns than any screen has would be more than a format takes.
+        let name = longest(|one| one.text.chars().count()).unwrap_or(0).min(200);
+        let detail = longest(|one| one.detail.chars().count()).unwrap_or(0).min(200);
+        let width = u16::try_from(name + detail + 4).unwrap_or(u16::MAX).min(screen.width);
+        let x = cursor.x.min(screen.right().saturating_sub(width));
+        let area = Rect { x, y: cursor.y - height, width, height };
+        let rows: Vec<Line<'_>> = shown
+            .into_iter()
+            .map(|(index, one)| {
+                let line = Line::from(vec![
+                    Span::raw(format!(" {:name$}  ", one.text)),
+                    Span::raw(format!("{:detail$} ", one.detail)).dim(),
+                ]);
+                if index == self.selected { line.style(theme.selected()) } else { line }
+            })
+            .collect();
+        frame.render_widget(Clear, area);
+        frame.render_widget(Paragraph::new(rows), area);
+    }
+}

@@ -1,0 +1,97 @@
+//! Typing, the history and the candidates.
+
+use console::completion::Candidate;
+
+use super::*;
+
+fn press(editor: &mut Editor, code: KeyCode) -> Option<Action> {
+    editor.key(KeyEvent::new(code, KeyModifiers::NONE))
+}
+
+fn typed(text: &str) -> Editor {
+    let mut editor = Editor::new();
+    editor.paste(text);
+    editor
+}
+
+fn candidates(editor: &Editor, start: usize, texts: &[&str]) -> Completion {
+    let (input, cursor) = editor.cursor();
+    let candidates = texts.iter().map(|text| Candidate { text: (*text).into(), detail: String::new() }).collect();
+    Completion { input, start, cursor, candidates }
+}
+
+#[test]
+fn the_history_is_walked_and_what_was_typed_comes_back() {
+    let mut editor = typed("one");
+    assert_eq!(editor.take(), "one");
+    editor.paste("two\nlines");
+    editor.take();
+    editor.set_history(vec!["zero".into()]);
+    editor.paste("unfinished");
+    press(&mut editor, KeyCode::Up);
+    assert_eq!(editor.text(), "two\nlines");
+    // Through its lines first.
+    press(&mut editor, KeyCode::Up);
+    press(&mut editor, KeyCode::Up);
+    assert_eq!(editor.text(), "one");
+    for _ in 0..9 {
+        press(&mut editor, KeyCode::Up);
+    }
+    assert_eq!(editor.text(), "zero");
+    for _ in 0..9 {
+        press(&mut editor, KeyCode::Down);
+    }
+    assert_eq!(editor.text(), "unfinished");
+}
+
+#[test]
+fn what_begins_with_a_space_or_holds_a_secret_is_not_remembered() {
+    let mut editor = typed(" secret");
+    editor.take();
+    editor.paste(&format!("let k = \"{}\"", "0f".repeat(32)));
+    editor.take();
+    press(&mut editor, KeyCode::Up);
+    assert_eq!(editor.text(), "");
+}
+
+#[test]
+fn the_only_candidate_is_taken_and_several_are_offered() {
+    let mut editor = typed("1 + tot");
+    assert!(editor.complete(candidates(&editor, 4, &["total"])));
+    assert_eq!(editor.text(), "1 + total");
+    editor.set("日 + to");
+    assert!(editor.complete(candidates(&editor, 4, &["total", "to_lower"])));
+    press(&mut editor, KeyCode::Tab);
+    assert_eq!(press(&mut editor, KeyCode::Enter), None);
+    assert_eq!(editor.text(), "日 + to_lower");
+    assert!(!editor.complete(candidates(&editor, 4, &[])));
+    assert_eq!(press(&mut editor, KeyCode::Enter), Some(Action::Submit));
+}
+
+#[test]
+fn an_answer_about_another_text_changes_nothing() {
+    let mut editor = typed("to");
+    let late = candidates(&editor, 0, &["total"]);
+    press(&mut editor, KeyCode::Char('x'));
+    assert!(editor.complete(late));
+    assert_eq!(editor.text(), "tox");
+}
+
+#[test]
+fn two_keys_ask_for_another_program_and_neither_is_typed() {
+    let mut editor = typed("one");
+    let mut control = |letter| editor.key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL));
+    assert_eq!((control('x'), control('e')), (None, Some(Action::Edit)));
+    assert_eq!((control('x'), control('x'), control('e')), (None, None, Some(Action::Edit)));
+    assert_eq!(control('e'), None);
+    assert_eq!(editor.text(), "one");
+}
+
+#[test]
+fn a_paste_is_bounded_and_its_line_ends_are_lines() {
+    let mut editor = typed("a\r\nb\rc");
+    assert_eq!(editor.text(), "a\nb\nc");
+    editor.set("");
+    assert!(!editor.paste(&"é".repeat(MAX_BYTES)));
+    assert!(editor.text().len() <= MAX_BYTES);
+}
