@@ -1,4 +1,4 @@
-//! What is around the panes: who one is, how the circles are, what works here, short messages.
+//! What is around the panes: the key to use, the circles in short, hints, short messages.
 
 use std::time::{Duration, Instant};
 

@@ -45,20 +45,20 @@ pub(crate) struct Circles {
     selected: usize,
 }
 
-/// What a supervisor's word changes for a circle.
+/// What a supervisor's report changes for a circle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     /// It takes connections, or another process of it does.
     CameUp,
-    /// It ended by itself.
+    /// It ended unexpectedly.
     Fell,
-    /// It ended by itself, and takes connections again.
+    /// It ended unexpectedly, and takes connections again.
     CameBack,
-    /// It does not take over what circles.json says of it now.
+    /// It does not apply what circles.json says of it now.
     Refused,
 }
 
-/// Which circles a supervisor's word is about.
+/// Which circles a supervisor's report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     /// All that it knows: it does not have the others.
@@ -76,7 +76,7 @@ impl Circles {
         self.entries.iter().enumerate().map(|(index, entry)| (CircleId(index), entry))
     }
 
-    /// Whether how long a circle is up is told in seconds, or has just become minutes.
+    /// Whether the time that a circle is up is shown in seconds, or has just become minutes.
     pub(crate) fn shows_seconds(&self, now: Instant) -> bool {
         let since = |entry: &Entry| entry.since.filter(|_| entry.source == Source::Config);
         self.entries.iter().filter_map(since).any(|since| {
@@ -119,7 +119,7 @@ impl Circles {
         self.entries.iter().position(is_it).map(CircleId)
     }
 
-    /// Takes over what circles.json says now. A circle that is not in it any more, and that no supervisor has up, stays as one
+    /// Applies what circles.json says now. A circle that is not in it any more, and that no supervisor has up, stays as one
     /// known by its address.
     pub(crate) fn configure(&mut self, circles: &[Circle], tasks: &Tasks) {
         for entry in self.entries.iter_mut().filter(|entry| entry.source == Source::Config) {
@@ -157,9 +157,9 @@ impl Circles {
     ) -> Vec<(CircleId, Change)> {
         let before: Vec<_> = self.entries.iter().map(Before::of).collect();
         if extent == Extent::All {
-            let is_told = |entry: &Entry| statuses.iter().any(|status| status.name == entry.name);
+            let is_reported = |entry: &Entry| statuses.iter().any(|status| status.name == entry.name);
             for entry in self.entries.iter_mut().filter(|entry| entry.status.is_some()) {
-                if !is_told(entry) {
+                if !is_reported(entry) {
                     entry.take(None, now);
                 }
             }
@@ -185,7 +185,7 @@ impl Circles {
         }
     }
 
-    /// Has it looked at once, and told also if it is as before: it may have been gone for a moment.
+    /// Has it probed at once, and posted also if it is as before: it may have been gone for a moment.
     pub(crate) fn look_again(&mut self, id: CircleId, tasks: &Tasks) {
         if let Some(entry) = self.entries.get_mut(id.0) {
             entry.probing = None;
@@ -193,10 +193,10 @@ impl Circles {
         }
     }
 
-    /// A supervisor has been told to have it up, or has answered.
-    pub(crate) fn order(&mut self, id: CircleId, is_ordered: bool) {
+    /// Its supervisor was asked to start it, or has answered.
+    pub(crate) fn set_requested(&mut self, id: CircleId, is_requested: bool) {
         if let Some(entry) = self.entries.get_mut(id.0) {
-            entry.is_ordered = is_ordered;
+            entry.is_requested = is_requested;
         }
     }
 
@@ -239,7 +239,7 @@ impl Circles {
     }
 }
 
-/// What was known of a circle before something was said of it.
+/// What was known of a circle before the supervisor reported it.
 #[derive(Debug, Clone, Copy)]
 struct Before {
     state: State,
@@ -293,56 +293,56 @@ mod tests {
     #[test]
     fn what_the_supervisor_says_is_what_is_shown() {
         use Listening::{Circle, Draining, Nothing, Other};
-        type Said = Result<Option<CircleStatus>, Listening>;
-        let told = |state, pid, restarts| -> Said { Ok(Some(status(state, pid, restarts))) };
-        let cases: Vec<(Vec<Said>, &str, &str, Option<Change>)> = vec![
+        type Reported = Result<Option<CircleStatus>, Listening>;
+        let reported = |state, pid, restarts| -> Reported { Ok(Some(status(state, pid, restarts))) };
+        let cases: Vec<(Vec<Reported>, &str, &str, Option<Change>)> = vec![
             (vec![], "·", "", None),
             (vec![Err(Nothing)], "○", "down", None),
             (vec![Err(Circle)], "●", "up", None),
             (vec![Err(Draining)], "◑", "stopping", None),
             (vec![Err(Other)], "✗", "taken", None),
-            (vec![told(Supervised::Starting, Some(1), 0)], "◐", "starting", None),
-            (vec![told(Supervised::Ready, Some(7), 0)], "●", "7s", Some(Change::CameUp)),
+            (vec![reported(Supervised::Starting, Some(1), 0)], "◐", "starting", None),
+            (vec![reported(Supervised::Ready, Some(7), 0)], "●", "7s", Some(Change::CameUp)),
             // What its supervisor has is known better.
-            (vec![told(Supervised::Ready, Some(7), 0), Err(Nothing)], "●", "7s", None),
-            (vec![told(Supervised::Ready, Some(7), 0), told(Supervised::Ready, Some(7), 0)], "●", "7s", None),
+            (vec![reported(Supervised::Ready, Some(7), 0), Err(Nothing)], "●", "7s", None),
+            (vec![reported(Supervised::Ready, Some(7), 0), reported(Supervised::Ready, Some(7), 0)], "●", "7s", None),
             (
-                vec![told(Supervised::Ready, Some(7), 0), told(Supervised::Ready, Some(8), 1)],
+                vec![reported(Supervised::Ready, Some(7), 0), reported(Supervised::Ready, Some(8), 1)],
                 "●",
                 "8s ↻1",
                 Some(Change::CameBack),
             ),
             (
-                vec![told(Supervised::Ready, Some(7), 0), told(Supervised::Ready, Some(9), 0)],
+                vec![reported(Supervised::Ready, Some(7), 0), reported(Supervised::Ready, Some(9), 0)],
                 "●",
                 "9s",
                 Some(Change::CameUp),
             ),
             (
-                vec![told(Supervised::Ready, Some(7), 0), told(Supervised::BackingOff, None, 0)],
+                vec![reported(Supervised::Ready, Some(7), 0), reported(Supervised::BackingOff, None, 0)],
                 "✗",
                 "↻1",
                 Some(Change::Fell),
             ),
             (
-                vec![told(Supervised::Starting, Some(7), 0), told(Supervised::Failed, None, 0)],
+                vec![reported(Supervised::Starting, Some(7), 0), reported(Supervised::Failed, None, 0)],
                 "✗",
                 "failed",
                 Some(Change::Fell),
             ),
             (
-                vec![told(Supervised::BackingOff, None, 3), told(Supervised::Failed, None, 3)],
+                vec![reported(Supervised::BackingOff, None, 3), reported(Supervised::Failed, None, 3)],
                 "✗",
                 "failed",
                 Some(Change::Fell),
             ),
             // Why it is down is not forgotten when it is seen to be down, but one that runs elsewhere is up.
-            (vec![told(Supervised::Failed, None, 0), Err(Nothing)], "✗", "failed", None),
-            (vec![told(Supervised::Failed, None, 0), Err(Circle)], "●", "up", None),
-            (vec![told(Supervised::Draining, Some(7), 0), told(Supervised::Down, None, 0)], "○", "down", None),
+            (vec![reported(Supervised::Failed, None, 0), Err(Nothing)], "✗", "failed", None),
+            (vec![reported(Supervised::Failed, None, 0), Err(Circle)], "●", "up", None),
+            (vec![reported(Supervised::Draining, Some(7), 0), reported(Supervised::Down, None, 0)], "○", "down", None),
             // Its supervisor is gone, and what it leaves drains.
-            (vec![told(Supervised::Ready, Some(7), 0), Ok(None)], "·", "", None),
-            (vec![told(Supervised::Ready, Some(7), 0), Ok(None), Err(Draining)], "◑", "stopping", None),
+            (vec![reported(Supervised::Ready, Some(7), 0), Ok(None)], "·", "", None),
+            (vec![reported(Supervised::Ready, Some(7), 0), Ok(None), Err(Draining)], "◑", "stopping", None),
         ];
         for (said, mark, word, last) in cases {
             let (mut entry, now, mut changed) =

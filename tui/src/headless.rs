@@ -93,19 +93,19 @@ impl Headless {
         self.post(Event::Resize(width, height)).await;
     }
 
-    /// Waits for a screen that is as wanted. Without one by then, the error is the last screen.
+    /// Waits for a screen that the predicate accepts. Without one within the timeout, the error is the last screen.
     pub async fn until(
         &mut self,
-        is_wanted: impl Fn(&str) -> bool,
-        patience: std::time::Duration,
+        is_accepted: impl Fn(&str) -> bool,
+        timeout: std::time::Duration,
     ) -> Result<String, String> {
         let seen = async {
-            match self.frames.wait_for(|frame| is_wanted(frame)).await {
+            match self.frames.wait_for(|frame| is_accepted(frame)).await {
                 Ok(frame) => Some(frame.clone()),
                 Err(_) => None,
             }
         };
-        let seen = tokio::time::timeout(patience, seen).await.ok().flatten();
+        let seen = tokio::time::timeout(timeout, seen).await.ok().flatten();
         seen.ok_or_else(|| self.frames.borrow().clone())
     }
 
@@ -124,7 +124,7 @@ impl Headless {
     pub async fn end(&mut self) -> io::Result<u8> {
         match self.ended.take() {
             Some(ended) => ended.await.map_err(io::Error::other)?,
-            None => Err(io::Error::other("its end was told already")),
+            None => Err(io::Error::other("its end was reported already")),
         }
     }
 }

@@ -191,7 +191,7 @@ impl Repl {
         ])
         .areas(area);
         let rows = session.transcript.rows(look.theme, said.width, said.height);
-        session.tell_room();
+        session.publish_room();
         frame.render_widget(Paragraph::new(rows), said);
         if let Some(status) = status {
             frame.render_widget(Paragraph::new(status), running);

@@ -47,7 +47,7 @@ impl App {
                 self.go_to(id, previous);
             }
             Err(error) => match (form, previous.and_then(|previous| self.repl.get_mut(previous))) {
-                (_, Some(session)) => session.say_error(&error),
+                (_, Some(session)) => session.show_error(&error),
                 (Some(form), None) => (form.error, form.is_busy) = (Some(error.advice()), false),
                 (None, None) => self.complain(error.advice()),
             },
@@ -72,7 +72,7 @@ impl App {
         let typed = session.editor.take_all();
         self.show(previous);
         if let Some(session) = self.repl.get_mut(previous) {
-            session.say_error(error);
+            session.show_error(error);
             session.editor.give_back(typed);
         }
     }
@@ -85,12 +85,10 @@ impl App {
         let Some(session) = self.session(id) else { return };
         session.previous = None;
         if session.state.link == Link::On {
-            let is_anonymous = session.state.identity == Identity::Anonymous;
-            return if is_anonymous && !session.state.is_ready() {
-                self.authenticate(id)
-            } else {
-                self.focus(Pane::Repl)
-            };
+            if session.state.identity == Identity::Anonymous && !session.state.is_ready() {
+                return self.authenticate(id);
+            }
+            return self.focus(Pane::Repl);
         }
         session.is_awaited = true;
         if can_be_started {

@@ -143,10 +143,11 @@ impl App {
                 if let Some((file, circles)) = found {
                     self.circles.configure(&circles, &self.tasks);
                     self.control.config_file = Some(file);
+                    self.follow_shown();
                 }
                 self.start_what_waits();
             }
-            Err(error) => self.mistaken(&error),
+            Err(error) => self.config_is_mistaken(&error),
         }
         self.control.is_configured = true;
         self.open_first();
@@ -191,7 +192,7 @@ impl App {
                 self.control.started.insert(id);
                 self.control.has_started = true;
             }
-            self.circles.order(id, true);
+            self.circles.set_requested(id, true);
         }
         if !starting.is_empty() {
             self.tasks.start(SupervisorOf::new(&self.setup), wish, starting, names);
@@ -199,12 +200,12 @@ impl App {
     }
 
     /// circles.json has a mistake: nothing is changed.
-    fn mistaken(&mut self, error: &CliError) {
+    fn config_is_mistaken(&mut self, error: &CliError) {
         let lines: Vec<String> = error.lines(MISTAKE).iter().map(Line::to_string).collect();
         let Starts { up, restart, .. } = std::mem::take(&mut self.control.starts);
         for id in up.into_iter().chain(restart) {
             if let Some(session) = self.repl.get_mut(id) {
-                session.say_error(error);
+                session.show_error(error);
             }
         }
         // It can be read again where it has gone from the screen.
@@ -223,14 +224,14 @@ impl App {
     pub(super) fn started(&mut self, ids: &[CircleId], started: Result<Statuses, CliError>) {
         match started {
             Ok(statuses) => {
-                self.take(statuses.circles, Extent::Some);
-                self.answered(ids);
+                self.take_statuses(statuses.circles, Extent::Some);
+                self.supervisor_answered(ids);
             }
             Err(error) => {
-                self.answered(ids);
+                self.supervisor_answered(ids);
                 for id in ids {
                     if let Some(session) = self.repl.get_mut(*id) {
-                        session.say_error(&error);
+                        session.show_error(&error);
                     }
                 }
                 self.complain(error.advice());
@@ -239,9 +240,9 @@ impl App {
         self.forget_ended();
     }
 
-    fn answered(&mut self, ids: &[CircleId]) {
+    fn supervisor_answered(&mut self, ids: &[CircleId]) {
         for id in ids {
-            self.circles.order(*id, false);
+            self.circles.set_requested(*id, false);
         }
     }
 
@@ -259,18 +260,18 @@ impl App {
                 }
                 self.control.health = SupervisorHealth::Silent;
             }
-            Supervision::Absent => self.heard(Vec::new(), None),
-            Supervision::Present(Statuses { circles, refused, .. }) => self.heard(circles, refused),
+            Supervision::Absent => self.supervisor_reported(Vec::new(), None),
+            Supervision::Present(Statuses { circles, refused, .. }) => self.supervisor_reported(circles, refused),
         }
         self.open_first();
     }
 
-    fn heard(&mut self, statuses: Vec<CircleStatus>, refused: Option<String>) {
+    fn supervisor_reported(&mut self, statuses: Vec<CircleStatus>, refused: Option<String>) {
         if self.control.health == SupervisorHealth::Silent {
             self.say("the supervisor answers again");
         }
         self.control.health = SupervisorHealth::Known;
-        self.take(statuses, Extent::All);
+        self.take_statuses(statuses, Extent::All);
         self.forget_ended();
         if self.control.refused != refused {
             if let Some(why) = &refused {
@@ -281,37 +282,39 @@ impl App {
     }
 
     fn forget_ended(&mut self) {
-        let is_there = |entry: &Entry| entry.is_ordered || entry.is_kept_up();
+        let is_there = |entry: &Entry| entry.is_requested || entry.is_kept_up();
         self.control.started.retain(|id| self.circles.get(*id).is_some_and(is_there));
     }
 
-    fn take(&mut self, statuses: Vec<CircleStatus>, extent: Extent) {
-        for (id, change) in self.circles.take(statuses, extent, self.window.now(), &self.tasks) {
+    fn take_statuses(&mut self, statuses: Vec<CircleStatus>, extent: Extent) {
+        let changes = self.circles.take(statuses, extent, self.window.now(), &self.tasks);
+        self.follow_shown();
+        for (id, change) in changes {
             match change {
                 Change::CameUp => self.is_back(id),
-                Change::Fell => self.fell(id),
-                Change::Refused => self.refused_change(id),
+                Change::Fell => self.circle_fell(id),
+                Change::Refused => self.change_refused(id),
                 Change::CameBack => {
-                    self.came_back(id);
+                    self.circle_came_back(id);
                     self.is_back(id);
                 }
             }
         }
     }
 
-    fn refused_change(&mut self, id: CircleId) {
+    fn change_refused(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let text = format!("{} goes on as it was: {}", entry.name, entry.refused().unwrap_or("it does not say why"));
         self.complain(text);
     }
 
-    fn came_back(&mut self, id: CircleId) {
+    fn circle_came_back(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let text = format!("{} ended, and was started again; its log says why (4)", entry.name);
         self.complain(text);
     }
 
-    fn fell(&mut self, id: CircleId) {
+    fn circle_fell(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let again = if entry.state() == State::BackingOff { ", and is started again" } else { "" };
         let why = entry.why().unwrap_or("it ended");

@@ -84,7 +84,7 @@ impl App {
         let text = match edited {
             Ok(edited) => edited.unwrap_or_else(|| before.to_owned()),
             Err(error) => {
-                session.say_error(&error);
+                session.show_error(&error);
                 before.to_owned()
             }
         };

@@ -79,7 +79,7 @@ impl App {
         let near = suggest::nearest(name.as_str(), self.keys.iter().map(|entry| entry.name.as_str()));
         let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
         if let Some(session) = self.repl.get_mut(id) {
-            session.push_error(&format!("there is no key `{name}`{near}"));
+            session.show_error_text(&format!("there is no key `{name}`{near}"));
             session.note("  make one: 2, then n");
         }
     }
@@ -107,7 +107,7 @@ impl App {
                 // It keeps none of the others from it.
                 Err(why) => {
                     if let Some(session) = self.repl.get_mut(id) {
-                        session.push_error(&format!("{}: {why}", visible(&place)));
+                        session.show_error_text(&format!("{}: {why}", visible(&place)));
                     }
                 }
             }

@@ -89,7 +89,7 @@ impl App {
     fn not_connected(&mut self, id: CircleId, error: &CliError) {
         let (Some(session), Some(entry)) = (self.repl.get_mut(id), self.circles.get(id)) else { return };
         session.is_awaited = false;
-        session.push_error(&error.message());
+        session.show_error_text(&error.message());
         session.note(match entry.source {
             Source::Config => "s starts it, Enter tries again",
             Source::Scratch | Source::Address => "Enter tries again; is it running, and is that its port?",
@@ -156,9 +156,9 @@ impl App {
         let Some(session) = self.repl.get_mut(id) else { return };
         let is_stranger = matches!(error, CliError::Client { error: ClientError::Rpc(RpcError::Forbidden { .. }), .. });
         match key.filter(|_| is_stranger) {
-            None => session.say_error(error),
+            None => session.show_error(error),
             Some(key) => {
-                session.push_error(&error.message());
+                session.show_error_text(&error.message());
                 session.note(&format!("your public key: {key}"));
                 let file = self.control.config_file().map_or("circles.json".into(), |file| file.display().to_string());
                 session.note(&format!("it goes into \"members\" in {file} (y copies it); then r restarts the circle"));

@@ -20,7 +20,7 @@ use frontend::target::{Destination, Said};
 pub(crate) struct Entry {
     pub name: String,
     pub source: Source,
-    /// Where it is dialled, as far as circles.json or its user says.
+    /// Its URL, as far as circles.json or its user says.
     pub(super) url: String,
     /// Where it listens, if that can be known before it does.
     pub(super) address: Option<SocketAddr>,
@@ -31,8 +31,8 @@ pub(crate) struct Entry {
     /// What listens where it would be, while its supervisor does not have it up.
     pub(super) probed: Option<Listening>,
     pub(super) probing: Option<Probing>,
-    /// Whether its supervisor has been told to have it up, and has not answered.
-    pub is_ordered: bool,
+    /// Whether its supervisor was asked to start it, and has not answered.
+    pub is_requested: bool,
 }
 
 /// Where the app knows it from.
@@ -62,9 +62,9 @@ pub(crate) enum State {
     Up,
     /// It is draining.
     Stopping,
-    /// It ended by itself, and is started again in a moment.
+    /// It ended unexpectedly, and is started again in a moment.
     BackingOff,
-    /// It ended by itself for good.
+    /// It ended unexpectedly, for good.
     Failed,
 }
 
@@ -89,7 +89,7 @@ impl Entry {
             since: None,
             probed: None,
             probing: None,
-            is_ordered: false,
+            is_requested: false,
         }
     }
 
@@ -100,7 +100,7 @@ impl Entry {
             Some(Supervised::Ready) => State::Up,
             Some(Supervised::BackingOff) => State::BackingOff,
             Some(Supervised::Draining) => State::Stopping,
-            _ if self.is_ordered => State::Starting,
+            _ if self.is_requested => State::Starting,
             // Why it failed is worth more than that it is down.
             Some(Supervised::Failed) if self.probed != Some(Listening::Circle) => State::Failed,
             known => match (self.probed, known) {
@@ -113,7 +113,7 @@ impl Entry {
         }
     }
 
-    /// Where it is dialled.
+    /// Its URL now.
     pub(crate) fn url(&self) -> &str {
         match &self.status {
             Some(status) if self.is_kept_up() => &status.url,
@@ -126,18 +126,18 @@ impl Entry {
         self.status.as_ref().is_some_and(|status| !matches!(status.state, Supervised::Down | Supervised::Failed))
     }
 
-    /// Whether its supervisor wants it up.
+    /// Whether its supervisor keeps it up, or is about to.
     pub(crate) fn can_be_stopped(&self) -> bool {
-        self.is_ordered || self.is_kept_up() && self.state() != State::Stopping
+        self.is_requested || self.is_kept_up() && self.state() != State::Stopping
     }
 
-    /// Whether its supervisor can be told to have it up, and does not yet.
+    /// Whether its supervisor can start it, and does not keep it up yet.
     pub(crate) fn can_be_started(&self) -> bool {
         let is_up = matches!(self.state(), State::Elsewhere | State::Taken | State::Starting | State::Up);
         self.source == Source::Config && !is_up
     }
 
-    /// Whether nothing wants it up as far as is known: who starts it now has started it.
+    /// Whether nobody has it up as far as is known: who starts it now has started it.
     pub(crate) fn is_idle(&self) -> bool {
         self.can_be_started() && self.state() != State::BackingOff
     }
@@ -164,7 +164,7 @@ impl Entry {
         self.status.as_ref().and_then(|status| status.why.as_deref())
     }
 
-    /// Why it goes on as it was, where it does not take over what circles.json says of it now.
+    /// Why it goes on as it was, where it does not apply what circles.json says of it now.
     pub(crate) fn refused(&self) -> Option<&str> {
         self.status.as_ref().and_then(|status| status.refused.as_deref())
     }
@@ -189,7 +189,7 @@ impl Entry {
         let is_same = self.pid().is_some() && self.pid() == status.as_ref().and_then(|status| status.pid);
         let uptime = status.as_ref().and_then(|status| status.uptime_s).map(Duration::from_secs);
         let since = uptime.map(|uptime| now.checked_sub(uptime).unwrap_or(now));
-        // It is told in whole seconds: the earliest is the nearest to the truth.
+        // The supervisor counts whole seconds: the earliest is the nearest to the truth.
         self.since = match self.since.filter(|_| is_same) {
             Some(before) => since.map(|since| since.min(before)),
             None => since,

@@ -37,7 +37,7 @@ pub(crate) struct Editor {
     /// Which input of the history is shown, and what was typed before it.
     browsing: Option<(usize, String)>,
     menu: Option<Menu>,
-    /// Inputs that come after the one that is shown, each by itself: as one text they could mean something else.
+    /// Inputs that come after the one that is shown, one by one: as one text they could mean something else.
     drafts: VecDeque<String>,
     /// Whether the key before was Ctrl-X.
     is_prefixed: bool,
@@ -269,7 +269,7 @@ impl Editor {
         true
     }
 
-    /// Rows that it wants at that width.
+    /// Rows that it takes at that width.
     pub(crate) fn height(&self, width: u16) -> u16 {
         let width = width.saturating_sub(PROMPT);
         let rows: usize = self.area.lines().iter().map(|line| wrap::rows(Line::from(line.clone()), width).len()).sum();

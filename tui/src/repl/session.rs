@@ -56,7 +56,7 @@ impl SessionView {
     }
 
     /// Says how much room the transcript has, if that has changed.
-    pub(crate) fn tell_room(&mut self) {
+    pub(crate) fn publish_room(&mut self) {
         let room = self.transcript.room();
         if room != self.room && self.session.set_room(room).is_ok() {
             self.room = room;
@@ -95,12 +95,12 @@ impl SessionView {
         self.transcript.push(Line::of(Style::Dim, text));
     }
 
-    pub(crate) fn push_error(&mut self, text: &str) {
+    pub(crate) fn show_error_text(&mut self, text: &str) {
         self.transcript.push(Line::of(Style::Error, "error: ").with(Style::Plain, text));
     }
 
     /// All of an error.
-    pub(crate) fn say_error(&mut self, error: &CliError) {
+    pub(crate) fn show_error(&mut self, error: &CliError) {
         let lines = error.lines(self.transcript.width());
         self.transcript.extend(lines);
     }

@@ -95,13 +95,13 @@ impl Transcript {
     /// The rows that are in sight.
     pub(crate) fn rows(&mut self, theme: Theme, width: u16, height: u16) -> Vec<ShownLine<'static>> {
         (self.width, self.height) = (width, height);
-        let wanted = usize::from(height) + self.back;
+        let needed = usize::from(height) + self.back;
         let mut rows = VecDeque::new();
         for line in self.lines.iter().rev() {
             for row in wrap::prose(theme.line(line), width).into_iter().rev() {
                 rows.push_front(row);
             }
-            if rows.len() >= wanted {
+            if rows.len() >= needed {
                 break;
             }
         }

@@ -55,8 +55,8 @@ impl Followed {
         let read = if let Some(reader) = &mut self.reader {
             reader.more()
         } else {
-            let wanted = Wanted { last: Some(MAX_LINES), since: None };
-            LogReader::last_lines(&self.path, Bounds::LOG, wanted).map(|(lines, reader)| {
+            let lines = Wanted { last: Some(MAX_LINES), since: None };
+            LogReader::last_lines(&self.path, Bounds::LOG, lines).map(|(lines, reader)| {
                 self.reader = Some(reader);
                 lines
             })

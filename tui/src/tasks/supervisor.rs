@@ -138,7 +138,7 @@ async fn end<M: Method<Params = Names, Result = Statuses>>(
     supervisor::tell_running::<M>(&of.place().await?, names, STOPPING).await.map(drop)
 }
 
-/// The time goes on by itself.
+/// Everything but the time, which always goes on.
 fn without_time(statuses: &Statuses) -> Statuses {
     let circles = statuses.circles.iter().map(CircleStatus::without_time).collect();
     Statuses { circles, ..statuses.clone() }
