@@ -15,6 +15,12 @@ pub struct Validator {
     engine: Engine,
 }
 
+impl Default for Validator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Validator {
     /// A validator. Building its engine takes long enough to do it once.
     pub fn new() -> Self {

@@ -38,7 +38,7 @@ fn laid_out(node: &Node<'_>, width: usize) -> Vec<Line> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use std::fmt::Write;
 
     use serde_json::{Value, value::RawValue};
@@ -46,7 +46,7 @@ pub mod tests {
     use super::*;
 
     /// A result with a value, as text and as JSON.
-    pub fn result(r#type: &str, output: &str, json: &str) -> PlayResult {
+    pub(crate) fn result(r#type: &str, output: &str, json: &str) -> PlayResult {
         PlayResult {
             output: output.into(),
             r#type: r#type.into(),
@@ -57,7 +57,7 @@ pub mod tests {
     }
 
     /// A result with what JSON can say without a loss, and Rhai's text of it.
-    pub fn result_of(value: &Value) -> PlayResult {
+    pub(crate) fn result_of(value: &Value) -> PlayResult {
         fn write(out: &mut String, value: &Value) {
             match value {
                 Value::Null => out.push_str("()"),

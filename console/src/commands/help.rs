@@ -1,7 +1,11 @@
 //! What `:help` says.
 
 use super::{COMMANDS, Command};
-use frontend::{suggest, text::{Line, Style, lines}, visible::visible};
+use frontend::{
+    suggest,
+    text::{Line, Style, lines},
+    visible::visible,
+};
 
 const INTRODUCTION: &str = "\
 What you type is played in the circle, and stays: variables, functions, closures, imports.

@@ -2,8 +2,8 @@
 
 use client_ws::PlayResult;
 
-use frontend::text::{Line, Style};
 use crate::value::{Key, Node, Shape};
+use frontend::text::{Line, Style};
 
 /// Series that are drawn: as many as can be told apart.
 pub(crate) const MAX_SERIES: usize = 6;

@@ -38,6 +38,8 @@ pub(super) struct Retry {
     pub(super) at: Option<Instant>,
     /// The pause that led to it.
     pub(super) backoff: Duration,
+    /// Whether the circle is being started: inputs wait until it is there.
+    pub(super) is_expected: bool,
 }
 
 /// Another circle in the place of the session's.

@@ -36,6 +36,9 @@ impl Core {
         self.is_kept |= is_kept || self.connections > 0;
         // Nobody waits for a connection that is there, and nothing is to be cancelled about it.
         self.is_awaited = self.link != Link::On;
+        if let Some(retry) = &mut self.retry {
+            retry.is_expected = false;
+        }
         if let Some(other) = &mut self.other {
             other.is_known = true;
         }
@@ -52,6 +55,29 @@ impl Core {
         self.state().is_ready() && self.requested.is_none()
     }
 
+    /// A user wants the connection, once the circle is there.
+    pub(super) fn expect(&mut self) {
+        (self.is_kept, self.is_awaited) = (true, false);
+        match self.link {
+            Link::Off => {
+                self.retry = None;
+                self.schedule_retry();
+            }
+            Link::Connecting => {
+                self.retry.get_or_insert(Retry { at: None, backoff: FIRST_BACKOFF, is_expected: true });
+            }
+            Link::On => {}
+        }
+        if let Some(retry) = &mut self.retry {
+            retry.is_expected = true;
+        }
+    }
+
+    /// Whether the circle is being started, and what is submitted waits for it.
+    pub(super) fn is_expected(&self) -> bool {
+        self.retry.as_ref().is_some_and(|retry| retry.is_expected)
+    }
+
     /// Connects, if there is no connection.
     pub(super) fn connect(&mut self) {
         if self.link != Link::Off {
@@ -62,7 +88,8 @@ impl Core {
         if let Some(retry) = &mut self.retry {
             retry.at = None;
         }
-        let (remote, target, is_awaited) = (self.remote.clone(), self.target.clone(), self.is_awaited);
+        let (remote, target) = (self.remote.clone(), self.target.clone());
+        let is_awaited = self.is_awaited || self.is_expected();
         self.connecting = Some(Box::pin(async move {
             let result = remote.connect().await;
             let moved = if result.is_err() && !is_awaited { moved(&target).await } else { None };
@@ -445,7 +472,8 @@ impl Core {
             return;
         }
         let backoff = self.retry.as_ref().map_or(FIRST_BACKOFF, |retry| (retry.backoff * 2).min(LONGEST_BACKOFF));
-        self.retry = Some(Retry { at: Some(Instant::now() + jittered(backoff)), backoff });
+        let is_expected = self.is_expected();
+        self.retry = Some(Retry { at: Some(Instant::now() + jittered(backoff)), backoff, is_expected });
     }
 }
 

@@ -136,6 +136,7 @@ impl Core {
             identity: self.identity.clone(),
             key: self.key.clone(),
             is_kept: self.is_kept,
+            is_key_requested: self.requested.is_some(),
             running: self.running.as_ref().map(Running::state),
             is_pending: self.pending.is_some() || self.part.is_some(),
             waiting: self.waiting.len(),

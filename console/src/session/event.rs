@@ -144,6 +144,8 @@ pub struct State {
     pub key: Option<KeyName>,
     /// Whether it is to be connected again when the connection is lost.
     pub is_kept: bool,
+    /// Whether a key was requested, and nobody has said yet whether it is unlocked.
+    pub is_key_requested: bool,
     /// The play that runs.
     pub running: Option<RunningPlay>,
     /// Whether something else is awaited before the next input can be carried out.

@@ -1,7 +1,7 @@
 //! One script on several circles, side by side: a part in each circle's session, all of them heard in one place.
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
 
@@ -52,9 +52,8 @@ impl FanOut {
 
 /// Has a session play its part, once it has connected and authenticated as far as it does by itself.
 async fn request(session: Session, mut part: Part) {
-    let mut state = session.watch();
     let is_settled = tokio::select! {
-        settled = state.wait_for(|state| !state.is_settling()) => settled.is_ok(),
+        settled = settled(&session) => settled,
         () = requested(&mut part.cancelled) => false,
     };
     if is_settled {
@@ -68,9 +67,19 @@ async fn request(session: Session, mut part: Part) {
     }
 }
 
+/// Waits until a session is connected and authenticated as far as it will be; false if it has ended. Cancel safe.
+async fn settled(session: &Session) -> bool {
+    // The state may be older than the request to connect.
+    let (sync, synced) = oneshot::channel();
+    if session.inputs.send(Input::Sync(sync)).await.is_err() || synced.await.is_err() {
+        return false;
+    }
+    session.watch().wait_for(|state| !state.is_settling() && !state.is_key_requested).await.is_ok()
+}
+
 /// Waits until the cancellation is requested. Cancel safe.
 pub(super) async fn requested(cancelled: &mut watch::Receiver<bool>) {
     if cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

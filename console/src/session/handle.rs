@@ -5,7 +5,7 @@ use std::sync::Arc;
 use frontend::{destination::Destination, text::Size};
 use keys::keystore::KeyName;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::AbortHandle,
 };
 
@@ -21,6 +21,8 @@ use crate::completion::Completion;
 pub(super) enum Input {
     Connect { is_kept: bool },
     Retry,
+    Expect,
+    Target(Destination),
     Disconnect,
     Authenticate,
     UseKey(KeyName),
@@ -31,6 +33,8 @@ pub(super) enum Input {
     Room(Size),
     FanOut(Vec<Target>),
     Part(Part),
+    /// Answered once the inputs before it are taken.
+    Sync(oneshot::Sender<()>),
 }
 
 /// A circle among several.
@@ -136,6 +140,16 @@ impl Session {
     /// Connects at once, if a connection is wanted and there is none: the circle may be there again.
     pub fn retry(&self) -> Result<(), Full> {
         self.send(Input::Retry)
+    }
+
+    /// Connects once the circle is there, which is being started. What is submitted until then waits.
+    pub fn expect(&self) -> Result<(), Full> {
+        self.send(Input::Expect)
+    }
+
+    /// Says where the circle is from now on; the connection ([`Remote`]) is to know that, too.
+    pub fn set_target(&self, target: Destination) -> Result<(), Full> {
+        self.send(Input::Target(target))
     }
 
     /// Closes the connection, for good. What runs is cancelled.

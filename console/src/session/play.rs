@@ -102,7 +102,7 @@ impl PlayReporter {
 /// Waits until the cancellation is requested. Cancel safe.
 async fn requested(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -133,11 +133,12 @@ async fn play(
     loop {
         let PlayReporter { updates, cancel } = reporter;
         tokio::select! {
-            room = updates.reserve(), if event.is_some() => match (room, event.take()) {
-                (Ok(room), Some(event)) => room.send(PlayUpdate::Event(event)),
-                // Nobody listens any more.
-                _ => {}
-            },
+            room = updates.reserve(), if event.is_some() => {
+                // Without room nobody listens any more.
+                if let (Ok(room), Some(event)) = (room, event.take()) {
+                    room.send(PlayUpdate::Event(event));
+                }
+            }
             next = running.next(), if event.is_none() => match next {
                 Some(next) => event = Some(next),
                 None => break,

@@ -40,6 +40,7 @@ impl Core {
             && !self.state().is_ready()
             && self.pending.is_none();
         match self.link {
+            Link::Off | Link::Connecting if self.is_expected() => {}
             Link::Off => {
                 self.is_awaited = true;
                 self.connect();

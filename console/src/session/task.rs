@@ -124,6 +124,8 @@ impl Core {
             Input::Connect { is_kept } => self.connect_asked(is_kept),
             Input::Retry if self.is_kept && self.link == Link::Off => self.connect(),
             Input::Retry => {}
+            Input::Expect => self.expect(),
+            Input::Target(target) => self.target = target,
             Input::Disconnect => self.disconnect(),
             Input::Authenticate => self.choose_key(),
             Input::UseKey(name) => self.use_key(name),
@@ -134,6 +136,8 @@ impl Core {
             Input::Room(room) => self.room = room,
             Input::FanOut(targets) => self.fan_out(targets),
             Input::Part(part) => self.take_part(part),
+            // Whoever asked may be gone.
+            Input::Sync(answer) => drop(answer.send(())),
         }
     }
 }

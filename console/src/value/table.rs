@@ -7,7 +7,10 @@ use super::{
     pretty::shortened,
 };
 use crate::{LAST_VALUE, truncate::grouped};
-use frontend::{text::{Kind, Line, Style, columns}, visible::visible};
+use frontend::{
+    text::{Kind, Line, Style, columns},
+    visible::visible,
+};
 
 /// Rows that are laid out.
 const MAX_ROWS: usize = 1_000;

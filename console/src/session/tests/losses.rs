@@ -30,6 +30,21 @@ async fn lost_environment_is_said_with_what_it_held() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lost_environment_gives_back_what_waits() {
+    let mut console = Console::with_inputs(&["let k = 1"]).await;
+    console.submit(":vars");
+    console.submit("k + 1");
+    let (_, reply) = console.circle.question().await;
+    console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Killed });
+    console.says(&["began :vars"]).await;
+    assert!(console.said().await.contains("environment (killed): what 1 input had made is gone"));
+    console.says(&[NOT_PLAYED, r#"given back ["k + 1"]"#]).await;
+    reply.send(Ok(Vec::new())).expect("the session waits for it");
+    console.says(&["listing ", "done"]).await;
+    console.is_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn play_that_costs_the_environment_gives_back_what_waits() {
     let mut console = Console::with_inputs(&["let k = 1"]).await;
     let playing = console.begin("loop {}").await;
