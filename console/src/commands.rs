@@ -272,6 +272,17 @@ impl Command {
     }
 }
 
+/// Whether an input is carried out with the help of the session's circle. Some commands the console obeys alone, and
+/// `:each` is for other circles.
+pub fn needs_circle(input: &str) -> bool {
+    match input.trim().strip_prefix(':').map(Meta::parse) {
+        Some(Err(_) | Ok(Meta::Help(_) | Meta::Quit | Meta::Use(_) | Meta::Edit | Meta::Each { .. })) => false,
+        Some(Ok(Meta::History(_) | Meta::Last | Meta::Save { .. })) => false,
+        Some(Ok(Meta::Time(script) | Meta::Plot(script))) => !script.is_empty(),
+        Some(Ok(_)) | None => true,
+    }
+}
+
 /// The Rhai in an input, and the byte that it begins at: all of it, unless it is a `:` command, which may have some at its end.
 pub fn script(input: &str) -> Option<(usize, &str)> {
     let Some(at) = input.find(|character: char| !character.is_whitespace()) else { return Some((0, input)) };
@@ -366,6 +377,16 @@ mod tests {
         for command in COMMANDS {
             assert!(Meta::parse(&command.example[1..]).is_ok(), "{}", command.example);
         }
+    }
+
+    #[test]
+    fn commands_of_the_console_alone_need_no_circle() {
+        let alone =
+            [":help", ":hlep", ":quit", ":use lab", ":edit", ":history a", ":last", ":save x", ":time", ":plot"];
+        let with_circle =
+            ["1 + 1", ":time 1", ":plot [1]", ":load x", ":vars", ":functions", ":reset", ":who", ":key alice"];
+        assert!(alone.iter().all(|input| !needs_circle(input)) && !needs_circle(":each a 1"));
+        assert!(with_circle.iter().all(|input| needs_circle(input)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is typed: sent off, cancelled, completed, edited elsewhere.
 
 use console::{
-    commands::Takes,
+    commands::{self, Takes},
     completion::{self, Candidate, Completion, Question},
     session::{Link, Session},
 };
@@ -16,14 +16,15 @@ use crate::{
 };
 
 impl App {
-    /// Sends off what is typed, if it is complete. A circle that is not connected to is, for that.
+    /// Sends off what is typed, if it is complete. Where it takes the circle, the circle is connected to first.
     pub(super) fn submit(&mut self) {
         let Some(id) = self.circles.selected() else { return };
         let can_be_started = self.circles.get(id).is_some_and(Entry::can_be_started);
         let Some(session) = self.repl.get(id) else { return };
         let input = session.editor.text();
-        let is_off = session.state.link != Link::On && (!session.is_awaited || can_be_started);
         let (is_blank, is_incomplete) = (input.trim().is_empty(), self.repl.is_incomplete(&input));
+        let is_off = session.state.link != Link::On && (!session.is_awaited || can_be_started);
+        let connects = is_off && (is_blank || commands::needs_circle(&input));
         let Some(session) = self.repl.get_mut(id) else { return };
         if is_blank {
             if session.editor.drafts() > 0 {
@@ -34,7 +35,7 @@ impl App {
         } else {
             session.editor.take();
         }
-        if is_off {
+        if connects {
             self.connect(id);
         }
         if !is_blank {
