@@ -26,11 +26,11 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Event, FanOutEvent, Identity, Link, Outcome, Request, RunningPlay, Shown, ShownKind, State};
+pub use event::{Event, FanOutEvent, Identity, Link, Outcome, Refusal, Request, RunningPlay, Shown, ShownKind, State};
 pub use fan_out::FanOut;
 pub use handle::{Events, Full, Session, Target};
 pub use keys::{KeySource, Keyring};
-pub use opening::{Opening, Reached, admit, reach};
+pub use opening::{Opening, OtherCircle, Reached, admit, no_key, reach};
 pub use play::{Play, PlayReporter, PlayUpdate, Script};
 pub use playing::GIVE_UP_WINDOW;
 pub use remote::{Answer, Remote};

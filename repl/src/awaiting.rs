@@ -1,6 +1,6 @@
 //! What comes of an input, as it comes: prints, values, errors; Ctrl-C; what the session leaves to the REPL.
 
-use console::session::{Event, Request, Session, Shown, ShownKind};
+use console::session::{Event, Request, Session, Shown, ShownKind, no_key};
 use frontend::{error::CliError, text::Line};
 use keys::keystore::KeyName;
 use protocol::methods::{Output, Stream};
@@ -11,6 +11,7 @@ use terminal::{
     waiting::STATUS_LINE_INTERVAL,
 };
 use tokio::sync::watch;
+use unicode_width::UnicodeWidthStr;
 
 use super::{feed::Listening, status::StatusLine};
 
@@ -38,6 +39,8 @@ pub(super) struct Awaiting {
     printer: Printer,
     status: StatusLine,
     ended: Ended,
+    /// Columns of the widest label of circles that play side by side.
+    label_width: usize,
     /// How often Ctrl-C was pressed: whoever has had enough waits for no reader any more.
     interrupts: watch::Sender<u32>,
 }
@@ -45,7 +48,13 @@ pub(super) struct Awaiting {
 impl Awaiting {
     pub(super) fn new() -> Self {
         let (interrupts, _) = watch::channel(0);
-        Self { printer: Printer::start(), status: StatusLine::new(), ended: Ended::default(), interrupts }
+        Self {
+            printer: Printer::start(),
+            status: StatusLine::new(),
+            ended: Ended::default(),
+            label_width: 0,
+            interrupts,
+        }
     }
 
     /// Renders what comes. `None` once the input has ended.
@@ -104,11 +113,13 @@ impl Awaiting {
                 }
                 Some(Event::Request(Request::FanOut(labels))) => {
                     self.clear().await?;
+                    self.label_width = labels.iter().map(|label| label.width()).max().unwrap_or_default();
                     return Ok(Some(Asked::Circles(labels)));
                 }
                 Some(Event::Request(Request::NoKey(_))) => {
-                    let error = CliError::NoKey { place: session.target().to_string() };
-                    self.show_lines(&error.lines(printing::columns())).await?;
+                    self.show_lines(&no_key(session).lines(printing::columns())).await?;
+                    // Inputs that wait for a key are not to wait here. A session that takes no input has ended.
+                    let _ended = session.cancel();
                 }
                 Some(Event::Request(request)) => self.ended.request = Some(request),
                 Some(Event::Done) | None => return Ok(None),
@@ -135,7 +146,7 @@ impl Awaiting {
         }
         let printer = &self.printer;
         let written = async {
-            match (label.map(|label| Label::new(label, 0)), output.stream) {
+            match (label.map(|label| Label::new(label, self.label_width)), output.stream) {
                 (None, _) => printer.output(output).await,
                 (Some(label), Stream::Print) => printer.text(label.printed(&output.text)).await,
                 (Some(label), Stream::Debug) => printer.note(label.debugged(&output)).await,

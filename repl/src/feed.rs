@@ -1,8 +1,8 @@
 //! A session's events: to whoever waits for what comes of an input, otherwise above the line that is typed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use console::session::{Event, Events, ShownKind};
+use console::session::{Event, Events, Request, Session, ShownKind};
 use tokio::{
     runtime::Handle,
     sync::mpsc::{Sender, channel},
@@ -11,60 +11,88 @@ use tokio::{
 
 use super::notes::Notes;
 
-/// Events that wait for whoever waits for them.
+/// Events that wait for whoever listens.
 const WAITING: usize = 64;
 
 /// Takes a session's events for as long as it lives.
 pub(super) struct Feed {
-    listener: Arc<Mutex<Option<Sender<Event>>>>,
+    unheard: Unheard,
+    listener: Listener,
     task: JoinHandle<()>,
+}
+
+/// Who listens to a session's events.
+#[derive(Clone, Default)]
+struct Listener(Arc<Mutex<Option<Sender<Event>>>>);
+
+/// What becomes of events that nobody listens to.
+#[derive(Clone)]
+struct Unheard {
+    session: Session,
+    notes: Notes,
 }
 
 /// While there is one, a session's events come here.
 pub(super) struct Listening {
     pub(super) events: Events,
-    listener: Arc<Mutex<Option<Sender<Event>>>>,
+    unheard: Unheard,
+    listener: Listener,
+    /// Who listened before, and does again.
+    before: Option<Sender<Event>>,
+}
+
+impl Listener {
+    fn get(&self) -> MutexGuard<'_, Option<Sender<Event>>> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Feed {
-    pub(super) fn start(runtime: &Handle, mut events: Events, notes: Notes) -> Self {
-        let listener: Arc<Mutex<Option<Sender<Event>>>> = Arc::default();
-        let shared = listener.clone();
+    pub(super) fn start(runtime: &Handle, session: Session, mut events: Events, notes: Notes) -> Self {
+        let (listener, unheard) = (Listener::default(), Unheard { session, notes });
+        let (shared, leave) = (listener.clone(), unheard.clone());
         let task = runtime.spawn(async move {
             while let Some(event) = events.next().await {
-                let listener = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let listener = shared.get().clone();
                 // Remarks that belong to no input are not for whoever waits for one.
                 match (event, listener) {
                     (Event::Shown(shown), _) if matches!(shown.kind, ShownKind::Note | ShownKind::Warning) => {
-                        notes.show(&shown);
+                        leave.notes.show(&shown);
                     }
                     (event, Some(listener)) => {
-                        // Whoever has stopped waiting leaves it.
+                        // Whoever has stopped listening leaves it.
                         if let Err(left) = listener.send(event).await {
-                            leave(left.0, &notes);
+                            leave.take(left.0);
                         }
                     }
-                    (event, None) => leave(event, &notes),
+                    (event, None) => leave.take(event),
                 }
             }
         });
-        Self { listener, task }
+        Self { unheard, listener, task }
     }
 
     /// Listens from now on, until what is returned is dropped.
     pub(super) fn listen(&self) -> Listening {
         let (send, events) = channel(WAITING);
-        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(send);
-        Listening { events: events.into(), listener: self.listener.clone() }
+        let before = self.listener.get().replace(send);
+        Listening { events: events.into(), unheard: self.unheard.clone(), listener: self.listener.clone(), before }
     }
 }
 
-/// An event that nobody waits for.
-fn leave(event: Event, notes: &Notes) {
-    match event {
-        Event::NotAdmitted(_, error) | Event::ConnectFailed(error) => notes.complain(&error.message()),
-        Event::Shown(shown) => notes.show(&shown),
-        _ => {}
+impl Unheard {
+    fn take(&self, event: Event) {
+        match event {
+            Event::NotAdmitted(_, error) | Event::ConnectFailed(error) => self.notes.complain(&error.message()),
+            Event::Shown(shown) => self.notes.show(&shown),
+            // Nobody is asked for a passphrase while a line is typed: the next input requests the key again.
+            Event::Request(Request::Unlock(name)) => {
+                // A session that takes no input has ended.
+                let _ended = self.session.stays_locked(name);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -76,6 +104,9 @@ impl Drop for Feed {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.listener.get() = self.before.take();
+        while let Some(event) = self.events.take() {
+            self.unheard.take(event);
+        }
     }
 }

@@ -22,6 +22,7 @@ use console::{
     history,
 };
 use frontend::{connect::Options, error::CliError};
+use keys::keystore::KeyName;
 use rustyline::{Editor, error::ReadlineError, history::FileHistory};
 use terminal::{
     connect,
@@ -178,14 +179,18 @@ impl Repl {
 
     /// Connects again on an empty line, where there is no connection.
     fn reconnect(&mut self) {
-        let index = self.sessions.index();
+        let (index, key) = (self.sessions.index(), self.sessions.current().session.state().key);
         let Self { runtime, sessions, interrupts, .. } = self;
         let connected = runtime.block_on(unless_interrupted(interrupts, sessions.connect(index)));
         match connected {
             Some(Ok(())) => {}
             Some(Err(error)) => printing::report(&error),
-            None => printing::to_stderr("not connected\n"),
+            // The session says so. One that takes no input has ended.
+            None => {
+                let _ended = self.sessions.current().session.cancel();
+            }
         }
+        self.follow_key(key.as_ref());
     }
 
     /// Has the current session carry an input out, and renders what comes of it.
@@ -199,16 +204,21 @@ impl Repl {
         if !ended.given_back.is_empty() {
             self.put_back(&ended.given_back);
         }
+        self.follow_key(key.as_ref());
+        match ended.request {
+            Some(request) => self.obey(request),
+            None => Ok(Next::Prompt),
+        }
+    }
+
+    /// Takes up the history of another key, if the session is authenticated with another one than before.
+    fn follow_key(&mut self, before: Option<&KeyName>) {
         let state = self.sessions.current().session.state();
-        if state.key != key
+        if state.key.as_ref() != before
             && let Some(name) = state.authenticated()
         {
             self.sessions.uses_key(name.clone());
             self.recall();
-        }
-        match ended.request {
-            Some(request) => self.obey(request),
-            None => Ok(Next::Prompt),
         }
     }
 

@@ -30,6 +30,9 @@ use super::{
 /// Sessions that are open at once.
 const MAX_SESSIONS: usize = 32;
 
+/// What a session does while a key is checked.
+pub(super) const AUTHENTICATING: &str = "proving the key";
+
 /// Rows of the screen that a value leaves free.
 pub(super) const MARGIN: usize = 4;
 
@@ -160,11 +163,16 @@ impl Sessions {
         };
         // The newest: one before it may have been of another circle.
         if let Some(index) = self.open.iter().rposition(|open| is_there(open) && is_it(open)) {
-            // One can be there all the same, and save what was played.
-            if let Err(error) = self.connect(index).await {
-                printing::report(&error);
+            match self.connect(index).await {
+                Ok(()) => return Ok(index),
+                // Another circle has a session of its own beside it.
+                Err(_) if self.open[index].session.state().is_replaced => {}
+                // One can be there all the same, and save what was played.
+                Err(error) => {
+                    printing::report(&error);
+                    return Ok(index);
+                }
             }
-            return Ok(index);
         }
         // Through the same tunnel as the session that is there already.
         let authority = self.open.iter().find(|open| is_there(open)).and_then(|open| open.authority.clone());
@@ -188,27 +196,27 @@ impl Sessions {
             return Err(CliError::usage("cannot open another session", why, "leave, and come back to what you need"));
         }
         let (session, events) = Session::open(&self.runtime, opening);
-        let feed = Feed::start(&self.runtime, events, self.notes.clone());
-        self.open.push(Open { session, feed, authority });
-        let index = self.open.len() - 1;
-        match self.connect(index).await {
-            Ok(()) => Ok(index),
-            Err(error) => {
-                self.open.pop();
-                Err(error)
-            }
-        }
+        let feed = Feed::start(&self.runtime, session.clone(), events, self.notes.clone());
+        let open = Open { session, feed, authority };
+        // One that is not ready, or not waited for, is dropped.
+        self.make_ready(&open).await?;
+        self.open.push(open);
+        Ok(self.open.len() - 1)
     }
 
     /// Connects a session that is not, and asks for the passphrase of the key that it needs.
-    pub(super) async fn connect(&mut self, index: usize) -> Result<(), CliError> {
-        let Open { session, feed, .. } = &self.open[index];
+    pub(super) async fn connect(&self, index: usize) -> Result<(), CliError> {
+        self.make_ready(&self.open[index]).await
+    }
+
+    async fn make_ready(&self, open: &Open) -> Result<(), CliError> {
+        let session = &open.session;
         if session.state().is_ready() {
             return Ok(());
         }
-        let (session, mut listening) = (session.clone(), feed.listen());
+        let mut listening = open.listen();
         let what = format!("connecting to {}", session.target());
-        match waiting::shown(&what, reach(&session, &mut listening.events)).await? {
+        match waiting::shown(&what, reach(session, &mut listening.events)).await? {
             Reached::Ready => Ok(()),
             Reached::Locked(name) => {
                 if let Err(error) = self.unlock(&name) {
@@ -216,7 +224,7 @@ impl Sessions {
                     let _full = session.stays_locked(name);
                     return Err(error);
                 }
-                waiting::shown("proving the key", admit(&session, &mut listening.events, name)).await
+                waiting::shown(AUTHENTICATING, admit(session, &mut listening.events, name)).await
             }
         }
     }

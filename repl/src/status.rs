@@ -11,6 +11,8 @@ use terminal::{
     waiting::{self, STATUS_LINE_DELAY},
 };
 
+use super::sessions::AUTHENTICATING;
+
 /// Takes away the line that the cursor is in.
 const CLEAR: &str = "\r\x1b[K";
 
@@ -66,7 +68,7 @@ fn columns() -> usize {
 fn awaited(state: &State) -> &'static str {
     match (state.link, &state.identity) {
         (Link::Off | Link::Connecting, _) => "connecting",
-        (Link::On, Identity::Authenticating) => "proving the key",
+        (Link::On, Identity::Authenticating) => AUTHENTICATING,
         (Link::On, _) => "waiting for the circle",
     }
 }

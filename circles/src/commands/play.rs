@@ -4,12 +4,13 @@ mod attempts;
 mod outcome;
 mod telling;
 
+use client_ws::{ClientError, RpcError};
 use std::{fmt::Write as _, path::Path, time::Duration};
 
 use crate::cli::PlayArgs;
 use console::{
     commands::listed,
-    session::{FanOut, FanOutEvent, Keyring, Outcome as Ended, Script, Target},
+    session::{FanOut, FanOutEvent, Keyring, Outcome as Ended, Refusal, Script, Target},
 };
 use frontend::{connect, error::CliError, script, target};
 use terminal::{
@@ -18,7 +19,7 @@ use terminal::{
     printing::line_to_stdout,
 };
 
-use attempts::{Attempt, Opened};
+use attempts::Attempt;
 use outcome::{Outcome, Played};
 use telling::Telling;
 
@@ -38,42 +39,49 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
 
 /// Plays all of standard input as one script on a circle, or on a scratch circle.
 pub(crate) fn run_piped(circle: Option<&str>, options: &connect::Options) -> Result<(), CliError> {
-    let text = script::read(std::io::stdin().lock()).map_err(|error| script::cannot_read("-", &error))?;
     let named = target::asked(circle).into_iter().collect::<Vec<_>>();
-    play(&named, options, &Script { text, ..Script::default() }, false)
+    let script = || {
+        let text = script::read(std::io::stdin().lock()).map_err(|error| script::cannot_read("-", &error))?;
+        Ok(Script { text, ..Script::default() })
+    };
+    play(&named, options, script, false)
 }
 
 fn play_given(args: &PlayArgs, text: String, arguments: &[String]) -> Result<(), CliError> {
     let has_arguments = !arguments.is_empty() || text.contains("ARGS");
     let before = has_arguments.then(|| format!("const ARGS = {};", array_literal(arguments)));
     let script = Script { text, before, timeout: args.timeout, bind: None };
-    play(&asked(args), &args.connect.options(), &script, args.json)
+    play(&asked(args), &args.connect.options(), || Ok(script), args.json)
 }
 
-fn play(named: &[String], options: &connect::Options, script: &Script, is_json: bool) -> Result<(), CliError> {
+/// `script` is called once there is a circle to play on.
+fn play(
+    named: &[String],
+    options: &connect::Options,
+    script: impl FnOnce() -> Result<Script, CliError>,
+    is_json: bool,
+) -> Result<(), CliError> {
     client_runtime()?.block_on(async {
         let attempts = open(named, options).await?;
+        let script = script()?;
         let names: Vec<String> = attempts.iter().map(|attempt| attempt.label.clone()).collect();
         let telling = Telling::start(&names, is_json);
         let mut interrupts = Interrupts::claim()?;
         let (mut outcomes, mut players, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-        // Sessions end without their events.
-        let mut kept = Vec::new();
         for (index, Attempt { label, opened }) in attempts.into_iter().enumerate() {
             // What stands for it until it has ended.
             outcomes.push(Err(CliError::Interrupted));
             match opened {
-                Ok(Opened { session, events }) => {
-                    targets.push(Target { label, session });
+                Ok(opened) => {
+                    targets.push(Target { label, session: opened.listened_to() });
                     players.push(index);
-                    kept.push(events);
                 }
                 Err(error) => outcomes[index] = telling.ended(index, Err(error)).await?,
             }
         }
-        let mut plays = FanOut::start(&targets, script);
+        let mut plays = FanOut::start(&targets, &script);
         let heard = tokio::select! {
-            heard = listen(&mut plays, &players, &telling, &mut outcomes) => Some(heard),
+            heard = listen(&mut plays, &targets, &players, &telling, &mut outcomes) => Some(heard),
             () = interrupts.next() => None,
         };
         let Some(heard) = heard else {
@@ -117,6 +125,7 @@ fn asked(args: &PlayArgs) -> Vec<String> {
 /// Reports what happens as it happens, until all have ended.
 async fn listen(
     plays: &mut FanOut,
+    targets: &[Target],
     players: &[usize],
     telling: &Telling,
     outcomes: &mut [Outcome],
@@ -134,8 +143,15 @@ async fn listen(
             }
             FanOutEvent::Ended(Ended::Failed(error)) => Err(error),
             FanOutEvent::Ended(Ended::Cancelled) => Err(CliError::Interrupted),
-            // A session that was ready and is not any more.
-            FanOutEvent::Refused(why) => Err(CliError::supervisor("the circle did not play it", why, "")),
+            FanOutEvent::Refused(why) => {
+                let place = targets[player].session.target().clone();
+                // A session that was ready is not any more.
+                let error = match why {
+                    Refusal::NeedsKey => ClientError::Rpc(RpcError::Unauthenticated),
+                    Refusal::Unreachable | Refusal::Busy => ClientError::NotConnected,
+                };
+                Err(CliError::Client { place, error })
+            }
         };
         outcomes[index] = telling.ended(index, ended).await?;
     }

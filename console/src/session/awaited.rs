@@ -15,9 +15,9 @@ use tokio::{task::JoinError, time::Instant};
 
 use super::{
     event::{FanOutEvent, Outcome, RunningPlay},
-    fan_out::{FanOut, requested},
+    fan_out::FanOut,
     handle::Part,
-    play::{Play, PlayUpdate},
+    play::{Play, PlayUpdate, requested},
     remote::Answer,
 };
 use crate::commands::Meta;

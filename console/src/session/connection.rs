@@ -17,8 +17,9 @@ use tokio::time::Instant;
 
 use super::{
     awaited::{Connected, Other, Pending, Retry, Running},
-    core::Core,
+    core::{Announcement, Core},
     event::{Event, Identity, Link, Request, Shown},
+    opening::OtherCircle,
     sentences,
 };
 
@@ -33,17 +34,17 @@ const NOT_ADMITTED: u8 = 4;
 impl Core {
     /// A user wants the connection, whatever circle is there.
     pub(super) fn connect_asked(&mut self, is_kept: bool) {
-        self.is_kept |= is_kept || self.connections > 0;
+        self.reconnection.is_kept |= is_kept || self.connection.connections > 0;
         // Nobody waits for a connection that is there, and nothing is to be cancelled about it.
-        self.is_awaited = self.link != Link::On;
-        if let Some(retry) = &mut self.retry {
+        self.reconnection.is_awaited = self.connection.link != Link::On;
+        if let Some(retry) = &mut self.reconnection.retry {
             retry.is_expected = false;
         }
-        if let Some(other) = &mut self.other {
+        if let Some(other) = &mut self.reconnection.other {
             other.is_known = true;
         }
-        match self.link {
-            Link::On if self.identity == Identity::Anonymous && !self.can_play() => self.choose_key(),
+        match self.connection.link {
+            Link::On if self.login.identity == Identity::Anonymous && !self.can_play() => self.choose_key(),
             Link::On if self.can_play() => self.report(Event::Ready),
             Link::On | Link::Connecting => {}
             Link::Off => self.connect(),
@@ -52,45 +53,45 @@ impl Core {
 
     /// Whether inputs can be played, once nothing else is busy: a key that was requested comes first.
     pub(super) fn can_play(&self) -> bool {
-        self.state().is_ready() && self.requested.is_none()
+        self.state().is_ready() && self.login.requested.is_none()
     }
 
     /// A user wants the connection, once the circle is there.
     pub(super) fn expect(&mut self) {
-        (self.is_kept, self.is_awaited) = (true, false);
-        match self.link {
+        (self.reconnection.is_kept, self.reconnection.is_awaited) = (true, false);
+        match self.connection.link {
             Link::Off => {
-                self.retry = None;
+                self.reconnection.retry = None;
                 self.schedule_retry();
             }
             Link::Connecting => {
-                self.retry.get_or_insert(Retry { at: None, backoff: FIRST_BACKOFF, is_expected: true });
+                self.reconnection.retry.get_or_insert(Retry { at: None, backoff: FIRST_BACKOFF, is_expected: true });
             }
             Link::On => {}
         }
-        if let Some(retry) = &mut self.retry {
+        if let Some(retry) = &mut self.reconnection.retry {
             retry.is_expected = true;
         }
     }
 
     /// Whether the circle is being started, and what is submitted waits for it.
     pub(super) fn is_expected(&self) -> bool {
-        self.retry.as_ref().is_some_and(|retry| retry.is_expected)
+        self.reconnection.retry.as_ref().is_some_and(|retry| retry.is_expected)
     }
 
     /// Connects, if there is no connection.
     pub(super) fn connect(&mut self) {
-        if self.link != Link::Off {
+        if self.connection.link != Link::Off {
             return;
         }
-        self.link = Link::Connecting;
+        self.connection.link = Link::Connecting;
         // The next pause goes on from this one.
-        if let Some(retry) = &mut self.retry {
+        if let Some(retry) = &mut self.reconnection.retry {
             retry.at = None;
         }
         let (remote, target) = (self.remote.clone(), self.target.clone());
-        let is_awaited = self.is_awaited || self.is_expected();
-        self.connecting = Some(Box::pin(async move {
+        let is_awaited = self.reconnection.is_awaited || self.is_expected();
+        self.connection.connecting = Some(Box::pin(async move {
             let result = remote.connect().await;
             let moved = if result.is_err() && !is_awaited { moved(&target).await } else { None };
             Connected { result, moved }
@@ -98,7 +99,7 @@ impl Core {
     }
 
     pub(super) fn connected(&mut self, Connected { result, moved }: Connected) {
-        self.link = Link::Off;
+        self.connection.link = Link::Off;
         match result {
             Ok(circle) => match self.other_than(&circle) {
                 None => self.established(circle),
@@ -110,29 +111,43 @@ impl Core {
 
     /// The name of the session's circle, if that is not this one and its user has not said that any other will do.
     fn other_than(&self, circle: &Description) -> Option<String> {
-        let before = self.circle.as_ref().map(|before| before.name.clone()).filter(|before| *before != circle.name)?;
-        let is_accepted =
-            self.is_awaited && self.other.as_ref().is_some_and(|other| other.is_known && other.name == circle.name);
+        let before = self
+            .connection
+            .circle
+            .as_ref()
+            .map(|before| before.name.clone())
+            .filter(|before| *before != circle.name)?;
+        let is_accepted = self.accepts_other()
+            && self.reconnection.is_awaited
+            && self.reconnection.other.as_ref().is_some_and(|other| other.is_known && other.name == circle.name);
         (!is_accepted).then_some(before)
+    }
+
+    fn accepts_other(&self) -> bool {
+        self.reconnection.policy == OtherCircle::AfterNotice
     }
 
     /// Nothing is authenticated to another circle, or played on it, unasked.
     fn found_another(&mut self, circle: &Description, before: &str) {
         self.remote.disconnect();
-        self.retry = None;
+        self.reconnection.retry = None;
         let text = sentences::another_circle(&circle.name, before);
-        let has_waiting = !self.waiting.is_empty();
-        let is_known = has_waiting || self.other.as_ref().is_some_and(|other| other.is_known);
-        self.other = Some(Other { name: circle.name.clone(), is_known });
-        if std::mem::take(&mut self.is_awaited) {
-            let reason = format!("{text}; :use goes to it");
-            self.failed_to_connect(self.error(ClientError::Unreachable { url: self.target.url.to_string(), reason }));
+        let has_waiting = !self.work.waiting.is_empty();
+        let is_known = has_waiting || self.reconnection.other.as_ref().is_some_and(|other| other.is_known);
+        self.reconnection.other = Some(Other { name: circle.name.clone(), is_known });
+        let text =
+            if self.accepts_other() { sentences::enter_tries_again(&text) } else { sentences::use_goes_there(&text) };
+        if std::mem::take(&mut self.reconnection.is_awaited) {
+            let error = ClientError::Unreachable { url: self.target.url.to_string(), reason: text };
+            self.failed_to_connect(self.error(error));
         } else {
-            self.show(Shown::warning(&sentences::enter_tries_again(&text)));
+            self.show(Shown::warning(&text));
         }
-        if has_waiting {
+        if has_waiting && self.accepts_other() {
             self.give_back_unplayed();
-            self.lost = 0;
+            self.reconnection.lost = 0;
+        } else {
+            self.give_back();
         }
     }
 
@@ -141,9 +156,9 @@ impl Core {
         // Asking again and again changes nothing.
         let is_final = error.exit_code() == NOT_ADMITTED;
         if is_final {
-            self.retry = None;
+            self.reconnection.retry = None;
         }
-        if std::mem::take(&mut self.is_awaited) {
+        if std::mem::take(&mut self.reconnection.is_awaited) {
             self.failed_to_connect(error);
             self.give_back();
             if !is_final {
@@ -153,9 +168,12 @@ impl Core {
             self.show(Shown::warning(&sentences::enter_tries_again(&error.message())));
             self.give_back();
         } else if let Some(url) = moved {
-            self.retry = None;
-            let text = sentences::moved(self.target.label(), &url);
-            self.show(Shown::warning(&text));
+            self.reconnection.retry = None;
+            if self.reconnection.moved_to.as_ref() != Some(&url) {
+                let text = sentences::moved(self.target.label(), &url);
+                self.show(Shown::warning(&text));
+                self.reconnection.moved_to = Some(url);
+            }
             self.give_back();
         } else {
             self.schedule_retry();
@@ -168,20 +186,22 @@ impl Core {
     }
 
     fn established(&mut self, circle: Description) {
-        let is_first = self.connections == 0;
-        self.connections += 1;
-        self.is_kept = true;
-        self.is_awaited = false;
-        self.retry = None;
-        self.other = None;
-        self.link = Link::On;
-        self.identity = Identity::Anonymous;
-        self.circle = Some(Arc::new(circle));
-        self.notices = Some(self.remote.clone().next_notice());
-        self.is_unannounced = !is_first;
+        let is_first = self.connection.connections == 0;
+        self.connection.connections += 1;
+        self.reconnection.is_kept = true;
+        self.reconnection.is_awaited = false;
+        self.reconnection.retry = None;
+        self.reconnection.moved_to = None;
+        let is_other = self.reconnection.other.take().is_some();
+        self.connection.link = Link::On;
+        self.login.identity = Identity::Anonymous;
+        self.connection.circle = Some(Arc::new(circle));
+        self.connection.notices = Some(self.remote.clone().next_notice());
+        let announcement = if is_other { Announcement::Other } else { Announcement::Again };
+        self.reconnection.unannounced = (!is_first).then_some(announcement);
         self.report(Event::Connected { is_first });
         let is_open = self.access() == Some(Access::Open);
-        if is_open && self.owner.is_none() && self.key.is_none() {
+        if is_open && self.login.owner.is_none() && self.login.key.is_none() {
             self.ready();
         } else {
             self.choose_key();
@@ -189,7 +209,7 @@ impl Core {
     }
 
     pub(super) fn access(&self) -> Option<Access> {
-        self.circle.as_ref().map(|circle| circle.access)
+        self.connection.circle.as_ref().map(|circle| circle.access)
     }
 
     pub(super) fn error(&self, error: ClientError) -> CliError {
@@ -198,16 +218,16 @@ impl Core {
 
     /// Chooses the key, and authenticates with it once it is unlocked.
     pub(super) fn choose_key(&mut self) {
-        match self.link {
+        match self.connection.link {
             Link::Off => return self.connect_asked(false),
             Link::Connecting => return,
-            Link::On if self.identity != Identity::Anonymous => return,
+            Link::On if self.login.identity != Identity::Anonymous => return,
             Link::On => {}
         }
-        if let Some(owner) = self.owner.clone() {
+        if let Some(owner) = self.login.owner.clone() {
             return self.authenticate(Identity::Owner, owner);
         }
-        let chosen = match self.key.clone() {
+        let chosen = match self.login.key.clone() {
             Some(name) => Ok(Some(name)),
             None => self.keys.preferred(),
         };
@@ -227,44 +247,45 @@ impl Core {
                 self.announce();
                 self.report(Event::NotAdmitted(None, error));
                 self.key_command_ends(false);
+                self.give_back();
             }
         }
     }
 
     fn request_key(&mut self, name: KeyName) {
         self.announce();
-        self.requested = Some(name.clone());
+        self.login.requested = Some(name.clone());
         self.request(Request::Unlock(name));
     }
 
     fn authenticate(&mut self, identity: Identity, keypair: Arc<KeyPair>) {
-        self.identity = Identity::Authenticating;
+        self.login.identity = Identity::Authenticating;
         // Whatever key was requested before: this one is it.
-        self.requested = None;
-        self.authenticating = Some((identity, self.remote.clone().authenticate(keypair)));
+        self.login.requested = None;
+        self.login.authenticating = Some((identity, self.remote.clone().authenticate(keypair)));
     }
 
     pub(super) fn authenticated(&mut self, result: Result<(), ClientError>) {
-        let Some((identity, _)) = self.authenticating.take() else { return };
+        let Some((identity, _)) = self.login.authenticating.take() else { return };
         let key = match &identity {
             Identity::Key(name) => Some(name.clone()),
             _ => None,
         };
         let Err(error) = result else {
-            self.identity = identity;
-            self.key = key;
+            self.login.identity = identity;
+            self.login.key = key;
             self.key_command_ends(true);
             return self.ready();
         };
-        self.identity = Identity::Anonymous;
+        self.login.identity = Identity::Anonymous;
         // It is not known whose the session is now: the circle may have taken the signature.
         let is_known = matches!(error, ClientError::Rpc(_));
-        let is_first = self.connections == 1 && !self.is_unannounced;
+        let is_first = self.connection.connections == 1 && self.reconnection.unannounced.is_none();
         let error = self.error(error);
         self.announce();
         self.report(Event::NotAdmitted(key, error));
-        if is_first && self.pending.is_none() {
-            self.key = None;
+        if is_first && self.work.pending.is_none() {
+            self.login.key = None;
         }
         self.key_command_ends(false);
         self.give_back();
@@ -276,8 +297,8 @@ impl Core {
 
     /// A user wants to use another key than the one that the session is authenticated with.
     pub(super) fn use_key(&mut self, name: KeyName) {
-        if self.link != Link::On || self.identity == Identity::Anonymous {
-            self.key = Some(name);
+        if self.connection.link != Link::On || self.login.identity == Identity::Anonymous {
+            self.login.key = Some(name);
             return self.choose_key();
         }
         // What the session holds is not given up for a key that stays locked.
@@ -291,20 +312,20 @@ impl Core {
         let held = self.notebook.inputs();
         self.stop_listening();
         self.drop_connection();
-        self.lost = 0;
+        self.reconnection.lost = 0;
         self.note(&sentences::connecting_as(&name));
         if held > 0 {
             self.note(sentences::VARIABLES_GONE);
         }
-        self.key = Some(name);
+        self.login.key = Some(name);
         self.connect_asked(true);
     }
 
     pub(super) fn key_unlocked(&mut self, name: KeyName) {
-        if self.requested.take_if(|requested| *requested == name).is_none() {
+        if self.login.requested.take_if(|requested| *requested == name).is_none() {
             return;
         }
-        match (self.link, &self.identity) {
+        match (self.connection.link, &self.login.identity) {
             (Link::On, Identity::Key(other)) if *other != name => self.connect_as(name),
             (Link::On, Identity::Anonymous) => {
                 if let Some(keypair) = self.keys.unlocked(&name) {
@@ -316,26 +337,29 @@ impl Core {
     }
 
     pub(super) fn key_stays_locked(&mut self, name: &KeyName) {
-        if self.requested.take_if(|requested| requested == name).is_none() {
+        if self.login.requested.take_if(|requested| requested == name).is_none() {
             return;
         }
-        self.key = self.state().authenticated().cloned();
+        self.login.key = self.state().authenticated().cloned();
         self.key_command_ends(false);
-        match self.identity {
+        match self.login.identity {
             Identity::Anonymous if self.state().is_ready() => self.ready(),
             // The session stays as it was, and what was typed meanwhile is for it.
             _ => self.carry_on(),
+        }
+        if !self.state().is_ready() {
+            self.give_back();
         }
     }
 
     /// The `:key` command that waits for the key has ended.
     fn key_command_ends(&mut self, is_used: bool) {
-        let Some(Pending::Key { before }) = self.pending.take_if(|pending| matches!(pending, Pending::Key { .. }))
+        let Some(Pending::Key { before }) = self.work.pending.take_if(|pending| matches!(pending, Pending::Key { .. }))
         else {
             return;
         };
         if !is_used {
-            self.key = before;
+            self.login.key = before;
         }
         self.done();
     }
@@ -349,11 +373,12 @@ impl Core {
 
     /// Says that there is another connection, once it is known whose; inputs that were typed before are given back.
     fn announce(&mut self) {
-        if !std::mem::take(&mut self.is_unannounced) {
-            return;
-        }
-        let lost = std::mem::take(&mut self.lost);
-        let text = sentences::connected_again(&self.target, self.state().authenticated(), lost);
+        let Some(announcement) = self.reconnection.unannounced.take() else { return };
+        let lost = std::mem::take(&mut self.reconnection.lost);
+        let text = match (announcement, &self.connection.circle) {
+            (Announcement::Other, Some(circle)) => sentences::connected_to(&circle.name),
+            _ => sentences::connected_again(&self.target, self.state().authenticated(), lost),
+        };
         self.note(&text);
         if lost > 0 {
             self.give_back_unplayed();
@@ -363,7 +388,7 @@ impl Core {
     pub(super) fn noticed(&mut self, notice: Result<Notice, ClientError>) {
         match notice {
             Ok(notice) => {
-                self.notices = Some(self.remote.clone().next_notice());
+                self.connection.notices = Some(self.remote.clone().next_notice());
                 if let Notice::EnvironmentLost { reason } = notice {
                     let held = self.notebook.inputs();
                     self.notebook.is_lost();
@@ -380,11 +405,11 @@ impl Core {
 
     /// The connection has ended. What runs on it reports so by its own error.
     fn connection_lost(&mut self, error: ClientError) {
-        if self.link != Link::On {
+        if self.connection.link != Link::On {
             return;
         }
         if self.is_on_connection() {
-            self.unreported = Some(error);
+            self.connection.unreported = Some(error);
             return;
         }
         let text = sentences::connecting_again(&self.error(error).message());
@@ -397,9 +422,9 @@ impl Core {
         if self.is_on_connection() {
             return;
         }
-        let unreported = self.unreported.take();
+        let unreported = self.connection.unreported.take();
         if matches!(error, Some(ClientError::ConnectionLost { .. } | ClientError::NotConnected)) {
-            if self.link == Link::On {
+            if self.connection.link == Link::On {
                 self.loses_connection();
             }
         } else if let Some(error) = unreported {
@@ -409,9 +434,9 @@ impl Core {
 
     /// Whether something runs that ends by an error when the connection is lost.
     fn is_on_connection(&self) -> bool {
-        self.running.as_ref().is_some_and(Running::is_play)
-            || self.part.is_some()
-            || matches!(self.pending, Some(Pending::Ask { .. }))
+        self.work.running.as_ref().is_some_and(Running::is_play)
+            || self.work.part.is_some()
+            || matches!(self.work.pending, Some(Pending::Ask { .. }))
     }
 
     fn loses_connection(&mut self) {
@@ -423,16 +448,16 @@ impl Core {
     /// Closes the connection. What was typed is given back; what the environment held is gone.
     pub(super) fn drop_connection(&mut self) {
         self.remote.disconnect();
-        self.link = Link::Off;
-        self.connecting = None;
-        self.authenticating = None;
-        self.identity = Identity::Anonymous;
-        self.requested = None;
-        self.notices = None;
-        self.unreported = None;
-        self.retry = None;
-        self.is_unannounced = false;
-        self.lost = self.lost.max(self.notebook.inputs());
+        self.connection.link = Link::Off;
+        self.connection.connecting = None;
+        self.login.authenticating = None;
+        self.login.identity = Identity::Anonymous;
+        self.login.requested = None;
+        self.connection.notices = None;
+        self.connection.unreported = None;
+        self.reconnection.retry = None;
+        self.reconnection.unannounced = None;
+        self.reconnection.lost = self.reconnection.lost.max(self.notebook.inputs());
         self.notebook.is_lost();
         self.key_command_ends(false);
         self.stop_loading();
@@ -440,40 +465,42 @@ impl Core {
     }
 
     pub(super) fn disconnect(&mut self) {
-        let was_off = self.link == Link::Off;
-        self.is_kept = false;
-        self.is_awaited = false;
-        self.retry = None;
-        self.key = None;
-        self.lost = 0;
+        let was_off = self.connection.link == Link::Off;
+        self.reconnection.is_kept = false;
+        self.reconnection.is_awaited = false;
+        self.reconnection.retry = None;
+        self.login.key = None;
+        self.reconnection.lost = 0;
         if was_off {
             return;
         }
         self.stop_listening();
         self.drop_connection();
         // A `:key` command that ended with the connection has put its key back.
-        self.key = None;
-        self.lost = 0;
+        self.login.key = None;
+        self.reconnection.lost = 0;
         self.note(sentences::DISCONNECTED);
     }
 
     /// Stops making the connection, on behalf of its user.
     pub(super) fn stop_connecting(&mut self) {
-        self.is_awaited = false;
-        self.drop_connection();
+        self.reconnection.is_awaited = false;
+        // First, so that it belongs to the input that is given back.
         self.remark(sentences::NOT_CONNECTED);
-        if self.is_kept {
+        self.drop_connection();
+        if self.reconnection.is_kept {
             self.schedule_retry();
         }
     }
 
     pub(super) fn schedule_retry(&mut self) {
-        if !self.is_kept {
+        if !self.reconnection.is_kept {
             return;
         }
-        let backoff = self.retry.as_ref().map_or(FIRST_BACKOFF, |retry| (retry.backoff * 2).min(LONGEST_BACKOFF));
+        let backoff =
+            self.reconnection.retry.as_ref().map_or(FIRST_BACKOFF, |retry| (retry.backoff * 2).min(LONGEST_BACKOFF));
         let is_expected = self.is_expected();
-        self.retry = Some(Retry { at: Some(Instant::now() + jittered(backoff)), backoff, is_expected });
+        self.reconnection.retry = Some(Retry { at: Some(Instant::now() + jittered(backoff)), backoff, is_expected });
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     awaited::{Connecting, Other, Pending, Retry, Running, RunningPart},
     event::{Event, Identity, Link, Request, Shown, State},
     keys::KeySource,
-    opening::Opening,
+    opening::{Opening, OtherCircle},
     remote::{Answer, Remote},
 };
 use crate::notebook::Notebook;
@@ -24,36 +24,73 @@ pub(super) struct Core {
     pub(super) target: Destination,
     pub(super) remote: Arc<dyn Remote>,
     pub(super) keys: Arc<dyn KeySource>,
-    pub(super) owner: Option<Arc<KeyPair>>,
     pub(super) room: Size,
+    pub(super) connection: Connection,
+    pub(super) reconnection: Reconnection,
+    pub(super) login: Login,
+    pub(super) work: Workload,
+    pub(super) notebook: Notebook,
+    pub(super) reports: Reports,
+}
 
+/// The connection as it is.
+#[derive(Default)]
+pub(super) struct Connection {
+    pub(super) link: Link,
+    pub(super) connecting: Option<Connecting>,
+    pub(super) notices: Option<Answer<Notice>>,
+    pub(super) circle: Option<Arc<Description>>,
+    /// Connections that were made.
+    pub(super) connections: u64,
+    /// A loss that a play or a command may report by its own error.
+    pub(super) unreported: Option<ClientError>,
+}
+
+/// What is to become of the connection, and what is still to be said of the one before.
+#[derive(Default)]
+pub(super) struct Reconnection {
     /// Whether the connection is to be made again when it is lost.
     pub(super) is_kept: bool,
     /// Whether a user waits for the connection that is being made.
     pub(super) is_awaited: bool,
-    pub(super) link: Link,
-    pub(super) connecting: Option<Connecting>,
     pub(super) retry: Option<Retry>,
-    /// Connections that were made.
-    pub(super) connections: u64,
-    pub(super) circle: Option<Arc<Description>>,
-    /// Another circle that was found in the place of this one.
+    /// What is done where another circle answers in the place of this one.
+    pub(super) policy: OtherCircle,
+    /// Another circle that was found there.
     pub(super) other: Option<Other>,
-    /// A loss that a play or a command may report by its own error.
-    pub(super) unreported: Option<ClientError>,
+    /// Where the circle is, as it was said last.
+    pub(super) moved_to: Option<String>,
     /// Inputs that had made what went with a connection, until that is said.
     pub(super) lost: usize,
-    /// Whether the newest connection is still to be announced.
-    pub(super) is_unannounced: bool,
+    /// What the newest connection is, until that is said.
+    pub(super) unannounced: Option<Announcement>,
+}
 
+/// What a connection is to its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Announcement {
+    /// One more to the same circle.
+    Again,
+    /// One to another circle in its place.
+    Other,
+}
+
+/// Whom the session is, or is to be.
+#[derive(Default)]
+pub(super) struct Login {
+    /// The key to authenticate with.
     pub(super) key: Option<KeyName>,
+    /// The key of a scratch circle.
+    pub(super) owner: Option<Arc<KeyPair>>,
     pub(super) identity: Identity,
     pub(super) authenticating: Option<(Identity, Answer<()>)>,
     /// The key that was requested from the user.
     pub(super) requested: Option<KeyName>,
+}
 
-    pub(super) notices: Option<Answer<Notice>>,
-    pub(super) notebook: Notebook,
+/// What waits, what runs, what is awaited.
+#[derive(Default)]
+pub(super) struct Workload {
     pub(super) waiting: VecDeque<String>,
     pub(super) running: Option<Running>,
     pub(super) part: Option<RunningPart>,
@@ -61,8 +98,11 @@ pub(super) struct Core {
     /// Files that are written.
     pub(super) saves: JoinSet<Result<String, CliError>>,
     pub(super) last_elapsed: Option<Duration>,
+}
 
-    /// Events on their way to whoever renders the session.
+/// What is on its way to whoever renders the session.
+pub(super) struct Reports {
+    /// Events in their order.
     pub(super) outbox: VecDeque<Event>,
     pub(super) report: mpsc::Sender<Event>,
     publish: watch::Sender<State>,
@@ -70,45 +110,24 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(opening: Opening, report: mpsc::Sender<Event>, publish: watch::Sender<State>) -> Self {
-        let Opening { target, remote, keys, key, owner, room } = opening;
+        let Opening { target, remote, keys, key, owner, room, other_circle } = opening;
         Self {
             target,
             remote,
             keys,
-            owner,
             room,
-            is_kept: false,
-            is_awaited: false,
-            link: Link::Off,
-            connecting: None,
-            retry: None,
-            connections: 0,
-            circle: None,
-            other: None,
-            unreported: None,
-            lost: 0,
-            is_unannounced: false,
-            key,
-            identity: Identity::Anonymous,
-            authenticating: None,
-            requested: None,
-            notices: None,
+            connection: Connection::default(),
+            reconnection: Reconnection { policy: other_circle, ..Reconnection::default() },
+            login: Login { key, owner, ..Login::default() },
+            work: Workload::default(),
             notebook: Notebook::default(),
-            waiting: VecDeque::new(),
-            running: None,
-            part: None,
-            pending: None,
-            saves: JoinSet::new(),
-            last_elapsed: None,
-            outbox: VecDeque::new(),
-            report,
-            publish,
+            reports: Reports { outbox: VecDeque::new(), report, publish },
         }
     }
 
     /// Reports an event, behind those before it.
     pub(super) fn report(&mut self, event: Event) {
-        self.outbox.push_back(event);
+        self.reports.outbox.push_back(event);
     }
 
     pub(super) fn show(&mut self, shown: Shown) {
@@ -131,22 +150,23 @@ impl Core {
 
     pub(super) fn state(&self) -> State {
         State {
-            link: self.link,
-            circle: self.circle.clone(),
-            identity: self.identity.clone(),
-            key: self.key.clone(),
-            is_kept: self.is_kept,
-            is_key_requested: self.requested.is_some(),
-            running: self.running.as_ref().map(Running::state),
-            is_pending: self.pending.is_some() || self.part.is_some(),
-            waiting: self.waiting.len(),
+            link: self.connection.link,
+            circle: self.connection.circle.clone(),
+            identity: self.login.identity.clone(),
+            key: self.login.key.clone(),
+            is_kept: self.reconnection.is_kept,
+            is_replaced: self.reconnection.other.is_some(),
+            is_key_requested: self.login.requested.is_some(),
+            running: self.work.running.as_ref().map(Running::state),
+            is_pending: self.work.pending.is_some() || self.work.part.is_some(),
+            waiting: self.work.waiting.len(),
             inputs: self.notebook.inputs(),
-            last_elapsed: self.last_elapsed,
+            last_elapsed: self.work.last_elapsed,
         }
     }
 
     pub(super) fn publish(&mut self) {
         let state = self.state();
-        self.publish.send_replace(state);
+        self.reports.publish.send_replace(state);
     }
 }

@@ -133,6 +133,7 @@ pub struct RunningPlay {
 
 /// A snapshot of a session.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact of its own")]
 pub struct State {
     /// How it is connected.
     pub link: Link,
@@ -144,6 +145,8 @@ pub struct State {
     pub key: Option<KeyName>,
     /// Whether it is to be connected again when the connection is lost.
     pub is_kept: bool,
+    /// Whether another circle was found in the place of this one, and not connected to.
+    pub is_replaced: bool,
     /// Whether a key was requested, and nobody has said yet whether it is unlocked.
     pub is_key_requested: bool,
     /// The play that runs.
@@ -166,7 +169,18 @@ pub enum FanOutEvent {
     /// Its play has ended: the last event of this circle.
     Ended(Outcome),
     /// Nothing is played there, and why: its last event, too.
-    Refused(String),
+    Refused(Refusal),
+}
+
+/// Why a circle does not take part in a fan-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A key is to be authenticated with first.
+    NeedsKey,
+    /// There is no connection.
+    Unreachable,
+    /// Something else runs there.
+    Busy,
 }
 
 /// How a play ended.

@@ -6,10 +6,9 @@ use tokio::{
 };
 
 use super::{
-    event::{FanOutEvent, Outcome},
+    event::{FanOutEvent, Outcome, Refusal},
     handle::{Input, Part, Session, Target},
-    play::Script,
-    sentences::{self, NotReady},
+    play::{Script, requested},
 };
 
 /// Events that wait to be taken, before the circles are made to wait.
@@ -31,9 +30,8 @@ impl FanOut {
         let (report, events) = mpsc::channel(EVENTS);
         let (cancel, cancelled) = watch::channel(false);
         let mut requests = JoinSet::new();
-        for (index, Target { label, session }) in targets.iter().cloned().enumerate() {
-            let part =
-                Part { script: script.clone(), index, label, report: report.clone(), cancelled: cancelled.clone() };
+        for (index, Target { session, .. }) in targets.iter().cloned().enumerate() {
+            let part = Part { script: script.clone(), index, report: report.clone(), cancelled: cancelled.clone() };
             requests.spawn(request(session, part));
         }
         Self { events, cancel, _requests: requests }
@@ -57,9 +55,9 @@ async fn request(session: Session, mut part: Part) {
         () = requested(&mut part.cancelled) => false,
     };
     if is_settled {
-        let (index, label, report) = (part.index, part.label.clone(), part.report.clone());
+        let (index, report) = (part.index, part.report.clone());
         if session.inputs.send(Input::Part(part)).await.is_err() {
-            let why = sentences::not_ready(NotReady::Unreachable, &label);
+            let why = Refusal::Unreachable;
             drop(report.send((index, FanOutEvent::Refused(why))).await);
         }
     } else {
@@ -75,11 +73,4 @@ async fn settled(session: &Session) -> bool {
         return false;
     }
     session.watch().wait_for(|state| !state.is_settling() && !state.is_key_requested).await.is_ok()
-}
-
-/// Waits until the cancellation is requested. Cancel safe.
-pub(super) async fn requested(cancelled: &mut watch::Receiver<bool>) {
-    if cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

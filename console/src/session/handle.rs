@@ -19,7 +19,9 @@ use crate::completion::Completion;
 /// What a session is told.
 #[derive(Debug)]
 pub(super) enum Input {
-    Connect { is_kept: bool },
+    Connect {
+        is_kept: bool,
+    },
     Retry,
     Expect,
     Target(Destination),
@@ -51,7 +53,6 @@ pub struct Target {
 pub(super) struct Part {
     pub(super) script: Script,
     pub(super) index: usize,
-    pub(super) label: String,
     pub(super) report: mpsc::Sender<(usize, FanOutEvent)>,
     pub(super) cancelled: watch::Receiver<bool>,
 }
@@ -104,6 +105,11 @@ impl From<mpsc::Receiver<Event>> for Events {
 }
 
 impl Events {
+    /// The next event, if there is one already.
+    pub fn take(&mut self) -> Option<Event> {
+        self.0.try_recv().ok()
+    }
+
     /// The next event; `None` once the session has ended. Cancel safe.
     ///
     /// While events are not taken, the session's plays wait; inputs are taken all the same.

@@ -35,10 +35,10 @@ impl Core {
             Meta::Key(name) => self.key_command(name),
             Meta::Load(file) => {
                 let read = tokio::task::spawn_blocking(move || script::load(&file));
-                self.pending = Some(Pending::Load(Box::pin(read)));
+                self.work.pending = Some(Pending::Load(Box::pin(read)));
             }
             Meta::Save { file, is_over } => self.save(file, is_over),
-            Meta::Time(script) if script.is_empty() && self.running.is_some() => {
+            Meta::Time(script) if script.is_empty() && self.work.running.is_some() => {
                 self.answer_remark(sentences::STILL_RUNS);
             }
             Meta::Time(script) if script.is_empty() => {
@@ -49,7 +49,7 @@ impl Core {
             Meta::Plot(script) if script.is_empty() => self.plot_last(),
             Meta::Plot(script) => self.play(script, Purpose::Plot),
             Meta::Each { places, script } => {
-                self.pending = Some(Pending::FanOut { script });
+                self.work.pending = Some(Pending::FanOut { script });
                 self.request(Request::FanOut(places));
             }
             Meta::Last => {
@@ -60,7 +60,7 @@ impl Core {
             }
             Meta::Vars | Meta::Functions(_) | Meta::Doc(_) | Meta::Reset | Meta::Who => {
                 let answer = self.remote.clone().ask(command.clone());
-                self.pending = Some(Pending::Ask { command, answer });
+                self.work.pending = Some(Pending::Ask { command, answer });
             }
         }
     }
@@ -89,16 +89,16 @@ impl Core {
     /// Authenticates with a key where the session is anonymous; leaves it to whoever renders the session where it is
     /// another key's.
     fn key_command(&mut self, name: KeyName) {
-        if self.owner.is_some() {
+        if self.login.owner.is_some() {
             self.remark(sentences::SCRATCH_KEY);
             return self.answer_remark(sentences::SCRATCH_KEY_HINT);
         }
-        match &self.identity {
+        match &self.login.identity {
             Identity::Key(current) if *current == name => self.answer_remark(&sentences::uses_key(&name)),
             Identity::Anonymous => {
-                let before = self.key.replace(name);
-                self.pending = Some(Pending::Key { before });
-                match self.link {
+                let before = self.login.key.replace(name);
+                self.work.pending = Some(Pending::Key { before });
+                match self.connection.link {
                     Link::Off => self.connect_asked(true),
                     Link::Connecting => {}
                     Link::On => self.choose_key(),
@@ -113,11 +113,11 @@ impl Core {
         if saved.inputs == 0 {
             return self.answer_remark(sentences::NOTHING_TO_SAVE);
         }
-        if self.running.is_some() || self.pending.is_some() {
+        if self.work.running.is_some() || self.work.pending.is_some() {
             saved.notes.push(sentences::NOT_SAVED.to_owned());
         }
         let written = move || script::write(&file, &saved.script, is_over).map(|()| saved.said(&file));
-        self.saves.spawn_blocking(written);
+        self.work.saves.spawn_blocking(written);
     }
 
     /// What came of what was awaited.
@@ -129,7 +129,7 @@ impl Core {
     }
 
     fn asked(&mut self, answer: Result<Vec<Line>, ClientError>) {
-        let Some(Pending::Ask { command, .. }) = self.pending.take() else { return };
+        let Some(Pending::Ask { command, .. }) = self.work.pending.take() else { return };
         let error = match answer {
             Ok(lines) => {
                 if command == Meta::Reset {
@@ -150,8 +150,9 @@ impl Core {
     }
 
     fn loaded(&mut self, read: Result<String, CliError>) {
-        self.pending = None;
-        let too_large = |script: &str| self.circle.as_ref().and_then(|circle| too_large(&circle.limits, script));
+        self.work.pending = None;
+        let too_large =
+            |script: &str| self.connection.circle.as_ref().and_then(|circle| too_large(&circle.limits, script));
         match read {
             Ok(script) => match too_large(&script) {
                 Some(why) => self.show(Shown::new(ShownKind::Error, text::lines(Style::Plain, &why))),
@@ -174,7 +175,7 @@ impl Core {
     /// The circles that a script is to be played on are known.
     pub(super) fn fan_out(&mut self, targets: Vec<Target>) {
         let Some(Pending::FanOut { script }) =
-            self.pending.take_if(|pending| matches!(pending, Pending::FanOut { .. }))
+            self.work.pending.take_if(|pending| matches!(pending, Pending::FanOut { .. }))
         else {
             return;
         };

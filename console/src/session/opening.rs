@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use client_ws::CircleWsClient;
+use client_ws::{CircleWsClient, ClientError};
 use frontend::{connect::Choice, destination::Destination, error::CliError, scratch, text::Size};
 use keys::{
     KeyPair,
@@ -33,6 +33,18 @@ pub struct Opening {
     pub owner: Option<Arc<KeyPair>>,
     /// How much room there is for what it shows.
     pub room: Size,
+    /// What is done where another circle answers in the place of this one.
+    pub other_circle: OtherCircle,
+}
+
+/// What a session does where another circle answers in the place of its own. Unasked it neither authenticates nor plays there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OtherCircle {
+    /// Never connects to it: that is another session's affair.
+    #[default]
+    Refused,
+    /// Connects to it where its user tries again after the notice.
+    AfterNotice,
 }
 
 impl Opening {
@@ -54,7 +66,15 @@ impl Opening {
         if let (Some(name), Ok(store)) = (&choice.key, Keystore::open_default()) {
             store.show(name)?;
         }
-        Ok(Self { target, remote: Arc::new(client), keys, key: choice.key.clone(), owner: None, room })
+        Ok(Self {
+            target,
+            remote: Arc::new(client),
+            keys,
+            key: choice.key.clone(),
+            owner: None,
+            room,
+            other_circle: OtherCircle::default(),
+        })
     }
 
     /// A session on a scratch circle, which is started for it in this process and ends with the runtime.
@@ -108,13 +128,21 @@ async fn settle(session: &Session, events: &mut Events) -> Result<Reached, CliEr
     while let Some(event) = events.next().await {
         match event {
             Event::Ready => return Ok(Reached::Ready),
+            Event::Lost => {
+                return Err(CliError::Client { place: session.target().clone(), error: ClientError::NotConnected });
+            }
             Event::ConnectFailed(error) | Event::NotAdmitted(_, error) => return Err(error),
             Event::Request(Request::Unlock(name)) => return Ok(Reached::Locked(name)),
             Event::Request(Request::NoKey(_)) => {
-                return Err(CliError::NoKey { place: session.target().to_string() });
+                return Err(no_key(session));
             }
             _ => {}
         }
     }
     Err(CliError::Interrupted)
+}
+
+/// The circle of a session admits only keys, and there is none.
+pub fn no_key(session: &Session) -> CliError {
+    CliError::NoKey { place: session.target().to_string() }
 }

@@ -14,11 +14,12 @@ use tokio::time::Instant;
 use super::{
     awaited::{End, PartUpdate, Pending, Running, RunningPart, SeveralPlays},
     core::Core,
-    event::{Event, FanOutEvent, Link, Outcome, Shown, ShownKind},
+    event::{Event, FanOutEvent, Link, Outcome, Refusal, Shown, ShownKind},
     fan_out::FanOut,
     handle::{Part, Target},
     play::{PlayUpdate, Script},
-    sentences::{self, NotReady},
+    playing::value_lines,
+    sentences,
 };
 use crate::{LAST_VALUE, columns, notebook::costs_environment, too_large};
 
@@ -28,17 +29,17 @@ const MESSAGE_TOO_BIG: u16 = 1009;
 impl Core {
     /// Plays its part of a script that is played on several circles.
     pub(super) fn take_part(&mut self, part: Part) {
-        let is_busy = self.part.is_some()
-            || self.running.as_ref().is_some_and(Running::is_play)
-            || matches!(self.pending, Some(Pending::Ask { .. } | Pending::Load(_) | Pending::Key { .. }));
-        let refused = |why| Some(FanOutEvent::Refused(sentences::not_ready(why, &part.label)));
-        let end = if !self.state().is_ready() || self.requested.is_some() {
-            refused(if self.link == Link::On { NotReady::NeedsKey } else { NotReady::Unreachable })
+        let is_busy = self.work.part.is_some()
+            || self.work.running.as_ref().is_some_and(Running::is_play)
+            || matches!(self.work.pending, Some(Pending::Ask { .. } | Pending::Load(_) | Pending::Key { .. }));
+        let refused = |why| Some(FanOutEvent::Refused(why));
+        let end = if !self.state().is_ready() || self.login.requested.is_some() {
+            refused(if self.connection.link == Link::On { Refusal::NeedsKey } else { Refusal::Unreachable })
         } else if is_busy {
-            refused(NotReady::Busy)
+            refused(Refusal::Busy)
         } else {
             // The circle would close the connection over it, which costs the session its variables.
-            let why = self.circle.as_ref().and_then(|circle| too_large(&circle.limits, &part.script.text));
+            let why = self.connection.circle.as_ref().and_then(|circle| too_large(&circle.limits, &part.script.text));
             let error = why.map(|reason| ClientError::ConnectionLost { code: Some(MESSAGE_TOO_BIG), reason });
             error.map(|error| FanOutEvent::Ended(Outcome::Failed(self.error(error))))
         };
@@ -50,11 +51,11 @@ impl Core {
         self.notebook.begin(&part.script.text);
         let play = Some(self.remote.clone().play(part.script.clone()));
         let (started, outbox) = (Instant::now(), VecDeque::new());
-        self.part = Some(RunningPart { part, play, is_cancelled: false, started, outbox });
+        self.work.part = Some(RunningPart { part, play, is_cancelled: false, started, outbox });
     }
 
     pub(super) fn part_updated(&mut self, update: PartUpdate) {
-        let Some(running) = &mut self.part else { return };
+        let Some(running) = &mut self.work.part else { return };
         match update {
             PartUpdate::Play(PlayUpdate::Event(PlayEvent::Output(output))) => {
                 self.notebook.printed(&output.text);
@@ -70,7 +71,7 @@ impl Core {
             }
             PartUpdate::Reported(true) if running.play.is_some() || !running.outbox.is_empty() => {}
             PartUpdate::Reported(_) => {
-                let Some(RunningPart { play, part, .. }) = self.part.take() else { return };
+                let Some(RunningPart { play, part, .. }) = self.work.part.take() else { return };
                 if let Some(play) = play {
                     self.notebook.went_wrong(&[], false);
                     // Whoever cancelled it need not have waited for its end.
@@ -86,7 +87,7 @@ impl Core {
     }
 
     fn part_ended(&mut self, result: Result<PlayResult, ClientError>) {
-        let Some(mut running) = self.part.take() else { return };
+        let Some(mut running) = self.work.part.take() else { return };
         running.play = None;
         let script = running.part.script.text.clone();
         let mut lost = None;
@@ -115,7 +116,7 @@ impl Core {
         };
         self.off_connection(lost.as_ref());
         running.outbox.push_back(FanOutEvent::Ended(outcome));
-        self.part = Some(running);
+        self.work.part = Some(running);
     }
 
     pub(super) fn begin_fan_out(&mut self, targets: Vec<Target>, script: String) {
@@ -136,7 +137,8 @@ impl Core {
             FanOutEvent::Ended(outcome) => *end = End::Ended(outcome),
             FanOutEvent::Refused(why) => {
                 *end = End::Refused;
-                let line = Line::of(Style::Error, "error: ").with(Style::Plain, &format!("{}: {why}", visible(&label)));
+                let line = Line::of(Style::Error, "error: ")
+                    .with(Style::Plain, &format!("{}: {}", visible(&label), sentences::refusal(why, &label)));
                 self.show(Shown::new(ShownKind::Error, vec![line]));
             }
         }
@@ -157,19 +159,20 @@ impl Core {
         if ends.is_empty() {
             return;
         }
-        let width = columns::columns(ends.len(), self.room.width).unwrap_or(self.room.width);
-        let room = Size { width, height: self.room.height.saturating_sub(1) };
+        let all = self.bounded_room();
+        let width = columns::columns(ends.len(), all.width).unwrap_or(all.width);
+        let room = Size { width, height: all.height.saturating_sub(1) };
         let mut shown = Vec::new();
         for (label, end) in ends {
             let lines = match end {
-                End::Ended(Outcome::Value(result)) => self.value(&result, room),
+                End::Ended(Outcome::Value(result)) => value_lines(&result, room),
                 End::Ended(Outcome::Failed(error)) => error.lines(width),
                 End::Ended(Outcome::Cancelled) => report::cancelled(),
-                End::NotYet | End::Refused => sentences::given_up(),
+                End::NotYet | End::Refused => report::given_up(),
             };
             shown.push((label.to_string(), lines));
         }
-        let lines = columns::lines(&shown, self.room.width);
+        let lines = columns::lines(&shown, all.width);
         self.show(Shown::new(ShownKind::Value, lines));
     }
 }

@@ -100,7 +100,7 @@ impl PlayReporter {
 }
 
 /// Waits until the cancellation is requested. Cancel safe.
-async fn requested(cancel: &mut watch::Receiver<bool>) {
+pub(super) async fn requested(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
         std::future::pending::<()>().await;
     }

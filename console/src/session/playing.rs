@@ -10,13 +10,18 @@ use frontend::{
 use tokio::time::Instant;
 
 use super::{
-    awaited::{Pending, Purpose, Running, SeveralPlays, Update, Work},
+    awaited::{Pending, Purpose, Running, RunningPart, SeveralPlays, Update, Work},
     core::Core,
-    event::{Event, Identity, Link, Shown, ShownKind},
+    event::{Event, FanOutEvent, Identity, Link, Outcome, Shown, ShownKind},
     play::{PlayUpdate, Script},
     sentences,
 };
-use crate::{LAST_VALUE, commands::Meta, notebook::costs_environment, plot, too_large, truncate, value};
+use crate::{
+    LAST_VALUE,
+    commands::{self, Meta},
+    notebook::costs_environment,
+    plot, too_large, truncate, value,
+};
 
 /// Inputs that may wait.
 const MAX_WAITING: usize = 64;
@@ -30,22 +35,22 @@ impl Core {
         if !self.has_to_wait(&input) {
             return self.carry_out(input);
         }
-        if self.waiting.len() == MAX_WAITING {
+        if self.work.waiting.len() == MAX_WAITING {
             self.remark(sentences::TOO_MUCH_WAITS);
             return self.report(Event::GivenBack(vec![input]));
         }
-        self.waiting.push_back(input);
-        let is_stuck = self.identity == Identity::Anonymous
-            && self.requested.is_none()
+        self.work.waiting.push_back(input);
+        let is_stuck = self.login.identity == Identity::Anonymous
+            && self.login.requested.is_none()
             && !self.state().is_ready()
-            && self.pending.is_none();
-        match self.link {
+            && self.work.pending.is_none();
+        match self.connection.link {
             Link::Off | Link::Connecting if self.is_expected() => {}
             Link::Off => {
-                self.is_awaited = true;
+                self.reconnection.is_awaited = true;
                 self.connect();
             }
-            Link::Connecting => self.is_awaited = true,
+            Link::Connecting => self.reconnection.is_awaited = true,
             Link::On if is_stuck => self.choose_key(),
             Link::On => {}
         }
@@ -53,24 +58,25 @@ impl Core {
 
     /// Whether an input cannot be carried out now. What depends on what the session holds waits for the play before it.
     fn has_to_wait(&self, input: &str) -> bool {
-        let is_at_work = self.running.is_some() || self.pending.is_some() || self.part.is_some();
+        let is_at_work = self.work.running.is_some() || self.work.pending.is_some() || self.work.part.is_some();
         let is_ready = self.can_play();
         match input.trim().strip_prefix(':').map(Meta::parse) {
-            Some(Err(_) | Ok(Meta::Help(_) | Meta::Quit | Meta::Use(_) | Meta::Edit)) => false,
-            Some(Ok(Meta::History(_) | Meta::Last | Meta::Save { .. })) => false,
-            Some(Ok(Meta::Time(script) | Meta::Plot(script))) if script.is_empty() => false,
+            // Other circles play it, whatever this one does.
+            Some(Ok(Meta::Each { .. })) => is_at_work,
+            _ if !commands::needs_circle(input) => false,
             // It may be what makes the circle ready for the others.
             Some(Ok(Meta::Key(_))) => is_at_work || self.state().is_settling(),
-            Some(Ok(Meta::Who | Meta::Doc(_))) => self.pending.is_some() || !is_ready,
-            Some(Ok(_)) | None => is_at_work || !is_ready,
+            Some(Ok(Meta::Who | Meta::Doc(_))) => self.work.pending.is_some() || !is_ready,
+            _ => is_at_work || !is_ready,
         }
     }
 
     /// The input, unless it is larger than what the circle takes: it is given back then.
     fn fitting(&mut self, input: String) -> Option<String> {
-        let Some(why) = self.circle.as_ref().and_then(|circle| too_large(&circle.limits, &input)) else {
-            return Some(input);
-        };
+        let is_fan_out = matches!(input.trim().strip_prefix(':').map(Meta::parse), Some(Ok(Meta::Each { .. })));
+        // Each circle of a fan-out has a limit of its own.
+        let circle = self.connection.circle.as_ref().filter(|_| !is_fan_out);
+        let Some(why) = circle.and_then(|circle| too_large(&circle.limits, &input)) else { return Some(input) };
         self.show(Shown::new(ShownKind::Error, text::lines(Style::Plain, &why)));
         self.report(Event::GivenBack(vec![input]));
         None
@@ -86,10 +92,10 @@ impl Core {
 
     /// Carries out what waited, as far as it can.
     pub(super) fn carry_on(&mut self) {
-        while let Some(next) = self.waiting.pop_front() {
+        while let Some(next) = self.work.waiting.pop_front() {
             // A connection that is lost is noticed; what waits is given back then.
             if self.has_to_wait(&next) || !self.remote.is_connected() {
-                return self.waiting.push_front(next);
+                return self.work.waiting.push_front(next);
             }
             // It may have been typed before the circle said what it takes.
             if let Some(next) = self.fitting(next) {
@@ -116,19 +122,19 @@ impl Core {
 
     fn start(&mut self, work: Work, script: String, purpose: Purpose) {
         let started = Instant::now().into_std();
-        self.running = Some(Running { work, script, purpose, started, progress: None, cancelled: None });
+        self.work.running = Some(Running { work, script, purpose, started, progress: None, cancelled: None });
     }
 
     /// What runs on several circles.
     pub(super) fn several(&mut self) -> Option<&mut SeveralPlays> {
-        match &mut self.running.as_mut()?.work {
+        match &mut self.work.running.as_mut()?.work {
             Work::FanOut(several) => Some(several),
             Work::Play(_) => None,
         }
     }
 
     pub(super) fn take_several(&mut self) -> Option<SeveralPlays> {
-        match self.running.take_if(|running| !running.is_play())?.work {
+        match self.work.running.take_if(|running| !running.is_play())?.work {
             Work::FanOut(several) => Some(several),
             Work::Play(_) => None,
         }
@@ -150,7 +156,7 @@ impl Core {
                 self.report(Event::Output(output, None));
             }
             PlayEvent::Progress(progress) => {
-                if let Some(running) = &mut self.running {
+                if let Some(running) = &mut self.work.running {
                     running.progress = Some(progress);
                 }
             }
@@ -159,7 +165,7 @@ impl Core {
     }
 
     fn ended(&mut self, result: Result<PlayResult, ClientError>) {
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.work.running.take() else { return };
         match result {
             Ok(result) => {
                 let result = Arc::new(result);
@@ -167,7 +173,7 @@ impl Core {
                 self.went_well(&running.script, result.clone(), round_trip);
                 let lines = match running.purpose {
                     Purpose::Plot => self.chart(&result),
-                    Purpose::Value | Purpose::Time => self.value(&result, self.room),
+                    Purpose::Value | Purpose::Time => value_lines(&result, self.room),
                 };
                 self.show(Shown { lines, kind: ShownKind::Value, result: Some(result) });
                 if running.purpose == Purpose::Time {
@@ -187,7 +193,7 @@ impl Core {
     }
 
     pub(super) fn went_well(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
-        self.last_elapsed = Some(Duration::from_micros(result.elapsed_us));
+        self.work.last_elapsed = Some(Duration::from_micros(result.elapsed_us));
         self.notebook.ended(script, result, round_trip);
     }
 
@@ -209,20 +215,22 @@ impl Core {
         self.off_connection(is_connection.as_ref());
     }
 
-    /// A value as lines, as much of it as finds room.
-    pub(super) fn value(&self, result: &PlayResult, room: Size) -> Vec<Line> {
-        truncate::folded(value::lines_of(result, room.width), room)
+    /// The room for what is laid out over all of it: that of a usual terminal, where there is no bound.
+    pub(super) fn bounded_room(&self) -> Size {
+        let bounded = |room: usize, usual| if room == usize::MAX { usual } else { room };
+        Size { width: bounded(self.room.width, 80), ..self.room }
     }
 
     /// A value as a chart, or why there is none.
     pub(super) fn chart(&self, result: &PlayResult) -> Vec<Line> {
-        let size = Size { height: self.room.height.min(plot::MAX_ROWS), ..self.room };
+        let room = self.bounded_room();
+        let size = Size { height: room.height.min(plot::MAX_ROWS), ..room };
         plot::lines(result, size).unwrap_or_else(|why| text::lines(Style::Dim, &why))
     }
 
     /// Cancels what goes on; a second time soon after, no longer waits for its end.
     pub(super) fn cancel(&mut self) {
-        if let Some(running) = &mut self.running {
+        if let Some(running) = &mut self.work.running {
             let now = Instant::now();
             let is_second = running.cancelled.is_some_and(|before| now.duration_since(before) < GIVE_UP_WINDOW);
             running.cancelled = Some(now);
@@ -232,7 +240,7 @@ impl Core {
             running.cancel();
             return self.give_back();
         }
-        match &self.pending {
+        match &self.work.pending {
             Some(Pending::Load(_) | Pending::FanOut { .. }) => self.stop_waiting(sentences::NOT_BEGUN),
             Some(Pending::Ask { command, .. }) => {
                 // It is carried out all the same.
@@ -242,7 +250,10 @@ impl Core {
                 self.stop_waiting(sentences::NOT_AWAITED);
             }
             // A `:key` command, or what was typed, waits for the key.
-            pending if self.is_awaited || self.state().is_settling() && (pending.is_some() || !self.waiting.is_empty()) => {
+            pending
+                if self.reconnection.is_awaited
+                    || self.state().is_settling() && (pending.is_some() || !self.work.waiting.is_empty()) =>
+            {
                 self.stop_connecting();
             }
             _ => self.give_back(),
@@ -250,7 +261,7 @@ impl Core {
     }
 
     fn stop_waiting(&mut self, why: &str) {
-        self.pending = None;
+        self.work.pending = None;
         self.remark(why);
         self.done();
         self.give_back();
@@ -260,7 +271,7 @@ impl Core {
 
     /// A file that is being read is not played: the environment that it was meant for is gone.
     pub(super) fn stop_loading(&mut self) {
-        if self.pending.take_if(|pending| matches!(pending, Pending::Load(_))).is_some() {
+        if self.work.pending.take_if(|pending| matches!(pending, Pending::Load(_))).is_some() {
             self.remark(sentences::NOT_BEGUN);
             self.done();
         }
@@ -268,7 +279,7 @@ impl Core {
 
     fn give_up(&mut self) {
         self.give_back();
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.work.running.take() else { return };
         match running.work {
             Work::Play(_) => {
                 self.notebook.went_wrong(&[], false);
@@ -282,29 +293,32 @@ impl Core {
 
     /// Ends what is awaited, without a word: the connection is about to be closed.
     pub(super) fn stop_listening(&mut self) {
-        if let Some(running) = self.running.take() {
+        if let Some(running) = self.work.running.take() {
             // What runs on others as well would go on there.
             running.cancel();
             self.notebook.went_wrong(&[], false);
             self.done();
         }
-        if self.pending.take_if(|pending| !matches!(pending, Pending::Key { .. })).is_some() {
+        if self.work.pending.take_if(|pending| !matches!(pending, Pending::Key { .. })).is_some() {
             self.done();
         }
-        self.part = None;
+        if let Some(RunningPart { part, .. }) = self.work.part.take() {
+            let error = self.error(ClientError::NotConnected);
+            drop(tokio::spawn(part.end(FanOutEvent::Ended(Outcome::Failed(error)))));
+        }
     }
 
     /// Gives back what waits.
     pub(super) fn give_back(&mut self) {
-        if !self.waiting.is_empty() {
-            let inputs = self.waiting.drain(..).collect();
+        if !self.work.waiting.is_empty() {
+            let inputs = self.work.waiting.drain(..).collect();
             self.report(Event::GivenBack(inputs));
         }
     }
 
     /// Gives back what waits, where it is another environment that would play it.
     pub(super) fn give_back_unplayed(&mut self) {
-        if !self.waiting.is_empty() {
+        if !self.work.waiting.is_empty() {
             self.note(sentences::NOT_PLAYED);
             self.give_back();
         }
@@ -313,4 +327,9 @@ impl Core {
     pub(super) fn remark_line(&mut self, line: Line) {
         self.show(Shown::new(ShownKind::Remark, vec![line]));
     }
+}
+
+/// A value as lines, as much of it as finds room.
+pub(super) fn value_lines(result: &PlayResult, room: Size) -> Vec<Line> {
+    truncate::folded(value::lines_of(result, room.width), room)
 }

@@ -1,11 +1,9 @@
 //! What a session says, each sentence once.
 
-use frontend::{
-    destination::Destination,
-    text::{Line, Style},
-    visible::visible,
-};
+use frontend::{destination::Destination, visible::visible};
 use keys::keystore::KeyName;
+
+use super::event::Refusal;
 
 pub(super) const CANCELLED: &str = "cancelled; the session and what it had done are kept";
 pub(super) const GIVEN_UP: &str = "no longer waiting for it; it may still be running, and what comes next waits for it";
@@ -62,6 +60,16 @@ pub(super) fn another_circle(now: &str, before: &str) -> String {
     format!("the circle '{now}' is there now, and not '{before}'")
 }
 
+/// Another circle is connected to, as the user wanted.
+pub(super) fn connected_to(name: &str) -> String {
+    format!("connected to the circle '{name}', with a fresh session")
+}
+
+/// Another circle takes another session.
+pub(super) fn use_goes_there(message: &str) -> String {
+    format!("{message}; :use goes to it")
+}
+
 /// The session is authenticated with that key already.
 pub(super) fn uses_key(name: &KeyName) -> String {
     format!("you are {name} here")
@@ -74,25 +82,12 @@ pub(super) fn connecting_as(name: &KeyName) -> String {
 
 pub(super) const VARIABLES_GONE: &str = "variables are gone; :save FILE writes what was played";
 
-/// Why a circle does not take part in a fan-out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotReady {
-    NeedsKey,
-    Unreachable,
-    Busy,
-}
-
 /// What a user does first where a circle does not take part in a fan-out.
-pub(super) fn not_ready(why: NotReady, label: &str) -> String {
+pub(super) fn refusal(why: Refusal, label: &str) -> String {
     let first = |why: &str| format!("{why}; connect to it first: :use {}", visible(label));
     match why {
-        NotReady::NeedsKey => first("it wants a key to be proved"),
-        NotReady::Unreachable => first("it cannot be reached"),
-        NotReady::Busy => "it is busy with a play".to_owned(),
+        Refusal::NeedsKey => first("it wants a key to be proved"),
+        Refusal::Unreachable => first("it cannot be reached"),
+        Refusal::Busy => "it is busy with a play".to_owned(),
     }
-}
-
-/// A play whose end is not awaited any more.
-pub(super) fn given_up() -> Vec<Line> {
-    vec![Line::of(Style::Dim, "no longer waiting for it; it may still be running")]
 }

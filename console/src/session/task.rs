@@ -21,6 +21,9 @@ use super::{
 /// Inputs on their way to the task. Its loop takes them at once; they wait in the session.
 const INPUTS: usize = 256;
 
+/// Events that wait for room before no more notices are taken.
+const MAX_UNTAKEN: usize = 256;
+
 /// Events that wait to be taken, before the session makes the circle wait.
 const EVENTS: usize = 64;
 
@@ -40,6 +43,7 @@ impl Session {
 }
 
 /// What the loop woke up for.
+#[expect(clippy::large_enum_variant, reason = "it lives for one turn of the loop")]
 enum Woken {
     Input(Input),
     Ended,
@@ -82,9 +86,9 @@ impl Core {
     /// Waits for what comes next. Nothing is lost where it is dropped: each of what it waits for is cancel safe.
     async fn wake(&mut self, inputs: &mut mpsc::Receiver<Input>) -> Woken {
         // What plays print waits until what they printed before is taken; everything else goes on.
-        let has_room = self.outbox.is_empty();
+        let has_room = self.reports.outbox.is_empty();
         let authenticated = async {
-            match &mut self.authenticating {
+            match &mut self.login.authenticating {
                 Some((_, answer)) => answer.await,
                 None => std::future::pending().await,
             }
@@ -92,37 +96,37 @@ impl Core {
         tokio::select! {
             biased;
             input = inputs.recv() => input.map_or(Woken::Ended, Woken::Input),
-            room = self.report.reserve(), if !has_room => {
+            room = self.reports.report.reserve(), if !has_room => {
                 let Ok(room) = room else { return Woken::Ended };
-                if let Some(event) = self.outbox.pop_front() {
+                if let Some(event) = self.reports.outbox.pop_front() {
                     room.send(event);
                 }
                 Woken::Reported
             }
-            connected = next(&mut self.connecting) => {
-                self.connecting = None;
+            connected = next(&mut self.connection.connecting) => {
+                self.connection.connecting = None;
                 Woken::Connected(connected)
             }
             result = authenticated => Woken::Authenticated(result),
-            notice = next(&mut self.notices) => {
-                self.notices = None;
+            notice = next(&mut self.connection.notices), if self.reports.outbox.len() < MAX_UNTAKEN => {
+                self.connection.notices = None;
                 Woken::Notice(notice)
             }
-            () = until(self.retry.as_ref().and_then(|retry| retry.at)) => {
+            () = until(self.reconnection.retry.as_ref().and_then(|retry| retry.at)) => {
                 Woken::Retry
             }
-            update = Running::next(&mut self.running), if has_room => Woken::Running(update),
-            update = RunningPart::next(&mut self.part) => Woken::Part(update),
-            done = Pending::next(&mut self.pending) => Woken::Pending(done),
+            update = Running::next(&mut self.work.running), if has_room => Woken::Running(update),
+            update = RunningPart::next(&mut self.work.part) => Woken::Part(update),
+            done = Pending::next(&mut self.work.pending) => Woken::Pending(done),
             // A panic has been reported by its hook.
-            Some(Ok(saved)) = self.saves.join_next() => Woken::Saved(saved),
+            Some(Ok(saved)) = self.work.saves.join_next() => Woken::Saved(saved),
         }
     }
 
     fn input(&mut self, input: Input) {
         match input {
             Input::Connect { is_kept } => self.connect_asked(is_kept),
-            Input::Retry if self.is_kept && self.link == Link::Off => self.connect(),
+            Input::Retry if self.reconnection.is_kept && self.connection.link == Link::Off => self.connect(),
             Input::Retry => {}
             Input::Expect => self.expect(),
             Input::Target(target) => self.target = target,

@@ -25,7 +25,7 @@ use protocol::methods::Access;
 use tokio::runtime::Handle;
 
 use self::fake::Circle;
-use super::{Event, Events, KeySource, Keyring, Opening, Request, Session, Shown, ShownKind, State};
+use super::{Event, Events, KeySource, Keyring, Opening, OtherCircle, Request, Session, Shown, ShownKind, State};
 
 /// Longer than anything that a session waits for by itself.
 const NEVER: Duration = Duration::from_hours(1);
@@ -75,7 +75,7 @@ struct Console {
 }
 
 /// How a console is opened.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Setup {
     access: Access,
     name: Option<&'static str>,
@@ -89,6 +89,8 @@ struct Setup {
     is_scratch: bool,
     /// Whether the keystore cannot be read.
     is_broken: bool,
+    /// Whether another circle in the place of this one is refused for good.
+    refuses_other: bool,
 }
 
 fn key(name: &str) -> KeyName {
@@ -103,7 +105,7 @@ fn keypair(name: &str) -> KeyPair {
 
 impl Console {
     fn open(setup: Setup) -> Self {
-        let Setup { access, name, key: named, preferred, unlocked, is_scratch, is_broken } = setup;
+        let Setup { access, name, key: named, preferred, unlocked, is_scratch, is_broken, refuses_other } = setup;
         let circle = Circle::new(name.unwrap_or("team"), access);
         let keys = Arc::new(Keys { ring: Keyring::default(), preferred: preferred.map(key), is_broken });
         for name in unlocked {
@@ -117,6 +119,7 @@ impl Console {
             key: named.map(key),
             owner: is_scratch.then(|| keypair("owner").into()),
             room: Size { width: 100, height: 30 },
+            other_circle: if refuses_other { OtherCircle::Refused } else { OtherCircle::AfterNotice },
         };
         let (session, events) = Session::open(&Handle::current(), opening);
         Self { session, events, circle, keys }

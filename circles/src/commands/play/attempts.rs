@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use client_ws::CircleUrl;
-use console::session::{Events, Keyring, Opening, Reached, Session, admit, reach};
+use console::session::{Event, Events, Keyring, Opening, Reached, Request, Session, admit, reach};
 use frontend::{
     connect::Options,
     error::CliError,
@@ -25,10 +25,28 @@ pub(super) struct Attempt {
     pub opened: Result<Opened, CliError>,
 }
 
-/// A session that is ready, and its events, which it ends without.
+/// A session that is ready.
 pub(super) struct Opened {
     pub session: Session,
     pub events: Events,
+}
+
+impl Opened {
+    /// The session, whose events are taken from now on: what it reports beside its play is of no interest, and nobody is
+    /// asked for a key while it plays.
+    pub(super) fn listened_to(self) -> Session {
+        let Self { session, mut events } = self;
+        let listened_to = session.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                if let Event::Request(Request::Unlock(name)) = event {
+                    // A session that takes no input has ended.
+                    let _ended = session.stays_locked(name);
+                }
+            }
+        });
+        listened_to
+    }
 }
 
 /// A session on a scratch circle.

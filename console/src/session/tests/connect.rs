@@ -162,7 +162,7 @@ async fn cancel_stops_a_connection_that_is_being_made() {
     let attempt = console.circle.attempt().await;
     settle().await;
     console.cancel();
-    console.says(&[r#"given back ["1"]"#, "remark not connected"]).await;
+    console.says(&["remark not connected", r#"given back ["1"]"#]).await;
     assert!(attempt.is_closed(), "nobody waits for it");
     assert_eq!(console.state().link, Link::Off);
     tokio::time::sleep(Duration::from_mins(1)).await;
@@ -178,7 +178,7 @@ async fn cancelled_connection_that_is_kept_is_tried_again() {
     let _attempt = console.circle.attempt().await;
     settle().await;
     console.cancel();
-    console.says(&[r#"given back ["1"]"#, "remark not connected"]).await;
+    console.says(&["remark not connected", r#"given back ["1"]"#]).await;
     console.circle.accept().await;
     console.says(&["connected again", AGAIN, "ready"]).await;
     console.is_quiet().await;

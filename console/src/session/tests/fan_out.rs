@@ -32,7 +32,7 @@ async fn told(plays: &mut FanOut) -> Option<String> {
     let event = tokio::time::timeout(NEVER, plays.next()).await.expect("something happens");
     event.map(|(index, event)| match event {
         FanOutEvent::Output(output) => format!("{index} output {}", output.text),
-        FanOutEvent::Refused(why) => format!("{index} refused: {why}"),
+        FanOutEvent::Refused(why) => format!("{index} refused: {why:?}"),
         FanOutEvent::Ended(Outcome::Value(result)) => format!("{index} value {}", result.output),
         FanOutEvent::Ended(Outcome::Failed(error)) => format!("{index} failed: {}", error.message()),
         FanOutEvent::Ended(Outcome::Cancelled) => format!("{index} cancelled"),
@@ -122,7 +122,7 @@ async fn part_waits_for_the_key_that_its_session_requested() {
             assert_eq!(told(&mut plays).await.as_deref(), Some("0 value 1"));
         } else {
             closed.stays_locked("alice");
-            let why = "0 refused: it wants a key to be proved; connect to it first: :use closed";
+            let why = "0 refused: NeedsKey";
             assert_eq!(told(&mut plays).await.as_deref(), Some(why));
         }
         assert_eq!(told(&mut plays).await, None);
@@ -160,7 +160,7 @@ async fn busy_circle_is_refused() {
     two.submit("mine");
     two.is_quiet().await;
     let mut plays = FanOut::start(&[two.target("two")], &script("3"));
-    assert_eq!(told(&mut plays).await.as_deref(), Some("0 refused: it is busy with a play"));
+    assert_eq!(told(&mut plays).await.as_deref(), Some("0 refused: Busy"));
     assert_eq!(told(&mut plays).await, None);
     part.unit().await;
     two.says(&["began mine"]).await;
@@ -258,7 +258,7 @@ async fn session_that_cannot_connect_is_refused() {
     one.session.connect(false).expect("there is room");
     let mut plays = FanOut::start(&[one.target("one")], &script("1"));
     one.circle.refuse().await;
-    let why = "0 refused: it cannot be reached; connect to it first: :use one";
+    let why = "0 refused: Unreachable";
     assert_eq!(told(&mut plays).await.as_deref(), Some(why));
     assert_eq!(told(&mut plays).await, None);
 }

@@ -7,6 +7,10 @@ use super::{AGAIN, Console, LOST, Setup, settle};
 use crate::session::Link;
 
 const NOT_PLAYED: &str = "note what was typed was not played: Enter plays it in the fresh session";
+/// What is said of a connection to another circle, as its user wanted.
+const TAKEN: &str = "note connected to the circle 'lab', with a fresh session";
+
+/// What is said of another circle in the place of the session's.
 const OTHER: &str = "the circle 'lab' is there now, and not 'team'";
 
 fn gone(inputs: &str) -> String {
@@ -134,7 +138,7 @@ async fn another_circle_in_its_place_is_refused_in_the_background() {
     console.submit("k + 1");
     console.circle.accept().await;
     console
-        .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; :use goes to it")])
+        .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again")])
         .await;
     console.says(&[NOT_PLAYED, r#"given back ["k + 1"]"#]).await;
     console.is_quiet().await;
@@ -142,7 +146,7 @@ async fn another_circle_in_its_place_is_refused_in_the_background() {
     console.submit("1");
     console.circle.accept().await;
     console.says(&["connected again"]).await;
-    console.says(&[AGAIN, "ready", "began 1"]).await;
+    console.says(&[TAKEN, "ready", "began 1"]).await;
     console.circle.plays("1").await.answer(1).await;
 }
 
@@ -155,13 +159,13 @@ async fn another_circle_that_gave_an_input_back_is_taken_by_the_next() {
     console.circle.name = "lab";
     console.circle.accept().await;
     console
-        .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; :use goes to it")])
+        .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again")])
         .await;
     console.says(&[NOT_PLAYED, r#"given back ["1"]"#]).await;
     console.is_quiet().await;
     console.submit("1");
     console.circle.accept().await;
-    console.says(&["connected again", AGAIN, "ready", "began 1"]).await;
+    console.says(&["connected again", TAKEN, "ready", "began 1"]).await;
     console.circle.plays("1").await.answer(1).await;
     console.says(&["value 1", "done"]).await;
     // From now on it is the session's circle.
@@ -182,7 +186,7 @@ async fn another_circle_is_taken_by_a_user_who_connects_knowing_of_it() {
     console.says(&[&format!("warning {OTHER}; Enter tries again")]).await;
     console.session.connect(true).expect("there is room");
     console.circle.accept().await;
-    console.says(&["connected again", AGAIN, "ready"]).await;
+    console.says(&["connected again", TAKEN, "ready"]).await;
     assert_eq!(console.state().circle.expect("it is known").name, "lab");
 }
 
@@ -197,7 +201,7 @@ async fn yet_another_circle_is_not_the_one_that_its_user_knows_of() {
     console.circle.name = "mill";
     console.session.connect(true).expect("there is room");
     console.circle.accept().await;
-    let said = "the circle 'mill' is there now, and not 'team'; :use goes to it";
+    let said = "the circle 'mill' is there now, and not 'team'; Enter tries again";
     console.says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {said}")]).await;
     console.is_quiet().await;
 }
@@ -217,9 +221,31 @@ async fn nothing_is_authenticated_to_another_circle() {
     settle().await;
     assert!(console.circle.asked().is_none());
     console
-        .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; :use goes to it")])
+        .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again")])
         .await;
     console.says(&[NOT_PLAYED, r#"given back ["1"]"#]).await;
+    console.is_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_circle_is_refused_for_good_where_it_is_another_sessions() {
+    let mut console = Console::open(Setup { refuses_other: true, ..Setup::default() });
+    console.connect().await;
+    console.says(&["connected first", "ready"]).await;
+    console.circle.lose();
+    console.says(&["lost", LOST]).await;
+    console.circle.name = "lab";
+    console.circle.accept().await;
+    console.says(&[&format!("warning {OTHER}; :use goes to it")]).await;
+    for _ in 0..2 {
+        console.submit("1");
+        console.circle.accept().await;
+        console
+            .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; :use goes to it")])
+            .await;
+        console.says(&[r#"given back ["1"]"#]).await;
+        assert!(console.state().is_replaced);
+    }
     console.is_quiet().await;
 }
 

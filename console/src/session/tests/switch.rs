@@ -155,7 +155,7 @@ async fn key_command_ends_once_where_it_is_cancelled_while_it_connects() {
     let attempt = console.circle.attempt().await;
     assert_eq!(console.said().await, "began :key alice");
     console.cancel();
-    console.says(&["done", "remark not connected"]).await;
+    console.says(&["remark not connected", "done"]).await;
     assert!(attempt.is_closed());
     assert_eq!(console.state().key, None);
 }
@@ -169,7 +169,7 @@ async fn key_command_ends_once_where_it_is_cancelled_while_it_authenticates() {
     assert_eq!(console.said().await, "began :key alice");
     console.cancel();
     // Whose the session would be is not known: the connection goes.
-    console.says(&["done", "remark not connected"]).await;
+    console.says(&["remark not connected", "done"]).await;
     assert!(reply.is_closed() && console.circle.disconnections() == 1);
     console.circle.accept().await;
     let gone = format!("{AGAIN}: what 1 input had made is gone (:save FILE writes it as a script)");
