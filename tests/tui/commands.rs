@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::Screen;
+use super::{Screen, free_port};
 use crate::support::{Home, PASSPHRASE, process::Server};
 
 #[test]
@@ -265,6 +265,22 @@ fn what_needs_no_play_does_not_wait_for_the_running_one() {
     screen.wait_for("1 waiting");
     screen.press(&["C-c"]);
     screen.wait_for_row("> :time kept");
+}
+
+#[test]
+fn a_command_that_needs_no_circle_starts_none() {
+    let config = format!(r#"{{ "circles": [{{ "name": "lab", "port": {} }}] }}"#, free_port());
+    let mut screen = Screen::start(&config, (120, 40));
+    screen.wait_for("○ lab");
+    screen.press(&["Down", "Enter"]);
+    screen.wait_for("connected to lab");
+    screen.write("40 + 2\n");
+    screen.wait_for_row("42");
+    screen.background().ok(&["down", "lab"]);
+    screen.wait_for("○ lab");
+    screen.write(&format!(":save {}/work.rhai\n", screen.home().path().display()));
+    let shown = screen.wait_for("1 input in ");
+    assert_eq!(shown.matches("starting lab").count(), 1, "{shown}");
 }
 
 #[test]
