@@ -2,7 +2,7 @@
 
 use std::{collections::hash_map::Entry as Slot, sync::Arc};
 
-use console::session::{Identity, Link, Opening, Session};
+use console::session::{Identity, Link, Opening, OtherCircle, Session};
 use frontend::{error::CliError, suggest, target};
 
 use super::{App, NOT_KEEPING_UP};
@@ -123,7 +123,9 @@ impl App {
                 let key = if owner.is_some() { None } else { self.keys.named() };
                 let room = Transcript::default().room();
                 let (remote, keys) = (dialer.clone(), self.keys.source());
-                let opening = Opening { target: target(), remote, keys, key, owner, room };
+                // The list has one entry for an address, whatever circle is there.
+                let other_circle = OtherCircle::AfterNotice;
+                let opening = Opening { target: target(), remote, keys, key, owner, room, other_circle };
                 let session = self.tasks.open_session(id, opening);
                 none.insert(SessionView::new(entry.name.clone(), session, dialer, room))
             }
