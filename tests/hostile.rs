@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, process::Server, wire::Wire};
+use crate::support::{WAIT_TIMEOUT, process::Server, wire::Wire};
 
 /// How long a neighbour's play may take, in the median.
 const NEIGHBOURS_WAIT: Duration = Duration::from_millis(50);
@@ -77,7 +77,12 @@ fn what_they_come_to_is_what_they_may_and_nobody_else_notices() {
     assert!(grown < MAX_GROWTH_KIB, "the server has {grown} KiB more");
     let begun = Instant::now();
     while server.workers().len() > 1 || server.descriptors() > before {
-        assert!(begun.elapsed() < PATIENCE, "{} workers, {} descriptors", server.workers().len(), server.descriptors());
+        assert!(
+            begun.elapsed() < WAIT_TIMEOUT,
+            "{} workers, {} descriptors",
+            server.workers().len(),
+            server.descriptors()
+        );
         std::thread::yield_now();
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
-    Home, PATIENCE,
+    Home, WAIT_TIMEOUT,
     process::{Reaped, children, wait_for_end},
     wire::Wire,
 };
@@ -45,7 +45,7 @@ impl Launched {
     /// The next line that has that piece.
     fn line(&mut self, piece: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{piece:?} does not come"));
+            let line = self.lines.recv_timeout(WAIT_TIMEOUT).unwrap_or_else(|_| panic!("{piece:?} does not come"));
             if line.contains(piece) {
                 return line;
             }

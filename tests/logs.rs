@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::{
-    Home, PATIENCE,
+    Home, WAIT_TIMEOUT,
     background::Background,
     process::{Reaped, Server, wait_for_end},
     wire::Wire,
@@ -37,7 +37,7 @@ fn until(path: &Path, is_so: impl Fn(&str) -> bool) -> String {
         if is_so(&text) {
             return text;
         }
-        assert!(begun.elapsed() < PATIENCE, "{text}");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "{text}");
         std::thread::yield_now();
     }
 }
@@ -307,12 +307,12 @@ fn an_audit_is_shown_in_columns_and_followed_through_a_restart() {
     let mut following = Reaped(following);
     here.ok(&["up"]);
     here.connect("a").value("1 +\n 1");
-    let line = lines.recv_timeout(PATIENCE).expect("a line");
+    let line = lines.recv_timeout(WAIT_TIMEOUT).expect("a line");
     let end = format!(" µs  {}  127.0.0.1  1 +␊ 1", &hash("1 +\n 1")[..12]);
     assert!(line.contains("  #1  ok ") && line.ends_with(&end), "{line}");
     here.ok(&["restart"]);
     here.connect("a").error("throw 2");
-    let line = lines.recv_timeout(PATIENCE).expect("a line");
+    let line = lines.recv_timeout(WAIT_TIMEOUT).expect("a line");
     assert!(line.contains("  script_error ") && line.ends_with("  throw 2"), "{line}");
     following.0.kill().expect("it is there");
     let raw = here.ok(&["logs", "--audit", "--json"]);

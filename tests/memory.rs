@@ -3,7 +3,7 @@
 use keys::KeyPair;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, process::Server, wire::Wire};
+use crate::support::{WAIT_TIMEOUT, process::Server, wire::Wire};
 
 /// What takes 32 MiB at once.
 const HOARD: &str = "let hoard = ``; hoard.pad(1024, 'x'); for i in 0..15 { hoard += hoard; }";
@@ -45,7 +45,7 @@ fn hoard(wires: &mut [Wire], at_most: usize, meanwhile: impl FnOnce()) -> usize 
             }
             return kept;
         }
-        assert!(begun.elapsed() < PATIENCE, "{kept} have what they hoarded");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "{kept} have what they hoarded");
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 use crate::support::{
-    PATIENCE,
+    WAIT_TIMEOUT,
     http::{UPGRADE, exchange, get, own},
     process::Server,
 };
@@ -40,7 +40,7 @@ impl Page {
             if is_right(&page) {
                 return page;
             }
-            assert!(begun.elapsed() < PATIENCE, "{}", page.text);
+            assert!(begun.elapsed() < WAIT_TIMEOUT, "{}", page.text);
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Pid, test_kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, PATIENCE, process::wait_for_end, wire::Wire};
+use crate::support::{Home, WAIT_TIMEOUT, process::wait_for_end, wire::Wire};
 
 /// A circle, and the socket that it has for its supervisor.
 struct Supervised {
@@ -28,7 +28,7 @@ impl Supervised {
 
     fn start_in(home: Home, arguments: &[&str]) -> Self {
         let (socket, its_socket) = UnixStream::pair().expect("a pair");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        socket.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
         let mut command = home.command();
         command.args(["serve", "--supervised", "--name", "a", "--port", "0"]).args(arguments);
         let child = command.stdin(std::os::fd::OwnedFd::from(its_socket)).spawn().expect("the binary runs");
@@ -118,7 +118,7 @@ fn hosts_origins_and_the_description_hold_at_once() {
     let mut wire = circle.connect();
     let get = |circle: &Supervised, host: &str| {
         let mut stream = std::net::TcpStream::connect(&circle.address).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
         write!(stream, "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("it takes requests");
         let mut status = String::new();
         BufReader::new(stream).read_line(&mut status).expect("it answers");

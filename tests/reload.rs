@@ -9,7 +9,7 @@ use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use crate::support::{
-    PATIENCE,
+    WAIT_TIMEOUT,
     background::Background,
     process::{children, wait_for_end},
 };
@@ -38,7 +38,7 @@ impl Background {
     fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
         let begun = Instant::now();
         while !is_so(&self.statuses()) {
-            assert!(begun.elapsed() < PATIENCE, "{what}: {}", self.statuses());
+            assert!(begun.elapsed() < WAIT_TIMEOUT, "{what}: {}", self.statuses());
         }
     }
 
@@ -51,7 +51,7 @@ impl Background {
             if times > 0 {
                 return times;
             }
-            assert!(begun.elapsed() < PATIENCE, "{piece:?} is not logged");
+            assert!(begun.elapsed() < WAIT_TIMEOUT, "{piece:?} is not logged");
             std::thread::yield_now();
         }
     }

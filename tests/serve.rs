@@ -8,7 +8,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::support::{
-    Home, PATIENCE,
+    Home, WAIT_TIMEOUT,
     http::{UPGRADE, get, own},
     process::Server,
 };
@@ -180,7 +180,7 @@ fn too_many_connections_are_refused_with_503() {
     assert!(status == 503 && body.contains("limits.connections"), "{status} {body}");
     drop(two);
     // Its place is free once the server has seen it go.
-    let until = std::time::Instant::now() + PATIENCE;
+    let until = std::time::Instant::now() + WAIT_TIMEOUT;
     loop {
         let mut stream = TcpStream::connect(server.authority()).expect("it listens");
         write!(stream, "GET / HTTP/1.1\r\n{headers}\r\n").expect("it takes requests");

@@ -14,7 +14,7 @@ use std::{
 use rustix::process::{Pid, Signal, getsid, kill_process};
 
 use crate::support::{
-    BINARY, Home, PATIENCE,
+    BINARY, Home, WAIT_TIMEOUT,
     process::{Reaped, children, wait_for_end},
     wire::Wire,
 };
@@ -41,7 +41,7 @@ impl Running {
     /// Where a circle takes connections.
     fn authority(&self) -> String {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).expect("it says where it is");
+            let line = self.lines.recv_timeout(WAIT_TIMEOUT).expect("it says where it is");
             if let Some((_, authority)) = line.split_once("listening on ws://") {
                 return authority.to_owned();
             }
@@ -65,7 +65,7 @@ impl Manager {
     fn listen(home: &Home) -> Self {
         let path = home.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        socket.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
         Self { socket, path }
     }
 
@@ -207,14 +207,14 @@ fn a_supervisor_gives_signs_of_life_and_none_while_it_stands_still() {
         let is_stopped = || crate::support::process::threads(running.pid()).iter().all(|fields| fields[0] == "T");
         let begun = Instant::now();
         while !is_stopped() {
-            assert!(begun.elapsed() < PATIENCE);
+            assert!(begun.elapsed() < WAIT_TIMEOUT);
         }
         let mut said = [0; 64];
         while manager.socket.recv(&mut said).is_ok() {}
         manager.socket.set_nonblocking(false).expect("a socket");
         manager.socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
         assert!(manager.socket.recv(&mut said).is_err(), "ten signs were due");
-        manager.socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        manager.socket.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
         kill_process(running.pid(), Signal::CONT).expect("it is there");
         assert_eq!(manager.next(), ALIVE);
         kill_process(running.pid(), Signal::TERM).expect("it is there");

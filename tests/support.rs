@@ -20,7 +20,7 @@ use keys::{
 use tempfile::TempDir;
 
 /// Bounds every wait: reaching it is a failure, never a way to pass.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_circles");
 

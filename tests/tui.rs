@@ -15,7 +15,7 @@ use ::keys::keystore::{Keystore, WorkFactor};
 use ::tui::{Directories, Setup, Supervisors, headless::Headless};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{BINARY, Home, PATIENCE, background::Background};
+use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::Background};
 
 /// The app, and the home that it lives in.
 struct Screen {
@@ -106,7 +106,7 @@ impl Screen {
 
     /// Waits for a screen that is as wanted.
     fn until(&mut self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
-        match self.runtime.block_on(self.app.until(is_wanted, PATIENCE)) {
+        match self.runtime.block_on(self.app.until(is_wanted, WAIT_TIMEOUT)) {
             Ok(screen) => screen,
             Err(last) => panic!("{what} does not come; on the screen:\n{last}"),
         }
@@ -135,7 +135,7 @@ impl Screen {
 
     /// Its exit code, once it has ended by itself.
     fn end(&mut self) -> u8 {
-        let ended = async { tokio::time::timeout(PATIENCE, self.app.end()).await };
+        let ended = async { tokio::time::timeout(WAIT_TIMEOUT, self.app.end()).await };
         self.runtime.block_on(ended).expect("it ends in time").expect("it ends")
     }
 }

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{
-    PATIENCE,
+    WAIT_TIMEOUT,
     background::Background,
     process::{children, wait_for_end},
 };
@@ -29,7 +29,7 @@ fn circles_are_up_when_up_returns_and_nothing_is_left_after_down() {
     // It is told with the next sign of life.
     let begun = std::time::Instant::now();
     while here.status("a")["connections"] != 1 {
-        assert!(begun.elapsed() < PATIENCE, "the connection is not told");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "the connection is not told");
     }
     let status = here.status("b");
     let fields: Vec<&str> = status.as_object().expect("an object").keys().map(String::as_str).collect();
@@ -159,7 +159,7 @@ fn logs_are_kept_and_followed_through_a_restart() {
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
     let mut following = crate::support::process::Reaped(following);
     let next = |piece: &str| {
-        while !lines.recv_timeout(PATIENCE).expect(piece).contains(piece) {}
+        while !lines.recv_timeout(WAIT_TIMEOUT).expect(piece).contains(piece) {}
     };
     here.ok(&["up"]);
     next("listening on ws://");

@@ -16,7 +16,7 @@ use serde_json::json;
 use wire::Wire;
 
 /// Bounds every wait: reaching it is a failure, never a way to pass.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_script_runs_without_a_server() {

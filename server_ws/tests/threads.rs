@@ -17,7 +17,7 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
 /// Bounds every wait: reaching it is a failure, never a way to pass.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where the end of each engine is told, and with it that of the thread that has it.
 static ENDS: OnceLock<Mutex<UnboundedSender<()>>> = OnceLock::new();
@@ -65,7 +65,7 @@ impl Client {
 
     async fn next(&mut self) -> Value {
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("in time");
+            let message = timeout(WAIT_TIMEOUT, self.socket.next()).await.expect("in time");
             if let Message::Text(text) = message.expect("it is open").expect("a message") {
                 return serde_json::from_str(&text).expect("JSON");
             }
@@ -105,7 +105,7 @@ impl Client {
 }
 
 async fn ended(ends: &mut UnboundedReceiver<()>) {
-    timeout(PATIENCE, ends.recv()).await.expect("in time").expect("it is told");
+    timeout(WAIT_TIMEOUT, ends.recv()).await.expect("in time").expect("it is told");
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ fn what_is_no_circles_json_changes_nothing() {
         make();
         let begun = Instant::now();
         while times() == before {
-            assert!(begun.elapsed() < PATIENCE, "{fault} is not noticed");
+            assert!(begun.elapsed() < WAIT_TIMEOUT, "{fault} is not noticed");
             std::thread::yield_now();
         }
         let ran = here.run(&["reload"]);
@@ -104,7 +104,7 @@ fn a_circle_that_refuses_goes_on_as_it_was_and_takes_over_what_is_mended() {
     assert!(here.ok(&["status"]).contains("not as circles.json has it: "));
     let begun = Instant::now();
     while !here.ok(&["logs", "b"]).contains("does not take over what circles.json says now: ") {
-        assert!(begun.elapsed() < PATIENCE, "it is not logged");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "it is not logged");
     }
     assert_eq!((here.pid("b"), here.connect("b").value("DAY")), (before, json!(1)));
     fs::write(&script, "const DAY = 2;").expect("written");

@@ -35,7 +35,7 @@ const NOBODY: &[&str] = &["--user", "--map-user=54321", "--map-group=54321"];
 fn wait_until_reaped(pid: Pid) {
     let begun = Instant::now();
     while Path::new(&format!("/proc/{pid}")).exists() {
-        assert!(begun.elapsed() < PATIENCE, "{pid} is not reaped");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "{pid} is not reaped");
         std::thread::yield_now();
     }
 }

@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use super::{PATIENCE, process::Server};
+use super::{WAIT_TIMEOUT, process::Server};
 
 /// What asks for a WebSocket.
 pub(crate) const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
@@ -25,7 +25,7 @@ pub(crate) fn get(authority: &str, path: &str, headers: &str) -> (u16, String) {
 /// Status, head and body.
 pub(crate) fn exchange(authority: &str, path: &str, headers: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(authority).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
     write!(stream, "GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n").expect("it takes requests");
     let mut response = String::new();
     stream.read_to_string(&mut response).expect("it answers");

@@ -11,7 +11,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
-use super::{Home, PATIENCE, wire::Wire};
+use super::{Home, WAIT_TIMEOUT, wire::Wire};
 
 /// `circles serve`, on a free port.
 pub(crate) struct Server {
@@ -157,7 +157,7 @@ pub(crate) fn threads(pid: Pid) -> Vec<Vec<String>> {
 /// Waits until a process has ended, whoever its parent is.
 pub(crate) fn wait_for_end(pid: Pid) {
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
-    let timeout = Timespec { tv_sec: PATIENCE.as_secs().try_into().expect("small"), tv_nsec: 0 };
+    let timeout = Timespec { tv_sec: WAIT_TIMEOUT.as_secs().try_into().expect("small"), tv_nsec: 0 };
     let ended = loop {
         match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout)) {
             // Another test's child has ended.

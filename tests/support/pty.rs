@@ -16,7 +16,7 @@ use rustix::{
     termios::{Winsize, tcsetwinsize},
 };
 
-use super::{BINARY, Home, PATIENCE, process::wait_for_end};
+use super::{BINARY, Home, WAIT_TIMEOUT, process::wait_for_end};
 
 const ROWS: NonZero<u16> = NonZero::new(30).expect("not zero");
 const COLUMNS: NonZero<u16> = NonZero::new(100).expect("not zero");
@@ -91,7 +91,7 @@ impl Terminal {
 
     /// Waits until that text stands on the screen, after what was waited for before; gives what came before it.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_TIMEOUT;
         loop {
             if let Some(at) = self.seen[self.taken..].find(text) {
                 let before = self.seen[self.taken..self.taken + at].to_owned();
@@ -135,7 +135,7 @@ impl Terminal {
 
     /// Waits until the screen is as it should be.
     pub(crate) fn wait_until(&mut self, what: &str, is_right: impl Fn(&vt100::Screen) -> bool) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_TIMEOUT;
         while !is_right(self.emulator.screen()) {
             let left = until.saturating_duration_since(Instant::now());
             match self.screen.recv_timeout(left) {

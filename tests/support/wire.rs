@@ -10,7 +10,7 @@ use keys::{KeyPair, Nonce};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client::IntoClientRequest, protocol::CloseFrame};
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 
 pub(crate) struct Wire {
     pub socket: WebSocket<Patient>,
@@ -56,7 +56,7 @@ impl Write for Patient {
 impl Wire {
     pub(crate) fn connect(authority: &str) -> Self {
         let stream = TcpStream::connect(authority).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
         // What follows a request is to arrive while it is carried out.
         stream.set_nodelay(true).expect("a TCP socket");
         let request = format!("ws://{authority}/").into_client_request().expect("a URL");

@@ -6,7 +6,7 @@ use rustix::process::{Signal, kill_process};
 
 use super::{Screen, free_port};
 use crate::support::{
-    Home, PATIENCE,
+    Home, WAIT_TIMEOUT,
     background::Background,
     process::{parent, threads, wait_for_end},
 };
@@ -174,7 +174,7 @@ fn a_supervisor_that_is_killed_takes_its_circles_along_and_they_are_started_anew
             tokio::task::yield_now().await;
         }
     };
-    let reaped = async { tokio::time::timeout(PATIENCE, reaped).await };
+    let reaped = async { tokio::time::timeout(WAIT_TIMEOUT, reaped).await };
     screen.runtime.block_on(reaped).expect("nothing is left of it");
 }
 

@@ -44,7 +44,7 @@ fn status_tells_what_circles_do_and_have() {
         if status["plays"] == 7 && status["workers"] == 1 {
             break status;
         }
-        assert!(begun.elapsed() < PATIENCE, "{status}");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "{status}");
     };
     // The server's own megabytes are in it.
     assert!(status["memory_bytes"].as_u64().expect("a number") > 1 << 20, "{status}");
@@ -92,7 +92,7 @@ fn a_watched_terminal_is_drawn_in_place_and_given_back() {
     terminal.keys("\x1a");
     let begun = Instant::now();
     while threads(terminal.pid())[0][0] != "T" {
-        assert!(begun.elapsed() < PATIENCE, "it is not stopped");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "it is not stopped");
     }
     terminal.wait_until("the terminal as it was", |screen| !screen.alternate_screen() && !screen.hide_cursor());
     terminal.signal(Signal::CONT);
@@ -126,7 +126,7 @@ fn what_is_watched_by_a_program_is_said_when_it_changes() {
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
     let mut seen = Vec::<Value>::new();
     let mut next = |what: &str, is_right: &dyn Fn(&Value) -> bool| loop {
-        let line = lines.recv_timeout(PATIENCE).expect(what);
+        let line = lines.recv_timeout(WAIT_TIMEOUT).expect(what);
         let said: Value = serde_json::from_str(&line).expect("JSON");
         let [status] = &said["circles"].as_array().expect("a list")[..] else { panic!("only that one: {line}") };
         // Only that time has passed is no change.

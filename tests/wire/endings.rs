@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::races::{Dice, Outcome, outcome, script};
 use crate::support::{
-    PATIENCE,
+    WAIT_TIMEOUT,
     process::{Server, wait_for_end},
     wire::Wire,
 };
@@ -64,7 +64,12 @@ fn whatever_a_session_is_at_when_its_client_goes_nothing_stays_behind() {
     }
     let begun = Instant::now();
     while server.workers().len() > 1 || server.descriptors() > before {
-        assert!(begun.elapsed() < PATIENCE, "{} workers, {} descriptors", server.workers().len(), server.descriptors());
+        assert!(
+            begun.elapsed() < WAIT_TIMEOUT,
+            "{} workers, {} descriptors",
+            server.workers().len(),
+            server.descriptors()
+        );
         std::thread::yield_now();
     }
     assert_eq!(other.value("mine"), 7);

@@ -6,7 +6,7 @@ use keys::KeyPair;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, PATIENCE, process::Server, wire::Wire};
+use crate::support::{Home, WAIT_TIMEOUT, process::Server, wire::Wire};
 
 fn complete(wire: &mut Wire, before: &str) -> Value {
     wire.call("complete", json!([before, before.chars().count()]))["result"].clone()
@@ -47,7 +47,7 @@ fn stop(process: Pid) {
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
     };
     while !std::fs::read_dir(format!("/proc/{process}/task")).expect("Linux").all(is_stopped) {
-        assert!(begun.elapsed() < PATIENCE, "process {process} goes on");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "process {process} goes on");
         std::thread::yield_now();
     }
 }

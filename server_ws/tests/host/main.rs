@@ -24,7 +24,7 @@ use wire::Wire;
 static ALLOCATOR: worker::Allocator = worker::Allocator;
 
 /// Bounds every wait: reaching it is a failure, never a way to pass.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A test, for each way of having workers.
 type Test = (&'static str, fn(&Workers));
@@ -97,7 +97,7 @@ impl Served {
     fn stop(&mut self) {
         drop(self.stop.take());
         // Nothing is ever sent: it is dropped at the end.
-        assert!(matches!(self.ended.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected)), "it ends");
+        assert!(matches!(self.ended.recv_timeout(WAIT_TIMEOUT), Err(mpsc::RecvTimeoutError::Disconnected)), "it ends");
     }
 }
 
@@ -109,5 +109,5 @@ impl Drop for Served {
 
 /// What functions say to their test.
 fn heard<T>(said: &mpsc::Receiver<T>) -> T {
-    said.recv_timeout(PATIENCE).expect("it is said")
+    said.recv_timeout(WAIT_TIMEOUT).expect("it is said")
 }

@@ -189,7 +189,7 @@ fn the_end_of_a_play_is_waited_for_until_its_deadline(workers: &Workers) {
     ledger.gate.add_permits(1);
     let begun = std::time::Instant::now();
     while ledger.committed() != [("slow".into(), 2)] {
-        assert!(begun.elapsed() < super::PATIENCE);
+        assert!(begun.elapsed() < super::WAIT_TIMEOUT);
         std::thread::yield_now();
     }
 }
@@ -221,7 +221,7 @@ fn ends_that_take_long_are_bounded_for_their_caller(workers: &Workers) {
     ledger.gate.add_permits(4);
     let begun = std::time::Instant::now();
     while wire.play("ledger::set(\"a\", 1);").get("error").is_some() {
-        assert!(begun.elapsed() < super::PATIENCE);
+        assert!(begun.elapsed() < super::WAIT_TIMEOUT);
     }
 }
 
@@ -256,7 +256,7 @@ fn an_environment_that_is_lost_while_modules_are_told_is_told_after_them(workers
     // Nothing is asked of a worker that is gone; once this is answered, that is known.
     let begun = std::time::Instant::now();
     while wire.call("scope", json!([]))["result"]["variables"] != json!([]) {
-        assert!(begun.elapsed() < super::PATIENCE);
+        assert!(begun.elapsed() < super::WAIT_TIMEOUT);
     }
     ledger.gate.add_permits(1);
     assert_eq!(wire.answer(&slow)["result"]["value"], 42);
