@@ -8,7 +8,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
-    Home, WAIT_TIMEOUT,
+    Home, WAIT_TIMEOUT, eventually,
     process::{Reaped, children, wait_for_end},
     wire::Wire,
 };
@@ -146,12 +146,11 @@ fn an_init_script_that_does_not_end_is_ended_with_its_launcher() {
     let config = format!(r#"{{ "circles": [{{ "name": "a", "port": 0, "init": {script:?} }}] }}"#);
     for signal in [Signal::TERM, Signal::KILL] {
         let mut launched = Launched::start(&config, &[]);
-        let circles = loop {
+        let circles = eventually(|| {
             let circles = children(launched.pid());
-            if circles.iter().any(|circle| !children(*circle).is_empty()) {
-                break circles;
-            }
-        };
+            let is_running = circles.iter().any(|circle| !children(*circle).is_empty());
+            if is_running { Ok(circles) } else { Err("no init script runs") }
+        });
         let workers: Vec<_> = circles.iter().flat_map(|circle| children(*circle)).collect();
         launched.end(signal);
         circles.into_iter().chain(workers).for_each(wait_for_end);

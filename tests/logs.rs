@@ -8,7 +8,6 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::Stdio,
-    time::Instant,
 };
 
 use keys::KeyPair;
@@ -19,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::support::{
     Home, WAIT_TIMEOUT,
     background::Background,
+    eventually,
     process::{Reaped, Server, wait_for_end},
     wire::Wire,
 };
@@ -31,15 +31,10 @@ fn objects(path: &Path) -> Vec<Value> {
 
 /// Reads a file until that is so.
 fn until(path: &Path, is_so: impl Fn(&str) -> bool) -> String {
-    let begun = Instant::now();
-    loop {
+    eventually(|| {
         let text = fs::read_to_string(path).unwrap_or_default();
-        if is_so(&text) {
-            return text;
-        }
-        assert!(begun.elapsed() < WAIT_TIMEOUT, "{text}");
-        std::thread::yield_now();
-    }
+        if is_so(&text) { Ok(text) } else { Err(text) }
+    })
 }
 
 /// A circle that keeps an audit, and where that is.

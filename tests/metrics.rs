@@ -2,17 +2,14 @@
 
 #![expect(clippy::float_cmp, reason = "what is counted is whole")]
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Instant,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use keys::KeyPair;
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 use crate::support::{
-    WAIT_TIMEOUT,
+    eventually,
     http::{UPGRADE, exchange, get, own},
     process::Server,
 };
@@ -34,14 +31,10 @@ impl Page {
 
     /// As soon as it is as it should be.
     fn when(server: &Server, is_right: impl Fn(&Self) -> bool) -> Self {
-        let begun = Instant::now();
-        loop {
+        eventually(|| {
             let page = Self::of(server);
-            if is_right(&page) {
-                return page;
-            }
-            assert!(begun.elapsed() < WAIT_TIMEOUT, "{}", page.text);
-        }
+            if is_right(&page) { Ok(page) } else { Err(page.text) }
+        })
     }
 
     #[track_caller]

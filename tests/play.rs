@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, Ran, background::Background, fake, process::Server, pty::Terminal};
+use crate::support::{Home, Ran, background::Background, eventually, fake, process::Server, pty::Terminal};
 
 /// On a throw-away circle.
 fn play(args: &[&str]) -> Ran {
@@ -315,10 +315,7 @@ fn a_reader_that_pauses_loses_nothing_and_ctrl_c_is_heard_meanwhile() {
     // More than a pipe holds, and nobody reads.
     let mut child = spawn(&format!("{lines} loop {{}}"));
     let deaf = child.stdout.take().expect("piped");
-    let mut wire = server.connect();
-    while server.workers().is_empty() {
-        wire.call("describe", json!([]));
-    }
+    eventually(|| (!server.workers().is_empty()).then_some(()).ok_or("there is no worker"));
     kill_process(Pid::from_child(&child), Signal::INT).expect("it is there");
     crate::support::process::wait_for_end(Pid::from_child(&child));
     assert_eq!(child.wait().expect("it ends").code(), Some(130));

@@ -3,20 +3,21 @@
 mod faults;
 mod occasions;
 
-use std::time::Instant;
-
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use crate::support::{
-    WAIT_TIMEOUT,
     background::Background,
+    eventually,
     process::{children, wait_for_end},
 };
 
 const A: &str = r#"{ "name": "a", "port": 0 }"#;
 const B: &str = r#"{ "name": "b", "port": 0 }"#;
 const C: &str = r#"{ "name": "c", "port": 0 }"#;
+
+/// What the supervisor logs of a circles.json that it does not take over.
+const REFUSAL: &str = "and nothing is changed";
 
 /// A circles.json.
 fn of(circles: &[&str]) -> String {
@@ -36,24 +37,22 @@ impl Background {
 
     /// Waits until `status` says that.
     fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
-        let begun = Instant::now();
-        while !is_so(&self.statuses()) {
-            assert!(begun.elapsed() < WAIT_TIMEOUT, "{what}: {}", self.statuses());
-        }
+        eventually(|| {
+            let statuses = self.statuses();
+            if is_so(&statuses) { Ok(()) } else { Err(format!("{what}: {statuses}")) }
+        });
     }
 
-    /// Waits until the supervisor has logged that; gives how often.
-    fn logged(&self, piece: &str) -> usize {
-        let begun = Instant::now();
-        loop {
-            let log = self.files("(supervisor).log").pop().and_then(|path| std::fs::read_to_string(path).ok());
-            let times = log.unwrap_or_default().matches(piece).count();
-            if times > 0 {
-                return times;
-            }
-            assert!(begun.elapsed() < WAIT_TIMEOUT, "{piece:?} is not logged");
-            std::thread::yield_now();
-        }
+    /// How often the supervisor has logged that.
+    fn times_logged(&self, piece: &str) -> usize {
+        let log = self.files("(supervisor).log").pop().and_then(|path| std::fs::read_to_string(path).ok());
+        log.unwrap_or_default().matches(piece).count()
+    }
+
+    /// Waits until the supervisor has logged that more often than so many times.
+    fn wait_until_logged(&self, piece: &str, times_before: usize) {
+        let is_logged = || self.times_logged(piece) > times_before;
+        eventually(|| is_logged().then_some(()).ok_or_else(|| format!("{piece:?} is not logged")));
     }
 }
 

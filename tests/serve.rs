@@ -8,7 +8,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::support::{
-    Home, WAIT_TIMEOUT,
+    Home, eventually,
     http::{UPGRADE, get, own},
     process::Server,
 };
@@ -180,17 +180,13 @@ fn too_many_connections_are_refused_with_503() {
     assert!(status == 503 && body.contains("limits.connections"), "{status} {body}");
     drop(two);
     // Its place is free once the server has seen it go.
-    let until = std::time::Instant::now() + WAIT_TIMEOUT;
-    loop {
+    eventually(|| {
         let mut stream = TcpStream::connect(server.authority()).expect("it listens");
         write!(stream, "GET / HTTP/1.1\r\n{headers}\r\n").expect("it takes requests");
         let mut status = [0; 12];
         stream.read_exact(&mut status).expect("it answers");
-        if &status == b"HTTP/1.1 101" {
-            return;
-        }
-        assert!(std::time::Instant::now() < until, "the place is not free");
-    }
+        (&status == b"HTTP/1.1 101").then_some(()).ok_or("the place is not free")
+    });
 }
 
 #[test]

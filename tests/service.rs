@@ -8,14 +8,14 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::mpsc::{Receiver, channel},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, getsid, kill_process};
 
 use crate::support::{
-    BINARY, Home, WAIT_TIMEOUT,
-    process::{Reaped, children, wait_for_end},
+    BINARY, Home, WAIT_TIMEOUT, eventually,
+    process::{Reaped, children, wait_for_end, wait_until_stopped},
     wire::Wire,
 };
 
@@ -204,11 +204,7 @@ fn a_supervisor_gives_signs_of_life_and_none_while_it_stands_still() {
         }
         kill_process(running.pid(), Signal::STOP).expect("it is there");
         manager.socket.set_nonblocking(true).expect("a socket");
-        let is_stopped = || crate::support::process::threads(running.pid()).iter().all(|fields| fields[0] == "T");
-        let begun = Instant::now();
-        while !is_stopped() {
-            assert!(begun.elapsed() < WAIT_TIMEOUT);
-        }
+        wait_until_stopped(running.pid());
         let mut said = [0; 64];
         while manager.socket.recv(&mut said).is_ok() {}
         manager.socket.set_nonblocking(false).expect("a socket");

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub(crate) mod background;
+pub(crate) mod eventually;
 pub(crate) mod fake;
 pub(crate) mod http;
 pub(crate) mod process;
@@ -18,6 +19,8 @@ use keys::{
     keystore::{Keystore, WorkFactor},
 };
 use tempfile::TempDir;
+
+pub(crate) use eventually::eventually;
 
 /// Bounds every wait: reaching it is a failure, never a way to pass.
 pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::support::{
     WAIT_TIMEOUT,
     background::Background,
+    eventually,
     process::{children, wait_for_end},
 };
 
@@ -27,10 +28,7 @@ fn circles_are_up_when_up_returns_and_nothing_is_left_after_down() {
     let mut wire = here.connect("a");
     assert_eq!(wire.value("40 + 2"), 42);
     // It is told with the next sign of life.
-    let begun = std::time::Instant::now();
-    while here.status("a")["connections"] != 1 {
-        assert!(begun.elapsed() < WAIT_TIMEOUT, "the connection is not told");
-    }
+    eventually(|| (here.status("a")["connections"] == 1).then_some(()).ok_or("the connection is not told"));
     let status = here.status("b");
     let fields: Vec<&str> = status.as_object().expect("an object").keys().map(String::as_str).collect();
     let documented = "access connections memory_bytes name pid plays restarts sandbox state uptime_s url workers";

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::support::{
-    fake,
+    eventually, fake,
     process::{Server, wait_for_end},
 };
 
@@ -143,9 +143,7 @@ fn of_circles() {
     drop(here.connect("b"));
     kill_process(a, Signal::KILL).expect("it is there");
     wait_for_end(a);
-    while here.state("a") != "failed" {
-        std::thread::yield_now();
-    }
+    eventually(|| (here.state("a") == "failed").then_some(()).ok_or("a has not failed"));
     Examined::of(&here.home, &[]).only(3, &["error", "a has failed", "ended by signal 9", "circles up a"]);
 
     let supervisor = here.supervisor("b");

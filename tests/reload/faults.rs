@@ -20,7 +20,7 @@ fn a_mistake_changes_nothing_is_told_with_its_line_and_heals() {
     let table = here.ok(&["status"]);
     assert!(table.contains("circles.json is not taken over: ") && table.contains(&refused), "{table}");
     assert_eq!((here.pid("a"), here.pid("b")), (a, b));
-    assert!(here.logged("not taken over, and nothing is changed: ") > 0);
+    here.wait_until_logged("not taken over, and nothing is changed: ", 0);
     here.configure(&of(&[A, B, C]));
     here.until("it heals by itself", |all| all.get("refused").is_none() && all["circles"][2]["state"] == "ready");
     assert_eq!((here.pid("a"), here.pid("b")), (a, b));
@@ -34,7 +34,7 @@ fn a_mistake_that_is_saved_is_told_by_status_and_the_log() {
     let before = here.pid("a");
     here.configure("{ \"circles\": [\n");
     here.until("it is told", |all| all.get("refused").is_some());
-    here.logged("not taken over, and nothing is changed: ");
+    here.wait_until_logged("not taken over, and nothing is changed: ", 0);
     assert_eq!(here.pid("a"), before);
 }
 
@@ -61,18 +61,10 @@ fn what_is_no_circles_json_changes_nothing() {
         ("a pipe", &fifo),
     ];
     for (fault, make) in faults {
-        let times = || {
-            let log = here.files("(supervisor).log").pop().map(|path| fs::read_to_string(path).expect("it is there"));
-            log.unwrap_or_default().matches("and nothing is changed").count()
-        };
-        let before = times();
+        let before = here.times_logged(REFUSAL);
         fs::remove_file(&path).expect("it is there");
         make();
-        let begun = Instant::now();
-        while times() == before {
-            assert!(begun.elapsed() < WAIT_TIMEOUT, "{fault} is not noticed");
-            std::thread::yield_now();
-        }
+        here.wait_until_logged(REFUSAL, before);
         let ran = here.run(&["reload"]);
         assert_eq!(ran.code, Some(2), "{fault}: {ran:?}");
         assert_eq!(wire.value("kept"), 7, "{fault}");
@@ -102,10 +94,10 @@ fn a_circle_that_refuses_goes_on_as_it_was_and_takes_over_what_is_mended() {
     let told = here.status("b")["refused"].as_str().expect("it refuses").to_owned();
     assert!(told.contains("no such day"), "{told}");
     assert!(here.ok(&["status"]).contains("not as circles.json has it: "));
-    let begun = Instant::now();
-    while !here.ok(&["logs", "b"]).contains("does not take over what circles.json says now: ") {
-        assert!(begun.elapsed() < WAIT_TIMEOUT, "it is not logged");
-    }
+    eventually(|| {
+        let logs = here.ok(&["logs", "b"]);
+        if logs.contains("does not take over what circles.json says now: ") { Ok(()) } else { Err(logs) }
+    });
     assert_eq!((here.pid("b"), here.connect("b").value("DAY")), (before, json!(1)));
     fs::write(&script, "const DAY = 2;").expect("written");
     here.ok(&["reload"]);

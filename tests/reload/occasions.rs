@@ -29,7 +29,7 @@ fn saving_the_file_is_enough_however_that_is_done() {
         has(names);
     }
     fs::rename(at("circles.json"), at("circles.json~")).expect("moved");
-    here.logged("is not taken over, and nothing is changed: cannot read");
+    here.wait_until_logged("is not taken over, and nothing is changed: cannot read", 0);
     here.configure(&of(&[A, C]));
     has(&["a", "c"]);
     assert_eq!(here.pid("a"), before);
@@ -63,16 +63,9 @@ fn a_directory_that_is_replaced_is_watched_and_those_above_it_too() {
     write("top", &[A, B, C]);
     has(3);
     // Put back only once it is noticed that it is gone.
-    let refusals = || {
-        let log = here.files("(supervisor).log").pop().map(|path| fs::read_to_string(path).expect("it is there"));
-        log.unwrap_or_default().matches("and nothing is changed").count()
-    };
-    let (before, begun) = (refusals(), Instant::now());
+    let before = here.times_logged(REFUSAL);
     fs::rename(at("top"), at("top.gone")).expect("moved");
-    while refusals() == before {
-        assert!(begun.elapsed() < WAIT_TIMEOUT, "it is not noticed");
-        std::thread::yield_now();
-    }
+    here.wait_until_logged(REFUSAL, before);
     fs::rename(at("top.gone"), at("top")).expect("moved");
     write("top", &[A]);
     has(1);
@@ -99,10 +92,7 @@ fn a_file_that_a_link_leads_to_is_watched_and_the_link_too() {
         all["circles"].as_array().expect("a list").len()
     };
     let until = |expected: usize| {
-        let begun = Instant::now();
-        while count() != expected {
-            assert!(begun.elapsed() < WAIT_TIMEOUT, "{expected} circles");
-        }
+        eventually(|| (count() == expected).then_some(()).ok_or_else(|| format!("there are not {expected} circles")));
     };
     symlink("two", at("next")).expect("linked");
     fs::rename(at("next"), at("current")).expect("moved");
@@ -123,10 +113,10 @@ fn what_is_in_an_init_script_and_in_modules_is_watched_too() {
     let mut before = here.connect("b");
     assert_eq!(before.value("DAY"), 1);
     let until = |script: &str| {
-        let begun = Instant::now();
-        while here.connect("b").play(script)["result"]["value"] != 2 {
-            assert!(begun.elapsed() < WAIT_TIMEOUT, "{script}");
-        }
+        eventually(|| {
+            let answer = here.connect("b").play(script);
+            if answer["result"]["value"] == 2 { Ok(()) } else { Err(format!("{script}: {answer}")) }
+        });
     };
     fs::write(at("b.rhai"), "const DAY = 2;").expect("written");
     until("DAY");
@@ -143,7 +133,7 @@ fn a_signal_reloads_in_the_background() {
     here.ok(&["up"]);
     let (supervisor, before) = (here.supervisor("a"), here.pid("a"));
     kill_process(supervisor, Signal::HUP).expect("it is there");
-    here.logged("is taken over: nothing is different");
+    here.wait_until_logged("is taken over: nothing is different", 0);
     here.configure(&of(&[A, B]));
     kill_process(supervisor, Signal::HUP).expect("it is there");
     here.until("b is up", |all| all["circles"][1]["state"] == "ready");
@@ -162,7 +152,7 @@ fn in_the_foreground_a_signal_reloads_unless_it_is_the_terminal_that_goes() {
     let pid = Pid::from_child(&launched.0);
     here.until("a is up", |all| all["circles"][0]["state"] == "ready");
     kill_process(pid, Signal::HUP).expect("it is there");
-    here.logged("is taken over: nothing is different");
+    here.wait_until_logged("is taken over: nothing is different", 0);
     assert_eq!(here.supervisor("a"), pid);
     here.ok(&["down"]);
     wait_for_end(pid);

@@ -33,11 +33,8 @@ const NOBODY: &[&str] = &["--user", "--map-user=54321", "--map-group=54321"];
 
 /// Waits until nothing of a process is left, not even a zombie.
 fn wait_until_reaped(pid: Pid) {
-    let begun = Instant::now();
-    while Path::new(&format!("/proc/{pid}")).exists() {
-        assert!(begun.elapsed() < WAIT_TIMEOUT, "{pid} is not reaped");
-        std::thread::yield_now();
-    }
+    let path = PathBuf::from(format!("/proc/{pid}"));
+    eventually(|| (!path.exists()).then_some(()).ok_or_else(|| format!("{pid} is not reaped")));
 }
 
 fn only_child(pid: Pid) -> Pid {
@@ -70,7 +67,10 @@ fn process_1_reaps_orphans_hands_signals_on_and_ends_with_its_program() {
     kill_process(template, Signal::KILL).expect("it is there");
     [template, worker].into_iter().for_each(wait_until_reaped);
     // Nobody else's children were reaped: the circle goes on, and has another template.
-    while wire.play("40 + 2")["result"]["value"] != 42 {}
+    eventually(|| {
+        let answer = wire.play("40 + 2");
+        if answer["result"]["value"] == 42 { Ok(()) } else { Err(answer) }
+    });
 
     kill_process(first, Signal::TERM).expect("it is there");
     wait_for_end(launched.pid());

@@ -11,7 +11,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
-use super::{Home, WAIT_TIMEOUT, wire::Wire};
+use super::{Home, WAIT_TIMEOUT, eventually, wire::Wire};
 
 /// `circles serve`, on a free port.
 pub(crate) struct Server {
@@ -90,6 +90,15 @@ impl Server {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("Linux").count()
     }
 
+    /// Waits until it has no more workers, and no more files and sockets open, than that.
+    pub(crate) fn wait_until_it_has(&self, max_workers: usize, max_descriptors: usize) {
+        eventually(|| {
+            let (workers, descriptors) = (self.workers().len(), self.descriptors());
+            let is_so = workers <= max_workers && descriptors <= max_descriptors;
+            is_so.then_some(()).ok_or_else(|| format!("{workers} workers, {descriptors} descriptors"))
+        });
+    }
+
     /// Its worker processes.
     pub(crate) fn workers(&self) -> Vec<Pid> {
         self.templates().into_iter().flat_map(children).collect()
@@ -152,6 +161,12 @@ pub(crate) fn threads(pid: Pid) -> Vec<Vec<String>> {
         .expect("it is there")
         .filter_map(|thread| fields(std::fs::read_to_string(thread.ok()?.path().join("stat")).ok()?))
         .collect()
+}
+
+/// Waits until a process that was sent SIGSTOP or SIGTSTP stands still: each of its threads does.
+pub(crate) fn wait_until_stopped(pid: Pid) {
+    let is_stopped = || threads(pid).iter().all(|fields| fields[0] == "T");
+    eventually(|| is_stopped().then_some(()).ok_or_else(|| format!("process {pid} goes on")));
 }
 
 /// Waits until a process has ended, whoever its parent is.

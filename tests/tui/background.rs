@@ -6,9 +6,10 @@ use rustix::process::{Signal, kill_process};
 
 use super::{Screen, free_port};
 use crate::support::{
-    Home, WAIT_TIMEOUT,
+    Home,
     background::Background,
-    process::{parent, threads, wait_for_end},
+    eventually,
+    process::{parent, wait_for_end, wait_until_stopped},
 };
 
 /// A circles.json with circles of those names.
@@ -169,13 +170,7 @@ fn a_supervisor_that_is_killed_takes_its_circles_along_and_they_are_started_anew
     screen.wait_for("● lab");
     screen.wait_for("connected again to");
     assert_ne!(screen.background().supervisor("lab"), supervisor);
-    let reaped = async {
-        while parent(supervisor).is_some() {
-            tokio::task::yield_now().await;
-        }
-    };
-    let reaped = async { tokio::time::timeout(WAIT_TIMEOUT, reaped).await };
-    screen.runtime.block_on(reaped).expect("nothing is left of it");
+    eventually(|| parent(supervisor).is_none().then_some(()).ok_or("it is not reaped"));
 }
 
 #[test]
@@ -185,9 +180,7 @@ fn a_supervisor_that_stands_still_is_told_and_holds_up_nothing() {
     screen.wait_for("● lab");
     let supervisor = screen.background().supervisor("lab");
     kill_process(supervisor, Signal::STOP).expect("it is there");
-    while threads(supervisor).iter().any(|fields| fields[0] != "T") {
-        std::thread::yield_now();
-    }
+    wait_until_stopped(supervisor);
     screen.wait_for("it has not answered within 5 s");
     screen.wait_for("no answer");
     // What it said last is still shown, and everything else works.

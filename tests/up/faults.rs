@@ -1,7 +1,7 @@
 //! What goes wrong with circles in the background, and what comes of it.
 
 use super::*;
-use crate::support::process::threads;
+use crate::support::process::wait_until_stopped;
 
 #[test]
 fn a_circle_that_is_killed_is_started_again_and_counted() {
@@ -103,10 +103,7 @@ fn a_supervisor_that_stands_still_is_told() {
     here.ok(&["up", "a"]);
     let supervisor = here.supervisor("a");
     kill_process(supervisor, Signal::STOP).expect("it is there");
-    // It is stopped when each of its threads is.
-    while threads(supervisor).iter().any(|fields| fields[0] != "T") {
-        std::thread::yield_now();
-    }
+    wait_until_stopped(supervisor);
     // And it does not do later what was told to have failed.
     for args in [&["status"][..], &["reload"], &["down", "a"]] {
         let ran = here.run(args);

@@ -3,12 +3,11 @@
 use std::{
     io::{BufRead, BufReader},
     sync::mpsc::channel,
-    time::Instant,
 };
 
 use super::*;
 use crate::support::{
-    process::{Reaped, threads},
+    process::{Reaped, wait_until_stopped},
     pty::Terminal,
 };
 
@@ -38,14 +37,10 @@ fn status_tells_what_circles_do_and_have() {
     for number in 0..7 {
         wire.value(&format!("let x = {number}; 1"));
     }
-    let begun = Instant::now();
-    let status = loop {
+    let status = eventually(|| {
         let status = here.status("a");
-        if status["plays"] == 7 && status["workers"] == 1 {
-            break status;
-        }
-        assert!(begun.elapsed() < WAIT_TIMEOUT, "{status}");
-    };
+        if status["plays"] == 7 && status["workers"] == 1 { Ok(status) } else { Err(status) }
+    });
     // The server's own megabytes are in it.
     assert!(status["memory_bytes"].as_u64().expect("a number") > 1 << 20, "{status}");
     assert_eq!(status["sandbox"], serde_json::json!(["process", "memory", "syscalls"]));
@@ -90,10 +85,7 @@ fn a_watched_terminal_is_drawn_in_place_and_given_back() {
 
     // Ctrl-Z gives the terminal back until it is continued.
     terminal.keys("\x1a");
-    let begun = Instant::now();
-    while threads(terminal.pid())[0][0] != "T" {
-        assert!(begun.elapsed() < WAIT_TIMEOUT, "it is not stopped");
-    }
+    wait_until_stopped(terminal.pid());
     terminal.wait_until("the terminal as it was", |screen| !screen.alternate_screen() && !screen.hide_cursor());
     terminal.signal(Signal::CONT);
     terminal.wait_until("the table again", |screen| screen.alternate_screen() && screen.contents().contains("NAME"));

@@ -1,14 +1,11 @@
 //! Connections, workers and servers that end at any time: nobody is told twice or never, and nothing stays behind.
 
-use std::time::Instant;
-
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::races::{Dice, Outcome, outcome, script};
 use crate::support::{
-    WAIT_TIMEOUT,
     process::{Server, wait_for_end},
     wire::Wire,
 };
@@ -62,16 +59,7 @@ fn whatever_a_session_is_at_when_its_client_goes_nothing_stays_behind() {
         }
         assert_eq!(other.value("mine"), 7);
     }
-    let begun = Instant::now();
-    while server.workers().len() > 1 || server.descriptors() > before {
-        assert!(
-            begun.elapsed() < WAIT_TIMEOUT,
-            "{} workers, {} descriptors",
-            server.workers().len(),
-            server.descriptors()
-        );
-        std::thread::yield_now();
-    }
+    server.wait_until_it_has(1, before);
     assert_eq!(other.value("mine"), 7);
 }
 

@@ -1,12 +1,14 @@
 //! `complete`, `scope`, `lookup`: beside the plays, and whatever they do.
 
-use std::{fs::DirEntry, time::Instant};
-
 use keys::KeyPair;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, WAIT_TIMEOUT, process::Server, wire::Wire};
+use crate::support::{
+    Home,
+    process::{Server, wait_until_stopped},
+    wire::Wire,
+};
 
 fn complete(wire: &mut Wire, before: &str) -> Value {
     wire.call("complete", json!([before, before.chars().count()]))["result"].clone()
@@ -40,16 +42,7 @@ fn signal(process: Pid, signal: Signal) {
 /// Stops a process, and returns once none of its threads goes on.
 fn stop(process: Pid) {
     signal(process, Signal::STOP);
-    let begun = Instant::now();
-    let is_stopped = |thread: std::io::Result<DirEntry>| {
-        // proc(5): pid (name) state …
-        let stat = std::fs::read_to_string(thread.expect("a thread").path().join("stat")).expect("it is there");
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
-    };
-    while !std::fs::read_dir(format!("/proc/{process}/task")).expect("Linux").all(is_stopped) {
-        assert!(begun.elapsed() < WAIT_TIMEOUT, "process {process} goes on");
-        std::thread::yield_now();
-    }
+    wait_until_stopped(process);
 }
 
 #[test]
