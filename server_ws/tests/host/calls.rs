@@ -16,8 +16,13 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_wrong_argument_names_its_parameter", a_wrong_argument_names_its_parameter),
     ("a_panic_says_nothing_of_the_inside", a_panic_says_nothing_of_the_inside),
     ("functions_are_completed_and_looked_up", functions_are_completed_and_looked_up),
-    ("a_worker_that_lies_is_ended_and_nothing_is_carried_out", a_worker_that_lies_is_ended_and_nothing_is_carried_out),
 ];
+
+/// Of what a worker process alone can do.
+pub(crate) const PROCESS_TESTS: &[Test] = &[(
+    "a_worker_that_lies_is_ended_and_nothing_is_carried_out",
+    a_worker_that_lies_is_ended_and_nothing_is_carried_out,
+)];
 
 /// What a script could do that has taken its worker over: end it, and write to its descriptors; false if that fails.
 pub(crate) fn natives(engine: &mut Engine) {
@@ -143,10 +148,6 @@ fn host_call(descriptor: u8, play: u8, number: u8, function: u8, args: &str) -> 
 }
 
 fn a_worker_that_lies_is_ended_and_nothing_is_carried_out(workers: &Workers) {
-    // Threads have the descriptors of the server, and scripts there are trusted.
-    if matches!(workers, Workers::TrustedThreads) {
-        return;
-    }
     let (said, hears) = mpsc::channel();
     let circle = serve(workers, Circle::builder("test").host_module(echo(said)));
     let (mut neighbour, right) = (circle.connect(), r#"["tea",3]"#);

@@ -3,6 +3,8 @@
 
 mod calls;
 mod counts;
+#[path = "../../../tests/support/eventually.rs"]
+mod eventually;
 mod limits;
 mod plays;
 #[path = "../../../tests/support/wire.rs"]
@@ -16,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use eventually::eventually;
 use server_ws::{CircleBuilder, Observer, Workers};
 use tokio::{runtime::Runtime, sync::oneshot};
 use wire::Wire;
@@ -40,7 +43,12 @@ fn main() {
     ];
     let (mut passed, mut failed) = (0, 0);
     for (way, workers) in ways {
-        for (name, test) in calls::TESTS.iter().chain(counts::TESTS).chain(limits::TESTS).chain(plays::TESTS) {
+        let tests = [calls::TESTS, counts::TESTS, limits::TESTS, plays::TESTS].concat();
+        let of_processes = match workers {
+            Workers::TrustedThreads => Vec::new(),
+            _ => [calls::PROCESS_TESTS, plays::PROCESS_TESTS].concat(),
+        };
+        for (name, test) in tests.into_iter().chain(of_processes) {
             if !name.contains(&wanted) {
                 continue;
             }

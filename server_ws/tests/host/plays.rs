@@ -14,7 +14,7 @@ use server_ws::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Test, heard, serve};
+use super::{Test, eventually, heard, serve};
 
 pub(crate) const TESTS: &[Test] = &[
     ("what_a_play_does_lasts_when_it_succeeds_and_is_seen_by_then", what_a_play_does_lasts_when_it_succeeds),
@@ -23,11 +23,13 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_end_of_a_play_is_waited_for_until_its_deadline", the_end_of_a_play_is_waited_for_until_its_deadline),
     ("a_module_that_fails_at_the_end_costs_its_play", a_module_that_fails_at_the_end_costs_its_play),
     ("ends_that_take_long_are_bounded_for_their_caller", ends_that_take_long_are_bounded_for_their_caller),
-    (
-        "an_environment_that_is_lost_while_modules_are_told_is_told_after_them",
-        an_environment_that_is_lost_while_modules_are_told_is_told_after_them,
-    ),
 ];
+
+/// Of workers that are processes, and can be killed.
+pub(crate) const PROCESS_TESTS: &[Test] = &[(
+    "an_environment_that_is_lost_while_modules_are_told_is_told_after_them",
+    an_environment_that_is_lost_while_modules_are_told_is_told_after_them,
+)];
 
 type Committed = Arc<Mutex<BTreeMap<String, i64>>>;
 
@@ -187,11 +189,7 @@ fn the_end_of_a_play_is_waited_for_until_its_deadline(workers: &Workers) {
     assert_eq!(wire.value("1"), 1);
     // It is not dropped half-way.
     ledger.gate.add_permits(1);
-    let begun = std::time::Instant::now();
-    while ledger.committed() != [("slow".into(), 2)] {
-        assert!(begun.elapsed() < super::WAIT_TIMEOUT);
-        std::thread::yield_now();
-    }
+    eventually(|| (ledger.committed() == [("slow".into(), 2)]).then_some(()).ok_or("it is not committed"));
 }
 
 fn a_module_that_fails_at_the_end_costs_its_play(workers: &Workers) {
@@ -219,10 +217,10 @@ fn ends_that_take_long_are_bounded_for_their_caller(workers: &Workers) {
     other.authenticate(&KeyPair::generate().expect("a key"));
     assert_eq!(other.value("ledger::set(\"b\", 1); 2"), 2);
     ledger.gate.add_permits(4);
-    let begun = std::time::Instant::now();
-    while wire.play("ledger::set(\"a\", 1);").get("error").is_some() {
-        assert!(begun.elapsed() < super::WAIT_TIMEOUT);
-    }
+    eventually(|| {
+        let answer = wire.play("ledger::set(\"a\", 1);");
+        if answer.get("error").is_some() { Err(answer) } else { Ok(()) }
+    });
 }
 
 /// All of this process: of the tests, which run one after the other.
@@ -242,10 +240,6 @@ fn kill_workers() {
 }
 
 fn an_environment_that_is_lost_while_modules_are_told_is_told_after_them(workers: &Workers) {
-    // There a worker is no process that could be killed.
-    if matches!(workers, Workers::TrustedThreads) {
-        return;
-    }
     let (ledger, module) = ledger();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
@@ -254,10 +248,10 @@ fn an_environment_that_is_lost_while_modules_are_told_is_told_after_them(workers
     assert_eq!(heard(&ledger.ends), PlayEnd::Succeeded);
     kill_workers();
     // Nothing is asked of a worker that is gone; once this is answered, that is known.
-    let begun = std::time::Instant::now();
-    while wire.call("scope", json!([]))["result"]["variables"] != json!([]) {
-        assert!(begun.elapsed() < super::WAIT_TIMEOUT);
-    }
+    eventually(|| {
+        let scope = wire.call("scope", json!([]));
+        if scope["result"]["variables"] == json!([]) { Ok(()) } else { Err(scope) }
+    });
     ledger.gate.add_permits(1);
     assert_eq!(wire.answer(&slow)["result"]["value"], 42);
     assert_eq!(wire.answer(&behind)["error"]["code"], -32009);
