@@ -20,6 +20,7 @@ use crate::support::{
     background::Background,
     eventually,
     process::{Reaped, Server, wait_for_end},
+    skip,
     wire::Wire,
 };
 

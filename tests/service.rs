@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, getsid, kill_process};
 use crate::support::{
     BINARY, Home, WAIT_TIMEOUT, eventually,
     process::{Reaped, children, wait_for_end, wait_until_stopped},
+    skip,
     wire::Wire,
 };
 
@@ -243,7 +244,7 @@ fn the_unit_is_what_systemd_understands() {
     let path = home.path().join("circles.service");
     std::fs::write(&path, unit).expect("written");
     let Ok(verified) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output() else {
-        eprintln!("skipped: no systemd-analyze(1) here");
+        skip("no systemd-analyze(1) here");
         return;
     };
     let said = String::from_utf8_lossy(&verified.stderr);

@@ -6,6 +6,7 @@ pub(crate) mod fake;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod pty;
+pub(crate) mod skipped;
 pub(crate) mod wire;
 
 use std::{
@@ -92,6 +93,13 @@ impl Home {
             .expect("it is stored");
         keypair
     }
+}
+
+/// Reports that the running test is skipped, and why. The test returns after that.
+pub(crate) fn skip(why: &str) {
+    // Each test has a thread of its own, which is named after the test.
+    let thread = std::thread::current();
+    skipped::report(thread.name().unwrap_or("a test without a name"), why);
 }
 
 /// What it did, of a command that was not run by a [`Home`].

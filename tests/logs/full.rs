@@ -88,7 +88,7 @@ fn what_a_full_disk_cost_is_counted_once_there_is_room_again() {
     let namespaces = ["unshare", "-Urm", "--propagation", "private"];
     let is_permitted = Command::new(namespaces[0]).args(&namespaces[1..]).arg("true").output();
     if !is_permitted.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no mount namespace here");
+        skip("no mount namespace here");
         return;
     }
     let (log, audit) = (disk.join("a.log"), disk.join("a.audit"));

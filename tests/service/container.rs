@@ -10,11 +10,11 @@ fn unshared(home: &Home, flags: &[&str]) -> Option<Command> {
     match tried {
         Ok(output) if output.status.success() => {}
         Ok(output) => {
-            eprintln!("skipped: no namespaces here: {}", String::from_utf8_lossy(&output.stderr).trim());
+            skip(&format!("no namespaces here: {}", String::from_utf8_lossy(&output.stderr)));
             return None;
         }
         Err(error) => {
-            eprintln!("skipped: no unshare(1) here: {error}");
+            skip(&format!("no unshare(1) here: {error}"));
             return None;
         }
     }
@@ -162,7 +162,7 @@ fn scripts_and_modules_that_cannot_be_read_are_pointed_at() {
 fn a_port_that_needs_a_privilege_is_told_to_who_has_it_not() {
     let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     if first.trim().parse::<u16>().is_ok_and(|first| first <= 80) {
-        eprintln!("skipped: anyone may have port 80 here");
+        skip("anyone may have port 80 here");
         return;
     }
     let home = configured("{ \"circles\": [\n  { \"name\": \"a\", \"port\": 80 }\n] }");
