@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{Home, process::Server};
+use crate::support::{Home, free_port, process::Server};
 
 fn with(home: &Home, text: &str) {
     std::fs::write(home.path().join("circles.json"), text).expect("written");
@@ -84,14 +84,14 @@ fn all_that_would_not_start_is_said_and_pointed_at() {
 
 #[test]
 fn what_our_own_circles_have_is_no_mistake() {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let port = free_port();
     let home = Home::new();
-    with(&home, &format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free.port()));
+    with(&home, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
     assert_eq!(home.run(&["up"]).code, Some(0));
     let ours = home.run(&["check"]);
     // It is another's, for another configuration.
     let elsewhere = Home::new();
-    with(&elsewhere, &format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free.port()));
+    with(&elsewhere, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
     let theirs = elsewhere.run(&["check"]);
     assert_eq!(home.run(&["down"]).code, Some(0));
     assert_eq!(ours.code, Some(0), "{ours:?}");

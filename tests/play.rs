@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, Ran, background::Background, eventually, fake, process::Server, pty::Terminal};
+use crate::support::{Home, Ran, background::Background, eventually, fake, free_port, process::Server, pty::Terminal};
 
 /// On a throw-away circle.
 fn play(args: &[&str]) -> Ran {
@@ -121,7 +121,7 @@ fn the_exit_code_says_what_happened() {
 #[test]
 fn a_circle_that_is_down_is_told_by_its_name_and_how_it_comes_up() {
     let home = Home::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let port = free_port();
     let circles = json!({ "circles": [{ "name": "team", "port": port }, { "name": "free", "port": 0 }] });
     for file in ["circles.json", "my circles.json"] {
         std::fs::write(home.path().join(file), circles.to_string()).expect("written");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     background::Background,
-    eventually,
+    eventually, free_port,
     process::{children, wait_for_end},
 };
 
@@ -112,7 +112,7 @@ fn what_was_taken_down_stays_down_and_with_names_so_does_what_is_new() {
 /// Each with whether the circle is started again for it.
 #[test]
 fn only_host_port_and_access_start_a_circle_again() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let free = free_port();
     let here = Background::with(&of(&[A, B]));
     std::fs::write(here.home.path().join("b.rhai"), "fn b() { 1 }").expect("written");
     here.ok(&["up"]);
@@ -230,11 +230,7 @@ fn a_reload_returns_once_what_an_earlier_one_has_begun_is_done() {
 /// Each line is a circles.json that takes the place of the one before while a play still runs in what has the port.
 #[test]
 fn what_takes_over_a_port_begins_once_the_one_that_had_it_has_drained() {
-    let ports = || {
-        let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
-        free.map(|listener| listener.local_addr().expect("bound").port())
-    };
-    let [one, two] = ports();
+    let (one, two) = (free_port(), free_port());
     let at = |name: &str, port: u16| format!(r#"{{ "name": "{name}", "port": {port} }}"#);
     let here = Background::with(&of(&[&at("a", one), &at("b", two)]));
     here.ok(&["up"]);

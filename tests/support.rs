@@ -4,6 +4,7 @@ pub(crate) mod background;
 pub(crate) mod eventually;
 pub(crate) mod fake;
 pub(crate) mod http;
+pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod pty;
 pub(crate) mod skipped;
@@ -22,6 +23,7 @@ use keys::{
 use tempfile::TempDir;
 
 pub(crate) use eventually::eventually;
+pub(crate) use ports::free_port;
 
 /// Bounds every wait: reaching it is a failure, never a way to pass.
 pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);

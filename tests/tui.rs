@@ -9,13 +9,13 @@ mod play;
 mod screens;
 mod terminal;
 
-use std::{net::TcpListener, path::PathBuf};
+use std::path::PathBuf;
 
 use ::keys::keystore::{Keystore, WorkFactor};
 use ::tui::{Directories, Setup, Supervisors, headless::Headless};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::Background};
+use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::Background, free_port};
 
 /// The app, and the home that it lives in.
 struct Screen {
@@ -148,10 +148,4 @@ impl Drop for Screen {
             let _ended = self.app.end().await;
         });
     }
-}
-
-/// A port that nothing listens on.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound").port()
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::{
     WAIT_TIMEOUT,
     background::Background,
-    eventually,
+    eventually, free_port,
     process::{children, wait_for_end},
 };
 

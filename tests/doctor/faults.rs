@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::support::{
-    eventually, fake,
+    eventually, fake, free_port,
     process::{Server, wait_for_end},
 };
 
@@ -45,8 +45,7 @@ fn mend(home: &Home) {
 
 /// A circles.json of two circles, `a` and `b`, whose ports are free and stay the same.
 fn fixed_ports() -> String {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    let [a, b] = listeners.map(|listener| listener.local_addr().expect("bound").port());
+    let (a, b) = (free_port(), free_port());
     format!(r#"{{ "circles": [{{ "name": "a", "port": {a} }}, {{ "name": "b", "port": {b} }}] }}"#)
 }
 
@@ -189,8 +188,7 @@ fn of_the_circle_that_is_meant_without_a_name() {
     let examine = |place: &str| Examined::of(&home, &[("CIRCLES_CIRCLE", place)]);
     examine("x y").only(2, &["error", "says no circle", "give a name"]);
     examine("team").only(2, &["error", "there is no circle 'team'"]);
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-    examine(&free.to_string()).only(0, &["warning", "which does not answer", "unset CIRCLES_CIRCLE"]);
+    examine(&free_port().to_string()).only(0, &["warning", "which does not answer", "unset CIRCLES_CIRCLE"]);
     let served = Server::open();
     assert_eq!(examine(served.authority()).complaints(), Vec::<String>::new());
     // As play takes several.

@@ -14,14 +14,10 @@ use serde_json::{Value, json};
 use crate::support::{
     Home,
     background::Background,
-    fake,
+    fake, free_port,
     process::{Server, children},
     pty::Terminal,
 };
-
-fn port(server: &Server) -> u16 {
-    server.authority().rsplit_once(':').expect("a port").1.parse().expect("a number")
-}
 
 fn kill(server: &mut Server) {
     server.signal(Signal::KILL);
@@ -33,8 +29,8 @@ fn a_lost_connection_is_said_above_the_line_and_made_again_by_itself() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key().to_hex();
     let access = ["--name", "team", "--member", alice.as_str()];
-    let mut server = Server::start(&access);
-    let port = port(&server);
+    let port = free_port();
+    let mut server = Server::start_on(port, &access);
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("team ⚿ alice> ");
     terminal.keys("let x = 1\r");
@@ -55,8 +51,8 @@ fn a_lost_connection_is_said_above_the_line_and_made_again_by_itself() {
 #[test]
 fn what_is_entered_on_a_lost_connection_waits_for_its_user_to_know() {
     let home = Home::new();
-    let mut server = Server::open();
-    let port = port(&server);
+    let port = free_port();
+    let mut server = Server::start_on(port, &[]);
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("circle> ");
     terminal.keys("let x = 1; print(`be${\"gun\"}`); loop {}\r");
@@ -150,8 +146,8 @@ fn a_log_line_comes_above_the_line_that_is_typed() {
 #[test]
 fn another_circle_in_its_place_is_not_taken_for_it() {
     let home = Home::new();
-    let mut server = Server::start(&["--name", "team"]);
-    let port = port(&server);
+    let port = free_port();
+    let mut server = Server::start_on(port, &["--name", "team"]);
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("team> ");
     kill(&mut server);
@@ -171,8 +167,8 @@ fn another_circle_in_its_place_is_not_taken_for_it() {
 fn a_key_that_could_not_be_proved_is_not_proved_later() {
     let home = Home::new();
     home.add_key("alice");
-    let mut server = Server::open();
-    let port = port(&server);
+    let port = free_port();
+    let mut server = Server::start_on(port, &[]);
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("circle> ");
     kill(&mut server);

@@ -86,8 +86,8 @@ fn a_key_is_proved_in_place_and_another_one_connects_anew() {
 fn a_key_that_was_proved_is_proved_again_by_a_connection_that_is_made_again() {
     let home = Home::new();
     home.add_key("alice");
-    let mut server = Server::open();
-    let port: u16 = server.authority().rsplit(':').next().expect("a port").parse().expect("a number");
+    let port = free_port();
+    let mut server = Server::start_on(port, &[]);
     let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (200, 40));
     screen.play_alone();
     screen.write(&format!(":use {port}\n"));

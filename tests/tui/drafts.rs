@@ -13,8 +13,8 @@ use crate::support::process::Server;
 
 /// On a circle of that name, on which something was played.
 fn on_one() -> (Screen, Server, u16) {
-    let server = Server::start(&["--name", "one"]);
-    let port = server.authority().rsplit(':').next().expect("a port").parse().expect("a number");
+    let port = free_port();
+    let server = Server::start_on(port, &["--name", "one"]);
     let mut screen = Screen::start(r#"{ "circles": [] }"#, (200, 40));
     screen.play_alone();
     screen.write(&format!(":use {port}\n"));

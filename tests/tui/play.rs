@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::Screen;
+use super::{Screen, free_port};
 use crate::support::process::{Server, wait_for_end};
 
 #[test]
@@ -220,8 +220,8 @@ fn an_output_is_copied() {
 
 #[test]
 fn a_lost_connection_is_made_again_and_nothing_typed_is_lost() {
-    let mut server = Server::open();
-    let port: u16 = server.authority().rsplit(':').next().expect("a port").parse().expect("a number");
+    let port = free_port();
+    let mut server = Server::start_on(port, &[]);
     let mut screen = Screen::alone();
     screen.wait_for("scratch");
     screen.press(&["o"]);

@@ -19,12 +19,8 @@ fn a_circle_that_is_killed_is_started_again_and_counted() {
 
 #[test]
 fn no_circle_outlives_a_supervisor_that_is_killed_and_the_next_up_works() {
-    let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
-    here.ok(&["up"]);
-    // The port stays the same from here on, so the next circle can have it only once this one has ended.
-    let port = here.status("a")["url"].as_str().expect("a URL").rsplit(':').next().expect("a port").to_owned();
-    here.ok(&["down"]);
-    here.configure(&format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
+    // The port stays the same, so the next circle can have it only once this one has ended.
+    let here = Background::with(&format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free_port()));
     here.ok(&["up"]);
     let (supervisor, circle) = (here.supervisor("a"), here.pid("a"));
     // A play that runs keeps the circle draining for a while.
