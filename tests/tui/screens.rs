@@ -17,8 +17,9 @@ fn settled(screen: &str, ports: &[u16]) -> String {
         for (index, port) in ports.iter().enumerate() {
             *line = line.replace(&port.to_string(), &format!("PORT{}", index + 1));
         }
-        for seconds in 0..10 {
-            *line = line.replace(&format!(" {seconds}s "), " 0s ");
+        for seconds in 0..60 {
+            let (shown, blanks) = (format!(" {seconds}s "), " ".repeat(seconds.to_string().len()));
+            *line = line.replace(&shown, &format!(" 0s{blanks}"));
         }
         *line = without_pid(&without_time(line));
         // What a log says has its times in it.
