@@ -58,9 +58,14 @@ fn settle(wire: &mut Wire, ids: impl IntoIterator<Item = Value>) -> Answers {
     answers
 }
 
+#[derive(Default)]
 struct Answers(BTreeMap<String, Value>);
 
 impl Answers {
+    fn add(&mut self, later: Self) {
+        self.0.extend(later.0);
+    }
+
     fn of(&self, id: &Value) -> &Value {
         &self.0[&id.to_string()]
     }
@@ -102,17 +107,21 @@ fn a_cancellation_and_a_result_agree() {
     let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
     for round in 0..400 {
         // At the ends there is no doubt; in between there is.
-        let (script, questions) = match round % 20 {
-            0 => ("loop {}".to_owned(), 0),
-            1 => ("7".to_owned(), 50),
-            _ => (script(&mut dice), 0),
+        let (script, is_awaited) = match round % 20 {
+            0 => ("loop {}".to_owned(), false),
+            1 => ("7".to_owned(), true),
+            _ => (script(&mut dice), false),
         };
         let play = wire.request("play", json!([script]));
+        let mut answers = Answers::default();
+        if is_awaited {
+            answers.add(settle(&mut wire, [play.clone()]));
+        }
         let mut ids = dawdle(&mut wire, &mut dice);
-        ids.extend((0..questions).map(|_| wire.request("describe", json!([]))));
         let cancel = wire.request("cancel", json!([play]));
-        ids.extend([play.clone(), cancel.clone()]);
-        let answers = settle(&mut wire, ids);
+        ids.push(cancel.clone());
+        ids.extend((!is_awaited).then(|| play.clone()));
+        answers.add(settle(&mut wire, ids));
         seen.insert(answers.outcome(&play, &cancel));
     }
     // Both sides won.
@@ -160,15 +169,21 @@ fn a_cancellation_and_a_time_limit_agree() {
     let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
     for round in 0..200 {
         // The limit strikes first, last, or about when the cancellation comes.
-        let timeout_ms = [0, 10_000, 1, 2][round % 4];
+        let (timeout_ms, is_awaited) = [(0, true), (10_000, false), (1, false), (2, false)][round % 4];
         let play = wire.request("play", json!(["loop {}", timeout_ms]));
+        let mut answers = Answers::default();
+        if is_awaited {
+            answers.add(settle(&mut wire, [play.clone()]));
+        }
         let mut ids: Vec<Value> = Vec::new();
         for _ in 0..dice.below(if timeout_ms > 2 { 4 } else { 60 }) {
             ids.push(wire.request("describe", json!([])));
         }
         let cancel = wire.request("cancel", json!([play]));
-        ids.extend([play.clone(), cancel.clone()]);
-        seen.insert(settle(&mut wire, ids).outcome(&play, &cancel));
+        ids.push(cancel.clone());
+        ids.extend((!is_awaited).then(|| play.clone()));
+        answers.add(settle(&mut wire, ids));
+        seen.insert(answers.outcome(&play, &cancel));
     }
     assert!(seen.contains(&Outcome::Time) && seen.contains(&Outcome::Cancelled), "{seen:?}");
 }
