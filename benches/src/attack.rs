@@ -1,9 +1,6 @@
 //! What an honest client notices of eight that mean harm, all on one circle.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use client_ws::CircleWsClient;
 use futures_util::{SinkExt, StreamExt};
@@ -11,7 +8,12 @@ use keys::KeyPair;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{Error, circle::CircleProcess, connect};
+use crate::{
+    Error,
+    circle::CircleProcess,
+    connect,
+    latencies::{Latencies, print_ratios},
+};
 
 /// What each of the eight plays, again as soon as it has ended.
 fn scripts() -> [(&'static str, String); 8] {
@@ -41,12 +43,6 @@ const PRINTS: &str = "prints without end";
 /// A fresh worker each time.
 const RESETS: &str = "resets";
 
-/// Latencies of one kind of call, sorted.
-struct Latencies {
-    name: &'static str,
-    sorted: Vec<Duration>,
-}
-
 /// Prints what plays, questions and cancels of the honest client take, alone and beside the others, from so many plays.
 pub(crate) async fn compare(plays: usize) -> Result<(), Error> {
     let circle = CircleProcess::start()?;
@@ -70,15 +66,7 @@ pub(crate) async fn compare(plays: usize) -> Result<(), Error> {
         ended??;
     }
 
-    println!("\n{:34} {:>12} {:>12} {:>8}", "", "quiet", "attacked", "ratio");
-    for (quiet, attacked) in quiet.iter().zip(&attacked) {
-        for (percentile, share) in [("p50", 50), ("p99", 99)] {
-            let at = |of: &Latencies| of.sorted[(of.sorted.len() - 1) * share / 100].as_secs_f64() * 1e6;
-            let (quiet_at, attacked_at) = (at(quiet), at(attacked));
-            let what = format!("µs {}, {percentile} of {}", quiet.name, quiet.sorted.len());
-            println!("{what:34} {quiet_at:12.1} {attacked_at:12.1} {:8.2}", attacked_at / quiet_at);
-        }
-    }
+    print_ratios("attacked", &quiet, &attacked);
     Ok(())
 }
 
@@ -107,12 +95,8 @@ async fn measure(honest: &CircleWsClient, plays: usize) -> Result<[Latencies; 3]
             cancelled.push(begun.elapsed());
         }
     }
-    Ok([("a play", played), ("describe", described), ("cancel to its play's end", cancelled)].map(
-        |(name, mut sorted)| {
-            sorted.sort();
-            Latencies { name, sorted }
-        },
-    ))
+    Ok([("a play", played), ("describe", described), ("cancel to its play's end", cancelled)]
+        .map(|(call, latencies)| Latencies::of(call, latencies)))
 }
 
 /// Does harm until it is dropped.

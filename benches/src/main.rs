@@ -3,6 +3,8 @@
 
 mod attack;
 mod circle;
+mod corpus;
+mod latencies;
 mod memory;
 mod round_trips;
 
@@ -26,6 +28,8 @@ fn main() -> Result<(), Error> {
     runtime.block_on(async {
         round_trips::compare(if is_quick { 64 } else { 5_000 }).await?;
         attack::compare(if is_quick { 20 } else { 3_000 }).await?;
+        let (step, quiet_plays) = if is_quick { (20, 20) } else { (1, 1_000) };
+        corpus::compare(step, quiet_plays).await?;
         if is_quick { memory::report(10, 2).await } else { memory::report(500, 50).await }
     })
 }

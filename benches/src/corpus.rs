@@ -1,0 +1,85 @@
+//! What a neighbour notices of the scripts of `tests/hostile`, which another client plays beside it one after the other.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use client_ws::CircleWsClient;
+use futures_util::{SinkExt, StreamExt};
+use keys::KeyPair;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::{
+    Client, Error,
+    circle::CircleProcess,
+    connect,
+    latencies::{Latencies, print_ratios},
+};
+
+/// How long a script may take that goes on for ever.
+const ENDLESS_MS: u64 = 200;
+
+/// The id of the one request of each connection.
+const ID: u64 = 1;
+
+/// Prints how long the neighbour's plays take beside every `step`th script, as a ratio to so many quiet plays before.
+pub(crate) async fn compare(step: usize, quiet_plays: usize) -> Result<(), Error> {
+    let circle = CircleProcess::start()?;
+    let neighbour =
+        CircleWsClient::builder(format!("ws://{}", circle.authority)).keypair(KeyPair::generate()?).build()?;
+    neighbour.connect().await?;
+    // A caller of its own, beside the address that the scripts come from.
+    neighbour.authenticate().await?;
+    neighbour.play("let mine = 7;").await?;
+    let mut quiet = Vec::new();
+    for _ in 0..quiet_plays {
+        quiet.push(play(&neighbour).await?);
+    }
+    let mut beside = Vec::new();
+    for script in scripts(step)? {
+        let mut client = connect(&circle.authority).await?;
+        let is_endless = script.lines().next().is_some_and(|expected| expected.contains(" time"));
+        let timeout_ms = is_endless.then_some(ENDLESS_MS);
+        let params = json!({ "script": script, "timeout_ms": timeout_ms });
+        let request = json!({ "jsonrpc": "2.0", "id": ID, "method": "play", "params": params });
+        client.send(Message::text(request.to_string())).await?;
+        let answer = tokio::spawn(async move { wait_for_answer(client).await.map_err(|error| error.to_string()) });
+        // At least one, so that short scripts count, too.
+        beside.push(play(&neighbour).await?);
+        while !answer.is_finished() {
+            beside.push(play(&neighbour).await?);
+        }
+        answer.await??;
+    }
+    let name = "a neighbour's play";
+    print_ratios("beside them", &[Latencies::of(name, quiet)], &[Latencies::of(name, beside)]);
+    Ok(())
+}
+
+/// How long a play of the neighbour takes.
+async fn play(neighbour: &CircleWsClient) -> Result<Duration, Error> {
+    let begun = Instant::now();
+    let result = neighbour.play("mine").await?;
+    let latency = begun.elapsed();
+    if result.output == "7" { Ok(latency) } else { Err(format!("mine is {}", result.output).into()) }
+}
+
+/// Whatever the answer is: an error, most often.
+async fn wait_for_answer(mut client: Client) -> Result<(), Error> {
+    loop {
+        let message = client.next().await.ok_or("the connection ended")??;
+        if message.is_text() && serde_json::from_str::<Value>(message.to_text()?)?["id"] == ID {
+            return Ok(());
+        }
+    }
+}
+
+/// Every `step`th script, in the order of their names.
+fn scripts(step: usize) -> Result<Vec<String>, Error> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/hostile");
+    let mut files = directory.read_dir()?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, Error>>()?;
+    files.sort();
+    files.into_iter().step_by(step).map(|file| Ok(std::fs::read_to_string(file)?)).collect()
+}

@@ -1,0 +1,32 @@
+//! Latencies of one kind of call, and how those of two situations compare.
+
+use std::time::Duration;
+
+/// Latencies of one kind of call, sorted.
+pub(crate) struct Latencies {
+    call: &'static str,
+    sorted: Vec<Duration>,
+}
+
+impl Latencies {
+    pub(crate) fn of(call: &'static str, mut latencies: Vec<Duration>) -> Self {
+        latencies.sort();
+        Self { call, sorted: latencies }
+    }
+
+    fn percentile(&self, share: usize) -> f64 {
+        self.sorted[(self.sorted.len() - 1) * share / 100].as_secs_f64() * 1e6
+    }
+}
+
+/// Prints median and 99th percentile of each kind of call, in both situations, and their ratios.
+pub(crate) fn print_ratios(situation: &str, quiet: &[Latencies], disturbed: &[Latencies]) {
+    println!("\n{:34} {:>12} {situation:>12} {:>8}", "", "quiet", "ratio");
+    for (quiet, disturbed) in quiet.iter().zip(disturbed) {
+        for (percentile, share) in [("p50", 50), ("p99", 99)] {
+            let (quiet_at, disturbed_at) = (quiet.percentile(share), disturbed.percentile(share));
+            let what = format!("µs {}, {percentile} of {}", quiet.call, quiet.sorted.len());
+            println!("{what:34} {quiet_at:12.1} {disturbed_at:12.1} {:8.2}", disturbed_at / quiet_at);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The harness works. A test, so that it is built with the other tests and not a second time.
+
+use std::process::Command;
+
+#[test]
+fn harness_measures_everything_once() {
+    let output = Command::new(env!("CARGO_BIN_EXE_circles-benches")).arg("--quick").output().expect("the binary runs");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    for piece in ["µs a play in a process", "µs cancel to its play's end", "µs a neighbour's play", "KiB a session"]
+    {
+        assert!(stdout.contains(piece), "{piece}: {stdout}");
+    }
+}
