@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::support::{
     eventually, fake, free_port,
-    process::{Server, wait_for_end},
+    process::{Server, wait_for_end, wait_until_stopped},
 };
 
 /// A home in which all is well, without circles that should be up.
@@ -136,6 +136,7 @@ fn of_circles() {
     // One stands still, and one has ended for good.
     let (a, b) = (here.pid("a"), here.pid("b"));
     kill_process(b, Signal::STOP).expect("it is there");
+    wait_until_stopped(b);
     Examined::of(&here.home, &[]).only(3, &["error", "b is up and does not answer", "circles restart b"]);
     kill_process(b, Signal::CONT).expect("it is there");
     // It has come to itself.
@@ -147,6 +148,7 @@ fn of_circles() {
 
     let supervisor = here.supervisor("b");
     kill_process(supervisor, Signal::STOP).expect("it is there");
+    wait_until_stopped(supervisor);
     let stopped = Examined::of(&here.home, &[]);
     kill_process(supervisor, Signal::CONT).expect("it is there");
     assert_eq!(stopped.code, Some(3));
