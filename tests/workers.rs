@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::{
     Home,
-    process::{Server, threads, wait_for_end},
+    process::{Server, threads, wait_for_end, wait_until_stopped},
     skip,
     wire::Wire,
 };
@@ -99,14 +99,16 @@ fn a_worker_that_fails_costs_its_own_session_its_variables() {
     assert_eq!(other.value("mine"), 2);
 }
 
-/// Parsing cannot be interrupted, so only the kill ends it.
+/// As while a huge script is parsed, which cannot be interrupted: only the kill ends it.
 #[test]
 fn a_play_that_does_not_stop_is_killed_a_second_later() {
-    let server = Server::start(&["--limit", "message_kib=16384", "--limit", "memory_mib=4096"]);
+    let server = Server::open();
     let (mut wire, mut other) = (server.connect(), server.connect());
-    let properties: Vec<String> = (0..700_000).map(|n| format!("k{n}:1")).collect();
-    let huge = format!("#{{{}}}", properties.join(","));
-    let play = wire.request("play", json!({ "script": huge, "timeout_ms": 10 }));
+    wire.value("1");
+    let [worker] = server.workers()[..] else { panic!("one worker") };
+    kill_process(worker, Signal::STOP).expect("it is there");
+    wait_until_stopped(worker);
+    let play = wire.request("play", json!({ "script": "1", "timeout_ms": 10 }));
     assert_eq!(other.value("1"), 1);
     let error = wire.answer(&play)["error"].clone();
     assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("time")));
