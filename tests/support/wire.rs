@@ -79,11 +79,15 @@ impl Wire {
         }
     }
 
-    /// The close frame, after whatever is still on its way.
+    /// The close frame, after whatever is still on its way. It is answered, so that the server need not wait (RFC 6455 §5.5.1).
     pub(crate) fn closed(&mut self) -> Option<CloseFrame> {
         loop {
             match self.socket.read() {
-                Ok(Message::Close(frame)) => return frame,
+                Ok(Message::Close(frame)) => {
+                    // A server that is gone already needs no answer.
+                    let _answered = self.socket.flush();
+                    return frame;
+                }
                 Ok(_) => {}
                 Err(Error::ConnectionClosed) => return None,
                 Err(error) => panic!("{error}"),
