@@ -10,6 +10,7 @@ use crate::support::{
     background::Background,
     eventually, free_port,
     process::{children, wait_for_end},
+    wire::Wire,
 };
 
 const A: &str = r#"{ "name": "a", "port": 0 }"#;
@@ -227,6 +228,22 @@ fn a_reload_returns_once_what_an_earlier_one_has_begun_is_done() {
     assert_eq!(here.names(), ["a"]);
 }
 
+/// A client, and a play of it that runs until it is cancelled.
+fn playing(here: &Background, circle: &str) -> (Wire, Value) {
+    let mut wire = here.connect(circle);
+    let play = wire.request("play", json!({ "script": "print(`runs`); loop {}" }));
+    wire.printed("runs");
+    (wire, play)
+}
+
+/// Ends the play once its circle drains, which ends with it.
+fn cancel_when_draining(here: &Background, (mut wire, play): (Wire, Value)) {
+    let drains = |one: &Value| one["state"] == "draining";
+    here.until("a circle drains", |all| all["circles"].as_array().expect("a list").iter().any(drains));
+    assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true);
+    assert_eq!(wire.close_code(), 1001);
+}
+
 /// Each line is a circles.json that takes the place of the one before while a play still runs in what has the port.
 #[test]
 fn what_takes_over_a_port_begins_once_the_one_that_had_it_has_drained() {
@@ -239,12 +256,13 @@ fn what_takes_over_a_port_begins_once_the_one_that_had_it_has_drained() {
         // Each has what the other had.
         ("new", of(&[&at("new", two), &at("b", one)])),
     ];
-    for (playing, config) in cases {
-        let mut wire = here.connect(playing);
-        let _play = wire.request("play", json!({ "script": "print(`runs`); loop {}" }));
-        wire.printed("runs");
+    for (circle, config) in cases {
+        let play = playing(&here, circle);
         here.configure(&config);
-        here.ok(&["reload"]);
+        let reload = here.home.command().arg("reload").spawn().expect("it runs");
+        cancel_when_draining(&here, play);
+        let reload = reload.wait_with_output().expect("it ends");
+        assert!(reload.status.success(), "{reload:?}");
         for name in ["new", "b"] {
             let status = here.status(name);
             assert_eq!((&status["state"], &status["restarts"]), (&json!("ready"), &json!(0)), "{status}");
@@ -254,13 +272,12 @@ fn what_takes_over_a_port_begins_once_the_one_that_had_it_has_drained() {
     assert_eq!(here.status("new")["url"], format!("ws://127.0.0.1:{two}"));
 
     // What waits can be taken down, and does not come then.
-    let mut wire = here.connect("b");
-    let _play = wire.request("play", json!({ "script": "print(`runs`); loop {}" }));
-    wire.printed("runs");
+    let play = playing(&here, "b");
     here.configure(&of(&[&at("new", two), &at("c", one)]));
     here.until("c waits", |all| all["circles"][1]["name"] == "c" && all["circles"][1]["state"] == "starting");
     assert!(here.status("c")["pid"].is_null());
     here.ok(&["down", "c"]);
+    cancel_when_draining(&here, play);
     here.ok(&["reload"]);
     assert_eq!((here.names(), here.state("c")), (vec!["new".to_owned(), "c".into()], "down".into()));
 }
