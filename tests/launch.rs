@@ -103,17 +103,6 @@ fn a_circle_that_dies_is_started_again() {
 }
 
 #[test]
-fn a_circle_that_hangs_is_killed_and_started_again() {
-    let mut launched = Launched::start(ONE, &[]);
-    launched.ready("a");
-    let [circle] = children(launched.pid())[..] else { panic!("one circle") };
-    kill_process(circle, Signal::STOP).expect("it is there");
-    launched.line("it gives no sign of life for 12 s, and is killed");
-    assert!(launched.line("down").contains("signal 9"));
-    assert_eq!(launched.ready("a").value("40 + 2"), 42);
-}
-
-#[test]
 fn no_circle_outlives_a_launcher_that_is_killed() {
     let mut launched = Launched::start(ONE, &[]);
     let mut wire = launched.ready("a");
