@@ -1,7 +1,7 @@
 //! What goes wrong with circles in the background, and what comes of it.
 
 use super::*;
-use crate::support::process::wait_until_stopped;
+use crate::support::{process::wait_until_stopped, ran};
 
 #[test]
 fn a_circle_that_is_killed_is_started_again_and_counted() {
@@ -101,8 +101,10 @@ fn a_supervisor_that_stands_still_is_told() {
     kill_process(supervisor, Signal::STOP).expect("it is there");
     wait_until_stopped(supervisor);
     // And it does not do later what was told to have failed.
-    for args in [&["status"][..], &["reload"], &["down", "a"]] {
-        let ran = here.run(args);
+    let commands = [&["status"][..], &["reload"], &["down", "a"]];
+    let running = commands.map(|args| here.home.command().args(args).spawn().expect("it runs"));
+    for (args, command) in commands.into_iter().zip(running) {
+        let ran = ran(&command.wait_with_output().expect("it ends"));
         assert!(ran.code == Some(3) && ran.stderr.contains("has not answered within 5 s"), "{args:?}: {ran:?}");
     }
     kill_process(supervisor, Signal::CONT).expect("it is there");

@@ -89,3 +89,34 @@ fn lost(error: LinesCodecError) -> ControlError {
         LinesCodecError::Io(_) => ControlError::Lost,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{Down, Names, Reload, Status};
+    use protocol::methods::NoParams;
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    async fn call<M: Method>(params: &M::Params) -> Result<M::Result, ControlError> {
+        let (stream, _silent) = UnixStream::pair().expect("a pair");
+        let mut client = Client { lines: Framed::new(stream, LinesCodec::new()), id: 0 };
+        client.call::<M>(params, TIMEOUT).await
+    }
+
+    /// A supervisor that was stopped takes what is written to its socket, and says nothing.
+    #[tokio::test(start_paused = true)]
+    async fn call_on_a_silent_supervisor_times_out() {
+        let begun = tokio::time::Instant::now();
+        let calls = tokio::join!(
+            call::<Status>(&NoParams {}),
+            call::<Reload>(&NoParams {}),
+            call::<Down>(&Names { names: None }),
+        );
+        let is_late = |error: &ControlError| error.to_string() == "the supervisor has not answered within 5 s";
+        assert!(calls.0.is_err_and(|error| is_late(&error)));
+        assert!(calls.1.is_err_and(|error| is_late(&error)));
+        assert!(calls.2.is_err_and(|error| is_late(&error)));
+        assert_eq!(begun.elapsed(), TIMEOUT);
+    }
+}
