@@ -1,6 +1,9 @@
 //! What a worker cannot do that has been taken over by its script: natives that try it, from inside. A program of its own,
 //! because a worker is started from the program's own executable.
 
+#[path = "../../tests/support/skipped.rs"]
+mod skipped;
+
 use std::{
     fs::File,
     io,
@@ -66,7 +69,7 @@ fn main() {
             match everything_is_refused(worker).await {
                 Sandbox::Holds => passed += 1,
                 Sandbox::IsMissing => {
-                    eprintln!("skipped: {name}: this system has no seccomp, as the worker says itself");
+                    skipped::report(&format!("worker::{name}"), "this system has no seccomp, as the worker says itself");
                     skipped += 1;
                 }
             }

@@ -1,6 +1,9 @@
 //! Workers that are forked: what they have of each other and of their template (nothing), and what happens to them when
 //! something goes wrong. A program of its own, because a template is started from the program's own executable.
 
+#[path = "../../tests/support/skipped.rs"]
+mod skipped;
+
 use std::{
     io,
     os::unix::process::CommandExt,
@@ -39,7 +42,7 @@ fn natives(engine: &mut Engine) {
 fn main() -> ExitCode {
     worker::run_if_worker_with(natives);
     if cfg!(not(target_os = "linux")) {
-        eprintln!("skipped: template: workers are forked on Linux alone");
+        skipped::report("worker::template", "there are no fork servers here");
         println!("test result: ok. 0 passed; 0 failed; 7 ignored; templates and their workers");
         return ExitCode::SUCCESS;
     }
