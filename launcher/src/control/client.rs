@@ -117,6 +117,6 @@ mod tests {
         assert!(calls.0.is_err_and(|error| is_late(&error)));
         assert!(calls.1.is_err_and(|error| is_late(&error)));
         assert!(calls.2.is_err_and(|error| is_late(&error)));
-        assert_eq!(begun.elapsed(), TIMEOUT);
+        assert!(begun.elapsed() >= TIMEOUT);
     }
 }
