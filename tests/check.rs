@@ -1,7 +1,5 @@
 //! `circles.json`: `circles check`, and circles by their names.
 
-use std::net::TcpListener;
-
 use crate::support::{Home, free_port, process::Server};
 
 fn with(home: &Home, text: &str) {
@@ -51,8 +49,9 @@ fn an_init_script_that_fails_is_found_without_starting_anything() {
 
 #[test]
 fn all_that_would_not_start_is_said_and_pointed_at() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = taken.local_addr().expect("bound").port();
+    // By a process that starts no other: what a test's own process has, so has each that it starts, for a moment.
+    let taken = Server::open();
+    let port = taken.port();
     let home = Home::new();
     std::fs::write(home.path().join("bad.rhai"), "nowhere").expect("written");
     with(
@@ -71,8 +70,7 @@ fn all_that_would_not_start_is_said_and_pointed_at() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     for piece in [
         "circles.json:2:25: this machine has no address 192.0.2.7".to_owned(),
-        format!("circles.json:5:31: port {port} is taken by `circles-"),
-        format!("(pid {})", std::process::id()),
+        format!("circles.json:5:31: port {port} is taken by `circles` (pid {})", taken.pid()),
         "'late' cannot start".into(),
         "mend bad.rhai".into(),
         "cannot start: far, late\n".into(),

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
     Home, WAIT_TIMEOUT, eventually,
-    process::{Reaped, children, wait_for_end},
+    process::{Reaped, Server, children, wait_for_end},
     wire::Wire,
 };
 
@@ -116,11 +116,11 @@ fn no_circle_outlives_a_launcher_that_is_killed() {
 
 #[test]
 fn what_cannot_start_says_why_and_is_not_tried_again_where_that_is_not_wanted() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = taken.local_addr().expect("bound").port();
+    let taken = Server::open();
+    let port = taken.port();
     let config = format!(r#"{{ "circles": [{{ "name": "a", "port": {port}, "restart": "never" }}] }}"#);
     let mut launched = Launched::start(&config, &[]);
-    let owner = format!("port {port} is taken by `circles-");
+    let owner = format!("port {port} is taken by `circles` (pid {})", taken.pid());
     assert!(launched.line("error: ").contains(&owner));
     assert!(launched.line("down: it ended with exit code 2").contains(&owner));
     wait_for_end(launched.pid());

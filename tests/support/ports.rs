@@ -1,7 +1,7 @@
 //! Ports for circles that have to be found at the same place again, or not at all.
 
 use std::{
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, TcpStream},
     process,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -19,7 +19,8 @@ pub(crate) fn free_port() -> u16 {
     for _ in 0..COUNT {
         let offset = begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
         let port = u16::try_from(FIRST + offset).expect("below 65536");
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        // It is not tried by listening: a process that another test starts just then would have the socket, too, for a moment.
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             return port;
         }
     }

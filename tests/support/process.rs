@@ -50,6 +50,10 @@ impl Server {
         self.url.strip_prefix("ws://").expect("a ws URL")
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.authority().rsplit_once(':').expect("a port").1.parse().expect("a number")
+    }
+
     pub(crate) fn connect(&self) -> Wire {
         Wire::connect(self.authority())
     }
