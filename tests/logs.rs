@@ -240,9 +240,7 @@ fn every_line_of_a_json_log_is_json_whoever_wrote_it_and_is_shown_as_text() {
     let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0, "log": "json" }] }"#);
     here.ok(&["up"]);
     here.connect("a").error("throw 1");
-    let circle = here.pid("a");
-    kill_process(circle, Signal::KILL).expect("it is there");
-    wait_for_end(circle);
+    here.kill("a");
     here.ok(&["up"]);
     here.ok(&["down"]);
     let [path] = &here.files("a.log")[..] else { panic!("one log") };

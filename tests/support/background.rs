@@ -2,10 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Home, Ran, process::parent, wire::Wire};
+use super::{Home, Ran, eventually, process::parent, wire::Wire};
 
 /// A home with a circles.json, in which nothing runs any more when the test is over.
 pub(crate) struct Background {
@@ -47,6 +47,16 @@ impl Background {
     pub(crate) fn pid(&self, name: &str) -> Pid {
         let pid = self.status(name)["pid"].as_i64().expect("it has a process");
         Pid::from_raw(pid.try_into().expect("a pid")).expect("a pid")
+    }
+
+    /// Kills the circle's process, and waits until its supervisor has noticed.
+    pub(crate) fn kill(&self, name: &str) {
+        let killed = self.pid(name);
+        kill_process(killed, Signal::KILL).expect("it is there");
+        eventually(|| {
+            let status = self.status(name);
+            if status["pid"] == killed.as_raw_nonzero().get() { Err(status) } else { Ok(()) }
+        });
     }
 
     pub(crate) fn connect(&self, name: &str) -> Wire {
