@@ -19,7 +19,9 @@ pub(crate) async fn serve() -> Result<(), Error> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
     // All attackers come from one address and are to run at once: what is shown is what keeps them apart when they do.
-    let limits = Limits { sessions_per_caller: Some(512), running_per_caller: Some(128), ..Limits::default() };
+    // The largest of the hostile scripts are to be parsed, not refused.
+    let (sessions_per_caller, running_per_caller) = (Some(512), Some(128));
+    let limits = Limits { sessions_per_caller, running_per_caller, message_kib: 4096, ..Limits::default() };
     let circle = Circle::builder("bench").limits(limits).build()?;
     let input_ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     server_ws::run(listener, circle, async { drop(input_ended.await) }).await?;
