@@ -69,7 +69,10 @@ fn main() {
             match everything_is_refused(worker).await {
                 Sandbox::Holds => passed += 1,
                 Sandbox::IsMissing => {
-                    skipped::report(&format!("worker::{name}"), "this system has no seccomp, as the worker says itself");
+                    skipped::report(
+                        &format!("worker::{name}"),
+                        "this system has no seccomp, as the worker says itself",
+                    );
                     skipped += 1;
                 }
             }
