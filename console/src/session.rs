@@ -1,9 +1,9 @@
 //! One user's session on one circle: connect, choose the key, authenticate, connect again, say what was lost, play, cancel,
 //! obey `:` commands, play on several circles, keep a notebook.
 //!
-//! A session is owned by one task ([`task`]). It takes inputs from a [`Session`], reports [`Event`]s in their order, and
+//! A session is owned by one task (`task.rs`). It takes inputs from a [`Session`], reports [`Event`]s in their order, and
 //! publishes a snapshot of its [`State`]. It knows no terminal: whoever renders it says how much room there is, and decides
-//! where lines go. Every sentence about a session stands here ([`sentences`]), so the line REPL, the terminal interface and
+//! where lines go. Every sentence about a session stands here (`sentences.rs`), so the line REPL, the terminal interface and
 //! `circles play` say the same.
 //!
 //! Nothing is played unasked: inputs that were typed for an environment, or for a circle, that is gone are given back.
@@ -15,6 +15,7 @@ mod event;
 mod fan_out;
 mod handle;
 mod keys;
+mod login;
 mod obey;
 mod opening;
 mod parts;

@@ -1,7 +1,7 @@
 //! The line REPL: rustyline in front of console sessions.
 //!
-//! This thread reads lines and waits for what comes of them, one after the other ([`awaiting`]). Sessions look after their
-//! connections by themselves; what they report meanwhile is shown above the line that is typed ([`feed`], [`notes`]).
+//! This thread reads lines and waits for what comes of them, one after the other (`awaiting`). Sessions look after their
+//! connections by themselves; what they report meanwhile is shown above the line that is typed (`feed`, `notes`).
 
 mod awaiting;
 mod commands;

@@ -66,19 +66,8 @@ impl Open {
 
     /// Where what is typed is kept: by the circle, and by the key that the session is authenticated with.
     pub(super) fn history(&self) -> HistoryFile {
-        let state = self.session.state();
-        let name = || state.circle.as_ref().map_or(String::new(), |circle| circle.name.clone());
-        let url = &self.session.target().url;
-        let place = if self.is_scratch() { name() } else { authority(url).to_owned() };
-        let key = state.authenticated().map(KeyName::as_str);
-        HistoryFile::of(history::default_directory().as_deref(), &place, key)
+        self.session.state().history_file(history::default_directory().as_deref(), self.session.target())
     }
-}
-
-/// The host and the port of a URL in its normal form.
-fn authority(url: &str) -> &str {
-    let (_, rest) = url.split_once("://").unwrap_or(("", url));
-    rest.split('/').next().unwrap_or(rest)
 }
 
 impl Sessions {

@@ -1,12 +1,15 @@
 //! What a session reports: events in their order, and a snapshot of its state.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use client_ws::{Description, PlayResult};
+use crate::history::HistoryFile;
+use client_ws::{CircleUrl, Description, PlayResult};
 use frontend::{
+    destination::{Destination, Said},
     error::CliError,
     text::{Line, Style},
 };
@@ -214,6 +217,17 @@ impl State {
     /// Whether a connection is being made, or a key authenticated.
     pub fn is_settling(&self) -> bool {
         self.link == Link::Connecting || self.identity == Identity::Authenticating
+    }
+
+    /// Where what is typed is kept: by the circle, and by the key that the session is authenticated with.
+    pub fn history_file(&self, directory: Option<&Path>, target: &Destination) -> HistoryFile {
+        let name = || self.circle.as_ref().map_or(String::new(), |circle| circle.name.clone());
+        let place = match &target.said {
+            // Its port is another one each time.
+            Said::Throwaway => name(),
+            _ => CircleUrl::parse(&target.url).map_or_else(|_| name(), |url| url.authority().to_string()),
+        };
+        HistoryFile::of(directory, &place, self.authenticated().map(KeyName::as_str))
     }
 
     /// The key of the keystore that the session is authenticated with.

@@ -174,7 +174,7 @@ impl Session {
         self.send(Input::UseKey(name))
     }
 
-    /// A key that was requested ([`Request::Unlock`]) is with the key source now.
+    /// A key that was requested ([`Request::Unlock`](super::Request::Unlock)) is with the key source now.
     pub fn unlocked(&self, name: KeyName) -> Result<(), Full> {
         self.send(Input::Unlocked(name))
     }
@@ -200,7 +200,7 @@ impl Session {
         self.send(Input::Room(room))
     }
 
-    /// Answers [`Request::FanOut`]: plays on those circles.
+    /// Answers [`Request::FanOut`](super::Request::FanOut): plays on those circles.
     pub fn fan_out(&self, targets: Vec<Target>) -> Result<(), Full> {
         self.send(Input::FanOut(targets))
     }

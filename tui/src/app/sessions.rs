@@ -1,9 +1,8 @@
 //! What sessions report, as it is shown here.
 
-use client_ws::{CircleUrl, ClientError, RpcError};
+use client_ws::{ClientError, RpcError};
 use console::{
     commands::Meta,
-    history::HistoryFile,
     session::{self, Shown, ShownKind},
 };
 use frontend::error::CliError;
@@ -67,13 +66,10 @@ impl App {
 
     /// What is typed can be played from now on, and is kept for whoever types it.
     fn ready(&mut self, id: CircleId) {
-        let is_scratch = self.repl.owner(id).is_some();
         let (Some(session), Some(entry)) = (self.repl.get_mut(id), self.circles.get(id)) else { return };
         session.is_awaited = false;
-        let url = CircleUrl::parse(entry.url()).ok().filter(|_| !is_scratch);
-        let place = url.map_or_else(|| session.name.clone(), |url| url.authority().to_string());
-        let key = session.state.authenticated().map(KeyName::as_str);
-        let history = HistoryFile::of(self.setup.history.as_deref(), &place, key);
+        let target = entry.destination(self.setup.config.as_deref());
+        let history = session.state.history_file(self.setup.history.as_deref(), &target);
         if session.history.as_ref() == Some(&history) {
             return;
         }

@@ -1,0 +1,184 @@
+//! The session's key: chosen, requested, authenticated with, exchanged for another.
+
+use std::sync::Arc;
+
+use client_ws::ClientError;
+use keys::{KeyPair, keystore::KeyName};
+
+use super::{
+    awaited::Pending,
+    core::{Announcement, Core},
+    event::{Event, Identity, Link, Request},
+    sentences,
+};
+
+impl Core {
+    /// Chooses the key, and authenticates with it once it is unlocked.
+    pub(super) fn choose_key(&mut self) {
+        match self.connection.link {
+            Link::Off => return self.connect_asked(false),
+            Link::Connecting => return,
+            Link::On if self.login.identity != Identity::Anonymous => return,
+            Link::On => {}
+        }
+        if let Some(owner) = self.login.owner.clone() {
+            return self.authenticate(Identity::Owner, owner);
+        }
+        let chosen = match self.login.key.clone() {
+            Some(name) => Ok(Some(name)),
+            None => self.keys.preferred(),
+        };
+        match chosen {
+            Ok(Some(name)) => match self.keys.unlocked(&name) {
+                Some(keypair) => self.authenticate(Identity::Key(name), keypair),
+                None => self.request_key(name),
+            },
+            Ok(None) => {
+                self.announce();
+                if let Some(access) = self.access() {
+                    self.request(Request::NoKey(access));
+                }
+                self.key_command_ends(false);
+            }
+            Err(error) => {
+                self.announce();
+                self.report(Event::NotAdmitted(None, error));
+                self.key_command_ends(false);
+                self.give_back();
+            }
+        }
+    }
+
+    fn request_key(&mut self, name: KeyName) {
+        self.announce();
+        self.login.requested = Some(name.clone());
+        self.request(Request::Unlock(name));
+    }
+
+    fn authenticate(&mut self, identity: Identity, keypair: Arc<KeyPair>) {
+        self.login.identity = Identity::Authenticating;
+        // Whatever key was requested before: this one is it.
+        self.login.requested = None;
+        self.login.authenticating = Some((identity, self.remote.clone().authenticate(keypair)));
+    }
+
+    pub(super) fn authenticated(&mut self, result: Result<(), ClientError>) {
+        let Some((identity, _)) = self.login.authenticating.take() else { return };
+        let key = match &identity {
+            Identity::Key(name) => Some(name.clone()),
+            _ => None,
+        };
+        let Err(error) = result else {
+            self.login.identity = identity;
+            self.login.key = key;
+            self.key_command_ends(true);
+            return self.ready();
+        };
+        self.login.identity = Identity::Anonymous;
+        // It is not known whose the session is now: the circle may have taken the signature.
+        let is_known = matches!(error, ClientError::Rpc(_));
+        let is_first = self.connection.connections == 1 && self.reconnection.unannounced.is_none();
+        let error = self.error(error);
+        self.announce();
+        self.report(Event::NotAdmitted(key, error));
+        if is_first && self.work.pending.is_none() {
+            self.login.key = None;
+        }
+        self.key_command_ends(false);
+        self.give_back();
+        if !is_known {
+            self.drop_connection();
+            self.schedule_retry();
+        }
+    }
+
+    /// A user wants to use another key than the one that the session is authenticated with.
+    pub(super) fn use_key(&mut self, name: KeyName) {
+        if self.connection.link != Link::On || self.login.identity == Identity::Anonymous {
+            self.login.key = Some(name);
+            return self.choose_key();
+        }
+        // What the session holds is not given up for a key that stays locked.
+        if self.keys.unlocked(&name).is_none() {
+            return self.request_key(name);
+        }
+        self.connect_as(name);
+    }
+
+    fn connect_as(&mut self, name: KeyName) {
+        let held = self.notebook.inputs();
+        self.stop_listening();
+        self.drop_connection();
+        self.reconnection.lost = 0;
+        self.note(&sentences::connecting_as(&name));
+        if held > 0 {
+            self.note(sentences::VARIABLES_GONE);
+        }
+        self.login.key = Some(name);
+        self.connect_asked(true);
+    }
+
+    pub(super) fn key_unlocked(&mut self, name: KeyName) {
+        if self.login.requested.take_if(|requested| *requested == name).is_none() {
+            return;
+        }
+        match (self.connection.link, &self.login.identity) {
+            (Link::On, Identity::Key(other)) if *other != name => self.connect_as(name),
+            (Link::On, Identity::Anonymous) => {
+                if let Some(keypair) = self.keys.unlocked(&name) {
+                    self.authenticate(Identity::Key(name), keypair);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn key_stays_locked(&mut self, name: &KeyName) {
+        if self.login.requested.take_if(|requested| requested == name).is_none() {
+            return;
+        }
+        self.login.key = self.state().authenticated().cloned();
+        self.key_command_ends(false);
+        match self.login.identity {
+            Identity::Anonymous if self.state().is_ready() => self.ready(),
+            // The session stays as it was, and what was typed meanwhile is for it.
+            _ => self.carry_on(),
+        }
+        if !self.state().is_ready() {
+            self.give_back();
+        }
+    }
+
+    /// The `:key` command that waits for the key has ended.
+    pub(super) fn key_command_ends(&mut self, is_used: bool) {
+        let Some(Pending::Key { before }) = self.work.pending.take_if(|pending| matches!(pending, Pending::Key { .. }))
+        else {
+            return;
+        };
+        if !is_used {
+            self.login.key = before;
+        }
+        self.done();
+    }
+
+    /// Inputs can be played from now on.
+    pub(super) fn ready(&mut self) {
+        self.announce();
+        self.report(Event::Ready);
+        self.carry_on();
+    }
+
+    /// Says that there is another connection, once it is known whose; inputs that were typed before are given back.
+    pub(super) fn announce(&mut self) {
+        let Some(announcement) = self.reconnection.unannounced.take() else { return };
+        let lost = std::mem::take(&mut self.reconnection.lost);
+        let text = match (announcement, &self.connection.circle) {
+            (Announcement::Other, Some(circle)) => sentences::connected_to(&circle.name),
+            _ => sentences::connected_again(&self.target, self.state().authenticated(), lost),
+        };
+        self.note(&text);
+        if lost > 0 {
+            self.give_back_unplayed();
+        }
+    }
+}
