@@ -116,6 +116,10 @@ impl Core {
             .as_ref()
             .map(|before| before.name.clone())
             .filter(|before| *before != circle.name)?;
+        // The circle that is meant by its name is the right one, whatever was there before.
+        if matches!(&self.target.said, Said::Name { name, .. } if **name == *circle.name) {
+            return None;
+        }
         let is_accepted = self.accepts_other()
             && self.reconnection.is_awaited
             && self.reconnection.other.as_ref().is_some_and(|other| other.is_known && other.name == circle.name);
@@ -302,7 +306,8 @@ impl Core {
         self.login.key = None;
         self.reconnection.lost = 0;
         if was_off {
-            return;
+            self.key_command_ends(false);
+            return self.give_back();
         }
         self.stop_listening();
         self.drop_connection();

@@ -99,6 +99,8 @@ impl Core {
                 let before = self.login.key.replace(name);
                 self.work.pending = Some(Pending::Key { before });
                 match self.connection.link {
+                    // It is authenticated with as soon as the circle is there.
+                    Link::Off if self.is_expected() => {}
                     Link::Off => self.connect_asked(true),
                     Link::Connecting => {}
                     Link::On => self.choose_key(),

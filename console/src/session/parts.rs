@@ -63,12 +63,7 @@ impl Core {
             }
             PartUpdate::Play(PlayUpdate::Event(_)) => {}
             PartUpdate::Play(PlayUpdate::Ended(result)) => self.part_ended(result),
-            PartUpdate::Cancelled => {
-                running.is_cancelled = true;
-                if let Some(play) = &running.play {
-                    play.cancel();
-                }
-            }
+            PartUpdate::Cancelled => self.cancel_part(),
             PartUpdate::Reported(true) if running.play.is_some() || !running.outbox.is_empty() => {}
             PartUpdate::Reported(_) => {
                 let Some(RunningPart { play, part, .. }) = self.work.part.take() else { return };
@@ -84,6 +79,17 @@ impl Core {
                 self.carry_on();
             }
         }
+    }
+
+    /// Cancels this session's part, whoever wants that.
+    pub(super) fn cancel_part(&mut self) {
+        if let Some(running) = &mut self.work.part {
+            running.is_cancelled = true;
+            if let Some(play) = &running.play {
+                play.cancel();
+            }
+        }
+        self.give_back();
     }
 
     fn part_ended(&mut self, result: Result<PlayResult, ClientError>) {

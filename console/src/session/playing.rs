@@ -65,7 +65,7 @@ impl Core {
             Some(Ok(Meta::Each { .. })) => is_at_work,
             _ if !commands::needs_circle(input) => false,
             // It may be what makes the circle ready for the others.
-            Some(Ok(Meta::Key(_))) => is_at_work || self.state().is_settling(),
+            Some(Ok(Meta::Key(_))) => is_at_work || self.login.identity == Identity::Authenticating,
             Some(Ok(Meta::Who | Meta::Doc(_))) => self.work.pending.is_some() || !is_ready,
             _ => is_at_work || !is_ready,
         }
@@ -249,6 +249,12 @@ impl Core {
                 }
                 self.stop_waiting(sentences::NOT_AWAITED);
             }
+            // The circle is still being started; what waits for it does so no longer.
+            _ if self.is_expected() => {
+                self.key_command_ends(false);
+                self.give_back();
+            }
+            None if self.work.part.is_some() => self.cancel_part(),
             // A `:key` command, or what was typed, waits for the key.
             pending
                 if self.reconnection.is_awaited

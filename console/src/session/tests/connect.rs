@@ -5,6 +5,8 @@ use std::time::Duration;
 use client_ws::ClientError;
 use tokio::time::Instant;
 
+use protocol::methods::Access;
+
 use super::{AGAIN, Console, LOST, Setup, UNREACHABLE, fake::lost, settle};
 use crate::session::Link;
 
@@ -281,5 +283,22 @@ async fn inputs_that_wait_for_a_circle_that_is_being_started_are_given_back_by_c
     // The circle is started all the same.
     console.circle.accept().await;
     console.says(&["connected first", "ready"]).await;
+    console.is_quiet().await;
+}
+
+/// A key that is named while the circle is being started.
+#[tokio::test(start_paused = true)]
+async fn key_command_waits_for_a_circle_that_is_being_started() {
+    let mut console = Console::open(Setup { access: Access::Members, ..Setup::default() });
+    console.session.expect().expect("there is room");
+    console.submit(":key bob");
+    console.says(&["began :key bob"]).await;
+    console.circle.refuse().await;
+    console.is_quiet().await;
+    console.circle.accept().await;
+    console.says(&["connected first", "unlock bob"]).await;
+    console.unlock("bob");
+    console.circle.admit().await;
+    console.says(&["done", "ready"]).await;
     console.is_quiet().await;
 }

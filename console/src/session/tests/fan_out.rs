@@ -371,3 +371,21 @@ async fn parts_that_print_wait_for_whoever_listens_and_their_sessions_do_not() {
     Arc::into_inner(playing).expect("nobody else has it").answer(1).await;
     assert_eq!(told(&mut plays).await.as_deref(), Some("0 value 1"));
 }
+
+/// A part is cancelled in the session that plays it, too.
+#[tokio::test(start_paused = true)]
+async fn part_is_cancelled_by_the_user_of_its_own_session() {
+    let (mut one, mut two) = (Console::named("one").await, Console::named("two").await);
+    one.each("f()", vec![two.target("two")]).await;
+    let mut playing = two.circle.plays("f()").await;
+    two.submit("after");
+    settle().await;
+    two.cancel();
+    two.says(&[r#"given back ["after"]"#]).await;
+    playing.cancelled().await;
+    playing.fail(RpcError::Cancelled).await;
+    assert!(has_row(&one.said().await, &["cancelled"]));
+    one.says(&["done"]).await;
+    two.is_quiet().await;
+    assert!(!two.state().is_at_work());
+}
