@@ -308,3 +308,44 @@ fn help_says_what_is_another_thing_here() {
     screen.press(&["Tab"]);
     screen.wait_for_row("> :help plot");
 }
+
+#[test]
+fn what_is_typed_behind_use_is_for_the_circle_that_it_names() {
+    let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    let (one, two) = (team.authority(), lab.authority());
+    screen.write(&format!(
+        ":use {one}\nlet at = CIRCLE_NAME; at + 1\n:use {two}\nCIRCLE_NAME + 2\n:use {one}\nat + 3\n:use scratch\nCIRCLE_NAME + 4\n"
+    ));
+    screen.wait_for_row("scratch4");
+    screen.write(&format!(":use {two}\n"));
+    let shown = screen.wait_for_row("lab2");
+    assert!(!shown.contains("team1"), "{shown}");
+    screen.write(&format!(":use {one}\n"));
+    screen.wait_for_row("team3");
+    screen.wait_for_row("team1");
+}
+
+#[test]
+fn what_is_typed_behind_edit_comes_after_what_was_edited() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("40 + 2\n");
+    screen.wait_for_row("42");
+    // The editor changes nothing.
+    screen.write(":edit\n + 4");
+    screen.wait_for_row("> 40 + 2 + 4");
+    screen.press(&["Enter"]);
+    screen.wait_for_row("46");
+}
+
+#[test]
+fn what_is_typed_behind_quit_answers_its_question() {
+    let mut screen = Screen::alone();
+    screen.play_alone();
+    screen.write("print(`be${\"gun\"}`); loop {}\n");
+    screen.wait_for_row("begun");
+    screen.write(":quit\ny");
+    assert_eq!(screen.left().1, 0);
+}

@@ -115,3 +115,29 @@ fn what_is_typed_into_a_form_is_not_taken_away_by_what_happens_elsewhere() {
     screen.write("et\nsecret\n");
     screen.wait_for("made bob");
 }
+
+#[test]
+fn a_passphrase_that_is_typed_at_once_is_neither_played_nor_kept() {
+    let home = Home::new();
+    let (alice, bob) = (home.add_key("alice").public_key().to_hex(), home.add_key("bob").public_key().to_hex());
+    let server = Server::open();
+    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.wait_for("▸alice");
+    screen.write(&format!(":use {}\n:key alice\n{PASSPHRASE}\nCALLER_PUBLIC_KEY\n", server.authority()));
+    let shown = screen.wait_for(&alice);
+    assert!(!shown.contains(PASSPHRASE), "{shown}");
+    // In the place of another key, too.
+    screen.write(&format!(":key bob\n{PASSPHRASE}\n"));
+    screen.wait_for("⚿ bob");
+    screen.write("CALLER_PUBLIC_KEY\n");
+    let shown = screen.wait_for(&bob);
+    assert!(!shown.contains(PASSPHRASE), "{shown}");
+    let history = screen.home().path().join("history");
+    let _background = screen.leave();
+    let mut kept = String::new();
+    for file in std::fs::read_dir(history).expect("inputs are kept") {
+        kept += &std::fs::read_to_string(file.expect("a file").path()).expect("text");
+    }
+    assert!(kept.contains("CALLER_PUBLIC_KEY") && !kept.contains(PASSPHRASE), "{kept}");
+}

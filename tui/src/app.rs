@@ -8,6 +8,7 @@ mod actions;
 mod choices;
 mod connect;
 mod control;
+mod hold;
 mod input;
 mod keys;
 mod panes;
@@ -34,6 +35,7 @@ use super::{
     window::{Effect, Window},
 };
 use control::Control;
+use hold::Hold;
 
 /// Said where more is on its way to a session than it takes.
 const NOT_KEEPING_UP: &str = "the session does not keep up: try again in a moment";
@@ -66,6 +68,7 @@ pub(crate) struct App {
     logs: Logs,
     control: Control,
     window: Window,
+    hold: Hold,
     end: End,
 }
 
@@ -79,6 +82,7 @@ impl App {
             logs: Logs::default(),
             control: Control::new(first),
             window: Window::new(Theme::new(setup.has_colours)),
+            hold: Hold::default(),
             end: End::NotYet,
             setup,
             tasks,
@@ -118,8 +122,12 @@ impl App {
     pub(crate) fn update(&mut self, Message(event): Message) {
         self.window.wake();
         match event {
+            Event::Terminal(event) if self.hold.takes(&event) => self.hold.push(event),
             Event::Terminal(event) => self.terminal(event),
-            Event::Tick => self.window.tick(self.is_lively()),
+            Event::Tick => {
+                self.window.tick(self.is_lively());
+                self.hold.tick(self.window.now());
+            }
             Event::End(code) => self.end = End::Now(code),
             Event::Complaint(text) => self.complain(text),
             Event::Resolved(previous, resolved) => self.resolved(previous, resolved),

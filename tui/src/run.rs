@@ -68,15 +68,21 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
             }
             let is_of_terminal = matches!(message.0, Event::Terminal(_));
             app.update(message);
-            for effect in app.take_effects() {
-                match effect {
-                    Effect::Copy(text) => outside.copy(&text),
-                    Effect::Edit(id, text) => {
-                        let edited = outside.edit(terminal, &text)?;
-                        app.edited(id, &text, edited);
+            loop {
+                for effect in app.take_effects() {
+                    match effect {
+                        Effect::Copy(text) => outside.copy(&text),
+                        Effect::Edit(id, text) => {
+                            let edited = outside.edit(terminal, &text)?;
+                            app.edited(id, &text, edited);
+                        }
+                        Effect::Suspend => outside.suspend(terminal)?,
+                        Effect::Redraw => outside.redraw(terminal)?,
                     }
-                    Effect::Suspend => outside.suspend(terminal)?,
-                    Effect::Redraw => outside.redraw(terminal)?,
+                }
+                // What comes of one is carried out before the next.
+                if app.ended().is_some() || !app.replay() {
+                    break;
                 }
             }
             if is_of_terminal {

@@ -168,6 +168,7 @@ impl App {
             (_, Identity::Authenticating) => return,
             (_, Identity::Anonymous) => {
                 session.is_awaited = true;
+                self.hold.asked_for_key(id, self.window.now());
                 return self.hand(id, Session::authenticate);
             }
         };

@@ -7,7 +7,7 @@ use console::{
 };
 use frontend::error::CliError;
 
-use super::App;
+use super::{App, NOT_KEEPING_UP};
 use crate::{
     circles::{Entry, Source},
     id::CircleId,
@@ -38,9 +38,15 @@ impl App {
         if connects {
             self.connect(id);
         }
-        if !is_blank {
-            self.hand(id, |session| session.submit(input));
+        if is_blank {
+            return;
         }
+        let Some(session) = self.repl.get_mut(id) else { return };
+        if session.session.submit(input.clone()).is_err() {
+            session.editor.give_back([input]);
+            return self.complain(NOT_KEEPING_UP);
+        }
+        self.hold.submitted(id, session, &input, self.window.now());
     }
 
     /// Ctrl-C: what goes on in the session that is shown, or else what is typed.
@@ -89,8 +95,19 @@ impl App {
                 before.to_owned()
             }
         };
-        session.editor.set("");
-        if !session.editor.paste(&text) {
+        // What was typed meanwhile comes after it.
+        if session.editor.text() == before {
+            session.editor.set("");
+        }
+        let after = session.editor.take_all();
+        let is_whole = session.editor.paste(&text);
+        if !after.is_empty() {
+            let edited = session.editor.text();
+            session.editor.set("");
+            session.editor.give_back(std::iter::once(edited).chain(after));
+        }
+        self.hold.edited(id);
+        if !is_whole {
             self.complain("what was edited is cut: an input has 256 KiB at the most");
         }
     }

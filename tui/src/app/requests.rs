@@ -72,6 +72,7 @@ impl App {
         if let Some(session) = self.repl.get_mut(id) {
             session.is_awaited = true;
         }
+        self.hold.asked_for_key(id, self.window.now());
         self.hand(id, |session| session.use_key(name));
     }
 

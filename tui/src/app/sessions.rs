@@ -20,6 +20,7 @@ impl App {
     pub(super) fn session_event(&mut self, id: CircleId, event: SessionEvent) {
         let Some(session) = self.repl.get_mut(id) else { return };
         session.refresh();
+        let is_awaited = self.hold.is_ended_by(id, &event, session);
         match event {
             SessionEvent::Reported(event) => self.reported(id, event),
             SessionEvent::Changed => {}
@@ -28,6 +29,9 @@ impl App {
             }
             SessionEvent::History(..) => {}
             SessionEvent::Completed(completion) => self.offer(id, completion),
+        }
+        if is_awaited {
+            self.hold.end();
         }
     }
 

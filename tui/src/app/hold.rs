@@ -1,0 +1,138 @@
+//! What is typed behind a command that changes the screen, and waits until the screen has changed.
+//!
+//! A session carries the command out and reports what is left to the screen; keys that are typed meanwhile are for what
+//! the screen shows then. A passphrase behind `:key` must not be played.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use console::{
+    commands::Meta,
+    session::{self, Identity, Request},
+};
+use ratatui::crossterm::event::Event as TerminalEvent;
+
+use super::App;
+use crate::{event::SessionEvent, id::CircleId, repl::SessionView};
+
+/// Events that wait at the most.
+const MAX_EVENTS: usize = 4096;
+
+/// How long they wait at the most.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// What the terminal reports while a session is waited for.
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    /// The session, what it is to do, and since when it is waited for.
+    awaited: Option<(CircleId, Awaited, Instant)>,
+    events: VecDeque<TerminalEvent>,
+}
+
+/// What a session is to do first.
+#[derive(Debug, PartialEq, Eq)]
+enum Awaited {
+    /// Request what its user typed.
+    Request,
+    /// Request an editor, which is to end.
+    Edit,
+    /// Carry out `:key`, or ask for the key.
+    Key { input: String, has_begun: bool },
+    /// Ask for the key, or authenticate.
+    Unlock,
+}
+
+impl Hold {
+    /// Whether an event of the terminal has to wait.
+    pub(super) fn takes(&self, event: &TerminalEvent) -> bool {
+        let is_busy = self.awaited.is_some() || !self.events.is_empty();
+        is_busy && matches!(event, TerminalEvent::Key(_) | TerminalEvent::Paste(_))
+    }
+
+    pub(super) fn push(&mut self, event: TerminalEvent) {
+        self.events.push_back(event);
+        if self.events.len() >= MAX_EVENTS {
+            self.awaited = None;
+        }
+    }
+
+    /// A moment has passed.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.awaited.take_if(|(_, _, since)| now.saturating_duration_since(*since) >= MAX_WAIT);
+    }
+
+    /// Waits for what a session does with an input.
+    pub(super) fn submitted(&mut self, id: CircleId, session: &SessionView, input: &str, now: Instant) {
+        let can_ask = session.state.link == session::Link::On || session.is_awaited;
+        let awaited = match input.trim().strip_prefix(':').map(Meta::parse) {
+            Some(Ok(Meta::Use(_) | Meta::Quit)) => Awaited::Request,
+            Some(Ok(Meta::Edit)) => Awaited::Edit,
+            Some(Ok(Meta::Key(_))) if can_ask && !session.state.is_at_work() => {
+                Awaited::Key { input: input.to_owned(), has_begun: false }
+            }
+            _ => return,
+        };
+        self.awaited = Some((id, awaited, now));
+    }
+
+    /// Waits until a session asks for a key.
+    pub(super) fn asked_for_key(&mut self, id: CircleId, now: Instant) {
+        self.awaited = Some((id, Awaited::Unlock, now));
+    }
+
+    /// The editor has ended.
+    pub(super) fn edited(&mut self, id: CircleId) {
+        self.awaited.take_if(|(awaited, what, _)| *awaited == id && *what == Awaited::Edit);
+    }
+
+    /// Whether nothing more is waited for once that event is handled.
+    pub(super) fn is_ended_by(&mut self, id: CircleId, event: &SessionEvent, session: &SessionView) -> bool {
+        let Some((_, awaited, _)) = self.awaited.as_mut().filter(|(awaited, ..)| *awaited == id) else { return false };
+        let event = match event {
+            SessionEvent::Reported(session::Event::GivenBack(_)) => return true,
+            SessionEvent::Reported(event) => Some(event),
+            _ => None,
+        };
+        let is_asked = matches!(event, Some(session::Event::Request(Request::Unlock(_) | Request::NoKey(_))));
+        match (awaited, event) {
+            (Awaited::Request, event) => {
+                matches!(event, Some(session::Event::Request(Request::Use(_) | Request::Quit)))
+            }
+            (Awaited::Edit, _) => false,
+            (Awaited::Key { input, has_begun }, Some(session::Event::Began(begun))) => {
+                *has_begun |= begun == input;
+                false
+            }
+            (Awaited::Key { has_begun, .. }, Some(session::Event::Done)) => *has_begun,
+            (Awaited::Key { .. }, _) => is_asked,
+            (Awaited::Unlock, Some(session::Event::Ready | session::Event::NotAdmitted(..) | session::Event::Lost)) => {
+                true
+            }
+            (Awaited::Unlock, _) => is_asked || session.state.identity == Identity::Authenticating,
+        }
+    }
+
+    /// Nothing is waited for any more.
+    pub(super) fn end(&mut self) {
+        self.awaited = None;
+    }
+
+    /// The next event that need wait no longer.
+    fn next(&mut self) -> Option<TerminalEvent> {
+        if self.awaited.is_some() { None } else { self.events.pop_front() }
+    }
+}
+
+impl App {
+    /// Takes one event of the terminal that had to wait and need wait no longer; whether there was one.
+    pub(crate) fn replay(&mut self) -> bool {
+        let next = self.hold.next();
+        let is_there = next.is_some();
+        if let Some(event) = next {
+            self.terminal(event);
+        }
+        is_there
+    }
+}
