@@ -2,7 +2,9 @@
 
 use ::keys::keystore::Keystore;
 
-use super::Screen;
+use rustix::process::Signal;
+
+use super::{Screen, free_port};
 use crate::support::{Home, PASSPHRASE, process::Server};
 
 #[test]
@@ -101,7 +103,7 @@ fn one_passphrase_serves_all_who_wait_for_the_key() {
 fn what_is_typed_into_a_form_is_not_taken_away_by_what_happens_elsewhere() {
     let home = Home::new();
     let key = home.add_key("alice").public_key().to_hex();
-    let port = super::free_port();
+    let port = free_port();
     let config = format!(
         r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "members", "members": ["{key}"] }}] }}"#
     );
@@ -124,7 +126,9 @@ fn a_passphrase_that_is_typed_at_once_is_neither_played_nor_kept() {
     let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     screen.wait_for("▸alice");
-    screen.write(&format!(":use {}\n:key alice\n{PASSPHRASE}\nCALLER_PUBLIC_KEY\n", server.authority()));
+    screen.write(&format!(":use {}\n:key alice\n{PASSPHRASE}\n", server.authority()));
+    screen.wait_for("⚿ alice");
+    screen.write("CALLER_PUBLIC_KEY\n");
     let shown = screen.wait_for(&alice);
     assert!(!shown.contains(PASSPHRASE), "{shown}");
     // In the place of another key, too.
@@ -140,4 +144,47 @@ fn a_passphrase_that_is_typed_at_once_is_neither_played_nor_kept() {
         kept += &std::fs::read_to_string(file.expect("a file").path()).expect("text");
     }
     assert!(kept.contains("CALLER_PUBLIC_KEY") && !kept.contains(PASSPHRASE), "{kept}");
+}
+
+#[test]
+fn a_passphrase_serves_a_session_whose_connection_was_lost_meanwhile() {
+    let home = Home::new();
+    home.add_key("alice");
+    let port = free_port();
+    let mut server = Server::start_on(port, &[]);
+    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.wait_for("▸alice");
+    screen.write(&format!(":use {port}\n"));
+    screen.wait_for("connected to circle");
+    screen.write(":key alice\n");
+    screen.wait_for("passphrase of alice");
+    server.signal(Signal::KILL);
+    server.wait();
+    screen.wait_for("is lost");
+    let _server = Server::start_on(port, &[]);
+    screen.wait_for("connected again to");
+    screen.write(&format!("{PASSPHRASE}\n"));
+    screen.wait_for("⚿ alice");
+}
+
+#[test]
+fn a_key_that_is_requested_again_is_asked_for_once() {
+    let home = Home::new();
+    let key = home.add_key("alice").public_key().to_hex();
+    let port = free_port();
+    let members = ["--access", "members", "--member", &key];
+    let mut server = Server::start_on(port, &members);
+    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.wait_for("▸alice");
+    screen.write(&format!(":use {port}\n"));
+    screen.wait_for("passphrase of alice");
+    server.signal(Signal::KILL);
+    server.wait();
+    screen.wait_for("is lost");
+    let _server = Server::start_on(port, &members);
+    screen.wait_for("connected again to");
+    screen.write(&format!("{PASSPHRASE}\n"));
+    screen.wait_for("⚿ alice");
 }

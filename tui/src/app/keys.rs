@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use console::session::Session;
+use console::session::{Full, Identity, Session};
 use frontend::error::CliError;
 use keys::{
     KeyPair,
@@ -63,7 +63,7 @@ impl App {
                 }
                 self.keys.unlock(name.clone(), keypair);
                 for id in self.keys.take_waiting(name) {
-                    self.hand(id, |session| session.unlocked(name.clone()));
+                    self.hand(id, |session| use_unlocked(session, name));
                 }
             }
             (Err(error), Some(form)) => form.refuse(error.advice()),
@@ -87,4 +87,11 @@ impl App {
             self.hand(id, |session| session.stays_locked(name.clone()));
         }
     }
+}
+
+/// Has a session use a key that it waited for, also where the connection that it was requested for was lost meanwhile.
+fn use_unlocked(session: &Session, name: &KeyName) -> Result<(), Full> {
+    let state = session.state();
+    let is_used = state.identity == Identity::Authenticating || state.authenticated() == Some(name);
+    if state.is_key_requested || is_used { session.unlocked(name.clone()) } else { session.use_key(name.clone()) }
 }

@@ -43,9 +43,14 @@ impl App {
     /// Unlocks a key for a session: with the passphrase that was given, or with one that its user is asked for. A
     /// question comes only to someone who waits for it.
     fn unlock_requested(&mut self, id: CircleId, name: KeyName) {
-        let is_shown = self.circles.selected() == Some(id) && self.window.popup.is_none();
+        let is_selected = self.circles.selected() == Some(id);
         let Some(session) = self.repl.get_mut(id) else { return };
-        let is_awaited = std::mem::take(&mut session.is_awaited) && is_shown;
+        let is_awaited = std::mem::take(&mut session.is_awaited);
+        // It may be requested again, for another connection.
+        if matches!(&self.window.popup, Some(Popup::Passphrase(form)) if form.key == name) {
+            self.keys.wait_for(name, id);
+            return;
+        }
         if self.keys.lacks(&name) {
             self.no_such_key(id, &name);
             return self.hand(id, |session| session.stays_locked(name));
@@ -56,12 +61,28 @@ impl App {
                     self.tasks.unlock(store, name, passphrase);
                 }
             }
-            _ if is_awaited => {
+            _ if is_awaited && is_selected && self.has_room_for_question() => {
                 self.keys.wait_for(name.clone(), id);
                 self.window.popup = Some(Popup::Passphrase(Passphrase::new(name, None)));
             }
-            _ => self.hand(id, |session| session.stays_locked(name)),
+            _ => {
+                if let Some(session) = self.repl.get_mut(id).filter(|_| is_awaited) {
+                    let again = match session.state.authenticated() {
+                        Some(_) => format!(":key {name}"),
+                        None => "a".to_owned(),
+                    };
+                    let text = format!("{name} stays locked: {again} asks again");
+                    session.note(&text);
+                    self.say(text);
+                }
+                self.hand(id, |session| session.stays_locked(name));
+            }
         }
+    }
+
+    /// Whether nothing is open that its user answers or types into.
+    fn has_room_for_question(&self) -> bool {
+        matches!(self.window.popup, None | Some(Popup::Help { .. } | Popup::Palette(_)))
     }
 
     /// Authenticates with another key than the one that a session is authenticated with.
