@@ -142,3 +142,16 @@ fn inputs_are_given_back_one_by_one() {
     screen.wait_for_row("42");
     screen.wait_for_row("> last");
 }
+
+#[test]
+fn what_finds_no_room_among_what_waits_stays_in_the_editor() {
+    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    screen.play_alone();
+    screen.write("print(`be${\"gun\"}`); loop {}\n");
+    screen.wait_for_row("begun");
+    screen.write(&"1\n".repeat(64));
+    screen.wait_for("64 waiting");
+    screen.write("6 * 7\n");
+    screen.wait_for("too much waits already: Ctrl-C gives it back");
+    screen.wait_for_row("> 6 * 7");
+}

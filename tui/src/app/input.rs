@@ -12,8 +12,12 @@ use crate::{
     circles::{Entry, Source},
     id::CircleId,
     layout::Pane,
+    repl::SessionView,
     window::Effect,
 };
+
+/// Inputs that wait, and that come after what is typed.
+const MAX_WAITING: usize = 64;
 
 impl App {
     /// Sends off what is typed, if it is complete. Where it takes the circle, the circle is connected to first.
@@ -32,6 +36,8 @@ impl App {
             }
         } else if is_incomplete {
             return session.editor.newline();
+        } else if commands::needs_circle(&input) && is_full(session) {
+            return self.say("too much waits already: Ctrl-C gives it back");
         } else {
             session.editor.take();
         }
@@ -142,6 +148,12 @@ impl App {
             self.say("nothing fits here");
         }
     }
+}
+
+/// Whether so much waits that there would be no room to give back more.
+fn is_full(session: &SessionView) -> bool {
+    let waiting = session.session.state().waiting;
+    waiting > 0 && waiting + session.editor.drafts() >= MAX_WAITING
 }
 
 fn circle(entry: &Entry) -> Candidate {
