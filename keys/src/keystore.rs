@@ -16,6 +16,7 @@ mod error;
 mod key_file;
 mod name;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use self::error::KeystoreError;
@@ -148,8 +149,7 @@ impl Keystore {
     /// Names the key that is used where none is named; it must be there.
     pub fn set_default(&self, name: &KeyName) -> Result<(), KeystoreError> {
         self.must_exist(name)?;
-        disk::ensure_dir(&self.dir)?;
-        let _held = disk::lock(&self.dir)?;
+        let _held = self.begin_change()?;
         self.must_exist(name)?;
         self.write_default(name)
     }
@@ -159,6 +159,24 @@ impl Keystore {
     /// Takes as long as [`Keystore::create`] did: call it where blocking is allowed.
     pub fn unlock(&self, name: &KeyName, passphrase: &str) -> Result<KeyPair, KeystoreError> {
         self.read(name)?.open(name, passphrase, &self.path(name))
+    }
+
+    /// The files that interrupted writes have left behind, and those of writes that are going on. They can hold whole keys,
+    /// encrypted. The next change of the keystore removes what interrupted writes have left.
+    pub fn leftovers(&self) -> Result<Vec<PathBuf>, KeystoreError> {
+        disk::staged(&self.dir)
+    }
+
+    /// Makes the directory where there is none, and keeps other processes from changing it until the lock is dropped.
+    /// Removes what interrupted writes have left behind, which nobody else does.
+    fn begin_change(&self) -> Result<Option<File>, KeystoreError> {
+        disk::ensure_dir(&self.dir)?;
+        let lock = disk::lock(&self.dir)?;
+        // Without a lock, another process may be writing one of the files.
+        if lock.is_some() {
+            disk::remove_staged(&self.dir)?;
+        }
+        Ok(lock)
     }
 
     fn path(&self, name: &KeyName) -> PathBuf {
@@ -189,8 +207,7 @@ impl Keystore {
 
     /// Puts a key under a name that is free. The first one becomes the default.
     fn add(&self, name: &KeyName, file: &KeyFile) -> Result<Entry, KeystoreError> {
-        disk::ensure_dir(&self.dir)?;
-        let _held = disk::lock(&self.dir)?;
+        let _held = self.begin_change()?;
         self.refuse_taken(name)?;
         let keys = self.names()?.keys;
         self.clear_dangling_default(&keys)?;

@@ -3,6 +3,8 @@
 
 #[path = "keystore/changes.rs"]
 mod changes;
+#[path = "keystore/leftovers.rs"]
+mod leftovers;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

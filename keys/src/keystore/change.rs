@@ -44,8 +44,7 @@ impl Keystore {
         }
         self.must_be(name, keypair)?;
         let file = KeyFile::seal(keypair, passphrase, work)?;
-        disk::ensure_dir(&self.dir)?;
-        let _held = disk::lock(&self.dir)?;
+        let _held = self.begin_change()?;
         self.must_be(name, keypair)?;
         disk::replace(&self.dir, &self.path(name), &file.to_text())?;
         self.show(name)
@@ -62,8 +61,7 @@ impl Keystore {
     /// Gives a key another name, which must be free; in other letters its own is. The default goes with it.
     pub fn rename(&self, old: &KeyName, new: &KeyName) -> Result<Entry, KeystoreError> {
         self.must_exist(old)?;
-        disk::ensure_dir(&self.dir)?;
-        let _held = disk::lock(&self.dir)?;
+        let _held = self.begin_change()?;
         let public_key = self.read(old)?.public_key();
         let keys = self.names()?.keys;
         let is_like_new = |key: &&KeyName| key.as_str().eq_ignore_ascii_case(new.as_str());
@@ -93,12 +91,12 @@ impl Keystore {
         }
     }
 
-    /// Removes a key, for good, also one whose file is damaged. Was it the default, there is none until another is
-    /// [named](Keystore::set_default): who somebody is is not for the keystore to guess.
+    /// Removes a key, for good, also one whose file is damaged, with all that interrupted writes have left behind. Was it the
+    /// default, there is none until another is [named](Keystore::set_default): who somebody is is not for the keystore to
+    /// guess.
     pub fn remove(&self, name: &KeyName) -> Result<(), KeystoreError> {
         self.must_exist(name)?;
-        disk::ensure_dir(&self.dir)?;
-        let _held = disk::lock(&self.dir)?;
+        let _held = self.begin_change()?;
         self.must_exist(name)?;
         // A damaged one names no key.
         let default = self.read_default().unwrap_or_default().as_ref() == Some(name);

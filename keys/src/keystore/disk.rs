@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,9 @@ use super::KeystoreError;
 
 /// Far more than a key takes; a larger file is none of ours.
 const MAX_BYTES: u64 = 64 * 1024;
+
+/// What the name of a file that is being written begins with. A process that is killed meanwhile leaves the file behind.
+const STAGED_PREFIX: &str = ".new-";
 
 /// Held by whoever changes something. It stays, since who waits for it must be waiting for the same file.
 const LOCK_FILE: &str = ".lock";
@@ -147,6 +150,24 @@ pub(super) fn remove(dir: &Path, path: &Path) -> Result<(), KeystoreError> {
     }
 }
 
+/// The files of interrupted writes, and of writes that are going on, by name.
+pub(super) fn staged(dir: &Path) -> Result<Vec<PathBuf>, KeystoreError> {
+    let mut staged: Vec<_> = file_names(dir)?
+        .into_iter()
+        .filter(|name| name.starts_with(STAGED_PREFIX))
+        .map(|name| dir.join(name))
+        // A directory of that name is none of ours.
+        .filter(|path| path.symlink_metadata().is_ok_and(|found| !found.is_dir()))
+        .collect();
+    staged.sort();
+    Ok(staged)
+}
+
+/// Removes the files of interrupted writes. The caller holds the lock, so no write is going on.
+pub(super) fn remove_staged(dir: &Path) -> Result<(), KeystoreError> {
+    staged(dir)?.iter().try_for_each(|path| remove(dir, path))
+}
+
 /// Keeps others from changing anything until it is dropped, also when that is by the end of the process. Blocks, within bounds.
 /// `None` on a file system that has no locks, as some in a network: what can be done in one step is safe there, too.
 pub(super) fn lock(dir: &Path) -> Result<Option<File>, KeystoreError> {
@@ -177,7 +198,7 @@ pub(super) fn lock(dir: &Path) -> Result<Option<File>, KeystoreError> {
 /// dropped.
 fn stage(dir: &Path, text: &str) -> Result<NamedTempFile, KeystoreError> {
     let mut file = tempfile::Builder::new()
-        .prefix(".new-")
+        .prefix(STAGED_PREFIX)
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(dir)
         .map_err(KeystoreError::io(dir, "create a file in"))?;

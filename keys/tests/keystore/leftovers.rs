@@ -1,0 +1,98 @@
+//! Files that killed writes leave behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use keys::KeyPair;
+use keys::keystore::{Keystore, KeystoreError};
+
+use super::{QUICK, add, files, fresh, name};
+
+type Change<'a> = &'a dyn Fn() -> Result<(), KeystoreError>;
+
+/// Leaves what a process leaves that is killed between the file and its place: a whole encrypted key, and a part of one.
+fn leave(store: &Keystore) -> Vec<PathBuf> {
+    let left = [".new-AbCdEf", ".new-x1Y2z3"].map(|file| store.dir().join(file));
+    fs::copy(store.dir().join("alice.json"), &left[0]).expect("copied");
+    fs::write(&left[1], "{").expect("written");
+    left.into()
+}
+
+fn assert_gone(store: &Keystore, after: &str) {
+    assert_eq!(store.leftovers().expect("looked"), Vec::<PathBuf>::new(), "{after}");
+    let staged: Vec<_> = files(store).into_iter().filter(|file| file.starts_with('.')).collect();
+    assert!(staged.is_empty(), "{after}: {staged:?}");
+}
+
+#[test]
+fn leftovers_of_killed_writes_are_named_and_hide_nothing() {
+    let (_root, store) = fresh();
+    assert_eq!(store.leftovers().expect("looked"), Vec::<PathBuf>::new());
+    assert!(!store.dir().exists());
+    add(&store, "alice");
+    let left = leave(&store);
+    assert_eq!(store.leftovers().expect("looked"), left);
+    let listing = store.list().expect("listed");
+    assert_eq!((listing.entries.len(), listing.damaged.len()), (1, 0));
+    // To look is no change.
+    assert!(left.iter().all(|file| file.exists()));
+}
+
+#[test]
+fn every_change_removes_the_leftovers_of_killed_writes() {
+    let (_root, store) = fresh();
+    let (alice, _) = add(&store, "alice");
+    add(&store, "bob");
+    let text = store.export(&name("bob")).expect("exported");
+    let other = KeyPair::generate().expect("random bytes");
+    let changes: [(&str, Change); 6] = [
+        ("change_passphrase", &|| store.change_passphrase(&name("alice"), &alice, "x", QUICK).map(drop)),
+        ("set_default", &|| store.set_default(&name("bob"))),
+        ("create", &|| store.create(&name("carol"), &other, "x", QUICK).map(drop)),
+        ("import", &|| store.import(&name("dave"), &text, Path::new("the text")).map(drop)),
+        ("rename", &|| store.rename(&name("dave"), &name("eve")).map(drop)),
+        ("remove", &|| store.remove(&name("carol"))),
+    ];
+    for (what, change) in changes {
+        leave(&store);
+        change().expect(what);
+        assert_gone(&store, what);
+    }
+    assert_eq!(files(&store), ["alice.json", "bob.json", "default", "eve.json"]);
+}
+
+#[test]
+fn removed_key_leaves_nothing_of_itself() {
+    let (_root, store) = fresh();
+    add(&store, "alice");
+    leave(&store);
+    store.remove(&name("alice")).expect("removed");
+    assert_eq!(files(&store), Vec::<String>::new());
+}
+
+/// Another process may be about to move such a file to its place.
+#[test]
+fn leftovers_stay_while_another_process_holds_the_lock() {
+    let (_root, store) = fresh();
+    add(&store, "alice");
+    let left = leave(&store);
+    let lock = fs::File::open(store.dir().join(".lock")).expect("it is there");
+    lock.try_lock().expect("it is free");
+    assert!(matches!(store.set_default(&name("alice")), Err(KeystoreError::Busy { .. })));
+    assert_eq!(store.leftovers().expect("looked"), left);
+    drop(lock);
+    store.set_default(&name("alice")).expect("set");
+    assert_gone(&store, "set_default");
+}
+
+#[test]
+fn only_files_of_writes_are_taken_for_leftovers() {
+    let (_root, store) = fresh();
+    add(&store, "alice");
+    fs::create_dir(store.dir().join(".new-folder")).expect("made");
+    for file in [".newer", "new-AbCdEf", "notes.txt"] {
+        fs::write(store.dir().join(file), "").expect("written");
+    }
+    store.set_default(&name("alice")).expect("set");
+    assert_eq!(files(&store), [".new-folder", ".newer", "alice.json", "default", "new-AbCdEf", "notes.txt"]);
+}
