@@ -122,3 +122,25 @@ fn a_damaged_key_does_not_hide_the_others() {
     let list = home.run(&["keys", "list"]);
     assert!(list.stdout.contains("alice") && list.stderr.contains("broken.json"), "{list:?}");
 }
+
+#[test]
+fn loose_permissions_of_a_key_are_refused_with_the_command_that_ends_them() {
+    let home = Home::new();
+    home.add_key("alice");
+    let (directory, file) = (home.keys_directory(), home.keys_directory().join("alice.json"));
+    let server = crate::support::process::Server::start(&["--access", "authenticated"]);
+    let play = || home.run(&["play", "--circle", &server.url, "-e", "1"]);
+    for (path, loose, private) in [(&file, 0o666, "600"), (&directory, 0o777, "700")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(loose)).expect("opened");
+        let fix = format!("chmod {private} {}", path.display());
+        for refused in [play(), home.run(&["keys", "export", "alice", "--secret", "--yes"])] {
+            assert_eq!((refused.code, refused.stdout.as_str()), (Some(6), ""), "{refused:?}");
+            assert!(refused.stderr.starts_with("error: keystore: "), "{refused:?}");
+            let said = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains(&format!("(mode {loose:04o})")) && said.ends_with(&fix), "{refused:?}");
+        }
+        let fixed = std::process::Command::new("sh").args(["-c", &fix]).status().expect("sh is everywhere");
+        assert!(fixed.success());
+        assert_eq!(play().stdout, "1\n");
+    }
+}

@@ -2,7 +2,7 @@
 
 mod answers;
 
-use std::io;
+use std::{io, path::Path};
 
 use client_ws::{ClientError, RpcError};
 use keys::keystore::KeystoreError;
@@ -347,6 +347,12 @@ fn keystore_parts(error: &KeystoreError) -> Parts {
         KeystoreError::Altered { .. } => {
             (error.to_string(), "do not use it; see who wrote to it, and restore it from a backup".into())
         }
+        KeystoreError::LoosePermissions { path, .. } => {
+            (error.to_string(), format!("make it yours alone: chmod 600 {}", argument(path)))
+        }
+        KeystoreError::WritableDirectory { path, .. } => {
+            (error.to_string(), format!("make it yours alone: chmod 700 {}", argument(path)))
+        }
         KeystoreError::NewerVersion { .. } => (error.to_string(), "update circles".into()),
         KeystoreError::Busy { .. } => (error.to_string(), "try again; if that process stands still, end it".into()),
         KeystoreError::NoHome => (error.to_string(), "set HOME or XDG_DATA_HOME".into()),
@@ -357,6 +363,12 @@ fn keystore_parts(error: &KeystoreError) -> Parts {
         other => (other.to_string(), String::new()),
     };
     Parts { what: "keystore".into(), why, fix }
+}
+
+/// A path as an argument of a command that can be copied.
+fn argument(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    shown(&shlex::try_quote(&text).unwrap_or_else(|_| text.clone()))
 }
 
 /// The operating system's words without its number.

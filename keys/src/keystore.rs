@@ -156,9 +156,18 @@ impl Keystore {
 
     /// Decrypts a key, and makes sure that it is the one whose public key the file shows.
     ///
+    /// A file that others may read or write, and a directory that others may write to, are refused before any work, as ssh
+    /// does: [`KeystoreError::LoosePermissions`], [`KeystoreError::WritableDirectory`].
+    ///
     /// Takes as long as [`Keystore::create`] did: call it where blocking is allowed.
     pub fn unlock(&self, name: &KeyName, passphrase: &str) -> Result<KeyPair, KeystoreError> {
-        self.read(name)?.open(name, passphrase, &self.path(name))
+        self.read_private(name)?.open(name, passphrase, &self.path(name))
+    }
+
+    /// Whether [`Keystore::unlock`] would refuse the key whatever its passphrase is, because of its permissions or because its
+    /// file is damaged. For asking before the passphrase is.
+    pub fn check_unlockable(&self, name: &KeyName) -> Result<(), KeystoreError> {
+        self.read_private(name).map(drop)
     }
 
     /// The files that interrupted writes have left behind, and those of writes that are going on. They can hold whole keys,
@@ -186,10 +195,18 @@ impl Keystore {
     fn read(&self, name: &KeyName) -> Result<KeyFile, KeystoreError> {
         self.must_exist(name)?;
         let path = self.path(name);
-        let Some(text) = disk::read_text(&path)? else {
-            return Err(KeystoreError::Damaged { path, reason: "it is gone, or a link that leads nowhere".to_owned() });
-        };
-        KeyFile::from_text(&text, &path)
+        Self::parse(disk::read_text(&path)?, &path)
+    }
+
+    fn read_private(&self, name: &KeyName) -> Result<KeyFile, KeystoreError> {
+        self.must_exist(name)?;
+        let path = self.path(name);
+        Self::parse(disk::read_private_text(&self.dir, &path)?, &path)
+    }
+
+    fn parse(text: Option<String>, path: &Path) -> Result<KeyFile, KeystoreError> {
+        let text = text.ok_or_else(|| KeystoreError::damaged(path, "it is gone, or a link that leads nowhere"))?;
+        KeyFile::from_text(&text, path)
     }
 
     /// Looked up in the listing, because a file system that ignores case would open another key's file.

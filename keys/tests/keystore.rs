@@ -5,6 +5,8 @@
 mod changes;
 #[path = "keystore/leftovers.rs"]
 mod leftovers;
+#[path = "keystore/permissions.rs"]
+mod permissions;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -52,6 +52,8 @@ pub fn unlock(store: &Keystore, name: &KeyName, descriptor: Option<u32>) -> Resu
     if let Some(passphrase) = given(descriptor)? {
         return Ok(store.unlock(name, &passphrase)?);
     }
+    // Nobody types a passphrase for a key that is not used anyway.
+    store.check_unlockable(name)?;
     let mut left = TRIES;
     // Also while one is tried: whoever knows that it was wrong types the next one already.
     let _hidden = Quiet::hide();

@@ -1,6 +1,6 @@
 //! Reading and writing the files of a keystore: bounded, private, whole or not at all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,12 @@ const MAX_BYTES: u64 = 64 * 1024;
 
 /// What the name of a file that is being written begins with. A process that is killed meanwhile leaves the file behind.
 const STAGED_PREFIX: &str = ".new-";
+
+/// What makes a mode readable or writable by others: any right of the group or of everybody.
+const OTHERS: u32 = 0o077;
+
+/// What lets others put files into a directory, or other files in place of those that are there.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Held by whoever changes something. It stays, since who waits for it must be waiting for the same file.
 const LOCK_FILE: &str = ".lock";
@@ -43,7 +49,7 @@ pub(super) fn ensure_dir(dir: &Path) -> Result<(), KeystoreError> {
         .create(dir)
         .map_err(KeystoreError::io(dir, "create the directory"))?;
     let mode = fs::metadata(dir).map_err(KeystoreError::io(dir, "look at"))?.permissions().mode();
-    if mode & 0o077 != 0 {
+    if mode & OTHERS != 0 {
         fs::set_permissions(dir, Permissions::from_mode(0o700))
             .map_err(KeystoreError::io(dir, "take others' permissions away from"))?;
     }
@@ -66,15 +72,47 @@ pub(super) fn file_names(dir: &Path) -> Result<Vec<String>, KeystoreError> {
 
 /// The text of a regular file; `None` if there is no such file.
 pub(super) fn read_text(path: &Path) -> Result<Option<String>, KeystoreError> {
+    read(path, |_| Ok(()))
+}
+
+/// The text of a regular file that only its owner may read and write, in a directory that only its owner may write to.
+/// `None` if there is no such file.
+pub(super) fn read_private_text(dir: &Path, path: &Path) -> Result<Option<String>, KeystoreError> {
+    match fs::metadata(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => match permission_bits(&found.map_err(KeystoreError::io(dir, "look at"))?) {
+            mode if mode & WRITABLE_BY_OTHERS != 0 => {
+                return Err(KeystoreError::WritableDirectory { path: dir.to_owned(), mode });
+            }
+            _ => {}
+        },
+    }
+    read(path, |found| match permission_bits(found) {
+        mode if mode & OTHERS != 0 => Err(KeystoreError::LoosePermissions { path: path.to_owned(), mode }),
+        _ => Ok(()),
+    })
+}
+
+fn permission_bits(found: &Metadata) -> u32 {
+    found.permissions().mode() & 0o7777
+}
+
+/// `check` gets the metadata of the opened file, so that no other file can take its place in between.
+fn read(
+    path: &Path,
+    check: impl FnOnce(&Metadata) -> Result<(), KeystoreError>,
+) -> Result<Option<String>, KeystoreError> {
     // Without NONBLOCK, opening a named pipe waits for a writer.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),
         file => File::from(file.map_err(io::Error::from).map_err(KeystoreError::io(path, "open"))?),
     };
-    if !file.metadata().map_err(KeystoreError::io(path, "look at"))?.is_file() {
+    let found = file.metadata().map_err(KeystoreError::io(path, "look at"))?;
+    if !found.is_file() {
         return Err(KeystoreError::damaged(path, "it is not a regular file"));
     }
+    check(&found)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(KeystoreError::io(path, "read"))?;
     if bytes.len() as u64 > MAX_BYTES {

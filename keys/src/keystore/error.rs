@@ -64,6 +64,22 @@ pub enum KeystoreError {
         /// The file.
         path: PathBuf,
     },
+    /// Take the others' permissions away: `chmod 600`.
+    #[error("{} is open to others (mode {mode:04o}), so circles does not use it", path.display())]
+    LoosePermissions {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Take the others' permissions away: `chmod 700`.
+    #[error("others can write to {} (mode {mode:04o}), so circles uses no key in it", path.display())]
+    WritableDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// Try again once the other process is done; if it stands still, end it.
     #[error("another process is changing the keystore and has not come to an end (it holds {})", path.display())]
     Busy {
