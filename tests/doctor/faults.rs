@@ -56,6 +56,9 @@ fn of_keys() {
     open(&directory, 0o755);
     Examined::of(&home, &[]).only(0, &["warning", "which others can look into", "chmod 700"]);
     mend(&home);
+    open(&directory, 0o722);
+    Examined::of(&home, &[]).only(6, &["error", "others can write to", "(mode 0722)", "chmod 700"]);
+    mend(&home);
     open(&alice, 0o644);
     Examined::of(&home, &[]).only(6, &["error", "alice.json is open to others (mode 0644)", "chmod 600"]);
     mend(&home);
@@ -76,6 +79,24 @@ fn of_keys() {
     let examined = Examined::of(&home, &[]);
     assert_eq!(examined.code, Some(6));
     assert!(examined.complaints()[0].contains("it is no directory"), "{:#?}", examined.complaints());
+}
+
+#[test]
+fn of_interrupted_writes() {
+    let home = well();
+    let left = ["AbCdEf", "gHiJkL"].map(|end| home.keys_directory().join(format!(".new-{end}")));
+    let (one, other) = (&left[0], &left[1]);
+    fs::write(one, "{").expect("written");
+    let why = "the next change of the keystore removes it";
+    Examined::of(&home, &[]).only(0, &["warning", ".new-AbCdEf is left of an interrupted write", why, "rm -f "]);
+    fs::write(other, "{").expect("written");
+    Examined::of(&home, &[]).only(0, &["warning", ".new-AbCdEf and another file are left", ".new-gHiJkL"]);
+    mend(&home);
+    assert!(!one.exists() && !other.exists());
+    // What it says of the next change is so.
+    fs::write(one, "{").expect("written");
+    assert_eq!(home.run(&["keys", "remove", "alice", "--yes"]).code, Some(0));
+    assert!(!one.exists());
 }
 
 #[test]

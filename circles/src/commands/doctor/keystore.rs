@@ -2,6 +2,7 @@
 
 use std::{
     env::var_os,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -26,7 +27,14 @@ pub(super) fn examine() -> Vec<Finding> {
 }
 
 fn keys(store: &Keystore) -> Vec<Finding> {
-    let mut findings = vec![directory(Section::Keys, "keys", store.dir(), KEYSTORE)];
+    let mut findings = vec![match open_to_writes(store.dir()) {
+        Some(mode) => {
+            let error = KeystoreError::WritableDirectory { path: store.dir().to_owned(), mode };
+            let fix = format!("chmod 700 {}", quoted(store.dir()));
+            Section::Keys.found(Level::Fault(KEYSTORE), error.to_string(), "", fix)
+        }
+        None => directory(Section::Keys, "keys", store.dir(), KEYSTORE),
+    }];
     let listing = match store.list() {
         Ok(listing) => listing,
         Err(error) => {
@@ -60,7 +68,32 @@ fn keys(store: &Keystore) -> Vec<Finding> {
     let of_keys: Vec<PathBuf> = files(store.dir()).into_iter().filter(is_key).collect();
     let why = "who has it can guess its passphrase undisturbed";
     findings.extend(private(Section::Keys, &of_keys, why, KEYSTORE));
+    findings.extend(leftovers(store));
     findings
+}
+
+/// Files of writes that were interrupted and that no later write has removed.
+fn leftovers(store: &Keystore) -> Option<Finding> {
+    let files = store.leftovers().unwrap_or_default();
+    let (first, others) = files.split_first()?;
+    let what = match others.len() {
+        0 => format!("{} is left of an interrupted write", first.display()),
+        1 => format!("{} and another file are left of interrupted writes", first.display()),
+        count => format!("{} and {count} other files are left of interrupted writes", first.display()),
+    };
+    let arguments: Vec<_> = files.iter().map(|file| quoted(file)).collect();
+    Some(Section::Keys.warning(
+        what,
+        "such a file can hold a whole key; the next change of the keystore removes it",
+        format!("rm -f {}", arguments.join(" ")),
+    ))
+}
+
+/// The mode of a directory to which others can write, so that no key in it is used.
+fn open_to_writes(directory: &Path) -> Option<u32> {
+    let found = directory.metadata().ok()?;
+    let mode = found.permissions().mode() & 0o7777;
+    (found.is_dir() && mode & 0o022 != 0).then_some(mode)
 }
 
 fn counted(count: usize) -> String {
