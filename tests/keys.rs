@@ -2,6 +2,7 @@
 
 mod changes;
 mod questions;
+mod secrets;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 

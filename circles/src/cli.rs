@@ -79,6 +79,13 @@ pub(crate) enum Verb {
     Man(ManArgs),
 }
 
+impl Verb {
+    /// Whether the verb reads passphrases, or unlocks or makes keys, itself.
+    pub(crate) fn handles_secrets(&self) -> bool {
+        matches!(self, Self::Tui(_) | Self::Repl(_) | Self::Play(_) | Self::Keygen(_) | Self::Keys(_))
+    }
+}
+
 /// How a circle is reached, and as whom.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConnectArgs {

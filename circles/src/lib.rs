@@ -18,7 +18,7 @@ use frontend::{
     supervisor::Wish,
     visible::visible,
 };
-use terminal::printing;
+use terminal::{printing, secrets};
 
 /// The program. To be called first thing in `main`: this same executable is what evaluates scripts, in processes of their
 /// own, and then it never returns.
@@ -71,6 +71,13 @@ circles --help lists everything.
 /// Parse, dispatch, exit code.
 fn run() -> ExitCode {
     let cli = Cli::parse();
+    // Before the first passphrase is read or asked for.
+    if cli.verb.as_ref().is_some_and(Verb::handles_secrets)
+        && let Err(error) = secrets::protect_process()
+    {
+        let what = "cannot keep the memory of this process from other processes";
+        return failed(&CliError::io(what, &error, "allow prctl and setrlimit to this process"));
+    }
     // The one verb that has an exit code of its own.
     if let Some(Verb::Tui(args)) = &cli.verb {
         return commands::tui::run(args).unwrap_or_else(|error| failed(&error));

@@ -8,4 +8,5 @@ pub mod passphrase;
 pub mod printer;
 pub mod printing;
 pub mod programs;
+pub mod secrets;
 pub mod waiting;

@@ -1,0 +1,101 @@
+//! What others get of a process that holds a passphrase and an unlocked key: nothing.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::{
+        fs::chown,
+        process::{CommandExt, ExitStatusExt},
+    },
+    path::Path,
+    process::{Command, Output},
+};
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+
+use crate::support::{
+    BINARY, Home, PASSPHRASE,
+    process::{Reaped, Server},
+    skip,
+};
+
+/// A user without privileges, as most distributions have one.
+const NOBODY: u32 = 65534;
+
+/// Gives a directory, and all that is in it, to that user.
+fn give(path: &Path, user: u32) {
+    chown(path, Some(user), Some(user)).expect("root may");
+    if path.is_dir() {
+        for entry in fs::read_dir(path).expect("it is there") {
+            give(&entry.expect("it is there").path(), user);
+        }
+    }
+}
+
+/// Has the kernel show a file of a process to its own user.
+fn shown(pid: Pid, file: &str, user: Option<u32>) -> Output {
+    let mut command = Command::new("cat");
+    command.arg(format!("/proc/{pid}/{file}")).env("LC_ALL", "C");
+    as_user(&mut command, user).output().expect("cat is everywhere")
+}
+
+fn as_user(command: &mut Command, user: Option<u32>) -> &mut Command {
+    match user {
+        Some(user) => command.uid(user).gid(user),
+        None => command,
+    }
+}
+
+#[test]
+fn unlocked_key_is_kept_from_core_files_and_from_other_processes_of_its_user() {
+    let home = Home::new();
+    home.add_key("alice");
+    // Root may read everything, so the client is another user where root runs the tests.
+    let user = geteuid().is_root().then_some(NOBODY);
+    if let Err(error) = as_user(&mut Command::new("true"), user).status() {
+        skip(&format!("no process can be started as user {NOBODY}: {error}"));
+        return;
+    }
+    // The folder of the binary may be closed to that user. A binary that cannot be read would leave no core file by itself.
+    let binary = home.path().join("circles");
+    fs::copy(BINARY, &binary).expect("copied");
+    if let Some(user) = user {
+        give(home.path(), user);
+    }
+    let server = Server::start(&["--access", "authenticated"]);
+    // As permissive as the system lets it, so that a core file is missing for no other reason.
+    let permissive = "ulimit -S -c \"$(ulimit -H -c)\"; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(permissive).arg(&binary);
+    command.args(["play", "--circle", &server.url, "-e", "print(\"begun\"); loop {}"]);
+    let environment = home.command();
+    command.env_clear().envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(home.path()).stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+    let mut client = Reaped(as_user(&mut command, user).spawn().expect("sh is everywhere"));
+    let mut line = String::new();
+    BufReader::new(client.0.stdout.take().expect("piped")).read_line(&mut line).expect("it prints");
+    // By now it has read the passphrase, unlocked the key and authenticated with it.
+    assert_eq!(line, "begun\n");
+
+    let pid = Pid::from_child(&client.0);
+    let limits = shown(pid, "limits", user);
+    let limits = String::from_utf8(limits.stdout).expect("text");
+    let of_core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("Linux");
+    assert_eq!(of_core.split_whitespace().nth(4), Some("0"), "{of_core}");
+    for file in ["environ", "mem", "maps", "auxv"] {
+        let Output { status, stdout, stderr } = shown(pid, file, user);
+        let said = String::from_utf8_lossy(&stderr);
+        assert!(!String::from_utf8_lossy(&stdout).contains(PASSPHRASE), "{file} has the passphrase");
+        assert!(!status.success() && said.contains("Permission denied"), "{file}: {status}, {said}");
+    }
+
+    kill_process(pid, Signal::ABORT).expect("it is there");
+    let ended = client.0.wait().expect("it was started here");
+    assert_eq!((ended.signal(), ended.core_dumped()), (Some(Signal::ABORT.as_raw()), false));
+    let cores: Vec<_> = fs::read_dir(home.path())
+        .expect("it is there")
+        .map(|entry| entry.expect("it is there").file_name())
+        .filter(|name| name.to_string_lossy().starts_with("core"))
+        .collect();
+    assert!(cores.is_empty(), "{cores:?}");
+}
