@@ -26,6 +26,9 @@ const TRIES: u32 = 3;
 /// Bytes of a passphrase.
 const MAX_BYTES: u64 = 4096;
 
+/// More than is ever read, so that reading to the end needs no room beside the buffer.
+const BUFFER_BYTES: usize = 8192;
+
 /// Of the environment, what holds a passphrase or says where one is.
 pub const VARIABLES: [&str; 4] = [OLD.file, OLD.text, NEW.file, NEW.text];
 
@@ -49,11 +52,11 @@ pub fn withhold(command: &mut Command) -> &mut Command {
 
 /// The existing key, with its passphrase. Who mistypes it on the terminal is asked again.
 pub fn unlock(store: &Keystore, name: &KeyName, descriptor: Option<u32>) -> Result<KeyPair, CliError> {
+    // Nobody types a passphrase for a key that is not used anyway.
+    store.check_unlockable(name)?;
     if let Some(passphrase) = given(descriptor)? {
         return Ok(store.unlock(name, &passphrase)?);
     }
-    // Nobody types a passphrase for a key that is not used anyway.
-    store.check_unlockable(name)?;
     let mut left = TRIES;
     // Also while one is tried: whoever knows that it was wrong types the next one already.
     let _hidden = Quiet::hide();
@@ -120,7 +123,8 @@ fn found(descriptor: Option<u32>, names: &Names) -> Result<Option<Zeroizing<Stri
 
 /// All of it, but one newline at its end.
 fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
-    let mut text = Zeroizing::new(String::new());
+    // Room from the start for all that is read: a buffer that grows leaves unwiped pieces behind.
+    let mut text = Zeroizing::new(String::with_capacity(BUFFER_BYTES));
     let length = File::open(path)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| failed(&format!("cannot read {}: {}", path.display(), os_text(&error)), "check its name"))?;
@@ -155,4 +159,24 @@ pub fn hidden(question: &str) -> io::Result<Zeroizing<String>> {
 
 fn failed(why: &str, fix: &str) -> CliError {
     CliError::Passphrase(Parts { what: "no passphrase".into(), why: why.into(), fix: fix.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{BUFFER_BYTES, MAX_BYTES, read};
+
+    #[test]
+    fn passphrase_is_read_into_one_buffer() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let longest = "x".repeat(usize::try_from(MAX_BYTES).expect("small"));
+        for text in ["", "hush", longest.as_str()] {
+            fs::write(file.path(), text).expect("written");
+            let passphrase = read(file.path()).expect("readable");
+            assert_eq!((passphrase.as_str(), passphrase.capacity()), (text, BUFFER_BYTES));
+        }
+        fs::write(file.path(), longest + "x").expect("written");
+        read(file.path()).expect_err("it is too long");
+    }
 }
