@@ -23,7 +23,7 @@ const EXIT_CODES: &[(&str, &str)] = &[
     ),
     ("4", "not authenticated, not admitted"),
     ("5", "a limit of the circle ended it, the environment was lost, someone else cancelled it, or it was busy"),
-    ("6", "keystore: wrong passphrase, no such key, exists already"),
+    ("6", "keystore: wrong passphrase, no such key, exists already, open to others"),
     ("130, 143, 129", "interrupted, terminated, hung up"),
     ("70", "a bug: the message asks to report it"),
 ];
