@@ -19,6 +19,7 @@ use protocol::{
 
 use crate::{
     CircleUrl, CircleWsClientBuilder, ClientError, Notice, PlayEvent, PlayRequest,
+    message_limit::MessageLimit,
     pending::Answer,
     task::{self, Command, Told},
     transport::platform,
@@ -52,6 +53,7 @@ struct State {
 struct Connection {
     commands: mpsc::Sender<Command>,
     notices: mpsc::Receiver<Told>,
+    limit: MessageLimit,
     next_id: u64,
 }
 
@@ -87,8 +89,9 @@ impl CircleWsClient {
         let (sender, receiver) = platform::connect(&self.url, &self.authority, self.patience).await?;
         let (commands, to_task) = mpsc::channel(COMMANDS);
         let (to_client, notices) = mpsc::channel(NOTICES);
-        platform::spawn(task::run(sender, receiver, to_task, to_client, self.url.to_string()));
-        self.replace(Some(Connection { commands, notices, next_id: 1 }));
+        let limit = MessageLimit::new();
+        platform::spawn(task::run(sender, receiver, to_task, to_client, limit.clone(), self.url.to_string()));
+        self.replace(Some(Connection { commands, notices, limit, next_id: 1 }));
         Ok(())
     }
 
@@ -163,9 +166,15 @@ impl CircleWsClient {
 
     /// Gives this session a fresh environment, once the plays before it are done.
     pub async fn reset(&self) -> Result<(), ClientError> {
+        let limit = self.limit();
         let (_, answer) = self.request::<methods::Reset>(&NoParams {}, None).await?;
         // It waits for the plays before it, which have time limits of their own.
-        read::<methods::Reset>(received(answer).await, &self.url).map(|_| ())
+        read::<methods::Reset>(received(answer).await, &self.url)?;
+        // The circle may have been given other limits, which hold for fresh environments.
+        if let Some(limit) = limit {
+            limit.forget_stated();
+        }
+        Ok(())
     }
 
     /// Asks what may stand in a script at a cursor, which counts Unicode scalar values from the script's start (as
@@ -187,8 +196,16 @@ impl CircleWsClient {
     }
 
     /// Asks what the circle is, what it allows, and who it takes this session for.
+    ///
+    /// From then on a message of the circle may be as large as the circle's `output_kib` allows and 32 MiB at most, until the
+    /// environment is a fresh one; before, 32 MiB. A larger message ends the connection.
     pub async fn describe(&self) -> Result<Description, ClientError> {
-        self.call::<methods::Describe>(&NoParams {}).await
+        let limit = self.limit();
+        let description = self.call::<methods::Describe>(&NoParams {}).await?;
+        if let Some(limit) = limit {
+            limit.set_stated(description.limits.output_kib);
+        }
+        Ok(description)
     }
 
     /// Asks for the contract, an `OpenRPC` document.
@@ -205,6 +222,11 @@ impl CircleWsClient {
         if let Some(waiting) = waiting {
             waiting.wake();
         }
+    }
+
+    /// The limit for messages of the connection that there is now.
+    fn limit(&self) -> Option<MessageLimit> {
+        self.state().connection.as_ref().map(|connection| connection.limit.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -254,6 +276,8 @@ pub(crate) fn read<M: Method>(answer: Answer, url: &CircleUrl) -> Result<M::Resu
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     /// A circle that takes a connection, and ends it when the test does.
@@ -297,5 +321,63 @@ mod tests {
         assert!(matches!(error, ClientError::NotACircle { .. }), "{error}");
         assert!(!client.is_connected());
         assert!(matches!(client.describe().await, Err(ClientError::NotConnected)));
+    }
+
+    /// Why a client's connection ends, once its circle is gone.
+    async fn end_of(
+        client: CircleWsClient,
+        circle: tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>,
+    ) -> String {
+        drop(circle);
+        match client.next_notice().await {
+            Err(ClientError::ConnectionLost { code: None, reason }) => reason,
+            other => panic!("the connection is not lost: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_of_more_than_32_mib_ends_the_connection_at_its_first_bytes() {
+        let (client, mut circle) = connected().await;
+        // A text frame without a mask (RFC 6455 §5.2), of which nothing but the header comes.
+        let header = [&[0x81, 127][..], &(250_u64 << 20).to_be_bytes()].concat();
+        circle.get_mut().write_all(&header).await.expect("it is sent");
+        let expected = "the circle sent a message of 256000 KiB, and this client takes 32768 KiB from the circle";
+        assert_eq!(end_of(client, circle).await, expected);
+    }
+
+    #[tokio::test]
+    async fn fragments_of_more_than_32_mib_end_the_connection() {
+        let (client, mut circle) = connected().await;
+        let fragment = vec![b' '; 1 << 20];
+        // The client stops reading before the last of them.
+        let mut is_first = true;
+        for _ in 0..40 {
+            let header = [&[u8::from(is_first), 127][..], &(1_u64 << 20).to_be_bytes()].concat();
+            is_first = false;
+            if circle.get_mut().write_all(&[header, fragment.clone()].concat()).await.is_err() {
+                break;
+            }
+        }
+        assert!(end_of(client, circle).await.contains("and this client takes 32768 KiB from the circle"));
+    }
+
+    #[tokio::test]
+    async fn a_message_beyond_what_the_circle_states_ends_the_connection() {
+        let (client, mut circle) = connected().await;
+        let description = r#"{"name":"team","version":"0","protocol":1,"access":"open","you":{"public_key":null,"admitted":true},"modules":[],"sandbox":[],"limits":{"output_kib":1}}"#;
+        let (described, ()) = future::join(client.describe(), async {
+            circle.next().await.expect("a request").expect("it is read");
+            let answer = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{description}}}"#);
+            circle.send(answer.into()).await.expect("it is sent");
+        })
+        .await;
+        described.expect("a description");
+        let notification = |size: usize| {
+            format!(r#"{{"jsonrpc":"2.0","method":"event","params":{{"text":"{}"}}}}"#, "x".repeat(size << 10))
+        };
+        circle.send(notification(1000).into()).await.expect("it is sent");
+        circle.send(notification(1200).into()).await.expect("it is sent");
+        let expected = "the circle sent a message of 1201 KiB, and this client takes 1031 KiB from the circle";
+        assert_eq!(end_of(client, circle).await, expected);
     }
 }

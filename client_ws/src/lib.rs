@@ -26,6 +26,7 @@ mod address;
 mod builder;
 mod client;
 mod error;
+mod message_limit;
 mod pending;
 mod play;
 mod task;

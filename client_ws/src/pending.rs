@@ -12,7 +12,10 @@ use protocol::{
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::{ClientError, PlayEvent};
+use crate::{ClientError, PlayEvent, message_limit::MessageLimit};
+
+/// Bytes of one answer that is an error. The texts of an error have 16 KiB at the most, and escapes in JSON.
+const MAX_ERROR: usize = 512 << 10;
 
 /// The answer to one request.
 pub(crate) type Answer = Result<Box<RawValue>, ClientError>;
@@ -29,9 +32,10 @@ pub enum Notice {
 }
 
 /// The requests that are not answered yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pending {
     waiting: HashMap<u64, Waiting>,
+    limit: MessageLimit,
 }
 
 #[derive(Debug)]
@@ -52,6 +56,10 @@ pub(crate) enum Delivery {
 }
 
 impl Pending {
+    pub(crate) fn new(limit: MessageLimit) -> Self {
+        Self { waiting: HashMap::new(), limit }
+    }
+
     pub(crate) fn insert(&mut self, id: u64, answer: oneshot::Sender<Answer>, events: Option<mpsc::Sender<PlayEvent>>) {
         self.waiting.insert(id, Waiting { answer, events });
     }
@@ -60,12 +68,18 @@ impl Pending {
     pub(crate) fn receive(&mut self, text: &str) -> Result<Delivery, String> {
         let message = message::parse_from_server(text).ok_or("it sends what is not JSON-RPC 2.0")?;
         match message {
+            FromServer::Response { result: Err(_), .. } if text.len() > MAX_ERROR => {
+                Err(format!("it sends an error of {} KiB", text.len().div_ceil(1024)))
+            }
             FromServer::Response { id, result } => self.settle(&id, result),
             FromServer::Notification { method, params } => self.notified(&method, &params),
         }
     }
 
     fn settle(&mut self, id: &Id, result: Result<Box<RawValue>, RpcError>) -> Result<Delivery, String> {
+        if let Err(RpcError::EnvironmentLost { .. }) = &result {
+            self.limit.forget_stated();
+        }
         if let Some(waiting) = id.as_number().and_then(|number| self.waiting.remove(&number)) {
             // Whoever asked may have gone.
             let _gone = waiting.answer.send(result.map_err(ClientError::Rpc));
@@ -90,6 +104,7 @@ impl Pending {
             }
             SessionReset::NAME => {
                 let SessionReset { reason } = read(method, params)?;
+                self.limit.forget_stated();
                 Ok(Delivery::Notice(Notice::EnvironmentLost { reason }))
             }
             // A client ignores notifications that it does not know.
@@ -130,7 +145,7 @@ mod tests {
 
     #[test]
     fn answers_find_their_requests_in_any_order() {
-        let mut pending = Pending::default();
+        let mut pending = Pending::new(MessageLimit::new());
         let (first, second) = (ask(&mut pending, 1), ask(&mut pending, 2));
         pending.receive(r#"{"jsonrpc":"2.0","id":2,"result":"b"}"#).expect("JSON-RPC");
         pending.receive(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"Cancelled"}}"#).expect("JSON-RPC");
@@ -142,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_is_nobodys_is_ignored_and_what_is_no_json_rpc_is_told() {
-        let mut pending = Pending::default();
+        let mut pending = Pending::new(MessageLimit::new());
         for text in [
             r#"{"jsonrpc":"2.0","id":9,"result":1}"#,
             r#"{"jsonrpc":"2.0","method":"event","params":{}}"#,
@@ -161,8 +176,39 @@ mod tests {
     }
 
     #[test]
+    fn an_error_larger_than_any_circle_sends_is_refused() {
+        let mut pending = Pending::new(MessageLimit::new());
+        let asked = ask(&mut pending, 1);
+        let error = |size: usize| {
+            let message = "\\n".repeat(size / 2);
+            format!(
+                r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32000,"message":"{message}","data":{{"kind":"runtime"}}}}}}"#
+            )
+        };
+        assert_eq!(pending.receive(&error(MAX_ERROR)).expect_err("too large"), "it sends an error of 513 KiB");
+        pending.receive(&error(MAX_ERROR / 2)).expect("an error");
+        assert!(matches!(asked.now_or_never(), Some(Ok(Err(ClientError::Rpc(RpcError::Script(_)))))));
+    }
+
+    #[test]
+    fn a_fresh_environment_forgets_the_stated_limit() {
+        for text in [
+            r#"{"jsonrpc":"2.0","method":"session.reset","params":{"reason":"idle"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32009,"message":"Environment lost","data":{"reason":"crash"}}}"#,
+        ] {
+            let limit = MessageLimit::new();
+            limit.set_stated(1);
+            let mut pending = Pending::new(limit.clone());
+            let _asked = ask(&mut pending, 1);
+            assert!(limit.check(2 << 20).is_err());
+            pending.receive(text).expect("JSON-RPC");
+            assert_eq!(limit.check(2 << 20), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
     fn the_end_of_the_connection_answers_everything() {
-        let mut pending = Pending::default();
+        let mut pending = Pending::new(MessageLimit::new());
         let asked = ask(&mut pending, 1);
         pending.fail(|| ClientError::NotConnected);
         let answer = asked.now_or_never().expect("there").expect("sent");

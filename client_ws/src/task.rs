@@ -11,6 +11,7 @@ use futures_util::{SinkExt, StreamExt, future, pin_mut};
 
 use crate::{
     ClientError, Notice, PlayEvent,
+    message_limit::MessageLimit,
     pending::{Answer, Delivery, Pending},
     transport::{TransportReceiver, TransportSender, platform},
 };
@@ -43,11 +44,12 @@ pub(crate) async fn run(
     mut receiver: impl TransportReceiver,
     mut commands: mpsc::Receiver<Command>,
     mut notices: mpsc::Sender<Told>,
+    limit: MessageLimit,
     url: String,
 ) {
     // Each sender has a place of its own in the channel, so there always is one for the end.
     let mut last = notices.clone();
-    let pending = Arc::new(Mutex::new(Pending::default()));
+    let pending = Arc::new(Mutex::new(Pending::new(limit.clone())));
     let write = async {
         loop {
             let sent = match platform::timeout(PING_INTERVAL, commands.next()).await {
@@ -81,6 +83,9 @@ pub(crate) async fn run(
                     return ClientError::ConnectionLost { code: None, reason };
                 }
             };
+            if let Err(reason) = limit.check(text.as_ref().len()) {
+                return ClientError::ConnectionLost { code: None, reason };
+            }
             let delivery = lock(&pending).receive(text.as_ref());
             match delivery {
                 Ok(Delivery::Done) => {}

@@ -12,7 +12,7 @@ use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
         Bytes, Error, Message, Utf8Bytes,
-        error::ProtocolError,
+        error::{CapacityError, ProtocolError},
         handshake::client::generate_key,
         http::{Request, Response, header},
         protocol::{CloseFrame, WebSocketConfig},
@@ -20,10 +20,10 @@ use tokio_tungstenite::{
 };
 
 use super::{TransportReceiver, TransportSender};
-use crate::{CircleUrl, ClientError};
-
-/// Bytes of one message from a circle: its largest answer has the value twice, as text and as JSON, both escaped.
-const MAX_MESSAGE: usize = 256 << 20;
+use crate::{
+    CircleUrl, ClientError,
+    message_limit::{MAX_MESSAGE, over_limit},
+};
 
 /// Bytes that are read at a time; the library's default of 128 KiB is held by every connection.
 const READ_BUFFER: usize = 16 << 10;
@@ -148,6 +148,7 @@ fn lost(error: &Error) -> ClientError {
         Error::Io(error) => error_text(error),
         // A process that was killed, or a machine that is gone.
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => "it ended without a word".into(),
+        Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => over_limit(*size, *max_size),
         other => other.to_string(),
     };
     ClientError::ConnectionLost { code: None, reason }
