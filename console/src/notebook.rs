@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use client_ws::{ClientError, PlayResult, RpcError};
 
 use crate::history;
-use frontend::text::{Line, Style};
+use frontend::text::{self, Line, Style};
 use frontend::visible::visible;
 
 /// Inputs that are kept.
@@ -188,7 +188,10 @@ impl Notebook {
 
     /// Everything that the last play printed, and its value as `shown` shows it.
     pub fn last(&self, shown: impl FnOnce(&PlayResult) -> Vec<Line>) -> Vec<Line> {
-        let mut lines: Vec<Line> = self.last.prints.lines().map(|line| Line::of(Style::Plain, line)).collect();
+        let mut lines = match self.last.prints.strip_suffix('\n') {
+            Some(prints) => text::lines(Style::Plain, prints),
+            None => Vec::new(),
+        };
         if self.last.is_cut {
             lines.push(Line::of(Style::Dim, &format!("… more than {} MiB: the rest is not kept", MAX_PRINTS >> 20)));
         }

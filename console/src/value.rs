@@ -17,7 +17,8 @@ pub fn lines_of(result: &PlayResult, width: usize) -> Vec<Line> {
         return Vec::new();
     }
     match result.r#type.as_str() {
-        // Where text and JSON do not belong together the text is what the circle says that it is.
+        // Where text and JSON do not belong together, or the value is too large to be taken apart, the text is what the
+        // circle says that it is.
         "array" | "map" => match Node::of(result) {
             Some(node) => laid_out(&node, width),
             None => lines(Style::Plain, &result.output),
@@ -231,6 +232,28 @@ pub(crate) mod tests {
         assert!(shown(&of_json(r#"[{"a": 1}]"#), usize::MAX).contains('─'));
         assert_eq!(["", "abc"].map(|text| shortened(text, 0)), ["", "…"]);
         assert_eq!(shortened("abc", usize::MAX), "abc");
+    }
+
+    #[test]
+    fn what_is_too_large_to_show_is_not_laid_out_in_full() {
+        let size = |lines: &[Line]| {
+            let pieces = lines.iter().flat_map(Line::pieces);
+            (lines.len(), pieces.map(|piece| piece.text.len()).sum::<usize>())
+        };
+        let count = 5_000_000;
+        let zeros = result(
+            "array",
+            &format!("[{}]", vec!["0"; count].join(", ")),
+            &format!("[{}]", vec!["0"; count].join(",")),
+        );
+        let newlines = result("string", &"\n".repeat(30 << 20), "\"\"");
+        let numbers = result("i64", &"1".repeat(30 << 20), "1");
+        for result in [zeros, newlines, numbers] {
+            for width in [1, 80, usize::MAX] {
+                let (lines, bytes) = size(&lines_of(&result, width));
+                assert!(lines <= 100_001 && bytes <= (4 << 20) + 100, "{lines} lines of {bytes} bytes");
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,12 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::visible::visible;
 
+/// Lines of a text that are laid out; nobody would read more of them.
+const MAX_LINES: usize = 100_000;
+
+/// Bytes of a text that are laid out.
+const MAX_TEXT: usize = 4 << 20;
+
 /// A part of an input that is shown in a colour of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -150,9 +156,17 @@ pub fn columns(text: &str) -> usize {
     if text.as_bytes().iter().all(is_printable) { text.len() } else { one_line(text).width() }
 }
 
-/// A text of several lines, all in one style.
+/// A text of several lines, all in one style: the first 100,000 of them within 4 MiB, and behind them how large all of it is.
 pub fn lines(style: Style, text: &str) -> Vec<Line> {
-    visible(text).split('\n').map(|line| Line::of(style, line)).collect()
+    let begin = &text[..text.floor_char_boundary(MAX_TEXT)];
+    let shown = visible(begin);
+    let mut all = shown.split('\n');
+    let mut lines: Vec<Line> = all.by_ref().take(MAX_LINES).map(|line| Line::of(style, line)).collect();
+    if begin.len() < text.len() || all.next().is_some() {
+        let note = format!("… not laid out any further: {} KiB in all", text.len().div_ceil(1024));
+        lines.push(Line::of(Style::Dim, &note));
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -164,5 +178,17 @@ mod tests {
         let line = Line::of(Style::Plain, "日本").with(Style::Dim, "x\u{1b}");
         let cut = [0, 1, 2, 5, usize::MAX].map(|width| line.cut(width).to_string());
         assert_eq!(cut, ["", "", "日", "日本x", "日本x␛"]);
+    }
+
+    #[test]
+    fn a_text_is_laid_out_up_to_a_bound() {
+        let last = |lines: &[Line]| lines.last().map(Line::to_string);
+        let all = lines(Style::Plain, &"x\n".repeat(MAX_LINES - 1));
+        assert_eq!((all.len(), last(&all)), (MAX_LINES, Some(String::new())));
+        let many = lines(Style::Plain, &"\n".repeat(10 << 20));
+        let note = Some("… not laid out any further: 10240 KiB in all".to_owned());
+        assert_eq!((many.len(), last(&many)), (MAX_LINES + 1, note.clone()));
+        let long = lines(Style::Plain, &"\u{1b}".repeat(10 << 20));
+        assert_eq!((long.len(), long[0].width(), last(&long)), (2, MAX_TEXT, note));
     }
 }

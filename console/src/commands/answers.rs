@@ -12,6 +12,12 @@ use frontend::text::{Kind, Line, Style, columns};
 /// Lines of an answer: a circle can know more than anyone would read.
 const MAX_LINES: usize = 1_000;
 
+/// Bytes of a variable's value, as the protocol has it.
+const MAX_OUTPUT: usize = 1 << 10;
+
+/// Bytes of a signature.
+const MAX_SIGNATURE: usize = 16 << 10;
+
 /// Columns of a variable's name.
 const MAX_NAME: usize = 40;
 
@@ -42,12 +48,26 @@ pub async fn ask(client: &CircleWsClient, command: &Meta) -> Result<Vec<Line>, C
     }
 }
 
-/// So many lines of an answer.
-fn bounded(mut lines: Vec<Line>) -> Vec<Line> {
-    let left_out = lines.len().saturating_sub(MAX_LINES);
-    lines.truncate(MAX_LINES);
-    lines.extend(more(left_out));
-    lines
+/// So many lines of an answer; the others are counted and not made.
+#[derive(Default)]
+struct BoundedLines {
+    lines: Vec<Line>,
+    left_out: usize,
+}
+
+impl BoundedLines {
+    fn push(&mut self, line: impl FnOnce() -> Line) {
+        if self.lines.len() < MAX_LINES {
+            self.lines.push(line());
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn finish(mut self) -> Vec<Line> {
+        self.lines.extend(more(self.left_out));
+        self.lines
+    }
 }
 
 /// How much is left out, if something is.
@@ -69,6 +89,7 @@ fn variables(scope: &ScopeResult) -> Vec<Line> {
         let mut line = Line::of(Style::Plain, name).with(Style::Dim, &format!("{padding}  {note}{}", variable.r#type));
         if let Some(output) = &variable.output {
             line.push(Style::Dim, " = ");
+            let output = &output[..output.floor_char_boundary(MAX_OUTPUT)];
             for piece in highlight::lines(&lexer, output).iter().flat_map(Line::pieces) {
                 line.push(piece.style, &piece.text);
             }
@@ -82,21 +103,22 @@ fn variables(scope: &ScopeResult) -> Vec<Line> {
 
 fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<Line> {
     let fitting = scope.functions.iter().filter(|function| function.name.contains(part));
-    let mut said: Vec<Line> = fitting
-        .map(|function| {
+    let mut said = BoundedLines::default();
+    for function in fitting {
+        said.push(|| {
             Line::of(Style::Syntax(Kind::Function), &function.name)
                 .with(Style::Plain, &format!("({})", function.params.join(", ")))
-        })
-        .collect();
+        });
+    }
     let told: BTreeSet<&str> = scope.functions.iter().map(|function| function.name.as_str()).collect();
     let is_function = |kind| matches!(kind, CandidateKind::Function | CandidateKind::Method);
     for other in others.iter().filter(|other| is_function(other.kind)) {
         let is_told = told.contains(other.text.as_str());
         let Some(params) = other.detail.strip_prefix(&other.text).filter(|_| !is_told) else { continue };
-        said.push(Line::of(Style::Syntax(Kind::Function), &other.text).with(Style::Dim, params));
+        said.push(|| Line::of(Style::Syntax(Kind::Function), &other.text).with(Style::Dim, params));
     }
-    match (said.is_empty(), part) {
-        (false, _) => bounded(said),
+    match (said.lines.is_empty(), part) {
+        (false, _) => said.finish(),
         (true, "") => vec![Line::of(
             Style::Dim,
             "no functions in this session yet; :functions TEXT shows the circle's that begin so",
@@ -111,19 +133,23 @@ fn docs(name: &str, found: &[FunctionDoc]) -> Vec<Line> {
     if found.is_empty() {
         return vec![Line::of(Style::Dim, &format!("there is no function {name}; Tab shows what there is"))];
     }
-    let (lexer, mut said) = (Engine::new_raw(), Vec::new());
+    let (lexer, mut said) = (Engine::new_raw(), BoundedLines::default());
     for function in found {
-        said.extend(highlight::lines(&lexer, &function.signature));
+        let signature = &function.signature[..function.signature.floor_char_boundary(MAX_SIGNATURE)];
+        let mut signature = highlight::lines(&lexer, signature);
         if let (Some(last), Ok(serde_json::Value::String(origin))) =
-            (said.last_mut(), serde_json::to_value(function.origin))
+            (signature.last_mut(), serde_json::to_value(function.origin))
         {
             last.push(Style::Dim, &format!("  ({origin})"));
         }
-        if !function.doc.is_empty() {
-            said.extend(function.doc.lines().map(|line| Line::of(Style::Dim, &format!("  {line}"))));
+        for line in signature {
+            said.push(|| line);
+        }
+        for line in function.doc.lines() {
+            said.push(|| Line::of(Style::Dim, &format!("  {line}")));
         }
     }
-    bounded(said)
+    said.finish()
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use frontend::text::columns;
 
+/// Parts that a value may have, all of them together: what has more is larger than what is shown, and each takes memory.
+const MAX_NODES: usize = 500_000;
+
 /// A value, or a part of one.
 #[derive(Debug)]
 pub struct Node<'a> {
@@ -52,13 +55,13 @@ pub struct Key<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// `None` where text and JSON are not of one value.
+    /// `None` where text and JSON are not of one value, or where the value has more than 500,000 parts.
     pub fn of(result: &'a PlayResult) -> Option<Self> {
         Self::read(result.value.get(), &result.output)
     }
 
     fn read(json: &'a str, text: &'a str) -> Option<Self> {
-        let mut reader = Reader { rest: text, quoted: String::new() };
+        let mut reader = Reader { rest: text, quoted: String::new(), left: MAX_NODES };
         let mut json = serde_json::Deserializer::from_str(json);
         let node = Reading(&mut reader).deserialize(&mut json).ok()?;
         (json.end().is_ok() && reader.rest.is_empty()).then_some(node)
@@ -75,6 +78,8 @@ struct Reader<'a> {
     rest: &'a str,
     /// A string in quotes, kept for its memory.
     quoted: String,
+    /// Nodes that may still be made.
+    left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -157,6 +162,7 @@ impl<'a> DeserializeSeed<'a> for Reading<'_, 'a> {
     type Value = Node<'a>;
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Node<'a>, D::Error> {
+        self.0.left = self.0.left.checked_sub(1).ok_or_else(|| D::Error::custom("the value has too many parts"))?;
         deserializer.deserialize_any(self)
     }
 }
@@ -301,6 +307,16 @@ mod tests {
             let node = Node::read(json, text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!((node.text, node.width), (text, columns(text)));
         }
+    }
+
+    #[test]
+    fn a_value_with_too_many_parts_is_not_read() {
+        let of =
+            |count: usize| (format!("[{}]", vec!["0"; count].join(",")), format!("[{}]", vec!["0"; count].join(", ")));
+        let (json, text) = of(MAX_NODES - 1);
+        assert!(Node::read(&json, &text).is_some());
+        let (json, text) = of(MAX_NODES);
+        assert!(Node::read(&json, &text).is_none());
     }
 
     #[test]
