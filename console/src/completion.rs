@@ -129,11 +129,12 @@ impl Completion {
     pub fn of_answer(input: String, cursor: usize, offset: usize, answer: CompleteResult) -> Self {
         let start = usize::try_from(answer.start).unwrap_or(usize::MAX).saturating_add(offset).min(cursor);
         let word: String = input.chars().take(cursor).skip(start).collect();
-        // Not believed: what is replaced is one word, and a candidate goes on with it on one line of some length.
-        let is_word = !word.chars().any(char::is_whitespace);
-        let is_fitting = |text: &str| {
-            is_word && text.starts_with(&word) && text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
-        };
+        // Not believed: what is replaced is one word, and a candidate goes on with it as one word of some length.
+        let before: String = input.chars().take(start).collect();
+        let is_of_word = if is_in_import(&before) { is_of_module_name } else { is_of_name };
+        let is_word = word.chars().all(is_of_word);
+        let is_fitting =
+            |text: &str| is_word && text.starts_with(&word) && text.len() <= MAX_TEXT && text.chars().all(is_of_word);
         let candidates = answer
             .candidates
             .into_iter()
@@ -158,6 +159,22 @@ impl Completion {
             self.candidates.iter().filter(|candidate| candidate.text.starts_with(&word)).cloned().collect();
         Some(Self { input: input.to_owned(), start: self.start, cursor, candidates })
     }
+}
+
+/// Whether what follows is in the string of an `import`.
+fn is_in_import(before: &str) -> bool {
+    let statement = before.strip_suffix('"').map(str::trim_end);
+    statement.and_then(|statement| statement.strip_suffix("import")).is_some_and(|rest| !rest.ends_with(is_of_name))
+}
+
+/// Characters of what Rhai takes for a name or a keyword.
+fn is_of_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
+}
+
+/// Characters of a module's name that are inserted: those of its folders' and its own, none that could end the string.
+fn is_of_module_name(character: char) -> bool {
+    character.is_alphanumeric() || matches!(character, '_' | '-' | '.' | '/')
 }
 
 /// The byte that a character begins at.
@@ -247,6 +264,46 @@ mod tests {
         // More than the word before the cursor is not for it to replace.
         assert!(Completion::of_answer("1 + to".into(), 6, 0, answer(0, offers())).candidates.is_empty());
         assert_eq!(Completion::of_answer("to".into(), 2, 0, answer(u64::MAX, offers())).start, 2);
+    }
+
+    #[test]
+    fn candidates_of_a_circle_are_words() {
+        // (what is typed, where the word begins, what a circle offers, what is taken of it)
+        let cases: [(&str, u64, &[&str], &[&str]); 6] = [
+            (
+                "pr",
+                0,
+                &[
+                    "print",
+                    "pr;delete_all()",
+                    "pr(1)",
+                    "pr x",
+                    "pr\u{200b}",
+                    "pr.x",
+                    "pr-x",
+                    "pr/x",
+                    "pr\"",
+                    "prä",
+                    "pr_2",
+                ],
+                &["print", "pr_2"],
+            ),
+            ("stock::", 7, &["reserve", "reserve()", "a::b"], &["reserve"]),
+            ("item.", 5, &["name", "x = 1"], &["name"]),
+            (r#"import "sh"#, 8, &["shop/2.0-stock", "sh\";wipe();\"", "sh\\", "sh${x}", "sh`"], &["shop/2.0-stock"]),
+            (r#"myimport "sh"#, 10, &["sh/x", "shop"], &["shop"]),
+            ("x;y", 0, &["x;y", "x;y_all"], &[]),
+        ];
+        for (input, start, offered, taken) in cases {
+            let candidate = |text: &&str| client_ws::Candidate {
+                text: (*text).into(),
+                kind: client_ws::CandidateKind::Module,
+                detail: String::new(),
+            };
+            let answer = CompleteResult { start, candidates: offered.iter().map(candidate).collect() };
+            let completion = Completion::of_answer(input.into(), input.chars().count(), 0, answer);
+            assert_eq!(texts(&completion), taken, "{input}");
+        }
     }
 
     #[test]
