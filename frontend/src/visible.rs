@@ -2,39 +2,133 @@
 
 use std::borrow::Cow;
 
-/// Control characters shown, not obeyed. Newlines and tabs stay; a carriage return before a newline goes.
+use unicode_width::UnicodeWidthChar;
+
+/// Characters without a width that one character may have behind it. Each is drawn in the same cell, however many there are.
+const MAX_MARKS: usize = 16;
+
+/// Emoji that one emoji may be joined with. A sequence is drawn as one emoji, however long it is.
+const MAX_JOINED: usize = 8;
+
+const ZERO_WIDTH_JOINER: char = '\u{200d}';
+
+/// What is shown for a character that nobody would see, or that a terminal would obey.
+const REPLACEMENT: char = '\u{fffd}';
+
+/// Control characters shown, not obeyed, and characters shown that would hide something or be hidden. Newlines and tabs
+/// stay; a carriage return before a newline goes, and so does what has no width beyond 16 characters of it in a row.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    let is_plain =
-        |character: char| matches!(character, '\n' | '\t') || !(character.is_control() || is_hidden(character));
+    let is_plain = |character: char| match character {
+        '\n' | '\t' | ' '..='~' => true,
+        _ => !character.is_control() && !is_hidden(character) && character.width() != Some(0),
+    };
     if text.chars().all(is_plain) {
         return Cow::Borrowed(text);
     }
-    let text = text.replace("\r\n", "\n");
-    let show = |character: char| match character {
-        _ if is_plain(character) => character,
-        // The Unicode block of pictures of control characters.
-        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(character)).unwrap_or('\u{fffd}'),
-        '\u{7f}' => '␡',
-        _ => '\u{fffd}',
-    };
-    Cow::Owned(text.chars().map(show).collect())
+    let mut shown = String::with_capacity(text.len());
+    let mut run = Run::default();
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let next = characters.peek().copied();
+        if character == '\r' && next == Some('\n') {
+            continue;
+        }
+        shown.extend(run.show(character, next));
+    }
+    Cow::Owned(shown)
 }
 
-/// Characters that are no control characters and still change how what is around them is shown: bidirectional
-/// overrides and isolates, line and paragraph separators.
+/// What stands behind a character that has a width, as far as it is drawn in the same place.
+#[derive(Default)]
+struct Run {
+    /// Characters without a width.
+    marks: usize,
+    /// Emoji that are joined.
+    joined: usize,
+    /// Whether a joiner would stand behind an emoji.
+    is_emoji: bool,
+    /// Whether the next emoji is joined to the one before.
+    is_joined: bool,
+}
+
+impl Run {
+    fn show(&mut self, character: char, next: Option<char>) -> Option<char> {
+        if character == ZERO_WIDTH_JOINER && self.joins(next) {
+            self.joined += 1;
+            self.is_joined = true;
+            return Some(character);
+        }
+        let shown = match character {
+            '\n' | '\t' => character,
+            // The Unicode block of pictures of control characters.
+            '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(character)).unwrap_or(REPLACEMENT),
+            '\u{7f}' => '␡',
+            _ if character.is_control() || is_hidden(character) => REPLACEMENT,
+            _ => character,
+        };
+        if shown.width() == Some(0) {
+            self.marks += 1;
+            return match self.marks {
+                ..=MAX_MARKS => Some(shown),
+                // One stands for the rest.
+                _ if self.marks == MAX_MARKS + 1 => Some(REPLACEMENT),
+                _ => None,
+            };
+        }
+        let is_emoji = is_emoji(shown);
+        // A skin tone belongs to the emoji before, and so does what is joined with it.
+        if !(self.is_emoji && (self.is_joined || is_skin_tone(shown))) {
+            self.joined = 0;
+        }
+        (self.marks, self.is_emoji, self.is_joined) = (0, is_emoji, false);
+        Some(shown)
+    }
+
+    /// Whether a joiner joins two emoji, as it does in one that is made of several.
+    fn joins(&self, next: Option<char>) -> bool {
+        self.is_emoji && !self.is_joined && self.marks <= 1 && self.joined < MAX_JOINED && next.is_some_and(is_emoji)
+    }
+}
+
+/// Characters that are no control characters and have no look of their own, or change how what is around them is shown:
+/// without a width, bidirectional marks, overrides and isolates, separators of lines and paragraphs, annotations, tags. A
+/// joiner is none between two emoji.
 fn is_hidden(character: char) -> bool {
-    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// The blocks that emoji are in, among other symbols.
+fn is_emoji(character: char) -> bool {
+    matches!(character, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
+}
+
+fn is_skin_tone(character: char) -> bool {
+    matches!(character, '\u{1f3fb}'..='\u{1f3ff}')
 }
 
 #[cfg(test)]
 mod tests {
-    use super::visible;
+    use unicode_segmentation::UnicodeSegmentation;
+
+    use super::*;
 
     #[test]
     fn control_characters_are_shown() {
         let cases = [
             ("plain\n\ttext", "plain\n\ttext"),
             ("a\r\nb", "a\nb"),
+            ("a\r\r\nb\r", "a␍\nb␍"),
             ("\x1b[2J", "␛[2J"),
             ("\x07\x08\r\0\x7f", "␇␈␍␀␡"),
             ("\u{9b}31m", "\u{fffd}31m"),
@@ -43,6 +137,80 @@ mod tests {
         ];
         for (text, shown) in cases {
             assert_eq!(visible(text), shown);
+        }
+    }
+
+    #[test]
+    fn characters_without_a_look_of_their_own_are_shown() {
+        let hidden = [
+            0xad..=0xad,
+            0x61c..=0x61c,
+            0x180e..=0x180e,
+            0x200b..=0x200f,
+            0x2028..=0x202e,
+            0x2060..=0x206f,
+            0xfeff..=0xfeff,
+            0xfff9..=0xfffb,
+            0xe0000..=0xe007f,
+        ];
+        for character in hidden.into_iter().flatten().filter_map(char::from_u32) {
+            assert_eq!(visible(&format!("a{character}b")), "a\u{fffd}b", "{:x}", u32::from(character));
+        }
+    }
+
+    #[test]
+    fn joiners_stay_in_emoji_and_are_shown_elsewhere() {
+        for emoji in ["👩‍💻", "👩🏽‍💻", "🏳️‍🌈", "❤️‍🔥", "👨‍👩‍👧‍👦", "👩🏽‍❤️‍💋‍👨🏿", "🧔🏻‍♂️"]
+        {
+            assert_eq!(visible(&format!("a{emoji}b{emoji}{emoji}")), format!("a{emoji}b{emoji}{emoji}"));
+        }
+        let cases = [
+            ("a\u{200d}b", "a\u{fffd}b"),
+            ("👩\u{200d}", "👩\u{fffd}"),
+            ("👩\u{200d}b", "👩\u{fffd}b"),
+            ("a\u{200d}💻", "a\u{fffd}💻"),
+            ("👩\u{200d}\u{200d}💻", "👩\u{fffd}\u{fffd}💻"),
+            ("e\u{301}\u{200d}e", "e\u{301}\u{fffd}e"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(visible(text), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_cell_has_a_bounded_number_of_characters() {
+        let marks = |count: usize| "\u{301}".repeat(count);
+        assert_eq!(visible(&format!("e{}x", marks(16))), format!("e{}x", marks(16)));
+        assert_eq!(visible(&format!("e{}x", marks(17))), format!("e{}\u{fffd}x", marks(16)));
+        assert_eq!(
+            visible(&format!("e{}x{}", marks(3_000_000), marks(2))),
+            format!("e{}\u{fffd}x{}", marks(16), marks(2))
+        );
+        let texts = [
+            format!("e{}", "\u{301}\u{200d}\u{fe0f}".repeat(100_000)),
+            vec!["👩"; 100_000].join("\u{200d}"),
+            vec!["👩\u{fe0f}🏽"; 100_000].join("\u{200d}"),
+            vec!["🏽"; 100_000].join("\u{200d}"),
+            vec!["👩\u{fe0f}"; 100_000].join("\u{200d}\u{200d}"),
+            "\u{e0067}".repeat(100_000),
+            "\u{fe0f}".repeat(100_000),
+            // The parts of a syllable that have no width of their own.
+            format!("\u{1100}{}", "\u{1161}".repeat(100_000)),
+        ];
+        for text in texts {
+            let shown = visible(&text);
+            let longest = shown.graphemes(true).map(|cell| cell.chars().count()).max();
+            assert!(longest.is_some_and(|longest| longest <= 64), "{longest:?} in {:?}", &text[..40]);
+        }
+    }
+
+    #[test]
+    fn what_is_visible_stays_as_it_is() {
+        for character in '\0'..=char::MAX {
+            let text = format!("a{character}b{character}{character}👩\u{200d}{character}");
+            let shown = visible(&text);
+            assert_eq!(visible(&shown), shown, "{text:?}");
+            assert!(!shown.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t')));
         }
     }
 }
