@@ -10,6 +10,8 @@ use ratatui::{
     widgets::{Clear, Paragraph},
 };
 
+use frontend::text;
+
 use crate::theme::Theme;
 
 /// Rows of candidates that are shown.
@@ -59,20 +61,26 @@ impl Menu {
         let (screen, candidates) = (frame.area(), &self.completion.candidates);
         let height = ROWS.min(u16::try_from(candidates.len()).unwrap_or(ROWS)).min(cursor.y);
         let first = (self.selected + 1).saturating_sub(usize::from(height));
-        let shown: Vec<_> = candidates.iter().enumerate().skip(first).take(usize::from(height)).collect();
-        let longest = |text: fn(&Candidate) -> usize| shown.iter().map(|(_, one)| text(one)).max();
+        let shown: Vec<(usize, String, String)> = candidates
+            .iter()
+            .enumerate()
+            .skip(first)
+            .take(usize::from(height))
+            .map(|(index, Candidate { text, detail })| (index, seen(text), seen(detail)))
+            .collect();
         // More columns than any screen has would be more than a format takes.
-        let name = longest(|one| one.text.chars().count()).unwrap_or(0).min(200);
-        let detail = longest(|one| one.detail.chars().count()).unwrap_or(0).min(200);
+        let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0).min(200);
+        let name = longest(&mut shown.iter().map(|(_, name, _)| name.chars().count()));
+        let detail = longest(&mut shown.iter().map(|(_, _, detail)| detail.chars().count()));
         let width = u16::try_from(name + detail + 4).unwrap_or(u16::MAX).min(screen.width);
         let x = cursor.x.min(screen.right().saturating_sub(width));
         let area = Rect { x, y: cursor.y - height, width, height };
         let rows: Vec<Line<'_>> = shown
             .into_iter()
-            .map(|(index, one)| {
+            .map(|(index, text, about)| {
                 let line = Line::from(vec![
-                    Span::raw(format!(" {:name$}  ", one.text)),
-                    Span::raw(format!("{:detail$} ", one.detail)).dim(),
+                    Span::raw(format!(" {text:name$}  ")),
+                    Span::raw(format!("{about:detail$} ")).dim(),
                 ]);
                 if index == self.selected { line.style(theme.selected()) } else { line }
             })
@@ -80,4 +88,9 @@ impl Menu {
         frame.render_widget(Clear, area);
         frame.render_widget(Paragraph::new(rows), area);
     }
+}
+
+/// What is seen of a text on one line.
+fn seen(text: &str) -> String {
+    text::Line::of(text::Style::Plain, text).to_string()
 }

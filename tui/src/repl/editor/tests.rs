@@ -69,6 +69,24 @@ fn the_only_candidate_is_taken_and_several_are_offered() {
 }
 
 #[test]
+fn candidates_are_drawn_so_that_all_of_them_is_seen() {
+    let mut editor = typed("to");
+    let (input, cursor) = editor.cursor();
+    let offered = [("total", "a\u{2028}b\u{1b}[2J\u{202e}c"), ("to\u{200b}p", "one\ttab")];
+    let candidate = |(text, detail): (&str, &str)| Candidate { text: text.into(), detail: detail.into() };
+    let candidates = offered.map(candidate).into();
+    assert!(editor.complete(Completion { input, start: 0, cursor, candidates }));
+    let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(60, 10)).expect("a screen");
+    let area = Rect::new(0, 8, 60, 2);
+    let draw = |frame: &mut Frame<'_>| editor.draw(frame, area, Theme::new(false), &Engine::new_raw(), true);
+    terminal.draw(draw).expect("it is drawn");
+    let cells = terminal.backend().buffer().content();
+    let shown: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
+    assert!(shown.contains("total  a\u{fffd}b␛[2J\u{fffd}c"), "{shown}");
+    assert!(shown.contains("to\u{fffd}p   one    tab"), "{shown}");
+}
+
+#[test]
 fn an_answer_about_another_text_changes_nothing() {
     let mut editor = typed("to");
     let late = candidates(&editor, 0, &["total"]);
