@@ -52,6 +52,7 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
 ) -> io::Result<Ended> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut is_undealt = false;
     loop {
         if app.take_stale() {
             let frame = terminal.draw(|frame| app.draw(frame)).map_err(io::Error::other)?;
@@ -66,7 +67,7 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
             if let Event::Terminal(ratatui::crossterm::event::Event::Resize(width, height)) = message.0 {
                 outside.resized(terminal, width, height);
             }
-            let is_of_terminal = matches!(message.0, Event::Terminal(_));
+            is_undealt |= matches!(message.0, Event::Terminal(_));
             app.update(message);
             loop {
                 for effect in app.take_effects() {
@@ -85,8 +86,10 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
                     break;
                 }
             }
-            if is_of_terminal {
+            // What comes of it may be that the terminal is left to an editor.
+            if is_undealt && !app.is_holding() {
                 outside.dealt_with();
+                is_undealt = false;
             }
             if let Some(ended) = app.ended() {
                 return Ok(ended);

@@ -126,6 +126,11 @@ impl Hold {
 }
 
 impl App {
+    /// Whether what the terminal reports has to wait.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.hold.awaited.is_some()
+    }
+
     /// Takes one event of the terminal that had to wait and need wait no longer; whether there was one.
     pub(crate) fn replay(&mut self) -> bool {
         let next = self.hold.next();
