@@ -74,7 +74,7 @@ impl Notes {
         Self { queue, shared }
     }
 
-    /// Has log lines become notes. What is of use to whoever plays is told anyway, so only warnings are wanted.
+    /// Shows log lines as notes: warnings only, because the session reports everything else that matters to its user.
     pub(crate) fn take_logs(&self) -> Result<(), CliError> {
         let level = logging::level(tracing::Level::WARN)?;
         let notes = self.clone();

@@ -38,7 +38,7 @@ pub(crate) fn page(quiet: &Quiet, text: &str) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Starts a program that is told no passphrase.
+/// Starts a program without the variables that hold a passphrase.
 fn spawned(command: &mut Command) -> Result<std::process::Child, CliError> {
     passphrase::withhold(command).spawn().map_err(|error| editor::not_started(&error))
 }

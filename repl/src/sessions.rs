@@ -209,7 +209,7 @@ impl Sessions {
             Reached::Ready => Ok(()),
             Reached::Locked(name) => {
                 if let Err(error) = self.unlock(&name) {
-                    // A session that is not told waits for the key.
+                    // Without this the session would wait for the key.
                     let _full = session.stays_locked(name);
                     return Err(error);
                 }

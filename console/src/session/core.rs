@@ -75,7 +75,7 @@ pub(super) enum Announcement {
     Other,
 }
 
-/// Whom the session is, or is to be.
+/// The key of the session: the one it is authenticated with, and the one to authenticate with.
 #[derive(Default)]
 pub(super) struct Login {
     /// The key to authenticate with.

@@ -109,7 +109,7 @@ pub enum Link {
     On,
 }
 
-/// Whom the circle takes the session for.
+/// The caller that the circle takes the session for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Identity {
     /// An anonymous caller.
@@ -142,7 +142,7 @@ pub struct State {
     pub link: Link,
     /// The circle, as it last described itself.
     pub circle: Option<Arc<Description>>,
-    /// Whom the circle takes it for.
+    /// The caller that the circle takes it for.
     pub identity: Identity,
     /// The key to authenticate with here: one that was named, or authenticated with, on this circle.
     pub key: Option<KeyName>,

@@ -1,4 +1,4 @@
-//! The handle of a session: what it can be told, and its events.
+//! The handle of a session: its inputs and its events.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::completion::Completion;
 
-/// What a session is told.
+/// The inputs of a session.
 #[derive(Debug)]
 pub(super) enum Input {
     Connect {
