@@ -33,7 +33,7 @@ impl Core {
             || self.work.running.as_ref().is_some_and(Running::is_play)
             || matches!(self.work.pending, Some(Pending::Ask { .. } | Pending::Load(_) | Pending::Key { .. }));
         let refused = |why| Some(FanOutEvent::Refused(why));
-        let end = if !self.state().is_ready() || self.login.requested.is_some() {
+        let end = if !self.can_play() {
             refused(if self.connection.link == Link::On { Refusal::NeedsKey } else { Refusal::Unreachable })
         } else if is_busy {
             refused(Refusal::Busy)

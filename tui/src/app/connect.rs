@@ -193,7 +193,7 @@ impl App {
         }
         if target::is_name(place) {
             let known = self.circles.iter().map(|(_, entry)| entry.name.as_str());
-            let near = suggest::nearest(place, known).map_or(String::new(), |near| format!("; did you mean {near}?"));
+            let near = suggest::did_you_mean(place, known);
             return Err(format!("there is no such circle here{near}"));
         }
         let found = target::parse(place, None).map_err(|error| error.advice())?;

@@ -98,8 +98,7 @@ impl App {
     }
 
     fn no_such_key(&mut self, id: CircleId, name: &KeyName) {
-        let near = suggest::nearest(name.as_str(), self.keys.iter().map(|entry| entry.name.as_str()));
-        let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        let near = suggest::did_you_mean(name.as_str(), self.keys.iter().map(|entry| entry.name.as_str()));
         if let Some(session) = self.repl.get_mut(id) {
             session.show_error_text(&format!("there is no key `{name}`{near}"));
             session.note("  make one: 2, then n");
