@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::support::{
     Home, eventually,
-    http::{UPGRADE, get, own},
+    http::{UPGRADE, exchange, get, own},
     process::Server,
 };
 
@@ -117,6 +117,26 @@ fn the_routes_beside_the_web_socket() {
     let (status, greeting) = get(server.authority(), "/", &own);
     assert!(status == 200 && greeting.contains("team") && greeting.contains("circles repl"), "{greeting}");
     assert_eq!(get(server.authority(), "/nowhere", &own).0, 404);
+}
+
+#[test]
+fn http_answers_tell_browsers_neither_to_guess_nor_to_embed() {
+    let server = Server::open();
+    let own = own(&server);
+    for (path, host) in
+        [("/", &*own), ("/openrpc.json", &own), ("/nowhere", &own), ("/healthz", &own), ("/", "host: evil\r\n")]
+    {
+        let (_, head, _) = exchange(server.authority(), path, host);
+        let head = head.to_lowercase();
+        for header in [
+            "x-content-type-options: nosniff",
+            "cross-origin-resource-policy: same-origin",
+            "x-frame-options: deny",
+            "referrer-policy: no-referrer",
+        ] {
+            assert!(head.contains(header), "{path}: {head}");
+        }
+    }
 }
 
 #[test]

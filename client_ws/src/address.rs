@@ -1,9 +1,14 @@
 //! Where a circle is, and the authority that it is dialled as.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use keys::Authority;
 use url::{Host, Url};
 
 use crate::ClientError;
+
+/// The port of a `ws` URL that names none.
+const DEFAULT_PORT: u16 = 80;
 
 /// A circle's URL, normalised as the WHATWG URL standard says, before anything is dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +38,7 @@ impl CircleUrl {
         Ok(Self { url, authority })
     }
 
-    /// What the client dials, and expects a nonce to name.
+    /// The authority of the URL. For `localhost` a client sends and expects the literal address that it reaches.
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
@@ -47,15 +52,28 @@ impl CircleUrl {
         self.url.path()
     }
 
-    /// What the operating system's resolver takes.
-    pub(crate) fn host_and_port(&self) -> (String, u16) {
+    /// The endpoints that a client tries, in this order: host and port as the operating system's resolver takes them, and the
+    /// authority by which the circle there is known.
+    ///
+    /// `localhost` is two addresses, and another user of the machine can listen on the one that the circle does not hold. A
+    /// nonce that named `localhost` would be valid at both, so each has its literal address as its authority.
+    pub(crate) fn endpoints(&self) -> Vec<(String, u16, Authority)> {
+        let port = self.url.port_or_known_default().unwrap_or(DEFAULT_PORT);
         let host = match self.url.host() {
+            Some(Host::Domain("localhost" | "localhost.")) => {
+                let loopbacks: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+                let endpoint = |address: IpAddr| {
+                    let authority = Authority::from_socket_addr((address, port).into(), DEFAULT_PORT);
+                    (address.to_string(), port, authority)
+                };
+                return loopbacks.map(endpoint).into();
+            }
             Some(Host::Ipv4(address)) => address.to_string(),
             Some(Host::Ipv6(address)) => address.to_string(),
             Some(Host::Domain(name)) => name.to_owned(),
             None => String::new(),
         };
-        (host, self.url.port_or_known_default().unwrap_or(80))
+        vec![(host, port, self.authority.clone())]
     }
 }
 
@@ -88,6 +106,23 @@ mod tests {
         for (url, authority) in cases {
             assert_eq!(CircleUrl::parse(url).expect(url).authority().as_str(), authority, "{url}");
         }
+    }
+
+    #[test]
+    fn endpoints_of_localhost_are_its_literal_addresses() {
+        let endpoints = |url: &str| {
+            let endpoints = CircleUrl::parse(url).expect(url).endpoints();
+            endpoints
+                .into_iter()
+                .map(|(host, port, authority)| format!("{host} {port} {authority}"))
+                .collect::<Vec<_>>()
+        };
+        let both = ["127.0.0.1 9001 127.0.0.1:9001", "::1 9001 [::1]:9001"];
+        assert_eq!(endpoints("ws://localhost:9001"), both);
+        assert_eq!(endpoints("ws://LOCALHOST.:9001"), both);
+        assert_eq!(endpoints("ws://localhost"), ["127.0.0.1 80 127.0.0.1", "::1 80 [::1]"]);
+        assert_eq!(endpoints("ws://example.org:9001"), ["example.org 9001 example.org:9001"]);
+        assert_eq!(endpoints("ws://[::1]:9001"), ["::1 9001 [::1]:9001"]);
     }
 
     #[test]

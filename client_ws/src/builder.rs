@@ -47,7 +47,6 @@ impl CircleWsClientBuilder {
     /// Makes the client; it is not connected yet. The error is a URL that cannot be one of a circle.
     pub fn build(self) -> Result<CircleWsClient, ClientError> {
         let url = CircleUrl::parse(&self.url)?;
-        let authority = self.authority.unwrap_or_else(|| url.authority().clone());
-        Ok(CircleWsClient::new(url, authority, self.keypair, self.patience))
+        Ok(CircleWsClient::new(url, self.authority, self.keypair, self.patience))
     }
 }

@@ -36,7 +36,8 @@ const NOTICES: usize = 16;
 #[derive(Debug)]
 pub struct CircleWsClient {
     url: CircleUrl,
-    authority: Authority,
+    /// The circle's own authority, where it is dialled through a tunnel.
+    authority: Option<Authority>,
     patience: Duration,
     state: Mutex<State>,
 }
@@ -54,6 +55,8 @@ struct Connection {
     commands: mpsc::Sender<Command>,
     notices: mpsc::Receiver<Told>,
     limit: MessageLimit,
+    /// The authority by which the circle was dialled.
+    dialled: Authority,
     next_id: u64,
 }
 
@@ -63,7 +66,12 @@ impl CircleWsClient {
         CircleWsClientBuilder::new(url.into())
     }
 
-    pub(crate) fn new(url: CircleUrl, authority: Authority, keypair: Option<Arc<KeyPair>>, patience: Duration) -> Self {
+    pub(crate) fn new(
+        url: CircleUrl,
+        authority: Option<Authority>,
+        keypair: Option<Arc<KeyPair>>,
+        patience: Duration,
+    ) -> Self {
         Self { url, authority, patience, state: Mutex::new(State { keypair, connection: None, waiting: None }) }
     }
 
@@ -86,12 +94,12 @@ impl CircleWsClient {
     /// authenticated and has no variables.
     pub async fn connect(&self) -> Result<(), ClientError> {
         self.disconnect();
-        let (sender, receiver) = platform::connect(&self.url, &self.authority, self.patience).await?;
+        let (sender, receiver, dialled) = platform::connect(&self.url, self.authority.as_ref(), self.patience).await?;
         let (commands, to_task) = mpsc::channel(COMMANDS);
         let (to_client, notices) = mpsc::channel(NOTICES);
         let limit = MessageLimit::new();
         platform::spawn(task::run(sender, receiver, to_task, to_client, limit.clone(), self.url.to_string()));
-        self.replace(Some(Connection { commands, notices, limit, next_id: 1 }));
+        self.replace(Some(Connection { commands, notices, limit, dialled, next_id: 1 }));
         Ok(())
     }
 
@@ -144,10 +152,12 @@ impl CircleWsClient {
 
     async fn prove(&self, keypair: &KeyPair) -> Result<(), ClientError> {
         let pubkey = keypair.public_key().to_hex();
+        let dialled = self.state().connection.as_ref().map(|connection| connection.dialled.clone());
+        let dialled = dialled.ok_or(ClientError::NotConnected)?;
         let FetchNonceResult { nonce } =
             self.call::<methods::FetchNonce>(&FetchNonceParams { pubkey: pubkey.clone() }).await?;
         let nonce = Nonce::parse(&nonce)?;
-        nonce.check(&self.authority, platform::now_unix())?;
+        nonce.check(&dialled, platform::now_unix())?;
         let signature = keypair.sign_nonce(&nonce).to_string();
         self.call::<methods::Authenticate>(&AuthenticateParams { pubkey, signature }).await?;
         Ok(())
@@ -291,6 +301,28 @@ mod tests {
         });
         connected.expect("it connects");
         (client, accepted)
+    }
+
+    #[tokio::test]
+    async fn localhost_is_dialled_and_named_by_its_literal_address() {
+        use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let client = CircleWsClient::builder(format!("ws://localhost:{port}")).build().expect("a URL");
+        let mut host = String::new();
+        // The library's type of a callback has a large error.
+        #[expect(clippy::result_large_err)]
+        let record = |request: &Request, response: Response| {
+            host = request.headers()["host"].to_str().expect("text").to_owned();
+            Ok(response)
+        };
+        let (connected, _accepted) = tokio::join!(client.connect(), async {
+            let (socket, _) = listener.accept().await.expect("it dials");
+            tokio_tungstenite::accept_hdr_async(socket, record).await.expect("a WebSocket")
+        });
+        connected.expect("it connects");
+        assert_eq!(host, format!("127.0.0.1:{port}"));
     }
 
     #[tokio::test]

@@ -79,16 +79,18 @@ pub async fn run(
     }
     circle.host.tasks.run_on(tokio::runtime::Handle::current());
     let served = circle.clone();
-    let server = HttpServer::new(move || App::new().app_data(web::Data::from(served.clone())).configure(http::routes))
-        .workers(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))
-        .tcp_nodelay(true)
-        .client_request_timeout(http::HANDSHAKE_TIMEOUT)
-        // A session says goodbye and waits for the client's answer itself.
-        .client_disconnect_timeout(Duration::ZERO)
-        .on_connect(http::on_connect)
-        .disable_signals()
-        .listen(listener)?
-        .run();
+    let server = HttpServer::new(move || {
+        App::new().wrap(http::protective_headers()).app_data(web::Data::from(served.clone())).configure(http::routes)
+    })
+    .workers(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))
+    .tcp_nodelay(true)
+    .client_request_timeout(http::HANDSHAKE_TIMEOUT)
+    // A session says goodbye and waits for the client's answer itself.
+    .client_disconnect_timeout(Duration::ZERO)
+    .on_connect(http::on_connect)
+    .disable_signals()
+    .listen(listener)?
+    .run();
     let handle = server.handle();
     tokio::pin!(server);
     tokio::select! {

@@ -37,19 +37,16 @@ pub(crate) struct Receiver {
     url: String,
 }
 
-/// Dials a circle. Reaching it may take as long as `patience`, and so may its answer to the upgrade.
+/// Dials a circle, and gives the authority by which it was dialled: `authority`, or else that of the endpoint that was
+/// reached. Reaching an endpoint may take as long as `patience`, and so may the circle's answer to the upgrade.
 pub(crate) async fn connect(
     url: &CircleUrl,
-    authority: &Authority,
+    authority: Option<&Authority>,
     patience: Duration,
-) -> Result<(Sender, Receiver), ClientError> {
-    let unreachable = |reason: String| ClientError::Unreachable { url: url.to_string(), reason };
-    let (host, port) = url.host_and_port();
-    let stream = timeout(patience, TcpStream::connect((host, port)))
-        .await
-        .ok_or_else(|| unreachable(format!("no answer within {} s", patience.as_secs())))?
-        .map_err(|error| unreachable(error_text(&error)))?;
-    stream.set_nodelay(true).map_err(|error| unreachable(error_text(&error)))?;
+) -> Result<(Sender, Receiver, Authority), ClientError> {
+    let (stream, reached) =
+        reach(url, patience).await.map_err(|reason| ClientError::Unreachable { url: url.to_string(), reason })?;
+    let authority = authority.cloned().unwrap_or(reached);
     let request = Request::builder()
         .header(header::HOST, authority.as_str())
         .header(header::CONNECTION, "Upgrade")
@@ -71,7 +68,21 @@ pub(crate) async fn connect(
         })?
         .map_err(|error| handshake_error(url, &error))?;
     let (sender, receiver) = socket.split();
-    Ok((Sender(sender), Receiver { socket: receiver, url: url.to_string() }))
+    Ok((Sender(sender), Receiver { socket: receiver, url: url.to_string() }, authority))
+}
+
+/// Connects to the first endpoint that takes a connection. The error is the last one's reason.
+async fn reach(url: &CircleUrl, patience: Duration) -> Result<(TcpStream, Authority), String> {
+    let mut reason = String::new();
+    for (host, port, authority) in url.endpoints() {
+        let connected = timeout(patience, TcpStream::connect((host, port))).await;
+        match connected.map(|stream| stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream))) {
+            Some(Ok(stream)) => return Ok((stream, authority)),
+            Some(Err(error)) => reason = error_text(&error),
+            None => reason = format!("no answer within {} s", patience.as_secs()),
+        }
+    }
+    Err(reason)
 }
 
 fn handshake_error(url: &CircleUrl, error: &Error) -> ClientError {

@@ -86,8 +86,8 @@ impl Circle {
         CircleBuilder {
             name: name.into(),
             description: None,
-            access: Access::Open,
-            members: BTreeSet::new(),
+            access: None,
+            members: None,
             hosts: BTreeSet::new(),
             origins: BTreeSet::new(),
             modules: None,
@@ -107,8 +107,9 @@ impl Circle {
 pub struct CircleBuilder {
     name: String,
     description: Option<String>,
-    access: Access,
-    members: BTreeSet<PublicKey>,
+    /// Who may play, if that was said.
+    access: Option<Access>,
+    members: Option<BTreeSet<PublicKey>>,
     hosts: BTreeSet<Authority>,
     origins: BTreeSet<String>,
     modules: Option<PathBuf>,
@@ -129,17 +130,18 @@ impl CircleBuilder {
         self
     }
 
-    /// Who may play; anyone unless said otherwise.
+    /// Who may play. Unless said otherwise: the [`members`](Self::members) where there are any, else anyone.
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
-        self.access = access;
+        self.access = Some(access);
         self
     }
 
-    /// The keys that [`Access::Members`] admits.
+    /// The keys that [`Access::Members`] admits. Without an [`access`](Self::access) that says otherwise, the circle admits
+    /// these alone, and nobody where there are none.
     #[must_use]
     pub fn members(mut self, members: impl IntoIterator<Item = PublicKey>) -> Self {
-        self.members = members.into_iter().collect();
+        self.members = Some(members.into_iter().collect());
         self
     }
 
@@ -233,6 +235,8 @@ impl CircleBuilder {
             Some(directory) => worker::module_names(directory)
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
+        let implied = if self.members.is_some() { Access::Members } else { Access::Open };
+        let access = self.access.unwrap_or(implied);
         quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
         quota::derive_shares(&mut self.limits);
         let host = FunctionTable::new(self.host, &self.limits);
@@ -250,7 +254,7 @@ impl CircleBuilder {
             modules_digest: setup.modules.as_deref().map_or(0, worker::modules_digest),
             workers: Arc::new(WorkerPool::new(kind, setup, Duration::from_millis(self.limits.play_ms))),
             description: self.description,
-            members: self.members,
+            members: self.members.unwrap_or_default(),
             hosts: self.hosts,
             origins: self.origins,
             limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
@@ -273,7 +277,7 @@ impl CircleBuilder {
             sandbox: self.sandbox,
             auditor: self.auditor,
             name: self.name,
-            access: self.access,
+            access,
             grace: self.grace,
         })
     }
@@ -301,6 +305,16 @@ mod tests {
     #[test]
     fn a_circle_without_anything_that_evaluates_is_refused() {
         assert!(matches!(Circle::builder("a").build(), Err(BuildError::NoWorkers)));
+    }
+
+    #[test]
+    fn members_without_an_access_are_the_only_ones_admitted() {
+        let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
+        let access = |builder: CircleBuilder| builder.build().expect("a circle").access;
+        assert_eq!(access(builder()), Access::Open);
+        assert_eq!(access(builder().members([])), Access::Members);
+        assert_eq!(access(builder().members([]).access(Access::Open)), Access::Open);
+        assert_eq!(access(builder().access(Access::Authenticated).members([])), Access::Authenticated);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The caller to whom connections, workers, memory and running plays are counted. Pure.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use keys::PublicKey;
 
@@ -15,9 +15,14 @@ pub(crate) enum Caller {
 
 impl Caller {
     /// The anonymous caller at an address. An IPv6 address counts as its network of 64 bits, because a client has all
-    /// addresses of such a network.
+    /// addresses of such a network. All loopback addresses (127.0.0.0/8 and `::1`) are one, because whoever has one of them
+    /// has all.
     pub(crate) fn anonymous(address: IpAddr) -> Self {
-        Self::Address(match address.to_canonical() {
+        let address = address.to_canonical();
+        if address.is_loopback() {
+            return Self::Address(Ipv4Addr::LOCALHOST.into());
+        }
+        Self::Address(match address {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
             address @ IpAddr::V4(_) => address,
         })
@@ -35,5 +40,14 @@ mod tests {
         assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
         assert_eq!(address("::ffff:10.0.0.1"), address("10.0.0.1"));
         assert_ne!(address("10.0.0.1"), address("10.0.0.2"));
+    }
+
+    #[test]
+    fn loopback_addresses_are_one_caller() {
+        let address = |text: &str| Caller::anonymous(text.parse().expect("an address"));
+        for other in ["127.0.0.10", "127.255.255.254", "::1", "::ffff:127.0.0.2"] {
+            assert_eq!(address(other), address("127.0.0.1"), "{other}");
+        }
+        assert_ne!(address("128.0.0.1"), address("127.0.0.1"));
     }
 }

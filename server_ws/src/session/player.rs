@@ -289,13 +289,11 @@ impl Player {
             }
             Err(error) => {
                 tracing::error!(%error, "no worker can be started");
-                let error = match error.kind() {
-                    // The system has no more to give.
-                    io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded => {
-                        let max = self.circle.settings.borrow().limits.values.workers;
-                        RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms: None }
-                    }
-                    _ => RpcError::Internal,
+                let error = if is_exhaustion(&error) {
+                    let max = self.circle.settings.borrow().limits.values.workers;
+                    RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms: None }
+                } else {
+                    RpcError::Internal
                 };
                 Some(PlayerEvent::WorkerNotStarted(self.play.take().map(|play| play.ticket), error))
             }
@@ -365,5 +363,28 @@ async fn next_worker_input(worker: &mut WorkerState) -> Input {
         WorkerState::None => std::future::pending().await,
         WorkerState::Starting(start, _) => Input::WorkerStarted(start.await.map(Box::new)),
         WorkerState::Ready(worker, _) => Input::Worker(worker.event().await),
+    }
+}
+
+/// Whether the system has no more to give: processes, memory or descriptors. The standard library has no name for the last.
+fn is_exhaustion(error: &io::Error) -> bool {
+    let exhausted = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded)
+        || exhausted.contains(&error.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exhaustion_of_descriptors_is_told_from_other_errors() {
+        for errno in
+            [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::AGAIN, rustix::io::Errno::NOMEM]
+        {
+            assert!(is_exhaustion(&errno.into()), "{errno}");
+        }
+        assert!(!is_exhaustion(&rustix::io::Errno::NOENT.into()));
+        assert!(!is_exhaustion(&io::Error::other("the fork server is gone")));
     }
 }

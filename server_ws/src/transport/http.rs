@@ -12,7 +12,7 @@ use actix_web::{
         StatusCode,
         header::{self, ContentType},
     },
-    middleware::{Next, from_fn},
+    middleware::{DefaultHeaders, Next, from_fn},
     rt::net::TcpStream,
     web,
 };
@@ -61,6 +61,16 @@ pub(crate) fn on_connect(socket: &dyn Any, data: &mut Extensions) {
 #[cfg(target_os = "linux")]
 fn drop_stalled(socket: impl AsFd, after: Duration) -> rustix::io::Result<()> {
     rustix::net::sockopt::set_tcp_user_timeout(socket, u32::try_from(after.as_millis()).unwrap_or(u32::MAX))
+}
+
+/// What every answer says to browsers: the type of a body is what its header says, and no page of another origin embeds or
+/// frames it.
+pub(crate) fn protective_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::X_FRAME_OPTIONS, "DENY"))
+        .add((header::REFERRER_POLICY, "no-referrer"))
+        .add(("Cross-Origin-Resource-Policy", "same-origin"))
 }
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
