@@ -1,5 +1,6 @@
 //! `circles play`.
 
+mod authority;
 mod several;
 
 use std::{
@@ -229,46 +230,6 @@ fn an_open_circle_is_authenticated_to_only_on_request() {
     assert_eq!(String::from_utf8_lossy(&command.output().expect("runs").stdout), "()\n");
     let ran = home.run(&["play", "--circle", server.authority(), "--key", "alice", "-e", "CALLER_PUBLIC_KEY"]);
     assert_eq!(ran.stdout, format!("{alice}\n"));
-}
-
-/// A circle that hands out another circle's nonces could have them signed and be somebody there.
-#[test]
-fn a_nonce_of_another_authority_is_not_signed() {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let liar = fake::websocket(move |text| {
-        let call: Value = serde_json::from_str(text).expect("JSON");
-        sender.send(call["method"].clone()).expect("the test listens");
-        let result = match call["method"].as_str() {
-            Some("describe") => json!({
-                "name": "liar", "version": "1", "protocol": 1, "access": "authenticated", "modules": [],
-                "you": { "public_key": null, "admitted": false }, "sandbox": [],
-                // A later version says more, which is not for this one to mind.
-                "limits": { "play_ms": 30000, "idle_s": 600 },
-            }),
-            _ => {
-                json!({ "nonce": format!("circles.auth.v1 aud=bank.example:9001 exp=99999999999 rnd={}", "0".repeat(64)) })
-            }
-        };
-        json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }).to_string()
-    });
-    let home = Home::new();
-    home.add_key("alice");
-    let ran = home.run(&["play", "--circle", &liar, "-e", "1"]);
-    assert_eq!(ran.code, Some(4), "{ran:?}");
-    assert!(ran.stderr.contains("bank.example:9001") && ran.stderr.contains("--authority"), "{ran:?}");
-    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["describe", "fetch_nonce"]);
-}
-
-#[test]
-fn an_authority_of_ones_own_goes_through_a_tunnel() {
-    let home = Home::new();
-    home.add_key("alice");
-    let server = Server::start(&["--access", "authenticated", "--hosts", "circle.example"]);
-    let ran = home.run(&["play", "--circle", &server.url, "--authority", "circle.example", "-e", "1"]);
-    assert_eq!(ran.stdout, "1\n", "{ran:?}");
-    let ran = home.run(&["play", "--circle", &server.url, "--authority", "other.example", "-e", "1"]);
-    assert_eq!(ran.code, Some(3), "{ran:?}");
-    assert!(ran.stderr.contains("does not answer to the host 'other.example'"), "{ran:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What one client's scripts cost another: nothing.
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::json;
 
 use crate::support::{
@@ -53,6 +53,19 @@ fn a_worker_that_is_killed_between_plays_is_told_of() {
     kill_process(worker, Signal::KILL).expect("it is there");
     assert_eq!(wire.notification("session.reset"), json!({ "reason": "killed" }));
     assert_eq!(wire.error("mine")["data"]["kind"], "runtime");
+}
+
+#[test]
+fn descriptors_that_run_out_make_a_session_busy_and_cost_it_nothing() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    // Nothing is closed that is open, and nothing new can be opened.
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Nofile) };
+    let before = prlimit(Some(server.pid()), Resource::Nofile, none).expect("the process is ours");
+    let error = wire.error("1");
+    assert_eq!((&error["code"], &error["data"]["limit"]), (&json!(-32006), &json!("workers")), "{error}");
+    prlimit(Some(server.pid()), Resource::Nofile, before).expect("the process is ours");
+    assert_eq!(wire.value("40 + 2"), 42);
 }
 
 #[test]

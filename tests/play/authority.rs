@@ -1,0 +1,89 @@
+//! The authority of a circle: what a client signs for, and what it is dialled as.
+
+use std::{
+    net::TcpListener,
+    sync::{Arc, OnceLock, mpsc::Receiver},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, fake, process::Server, skip};
+
+/// What stands for a circle that hands out nonces of that authority; its own authority, and the methods that it is asked for.
+fn handing_out_nonces_of(claimed: impl Fn() -> String + Clone + Send + 'static) -> (String, Receiver<Value>) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let liar = fake::websocket(move |text| {
+        let call: Value = serde_json::from_str(text).expect("JSON");
+        sender.send(call["method"].clone()).expect("the test listens");
+        let result = match call["method"].as_str() {
+            Some("describe") => json!({
+                "name": "liar", "version": "1", "protocol": 1, "access": "authenticated", "modules": [],
+                "you": { "public_key": null, "admitted": false }, "sandbox": [],
+                // A later version says more, which is not for this one to mind.
+                "limits": { "play_ms": 30000, "idle_s": 600 },
+            }),
+            _ => {
+                json!({ "nonce": format!("circles.auth.v1 aud={} exp=99999999999 rnd={}", claimed(), "0".repeat(64)) })
+            }
+        };
+        json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }).to_string()
+    });
+    (liar, receiver)
+}
+
+/// A circle that hands out another circle's nonces could have them signed and be somebody there.
+#[test]
+fn a_nonce_of_another_authority_is_not_signed() {
+    let (liar, receiver) = handing_out_nonces_of(|| "bank.example:9001".into());
+    let home = Home::new();
+    home.add_key("alice");
+    let ran = home.run(&["play", "--circle", &liar, "-e", "1"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("bank.example:9001") && ran.stderr.contains("--authority"), "{ran:?}");
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["describe", "fetch_nonce"]);
+}
+
+/// Both loopback addresses have that name, and another user of the machine can listen on one of them.
+#[test]
+fn a_nonce_of_localhost_is_not_signed() {
+    let known = Arc::new(OnceLock::new());
+    let (liar, receiver) = handing_out_nonces_of({
+        let known = known.clone();
+        move || String::clone(known.get().expect("it is known"))
+    });
+    let localhost = liar.replace("127.0.0.1", "localhost");
+    known.set(localhost.clone()).expect("once");
+    let home = Home::new();
+    home.add_key("alice");
+    let ran = home.run(&["play", "--circle", &localhost, "-e", "1"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains(&liar) && ran.stderr.contains(&localhost), "{ran:?}");
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["describe", "fetch_nonce"]);
+}
+
+#[test]
+fn localhost_is_reached_and_authenticated_to_at_either_loopback_address() {
+    let home = Home::new();
+    home.add_key("alice");
+    for host in ["127.0.0.1", "::1"] {
+        if TcpListener::bind((host, 0)).is_err() {
+            skip("this machine has no loopback address of IPv6");
+            continue;
+        }
+        let server = Server::start(&["--host", host, "--access", "authenticated"]);
+        let ran = home.run(&["play", "--circle", &format!("localhost:{}", server.port()), "-e", "40 + 2"]);
+        assert_eq!(ran.stdout, "42\n", "{host}: {ran:?}");
+    }
+}
+
+#[test]
+fn an_authority_of_ones_own_goes_through_a_tunnel() {
+    let home = Home::new();
+    home.add_key("alice");
+    let server = Server::start(&["--access", "authenticated", "--hosts", "circle.example"]);
+    let ran = home.run(&["play", "--circle", &server.url, "--authority", "circle.example", "-e", "1"]);
+    assert_eq!(ran.stdout, "1\n", "{ran:?}");
+    let ran = home.run(&["play", "--circle", &server.url, "--authority", "other.example", "-e", "1"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stderr.contains("does not answer to the host 'other.example'"), "{ran:?}");
+}
