@@ -60,14 +60,7 @@ impl CircleUrl {
     pub(crate) fn endpoints(&self) -> Vec<(String, u16, Authority)> {
         let port = self.url.port_or_known_default().unwrap_or(DEFAULT_PORT);
         let host = match self.url.host() {
-            Some(Host::Domain("localhost" | "localhost.")) => {
-                let loopbacks: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-                let endpoint = |address: IpAddr| {
-                    let authority = Authority::from_socket_addr((address, port).into(), DEFAULT_PORT);
-                    (address.to_string(), port, authority)
-                };
-                return loopbacks.map(endpoint).into();
-            }
+            Some(Host::Domain("localhost" | "localhost.")) => return loopback_endpoints(port).into(),
             Some(Host::Ipv4(address)) => address.to_string(),
             Some(Host::Ipv6(address)) => address.to_string(),
             Some(Host::Domain(name)) => name.to_owned(),
@@ -75,6 +68,12 @@ impl CircleUrl {
         };
         vec![(host, port, self.authority.clone())]
     }
+}
+
+fn loopback_endpoints(port: u16) -> [(String, u16, Authority); 2] {
+    [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(|address: IpAddr| {
+        (address.to_string(), port, Authority::from_socket_addr((address, port).into(), DEFAULT_PORT))
+    })
 }
 
 impl std::fmt::Display for CircleUrl {

@@ -7,7 +7,7 @@ use keys::{Authority, KeyPair};
 use crate::{CircleUrl, CircleWsClient, ClientError};
 
 /// How long connecting may take, and the answer to anything that is not a play.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Describes a client before it connects.
 #[derive(Debug)]
@@ -15,12 +15,12 @@ pub struct CircleWsClientBuilder {
     url: String,
     keypair: Option<Arc<KeyPair>>,
     authority: Option<Authority>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl CircleWsClientBuilder {
     pub(crate) fn new(url: String) -> Self {
-        Self { url, keypair: None, authority: None, patience: PATIENCE }
+        Self { url, keypair: None, authority: None, timeout: DEFAULT_TIMEOUT }
     }
 
     /// The key that [`authenticate`](CircleWsClient::authenticate) proves.
@@ -39,14 +39,14 @@ impl CircleWsClientBuilder {
 
     /// How long connecting may take, and the answer to anything that is not a play; 10 seconds unless said otherwise.
     #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
     /// Makes the client; it is not connected yet. The error is a URL that cannot be one of a circle.
     pub fn build(self) -> Result<CircleWsClient, ClientError> {
         let url = CircleUrl::parse(&self.url)?;
-        Ok(CircleWsClient::new(url, self.authority, self.keypair, self.patience))
+        Ok(CircleWsClient::new(url, self.authority, self.keypair, self.timeout))
     }
 }

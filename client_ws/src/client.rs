@@ -38,7 +38,7 @@ pub struct CircleWsClient {
     url: CircleUrl,
     /// The circle's own authority, where it is dialled through a tunnel.
     authority: Option<Authority>,
-    patience: Duration,
+    timeout: Duration,
     state: Mutex<State>,
 }
 
@@ -70,9 +70,9 @@ impl CircleWsClient {
         url: CircleUrl,
         authority: Option<Authority>,
         keypair: Option<Arc<KeyPair>>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Self {
-        Self { url, authority, patience, state: Mutex::new(State { keypair, connection: None, waiting: None }) }
+        Self { url, authority, timeout, state: Mutex::new(State { keypair, connection: None, waiting: None }) }
     }
 
     /// Where it connects to.
@@ -94,7 +94,7 @@ impl CircleWsClient {
     /// authenticated and has no variables.
     pub async fn connect(&self) -> Result<(), ClientError> {
         self.disconnect();
-        let (sender, receiver, dialled) = platform::connect(&self.url, self.authority.as_ref(), self.patience).await?;
+        let (sender, receiver, dialled) = platform::connect(&self.url, self.authority.as_ref(), self.timeout).await?;
         let (commands, to_task) = mpsc::channel(COMMANDS);
         let (to_client, notices) = mpsc::channel(NOTICES);
         let limit = MessageLimit::new();
@@ -247,8 +247,8 @@ impl CircleWsClient {
     /// Calls a method that is answered at once.
     async fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, ClientError> {
         let (_, answer) = self.request::<M>(params, None).await?;
-        let answer = platform::timeout(self.patience, received(answer)).await;
-        read::<M>(answer.ok_or(ClientError::TimedOut { after: self.patience })?, &self.url)
+        let answer = platform::timeout(self.timeout, received(answer)).await;
+        read::<M>(answer.ok_or(ClientError::TimedOut { after: self.timeout })?, &self.url)
     }
 
     /// Sends a request; what is returned gets its answer.

@@ -61,8 +61,8 @@ async fn who_waits_for_a_notice_does_not_outwait_the_connection() {
 async fn a_server_that_says_nothing_is_no_circle() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("ws://{}", listener.local_addr().expect("bound"));
-    let patience = Duration::from_millis(20);
-    let client = CircleWsClient::builder(url).patience(patience).build().expect("a URL");
+    let timeout = Duration::from_millis(20);
+    let client = CircleWsClient::builder(url).timeout(timeout).build().expect("a URL");
     let error = client.connect().await.expect_err("nothing answers");
     assert!(matches!(error, ClientError::NotACircle { .. }), "{error}");
     assert!(!client.is_connected());

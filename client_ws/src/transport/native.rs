@@ -38,14 +38,15 @@ pub(crate) struct Receiver {
 }
 
 /// Dials a circle, and gives the authority by which it was dialled: `authority`, or else that of the endpoint that was
-/// reached. Reaching an endpoint may take as long as `patience`, and so may the circle's answer to the upgrade.
+/// reached. Reaching an endpoint may take as long as `connect_timeout`, and so may the circle's answer to the upgrade.
 pub(crate) async fn connect(
     url: &CircleUrl,
     authority: Option<&Authority>,
-    patience: Duration,
+    connect_timeout: Duration,
 ) -> Result<(Sender, Receiver, Authority), ClientError> {
-    let (stream, reached) =
-        reach(url, patience).await.map_err(|reason| ClientError::Unreachable { url: url.to_string(), reason })?;
+    let (stream, reached) = reach(url, connect_timeout)
+        .await
+        .map_err(|reason| ClientError::Unreachable { url: url.to_string(), reason })?;
     let authority = authority.cloned().unwrap_or(reached);
     let request = Request::builder()
         .header(header::HOST, authority.as_str())
@@ -60,29 +61,39 @@ pub(crate) async fn connect(
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
-    let (socket, _) = timeout(patience, client_async_with_config(request, stream, Some(config)))
+    let (socket, _) = timeout(connect_timeout, client_async_with_config(request, stream, Some(config)))
         .await
         .ok_or_else(|| ClientError::NotACircle {
             url: url.to_string(),
-            reason: format!("it takes the connection and says nothing for {} s", patience.as_secs()),
+            reason: format!("it takes the connection and says nothing for {} s", connect_timeout.as_secs()),
         })?
         .map_err(|error| handshake_error(url, &error))?;
     let (sender, receiver) = socket.split();
     Ok((Sender(sender), Receiver { socket: receiver, url: url.to_string() }, authority))
 }
 
-/// Connects to the first endpoint that takes a connection. The error is the last one's reason.
-async fn reach(url: &CircleUrl, patience: Duration) -> Result<(TcpStream, Authority), String> {
-    let mut reason = String::new();
+/// Connects to the first endpoint that takes a connection, and gives its authority.
+///
+/// The error is the first endpoint's: of `localhost`, a machine without IPv6 would answer for the second that it has no such
+/// address, which says nothing about the circle.
+async fn reach(url: &CircleUrl, connect_timeout: Duration) -> Result<(TcpStream, Authority), String> {
+    let mut first_reason = None;
     for (host, port, authority) in url.endpoints() {
-        let connected = timeout(patience, TcpStream::connect((host, port))).await;
-        match connected.map(|stream| stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream))) {
-            Some(Ok(stream)) => return Ok((stream, authority)),
-            Some(Err(error)) => reason = error_text(&error),
-            None => reason = format!("no answer within {} s", patience.as_secs()),
+        match dial(&host, port, connect_timeout).await {
+            Ok(stream) => return Ok((stream, authority)),
+            Err(reason) => first_reason = first_reason.or(Some(reason)),
         }
     }
-    Err(reason)
+    Err(first_reason.unwrap_or_default())
+}
+
+async fn dial(host: &str, port: u16, connect_timeout: Duration) -> Result<TcpStream, String> {
+    let stream = timeout(connect_timeout, TcpStream::connect((host, port)))
+        .await
+        .ok_or_else(|| format!("no answer within {} s", connect_timeout.as_secs()))?
+        .map_err(|error| error_text(&error))?;
+    stream.set_nodelay(true).map_err(|error| error_text(&error))?;
+    Ok(stream)
 }
 
 fn handshake_error(url: &CircleUrl, error: &Error) -> ClientError {

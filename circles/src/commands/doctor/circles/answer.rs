@@ -34,7 +34,7 @@ impl Answer {
 
 pub(super) async fn ask(url: String, patience: Duration) -> Answer {
     let asked = async {
-        let client = CircleWsClient::builder(url).patience(patience).build()?;
+        let client = CircleWsClient::builder(url).timeout(patience).build()?;
         client.connect().await?;
         first_answer(&client).await
     };
