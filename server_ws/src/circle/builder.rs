@@ -130,15 +130,15 @@ impl CircleBuilder {
         self
     }
 
-    /// Who may play. Unless said otherwise: the [`members`](Self::members) where there are any, else anyone.
+    /// Who may play. Without a call of this method: the [`members`](Self::members) where those are given, else anyone.
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.access = Some(access);
         self
     }
 
-    /// The keys that [`Access::Members`] admits. Without an [`access`](Self::access) that says otherwise, the circle admits
-    /// these alone, and nobody where there are none.
+    /// The keys that [`Access::Members`] admits. Unless [`access`](Self::access) says otherwise, the circle admits these keys
+    /// alone, and nobody where the list is empty.
     #[must_use]
     pub fn members(mut self, members: impl IntoIterator<Item = PublicKey>) -> Self {
         self.members = Some(members.into_iter().collect());
@@ -235,8 +235,7 @@ impl CircleBuilder {
             Some(directory) => worker::module_names(directory)
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
-        let implied = if self.members.is_some() { Access::Members } else { Access::Open };
-        let access = self.access.unwrap_or(implied);
+        let access = self.access.unwrap_or(if self.members.is_some() { Access::Members } else { Access::Open });
         quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
         quota::derive_shares(&mut self.limits);
         let host = FunctionTable::new(self.host, &self.limits);

@@ -378,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exhaustion_of_descriptors_is_told_from_other_errors() {
+    fn exhaustion_is_distinguished_from_other_errors() {
         for errno in
             [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::AGAIN, rustix::io::Errno::NOMEM]
         {
