@@ -103,6 +103,8 @@ fn each_play_has_one_line_whatever_comes_of_it() {
     gone.printed("g");
     gone.request("play", json!(["`gone, too`"]));
     drop(gone);
+    // The circle notices that it is gone before the circle ends.
+    until(&path, |text| ["{ `gone` }", "`gone, too`"].iter().all(|script| text.contains(script)));
     // The end of the circle.
     let running = wire.request("play", json!(["print(`s`); loop { `shut down` }"]));
     wire.printed("s");
