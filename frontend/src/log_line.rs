@@ -32,6 +32,17 @@ pub fn of_audit(line: &str) -> Cow<'_, str> {
     if fields.contains_key("lost") {
         return Cow::Owned(format!("{}  ({} lines are lost)", field("timestamp"), field("lost")));
     }
+    if fields.contains_key("plays") {
+        return Cow::Owned(format!(
+            "{}  {:>6}  {:<16}  {} plays since {}  {}",
+            field("timestamp"),
+            "",
+            field("outcome"),
+            field("plays"),
+            field("since"),
+            field("caller"),
+        ));
+    }
     let hash: String = field("script_sha256").chars().take(HASH).collect();
     let mut text = format!(
         "{}  {:>6}  {:<16}  {:>9} µs  {hash}  {}",
@@ -81,6 +92,8 @@ mod tests {
         let play = r#"{"timestamp":"T","session":3,"caller":"02ff","outcome":"ok","elapsed_us":12,"script_sha256":"0123456789abcdef","script":"1\n2"}"#;
         assert_eq!(of_audit(play), "T      #3  ok                       12 µs  0123456789ab  02ff  1\u{240a}2");
         assert_eq!(of_audit(r#"{"timestamp":"T","lost":7}"#), "T  (7 lines are lost)");
+        let counted = r#"{"timestamp":"T","circle":"a","caller":"02ff","outcome":"ok","plays":7,"since":"S"}"#;
+        assert_eq!(of_audit(counted), "T          ok                7 plays since S  02ff");
         assert_eq!(of_audit("torn"), "torn");
     }
 }

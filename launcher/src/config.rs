@@ -19,6 +19,7 @@ pub use pointing::Pointer;
 use crate::{
     error::{ConfigError, Source},
     fields::{Audit, Fields, LogFormat, Restart, Sandbox},
+    log::AuditRotation,
 };
 
 /// Bytes of a `circles.json`.
@@ -57,6 +58,8 @@ pub struct Circle {
     pub log: LogFormat,
     /// What is kept of each play.
     pub audit: Audit,
+    /// How the files of the audit are rotated.
+    pub audit_rotation: AuditRotation,
 }
 
 impl Circle {
@@ -195,6 +198,7 @@ const NAMES: &[&str] = &[
     "restart",
     "log",
     "audit",
+    "audit_rotation",
 ];
 
 fn similar(name: &str) -> Option<&'static str> {
@@ -305,6 +309,7 @@ impl<'a> Resolve<'a, '_> {
             restart: self.get(|fields| &fields.restart).unwrap_or_default(),
             log: self.get(|fields| &fields.log).unwrap_or_default(),
             audit: self.get(|fields| &fields.audit).unwrap_or_default(),
+            audit_rotation: self.audit_rotation()?,
             name,
         };
         self.check_files(&circle)?;
@@ -336,6 +341,14 @@ impl<'a> Resolve<'a, '_> {
             }
         }
         Ok(limits)
+    }
+
+    fn audit_rotation(&self) -> Result<AuditRotation, ConfigError> {
+        let mut rotation = AuditRotation::default();
+        for fields in [self.defaults, self.entry].into_iter().filter_map(|entry| entry.fields.audit_rotation.as_ref()) {
+            rotation = rotation.with(fields).map_err(|what| self.mistake("audit_rotation", what))?;
+        }
+        Ok(rotation)
     }
 
     fn check_files(&self, circle: &Circle) -> Result<(), ConfigError> {

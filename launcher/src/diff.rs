@@ -33,6 +33,7 @@ pub enum Field {
     Restart,
     Log,
     Audit,
+    AuditRotation,
 }
 
 /// What a field that is changed asks for.
@@ -52,7 +53,9 @@ impl Field {
             Self::Restart | Self::AllowOpen => Effect::Quiet,
             Self::Description | Self::Members | Self::Hosts | Self::Origins => Effect::Live,
             Self::Init | Self::Modules | Self::Limits => Effect::Live,
-            Self::Host | Self::Port | Self::Access | Self::Sandbox | Self::Log | Self::Audit => Effect::Restart,
+            Self::Host | Self::Port | Self::Access | Self::Sandbox | Self::Log | Self::Audit | Self::AuditRotation => {
+                Effect::Restart
+            }
         }
     }
 }
@@ -75,6 +78,7 @@ impl fmt::Display for Field {
             Self::Restart => "restart",
             Self::Log => "log",
             Self::Audit => "audit",
+            Self::AuditRotation => "audit_rotation",
         })
     }
 }
@@ -175,6 +179,7 @@ fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
         restart,
         log,
         audit,
+        audit_rotation,
     } = circle;
     let Definition { circle: other, contents } = after;
     let is_changed = [
@@ -193,6 +198,7 @@ fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
         (Field::Restart, *restart != other.restart),
         (Field::Log, *log != other.log),
         (Field::Audit, *audit != other.audit),
+        (Field::AuditRotation, *audit_rotation != other.audit_rotation),
     ];
     is_changed.into_iter().filter_map(|(field, is_changed)| is_changed.then_some(field)).collect()
 }

@@ -61,6 +61,22 @@ pub(crate) struct Fields {
     pub(crate) log: Option<LogFormat>,
     /// What is kept of each play.
     pub(crate) audit: Option<Audit>,
+    /// How large and how old the files of the audit get, and how many there are.
+    pub(crate) audit_rotation: Option<RotationFields>,
+}
+
+/// How the files of an audit are rotated.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RotationFields {
+    /// MiB of one file, from 1 to 1024; 8 unless said otherwise.
+    pub(crate) file_mib: Option<u64>,
+    /// Files that are kept, the one that is written included, from 2 to 1000; 8 unless said otherwise.
+    pub(crate) files: Option<u64>,
+    /// Days after which the next line begins another file, whatever the size, from 1 to 3650; only the size counts unless
+    /// said otherwise.
+    pub(crate) days: Option<u64>,
 }
 
 /// Certificate and key for wss, PEM files.

@@ -34,6 +34,7 @@ pub use error::ConfigError;
 pub use event::{Event, Happened, Supervision};
 pub use fields::{Audit, LogFormat, Restart, Sandbox};
 pub use life::SUPERVISED;
+pub use log::AuditRotation;
 pub use manager::ServiceManager;
 pub use state::State;
 pub use supervisor::SUPERVISOR;

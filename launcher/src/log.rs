@@ -3,6 +3,7 @@
 mod line;
 mod queue;
 mod read;
+mod rotation;
 
 use std::{
     ffi::OsString,
@@ -10,26 +11,33 @@ use std::{
     io::{self, Write},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 pub use line::{Level, parse_time};
 pub use queue::{Form, Queue, Writing};
 pub use read::{Line, LogReader, Wanted};
+pub use rotation::AuditRotation;
 
-/// How large a file gets, and how many older ones are kept beside it.
+/// How large and how old a file gets, and how many older ones are kept beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes of each.
     pub max: u64,
     /// Older ones.
     pub kept: usize,
+    /// The age of a file's first line at which the next line begins another file; none, and only the size counts.
+    pub max_age: Option<Duration>,
 }
 
 impl Bounds {
     /// Those of a log.
-    pub const LOG: Self = Self { max: 4 << 20, kept: 1 };
-    /// Those of an audit: a quarter of a million plays.
-    pub const AUDIT: Self = Self { max: 8 << 20, kept: 7 };
+    pub const LOG: Self = Self { max: 4 << 20, kept: 1, max_age: None };
+
+    /// Bytes of all files together.
+    pub fn total(&self) -> u64 {
+        self.max.saturating_mul(self.kept as u64 + 1)
+    }
 }
 
 /// A file that is written. When it is full it takes the place of the older one, and a new one is begun.
@@ -38,6 +46,8 @@ pub struct LogFile {
     path: PathBuf,
     /// None where there was no room for a new one.
     file: Option<File>,
+    /// When the file's first line was written.
+    begun: SystemTime,
     bounds: Bounds,
     /// The last line lacks its end, which is to come behind it.
     is_torn: bool,
@@ -51,7 +61,8 @@ impl LogFile {
             Err(error) if is_full(&error) => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { path: path.to_owned(), file, bounds, is_torn: false })
+        let begun = file.as_ref().map_or_else(SystemTime::now, begun);
+        Ok(Self { path: path.to_owned(), file, begun, bounds, is_torn: false })
     }
 
     /// Lets go of a file that has no room for so many bytes, or that is not at its path any more.
@@ -59,7 +70,9 @@ impl LogFile {
         let Some(file) = &self.file else { return Ok(()) };
         // Asked of the file each time, since the supervisor writes a line now and then, too.
         let size = file.metadata()?.len();
-        if size == 0 || size + room as u64 <= self.bounds.max {
+        let is_old = |max_age| self.begun.elapsed().is_ok_and(|age| age >= max_age);
+        let is_full = size + room as u64 > self.bounds.max || self.bounds.max_age.is_some_and(is_old);
+        if size == 0 || !is_full {
             if !is_at(file, &self.path)? {
                 self.file = None;
             }
@@ -90,6 +103,11 @@ impl LogFile {
                 _ => {}
             }
         }
+        // Those that are left of a time when more were kept.
+        let mut number = self.bounds.kept + 1;
+        while std::fs::remove_file(older(&self.path, number)).is_ok() {
+            number += 1;
+        }
         self.file = None;
         Ok(())
     }
@@ -103,7 +121,11 @@ impl Write for LogFile {
         }
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(open(&self.path)?),
+            none => {
+                let file = open(&self.path)?;
+                self.begun = begun(&file);
+                none.insert(file)
+            }
         };
         let written = file.write(lines)?;
         self.is_torn = written > 0 && lines[written - 1] != b'\n';
@@ -133,6 +155,13 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// When a file's first line was written, as far as the line says; otherwise now.
+fn begun(file: &File) -> SystemTime {
+    let mut start = [0; 64];
+    let length = file.read_at(&mut start, 0).unwrap_or_default();
+    line::time_of(&String::from_utf8_lossy(&start[..length])).unwrap_or_else(SystemTime::now)
+}
+
 /// Whether that is the file that is there.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
@@ -159,8 +188,6 @@ fn older(path: &Path, number: usize) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
     use crate::LogFormat;
 
@@ -174,7 +201,7 @@ mod tests {
 
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let mut log = LogFile::open(&path, Bounds { max: 100, kept: 2 }).expect("it opens");
+        let mut log = LogFile::open(&path, Bounds { max: 100, kept: 2, max_age: None }).expect("it opens");
         for number in 0..100 {
             writeln!(log, "{number:09}").expect("it is written");
         }
@@ -204,7 +231,7 @@ mod tests {
     fn two_who_write_one_log_lose_nothing_when_it_is_full() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let open = || LogFile::open(&path, Bounds { max: 30, kept: 1 }).expect("it opens");
+        let open = || LogFile::open(&path, Bounds { max: 30, kept: 1, max_age: None }).expect("it opens");
         let (mut circle, mut supervisor) = (open(), open());
         for number in 0..3 {
             writeln!(circle, "{number:09}").expect("it is written");
@@ -219,7 +246,7 @@ mod tests {
     fn a_full_log_is_turned_once_by_all_who_find_it_full() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let bounds = Bounds { max: 200, kept: 200 };
+        let bounds = Bounds { max: 200, kept: 200, max_age: None };
         std::thread::scope(|scope| {
             for writer in 0..4 {
                 let mut log = LogFile::open(&path, bounds).expect("it opens");
@@ -236,6 +263,28 @@ mod tests {
         lines.sort_unstable();
         lines.dedup();
         assert_eq!(lines.len(), 2000);
+    }
+
+    #[test]
+    fn a_file_is_rotated_by_its_age_and_what_is_not_kept_any_more_is_removed() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("a.audit");
+        let line = |ago: u64| {
+            let time = SystemTime::now() - Duration::from_secs(ago);
+            format!("{{\"timestamp\":\"{}\",\"lost\":1}}\n", humantime::format_rfc3339_micros(time))
+        };
+        let bounds = Bounds { max: 1 << 20, kept: 1, max_age: Some(Duration::from_hours(1)) };
+        let write = |text: &str| {
+            LogFile::open(&path, bounds).and_then(|mut log| log.write_all(text.as_bytes())).expect("it is written");
+        };
+        let (old, young) = (line(3601), line(60));
+        std::fs::write(older(&path, 2), "of a time when more were kept").expect("written");
+        write(&old);
+        write(&young);
+        assert_eq!((text(&older(&path, 1)), text(&path)), (old, young.clone()));
+        assert!(!older(&path, 2).exists() && older(&path, 1).exists());
+        write(&young);
+        assert_eq!(text(&path), young.clone() + &young, "it is not an hour old");
     }
 
     #[test]

@@ -11,7 +11,10 @@ use std::{
 use keys::PublicKey;
 use protocol::methods::PlayParams;
 
-use crate::metrics::{Label, PlayOutcome};
+use crate::{
+    metrics::{Label, PlayOutcome},
+    quota::Caller,
+};
 
 /// A play that has ended.
 #[derive(Debug, Clone)]
@@ -30,6 +33,9 @@ pub struct PlayRecord {
     pub outcome: &'static str,
     /// The code of the error that it came to, where it was one.
     pub code: Option<i64>,
+    /// Nothing of it ran, because there was no room for it or the caller may not play. Whoever keeps records can count these
+    /// instead of keeping each: to be refused costs a caller nothing.
+    pub is_refused: bool,
     params: Arc<PlayParams>,
 }
 
@@ -41,12 +47,26 @@ impl PlayRecord {
 }
 
 /// Whose play it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PlayCaller {
     /// An authenticated caller.
     Key(PublicKey),
     /// An anonymous caller at this address.
     Anonymous(IpAddr),
+}
+
+impl PlayCaller {
+    /// The caller that this one is counted as: of an IPv6 address the network of 64 bits, of which a client has all addresses.
+    #[must_use]
+    pub fn counted(self) -> Self {
+        match self {
+            Self::Key(_) => self,
+            Self::Anonymous(address) => match Caller::anonymous(address) {
+                Caller::Address(address) => Self::Anonymous(address),
+                Caller::Key(key) => Self::Key(key),
+            },
+        }
+    }
 }
 
 impl fmt::Display for PlayCaller {
@@ -115,6 +135,7 @@ impl Drop for AuditEntry {
             elapsed: self.arrived.elapsed(),
             outcome: outcome.value(),
             code,
+            is_refused: outcome.is_refusal(),
             params: self.params.clone(),
         });
     }

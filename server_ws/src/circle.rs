@@ -26,6 +26,7 @@ use worker::Layer;
 use crate::{
     audit::Auditor,
     host::FunctionTable,
+    log_limit::LogLimit,
     metrics::{Metrics, Observer},
     quota::{Admission, FairSemaphore},
 };
@@ -71,6 +72,10 @@ pub struct Circle {
     pub(crate) layers: OnceLock<Vec<Layer>>,
     pub(crate) sandbox: Sandbox,
     pub(crate) auditor: Option<Auditor>,
+    /// Lines of plays in the log.
+    pub(crate) logged_plays: LogLimit,
+    /// Lines of failed authentications in the log.
+    pub(crate) logged_failures: LogLimit,
 }
 
 impl Circle {

@@ -23,6 +23,7 @@ mod auth;
 mod circle;
 mod conversion;
 pub mod host;
+mod log_limit;
 mod metrics;
 mod quota;
 mod rpc;

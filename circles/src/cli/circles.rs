@@ -135,6 +135,10 @@ pub(crate) struct ServeArgs {
     /// Write a JSON line there for each play: who, when, what it came to [default: none is kept]
     #[arg(long, value_name = "FILE")]
     pub audit_file: Option<PathBuf>,
+    /// How the files of the audit are rotated: MiB of each, how many there are, and after how many days a new one is begun
+    /// whatever the size (file_mib=8,files=8,days=7)
+    #[arg(long, value_name = "NAME=N,…", default_value_t)]
+    pub audit_rotation: launcher::AuditRotation,
     /// Begin once nobody else holds this file, and hold it
     #[arg(long, hide = true)]
     pub lock_file: Option<PathBuf>,

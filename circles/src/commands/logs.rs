@@ -12,8 +12,8 @@ use terminal::printing::{Paint, to_stdout};
 const LAST_LINES: usize = 100;
 
 pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
-    let mut names: Vec<String> =
-        config::circles(args.config.path(), &args.names)?.into_iter().map(|circle| circle.name).collect();
+    let circles = config::circles(args.config.path(), &args.names)?;
+    let mut names: Vec<String> = circles.iter().map(|circle| circle.name.clone()).collect();
     let place = supervisor::place(args.config.path())?;
     let width = names.iter().map(String::len).max().unwrap_or_default();
     if args.names.is_empty() && !args.audit && !args.json {
@@ -43,8 +43,11 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     let wanted = Wanted { last: args.tail.or(args.since.is_none().then_some(LAST_LINES)), since: args.since };
     let (mut readers, mut all) = (Vec::new(), Vec::new());
     for name in &names {
-        let (path, bounds) =
-            if args.audit { (place.audit(name), Bounds::AUDIT) } else { (place.log(name), Bounds::LOG) };
+        let rotation = circles.iter().find(|circle| circle.name == *name).map(|circle| circle.audit_rotation);
+        let (path, bounds) = match rotation {
+            Some(rotation) if args.audit => (place.audit(name), rotation.bounds()),
+            _ => (place.log(name), Bounds::LOG),
+        };
         let (lines, reader) = LogReader::last_lines(&path, bounds, wanted).map_err(|error| unreadable(name, &error))?;
         all.extend(lines.into_iter().map(|line| (name, line)));
         readers.push((name, reader));

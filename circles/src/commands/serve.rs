@@ -1,5 +1,6 @@
 //! `circles serve`: one circle in this process.
 
+mod audit;
 mod described;
 mod records;
 mod supervised;
@@ -51,6 +52,7 @@ fn serve(args: &ServeArgs, runtime: Runtime, records: &Records) -> Result<(), Cl
     let address = listener.local_addr().map_err(|error| cannot_listen(wanted, error))?;
     // A supervisor says itself how its circles are.
     let mut manager = if args.supervised { ServiceManager::default() } else { ServiceManager::from_environment() };
+    runtime.spawn(Records::count_plays(records.audit_writer()));
     runtime.block_on(async {
         let signalled = shutdown(records.flusher())?;
         let mut supervisor = args.supervised.then(Supervisor::at_stdin).transpose()?;

@@ -29,6 +29,7 @@ pub(crate) fn arguments(circle: &Circle, files: &Files) -> Vec<String> {
     files.log.iter().for_each(|log| flag("log-file", log.display().to_string()));
     if let Some(file) = &files.audit {
         flag("audit", circle.audit.to_string());
+        flag("audit-rotation", circle.audit_rotation.to_string());
         flag("audit-file", file.display().to_string());
     }
     files.lock.iter().for_each(|lock| flag("lock-file", lock.display().to_string()));

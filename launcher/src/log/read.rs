@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::log::{LogFile, parse_time};
 
-    const BOUNDS: Bounds = Bounds { max: 16, kept: 2 };
+    const BOUNDS: Bounds = Bounds { max: 16, kept: 2, max_age: None };
 
     fn texts(lines: Vec<Line>) -> Vec<String> {
         lines.into_iter().map(|line| line.text).collect()

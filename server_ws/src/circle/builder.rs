@@ -20,6 +20,7 @@ use super::{
 use crate::{
     audit::{Auditor, PlayRecord},
     host::{AnyModule, FunctionTable, Module},
+    log_limit::LogLimit,
     metrics::Metrics,
     quota::{self, Admission, FairSemaphore},
 };
@@ -275,6 +276,8 @@ impl CircleBuilder {
             layers: OnceLock::new(),
             sandbox: self.sandbox,
             auditor: self.auditor,
+            logged_plays: LogLimit::with_burst(),
+            logged_failures: LogLimit::default(),
             name: self.name,
             access,
             grace: self.grace,

@@ -136,6 +136,15 @@ labels! {
 }
 
 impl PlayOutcome {
+    /// Whether nothing of the play ran, because there was no room or the caller may not play.
+    pub(crate) fn is_refusal(self) -> bool {
+        let is_busy = matches!(
+            self,
+            Self::BusyQueued | Self::BusyRunning | Self::BusySessions | Self::BusyWorkers | Self::BusyMemory
+        );
+        is_busy || matches!(self, Self::RateLimited | Self::Unauthenticated)
+    }
+
     pub(crate) fn of(result: Result<(), &RpcError>) -> Self {
         let Err(error) = result else { return Self::Ok };
         match error {

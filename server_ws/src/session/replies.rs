@@ -1,6 +1,6 @@
 //! Replies and notifications of a session, and the one place where a request is counted as finished.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use protocol::{
     RpcError,
@@ -69,6 +69,11 @@ impl Session {
                 self.reply_error(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
             }
         }
+    }
+
+    /// The address of the client.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
     }
 
     /// The audit record of a play, if auditing is on.

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     path::Path,
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use launcher::{
@@ -13,7 +13,6 @@ use launcher::{
     log::{Bounds, Form, Level, LogFile, Queue, Writing},
 };
 use server_ws::PlayRecord;
-use sha2::{Digest, Sha256};
 use tracing_subscriber::{
     Layer, Registry,
     fmt::{self, MakeWriter},
@@ -21,6 +20,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use super::audit::{AuditLog, AuditWriter};
 use crate::cli::ServeArgs;
 use frontend::error::CliError;
 use terminal::{logging, printing};
@@ -28,11 +28,8 @@ use terminal::{logging, printing};
 /// Bytes of a log that wait to be written.
 const MAX_LOG: usize = 1 << 20;
 
-/// Bytes of records that wait to be written, their scripts included.
-const MAX_AUDIT: usize = 8 << 20;
-
-/// Bytes that a record counts besides its script.
-const RECORD: usize = 256;
+/// How often it is looked whether counts of the audit are due.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 type Line = Arc<[u8]>;
 
@@ -40,9 +37,8 @@ type Line = Arc<[u8]>;
 pub(super) struct Records {
     format: LogFormat,
     outputs: Outputs,
-    audit: Option<Queue<PlayRecord>>,
+    audit: Option<AuditLog>,
     _log: Vec<Writing<Line>>,
-    _audit: Option<Writing<PlayRecord>>,
 }
 
 /// Where lines of the log go.
@@ -67,16 +63,16 @@ impl Records {
             Some(path) => Some(queue("log to file", Box::new(open(path, Bounds::LOG)?))?),
             None => None,
         };
-        let (audit, writes_audit) = match &args.audit_file {
+        let audit = match &args.audit_file {
             Some(path) if args.audit != Audit::Off => {
-                let form = Plays { circle: args.name.clone(), with_scripts: args.audit == Audit::Scripts };
-                let file = open(path, Bounds::AUDIT)?;
-                Some(Queue::start("audit", MAX_AUDIT, form, file).map_err(no_thread)?)
+                let bounds = args.audit_rotation.bounds();
+                let has_scripts = args.audit == Audit::Scripts;
+                let file = open(path, bounds)?;
+                Some(AuditLog::start(&args.name, has_scripts, bounds, file).map_err(no_thread)?)
             }
             _ => None,
-        }
-        .unzip();
-        let records = Self { format, outputs: Outputs { stderr, file }, audit, _log: writing, _audit: writes_audit };
+        };
+        let records = Self { format, outputs: Outputs { stderr, file }, audit, _log: writing };
         records.trace()?;
         Ok(records)
     }
@@ -96,11 +92,23 @@ impl Records {
 
     /// Where records of plays are handed over, if anywhere.
     pub(super) fn audit(&self) -> Option<impl Fn(PlayRecord) + Send + Sync + use<>> {
-        let queue = self.audit.clone()?;
-        Some(move |record: PlayRecord| {
-            let bytes = RECORD + record.script().len();
-            queue.push(record, bytes);
-        })
+        let audit = self.audit.as_ref()?.writer();
+        Some(move |record: PlayRecord| audit.record(record))
+    }
+
+    /// Has the audit's counts of plays written when they are due, until the end.
+    pub(super) async fn count_plays(audit: Option<AuditWriter>) {
+        let Some(audit) = audit else { return };
+        let mut tick = tokio::time::interval(COUNT_INTERVAL);
+        loop {
+            tick.tick().await;
+            audit.write_due_counts();
+        }
+    }
+
+    /// Who writes the audit, if anybody does.
+    pub(super) fn audit_writer(&self) -> Option<AuditWriter> {
+        self.audit.as_ref().map(AuditLog::writer)
     }
 
     /// A line for the file alone: it is said on stderr in other words.
@@ -126,7 +134,7 @@ impl Records {
 
     /// Has all written that waits, for who ends the process.
     pub(super) fn flusher(&self) -> impl FnOnce() + Send + use<> {
-        let (outputs, audit) = (self.outputs.clone(), self.audit.clone());
+        let (outputs, audit) = (self.outputs.clone(), self.audit_writer());
         move || {
             if let Some(audit) = audit {
                 audit.flush();
@@ -195,45 +203,6 @@ impl Form<Line> for Lines {
     fn lost(&mut self, lines: u64, text: &mut Vec<u8>) {
         let line = format!("({lines} lines are lost: they could not be written in time)");
         text.extend_from_slice(self.0.line(SystemTime::now(), Level::Warn, &line).as_bytes());
-    }
-}
-
-const MEMORY: &str = "memory takes what is written";
-
-/// A JSON object for each play.
-struct Plays {
-    circle: String,
-    with_scripts: bool,
-}
-
-impl Form<PlayRecord> for Plays {
-    fn line(&mut self, play: &PlayRecord, text: &mut Vec<u8>) {
-        let (ended, hash) = (humantime::format_rfc3339_micros(play.ended), Sha256::digest(play.script()));
-        write!(
-            text,
-            // A circle's name needs no escapes.
-            r#"{{"timestamp":"{ended}","circle":"{}","session":{},"caller":"{}","outcome":"{}","#,
-            self.circle, play.session, play.caller, play.outcome
-        )
-        .expect(MEMORY);
-        if let Some(code) = play.code {
-            write!(text, r#""code":{code},"#).expect(MEMORY);
-        }
-        write!(text, r#""elapsed_us":{},"script_sha256":""#, play.elapsed.as_micros()).expect(MEMORY);
-        let at = text.len();
-        text.resize(at + 2 * hash.len(), b'0');
-        hex::encode_to_slice(hash, &mut text[at..]).expect("two digits a byte");
-        text.push(b'"');
-        if self.with_scripts {
-            text.extend_from_slice(br#","script":"#);
-            serde_json::to_writer(&mut *text, play.script()).expect(MEMORY);
-        }
-        text.extend_from_slice(b"}\n");
-    }
-
-    fn lost(&mut self, lines: u64, text: &mut Vec<u8>) {
-        let now = humantime::format_rfc3339_micros(SystemTime::now());
-        writeln!(text, r#"{{"timestamp":"{now}","lost":{lines}}}"#).expect(MEMORY);
     }
 }
 

@@ -1,12 +1,15 @@
 //! `authenticate`: a session authenticates with a key.
 
+use std::time::Instant;
+
+use keys::PublicKey;
 use protocol::{
     RpcError,
     methods::{AuthenticateParams, AuthenticateResult},
 };
 
 use super::now_unix;
-use crate::session::Session;
+use crate::{quota::Caller, session::Session};
 
 pub(crate) fn handle(session: &mut Session, params: &AuthenticateParams) -> Result<AuthenticateResult, RpcError> {
     let circle = session.circle.clone();
@@ -18,7 +21,16 @@ pub(crate) fn handle(session: &mut Session, params: &AuthenticateParams) -> Resu
             session.counts.authenticate();
             tracing::info!(%key, "authenticated");
         }
-        Err(error) => tracing::warn!(%error, "an authentication failed"),
+        Err(error) => {
+            let limit = &circle.logged_failures;
+            if let Some(suppressed) = limit.admit(Caller::anonymous(session.address()), Instant::now()) {
+                let suppressed = (suppressed > 0).then_some(suppressed);
+                // Only what is a key is shown: anything else is the client's text.
+                let key = params.pubkey.parse::<PublicKey>().ok().map(|key| key.to_hex());
+                let key = key.as_deref().unwrap_or("invalid");
+                tracing::warn!(address = %session.address(), key, suppressed, %error, "authentication failed");
+            }
+        }
     }
     if session.auth.is_exhausted() {
         session.close(1008, "too many failed authentications");

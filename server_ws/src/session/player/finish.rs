@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keys::PublicKey;
 use protocol::{
     RpcError,
     error::{BusyLimit, LossReason, PlayLimit, ScriptError, ScriptErrorKind},
@@ -18,6 +19,7 @@ use super::{
 use crate::{
     conversion,
     host::{EndHookError, MAX_LEFT_BEHIND, PlayEnd},
+    quota::Caller,
     session::ticket::Ticket,
 };
 
@@ -79,7 +81,7 @@ impl Player {
     fn run_end_hooks(&mut self, mut play: RunningPlay, result: Result<PlayResult, RpcError>) -> Option<PlayerEvent> {
         let end = play_end(&result);
         if !play.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end_hooks(end)) {
-            return Some(finished(play.ticket, result));
+            return Some(self.finished(play.ticket, play.caller, result));
         }
         let deadline = if end.is_success() { play.deadline } else { Some(Instant::now() + STOP_GRACE_PERIOD) };
         play.end_hooks = Some(EndHooks { result, deadline });
@@ -102,7 +104,24 @@ impl Player {
             (Ok(_), None) => Err(self.stop_error(StopReason::Time, play.max_ms)),
             (Err(error), _) => Err(error),
         };
-        Some(finished(play.ticket, result))
+        Some(self.finished(play.ticket, play.caller, result))
+    }
+
+    /// The event of a play that has run and has its result. A lost environment takes more with it than the play.
+    fn finished(&self, ticket: Ticket, caller: Option<PublicKey>, result: Result<PlayResult, RpcError>) -> PlayerEvent {
+        if let Err(RpcError::EnvironmentLost { reason }) = &result {
+            return PlayerEvent::EnvironmentLost(Some(ticket), *reason);
+        }
+        let caller = caller.map_or(self.anonymous, Caller::Key);
+        if let Some(suppressed) = self.circle.logged_plays.admit(caller, std::time::Instant::now()) {
+            // Only where it says something.
+            let suppressed = (suppressed > 0).then_some(suppressed);
+            match &result {
+                Ok(result) => tracing::info!(elapsed_us = result.elapsed_us, suppressed, "play ok"),
+                Err(error) => tracing::info!(code = error.code(), suppressed, "play ended"),
+            }
+        }
+        PlayerEvent::PlayFinished(ticket, result)
     }
 
     /// The error of a play that is stopped.
@@ -119,16 +138,6 @@ impl Player {
             }
         }
     }
-}
-
-/// The event of a play that has run and has its result. A lost environment takes more with it than the play.
-fn finished(ticket: Ticket, result: Result<PlayResult, RpcError>) -> PlayerEvent {
-    match &result {
-        Ok(result) => tracing::info!(elapsed_us = result.elapsed_us, "play ok"),
-        Err(RpcError::EnvironmentLost { reason }) => return PlayerEvent::EnvironmentLost(Some(ticket), *reason),
-        Err(error) => tracing::info!(code = error.code(), "play ended"),
-    }
-    PlayerEvent::PlayFinished(ticket, result)
 }
 
 /// How a play ended, for its host modules.

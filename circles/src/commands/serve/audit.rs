@@ -1,0 +1,173 @@
+//! The audit of a circle: a line for each play, or a count where a caller has used its share. A thread of its own writes it.
+
+mod shares;
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Instant, SystemTime},
+};
+
+use launcher::log::{Bounds, Form, LogFile, Queue, Writing};
+use server_ws::{PlayCaller, PlayRecord};
+use sha2::{Digest, Sha256};
+
+use shares::{Count, Play, Shares};
+
+/// Bytes of records that wait to be written, their scripts included.
+const MAX_WAITING: usize = 8 << 20;
+
+/// Bytes of a line besides its script.
+const LINE: usize = 320;
+
+/// The audit, for as long as the circle is served. Dropped, it writes the counts that are left, and waits until all is written.
+pub(super) struct AuditLog {
+    writer: AuditWriter,
+    _writing: Writing<Item>,
+}
+
+/// Where records are handed over.
+#[derive(Clone)]
+pub(super) struct AuditWriter {
+    shares: Arc<Mutex<Shares<PlayCaller>>>,
+    queue: Queue<Item>,
+    has_scripts: bool,
+}
+
+enum Item {
+    Play(Box<PlayRecord>),
+    Count(Count<PlayCaller>),
+}
+
+impl AuditLog {
+    pub(super) fn start(circle: &str, has_scripts: bool, bounds: Bounds, file: LogFile) -> io::Result<Self> {
+        let form = Lines { circle: circle.to_owned(), has_scripts };
+        let (queue, writing) = Queue::start("audit", MAX_WAITING, form, file)?;
+        let shares = Arc::new(Mutex::new(Shares::of(bounds.total(), Instant::now())));
+        Ok(Self { writer: AuditWriter { shares, queue, has_scripts }, _writing: writing })
+    }
+
+    pub(super) fn writer(&self) -> AuditWriter {
+        self.writer.clone()
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.writer.write_all_counts();
+    }
+}
+
+impl AuditWriter {
+    /// Writes a line for the play, or counts it. Never waits for the disk.
+    pub(super) fn record(&self, record: PlayRecord) {
+        let script = if self.has_scripts { json_length(record.script()) } else { 0 };
+        let play = Play { outcome: record.outcome, code: record.code, bytes: (LINE + script) as u64 };
+        let caller = record.caller.counted();
+        let has_line = self.shares().note(caller, &play, record.is_refused, Instant::now(), record.ended);
+        if has_line {
+            // The script is in memory whether it will be written or not.
+            let bytes = LINE + record.script().len();
+            self.queue.push(Item::Play(Box::new(record)), bytes);
+        }
+    }
+
+    pub(super) fn write_due_counts(&self) {
+        let counts = self.shares().due(Instant::now());
+        self.push(counts);
+    }
+
+    fn write_all_counts(&self) {
+        let counts = self.shares().take_all();
+        self.push(counts);
+    }
+
+    /// Waits until everything is written that can be, for who ends the process. Blocks, for two seconds at the most.
+    pub(super) fn flush(&self) {
+        self.write_all_counts();
+        self.queue.flush();
+    }
+
+    fn push(&self, counts: Vec<Count<PlayCaller>>) {
+        for count in counts {
+            self.queue.push(Item::Count(count), LINE);
+        }
+    }
+
+    fn shares(&self) -> MutexGuard<'_, Shares<PlayCaller>> {
+        // Nothing that can panic is done with them.
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of a text as JSON writes it.
+fn json_length(text: &str) -> usize {
+    let length = |byte| match byte {
+        b'"' | b'\\' => 2,
+        byte if byte < b' ' => 6,
+        _ => 1,
+    };
+    text.bytes().map(length).sum()
+}
+
+const MEMORY: &str = "memory takes what is written";
+
+/// A JSON object for each.
+struct Lines {
+    circle: String,
+    has_scripts: bool,
+}
+
+impl Form<Item> for Lines {
+    fn line(&mut self, item: &Item, text: &mut Vec<u8>) {
+        match item {
+            Item::Play(play) => self.play(play, text),
+            Item::Count(count) => self.count(count, text),
+        }
+    }
+
+    fn lost(&mut self, lines: u64, text: &mut Vec<u8>) {
+        let now = humantime::format_rfc3339_micros(SystemTime::now());
+        writeln!(text, r#"{{"timestamp":"{now}","lost":{lines}}}"#).expect(MEMORY);
+    }
+}
+
+impl Lines {
+    fn play(&self, play: &PlayRecord, text: &mut Vec<u8>) {
+        let (ended, hash) = (humantime::format_rfc3339_micros(play.ended), Sha256::digest(play.script()));
+        write!(
+            text,
+            // A circle's name needs no escapes.
+            r#"{{"timestamp":"{ended}","circle":"{}","session":{},"caller":"{}","outcome":"{}","#,
+            self.circle, play.session, play.caller, play.outcome
+        )
+        .expect(MEMORY);
+        if let Some(code) = play.code {
+            write!(text, r#""code":{code},"#).expect(MEMORY);
+        }
+        write!(text, r#""elapsed_us":{},"script_sha256":""#, play.elapsed.as_micros()).expect(MEMORY);
+        let at = text.len();
+        text.resize(at + 2 * hash.len(), b'0');
+        hex::encode_to_slice(hash, &mut text[at..]).expect("two digits a byte");
+        text.push(b'"');
+        if self.has_scripts {
+            text.extend_from_slice(br#","script":"#);
+            serde_json::to_writer(&mut *text, play.script()).expect(MEMORY);
+        }
+        text.extend_from_slice(b"}\n");
+    }
+
+    fn count(&self, count: &Count<PlayCaller>, text: &mut Vec<u8>) {
+        let [first, last] = [count.first, count.last].map(humantime::format_rfc3339_micros);
+        write!(text, r#"{{"timestamp":"{last}","circle":"{}","#, self.circle).expect(MEMORY);
+        match count.caller {
+            Some(caller) => write!(text, r#""caller":"{caller}","#).expect(MEMORY),
+            None => text.extend_from_slice(br#""caller":"others","#),
+        }
+        write!(text, r#""outcome":"{}","#, count.outcome).expect(MEMORY);
+        if let Some(code) = count.code {
+            write!(text, r#""code":{code},"#).expect(MEMORY);
+        }
+        writeln!(text, r#""plays":{},"since":"{first}"}}"#, count.plays).expect(MEMORY);
+    }
+}

@@ -1,0 +1,247 @@
+//! How much of the audit each caller may fill, so that nobody evicts the records of others. Pure: the time is handed in.
+//!
+//! In a day all callers together fill a quarter of the audit's files with lines of plays, and each of them half of what is left
+//! of that quarter then. Who alone plays without end has a third of it, and a caller that comes later still finds room. Beyond
+//! its share a caller's plays are counted: one line for each outcome after a second, and after twice as long each time while
+//! that goes on. Refused plays cost a caller nothing, and are always counted.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    time::{Duration, Instant, SystemTime},
+};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Of the audit's files, what the plays of a day may fill.
+const FILES_TO_BUDGET: u64 = 4;
+
+/// Of what is left of the day's budget, what one caller may have.
+const LEFT_TO_SHARE: u64 = 2;
+
+/// The least time that plays are counted for one line, and the most.
+const FIRST_INTERVAL: Duration = Duration::from_secs(1);
+const LONGEST_INTERVAL: Duration = Duration::from_hours(1);
+
+/// Callers that are told apart. While so many have counts, those of others are one.
+const MAX_CALLERS: usize = 1024;
+
+/// Bytes of a line with a count.
+const COUNT: u64 = 256;
+
+/// A play that has ended.
+#[derive(Debug)]
+pub(super) struct Play {
+    pub(super) outcome: &'static str,
+    pub(super) code: Option<i64>,
+    /// Of its line.
+    pub(super) bytes: u64,
+}
+
+/// Plays of a caller that have no line of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Count<C> {
+    /// None: of callers that could not be told apart.
+    pub(super) caller: Option<C>,
+    pub(super) outcome: &'static str,
+    pub(super) code: Option<i64>,
+    pub(super) plays: u64,
+    pub(super) first: SystemTime,
+    pub(super) last: SystemTime,
+}
+
+#[derive(Debug)]
+pub(super) struct Shares<C> {
+    /// Bytes of a day, and those of today that are used.
+    budget: u64,
+    used: u64,
+    day_begun: Instant,
+    callers: HashMap<Option<C>, Usage<C>>,
+}
+
+#[derive(Debug)]
+struct Usage<C> {
+    used: u64,
+    interval: Duration,
+    /// When the counts are due, while plays are counted.
+    due: Option<Instant>,
+    /// One for each outcome.
+    counts: Vec<Count<C>>,
+}
+
+impl<C> Default for Usage<C> {
+    fn default() -> Self {
+        Self { used: 0, interval: FIRST_INTERVAL, due: None, counts: Vec::new() }
+    }
+}
+
+impl<C: Copy + Eq + Hash> Shares<C> {
+    /// The shares of files that have so many bytes together.
+    pub(super) fn of(files: u64, now: Instant) -> Self {
+        Self { budget: files / FILES_TO_BUDGET, used: 0, day_begun: now, callers: HashMap::new() }
+    }
+
+    /// Whether a play has a line of its own; otherwise it is counted.
+    pub(super) fn note(&mut self, caller: C, play: &Play, is_refused: bool, now: Instant, at: SystemTime) -> bool {
+        self.begin_day(now);
+        let caller = self.told_apart(caller);
+        let share = self.share();
+        let usage = self.callers.entry(caller).or_default();
+        if !is_refused && usage.used + play.bytes <= share {
+            usage.used += play.bytes;
+            self.used += play.bytes;
+            return true;
+        }
+        usage.due.get_or_insert(now + usage.interval);
+        let count = usage.counts.iter_mut().find(|count| (count.outcome, count.code) == (play.outcome, play.code));
+        if let Some(count) = count {
+            count.plays += 1;
+            count.last = at;
+        } else {
+            let Play { outcome, code, .. } = *play;
+            usage.counts.push(Count { caller, outcome, code, plays: 1, first: at, last: at });
+        }
+        false
+    }
+
+    /// The counts that are to be written now.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Count<C>> {
+        self.begin_day(now);
+        let (share, mut all) = (self.share(), Vec::new());
+        for usage in self.callers.values_mut().filter(|usage| usage.due.is_some_and(|due| due <= now)) {
+            if usage.counts.is_empty() {
+                (usage.due, usage.interval) = (None, FIRST_INTERVAL);
+                continue;
+            }
+            let bytes = COUNT * usage.counts.len() as u64;
+            usage.used += bytes;
+            self.used += bytes;
+            if usage.used + COUNT > share {
+                usage.interval = (usage.interval * 2).min(LONGEST_INTERVAL);
+            }
+            usage.due = Some(now + usage.interval);
+            all.append(&mut usage.counts);
+        }
+        all
+    }
+
+    /// All counts, for who writes no more.
+    pub(super) fn take_all(&mut self) -> Vec<Count<C>> {
+        self.callers.values_mut().flat_map(|usage| std::mem::take(&mut usage.counts)).collect()
+    }
+
+    /// What one caller may have of today's budget.
+    fn share(&self) -> u64 {
+        self.budget.saturating_sub(self.used) / LEFT_TO_SHARE
+    }
+
+    fn begin_day(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.day_begun) < DAY {
+            return;
+        }
+        (self.day_begun, self.used) = (now, 0);
+        self.callers.retain(|_, usage| !usage.counts.is_empty());
+        self.callers.values_mut().for_each(|usage| (usage.used, usage.interval) = (0, FIRST_INTERVAL));
+    }
+
+    /// The caller, where there is room for another; whoever used least and has no counts makes room.
+    fn told_apart(&mut self, caller: C) -> Option<C> {
+        let caller = Some(caller);
+        if self.callers.len() < MAX_CALLERS || self.callers.contains_key(&caller) {
+            return caller;
+        }
+        let idle = self.callers.iter().filter(|(caller, usage)| caller.is_some() && usage.counts.is_empty());
+        let least = idle.min_by_key(|(_, usage)| usage.used).map(|(caller, _)| *caller)?;
+        self.callers.remove(&least);
+        caller
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILES: u64 = 64 << 20;
+    const BYTES: u64 = 320;
+
+    fn play(outcome: &'static str) -> Play {
+        Play { outcome, code: None, bytes: BYTES }
+    }
+
+    fn note(shares: &mut Shares<u32>, caller: u32, now: Instant) -> bool {
+        shares.note(caller, &play("ok"), false, now, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn refused_plays_are_counted_for_each_caller_and_second() {
+        let begun = Instant::now();
+        let mut shares = Shares::of(FILES, begun);
+        let at = |s| SystemTime::UNIX_EPOCH + Duration::from_secs(s);
+        for (caller, outcome) in [(1, "busy_queued"), (2, "busy_queued"), (1, "busy_memory"), (1, "busy_queued")] {
+            assert!(!shares.note(caller, &play(outcome), true, begun, at(u64::from(caller))));
+        }
+        assert!(shares.due(begun + FIRST_INTERVAL / 2).is_empty());
+        let mut due = shares.due(begun + FIRST_INTERVAL);
+        due.sort_by_key(|count| (count.caller, count.outcome));
+        let of = |count: &Count<u32>| (count.caller, count.outcome, count.plays);
+        let expected = [(Some(1), "busy_memory", 1), (Some(1), "busy_queued", 2), (Some(2), "busy_queued", 1)];
+        assert_eq!(due.iter().map(of).collect::<Vec<_>>(), expected);
+        assert!(note(&mut shares, 1, begun), "what is not refused has its line");
+        shares.note(1, &play("busy_queued"), true, begun, at(9));
+        assert_eq!(shares.take_all().len(), 1);
+    }
+
+    /// As fast as it goes, for a day: what it writes is a small part of the files, and others have lines.
+    #[test]
+    fn caller_beyond_its_share_is_counted_and_others_keep_their_lines() {
+        let begun = Instant::now();
+        let mut shares = Shares::of(FILES, begun);
+        let (mut lines, mut counts, mut counted, mut all) = (0_u64, 0_u64, 0_u64, 0_u64);
+        for s in 0..86_400 {
+            let now = begun + Duration::from_secs(s);
+            for _ in 0..100 {
+                lines += u64::from(note(&mut shares, 1, now));
+                all += 1;
+            }
+            if s % 3600 == 0 {
+                assert!(note(&mut shares, 2, now), "a caller that plays now and then has its lines");
+            }
+            let due = shares.due(now);
+            counts += due.len() as u64;
+            counted += due.iter().map(|count| count.plays).sum::<u64>();
+        }
+        counted += shares.take_all().iter().map(|count| count.plays).sum::<u64>();
+        assert_eq!(lines + counted, all);
+        assert!((FILES / 16 / BYTES..=FILES / 12 / BYTES).contains(&lines), "{lines}");
+        assert!(counts < 100, "{counts}");
+        assert!(note(&mut shares, 1, begun + DAY), "another day");
+    }
+
+    #[test]
+    fn all_callers_together_fill_a_quarter_of_the_files_in_a_day() {
+        let begun = Instant::now();
+        let mut shares = Shares::of(FILES, begun);
+        let mut lines = 0;
+        for caller in 0..5000 {
+            lines += (0..1000).filter(|_| note(&mut shares, caller, begun)).count() as u64;
+        }
+        assert!(lines * BYTES <= FILES / 4, "{lines}");
+        assert!(shares.callers.len() <= MAX_CALLERS + 1);
+    }
+
+    #[test]
+    fn table_is_bounded_and_callers_beyond_are_counted_as_one() {
+        let begun = Instant::now();
+        let mut shares = Shares::of(FILES, begun);
+        for caller in 0..100_000 {
+            assert!(!shares.note(caller, &play("busy_queued"), true, begun, SystemTime::UNIX_EPOCH));
+        }
+        assert_eq!(shares.callers.len(), MAX_CALLERS + 1);
+        let due = shares.due(begun + FIRST_INTERVAL);
+        let others = due.iter().find(|count| count.caller.is_none()).expect("there are others");
+        assert_eq!(others.plays, 100_000 - MAX_CALLERS as u64);
+        // Those have no counts any more, and make room.
+        assert!(note(&mut shares, 100_001, begun));
+        assert!(shares.callers.contains_key(&Some(100_001)));
+    }
+}
