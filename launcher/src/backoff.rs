@@ -8,7 +8,7 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// A circle that failed so often in a row is not started again by itself.
+/// A circle that was never ready and failed so often in a row is not started again by itself.
 const MOST: u32 = 10;
 
 /// A circle that stayed up for so long has not failed in a row.
@@ -17,9 +17,16 @@ const STEADY: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
+    has_been_ready: bool,
 }
 
 impl Backoff {
+    /// Notes that the circle took connections: it can be what it is to be, so it is never given up. Whoever could end it again
+    /// and again from outside would otherwise end it for good.
+    pub(crate) fn note_ready(&mut self) {
+        self.has_been_ready = true;
+    }
+
     /// The wait, after a life of that length; `None` once it is not worth another try.
     ///
     /// It is between half of what it may be and all of it, as `random` says, any number: circles that ended together, of
@@ -29,9 +36,9 @@ impl Backoff {
             self.failures = 0;
         }
         let half = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST) / 2;
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         let wait = half + half.mul_f64(f64::from(random) / f64::from(u32::MAX));
-        (self.failures < MOST).then_some(wait)
+        (self.has_been_ready || self.failures < MOST).then_some(wait)
     }
 }
 
@@ -59,6 +66,14 @@ mod tests {
         let mut backoff = Backoff::default();
         let tries = (0..100).take_while(|_| backoff.after(Duration::ZERO, 7).is_some()).count();
         assert_eq!(tries, 9);
+    }
+
+    #[test]
+    fn circle_that_was_ready_is_never_given_up() {
+        let mut backoff = Backoff::default();
+        backoff.note_ready();
+        let waits: Vec<_> = (0..100).map(|_| backoff.after(Duration::from_secs(1), u32::MAX)).collect();
+        assert!(waits[6..].iter().all(|wait| *wait == Some(LONGEST)), "{waits:?}");
     }
 
     proptest! {

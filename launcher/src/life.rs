@@ -90,6 +90,8 @@ pub(crate) struct Supervised {
     pub(crate) stopped: watch::Receiver<bool>,
     /// Why it ended, as it said itself.
     pub(crate) last_words: Option<String>,
+    /// Whether a process of it has taken connections.
+    pub(crate) has_been_ready: bool,
 }
 
 impl Supervised {
@@ -110,6 +112,9 @@ impl Supervised {
             };
             // Without any, circles that ended together may start together.
             let random = getrandom::u32().unwrap_or_default();
+            if self.has_been_ready {
+                backoff.note_ready();
+            }
             let again_in = is_again.then(|| backoff.after(begun.elapsed(), random)).flatten();
             let why = ended.map_or_else(|error| format!("it cannot be started: {error}"), how);
             let why = self.last_words.take().into_iter().fold(why, |why, words| format!("{why}: {words}"));
@@ -177,6 +182,7 @@ impl Supervised {
             match heard {
                 Heard::Said(Said::Ready(address)) => {
                     (pulse, asking.is_ready) = (Pulse::of(&TO_BE_HEARD), true);
+                    self.has_been_ready = true;
                     self.tell(Happened::Listening(address)).await;
                     self.tell(Happened::Ready).await;
                 }

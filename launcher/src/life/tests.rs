@@ -45,7 +45,12 @@ fn life() -> Begun {
     let (stop, stopped) = watch::channel(false);
     let runs = watch::Sender::new(definition);
     let (name, program, files) = ("a".into(), PathBuf::new(), Files::default());
-    (Supervised { name, told, runs, program, files, events, stopped, last_words: None }, happened, tell, stop)
+    (
+        Supervised { name, told, runs, program, files, events, stopped, last_words: None, has_been_ready: false },
+        happened,
+        tell,
+        stop,
+    )
 }
 
 /// Stands for a circle's process: it does not end by itself.

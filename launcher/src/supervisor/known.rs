@@ -94,6 +94,7 @@ impl Known {
             events: events.clone(),
             stopped,
             last_words: None,
+            has_been_ready: false,
         };
         let task = lives.spawn(async move { supervised.live().await.is_some() }).id();
         self.life = Some(Life { task, stop, runs, told: tell, is_unsettled: false });
