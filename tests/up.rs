@@ -1,6 +1,7 @@
 //! `circles up`, `down`, `restart`, `status` and `logs`: circles in the background.
 
 mod faults;
+mod places;
 mod watch;
 
 use std::{fs, path::PathBuf, process::Stdio};

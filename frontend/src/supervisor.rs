@@ -1,6 +1,7 @@
 //! The supervisor of the circles.json that is meant: found, or started in the background.
 
 mod directories;
+pub mod unsupervised;
 
 use std::{
     path::{Path, PathBuf},
@@ -170,8 +171,24 @@ pub async fn tell_running<M: Method<Params = Names, Result = Statuses>>(
 
 impl From<PlaceError> for CliError {
     fn from(error: PlaceError) -> Self {
-        let PlaceError::Io { path, source } = &error else {
-            return Self::usage("the supervisor has no place", error.to_string(), "");
+        let (path, source) = match &error {
+            PlaceError::Io { path, source } => (path, source),
+            PlaceError::NotPrivate { path, why } => {
+                let path = path.display();
+                let fix = format!(
+                    "unset XDG_RUNTIME_DIR and XDG_STATE_HOME where they are those of another user (su and sudo -E keep them); \
+                     if {path} is yours, close it: chmod 700 {path}"
+                );
+                return Self::usage(format!("will not use {path}"), why, fix);
+            }
+            PlaceError::Unreachable { pid, path } => {
+                return Self::supervisor(
+                    "cannot reach the supervisor",
+                    format!("its process (pid {pid}) runs, and does not listen at {}", path.display()),
+                    "end it and its circles: circles down; then start anew: circles up",
+                );
+            }
+            _ => return Self::usage("the supervisor has no place", error.to_string(), ""),
         };
         let fix = "see that it can be written, or set XDG_RUNTIME_DIR and XDG_STATE_HOME to directories that can";
         Self::usage(format!("cannot use {}", path.display()), os_text(source), fix)
@@ -342,7 +359,12 @@ impl Drop for Starting {
 pub fn wait_for_end(runtime: &Runtime, place: &Place) -> Result<(), CliError> {
     // Without it, one that is started meanwhile would be waited for.
     let _starting = waited_for(place, Place::lock_starting, ENDING)?;
-    if runtime.block_on(running(place))?.is_none() {
+    let is_running = match runtime.block_on(answering(place)) {
+        Ok(Some((_, statuses))) => !statuses.is_ending,
+        Ok(None) | Err(ControlError::Lost | ControlError::Place(PlaceError::Unreachable { .. })) => false,
+        Err(error) => return Err(failed(error)),
+    };
+    if !is_running {
         waited_for(place, Place::lock_supervisor, ENDING)?;
     }
     Ok(())

@@ -1,17 +1,42 @@
 //! Where the supervisor of a configuration is found, and how there is never more than one.
+//!
+//! Its socket is in the user's directory for what is gone when they log out; its locks are in the one for what stays, so that
+//! they say who runs when the socket is gone.
+
+mod directory;
+mod held;
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, Permissions},
+    fs::{File, OpenOptions, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::{
+    net::UnixStream,
+    time::{Instant, sleep},
+};
+
+use directory::PrivateDirectory;
+pub use held::Held;
+use held::Holder;
 
 /// Bytes of the digest that tell configurations apart, written as hex.
 const DIGEST: usize = 8;
+
+/// The names of the files.
+const SOCKET: &str = "socket";
+const STARTING: &str = "starting";
+const SUPERVISOR: &str = "supervisor";
+
+/// How long a supervisor that runs may take to listen: it has just begun, or its socket was removed.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether it does.
+const LISTEN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why a supervisor cannot be where it has to be.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +50,28 @@ pub enum PlaceError {
         /// Why not.
         source: io::Error,
     },
+    /// Another user could have a hand in what is there.
+    #[error("will not use {}: {why}", path.display())]
+    NotPrivate {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A supervisor runs and cannot be reached.
+    #[error("the supervisor (pid {pid}) runs, and does not listen at {}", path.display())]
+    Unreachable {
+        /// Its process id, as it wrote it down.
+        pid: u32,
+        /// Where its socket should be.
+        path: PathBuf,
+    },
+}
+
+impl PlaceError {
+    fn foreign(path: &Path, user: u32) -> Self {
+        Self::NotPrivate { path: path.to_owned(), why: format!("it belongs to user {user}") }
+    }
 }
 
 /// The files of the supervisor of one circles.json, and those of its circles.
@@ -32,25 +79,18 @@ pub enum PlaceError {
 pub struct Place {
     config: PathBuf,
     run: PathBuf,
+    state: PathBuf,
+    id: String,
     logs: PathBuf,
 }
 
-/// Held: no other supervisor of this configuration runs, or else no other is being started.
-#[derive(Debug)]
-pub struct Held(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
-
 impl Place {
     /// The place of a configuration. `run` and `state` are the user's directories of this program, for what is gone when
-    /// they log out and for what stays; both are made, for the user alone.
+    /// they log out and for what stays. What stays is made, for the user alone.
     pub fn of(config: &Path, run: &Path, state: &Path) -> Result<Self, PlaceError> {
         let place = Self::as_it_is(config, run, state)?;
-        for directory in [&place.run, &place.logs] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(directory)
-                .map_err(|source| PlaceError::Io { path: directory.clone(), source })?;
-        }
+        PrivateDirectory::make(state, &["logs", &place.id])?;
+        place.locks()?;
         Ok(place)
     }
 
@@ -63,8 +103,10 @@ impl Place {
         Ok(Self {
             // Not the canonical one: the paths in it are relative to where the user sees it.
             config: std::path::absolute(config).map_err(failed)?,
-            run: run.join(&id),
+            run: run.to_owned(),
+            state: state.to_owned(),
             logs: state.join("logs").join(&id),
+            id,
         })
     }
 
@@ -90,53 +132,132 @@ impl Place {
 
     /// What the process of a circle holds for its life.
     pub(crate) fn circle_lock(&self, circle: &str) -> PathBuf {
-        self.run.join(format!("{circle}.circle"))
+        self.state.join("locks").join(&self.id).join(format!("{circle}.circle"))
     }
 
-    fn socket(&self) -> PathBuf {
-        self.run.join("socket")
+    fn locks(&self) -> Result<PrivateDirectory, PlaceError> {
+        PrivateDirectory::make(&self.state, &["locks", &self.id])
     }
 
     /// Held by whoever looks whether a supervisor runs and starts one if not: others wait, and then find it. Blocks.
     pub fn lock_starting(&self) -> Result<Held, PlaceError> {
-        hold(&self.run.join("starting")).map(Held)
+        Held::wait_for(&self.locks()?, STARTING)
     }
 
     /// Held by a supervisor for its life. It waits for the end of one that is ending, so nobody asks for it who knows of
     /// one that is not; [`Place::lock_starting`] is to be held meanwhile. Blocks.
     pub fn lock_supervisor(&self) -> Result<Held, PlaceError> {
-        hold(&self.run.join("supervisor")).map(Held)
+        Held::wait_for(&self.locks()?, SUPERVISOR)
     }
 
-    /// Listens there, whatever a supervisor that was killed has left behind.
-    pub(crate) fn listen(&self, _held: &Held) -> Result<UnixListener, PlaceError> {
-        let path = self.socket();
-        let failed = |source| PlaceError::Io { path: path.clone(), source };
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
+    /// Listens there, whatever a supervisor that was killed has left behind, and writes down where. Blocks.
+    pub(crate) fn listen(&self, held: &mut Held) -> Result<std::os::unix::net::UnixListener, PlaceError> {
+        self.listen_below(&self.run, held)
+    }
+
+    /// Listens again where the socket is not there any more, and takes the lock again where its file is not. None, where all
+    /// is as it was. Where the directory for the socket cannot be made any more, it is one of those that stay. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Nothing can be listened at, or another supervisor has the lock.
+    pub(crate) fn heal(&self, held: &mut Held) -> Result<Option<std::os::unix::net::UnixListener>, PlaceError> {
+        let lock = self.locks().and_then(|locks| held.hold_again(&locks, SUPERVISOR));
+        if held.has_successor() {
+            return lock.map(|_| None);
         }
-        let listener = UnixListener::bind(&path).map_err(failed)?;
+        let run = held.run().unwrap_or(&self.run).to_owned();
+        let is_there = match PrivateDirectory::open(&run, &[&self.id]) {
+            Ok(Some(directory)) => directory.identity(SOCKET).is_ok_and(|found| found == held.socket()),
+            // Also where something else is in its place.
+            Ok(None) | Err(_) => false,
+        };
+        if !is_there {
+            return match self.listen_below(&self.run, held) {
+                Ok(listener) => Ok(Some(listener)),
+                Err(_) => self.listen_below(&self.state.join("run"), held).map(Some),
+            };
+        }
+        if !lock? {
+            held.write_down(&run)?;
+        }
+        Ok(None)
+    }
+
+    fn listen_below(&self, run: &Path, held: &mut Held) -> Result<std::os::unix::net::UnixListener, PlaceError> {
+        let directory = PrivateDirectory::make(run, &[&self.id])?;
+        let (path, shown) = (directory.reliable_path(SOCKET), directory.path(SOCKET));
+        let failed = |source| PlaceError::Io { path: shown.clone(), source };
+        directory.remove(SOCKET)?;
+        let listener = std::os::unix::net::UnixListener::bind(&path).map_err(failed)?;
         // In a directory of 0700 already, so nobody came between.
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        held.listens(directory.identity(SOCKET)?);
+        held.write_down(run)?;
         Ok(listener)
     }
 
-    /// Connects to the supervisor; `None` if there is none.
+    /// Connects to the supervisor; `None` if there is none. One that runs and does not listen is waited for.
     pub(crate) async fn connect(&self) -> Result<Option<UnixStream>, PlaceError> {
-        match UnixStream::connect(self.socket()).await {
-            Ok(stream) => Ok(Some(stream)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                Ok(None)
+        let deadline = Instant::now() + LISTEN_TIMEOUT;
+        loop {
+            if let Some(stream) = self.connect_below(&self.run).await? {
+                return Ok(Some(stream));
             }
-            Err(source) => Err(PlaceError::Io { path: self.socket(), source }),
+            let Some(Holder { pid, run }) = self.holder()? else { return Ok(None) };
+            // That of another session of the user's, or where it went when its directory was removed.
+            if let Some(run) = run.filter(|run| *run != self.run)
+                // It may be about to go elsewhere.
+                && let Ok(Some(stream)) = self.connect_below(&run).await
+            {
+                return Ok(Some(stream));
+            }
+            if Instant::now() >= deadline {
+                return Err(PlaceError::Unreachable { pid, path: self.run.join(&self.id).join(SOCKET) });
+            }
+            sleep(LISTEN_INTERVAL).await;
         }
     }
 
-    /// Whoever still held the lock would find its successor's socket gone.
+    async fn connect_below(&self, run: &Path) -> Result<Option<UnixStream>, PlaceError> {
+        let Some(directory) = PrivateDirectory::open(run, &[&self.id])? else { return Ok(None) };
+        let failed = |source| PlaceError::Io { path: directory.path(SOCKET), source };
+        let stream = match UnixStream::connect(directory.reliable_path(SOCKET)).await {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                return Ok(None);
+            }
+            Err(source) => return Err(failed(source)),
+        };
+        let user = stream.peer_cred().map_err(failed)?.uid();
+        if user != rustix::process::geteuid().as_raw() {
+            return Err(PlaceError::foreign(&directory.path(SOCKET), user));
+        }
+        Ok(Some(stream))
+    }
+
+    /// The supervisor that runs, as it wrote it down; none, where none holds the lock.
+    fn holder(&self) -> Result<Option<Holder>, PlaceError> {
+        let Some(directory) = PrivateDirectory::open(&self.state, &["locks", &self.id])? else { return Ok(None) };
+        Holder::of(&directory, SUPERVISOR)
+    }
+
+    /// Whether a process of the circle runs, whoever started it: without a supervisor it drains and ends.
+    pub fn is_circle_running(&self, circle: &str) -> Result<bool, PlaceError> {
+        let Some(directory) = PrivateDirectory::open(&self.state, &["locks", &self.id])? else { return Ok(false) };
+        Ok(Holder::of(&directory, &format!("{circle}.circle"))?.is_some())
+    }
+
+    /// Whoever still held the lock would find its successor's socket gone. Blocks.
     pub(crate) fn leave(&self, held: Held) {
-        // One that stays is removed by the next supervisor.
-        let _stale = std::fs::remove_file(self.socket());
+        let run = held.run().unwrap_or(&self.run);
+        if let Ok(Some(directory)) = PrivateDirectory::open(run, &[&self.id])
+            && directory.identity(SOCKET).is_ok_and(|found| found == held.socket())
+        {
+            // One that stays is removed by the next supervisor.
+            let _stale = directory.remove(SOCKET);
+        }
         drop(held);
     }
 }
@@ -172,15 +293,63 @@ mod tests {
         std::fs::write(&config, "{}").expect("written");
         let place = Place::of(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
         assert!(place.connect().await.expect("nothing is wrong").is_none());
-        let held = place.lock_supervisor().expect("free");
-        drop(place.listen(&held).expect("it listens"));
+        let mut killed = place.lock_supervisor().expect("free");
+        drop(place.listen(&mut killed).expect("it listens"));
+        drop(killed);
         assert!(place.connect().await.expect("nothing is wrong").is_none(), "nobody listens there");
-        let _listener = place.listen(&held).expect("it listens again");
+        let mut held = place.lock_supervisor().expect("free");
+        let _listener = place.listen(&mut held).expect("it listens again");
         assert!(place.connect().await.expect("nothing is wrong").is_some());
         let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
-        assert_eq!((mode(&place.socket()), mode(&place.run), mode(&place.logs)), (0o600, 0o700, 0o700));
+        let run = place.run.join(&place.id);
+        assert_eq!((mode(&run.join(SOCKET)), mode(&run), mode(&place.logs)), (0o600, 0o700, 0o700));
+        assert!(place.heal(&mut held).expect("nothing is wrong").is_none(), "all is as it was");
         place.leave(held);
-        assert!(!place.socket().exists());
+        assert!(!run.join(SOCKET).exists());
+    }
+
+    /// Whatever is removed, there is a supervisor that is found, and never a second one.
+    #[tokio::test]
+    async fn socket_and_lock_that_were_removed_are_made_again() {
+        let home = tempfile::tempdir().expect("a directory");
+        let config = home.path().join("circles.json");
+        std::fs::write(&config, "{}").expect("written");
+        let (run, state) = (home.path().join("run"), home.path().join("state"));
+        let place = Place::of(&config, &run, &state).expect("a place");
+        let mut held = place.lock_supervisor().expect("free");
+        let mut listener = place.listen(&mut held).expect("it listens");
+        for removed in [&run, &state] {
+            std::fs::remove_dir_all(removed).expect("it was there");
+            if let Some(again) = place.heal(&mut held).expect("it can be made") {
+                listener = again;
+            }
+            assert!(place.connect().await.expect("nothing is wrong").is_some(), "{}", removed.display());
+            let other = Place::of(&config, &home.path().join("other"), &state).expect("a place");
+            assert!(other.connect().await.expect("nothing is wrong").is_some(), "found by what is written down");
+        }
+        // Nothing can be made where it was.
+        std::fs::remove_dir_all(&run).expect("it was there");
+        std::fs::write(&run, "in the way").expect("written");
+        listener = place.heal(&mut held).expect("it listens elsewhere").unwrap_or(listener);
+        assert!(place.heal(&mut held).expect("nothing is wrong").is_none(), "and there it stays");
+        let other = Place::of(&config, &home.path().join("other"), &state).expect("a place");
+        assert!(other.connect().await.expect("nothing is wrong").is_some());
+        drop(listener);
+        place.leave(held);
+        assert!(other.connect().await.expect("nothing is wrong").is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn supervisor_that_runs_and_does_not_listen_is_no_absent_one() {
+        let home = tempfile::tempdir().expect("a directory");
+        let config = home.path().join("circles.json");
+        std::fs::write(&config, "{}").expect("written");
+        let place = Place::of(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
+        let mut held = place.lock_supervisor().expect("free");
+        let _listener = place.listen(&mut held).expect("it listens");
+        std::fs::remove_dir_all(home.path().join("run")).expect("it was there");
+        let error = place.connect().await.expect_err("it cannot be reached");
+        assert!(matches!(error, PlaceError::Unreachable { pid, .. } if pid == std::process::id()), "{error}");
     }
 
     #[test]
@@ -191,7 +360,7 @@ mod tests {
             std::fs::write(home.path().join(name), "{}").expect("written");
         }
         std::os::unix::fs::symlink(home.path().join("a.json"), home.path().join("c.json")).expect("linked");
-        let run_of = |name: &str| Place::of(&home.path().join(name), &run, &state).expect("a place").run;
+        let run_of = |name: &str| Place::of(&home.path().join(name), &run, &state).expect("a place").id;
         assert_ne!(run_of("a.json"), run_of("b.json"));
         assert_eq!(run_of("a.json"), run_of("c.json"));
         // One that was deleted has still the place that it had.

@@ -1,5 +1,6 @@
 //! The supervisor of a configuration: who holds its lock, keeps circles up, and does what is wished at its socket.
 
+mod healing;
 mod known;
 mod listener;
 mod order;
@@ -30,6 +31,7 @@ use crate::{
     state::{Book, Change},
 };
 
+use healing::Healing;
 use known::Known;
 use listener::Listener;
 pub(crate) use order::{Occasion, Order};
@@ -98,11 +100,13 @@ impl Snapshot {
 /// before it returns.
 pub fn start(
     place: Place,
-    held: Held,
+    mut held: Held,
     begin: Begin,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Supervision, PlaceError> {
-    let listener = place.listen(&held)?;
+    let listener = place.listen(&mut held)?;
+    let listener = tokio::net::UnixListener::from_std(listener)
+        .map_err(|source| PlaceError::Io { path: place.config().to_owned(), source })?;
     let (to_listener, events) = mpsc::channel(EVENTS);
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let (published, known) = watch::channel(Snapshot::default());
@@ -131,16 +135,21 @@ pub fn start(
     }
     supervisor.publish();
     let reader = Reader::of(place.config().to_owned());
-    let reloading = reload::begin(reader.clone(), orders.clone(), begin.reloads, news);
-    let server = Server::start(listener, reader, orders, known);
+    let reloading = reload::begin(reader.clone(), orders.clone(), begin.reloads, news.clone());
+    let (to_server, listeners) = mpsc::channel(1);
+    let healing = Healing::start(place.clone(), held, to_server, orders.clone(), news);
+    let server = Server::start(listener, listeners, reader, orders, known);
     let ended = tokio::spawn(async move {
         supervisor.run(&mut ordered, to_digest, begin.ends_with_circles, shutdown).await;
         drop(reloading);
+        let held = healing.close().await;
         // Who waits for what will not be done any more is told.
         drop(ordered);
         server.close().await;
         supervisor.writer.close().await;
-        place.leave(held);
+        if let Some(held) = held {
+            place.leave(held);
+        }
         let failed = supervisor.circles.into_iter().filter(|known| known.book.state == State::Failed);
         failed.map(|known| known.circle.name).collect()
     });

@@ -2,10 +2,21 @@
 
 use std::time::Duration;
 
-use launcher::control::{ControlError, Down, Names};
+use launcher::{
+    control::{ControlError, Down, Names},
+    place::PlaceError,
+};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 
 use crate::cli::DownArgs;
-use frontend::{config, error::CliError, supervisor};
+use frontend::{
+    config,
+    error::{CliError, os_text},
+    supervisor::{self, unsupervised},
+};
 use terminal::printing::to_stdout;
 
 /// A circle that does not drain is killed long before that.
@@ -27,20 +38,49 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
     let ended = match ended {
         // It was just ending by itself.
         Err(ControlError::Lost) => None,
+        // It cannot be asked, but told.
+        Err(ControlError::Place(PlaceError::Unreachable { pid, .. })) if is_all => {
+            end(pid)?;
+            None
+        }
         other => other.map_err(supervisor::failed)?,
     };
+    let mut strays = Vec::new();
     if is_all {
         supervisor::wait_for_end(&runtime, &place)?;
-    } else if ended.is_none() {
-        // Nothing is to be done, but a name that means nothing is a mistake all the same.
-        config::circles(args.config.path(), &args.names)?;
+    }
+    if ended.is_none() {
+        // Nothing is to be done, but a name that means nothing is a mistake all the same. Without names, what is stopped
+        // needs no circles.json.
+        let circles = match config::circles(args.config.path(), &args.names) {
+            Err(_) if is_all => Vec::new(),
+            circles => circles?,
+        };
+        unsupervised::wait_for_end(&place, &circles)?;
+        strays.extend(unsupervised::strays(&circles));
     }
     let names = ended.unwrap_or_default();
     if names.is_empty() {
         to_stdout("nothing is up\n")?;
     }
+    for stray in strays {
+        to_stdout(&format!("{stray}\n"))?;
+    }
     for circle in names {
         to_stdout(&format!("{}  {}\n", circle.name, circle.state))?;
     }
     Ok(())
+}
+
+/// Has a supervisor that does not listen drain its circles and end.
+fn end(pid: u32) -> Result<(), CliError> {
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let ended = process.ok_or(Errno::SRCH).and_then(|process| kill_process(process, Signal::TERM));
+    match ended {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => {
+            let fix = format!("end it yourself: kill {pid}");
+            Err(CliError::supervisor("cannot end the supervisor", os_text(&error.into()), fix))
+        }
+    }
 }

@@ -49,7 +49,8 @@ const FILES: &[(&str, &str)] = &[
     ("~/.local/share/circles/keys/", "the keys, each encrypted with its passphrase"),
     ("~/.local/state/circles/history/", "what was typed, for each circle and key"),
     ("~/.local/state/circles/logs/", "logs and audits of circles"),
-    ("$XDG_RUNTIME_DIR/circles/", "sockets and locks of supervisors"),
+    ("~/.local/state/circles/locks/", "locks of supervisors and circles"),
+    ("$XDG_RUNTIME_DIR/circles/", "sockets of supervisors"),
 ];
 
 pub(crate) fn run(args: &ManArgs) -> Result<(), CliError> {

@@ -9,14 +9,20 @@ pub(crate) use table::is_full;
 use std::io::{IsTerminal, stdout};
 
 use launcher::{
-    CircleStatus, Statuses,
+    Statuses,
     control::{Client, ControlError, Status},
     place::Place,
 };
 use protocol::methods::NoParams;
 
 use crate::cli::StatusArgs;
-use frontend::{config, error::CliError, suggest, supervisor, visible::visible};
+use frontend::{
+    config,
+    error::CliError,
+    suggest,
+    supervisor::{self, unsupervised},
+    visible::visible,
+};
 use terminal::printing::{self, Paint, to_stdout};
 
 pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
@@ -59,9 +65,11 @@ impl<'a> Source<'a> {
     async fn look(&mut self) -> Result<Statuses, CliError> {
         let mut statuses = match self.ask().await.map_err(supervisor::failed)? {
             Some(statuses) => statuses,
-            // Without a supervisor they are all down.
             None => Statuses {
-                circles: config::load(self.args.config.path())?.1.iter().map(CircleStatus::down).collect(),
+                circles: {
+                    let circles = config::load(self.args.config.path())?.1;
+                    circles.iter().map(|circle| unsupervised::status(&self.place, circle)).collect()
+                },
                 is_ending: false,
                 refused: None,
             },

@@ -1,6 +1,6 @@
 //! Answers whoever asks a supervisor.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
@@ -28,8 +28,11 @@ use crate::{
     supervisor::{Occasion, Order, Snapshot, Wish},
 };
 
-/// How many may ask at a time; others wait.
+/// How many may be connected at a time. For another one, the one that has been idle longest is closed.
 const CONNECTIONS: usize = 64;
+
+/// How long nobody is accepted after that has failed, as where there are too many open files.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// How long who asks may be silent between two questions.
 const IDLE: Duration = Duration::from_secs(30);
@@ -55,12 +58,13 @@ struct Desk {
 impl Server {
     pub(crate) fn start(
         listener: UnixListener,
+        listeners: mpsc::Receiver<UnixListener>,
         reader: Reader,
         orders: mpsc::Sender<Order>,
         known: watch::Receiver<Snapshot>,
     ) -> Self {
         let (close, closing) = oneshot::channel();
-        Self { close, closed: tokio::spawn(accept(listener, Desk { reader, orders, known }, closing)) }
+        Self { close, closed: tokio::spawn(accept(listener, listeners, Desk { reader, orders, known }, closing)) }
     }
 
     /// Answers what is still to be answered, and closes every connection.
@@ -71,26 +75,49 @@ impl Server {
     }
 }
 
-async fn accept(listener: UnixListener, desk: Desk, mut closing: oneshot::Receiver<()>) {
+/// `listeners` are those that take the place of the one before.
+async fn accept(
+    mut listener: UnixListener,
+    mut listeners: mpsc::Receiver<UnixListener>,
+    desk: Desk,
+    mut closing: oneshot::Receiver<()>,
+) {
     let (end, ending) = watch::channel(());
+    // Who waits longest is notified first.
+    let room = Arc::new(Notify::new());
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             _ = &mut closing => break,
             Some(_) = connections.join_next() => {}
-            Ok((stream, _)) = listener.accept(), if connections.len() < CONNECTIONS => {
-                connections.spawn(desk.clone().serve(stream, ending.clone()));
-            }
+            Some(newer) = listeners.recv() => listener = newer,
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+                Ok((stream, _)) if is_of_user(&stream) => {
+                    connections.spawn(desk.clone().serve(stream, ending.clone(), room.clone()));
+                    if connections.len() == CONNECTIONS {
+                        room.notify_one();
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
+            },
         }
     }
-    drop((listener, end));
+    drop((listener, listeners, end));
     let answered = async { while connections.join_next().await.is_some() {} };
     // Who does not read goes without.
     let _late = timeout(LAST_ANSWERS, answered).await;
 }
 
+/// Whether the process at the other end is this user's, or root's, who could do all of this without asking.
+fn is_of_user(stream: &UnixStream) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    stream.peer_cred().is_ok_and(|peer| [0, user].contains(&peer.uid()))
+}
+
 impl Desk {
-    async fn serve(mut self, stream: UnixStream, mut ending: watch::Receiver<()>) {
+    /// `room` is notified where another connection has to be closed for a new one.
+    async fn serve(mut self, stream: UnixStream, mut ending: watch::Receiver<()>, room: Arc<Notify>) {
         let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE));
         loop {
             let line = tokio::select! {
@@ -101,6 +128,7 @@ impl Desk {
                 },
                 // Only between two requests: the one that is being answered still is.
                 _ = ending.changed() => return,
+                () = room.notified() => return,
             };
             let Some(Ok(line)) = line else { return };
             if let Some(answer) = self.answer(&line).await
@@ -211,4 +239,51 @@ fn result(result: &impl Serialize) -> Result<Value, RpcError> {
 
 fn refusal(error: &ConfigError) -> RpcError {
     RpcError::Other(ErrorObject { code: CONFIG_IS_WRONG, message: error.to_string(), data: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Id;
+
+    use super::*;
+
+    type Lines = Framed<UnixStream, LinesCodec>;
+
+    async fn ask(lines: &mut Lines) -> Option<String> {
+        // One that was closed cannot be written to, or not be read from.
+        let _closed = lines.send(message::call(Some(&Id::number(1)), Status::NAME, &NoParams {})).await;
+        lines.next().await?.ok()
+    }
+
+    #[tokio::test]
+    async fn idle_connections_shut_nobody_out() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("socket");
+        let listener = UnixListener::bind(&path).expect("it listens");
+        let (to_server, listeners) = mpsc::channel(1);
+        let (orders, _ordered) = mpsc::channel(1);
+        let (_published, known) = watch::channel(Snapshot::default());
+        let reader = Reader::of(home.path().join("circles.json"));
+        let server = Server::start(listener, listeners, reader, orders, known);
+        let connect = async |path: &std::path::Path| {
+            let stream = UnixStream::connect(path).await.expect("it listens");
+            Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE))
+        };
+        let mut all = Vec::new();
+        for _ in 0..4 * CONNECTIONS {
+            let mut lines = connect(&path).await;
+            // So that it is accepted, and then idle.
+            assert!(ask(&mut lines).await.is_some());
+            all.push(lines);
+        }
+        assert!(ask(&mut connect(&path).await).await.is_some(), "without waiting for the end of one");
+        assert!(ask(all.first_mut().expect("one")).await.is_none(), "the oldest was closed");
+        assert!(ask(all.last_mut().expect("one")).await.is_some(), "and not the newest");
+
+        // It goes on elsewhere.
+        let other = home.path().join("other");
+        to_server.send(UnixListener::bind(&other).expect("it listens")).await.expect("it runs");
+        assert!(ask(&mut connect(&other).await).await.is_some());
+        server.close().await;
+    }
 }

@@ -1,0 +1,68 @@
+//! What runs of a circles.json without a supervisor that could say so.
+
+use std::time::{Duration, Instant};
+
+use launcher::{Circle, CircleStatus, State, place::Place, port};
+
+use crate::error::CliError;
+
+/// What circles' processes are called.
+const PROCESS: &str = "circles";
+
+/// How long circles that a supervisor has left behind may take to end: they drain, and are then ended.
+const DRAINING: Duration = Duration::from_secs(15);
+
+/// How often it is looked whether they have.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// How a circle is while no supervisor runs. Reads `/proc`, so it may take a few milliseconds.
+pub fn status(place: &Place, circle: &Circle) -> CircleStatus {
+    let mut status = CircleStatus::down(circle);
+    if place.is_circle_running(&circle.name).unwrap_or_default() {
+        status.state = State::Draining;
+        status.why = Some("its supervisor has ended, so it drains and ends".into());
+    } else if let Some(owner) = owner(circle) {
+        status.why = Some(taken(circle, &owner));
+    }
+    status
+}
+
+fn owner(circle: &Circle) -> Option<port::Owner> {
+    if circle.address.port() == 0 { None } else { port::owner(circle.address) }
+}
+
+/// Waits for the end of circles that a supervisor has left behind. Blocks.
+///
+/// # Errors
+///
+/// One of them has not ended.
+pub fn wait_for_end(place: &Place, circles: &[Circle]) -> Result<(), CliError> {
+    let deadline = Instant::now() + DRAINING;
+    for circle in circles {
+        while place.is_circle_running(&circle.name)? {
+            if Instant::now() >= deadline {
+                let why = format!("its supervisor has ended, and it has not, after {} s", DRAINING.as_secs());
+                return Err(CliError::supervisor(
+                    format!("'{}' is not down", circle.name),
+                    why,
+                    "see what holds it up: ps; end it",
+                ));
+            }
+            std::thread::sleep(INTERVAL);
+        }
+    }
+    Ok(())
+}
+
+/// What is to be said of circles that nobody supervises and whose ports other processes of this program have.
+pub fn strays(circles: &[Circle]) -> impl Iterator<Item = String> {
+    circles.iter().filter_map(|circle| {
+        let owner = owner(circle).filter(|owner| owner.name == PROCESS)?;
+        let (name, taken) = (&circle.name, taken(circle, &owner));
+        Some(format!("{name} is not ended: {taken}; to end that: kill {}", owner.pid))
+    })
+}
+
+fn taken(circle: &Circle, owner: &port::Owner) -> String {
+    format!("port {} is taken by {owner}, which no supervisor of this circles.json runs", circle.address.port())
+}

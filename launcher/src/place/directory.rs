@@ -1,0 +1,207 @@
+//! Directories that are the user's alone, checked and used by descriptor: whoever may write to a directory could otherwise put
+//! their socket, their lock or a link in its place.
+
+use std::{
+    fs::{DirBuilder, File},
+    io,
+    os::{
+        fd::AsRawFd,
+        unix::fs::{DirBuilderExt, MetadataExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat},
+    io::Errno,
+    process::geteuid,
+};
+
+use super::PlaceError;
+
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
+
+/// A directory of the user's alone, open.
+#[derive(Debug)]
+pub(super) struct PrivateDirectory {
+    path: PathBuf,
+    fd: File,
+}
+
+impl PrivateDirectory {
+    /// Opens the directory `below` a base directory, which is the program's own. None, where one of them is not there.
+    pub(super) fn open(base: &Path, below: &[&str]) -> Result<Option<Self>, PlaceError> {
+        Self::walk(base, below, false)
+    }
+
+    /// The same; what is not there is made, for the user alone.
+    pub(super) fn make(base: &Path, below: &[&str]) -> Result<Self, PlaceError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(base);
+        made.map_err(|source| PlaceError::Io { path: base.to_owned(), source })?;
+        Self::walk(base, below, true)?.ok_or_else(|| failed(base, Errno::NOENT))
+    }
+
+    fn walk(base: &Path, below: &[&str], makes: bool) -> Result<Option<Self>, PlaceError> {
+        let cannot = |source| PlaceError::Io { path: base.to_owned(), source };
+        let found = match base.symlink_metadata() {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(cannot(error)),
+        };
+        // A link is followed where nobody else can have made it, as that of systemd's DynamicUser=.
+        let is_link = found.is_symlink();
+        if is_link && ![0, geteuid().as_raw()].contains(&found.uid()) {
+            return Err(PlaceError::foreign(base, found.uid()));
+        }
+        let mut path = base.to_owned();
+        let flags = if is_link { DIRECTORY } else { DIRECTORY | OFlags::NOFOLLOW };
+        let mut fd = match openat(CWD, base, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(failed(base, error)),
+        };
+        check(&path, &fd, 0o022)?;
+        for name in below {
+            path.push(name);
+            if makes
+                && let Err(error) = mkdirat(&fd, *name, Mode::RWXU)
+                && error != Errno::EXIST
+            {
+                return Err(failed(&path, error));
+            }
+            fd = match openat(&fd, *name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+                Ok(fd) => File::from(fd),
+                Err(Errno::NOENT) => return Ok(None),
+                Err(Errno::LOOP | Errno::NOTDIR) => return Err(not_private(&path, "it is a link, or no directory")),
+                Err(error) => return Err(failed(&path, error)),
+            };
+            check(&path, &fd, 0o077)?;
+        }
+        Ok(Some(Self { path, fd }))
+    }
+
+    /// The path of a file in it, for people.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// A path of a file in it that leads to this very directory, whoever moves it meanwhile, and that is short enough for a
+    /// socket. Where there is none, the plain path.
+    pub(super) fn reliable_path(&self, name: &str) -> PathBuf {
+        let descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd()));
+        if descriptor.is_dir() { descriptor.join(name) } else { self.path(name) }
+    }
+
+    /// What tells a file in it from another that takes its place; none, where it is not there.
+    pub(super) fn identity(&self, name: &str) -> Result<Option<(u64, u64)>, PlaceError> {
+        match self.reliable_path(name).symlink_metadata() {
+            Ok(found) => Ok(Some((found.dev(), found.ino()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(PlaceError::Io { path: self.path(name), source }),
+        }
+    }
+
+    /// Removes a file, if it is there.
+    pub(super) fn remove(&self, name: &str) -> Result<(), PlaceError> {
+        match unlinkat(&self.fd, name, AtFlags::empty()) {
+            Err(error) if error != Errno::NOENT => Err(failed(&self.path(name), error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens a file that is there; none, where it is not.
+    pub(super) fn existing(&self, name: &str) -> Result<Option<File>, PlaceError> {
+        match openat(&self.fd, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(fd) => Ok(Some(fd.into())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(failed(&self.path(name), error)),
+        }
+    }
+
+    /// Opens a file to lock it; it is made where it is not there.
+    pub(super) fn lock_file(&self, name: &str) -> Result<File, PlaceError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR);
+        opened.map(File::from).map_err(|error| failed(&self.path(name), error))
+    }
+}
+
+/// Whether a directory is the user's, and without these permissions of others.
+fn check(path: &Path, directory: &File, forbidden: u32) -> Result<(), PlaceError> {
+    let found = directory.metadata().map_err(|source| PlaceError::Io { path: path.to_owned(), source })?;
+    if found.uid() != geteuid().as_raw() {
+        return Err(PlaceError::foreign(path, found.uid()));
+    }
+    if found.mode() & forbidden != 0 {
+        return Err(not_private(path, &format!("it is open to other users (mode {:04o})", found.mode() & 0o7777)));
+    }
+    Ok(())
+}
+
+fn not_private(path: &Path, why: &str) -> PlaceError {
+    PlaceError::NotPrivate { path: path.to_owned(), why: why.to_owned() }
+}
+
+fn failed(path: &Path, error: Errno) -> PlaceError {
+    PlaceError::Io { path: path.to_owned(), source: io::Error::from(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::{PermissionsExt, symlink},
+    };
+
+    use super::*;
+
+    fn why(made: Result<PrivateDirectory, PlaceError>) -> String {
+        match made.expect_err("it is refused") {
+            PlaceError::NotPrivate { path, why } => format!("{}: {why}", path.file_name().expect("a name").display()),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn directory_that_others_could_write_to_and_links_in_it_are_refused() {
+        let home = tempfile::tempdir().expect("a directory");
+        let base = home.path().join("run");
+        let close = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+        let make = || PrivateDirectory::make(&base, &["id"]);
+        assert!(PrivateDirectory::open(&base, &["id"]).expect("nothing is wrong").is_none());
+        make().expect("it is made");
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!((mode(&base), mode(&base.join("id"))), (0o700, 0o700));
+
+        close(&base, 0o777);
+        assert_eq!(why(make()), "run: it is open to other users (mode 0777)");
+        // As service managers make them.
+        close(&base, 0o755);
+        make().expect("nobody else can write there");
+        close(&base.join("id"), 0o750);
+        assert_eq!(why(make()), "id: it is open to other users (mode 0750)");
+
+        fs::rename(base.join("id"), home.path().join("precious")).expect("moved");
+        close(&home.path().join("precious"), 0o700);
+        symlink(home.path().join("precious"), base.join("id")).expect("linked");
+        assert_eq!(why(make()), "id: it is a link, or no directory");
+    }
+
+    #[test]
+    fn directory_and_link_of_another_user_are_refused() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (base, target) = (home.path().join("run"), home.path().join("ours"));
+        fs::create_dir(&base).expect("made");
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&base, Some(65534), None).is_err() {
+            return;
+        }
+        assert_eq!(why(PrivateDirectory::make(&base, &["id"])), "run: it belongs to user 65534");
+        fs::remove_dir(&base).expect("removed");
+        PrivateDirectory::make(&target, &["id"]).expect("made");
+        symlink(&target, &base).expect("linked");
+        PrivateDirectory::make(&base, &["id"]).expect("a link of our own");
+        std::os::unix::fs::lchown(&base, Some(65534), None).expect("root");
+        assert_eq!(why(PrivateDirectory::make(&base, &["id"])), "run: it belongs to user 65534");
+    }
+}

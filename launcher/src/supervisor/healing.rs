@@ -1,0 +1,109 @@
+//! Has a supervisor found again whose socket or lock was removed: by a cleaner of temporary files, say, or by the system when
+//! its user has logged out.
+
+use std::time::Duration;
+
+use tokio::{
+    net::UnixListener,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use super::{Order, SUPERVISOR, Wish};
+use crate::{
+    Event, Happened,
+    place::{Held, Place},
+};
+
+/// How often it is looked.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a look may take at the end.
+const LAST_LOOK: Duration = Duration::from_secs(2);
+
+/// Looks in a row that found another supervisor, after which this one ends. Who looks for a supervisor has the lock for a
+/// moment, too.
+const MAX_BUSY: u32 = 3;
+
+/// Looks whether the supervisor can be found.
+#[derive(Debug)]
+pub(super) struct Healing {
+    close: oneshot::Sender<()>,
+    task: JoinHandle<Option<Held>>,
+}
+
+impl Healing {
+    pub(super) fn start(
+        place: Place,
+        held: Held,
+        listeners: mpsc::Sender<UnixListener>,
+        orders: mpsc::Sender<Order>,
+        news: mpsc::Sender<Event>,
+    ) -> Self {
+        let (close, closing) = oneshot::channel();
+        Self { close, task: tokio::spawn(look(place, held, listeners, orders, news, closing)) }
+    }
+
+    /// Stops looking. The lock, unless a look at it does not come to an end.
+    pub(super) async fn close(self) -> Option<Held> {
+        drop(self.close);
+        timeout(LAST_LOOK, self.task).await.ok()?.ok()?
+    }
+}
+
+async fn look(
+    place: Place,
+    mut held: Held,
+    listeners: mpsc::Sender<UnixListener>,
+    orders: mpsc::Sender<Order>,
+    news: mpsc::Sender<Event>,
+    mut closing: oneshot::Receiver<()>,
+) -> Option<Held> {
+    let note = async |text: String| {
+        // A supervisor that has ended needs no news.
+        let _ended = news.send(Event { circle: SUPERVISOR.into(), what: Happened::Note(text) }).await;
+    };
+    let (mut said, mut busy) = (None, 0);
+    loop {
+        tokio::select! {
+            _ = &mut closing => return Some(held),
+            () = sleep(INTERVAL) => {}
+        }
+        let here = place.clone();
+        // A file system may stand still.
+        let looked = tokio::task::spawn_blocking(move || {
+            let healed = here.heal(&mut held);
+            (held, healed)
+        });
+        let healed;
+        (held, healed) = looked.await.ok()?;
+        let listener = healed
+            .map_err(|error| error.to_string())
+            .and_then(|listener| listener.map(UnixListener::from_std).transpose().map_err(|error| error.to_string()));
+        match listener {
+            Ok(None) => (said, busy) = (None, 0),
+            Ok(Some(listener)) => {
+                (said, busy) = (None, 0);
+                note("its socket was removed; it listens again".into()).await;
+                let _ended = listeners.send(listener).await;
+            }
+            Err(error) => {
+                busy += 1;
+                if said.as_ref() != Some(&error) {
+                    note(format!("its socket or lock was removed, and cannot be made again: {error}")).await;
+                    said = Some(error);
+                }
+            }
+        }
+        let has_successor = busy >= MAX_BUSY && held.has_successor();
+        if has_successor {
+            note("another supervisor of this circles.json has begun; this one ends, and drains its circles".into())
+                .await;
+            let (answer, _) = oneshot::channel();
+            let _ended = orders.send(Order::Wish { wish: Wish::Down, names: None, circles: None, answer }).await;
+            let _closed = closing.await;
+            return Some(held);
+        }
+    }
+}
