@@ -223,3 +223,44 @@ fn a_circle_whose_plays_may_take_next_to_nothing_starts_all_the_same() {
     let server = Server::start(&["--limit", "play_ms=1"]);
     assert_eq!(server.connect().error("loop {}")["data"], serde_json::json!({ "limit": "time", "max": 1 }));
 }
+
+/// Nine links are nine folders to look into, and in each of them nine: nobody lives to see the end of that.
+#[test]
+fn modules_with_links_to_themselves_are_read_once() {
+    let home = Home::new();
+    let modules = home.path().join("modules");
+    std::fs::create_dir(&modules).expect("made");
+    std::fs::write(modules.join("a.rhai"), "fn one() { 1 }").expect("written");
+    for number in 0..9 {
+        std::os::unix::fs::symlink(".", modules.join(format!("l{number}"))).expect("linked");
+    }
+    let mut server = Server::start(&["--modules", modules.to_str().expect("UTF-8")]);
+    assert_eq!(server.connect().value("import \"a\" as a; a::one()"), 1);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    let config = r#"{ "circles": [{ "name": "a", "port": 0, "modules": "modules" }] }"#;
+    std::fs::write(home.path().join("circles.json"), config).expect("written");
+    assert_eq!(home.run(&["check"]).code, Some(0));
+}
+
+#[test]
+fn modules_of_too_large_a_directory_are_refused() {
+    let home = Home::new();
+    for verb in [&["serve", "--port", "0", "--modules", "/"][..], &["check"]] {
+        let config = r#"{ "circles": [{ "name": "a", "port": 0, "modules": "/" }] }"#;
+        std::fs::write(home.path().join("circles.json"), config).expect("written");
+        let ran = home.run(verb);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("there are more than 10000 files and folders below it"), "{ran:?}");
+    }
+}
+
+#[test]
+fn init_script_that_is_no_file_is_refused_and_not_waited_for() {
+    let home = Home::new();
+    let fifo = home.path().join("init.rhai");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().expect("there is mkfifo");
+    assert!(made.success());
+    let ran = home.run(&["serve", "--port", "0", "--init", "init.rhai"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("it is no file"), "{ran:?}");
+}

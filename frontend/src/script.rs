@@ -37,6 +37,15 @@ pub fn load(path: &Path) -> Result<String, CliError> {
     read_file(path)
 }
 
+/// An init script. Of anything but a file, as of a pipe, nobody knows when there is more to read.
+pub fn load_init(path: &Path) -> Result<String, CliError> {
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        let what = format!("cannot use the init script {}", visible(&path.display().to_string()));
+        return Err(CliError::usage(what, "it is no file", "write it to a file"));
+    }
+    read_file(path)
+}
+
 /// A script file, for whoever reports it by its name.
 pub fn read_file(path: &Path) -> Result<String, CliError> {
     File::open(path).and_then(read).map_err(|error| cannot_read(&path.display().to_string(), &error))
@@ -95,14 +104,43 @@ pub fn init_failed(what: String, file: &Path, failed: &std::io::Error) -> CliErr
     let parts = Parts { what, why, fix: format!("mend {}", visible(&file.display().to_string())) };
     let inside = failed.get_ref().and_then(|inside| inside.downcast_ref::<InitFailed>());
     match (inside, read_file(file)) {
-        (Some(InitFailed(error)), Ok(script)) => CliError::Init { parts, script, error: Box::new(error.clone()) },
+        (Some(InitFailed(error)), Ok(script)) if is_script(file) => {
+            CliError::Init { parts, script, error: Box::new(error.clone()) }
+        }
         _ => CliError::Usage(parts),
     }
+}
+
+/// Whether the file, wherever links lead, is called a script. Of any other nothing is shown: whoever runs the program may read
+/// more than whoever has named the file.
+fn is_script(file: &Path) -> bool {
+    let found = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    found.extension().is_some_and(|extension| extension == "rhai")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn init_script_is_a_file_and_only_a_script_is_shown() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (secret, link) = (home.path().join("shadow"), home.path().join("init.rhai"));
+        std::fs::write(&secret, "root:*:secret").expect("written");
+        assert!(is_script(&link));
+        std::os::unix::fs::symlink(&secret, &link).expect("linked");
+        assert!(!is_script(&link));
+        let fifo = home.path().join("fifo.rhai");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &fifo,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .expect("made");
+        assert!(load_init(&fifo).expect_err("it is no file").message().contains("it is no file"));
+    }
 
     #[test]
     fn a_shebang_is_blanked_and_positions_stay_true() {

@@ -1,9 +1,10 @@
 //! What a circle is to be: what circles.json says of it, and what is in the files that it names.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fs::File,
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -113,8 +114,14 @@ fn add(digest: &mut Sha256, path: &Path, room: u64) -> u64 {
 
 /// What is in the modules below a directory. Folders that were looked into are added to `folders`.
 fn tree(directory: &Path, folders: &mut BTreeSet<PathBuf>) -> Digest {
-    let (mut modules, mut left, mut entries) = (Vec::new(), vec![(directory.to_owned(), 0)], 0);
-    while let Some((folder, depth)) = left.pop() {
+    let (mut modules, mut left, mut entries) = (Vec::new(), VecDeque::from([(directory.to_owned(), 0)]), 0);
+    let mut seen = BTreeSet::new();
+    while let Some((folder, depth)) = left.pop_front() {
+        // By whatever links it is reached.
+        let identity = std::fs::metadata(&folder).map(|found| (found.dev(), found.ino()));
+        if entries > MAX_ENTRIES || identity.is_ok_and(|identity| !seen.insert(identity)) {
+            continue;
+        }
         folders.insert(folder.clone());
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             entries += 1;
@@ -125,7 +132,7 @@ fn tree(directory: &Path, folders: &mut BTreeSet<PathBuf>) -> Digest {
             // Of what a link leads to.
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
             if metadata.is_dir() && depth < MAX_DEPTH {
-                left.push((path, depth + 1));
+                left.push_back((path, depth + 1));
             } else if path.extension().is_some_and(|extension| extension == "rhai") {
                 modules.push(path);
             }
@@ -188,6 +195,9 @@ mod tests {
         change(&|| fs::write(at("modules/c.rhai"), "x").expect("written"), false, true);
         let broken = || std::os::unix::fs::symlink(at("none"), at("modules/e.rhai")).expect("linked");
         change(&broken, false, false);
+        // Links to where one is are looked into once.
+        (0..9).for_each(|number| std::os::unix::fs::symlink(".", at(&format!("modules/l{number}"))).expect("linked"));
+        assert_eq!(look().1, folders);
         let long = || fs::write(at("init.rhai"), vec![b'x'; 17 << 20]).expect("written");
         change(&long, true, false);
         change(&|| fs::write(at("init.rhai"), vec![b'x'; 18 << 20]).expect("written"), true, false);

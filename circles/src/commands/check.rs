@@ -107,7 +107,10 @@ pub(crate) fn mistakes(circle: &launcher::Circle, pointer: &Pointer, ours: &[u32
         mistakes.push(at("init", format!("cannot read {}: {}", init.display(), os_text(&error))));
     }
     if let Some(directory) = &circle.modules {
-        let names = worker::module_names(directory).unwrap_or_default();
+        let names = worker::module_names(directory).unwrap_or_else(|error| {
+            mistakes.push(at("modules", format!("cannot read {}: {}", directory.display(), os_text(&error))));
+            Vec::new()
+        });
         let unreadable = names.iter().filter_map(|name| {
             let file = directory.join(format!("{name}.rhai"));
             let error = File::open(&file).err()?;
@@ -157,7 +160,7 @@ pub(crate) async fn try_init(circle: &launcher::Circle) -> Result<(), CliError> 
         builder = builder.modules(modules.canonicalize().map_err(|error| cannot(error.to_string()))?);
     }
     if let Some(file) = &circle.init {
-        builder = builder.init(script::read_file(file)?);
+        builder = builder.init(script::load_init(file)?);
     }
     let built = builder.build().map_err(|error| cannot(error.to_string()))?;
     server_ws::check(&built).await.map_err(|error| match (error.kind(), &circle.init) {

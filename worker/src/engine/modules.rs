@@ -2,9 +2,10 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     hash::{DefaultHasher, Hash, Hasher},
     io::Read,
+    os::unix::fs::MetadataExt,
     path::Path,
     rc::Rc,
 };
@@ -110,19 +111,42 @@ const MAX_DEPTH: usize = 8;
 /// Modules that are known of a directory.
 const MAX_NAMES: usize = 1000;
 
-/// The names that `import` takes in a directory, sorted; at most a thousand, eight folders deep. What cannot be read in
-/// it is passed over; the error is that it cannot be read itself.
+/// Files and folders that are looked at. Whoever has more has not meant this directory.
+const MAX_ENTRIES: usize = 10_000;
+
+/// The names that `import` takes in a directory, sorted; at most a thousand, eight folders deep. Each folder is looked into
+/// once, whatever links lead to it, and no link out of the directory is followed. What cannot be read in it is passed over.
+///
+/// # Errors
+///
+/// The directory cannot be read, or there are more than ten thousand files and folders below it.
 pub fn module_names(directory: &Path) -> std::io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    let mut folders = vec![(std::fs::read_dir(directory)?, String::new(), 0)];
-    while let Some((folder, prefix, depth)) = folders.pop() {
+    let root = directory.canonicalize()?;
+    let (mut names, mut entries, mut seen) = (Vec::new(), 0_usize, BTreeSet::new());
+    // Links come last, so that a folder has the name that it has without them.
+    let (mut folders, mut links) = (vec![(root.clone(), String::new(), 0)], VecDeque::new());
+    while let Some((path, prefix, depth)) = folders.pop().or_else(|| links.pop_front()) {
+        let folder = match std::fs::metadata(&path).and_then(|found| Ok((found, std::fs::read_dir(&path)?))) {
+            Ok((found, folder)) if seen.insert((found.dev(), found.ino())) => folder,
+            Err(error) if depth == 0 => return Err(error),
+            _ => continue,
+        };
         for entry in folder.flatten() {
+            entries += 1;
+            if entries > MAX_ENTRIES {
+                let why = format!("there are more than {MAX_ENTRIES} files and folders below it");
+                return Err(std::io::Error::other(why));
+            }
             let Ok(name) = entry.file_name().into_string() else { continue };
             // Of what a link leads to; whether that is still below the directory is looked at when it is read.
-            let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
+            let (path, is_link) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
             if metadata.is_dir() && depth < MAX_DEPTH {
-                if let Ok(folder) = std::fs::read_dir(entry.path()) {
-                    folders.push((folder, format!("{prefix}{name}/"), depth + 1));
+                let folder = (path, format!("{prefix}{name}/"), depth + 1);
+                if !is_link {
+                    folders.push(folder);
+                } else if folder.0.canonicalize().is_ok_and(|target| target.starts_with(&root)) {
+                    links.push_back(folder);
                 }
             } else if metadata.is_file()
                 && let Some(stem) = name.strip_suffix(".rhai")
@@ -143,4 +167,40 @@ fn read(file: &Path) -> std::io::Result<String> {
         return Err(std::io::Error::other("the module is larger than 1 MiB"));
     }
     Ok(script)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn module_names_has_each_folder_once_whatever_links_lead_to_it() {
+        let home = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| home.path().join(name);
+        std::fs::create_dir_all(at("modules/deep/er")).expect("made");
+        std::fs::create_dir(at("outside")).expect("made");
+        for file in ["modules/a.rhai", "modules/deep/er/b.rhai", "outside/c.rhai"] {
+            std::fs::write(at(file), "").expect("written");
+        }
+        // Each is nine folders to look into, and in each of them nine: a billion names.
+        for number in 0..9 {
+            symlink(".", at(&format!("modules/l{number}"))).expect("linked");
+            symlink("../..", at(&format!("modules/deep/er/l{number}"))).expect("linked");
+        }
+        symlink(at("outside"), at("modules/out")).expect("linked");
+        symlink("/", at("modules/all")).expect("linked");
+        assert_eq!(module_names(&at("modules")).expect("it can be read"), ["a", "deep/er/b"]);
+    }
+
+    #[test]
+    fn module_names_of_too_large_a_directory_is_an_error() {
+        let home = tempfile::tempdir().expect("a directory");
+        for number in 0..=MAX_ENTRIES {
+            std::fs::write(home.path().join(number.to_string()), "").expect("written");
+        }
+        let error = module_names(home.path()).expect_err("there are too many");
+        assert_eq!(error.to_string(), "there are more than 10000 files and folders below it");
+    }
 }

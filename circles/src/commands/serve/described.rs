@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use clap::Parser;
 use launcher::control::CONFIG_IS_WRONG;
 use protocol::{ErrorObject, RpcError};
-use server_ws::{Access, Circle, Limits, PlayRecord, Sandbox};
+use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox};
 
 use crate::cli::{Cli, ServeArgs, Verb};
 use frontend::{error::CliError, script, suggest};
@@ -55,9 +55,17 @@ pub(crate) fn circle(
         circle = circle.audit(audit);
     }
     if let Some(file) = &args.init {
-        circle = circle.init(script::read_file(file)?);
+        circle = circle.init(script::load_init(file)?);
     }
-    circle.build().map_err(|error| CliError::usage("cannot make the circle", error.to_string(), ""))
+    circle.build().map_err(|error| {
+        let fix = match error {
+            BuildError::Modules { .. } => {
+                "check --modules (\"modules\" in circles.json): it is a directory of modules alone"
+            }
+            _ => "",
+        };
+        CliError::usage("cannot make the circle", error.to_string(), fix)
+    })
 }
 
 /// Has a circle that runs become what other arguments describe, as far as it can.
