@@ -156,7 +156,7 @@ impl CliError {
             Self::Interrupted => return vec![Line::of(Style::Plain, "interrupted")],
             Self::OutputGone | Self::Told { .. } => return lines,
             Self::Play { script, error: RpcError::Script(error) } => return report::script(script, error, width),
-            Self::Config(ConfigError::Mistake { line, column, text, .. }) => {
+            Self::Config(ConfigError::Mistake { line, column, text, .. }) if !text.is_empty() => {
                 lines.extend(report::pointed_at(*line, *column, text, width));
             }
             Self::Init { script, error, .. } => lines.extend(report::excerpt(script, error, width)),

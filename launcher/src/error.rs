@@ -25,9 +25,16 @@ pub enum ConfigError {
         column: usize,
         /// What is wrong.
         what: String,
-        /// The line itself.
+        /// The line itself; empty where the file is not called as a configuration is.
         text: String,
     },
+}
+
+/// Whether the file, wherever links lead, is called as a configuration is. Of any other nothing is shown: whoever runs the
+/// program may read more than whoever has named the file.
+fn is_shown(path: &Path) -> bool {
+    let found = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    found.extension().is_some_and(|extension| extension == "json")
 }
 
 /// A text that positions are told in.
@@ -63,7 +70,32 @@ impl<'a> Source<'a> {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
             what: what.into(),
-            text: self.text[line_start..].lines().next().unwrap_or_default().to_owned(),
+            text: if is_shown(self.path) {
+                self.text[line_start..].lines().next().unwrap_or_default().to_owned()
+            } else {
+                String::new()
+            },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_of_a_file_that_is_no_configuration_is_not_shown() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (secret, link) = (home.path().join("shadow"), home.path().join("circles.json"));
+        let text = |path: &Path| match crate::load(path).expect_err("it is none") {
+            ConfigError::Mistake { text, .. } => text,
+            other => panic!("{other}"),
+        };
+        std::fs::write(&secret, "root:*:secret").expect("written");
+        std::os::unix::fs::symlink(&secret, &link).expect("linked");
+        assert_eq!((text(&link), text(&secret)), (String::new(), String::new()));
+        std::fs::remove_file(&link).expect("removed");
+        std::fs::write(&link, "mistake").expect("written");
+        assert_eq!(text(&link), "mistake");
     }
 }
