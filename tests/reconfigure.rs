@@ -30,10 +30,13 @@ impl Supervised {
         let (socket, its_socket) = UnixStream::pair().expect("a pair");
         socket.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
         let mut command = home.command();
-        command.args(["serve", "--supervised", "--name", "a", "--port", "0"]).args(arguments);
+        command.args(["serve", "--supervised", "--name", "a", "--port", "0"]);
         let child = command.stdin(std::os::fd::OwnedFd::from(its_socket)).spawn().expect("the binary runs");
         drop(command);
         let mut circle = Self { home, child, says: BufReader::new(socket), address: String::new(), asked: 0 };
+        let arguments = [&["serve", "--supervised", "--name", "a", "--port", "0"], arguments].concat();
+        let start = json!({ "jsonrpc": "2.0", "method": "start", "params": { "arguments": arguments } });
+        writeln!(circle.says.get_ref(), "{start}").expect("it is there");
         let ready = circle.hear();
         assert_eq!(ready["method"], "ready");
         ready["params"]["address"].as_str().expect("an address").clone_into(&mut circle.address);

@@ -264,3 +264,26 @@ fn init_script_that_is_no_file_is_refused_and_not_waited_for() {
     let ran = home.run(&["serve", "--port", "0", "--init", "init.rhai"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("it is no file"), "{ran:?}");
 }
+
+/// Whoever started it may have blocked them.
+#[test]
+fn signals_end_it_though_they_were_blocked_before_it_was_started() {
+    use std::io::{BufRead, BufReader};
+
+    let home = Home::new();
+    let own = home.command();
+    let mut command = std::process::Command::new("env");
+    command.args(["--block-signal=TERM", crate::support::BINARY, "serve", "--port", "0"]);
+    command.env_clear().envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut server = command.stdout(std::process::Stdio::piped()).spawn().expect("there is env");
+    let mut line = String::new();
+    BufReader::new(server.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it can be read");
+    if line.is_empty() {
+        server.wait().expect("it was started here");
+        return crate::support::skip("this env(1) blocks no signals");
+    }
+    let pid = rustix::process::Pid::from_child(&server);
+    rustix::process::kill_process(pid, Signal::TERM).expect("it is there");
+    crate::support::process::wait_for_end(pid);
+    assert_eq!(server.wait().expect("it was started here").code(), Some(0));
+}

@@ -28,6 +28,7 @@ pub fn main() -> ExitCode {
         return answered;
     }
     worker::keep_descriptors();
+    worker::unblock_signals();
     // Started by way of /proc/self/exe it would be called `exe` wherever processes are listed.
     #[cfg(target_os = "linux")]
     let _unnamed = rustix::thread::set_name(c"circles");

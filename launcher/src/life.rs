@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use arguments::arguments;
+use arguments::{arguments, public_arguments};
 use asking::Asking;
 
 use crate::{
@@ -143,10 +143,19 @@ impl Supervised {
         if told.number > 0 {
             self.tell(Happened::Configured { number: told.number, refused: None }).await;
         }
+        let arguments = arguments(&self.runs.borrow().circle, &self.files);
         let logs = [
             child.stdout.take().map(|log| tokio::spawn(forward(log, self.name.clone(), self.events.clone()))),
             child.stderr.take().map(|log| tokio::spawn(forward(log, self.name.clone(), self.events.clone()))),
         ];
+        let mut stopped = self.stopped.clone();
+        tokio::select! {
+            // One that is gone has ended, or will.
+            _ = link.start(arguments) => {}
+            () = wanted(&mut stopped) => {}
+            // One that does not read is late, too.
+            () = tokio::time::sleep(STARTING) => {}
+        }
         let status = self.watch(&mut child, &mut link, Asking::of(self.runs.clone())).await;
         drop(link);
         // Its last words before the news of its end.
@@ -228,7 +237,7 @@ impl Supervised {
         let mut command = Command::new(&self.program);
         command
             .arg0("circles")
-            .args(arguments(&definition.circle, &self.files))
+            .args(public_arguments(&definition.circle))
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| name == "CIRCLES_LOG"))
             .stdin(Stdio::from(socket))

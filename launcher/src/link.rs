@@ -1,7 +1,7 @@
 //! What a circle and its supervisor say to each other over the circle's socket, which is its standard input: JSON-RPC 2.0,
 //! one message a line.
 //!
-//! The circle says [`Ready`] once it takes connections, and from then on its [`Figures`] every [`BEAT_INTERVAL`]: a sign of
+//! The supervisor begins with the circle's [`Configuration`]. The circle says [`Ready`] once it takes connections, and from then on its [`Figures`] every [`BEAT_INTERVAL`]: a sign of
 //! life. The supervisor asks it to [`Configure`] itself anew, and tells it to [`Drain`]; the end of the socket means that, too.
 
 use std::{net::SocketAddr, time::Duration};
@@ -72,6 +72,12 @@ pub struct Configuration {
     pub arguments: Vec<String>,
 }
 
+/// Told before anything else: what a circle is from its start on. Its arguments on the command line, which every user of the
+/// system can read, name no member, host or path.
+impl Notification for Configuration {
+    const NAME: &'static str = "start";
+}
+
 impl Params for Configuration {
     const NAMES: &'static [&'static str] = &["arguments"];
 
@@ -137,6 +143,21 @@ impl ToSupervisor {
 }
 
 impl FromSupervisor {
+    /// The arguments that the circle starts with; none, where the other end is gone or wants its end. Cancel safe.
+    pub async fn start(&mut self) -> Option<Vec<String>> {
+        while let Some(Ok(line)) = self.0.next().await {
+            let Ok(Incoming::Single(Ok(call))) = message::parse(&line, 1) else { continue };
+            match &*call.method {
+                <Configuration as Notification>::NAME => {
+                    return Configuration::from_raw(call.params).ok().map(|configuration| configuration.arguments);
+                }
+                Drain::NAME => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// The next that is wanted; what this version does not know is passed over. Cancel safe.
     pub async fn next(&mut self) -> Wanted {
         while let Some(Ok(line)) = self.0.next().await {
@@ -184,6 +205,12 @@ impl Link {
             }
         }
         None
+    }
+
+    /// Tells it what it is. It waits for a circle that does not read.
+    pub(crate) async fn start(&mut self, arguments: Vec<String>) -> Result<(), Gone> {
+        let told = message::notification(<Configuration as Notification>::NAME, &Configuration { arguments });
+        self.lines.send(told).await.map_err(|_| Gone)
     }
 
     /// Asks it to be that from now on; what is returned is the number of the answer. It waits for a circle that does not read.
@@ -237,6 +264,8 @@ mod tests {
         assert!(matches!(link.next().await, Some(Said::Figures(told)) if told == figures));
 
         let arguments = vec!["serve".to_owned(), "--name=\u{e4}\n".to_owned()];
+        link.start(arguments.clone()).await.expect("it is there");
+        assert_eq!(from.start().await.as_ref(), Some(&arguments));
         let asked = link.configure(arguments.clone()).await.expect("it is there");
         let Wanted::Configure(id, configuration) = from.next().await else { panic!("it is asked") };
         assert_eq!(configuration.arguments, arguments);

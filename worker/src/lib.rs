@@ -74,4 +74,7 @@ pub use message::{
 };
 pub use parent::{Event, HostNameError, Loss, Program, Template, Worker};
 pub use rhai;
-pub use system::{allocator::Allocator, os::keep_descriptors};
+pub use system::{
+    allocator::Allocator,
+    os::{keep_descriptors, unblock_signals},
+};

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use launcher::{Event, Happened, ServiceManager, Supervision};
 
-use crate::{cli::LaunchArgs, commands::serve::shutdown_at};
+use crate::{
+    cli::LaunchArgs,
+    commands::serve::shutdown::{RUNTIME_TIMEOUT, shutdown_at},
+};
 use frontend::{config, error::CliError, supervisor, visible::visible};
 use terminal::{
     modes::outlive_full_files,
@@ -21,7 +24,7 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     outlive_full_files(&runtime)?;
     let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;
     let hangup = supervisor::Hangup::of_foreground();
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let mut begin = supervisor::begin(&place, &args.names, true, hangup)?;
         begin.manager = ServiceManager::from_environment();
         let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
@@ -57,7 +60,9 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
         }
         let fix = "its log above says why; circles check looks at circles.json";
         Err(CliError::usage(format!("failed, and not started again: {}", failed.join(", ")), "", fix))
-    })
+    });
+    runtime.shutdown_timeout(RUNTIME_TIMEOUT);
+    done
 }
 
 fn line(event: &Event, width: usize) -> String {

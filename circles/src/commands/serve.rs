@@ -3,6 +3,7 @@
 mod audit;
 mod described;
 mod records;
+pub(crate) mod shutdown;
 mod supervised;
 
 use std::{
@@ -14,11 +15,11 @@ use std::{
 use launcher::{ServiceManager, link::Ready, log::Level, port::Unusable};
 use records::Records;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use shutdown::{RUNTIME_TIMEOUT, shutdown};
 use supervised::Supervisor;
-use tokio::{runtime::Runtime, signal::unix::SignalKind, sync::oneshot};
+use tokio::{runtime::Runtime, sync::oneshot};
 
 use crate::cli::ServeArgs;
-use frontend::signals::{is_ignored, listen};
 use frontend::{
     error::{CliError, os_text},
     script,
@@ -27,23 +28,41 @@ use terminal::connect::runtime;
 use terminal::{modes::outlive_full_files, printing};
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
-    if args.supervised {
-        // Away from the supervisor's terminal, whose Ctrl-C is the supervisor's. Who starts it by hand from a shell that
-        // made it lead a process group has it where it is.
-        let _leads_already = rustix::process::setsid();
+    if !args.supervised {
+        return serve(args, runtime()?, None);
     }
+    // Away from the supervisor's terminal, whose Ctrl-C is the supervisor's. Who starts it by hand from a shell that made it
+    // lead a process group has it where it is.
+    let _leads_already = rustix::process::setsid();
+    let runtime = runtime()?;
+    let mut supervisor = runtime.block_on(async { Supervisor::at_stdin() })?;
+    // What it is to be is not among its arguments, which every user of the system can read.
+    match runtime.block_on(supervisor.start()) {
+        Some(arguments) => serve(&described::parse(arguments)?, runtime, Some(supervisor)),
+        // It has ended, or does not want it any more.
+        None => Ok(()),
+    }
+}
+
+fn serve(args: &ServeArgs, runtime: Runtime, supervisor: Option<Supervisor>) -> Result<(), CliError> {
     // Held until the process ends: a successor waits for that.
     let _held = args.lock_file.as_deref().map(launcher::place::hold).transpose()?;
-    let runtime = runtime()?;
     outlive_full_files(&runtime)?;
     // Until all is said.
     let records = Records::start(args)?;
     records.hear_panics();
-    serve(args, runtime, &records).inspect_err(|error| records.keep(Level::Error, &error.advice()))
+    let served = serve_on(&runtime, args, supervisor, &records);
+    // What blocks, as on a file system that stands still, must not keep the process.
+    runtime.shutdown_timeout(RUNTIME_TIMEOUT);
+    served.inspect_err(|error| records.keep(Level::Error, &error.advice()))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "its end is that of all that runs on it")]
-fn serve(args: &ServeArgs, runtime: Runtime, records: &Records) -> Result<(), CliError> {
+fn serve_on(
+    runtime: &Runtime,
+    args: &ServeArgs,
+    mut supervisor: Option<Supervisor>,
+    records: &Records,
+) -> Result<(), CliError> {
     raise_descriptor_limit();
     let circle = Arc::new(described::circle(args, records.audit())?);
 
@@ -51,11 +70,10 @@ fn serve(args: &ServeArgs, runtime: Runtime, records: &Records) -> Result<(), Cl
     let listener = TcpListener::bind(wanted).map_err(|error| cannot_listen(wanted, error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(wanted, error))?;
     // A supervisor says itself how its circles are.
-    let mut manager = if args.supervised { ServiceManager::default() } else { ServiceManager::from_environment() };
+    let mut manager = if supervisor.is_some() { ServiceManager::default() } else { ServiceManager::from_environment() };
     runtime.spawn(Records::count_plays(records.audit_writer()));
     runtime.block_on(async {
         let signalled = shutdown(records.flusher())?;
-        let mut supervisor = args.supervised.then(Supervisor::at_stdin).transpose()?;
         // Before anyone is told where it is: until its init script has run, nothing answers.
         let wants_the_end = async {
             match &mut supervisor {
@@ -158,44 +176,6 @@ fn cannot_serve(error: &std::io::Error) -> CliError {
         ErrorKind::InvalidData => CliError::usage("the circle cannot start", error.to_string(), "mend its init script"),
         _ => CliError::io("the circle ended", error, "its log says more"),
     }
-}
-
-/// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once, after
-/// these last words.
-pub(crate) fn shutdown(
-    last_words: impl FnOnce() + Send + 'static,
-) -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
-    first_of(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()], last_words)
-}
-
-/// The same at other signals.
-pub(crate) fn shutdown_at(kinds: &[SignalKind]) -> Result<impl Future<Output = ()> + Send + use<>, CliError> {
-    first_of(kinds, || {})
-}
-
-fn first_of<L: FnOnce() + Send + 'static>(
-    kinds: &[SignalKind],
-    last_words: L,
-) -> Result<impl Future<Output = ()> + Send + use<L>, CliError> {
-    let mut signals =
-        kinds.iter().copied().filter(|kind| !is_ignored(*kind)).map(listen).collect::<Result<Vec<_>, _>>()?;
-    Ok(async move {
-        next(&mut signals).await;
-        tokio::spawn(async move {
-            next(&mut signals).await;
-            last_words();
-            printing::to_stderr("ended at once, by a second signal\n");
-            std::process::exit(130);
-        });
-    })
-}
-
-async fn next(signals: &mut [tokio::signal::unix::Signal]) {
-    std::future::poll_fn(|context| {
-        let is_one = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-        if is_one { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
 }
 
 /// As many descriptors as the system lets this process have: a connection takes one, a worker three.

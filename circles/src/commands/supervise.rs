@@ -7,7 +7,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdout};
 
 use crate::{
     cli::{LaunchArgs, SuperviseArgs},
-    commands::serve::shutdown_at,
+    commands::serve::shutdown::{RUNTIME_TIMEOUT, shutdown_at},
 };
 use frontend::{
     config,
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     outlive_full_files(&runtime)?;
     // Who started it sees to it that there is no other but one that is ending.
     let held = place.lock_supervisor()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let begin = supervisor::begin(&place, names, false, supervisor::Hangup::Reloads)?;
         let supervision =
             launcher::supervisor::start(place, held, begin, shutdown_at(&supervisor::Hangup::Reloads.ends())?);
@@ -41,7 +41,9 @@ pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
         // Those that failed are told by `status`.
         let _failed = ended.await;
         Ok(())
-    })
+    });
+    runtime.shutdown_timeout(RUNTIME_TIMEOUT);
+    done
 }
 
 /// Whatever it writes from now on goes nowhere.

@@ -3,6 +3,13 @@
 use super::{Files, SUPERVISED};
 use crate::Circle;
 
+/// The arguments that a circle's process is started with. Every user of the system can read them, so they only tell one
+/// process from another; what else it is, it is told over its socket.
+pub(super) fn public_arguments(circle: &Circle) -> [String; 4] {
+    let (name, port) = (format!("--name={}", circle.name), format!("--port={}", circle.address.port()));
+    ["serve".into(), SUPERVISED.into(), name, port]
+}
+
 /// The arguments of `circles serve` that make this circle.
 pub(crate) fn arguments(circle: &Circle, files: &Files) -> Vec<String> {
     let mut arguments: Vec<String> = vec!["serve".into(), SUPERVISED.into()];

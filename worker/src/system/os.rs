@@ -18,6 +18,17 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Has this thread, and all that it starts, take all signals. Whoever started the process may have blocked some, and one
+/// that is blocked ends nothing. To be called before there are other threads.
+pub fn unblock_signals() {
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the set is initialised by the first call, and the second reads it and writes nothing.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
+}
+
 /// Which side of a fork this is.
 #[cfg(target_os = "linux")]
 pub(crate) enum ForkSide {

@@ -68,6 +68,22 @@ pub(crate) fn circle(
     })
 }
 
+/// The arguments that a supervisor has sent.
+pub(crate) fn parse(arguments: Vec<String>) -> Result<ServeArgs, CliError> {
+    let not_understood = |why: String| {
+        CliError::usage(
+            "the circle cannot start",
+            why,
+            "is its supervisor another version? End it and start anew: circles down, circles up",
+        )
+    };
+    match Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments)).map(|cli| cli.verb) {
+        Ok(Some(Verb::Serve(args))) => Ok(args),
+        Ok(_) => Err(not_understood("what its supervisor sent describes no circle".into())),
+        Err(error) => Err(not_understood(error.to_string())),
+    }
+}
+
 /// Has a circle that runs become what other arguments describe, as far as it can.
 pub(crate) async fn take_over(circle: &Circle, started: (IpAddr, u16), arguments: Vec<String>) -> Result<(), RpcError> {
     let refused = |message: String| RpcError::Other(ErrorObject { code: CONFIG_IS_WRONG, message, data: None });

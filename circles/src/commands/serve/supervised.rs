@@ -26,6 +26,11 @@ impl Supervisor {
         Ok(Self { to, from })
     }
 
+    /// Waits for the arguments of the circle; none, where the supervisor is gone, or wants the circle's end.
+    pub(crate) async fn start(&mut self) -> Option<Vec<String>> {
+        self.from.start().await
+    }
+
     /// Waits until it wants the circle, which is not ready yet, to end.
     pub(crate) async fn wants_the_end(&mut self) {
         // Nothing else is wanted before it is ready.
