@@ -276,3 +276,39 @@ fn templates_that_nobody_needs_any_more_are_gone() {
     wait_for_end(*first);
     assert!(test_kill_process(pid).is_ok());
 }
+
+/// Holds a lease on a file: whoever opens it waits, as on a file system that stands still.
+const LEASE: &str = "
+import fcntl, os, signal, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+signal.signal(signal.SIGIO, lambda *_: print('wanted', flush=True))
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('leased', flush=True)
+while True: signal.pause()
+";
+
+#[test]
+fn circle_whose_files_cannot_be_read_is_ended_by_a_signal() {
+    let circle = Supervised::start(&[]);
+    circle.write("leased.rhai", "const DAY = 1;");
+    let mut lease = std::process::Command::new("python3");
+    lease.args(["-c", LEASE]).arg(circle.home.path().join("leased.rhai"));
+    let lease = lease.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn();
+    let Ok(lease) = lease else { return crate::support::skip("no python3 here") };
+    let mut lease = crate::support::process::Reaped(lease);
+    let mut said = BufReader::new(lease.0.stdout.take().expect("piped"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("it can be read");
+    if line != "leased\n" {
+        return crate::support::skip("no leases on files here");
+    }
+    let params = json!({ "arguments": ["serve", "--name", "a", "--port", "0", "--init", "leased.rhai"] });
+    let asked = json!({ "jsonrpc": "2.0", "id": 1, "method": "configure", "params": params });
+    writeln!(circle.says.get_ref(), "{asked}").expect("it is there");
+    line.clear();
+    said.read_line(&mut line).expect("it can be read");
+    assert_eq!(line, "wanted\n", "the circle opens it");
+    let pid = Pid::from_child(&circle.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is there");
+    wait_for_end(pid);
+}

@@ -265,6 +265,19 @@ fn init_script_that_is_no_file_is_refused_and_not_waited_for() {
     assert!(ran.code == Some(2) && ran.stderr.contains("it is no file"), "{ran:?}");
 }
 
+#[test]
+fn second_signal_ends_it_at_once() {
+    let mut server = Server::open();
+    let mut wire = server.connect();
+    // It has five seconds when the circle drains.
+    wire.request("play", serde_json::json!(["print(\"begun\"); loop {}"]));
+    wire.printed("begun");
+    server.signal(Signal::TERM);
+    while wire.call("play", serde_json::json!(["1"]))["error"]["code"] != -32008 {}
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(130));
+}
+
 /// Whoever started it may have blocked them.
 #[test]
 fn signals_end_it_though_they_were_blocked_before_it_was_started() {
