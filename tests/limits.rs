@@ -30,8 +30,8 @@ fn cases() -> Vec<Case> {
         case("play_ms=700", "1", "loop {}", "time"),
         case("operations=5000", "for i in 0..500 {}", "for i in 0..50000 {}", "operations"),
         case("output_kib=3", "let s = ``; s.pad(3000, 'x'); s", "let s = ``; s.pad(3100, 'x'); s", "output"),
-        // A print counts 64 bytes more.
-        case("output_kib=4", "for i in 0..60 { print(``) }", "for i in 0..70 { print(``) }", "output"),
+        // A print counts 256 bytes more.
+        case("output_kib=4", "for i in 0..15 { print(``) }", "for i in 0..17 { print(``) }", "output"),
         case(
             "call_depth=7",
             "fn f(n) { if n > 1 { f(n - 1) } } f(7)",

@@ -12,7 +12,7 @@ pub struct Limits {
     pub play_ms: u64,
     /// Operations of a play, as Rhai counts them; without a limit if null.
     pub operations: Option<u64>,
-    /// KiB that a play may print, and that its value may have as text or as JSON. A print counts 64 bytes more.
+    /// KiB that a play may print, and that its value may have as text or as JSON. A print counts 256 bytes more.
     pub output_kib: u64,
     /// How deep functions of a script may call each other.
     pub call_depth: u64,

@@ -3,10 +3,11 @@
 use protocol::{
     RpcError,
     error::LossReason,
-    methods::{Output, Progress, ResetResult, SessionReset},
+    message,
+    methods::{Notification, Output, Progress, ResetResult, SessionReset},
 };
 
-use super::{Session, player::PlayerEvent, queue::Job, ticket::Ticket};
+use super::{Session, outbound::Frame, player::PlayerEvent, queue::Job, ticket::Ticket};
 use crate::conversion;
 
 impl Session {
@@ -14,7 +15,7 @@ impl Session {
     pub(super) fn handle(&mut self, event: Option<PlayerEvent>) {
         match event {
             None => {}
-            Some(PlayerEvent::Printed(print)) => self.notify_output(print),
+            Some(PlayerEvent::Printed(prints)) => self.notify_output(prints),
             Some(PlayerEvent::Progress(report)) => self.notify_progress(report),
             Some(PlayerEvent::PlayFinished(ticket, result)) => self.reply_play(&ticket, &result),
             Some(PlayerEvent::QueryAnswered(ticket, answer)) => self.reply_query(&ticket, answer),
@@ -27,15 +28,20 @@ impl Session {
         }
     }
 
-    fn notify_output(&mut self, print: worker::Print) {
+    /// Sends prints in one go: each is a message of its own, and all go to the connection together.
+    fn notify_output(&mut self, prints: Vec<worker::Print>) {
         let Some((play, _)) = self.player.running_play() else { return };
-        let output = Output {
-            play: play.clone(),
-            stream: conversion::stream(print.stream),
-            text: print.text,
-            position: print.position.map(conversion::position),
-        };
-        self.notify(&output);
+        let texts = prints.into_iter().map(|print| {
+            let output = Output {
+                play: play.clone(),
+                stream: conversion::stream(print.stream),
+                text: print.text,
+                position: print.position.map(conversion::position),
+            };
+            message::notification(Output::NAME, &output)
+        });
+        let texts = texts.collect();
+        self.outbox.push_back(Frame::Texts(texts));
     }
 
     fn notify_progress(&mut self, report: worker::ProgressReport) {

@@ -16,6 +16,8 @@ const FRAME_COST: usize = 256;
 pub(crate) enum Frame {
     /// Send this text.
     Text(String),
+    /// Send these texts, each as a message of its own, together.
+    Texts(Vec<String>),
     /// Ping the client, which answers with a heartbeat.
     Ping,
     /// Close with this code and reason; nothing is sent after it (RFC 6455 §5.5.1).
@@ -47,9 +49,13 @@ pub(crate) fn channel() -> (Sender, mpsc::Receiver<QueuedFrame>) {
 impl Sender {
     /// Waits until there is room for that frame. Cancel safe. The room is for the next [`send`](Room::send).
     pub(crate) async fn room_for(&self, frame: &Frame) -> Result<Room, Disconnected> {
-        let text = if let Frame::Text(text) = frame { text.len() } else { 0 };
+        let cost = match frame {
+            Frame::Text(text) => text.len() + FRAME_COST,
+            Frame::Texts(texts) => texts.iter().map(|text| text.len() + FRAME_COST).sum(),
+            Frame::Ping | Frame::Close(..) => FRAME_COST,
+        };
         // A frame larger than all of the room takes all of it.
-        let wanted = u32::try_from((text + FRAME_COST).min(BYTES)).map_err(|_| Disconnected)?;
+        let wanted = u32::try_from(cost.min(BYTES)).map_err(|_| Disconnected)?;
         let permit = tokio::select! {
             permit = self.room.clone().acquire_many_owned(wanted) => permit.map_err(|_| Disconnected)?,
             () = self.frames.closed() => return Err(Disconnected),

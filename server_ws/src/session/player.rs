@@ -33,6 +33,12 @@ use running_play::{PlayInput, RunningPlay};
 /// How long a play may take to stop before its worker is killed.
 const STOP_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
+/// Bytes of prints that a session sends in one turn. A script that prints without end then holds up nobody for longer.
+const MAX_PRINTED_BYTES: usize = 4 << 10;
+
+/// What each print counts of these besides its text: most of the cost of a short print is its frame.
+const PRINT_COST: usize = 64;
+
 pub(crate) struct Player {
     circle: Arc<Circle>,
     /// The limits of the environment, or of the one before.
@@ -71,8 +77,8 @@ enum Input {
 /// What the session learns from its player.
 #[derive(Debug)]
 pub(crate) enum PlayerEvent {
-    /// The running play printed something.
-    Printed(worker::Print),
+    /// The running play printed this, in this order. Never empty.
+    Printed(Vec<worker::Print>),
     /// How far the running play is.
     Progress(worker::ProgressReport),
     /// The play has finished, with its one result.
@@ -303,7 +309,7 @@ impl Player {
     fn handle_worker_event(&mut self, event: Event) -> Option<PlayerEvent> {
         match event {
             Event::Print(_) | Event::Progress(_) if self.is_finishing() => None,
-            Event::Print(print) => Some(PlayerEvent::Printed(print)),
+            Event::Print(print) => Some(PlayerEvent::Printed(self.arrived_prints(print))),
             Event::HostCall(call) => self.start_host_call(call),
             Event::Progress(report) => match &self.play {
                 Some(play) if play.number == report.play => Some(PlayerEvent::Progress(report)),
@@ -315,6 +321,21 @@ impl Player {
             Event::Done { outcome, .. } => self.finish(outcome),
             Event::Lost(loss) => self.lose_worker(loss),
         }
+    }
+
+    /// A print with those behind it that have arrived, up to what is sent in one turn.
+    fn arrived_prints(&mut self, first: worker::Print) -> Vec<worker::Print> {
+        let mut bytes = first.text.len() + PRINT_COST;
+        let mut prints = vec![first];
+        if let WorkerState::Ready(worker, _) = &mut self.worker {
+            while bytes < MAX_PRINTED_BYTES
+                && let Some(print) = worker.arrived_print()
+            {
+                bytes += print.text.len() + PRINT_COST;
+                prints.push(print);
+            }
+        }
+        prints
     }
 
     fn start_host_call(&mut self, call: HostCall) -> Option<PlayerEvent> {

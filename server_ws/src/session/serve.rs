@@ -9,6 +9,7 @@ use protocol::{
 };
 use tokio::{
     sync::mpsc,
+    task::yield_now,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -48,7 +49,12 @@ impl Session {
                 room = async { self.outbound.room_for(&self.outbox[0]).await }, if !can_send => {
                     let Ok(room) = room else { return };
                     if let Some(frame) = self.outbox.pop_front() {
+                        let is_of_prints = matches!(frame, Frame::Texts(_));
                         room.send(frame);
+                        if is_of_prints {
+                            // The next prints may be there already, and the turns of other sessions come first.
+                            yield_now().await;
+                        }
                     }
                     self.last_heard = Instant::now();
                 }
@@ -57,7 +63,10 @@ impl Session {
                     self.last_heard = Instant::now();
                     self.was_pinged = false;
                     match arrived {
-                        Inbound::Text(text) => receive(&mut self, &text),
+                        Inbound::Text(text) => {
+                            receive(&mut self, &text);
+                            yield_now().await;
+                        }
                         Inbound::Heartbeat => {}
                         Inbound::Violation { code, reason } => self.close(code, reason),
                     }

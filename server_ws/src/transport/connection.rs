@@ -93,8 +93,9 @@ impl CircleWs {
 impl StreamHandler<QueuedFrame> for CircleWs {
     fn handle(&mut self, queued: QueuedFrame, context: &mut Self::Context) {
         match queued.frame {
-            Frame::Text(_) | Frame::Ping if self.is_closing => {}
+            Frame::Text(_) | Frame::Texts(_) | Frame::Ping if self.is_closing => {}
             Frame::Text(text) => context.text(text),
+            Frame::Texts(texts) => texts.into_iter().for_each(|text| context.text(text)),
             Frame::Ping => context.ping(b""),
             Frame::Close(code, reason) => {
                 let reason = CloseReason { code: CloseCode::from(code), description: Some(reason.into()) };

@@ -73,8 +73,8 @@ const SPARES: usize = 8;
 /// The number of what is played before the first play.
 pub(crate) const INIT_PLAY: u64 = u64::MAX;
 
-/// What each print counts beside its bytes.
-const PRINT_COST: u64 = 64;
+/// What each print counts beside its bytes: about what a frame of its own costs the server and the connection.
+const PRINT_COST: u64 = 256;
 
 impl Meter {
     pub(crate) fn new(watch: Arc<Watch>, limits: &Limits) -> Self {

@@ -29,7 +29,7 @@ pub struct Setup {
 pub struct Limits {
     /// Operations, as Rhai counts them, callbacks included.
     pub operations: Option<u64>,
-    /// Bytes that may be printed (64 more counted for each print), and that the value may have as text or as JSON.
+    /// Bytes that may be printed (256 more counted for each print), and that the value may have as text or as JSON.
     pub output_bytes: u64,
     /// How deep functions may call each other.
     pub call_depth: u64,

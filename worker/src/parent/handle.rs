@@ -2,6 +2,8 @@
 
 mod host_calls;
 mod pending_query;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashMap, io, time::Duration};
 
@@ -228,6 +230,18 @@ impl Worker {
                     return self.lost().await;
                 },
             }
+        }
+    }
+
+    /// The next print, if it has arrived and nothing else stands before it. It waits for nothing, so that whoever has
+    /// taken one print can take those behind it in the same turn.
+    pub fn arrived_print(&mut self) -> Option<Print> {
+        let running = self.running.filter(|_| !self.is_broken && self.layers.is_some())?;
+        let is_print = |message: &FromWorker| matches!(message, FromWorker::Print(print) if print.play == running);
+        // What is no message is an error of the next event.
+        match self.work.receive_if(is_print) {
+            Ok(Some(FromWorker::Print(print))) => Some(print),
+            _ => None,
         }
     }
 

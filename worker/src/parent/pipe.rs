@@ -137,6 +137,14 @@ impl Pipe {
 
     /// The next message, if it has wholly arrived.
     pub(crate) fn receive<T: serde::de::DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+        self.receive_if(|_| true)
+    }
+
+    /// The next message, if it has wholly arrived and is wanted. One that is not wanted stays the next.
+    pub(crate) fn receive_if<T: serde::de::DeserializeOwned>(
+        &mut self,
+        is_wanted: impl FnOnce(&T) -> bool,
+    ) -> io::Result<Option<T>> {
         let Some((header, rest)) = self.arrived[self.taken..].split_first_chunk::<HEADER>() else { return Ok(None) };
         let length = frame::length(*header);
         if length > self.max_frame {
@@ -144,6 +152,9 @@ impl Pipe {
         }
         let Some(payload) = rest.get(..length) else { return Ok(None) };
         let message = frame::decode(payload)?;
+        if !is_wanted(&message) {
+            return Ok(None);
+        }
         self.taken += HEADER + length;
         Ok(Some(message))
     }
