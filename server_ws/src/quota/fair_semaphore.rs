@@ -1,5 +1,6 @@
 //! A semaphore that is fair to callers: so many plays, or host calls, run at a time, and the waiting callers get their
-//! grants in turn. So a caller with many waiters holds up no other caller.
+//! grants in turn. So a caller with many waiters holds up no other caller. Some grants are reserved for callers who hold
+//! none, so that a few callers with endless plays leave room for the first play of others.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,6 +10,9 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::caller::Caller;
+
+/// One in so many grants is reserved for callers who hold none. With fewer grants than that none is.
+const RESERVED_SHARE: u64 = 8;
 
 #[derive(Debug, Clone)]
 pub(crate) struct FairSemaphore(Arc<Mutex<Grants>>);
@@ -25,8 +29,10 @@ struct Grants {
 }
 
 impl Grants {
-    fn is_free(&self) -> bool {
-        self.held < self.max
+    /// Whether a grant is free for a caller who holds so many.
+    fn is_free_for(&self, held_by_caller: u64) -> bool {
+        let reserved = if held_by_caller == 0 { 0 } else { self.max / RESERVED_SHARE };
+        self.held < self.max - reserved && held_by_caller < self.max_per_caller
     }
 }
 
@@ -69,9 +75,10 @@ impl FairSemaphore {
     /// A grant for a caller, or a waiter for one.
     pub(crate) fn acquire(&self, caller: Caller) -> Result<Grant, Waiter> {
         let mut grants = self.lock();
-        let (is_free, max_per_caller) = (grants.is_free(), grants.max_per_caller);
+        let held_by_caller = grants.callers.get(&caller).map_or(0, |own| own.held);
+        let is_free = grants.is_free_for(held_by_caller);
         let own = grants.callers.entry(caller).or_default();
-        if is_free && own.held < max_per_caller && own.waiters.is_empty() {
+        if is_free && own.waiters.is_empty() {
             own.held += 1;
             grants.held += 1;
             return Ok(Grant { semaphore: Some(self.clone()), caller });
@@ -105,9 +112,10 @@ impl FairSemaphore {
     /// Gives free grants to the callers whose turn it is, unless they hold as many as they may.
     fn serve_waiters(&self, grants: &mut Grants) {
         let mut skipped = 0;
-        while grants.is_free() && skipped < grants.turns.len() {
+        while grants.held < grants.max && skipped < grants.turns.len() {
             let Some(caller) = grants.turns.pop_front() else { return };
-            let max_per_caller = grants.max_per_caller;
+            let held_by_caller = grants.callers.get(&caller).map_or(0, |own| own.held);
+            let is_free = grants.is_free_for(held_by_caller);
             let Some(own) = grants.callers.get_mut(&caller) else { continue };
             // Waiters that were dropped have given up their turn.
             while own.waiters.front().is_some_and(oneshot::Sender::is_closed) {
@@ -119,7 +127,7 @@ impl FairSemaphore {
                 }
                 continue;
             }
-            if own.held >= max_per_caller {
+            if !is_free {
                 grants.turns.push_back(caller);
                 skipped += 1;
                 continue;
@@ -219,5 +227,21 @@ mod tests {
         drop(waiter);
         let grants = semaphore.lock();
         assert_eq!((grants.held, grants.callers.len(), grants.turns.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn callers_who_hold_grants_leave_some_to_those_who_hold_none() {
+        let semaphore = FairSemaphore::new(16, 4);
+        // Four callers hold as much as they can get.
+        let mut held: Vec<Grant> = (0..14).map(|n| semaphore.acquire(caller(n % 4)).expect("free")).collect();
+        let mut waits = semaphore.acquire(caller(2)).expect_err("the rest is reserved");
+        let fifth = semaphore.acquire(caller(5)).expect("reserved for a caller who holds none");
+        drop(semaphore.acquire(caller(5)).expect_err("now this caller holds one"));
+        let _sixth = semaphore.acquire(caller(6)).expect("another one");
+        let mut seventh = semaphore.acquire(caller(7)).expect_err("all are held");
+        drop(fifth);
+        assert!(seventh.try_recv().is_ok() && waits.try_recv().is_err());
+        held.truncate(12);
+        assert!(waits.try_recv().is_ok());
     }
 }
