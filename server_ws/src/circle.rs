@@ -11,6 +11,8 @@ pub(crate) mod startup_check;
 mod worker_pool;
 
 use std::{
+    io,
+    net::IpAddr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -54,11 +56,21 @@ pub(crate) enum Phase {
     Ending,
 }
 
+/// What the program chose for an address that is not loopback.
+#[derive(Debug, Clone, Copy)]
+struct BeyondLoopback {
+    /// Whether the circle is not open, or may be.
+    is_open_allowed: bool,
+    /// Whether the program said which sandbox it wants.
+    is_sandbox_chosen: bool,
+}
+
 /// One circle, ready to [`run`](crate::run).
 #[derive(Debug)]
 pub struct Circle {
     pub(crate) name: String,
     pub(crate) access: Access,
+    beyond_loopback: BeyondLoopback,
     pub(crate) grace: Duration,
     pub(crate) settings: watch::Sender<Arc<Settings>>,
     pub(crate) admission: Admission,
@@ -82,6 +94,24 @@ impl Circle {
     /// Sees how it is. To be asked for before it is handed over to [`run`](crate::run).
     pub fn observer(&self) -> Observer {
         Observer(self.metrics.clone())
+    }
+
+    /// Checks that the circle may serve on this address. A default that is fine on loopback is none elsewhere.
+    pub(crate) fn check_address(&self, address: IpAddr) -> io::Result<()> {
+        if address.to_canonical().is_loopback() {
+            return Ok(());
+        }
+        let why = if !self.beyond_loopback.is_open_allowed {
+            "anyone who reaches that address could play: name CircleBuilder::members, choose another \
+             CircleBuilder::access, or confirm with CircleBuilder::allow_open(true)"
+        } else if !self.beyond_loopback.is_sandbox_chosen {
+            "no sandbox was chosen for scripts of strangers: choose CircleBuilder::sandbox(Sandbox::Required), or \
+             confirm with Sandbox::BestEffort"
+        } else {
+            return Ok(());
+        };
+        let message = format!("will not serve the circle '{}' on {address}: {why}", self.name);
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
     }
 
     /// The settings now.

@@ -61,8 +61,10 @@ pub async fn check(circle: &Circle) -> io::Result<()> {
 /// Serves the circle until `shutdown` is done, then drains it: no new connections and plays, running plays get the
 /// circle's grace, every connection is closed with 1001.
 ///
-/// It needs a tokio runtime with I/O and time enabled. The error is one of the listener, or
-/// [`InvalidData`](io::ErrorKind::InvalidData) where the circle's init script fails. Dropping the future ends the
+/// It needs a tokio runtime with I/O and time enabled. The error is one of the listener,
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) where the listener is not on loopback and the circle is open, or has no
+/// sandbox chosen, without the builder's consent, or [`InvalidData`](io::ErrorKind::InvalidData) where the circle's init
+/// script fails. Dropping the future ends the
 /// circle at once, its workers included.
 ///
 /// Handed over in an `Arc`, a circle can be [reconfigured](Circle::reconfigure) while it runs.
@@ -72,6 +74,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let circle = circle.into();
+    circle.check_address(listener.local_addr()?.ip())?;
     listener.set_nonblocking(true)?;
     tokio::pin!(shutdown);
     tokio::select! {

@@ -170,3 +170,13 @@ async fn a_circle_of_threads_plays_as_one_of_processes_does() {
     server.await.expect("no panic").expect("it ends well");
     ended(&mut ends).await;
 }
+
+#[tokio::test]
+async fn a_circle_that_nobody_may_have_meant_is_not_served_beyond_loopback() {
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").expect("a port");
+    let circle = Circle::builder("threads").workers(Workers::TrustedThreads).build().expect("it needs no process");
+    let served = timeout(WAIT_TIMEOUT, run(listener, circle, std::future::pending())).await;
+    let error = served.expect("at once").expect_err("it is open");
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("allow_open"), "{error}");
+}

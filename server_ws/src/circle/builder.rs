@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use worker::{HostModule, HostNameError};
 
 use super::{
-    Circle, Phase, Sandbox,
+    BeyondLoopback, Circle, Phase, Sandbox,
     settings::{SessionLimits, Settings},
     worker_pool::{WorkerKind, WorkerPool},
 };
@@ -88,6 +88,7 @@ impl Circle {
             name: name.into(),
             description: None,
             access: None,
+            allow_open: false,
             members: None,
             hosts: BTreeSet::new(),
             origins: BTreeSet::new(),
@@ -97,7 +98,7 @@ impl Circle {
             limits: Limits::default(),
             grace: Duration::from_secs(5),
             workers: Workers::default(),
-            sandbox: Sandbox::default(),
+            sandbox: None,
             auditor: None,
         }
     }
@@ -110,6 +111,7 @@ pub struct CircleBuilder {
     description: Option<String>,
     /// Who may play, if that was said.
     access: Option<Access>,
+    allow_open: bool,
     members: Option<BTreeSet<PublicKey>>,
     hosts: BTreeSet<Authority>,
     origins: BTreeSet<String>,
@@ -119,7 +121,7 @@ pub struct CircleBuilder {
     limits: Limits,
     grace: Duration,
     workers: Workers,
-    sandbox: Sandbox,
+    sandbox: Option<Sandbox>,
     auditor: Option<Auditor>,
 }
 
@@ -135,6 +137,14 @@ impl CircleBuilder {
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.access = Some(access);
+        self
+    }
+
+    /// Lets [`run`](crate::run) serve an open circle on an address that is not loopback, where anyone who reaches the
+    /// address may play. Without this, it is an error.
+    #[must_use]
+    pub fn allow_open(mut self, allow_open: bool) -> Self {
+        self.allow_open = allow_open;
         self
     }
 
@@ -202,10 +212,11 @@ impl CircleBuilder {
         self
     }
 
-    /// Whether it serves where its scripts cannot be kept from the system.
+    /// Whether it serves where its scripts cannot be kept from the system. Without a call of this method it does, on
+    /// loopback; on any other address [`run`](crate::run) is an error.
     #[must_use]
     pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
-        self.sandbox = sandbox;
+        self.sandbox = Some(sandbox);
         self
     }
 
@@ -224,11 +235,12 @@ impl CircleBuilder {
         if let Some(name) = self.limits.zero() {
             return Err(BuildError::ZeroLimit { name });
         }
+        let sandbox = self.sandbox.unwrap_or_default();
         let kind = match self.workers {
             Workers::SameExecutable if !worker::is_prepared() => return Err(BuildError::NoWorkers),
             Workers::SameExecutable => WorkerKind::Process(worker::Program::SameExecutable),
             Workers::Process { program } => WorkerKind::Process(worker::Program::File(program)),
-            Workers::TrustedThreads if self.sandbox == Sandbox::Required => return Err(BuildError::NoSandbox),
+            Workers::TrustedThreads if sandbox == Sandbox::Required => return Err(BuildError::NoSandbox),
             Workers::TrustedThreads => WorkerKind::Threads,
         };
         let module_names = match &self.modules {
@@ -248,7 +260,7 @@ impl CircleBuilder {
             modules: self.modules,
             init: self.init,
             host: offered,
-            must_be_sealed: self.sandbox == Sandbox::Required,
+            must_be_sealed: sandbox == Sandbox::Required,
         };
         let settings = Settings {
             modules_digest: setup.modules.as_deref().map_or(0, worker::modules_digest),
@@ -274,12 +286,16 @@ impl CircleBuilder {
             sessions: watch::channel(0).0,
             sessions_so_far: AtomicU64::new(0),
             layers: OnceLock::new(),
-            sandbox: self.sandbox,
+            sandbox,
             auditor: self.auditor,
             logged_plays: LogLimit::with_burst(),
             logged_failures: LogLimit::default(),
             name: self.name,
             access,
+            beyond_loopback: BeyondLoopback {
+                is_open_allowed: access != Access::Open || self.allow_open,
+                is_sandbox_chosen: self.sandbox.is_some(),
+            },
             grace: self.grace,
         })
     }
@@ -333,5 +349,21 @@ mod tests {
             assert!(matches!(built, Err(BuildError::BadName { .. })), "{name}");
         }
         assert!(Circle::builder("team-1").workers(Workers::Process { program: "x".into() }).build().is_ok());
+    }
+
+    #[test]
+    fn circle_serves_beyond_loopback_what_was_chosen_alone() {
+        let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
+        let serves = |builder: CircleBuilder, address: &str| {
+            builder.build().expect("a circle").check_address(address.parse().expect("an address")).is_ok()
+        };
+        let chosen = || builder().sandbox(Sandbox::BestEffort);
+        for address in ["0.0.0.0", "192.0.2.1", "::", "2001:db8::1", "::ffff:192.0.2.1"] {
+            assert!(!serves(chosen(), address) && serves(chosen().allow_open(true), address), "{address}");
+            assert!(!serves(builder().members([]), address) && serves(chosen().members([]), address), "{address}");
+        }
+        for address in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
+            assert!(serves(builder(), address), "{address}");
+        }
     }
 }

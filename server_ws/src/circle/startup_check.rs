@@ -65,12 +65,33 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
         workers.discard_fork_server().await;
     }
     let layers = tried?;
-    if circle.sandbox == Sandbox::Required && !layers.contains(&Layer::Syscalls) {
-        let why = "a sandbox is required, and this system has none for its scripts (seccomp on Linux is missing)";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
-    }
+    check_layers(circle.sandbox, workers.has_processes(), &layers)?;
     circle.metrics.set_sandbox(SandboxLayer::all(workers.has_processes(), &layers));
     circle.layers.get_or_init(|| layers);
+    Ok(())
+}
+
+/// Checks what a worker's sandbox consists of, and logs what is missing.
+fn check_layers(sandbox: Sandbox, has_processes: bool, layers: &[Layer]) -> io::Result<()> {
+    let is_required = sandbox == Sandbox::Required;
+    let missing = |why| Err(io::Error::new(io::ErrorKind::Unsupported, why));
+    if is_required && !layers.contains(&Layer::Syscalls) {
+        return missing(
+            "a sandbox is required, and this system has none for its scripts (seccomp on Linux is missing)",
+        );
+    }
+    if has_processes && !layers.contains(&Layer::Memory) {
+        if is_required {
+            return missing(
+                "a sandbox is required, and nothing bounds the memory of scripts: \
+                 make worker::Allocator the #[global_allocator] of this program",
+            );
+        }
+        tracing::warn!(
+            "memory_mib does not hold, because the program has another allocator: \
+             make worker::Allocator its #[global_allocator]"
+        );
+    }
     Ok(())
 }
 
@@ -105,5 +126,19 @@ fn check_outcome(outcome: Outcome) -> io::Result<()> {
         Outcome::Failed(error) => Err(io::Error::new(io::ErrorKind::InvalidData, InitFailed(script_error(error)))),
         Outcome::Limit { kind, max } => Err(init_script_error(&format!("it meets the limit {kind:?} ({max})"))),
         Outcome::Stopped => Err(init_script_error("it was stopped")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn required_sandbox_has_its_layers_and_another_one_may_lack_them() {
+        let check = |sandbox, layers: &[Layer]| check_layers(sandbox, true, layers).is_ok();
+        assert!(check(Sandbox::Required, &[Layer::Memory, Layer::Syscalls]));
+        assert!(!check(Sandbox::Required, &[Layer::Memory]) && check(Sandbox::BestEffort, &[Layer::Memory]));
+        // The program has no worker::Allocator.
+        assert!(!check(Sandbox::Required, &[Layer::Syscalls]) && check(Sandbox::BestEffort, &[Layer::Syscalls]));
     }
 }

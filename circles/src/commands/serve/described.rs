@@ -32,6 +32,7 @@ pub(crate) fn circle(
     }
     let mut circle = Circle::builder(&args.name)
         .access(access)
+        .allow_open(args.allow_open)
         .members(args.member.iter().copied())
         .hosts(args.hosts.iter().cloned())
         .origins(args.origins.iter().cloned())
