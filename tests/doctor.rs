@@ -133,7 +133,7 @@ fn a_person_reads_a_line_a_finding_with_marks_and_words() {
         "\n  ✓ ok      1 key; the default is alice",
         "\n  ✗ error   ",
         "\ncircles.json\n  ✗ error   circles.json:1:1: ",
-        "\nthis machine\n  ✓ ok      the sandbox for scripts is whole",
+        "\nthis machine\n  ✓ ok      the sandbox for scripts ",
         "\n  ! warning the locale is C, which is not UTF-8",
         "→ export LANG=C.UTF-8\n",
         "mv $'",

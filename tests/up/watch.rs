@@ -43,7 +43,7 @@ fn status_tells_what_circles_do_and_have() {
     });
     // The server's own megabytes are in it.
     assert!(status["memory_bytes"].as_u64().expect("a number") > 1 << 20, "{status}");
-    assert_eq!(status["sandbox"], serde_json::json!(["process", "memory", "syscalls"]));
+    assert_eq!(status["sandbox"].as_array().expect("layers")[..3], ["process", "memory", "syscalls"]);
     let down = here.status("b");
     for field in ["connections", "workers", "plays", "memory_bytes", "sandbox"] {
         assert!(down[field].is_null(), "{down}");

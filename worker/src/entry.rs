@@ -27,7 +27,11 @@ pub fn run_if_worker() {
 pub fn run_if_worker_with(natives: fn(&mut rhai::Engine)) {
     IS_PREPARED.store(true, Ordering::Relaxed);
     engine::set_natives(natives);
-    let done = match Role::of_this_process() {
+    let role = Role::of_this_process();
+    if role.is_some() {
+        os::reset_signals();
+    }
+    let done = match role {
         Some(Role::Worker) => child::run_worker(),
         Some(Role::ForkServer) => child::run_fork_server(),
         None => return,

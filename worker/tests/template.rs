@@ -14,13 +14,16 @@ use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
-use worker::{Event, Loss, Outcome, Play, Program, Setup, Template, Worker, rhai::Engine};
+use worker::{Event, Layer, Loss, Outcome, Play, Program, Setup, Template, Worker, rhai::Engine};
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
 
 /// Says that this is the run as another user.
 const AS_NOBODY: &str = "as-nobody";
+
+/// Says that this is the run in which a signal is blocked, and another one ignored.
+const WITH_SIGNALS: &str = "with-signals";
 
 /// The descriptors that are open, from 3 on.
 #[expect(unsafe_code, reason = "whether a descriptor is open is asked of numbers that nothing owns")]
@@ -43,12 +46,19 @@ fn main() -> ExitCode {
     worker::run_if_worker_with(natives);
     if cfg!(not(target_os = "linux")) {
         skipped::report("worker::template", "there are no fork servers here");
-        println!("test result: ok. 0 passed; 0 failed; 7 ignored; templates and their workers");
+        println!("test result: ok. 0 passed; 0 failed; 9 ignored; templates and their workers");
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     if std::env::args().any(|argument| argument == AS_NOBODY) {
-        runtime.block_on(a_worker_shows_its_memory_to_nobody());
+        runtime.block_on(async {
+            a_worker_shows_its_memory_to_nobody().await;
+            workers_are_born_without_network_and_privileges().await;
+        });
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args().any(|argument| argument == WITH_SIGNALS) {
+        runtime.block_on(workers_block_and_ignore_no_signal());
         return ExitCode::SUCCESS;
     }
     runtime.block_on(async {
@@ -58,7 +68,9 @@ fn main() -> ExitCode {
         an_init_script_that_takes_the_template_along_is_an_error().await;
         the_last_worker_ends_a_template_that_was_dropped().await;
         dropping_what_is_waited_for_leaves_nothing().await;
+        workers_are_born_without_network_and_privileges().await;
     });
+    run_with_signals();
     // Root may look at anything.
     if rustix::process::getuid().is_root() {
         let mut again = Command::new("/proc/self/exe");
@@ -66,7 +78,7 @@ fn main() -> ExitCode {
     } else {
         runtime.block_on(a_worker_shows_its_memory_to_nobody());
     }
-    println!("test result: ok. 7 passed; 0 failed; templates and their workers");
+    println!("test result: ok. 9 passed; 0 failed; templates and their workers");
     ExitCode::SUCCESS
 }
 
@@ -187,4 +199,51 @@ async fn a_worker_shows_its_memory_to_nobody() {
     drop(std::fs::File::open(format!("/proc/{}/mem", template.pid().expect("one"))).expect("its user's"));
     let error = std::fs::File::open(format!("/proc/{}/mem", id(&worker))).expect_err("it is not dumpable");
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+}
+
+/// A line of `/proc/PID/status`, as a number of 64 bits.
+fn status(pid: Pid, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).expect("Linux");
+    u64::from_str_radix(line, 16).expect("a mask")
+}
+
+async fn workers_are_born_without_network_and_privileges() {
+    let template = template("").await;
+    let mut worker = template.worker().await.expect("it forks");
+    assert_eq!(play(&mut worker, 1, "1").await, "1");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(status(id(&worker), set), 0, "{set}");
+    }
+    let is_root = rustix::process::getuid().is_root();
+    if !worker.layers().expect("it has played").contains(&Layer::Network) {
+        return skipped::report("worker::template network", "the system refuses a network namespace");
+    }
+    assert_eq!(status(id(&worker), "CapBnd"), 0);
+    // Only root may look at a worker in this way; all are born in the namespaces of their template.
+    let pid = if is_root { id(&worker).as_raw_nonzero().get().cast_unsigned() } else { template.pid().expect("one") };
+    let network = |pid: String| std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("it runs");
+    assert_ne!(network(pid.to_string()), network("self".into()));
+}
+
+/// Runs this program as one that does not care how signals are for what it starts.
+fn run_with_signals() {
+    let options = ["--block-signal=TERM", "--ignore-signal=HUP"];
+    let has_options = Command::new("env").args(options).arg("true").status().is_ok_and(|status| status.success());
+    if !has_options {
+        return skipped::report("worker::template signals", "no env(1) with --block-signal here");
+    }
+    let program = std::env::current_exe().expect("it is there");
+    let again = Command::new("env").args(options).arg(program).arg(WITH_SIGNALS).status();
+    assert!(again.expect("it runs").success());
+}
+
+async fn workers_block_and_ignore_no_signal() {
+    let [term, hup] = [Signal::TERM, Signal::HUP].map(|signal| 1_u64 << (signal.as_raw() - 1));
+    let own = rustix::process::getpid();
+    assert!(status(own, "SigBlk") & term != 0 && status(own, "SigIgn") & hup != 0, "the test is none");
+    let template = template("").await;
+    let mut worker = template.worker().await.expect("it forks");
+    assert_eq!(play(&mut worker, 1, "1").await, "1");
+    assert_eq!((status(id(&worker), "SigBlk"), status(id(&worker), "SigIgn") & hup), (0, 0));
 }

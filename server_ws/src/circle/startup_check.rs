@@ -92,6 +92,13 @@ fn check_layers(sandbox: Sandbox, has_processes: bool, layers: &[Layer]) -> io::
              make worker::Allocator its #[global_allocator]"
         );
     }
+    // The layer of system calls forbids sockets already, so the circle starts without this one.
+    if has_processes && !layers.contains(&Layer::Network) {
+        tracing::warn!(
+            "the sandbox of workers lacks the layer network, because the system refuses them a network namespace: \
+             allow user namespaces to this program to have it"
+        );
+    }
     Ok(())
 }
 

@@ -132,6 +132,7 @@ labels! {
         Process = "process",
         Memory = "memory",
         Syscalls = "syscalls",
+        Network = "network",
     }
 }
 
@@ -236,6 +237,7 @@ impl SandboxLayer {
         match layer {
             Layer::Memory => Some(Self::Memory),
             Layer::Syscalls => Some(Self::Syscalls),
+            Layer::Network => Some(Self::Network),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     engine::Sources,
     message::{FromForkServer, Role, frame},
-    system::{allocator, os},
+    system::{allocator, isolation, os},
 };
 
 /// Runs the fork server until the server goes away.
@@ -39,10 +39,13 @@ pub(crate) fn run() -> io::Result<()> {
     }
     let setup = read_hello(&frame)?;
     let sources = Sources::read(setup.modules.as_deref());
+    // All files have been read. The setup's own script runs in what its workers have.
+    let has_left_network = isolation::leave_network();
+    isolation::drop_privileges()?;
     // Also of the setup's own script; workers inherit it.
     limit_resources(setup.limits.memory_bytes)?;
     let (shared, connection) = (SharedState::default(), ServerConnection::default());
-    let seal = SealOptions { must_hold: setup.must_be_sealed, is_memory_counted };
+    let seal = SealOptions { must_hold: setup.must_be_sealed, is_memory_counted, has_left_network };
     // The setup's own script may be endless and reads no socket; the process still exits with its server.
     let exits_with_server = os::ExitWithPeer::of(&server)?;
     let environment = shared.environment(setup, sources, &connection);

@@ -31,7 +31,12 @@ pub(crate) fn run() -> io::Result<()> {
         let sources = Sources::read(setup.modules.as_deref());
         limit_resources(setup.limits.memory_bytes)?;
         let shared = SharedState::default();
-        enter_sandbox(&socket, control, &shared, SealOptions { must_hold: setup.must_be_sealed, is_memory_counted })?;
+        enter_sandbox(
+            &socket,
+            control,
+            &shared,
+            SealOptions { must_hold: setup.must_be_sealed, is_memory_counted, has_left_network: false },
+        )?;
         let server = ServerConnection::default();
         let mut environment = shared.environment(setup, sources, &server);
         server.open(socket.clone());

@@ -2,16 +2,20 @@
 //!
 //! Sealed once both of its threads run and all it needs from the disk has been read, before the first script is.
 
+use super::serve::SealOptions;
 use crate::message::Layer;
 
 /// Seals the process; says what holds.
-pub(crate) fn seal(is_memory_counted: bool) -> Vec<Layer> {
+pub(crate) fn seal(options: SealOptions) -> Vec<Layer> {
     let mut layers = Vec::new();
-    if is_memory_counted {
+    if options.is_memory_counted {
         layers.push(Layer::Memory);
     }
     if system::seal() {
         layers.push(Layer::Syscalls);
+    }
+    if options.has_left_network {
+        layers.push(Layer::Network);
     }
     layers
 }

@@ -40,6 +40,8 @@ pub(crate) struct SealOptions {
     pub(crate) must_hold: bool,
     /// Whether the memory is bounded.
     pub(crate) is_memory_counted: bool,
+    /// Whether the process has left the network.
+    pub(crate) has_left_network: bool,
 }
 
 /// Starts the thread of the control socket, leaves the process nothing but its sockets and its memory, and tells the server
@@ -63,7 +65,7 @@ pub(crate) fn enter_sandbox(
     })?;
     // A thread that does not run yet could be one that the seal misses.
     gate.wait();
-    let layers = sandbox::seal(seal.is_memory_counted);
+    let layers = sandbox::seal(seal);
     if seal.must_hold && !layers.contains(&Layer::Syscalls) {
         return Err(io::Error::other("it cannot be sealed, and must be"));
     }

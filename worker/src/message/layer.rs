@@ -11,4 +11,6 @@ pub enum Layer {
     /// The kernel carries out no system call for it but those on what it has: no opening, no sockets, no exec, no process,
     /// no signals to others.
     Syscalls,
+    /// It has a network namespace of its own that holds nothing.
+    Network,
 }

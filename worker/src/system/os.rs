@@ -29,6 +29,26 @@ pub fn unblock_signals() {
     }
 }
 
+/// Undoes what the program that started this one did to signals: none is blocked, and none is ignored but SIGPIPE, which Rust
+/// ignores in each of its programs. Handlers do not outlive the start of a program. To be called first thing in a process.
+pub(crate) fn reset_signals() {
+    // SAFETY: the pointer lives for the call. A signal that was ignored gets the default action, which no code relies on.
+    unsafe {
+        for signal in 1..LAST_SIGNAL {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            let is_ignored =
+                libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN;
+            if is_ignored && signal != libc::SIGPIPE {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+        }
+    }
+    unblock_signals();
+}
+
+/// Standard signals are numbers below this one.
+const LAST_SIGNAL: libc::c_int = 32;
+
 /// Which side of a fork this is.
 #[cfg(target_os = "linux")]
 pub(crate) enum ForkSide {

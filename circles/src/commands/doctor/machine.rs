@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Resource, getrlimit};
 use tokio::time::timeout;
-use worker::{Event, Layer, Play, Program, Setup, Worker};
+use worker::{Event, Layer, Play, Program, Setup, Template};
 
 use super::{
     finding::{Finding, Level, Section},
@@ -50,7 +50,12 @@ pub(super) async fn sandbox() -> Finding {
         })
     };
     missing(Layer::Syscalls, "syscalls").or_else(|| missing(Layer::Memory, "memory")).unwrap_or_else(|| {
-        Section::Machine.fine("the sandbox for scripts is whole: process, memory, syscalls (seccomp)")
+        Section::Machine.fine(if layers.contains(&Layer::Network) {
+            "the sandbox for scripts is whole: process, memory, syscalls (seccomp), network"
+        } else {
+            "the sandbox for scripts holds: process, memory, syscalls (seccomp); no layer 'network', \
+             because the system refuses a network namespace"
+        })
     })
 }
 
@@ -58,7 +63,9 @@ const WHY: &str = "this system does not offer it";
 
 async fn layers() -> Result<Vec<Layer>, String> {
     let setup = Setup { circle: "doctor".into(), ..Setup::default() };
-    let mut worker = Worker::start(Program::SameExecutable, setup).await.map_err(|error| os_text(&error))?;
+    // Forked, as those of a circle are.
+    let fork_server = Template::start(Program::SameExecutable, setup).await.map_err(|error| os_text(&error))?;
+    let mut worker = fork_server.worker().await.map_err(|error| os_text(&error))?;
     worker.play(&Play { number: 1, script: "()", bind: None, caller: None });
     loop {
         match worker.event().await {
