@@ -1,5 +1,7 @@
 //! What one client's scripts cost another: nothing.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::json;
 
@@ -110,6 +112,39 @@ fn a_worker_that_fails_costs_its_own_session_its_variables() {
     assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("crash")));
     assert_eq!(wire.value("1"), 1);
     assert_eq!(other.value("mine"), 2);
+}
+
+/// At the least: how long more it takes is the machine's affair.
+#[test]
+fn a_session_whose_workers_crash_again_and_again_waits_for_the_next_one() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    wire.value("1");
+    let started = Instant::now();
+    for _ in 0..5 {
+        let [worker] = server.workers()[..] else { panic!("one worker") };
+        let running = wire.request("play", json!(["print(\"begun\"); loop {}"]));
+        wire.printed("begun");
+        kill_process(worker, Signal::ABORT).expect("it is there");
+        assert_eq!(wire.answer(&running)["error"]["data"]["reason"], "crash");
+        assert_eq!(wire.value("1"), 1);
+    }
+    // After the third, fourth and fifth.
+    assert!(started.elapsed() >= Duration::from_millis(100 + 200 + 400), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_session_that_resets_again_and_again_waits_for_its_next_worker() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    wire.value("1");
+    let started = Instant::now();
+    for _ in 0..4 {
+        wire.call("reset", json!([]));
+        assert_eq!(wire.value("1"), 1);
+    }
+    // The first one is free.
+    assert!(started.elapsed() >= Duration::from_millis(3 * 250), "{:?}", started.elapsed());
 }
 
 /// As while a huge script is parsed, which cannot be interrupted: only the kill ends it.

@@ -104,7 +104,7 @@ fn check_layers(sandbox: Sandbox, has_processes: bool, layers: &[Layer]) -> io::
 
 /// Has a worker play an empty script, and returns the layers of its sandbox.
 async fn try_worker(circle: &Circle, factory: &WorkerFactory<'_>) -> io::Result<Vec<Layer>> {
-    let mut worker = factory.start_worker().await.map_err(|error| worker_error(circle, &error.to_string()))?;
+    let mut worker = factory.start_worker(0).await.map_err(|error| worker_error(circle, &error.to_string()))?;
     worker.play(&Play { number: 1, script: "", bind: None, caller: None });
     let mut has_passed = false;
     loop {

@@ -45,9 +45,10 @@ pub(super) enum WorkerFactory<'s> {
 }
 
 impl WorkerFactory<'_> {
-    pub(super) async fn start_worker(&self) -> io::Result<Worker> {
+    /// A worker for a group of sessions. Groups come in turn.
+    pub(super) async fn start_worker(&self, group: u64) -> io::Result<Worker> {
         match self {
-            Self::ForkServer(fork_server) => fork_server.worker().await,
+            Self::ForkServer(fork_server) => fork_server.worker_in_turn(group).await,
             Self::Threads(setup) => Worker::start_on_threads((*setup).clone()),
         }
     }
@@ -84,12 +85,13 @@ impl WorkerPool {
         *self.fork_server.lock().await = None;
     }
 
-    pub(crate) async fn start_worker(&self) -> io::Result<Worker> {
+    /// A worker for a group of sessions. Where many are requested at a time, groups come in turn.
+    pub(crate) async fn start_worker(&self, group: u64) -> io::Result<Worker> {
         let started = async {
             let factory = self.factory().await?;
-            match factory.start_worker().await {
+            match factory.start_worker(group).await {
                 // The fork server was lost a moment ago, so the session that asks is not the cause.
-                Err(_) if factory.is_lost() => self.factory().await?.start_worker().await,
+                Err(_) if factory.is_lost() => self.factory().await?.start_worker(group).await,
                 started => started,
             }
         };

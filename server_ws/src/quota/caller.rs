@@ -1,6 +1,9 @@
 //! The caller to whom connections, workers, memory and running plays are counted. Pure.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use keys::PublicKey;
 
@@ -26,6 +29,15 @@ impl Caller {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
             address @ IpAddr::V4(_) => address,
         })
+    }
+}
+
+impl Caller {
+    /// A number that two callers hardly share: where callers take turns, those who do would take one together.
+    pub(crate) fn group(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
     }
 }
 

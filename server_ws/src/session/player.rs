@@ -3,7 +3,9 @@
 mod cpu_budget;
 mod finish;
 mod host_calls;
+mod prints;
 mod running_play;
+mod start_pacing;
 mod timers;
 
 use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
@@ -14,7 +16,7 @@ use protocol::{
     error::{BusyLimit, LossReason},
     methods::{PlayParams, PlayResult},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use worker::{Answer, Event, HostCall, Worker};
 
@@ -29,15 +31,10 @@ use cpu_budget::CpuBudget;
 use host_calls::{CallRejection, CallReturn, HostCalls};
 pub(crate) use running_play::StopReason;
 use running_play::{PlayInput, RunningPlay};
+use start_pacing::StartPacing;
 
 /// How long a play may take to stop before its worker is killed.
 const STOP_GRACE_PERIOD: Duration = Duration::from_secs(1);
-
-/// Bytes of prints that a session sends in one turn. A script that prints without end then holds up nobody for longer.
-const MAX_PRINTED_BYTES: usize = 4 << 10;
-
-/// What each print counts of these besides its text: most of the cost of a short print is its frame.
-const PRINT_COST: usize = 64;
 
 pub(crate) struct Player {
     circle: Arc<Circle>,
@@ -54,6 +51,7 @@ pub(crate) struct Player {
     /// When the worker's memory is to be sampled; `None` if it was sampled after its last use.
     sample_memory_at: Option<Instant>,
     plays: u64,
+    pacing: StartPacing,
     /// The loss of the environment while end hooks ran. The session learns of it after the finish of the play.
     unreported_loss: Option<LossReason>,
     pub(super) queries: PendingQueries,
@@ -105,6 +103,7 @@ impl Player {
             last_used: Instant::now(),
             sample_memory_at: None,
             plays: 0,
+            pacing: StartPacing::default(),
             unreported_loss: None,
             queries,
         }
@@ -148,6 +147,11 @@ impl Player {
         self.play.as_ref().and_then(|play| play.stop_reason)
     }
 
+    /// When the next worker may start; `None` while there is one.
+    pub(crate) fn next_start(&self) -> Option<Instant> {
+        self.pacing.next_start().filter(|_| matches!(self.worker, WorkerState::None))
+    }
+
     /// Lets a worker start, unless there is one. The error is that the quota has no room for one.
     pub(crate) fn ensure_worker(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
         self.last_used = Instant::now();
@@ -158,7 +162,14 @@ impl Player {
             let settings = self.circle.settings();
             self.limits = settings.limits.clone();
             let workers = settings.workers.clone();
-            self.worker = WorkerState::Starting(Box::pin(async move { workers.start_worker().await }), permit);
+            let (group, next_start) = (caller.group(), self.next_start());
+            let start = async move {
+                if let Some(next_start) = next_start {
+                    sleep_until(next_start).await;
+                }
+                workers.start_worker(group).await
+            };
+            self.worker = WorkerState::Starting(Box::pin(start), permit);
         }
         Ok(())
     }
@@ -236,6 +247,9 @@ impl Player {
 
     /// Drops the worker; the next play gets a fresh one. No play must be running.
     pub(crate) fn reset(&mut self) {
+        if !matches!(self.worker, WorkerState::None) {
+            self.pacing.note_reset(Instant::now());
+        }
         self.worker = WorkerState::None;
     }
 
@@ -287,6 +301,7 @@ impl Player {
         match started {
             Ok(worker) => {
                 tracing::debug!(pid = worker.pid(), "a worker started");
+                self.pacing.note_start(Instant::now());
                 // The first sample is the base of those to come, and no reason to evict the worker.
                 let _fresh = permit.sample_memory(worker.pid());
                 self.worker = WorkerState::Ready(worker, permit);
@@ -321,21 +336,6 @@ impl Player {
             Event::Done { outcome, .. } => self.finish(outcome),
             Event::Lost(loss) => self.lose_worker(loss),
         }
-    }
-
-    /// A print with those behind it that have arrived, up to what is sent in one turn.
-    fn arrived_prints(&mut self, first: worker::Print) -> Vec<worker::Print> {
-        let mut bytes = first.text.len() + PRINT_COST;
-        let mut prints = vec![first];
-        if let WorkerState::Ready(worker, _) = &mut self.worker {
-            while bytes < MAX_PRINTED_BYTES
-                && let Some(print) = worker.arrived_print()
-            {
-                bytes += print.text.len() + PRINT_COST;
-                prints.push(print);
-            }
-        }
-        prints
     }
 
     fn start_host_call(&mut self, call: HostCall) -> Option<PlayerEvent> {

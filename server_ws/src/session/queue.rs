@@ -73,6 +73,10 @@ impl Queue {
         self.jobs.front().is_some_and(|next| matches!(next.job, Job::Reset))
     }
 
+    pub(super) fn is_play_next(&self) -> bool {
+        self.jobs.front().is_some_and(|next| matches!(next.job, Job::Play { .. }))
+    }
+
     pub(super) fn has_play(&self, id: &Id) -> bool {
         self.position(id).is_some()
     }

@@ -42,7 +42,8 @@ impl Session {
             let can_send = self.outbox.is_empty();
             let idle = self.idle_deadline().filter(|_| can_send);
             let player = [self.player.next_tick(can_send), self.player.next_memory_sample()];
-            let tick = player.into_iter().chain([self.player.queries.next_deadline(), idle]);
+            let start = self.delayed_start().filter(|_| can_send);
+            let tick = player.into_iter().chain([self.player.queries.next_deadline(), idle, start]);
             let tick = tick.flatten().min();
             let heartbeat = self.last_heard + HEARTBEAT_INTERVAL;
             tokio::select! {
@@ -140,6 +141,9 @@ impl Session {
             if self.queue.is_reset_next() && self.player.queries.has_waiting() {
                 return;
             }
+            if self.delayed_start().is_some_and(|start| start > Instant::now()) {
+                return;
+            }
             let Some(QueuedJob { ticket, job }) = self.queue.dequeue() else { return };
             match job {
                 Job::Reset => {
@@ -155,6 +159,11 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// When the next play starts, if it waits for the time at which the session may have a worker again.
+    fn delayed_start(&self) -> Option<Instant> {
+        self.player.next_start().filter(|_| self.queue.is_play_next() && self.player.is_idle())
     }
 
     /// Does what a phase of the circle asks for.

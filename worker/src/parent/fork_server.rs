@@ -12,6 +12,8 @@ mod driver;
 #[cfg(not(target_os = "linux"))]
 mod fallback;
 #[cfg(target_os = "linux")]
+mod fork_queue;
+#[cfg(target_os = "linux")]
 mod registry;
 
 use std::io;
@@ -48,7 +50,13 @@ impl Template {
     /// The error is one of the system, which has no more processes or descriptors to give, or that the template is over, and
     /// how it ended.
     pub async fn worker(&self) -> io::Result<Worker> {
-        self.system.worker().await
+        self.worker_in_turn(0).await
+    }
+
+    /// The same for one of many who share the process: where many workers are requested at a time, the groups come in turn.
+    /// So whoever requests many holds up no other group. A group is any number.
+    pub async fn worker_in_turn(&self, group: u64) -> io::Result<Worker> {
+        self.system.worker(group).await
     }
 
     /// Whether its process has ended, or is about to.

@@ -61,7 +61,7 @@ impl Player {
         };
         if self.play.as_ref().is_some_and(|play| play.end_hooks.is_some()) {
             // The play has its result already, so the loss is an event of its own, after the finish.
-            self.worker = WorkerState::None;
+            self.drop_lost_worker(reason);
             self.unreported_loss = Some(reason);
             return None;
         }
@@ -70,10 +70,18 @@ impl Player {
 
     /// Drops the worker with the environment. A play that runs finishes with the loss as its error.
     pub(super) fn lose_environment(&mut self, reason: LossReason) -> Option<PlayerEvent> {
-        self.worker = WorkerState::None;
+        self.drop_lost_worker(reason);
         match self.play.take() {
             Some(play) => self.run_end_hooks(play, Err(RpcError::EnvironmentLost { reason })),
             None => Some(PlayerEvent::EnvironmentLost(None, reason)),
+        }
+    }
+
+    fn drop_lost_worker(&mut self, reason: LossReason) {
+        self.worker = WorkerState::None;
+        // A worker that somebody else killed is no fault of its script.
+        if matches!(reason, LossReason::Crash | LossReason::Memory | LossReason::Time) {
+            self.pacing.note_loss(Instant::now());
         }
     }
 

@@ -68,9 +68,9 @@ impl ForkServer {
         Ok(Self { shared: shared.into() })
     }
 
-    pub(super) async fn worker(&self) -> io::Result<Worker> {
+    pub(super) async fn worker(&self, group: u64) -> io::Result<Worker> {
         let (ours, its) = socket_pairs()?;
-        let ForkRequest { number, forked, ended } = self.shared.registry.request(its);
+        let ForkRequest { number, forked, ended } = self.shared.registry.request(group, its);
         // Made before the wait: dropped with this future, it takes the request back.
         let owner = ForkServerOwner { shared: self.shared.clone(), number };
         let pid = match forked.await {

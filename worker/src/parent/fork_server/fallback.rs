@@ -19,7 +19,7 @@ impl ForkServer {
         Ok(Self { program, setup })
     }
 
-    pub(super) async fn worker(&self) -> io::Result<Worker> {
+    pub(super) async fn worker(&self, _group: u64) -> io::Result<Worker> {
         Worker::start(self.program.clone(), self.setup.clone()).await
     }
 

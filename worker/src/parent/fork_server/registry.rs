@@ -11,13 +11,15 @@ use std::{
 
 use tokio::sync::{Notify, oneshot};
 
+use super::fork_queue::ForkQueue;
 use crate::{
     message::{FromForkServer, Order, ToForkServer},
     parent::{loss::Loss, sockets::Sockets},
 };
 
-/// Fork requests without an answer, at the most: the kernel bounds how many descriptors may be on their way.
-const MAX_UNANSWERED: usize = 16;
+/// Fork requests without an answer, at the most: a request that is sent is not in turn any more. The kernel also bounds how
+/// many descriptors may be on their way.
+const MAX_UNANSWERED: usize = 4;
 
 /// A worker that was requested and has not ended.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ struct RegisteredWorker {
     /// Takes how its process ended.
     on_ended: Option<oneshot::Sender<Loss>>,
     is_ending: bool,
+    group: u64,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +40,7 @@ struct RegistryState {
     last_number: u64,
     workers: HashMap<u64, RegisteredWorker>,
     /// Requests that are not sent yet.
-    forks: VecDeque<(u64, Sockets)>,
+    forks: ForkQueue<Sockets>,
     orders: VecDeque<(u64, Order)>,
     /// Requests that the fork server has to answer, sent or not.
     unanswered_forks: usize,
@@ -69,17 +72,17 @@ impl Registry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Requests a worker that has those sockets.
-    pub(super) fn request(&self, sockets: Sockets) -> ForkRequest {
+    /// Requests a worker that has those sockets. The requests of different groups are sent in turn.
+    pub(super) fn request(&self, group: u64, sockets: Sockets) -> ForkRequest {
         let ((on_forked, forked), (on_ended, ended)) = (oneshot::channel(), oneshot::channel());
         let mut state = self.lock();
         state.last_number += 1;
         let number = state.last_number;
         // If the fork server has ended, both senders are dropped here, and both receivers see that.
         if state.end.is_none() {
-            let worker = RegisteredWorker { on_forked: Some(on_forked), on_ended: Some(on_ended), is_ending: false };
-            state.workers.insert(number, worker);
-            state.forks.push_back((number, sockets));
+            let (on_forked, on_ended) = (Some(on_forked), Some(on_ended));
+            state.workers.insert(number, RegisteredWorker { on_forked, on_ended, is_ending: false, group });
+            state.forks.push(group, number, sockets);
         }
         drop(state);
         self.changed.notify_one();
@@ -92,8 +95,7 @@ impl Registry {
         let state = &mut *state;
         let Some(worker) = state.workers.get_mut(&number).filter(|worker| !worker.is_ending) else { return };
         if order == Order::Kill {
-            if let Some(at) = state.forks.iter().position(|(waiting, _)| *waiting == number) {
-                state.forks.remove(at);
+            if state.forks.remove(worker.group, number) {
                 state.workers.remove(&number);
                 return;
             }
@@ -116,7 +118,7 @@ impl Registry {
         if state.unanswered_forks >= MAX_UNANSWERED {
             return None;
         }
-        let (number, sockets) = state.forks.pop_front()?;
+        let (number, sockets) = state.forks.pop()?;
         state.unanswered_forks += 1;
         Some((ToForkServer::Fork { number }, Some(sockets)))
     }
