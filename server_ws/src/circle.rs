@@ -30,7 +30,7 @@ use crate::{
     host::FunctionTable,
     log_limit::LogLimit,
     metrics::{Metrics, Observer},
-    quota::{Admission, FairSemaphore},
+    quota::{Admission, CallerTurns, FairSemaphore},
 };
 pub(crate) use settings::{SessionLimits, Settings};
 
@@ -75,6 +75,9 @@ pub struct Circle {
     pub(crate) settings: watch::Sender<Arc<Settings>>,
     pub(crate) admission: Admission,
     pub(crate) running_plays: FairSemaphore,
+    /// Sessions whose queries are answered.
+    pub(crate) running_queries: FairSemaphore,
+    pub(crate) turns: CallerTurns,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: FunctionTable,
     pub(crate) phase: watch::Sender<Phase>,

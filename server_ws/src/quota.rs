@@ -3,6 +3,7 @@
 
 mod admission;
 mod caller;
+mod caller_turns;
 mod capacity;
 mod derived_limits;
 mod fair_semaphore;
@@ -11,6 +12,7 @@ mod memory;
 
 pub(crate) use admission::{Admission, WorkerPermit};
 pub(crate) use caller::Caller;
+pub(crate) use caller_turns::CallerTurns;
 pub(crate) use capacity::Permit;
 pub(crate) use derived_limits::{PROCESS_DESCRIPTORS, THREADS_DESCRIPTORS, derive_shares, fit_to_descriptors};
 pub(crate) use fair_semaphore::{FairSemaphore, Grant, Waiter};

@@ -23,13 +23,14 @@ use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use keys::Authority;
 use protocol::{Id, RpcError, methods::Access};
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use worker::Query;
 
 use crate::{
     auth::Authenticator,
     circle::{Circle, SessionGuard, SessionLimits},
     metrics::SessionCounts,
+    quota::Caller,
 };
 use batches::Batches;
 use outbound::{Frame, Sender};
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     was_pinged: bool,
     number: u64,
     address: IpAddr,
+    /// The caller whose turns the session last took, and those turns.
+    turns: (Caller, Arc<Semaphore>),
     _guard: SessionGuard,
 }
 
@@ -81,6 +84,7 @@ impl Session {
             was_pinged: false,
             number,
             address,
+            turns: (Caller::anonymous(address), circle.turns.of(Caller::anonymous(address))),
             _guard: circle.count_session(),
             limits,
             circle,

@@ -22,8 +22,14 @@ use crate::{
     host::{AnyModule, FunctionTable, Module},
     log_limit::LogLimit,
     metrics::Metrics,
-    quota::{self, Admission, FairSemaphore},
+    quota::{self, Admission, CallerTurns, FairSemaphore},
 };
+
+/// Sessions whose queries are answered at a time, for each core. Others wait for their callers' turns.
+const QUERIES_PER_CORE: u64 = 4;
+
+/// One caller has one in so many of them.
+const QUERIES_SHARE: u64 = 4;
 
 /// What evaluates scripts.
 #[derive(Debug, Clone, Default)]
@@ -276,11 +282,14 @@ impl CircleBuilder {
             self.limits.running_plays,
             self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
         );
+        let queries = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64) * QUERIES_PER_CORE;
         Ok(Circle {
             settings: watch::Sender::new(Arc::new(settings)),
             metrics: Arc::new(Metrics::new(&self.name, admission.memory(), running_plays.clone())),
             admission,
             running_plays,
+            running_queries: FairSemaphore::new(queries, queries / QUERIES_SHARE),
+            turns: CallerTurns::default(),
             host,
             phase: watch::channel(Phase::Open).0,
             sessions: watch::channel(0).0,

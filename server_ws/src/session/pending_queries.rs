@@ -57,6 +57,11 @@ impl PendingQueries {
         Ok(())
     }
 
+    /// Whether a query has not been sent.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.pending.values().any(|query| query.unsent.is_some())
+    }
+
     /// Takes the queries that have not been sent, with their numbers.
     pub(super) fn take_unsent(&mut self) -> impl Iterator<Item = (u64, Query)> {
         self.pending.iter_mut().filter_map(|(number, query)| Some((*number, query.unsent.take()?)))
@@ -79,11 +84,14 @@ impl PendingQueries {
         self.pending.values().filter(|query| query.ticket.is_some()).map(|query| query.deadline).min()
     }
 
-    /// Expires the queries whose time is over. Returns their tickets, and the error of each.
+    /// Expires the queries whose time is over. Returns their tickets, and the error of each. One that was not sent is gone.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<(Ticket, RpcError)> {
         let late = self.pending.values_mut().filter(|query| query.deadline <= now);
         let error = || RpcError::Busy { limit: BusyLimit::Running, max: 1, retry_after_ms: None };
-        late.filter_map(|query| Some((query.ticket.take()?, error()))).collect()
+        let expired = late.filter_map(|query| Some((query.ticket.take()?, error()))).collect();
+        self.pending.retain(|_, query| query.ticket.is_some() || query.unsent.is_none());
+        self.bytes = self.pending.values().map(|query| query.bytes).sum();
+        expired
     }
 
     /// Takes all queries away, with the worker that held them. Returns the tickets of those that have not expired.
@@ -142,9 +150,12 @@ mod tests {
         let now = Instant::now();
         let mut queries = PendingQueries::new(&Limits::default());
         queries.admit(ticket(1), Query::Scope, now).expect("room");
+        assert_eq!(queries.take_unsent().count(), 1);
+        queries.admit(ticket(2), Query::Scope, now).expect("room");
         assert_eq!(queries.next_deadline(), Some(now + QUERY_TIMEOUT));
         assert!(queries.expire(now).is_empty());
-        assert_eq!(queries.expire(now + QUERY_TIMEOUT).len(), 1);
+        assert_eq!(queries.expire(now + QUERY_TIMEOUT).len(), 2);
+        // The worker has the first one; the second one is gone.
         assert!(queries.expire(now + QUERY_TIMEOUT).is_empty() && queries.next_deadline().is_none());
         assert_eq!(queries.pending.len(), 1);
         assert!(queries.finish(1).is_none());

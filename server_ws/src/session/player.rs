@@ -4,19 +4,21 @@ mod cpu_budget;
 mod finish;
 mod host_calls;
 mod prints;
+mod query_turn;
 mod running_play;
 mod start_pacing;
 mod timers;
+mod worker_start;
 
 use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use keys::PublicKey;
 use protocol::{
     Id, RpcError,
-    error::{BusyLimit, LossReason},
+    error::LossReason,
     methods::{PlayParams, PlayResult},
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use worker::{Answer, Event, HostCall, Worker};
 
@@ -25,10 +27,11 @@ use crate::{
     circle::{Circle, SessionLimits},
     host,
     metrics::PlayTimer,
-    quota::{Caller, WorkerPermit},
+    quota::{Caller, Grant, WorkerPermit},
 };
 use cpu_budget::CpuBudget;
 use host_calls::{CallRejection, CallReturn, HostCalls};
+use query_turn::QueryTurn;
 pub(crate) use running_play::StopReason;
 use running_play::{PlayInput, RunningPlay};
 use start_pacing::StartPacing;
@@ -55,6 +58,9 @@ pub(crate) struct Player {
     /// The loss of the environment while end hooks ran. The session learns of it after the finish of the play.
     unreported_loss: Option<LossReason>,
     pub(super) queries: PendingQueries,
+    query_turn: QueryTurn,
+    /// Whom the session last needed its worker for.
+    worker_caller: Caller,
 }
 
 type WorkerStart = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
@@ -68,6 +74,8 @@ enum WorkerState {
 /// What changes the state of the player.
 enum Input {
     Play(PlayInput),
+    /// It is the turn of the session's queries; `None` if the circle is gone.
+    QueryTurn(Option<Grant>),
     WorkerStarted(io::Result<Box<Worker>>),
     Worker(Event),
 }
@@ -106,6 +114,8 @@ impl Player {
             pacing: StartPacing::default(),
             unreported_loss: None,
             queries,
+            query_turn: QueryTurn::None,
+            worker_caller: Caller::anonymous(address),
         }
     }
 
@@ -147,33 +157,6 @@ impl Player {
         self.play.as_ref().and_then(|play| play.stop_reason)
     }
 
-    /// When the next worker may start; `None` while there is one.
-    pub(crate) fn next_start(&self) -> Option<Instant> {
-        self.pacing.next_start().filter(|_| matches!(self.worker, WorkerState::None))
-    }
-
-    /// Lets a worker start, unless there is one. The error is that the quota has no room for one.
-    pub(crate) fn ensure_worker(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
-        self.last_used = Instant::now();
-        if matches!(self.worker, WorkerState::None) {
-            let caller = caller.map_or(self.anonymous, Caller::Key);
-            let permit = self.circle.admission.admit_worker(caller)?;
-            // A new environment has the settings that the circle has now.
-            let settings = self.circle.settings();
-            self.limits = settings.limits.clone();
-            let workers = settings.workers.clone();
-            let (group, next_start) = (caller.group(), self.next_start());
-            let start = async move {
-                if let Some(next_start) = next_start {
-                    sleep_until(next_start).await;
-                }
-                workers.start_worker(group).await
-            };
-            self.worker = WorkerState::Starting(Box::pin(start), permit);
-        }
-        Ok(())
-    }
-
     /// Starts a play, which runs once there is a worker and a grant. No other play must be there. The error is that the
     /// quota has no room for a worker.
     pub(crate) fn start(
@@ -198,8 +181,7 @@ impl Player {
     /// Sends what the worker has not been sent yet: queries first, so that they see the variables from before the play.
     pub(crate) fn send_pending(&mut self) {
         self.schedule_memory_sample();
-        let WorkerState::Ready(worker, _) = &mut self.worker else { return };
-        self.queries.take_unsent().for_each(|(number, query)| worker.ask(number, query));
+        self.send_queries();
         self.run();
     }
 
@@ -250,7 +232,12 @@ impl Player {
         if !matches!(self.worker, WorkerState::None) {
             self.pacing.note_reset(Instant::now());
         }
+        self.drop_worker();
+    }
+
+    fn drop_worker(&mut self) {
         self.worker = WorkerState::None;
+        self.query_turn = QueryTurn::None;
     }
 
     /// Drops the play and the worker, because the client is gone.
@@ -276,10 +263,15 @@ impl Player {
         let input = tokio::select! {
             input = next_play_input(self.play.as_mut()) => Input::Play(input),
             input = next_worker_input(&mut self.worker) => input,
+            grant = self.query_turn.granted() => Input::QueryTurn(grant),
         };
         match input {
             Input::WorkerStarted(started) => self.take_worker(started),
             Input::Worker(event) => self.handle_worker_event(event),
+            Input::QueryTurn(grant) => {
+                self.take_query_turn(grant);
+                None
+            }
             Input::Play(PlayInput::HostCall(returned)) => self.return_to_script(returned),
             Input::Play(PlayInput::EndHooks(result)) => self.finish_after_end_hooks(result),
             Input::Play(PlayInput::Granted(grant)) => {
@@ -289,34 +281,6 @@ impl Player {
                 }
                 self.send_pending();
                 None
-            }
-        }
-    }
-
-    /// Takes a worker that has started into use.
-    fn take_worker(&mut self, started: io::Result<Box<Worker>>) -> Option<PlayerEvent> {
-        let WorkerState::Starting(_, mut permit) = std::mem::replace(&mut self.worker, WorkerState::None) else {
-            return None;
-        };
-        match started {
-            Ok(worker) => {
-                tracing::debug!(pid = worker.pid(), "a worker started");
-                self.pacing.note_start(Instant::now());
-                // The first sample is the base of those to come, and no reason to evict the worker.
-                let _fresh = permit.sample_memory(worker.pid());
-                self.worker = WorkerState::Ready(worker, permit);
-                self.send_pending();
-                None
-            }
-            Err(error) => {
-                tracing::error!(%error, "no worker can be started");
-                let error = if is_exhaustion(&error) {
-                    let max = self.circle.settings.borrow().limits.values.workers;
-                    RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms: None }
-                } else {
-                    RpcError::Internal
-                };
-                Some(PlayerEvent::WorkerNotStarted(self.play.take().map(|play| play.ticket), error))
             }
         }
     }
@@ -331,7 +295,9 @@ impl Player {
                 _ => None,
             },
             Event::Answer { number, answer } => {
-                self.queries.finish(number).map(|ticket| PlayerEvent::QueryAnswered(ticket, answer))
+                let ticket = self.queries.finish(number);
+                self.note_answer();
+                ticket.map(|ticket| PlayerEvent::QueryAnswered(ticket, answer))
             }
             Event::Done { outcome, .. } => self.finish(outcome),
             Event::Lost(loss) => self.lose_worker(loss),
@@ -384,28 +350,5 @@ async fn next_worker_input(worker: &mut WorkerState) -> Input {
         WorkerState::None => std::future::pending().await,
         WorkerState::Starting(start, _) => Input::WorkerStarted(start.await.map(Box::new)),
         WorkerState::Ready(worker, _) => Input::Worker(worker.event().await),
-    }
-}
-
-/// Whether the system has no more to give: processes, memory or descriptors. The standard library has no name for the last.
-fn is_exhaustion(error: &io::Error) -> bool {
-    let exhausted = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded)
-        || exhausted.contains(&error.raw_os_error())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exhaustion_is_distinguished_from_other_errors() {
-        for errno in
-            [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::AGAIN, rustix::io::Errno::NOMEM]
-        {
-            assert!(is_exhaustion(&errno.into()), "{errno}");
-        }
-        assert!(!is_exhaustion(&rustix::io::Errno::NOENT.into()));
-        assert!(!is_exhaustion(&io::Error::other("the fork server is gone")));
     }
 }

@@ -8,7 +8,7 @@ use protocol::{
     methods::{ResetResult, SessionReset},
 };
 use tokio::{
-    sync::mpsc,
+    sync::{OwnedSemaphorePermit, mpsc},
     task::yield_now,
     time::{Instant, sleep_until, timeout},
 };
@@ -17,10 +17,10 @@ use super::{
     Session,
     inbound::Inbound,
     outbound::Frame,
-    player::StopReason,
+    player::{PlayerEvent, StopReason},
     queue::{Job, QueuedJob},
 };
-use crate::circle::Phase;
+use crate::{circle::Phase, quota::Caller};
 
 /// A client that has been silent for so long is pinged, and is taken for gone after as long again.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
@@ -50,12 +50,7 @@ impl Session {
                 room = async { self.outbound.room_for(&self.outbox[0]).await }, if !can_send => {
                     let Ok(room) = room else { return };
                     if let Some(frame) = self.outbox.pop_front() {
-                        let is_of_prints = matches!(frame, Frame::Texts(_));
                         room.send(frame);
-                        if is_of_prints {
-                            // The next prints may be there already, and the turns of other sessions come first.
-                            yield_now().await;
-                        }
                     }
                     self.last_heard = Instant::now();
                 }
@@ -65,21 +60,32 @@ impl Session {
                     self.was_pinged = false;
                     match arrived {
                         Inbound::Text(text) => {
+                            let turn = self.turn().await;
                             receive(&mut self, &text);
+                            // The turns of the other sessions of this thread come first.
                             yield_now().await;
+                            drop(turn);
                         }
                         Inbound::Heartbeat => {}
                         Inbound::Violation { code, reason } => self.close(code, reason),
                     }
                 }
                 event = self.player.next_event(), if can_send || self.player.is_finishing() => {
-                    self.handle(event);
+                    if let Some(PlayerEvent::Printed(_)) = &event {
+                        let turn = self.turn().await;
+                        self.handle(event);
+                        // The next prints may be there already.
+                        yield_now().await;
+                        drop(turn);
+                    } else {
+                        self.handle(event);
+                    }
                 }
                 () = sleep_until(tick.unwrap_or(heartbeat)), if tick.is_some() => {
                     let now = Instant::now();
                     let stopped = self.player.tick(now);
                     self.handle(stopped);
-                    for (ticket, error) in self.player.queries.expire(now) {
+                    for (ticket, error) in self.player.expire_queries(now) {
                         self.reply_error(&ticket, &error);
                     }
                     let evicted = self.player.sample_memory(now);
@@ -159,6 +165,16 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Waits for a turn of the session's caller.
+    async fn turn(&mut self) -> Option<OwnedSemaphorePermit> {
+        let caller = self.auth.identity().map_or_else(|| Caller::anonymous(self.address), Caller::Key);
+        if self.turns.0 != caller {
+            self.turns = (caller, self.circle.turns.of(caller));
+        }
+        // Nobody closes it.
+        self.turns.1.clone().acquire_owned().await.ok()
     }
 
     /// When the next play starts, if it waits for the time at which the session may have a worker again.

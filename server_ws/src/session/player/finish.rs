@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use worker::{Loss, Outcome};
 
 use super::{
-    Player, PlayerEvent, STOP_GRACE_PERIOD, WorkerState,
+    Player, PlayerEvent, STOP_GRACE_PERIOD,
     running_play::{EndHooks, RunningPlay, StopReason},
 };
 use crate::{
@@ -78,7 +78,7 @@ impl Player {
     }
 
     fn drop_lost_worker(&mut self, reason: LossReason) {
-        self.worker = WorkerState::None;
+        self.drop_worker();
         // A worker that somebody else killed is no fault of its script.
         if matches!(reason, LossReason::Crash | LossReason::Memory | LossReason::Time) {
             self.pacing.note_loss(Instant::now());

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use protocol::error::LossReason;
+use protocol::{RpcError, error::LossReason};
 use tokio::time::Instant;
 
-use super::{Player, PlayerEvent, WorkerState, running_play::StopReason};
-use crate::quota::{MemoryAction, kernel};
+use super::{Player, PlayerEvent, WorkerState, query_turn::QueryTurn, running_play::StopReason};
+use crate::{
+    quota::{MemoryAction, kernel},
+    session::ticket::Ticket,
+};
 
 /// How often a play is reported on.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
@@ -51,11 +54,24 @@ impl Player {
 
     /// When [`tick`](Self::tick) is due. Progress is due only if it `can_send`.
     pub(crate) fn next_tick(&self, can_send: bool) -> Option<Instant> {
-        self.play.as_ref().and_then(|play| play.next_tick(can_send))
+        let play = self.play.as_ref().and_then(|play| play.next_tick(can_send));
+        play.into_iter().chain(self.query_turn.next_check()).min()
     }
 
-    /// Does what is due of the running play.
+    /// Expires the queries whose time is over. Returns their tickets, and the error of each. A worker that does not answer
+    /// keeps no turn.
+    pub(crate) fn expire_queries(&mut self, now: Instant) -> Vec<(Ticket, RpcError)> {
+        let expired = self.queries.expire(now);
+        if !expired.is_empty() {
+            self.query_turn = QueryTurn::None;
+            self.send_queries();
+        }
+        expired
+    }
+
+    /// Does what is due of the running play and of queries.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<PlayerEvent> {
+        self.check_query_budget(now);
         let play = self.play.as_mut()?;
         if play.end_hooks.is_some() {
             return None;

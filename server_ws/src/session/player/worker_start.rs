@@ -1,0 +1,92 @@
+//! How a session comes to its worker.
+
+use std::io;
+
+use keys::PublicKey;
+use protocol::{RpcError, error::BusyLimit};
+use tokio::time::{Instant, sleep_until};
+use worker::Worker;
+
+use super::{Player, PlayerEvent, WorkerState};
+use crate::quota::Caller;
+
+impl Player {
+    /// When the next worker may start; `None` while there is one.
+    pub(crate) fn next_start(&self) -> Option<Instant> {
+        self.pacing.next_start().filter(|_| matches!(self.worker, WorkerState::None))
+    }
+
+    /// Lets a worker start, unless there is one. The error is that the quota has no room for one.
+    pub(crate) fn ensure_worker(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
+        self.last_used = Instant::now();
+        let caller = caller.map_or(self.anonymous, Caller::Key);
+        self.worker_caller = caller;
+        if matches!(self.worker, WorkerState::None) {
+            let permit = self.circle.admission.admit_worker(caller)?;
+            // A new environment has the settings that the circle has now.
+            let settings = self.circle.settings();
+            self.limits = settings.limits.clone();
+            let workers = settings.workers.clone();
+            let (group, next_start) = (caller.group(), self.next_start());
+            let start = async move {
+                if let Some(next_start) = next_start {
+                    sleep_until(next_start).await;
+                }
+                workers.start_worker(group).await
+            };
+            self.worker = WorkerState::Starting(Box::pin(start), permit);
+        }
+        Ok(())
+    }
+
+    /// Takes a worker that has started into use.
+    pub(super) fn take_worker(&mut self, started: io::Result<Box<Worker>>) -> Option<PlayerEvent> {
+        let WorkerState::Starting(_, mut permit) = std::mem::replace(&mut self.worker, WorkerState::None) else {
+            return None;
+        };
+        match started {
+            Ok(worker) => {
+                tracing::debug!(pid = worker.pid(), "a worker started");
+                self.pacing.note_start(Instant::now());
+                // The first sample is the base of those to come, and no reason to evict the worker.
+                let _fresh = permit.sample_memory(worker.pid());
+                self.worker = WorkerState::Ready(worker, permit);
+                self.send_pending();
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "no worker can be started");
+                let error = if is_exhaustion(&error) {
+                    let max = self.circle.settings.borrow().limits.values.workers;
+                    RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms: None }
+                } else {
+                    RpcError::Internal
+                };
+                Some(PlayerEvent::WorkerNotStarted(self.play.take().map(|play| play.ticket), error))
+            }
+        }
+    }
+}
+
+/// Whether the system has no more to give: processes, memory or descriptors. The standard library has no name for the last.
+fn is_exhaustion(error: &io::Error) -> bool {
+    let exhausted = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded)
+        || exhausted.contains(&error.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exhaustion_is_distinguished_from_other_errors() {
+        for errno in
+            [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::AGAIN, rustix::io::Errno::NOMEM]
+        {
+            assert!(is_exhaustion(&errno.into()), "{errno}");
+        }
+        assert!(!is_exhaustion(&rustix::io::Errno::NOENT.into()));
+        assert!(!is_exhaustion(&io::Error::other("the fork server is gone")));
+    }
+}
