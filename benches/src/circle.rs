@@ -14,6 +14,9 @@ use crate::Error;
 /// The argument that makes this program a circle.
 pub(crate) const FLAG: &str = "--circle";
 
+/// The argument for a circle with the default limits.
+pub(crate) const DEFAULTS: &str = "--defaults";
+
 /// Serves a circle until standard input ends; says first where.
 pub(crate) async fn serve() -> Result<(), Error> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -21,7 +24,9 @@ pub(crate) async fn serve() -> Result<(), Error> {
     // All attackers come from one address and are to run at once: what is shown is what keeps them apart when they do.
     // The largest of the hostile scripts are to be parsed, not refused.
     let (sessions_per_caller, running_per_caller) = (Some(512), Some(128));
+    let is_default = std::env::args().any(|argument| argument == DEFAULTS);
     let limits = Limits { sessions_per_caller, running_per_caller, message_kib: 4096, ..Limits::default() };
+    let limits = if is_default { Limits::default() } else { limits };
     let circle = Circle::builder("bench").limits(limits).build()?;
     let input_ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     server_ws::run(listener, circle, async { drop(input_ended.await) }).await?;

@@ -30,3 +30,9 @@ pub(crate) fn print_ratios(situation: &str, quiet: &[Latencies], disturbed: &[La
         }
     }
 }
+
+/// A percentile of sorted latencies, in milliseconds.
+pub(crate) fn percentile_ms(sorted: &[Duration], share: usize) -> f64 {
+    let at = sorted.len().saturating_sub(1) * share / 100;
+    sorted.get(at).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
+}

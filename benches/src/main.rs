@@ -1,5 +1,6 @@
 //! What a circle costs and what it keeps up, in ratios from one run: `cargo run --release -p circles-benches`. The figures are this
-//! machine's. `--quick` only shows that the harness works.
+//! machine's. `--quick` only shows that the harness works. `--starvation` prints the table of `benches/RESULTS.md` alone, with
+//! `--program FILE` of the circle of another `circles`.
 
 mod attack;
 mod circle;
@@ -7,6 +8,7 @@ mod corpus;
 mod latencies;
 mod memory;
 mod round_trips;
+mod starvation;
 
 use tokio::net::TcpStream;
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -24,12 +26,21 @@ fn main() -> Result<(), Error> {
     if is_asked(circle::FLAG) {
         return runtime.block_on(circle::serve());
     }
+    if is_asked(starvation::ATTACK_FLAG) {
+        return runtime.block_on(starvation::attack_from_arguments());
+    }
     let is_quick = is_asked("--quick");
+    if is_asked(starvation::FLAG) {
+        return runtime.block_on(starvation::compare(is_quick));
+    }
     runtime.block_on(async {
         round_trips::compare(if is_quick { 64 } else { 5_000 }).await?;
         attack::compare(if is_quick { 20 } else { 3_000 }).await?;
         let (step, quiet_plays) = if is_quick { (20, 20) } else { (1, 1_000) };
         corpus::compare(step, quiet_plays).await?;
+        if is_quick {
+            starvation::compare(is_quick).await?;
+        }
         if is_quick { memory::report(10, 2).await } else { memory::report(500, 50).await }
     })
 }
