@@ -1,4 +1,4 @@
-//! How a session comes to its worker.
+//! The start of a session's worker.
 
 use std::io;
 
@@ -11,9 +11,9 @@ use super::{Player, PlayerEvent, WorkerState};
 use crate::quota::Caller;
 
 impl Player {
-    /// When the next worker may start; `None` while there is one.
+    /// When the next worker may start; `None` while there is one. A query may have requested the worker already.
     pub(crate) fn next_start(&self) -> Option<Instant> {
-        self.pacing.next_start().filter(|_| matches!(self.worker, WorkerState::None))
+        self.pacing.next_start().filter(|_| !matches!(self.worker, WorkerState::Ready(..)))
     }
 
     /// Lets a worker start, unless there is one. The error is that the quota has no room for one.
@@ -77,7 +77,26 @@ fn is_exhaustion(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{net::Ipv4Addr, sync::Arc};
+
     use super::*;
+    use crate::{Circle, Workers};
+
+    /// Otherwise the time of a play behind the query would begin before there can be a worker.
+    #[test]
+    fn delay_holds_for_plays_although_a_query_has_requested_the_worker() {
+        let circle = Circle::builder("a").workers(Workers::TrustedThreads).build().expect("a circle");
+        let limits = circle.settings().limits.clone();
+        let mut player = Player::new(Arc::new(circle), limits, 1, Ipv4Addr::LOCALHOST.into());
+        for _ in 0..2 {
+            player.ensure_worker(None).expect("room");
+            player.reset();
+        }
+        let start = player.next_start().expect("the second reset came early");
+        player.ensure_worker(None).expect("room");
+        assert!(matches!(player.worker, WorkerState::Starting(..)));
+        assert_eq!(player.next_start(), Some(start));
+    }
 
     #[test]
     fn exhaustion_is_distinguished_from_other_errors() {
