@@ -4,6 +4,7 @@ mod auth;
 mod endings;
 mod inspection;
 mod pressure;
+mod query_turns;
 mod races;
 mod rpc;
 mod session;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Home,
-    process::{Server, threads, wait_until_stopped},
+    process::{Server, wait_until_stopped},
     wire::Wire,
 };
 
@@ -376,56 +376,4 @@ fn the_client_asks_what_the_page_says() {
         let found = client.lookup("add").await.expect("it answers");
         assert_eq!((found[0].doc.as_str(), found[0].origin), ("Adds.", client_ws::Origin::Session));
     });
-}
-
-#[test]
-fn questions_of_one_caller_take_turns_and_another_caller_has_its_own() {
-    let server = Server::open();
-    // As many sessions of one caller have questions answered at a time.
-    let turns = std::thread::available_parallelism().expect("a number").get();
-    let mut holders: Vec<Wire> = (0..turns).map(|_| server.connect()).collect();
-    for wire in &mut holders {
-        wire.value("1");
-    }
-    let stopped = server.workers();
-    for worker in &stopped {
-        stop(*worker);
-    }
-    let mut waits = server.connect();
-    waits.value("let x = 1;");
-    for wire in &mut holders {
-        wire.request("scope", json!([]));
-        // The question before it has been asked by now.
-        wire.call("describe", json!([]));
-    }
-    let question = waits.request("scope", json!([]));
-    let play = waits.request("play", json!(["x"]));
-    // The question waits for its caller's turn, and the play does not wait for the question.
-    assert_eq!(waits.next()["id"], play);
-    let mut other = server.connect();
-    other.authenticate(&KeyPair::generate().expect("a key"));
-    assert!(other.call("scope", json!([]))["result"].is_object());
-    for worker in stopped {
-        signal(worker, Signal::CONT);
-    }
-    assert_eq!(waits.answer(&question)["result"]["variables"][0]["name"], "x");
-}
-
-#[test]
-fn a_worker_whose_questions_take_long_gives_way() {
-    let server = Server::open();
-    let mut wire = server.connect();
-    wire.value("1");
-    let worker = worker(&server);
-    let script = "let a = [1, 2, #{ b: `c` }]; ".repeat(8000);
-    for _ in 0..1000 {
-        if threads(worker).iter().all(|fields| fields[16] == "19") {
-            return;
-        }
-        let asked: Vec<_> = (0..8).map(|_| wire.request("complete", json!([script, script.len()]))).collect();
-        for id in asked {
-            wire.answer(&id);
-        }
-    }
-    panic!("it has the niceness that it began with");
 }

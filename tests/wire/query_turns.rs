@@ -1,0 +1,63 @@
+//! The share of one caller, and of one session, in the answers to questions about environments.
+
+use keys::KeyPair;
+use rustix::process::{Signal, kill_process};
+use serde_json::json;
+
+use crate::support::{
+    process::{Server, threads, wait_until_stopped},
+    wire::Wire,
+};
+
+#[test]
+fn questions_of_one_caller_take_turns_and_another_caller_has_its_own() {
+    let server = Server::open();
+    // As many sessions of one caller have questions answered at a time.
+    let turns = std::thread::available_parallelism().expect("a number").get();
+    let mut holders: Vec<Wire> = (0..turns).map(|_| server.connect()).collect();
+    for wire in &mut holders {
+        wire.value("1");
+    }
+    let stopped = server.workers();
+    for worker in &stopped {
+        kill_process(*worker, Signal::STOP).expect("it is there");
+        wait_until_stopped(*worker);
+    }
+    let mut waits = server.connect();
+    waits.value("let x = 1;");
+    for wire in &mut holders {
+        wire.request("scope", json!([]));
+        // The question before it has been asked by now.
+        wire.call("describe", json!([]));
+    }
+    let question = waits.request("scope", json!([]));
+    let play = waits.request("play", json!(["x"]));
+    // The question waits for its caller's turn, and the play does not wait for the question.
+    assert_eq!(waits.next()["id"], play);
+    let mut other = server.connect();
+    other.authenticate(&KeyPair::generate().expect("a key"));
+    assert!(other.call("scope", json!([]))["result"].is_object());
+    for worker in stopped {
+        kill_process(worker, Signal::CONT).expect("it is there");
+    }
+    assert_eq!(waits.answer(&question)["result"]["variables"][0]["name"], "x");
+}
+
+#[test]
+fn a_worker_whose_questions_take_long_gives_way() {
+    let server = Server::open();
+    let mut wire = server.connect();
+    wire.value("1");
+    let [worker] = server.workers()[..] else { panic!("one worker") };
+    let script = "let a = [1, 2, #{ b: `c` }]; ".repeat(8000);
+    for _ in 0..1000 {
+        if threads(worker).iter().all(|fields| fields[16] == "19") {
+            return;
+        }
+        let asked: Vec<_> = (0..8).map(|_| wire.request("complete", json!([script, script.len()]))).collect();
+        for id in asked {
+            wire.answer(&id);
+        }
+    }
+    panic!("it has the niceness that it began with");
+}
