@@ -30,10 +30,8 @@ impl Caller {
             address @ IpAddr::V4(_) => address,
         })
     }
-}
 
-impl Caller {
-    /// A number that two callers hardly share: where callers take turns, those who do would take one together.
+    /// The caller's number where callers take turns. Two callers hardly ever have the same one; they would share a turn.
     pub(crate) fn group(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);

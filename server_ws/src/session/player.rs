@@ -59,7 +59,7 @@ pub(crate) struct Player {
     unreported_loss: Option<LossReason>,
     pub(super) queries: PendingQueries,
     query_turn: QueryTurn,
-    /// Whom the session last needed its worker for.
+    /// The caller of the last play or query.
     worker_caller: Caller,
 }
 
