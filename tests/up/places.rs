@@ -133,6 +133,12 @@ fn runtime_directory_of_another_user_is_refused() {
     std::os::unix::fs::lchown(run.join("circles"), Some(OTHER), None).expect("root");
     let ran = with_run_directory(&here, &run, &["up"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("it belongs to user 65534"), "{ran:?}");
+    // Theirs, and nothing in it yet.
+    fs::remove_file(run.join("circles")).expect("it was there");
+    std::os::unix::fs::chown(&run, Some(OTHER), None).expect("root");
+    let ran = with_run_directory(&here, &run, &["up"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("it belongs to user 65534"), "{ran:?}");
+    assert_eq!(fs::read_dir(&run).expect("it is there").count(), 0, "nothing was made in it");
 }
 
 /// Says what it is asked for as a supervisor would, in a directory that is right.

@@ -36,12 +36,14 @@ impl PrivateDirectory {
 
     /// The same; what is not there is made, for the user alone.
     pub(super) fn make(base: &Path, below: &[&str]) -> Result<Self, PlaceError> {
+        check_above(base)?;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(base);
         made.map_err(|source| PlaceError::Io { path: base.to_owned(), source })?;
         Self::walk(base, below, true)?.ok_or_else(|| failed(base, Errno::NOENT))
     }
 
     fn walk(base: &Path, below: &[&str], makes: bool) -> Result<Option<Self>, PlaceError> {
+        check_above(base)?;
         let cannot = |source| PlaceError::Io { path: base.to_owned(), source };
         let found = match base.symlink_metadata() {
             Ok(found) => found,
@@ -126,6 +128,17 @@ impl PrivateDirectory {
     }
 }
 
+/// Whether what is above a base directory is the user's or root's: any other user could put another directory in its place.
+fn check_above(base: &Path) -> Result<(), PlaceError> {
+    let found = base.ancestors().skip(1).find_map(|above| Some((above, above.metadata().ok()?)));
+    match found {
+        Some((above, found)) if ![0, geteuid().as_raw()].contains(&found.uid()) => {
+            Err(PlaceError::foreign(above, found.uid()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether a directory is the user's, and without these permissions of others.
 fn check(path: &Path, directory: &File, forbidden: u32) -> Result<(), PlaceError> {
     let found = directory.metadata().map_err(|source| PlaceError::Io { path: path.to_owned(), source })?;
@@ -197,6 +210,9 @@ mod tests {
             return;
         }
         assert_eq!(why(PrivateDirectory::make(&base, &["id"])), "run: it belongs to user 65534");
+        let below = PrivateDirectory::make(&base.join("circles"), &["id"]);
+        assert_eq!(why(below), "run: it belongs to user 65534", "also where it is above");
+        assert_eq!(fs::read_dir(&base).expect("it is there").count(), 0);
         fs::remove_dir(&base).expect("removed");
         PrivateDirectory::make(&target, &["id"]).expect("made");
         symlink(&target, &base).expect("linked");

@@ -4,7 +4,7 @@ mod answer;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use launcher::{Circle, CircleStatus, Pointer, State, Statuses, place::Place};
+use launcher::{Circle, CircleStatus, Pointer, State, Statuses, control::ControlError, place::Place};
 use tokio::{
     sync::Semaphore,
     task::JoinSet,
@@ -22,7 +22,7 @@ use crate::{
 };
 use frontend::{
     config,
-    error::CliError,
+    error::{CliError, Parts},
     supervisor,
     target::{self, Destination, Said},
 };
@@ -147,7 +147,11 @@ async fn kept(path: &Path, commands: &Commands) -> (Kept, Vec<Finding>) {
     };
     match timeout(PATIENCE, supervisor::answering(&place)).await {
         Err(_) => unknown(format!("not within {} s", PATIENCE.as_secs())),
-        Ok(Err(launcher::control::ControlError::Lost) | Ok(None)) => (Kept::Nowhere, Vec::new()),
+        Ok(Err(ControlError::Lost) | Ok(None)) => (Kept::Nowhere, Vec::new()),
+        Ok(Err(ControlError::Place(error))) => {
+            let Parts { what, why, fix } = CliError::from(error).parts();
+            (Kept::Unknown, vec![Section::Circles.found(Level::Fault(NOT_UP), what, why, fix)])
+        }
         Ok(Err(error)) => unknown(error.to_string()),
         Ok(Ok(Some((_, statuses)))) => {
             let how = if statuses.is_ending {
