@@ -176,15 +176,16 @@ impl From<PlaceError> for CliError {
             PlaceError::NotPrivate { path, why } => {
                 let path = path.display();
                 let fix = format!(
-                    "unset XDG_RUNTIME_DIR and XDG_STATE_HOME where they are those of another user (su and sudo -E keep them); \
-                     if {path} is yours, close it: chmod 700 {path}"
+                    "unset XDG_RUNTIME_DIR and XDG_STATE_HOME where they are those of another user (su and sudo -E keep them, \
+                     and HOME); if {path} is yours, close it: chmod 700 {path}"
                 );
                 return Self::usage(format!("will not use {path}"), why, fix);
             }
             PlaceError::Unreachable { pid, path } => {
+                let process = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
                 return Self::supervisor(
                     "cannot reach the supervisor",
-                    format!("its process (pid {pid}) runs, and does not listen at {}", path.display()),
+                    format!("its process{process} runs, and does not listen at {}", path.display()),
                     "end it and its circles: circles down; then start anew: circles up",
                 );
             }

@@ -59,10 +59,10 @@ pub enum PlaceError {
         why: String,
     },
     /// A supervisor runs and cannot be reached.
-    #[error("the supervisor (pid {pid}) runs, and does not listen at {}", path.display())]
+    #[error("the supervisor{} runs, and does not listen at {}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), path.display())]
     Unreachable {
-        /// Its process id, as it wrote it down.
-        pid: u32,
+        /// Its process id; none, where it cannot be told.
+        pid: Option<u32>,
         /// Where its socket should be.
         path: PathBuf,
     },
@@ -141,13 +141,13 @@ impl Place {
 
     /// Held by whoever looks whether a supervisor runs and starts one if not: others wait, and then find it. Blocks.
     pub fn lock_starting(&self) -> Result<Held, PlaceError> {
-        Held::wait_for(&self.locks()?, STARTING)
+        Held::wait_for(|| self.locks(), STARTING)
     }
 
     /// Held by a supervisor for its life. It waits for the end of one that is ending, so nobody asks for it who knows of
     /// one that is not; [`Place::lock_starting`] is to be held meanwhile. Blocks.
     pub fn lock_supervisor(&self) -> Result<Held, PlaceError> {
-        Held::wait_for(&self.locks()?, SUPERVISOR)
+        Held::wait_for(|| self.locks(), SUPERVISOR)
     }
 
     /// Listens there, whatever a supervisor that was killed has left behind, and writes down where. Blocks.
@@ -349,7 +349,7 @@ mod tests {
         let _listener = place.listen(&mut held).expect("it listens");
         std::fs::remove_dir_all(home.path().join("run")).expect("it was there");
         let error = place.connect().await.expect_err("it cannot be reached");
-        assert!(matches!(error, PlaceError::Unreachable { pid, .. } if pid == std::process::id()), "{error}");
+        assert!(matches!(error, PlaceError::Unreachable { pid, .. } if pid == Some(std::process::id())), "{error}");
     }
 
     #[test]

@@ -73,7 +73,12 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
 }
 
 /// Has a supervisor that does not listen drain its circles and end.
-fn end(pid: u32) -> Result<(), CliError> {
+fn end(pid: Option<u32>) -> Result<(), CliError> {
+    let Some(pid) = pid else {
+        let why = "it does not listen, and which process it is cannot be told";
+        let fix = "is it in another container? End it there: circles down";
+        return Err(CliError::supervisor("cannot end the supervisor", why, fix));
+    };
     let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let ended = process.ok_or(Errno::SRCH).and_then(|process| kill_process(process, Signal::TERM));
     match ended {

@@ -3,7 +3,10 @@
 use std::{
     fs::{File, TryLockError},
     io::{self, Read, Write},
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::MetadataExt,
+    },
     path::{Path, PathBuf},
 };
 
@@ -17,7 +20,7 @@ const MAX_NOTE: u64 = 8 << 10;
 pub struct Held {
     file: File,
     path: PathBuf,
-    identity: Option<(u64, u64)>,
+    identity: (u64, u64),
     /// Where it listens, and what tells that socket from another.
     run: Option<PathBuf>,
     socket: Option<(u64, u64)>,
@@ -27,25 +30,38 @@ pub struct Held {
 
 impl Held {
     /// Waits until the lock is free. Blocks.
-    pub(super) fn wait_for(directory: &PrivateDirectory, name: &str) -> Result<Self, PlaceError> {
-        let (file, path) = (directory.lock_file(name)?, directory.path(name));
-        file.lock().map_err(|source| PlaceError::Io { path: path.clone(), source })?;
-        let identity = directory.identity(name)?;
-        let mut held = Self { file, path, identity, run: None, socket: None, has_successor: false };
-        // What its predecessor has written does not hold any more.
-        held.note(&[])?;
-        Ok(held)
+    pub(super) fn wait_for(
+        directory: impl Fn() -> Result<PrivateDirectory, PlaceError>,
+        name: &str,
+    ) -> Result<Self, PlaceError> {
+        loop {
+            let opened = directory()?;
+            let (file, path) = (opened.lock_file(name)?, opened.path(name));
+            let failed = |source| PlaceError::Io { path: path.clone(), source };
+            file.lock().map_err(failed)?;
+            let identity = identity(&file).map_err(failed)?;
+            if directory()?.identity(name)? != Some(identity) {
+                // The file was removed meanwhile, so the lock keeps nobody out.
+                continue;
+            }
+            let mut held = Self { file, path, identity, run: None, socket: None, has_successor: false };
+            // What its predecessor has written does not hold any more.
+            held.note(&[])?;
+            return Ok(held);
+        }
     }
 
     /// Takes the lock again where its file is not at its path any more; whether it still was.
     pub(super) fn hold_again(&mut self, directory: &PrivateDirectory, name: &str) -> Result<bool, PlaceError> {
-        if self.identity.is_some() && directory.identity(name)? == self.identity {
+        if directory.identity(name)? == Some(self.identity) {
             self.has_successor = false;
             return Ok(true);
         }
         let (file, path) = (directory.lock_file(name)?, directory.path(name));
         let locked = file.try_lock();
-        self.has_successor = matches!(locked, Err(TryLockError::WouldBlock));
+        // Who only looks shares the lock.
+        let is_taken = |locked: &Result<(), TryLockError>| matches!(locked, Err(TryLockError::WouldBlock));
+        self.has_successor = is_taken(&locked) && is_taken(&file.try_lock_shared());
         locked.map_err(|error| match error {
             TryLockError::Error(source) => PlaceError::Io { path: path.clone(), source },
             TryLockError::WouldBlock => {
@@ -53,7 +69,8 @@ impl Held {
                 PlaceError::Io { path: path.clone(), source }
             }
         })?;
-        (self.file, self.path, self.identity) = (file, path, directory.identity(name)?);
+        self.identity = identity(&file).map_err(|source| PlaceError::Io { path: path.clone(), source })?;
+        (self.file, self.path) = (file, path);
         Ok(false)
     }
 
@@ -92,7 +109,8 @@ impl Held {
 /// Who holds a lock, as it wrote it down.
 #[derive(Debug)]
 pub(super) struct Holder {
-    pub(super) pid: u32,
+    /// None, where the process that wrote it down does not hold the lock, as that of another container.
+    pub(super) pid: Option<u32>,
     /// None, where it does not listen yet.
     pub(super) run: Option<PathBuf>,
 }
@@ -109,10 +127,99 @@ impl Holder {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         let mut note = Vec::new();
-        file.take(MAX_NOTE).read_to_end(&mut note).map_err(failed)?;
+        (&file).take(MAX_NOTE).read_to_end(&mut note).map_err(failed)?;
         let end = note.iter().position(|byte| *byte == b'\n').unwrap_or(note.len());
-        let pid = std::str::from_utf8(&note[..end]).ok().and_then(|pid| pid.parse().ok()).unwrap_or_default();
+        let pid = std::str::from_utf8(&note[..end]).ok().and_then(|pid| pid.parse().ok());
+        let pid = pid.filter(|pid| holds(*pid, &file));
         let run = note.get(end + 1..).filter(|run| !run.is_empty());
         Ok(Some(Self { pid, run: run.map(|run| std::ffi::OsString::from_vec(run.to_vec()).into()) }))
+    }
+}
+
+/// What tells a file from another.
+fn identity(file: &File) -> io::Result<(u64, u64)> {
+    let found = file.metadata()?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// Whether a process has locked the file, by the system's list of locks (`proc_locks(5)`). Where there is no list, what was
+/// written down is believed.
+fn holds(pid: u32, file: &File) -> bool {
+    let (Ok(locks), Ok(found)) = (std::fs::read_to_string("/proc/locks"), file.metadata()) else { return true };
+    let (pid, inode) = (pid.to_string(), found.ino().to_string());
+    locks.lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(4);
+        fields.next() == Some(&pid) && fields.next().and_then(|file| file.rsplit(':').next()) == Some(&inode)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    fn directory(home: &Path) -> Result<PrivateDirectory, PlaceError> {
+        PrivateDirectory::make(home, &["locks"])
+    }
+
+    #[test]
+    fn lock_whose_file_was_removed_while_it_was_waited_for_is_taken_again() {
+        let home = tempfile::tempdir().expect("a directory");
+        let make = || directory(home.path());
+        let (looks, other) = (Cell::new(0), RefCell::new(None));
+        let held = Held::wait_for(
+            || {
+                looks.set(looks.get() + 1);
+                match looks.get() {
+                    1 => {}
+                    // It is locked; now another process has the one that is found.
+                    2 => {
+                        std::fs::remove_file(home.path().join("locks/lock")).expect("it was there");
+                        other.replace(Some(Held::wait_for(make, "lock").expect("free")));
+                    }
+                    _ => drop(other.take()),
+                }
+                make()
+            },
+            "lock",
+        );
+        let held = held.expect("free at last");
+        assert_eq!(make().and_then(|made| made.identity("lock")).expect("it is there"), Some(held.identity));
+    }
+
+    #[test]
+    fn process_that_wrote_itself_down_and_does_not_hold_the_lock_is_not_named() {
+        let home = tempfile::tempdir().expect("a directory");
+        let held = Held::wait_for(|| directory(home.path()), "lock").expect("free");
+        let directory = directory(home.path()).expect("a directory");
+        let holder = || Holder::of(&directory, "lock").expect("it can be read").expect("it is held");
+        assert_eq!(holder().pid, Some(std::process::id()));
+        if Path::new("/proc/locks").exists() {
+            // Of another namespace, say.
+            std::fs::write(home.path().join("locks/lock"), "1\n/run").expect("written");
+            assert_eq!((holder().pid, holder().run), (None, Some("/run".into())));
+        }
+        drop(held);
+        assert!(Holder::of(&directory, "lock").expect("it can be read").is_none());
+    }
+
+    #[test]
+    fn lock_that_others_look_at_has_no_successor() {
+        let home = tempfile::tempdir().expect("a directory");
+        let make = || directory(home.path()).expect("a directory");
+        let mut held = Held::wait_for(|| directory(home.path()), "lock").expect("free");
+        std::fs::remove_file(home.path().join("locks/lock")).expect("it was there");
+        let looks = make().lock_file("lock").expect("made");
+        looks.try_lock_shared().expect("free");
+        held.hold_again(&make(), "lock").expect_err("it is looked at");
+        assert!(!held.has_successor());
+        drop(looks);
+        let successor = Held::wait_for(|| directory(home.path()), "lock").expect("free");
+        held.hold_again(&make(), "lock").expect_err("another has it");
+        assert!(held.has_successor());
+        drop(successor);
+        assert!(!held.hold_again(&make(), "lock").expect("free"));
+        assert!(!held.has_successor() && held.hold_again(&make(), "lock").expect("it is there"));
     }
 }

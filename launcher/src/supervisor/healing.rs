@@ -22,8 +22,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How long a look may take at the end.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
-/// Looks in a row that found another supervisor, after which this one ends. Who looks for a supervisor has the lock for a
-/// moment, too.
+/// Looks in a row that found another supervisor, after which this one ends. Who waits for the end of a supervisor has the lock
+/// for a moment, too.
 const MAX_BUSY: u32 = 3;
 
 /// Looks whether the supervisor can be found.
@@ -89,15 +89,14 @@ async fn look(
                 let _ended = listeners.send(listener).await;
             }
             Err(error) => {
-                busy += 1;
+                busy = if held.has_successor() { busy + 1 } else { 0 };
                 if said.as_ref() != Some(&error) {
                     note(format!("its socket or lock was removed, and cannot be made again: {error}")).await;
                     said = Some(error);
                 }
             }
         }
-        let has_successor = busy >= MAX_BUSY && held.has_successor();
-        if has_successor {
+        if busy >= MAX_BUSY {
             note("another supervisor of this circles.json has begun; this one ends, and drains its circles".into())
                 .await;
             let (answer, _) = oneshot::channel();
