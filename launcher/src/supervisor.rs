@@ -5,6 +5,7 @@ mod known;
 mod listener;
 mod order;
 mod reload;
+mod snapshot;
 mod telling;
 mod writer;
 
@@ -20,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    Circle, CircleStatus, Event, Happened, LogFormat, ServiceManager, State, Statuses, Supervision,
+    Circle, CircleStatus, Event, Happened, LogFormat, ServiceManager, State, Supervision,
     control::Server,
     definition::{Definition, define},
     diff::News,
@@ -28,7 +29,7 @@ use crate::{
     log,
     place::{Held, Place, PlaceError},
     reader::Reader,
-    state::{Book, Change},
+    state::Change,
 };
 
 use healing::Healing;
@@ -36,6 +37,7 @@ use known::Known;
 use listener::Listener;
 pub(crate) use order::{Occasion, Order};
 pub use reload::SUPERVISOR;
+pub(crate) use snapshot::Snapshot;
 use writer::Writer;
 
 /// Orders that wait to be taken.
@@ -66,33 +68,6 @@ pub(crate) enum Wish {
     /// As down, and the supervisor is not needed any more once nothing is up.
     Release,
     Restart,
-}
-
-/// What is known of all circles.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Snapshot {
-    circles: Vec<(CircleStatus, Book)>,
-    /// Those that have not said yet whether they take over what they were told.
-    unsettled: Vec<String>,
-    pub(crate) is_ending: bool,
-    refused: Option<String>,
-}
-
-impl Snapshot {
-    /// How circles are now, of those names; all, without any.
-    pub(crate) fn now(&self, names: Option<&[String]>) -> Statuses {
-        let now = Instant::now();
-        let is_meant = |name: &String| names.is_none_or(|names| names.contains(name));
-        let meant = self.circles.iter().filter(|(status, _)| is_meant(&status.name));
-        let circles = meant
-            .map(|(status, book)| CircleStatus { uptime_s: book.uptime(now).map(|up| up.as_secs()), ..status.clone() });
-        Statuses { circles: circles.collect(), is_ending: self.is_ending, refused: self.refused.clone() }
-    }
-
-    /// The states of those names.
-    pub(crate) fn states(&self, names: &[String]) -> impl Iterator<Item = State> {
-        self.circles.iter().filter(|(status, _)| names.contains(&status.name)).map(|(_, book)| book.state)
-    }
 }
 
 /// Keeps circles up, listens at the place's socket, and takes over what changes in circles.json, until `shutdown` is done or

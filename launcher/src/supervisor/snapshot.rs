@@ -1,0 +1,32 @@
+//! What the supervisor knows of its circles, as it publishes it for those who ask.
+
+use std::time::Instant;
+
+use crate::{CircleStatus, State, Statuses, state::Book};
+
+/// What is known of all circles.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    pub(super) circles: Vec<(CircleStatus, Book)>,
+    /// Those that have not said yet whether they take over what they were told.
+    pub(super) unsettled: Vec<String>,
+    pub(crate) is_ending: bool,
+    pub(super) refused: Option<String>,
+}
+
+impl Snapshot {
+    /// How circles are now, of those names; all, without any.
+    pub(crate) fn now(&self, names: Option<&[String]>) -> Statuses {
+        let now = Instant::now();
+        let is_meant = |name: &String| names.is_none_or(|names| names.contains(name));
+        let meant = self.circles.iter().filter(|(status, _)| is_meant(&status.name));
+        let circles = meant
+            .map(|(status, book)| CircleStatus { uptime_s: book.uptime(now).map(|up| up.as_secs()), ..status.clone() });
+        Statuses { circles: circles.collect(), is_ending: self.is_ending, refused: self.refused.clone() }
+    }
+
+    /// The states of those names.
+    pub(crate) fn states(&self, names: &[String]) -> impl Iterator<Item = State> {
+        self.circles.iter().filter(|(status, _)| names.contains(&status.name)).map(|(_, book)| book.state)
+    }
+}
