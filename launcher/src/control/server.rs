@@ -243,6 +243,8 @@ fn refusal(error: &ConfigError) -> RpcError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use protocol::Id;
 
     use super::*;
@@ -255,16 +257,53 @@ mod tests {
         lines.next().await?.ok()
     }
 
+    /// A server at a path, and what it lives on.
+    fn start(path: &std::path::Path) -> (Server, mpsc::Sender<UnixListener>, impl Sized) {
+        let listener = UnixListener::bind(path).expect("it listens");
+        let (to_server, listeners) = mpsc::channel(1);
+        let (orders, ordered) = mpsc::channel(1);
+        let (published, known) = watch::channel(Snapshot::default());
+        let server = Server::start(listener, listeners, Reader::of(path.with_extension("json")), orders, known);
+        (server, to_server, (ordered, published))
+    }
+
+    /// A process of another user that got at the socket, as by a directory that was open for a moment.
+    #[tokio::test]
+    async fn process_of_another_user_is_not_answered() {
+        const ASK: &str = "
+import os, socket, sys
+os.setuid(int(sys.argv[2]))
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+try:
+    s.sendall(b'{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}\\n')
+    print(len(s.recv(1)))
+except OSError: print(0)
+";
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("socket");
+        let (server, _to_server, _others) = start(&path);
+        for (path, mode) in [(home.path(), 0o755), (&*path, 0o666)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+        }
+        let user = rustix::process::geteuid().as_raw();
+        let ask = async |user: u32| {
+            let mut command = tokio::process::Command::new("python3");
+            let output = command.args(["-c", ASK]).arg(&path).arg(user.to_string()).output().await.ok()?;
+            output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        // No python3 here, or no way to become another user.
+        if let (Some(own), Some(other)) = (ask(user).await, ask(65534).await) {
+            assert_eq!((&*own, &*other), ("1", "0"));
+        }
+        server.close().await;
+    }
+
     #[tokio::test]
     async fn idle_connections_shut_nobody_out() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("socket");
-        let listener = UnixListener::bind(&path).expect("it listens");
-        let (to_server, listeners) = mpsc::channel(1);
-        let (orders, _ordered) = mpsc::channel(1);
-        let (_published, known) = watch::channel(Snapshot::default());
-        let reader = Reader::of(home.path().join("circles.json"));
-        let server = Server::start(listener, listeners, reader, orders, known);
+        let (server, to_server, _others) = start(&path);
         let connect = async |path: &std::path::Path| {
             let stream = UnixStream::connect(path).await.expect("it listens");
             Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE))
