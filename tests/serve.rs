@@ -256,6 +256,19 @@ fn modules_of_too_large_a_directory_are_refused() {
 }
 
 #[test]
+fn hosts_and_origins_that_would_match_nothing_are_refused() {
+    let home = Home::new();
+    for flags in [["--hosts", "*"], ["--hosts", "*.example:80"], ["--origins", "http://*"], ["--origins", "a.example"]]
+    {
+        let ran = home.run(&[&["serve", "--port", "0"], &flags[..]].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let why =
+            if flags[1].contains('*') { "a * matches nothing: name each host" } else { "an origin is https://HOST" };
+        assert!(ran.stderr.contains(why), "{ran:?}");
+    }
+}
+
+#[test]
 fn init_script_that_is_no_file_is_refused_and_not_waited_for() {
     let home = Home::new();
     let fifo = home.path().join("init.rhai");

@@ -286,9 +286,7 @@ impl<'a> Resolve<'a, '_> {
             let what = format!("a circle has {MAX_MEMBERS} members at the most, and these are {}", members.len());
             return Err(self.mistake("members", what));
         }
-        let hosts = self.list("hosts", self.get(|fields| &fields.hosts), |host| {
-            host.parse::<Authority>().map_err(|error| error.to_string())
-        })?;
+        let hosts = self.list("hosts", self.get(|fields| &fields.hosts), parse_host)?;
         let circle = Circle {
             description: self.description()?,
             address: SocketAddr::new(host, port),
@@ -296,7 +294,7 @@ impl<'a> Resolve<'a, '_> {
             allow_open,
             members,
             hosts,
-            origins: self.list("origins", self.get(|fields| &fields.origins), origin)?,
+            origins: self.list("origins", self.get(|fields| &fields.origins), parse_origin)?,
             init: self.path(self.get(|fields| &fields.init)),
             modules: self.path(self.get(|fields| &fields.modules)),
             limits: self.limits()?,
@@ -367,11 +365,28 @@ impl<'a> Resolve<'a, '_> {
     }
 }
 
-/// A web origin (RFC 6454): scheme and authority, nothing behind.
-fn origin(text: &str) -> Result<String, String> {
+/// Reads an authority that a circle is to answer to.
+///
+/// # Errors
+///
+/// It is no authority, or a pattern. Authorities are compared as text, so a pattern would match none.
+pub fn parse_host(text: &str) -> Result<Authority, String> {
+    if text.contains('*') {
+        return Err("a host is compared as text, so one with a * matches nothing: name each host".into());
+    }
+    text.parse::<Authority>().map_err(|error| error.to_string())
+}
+
+/// Reads a web origin (RFC 6454): scheme and authority, nothing behind.
+///
+/// # Errors
+///
+/// It is no origin, or a pattern.
+pub fn parse_origin(text: &str) -> Result<String, String> {
     let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    match authority.map(str::parse::<Authority>) {
+    match authority.map(parse_host) {
         Some(Ok(_)) if !text.contains(',') => Ok(text.to_owned()),
+        Some(Err(what)) if text.contains('*') => Err(what),
         _ => Err("an origin is https://HOST or http://HOST, with a port where there is one, and nothing behind".into()),
     }
 }

@@ -168,10 +168,10 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub allow_open: bool,
     /// Authorities that it answers to besides its own address, with commas between
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = launcher::parse_host)]
     pub hosts: Vec<Authority>,
     /// Web origins whose pages may connect, with commas between
-    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',', value_parser = launcher::parse_origin)]
     pub origins: Vec<String>,
     /// The one directory that import reads
     #[arg(long, value_name = "DIR")]
