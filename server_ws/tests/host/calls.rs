@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_caller_is_the_key_that_the_session_proved", the_caller_is_the_key_that_the_session_proved),
     ("an_error_can_be_caught_and_points_at_its_call", an_error_can_be_caught_and_points_at_its_call),
     ("a_wrong_argument_names_its_parameter", a_wrong_argument_names_its_parameter),
+    ("function_pointers_are_no_arguments", function_pointers_are_no_arguments),
     ("a_panic_says_nothing_of_the_inside", a_panic_says_nothing_of_the_inside),
     ("functions_are_completed_and_looked_up", functions_are_completed_and_looked_up),
 ];
@@ -112,6 +113,22 @@ fn a_wrong_argument_names_its_parameter(workers: &Workers) {
     let error = wire.error("echo::pair(\"tea\")");
     assert_eq!(error["data"]["hint"], "it is called as echo::pair(item, count)");
     assert!(hears.try_recv().is_err(), "none of them was carried out");
+}
+
+fn function_pointers_are_no_arguments(workers: &Workers) {
+    let (said, hears) = mpsc::channel();
+    let circle = serve(workers, Circle::builder("test").host_module(echo(said)));
+    let mut wire = circle.connect();
+    for argument in ["|| 1", "{ let f = || 1; let g = || f; f }", "Fn(\"abs\")", "[1, #{ f: || 2 }]"] {
+        let error = wire.error(&format!("echo::pair({argument}, 2)"));
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.contains("argument 1 is a function or holds one"), "{argument}: {error}");
+    }
+    let caught = "let of = (); try { echo::pair(\"tea\", || 1) } catch (e) { of = e.function } of";
+    assert_eq!(wire.value(caught), "echo::pair");
+    assert!(hears.try_recv().is_err(), "nothing is carried out");
+    // As long as it goes no further than the script.
+    assert_eq!(wire.value("[1, 2].map(|n| echo::pair(\"tea\", n)[0])"), json!([1, 2]));
 }
 
 fn a_panic_says_nothing_of_the_inside(workers: &Workers) {

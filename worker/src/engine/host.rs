@@ -6,8 +6,8 @@
 use std::{any::TypeId, rc::Rc};
 
 use rhai::{
-    Dynamic, Engine, EvalAltResult, FnNamespace, FuncRegistration, INT, Map, Module, NativeCallContext, Position,
-    RhaiFunc, Shared,
+    Array, Dynamic, Engine, EvalAltResult, FnNamespace, FuncRegistration, INT, Map, Module, NativeCallContext,
+    Position, RhaiFunc, Shared,
 };
 use serde_json::Value;
 
@@ -62,8 +62,8 @@ impl HostBridge {
     ) -> Result<Dynamic, Box<EvalAltResult>> {
         let position = context.call_position();
         let terminated = || EvalAltResult::ErrorTerminated(Dynamic::UNIT, position).into();
-        let args = match render(args, Renderer { engine: context.engine(), max_bytes: self.max_bytes }) {
-            Ok(args) => args,
+        let json = match render(args, Renderer { engine: context.engine(), max_bytes: self.max_bytes }) {
+            Ok(json) => json,
             Err(TooLarge { kind: LimitKind::ValueDepth, max }) => {
                 self.meter.breach(LimitKind::ValueDepth, max);
                 return Err(terminated());
@@ -73,10 +73,14 @@ impl HostBridge {
                 return Err(terminated());
             }
         };
+        if let Some(index) = args.iter().position(|arg| holds_function(arg)) {
+            let why = format!("argument {} is a function or holds one, and no function leaves the script", index + 1);
+            return Err(thrown(name, why, None, position).into());
+        }
         let Some((play, number)) = self.meter.next_host_call() else {
             return Err(thrown(name, "there is no one to carry it out but for plays".into(), None, position).into());
         };
-        match (self.call)(HostCall { play, number, function, args }) {
+        match (self.call)(HostCall { play, number, function, args: json }) {
             HostReturn::Value(json) => value(&json).map_err(|why| thrown(name, why, None, position).into()),
             HostReturn::Failed(error) => Err(thrown(name, error.message, error.data.as_deref(), position).into()),
             HostReturn::Aborted => {
@@ -84,6 +88,18 @@ impl HostBridge {
                 Err(terminated())
             }
         }
+    }
+}
+
+/// Whether a value is a function pointer, or an array or a map that holds one. Its text would be a name that Rhai made up.
+/// To be called with what was rendered, which is neither too deep nor too large.
+fn holds_function(value: &Dynamic) -> bool {
+    if let Some(array) = value.read_lock::<Array>() {
+        array.iter().any(holds_function)
+    } else if let Some(map) = value.read_lock::<Map>() {
+        map.values().any(holds_function)
+    } else {
+        value.is_fnptr()
     }
 }
 
@@ -120,7 +136,7 @@ fn dynamic(value: Value) -> Result<Dynamic, String> {
             (None, Some(float)) => float.into(),
             (None, None) => return Err(format!("its result has {number}, which is no number here")),
         },
-        Value::Array(items) => items.into_iter().map(dynamic).collect::<Result<rhai::Array, _>>()?.into(),
+        Value::Array(items) => items.into_iter().map(dynamic).collect::<Result<Array, _>>()?.into(),
         Value::Object(members) => {
             let member = |(name, value): (String, Value)| Ok((name.into(), dynamic(value)?));
             members.into_iter().map(member).collect::<Result<Map, String>>()?.into()
