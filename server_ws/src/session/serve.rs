@@ -34,7 +34,7 @@ impl Session {
     ///
     /// `receive` admits the requests of one text message. It is an argument because the methods stand above sessions.
     pub(crate) async fn serve(mut self, mut inbound: mpsc::Receiver<Inbound>, receive: fn(&mut Self, &str)) {
-        tracing::debug!("connected");
+        tracing::debug!(address = %self.address, "connected");
         let mut phase = self.circle.phase.subscribe();
         let mut settings = self.circle.settings.subscribe();
         while self.closing.is_none() {
