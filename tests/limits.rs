@@ -98,6 +98,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     ("total_mib", include_str!("memory.rs"), "the_workers_of_all_callers_together_are_bounded"),
     ("memory_per_caller_mib", include_str!("memory.rs"), "one_caller_cannot_fill_the_memory_of_the_others"),
+    ("per_minute", include_str!("wire/rate.rs"), "requests_of_one_caller_in_a_minute_are_bounded"),
 ];
 
 #[test]

@@ -6,6 +6,7 @@ mod inspection;
 mod pressure;
 mod query_turns;
 mod races;
+mod rate;
 mod rpc;
 mod session;
 mod transport;

@@ -91,9 +91,9 @@ pub enum RpcError {
         /// When it may be worth trying again.
         retry_after_ms: Option<u64>,
     },
-    /// The caller asks too often.
+    /// The caller makes too many requests.
     RateLimited {
-        /// When it may try again.
+        /// The time until the circle takes another request of the caller.
         retry_after_ms: u64,
     },
     /// The circle is ending and takes no new plays.
@@ -257,6 +257,7 @@ impl std::fmt::Display for RpcError {
             Self::MethodNotFound { method } => write!(f, ": {method}"),
             Self::LimitExceeded { max, .. } => write!(f, " ({max})"),
             Self::Busy { limit, max, .. } => write!(f, ": {limit} ({max})"),
+            Self::RateLimited { retry_after_ms } => write!(f, ": retry after {retry_after_ms} ms"),
             Self::EnvironmentLost { reason } => write!(f, ": {reason}"),
             _ => Ok(()),
         }

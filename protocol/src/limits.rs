@@ -60,6 +60,9 @@ pub struct Limits {
     pub total_mib: Option<u64>,
     /// Of those, what the workers of one caller may have. A quarter of them if null, and twice `memory_mib` at the least.
     pub memory_per_caller_mib: Option<u64>,
+    /// Requests of one caller in a minute, all connections together; without a limit if null. Connections that may neither play
+    /// nor call have one in any case.
+    pub per_minute: Option<u64>,
 }
 
 impl Default for Limits {
@@ -90,6 +93,7 @@ impl Default for Limits {
             host_calls_per_caller: None,
             total_mib: None,
             memory_per_caller_mib: None,
+            per_minute: None,
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     host::FunctionTable,
     log_limit::LogLimit,
     metrics::{Metrics, Observer},
-    quota::{Admission, CallerTurns, FairSemaphore},
+    quota::{Admission, CallerTurns, FairSemaphore, RateLimit},
 };
 pub(crate) use settings::{SessionLimits, Settings};
 
@@ -78,6 +78,7 @@ pub struct Circle {
     /// Sessions whose queries are answered.
     pub(crate) running_queries: FairSemaphore,
     pub(crate) turns: CallerTurns,
+    pub(crate) rate_limit: RateLimit,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: FunctionTable,
     pub(crate) phase: watch::Sender<Phase>,

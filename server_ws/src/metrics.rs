@@ -181,6 +181,12 @@ impl SessionCounts {
         self.metrics.series.plays.count(outcome);
     }
 
+    /// A request was rejected because its caller makes too many.
+    pub(crate) fn count_rate_limited(&self) {
+        let identity = if self.is_authenticated { SessionIdentity::Key } else { SessionIdentity::Anonymous };
+        self.metrics.series.rate_limited.count(identity);
+    }
+
     /// A notification was rejected; its sender gets no response.
     pub(crate) fn reject_notification(&self, error: &RpcError) {
         if let Some(reason) = NotificationRejectReason::of(error) {

@@ -1,5 +1,5 @@
 //! The quotas of a circle: connections, workers and their memory, plays and host calls that run. Each is bounded for
-//! the whole circle and for one caller, so that no caller takes what the others need.
+//! the whole circle and for one caller, so that no caller takes what the others need. Requests can be bounded for one caller.
 
 mod admission;
 mod caller;
@@ -9,6 +9,7 @@ mod derived_limits;
 mod fair_semaphore;
 pub(crate) mod kernel;
 mod memory;
+mod rate_limit;
 
 pub(crate) use admission::{Admission, WorkerPermit};
 pub(crate) use caller::Caller;
@@ -17,3 +18,4 @@ pub(crate) use capacity::Permit;
 pub(crate) use derived_limits::{PROCESS_DESCRIPTORS, THREADS_DESCRIPTORS, derive_shares, fit_to_descriptors};
 pub(crate) use fair_semaphore::{FairSemaphore, Grant, Waiter};
 pub(crate) use memory::{MemoryAction, MemoryQuota};
+pub(crate) use rate_limit::RateLimit;

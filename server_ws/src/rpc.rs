@@ -6,7 +6,7 @@ mod methods;
 use protocol::{
     Method, MethodName, Request, RpcError,
     message::{self, Call, Incoming, Rejected},
-    methods::Play,
+    methods::{Cancel, Play},
 };
 use serde_json::value::RawValue;
 
@@ -42,8 +42,21 @@ fn admit(session: &mut Session, call: Result<Call<'_>, Rejected>, batch: Option<
         None if call.is_ok() => (ReplyTo::Nobody, call),
         None => (ReplyTo::Null, call),
     };
-    let request = request.and_then(|(method, params)| read(session, &method, params));
     let ticket = Ticket::new(reply_to, batch);
+    let request = match request {
+        Err(error) => Err(error),
+        Ok((method, params)) => {
+            // A caller who has made too many requests can still stop what runs.
+            let counted = if method == Cancel::NAME { Ok(()) } else { session.count_request() };
+            match (counted, read(session, &method, params)) {
+                (Err(error), Ok(Request::Play(params))) => {
+                    return methods::play::refuse(session, ticket, params, &error);
+                }
+                (Err(error), _) => Err(error),
+                (Ok(()), request) => request,
+            }
+        }
+    };
     match request {
         Ok(request) => dispatch(session, ticket, request),
         Err(error) => {

@@ -16,6 +16,7 @@ mod pending_queries;
 mod player;
 mod queue;
 mod replies;
+mod request_rate;
 mod serve;
 mod ticket;
 
@@ -37,6 +38,7 @@ use outbound::{Frame, Sender};
 use player::{Player, StopReason};
 pub(crate) use queue::Job;
 use queue::Queue;
+use request_rate::RequestRate;
 pub(crate) use ticket::{ReplyTo, Ticket};
 
 pub(crate) struct Session {
@@ -58,6 +60,7 @@ pub(crate) struct Session {
     address: IpAddr,
     /// The caller whose turns the session last took, and those turns.
     turns: (Caller, Arc<Semaphore>),
+    request_rate: RequestRate,
     _guard: SessionGuard,
 }
 
@@ -85,6 +88,7 @@ impl Session {
             number,
             address,
             turns: (Caller::anonymous(address), circle.turns.of(Caller::anonymous(address))),
+            request_rate: RequestRate::default(),
             _guard: circle.count_session(),
             limits,
             circle,

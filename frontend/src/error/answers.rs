@@ -19,11 +19,23 @@ pub(crate) fn rpc_fix(error: &RpcError) -> String {
         RpcError::EnvironmentLost { .. } => "its variables are gone; the next play gets a fresh environment".into(),
         RpcError::Cancelled => "someone cancelled it; what it had done stays done".into(),
         RpcError::Busy { limit, .. } => format!("try again later; it is the circle's {}", bounds(*limit)),
-        RpcError::RateLimited { .. } | RpcError::ShuttingDown => "try again later".into(),
+        RpcError::RateLimited { retry_after_ms } => format!(
+            "try again in {}; it is the circle's per_minute, or its limit for clients without a key",
+            seconds(*retry_after_ms)
+        ),
+        RpcError::ShuttingDown => "try again later".into(),
         RpcError::Unauthenticated => "authenticate with a key: --key NAME".into(),
         RpcError::InvalidCredentials => "the circle did not accept the signature; try again".into(),
         RpcError::Internal => "the circle's log says what happened; please report it".into(),
         _ => String::new(),
+    }
+}
+
+/// Whole seconds, rounded up.
+fn seconds(ms: u64) -> String {
+    match ms.div_ceil(1000) {
+        0 | 1 => "a second".into(),
+        seconds => format!("{seconds} seconds"),
     }
 }
 
@@ -83,6 +95,15 @@ mod tests {
         assert!(fix.contains("string_kib (KiB), array_items (items, bytes), map_items"), "{fix}");
         let fix = rpc_fix(&RpcError::LimitExceeded { limit: PlayLimit::Operations, max: 9 });
         assert_eq!(fix, "the circle's operations or host_calls; what it had done stays done");
+    }
+
+    #[test]
+    fn rate_limit_is_shown_with_the_time_to_wait() {
+        for (retry_after_ms, time) in [(1, "a second;"), (1001, "2 seconds;"), (60_000, "60 seconds;")] {
+            let fix = rpc_fix(&RpcError::RateLimited { retry_after_ms });
+            assert!(fix.starts_with(&format!("try again in {time} it is the circle's per_minute")), "{fix}");
+        }
+        assert!(include_str!("../../../docs/operating.md").contains("| `per_minute` |"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
     host::{AnyModule, FunctionTable, Module},
     log_limit::LogLimit,
     metrics::Metrics,
-    quota::{self, Admission, CallerTurns, FairSemaphore},
+    quota::{self, Admission, CallerTurns, FairSemaphore, RateLimit},
 };
 
 /// Sessions whose queries are answered at a time, for each core. Others wait for their callers' turns.
@@ -290,6 +290,7 @@ impl CircleBuilder {
             running_plays,
             running_queries: FairSemaphore::new(queries, queries / QUERIES_SHARE),
             turns: CallerTurns::default(),
+            rate_limit: RateLimit::new(&self.limits),
             host,
             phase: watch::channel(Phase::Open).0,
             sessions: watch::channel(0).0,

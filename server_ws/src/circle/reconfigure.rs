@@ -27,7 +27,7 @@ impl Circle {
     /// `Arc` that was handed to [`run`](crate::run).
     ///
     /// At once: the description, hosts, origins, and members: sessions of a key that is none any more are closed with 1008.
-    /// For whatever is wanted from then on: the circle's bounds (`connections`, `workers`, `running_plays`, …). For new
+    /// For whatever is wanted from then on: the circle's bounds (`connections`, `workers`, `running_plays`, `per_minute`, …). For new
     /// connections: what bounds messages and queues. For new environments, those that a `reset` makes included: all other
     /// limits, the init script and modules. Name, access, sandbox, workers and host modules cannot change; the
     /// grace stays, too. Needs the same runtime as [`run`](crate::run).
@@ -58,6 +58,7 @@ impl Circle {
         self.admission.apply(limits);
         self.running_plays.set_max(limits.running_plays, limits.running_per_caller.unwrap_or(limits.running_plays));
         self.host.tasks.apply(limits);
+        self.rate_limit.apply(limits);
         self.settings.send_replace(Arc::new(settings));
         tracing::info!("reconfigured");
         Ok(())

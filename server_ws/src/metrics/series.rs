@@ -64,6 +64,7 @@ pub(super) struct Series {
     pub(super) authentications: Counters<AuthenticationOutcome>,
     pub(super) rejected_notifications: Counters<NotificationRejectReason>,
     pub(super) rejected_connections: Counters<ConnectionRejectReason>,
+    pub(super) rate_limited: Counters<SessionIdentity>,
     pub(super) environments_lost: Counters<EnvironmentLoss>,
     pub(super) host_calls: Counters<HostCallOutcome>,
     pub(super) connections: Gauge,
@@ -116,6 +117,11 @@ impl Series {
                 "circles_connections_refused_total",
                 "reason",
                 "HTTP requests and WebSocket upgrades that were refused, by why.",
+            ),
+            rate_limited: Counters::register(
+                "circles_requests_rate_limited_total",
+                "identity",
+                "Requests that were rejected because their caller makes too many in a minute.",
             ),
             environments_lost: Counters::register(
                 "circles_environments_lost_total",

@@ -37,6 +37,19 @@ fn series_are_there_from_the_beginning_and_have_help() {
 }
 
 #[test]
+fn rate_limited_requests_are_counted_by_identity() {
+    let metrics = metrics();
+    let mut session = SessionCounts::new(metrics.clone());
+    session.count_rate_limited();
+    session.authenticate();
+    session.count_rate_limited();
+    session.count_rate_limited();
+    let seen = samples(&metrics.prometheus());
+    assert_eq!(seen["circles_requests_rate_limited_total{identity=\"anonymous\"}"], 1.0);
+    assert_eq!(seen["circles_requests_rate_limited_total{identity=\"key\"}"], 2.0);
+}
+
+#[test]
 fn play_is_counted_once_whatever_its_outcome() {
     let metrics = metrics();
     let mut one = SessionCounts::new(metrics.clone());

@@ -20,7 +20,7 @@ use super::{
     player::{PlayerEvent, StopReason},
     queue::{Job, QueuedJob},
 };
-use crate::{circle::Phase, quota::Caller};
+use crate::circle::Phase;
 
 /// A client that has been silent for so long is pinged, and is taken for gone after as long again.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
@@ -54,7 +54,7 @@ impl Session {
                     }
                     self.last_heard = Instant::now();
                 }
-                arrived = inbound.recv(), if can_send => {
+                arrived = self.request_rate.next(&mut inbound), if can_send => {
                     let Some(arrived) = arrived else { return };
                     self.last_heard = Instant::now();
                     self.was_pinged = false;
@@ -169,7 +169,7 @@ impl Session {
 
     /// Waits for a turn of the session's caller.
     async fn turn(&mut self) -> Option<OwnedSemaphorePermit> {
-        let caller = self.auth.identity().map_or_else(|| Caller::anonymous(self.address), Caller::Key);
+        let caller = self.caller();
         if self.turns.0 != caller {
             self.turns = (caller, self.circle.turns.of(caller));
         }

@@ -44,6 +44,7 @@ fn limits(session: &Session, now: &Limits, environment: &Limits) -> Limits {
         host_calls_per_caller: now.host_calls_per_caller,
         total_mib: now.total_mib.filter(|_| has_memory_quota),
         memory_per_caller_mib: now.memory_per_caller_mib.filter(|_| has_memory_quota),
+        per_minute: now.per_minute,
         ..environment.clone()
     }
 }

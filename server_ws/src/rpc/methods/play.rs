@@ -7,14 +7,24 @@ use protocol::{RpcError, methods::PlayParams};
 use crate::session::{Job, Session, Ticket};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
-    session.counts.admit_play();
     let params = Arc::new(params);
-    let ticket = ticket.into_play(session.audit(&params));
+    let ticket = admit(session, ticket, &params);
     if let Err(error) = check_bind(params.bind.as_deref()) {
         return session.reply_error(&ticket, &error);
     }
     let caller = session.auth.identity();
     session.enqueue(ticket, Job::Play { params, caller });
+}
+
+/// Refuses a play. It is counted and has its audit record like any other.
+pub(crate) fn refuse(session: &mut Session, ticket: Ticket, params: PlayParams, error: &RpcError) {
+    let ticket = admit(session, ticket, &Arc::new(params));
+    session.reply_error(&ticket, error);
+}
+
+fn admit(session: &mut Session, ticket: Ticket, params: &Arc<PlayParams>) -> Ticket {
+    session.counts.admit_play();
+    ticket.into_play(session.audit(params))
 }
 
 fn check_bind(name: Option<&str>) -> Result<(), RpcError> {

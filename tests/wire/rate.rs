@@ -1,0 +1,72 @@
+//! `per_minute`: the rate of requests, and that of clients that may neither play nor call.
+
+use keys::KeyPair;
+use serde_json::{Value, json};
+
+use crate::support::{process::Server, wire::Wire};
+
+/// The time after which the circle takes another request, from an answer that refuses one.
+fn retry_after_ms(answer: &Value) -> Option<u64> {
+    (answer["error"]["code"] == -32007).then(|| answer["error"]["data"]["retry_after_ms"].as_u64().expect("a number"))
+}
+
+#[test]
+fn requests_of_one_caller_in_a_minute_are_bounded() {
+    // The next one is taken half a minute after the first.
+    let server = Server::start(&["--limit", "per_minute=2"]);
+    let mut wire = server.connect();
+    assert_eq!(wire.call("describe", json!([]))["result"]["limits"]["per_minute"], 2);
+    let running = wire.request("play", json!(["print(`begun`); loop {}"]));
+    wire.printed("begun");
+    let mut same = server.connect();
+    let refused = same.play("1");
+    assert!((1..=30_000).contains(&retry_after_ms(&refused).expect("it is refused")), "{refused}");
+    // Of a batch each member counts, and so does a notification.
+    same.send(json!({ "jsonrpc": "2.0", "method": "play", "params": ["1"] }).to_string());
+    let batch =
+        same.exchange(r#"[{"jsonrpc":"2.0","id":8,"method":"scope"},{"jsonrpc":"2.0","id":9,"method":"play"}]"#);
+    assert!(batch.as_array().expect("a batch").iter().all(|answer| retry_after_ms(answer).is_some()), "{batch}");
+    // What runs can be stopped.
+    assert_eq!(wire.call("cancel", json!([running]))["result"]["cancelled"], true);
+    assert_eq!(wire.answer(&running)["error"]["code"], -32005);
+    let key = KeyPair::generate().expect("a key");
+    assert!(retry_after_ms(&same.call("fetch_nonce", json!([key.public_key().to_hex()]))).is_some());
+}
+
+#[test]
+fn keys_are_callers_of_their_own() {
+    let server = Server::start(&["--access", "authenticated", "--limit", "per_minute=3"]);
+    let mut wires = [(); 2].map(|()| server.connect());
+    for wire in &mut wires {
+        wire.authenticate(&KeyPair::generate().expect("a key"));
+        for _ in 0..3 {
+            wire.value("1");
+        }
+        assert!(retry_after_ms(&wire.play("1")).is_some());
+    }
+}
+
+#[test]
+fn clients_without_a_key_have_a_limit_and_lock_nobody_out() {
+    let server = Server::start(&["--access", "authenticated"]);
+    let mut stranger = server.connect();
+    let refuse = |stranger: &mut Wire| {
+        for answered in 0..100_000 {
+            if retry_after_ms(&stranger.call("describe", json!([]))).is_some() {
+                return answered;
+            }
+        }
+        panic!("no request is refused");
+    };
+    assert!(refuse(&mut stranger) >= 608);
+    // The circle reads on when another request is taken, so none is refused for being early.
+    assert!(stranger.call("describe", json!([]))["result"].is_object());
+    refuse(&mut stranger);
+    // At the same address.
+    let mut member = server.connect();
+    assert!(member.authenticate(&KeyPair::generate().expect("a key"))["result"].is_object());
+    for _ in 0..1000 {
+        assert!(member.call("describe", json!([]))["result"].is_object());
+    }
+    assert_eq!(member.value("40 + 2"), 42);
+}
