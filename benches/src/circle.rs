@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use server_ws::{Circle, Limits};
+use server_ws::{Access, Circle, Limits};
 
 use crate::Error;
 
@@ -17,6 +17,9 @@ pub(crate) const FLAG: &str = "--circle";
 /// The argument for a circle with the default limits.
 pub(crate) const DEFAULTS: &str = "--defaults";
 
+/// The argument for a circle that needs a key.
+pub(crate) const NEEDS_KEY: &str = "--needs-key";
+
 /// Serves a circle until standard input ends; says first where.
 pub(crate) async fn serve() -> Result<(), Error> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -24,10 +27,11 @@ pub(crate) async fn serve() -> Result<(), Error> {
     // All attackers come from one address and are to run at once: what is shown is what keeps them apart when they do.
     // The largest of the hostile scripts are to be parsed, not refused.
     let (sessions_per_caller, running_per_caller) = (Some(512), Some(128));
-    let is_default = std::env::args().any(|argument| argument == DEFAULTS);
+    let is_asked = |wanted: &str| std::env::args().any(|argument| argument == wanted);
     let limits = Limits { sessions_per_caller, running_per_caller, message_kib: 4096, ..Limits::default() };
-    let limits = if is_default { Limits::default() } else { limits };
-    let circle = Circle::builder("bench").limits(limits).build()?;
+    let limits = if is_asked(DEFAULTS) { Limits::default() } else { limits };
+    let access = if is_asked(NEEDS_KEY) { Access::Authenticated } else { Access::Open };
+    let circle = Circle::builder("bench").limits(limits).access(access).build()?;
     let input_ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     server_ws::run(listener, circle, async { drop(input_ended.await) }).await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! What a circle costs and what it keeps up, in ratios from one run: `cargo run --release -p circles-benches`. The figures are this
 //! machine's. `--quick` only shows that the harness works. `--starvation` prints the table of `benches/RESULTS.md` alone, with
-//! `--program FILE` of the circle of another `circles`.
+//! `--program FILE` of the circle of another `circles`, and with `--only PART` those rows alone whose names contain that.
 
 mod attack;
 mod circle;

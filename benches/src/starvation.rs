@@ -1,6 +1,8 @@
 //! What a caller notices of another one who has 64 or 250 connections and means harm: rows of a table, each beside a quiet run
 //! of the same minute. The attacker is a process of its own, and shares the machine with the circle.
 
+mod attacks;
+
 use std::{
     io::{BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
@@ -10,15 +12,18 @@ use std::{
 use client_ws::CircleWsClient;
 use futures_util::{SinkExt, StreamExt};
 use keys::KeyPair;
-use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{Client, Error, circle, connect, latencies::percentile_ms};
+use attacks::{ATTACKS, Attack};
 
-/// The argument that asks for this table, and the one before another program than this circle's.
+/// The argument that asks for this table.
 pub(crate) const FLAG: &str = "--starvation";
+
+/// The argument before another program than this circle's, and the one before a part of the names of rows.
 const PROGRAM: &str = "--program";
+const ONLY: &str = "--only";
 
 /// The argument that makes this program the attacker.
 pub(crate) const ATTACK_FLAG: &str = "--attack";
@@ -27,46 +32,14 @@ pub(crate) const ATTACK_FLAG: &str = "--attack";
 const PLAY_INTERVAL: Duration = Duration::from_millis(5);
 const SESSION_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How notifications of a circle begin, and answers do not.
+const NOTIFICATION: &str = r#"{"jsonrpc":"2.0","method""#;
+
 #[derive(Debug, Clone, Copy)]
 struct Times {
     quiet: Duration,
     warm_up: Duration,
     attacked: Duration,
-}
-
-/// What each connection of the attacker does again and again.
-struct Attack {
-    name: &'static str,
-    calls: fn() -> Vec<(&'static str, Value)>,
-    pause: Duration,
-}
-
-const ATTACKS: [Attack; 9] = [
-    attack("loop{}", || vec![("play", json!(["loop {}"]))], 0),
-    attack("loop{print(\"\")}, 2 plays/s", || vec![("play", json!(["loop { print(\"\") }"]))], 500),
-    attack("loop{print(\"\")}", || vec![("play", json!(["loop { print(\"\") }"]))], 0),
-    attack(
-        "4 ms of work and reset, 20/s",
-        || vec![("play", json!(["for i in 0..40000 {}"])), ("reset", json!([]))],
-        50,
-    ),
-    attack("1 and reset", || vec![("play", json!(["1"])), ("reset", json!([]))], 0),
-    attack("complete of 240 KiB, 2/s", || vec![("complete", large_complete())], 500),
-    attack("complete of nothing", || vec![("complete", json!(["", 0]))], 0),
-    attack("describe", || vec![("describe", json!([]))], 0),
-    attack("crash", || vec![("play", json!([CRASH]))], 0),
-];
-
-/// It would have more memory in one operation than a worker may have.
-const CRASH: &str = "let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b)";
-
-const fn attack(name: &'static str, calls: fn() -> Vec<(&'static str, Value)>, pause_ms: u64) -> Attack {
-    Attack { name, calls, pause: Duration::from_millis(pause_ms) }
-}
-
-fn large_complete() -> Value {
-    let script = "let a = [1, 2, #{ b: `c` }]; ".repeat(8000);
-    json!([script, script.len()])
 }
 
 /// Prints the table, of this program's circle or of that of another program (`--program FILE`, a `circles`).
@@ -77,13 +50,18 @@ pub(crate) async fn compare(is_quick: bool) -> Result<(), Error> {
     } else {
         Times { quiet: ms(2000), warm_up: ms(1500), attacked: ms(5000) }
     };
-    let program = std::env::args().skip_while(|argument| argument != PROGRAM).nth(1);
+    let value = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
+    let (program, only) = (value(PROGRAM), value(ONLY).unwrap_or_default());
     println!("\n| attack by one caller | neighbour p50 / p99, quiet → attacked (ms) | new session p50 / p99 (ms) |");
     println!("| --- | --- | --- |");
     let (attacks, sizes): (&[Attack], &[usize]) = if is_quick { (&ATTACKS[..1], &[2]) } else { (&ATTACKS, &[64, 250]) };
     for connections in sizes {
         for (index, attack) in attacks.iter().enumerate() {
-            let circle = Started::circle(program.as_deref())?;
+            let row = format!("{connections} × {}", attack.name);
+            if !row.contains(&only) {
+                continue;
+            }
+            let circle = Started::circle(program.as_deref(), attack.is_stranger)?;
             let quiet = measure(&circle.authority, times.quiet).await?;
             let attacker = Started::attacker(index, *connections, &circle.authority)?;
             sleep(times.warm_up).await;
@@ -95,7 +73,8 @@ pub(crate) async fn compare(is_quick: bool) -> Result<(), Error> {
                 format!("{quiet_p50:.1} / {quiet_p99:.1} → {p50:.1} / {p99:.1}")
             };
             let (plays, sessions) = (pair(|measured| &measured.plays), pair(|measured| &measured.sessions));
-            println!("| {connections} × {} | {plays} | {sessions} |", attack.name);
+            let failed = if attacked.failed == 0 { String::new() } else { format!(", {} failed", attacked.failed) };
+            println!("| {row} | {plays} | {sessions}{failed} |");
         }
     }
     Ok(())
@@ -104,6 +83,8 @@ pub(crate) async fn compare(is_quick: bool) -> Result<(), Error> {
 struct Measured {
     plays: Vec<Duration>,
     sessions: Vec<Duration>,
+    /// New sessions that came to no value.
+    failed: usize,
 }
 
 /// Measures callers with keys of their own: plays of one session, and beside it new sessions to their first value.
@@ -129,19 +110,21 @@ async fn measure(authority: &str, time: Duration) -> Result<Measured, Error> {
         Ok::<_, Error>(taken)
     };
     let sessions = async {
-        let mut taken = Vec::new();
+        let (mut taken, mut failed) = (Vec::new(), 0);
         while Instant::now() < end {
             let begun = Instant::now();
-            drop(session().await?);
-            taken.push(begun.elapsed());
+            match session().await {
+                Ok(_) => taken.push(begun.elapsed()),
+                Err(_) => failed += 1,
+            }
             sleep(SESSION_INTERVAL).await;
         }
-        Ok::<_, Error>(taken)
+        Ok::<_, Error>((taken, failed))
     };
-    let (mut plays, mut sessions) = tokio::try_join!(plays, sessions)?;
+    let (mut plays, (mut sessions, failed)) = tokio::try_join!(plays, sessions)?;
     plays.sort();
     sessions.sort();
-    Ok(Measured { plays, sessions })
+    Ok(Measured { plays, sessions, failed })
 }
 
 /// A process that ends when this is dropped.
@@ -151,11 +134,16 @@ struct Started {
 }
 
 impl Started {
-    fn circle(program: Option<&str>) -> Result<Self, Error> {
+    fn circle(program: Option<&str>, needs_key: bool) -> Result<Self, Error> {
         let mut command = Command::new(program.map_or_else(std::env::current_exe, |program| Ok(program.into()))?);
         match program {
             Some(_) => command.args(["serve", "--port", "0", "--name", "bench"]),
             None => command.args([circle::FLAG, circle::DEFAULTS]),
+        };
+        match program {
+            Some(_) if needs_key => command.args(["--access", "authenticated"]),
+            None if needs_key => command.arg(circle::NEEDS_KEY),
+            _ => &mut command,
         };
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut line = String::new();
@@ -204,17 +192,13 @@ pub(crate) async fn attack_from_arguments() -> Result<(), Error> {
 }
 
 async fn attack_on(mut client: Client, attack: &Attack) -> Result<(), Error> {
-    let calls = (attack.calls)();
-    let texts = calls
-        .iter()
-        .map(|(method, params)| json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string());
-    let texts: Vec<String> = texts.collect();
+    let messages = (attack.messages)();
     loop {
-        for text in &texts {
+        for text in &messages {
             client.send(Message::text(text.clone())).await?;
             loop {
                 let message = client.next().await.ok_or("the connection ended")??;
-                if message.is_text() && !message.to_text()?.contains("\"method\"") {
+                if message.is_text() && !message.to_text()?.starts_with(NOTIFICATION) {
                     break;
                 }
             }
