@@ -11,7 +11,6 @@
 //! need none: each file is replaced in one step.
 
 mod change;
-mod disk;
 mod error;
 mod key_file;
 mod name;
@@ -19,14 +18,20 @@ mod name;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 pub use self::error::KeystoreError;
 use self::key_file::KeyFile;
 pub use self::key_file::{MAX_WORK_LOG2, WorkFactor};
 pub use self::name::{KeyName, KeyNameError};
+use crate::private_files::{self, Outcome, Reading};
 use crate::{KeyPair, PublicKey};
 
 const SUFFIX: &str = ".json";
 const DEFAULT_FILE: &str = "default";
+
+/// Far more than a key takes; a larger file is none of ours.
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// A directory of keys. Making one touches nothing; each call reads the disk anew.
 #[derive(Clone, Debug)]
@@ -173,17 +178,17 @@ impl Keystore {
     /// The files that interrupted writes have left behind, and those of writes that are going on. They can hold whole keys,
     /// encrypted. The next change of the keystore removes what interrupted writes have left.
     pub fn leftovers(&self) -> Result<Vec<PathBuf>, KeystoreError> {
-        disk::staged(&self.dir)
+        Ok(private_files::staged(&self.dir)?)
     }
 
     /// Makes the directory where there is none, and keeps other processes from changing it until the lock is dropped.
     /// Removes what interrupted writes have left behind, which nobody else does.
     fn begin_change(&self) -> Result<Option<File>, KeystoreError> {
-        disk::ensure_dir(&self.dir)?;
-        let lock = disk::lock(&self.dir)?;
+        private_files::ensure_dir(&self.dir)?;
+        let lock = private_files::lock(&self.dir)?;
         // Without a lock, another process may be writing one of the files.
         if lock.is_some() {
-            disk::remove_staged(&self.dir)?;
+            private_files::remove_staged(&self.dir)?;
         }
         Ok(lock)
     }
@@ -195,16 +200,16 @@ impl Keystore {
     fn read(&self, name: &KeyName) -> Result<KeyFile, KeystoreError> {
         self.must_exist(name)?;
         let path = self.path(name);
-        Self::parse(disk::read_text(&path)?, &path)
+        Self::parse(private_files::read_text(&self.dir, &path, MAX_BYTES, Reading::Any)?, &path)
     }
 
     fn read_private(&self, name: &KeyName) -> Result<KeyFile, KeystoreError> {
         self.must_exist(name)?;
         let path = self.path(name);
-        Self::parse(disk::read_private_text(&self.dir, &path)?, &path)
+        Self::parse(private_files::read_text(&self.dir, &path, MAX_BYTES, Reading::Private)?, &path)
     }
 
-    fn parse(text: Option<String>, path: &Path) -> Result<KeyFile, KeystoreError> {
+    fn parse(text: Option<Zeroizing<String>>, path: &Path) -> Result<KeyFile, KeystoreError> {
         let text = text.ok_or_else(|| KeystoreError::damaged(path, "it is gone, or a link that leads nowhere"))?;
         KeyFile::from_text(&text, path)
     }
@@ -230,13 +235,13 @@ impl Keystore {
         self.clear_dangling_default(&keys)?;
         let default = keys.is_empty();
         let path = self.path(name);
-        match disk::write_new(&self.dir, &path, &file.to_text())? {
-            disk::Outcome::Written => {}
-            disk::Outcome::Taken => return Err(KeystoreError::Exists { name: name.clone() }),
+        match private_files::write_new(&self.dir, &path, &file.to_text())? {
+            Outcome::Written => {}
+            Outcome::Taken => return Err(KeystoreError::Exists { name: name.clone() }),
         }
         if default && let Err(error) = self.write_default(name) {
             // A key of which the caller is told that it was not made is not to be there; if it stays, it is at least whole.
-            let _stays = disk::remove(&self.dir, &path);
+            let _stays = private_files::remove(&self.dir, &path);
             return Err(error);
         }
         Ok(Entry { name: name.clone(), public_key: file.public_key(), default })
@@ -244,7 +249,7 @@ impl Keystore {
 
     fn read_default(&self) -> Result<Option<KeyName>, KeystoreError> {
         let path = self.dir.join(DEFAULT_FILE);
-        let Some(text) = disk::read_text(&path)? else { return Ok(None) };
+        let Some(text) = private_files::read_text(&self.dir, &path, MAX_BYTES, Reading::Any)? else { return Ok(None) };
         match text.trim_end().parse() {
             Ok(name) => Ok(Some(name)),
             Err(error) => Err(KeystoreError::Damaged { path, reason: format!("it holds no key name: {error}") }),
@@ -256,18 +261,20 @@ impl Keystore {
     fn clear_dangling_default(&self, keys: &[KeyName]) -> Result<(), KeystoreError> {
         // A damaged one names no key.
         match self.read_default().unwrap_or_default() {
-            Some(named) if !keys.contains(&named) => disk::remove(&self.dir, &self.dir.join(DEFAULT_FILE)),
+            Some(named) if !keys.contains(&named) => {
+                Ok(private_files::remove(&self.dir, &self.dir.join(DEFAULT_FILE))?)
+            }
             _ => Ok(()),
         }
     }
 
     fn write_default(&self, name: &KeyName) -> Result<(), KeystoreError> {
-        disk::replace(&self.dir, &self.dir.join(DEFAULT_FILE), &format!("{name}\n"))
+        Ok(private_files::replace(&self.dir, &self.dir.join(DEFAULT_FILE), &format!("{name}\n"))?)
     }
 
     fn names(&self) -> Result<Names, KeystoreError> {
         let mut names = Names::default();
-        for file in disk::file_names(&self.dir)? {
+        for file in private_files::file_names(&self.dir)? {
             // A leading dot marks a file that is being written.
             let Some(stem) = file.strip_suffix(SUFFIX).filter(|stem| !stem.starts_with('.')) else { continue };
             match stem.parse() {

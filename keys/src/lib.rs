@@ -37,6 +37,8 @@ mod signature;
 
 #[cfg(feature = "keystore")]
 pub mod keystore;
+#[cfg(feature = "keystore")]
+pub mod private_files;
 
 pub use authority::{AUTHORITY_MAX_BYTES, Authority, AuthorityError};
 pub use keypair::{KeyPair, RandomError};

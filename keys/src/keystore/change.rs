@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{DEFAULT_FILE, Entry, KeyFile, KeyName, Keystore, KeystoreError, WorkFactor, disk};
+use super::{DEFAULT_FILE, Entry, KeyFile, KeyName, Keystore, KeystoreError, WorkFactor};
 use crate::KeyPair;
+use crate::private_files::{self, Outcome};
 
 impl Keystore {
     /// A key as it is in its file, encrypted: what [`Keystore::import`] takes. One that nobody could open any more is
@@ -46,7 +47,7 @@ impl Keystore {
         let file = KeyFile::seal(keypair, passphrase, work)?;
         let _held = self.begin_change()?;
         self.must_be(name, keypair)?;
-        disk::replace(&self.dir, &self.path(name), &file.to_text())?;
+        private_files::replace(&self.dir, &self.path(name), &file.to_text())?;
         self.show(name)
     }
 
@@ -83,11 +84,11 @@ impl Keystore {
     fn move_key(&self, from: &KeyName, to: &KeyName) -> Result<(), KeystoreError> {
         let (path, free) = (self.path(from), self.path(to));
         if from.as_str().eq_ignore_ascii_case(to.as_str()) {
-            return disk::respell(&self.dir, &path, &free);
+            return Ok(private_files::respell(&self.dir, &path, &free)?);
         }
-        match disk::rename(&self.dir, &path, &free)? {
-            disk::Outcome::Written => Ok(()),
-            disk::Outcome::Taken => Err(KeystoreError::Exists { name: to.clone() }),
+        match private_files::rename(&self.dir, &path, &free)? {
+            Outcome::Written => Ok(()),
+            Outcome::Taken => Err(KeystoreError::Exists { name: to.clone() }),
         }
     }
 
@@ -101,13 +102,13 @@ impl Keystore {
         // A damaged one names no key.
         let default = self.read_default().unwrap_or_default().as_ref() == Some(name);
         if default {
-            disk::remove(&self.dir, &self.dir.join(DEFAULT_FILE))?;
+            private_files::remove(&self.dir, &self.dir.join(DEFAULT_FILE))?;
         }
-        disk::remove(&self.dir, &self.path(name)).inspect_err(|_| {
+        Ok(private_files::remove(&self.dir, &self.path(name)).inspect_err(|_| {
             if default {
                 // As it was; if not even that can be done, the key is there and can be named again.
                 let _none = self.write_default(name);
             }
-        })
+        })?)
     }
 }

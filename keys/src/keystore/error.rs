@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::key_file::MAX_WORK_LOG2;
 use super::name::{KeyName, KeyNameError};
+use crate::private_files::PrivateFileError;
 
 /// Why the keystore did not do it. No passphrase and no secret is in any of them.
 #[derive(Debug, thiserror::Error)]
@@ -102,12 +103,20 @@ pub enum KeystoreError {
 }
 
 impl KeystoreError {
-    pub(super) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { path: path.to_owned(), action, source }
-    }
-
     pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_owned(), reason: reason.into() }
+    }
+}
+
+impl From<PrivateFileError> for KeystoreError {
+    fn from(error: PrivateFileError) -> Self {
+        match error {
+            PrivateFileError::NotText { path, reason } => Self::Damaged { path, reason: format!("it {reason}") },
+            PrivateFileError::LoosePermissions { path, mode } => Self::LoosePermissions { path, mode },
+            PrivateFileError::WritableDirectory { path, mode } => Self::WritableDirectory { path, mode },
+            PrivateFileError::Busy { path } => Self::Busy { path },
+            PrivateFileError::Io { path, action, source } => Self::Io { path, action, source },
+        }
     }
 }
 

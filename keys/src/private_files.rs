@@ -1,4 +1,4 @@
-//! Reading and writing the files of a keystore: bounded, private, whole or not at all.
+//! Reading and writing files that are for their owner alone: bounded, private, whole or not at all. Unix only.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -10,19 +10,15 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
-
-use super::KeystoreError;
-
-/// Far more than a key takes; a larger file is none of ours.
-const MAX_BYTES: u64 = 64 * 1024;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// What the name of a file that is being written begins with. A process that is killed meanwhile leaves the file behind.
 const STAGED_PREFIX: &str = ".new-";
 
-/// What makes a mode readable or writable by others: any right of the group or of everybody.
-const OTHERS: u32 = 0o077;
+/// Any right of the group or of everybody.
+const RIGHTS_OF_OTHERS: u32 = 0o077;
 
-/// What lets others put files into a directory, or other files in place of those that are there.
+/// What lets others change a file; put files into a directory, or other files in place of those that are there.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Held by whoever changes something. It stays, since who waits for it must be waiting for the same file.
@@ -35,115 +31,196 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// What came of writing a file that must not be there yet.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The file is there now.
     Written,
+    /// Another file was there before, and still is.
     Taken,
 }
 
+/// Which files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Files with any permissions.
+    Any,
+    /// Files that only their owner may write, in a directory that only its owner may write to.
+    Trusted,
+    /// Files that only their owner may read or write, in a directory that only its owner may write to.
+    Private,
+    /// As [`Reading::Private`], in any directory.
+    PrivateAnywhere,
+}
+
+/// Why a file was not read or written. Nothing of its content is in any of them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrivateFileError {
+    /// Something else is there than a file with a bounded text.
+    #[error("{} {reason}", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// What is there, to follow its path.
+        reason: String,
+    },
+    /// Take the others' permissions away: `chmod 600`.
+    #[error("{} is open to others (mode {mode:04o}), so circles does not use it", path.display())]
+    LoosePermissions {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Take the others' permissions away: `chmod 700`.
+    #[error("others can write to {} (mode {mode:04o}), so circles uses no file in it", path.display())]
+    WritableDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Try again once the other process is done; if it stands still, end it.
+    #[error("another process holds {} and does not let go of it", path.display())]
+    Busy {
+        /// The file that it has locked.
+        path: PathBuf,
+    },
+    /// See what the operating system says, which is the source of this error and not in its message.
+    #[error("could not {action} {}", path.display())]
+    Io {
+        /// What it happened to.
+        path: PathBuf,
+        /// What was tried, to be followed by the path.
+        action: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl PrivateFileError {
+    fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), action, source }
+    }
+
+    fn not_text(path: &Path, reason: impl Into<String>) -> Self {
+        Self::NotText { path: path.to_owned(), reason: reason.into() }
+    }
+}
+
 /// Makes the directory, and every missing one above it, for its owner alone; closes an existing one to others.
-pub(super) fn ensure_dir(dir: &Path) -> Result<(), KeystoreError> {
+pub fn ensure_dir(dir: &Path) -> Result<(), PrivateFileError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .map_err(KeystoreError::io(dir, "create the directory"))?;
-    let mode = fs::metadata(dir).map_err(KeystoreError::io(dir, "look at"))?.permissions().mode();
-    if mode & OTHERS != 0 {
+        .map_err(PrivateFileError::io(dir, "create the directory"))?;
+    let mode = fs::metadata(dir).map_err(PrivateFileError::io(dir, "look at"))?.permissions().mode();
+    if mode & RIGHTS_OF_OTHERS != 0 {
         fs::set_permissions(dir, Permissions::from_mode(0o700))
-            .map_err(KeystoreError::io(dir, "take others' permissions away from"))?;
+            .map_err(PrivateFileError::io(dir, "take others' permissions away from"))?;
     }
     Ok(())
 }
 
 /// The names in the directory that are text, in no order; none if there is no directory.
-pub(super) fn file_names(dir: &Path) -> Result<Vec<String>, KeystoreError> {
+pub fn file_names(dir: &Path) -> Result<Vec<String>, PrivateFileError> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(KeystoreError::io(dir, "list"))?,
+        entries => entries.map_err(PrivateFileError::io(dir, "list"))?,
     };
     let mut names = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(KeystoreError::io(dir, "list"))?;
+        let entry = entry.map_err(PrivateFileError::io(dir, "list"))?;
         names.extend(entry.file_name().into_string());
     }
     Ok(names)
 }
 
-/// The text of a regular file; `None` if there is no such file.
-pub(super) fn read_text(path: &Path) -> Result<Option<String>, KeystoreError> {
-    read(path, |_| Ok(()))
-}
-
-/// The text of a regular file that only its owner may read and write, in a directory that only its owner may write to.
-/// `None` if there is no such file.
-pub(super) fn read_private_text(dir: &Path, path: &Path) -> Result<Option<String>, KeystoreError> {
-    match fs::metadata(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        found => match permission_bits(&found.map_err(KeystoreError::io(dir, "look at"))?) {
-            mode if mode & WRITABLE_BY_OTHERS != 0 => {
-                return Err(KeystoreError::WritableDirectory { path: dir.to_owned(), mode });
-            }
-            _ => {}
-        },
+/// The text of a regular file in `dir` of at most `max_bytes`, in a buffer that is wiped when dropped. `None` if there is no
+/// such file.
+pub fn read_text(
+    dir: &Path,
+    path: &Path,
+    max_bytes: u64,
+    reading: Reading,
+) -> Result<Option<Zeroizing<String>>, PrivateFileError> {
+    if matches!(reading, Reading::Trusted | Reading::Private) {
+        match fs::metadata(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => match permission_bits(&found.map_err(PrivateFileError::io(dir, "look at"))?) {
+                mode if mode & WRITABLE_BY_OTHERS != 0 => {
+                    return Err(PrivateFileError::WritableDirectory { path: dir.to_owned(), mode });
+                }
+                _ => {}
+            },
+        }
     }
-    read(path, |found| match permission_bits(found) {
-        mode if mode & OTHERS != 0 => Err(KeystoreError::LoosePermissions { path: path.to_owned(), mode }),
-        _ => Ok(()),
-    })
+    let refused = match reading {
+        Reading::Any => 0,
+        Reading::Trusted => WRITABLE_BY_OTHERS,
+        Reading::Private | Reading::PrivateAnywhere => RIGHTS_OF_OTHERS,
+    };
+    // Without NONBLOCK, opening a named pipe waits for a writer.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        file => File::from(file.map_err(io::Error::from).map_err(PrivateFileError::io(path, "open"))?),
+    };
+    // Of the opened file, so that no other file can take its place in between.
+    let found = file.metadata().map_err(PrivateFileError::io(path, "look at"))?;
+    if !found.is_file() {
+        return Err(PrivateFileError::not_text(path, "is not a regular file"));
+    }
+    match permission_bits(&found) {
+        mode if mode & refused != 0 => {
+            return Err(PrivateFileError::LoosePermissions { path: path.to_owned(), mode });
+        }
+        _ => {}
+    }
+    // Room from the start for all that is read: a buffer that grows leaves unwiped pieces behind.
+    let room = usize::try_from(found.len().min(max_bytes) + 1).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(PrivateFileError::io(path, "read"))?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(PrivateFileError::not_text(path, format!("is larger than {max_bytes} bytes")));
+    }
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err(PrivateFileError::not_text(path, "is not UTF-8 text"))
+        }
+    }
 }
 
 fn permission_bits(found: &Metadata) -> u32 {
     found.permissions().mode() & 0o7777
 }
 
-/// `check` gets the metadata of the opened file, so that no other file can take its place in between.
-fn read(
-    path: &Path,
-    check: impl FnOnce(&Metadata) -> Result<(), KeystoreError>,
-) -> Result<Option<String>, KeystoreError> {
-    // Without NONBLOCK, opening a named pipe waits for a writer.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
-        file => File::from(file.map_err(io::Error::from).map_err(KeystoreError::io(path, "open"))?),
-    };
-    let found = file.metadata().map_err(KeystoreError::io(path, "look at"))?;
-    if !found.is_file() {
-        return Err(KeystoreError::damaged(path, "it is not a regular file"));
-    }
-    check(&found)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(KeystoreError::io(path, "read"))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(KeystoreError::damaged(path, format!("it is larger than {MAX_BYTES} bytes")));
-    }
-    String::from_utf8(bytes).map(Some).map_err(|_| KeystoreError::damaged(path, "it is not UTF-8 text"))
-}
-
 /// Writes a file that must not be there yet, mode 0600.
-pub(super) fn write_new(dir: &Path, path: &Path, text: &str) -> Result<Outcome, KeystoreError> {
+pub fn write_new(dir: &Path, path: &Path, text: &str) -> Result<Outcome, PrivateFileError> {
     match stage(dir, text)?.persist_noclobber(path) {
         Ok(_) => {}
         Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => return Ok(Outcome::Taken),
-        Err(refused) => return Err(KeystoreError::io(path, "create")(refused.error)),
+        Err(refused) => return Err(PrivateFileError::io(path, "create")(refused.error)),
     }
     sync_dir(dir)?;
     Ok(Outcome::Written)
 }
 
 /// Writes a file, in place of the one that may be there, mode 0600.
-pub(super) fn replace(dir: &Path, path: &Path, text: &str) -> Result<(), KeystoreError> {
-    stage(dir, text)?.persist(path).map_err(|refused| KeystoreError::io(path, "replace")(refused.error))?;
+pub fn replace(dir: &Path, path: &Path, text: &str) -> Result<(), PrivateFileError> {
+    stage(dir, text)?.persist(path).map_err(|refused| PrivateFileError::io(path, "replace")(refused.error))?;
     sync_dir(dir)
 }
 
 /// Gives a file another name, and never that of another file.
-pub(super) fn rename(dir: &Path, from: &Path, to: &Path) -> Result<Outcome, KeystoreError> {
+pub fn rename(dir: &Path, from: &Path, to: &Path) -> Result<Outcome, PrivateFileError> {
     match move_to_free(from, to) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Outcome::Taken),
-        Err(error) => return Err(KeystoreError::io(from, "rename")(error)),
+        Err(error) => return Err(PrivateFileError::io(from, "rename")(error)),
     }
     sync_dir(dir)?;
     Ok(Outcome::Written)
@@ -175,21 +252,21 @@ fn link_to_free(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Gives a file the same name in other letters, which on a file system that ignores case is its own already.
-pub(super) fn respell(dir: &Path, from: &Path, to: &Path) -> Result<(), KeystoreError> {
-    fs::rename(from, to).map_err(KeystoreError::io(from, "rename"))?;
+pub fn respell(dir: &Path, from: &Path, to: &Path) -> Result<(), PrivateFileError> {
+    fs::rename(from, to).map_err(PrivateFileError::io(from, "rename"))?;
     sync_dir(dir)
 }
 
 /// Removes a file. One that is gone already is no fault.
-pub(super) fn remove(dir: &Path, path: &Path) -> Result<(), KeystoreError> {
+pub fn remove(dir: &Path, path: &Path) -> Result<(), PrivateFileError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(KeystoreError::io(path, "remove")).and_then(|()| sync_dir(dir)),
+        removed => removed.map_err(PrivateFileError::io(path, "remove")).and_then(|()| sync_dir(dir)),
     }
 }
 
 /// The files of interrupted writes, and of writes that are going on, by name.
-pub(super) fn staged(dir: &Path) -> Result<Vec<PathBuf>, KeystoreError> {
+pub fn staged(dir: &Path) -> Result<Vec<PathBuf>, PrivateFileError> {
     let mut staged: Vec<_> = file_names(dir)?
         .into_iter()
         .filter(|name| name.starts_with(STAGED_PREFIX))
@@ -202,30 +279,30 @@ pub(super) fn staged(dir: &Path) -> Result<Vec<PathBuf>, KeystoreError> {
 }
 
 /// Removes the files of interrupted writes. The caller holds the lock, so no write is going on.
-pub(super) fn remove_staged(dir: &Path) -> Result<(), KeystoreError> {
+pub fn remove_staged(dir: &Path) -> Result<(), PrivateFileError> {
     staged(dir)?.iter().try_for_each(|path| remove(dir, path))
 }
 
 /// Keeps others from changing anything until it is dropped, also when that is by the end of the process. Blocks, within bounds.
 /// `None` on a file system that has no locks, as some in a network: what can be done in one step is safe there, too.
-pub(super) fn lock(dir: &Path) -> Result<Option<File>, KeystoreError> {
+pub fn lock(dir: &Path) -> Result<Option<File>, PrivateFileError> {
     let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new()
         .create(true)
         .append(true)
         .mode(0o600)
         .open(&path)
-        .map_err(KeystoreError::io(&path, "open"))?;
+        .map_err(PrivateFileError::io(&path, "open"))?;
     let until = Instant::now() + PATIENCE;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
             Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(PAUSE),
-            Err(TryLockError::WouldBlock) => return Err(KeystoreError::Busy { path }),
+            Err(TryLockError::WouldBlock) => return Err(PrivateFileError::Busy { path }),
             Err(TryLockError::Error(error)) => {
                 return match Errno::from_io_error(&error) {
                     Some(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => Ok(None),
-                    _ => Err(KeystoreError::io(&path, "lock")(error)),
+                    _ => Err(PrivateFileError::io(&path, "lock")(error)),
                 };
             }
         }
@@ -234,21 +311,21 @@ pub(super) fn lock(dir: &Path) -> Result<Option<File>, KeystoreError> {
 
 /// The text on disk under a passing name in the same directory, from where it takes one step to its place. Removed when
 /// dropped.
-fn stage(dir: &Path, text: &str) -> Result<NamedTempFile, KeystoreError> {
+fn stage(dir: &Path, text: &str) -> Result<NamedTempFile, PrivateFileError> {
     let mut file = tempfile::Builder::new()
         .prefix(STAGED_PREFIX)
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(dir)
-        .map_err(KeystoreError::io(dir, "create a file in"))?;
+        .map_err(PrivateFileError::io(dir, "create a file in"))?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.as_file().sync_all())
-        .map_err(KeystoreError::io(file.path(), "write"))?;
+        .map_err(PrivateFileError::io(file.path(), "write"))?;
     Ok(file)
 }
 
 /// Makes a new name last through a power cut.
-fn sync_dir(dir: &Path) -> Result<(), KeystoreError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(KeystoreError::io(dir, "flush"))
+fn sync_dir(dir: &Path) -> Result<(), PrivateFileError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(PrivateFileError::io(dir, "flush"))
 }
 
 #[cfg(test)]
