@@ -2,7 +2,8 @@
 //!
 //! A person or program is a secp256k1 key. To prove that it holds one, it signs a [`Nonce`]: one line of text that
 //! the circle made for this connection, bound to the [`Authority`] that was dialled and to a short time. Both
-//! sides of that live here, and so does the encrypted keystore on disk (feature `keystore`, on by default).
+//! sides of that live here, and so do the encrypted keystore on disk and the files that hold a circle's own key
+//! (feature `keystore`, on by default).
 //!
 //! Without that feature nothing here reads files or a clock (the time is handed in), and the crate builds for
 //! `wasm32-unknown-unknown`.
@@ -35,6 +36,8 @@ mod nonce;
 mod public_key;
 mod signature;
 
+#[cfg(feature = "keystore")]
+pub mod identity_file;
 #[cfg(feature = "keystore")]
 pub mod keystore;
 #[cfg(feature = "keystore")]

@@ -1,0 +1,141 @@
+//! The files that hold the keys of circles.
+#![cfg(feature = "keystore")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+
+use keys::KeyPair;
+use keys::identity_file::{IdentityFileError, load, load_or_create, rotate};
+use keys::private_files::PrivateFileError;
+use tempfile::TempDir;
+
+fn fresh() -> (TempDir, PathBuf) {
+    let root = tempfile::tempdir().expect("a directory");
+    let path = root.path().join("team.identity");
+    (root, path)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the owner may");
+}
+
+fn write(path: &Path, content: impl AsRef<[u8]>) {
+    fs::write(path, content).expect("written");
+    set_mode(path, 0o600);
+}
+
+#[test]
+fn identity_is_made_once_for_its_owner_alone_and_read_from_then_on() {
+    let (root, path) = fresh();
+    assert!(matches!(load(&path), Err(IdentityFileError::Missing { .. })));
+    assert!(matches!(rotate(&path), Err(IdentityFileError::Missing { .. })), "nothing is rotated that is not there");
+    let made = load_or_create(&path).expect("made");
+    assert!(made.is_new);
+    assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o7777, 0o600);
+    assert_eq!(fs::read_to_string(&path).expect("read"), format!("{}\n", *made.keypair.secret_hex()));
+    let again = load_or_create(&path).expect("read");
+    assert!(!again.is_new);
+    let public_key = made.keypair.public_key();
+    assert_eq!((again.keypair.public_key(), load(&path).expect("read").public_key()), (public_key, public_key));
+    assert_eq!(fs::read_dir(root.path()).expect("listed").count(), 1, "nothing else is left");
+}
+
+#[test]
+fn identity_is_the_same_for_all_who_make_it_at_once() {
+    for _ in 0..20 {
+        let (root, path) = fresh();
+        let (together, makers) = (Barrier::new(8), 8);
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..makers)
+                .map(|_| {
+                    scope.spawn(|| {
+                        together.wait();
+                        load_or_create(&path).expect("made or read")
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let first = load(&path).expect("read").public_key();
+        assert!(keys.iter().all(|loaded| loaded.keypair.public_key() == first));
+        assert_eq!(keys.iter().filter(|loaded| loaded.is_new).count(), 1, "one has made it");
+        assert_eq!(fs::read_dir(root.path()).expect("listed").count(), 1, "nothing else is left");
+    }
+}
+
+#[test]
+fn identity_file_that_others_may_read_or_write_is_refused() {
+    let (root, path) = fresh();
+    load_or_create(&path).expect("made");
+    let link = root.path().join("link");
+    symlink(&path, &link).expect("linked");
+    for loose in [0o640, 0o604, 0o620, 0o602, 0o666] {
+        set_mode(&path, loose);
+        for named in [&path, &link] {
+            for refused in [load(named).err(), load_or_create(named).err(), rotate(named).err()] {
+                let refused = refused.expect("others may use it");
+                assert!(
+                    matches!(&refused, IdentityFileError::File(PrivateFileError::LoosePermissions { mode, .. }) if *mode == loose),
+                    "{loose:o}: {refused}"
+                );
+            }
+        }
+    }
+    for private in [0o600, 0o400] {
+        set_mode(&path, private);
+        load(&link).expect("it is for its owner alone");
+    }
+}
+
+#[test]
+fn what_is_no_identity_is_refused_and_kept() {
+    let (root, path) = fresh();
+    let digits = KeyPair::generate().expect("random bytes").secret_hex().to_string();
+    let contents = [
+        String::new(),
+        "\n".into(),
+        digits[1..].into(),
+        format!("{digits}0"),
+        format!("{digits}\n\n"),
+        format!(" {digits}"),
+        format!("{}\n", "0".repeat(64)),
+        format!("{}\n", "g".repeat(64)),
+        "ä".repeat(32),
+        " ".repeat(2000),
+    ];
+    for content in contents {
+        write(&path, &content);
+        for refused in [load(&path).err(), load_or_create(&path).err(), rotate(&path).err()] {
+            let refused = refused.expect("no identity");
+            assert!(matches!(refused, IdentityFileError::Invalid { .. }), "{content}: {refused}");
+            assert!(!refused.to_string().contains(&digits[1..]), "{refused}");
+        }
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), content);
+    }
+    write(&path, [0xff; 64]);
+    assert!(matches!(load(&path), Err(IdentityFileError::Invalid { .. })));
+    assert!(matches!(load(root.path()), Err(IdentityFileError::Invalid { .. })), "a directory");
+    let nowhere = root.path().join("nowhere");
+    symlink(root.path().join("none"), &nowhere).expect("linked");
+    assert!(matches!(load_or_create(&nowhere), Err(IdentityFileError::Invalid { .. })));
+    assert!(matches!(load_or_create(&root.path().join("none/team")), Err(IdentityFileError::File(_))));
+    // What people write themselves: no newline.
+    write(&path, &digits);
+    assert_eq!(*load(&path).expect("an identity").secret_hex(), digits);
+}
+
+#[test]
+fn rotation_replaces_the_identity_and_keeps_a_link_to_it() {
+    let (root, path) = fresh();
+    let before = load_or_create(&path).expect("made").keypair.public_key();
+    let link = root.path().join("link");
+    symlink(&path, &link).expect("linked");
+    let rotated = rotate(&link).expect("rotated");
+    assert_eq!((rotated.old, rotated.new), (before, load(&path).expect("read").public_key()));
+    assert_ne!(rotated.old, rotated.new);
+    assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
+    assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o7777, 0o600);
+    assert_eq!(fs::read_dir(root.path()).expect("listed").count(), 2, "nothing else is left");
+}
