@@ -1,8 +1,9 @@
 //! What can go wrong, in three parts: what failed, why, what to do. Each with its exit code.
 
 mod answers;
+mod files;
 
-use std::{io, path::Path};
+use std::io;
 
 use client_ws::{ClientError, RpcError};
 use keys::keystore::KeystoreError;
@@ -15,6 +16,8 @@ use crate::{
     text::{Line, Style},
 };
 use answers::rpc_fix;
+use files::argument;
+pub(crate) use files::file_parts;
 
 /// The exit code of a bug.
 pub const BUG: u8 = 70;
@@ -58,6 +61,8 @@ pub enum CliError {
     NoDefaultKey,
     /// Something with the keystore.
     Keystore(KeystoreError),
+    /// Something with the circles that are known.
+    KnownCircles(Parts),
     /// Something in circles.json.
     Config(ConfigError),
     /// No passphrase is to be had.
@@ -142,7 +147,7 @@ impl CliError {
             Self::Play { error, .. } => rpc_exit_code(error),
             Self::NoKey { .. } => 4,
             Self::Keystore(KeystoreError::BadName(_)) => 2,
-            Self::Keystore(_) | Self::NoDefaultKey | Self::Passphrase(_) => 6,
+            Self::Keystore(_) | Self::NoDefaultKey | Self::KnownCircles(_) | Self::Passphrase(_) => 6,
             Self::Interrupted => 130,
             Self::Told { exit_code } => *exit_code,
             Self::OutputGone => 0,
@@ -189,6 +194,7 @@ impl CliError {
             Self::Usage(Parts { what, why, fix })
             | Self::Supervisor(Parts { what, why, fix })
             | Self::Init { parts: Parts { what, why, fix }, .. }
+            | Self::KnownCircles(Parts { what, why, fix })
             | Self::Passphrase(Parts { what, why, fix }) => parts(what.clone(), why.clone(), fix.clone()),
             Self::Client { place, error } => client_parts(place, error),
             Self::Play { error, .. } => {
@@ -363,12 +369,6 @@ fn keystore_parts(error: &KeystoreError) -> Parts {
         other => (other.to_string(), String::new()),
     };
     Parts { what: "keystore".into(), why, fix }
-}
-
-/// A path as an argument of a command that can be copied.
-fn argument(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    shown(&shlex::try_quote(&text).unwrap_or_else(|_| text.clone()))
 }
 
 /// The operating system's words without its number.

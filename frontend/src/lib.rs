@@ -1,11 +1,12 @@
 //! What every front end of circles shares, without a terminal: which circle is meant ([`target`], [`config`]), how it is
-//! reached ([`connect`], [`scratch`], [`supervisor`]), and what went wrong ([`error`]) as lines of styled text ([`text`],
+//! reached ([`connect`], [`scratch`], [`supervisor`]), whether it is the one that it was ([`known_circles`]), and what went wrong ([`error`]) as lines of styled text ([`text`],
 //! [`report`]).
 
 pub mod config;
 pub mod connect;
 pub mod destination;
 pub mod error;
+pub mod known_circles;
 pub mod log_line;
 pub mod log_watch;
 pub mod report;

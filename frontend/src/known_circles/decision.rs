@@ -1,0 +1,175 @@
+//! Whether a client goes on with a circle that has identified itself. Pure.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
+
+use keys::{Authority, PublicKey};
+
+use crate::error::Parts;
+
+/// The identity that a circle showed, with a valid signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownIdentity {
+    /// The circle's key.
+    pub public_key: PublicKey,
+    /// Whether the circle says that it keeps this identity; an ephemeral one ends with the circle's process.
+    pub is_persistent: bool,
+}
+
+/// All that the decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Encounter<'a> {
+    /// How the circle is dialled.
+    pub authority: &'a Authority,
+    /// The identity that the circle showed.
+    pub shown: ShownIdentity,
+    /// The identity that is recorded for this authority.
+    pub known: Option<PublicKey>,
+    /// The identity that the supervisor of the user's circles.json says that this circle has.
+    pub supervised: Option<PublicKey>,
+    /// Whether the circle is reached on loopback ([`is_loopback`]).
+    pub is_loopback: bool,
+    /// Whether the user accepts an ephemeral identity off loopback.
+    pub accepts_ephemeral: bool,
+    /// Whether the system chose the port (port 0): the next circle at this authority is another one, so nothing is recorded,
+    /// and what is recorded is of another circle.
+    pub is_port_of_system: bool,
+}
+
+/// What a client does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Goes on.
+    Accept,
+    /// Records the identity, says the text, and goes on: this is the first use.
+    AcceptAndRemember(String),
+    /// Says the text, and goes on; records nothing.
+    Warn(String),
+    /// Closes the connection, before anything is signed, sent or played.
+    Refuse(Refusal),
+}
+
+/// Why a client does not go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The identity is not the one that is known.
+    NotAsKnown {
+        /// How the circle is dialled.
+        authority: Authority,
+        /// What is recorded.
+        known: PublicKey,
+        /// What the circle showed.
+        shown: PublicKey,
+        /// Whether it keeps that.
+        is_persistent: bool,
+    },
+    /// The identity is not the one of the user's own circle.
+    NotAsSupervised {
+        /// How the circle is dialled.
+        authority: Authority,
+        /// What its supervisor says.
+        supervised: PublicKey,
+        /// What the circle showed.
+        shown: PublicKey,
+    },
+    /// The identity is ephemeral, so it tells nothing about who answers.
+    Ephemeral {
+        /// How the circle is dialled.
+        authority: Authority,
+    },
+}
+
+/// Decides.
+pub fn decide(encounter: &Encounter) -> Decision {
+    let Encounter { authority, .. } = *encounter;
+    let ShownIdentity { public_key: shown, is_persistent } = encounter.shown;
+    if let Some(supervised) = encounter.supervised {
+        return if supervised == shown {
+            Decision::Accept
+        } else {
+            Decision::Refuse(Refusal::NotAsSupervised { authority: authority.clone(), supervised, shown })
+        };
+    }
+    match encounter.known.filter(|_| !encounter.is_port_of_system) {
+        Some(known) if known == shown => Decision::Accept,
+        Some(known) if !is_persistent && encounter.is_loopback => Decision::Warn(format!(
+            "the circle at {authority} had the identity {known} and has none that lasts now: it was started without one, or it \
+             is another circle"
+        )),
+        Some(known) => {
+            Decision::Refuse(Refusal::NotAsKnown { authority: authority.clone(), known, shown, is_persistent })
+        }
+        None if !is_persistent => {
+            if encounter.is_loopback || encounter.accepts_ephemeral {
+                Decision::Accept
+            } else {
+                Decision::Refuse(Refusal::Ephemeral { authority: authority.clone() })
+            }
+        }
+        None if encounter.is_port_of_system => Decision::Accept,
+        None => Decision::AcceptAndRemember(format!(
+            "first use of the circle at {authority}: remembered its identity {shown}"
+        )),
+    }
+}
+
+impl Refusal {
+    /// What failed, why, and what to do.
+    pub fn parts(&self) -> Parts {
+        match self {
+            Self::NotAsKnown { authority, known, shown, is_persistent } => {
+                let ephemeral = if *is_persistent { "" } else { ", which ends with its process" };
+                Parts {
+                    what: format!("will not use the circle at {authority}"),
+                    why: format!(
+                        "its identity has changed: {known} is known, and it shows {shown}{ephemeral}. Another circle, or an \
+                         impostor, may have taken its place; or its operator has given it a new identity"
+                    ),
+                    fix: format!(
+                        "ask its operator; only if the new identity is right, accept it: circles known forget {authority}"
+                    ),
+                }
+            }
+            Self::NotAsSupervised { authority, supervised, shown } => Parts {
+                what: format!("will not use the circle at {authority}"),
+                why: format!(
+                    "another program answers in its place: your supervisor says that the circle's identity is {supervised}, and \
+                     it shows {shown}"
+                ),
+                fix: "see who listens there: circles doctor; if the identity was just rotated: circles restart NAME"
+                    .into(),
+            },
+            Self::Ephemeral { authority } => Parts {
+                what: format!("will not use the circle at {authority}"),
+                why: "it has no identity that lasts, so nothing tells it from another that takes its place".into(),
+                fix:
+                    "have its operator give it one (circles serve --identity FILE), or accept that: --accept-ephemeral"
+                        .into(),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { what, why, fix } = self.parts();
+        write!(f, "{what}: {why}; {fix}")
+    }
+}
+
+/// Whether an authority is of this machine: 127.0.0.0/8, `::1` or `localhost`.
+pub fn is_loopback(authority: &Authority) -> bool {
+    let text = authority.as_str();
+    if let Some(rest) = text.strip_prefix('[') {
+        let address = rest.split(']').next().unwrap_or_default().parse::<Ipv6Addr>();
+        return address.is_ok_and(|address| IpAddr::V6(address).to_canonical().is_loopback());
+    }
+    let host = text.split(':').next().unwrap_or_default();
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

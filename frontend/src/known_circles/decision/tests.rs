@@ -1,0 +1,136 @@
+use keys::KeyPair;
+
+use super::*;
+
+fn key(number: u8) -> PublicKey {
+    KeyPair::from_secret_hex(&format!("{number:064x}")).expect("a secret key").public_key()
+}
+
+/// What comes of it, in a word.
+fn word(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Accept => "accept",
+        Decision::AcceptAndRemember(_) => "remember",
+        Decision::Warn(_) => "warn",
+        Decision::Refuse(Refusal::NotAsKnown { .. }) => "not as known",
+        Decision::Refuse(Refusal::NotAsSupervised { .. }) => "not as supervised",
+        Decision::Refuse(Refusal::Ephemeral { .. }) => "ephemeral",
+    }
+}
+
+/// Each row: what is known, what the supervisor says, whether the identity is persistent, on loopback, `--accept-ephemeral`, at a
+/// port of the system, and what comes of it. The circle always shows the key 1.
+#[test]
+fn decision_depends_on_what_is_known_and_what_the_supervisor_says() {
+    const ANY: [bool; 2] = [false, true];
+    type Row<'a> = (&'a [Option<u8>], &'a [Option<u8>], &'a [bool], &'a [bool], &'a [bool], &'a [bool], &'a str);
+    let anything: &[Option<u8>] = &[None, Some(1), Some(2)];
+    let rows: [Row; 15] = [
+        // The supervisor knows its own circles, whatever else is known.
+        (anything, &[Some(1)], &ANY, &ANY, &ANY, &ANY, "accept"),
+        (anything, &[Some(2)], &ANY, &ANY, &ANY, &ANY, "not as supervised"),
+        // A first use.
+        (&[None], &[None], &[true], &ANY, &ANY, &[false], "remember"),
+        (&[None], &[None], &[true], &ANY, &ANY, &[true], "accept"),
+        // As before.
+        (&[Some(1)], &[None], &[true], &ANY, &ANY, &[false], "accept"),
+        (&[Some(1)], &[None], &[false], &ANY, &ANY, &[false], "accept"),
+        // Another than before.
+        (&[Some(2)], &[None], &[true], &ANY, &ANY, &[false], "not as known"),
+        (&[Some(2)], &[None], &[false], &[false], &ANY, &[false], "not as known"),
+        (&[Some(2)], &[None], &[false], &[true], &ANY, &[false], "warn"),
+        // At a port of the system another circle was known.
+        (&[Some(1), Some(2)], &[None], &[true], &ANY, &ANY, &[true], "accept"),
+        (&[Some(1), Some(2)], &[None], &[false], &[true], &ANY, &[true], "accept"),
+        (&[Some(1), Some(2)], &[None], &[false], &[false], &[false], &[true], "ephemeral"),
+        (&[Some(1), Some(2)], &[None], &[false], &[false], &[true], &[true], "accept"),
+        // An ephemeral identity.
+        (&[None], &[None], &[false], &[true], &ANY, &ANY, "accept"),
+        (&[None], &[None], &[false], &[false], &[true], &ANY, "accept"),
+    ];
+    let last: [Row; 1] = [(&[None], &[None], &[false], &[false], &[false], &ANY, "ephemeral")];
+    let authority = "circle.example:9001".parse().expect("an authority");
+    let mut seen = std::collections::BTreeSet::new();
+    for (all_known, all_supervised, persistent, loopback, accepts, system, expected) in rows.into_iter().chain(last) {
+        for known in all_known {
+            for supervised in all_supervised {
+                for bits in 0..16 {
+                    let [is_persistent, is_loopback, accepts_ephemeral, is_port_of_system] =
+                        [1, 2, 4, 8].map(|bit| bits & bit != 0);
+                    let is_row = persistent.contains(&is_persistent)
+                        && loopback.contains(&is_loopback)
+                        && accepts.contains(&accepts_ephemeral)
+                        && system.contains(&is_port_of_system);
+                    if !is_row {
+                        continue;
+                    }
+                    let encounter = Encounter {
+                        authority: &authority,
+                        shown: ShownIdentity { public_key: key(1), is_persistent },
+                        known: known.map(key),
+                        supervised: supervised.map(key),
+                        is_loopback,
+                        accepts_ephemeral,
+                        is_port_of_system,
+                    };
+                    assert_eq!(word(&decide(&encounter)), expected, "{encounter:?}");
+                    assert!(seen.insert((*known, *supervised, bits)), "two rows: {encounter:?}");
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), 3 * 3 * 16, "each case has a row");
+}
+
+#[test]
+fn refusal_says_what_it_means_and_how_to_accept_it() {
+    let authority: Authority = "10.0.0.1:9001".parse().expect("an authority");
+    let encounter = Encounter {
+        authority: &authority,
+        shown: ShownIdentity { public_key: key(1), is_persistent: true },
+        known: Some(key(2)),
+        supervised: None,
+        is_loopback: false,
+        accepts_ephemeral: false,
+        is_port_of_system: false,
+    };
+    let Decision::Refuse(refusal) = decide(&encounter) else { panic!("another identity") };
+    let text = refusal.to_string();
+    for part in [&key(1).to_hex(), &key(2).to_hex(), "impostor", "circles known forget 10.0.0.1:9001"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let Decision::Refuse(refusal) = decide(&Encounter { supervised: Some(key(2)), ..encounter }) else {
+        panic!("another identity");
+    };
+    assert!(!refusal.to_string().contains("forget"), "nobody is to forget for that: {refusal}");
+    let ephemeral = ShownIdentity { is_persistent: false, ..encounter.shown };
+    let Decision::Refuse(refusal) = decide(&Encounter { shown: ephemeral, known: None, ..encounter }) else {
+        panic!("it is ephemeral");
+    };
+    assert!(refusal.to_string().contains("--accept-ephemeral"), "{refusal}");
+    let Decision::AcceptAndRemember(text) = decide(&Encounter { known: None, ..encounter }) else {
+        panic!("first use")
+    };
+    assert!(text.contains("10.0.0.1:9001") && text.contains(&key(1).to_hex()), "{text}");
+}
+
+#[test]
+fn loopback_is_this_machine_and_nothing_else() {
+    let cases = [
+        ("127.0.0.1:9001", true),
+        ("127.9.9.9", true),
+        ("localhost:9001", true),
+        ("LOCALHOST", true),
+        ("[::1]:9001", true),
+        ("[::1]", true),
+        ("[::ffff:127.0.0.1]:1", true),
+        ("[::2]:9001", false),
+        ("10.0.0.1:9001", false),
+        ("localhost.example:9001", false),
+        ("127.0.0.1.example:9001", false),
+        ("128.0.0.1:9001", false),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(is_loopback(&text.parse().expect("an authority")), expected, "{text}");
+    }
+}

@@ -1,0 +1,76 @@
+//! The lines of the file.
+
+use std::collections::BTreeMap;
+
+use keys::{Authority, PublicKey};
+
+use super::{KnownCircle, Listing, UnreadableLine};
+
+/// What a line is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A comment, or nothing.
+    Blank,
+    Circle(KnownCircle),
+    Unreadable {
+        reason: String,
+        authority: Option<Authority>,
+    },
+}
+
+impl Line {
+    pub(super) fn parse(line: &str) -> Self {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            return Self::Blank;
+        }
+        let (host, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let authority: Authority = match host.parse() {
+            Ok(authority) => authority,
+            Err(error) => {
+                return Self::Unreadable { reason: format!("it begins with no HOST:PORT: {error}"), authority: None };
+            }
+        };
+        match rest.trim().parse::<PublicKey>() {
+            Ok(public_key) => Self::Circle(KnownCircle { authority, public_key }),
+            Err(error) => {
+                let reason = format!("no public key follows {authority}: {error}");
+                Self::Unreadable { reason, authority: Some(authority) }
+            }
+        }
+    }
+
+    /// The circle that the line is about.
+    pub(super) fn authority(&self) -> Option<&Authority> {
+        match self {
+            Self::Blank => None,
+            Self::Circle(circle) => Some(&circle.authority),
+            Self::Unreadable { authority, .. } => authority.as_ref(),
+        }
+    }
+}
+
+/// What a whole file says. An authority that has two identities has a line that cannot be read.
+pub(super) fn read(text: &str) -> Listing {
+    let (mut circles, mut unreadable) = (BTreeMap::<Authority, (PublicKey, usize)>::new(), Vec::new());
+    for (index, line) in text.lines().enumerate() {
+        let number = index + 1;
+        match Line::parse(line) {
+            Line::Blank => {}
+            Line::Circle(KnownCircle { authority, public_key }) => match circles.get(&authority) {
+                Some((first, _)) if *first == public_key => {}
+                Some((_, first)) => {
+                    let reason = format!("line {first} has another identity of {authority}");
+                    unreadable.push(UnreadableLine { number, reason, authority: Some(authority) });
+                }
+                None => {
+                    circles.insert(authority, (public_key, number));
+                }
+            },
+            Line::Unreadable { reason, authority } => unreadable.push(UnreadableLine { number, reason, authority }),
+        }
+    }
+    let circles =
+        circles.into_iter().map(|(authority, (public_key, _))| KnownCircle { authority, public_key }).collect();
+    Listing { circles, unreadable }
+}
