@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod hostile;
 mod keys;
+mod known;
 mod launch;
 mod limits;
 mod logs;

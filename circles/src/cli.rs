@@ -4,6 +4,7 @@
 
 mod circles;
 mod keys;
+mod known;
 
 use std::{
     path::{Path, PathBuf},
@@ -20,6 +21,7 @@ use clap::{
 };
 use frontend::connect::{Choice, Options};
 pub(crate) use keys::{ImportArgs, KeygenArgs, KeysVerb, NewPassphraseArgs};
+pub(crate) use known::KnownVerb;
 
 use repl::EditMode;
 
@@ -46,6 +48,9 @@ pub(crate) enum Verb {
     /// List, show, choose, export, import, rename and remove keys, change their passphrases
     #[command(subcommand)]
     Keys(KeysVerb),
+    /// List the circles whose identities are remembered, and forget them
+    #[command(subcommand)]
+    Known(KnownVerb),
     /// Validate circles.json and its init scripts, without starting anything
     Check(CheckArgs),
     /// What is set up, what runs, what is wrong, and the command that mends it; changes nothing

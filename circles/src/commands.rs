@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod keygen;
 pub(crate) mod keys;
+pub(crate) mod known;
 pub(crate) mod launch;
 pub(crate) mod logs;
 pub(crate) mod man;

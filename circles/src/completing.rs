@@ -1,4 +1,4 @@
-//! What a shell offers at Tab: which circles and keys there are. The script that `circles completions` prints runs this
+//! What a shell offers at Tab: which circles and keys there are, and which circles are known. The script that `circles completions` prints runs this
 //! program again, with a variable that says for which shell; nothing is said that is no candidate, and nothing started.
 
 use std::{
@@ -13,7 +13,7 @@ use clap_complete::{
 };
 use keys::keystore::Keystore;
 
-use frontend::{config, visible::visible};
+use frontend::{config, known_circles::KnownCircles, visible::visible};
 
 /// The variable that asks for candidates instead of running a command.
 pub(crate) const VARIABLE: &str = "CIRCLES_COMPLETE";
@@ -67,6 +67,18 @@ pub(crate) fn keys() -> ArgValueCandidates {
             let default = if entry.default { ", the default key" } else { "" };
             let public_key: String = entry.public_key.to_hex().chars().take(DIGITS).collect();
             candidate(entry.name.as_str(), &format!("{public_key}…{default}"))
+        });
+        candidates.collect()
+    })
+}
+
+/// Authorities of the circles that are known.
+pub(crate) fn known() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let listing = KnownCircles::open_default().and_then(|known| known.list()).unwrap_or_default();
+        let candidates = listing.circles.iter().map(|circle| {
+            let public_key: String = circle.public_key.to_hex().chars().take(DIGITS).collect();
+            candidate(circle.authority.as_str(), &format!("{public_key}…"))
         });
         candidates.collect()
     })

@@ -94,6 +94,7 @@ fn run() -> ExitCode {
         Some(Verb::Play(args)) => commands::play::run(&args),
         Some(Verb::Keygen(args)) => commands::keygen::run(&args),
         Some(Verb::Keys(verb)) => commands::keys::run(&verb),
+        Some(Verb::Known(verb)) => commands::known::run(&verb),
         Some(Verb::Check(args)) => commands::check::run(&args),
         Some(Verb::Doctor(args)) => commands::doctor::run(&args),
         Some(Verb::Launch(args)) => commands::launch::run(&args),

@@ -23,7 +23,10 @@ const EXIT_CODES: &[(&str, &str)] = &[
     ),
     ("4", "not authenticated, not admitted"),
     ("5", "a limit of the circle ended it, the environment was lost, someone else cancelled it, or it was busy"),
-    ("6", "keystore: wrong passphrase, no such key, exists already, open to others"),
+    (
+        "6",
+        "keystore: wrong passphrase, no such key, exists already, open to others; known circles: not known, unreadable, open to others",
+    ),
     ("130, 143, 129", "interrupted, terminated, hung up"),
     ("70", "a bug: the message asks to report it"),
 ];
@@ -47,6 +50,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 const FILES: &[(&str, &str)] = &[
     ("./circles.json, ~/.config/circles/circles.json", "the circles, unless --config names another file"),
     ("~/.local/share/circles/keys/", "the keys, each encrypted with its passphrase"),
+    ("~/.local/share/circles/known_circles", "the circles whose identities are remembered"),
     ("~/.local/state/circles/history/", "what was typed, for each circle and key"),
     ("~/.local/state/circles/logs/", "logs and audits of circles"),
     ("~/.local/state/circles/locks/", "locks of supervisors and circles"),
