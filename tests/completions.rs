@@ -48,6 +48,8 @@ fn circles_and_keys_are_offered_where_they_are_meant() {
         &["restart", ""],
         &["status", ""],
         &["logs", ""],
+        &["identity", "show", ""],
+        &["identity", "rotate", ""],
         &["launch", "sandbox", ""],
     ];
     for words in circles {

@@ -251,7 +251,8 @@ fn every_line_of_a_json_log_is_json_whoever_wrote_it_and_is_shown_as_text() {
         assert!(["timestamp", "level", "message"].iter().all(|name| fields[*name].is_string()), "{line}");
     }
     let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().expect("text")).collect();
-    assert!(messages[0].starts_with("listening on ws://"), "{messages:?}");
+    assert!(messages[0].starts_with("made the identity "), "{messages:?}");
+    assert!(messages[1].starts_with("listening on ws://"), "{messages:?}");
     for piece in ["it was ended by signal 9", "draining"] {
         assert!(messages.iter().any(|message| message.contains(piece)), "{piece}: {messages:?}");
     }

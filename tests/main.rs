@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod doctor;
 mod hostile;
+mod identity;
 mod keys;
 mod known;
 mod launch;

@@ -32,7 +32,8 @@ fn circles_are_up_when_up_returns_and_nothing_is_left_after_down() {
     eventually(|| (here.status("a")["connections"] == 1).then_some(()).ok_or("the connection is not told"));
     let status = here.status("b");
     let fields: Vec<&str> = status.as_object().expect("an object").keys().map(String::as_str).collect();
-    let documented = "access connections memory_bytes name pid plays restarts sandbox state uptime_s url workers";
+    let documented =
+        "access connections identity memory_bytes name pid plays restarts sandbox state uptime_s url workers";
     assert_eq!(fields.join(" "), documented);
     assert_eq!((&status["access"], &status["restarts"]), (&"authenticated".into(), &0.into()));
     assert!(status["uptime_s"].is_u64());

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without Markdown")]
 
 mod circles;
+mod identity;
 mod keys;
 mod known;
 
@@ -20,6 +21,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use frontend::connect::{Choice, Options};
+pub(crate) use identity::IdentityVerb;
 pub(crate) use keys::{ImportArgs, KeygenArgs, KeysVerb, NewPassphraseArgs};
 pub(crate) use known::KnownVerb;
 
@@ -74,6 +76,9 @@ pub(crate) enum Verb {
     /// The supervisor that up starts
     #[command(hide = true)]
     Supervise(SuperviseArgs),
+    /// Show what a circle of circles.json identifies itself with, and give it a new identity
+    #[command(subcommand)]
+    Identity(IdentityVerb),
     /// Serve one circle in this process until Ctrl-C
     Serve(ServeArgs),
     /// Print the contract for machines (OpenRPC)
@@ -87,7 +92,10 @@ pub(crate) enum Verb {
 impl Verb {
     /// Whether the verb reads passphrases, or unlocks or makes keys, itself.
     pub(crate) fn handles_secrets(&self) -> bool {
-        matches!(self, Self::Tui(_) | Self::Repl(_) | Self::Play(_) | Self::Keygen(_) | Self::Keys(_))
+        matches!(
+            self,
+            Self::Tui(_) | Self::Repl(_) | Self::Play(_) | Self::Keygen(_) | Self::Keys(_) | Self::Identity(_)
+        )
     }
 }
 

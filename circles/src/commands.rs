@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod down;
+pub(crate) mod identity;
 pub(crate) mod keygen;
 pub(crate) mod keys;
 pub(crate) mod known;

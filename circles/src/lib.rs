@@ -106,6 +106,7 @@ fn run() -> ExitCode {
         Some(Verb::Status(args)) => commands::status::run(&args),
         Some(Verb::Logs(args)) => commands::logs::run(&args),
         Some(Verb::Supervise(args)) => commands::supervise::run(&args),
+        Some(Verb::Identity(verb)) => commands::identity::run(&verb),
         Some(Verb::Serve(args)) => commands::serve::run(&args),
         Some(Verb::Completions(args)) => commands::completions::run(&args),
         Some(Verb::Man(args)) => commands::man::run(&args),

@@ -48,6 +48,8 @@ pub struct Circle {
     pub init: Option<PathBuf>,
     /// The one directory that `import` reads.
     pub modules: Option<PathBuf>,
+    /// The file of its identity; its supervisor has one for it otherwise.
+    pub identity: Option<PathBuf>,
     /// What it allows.
     pub limits: Limits,
     /// Whether it refuses to start where its scripts cannot be sandboxed.
@@ -119,9 +121,9 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<Circle>, ConfigError> {
     let source = Source { text, path };
     let top: Top = serde_json::from_str(text).map_err(|error| source.refused(text, &error))?;
     let defaults = top.defaults.map(|raw| Entry::read(source, raw)).transpose()?.unwrap_or_default();
-    for unique in ["name", "port"] {
+    for unique in ["name", "port", "identity"] {
         if let Some(place) = defaults.places.get(unique) {
-            return Err(source.mistake(place.get(), format!("every circle has a {unique} of its own")));
+            return Err(source.mistake(place.get(), format!("every circle has its own {unique}")));
         }
     }
     let (mut circles, mut names, mut addresses) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
@@ -194,6 +196,7 @@ const NAMES: &[&str] = &[
     "init",
     "modules",
     "sandbox",
+    "identity",
     "limits",
     "restart",
     "log",
@@ -297,6 +300,7 @@ impl<'a> Resolve<'a, '_> {
             origins: self.list("origins", self.get(|fields| &fields.origins), parse_origin)?,
             init: self.path(self.get(|fields| &fields.init)),
             modules: self.path(self.get(|fields| &fields.modules)),
+            identity: self.path(self.get(|fields| &fields.identity)),
             limits: self.limits()?,
             // Off loopback strangers may come.
             sandbox: self.get(|fields| &fields.sandbox).unwrap_or(if host.is_loopback() {

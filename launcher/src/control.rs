@@ -70,6 +70,9 @@ pub struct CircleStatus {
     /// What keeps its scripts where they are, as `describe` has it.
     #[serde(default)]
     pub sandbox: Option<Vec<String>>,
+    /// The public key that its process identifies itself with, as hex; known once it takes connections.
+    #[serde(default)]
+    pub identity: Option<String>,
     /// Why it ended last, while that is why it is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -94,6 +97,7 @@ impl CircleStatus {
             plays: None,
             memory_bytes: None,
             sandbox: None,
+            identity: None,
             why: None,
             refused: None,
         }

@@ -29,6 +29,7 @@ pub enum Field {
     Init,
     /// Which directory it is, or what is in its modules.
     Modules,
+    Identity,
     Limits,
     Restart,
     Log,
@@ -53,9 +54,8 @@ impl Field {
             Self::Restart | Self::AllowOpen => Effect::Quiet,
             Self::Description | Self::Members | Self::Hosts | Self::Origins => Effect::Live,
             Self::Init | Self::Modules | Self::Limits => Effect::Live,
-            Self::Host | Self::Port | Self::Access | Self::Sandbox | Self::Log | Self::Audit | Self::AuditRotation => {
-                Effect::Restart
-            }
+            Self::Host | Self::Port | Self::Access | Self::Sandbox => Effect::Restart,
+            Self::Identity | Self::Log | Self::Audit | Self::AuditRotation => Effect::Restart,
         }
     }
 }
@@ -74,6 +74,7 @@ impl fmt::Display for Field {
             Self::Origins => "origins",
             Self::Init => "init",
             Self::Modules => "modules",
+            Self::Identity => "identity",
             Self::Limits => "limits",
             Self::Restart => "restart",
             Self::Log => "log",
@@ -174,6 +175,7 @@ fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
         origins,
         init,
         modules,
+        identity,
         limits,
         sandbox,
         restart,
@@ -194,6 +196,7 @@ fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
         (Field::Origins, set(origins) != set(&other.origins)),
         (Field::Init, *init != other.init || *init_content != contents.init),
         (Field::Modules, *modules != other.modules || *modules_content != contents.modules),
+        (Field::Identity, *identity != other.identity),
         (Field::Limits, *limits != other.limits),
         (Field::Restart, *restart != other.restart),
         (Field::Log, *log != other.log),

@@ -1,10 +1,10 @@
 //! What happens to circles, as their supervisor tells it to the program that it is a part of.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::link::Figures;
+use crate::link::{Figures, Ready};
 
 /// Events that wait to be taken, before the circles' logs are made to wait.
 pub(crate) const EVENTS: usize = 256;
@@ -34,7 +34,7 @@ pub enum Happened {
     /// Its supervisor has done what was wished.
     Done(String),
     /// It will be ready there in a moment.
-    Listening(SocketAddr),
+    Listening(Ready),
     /// It takes connections.
     Ready,
     /// It has taken over what it was told to be, or why it goes on as it was.

@@ -52,6 +52,8 @@ pub(crate) struct Fields {
     pub(crate) modules: Option<PathBuf>,
     /// Whether it refuses to start where its scripts cannot be sandboxed.
     pub(crate) sandbox: Option<Sandbox>,
+    /// The file of its identity, which is made if it is not there; replicas of a circle share one.
+    pub(crate) identity: Option<PathBuf>,
     /// What it allows.
     #[cfg_attr(feature = "schema", schemars(with = "Option<protocol::Limits>"))]
     pub(crate) limits: Option<BTreeMap<String, u64>>,

@@ -4,7 +4,9 @@ mod arguments;
 mod asking;
 
 use std::{
+    fs::DirBuilder,
     io,
+    os::unix::fs::DirBuilderExt,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::Arc,
@@ -64,6 +66,8 @@ pub(crate) struct Files {
     pub(crate) log: Option<PathBuf>,
     /// Its audit, likewise.
     pub(crate) audit: Option<PathBuf>,
+    /// Its identity, where circles.json names none.
+    pub(crate) identity: Option<PathBuf>,
     /// Held for its life: while a circle of an earlier supervisor still drains, its successor waits.
     pub(crate) lock: Option<PathBuf>,
 }
@@ -189,10 +193,10 @@ impl Supervised {
                 }
             };
             match heard {
-                Heard::Said(Said::Ready(address)) => {
+                Heard::Said(Said::Ready(ready)) => {
                     (pulse, asking.is_ready) = (Pulse::of(&TO_BE_HEARD), true);
                     self.has_been_ready = true;
-                    self.tell(Happened::Listening(address)).await;
+                    self.tell(Happened::Listening(ready)).await;
                     self.tell(Happened::Ready).await;
                 }
                 Heard::Said(Said::Figures(figures)) => self.heard(figures),
@@ -234,6 +238,10 @@ impl Supervised {
     }
 
     fn spawn(&self, definition: &Definition, socket: std::os::fd::OwnedFd) -> io::Result<Child> {
+        if let Some(directory) = self.files.identity.as_ref().and_then(|identity| identity.parent()) {
+            // Somebody may have removed it since the supervisor began. A circle that cannot use it says so.
+            let _unusable = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        }
         let mut command = Command::new(&self.program);
         command
             .arg0("circles")

@@ -27,10 +27,13 @@ pub const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_MESSAGE: usize = 2 << 20;
 
 /// The circle takes connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
     /// Where it is dialled.
     pub address: SocketAddr,
+    /// The public key that it identifies itself with, as hex; none, where that ends with its process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 impl Notification for Ready {
@@ -179,7 +182,7 @@ impl FromSupervisor {
 /// What a circle says.
 #[derive(Debug)]
 pub(crate) enum Said {
-    Ready(SocketAddr),
+    Ready(Ready),
     Figures(Figures),
     /// The answer to [`Link::configure`] of that number.
     Configured(u64, Result<(), RpcError>),
@@ -234,7 +237,7 @@ fn understood(line: &str) -> Option<Said> {
     }
     match message::parse_from_server(line)? {
         FromServer::Notification { method, params } => match &*method {
-            Ready::NAME => read(params.get()).map(|Ready { address }| Said::Ready(address)),
+            Ready::NAME => read(params.get()).map(Said::Ready),
             Figures::NAME => read(params.get()).map(Said::Figures),
             _ => None,
         },
@@ -256,8 +259,9 @@ mod tests {
     async fn each_end_hears_what_the_other_says() {
         let (mut link, mut to, mut from) = ends();
         let address = "127.0.0.1:9001".parse().expect("an address");
-        to.tell(&Ready { address }).await.expect("it is there");
-        assert!(matches!(link.next().await, Some(Said::Ready(told)) if told == address));
+        let ready = Ready { address, identity: Some("02ab".into()) };
+        to.tell(&ready).await.expect("it is there");
+        assert!(matches!(link.next().await, Some(Said::Ready(told)) if told == ready));
         let sandbox = vec!["process".to_owned()];
         let figures = Figures { connections: 12, workers: 3, plays: 4, memory_bytes: 1 << 40, sandbox };
         to.tell(&figures).await.expect("it is there");

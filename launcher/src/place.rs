@@ -82,6 +82,7 @@ pub struct Place {
     state: PathBuf,
     id: String,
     logs: PathBuf,
+    identities: PathBuf,
 }
 
 impl Place {
@@ -90,6 +91,7 @@ impl Place {
     pub fn of(config: &Path, run: &Path, state: &Path) -> Result<Self, PlaceError> {
         let place = Self::as_it_is(config, run, state)?;
         PrivateDirectory::make(state, &["logs", &place.id])?;
+        PrivateDirectory::make(state, &["identities", &place.id])?;
         place.locks()?;
         Ok(place)
     }
@@ -106,6 +108,7 @@ impl Place {
             run: run.to_owned(),
             state: state.to_owned(),
             logs: state.join("logs").join(&id),
+            identities: state.join("identities").join(&id),
             id,
         })
     }
@@ -123,6 +126,11 @@ impl Place {
     /// The audit of a circle.
     pub fn audit(&self, circle: &str) -> PathBuf {
         self.logs.join(format!("{circle}.audit"))
+    }
+
+    /// The identity of a circle for which circles.json names no file.
+    pub fn identity(&self, circle: &str) -> PathBuf {
+        self.identities.join(circle)
     }
 
     /// Where the logs and audits of its circles are.
@@ -303,6 +311,7 @@ mod tests {
         let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
         let run = place.run.join(&place.id);
         assert_eq!((mode(&run.join(SOCKET)), mode(&run), mode(&place.logs)), (0o600, 0o700, 0o700));
+        assert_eq!(mode(&place.identities), 0o700);
         assert!(place.heal(&mut held).expect("nothing is wrong").is_none(), "all is as it was");
         place.leave(held);
         assert!(!run.join(SOCKET).exists());

@@ -304,11 +304,13 @@ impl Supervisor {
             let now = Instant::now();
             match &event.what {
                 Happened::Started { pid } => known.book.note(Change::Started { pid: *pid }, now),
-                Happened::Listening(address) => known.url = format!("ws://{address}"),
+                Happened::Listening(ready) => {
+                    (known.url, known.identity) = (format!("ws://{}", ready.address), ready.identity.clone());
+                }
                 Happened::Figures(figures) => known.figures = Some(figures.clone()),
                 Happened::Ready => known.book.note(Change::Ready, now),
                 Happened::Ended { why, again_in } => {
-                    known.figures = None;
+                    (known.figures, known.identity) = (None, None);
                     let is_tried_again = again_in.is_some();
                     known.book.note(Change::Ended { why: why.clone(), is_tried_again }, now);
                 }
@@ -340,7 +342,7 @@ impl Supervisor {
     fn over(&mut self, task: Id, has_failed: bool) {
         let ended = self.circles.iter_mut().find(|known| known.life.as_ref().is_some_and(|life| life.task == task));
         let Some(known) = ended else { return };
-        (known.life, known.figures, known.refused) = (None, None, None);
+        (known.life, known.figures, known.identity, known.refused) = (None, None, None, None);
         known.book.note(Change::Over { has_failed }, Instant::now());
         if known.is_gone && !known.is_wanted_anew {
             let name = known.circle.name.clone();
@@ -368,6 +370,7 @@ impl Supervisor {
             plays: known.figures.as_ref().map(|figures| figures.plays),
             memory_bytes: known.figures.as_ref().map(|figures| figures.memory_bytes),
             sandbox: known.figures.as_ref().map(|figures| figures.sandbox.clone()),
+            identity: known.identity.clone(),
             why: known.book.why.clone(),
             refused: known.refused.clone(),
         };

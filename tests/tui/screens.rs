@@ -1,7 +1,7 @@
 //! Each view at two sizes. `INSTA_UPDATE=always` writes them anew; they are to be looked at before they are committed.
 
 use ::keys::{
-    KeyPair,
+    KeyPair, identity_file,
     keystore::{Keystore, WorkFactor},
 };
 
@@ -62,8 +62,13 @@ fn snap(name: &str, (width, height): (u16, u16), screen: &str, ports: &[u16]) {
 
 fn start(size: (u16, u16), home: Home) -> (Screen, [u16; 2]) {
     let ports = [free_port(), free_port()];
+    // Made before: what a circle logs when it makes its identity has another length each time.
+    identity_file::load_or_create(&home.path().join("circle.identity")).expect("made");
     let config = format!(
-        r#"{{ "circles": [{{ "name": "sandbox", "port": {} }}, {{ "name": "team", "port": {}, "access": "members", "members": [] }}] }}"#,
+        r#"{{ "circles": [
+            {{ "name": "sandbox", "port": {}, "identity": "circle.identity" }},
+            {{ "name": "team", "port": {}, "identity": "circle.identity", "access": "members", "members": [] }}
+        ] }}"#,
         ports[0], ports[1]
     );
     let mut screen = Screen::start_in(home, &config, size);

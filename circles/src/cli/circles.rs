@@ -179,6 +179,10 @@ pub(crate) struct ServeArgs {
     /// A Rhai file whose functions and constants every session has
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
+    /// A file that holds the circle's identity and is made if it is not there [default: an identity that ends with this
+    /// process]
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
     /// A limit (play_ms=2000); can be given again
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,

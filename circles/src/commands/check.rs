@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use keys::identity_file::{self, IdentityFileError};
 use launcher::{Pointer, place::Place, port};
 use protocol::methods::Access;
 use rustix::fs::{Access as Permission, access};
@@ -15,7 +16,7 @@ use server_ws::Circle;
 use crate::cli::CheckArgs;
 use frontend::{
     config,
-    error::{CliError, os_text},
+    error::{CliError, Parts, os_text},
     script, supervisor,
 };
 use terminal::printing::to_stdout;
@@ -118,7 +119,27 @@ pub(crate) fn mistakes(circle: &launcher::Circle, pointer: &Pointer, ours: &[u32
         });
         mistakes.extend(unreadable.take(MODULES_TOLD));
     }
+    if let Some(why) = circle.identity.as_deref().and_then(unusable_identity) {
+        mistakes.push(at("identity", why));
+    }
     mistakes
+}
+
+/// Why an identity cannot be read or made there.
+fn unusable_identity(file: &Path) -> Option<String> {
+    match identity_file::load(file) {
+        Ok(_) => None,
+        Err(IdentityFileError::Missing { .. }) => {
+            let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+            let directory = directory.unwrap_or(Path::new("."));
+            let error = access(directory, Permission::WRITE_OK | Permission::EXEC_OK).err()?;
+            Some(format!("cannot make {}: {}", file.display(), os_text(&error.into())))
+        }
+        Err(error) => {
+            let Parts { why, fix, .. } = CliError::from(error).parts();
+            Some(if fix.is_empty() { why } else { format!("{why}; {fix}") })
+        }
+    }
 }
 
 fn said(unusable: &port::Unusable) -> String {

@@ -52,6 +52,7 @@ const FILES: &[(&str, &str)] = &[
     ("~/.local/share/circles/keys/", "the keys, each encrypted with its passphrase"),
     ("~/.local/share/circles/known_circles", "the circles whose identities are remembered"),
     ("~/.local/state/circles/history/", "what was typed, for each circle and key"),
+    ("~/.local/state/circles/identities/", "what circles identify themselves with, where circles.json names no file"),
     ("~/.local/state/circles/logs/", "logs and audits of circles"),
     ("~/.local/state/circles/locks/", "locks of supervisors and circles"),
     ("$XDG_RUNTIME_DIR/circles/", "sockets of supervisors"),

@@ -12,6 +12,10 @@ use std::{
     sync::Arc,
 };
 
+use keys::{
+    KeyPair,
+    identity_file::{self, Loaded},
+};
 use launcher::{ServiceManager, link::Ready, log::Level, port::Unusable};
 use records::Records;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -64,6 +68,7 @@ fn serve_on(
     records: &Records,
 ) -> Result<(), CliError> {
     raise_descriptor_limit();
+    let identity = identity(args, records)?;
     let circle = Arc::new(described::circle(args, records.audit())?);
 
     let wanted = SocketAddr::new(args.host, args.port);
@@ -109,7 +114,8 @@ fn serve_on(
                     let running = running.clone();
                     async move { described::take_over(&running, started, arguments).await }
                 };
-                tokio::spawn(supervisor.attend(Ready { address: dialled }, figures, configure, drain));
+                let identity = identity.as_ref().map(|keypair| keypair.public_key().to_hex());
+                tokio::spawn(supervisor.attend(Ready { address: dialled, identity }, figures, configure, drain));
                 None
             }
             None => Some(drain),
@@ -129,6 +135,16 @@ fn serve_on(
         let served = managed(server_ws::run(listener, circle, shutdown), manager, stops).await;
         served.map_err(|error| cannot_serve(&error))
     })
+}
+
+/// The circle's identity, where it has a file for it.
+fn identity(args: &ServeArgs, records: &Records) -> Result<Option<KeyPair>, CliError> {
+    let Some(file) = &args.identity else { return Ok(None) };
+    let Loaded { keypair, is_new } = identity_file::load_or_create(file)?;
+    if is_new {
+        records.keep(Level::Info, &format!("made the identity {} in {}", keypair.public_key(), file.display()));
+    }
+    Ok(Some(keypair))
 }
 
 fn cannot_listen(address: SocketAddr, error: std::io::Error) -> CliError {

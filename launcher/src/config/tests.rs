@@ -68,7 +68,8 @@ fn a_mistake_is_pointed_at() {
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"init\": §\"nowhere.rhai\"}]}", "nowhere.rhai"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"modules\": §\"nowhere/\"}]}", "nowhere"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"tls\": §{\"cert\": \"c\", \"key\": \"k\"}}]}", "TLS"),
-        ("{\"defaults\": {\"port\": §1},\n \"circles\": []}", "of its own"),
+        ("{\"defaults\": {\"port\": §1},\n \"circles\": []}", "its own port"),
+        ("{\"defaults\": {\"identity\": §\"a\"},\n \"circles\": []}", "its own identity"),
     ];
     for (marked, piece) in cases {
         let mark = marked.find('§').expect("a mark");

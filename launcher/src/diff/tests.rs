@@ -19,7 +19,7 @@ fn definition() -> Definition {
 
 /// Each field with a way to change it, and nothing else that anyone could notice.
 type Change = (Field, Action, fn(&mut Definition));
-const CHANGES: [Change; 15] = [
+const CHANGES: [Change; 16] = [
     (Field::Host, Action::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
     (Field::Port, Action::Restart, |it| it.circle.address.set_port(2)),
     (Field::Access, Action::Restart, |it| (it.circle.access, it.circle.members) = (Access::Authenticated, vec![])),
@@ -33,6 +33,7 @@ const CHANGES: [Change; 15] = [
     (Field::Init, Action::Change, |it| it.contents.init = Some([1; 32])),
     (Field::Modules, Action::Change, |it| it.circle.modules = Some("scripts".into())),
     (Field::Modules, Action::Change, |it| it.contents.modules = Some([1; 32])),
+    (Field::Identity, Action::Restart, |it| it.circle.identity = Some("a.identity".into())),
     (Field::Limits, Action::Change, |it| it.circle.limits.play_ms = 1),
     (Field::Restart, Action::Change, |it| it.circle.restart = crate::Restart::Never),
 ];

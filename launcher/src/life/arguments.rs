@@ -27,6 +27,9 @@ pub(crate) fn arguments(circle: &Circle, files: &Files) -> Vec<String> {
     circle.description.iter().for_each(|description| flag("description", description.clone()));
     circle.init.iter().for_each(|init| flag("init", init.display().to_string()));
     circle.modules.iter().for_each(|modules| flag("modules", modules.display().to_string()));
+    if let Some(identity) = circle.identity.as_ref().or(files.identity.as_ref()) {
+        flag("identity", identity.display().to_string());
+    }
     if let Ok(serde_json::Value::Object(limits)) = serde_json::to_value(&circle.limits) {
         for (name, value) in limits.into_iter().filter(|(_, value)| !value.is_null()) {
             flag("limit", format!("{name}={value}"));

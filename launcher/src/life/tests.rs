@@ -65,7 +65,7 @@ async fn circle_that_hangs_is_killed() {
     let (socket, circle) = UnixStream::pair().expect("a pair");
     let (mut circle, _hears) = to_supervisor(circle);
     let address = "127.0.0.1:9".parse().expect("an address");
-    circle.tell(&crate::link::Ready { address }).await.expect("it is read");
+    circle.tell(&crate::link::Ready { address, identity: None }).await.expect("it is read");
     let begun = Instant::now();
     let asking = Asking::of(life.runs.clone());
     let status = life.watch(&mut process(), &mut Link::new(socket), asking).await.expect("it is waited for");
@@ -77,7 +77,7 @@ async fn circle_that_hangs_is_killed() {
         seen.push(event.what);
     }
     let [Happened::Listening(at), Happened::Ready, Happened::Note(note)] = &seen[..] else { panic!("{seen:?}") };
-    assert_eq!((*at, note.as_str()), (address, "it gives no sign of life for 12 s, and is killed"));
+    assert_eq!((at.address, note.as_str()), (address, "it gives no sign of life for 12 s, and is killed"));
 }
 
 /// As one that has closed its socket, or says what nobody understands, and lives on.

@@ -29,6 +29,8 @@ pub(super) struct Known {
     pub(super) access: Access,
     /// As it said last.
     pub(super) figures: Option<Figures>,
+    /// What its process identifies itself with, as it said.
+    pub(super) identity: Option<String>,
     pub(super) book: Book,
     pub(super) life: Option<Life>,
     /// To be started once its present life is over, and that of whoever still has its address.
@@ -60,6 +62,7 @@ impl Known {
             circle,
             contents,
             figures: None,
+            identity: None,
             book: Book::default(),
             life: None,
             is_wanted_anew: false,
@@ -89,6 +92,7 @@ impl Known {
             files: Files {
                 log: Some(place.log(name)),
                 audit: Some(place.audit(name)),
+                identity: Some(place.identity(name)),
                 lock: Some(place.circle_lock(name)),
             },
             events: events.clone(),

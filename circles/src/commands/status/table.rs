@@ -127,6 +127,7 @@ mod tests {
             plays: Some(123_456),
             memory_bytes: Some(5 << 20),
             sandbox: sandbox.map(|layers| layers.iter().copied().map(Into::into).collect()),
+            identity: None,
             why: None,
             refused: None,
         }

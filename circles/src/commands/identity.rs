@@ -1,0 +1,151 @@
+//! `circles identity show|rotate NAME`: what the circles of circles.json identify themselves with.
+
+use std::path::PathBuf;
+
+use frontend::{
+    config,
+    error::CliError,
+    supervisor::{self, PATIENCE},
+};
+use keys::identity_file::{self, IdentityFileError};
+use launcher::{
+    State,
+    control::{ControlError, Restart},
+    place::Place,
+};
+use serde_json::json;
+
+use crate::{
+    cli::{ConfigArgs, IdentityVerb},
+    question,
+};
+use terminal::printing::{self, to_stdout};
+
+/// How long the circle may take to drain and to be ready again.
+const RESTART_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
+
+pub(crate) fn run(verb: &IdentityVerb) -> Result<(), CliError> {
+    match verb {
+        IdentityVerb::Show { name, json, config } => show(name, *json, config),
+        IdentityVerb::Rotate { name, yes, config } => rotate(name, *yes, config),
+    }
+}
+
+/// The file of a circle's identity, and the place of its supervisor. Nothing is made.
+fn find(name: &str, config: &ConfigArgs) -> Result<(PathBuf, Place), CliError> {
+    let circle = config::circle(config.path(), name)?;
+    let directories = supervisor::directories_as_they_are();
+    let place = Place::as_it_is(&config::path(config.path())?, &directories.run, &directories.state)?;
+    let file = circle.identity.unwrap_or_else(|| place.identity(name));
+    // What is shown can be used from anywhere.
+    Ok((std::path::absolute(&file).unwrap_or(file), place))
+}
+
+fn failed(name: &str, error: IdentityFileError) -> CliError {
+    match error {
+        IdentityFileError::Missing { path } => CliError::usage(
+            format!("the circle '{name}' has no identity yet"),
+            format!("there is no {}", path.display()),
+            format!("its first start makes one: circles up {name}"),
+        ),
+        other => other.into(),
+    }
+}
+
+fn show(name: &str, is_json: bool, config: &ConfigArgs) -> Result<(), CliError> {
+    let (file, _) = find(name, config)?;
+    let public_key = identity_file::load(&file).map_err(|error| failed(name, error))?.public_key().to_hex();
+    let text = if is_json {
+        json!({ "name": name, "public_key": public_key, "file": file.display().to_string() }).to_string()
+    } else {
+        format!("{public_key}  {}", file.display())
+    };
+    Ok(to_stdout(&format!("{text}\n"))?)
+}
+
+fn rotate(name: &str, is_meant: bool, config: &ConfigArgs) -> Result<(), CliError> {
+    let (file, place) = find(name, config)?;
+    // That there is none, or that it is open to others, is said before anything is asked.
+    let old = identity_file::load(&file).map_err(|error| failed(name, error))?.public_key();
+    question::make_sure(
+        is_meant,
+        &format!(
+            "Give {name} a new identity instead of {old}? Clients that know the circle refuse it until they forget it."
+        ),
+        &format!("the identity of '{name}' is not rotated"),
+    )?;
+    let rotated = identity_file::rotate(&file).map_err(|error| failed(name, error))?;
+    to_stdout(&format!("{}\n", rotated.new))?;
+    printing::to_stderr(&format!(
+        "{name} has this identity from its next start on, instead of {}\n  clients that know the circle refuse it until \
+         they forget the old one: circles known forget HOST:PORT\n  restart what else uses {}, as replicas\n",
+        rotated.old,
+        file.display()
+    ));
+    restart(name, &place)
+}
+
+/// Restarts the circle, if it is up.
+fn restart(name: &str, place: &Place) -> Result<(), CliError> {
+    let names = [name.to_owned()];
+    let restarted = terminal::connect::client_runtime()?.block_on(async {
+        let Some((client, statuses)) = supervisor::answering(place).await? else { return Ok(None) };
+        drop(client);
+        let is_up = |state| !matches!(state, State::Down | State::Failed);
+        if !statuses.circles.iter().any(|circle| circle.name == name && is_up(circle.state)) {
+            return Ok(None);
+        }
+        Ok(Some(supervisor::tell_running::<Restart>(place, &names, RESTART_TIMEOUT + PATIENCE).await?))
+    });
+    let by_hand = |error: CliError| {
+        let parts = error.parts();
+        let why = if parts.why.is_empty() { parts.what } else { format!("{}: {}", parts.what, parts.why) };
+        CliError::supervisor(
+            format!("the circle '{name}' is not restarted, and has its old identity still"),
+            why,
+            format!("restart it: circles restart {name}"),
+        )
+    };
+    let restarted = match restarted {
+        // A supervisor that is just ending has its circles end, too.
+        Err(Asked::Supervisor(ControlError::Lost)) | Ok(None | Some(None)) => {
+            printing::to_stderr(&format!("{name} is down\n  start it: circles up {name}\n"));
+            return Ok(());
+        }
+        Err(Asked::Supervisor(error)) => return Err(by_hand(supervisor::failed(error))),
+        Err(Asked::Restart(error)) => return Err(by_hand(error)),
+        Ok(Some(Some(statuses))) => statuses,
+    };
+    match restarted.circles.into_iter().find(|circle| circle.name == name) {
+        Some(circle) if circle.state == State::Ready => {
+            printing::to_stderr(&format!("restarted {name}\n"));
+            Ok(())
+        }
+        circle => {
+            let why = circle.and_then(|circle| circle.why).unwrap_or_else(|| "it does not take connections yet".into());
+            Err(CliError::supervisor(
+                format!("the circle '{name}' is not up"),
+                frontend::visible::visible(&why).into_owned(),
+                format!("see circles logs {name}; then circles restart {name}"),
+            ))
+        }
+    }
+}
+
+/// What was asked in vain.
+enum Asked {
+    Supervisor(ControlError),
+    Restart(CliError),
+}
+
+impl From<ControlError> for Asked {
+    fn from(error: ControlError) -> Self {
+        Self::Supervisor(error)
+    }
+}
+
+impl From<CliError> for Asked {
+    fn from(error: CliError) -> Self {
+        Self::Restart(error)
+    }
+}

@@ -1,0 +1,121 @@
+//! What circles identify themselves with: the files, what `status` says, `circles serve --identity`.
+
+mod rotation;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use keys::identity_file;
+
+use crate::support::{background::Background, process::Server};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("it is there").permissions().mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the owner may");
+}
+
+fn public_key(file: &Path) -> String {
+    identity_file::load(file).expect("an identity").public_key().to_hex()
+}
+
+impl Background {
+    /// What `status` says.
+    fn identity(&self, name: &str) -> String {
+        self.status(name)["identity"].as_str().expect("an identity").to_owned()
+    }
+
+    /// The file that `identity show` names, after the public key.
+    fn identity_file(&self, name: &str) -> PathBuf {
+        let shown = self.ok(&["identity", "show", name]);
+        let (key, file) = shown.trim_end().split_once("  ").expect("a key and a file");
+        assert_eq!(key, public_key(Path::new(file)));
+        file.into()
+    }
+}
+
+#[test]
+fn supervised_circle_has_an_identity_of_its_own_that_stays() {
+    let background = Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0 }] }"#);
+    let none = background.run(&["identity", "show", "a"]);
+    assert_eq!(none.code, Some(2), "{none:?}");
+    assert!(none.stderr.contains("circles up a"), "{none:?}");
+    background.ok(&["up"]);
+    let (a, b) = (background.identity("a"), background.identity("b"));
+    assert_ne!(a, b);
+    let file = background.identity_file("a");
+    assert_eq!((public_key(&file), mode(&file)), (a.clone(), 0o600));
+    assert_eq!(mode(file.parent().expect("a directory")), 0o700);
+    assert!(file.starts_with(background.home.path().join("state")), "beside what else is kept of circles: {file:?}");
+    let shown: serde_json::Value =
+        serde_json::from_str(&background.ok(&["identity", "show", "a", "--json"])).expect("JSON");
+    assert_eq!((&shown["public_key"], &shown["name"]), (&a.as_str().into(), &"a".into()));
+
+    background.kill("a");
+    background.ok(&["restart", "a"]);
+    assert_eq!(background.identity("a"), a, "it stays over restarts");
+    background.ok(&["down"]);
+    assert!(background.status("a")["identity"].is_null(), "nothing runs");
+    background.ok(&["up", "a"]);
+    assert_eq!(background.identity("a"), a, "it stays over supervisors");
+    let log = fs::read_to_string(background.files("a.log").pop().expect("a log")).expect("readable");
+    assert_eq!(log.matches(&format!("made the identity {a} in ")).count(), 1, "{log}");
+    let secret = fs::read_to_string(&file).expect("readable");
+    assert!(!log.contains(secret.trim()), "no secret in the log");
+}
+
+/// Somebody may tidy up while circles run.
+#[test]
+fn directory_of_identities_that_was_removed_is_made_again() {
+    let background = Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
+    background.ok(&["up"]);
+    let (before, file) = (background.identity("a"), background.identity_file("a"));
+    fs::remove_dir_all(file.parent().expect("a directory")).expect("removed");
+    background.ok(&["restart", "a"]);
+    assert_ne!(background.identity("a"), before);
+    assert_eq!(background.identity_file("a"), file);
+}
+
+#[test]
+fn identity_that_circles_json_names_is_made_and_shared_by_replicas() {
+    let replica = |name: &str| format!(r#"{{ "name": "{name}", "port": 0, "identity": "team.identity" }}"#);
+    let background = Background::with(&format!("{{ \"circles\": [\n{},\n{}\n] }}", replica("a"), replica("b")));
+    background.ok(&["up"]);
+    let file = background.home.path().join("team.identity");
+    assert_eq!(mode(&file), 0o600);
+    assert_eq!((background.identity("a"), background.identity("b")), (public_key(&file), public_key(&file)));
+    assert_eq!(background.identity_file("a"), file);
+    background.ok(&["down"]);
+
+    set_mode(&file, 0o640);
+    for args in [&["up", "a"][..], &["check"], &["identity", "show", "a"], &["identity", "rotate", "a", "--yes"]] {
+        let refused = background.run(args);
+        assert_eq!(refused.code, Some(2), "{args:?}: {refused:?}");
+        let (said, chmod) = (format!("{}{}", refused.stdout, refused.stderr), "chmod 600 ");
+        assert!(said.contains("(mode 0640)") && said.contains(chmod), "{args:?}: {refused:?}");
+    }
+    set_mode(&file, 0o600);
+    background.ok(&["check"]);
+    fs::write(&file, "no identity\n").expect("written");
+    let refused = background.run(&["check"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("holds no identity"), "{refused:?}");
+    assert_eq!(fs::read_to_string(&file).expect("readable"), "no identity\n", "it is kept");
+}
+
+#[test]
+fn identity_of_a_circle_that_is_served_alone_is_made_at_its_first_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("team.identity");
+    let flag = format!("--identity={}", file.display());
+    drop(Server::start(&[&flag]));
+    let first = public_key(&file);
+    assert_eq!(mode(&file), 0o600);
+    drop(Server::start(&[&flag]));
+    assert_eq!(public_key(&file), first);
+}
