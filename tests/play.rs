@@ -189,11 +189,11 @@ fn what_is_no_circle_is_said_to_be_none() {
         (fake::websocket(|_| "hello \x1b[2J".into()), "not JSON-RPC"),
         (
             fake::websocket(|_| {
-                r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found","data":{"method":"describe"}}}"#.into()
+                r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32601,"message":"Method not found","data":{"method":"describe"}}}"#.into()
             }),
             "describe",
         ),
-        (fake::websocket(|_| r#"{"jsonrpc":"2.0","id":1,"result":{"name":"x"}}"#.into()), "cannot be read"),
+        (fake::websocket(|_| r#"{"jsonrpc":"2.0","id":2,"result":{"name":"x"}}"#.into()), "cannot be read"),
     ];
     for (authority, piece) in cases {
         let ran = play(&["--circle", &authority, "-e", "1"]);

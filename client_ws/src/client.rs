@@ -8,17 +8,18 @@ use std::{
 
 use futures_channel::{mpsc, oneshot};
 use futures_util::{SinkExt, StreamExt, future};
-use keys::{Authority, KeyPair, Nonce, PublicKey};
+use keys::{Authority, Challenge, KeyPair, Nonce, PublicKey};
 use protocol::{
     Id, Method, message,
     methods::{
         self, AuthenticateParams, CancelParams, CompleteParams, CompleteResult, Description, FetchNonceParams,
-        FetchNonceResult, FunctionDoc, LookupParams, NoParams, ScopeResult,
+        FetchNonceResult, FunctionDoc, IdentifyParams, LookupParams, NoParams, ScopeResult,
     },
 };
 
 use crate::{
-    CircleUrl, CircleWsClientBuilder, ClientError, Notice, PlayEvent, PlayRequest,
+    CircleUrl, CircleWsClientBuilder, ClientError, Identity, Notice, PlayEvent, PlayRequest,
+    identity::{self, IdentityRules},
     message_limit::MessageLimit,
     pending::Answer,
     task::{self, Command, Told},
@@ -39,6 +40,7 @@ pub struct CircleWsClient {
     /// The circle's own authority, where it is dialled through a tunnel.
     authority: Option<Authority>,
     timeout: Duration,
+    identity_rules: IdentityRules,
     state: Mutex<State>,
 }
 
@@ -52,12 +54,50 @@ struct State {
 
 #[derive(Debug)]
 struct Connection {
-    commands: mpsc::Sender<Command>,
+    link: Link,
     notices: mpsc::Receiver<Told>,
     limit: MessageLimit,
     /// The authority by which the circle was dialled.
     dialled: Authority,
+    /// The identity that the circle has shown.
+    identity: Identity,
+}
+
+/// The way of requests to the task that owns the connection.
+#[derive(Debug)]
+struct Link {
+    commands: mpsc::Sender<Command>,
     next_id: u64,
+}
+
+/// A request that has its id.
+struct NumberedRequest {
+    commands: mpsc::Sender<Command>,
+    number: u64,
+    text: String,
+}
+
+impl Link {
+    /// The next request.
+    fn next<M: Method>(&mut self, params: &M::Params) -> NumberedRequest {
+        let number = self.next_id;
+        self.next_id += 1;
+        let text = message::call(Some(&Id::number(number)), M::NAME, params);
+        NumberedRequest { commands: self.commands.clone(), number, text }
+    }
+}
+
+impl NumberedRequest {
+    /// Sends it; what is returned gets its answer.
+    async fn send(
+        mut self,
+        events: Option<mpsc::Sender<PlayEvent>>,
+    ) -> Result<(Id, oneshot::Receiver<Answer>), ClientError> {
+        let (answer, asked) = oneshot::channel();
+        let command = Command { id: self.number, text: self.text, answer, events };
+        self.commands.send(command).await.map_err(|_| ClientError::NotConnected)?;
+        Ok((Id::number(self.number), asked))
+    }
 }
 
 impl CircleWsClient {
@@ -66,13 +106,10 @@ impl CircleWsClient {
         CircleWsClientBuilder::new(url.into())
     }
 
-    pub(crate) fn new(
-        url: CircleUrl,
-        authority: Option<Authority>,
-        keypair: Option<Arc<KeyPair>>,
-        timeout: Duration,
-    ) -> Self {
-        Self { url, authority, timeout, state: Mutex::new(State { keypair, connection: None, waiting: None }) }
+    pub(crate) fn new(url: CircleUrl, described: CircleWsClientBuilder) -> Self {
+        let CircleWsClientBuilder { keypair, authority, timeout, identity_rules, .. } = described;
+        let state = State { keypair, connection: None, waiting: None };
+        Self { url, authority, timeout, identity_rules, state: Mutex::new(state) }
     }
 
     /// Where it connects to.
@@ -90,8 +127,14 @@ impl CircleWsClient {
         self.state().keypair = Some(keypair.into());
     }
 
-    /// Connects, in the place of an earlier connection. The new session knows nothing of the one before: it is not
-    /// authenticated and has no variables.
+    /// Connects, in the place of an earlier connection, and has the circle show its identity, before anything else is sent. The
+    /// new session knows nothing of the one before: it is not authenticated and has no variables.
+    ///
+    /// # Errors
+    ///
+    /// Nothing can be reached at the URL, what answers there is no circle, or its identity is not
+    /// [expected](CircleWsClientBuilder::expect_identity), [ephemeral](CircleWsClientBuilder::accept_ephemeral_identity) and
+    /// not on this machine, or refused by the [check](CircleWsClientBuilder::check_identity).
     pub async fn connect(&self) -> Result<(), ClientError> {
         self.disconnect();
         let (sender, receiver, dialled) = platform::connect(&self.url, self.authority.as_ref(), self.timeout).await?;
@@ -99,13 +142,38 @@ impl CircleWsClient {
         let (to_client, notices) = mpsc::channel(NOTICES);
         let limit = MessageLimit::new();
         platform::spawn(task::run(sender, receiver, to_task, to_client, limit.clone(), self.url.to_string()));
-        self.replace(Some(Connection { commands, notices, limit, dialled, next_id: 1 }));
+        let mut link = Link { commands, next_id: 1 };
+        let identity = self.identify(&mut link, &dialled).await?;
+        self.identity_rules.judge(&self.url, &dialled, identity).await?;
+        self.replace(Some(Connection { link, notices, limit, dialled, identity }));
         Ok(())
+    }
+
+    /// Has the circle show its identity. What cannot is no circle.
+    async fn identify(&self, link: &mut Link, dialled: &Authority) -> Result<Identity, ClientError> {
+        let not_a_circle = |reason: String| ClientError::NotACircle { url: self.url.to_string(), reason };
+        let challenge = Challenge::generate()?;
+        let request = link.next::<methods::Identify>(&IdentifyParams { challenge: challenge.to_string() });
+        let answered = async {
+            let (_, answer) = request.send(None).await?;
+            self.answer::<methods::Identify>(answer).await
+        };
+        let answer = answered.await.map_err(|error| match error {
+            ClientError::TimedOut { .. } => not_a_circle(format!("to `identify` there is {error}")),
+            ClientError::Rpc(error) => not_a_circle(format!("to `identify` it answers: {error}")),
+            other => other,
+        })?;
+        identity::verified(&answer, dialled, challenge).map_err(|reason| not_a_circle(reason.into()))
+    }
+
+    /// The identity that the circle of this connection has shown.
+    pub fn identity(&self) -> Option<Identity> {
+        self.state().connection.as_ref().map(|connection| connection.identity)
     }
 
     /// Whether a connection was made and, as far as is known, still is.
     pub fn is_connected(&self) -> bool {
-        self.state().connection.as_ref().is_some_and(|connection| !connection.commands.is_closed())
+        self.state().connection.as_ref().is_some_and(|connection| !connection.link.commands.is_closed())
     }
 
     /// Closes the connection. What runs there is cancelled.
@@ -134,7 +202,7 @@ impl CircleWsClient {
 
     /// Proves the keypair to the circle.
     ///
-    /// A nonce that names another circle, or lapses at an unlikely time, is not signed (the source of this rule is
+    /// A nonce that names another authority, another circle than the one that has shown its identity, or lapses at an unlikely time, is not signed (the source of this rule is
     /// "Authentication" in `docs/protocol.md`).
     pub async fn authenticate(&self) -> Result<(), ClientError> {
         let keypair = self.state().keypair.clone().ok_or(ClientError::NoKey)?;
@@ -152,12 +220,13 @@ impl CircleWsClient {
 
     async fn prove(&self, keypair: &KeyPair) -> Result<(), ClientError> {
         let pubkey = keypair.public_key().to_hex();
-        let dialled = self.state().connection.as_ref().map(|connection| connection.dialled.clone());
-        let dialled = dialled.ok_or(ClientError::NotConnected)?;
+        let reached =
+            self.state().connection.as_ref().map(|connection| (connection.dialled.clone(), connection.identity));
+        let (dialled, circle) = reached.ok_or(ClientError::NotConnected)?;
         let FetchNonceResult { nonce } =
             self.call::<methods::FetchNonce>(&FetchNonceParams { pubkey: pubkey.clone() }).await?;
         let nonce = Nonce::parse(&nonce)?;
-        nonce.check(&dialled, platform::now_unix())?;
+        nonce.check(&dialled, circle.public_key, platform::now_unix())?;
         let signature = keypair.sign_nonce(&nonce).to_string();
         self.call::<methods::Authenticate>(&AuthenticateParams { pubkey, signature }).await?;
         Ok(())
@@ -247,6 +316,11 @@ impl CircleWsClient {
     /// Calls a method that is answered at once.
     async fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, ClientError> {
         let (_, answer) = self.request::<M>(params, None).await?;
+        self.answer::<M>(answer).await
+    }
+
+    /// The answer to a request that is answered at once.
+    async fn answer<M: Method>(&self, answer: oneshot::Receiver<Answer>) -> Result<M::Result, ClientError> {
         let answer = platform::timeout(self.timeout, received(answer)).await;
         read::<M>(answer.ok_or(ClientError::TimedOut { after: self.timeout })?, &self.url)
     }
@@ -257,18 +331,12 @@ impl CircleWsClient {
         params: &M::Params,
         events: Option<mpsc::Sender<PlayEvent>>,
     ) -> Result<(Id, oneshot::Receiver<Answer>), ClientError> {
-        let (mut commands, number) = {
+        let request = {
             let mut state = self.state();
             let connection = state.connection.as_mut().ok_or(ClientError::NotConnected)?;
-            let number = connection.next_id;
-            connection.next_id += 1;
-            (connection.commands.clone(), number)
+            connection.link.next::<M>(params)
         };
-        let id = Id::number(number);
-        let (answer, asked) = oneshot::channel();
-        let command = Command { id: number, text: message::call(Some(&id), M::NAME, params), answer, events };
-        commands.send(command).await.map_err(|_| ClientError::NotConnected)?;
-        Ok((id, asked))
+        request.send(events).await
     }
 }
 

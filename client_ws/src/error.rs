@@ -1,7 +1,9 @@
 //! What can go wrong for a client, a variant per thing that a caller can do about it.
 
-use keys::NonceRefused;
+use keys::{NonceRefused, PublicKey, RandomError};
 use protocol::RpcError;
+
+use crate::IdentityRefusal;
 
 /// Why a client could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,28 @@ pub enum ClientError {
     /// The circle asked for a signature of something that is no nonce.
     #[error("the circle's nonce is not signed: {0}")]
     BadNonce(#[from] keys::NonceError),
+    /// The circle is not the one that was expected.
+    #[error("another circle answers at {url}: the identity {expected} is expected, and it shows {shown}")]
+    OtherIdentity {
+        /// Where it was tried.
+        url: String,
+        /// The identity that [`expect_identity`](crate::CircleWsClientBuilder::expect_identity) named.
+        expected: Box<PublicKey>,
+        /// The identity that the circle shows.
+        shown: Box<PublicKey>,
+    },
+    /// The circle has an identity that ends with its process, and is not on this machine: nothing tells it from an impostor.
+    #[error("the identity of the circle at {url} is ephemeral, so nothing tells that circle from an impostor")]
+    EphemeralIdentity {
+        /// Where it was tried.
+        url: String,
+    },
+    /// The check that [`check_identity`](crate::CircleWsClientBuilder::check_identity) set refuses the circle's identity.
+    #[error("the identity of the circle is refused: {0}")]
+    IdentityRefused(IdentityRefusal),
+    /// The operating system has no random bytes for a challenge.
+    #[error("cannot ask the circle for its identity: {0}")]
+    Random(#[from] RandomError),
     /// The circle answered with an error.
     #[error("{0}")]
     Rpc(#[from] RpcError),

@@ -19,6 +19,10 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A circle shows its identity before anything else is sent. A program that knows the identity says so with
+//! [`expect_identity`](CircleWsClientBuilder::expect_identity); one that remembers identities, as ssh does, gives a
+//! [check](CircleWsClientBuilder::check_identity) of its own.
+//!
 //! Native clients need a tokio runtime. Everything but the transport knows neither a runtime nor a socket, so that the
 //! browser's transport can take its place.
 
@@ -26,6 +30,7 @@ mod address;
 mod builder;
 mod client;
 mod error;
+mod identity;
 mod message_limit;
 mod pending;
 mod play;
@@ -36,6 +41,7 @@ pub use address::CircleUrl;
 pub use builder::CircleWsClientBuilder;
 pub use client::CircleWsClient;
 pub use error::ClientError;
+pub use identity::{Identity, IdentityRefusal};
 pub use pending::Notice;
 pub use play::{PlayEvent, PlayRequest, RunningPlay};
 pub use protocol::{

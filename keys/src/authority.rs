@@ -92,6 +92,17 @@ impl Authority {
         if address.port() == default_port { Self(host) } else { Self(format!("{host}:{}", address.port())) }
     }
 
+    /// Whether it is of this machine: an address in 127.0.0.0/8, `::1`, either as an IPv4 address inside an IPv6 one, or
+    /// `localhost`.
+    pub fn is_loopback(&self) -> bool {
+        if let Some(rest) = self.0.strip_prefix('[') {
+            let address = rest.split(']').next().unwrap_or_default().parse::<Ipv6Addr>();
+            return address.is_ok_and(|address| IpAddr::V6(address).to_canonical().is_loopback());
+        }
+        let host = self.0.split(':').next().unwrap_or_default();
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0

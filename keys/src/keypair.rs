@@ -5,7 +5,7 @@ use std::fmt;
 use secp256k1::SecretKey;
 use zeroize::Zeroizing;
 
-use crate::{KeyParseError, Nonce, PublicKey, Signature, digits};
+use crate::{IdentityStatement, KeyParseError, Nonce, PublicKey, Signature, digits};
 
 const BYTES: usize = 32;
 
@@ -23,7 +23,7 @@ pub struct KeyPair {
 /// The operating system (in a browser, its crypto interface) gave no random bytes.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("no random bytes from the operating system: {0}")]
-pub struct RandomError(getrandom::Error);
+pub struct RandomError(#[from] getrandom::Error);
 
 impl KeyPair {
     /// A new key from the operating system's random source.
@@ -62,7 +62,16 @@ impl KeyPair {
     /// A client calls [`Nonce::check`] first: a signature over a nonce made for another authority is one that
     /// somebody can pass off there.
     pub fn sign_nonce(&self, nonce: &Nonce) -> Signature {
-        Signature::make(&self.secret, nonce.as_str())
+        self.sign(nonce.as_str())
+    }
+
+    /// Signs SHA-256 of the statement's UTF-8 bytes, as [`sign_nonce`](Self::sign_nonce) does.
+    pub fn sign_identity(&self, statement: &IdentityStatement) -> Signature {
+        self.sign(statement.as_str())
+    }
+
+    fn sign(&self, text: &str) -> Signature {
+        Signature::make(&self.secret, text)
     }
 
     /// The secret as 64 lower-case hex digits, in a buffer that is wiped when dropped.

@@ -1,25 +1,32 @@
 //! Who somebody is to a circle, and how they prove it.
 //!
 //! A person or program is a secp256k1 key. To prove that it holds one, it signs a [`Nonce`]: one line of text that
-//! the circle made for this connection, bound to the [`Authority`] that was dialled and to a short time. Both
-//! sides of that live here, and so do the encrypted keystore on disk and the files that hold a circle's own key
-//! (feature `keystore`, on by default).
+//! the circle made for this connection, bound to the [`Authority`] that was dialled, to the identity of the circle and
+//! to a short time. A circle shows its identity by signing an [`IdentityStatement`] first. Both sides of that live
+//! here, and so do the encrypted keystore on disk and the files that hold a circle's own key (feature `keystore`, on
+//! by default).
 //!
 //! Without that feature nothing here reads files or a clock (the time is handed in), and the crate builds for
 //! `wasm32-unknown-unknown`.
 //!
 //! ```
-//! use keys::{Authority, KeyPair, NONCE_LIFETIME_S, Nonce};
+//! use keys::{Authority, Challenge, IdentityStatement, KeyPair, NONCE_LIFETIME_S, Nonce};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (now, random) = (1_795_500_000, [7; 32]);
-//! // The circle:
+//! // The client sends a challenge, and the circle identifies itself:
 //! let dialled: Authority = "127.0.0.1:9001".parse()?;
-//! let nonce = Nonce::new(&dialled, now + NONCE_LIFETIME_S, random);
+//! let circle = KeyPair::generate()?;
+//! let statement = IdentityStatement::new(&dialled, Challenge::generate()?, true);
+//! let identity = circle.public_key();
+//! assert!(identity.verify_identity(&statement, &circle.sign_identity(&statement)));
 //!
-//! // The client signs what it was sent only if it was made for the authority that it dialled, and for now:
+//! // The circle makes a nonce:
+//! let nonce = Nonce::new(&dialled, identity, now + NONCE_LIFETIME_S, random);
+//!
+//! // The client signs what it was sent only if it was made for the authority and the circle that it reached, and for now:
 //! let received = Nonce::parse(nonce.as_str())?;
-//! received.check(&dialled, now)?;
+//! received.check(&dialled, identity, now)?;
 //! let key = KeyPair::generate()?;
 //! let signature = key.sign_nonce(&received);
 //!
@@ -31,6 +38,7 @@
 
 mod authority;
 mod digits;
+mod identity;
 mod keypair;
 mod nonce;
 mod public_key;
@@ -44,6 +52,7 @@ pub mod keystore;
 pub mod private_files;
 
 pub use authority::{AUTHORITY_MAX_BYTES, Authority, AuthorityError};
+pub use identity::{Challenge, ChallengeParseError, IdentityStatement};
 pub use keypair::{KeyPair, RandomError};
 pub use nonce::{
     NONCE_LAPSED_TOLERANCE_S, NONCE_LIFETIME_S, NONCE_MAX_AHEAD_S, NONCE_MAX_BYTES, Nonce, NonceError, NonceRefused,

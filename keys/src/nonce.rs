@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::authority::{AUTHORITY_MAX_BYTES, Authority, AuthorityError};
+use crate::{
+    PublicKey,
+    authority::{AUTHORITY_MAX_BYTES, Authority, AuthorityError},
+};
 
 /// How long a circle takes a nonce back after making it, in seconds.
 pub const NONCE_LIFETIME_S: u64 = 60;
@@ -16,17 +19,25 @@ pub const NONCE_LAPSED_TOLERANCE_S: u64 = 300;
 pub const NONCE_MAX_AHEAD_S: u64 = 3600;
 
 /// The longest nonce, in bytes: the longest authority and the largest time.
-pub const NONCE_MAX_BYTES: usize =
-    PURPOSE.len() + " aud=".len() + AUTHORITY_MAX_BYTES + " exp=".len() + 20 + " rnd=".len() + 64;
+pub const NONCE_MAX_BYTES: usize = PURPOSE.len()
+    + " aud=".len()
+    + AUTHORITY_MAX_BYTES
+    + " circle=".len()
+    + 66
+    + " exp=".len()
+    + 20
+    + " rnd=".len()
+    + 64;
 
-const PURPOSE: &str = "circles.auth.v1";
+const PURPOSE: &str = "circles.auth.v2";
 
-/// `circles.auth.v1 aud=127.0.0.1:9001 exp=1795500000 rnd=<64 hex digits>`: what the signature is for, the authority that
-/// was dialled, Unix seconds at which it lapses, 32 random bytes.
+/// `circles.auth.v2 aud=127.0.0.1:9001 circle=<66 hex digits> exp=1795500000 rnd=<64 hex digits>`: what the signature is for,
+/// the authority that was dialled, the identity of the circle, Unix seconds at which it lapses, 32 random bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Nonce {
     text: String,
     authority: Authority,
+    circle: PublicKey,
     expires_unix: u64,
 }
 
@@ -46,7 +57,7 @@ pub enum NonceError {
     /// A field is missing, or stands in another place.
     #[error("the nonce has no `{name}=` where it belongs")]
     Field {
-        /// `aud`, `exp` or `rnd`.
+        /// `aud`, `circle`, `exp` or `rnd`.
         name: &'static str,
     },
     /// `aud` is no authority.
@@ -55,6 +66,9 @@ pub enum NonceError {
     /// `aud` is not in lower case.
     #[error("`aud` of the nonce is not in lower case")]
     AuthorityCase,
+    /// `circle` is not a public key of 66 lower-case hex digits.
+    #[error("`circle` of the nonce is not a public key of 66 lower-case hex digits")]
+    Circle,
     /// `exp` is not a decimal number of 64 bits without sign or leading zeros.
     #[error("`exp` of the nonce is not a time in Unix seconds")]
     Expiry,
@@ -81,6 +95,17 @@ pub enum NonceRefused {
         /// The one in the nonce.
         claimed: Authority,
     },
+    /// It names another circle than the one that has identified itself: the circle could pass the signature off there.
+    #[error(
+        "the circle identified itself as {identified}, but asked for a signature for the circle {claimed}; not signed, \
+         as the signature would be valid there"
+    )]
+    Circle {
+        /// The identity that the circle has shown.
+        identified: Box<PublicKey>,
+        /// The one in the nonce.
+        claimed: Box<PublicKey>,
+    },
     /// It lapsed more than [`NONCE_LAPSED_TOLERANCE_S`] ago.
     #[error(
         "by this machine's clock the nonce lapsed {lapsed_s} s ago: the clocks of this machine and of the circle \
@@ -106,11 +131,11 @@ pub enum NonceRefused {
 }
 
 impl Nonce {
-    /// The circle's: `authority` as it was dialled, `expires_unix` in Unix seconds ([`NONCE_LIFETIME_S`] from now), and 32
+    /// The circle's: `authority` as it was dialled, `circle` its identity, `expires_unix` in Unix seconds ([`NONCE_LIFETIME_S`] from now), and 32
     /// bytes from the operating system's random source.
-    pub fn new(authority: &Authority, expires_unix: u64, random: [u8; 32]) -> Self {
-        let text = format!("{PURPOSE} aud={authority} exp={expires_unix} rnd={}", hex::encode(random));
-        Self { text, authority: authority.clone(), expires_unix }
+    pub fn new(authority: &Authority, circle: PublicKey, expires_unix: u64, random: [u8; 32]) -> Self {
+        let text = format!("{PURPOSE} aud={authority} circle={circle} exp={expires_unix} rnd={}", hex::encode(random));
+        Self { text, authority: authority.clone(), circle, expires_unix }
     }
 
     /// The client's: takes exactly the form that [`Nonce::new`] makes, fields in that order, one space between them.
@@ -125,13 +150,18 @@ impl Nonce {
         let mut field = |name| {
             parts.next().and_then(|part| part.strip_prefix(name)?.strip_prefix('=')).ok_or(NonceError::Field { name })
         };
-        let (authority_text, expiry, random) = (field("aud")?, field("exp")?, field("rnd")?);
+        let (authority_text, circle_text, expiry, random) =
+            (field("aud")?, field("circle")?, field("exp")?, field("rnd")?);
         if parts.next().is_some() {
             return Err(NonceError::Trailing);
         }
         let authority = Authority::from_host_header(authority_text).map_err(NonceError::Authority)?;
         if authority.as_str() != authority_text {
             return Err(NonceError::AuthorityCase);
+        }
+        let circle = circle_text.parse::<PublicKey>().map_err(|_| NonceError::Circle)?;
+        if circle.to_hex() != circle_text {
+            return Err(NonceError::Circle);
         }
         let expires_unix: u64 = expiry.parse().map_err(|_| NonceError::Expiry)?;
         // A sign or leading zeros parse too; written back they are gone.
@@ -141,7 +171,7 @@ impl Nonce {
         if random.len() != 64 || !random.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(NonceError::Random);
         }
-        Ok(Self { text: text.to_owned(), authority, expires_unix })
+        Ok(Self { text: text.to_owned(), authority, circle, expires_unix })
     }
 
     /// The line of text, which is what is signed.
@@ -154,16 +184,24 @@ impl Nonce {
         &self.authority
     }
 
+    /// The identity of the circle that the signature is for.
+    pub fn circle(&self) -> PublicKey {
+        self.circle
+    }
+
     /// When it lapses, in Unix seconds of the circle's clock.
     pub fn expires_unix(&self) -> u64 {
         self.expires_unix
     }
 
-    /// Whether a client that dialled `dialled` may sign this at `now_unix` (Unix seconds by its own clock). Both
-    /// bounds of time are inclusive.
-    pub fn check(&self, dialled: &Authority, now_unix: u64) -> Result<(), NonceRefused> {
+    /// Whether a client that dialled `dialled`, where a circle has identified itself as `identified`, may sign this at
+    /// `now_unix` (Unix seconds by its own clock). Both bounds of time are inclusive.
+    pub fn check(&self, dialled: &Authority, identified: PublicKey, now_unix: u64) -> Result<(), NonceRefused> {
         if self.authority != *dialled {
             return Err(NonceRefused::Authority { dialled: dialled.clone(), claimed: self.authority.clone() });
+        }
+        if self.circle != identified {
+            return Err(NonceRefused::Circle { identified: identified.into(), claimed: self.circle.into() });
         }
         // A fresh nonce lapses a lifetime after the circle's "now"; the clocks differ by what is off from that.
         let lapsed_s = now_unix.saturating_sub(self.expires_unix);

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Signature;
 use crate::digits::{self, Fault};
+use crate::{IdentityStatement, Signature};
 
 const BYTES: usize = 33;
 
@@ -72,6 +72,11 @@ impl PublicKey {
     /// Whether `signature` was made with this key's secret over SHA-256 of the UTF-8 bytes of `nonce_text`.
     pub fn verify_nonce(&self, nonce_text: &str, signature: &Signature) -> bool {
         signature.is_by(&self.0, nonce_text)
+    }
+
+    /// Whether `signature` was made with this key's secret over SHA-256 of the statement's UTF-8 bytes.
+    pub fn verify_identity(&self, statement: &IdentityStatement, signature: &Signature) -> bool {
+        signature.is_by(&self.0, statement.as_str())
     }
 }
 

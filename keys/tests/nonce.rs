@@ -1,15 +1,22 @@
 //! The nonce and the authority in it: the one form of each, and what a client refuses to sign.
 
 use keys::{
-    AUTHORITY_MAX_BYTES, Authority, AuthorityError, NONCE_LAPSED_TOLERANCE_S, NONCE_LIFETIME_S, NONCE_MAX_AHEAD_S,
-    NONCE_MAX_BYTES, Nonce, NonceError, NonceRefused,
+    AUTHORITY_MAX_BYTES, Authority, AuthorityError, KeyPair, NONCE_LAPSED_TOLERANCE_S, NONCE_LIFETIME_S,
+    NONCE_MAX_AHEAD_S, NONCE_MAX_BYTES, Nonce, NonceError, NonceRefused, PublicKey,
 };
 use proptest::prelude::*;
+
+/// The public key of the secret 1, as the identity of a circle.
+const CIRCLE: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 
 const RND: &str = "00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff";
 
 fn authority(text: &str) -> Authority {
     text.parse().expect("an authority")
+}
+
+fn circle() -> PublicKey {
+    CIRCLE.parse().expect("a public key")
 }
 
 #[test]
@@ -101,34 +108,48 @@ fn an_authority_is_made_from_an_address() {
 
 #[test]
 fn a_nonce_has_the_form_of_the_protocol() {
-    let nonce = Nonce::new(&authority("127.0.0.1:9001"), 1_795_500_000, [0xab; 32]);
-    let text = format!("circles.auth.v1 aud=127.0.0.1:9001 exp=1795500000 rnd={}", "ab".repeat(32));
+    let nonce = Nonce::new(&authority("127.0.0.1:9001"), circle(), 1_795_500_000, [0xab; 32]);
+    let text = format!("circles.auth.v2 aud=127.0.0.1:9001 circle={CIRCLE} exp=1795500000 rnd={}", "ab".repeat(32));
     assert_eq!(nonce.as_str(), text);
     assert_eq!(nonce.to_string(), text);
     let parsed = Nonce::parse(&text).expect("a nonce");
-    assert_eq!((parsed.authority().as_str(), parsed.expires_unix()), ("127.0.0.1:9001", 1_795_500_000));
+    let fields = (parsed.authority().as_str(), parsed.circle(), parsed.expires_unix());
+    assert_eq!(fields, ("127.0.0.1:9001", circle(), 1_795_500_000));
 }
 
 #[test]
 fn a_nonce_of_any_other_form_is_refused() {
-    use NonceError::{Authority as Aud, AuthorityCase, Expiry, Field, Purpose, Random, Trailing};
-    let (aud, exp, rnd) = (Field { name: "aud" }, Field { name: "exp" }, Field { name: "rnd" });
-    let nonce = |aud: &str, exp: &str, rnd: &str| format!("circles.auth.v1 aud={aud} exp={exp} rnd={rnd}");
+    use NonceError::{Authority as Aud, AuthorityCase, Circle, Expiry, Field, Purpose, Random, Trailing};
+    let (aud, circle, exp, rnd) =
+        (Field { name: "aud" }, Field { name: "circle" }, Field { name: "exp" }, Field { name: "rnd" });
+    let fields = |aud: &str, circle: &str, exp: &str, rnd: &str| {
+        format!("circles.auth.v2 aud={aud} circle={circle} exp={exp} rnd={rnd}")
+    };
+    let nonce = |aud: &str, exp: &str, rnd: &str| fields(aud, CIRCLE, exp, rnd);
+    let named = |circle: &str| fields("a", circle, "1", RND);
     let cases = [
         (String::new(), Purpose),
-        ("circles.auth.v1".to_owned(), aud.clone()),
-        (format!("circles.auth.v2 aud=a exp=1 rnd={RND}"), Purpose),
-        (format!("Circles.auth.v1 aud=a exp=1 rnd={RND}"), Purpose),
-        (format!(" circles.auth.v1 aud=a exp=1 rnd={RND}"), Purpose),
-        (format!("circles.auth.v1\taud=a exp=1 rnd={RND}"), Purpose),
-        (format!("circles.auth.v1  aud=a exp=1 rnd={RND}"), aud.clone()),
-        (format!("circles.auth.v1 exp=1 aud=a rnd={RND}"), aud.clone()),
-        (format!("circles.auth.v1 AUD=a exp=1 rnd={RND}"), aud),
-        (format!("circles.auth.v1 aud=a  exp=1 rnd={RND}"), exp.clone()),
-        (format!("circles.auth.v1 aud=a rnd={RND} exp=1"), exp.clone()),
-        (format!("circles.auth.v1 aud=a rnd={RND}"), exp),
-        ("circles.auth.v1 aud=a exp=1".to_owned(), rnd.clone()),
-        (format!("circles.auth.v1 aud=a exp=1 nbf=1 rnd={RND}"), rnd),
+        ("circles.auth.v2".to_owned(), aud.clone()),
+        (format!("circles.auth.v1 aud=a exp=1 rnd={RND}"), Purpose),
+        (format!("circles.identity.v1 aud=a circle={CIRCLE} exp=1 rnd={RND}"), Purpose),
+        (format!("Circles.auth.v2 aud=a circle={CIRCLE} exp=1 rnd={RND}"), Purpose),
+        (format!(" circles.auth.v2 aud=a circle={CIRCLE} exp=1 rnd={RND}"), Purpose),
+        (format!("circles.auth.v2\taud=a circle={CIRCLE} exp=1 rnd={RND}"), Purpose),
+        (format!("circles.auth.v2  aud=a circle={CIRCLE} exp=1 rnd={RND}"), aud.clone()),
+        (format!("circles.auth.v2 circle={CIRCLE} aud=a exp=1 rnd={RND}"), aud.clone()),
+        (format!("circles.auth.v2 AUD=a circle={CIRCLE} exp=1 rnd={RND}"), aud),
+        (format!("circles.auth.v2 aud=a exp=1 rnd={RND}"), circle.clone()),
+        (format!("circles.auth.v2 aud=a exp=1 circle={CIRCLE} rnd={RND}"), circle.clone()),
+        (format!("circles.auth.v2 aud=a  circle={CIRCLE} exp=1 rnd={RND}"), circle),
+        (format!("circles.auth.v2 aud=a circle={CIRCLE} rnd={RND} exp=1"), exp.clone()),
+        (format!("circles.auth.v2 aud=a circle={CIRCLE} rnd={RND}"), exp),
+        (format!("circles.auth.v2 aud=a circle={CIRCLE} exp=1"), rnd.clone()),
+        (format!("circles.auth.v2 aud=a circle={CIRCLE} exp=1 nbf=1 rnd={RND}"), rnd),
+        (named(""), Circle),
+        (named(&CIRCLE[1..]), Circle),
+        (named(&CIRCLE.to_uppercase()), Circle),
+        (named(&format!("04{}", &CIRCLE[2..])), Circle),
+        (named(&format!("02{}", "f".repeat(64))), Circle),
         (nonce("a", "1", &format!("{RND} ")), Trailing),
         (nonce("a", "1", &format!("{RND} more=1")), Trailing),
         (nonce("a", "1", &format!("{RND}\n")), Random),
@@ -156,7 +177,7 @@ fn a_nonce_of_any_other_form_is_refused() {
 
 #[test]
 fn the_longest_nonce_is_taken_and_a_longer_text_is_not_looked_at() {
-    let longest = Nonce::new(&authority(&"a".repeat(AUTHORITY_MAX_BYTES)), u64::MAX, [0; 32]);
+    let longest = Nonce::new(&authority(&"a".repeat(AUTHORITY_MAX_BYTES)), circle(), u64::MAX, [0; 32]);
     assert_eq!(longest.as_str().len(), NONCE_MAX_BYTES);
     assert_eq!(Nonce::parse(longest.as_str()).as_ref(), Ok(&longest));
     let longer = format!("{longest}0");
@@ -165,19 +186,28 @@ fn the_longest_nonce_is_taken_and_a_longer_text_is_not_looked_at() {
 
 #[test]
 fn a_nonce_for_another_authority_is_not_signed() {
-    let nonce = Nonce::new(&authority("evil.example"), 1000, [0; 32]);
+    let nonce = Nonce::new(&authority("evil.example"), circle(), 1000, [0; 32]);
     let dialled = authority("127.0.0.1:9001");
-    let refused = nonce.check(&dialled, 1000).expect_err("another authority");
+    let refused = nonce.check(&dialled, circle(), 1000).expect_err("another authority");
     assert_eq!(refused, NonceRefused::Authority { dialled, claimed: authority("evil.example") });
     assert!(refused.to_string().contains("dialled 127.0.0.1:9001, but was asked to sign for evil.example"));
     // The port is part of it.
-    assert!(Nonce::new(&authority("a:1"), 1000, [0; 32]).check(&authority("a"), 1000).is_err());
+    assert!(Nonce::new(&authority("a:1"), circle(), 1000, [0; 32]).check(&authority("a"), circle(), 1000).is_err());
+}
+
+#[test]
+fn a_nonce_for_another_circle_is_not_signed() {
+    let dialled = authority("127.0.0.1:9001");
+    let identified = KeyPair::generate().expect("random bytes").public_key();
+    let refused = Nonce::new(&dialled, circle(), 1000, [0; 32]).check(&dialled, identified, 1000).expect_err("another");
+    assert_eq!(refused, NonceRefused::Circle { identified: identified.into(), claimed: circle().into() });
+    assert!(refused.to_string().contains(&format!("asked for a signature for the circle {CIRCLE}")), "{refused}");
 }
 
 #[test]
 fn the_bounds_of_time_hold_to_the_second() {
     let (dialled, expires) = (authority("a"), 1_795_500_000);
-    let check = |now| Nonce::new(&dialled, expires, [0; 32]).check(&dialled, now);
+    let check = |now| Nonce::new(&dialled, circle(), expires, [0; 32]).check(&dialled, circle(), now);
     for now in [expires + NONCE_LAPSED_TOLERANCE_S, expires, expires - NONCE_LIFETIME_S, expires - NONCE_MAX_AHEAD_S] {
         assert_eq!(check(now), Ok(()), "{now}");
     }
@@ -186,8 +216,8 @@ fn the_bounds_of_time_hold_to_the_second() {
     let message = check(expires + 301).expect_err("lapsed").to_string();
     assert!(message.contains("the clocks of this machine and of the circle differ by about 361 s"), "{message}");
     assert!(check(u64::MAX).is_err());
-    assert!(Nonce::new(&dialled, 0, [0; 32]).check(&dialled, u64::MAX).is_err());
-    assert!(Nonce::new(&dialled, u64::MAX, [0; 32]).check(&dialled, 0).is_err());
+    assert!(Nonce::new(&dialled, circle(), 0, [0; 32]).check(&dialled, circle(), u64::MAX).is_err());
+    assert!(Nonce::new(&dialled, circle(), u64::MAX, [0; 32]).check(&dialled, circle(), 0).is_err());
 }
 
 proptest! {
@@ -198,7 +228,7 @@ proptest! {
         expires: u64,
         random: [u8; 32],
     ) {
-        let made = Nonce::new(&Authority::new(&host, port).expect("an authority"), expires, random);
+        let made = Nonce::new(&Authority::new(&host, port).expect("an authority"), circle(), expires, random);
         prop_assert_eq!(Nonce::parse(made.as_str()), Ok(made));
     }
 
@@ -213,11 +243,11 @@ proptest! {
 
     #[test]
     fn what_is_read_as_a_nonce_is_what_would_be_written(
-        text in r"circles\.auth\.v1 aud=[ -~é]{0,12} exp=[+0-9]{0,21} rnd=[0-9a-f]{63,65}",
+        text in r"circles\.auth\.v2 aud=[ -~é]{0,12} circle=0[1-4](79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798|[0-9a-f]{63,65}) exp=[+0-9]{0,21} rnd=[0-9a-f]{63,65}",
     ) {
         if let Ok(nonce) = Nonce::parse(&text) {
             let random: [u8; 32] = hex::decode(&text[text.len() - 64..]).expect("hex").try_into().expect("32 bytes");
-            prop_assert_eq!(Nonce::new(nonce.authority(), nonce.expires_unix(), random).to_string(), text);
+            prop_assert_eq!(Nonce::new(nonce.authority(), nonce.circle(), nonce.expires_unix(), random).to_string(), text);
         }
     }
 }

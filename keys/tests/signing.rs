@@ -1,6 +1,8 @@
 //! Keys and signatures: their text forms, and proof against vectors made elsewhere.
 
-use keys::{KeyPair, KeyParseError, Nonce, PublicKey, Signature, SignatureParseError};
+use keys::{
+    Authority, Challenge, IdentityStatement, KeyPair, KeyParseError, Nonce, PublicKey, Signature, SignatureParseError,
+};
 
 /// The public key of the secret 1: the curve's generator (SEC 2 §2.4.1).
 const GENERATOR: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
@@ -40,14 +42,55 @@ fn a_nonce_is_signed_deterministically_and_as_computed_elsewhere() {
     let pair = secret("c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0fe");
     assert_eq!(pair.public_key().to_hex(), "021905fb98c642e2c4505d7f493e07b3ec9f980fa95258267c72c4b33781b8c73f");
     let rnd = "0123456789abcdef".repeat(4);
-    let nonce = Nonce::parse(&format!("circles.auth.v1 aud=127.0.0.1:9001 exp=1795500000 rnd={rnd}")).expect("a nonce");
+    let circle = "0205c702fd70b14d34f195d3304d66097dc369a9691daf87400c77140156fc1dee";
+    let text = format!("circles.auth.v2 aud=127.0.0.1:9001 circle={circle} exp=1795500000 rnd={rnd}");
+    let nonce = Nonce::parse(&text).expect("a nonce");
     let signature = pair.sign_nonce(&nonce);
     assert_eq!(
         signature.to_string(),
-        "b28f3fc7cda1db55995dc8d67be29f74ecb63b51b3b7214341bd2871f8006d12\
-         4853296c4c17732562561b21a0a0484e0e82fb71401369eb7b994576b2c0f9a5"
+        "9f6de7f305d69168f21f3014b01ee40f809f405ea703b4405ee559b42a14a0cf\
+         5ea6122a8e59d5c9e2459e4a42a229cc869492a372f07f08252f3deeb09f6718"
     );
     assert!(pair.public_key().verify_nonce(nonce.as_str(), &signature));
+}
+
+/// Computed as the signature of the nonce is.
+#[test]
+fn an_identity_is_shown_by_a_signature_of_the_challenge_for_one_authority() {
+    let circle = secret(&"1dea".repeat(16));
+    assert_eq!(circle.public_key().to_hex(), "0205c702fd70b14d34f195d3304d66097dc369a9691daf87400c77140156fc1dee");
+    let challenge: Challenge = "fedcba9876543210".repeat(4).to_uppercase().parse().expect("hex of either case");
+    let dialled: Authority = "127.0.0.1:9001".parse().expect("an authority");
+    let statement = IdentityStatement::new(&dialled, challenge, true);
+    let text = format!("circles.identity.v1 aud=127.0.0.1:9001 challenge={challenge} persistent=true");
+    assert_eq!((statement.as_str(), challenge.to_string()), (text.as_str(), "fedcba9876543210".repeat(4)));
+    let signature = circle.sign_identity(&statement);
+    assert_eq!(
+        signature.to_string(),
+        "27d83248d5031d4bf674368f2352927caf36b4548348261f861b29138a636001\
+         6a010a1ac387709cd7dc4852d242fecaa309f2bdc5e87ba2aea1e4e58ebeb7e5"
+    );
+    let is_shown = |statement: &IdentityStatement| circle.public_key().verify_identity(statement, &signature);
+    assert!(is_shown(&statement));
+    assert!(!secret(&"1".repeat(64)).public_key().verify_identity(&statement, &signature));
+    let other_challenge = Challenge::generate().expect("random bytes");
+    let elsewhere = "127.0.0.1:9002".parse().expect("an authority");
+    for other in [
+        IdentityStatement::new(&dialled, challenge, false),
+        IdentityStatement::new(&dialled, other_challenge, true),
+        IdentityStatement::new(&elsewhere, challenge, true),
+    ] {
+        assert!(!is_shown(&other), "{other:?}");
+    }
+    // A statement is no nonce.
+    assert!(Nonce::parse(statement.as_str()).is_err());
+}
+
+#[test]
+fn a_challenge_of_another_form_is_refused() {
+    for text in [String::new(), "0".repeat(63), "0".repeat(65), "g".repeat(64), format!(" {}", "0".repeat(63))] {
+        assert!(text.parse::<Challenge>().is_err(), "{text:?}");
+    }
 }
 
 #[test]

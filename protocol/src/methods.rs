@@ -102,6 +102,8 @@ macro_rules! access {
 }
 
 methods! {
+    Identify "identify" public (IdentifyParams) -> IdentifyResult:
+        "Shows the circle's identity, by its signature of the caller's challenge.";
     FetchNonce "fetch_nonce" public (FetchNonceParams) -> FetchNonceResult:
         "Asks for a nonce to be signed by the key's holder.";
     Authenticate "authenticate" public (AuthenticateParams) -> AuthenticateResult:
@@ -127,6 +129,12 @@ methods! {
 params! {
     /// For methods without parameters.
     NoParams {}
+
+    /// Parameters of `identify`.
+    IdentifyParams {
+        /// 32 random bytes, as 64 hex digits.
+        challenge: String,
+    }
 
     /// Parameters of `fetch_nonce`.
     FetchNonceParams {
@@ -179,6 +187,17 @@ pub use inspection::{
 };
 
 results! {
+    /// Result of `identify`.
+    IdentifyResult {
+        /// The circle's public key, 33 bytes compressed, as hex.
+        pubkey: String,
+        /// Whether the circle keeps the key at this address. Otherwise no client records the key.
+        persistent: bool,
+        /// ECDSA over SHA-256 of the UTF-8 bytes of `circles.identity.v1 aud=AUTHORITY challenge=CHALLENGE
+        /// persistent=true|false`, in one line and the challenge in lower case: 64 bytes r‖s, low-S, as hex.
+        signature: String,
+    }
+
     /// Result of `fetch_nonce`.
     FetchNonceResult {
         /// One line of text, to be checked and signed.

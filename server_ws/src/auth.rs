@@ -14,15 +14,22 @@ const MAX_FAILURES: u32 = 5;
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     authority: Authority,
+    /// The identity of the circle, which a signature is for.
+    circle: PublicKey,
     nonces: Vec<(PublicKey, Nonce)>,
     identity: Option<PublicKey>,
     failures: u32,
 }
 
 impl Authenticator {
-    /// The authenticator of a connection whose client dialled this authority.
-    pub(crate) fn new(authority: Authority) -> Self {
-        Self { authority, nonces: Vec::new(), identity: None, failures: 0 }
+    /// The authenticator of a connection whose client dialled `authority`, to a circle with the identity `circle`.
+    pub(crate) fn new(authority: Authority, circle: PublicKey) -> Self {
+        Self { authority, circle, nonces: Vec::new(), identity: None, failures: 0 }
+    }
+
+    /// The authority that the client dialled.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// The key that the session has authenticated with.
@@ -40,7 +47,7 @@ impl Authenticator {
         if self.nonces.len() == MAX_NONCES {
             self.nonces.remove(0);
         }
-        let nonce = Nonce::new(&self.authority, now_unix + NONCE_LIFETIME_S, random);
+        let nonce = Nonce::new(&self.authority, self.circle, now_unix + NONCE_LIFETIME_S, random);
         self.nonces.push((key, nonce));
         &self.nonces.last().expect("one was just pushed").1
     }
@@ -106,7 +113,7 @@ mod tests {
     const NOW: u64 = 1_795_500_000;
 
     fn fresh() -> Authenticator {
-        Authenticator::new("127.0.0.1:9001".parse().expect("an authority"))
+        Authenticator::new("127.0.0.1:9001".parse().expect("an authority"), pair(9).public_key())
     }
 
     fn pair(byte: u8) -> KeyPair {
@@ -143,7 +150,9 @@ mod tests {
     fn a_wrong_signature_spends_the_nonce() {
         let (mut auth, alice) = (fresh(), pair(1));
         let (key, right) = proof(&mut auth, &alice, 1);
-        let wrong = pair(2).sign_nonce(&Nonce::new(&"x:1".parse().expect("valid"), NOW, [0; 32])).to_string();
+        let wrong = pair(2)
+            .sign_nonce(&Nonce::new(&"x:1".parse().expect("valid"), alice.public_key(), NOW, [0; 32]))
+            .to_string();
         for signature in [wrong.as_str(), "", "30440220", right.as_str()] {
             assert_eq!(code(auth.authenticate(&key, signature, NOW, |_| true)), -32002, "{signature}");
         }

@@ -1,10 +1,11 @@
 //! One circle: what all of its connections share.
 //!
 //! Three files stand above this one: `builder` makes a circle, `startup_check` tries one of its workers before it
-//! serves, and `reconfigure` changes the settings of a circle that runs. Two stand below: `settings` holds what can
-//! change, and `worker_pool` the processes that scripts run in.
+//! serves, and `reconfigure` changes the settings of a circle that runs. Three stand below: `identity` holds the
+//! circle's own key, `settings` what can change, and `worker_pool` the processes that scripts run in.
 
 pub(crate) mod builder;
+mod identity;
 pub(crate) mod reconfigure;
 mod settings;
 pub(crate) mod startup_check;
@@ -15,7 +16,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -32,6 +33,7 @@ use crate::{
     metrics::{Metrics, Observer},
     quota::{Admission, CallerTurns, FairSemaphore, RateLimit},
 };
+use identity::CircleIdentity;
 pub(crate) use settings::{SessionLimits, Settings};
 
 /// Whether a circle serves where its scripts cannot be kept from the system.
@@ -69,6 +71,7 @@ struct BeyondLoopback {
 #[derive(Debug)]
 pub struct Circle {
     pub(crate) name: String,
+    pub(crate) identity: CircleIdentity,
     pub(crate) access: Access,
     beyond_loopback: BeyondLoopback,
     pub(crate) grace: Duration,
@@ -87,6 +90,8 @@ pub struct Circle {
     /// The layers of the workers' sandbox; empty until the startup check.
     pub(crate) layers: OnceLock<Vec<Layer>>,
     pub(crate) sandbox: Sandbox,
+    /// Whether all that connect to `localhost` on the circle's port reach the circle; false until it serves.
+    pub(crate) holds_localhost: AtomicBool,
     pub(crate) auditor: Option<Auditor>,
     /// Lines of plays in the log.
     pub(crate) logged_plays: LogLimit,
@@ -95,6 +100,11 @@ pub struct Circle {
 }
 
 impl Circle {
+    /// The public key that the circle identifies itself with.
+    pub fn identity(&self) -> PublicKey {
+        self.identity.public_key()
+    }
+
     /// Sees how it is. To be asked for before it is handed over to [`run`](crate::run).
     pub fn observer(&self) -> Observer {
         Observer(self.metrics.clone())

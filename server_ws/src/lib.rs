@@ -30,7 +30,12 @@ mod rpc;
 mod session;
 mod transport;
 
-use std::{io, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::TcpListener,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use actix_web::{App, HttpServer, web};
 
@@ -44,7 +49,7 @@ pub use circle::{
 };
 pub use metrics::{Figures, Observer};
 pub use protocol::{Limits, methods::Access};
-use transport::http;
+use transport::{http, loopback::Listeners};
 
 /// Threads that serve connections.
 const MAX_THREADS: usize = 4;
@@ -61,6 +66,9 @@ pub async fn check(circle: &Circle) -> io::Result<()> {
 /// Serves the circle until `shutdown` is done, then drains it: no new connections and plays, running plays get the
 /// circle's grace, every connection is closed with 1001.
 ///
+/// A circle on 127.0.0.1 listens on `::1` as well, and the other way round, so that all who dial `localhost` reach it; where
+/// another program has the other address, the circle does not answer to `localhost`.
+///
 /// It needs a tokio runtime with I/O and time enabled. The error is one of the listener,
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) where the listener is not on loopback and the circle is open, or has no
 /// sandbox chosen, without the builder's consent, or [`InvalidData`](io::ErrorKind::InvalidData) where the circle's init
@@ -75,7 +83,8 @@ pub async fn run(
 ) -> io::Result<()> {
     let circle = circle.into();
     circle.check_address(listener.local_addr()?.ip())?;
-    listener.set_nonblocking(true)?;
+    let listeners = Listeners::new(listener)?;
+    circle.holds_localhost.store(listeners.hold_localhost, Ordering::Relaxed);
     tokio::pin!(shutdown);
     tokio::select! {
         checked = check(&circle) => checked?,
@@ -83,18 +92,25 @@ pub async fn run(
     }
     circle.host.tasks.run_on(tokio::runtime::Handle::current());
     let served = circle.clone();
-    let server = HttpServer::new(move || {
-        App::new().wrap(http::protective_headers()).app_data(web::Data::from(served.clone())).configure(http::routes)
-    })
-    .workers(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))
-    .tcp_nodelay(true)
-    .client_request_timeout(http::HANDSHAKE_TIMEOUT)
-    // A session says goodbye and waits for the client's answer itself.
-    .client_disconnect_timeout(Duration::ZERO)
-    .on_connect(http::on_connect)
-    .disable_signals()
-    .listen(listener)?
-    .run();
+    let server = {
+        let mut server = HttpServer::new(move || {
+            App::new()
+                .wrap(http::protective_headers())
+                .app_data(web::Data::from(served.clone()))
+                .configure(http::routes)
+        })
+        .workers(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))
+        .tcp_nodelay(true)
+        .client_request_timeout(http::HANDSHAKE_TIMEOUT)
+        // A session says goodbye and waits for the client's answer itself.
+        .client_disconnect_timeout(Duration::ZERO)
+        .on_connect(http::on_connect)
+        .disable_signals();
+        for socket in listeners.sockets {
+            server = server.listen(socket)?;
+        }
+        server.run()
+    };
     let handle = server.handle();
     tokio::pin!(server);
     tokio::select! {

@@ -87,6 +87,10 @@ fn read(session: &Session, method: &str, params: Option<&RawValue>) -> Result<Re
 
 fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
     match request {
+        Request::Identify(params) => {
+            let result = methods::identify::handle(session, &params);
+            session.reply_result(&ticket, &result);
+        }
         Request::FetchNonce(params) => {
             let result = methods::fetch_nonce::handle(session, &params);
             session.reply_result(&ticket, &result);

@@ -75,7 +75,7 @@ impl Session {
         outbound: Sender,
     ) -> Self {
         Self {
-            auth: Authenticator::new(authority),
+            auth: Authenticator::new(authority, circle.identity()),
             batches: Batches::new(limits.values.output_kib),
             counts: SessionCounts::new(circle.metrics.clone()),
             queue: Queue::new(&limits.values),

@@ -4,3 +4,4 @@
 mod connection;
 mod frames;
 pub(crate) mod http;
+pub(crate) mod loopback;

@@ -238,7 +238,8 @@ fn replaced(authority: Arc<OnceLock<String>>, asked: Arc<Mutex<Vec<String>>>) ->
             "fetch_nonce" => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
                 let authority = authority.get().expect("it is known").parse().expect("an authority");
-                json!({ "nonce": keys::Nonce::new(&authority, now + keys::NONCE_LIFETIME_S, [7; 32]).as_str() })
+                let (circle, lapses) = (fake::identity().public_key(), now + keys::NONCE_LIFETIME_S);
+                json!({ "nonce": keys::Nonce::new(&authority, circle, lapses, [7; 32]).as_str() })
             }
             "play" => {
                 is_replaced.store(true, Ordering::SeqCst);

@@ -6,6 +6,8 @@ use std::{
     thread,
 };
 
+use keys::{Authority, IdentityStatement, KeyPair};
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Message, accept};
 
 /// Answers each connection with those bytes, whatever it says; returns its authority.
@@ -20,25 +22,61 @@ pub(crate) fn answering(bytes: &'static [u8]) -> String {
 }
 
 /// What an open circle of that name says of itself.
-pub(crate) fn description(name: &str) -> serde_json::Value {
-    serde_json::json!({
+pub(crate) fn description(name: &str) -> Value {
+    json!({
         "name": name, "version": "1", "protocol": 1, "access": "open", "modules": [], "sandbox": [],
         "you": { "public_key": null, "admitted": true }, "limits": protocol::Limits::default(),
     })
 }
 
-/// Accepts `WebSockets` and answers each text with what `answer` makes of it.
+/// Accepts `WebSockets`, identifies itself, and answers each other text with what `answer` makes of it.
 pub(crate) fn websocket(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
     conversing(move |text| Some(answer(text)))
 }
 
+/// The key that these circles identify themselves with.
+pub(crate) fn identity() -> KeyPair {
+    KeyPair::from_secret_hex(&"07".repeat(32)).expect("a key")
+}
+
+/// The answer to `identify`, if that is what the text asks for.
+fn identified(text: &str, dialled: &Authority, is_persistent: bool) -> Option<String> {
+    let call: Value = serde_json::from_str(text).ok().filter(|call: &Value| call["method"] == "identify")?;
+    let challenge = call["params"]["challenge"].as_str()?.parse().ok()?;
+    let signature = identity().sign_identity(&IdentityStatement::new(dialled, challenge, is_persistent)).to_string();
+    let result =
+        json!({ "pubkey": identity().public_key().to_hex(), "persistent": is_persistent, "signature": signature });
+    Some(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }).to_string())
+}
+
 /// The same, and ends the connection where there is no answer.
 pub(crate) fn conversing(answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static) -> String {
-    serving(move |stream| {
+    conversing_on(TcpListener::bind("127.0.0.1:0").expect("a port"), false, answer)
+}
+
+/// An open circle of that name with an identity that is said to last; calls `hear` with each method that it is asked for but
+/// `identify`.
+pub(crate) fn impostor(listener: TcpListener, name: &str, hear: impl Fn(&str) + Clone + Send + 'static) -> String {
+    let description = description(name);
+    conversing_on(listener, true, move |text| {
+        let call: Value = serde_json::from_str(text).expect("JSON");
+        hear(call["method"].as_str().expect("a method"));
+        Some(json!({ "jsonrpc": "2.0", "id": call["id"], "result": description }).to_string())
+    })
+}
+
+fn conversing_on(
+    listener: TcpListener,
+    is_persistent: bool,
+    answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static,
+) -> String {
+    serving_on(listener, move |stream| {
+        let dialled = Authority::from_socket_addr(stream.local_addr().expect("bound"), 80);
         let Ok(mut socket) = accept(stream) else { return };
         while let Ok(message) = socket.read() {
             let Message::Text(text) = message else { continue };
-            let Some(answer) = answer(&text) else { return };
+            let answer = identified(&text, &dialled, is_persistent).or_else(|| answer(&text));
+            let Some(answer) = answer else { return };
             if socket.send(Message::text(answer)).is_err() {
                 return;
             }
@@ -47,7 +85,10 @@ pub(crate) fn conversing(answer: impl Fn(&str) -> Option<String> + Clone + Send 
 }
 
 fn serving(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    serving_on(TcpListener::bind("127.0.0.1:0").expect("a port"), serve)
+}
+
+fn serving_on(listener: TcpListener, serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
     let authority = listener.local_addr().expect("bound").to_string();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {

@@ -1,27 +1,115 @@
 //! The client beside a circle that a test plays.
 
-use tokio::io::AsyncWriteExt;
+use keys::IdentityStatement;
+use protocol::methods::IdentifyResult;
+use serde_json::{Value, json};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+};
+use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
 
-/// A circle that takes a connection, and ends it when the test does.
-async fn connected() -> (CircleWsClient, tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+/// A circle that identifies itself to the client that connects, and ends the connection when the test does.
+async fn connected() -> (CircleWsClient, WebSocketStream<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("ws://{}", listener.local_addr().expect("bound"));
     let client = CircleWsClient::builder(url).build().expect("a URL");
-    let (connected, accepted) = tokio::join!(client.connect(), async {
-        let (socket, _) = listener.accept().await.expect("it dials");
-        tokio_tungstenite::accept_async(socket).await.expect("a WebSocket")
-    });
+    let (connected, accepted) = tokio::join!(client.connect(), accept(&listener));
     connected.expect("it connects");
     (client, accepted)
+}
+
+/// A client's connection, once the circle has identified itself with an ephemeral key.
+async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
+    let (stream, _) = listener.accept().await.expect("it dials");
+    let mut socket = accept_async(stream).await.expect("a WebSocket");
+    identify(&mut socket, listener).await;
+    socket
+}
+
+async fn identify(socket: &mut WebSocketStream<TcpStream>, listener: &TcpListener) {
+    let circle = KeyPair::generate().expect("random bytes");
+    let dialled = Authority::from_socket_addr(listener.local_addr().expect("bound"), 80);
+    let challenge = next_params(socket, "identify").await["challenge"].as_str().expect("text").parse().expect("hex");
+    let signature = circle.sign_identity(&IdentityStatement::new(&dialled, challenge, false)).to_string();
+    let shown = IdentifyResult { pubkey: circle.public_key().to_hex(), persistent: false, signature };
+    answer(socket, 1, &json!(shown)).await;
+}
+
+/// The parameters of the next request, which is of that method.
+async fn next_params(socket: &mut WebSocketStream<TcpStream>, method: &str) -> Value {
+    let request = socket.next().await.expect("a request").expect("it is read");
+    let request: Value = serde_json::from_str(request.to_text().expect("text")).expect("JSON");
+    assert_eq!(request["method"], method);
+    request["params"].clone()
+}
+
+async fn answer(socket: &mut WebSocketStream<TcpStream>, id: u64, result: &Value) {
+    let answer = json!({ "jsonrpc": "2.0", "id": id, "result": result });
+    socket.send(answer.to_string().into()).await.expect("it is sent");
+}
+
+#[tokio::test]
+async fn circle_that_cannot_show_its_identity_is_none() {
+    for result in [
+        json!({ "pubkey": "02", "persistent": true, "signature": "" }),
+        json!({ "pubkey": KeyPair::generate().expect("random bytes").public_key().to_hex() }),
+        json!(1),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("ws://{}", listener.local_addr().expect("bound"));
+        let client = CircleWsClient::builder(url).build().expect("a URL");
+        let (connected, _socket) = tokio::join!(client.connect(), async {
+            let (stream, _) = listener.accept().await.expect("it dials");
+            let mut socket = accept_async(stream).await.expect("a WebSocket");
+            next_params(&mut socket, "identify").await;
+            answer(&mut socket, 1, &result).await;
+            socket
+        });
+        let error = connected.expect_err("it has not shown it");
+        assert!(matches!(error, ClientError::NotACircle { .. }), "{error}");
+        assert!(!client.is_connected() && client.identity().is_none());
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_circle_whose_identity_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("ws://{}", listener.local_addr().expect("bound"));
+    let expected = KeyPair::generate().expect("random bytes").public_key();
+    let client = CircleWsClient::builder(url).expect_identity(expected).build().expect("a URL");
+    let (connected, mut socket) = tokio::join!(client.connect(), accept(&listener));
+    assert!(matches!(connected, Err(ClientError::OtherIdentity { .. })), "{connected:?}");
+    assert!(matches!(client.describe().await, Err(ClientError::NotConnected)));
+    let next = socket.next().await;
+    assert!(
+        next.as_ref().is_none_or(|next| next.as_ref().is_ok_and(tokio_tungstenite::tungstenite::Message::is_close)),
+        "{next:?}"
+    );
+}
+
+#[tokio::test]
+async fn nonce_for_another_circle_than_the_identified_one_is_not_signed() {
+    let (client, mut socket) = connected().await;
+    client.set_keypair(KeyPair::generate().expect("random bytes"));
+    let dialled = client.url().authority().clone();
+    let other = KeyPair::generate().expect("random bytes").public_key();
+    let nonce = Nonce::new(&dialled, other, platform::now_unix() + 60, [0; 32]);
+    let (refused, ()) = tokio::join!(client.authenticate(), async {
+        next_params(&mut socket, "fetch_nonce").await;
+        answer(&mut socket, 2, &json!({ "nonce": nonce.as_str() })).await;
+    });
+    let error = refused.expect_err("it is not signed");
+    assert!(matches!(error, ClientError::NonceRefused(keys::NonceRefused::Circle { .. })), "{error}");
 }
 
 #[tokio::test]
 async fn localhost_is_dialled_and_named_by_its_literal_address() {
     use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let client = CircleWsClient::builder(format!("ws://localhost:{port}")).build().expect("a URL");
     let mut host = String::new();
@@ -32,8 +120,10 @@ async fn localhost_is_dialled_and_named_by_its_literal_address() {
         Ok(response)
     };
     let (connected, _accepted) = tokio::join!(client.connect(), async {
-        let (socket, _) = listener.accept().await.expect("it dials");
-        tokio_tungstenite::accept_hdr_async(socket, record).await.expect("a WebSocket")
+        let (stream, _) = listener.accept().await.expect("it dials");
+        let mut socket = tokio_tungstenite::accept_hdr_async(stream, record).await.expect("a WebSocket");
+        identify(&mut socket, &listener).await;
+        socket
     });
     connected.expect("it connects");
     assert_eq!(host, format!("127.0.0.1:{port}"));
@@ -59,7 +149,7 @@ async fn who_waits_for_a_notice_does_not_outwait_the_connection() {
 
 #[tokio::test]
 async fn a_server_that_says_nothing_is_no_circle() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("ws://{}", listener.local_addr().expect("bound"));
     let timeout = Duration::from_millis(20);
     let client = CircleWsClient::builder(url).timeout(timeout).build().expect("a URL");
@@ -70,7 +160,7 @@ async fn a_server_that_says_nothing_is_no_circle() {
 }
 
 /// Why a client's connection ends, once its circle is gone.
-async fn end_of(client: CircleWsClient, circle: tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>) -> String {
+async fn end_of(client: CircleWsClient, circle: WebSocketStream<TcpStream>) -> String {
     drop(circle);
     match client.next_notice().await {
         Err(ClientError::ConnectionLost { code: None, reason }) => reason,
@@ -109,9 +199,8 @@ async fn a_message_beyond_what_the_circle_states_ends_the_connection() {
     let (client, mut circle) = connected().await;
     let description = r#"{"name":"team","version":"0","protocol":1,"access":"open","you":{"public_key":null,"admitted":true},"modules":[],"sandbox":[],"limits":{"output_kib":1}}"#;
     let (described, ()) = future::join(client.describe(), async {
-        circle.next().await.expect("a request").expect("it is read");
-        let answer = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{description}}}"#);
-        circle.send(answer.into()).await.expect("it is sent");
+        next_params(&mut circle, "describe").await;
+        answer(&mut circle, 2, &serde_json::from_str(description).expect("JSON")).await;
     })
     .await;
     described.expect("a description");

@@ -3,17 +3,21 @@
 use std::{
     collections::BTreeSet,
     path::PathBuf,
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
-use keys::{Authority, PublicKey};
+use keys::{Authority, KeyPair, PublicKey, RandomError};
 use protocol::{Limits, methods::Access};
 use tokio::sync::watch;
 use worker::{HostModule, HostNameError};
 
 use super::{
     BeyondLoopback, Circle, Phase, Sandbox,
+    identity::CircleIdentity,
     settings::{SessionLimits, Settings},
     worker_pool::{WorkerKind, WorkerPool},
 };
@@ -77,6 +81,9 @@ pub enum BuildError {
     /// Scripts could not call a host function.
     #[error("a host function cannot be offered: {0}")]
     HostName(#[from] HostNameError),
+    /// The system has no random bytes for the circle's identity.
+    #[error("cannot make the circle's identity: {0}")]
+    Random(#[from] RandomError),
     /// `describe` lists what can be imported, and the directory cannot be read.
     #[error("cannot read the modules in {}: {source}", directory.display())]
     Modules {
@@ -106,6 +113,7 @@ impl Circle {
             workers: Workers::default(),
             sandbox: None,
             auditor: None,
+            identity: None,
         }
     }
 }
@@ -129,6 +137,7 @@ pub struct CircleBuilder {
     workers: Workers,
     sandbox: Option<Sandbox>,
     auditor: Option<Auditor>,
+    identity: Option<CircleIdentity>,
 }
 
 impl CircleBuilder {
@@ -162,7 +171,27 @@ impl CircleBuilder {
         self
     }
 
-    /// Authorities that it answers to besides its own address and, on loopback, `localhost`.
+    /// The key that the circle identifies itself with, now and after every restart: clients record its public key and refuse
+    /// another one at the same address. Replicas of a circle share a key. Whoever has the secret can be the circle.
+    ///
+    /// Without a key, the circle makes one that ends with the process: clients do not record such an identity, and refuse it
+    /// off loopback unless their user accepts it.
+    #[must_use]
+    pub fn identity(mut self, keypair: KeyPair) -> Self {
+        self.identity = Some(CircleIdentity::persistent(keypair));
+        self
+    }
+
+    /// The key that the circle identifies itself with at an address that it does not keep, such as a port that the system
+    /// chose: clients do not record it.
+    #[must_use]
+    pub fn ephemeral_identity(mut self, keypair: KeyPair) -> Self {
+        self.identity = Some(CircleIdentity::ephemeral(keypair));
+        self
+    }
+
+    /// Authorities that it answers to besides its own address and, on loopback, `localhost`, as long as the circle holds
+    /// both addresses of that name.
     #[must_use]
     pub fn hosts(mut self, hosts: impl IntoIterator<Item = Authority>) -> Self {
         self.hosts = hosts.into_iter().collect();
@@ -277,6 +306,7 @@ impl CircleBuilder {
             origins: self.origins,
             limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
         };
+        let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;
         let admission = Admission::new(&self.limits);
         let running_plays = FairSemaphore::new(
             self.limits.running_plays,
@@ -297,10 +327,12 @@ impl CircleBuilder {
             sessions_so_far: AtomicU64::new(0),
             layers: OnceLock::new(),
             sandbox,
+            holds_localhost: AtomicBool::new(false),
             auditor: self.auditor,
             logged_plays: LogLimit::with_burst(),
             logged_failures: LogLimit::default(),
             name: self.name,
+            identity,
             access,
             beyond_loopback: BeyondLoopback {
                 is_open_allowed: access != Access::Open || self.allow_open,

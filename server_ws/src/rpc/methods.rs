@@ -6,6 +6,7 @@ pub(crate) mod complete;
 pub(crate) mod describe;
 pub(crate) mod discover;
 pub(crate) mod fetch_nonce;
+pub(crate) mod identify;
 pub(crate) mod lookup;
 pub(crate) mod play;
 pub(crate) mod reset;

@@ -2,7 +2,12 @@
 
 #[cfg(target_os = "linux")]
 use std::os::fd::AsFd;
-use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
@@ -193,6 +198,7 @@ fn answers_to(circle: &Circle, local: Option<Local>, authority: &Authority) -> b
     let port = (address.port() != DEFAULT_PORT).then_some(address.port());
     *authority == Authority::from_socket_addr(address, DEFAULT_PORT)
         || address.ip().is_loopback()
+            && circle.holds_localhost.load(Ordering::Relaxed)
             && Authority::new("localhost", port).is_ok_and(|localhost| localhost == *authority)
 }
 

@@ -1,0 +1,101 @@
+//! `localhost` names two addresses, 127.0.0.1 and `::1`. A browser signs for `localhost`, whichever of the two it reaches, so a
+//! circle answers to that name only where no other program can listen on the one that the circle was not given: a program
+//! there could pass a signature for `localhost` on to the circle.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+};
+
+use rustix::{io::Errno, net::sockopt::ipv6_v6only};
+
+/// The sockets of a circle.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    pub(crate) sockets: Vec<TcpListener>,
+    /// Whether all that connect to `localhost` reach this circle.
+    pub(crate) hold_localhost: bool,
+}
+
+impl Listeners {
+    /// The given socket and, where it accepts connections of one loopback address, a second one on the same port of the other.
+    pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let Some(other) = other_address(&listener, address)? else {
+            let hold_localhost = address.ip().is_unspecified();
+            return Ok(Self { sockets: vec![listener], hold_localhost });
+        };
+        let other = SocketAddr::new(other, address.port());
+        match TcpListener::bind(other) {
+            Ok(second) => {
+                second.set_nonblocking(true)?;
+                Ok(Self { sockets: vec![listener, second], hold_localhost: true })
+            }
+            // Without that family nobody listens there.
+            Err(error) if is_without_family(&error) => Ok(Self { sockets: vec![listener], hold_localhost: true }),
+            Err(error) => {
+                tracing::warn!(%other, %error, "another program may listen on the other address of localhost: the circle \
+                                                does not answer to that name, name 127.0.0.1 or [::1]");
+                Ok(Self { sockets: vec![listener], hold_localhost: false })
+            }
+        }
+    }
+}
+
+/// The loopback address whose connections the socket does not accept, if it accepts those of the other one.
+fn other_address(listener: &TcpListener, address: SocketAddr) -> io::Result<Option<IpAddr>> {
+    Ok(match address.ip() {
+        IpAddr::V4(ip) if ip == Ipv4Addr::LOCALHOST || ip.is_unspecified() => Some(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip == Ipv6Addr::LOCALHOST => Some(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() && ipv6_v6only(listener)? => Some(Ipv4Addr::LOCALHOST.into()),
+        _ => None,
+    })
+}
+
+fn is_without_family(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The addresses that a circle listens on, and whether it answers to `localhost`.
+    fn listening(listener: TcpListener) -> (Vec<IpAddr>, bool) {
+        let listeners = Listeners::new(listener).expect("it listens");
+        let ips = listeners.sockets.iter().map(|socket| socket.local_addr().expect("bound").ip()).collect();
+        (ips, listeners.hold_localhost)
+    }
+
+    fn has_ipv6() -> bool {
+        TcpListener::bind("[::1]:0").is_ok()
+    }
+
+    #[test]
+    fn socket_on_one_loopback_address_gets_the_other() {
+        let (v4, v6): (IpAddr, IpAddr) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+        if !has_ipv6() {
+            assert_eq!(listening(TcpListener::bind("127.0.0.1:0").expect("a port")), (vec![v4], true));
+            return;
+        }
+        assert_eq!(listening(TcpListener::bind("127.0.0.1:0").expect("a port")), (vec![v4, v6], true));
+        assert_eq!(listening(TcpListener::bind("[::1]:0").expect("a port")), (vec![v6, v4], true));
+        let all = Ipv4Addr::UNSPECIFIED.into();
+        assert_eq!(listening(TcpListener::bind("0.0.0.0:0").expect("a port")), (vec![all, v6], true));
+    }
+
+    #[test]
+    fn socket_whose_other_address_is_taken_does_not_hold_localhost() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = taken.local_addr().expect("bound").port();
+        let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)) else { return };
+        assert_eq!(listening(listener), (vec![Ipv6Addr::LOCALHOST.into()], false));
+    }
+
+    #[test]
+    fn socket_on_another_address_does_not_hold_localhost() {
+        let listener = TcpListener::bind("127.0.0.2:0").expect("a port");
+        assert_eq!(listening(listener), (vec![Ipv4Addr::new(127, 0, 0, 2).into()], false));
+    }
+}
