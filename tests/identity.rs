@@ -1,5 +1,6 @@
 //! What circles identify themselves with: the files, what `status` says, `circles serve --identity`.
 
+mod clients;
 mod rotation;
 
 use std::{

@@ -12,7 +12,7 @@ mod terminal;
 use std::path::PathBuf;
 
 use ::keys::keystore::{Keystore, WorkFactor};
-use ::tui::{Directories, Setup, Supervisors, headless::Headless};
+use ::tui::{Directories, KnownCircles, Setup, Supervisors, headless::Headless};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::Background, free_port};
@@ -51,6 +51,8 @@ impl Screen {
             work_factor: WorkFactor::Log2(1),
             supervisors: Supervisors { program: BINARY.into(), directories },
             authority: None,
+            known_circles: Some(KnownCircles::at(home.path().join("data/circles"))),
+            accepts_ephemeral: false,
             passphrase: None,
             has_colours: false,
         };

@@ -108,6 +108,9 @@ pub(crate) struct ConnectArgs {
     /// How the circle knows itself, when it is dialled through a tunnel
     #[arg(long, value_name = "HOST:PORT")]
     pub authority: Option<Authority>,
+    /// Use a circle that is not on this machine though its identity ends with its process, so that nothing tells it from an impostor
+    #[arg(long)]
+    pub accept_ephemeral: bool,
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
     #[command(flatten)]
@@ -205,7 +208,11 @@ impl ConfigArgs {
 impl ConnectArgs {
     pub(crate) fn options(&self) -> Options {
         Options {
-            choice: Choice { key: self.key.clone(), authority: self.authority.clone() },
+            choice: Choice {
+                key: self.key.clone(),
+                authority: self.authority.clone(),
+                accepts_ephemeral: self.accept_ephemeral,
+            },
             config: self.config.config.clone(),
             passphrase_fd: self.passphrase.passphrase_fd,
         }

@@ -14,6 +14,8 @@ pub struct Choice {
     pub key: Option<KeyName>,
     /// How the circle knows itself, when it is dialled through a tunnel.
     pub authority: Option<Authority>,
+    /// Whether a circle off loopback may have an identity that ends with its process.
+    pub accepts_ephemeral: bool,
 }
 
 /// How circles are reached, and as whom, by a whole program.
@@ -39,7 +41,7 @@ pub fn is_for_throwaway(choice: &Choice) -> Result<(), CliError> {
     ))
 }
 
-/// `describe` is also how what answers shows that it is a circle.
+/// How the circle describes itself, once it has shown its identity.
 pub async fn first_answer(client: &CircleWsClient) -> Result<Description, ClientError> {
     let not_a_circle = |reason: String| ClientError::NotACircle { url: client.url().to_string(), reason };
     let description = client.describe().await.map_err(|error| match error {

@@ -12,6 +12,7 @@ use protocol::error::ScriptError;
 
 use crate::{
     destination::Destination,
+    known_circles::check::IdentityError,
     report, suggest,
     text::{Line, Style},
 };
@@ -252,6 +253,8 @@ fn client_exit_code(error: &ClientError) -> u8 {
         ClientError::BadUrl { .. } => 2,
         ClientError::NoKey | ClientError::NonceRefused(_) | ClientError::BadNonce(_) => 4,
         ClientError::Refused { status: 403, .. } => 4,
+        ClientError::IdentityRefused(error) => error.downcast_ref().map_or(4, IdentityError::exit_code),
+        ClientError::OtherIdentity { .. } | ClientError::EphemeralIdentity { .. } => 4,
         ClientError::ConnectionLost { code: Some(1008), .. } => 4,
         ClientError::ConnectionLost { code: Some(1009), .. } => 5,
         ClientError::Rpc(error) => rpc_exit_code(error),
@@ -314,6 +317,10 @@ fn client_parts(place: &Destination, error: &ClientError) -> Parts {
             error.to_string(),
             "check that it is a circle, and that its machine is not overloaded",
         ),
+        ClientError::IdentityRefused(error) => match error.downcast_ref::<IdentityError>() {
+            Some(error) => error.parts(),
+            None => parts(format!("will not use {place}"), error.to_string(), "ask its operator"),
+        },
         ClientError::NonceRefused(keys::NonceRefused::Authority { .. }) => parts(
             format!("will not authenticate to {place}"),
             error.to_string(),

@@ -4,6 +4,7 @@
 //! (`#`) and lines that cannot be read stay as they are. Whoever changes the file holds the lock of `.lock` beside it; readers
 //! need none, since the file is replaced in one step.
 
+pub mod check;
 pub mod decision;
 mod error;
 mod line;

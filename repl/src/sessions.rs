@@ -124,7 +124,7 @@ impl Sessions {
             Err(_) if named == scratch::NAME => return self.open_scratch().await,
             target => target?,
         };
-        let choice = Choice { key: self.options.choice.key.clone(), authority: None };
+        let choice = Choice { authority: None, ..self.options.choice.clone() };
         self.at(target, choice).await
     }
 
@@ -133,7 +133,7 @@ impl Sessions {
         let target = self.current().session.target().clone();
         // A key that stays locked opens nothing.
         self.unlock(&name)?;
-        let index = self.at(target, Choice { key: Some(name.clone()), authority: None }).await?;
+        let index = self.at(target, Choice { key: Some(name.clone()), authority: None, ..self.options.choice }).await?;
         self.options.choice.key = Some(name);
         Ok(index)
     }
@@ -169,7 +169,8 @@ impl Sessions {
     }
 
     async fn open_at(&mut self, target: Destination, choice: &Choice) -> Result<usize, CliError> {
-        let opening = Opening::at(target, choice, self.keyring.clone(), room())?;
+        let config = self.options.config.as_deref();
+        let opening = Opening::at(target, choice, config, self.keyring.clone(), room())?;
         self.open(opening, choice.authority.clone()).await
     }
 

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use super::free_port;
-use crate::support::{Home, background::Background, pty::Terminal};
+use crate::support::{Home, background::Background, process::Server, pty::Terminal};
 
 /// What enters the alternate screen, and what leaves it.
 const ENTERS: &str = "\x1b[?1049h";
@@ -44,6 +44,17 @@ fn start_key_circle_play_cancel_quit() {
     terminal.wait_for("circles down");
     assert_eq!(terminal.end(), Some(0));
     assert_eq!(here.state("team"), "ready");
+}
+
+#[test]
+fn ephemeral_identity_off_this_machine_is_accepted_on_the_screen() {
+    let (home, server) = (Home::new(), Server::start(&["--hosts", "circle.example"]));
+    let mut terminal = Terminal::run(&home, &["tui", &server.url, "--authority", "circle.example"]);
+    terminal.wait_for_screen("Connect all the same?");
+    terminal.keys("y");
+    terminal.wait_for_screen("connected to circle");
+    terminal.keys("6 * 7\r");
+    terminal.wait_for_screen("┃42");
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(crate) enum Action {
     /// Connect to a circle as people name it.
     Open(String),
     Connect(CircleId),
+    /// Connect though the circle's identity ends with its process.
+    ConnectToEphemeral(CircleId),
     Disconnect(CircleId),
     Authenticate(CircleId),
     Start(CircleId),

@@ -46,7 +46,10 @@ use run::QUEUE;
 use screen::Screen;
 use tasks::Tasks;
 
-pub use frontend::supervisor::{Directories, Supervisors};
+pub use frontend::{
+    known_circles::KnownCircles,
+    supervisor::{Directories, Supervisors},
+};
 pub use setup::Setup;
 
 /// Takes the terminal over, and runs the interface until its user leaves it.
@@ -76,6 +79,8 @@ pub fn run(first: Option<String>, options: Options) -> Result<std::process::Exit
         work_factor: passphrase::WORK,
         supervisors: Supervisors::of_user()?,
         authority: options.choice.authority,
+        known_circles: KnownCircles::open_default().ok(),
+        accepts_ephemeral: options.choice.accepts_ephemeral,
         passphrase: passphrase::given(options.passphrase_fd)?,
         has_colours: Paint::for_stdout().is_on(),
     };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use frontend::supervisor::Supervisors;
+use frontend::{known_circles::KnownCircles, supervisor::Supervisors};
 use keys::{
     Authority,
     keystore::{Keystore, WorkFactor},
@@ -24,6 +24,10 @@ pub struct Setup {
     pub supervisors: Supervisors,
     /// How circles know themselves when they are reached through a tunnel.
     pub authority: Option<Authority>,
+    /// The circles whose identities are remembered, if there is a place for them.
+    pub known_circles: Option<KnownCircles>,
+    /// Whether a circle off loopback may have an identity that ends with its process.
+    pub accepts_ephemeral: bool,
     /// The passphrase that was given, so that none is asked for.
     pub passphrase: Option<Zeroizing<String>>,
     /// Whether the terminal shows colours.

@@ -69,7 +69,7 @@ fn serve_on(
 ) -> Result<(), CliError> {
     raise_descriptor_limit();
     let identity = identity(args, records)?;
-    let circle = Arc::new(described::circle(args, records.audit())?);
+    let circle = Arc::new(described::circle(args, records.audit(), identity)?);
 
     let wanted = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(wanted).map_err(|error| cannot_listen(wanted, error))?;
@@ -114,7 +114,7 @@ fn serve_on(
                     let running = running.clone();
                     async move { described::take_over(&running, started, arguments).await }
                 };
-                let identity = identity.as_ref().map(|keypair| keypair.public_key().to_hex());
+                let identity = Some(circle.identity().to_hex());
                 tokio::spawn(supervisor.attend(Ready { address: dialled, identity }, figures, configure, drain));
                 None
             }

@@ -9,6 +9,7 @@ use std::{
 use client_ws::{ClientError, Description, Notice};
 use frontend::{
     error::CliError,
+    known_circles::check::IdentityNote,
     target::{self, Destination, Said},
 };
 use protocol::methods::Access;
@@ -27,8 +28,9 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
-/// The exit code of errors that another try does not change: the circle does not admit the session.
-const NOT_ADMITTED: u8 = 4;
+/// The exit codes of errors that another try does not change: the circle does not admit the session, or the client does not
+/// use the circle.
+const FINAL_ERRORS: [u8; 2] = [4, 6];
 
 impl Core {
     /// A user wants the connection, whatever circle is there.
@@ -99,6 +101,12 @@ impl Core {
 
     pub(super) fn connected(&mut self, Connected { result, moved }: Connected) {
         self.connection.link = Link::Off;
+        for note in self.connection.identity_notes.take() {
+            self.show(match note {
+                IdentityNote::FirstUse(text) => Shown::note(&text),
+                IdentityNote::Warning(text) => Shown::warning(&text),
+            });
+        }
         match result {
             Ok(circle) => match self.other_than(&circle) {
                 None => self.established(circle),
@@ -157,7 +165,7 @@ impl Core {
     fn not_connected(&mut self, error: ClientError, moved: Option<String>) {
         let error = self.error(error);
         // Asking again and again changes nothing.
-        let is_final = error.exit_code() == NOT_ADMITTED;
+        let is_final = FINAL_ERRORS.contains(&error.exit_code());
         if is_final {
             self.reconnection.retry = None;
         }
@@ -200,8 +208,11 @@ impl Core {
         self.login.identity = Identity::Anonymous;
         self.connection.circle = Some(Arc::new(circle));
         self.connection.notices = Some(self.remote.clone().next_notice());
+        let is_paused = std::mem::take(&mut self.reconnection.is_paused);
         let announcement = if is_other { Announcement::Other } else { Announcement::Again };
-        self.reconnection.unannounced = (!is_first).then_some(announcement);
+        if !is_paused || is_other {
+            self.reconnection.unannounced = (!is_first).then_some(announcement);
+        }
         self.report(Event::Connected { is_first });
         let is_open = self.access() == Some(Access::Open);
         if is_open && self.login.owner.is_none() && self.login.key.is_none() {
@@ -246,6 +257,9 @@ impl Core {
             self.connection.unreported = Some(error);
             return;
         }
+        if self.is_waiting_for_key() {
+            return self.pause_connection();
+        }
         let text = sentences::connecting_again(&self.error(error).message());
         self.loses_connection();
         self.show(Shown::warning(&text));
@@ -264,6 +278,23 @@ impl Core {
         } else if let Some(error) = unreported {
             self.connection_lost(error);
         }
+    }
+
+    /// Whether a key that is being unlocked is all that the session needs: until then a circle need not keep the connection of
+    /// somebody whom it does not know.
+    fn is_waiting_for_key(&self) -> bool {
+        self.login.requested.is_some()
+            && self.login.identity == Identity::Anonymous
+            && self.access() != Some(Access::Open)
+    }
+
+    /// Does without the connection until the key is unlocked, without a word: nothing was lost.
+    fn pause_connection(&mut self) {
+        self.remote.disconnect();
+        self.connection.link = Link::Off;
+        self.connection.notices = None;
+        self.connection.unreported = None;
+        self.reconnection.is_paused = true;
     }
 
     /// Whether something runs that ends by an error when the connection is lost.

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use client_ws::{ClientError, Description, Notice};
-use frontend::{destination::Destination, error::CliError, text::Size};
+use frontend::{destination::Destination, error::CliError, known_circles::check::IdentityNotes, text::Size};
 use keys::{KeyPair, keystore::KeyName};
 use tokio::{
     sync::{mpsc, watch},
@@ -44,11 +44,15 @@ pub(super) struct Connection {
     pub(super) connections: u64,
     /// A loss that a play or a command may report by its own error.
     pub(super) unreported: Option<ClientError>,
+    /// What it has to say about the circle's identity.
+    pub(super) identity_notes: IdentityNotes,
 }
 
 /// What is to become of the connection, and what is still to be said of the one before.
 #[derive(Default)]
 pub(super) struct Reconnection {
+    /// Whether the circle ended the connection while a key was unlocked.
+    pub(super) is_paused: bool,
     /// Whether the connection is to be made again when it is lost.
     pub(super) is_kept: bool,
     /// Whether a user waits for the connection that is being made.
@@ -110,13 +114,13 @@ pub(super) struct Reports {
 
 impl Core {
     pub(super) fn new(opening: Opening, report: mpsc::Sender<Event>, publish: watch::Sender<State>) -> Self {
-        let Opening { target, remote, keys, key, owner, room, other_circle } = opening;
+        let Opening { target, remote, keys, key, owner, room, identity_notes, other_circle } = opening;
         Self {
             target,
             remote,
             keys,
             room,
-            connection: Connection::default(),
+            connection: Connection { identity_notes, ..Connection::default() },
             reconnection: Reconnection { policy: other_circle, ..Reconnection::default() },
             login: Login { key, owner, ..Login::default() },
             work: Workload::default(),

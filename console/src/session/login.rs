@@ -129,6 +129,10 @@ impl Core {
                     self.authenticate(Identity::Key(name), keypair);
                 }
             }
+            (Link::Off, Identity::Anonymous) if self.reconnection.is_paused => {
+                self.login.key = Some(name);
+                self.connect_asked(false);
+            }
             _ => {}
         }
     }

@@ -1,9 +1,16 @@
 //! What a session is opened with, and how far it comes by itself.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use client_ws::{CircleWsClient, ClientError};
-use frontend::{connect::Choice, destination::Destination, error::CliError, scratch, text::Size};
+use frontend::{
+    connect::Choice,
+    destination::Destination,
+    error::CliError,
+    known_circles::check::{IdentityCheck, IdentityNotes, User},
+    scratch,
+    text::Size,
+};
 use keys::{
     KeyPair,
     keystore::{KeyName, Keystore},
@@ -33,6 +40,8 @@ pub struct Opening {
     pub owner: Option<Arc<KeyPair>>,
     /// How much room there is for what it shows.
     pub room: Size,
+    /// What the connection has to say about the circle's identity.
+    pub identity_notes: IdentityNotes,
     /// What is done where another circle answers in the place of this one.
     pub other_circle: OtherCircle,
 }
@@ -53,9 +62,26 @@ impl Opening {
     /// # Errors
     ///
     /// The target has no URL of a circle, or the keystore has no key of the name that was chosen.
-    pub fn at(target: Destination, choice: &Choice, keys: Arc<dyn KeySource>, room: Size) -> Result<Self, CliError> {
+    pub fn at(
+        target: Destination,
+        choice: &Choice,
+        config: Option<&Path>,
+        keys: Arc<dyn KeySource>,
+        room: Size,
+    ) -> Result<Self, CliError> {
+        Self::checked(target, choice, IdentityCheck::new(User::of_process(), choice, config), keys, room)
+    }
+
+    fn checked(
+        target: Destination,
+        choice: &Choice,
+        check: IdentityCheck,
+        keys: Arc<dyn KeySource>,
+        room: Size,
+    ) -> Result<Self, CliError> {
+        let identity_notes = check.notes();
         let failed = |error| CliError::Client { place: target.clone(), error };
-        let mut builder = CircleWsClient::builder(&*target.url);
+        let mut builder = check.attach(CircleWsClient::builder(&*target.url));
         if let Some(authority) = &choice.authority {
             builder = builder.authority(authority.clone());
         }
@@ -73,6 +99,7 @@ impl Opening {
             key: choice.key.clone(),
             owner: None,
             room,
+            identity_notes,
             other_circle: OtherCircle::default(),
         })
     }
@@ -85,7 +112,7 @@ impl Opening {
     pub fn scratch(runtime: &Handle, keys: Arc<dyn KeySource>, room: Size) -> Result<Self, CliError> {
         let (url, keypair) = scratch::start(runtime, Workers::SameExecutable)?;
         let target = Destination::throwaway(url);
-        let opening = Self::at(target, &Choice::default(), keys, room)?;
+        let opening = Self::checked(target, &Choice::default(), IdentityCheck::of_own_circle(), keys, room)?;
         Ok(Self { owner: Some(keypair.into()), ..opening })
     }
 }

@@ -18,6 +18,7 @@ use std::{sync::Arc, time::Duration};
 use ::keys::{KeyPair, keystore::KeyName};
 use frontend::{
     error::CliError,
+    known_circles::check::IdentityNotes,
     target::Destination,
     text::{Line, Size},
 };
@@ -119,6 +120,7 @@ impl Console {
             key: named.map(key),
             owner: is_scratch.then(|| keypair("owner").into()),
             room: Size { width: 100, height: 30 },
+            identity_notes: IdentityNotes::default(),
             other_circle: if refuses_other { OtherCircle::Refused } else { OtherCircle::AfterNotice },
         };
         let (session, events) = Session::open(&Handle::current(), opening);

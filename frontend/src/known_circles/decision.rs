@@ -1,9 +1,6 @@
 //! Whether a client goes on with a circle that has identified itself. Pure.
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::fmt;
 
 use keys::{Authority, PublicKey};
 
@@ -29,7 +26,7 @@ pub struct Encounter<'a> {
     pub known: Option<PublicKey>,
     /// The identity that the supervisor of the user's circles.json says that this circle has.
     pub supervised: Option<PublicKey>,
-    /// Whether the circle is reached on loopback ([`is_loopback`]).
+    /// Whether the circle is on this machine.
     pub is_loopback: bool,
     /// Whether the user accepts an ephemeral identity off loopback.
     pub accepts_ephemeral: bool,
@@ -158,17 +155,6 @@ impl fmt::Display for Refusal {
         let Parts { what, why, fix } = self.parts();
         write!(f, "{what}: {why}; {fix}")
     }
-}
-
-/// Whether an authority is of this machine: 127.0.0.0/8, `::1` or `localhost`.
-pub fn is_loopback(authority: &Authority) -> bool {
-    let text = authority.as_str();
-    if let Some(rest) = text.strip_prefix('[') {
-        let address = rest.split(']').next().unwrap_or_default().parse::<Ipv6Addr>();
-        return address.is_ok_and(|address| IpAddr::V6(address).to_canonical().is_loopback());
-    }
-    let host = text.split(':').next().unwrap_or_default();
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -55,8 +55,14 @@ pub enum KnownCirclesError {
 
 impl From<KnownCirclesError> for CliError {
     fn from(error: KnownCirclesError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&KnownCirclesError> for CliError {
+    fn from(error: &KnownCirclesError) -> Self {
         let why = visible(&error.to_string()).into_owned();
-        let (why, fix) = match &error {
+        let (why, fix) = match error {
             KnownCirclesError::Other { authority, .. } => {
                 (why, format!("if the circle was given a new identity, accept it: circles known forget {authority}"))
             }

@@ -35,6 +35,7 @@ impl App {
             Action::AskAddress => self.window.popup = Some(Popup::address()),
             Action::Open(text) => self.open(&text, None),
             Action::Connect(id) => self.connect(id),
+            Action::ConnectToEphemeral(id) => self.connect_to_ephemeral(id),
             Action::Disconnect(id) => self.disconnect(id),
             Action::Authenticate(id) => self.authenticate(id),
             Action::Start(id) => self.start(id),

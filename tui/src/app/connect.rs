@@ -3,7 +3,12 @@
 use std::{collections::hash_map::Entry as Slot, sync::Arc};
 
 use console::session::{Identity, Link, Opening, OtherCircle, Session};
-use frontend::{error::CliError, suggest, target};
+use frontend::{
+    connect::Choice,
+    error::CliError,
+    known_circles::check::{IdentityCheck, User},
+    suggest, target,
+};
 
 use super::{App, NOT_KEEPING_UP};
 use crate::{
@@ -77,6 +82,14 @@ impl App {
         }
     }
 
+    /// Connects to a circle whose identity its user accepts though it ends with the circle's process.
+    pub(super) fn connect_to_ephemeral(&mut self, id: CircleId) {
+        if let Some(session) = self.repl.get(id) {
+            session.accept_ephemeral();
+        }
+        self.connect(id);
+    }
+
     /// Connects, after starting the circle where it is one that can be.
     pub(super) fn connect(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
@@ -119,13 +132,24 @@ impl App {
             Slot::Occupied(open) => open.into_mut(),
             Slot::Vacant(none) => {
                 let authority = self.setup.authority.clone().filter(|_| entry.source == Source::Address);
-                let dialer = Arc::new(Dialer::new(entry.url(), authority));
+                let accepts_ephemeral = self.setup.accepts_ephemeral;
+                let choice = Choice { key: None, authority, accepts_ephemeral };
+                let check = if owner.is_some() {
+                    IdentityCheck::of_own_circle()
+                } else {
+                    let directories = self.setup.supervisors.directories.clone();
+                    let user = User { known_circles: self.setup.known_circles.clone(), directories };
+                    IdentityCheck::new(user, &choice, self.setup.config.as_deref())
+                };
+                let identity_notes = check.notes();
+                let dialer = Arc::new(Dialer::new(entry.url(), choice.authority, check));
                 let key = if owner.is_some() { None } else { self.keys.named() };
                 let room = Transcript::default().room();
                 let (remote, keys) = (dialer.clone(), self.keys.source());
                 // The list has one entry for an address, whatever circle is there.
                 let other_circle = OtherCircle::AfterNotice;
-                let opening = Opening { target: target(), remote, keys, key, owner, room, other_circle };
+                let opening =
+                    Opening { target: target(), remote, keys, key, owner, room, identity_notes, other_circle };
                 let session = self.tasks.open_session(id, opening);
                 none.insert(SessionView::new(entry.name.clone(), session, dialer, room))
             }

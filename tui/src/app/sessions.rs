@@ -5,14 +5,16 @@ use console::{
     commands::Meta,
     session::{self, Shown, ShownKind},
 };
-use frontend::error::CliError;
+use frontend::{error::CliError, known_circles::check::IdentityError};
 use keys::keystore::KeyName;
 
 use super::App;
 use crate::{
+    action::Action,
     circles::Source,
     event::SessionEvent,
     id::CircleId,
+    popup::Popup,
     repl::{text_of, whom},
 };
 
@@ -90,10 +92,18 @@ impl App {
         let (Some(session), Some(entry)) = (self.repl.get_mut(id), self.circles.get(id)) else { return };
         session.is_awaited = false;
         session.show_error_text(&error.message());
-        session.note(match entry.source {
-            Source::Config => "s starts it, Enter tries again",
-            Source::Scratch | Source::Address => "Enter tries again; is it running, and is that its port?",
-        });
+        if IdentityError::is_of_ephemeral(error) && self.window.popup.is_none() {
+            let question = format!(
+                "The identity of {} ends with its process, so nothing tells it from an impostor. Connect all the same?",
+                entry.name
+            );
+            self.window.popup = Some(Popup::Confirm { question, yes: Action::ConnectToEphemeral(id) });
+        } else {
+            session.note(match entry.source {
+                Source::Config => "s starts it, Enter tries again",
+                Source::Scratch | Source::Address => "Enter tries again; is it running, and is that its port?",
+            });
+        }
         if !session.state.is_kept {
             self.return_to_previous(id, error);
         }

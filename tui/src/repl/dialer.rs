@@ -7,13 +7,14 @@ use console::{
     commands::Meta,
     session::{Answer, Play, PlayUpdate, Remote, Script},
 };
-use frontend::text::Line;
+use frontend::{known_circles::check::IdentityCheck, text::Line};
 use keys::{Authority, KeyPair};
 
 /// A client, made when it is first needed, and again once the circle is elsewhere.
 pub(crate) struct Dialer {
     /// How the circle knows itself when it is reached through a tunnel.
     authority: Option<Authority>,
+    check: IdentityCheck,
     place: Mutex<Place>,
 }
 
@@ -29,8 +30,8 @@ impl std::fmt::Debug for Dialer {
 }
 
 impl Dialer {
-    pub(crate) fn new(url: &str, authority: Option<Authority>) -> Self {
-        Self { authority, place: Mutex::new(Place { url: url.to_owned(), client: None }) }
+    pub(crate) fn new(url: &str, authority: Option<Authority>, check: IdentityCheck) -> Self {
+        Self { authority, check, place: Mutex::new(Place { url: url.to_owned(), client: None }) }
     }
 
     /// Says where the circle is from now on; whether that is elsewhere. A connection that stands is kept.
@@ -41,6 +42,11 @@ impl Dialer {
         is_elsewhere
     }
 
+    /// Connects from now on also where the circle's identity ends with its process.
+    pub(crate) fn accept_ephemeral(&self) {
+        self.check.accept_ephemeral();
+    }
+
     fn place(&self) -> MutexGuard<'_, Place> {
         // Nothing panics while it is held.
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
@@ -49,7 +55,7 @@ impl Dialer {
     /// The client for the next connection.
     fn next(&self) -> Result<Arc<CircleWsClient>, ClientError> {
         let mut place = self.place();
-        let mut builder = CircleWsClient::builder(&*place.url);
+        let mut builder = self.check.clone().attach(CircleWsClient::builder(&*place.url));
         if let Some(authority) = &self.authority {
             builder = builder.authority(authority.clone());
         }
@@ -129,13 +135,13 @@ mod tests {
 
     #[tokio::test]
     async fn url_of_no_circle_fails_to_connect() {
-        let dialer = Arc::new(Dialer::new("http://nowhere", None));
+        let dialer = Arc::new(Dialer::new("http://nowhere", None, IdentityCheck::of_own_circle()));
         assert!(matches!(Remote::connect(dialer).await, Err(ClientError::BadUrl { .. })));
     }
 
     #[test]
     fn dialer_notices_that_its_circle_has_moved() {
-        let dialer = Dialer::new("ws://127.0.0.1:0", None);
+        let dialer = Dialer::new("ws://127.0.0.1:0", None, IdentityCheck::of_own_circle());
         assert!(!dialer.move_to("ws://127.0.0.1:0"));
         assert!(dialer.move_to("ws://127.0.0.1:9001"));
         assert!(!dialer.is_connected());

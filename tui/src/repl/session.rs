@@ -55,6 +55,11 @@ impl SessionView {
         if self.dialer.move_to(url) { self.session.set_target(target()) } else { Ok(()) }
     }
 
+    /// Connects from now on also where the circle's identity ends with its process.
+    pub(crate) fn accept_ephemeral(&self) {
+        self.dialer.accept_ephemeral();
+    }
+
     /// Says how much room the transcript has, if that has changed.
     pub(crate) fn publish_room(&mut self) {
         let room = self.transcript.room();

@@ -13,6 +13,7 @@ use frontend::{
 };
 use futures_util::future::join_all;
 use keys::{KeyPair, keystore::KeyName};
+use terminal::printing::line_to_stderr;
 use tokio::runtime::Handle;
 
 /// Nothing is shown by the sessions themselves.
@@ -105,9 +106,12 @@ async fn reach_one(
     options: &Options,
     keyring: &Arc<Keyring>,
 ) -> Result<(Opened, Reached), CliError> {
-    let opening = Opening::at(target, &options.choice, keyring.clone(), ROOM)?;
+    let mut opening = Opening::at(target, &options.choice, options.config.as_deref(), keyring.clone(), ROOM)?;
+    let notes = std::mem::take(&mut opening.identity_notes);
     let (session, mut events) = Session::open(&Handle::current(), opening);
-    let reached = reach(&session, &mut events).await?;
+    let reached = reach(&session, &mut events).await;
+    notes.take().iter().for_each(|note| line_to_stderr(note.text()));
+    let reached = reached?;
     Ok((Opened { session, events }, reached))
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use clap::Parser;
+use keys::KeyPair;
 use launcher::control::CONFIG_IS_WRONG;
 use protocol::{ErrorObject, RpcError};
 use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox};
@@ -14,6 +15,7 @@ use frontend::{error::CliError, script, suggest};
 pub(crate) fn circle(
     args: &ServeArgs,
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
+    identity: Option<KeyPair>,
 ) -> Result<Circle, CliError> {
     let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
     if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
@@ -51,6 +53,10 @@ pub(crate) fn circle(
             CliError::io(format!("cannot read the modules in {}", directory.display()), &error, "check --modules")
         })?;
         circle = circle.modules(directory);
+    }
+    if let Some(keypair) = identity {
+        // A port that the system chose is another circle's next time.
+        circle = if args.port == 0 { circle.ephemeral_identity(keypair) } else { circle.identity(keypair) };
     }
     if let Some(audit) = audit {
         circle = circle.audit(audit);
@@ -92,7 +98,7 @@ pub(crate) async fn take_over(circle: &Circle, started: (IpAddr, u16), arguments
         let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments));
         match parsed.map(|cli| cli.verb) {
             Ok(Some(Verb::Serve(args))) if (args.host, args.port) == started => {
-                self::circle(&args, None::<fn(PlayRecord)>).map_err(|error| error.advice())
+                self::circle(&args, None::<fn(PlayRecord)>, None).map_err(|error| error.advice())
             }
             Ok(Some(Verb::Serve(_))) => Err("its address cannot change while it runs".into()),
             Ok(_) => Err("this describes no circle".into()),

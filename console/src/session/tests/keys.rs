@@ -38,6 +38,40 @@ async fn members_circle_requests_the_default_key_and_authenticates_once_it_is_un
 }
 
 #[tokio::test(start_paused = true)]
+async fn connection_that_ends_while_a_key_is_unlocked_is_made_again_for_it() {
+    let mut console = Console::open(Setup { access: Access::Members, preferred: Some("alice"), ..Setup::default() });
+    console.connect().await;
+    console.says(&["connected first", "unlock alice"]).await;
+    console.submit("1");
+    // The circle waits for strangers as long as it likes, and no longer.
+    console.circle.lose();
+    console.is_quiet().await;
+    assert_eq!(console.state().link, Link::Off);
+    console.unlock("alice");
+    console.circle.accept().await;
+    assert_eq!(console.circle.admit().await, keypair("alice").public_key());
+    console.says(&["connected again", "ready", "began 1"]).await;
+    console.circle.plays("1").await.answer(1).await;
+    console.says(&["value 1", "done"]).await;
+    console.is_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_that_ends_while_a_key_stays_locked_is_made_again_for_an_input() {
+    let mut console = Console::open(Setup { access: Access::Members, preferred: Some("alice"), ..Setup::default() });
+    console.connect().await;
+    console.says(&["connected first", "unlock alice"]).await;
+    console.circle.lose();
+    settle().await;
+    console.stays_locked("alice");
+    settle().await;
+    console.rest().await;
+    console.submit("1");
+    console.circle.accept().await;
+    console.says(&["connected again", "unlock alice"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn unlocked_key_authenticates_at_once() {
     let setup =
         Setup { access: Access::Authenticated, preferred: Some("alice"), unlocked: &["alice"], ..Setup::default() };

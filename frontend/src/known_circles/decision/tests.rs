@@ -131,6 +131,6 @@ fn loopback_is_this_machine_and_nothing_else() {
         ("128.0.0.1:9001", false),
     ];
     for (text, expected) in cases {
-        assert_eq!(is_loopback(&text.parse().expect("an authority")), expected, "{text}");
+        assert_eq!(text.parse::<Authority>().expect("an authority").is_loopback(), expected, "{text}");
     }
 }

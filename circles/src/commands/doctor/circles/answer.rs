@@ -1,12 +1,15 @@
 //! What a circle says of itself to whoever asks, which needs no key.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use client_ws::CircleWsClient;
 use server_ws::Access;
 use tokio::time::timeout;
 
-use frontend::connect::first_answer;
+use frontend::{
+    connect::{Choice, first_answer},
+    known_circles::check::{IdentityCheck, Supervised, User},
+};
 
 /// Of what a circle says of its sandbox.
 const LAYERS: usize = 8;
@@ -32,9 +35,12 @@ impl Answer {
     }
 }
 
-pub(super) async fn ask(url: String, patience: Duration) -> Answer {
+/// Asks a circle.
+pub(super) async fn ask(url: String, supervised: Supervised, config: Option<&Path>, patience: Duration) -> Answer {
     let asked = async {
-        let client = CircleWsClient::builder(url).timeout(patience).build()?;
+        let check = IdentityCheck::new(User::of_process(), &Choice::default(), config).without_recording();
+        let client =
+            check.with_supervised(supervised).attach(CircleWsClient::builder(url)).timeout(patience).build()?;
         client.connect().await?;
         first_answer(&client).await
     };

@@ -1,0 +1,119 @@
+//! What clients make of the identities of circles.
+
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::PathBuf};
+
+use keys::KeyPair;
+use rustix::process::Signal;
+
+use crate::support::{Home, Ran, background::Background, fake, free_port, process::Server, skip};
+
+fn known_circles(home: &Home) -> Option<String> {
+    fs::read_to_string(home.path().join("data/circles/known_circles")).ok()
+}
+
+fn play(home: &Home, circle: &str) -> Ran {
+    home.run(&["play", "--circle", circle, "-e", "40 + 2"])
+}
+
+/// A circle on a port that it keeps, with an identity of its own.
+fn served(home: &Home, port: u16, identity: &str) -> (Server, String) {
+    let file: PathBuf = home.path().join(identity);
+    let server = Server::start_on(port, &["--identity", file.to_str().expect("UTF-8")]);
+    (server, super::public_key(&file))
+}
+
+#[test]
+fn first_identity_is_said_and_remembered_and_another_one_is_refused() {
+    let (home, port) = (Home::new(), free_port());
+    let (mut server, first) = served(&home, port, "first");
+    let ran = play(&home, &server.url);
+    assert_eq!(ran.stdout, "42\n", "{ran:?}");
+    assert!(ran.stderr.contains(&format!("first use of the circle at 127.0.0.1:{port}")), "{ran:?}");
+    assert_eq!(known_circles(&home), Some(format!("127.0.0.1:{port} {first}\n")));
+    let ran = play(&home, &server.url);
+    assert_eq!((&*ran.stdout, &*ran.stderr), ("42\n", ""), "it is known");
+    server.signal(Signal::TERM);
+    server.wait();
+
+    let (impostor, other) = served(&home, port, "other");
+    let ran = play(&home, &impostor.url);
+    assert_eq!((ran.code, &*ran.stdout), (Some(4), ""), "{ran:?}");
+    for piece in [&first, &other, &format!("circles known forget 127.0.0.1:{port}")] {
+        assert!(ran.stderr.contains(piece), "{piece}: {ran:?}");
+    }
+    home.run(&["known", "forget", &format!("127.0.0.1:{port}")]);
+    assert_eq!(play(&home, &impostor.url).stdout, "42\n");
+}
+
+#[test]
+fn nothing_is_asked_of_a_circle_whose_identity_is_refused() {
+    let (sender, asked) = std::sync::mpsc::channel();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let impostor =
+        fake::impostor(listener, "team", move |method| sender.send(method.to_owned()).expect("the test listens"));
+    let home = Home::new();
+    home.add_key("alice");
+    let other = KeyPair::generate().expect("random bytes").public_key();
+    let path = home.path().join("data/circles/known_circles");
+    fs::write(&path, format!("{impostor} {other}\n")).expect("written");
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("the owner may");
+    let ran = home.run(&["play", "--circle", &impostor, "--key", "alice", "-e", "secret()"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("its identity has changed"), "{ran:?}");
+    assert_eq!(asked.try_iter().collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn ephemeral_identity_is_never_remembered() {
+    let (home, server) = (Home::new(), Server::start_on(free_port(), &[]));
+    let ran = play(&home, &server.url);
+    assert_eq!((&*ran.stdout, &*ran.stderr), ("42\n", ""));
+    let (on_free_port, _) = served(&home, 0, "identity");
+    assert_eq!(play(&home, &on_free_port.url).stderr, "", "the next circle on this port is another");
+    assert_eq!(known_circles(&home), None);
+}
+
+#[test]
+fn persistent_identity_that_has_become_ephemeral_is_a_warning_on_loopback() {
+    let (home, port) = (Home::new(), free_port());
+    let (mut server, _) = served(&home, port, "identity");
+    play(&home, &server.url);
+    server.signal(Signal::TERM);
+    server.wait();
+    let known = known_circles(&home);
+    let server = Server::start_on(port, &[]);
+    let ran = play(&home, &server.url);
+    assert_eq!(ran.stdout, "42\n");
+    assert!(ran.stderr.contains("has none that lasts now"), "{ran:?}");
+    assert_eq!(known_circles(&home), known);
+}
+
+#[test]
+fn circle_of_ones_own_is_compared_with_what_its_supervisor_says() {
+    let port = free_port();
+    let circles = format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#);
+    let background = Background::with(&circles);
+    background.ok(&["up"]);
+    let home = &background.home;
+    // By its name and by its address.
+    for circle in ["a", &port.to_string(), &format!("localhost:{port}"), &format!("[::1]:{port}")] {
+        let ran = play(home, circle);
+        assert_eq!((&*ran.stdout, &*ran.stderr), ("42\n", ""), "{circle}: {ran:?}");
+    }
+    assert_eq!(known_circles(home), None);
+    // It has a new identity, which its supervisor says.
+    background.ok(&["identity", "rotate", "a", "--yes"]);
+    assert_eq!(play(home, "a").stdout, "42\n");
+
+    // Another program takes its place on the other loopback address.
+    background.ok(&["down"]);
+    let Ok(listener) = TcpListener::bind(("::1", port)) else {
+        return skip("this machine has no loopback address of IPv6");
+    };
+    fake::impostor(listener, "a", |_| {});
+    background.ok(&["up"]);
+    assert_eq!(play(home, "a").stdout, "42\n");
+    let ran = play(home, &format!("[::1]:{port}"));
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("another program answers in its place"), "{ran:?}");
+}
