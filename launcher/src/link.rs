@@ -1,8 +1,9 @@
 //! What a circle and its supervisor say to each other over the circle's socket, which is its standard input: JSON-RPC 2.0,
 //! one message a line.
 //!
-//! The supervisor begins with the circle's [`Configuration`]. The circle says [`Ready`] once it takes connections, and from then on its [`Figures`] every [`BEAT_INTERVAL`]: a sign of
-//! life. The supervisor asks it to [`Configure`] itself anew, and tells it to [`Drain`]; the end of the socket means that, too.
+//! The supervisor begins with the circle's [`Configuration`]. The circle says [`Ready`] once it takes connections, and from then
+//! on its [`Figures`] every [`BEAT_INTERVAL`]: a heartbeat. The supervisor asks it to [`Configure`] itself anew, and tells it to
+//! [`Drain`]; the end of the socket means that, too.
 
 use std::{net::SocketAddr, time::Duration};
 

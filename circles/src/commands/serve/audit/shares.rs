@@ -84,7 +84,7 @@ impl<C: Copy + Eq + Hash> Shares<C> {
     /// Whether a play has a line of its own; otherwise it is counted.
     pub(super) fn note(&mut self, caller: C, play: &Play, is_refused: bool, now: Instant, at: SystemTime) -> bool {
         self.begin_day(now);
-        let caller = self.told_apart(caller);
+        let caller = self.entry_for(caller);
         let share = self.share();
         let usage = self.callers.entry(caller).or_default();
         if !is_refused && usage.used + play.bytes <= share {
@@ -145,7 +145,7 @@ impl<C: Copy + Eq + Hash> Shares<C> {
     }
 
     /// The caller, where there is room for another; whoever used least and has no counts makes room.
-    fn told_apart(&mut self, caller: C) -> Option<C> {
+    fn entry_for(&mut self, caller: C) -> Option<C> {
         let caller = Some(caller);
         if self.callers.len() < MAX_CALLERS || self.callers.contains_key(&caller) {
             return caller;
