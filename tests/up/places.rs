@@ -76,6 +76,27 @@ fn supervisor_that_cannot_be_reached_is_told_and_down_ends_it() {
 }
 
 #[test]
+fn circle_of_a_killed_supervisor_is_draining_and_down_waits_for_it() {
+    let here = Background::with(&format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free_port()));
+    here.ok(&["up"]);
+    let (supervisor, circle) = (here.supervisor("a"), here.pid("a"));
+    // It drains once it goes on.
+    kill_process(circle, Signal::STOP).expect("it is there");
+    crate::support::process::wait_until_stopped(circle);
+    kill_process(supervisor, Signal::KILL).expect("it is there");
+    wait_for_end(supervisor);
+    let status = here.status("a");
+    let why = "its supervisor has ended, so it drains and ends";
+    assert_eq!((&status["state"], &status["why"]), (&"draining".into(), &why.into()));
+    let mut down = here.home.command().arg("down").spawn().expect("it runs");
+    assert!(down.try_wait().expect("it was started here").is_none());
+    kill_process(circle, Signal::CONT).expect("it is there");
+    assert!(down.wait().expect("it was started here").success());
+    assert_eq!(here.state("a"), "down");
+    wait_for_end(circle);
+}
+
+#[test]
 fn circle_that_nobody_supervises_is_told_with_its_process() {
     let server = crate::support::process::Server::open();
     let here = Home::new();
