@@ -18,12 +18,13 @@ use frontend::{
     supervisor::Wish,
     visible::visible,
 };
-use terminal::{printing, secrets};
+use terminal::{passphrase, printing, secrets};
 
 /// The program. To be called first thing in `main`: this same executable is what evaluates scripts, in processes of their
 /// own, and then it never returns.
 pub fn main() -> ExitCode {
     worker::run_if_worker();
+    passphrase::take_from_environment(worker::take_variable);
     if let Some(answered) = answer_shell() {
         return answered;
     }
@@ -73,9 +74,11 @@ circles --help lists everything.
 fn run() -> ExitCode {
     let cli = Cli::parse();
     // Before the first passphrase is read or asked for.
-    if cli.verb.as_ref().is_some_and(Verb::handles_secrets)
-        && let Err(error) = secrets::protect_process()
-    {
+    let handles_secrets = cli.verb.as_ref().is_some_and(Verb::handles_secrets);
+    if !handles_secrets {
+        passphrase::forget();
+    }
+    if handles_secrets && let Err(error) = secrets::protect_process() {
         let what = "cannot keep the memory of this process from other processes";
         return failed(&CliError::io(what, &error, "allow prctl and setrlimit to this process"));
     }

@@ -1,5 +1,7 @@
 //! Where passphrases come from: a descriptor, a file, the environment, the terminal. Never an argument.
 
+mod environment;
+
 use std::{
     fs::File,
     io::{self, Read},
@@ -12,6 +14,8 @@ use keys::{
     keystore::{KeyName, Keystore, KeystoreError, WorkFactor},
 };
 use zeroize::Zeroizing;
+
+pub use environment::{forget, take_from_environment, was_in_environment};
 
 use crate::{modes::Quiet, printing};
 use frontend::error::{CliError, Parts, os_text};
@@ -118,7 +122,7 @@ fn found(descriptor: Option<u32>, names: &Names) -> Result<Option<Zeroizing<Stri
     if let Some(path) = std::env::var_os(names.file) {
         return read(Path::new(&path)).map(Some);
     }
-    Ok(std::env::var(names.text).ok().map(Zeroizing::new))
+    Ok(environment::text(names.text))
 }
 
 /// All of it, but one newline at its end.

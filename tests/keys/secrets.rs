@@ -89,6 +89,12 @@ fn unlocked_key_is_kept_from_core_files_and_from_other_processes_of_its_user() {
         assert!(!status.success() && said.contains("Permission denied"), "{file}: {status}, {said}");
     }
 
+    if user.is_some() {
+        let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).expect("root may read it");
+        let environment = String::from_utf8_lossy(&environment);
+        assert!(environment.contains("HOME=") && !environment.contains(PASSPHRASE), "removed once it was read");
+    }
+
     kill_process(pid, Signal::ABORT).expect("it is there");
     let ended = client.0.wait().expect("it was started here");
     assert_eq!((ended.signal(), ended.core_dumped()), (Some(Signal::ABORT.as_raw()), false));
@@ -98,4 +104,22 @@ fn unlocked_key_is_kept_from_core_files_and_from_other_processes_of_its_user() {
         .filter(|name| name.to_string_lossy().starts_with("core"))
         .collect();
     assert!(cores.is_empty(), "{cores:?}");
+}
+
+/// It uses no key, so other processes of its user can read its environment and its memory.
+#[test]
+fn server_has_no_passphrase_in_its_environment() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.args(["serve", "--port", "0"]).stdout(std::process::Stdio::piped());
+    command.env("CIRCLES_NEW_PASSPHRASE", PASSPHRASE).env("CIRCLES_PASSPHRASE", PASSPHRASE);
+    let mut server = Reaped(command.spawn().expect("it runs"));
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
+    let pid = Pid::from_child(&server.0);
+    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).expect("it is there");
+    let environment = String::from_utf8_lossy(&environment);
+    assert!(environment.contains("CIRCLES_PASSPHRASE=\0") && !environment.contains(PASSPHRASE), "{environment:?}");
+    kill_process(pid, Signal::TERM).expect("it is there");
+    assert!(server.0.wait().expect("it was started here").success());
 }

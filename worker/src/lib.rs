@@ -76,5 +76,6 @@ pub use parent::{Event, HostNameError, Loss, Program, Template, Worker};
 pub use rhai;
 pub use system::{
     allocator::Allocator,
+    environment::take_variable,
     os::{keep_descriptors, unblock_signals},
 };

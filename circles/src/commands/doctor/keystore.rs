@@ -13,6 +13,7 @@ use super::{
     place::{aside, directory, files, private},
 };
 use frontend::error::os_text;
+use terminal::passphrase::was_in_environment;
 
 /// The exit code of what is wrong here.
 const KEYSTORE: u8 = 6;
@@ -116,8 +117,8 @@ fn damaged(path: &Path, error: &KeystoreError, first: &str) -> Finding {
 /// Where one comes from that nobody is asked for. It is not read.
 fn passphrase() -> Option<Finding> {
     let Some(file) = var_os("CIRCLES_PASSPHRASE_FILE").map(PathBuf::from) else {
-        return var_os("CIRCLES_PASSPHRASE")
-            .map(|_| Section::Keys.fine("passphrases come from the environment: CIRCLES_PASSPHRASE"));
+        return was_in_environment()
+            .then(|| Section::Keys.fine("passphrases come from the environment: CIRCLES_PASSPHRASE"));
     };
     if let Err(error) = file.metadata() {
         let what = format!("CIRCLES_PASSPHRASE_FILE names {}, which is not to be had", file.display());
