@@ -161,6 +161,11 @@ impl CircleWsClient {
         let answer = answered.await.map_err(|error| match error {
             ClientError::TimedOut { .. } => not_a_circle(format!("to `identify` there is {error}")),
             ClientError::Rpc(error) => not_a_circle(format!("to `identify` it answers: {error}")),
+            // Nothing was asked of it that could have happened.
+            ClientError::ConnectionLost { code: None, reason } => ClientError::Unreachable {
+                url: self.url.to_string(),
+                reason: format!("it ended the connection before it showed its identity: {reason}"),
+            },
             other => other,
         })?;
         identity::verified(&answer, dialled, challenge).map_err(|reason| not_a_circle(reason.into()))

@@ -326,6 +326,11 @@ fn client_parts(place: &Destination, error: &ClientError) -> Parts {
             error.to_string(),
             "a signature for it could be used against the other; through a tunnel, say: --authority HOST:PORT",
         ),
+        ClientError::NonceRefused(keys::NonceRefused::Circle { .. }) => parts(
+            format!("will not authenticate to {place}"),
+            error.to_string(),
+            "another circle may answer there; ask its operator",
+        ),
         ClientError::NonceRefused(_) | ClientError::BadNonce(_) => {
             parts(format!("will not authenticate to {place}"), error.to_string(), "check the clocks of both machines")
         }

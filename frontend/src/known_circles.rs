@@ -8,6 +8,7 @@ pub mod check;
 pub mod decision;
 mod error;
 mod line;
+mod own;
 
 use std::{
     fs::{self, File},
@@ -84,7 +85,7 @@ impl KnownCircles {
         self.dir.join(FILE)
     }
 
-    /// The identity that a circle has shown before. A line of this authority that cannot be read is an error: it could have
+    /// The identity that a circle has shown before. 127.0.0.1, `[::1]` and `localhost` with the same port are one place. A line of this authority that cannot be read is an error: it could have
     /// said that the identity is another.
     pub fn get(&self, authority: &Authority) -> Result<Option<PublicKey>, KnownCirclesError> {
         self.find(&self.list()?, authority)
@@ -107,9 +108,9 @@ impl KnownCircles {
         self.replace(&format!("{text}{newline}{authority} {public_key}\n"))
     }
 
-    /// Forgets a circle: its next identity is accepted as at a first use. Lines of this authority that cannot be read go, too.
+    /// Forgets a circle, at both loopback addresses where it is on one: its next identity is accepted as at a first use. Lines of this authority that cannot be read go, too.
     pub fn forget(&self, authority: &Authority) -> Result<(), KnownCirclesError> {
-        let is_of = |line: &str| Line::parse(line).authority() == Some(authority);
+        let is_of = |line: &str| Line::parse(line).authority().is_some_and(|other| is_same_place(other, authority));
         let unknown = |listing: Listing| {
             let known = listing.circles.into_iter().map(|circle| circle.authority.to_string()).collect();
             KnownCirclesError::Unknown { authority: authority.clone(), known }
@@ -136,11 +137,13 @@ impl KnownCircles {
     }
 
     fn find(&self, listing: &Listing, authority: &Authority) -> Result<Option<PublicKey>, KnownCirclesError> {
-        if let Some(line) = listing.unreadable.iter().find(|line| line.authority.as_ref() == Some(authority)) {
+        let is_there = |other: &Authority| is_same_place(other, authority);
+        if let Some(line) = listing.unreadable.iter().find(|line| line.authority.as_ref().is_some_and(is_there)) {
             return Err(self.unreadable(line.clone()));
         }
-        let known = listing.circles.binary_search_by(|circle| circle.authority.cmp(authority));
-        Ok(known.ok().map(|index| listing.circles[index].public_key))
+        let exact = listing.circles.iter().find(|circle| circle.authority == *authority);
+        let known = exact.or_else(|| listing.circles.iter().find(|circle| is_there(&circle.authority)));
+        Ok(known.map(|circle| circle.public_key))
     }
 
     fn read(&self) -> Result<(String, Listing), KnownCirclesError> {
@@ -169,6 +172,17 @@ impl KnownCircles {
         let path = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path());
         Ok(private_files::replace(path.parent().unwrap_or(Path::new("/")), &path, text)?)
     }
+}
+
+/// Whether two authorities lead to the same circle: a circle on loopback has one port on both addresses.
+fn is_same_place(one: &Authority, other: &Authority) -> bool {
+    one == other || loopback_port(one).is_some_and(|port| loopback_port(other) == Some(port))
+}
+
+/// What follows 127.0.0.1, `[::1]` or `localhost`.
+fn loopback_port(authority: &Authority) -> Option<&str> {
+    let port = |host| authority.as_str().strip_prefix(host).filter(|rest| rest.is_empty() || rest.starts_with(':'));
+    ["127.0.0.1", "[::1]", "localhost"].into_iter().find_map(port)
 }
 
 #[cfg(test)]

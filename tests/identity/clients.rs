@@ -84,7 +84,7 @@ fn persistent_identity_that_has_become_ephemeral_is_a_warning_on_loopback() {
     let server = Server::start_on(port, &[]);
     let ran = play(&home, &server.url);
     assert_eq!(ran.stdout, "42\n");
-    assert!(ran.stderr.contains("has none that lasts now"), "{ran:?}");
+    assert!(ran.stderr.contains("its identity is ephemeral now"), "{ran:?}");
     assert_eq!(known_circles(&home), known);
 }
 
@@ -105,8 +105,24 @@ fn circle_of_ones_own_is_compared_with_what_its_supervisor_says() {
     background.ok(&["identity", "rotate", "a", "--yes"]);
     assert_eq!(play(home, "a").stdout, "42\n");
 
-    // Another program takes its place on the other loopback address.
+    // Another program takes its place while it is down.
     background.ok(&["down"]);
+    let (sender, asked) = std::sync::mpsc::channel();
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("it is free");
+    fake::impostor(listener, "a", move |method| sender.send(method.to_owned()).expect("the test listens"));
+    for circle in ["a", &port.to_string()] {
+        let ran = play(home, circle);
+        assert_eq!((ran.code, &*ran.stdout), (Some(4), ""), "{circle}: {ran:?}");
+        assert!(ran.stderr.contains("another program answers in its place"), "{ran:?}");
+    }
+    assert_eq!((asked.try_iter().next(), known_circles(home)), (None, None));
+}
+
+#[test]
+fn program_on_the_other_loopback_address_of_ones_own_circle_is_refused() {
+    let port = free_port();
+    let background = Background::with(&format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
+    let home = &background.home;
     let Ok(listener) = TcpListener::bind(("::1", port)) else {
         return skip("this machine has no loopback address of IPv6");
     };

@@ -50,7 +50,7 @@ fn start_key_circle_play_cancel_quit() {
 fn ephemeral_identity_off_this_machine_is_accepted_on_the_screen() {
     let (home, server) = (Home::new(), Server::start(&["--hosts", "circle.example"]));
     let mut terminal = Terminal::run(&home, &["tui", &server.url, "--authority", "circle.example"]);
-    terminal.wait_for_screen("Connect all the same?");
+    terminal.wait_for_screen("nothing tells the circle from an impostor");
     terminal.keys("y");
     terminal.wait_for_screen("connected to circle");
     terminal.keys("6 * 7\r");

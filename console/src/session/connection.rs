@@ -176,7 +176,7 @@ impl Core {
                 self.schedule_retry();
             }
         } else if is_final {
-            self.show(Shown::warning(&sentences::enter_tries_again(&error.message())));
+            self.show(Shown::warning(&sentences::enter_tries_again(&error.advice())));
             self.give_back();
         } else if let Some(url) = moved {
             self.reconnection.retry = None;

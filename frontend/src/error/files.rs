@@ -28,8 +28,14 @@ pub(crate) fn file_parts(error: &PrivateFileError) -> (String, String) {
 
 impl From<IdentityFileError> for CliError {
     fn from(error: IdentityFileError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&IdentityFileError> for CliError {
+    fn from(error: &IdentityFileError) -> Self {
         let why = shown(&error.to_string());
-        let (why, fix) = match &error {
+        let (why, fix) = match error {
             IdentityFileError::Missing { .. } => {
                 (why, "check the path; a circle that is started with it makes it".to_owned())
             }

@@ -2,44 +2,34 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use client_ws::{CircleUrl, CircleWsClientBuilder, ClientError, Identity};
-use keys::{Authority, PublicKey};
-use launcher::{State, place::Place};
+use client_ws::{CircleWsClientBuilder, ClientError, Identity};
+use keys::{Authority, PublicKey, identity_file::IdentityFileError};
 
 use super::{
     KnownCircles, KnownCirclesError,
     decision::{Decision, Encounter, Refusal, ShownIdentity, decide},
+    own::{self, OwnCircle},
 };
 use crate::{
-    config,
     connect::Choice,
-    error::{CliError, Parts},
+    error::{BUG, CliError, Parts},
     supervisor::{self, Directories},
 };
 
-/// How often, and how far apart, the supervisor is asked about a circle that it has just started: the circle accepts
-/// connections a moment before its supervisor knows.
-const STARTING_TRIES: usize = 40;
-const STARTING_PAUSE: Duration = Duration::from_millis(50);
-
-/// Decides about the identities of the circles that one client connects to. Clones share their notes.
+/// Decides about the identities of the circles that one client connects to. Clones share their notes, and what they
+/// have seen.
 #[derive(Debug, Clone)]
 pub struct IdentityCheck {
     user: User,
     /// The circles.json that the user named.
     config: Option<PathBuf>,
-    accepts_ephemeral: Arc<AtomicBool>,
     /// Whether the user said how the circle knows itself: the authority says nothing about where the circle is.
     is_tunnel: bool,
     records: Records,
-    supervised: Supervised,
+    seen: Arc<Mutex<Seen>>,
     notes: IdentityNotes,
 }
 
@@ -71,13 +61,25 @@ enum Records {
     Unused,
 }
 
-/// What the supervisor says of a circle's identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Supervised {
-    /// The check asks it.
-    Unasked,
-    /// The identity of a circle that it runs, and nothing of others.
-    Said(Option<PublicKey>),
+/// What the sessions of one client have seen and accepted.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The identity of the last connection.
+    last: Option<Identity>,
+    /// Which ephemeral identities off this machine are accepted.
+    accepted: AcceptedEphemeral,
+    /// The ephemeral identity that was refused last.
+    refused: Option<PublicKey>,
+}
+
+/// The ephemeral identities off this machine that the user accepts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum AcceptedEphemeral {
+    #[default]
+    None,
+    /// One that the user has been asked about.
+    One(PublicKey),
+    Any,
 }
 
 /// What a check has to say to the user.
@@ -103,6 +105,12 @@ pub enum IdentityError {
     /// The known circles cannot be read, so the identity cannot be compared.
     #[error(transparent)]
     KnownCircles(#[from] KnownCirclesError),
+    /// The file with the identity of the user's own circle cannot be read.
+    #[error(transparent)]
+    OwnIdentity(#[from] IdentityFileError),
+    /// The check has ended without a decision.
+    #[error("the check of the identity has failed")]
+    Unchecked,
 }
 
 impl IdentityNote {
@@ -126,10 +134,16 @@ impl IdentityNotes {
 }
 
 impl IdentityError {
-    /// Whether an error is the refusal of an identity that ends with the circle's process, which the user can accept.
-    pub fn is_of_ephemeral(error: &CliError) -> bool {
-        let CliError::Client { error: ClientError::IdentityRefused(error), .. } = error else { return false };
-        matches!(error.downcast_ref(), Some(Self::Refused(refusal)) if matches!(**refusal, Refusal::Ephemeral { .. }))
+    /// The ephemeral identity that an error refuses, which the user can accept.
+    pub fn refused_ephemeral(error: &CliError) -> Option<PublicKey> {
+        let CliError::Client { error: ClientError::IdentityRefused(error), .. } = error else { return None };
+        match error.downcast_ref()? {
+            Self::Refused(refusal) => match **refusal {
+                Refusal::Ephemeral { shown, .. } => Some(shown),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// What failed, why, and what to do.
@@ -137,6 +151,8 @@ impl IdentityError {
         match self {
             Self::Refused(refusal) => refusal.parts(),
             Self::KnownCircles(error) => CliError::from(error).parts(),
+            Self::OwnIdentity(error) => CliError::from(error).parts(),
+            Self::Unchecked => Parts { what: self.to_string(), why: String::new(), fix: "please report it".into() },
         }
     }
 
@@ -145,6 +161,8 @@ impl IdentityError {
         match self {
             Self::Refused(_) => 4,
             Self::KnownCircles(error) => CliError::from(error).exit_code(),
+            Self::OwnIdentity(error) => CliError::from(error).exit_code(),
+            Self::Unchecked => BUG,
         }
     }
 }
@@ -152,13 +170,13 @@ impl IdentityError {
 impl IdentityCheck {
     /// The check of a client for which the user chose so much, and perhaps a circles.json.
     pub fn new(user: User, choice: &Choice, config: Option<&Path>) -> Self {
+        let accepted = if choice.accepts_ephemeral { AcceptedEphemeral::Any } else { AcceptedEphemeral::None };
         Self {
             user,
             config: config.map(Path::to_owned),
-            accepts_ephemeral: Arc::new(AtomicBool::new(choice.accepts_ephemeral)),
             is_tunnel: choice.authority.is_some(),
             records: Records::Kept,
-            supervised: Supervised::Unasked,
+            seen: Arc::new(Mutex::new(Seen { accepted, ..Seen::default() })),
             notes: IdentityNotes::default(),
         }
     }
@@ -175,15 +193,12 @@ impl IdentityCheck {
         Self { records: Records::Read, ..self }
     }
 
-    /// The check with what the supervisor has said already.
-    #[must_use]
-    pub fn with_supervised(self, supervised: Supervised) -> Self {
-        Self { supervised, ..self }
-    }
-
-    /// Accepts an identity that ends with the circle's process from now on, wherever the circle is.
+    /// Accepts the ephemeral identity that was refused last.
     pub fn accept_ephemeral(&self) {
-        self.accepts_ephemeral.store(true, Ordering::Relaxed);
+        let mut seen = self.seen();
+        if let Some(refused) = seen.refused {
+            seen.accepted = AcceptedEphemeral::One(refused);
+        }
     }
 
     /// The notes of this check.
@@ -200,26 +215,35 @@ impl IdentityCheck {
     }
 
     async fn check(self, authority: Authority, identity: Identity) -> Result<(), IdentityError> {
-        let supervised = match self.supervised {
-            Supervised::Said(said) => said,
-            Supervised::Unasked if self.records == Records::Unused || self.is_tunnel => None,
-            Supervised::Unasked => supervised(&self.user.directories, self.config.as_deref(), &authority).await,
+        let own = self.own_circle(&authority, identity.public_key).await?;
+        in_background(move || self.judge(&authority, identity, own)).await?
+    }
+
+    /// The identity that the circle of the user's own circles.json at this authority has. It is what the circle shows, where its
+    /// file or its supervisor says so: a circle that was given a new identity may be about to end.
+    async fn own_circle(&self, authority: &Authority, shown: PublicKey) -> Result<Option<PublicKey>, IdentityError> {
+        if self.records == Records::Unused || self.is_tunnel {
+            return Ok(None);
+        }
+        let (directories, config) = (self.user.directories.clone(), self.config.clone());
+        let dialled = authority.clone();
+        let found = in_background(move || own::find(&directories, config.as_deref(), &dialled)).await??;
+        let in_file = match found {
+            OwnCircle::None => return Ok(None),
+            OwnCircle::Identity(own) if own == shown => return Ok(Some(own)),
+            OwnCircle::Identity(own) => Some(own),
+            OwnCircle::Perhaps => None,
         };
-        let judged = tokio::task::spawn_blocking(move || self.judge(&authority, identity, supervised));
-        // It is gone only where the runtime ends.
-        judged.await.unwrap_or(Ok(()))
+        let supervised = own::supervised(&self.user.directories, self.config.as_deref(), authority).await;
+        Ok(supervised.filter(|supervised| *supervised == shown).or(in_file).or(supervised))
     }
 
     /// Reads and writes the known circles.
-    fn judge(
-        &self,
-        authority: &Authority,
-        identity: Identity,
-        supervised: Option<PublicKey>,
-    ) -> Result<(), IdentityError> {
+    fn judge(&self, authority: &Authority, identity: Identity, own: Option<PublicKey>) -> Result<(), IdentityError> {
+        let is_loopback = authority.is_loopback() && !self.is_tunnel;
         let circles = self.user.known_circles.as_ref().filter(|_| self.records != Records::Unused);
         let known = match circles {
-            Some(circles) if supervised.is_none() => circles.get(authority)?,
+            Some(circles) if own.is_none() => circles.get(authority)?,
             _ => None,
         };
         let Identity { public_key, is_persistent } = identity;
@@ -227,15 +251,21 @@ impl IdentityCheck {
             authority,
             shown: ShownIdentity { public_key, is_persistent },
             known,
-            supervised,
-            is_loopback: authority.is_loopback() && !self.is_tunnel,
-            accepts_ephemeral: self.accepts_ephemeral.load(Ordering::Relaxed),
+            supervised: own,
+            is_loopback,
+            accepts_ephemeral: self.seen().accepts(public_key),
             is_port_of_system: self.records == Records::Unused,
         });
+        if let Decision::Refuse(refusal) = decision {
+            if let Refusal::Ephemeral { shown, .. } = refusal {
+                self.seen().refused = Some(shown);
+            }
+            return Err(IdentityError::Refused(refusal.into()));
+        }
+        self.compare_with_last(authority, identity, own.is_some(), is_loopback)?;
         match decision {
-            Decision::Accept => {}
+            Decision::Accept | Decision::Refuse(_) => {}
             Decision::Warn(text) => self.notes.add(IdentityNote::Warning(text)),
-            Decision::Refuse(refusal) => return Err(IdentityError::Refused(refusal.into())),
             Decision::AcceptAndRemember(_) if self.records == Records::Read => {}
             Decision::AcceptAndRemember(text) => match circles.map(|circles| circles.remember(authority, public_key)) {
                 Some(Ok(())) => self.notes.add(IdentityNote::FirstUse(text)),
@@ -245,123 +275,64 @@ impl IdentityCheck {
                 None => self.notes.add(not_remembered(authority, public_key, &KnownCirclesError::NoHome)),
             },
         }
+        self.seen().last = Some(identity);
         Ok(())
     }
+
+    /// Refuses, once, a circle that shows another identity than the one of the connection before. A new ephemeral identity on this machine
+    /// is a warning: each restart of such a circle makes one.
+    fn compare_with_last(
+        &self,
+        authority: &Authority,
+        shown: Identity,
+        is_own: bool,
+        is_loopback: bool,
+    ) -> Result<(), IdentityError> {
+        let mut seen = self.seen();
+        let Some(before) = seen.last.filter(|before| before.public_key != shown.public_key) else { return Ok(()) };
+        if is_own || self.records == Records::Unused {
+            return Ok(());
+        }
+        let (authority, before_key, shown_key) = (authority.clone(), before.public_key, shown.public_key);
+        if before.is_persistent || !is_loopback {
+            seen.last = Some(shown);
+            let refusal = Refusal::Changed { authority, before: before_key, shown: shown_key };
+            return Err(IdentityError::Refused(refusal.into()));
+        }
+        if !shown.is_persistent {
+            self.notes.add(IdentityNote::Warning(format!(
+                "the circle at {authority} has another identity than before: the circle was started again, or it is another one"
+            )));
+        }
+        Ok(())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn accepts(&self, identity: PublicKey) -> bool {
+        match self.accepted {
+            AcceptedEphemeral::None => false,
+            AcceptedEphemeral::One(accepted) => accepted == identity,
+            AcceptedEphemeral::Any => true,
+        }
+    }
+}
+
+/// Runs what blocks. What has no end, because it panicked, refuses the circle.
+async fn in_background<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Result<T, IdentityError> {
+    tokio::task::spawn_blocking(task).await.map_err(|_| IdentityError::Unchecked)
 }
 
 fn not_remembered(authority: &Authority, identity: PublicKey, error: &KnownCirclesError) -> IdentityNote {
-    IdentityNote::Warning(format!("the identity {identity} of the circle at {authority} is not remembered: {error}"))
-}
-
-/// The identity that the supervisor of the user's circles.json says that its circle at this authority has.
-async fn supervised(directories: &Directories, config: Option<&Path>, authority: &Authority) -> Option<PublicKey> {
-    let path = config::path(config).ok()?;
-    let place = Place::as_it_is(&path, &directories.run, &directories.state).ok()?;
-    for _ in 0..STARTING_TRIES {
-        let (_, statuses) = supervisor::answering(&place).await.ok()??;
-        let status = statuses.circles.into_iter().find(|status| {
-            CircleUrl::parse(&status.url).is_ok_and(|url| normal(url.authority()) == normal(authority))
-        })?;
-        if status.state != State::Starting {
-            return status.identity?.parse().ok();
-        }
-        tokio::time::sleep(STARTING_PAUSE).await;
-    }
-    None
-}
-
-/// The authority with one name for the three of loopback: a circle there has the same port on both addresses.
-fn normal(authority: &Authority) -> String {
-    let text = authority.as_str();
-    let local = ["127.0.0.1", "[::1]", "localhost"]
-        .iter()
-        .find_map(|host| text.strip_prefix(host).filter(|rest| rest.is_empty() || rest.starts_with(':')));
-    local.map_or_else(|| text.to_owned(), |port| format!("localhost{port}"))
+    IdentityNote::Warning(format!(
+        "the identity {identity} of the circle at {authority} is not remembered: {}",
+        CliError::from(error).advice()
+    ))
 }
 
 #[cfg(test)]
-mod tests {
-    use keys::KeyPair;
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::destination::Destination;
-
-    fn identity() -> Identity {
-        Identity { public_key: KeyPair::generate().expect("random bytes").public_key(), is_persistent: true }
-    }
-
-    /// A user of this test, and the directory of the user's known circles.
-    fn user() -> (User, TempDir) {
-        let root = tempfile::tempdir().expect("a directory");
-        let known_circles = Some(KnownCircles::at(root.path().join("circles")));
-        let [run, state] = ["run", "state"].map(|name| root.path().join(name));
-        (User { known_circles, directories: Directories { run, state } }, root)
-    }
-
-    #[test]
-    fn first_identity_is_remembered_and_another_one_refused() {
-        let (user, _root) = user();
-        let circles = || user.known_circles.clone().expect("they are there");
-        let (authority, first) = ("127.0.0.1:9001".parse().expect("an authority"), identity());
-        let check = IdentityCheck::new(user.clone(), &Choice::default(), None);
-        check.clone().without_recording().judge(&authority, first, None).expect("it is new");
-        assert_eq!((check.notes().take(), circles().get(&authority).expect("read")), (Vec::new(), None));
-        check.judge(&authority, first, None).expect("it is new");
-        assert!(matches!(&check.notes().take()[..], [IdentityNote::FirstUse(_)]));
-        check.judge(&authority, first, None).expect("it is known");
-        assert_eq!(check.notes().take(), []);
-        let error = check.judge(&authority, identity(), None).expect_err("it is another");
-        assert_eq!((error.exit_code(), &*error.parts().what), (4, "will not use the circle at 127.0.0.1:9001"));
-        // What the supervisor says stands above what is known, and is not recorded.
-        let own = identity();
-        check.judge(&authority, own, Some(own.public_key)).expect("it is the user's own");
-        check.judge(&authority, first, Some(own.public_key)).expect_err("it is not the user's own");
-        assert_eq!(circles().get(&authority).expect("read"), Some(first.public_key));
-        // Nothing is recorded about a circle that the program starts for itself.
-        let own = IdentityCheck { user: user.clone(), ..IdentityCheck::of_own_circle() };
-        own.judge(&authority, identity(), None).expect("it is its own");
-    }
-
-    #[test]
-    fn identity_that_cannot_be_remembered_is_a_warning() {
-        let (authority, shown) = ("127.0.0.1:9001".parse().expect("an authority"), identity());
-        let (user, _root) = user();
-        let homeless = User { known_circles: None, ..user };
-        let check = IdentityCheck::new(homeless, &Choice::default(), None);
-        check.judge(&authority, shown, None).expect("there is no place for it");
-        assert!(matches!(&check.notes().take()[..], [IdentityNote::Warning(_)]));
-    }
-
-    #[test]
-    fn tunnel_to_a_loopback_authority_is_not_loopback() {
-        let (user, _root) = user();
-        let authority: Authority = "127.0.0.1:9001".parse().expect("an authority");
-        let ephemeral = Identity { is_persistent: false, ..identity() };
-        let through = |authority: Option<Authority>| {
-            let check = IdentityCheck::new(user.clone(), &Choice { authority, ..Choice::default() }, None);
-            check.judge(&"127.0.0.1:9001".parse().expect("an authority"), ephemeral, None)
-        };
-        through(None).expect("it is on this machine");
-        let refused = through(Some(authority.clone())).expect_err("it is elsewhere");
-        let place = Destination::address("9001", "ws://127.0.0.1:9001".into());
-        let error = CliError::Client { place, error: ClientError::IdentityRefused(refused.into()) };
-        assert!(IdentityError::is_of_ephemeral(&error));
-        let check =
-            IdentityCheck::new(user.clone(), &Choice { authority: Some(authority.clone()), ..Choice::default() }, None);
-        check.accept_ephemeral();
-        check.judge(&authority, ephemeral, None).expect("the user accepts it");
-    }
-
-    #[test]
-    fn loopback_has_one_name_and_its_other_addresses_have_theirs() {
-        let name = |text: &str| normal(&text.parse().expect("an authority"));
-        for text in ["127.0.0.1:9001", "[::1]:9001", "localhost:9001"] {
-            assert_eq!(name(text), "localhost:9001");
-        }
-        assert_eq!((name("127.0.0.1"), name("[::1]")), ("localhost".into(), "localhost".into()));
-        for text in ["127.0.0.2:9001", "127.0.0.11:9001", "localhost.example:9001"] {
-            assert_eq!(name(text), text);
-        }
-    }
-}
+mod tests;

@@ -76,6 +76,17 @@ pub enum Refusal {
     Ephemeral {
         /// How the circle is dialled.
         authority: Authority,
+        /// What the circle showed.
+        shown: PublicKey,
+    },
+    /// The identity is not the one that this client saw on its connection before.
+    Changed {
+        /// How the circle is dialled.
+        authority: Authority,
+        /// What the circle showed before.
+        before: PublicKey,
+        /// What the circle showed now.
+        shown: PublicKey,
     },
 }
 
@@ -93,8 +104,8 @@ pub fn decide(encounter: &Encounter) -> Decision {
     match encounter.known.filter(|_| !encounter.is_port_of_system) {
         Some(known) if known == shown => Decision::Accept,
         Some(known) if !is_persistent && encounter.is_loopback => Decision::Warn(format!(
-            "the circle at {authority} had the identity {known} and has none that lasts now: it was started without one, or it \
-             is another circle"
+            "the circle at {authority} had the identity {known}, and its identity is ephemeral now: it was started without \
+             one, or it is another circle"
         )),
         Some(known) => {
             Decision::Refuse(Refusal::NotAsKnown { authority: authority.clone(), known, shown, is_persistent })
@@ -103,7 +114,7 @@ pub fn decide(encounter: &Encounter) -> Decision {
             if encounter.is_loopback || encounter.accepts_ephemeral {
                 Decision::Accept
             } else {
-                Decision::Refuse(Refusal::Ephemeral { authority: authority.clone() })
+                Decision::Refuse(Refusal::Ephemeral { authority: authority.clone(), shown })
             }
         }
         None if encounter.is_port_of_system => Decision::Accept,
@@ -133,15 +144,25 @@ impl Refusal {
             Self::NotAsSupervised { authority, supervised, shown } => Parts {
                 what: format!("will not use the circle at {authority}"),
                 why: format!(
-                    "another program answers in its place: your supervisor says that the circle's identity is {supervised}, and \
-                     it shows {shown}"
+                    "another program answers in its place: the identity of your circle is {supervised}, and the program shows {shown}"
                 ),
-                fix: "see who listens there: circles doctor; if the identity was just rotated: circles restart NAME"
+                fix: "see who listens there: circles doctor; a circle that you start by hand has the identity of: circles serve \
+                      --identity FILE"
                     .into(),
             },
-            Self::Ephemeral { authority } => Parts {
+            Self::Changed { authority, before, shown } => Parts {
+                what: format!("will not go on with the circle at {authority}"),
+                why: format!(
+                    "it shows another identity than before ({before} before, {shown} now): another circle, or an impostor, may have \
+                     taken its place"
+                ),
+                fix: "ask its operator; only if the new identity is right, connect again".into(),
+            },
+            Self::Ephemeral { authority, shown } => Parts {
                 what: format!("will not use the circle at {authority}"),
-                why: "it has no identity that lasts, so nothing tells it from another that takes its place".into(),
+                why: format!(
+                    "its identity {shown} is ephemeral, so nothing tells the circle from another one that takes its place"
+                ),
                 fix:
                     "have its operator give it one (circles serve --identity FILE), or accept that: --accept-ephemeral"
                         .into(),

@@ -38,10 +38,10 @@ fn known_circle_is_remembered_until_it_is_forgotten() {
     assert_eq!(known.get(&local).expect("read"), None);
     assert!(!known.dir.exists(), "to look makes nothing");
     known.remember(&local, one).expect("remembered");
-    known.remember(&at("[::1]:9001"), other).expect("remembered");
+    known.remember(&at("[::1]:9002"), other).expect("remembered");
     known.remember(&local, one).expect("it is known already");
     assert_eq!(known.get(&local).expect("read"), Some(one));
-    assert_eq!(text(&known), format!("127.0.0.1:9001 {one}\n[::1]:9001 {other}\n"));
+    assert_eq!(text(&known), format!("127.0.0.1:9001 {one}\n[::1]:9002 {other}\n"));
     let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
     assert_eq!((mode(&known.path()), mode(&known.dir)), (0o600, 0o700));
 
@@ -52,10 +52,10 @@ fn known_circle_is_remembered_until_it_is_forgotten() {
     known.forget(&local).expect("forgotten");
     assert_eq!(known.get(&local).expect("read"), None);
     assert_eq!(known.list().expect("read").circles.len(), 1);
-    let CliError::KnownCircles(parts) = known.forget(&at("[::1]:9002")).expect_err("it is unknown").into() else {
+    let CliError::KnownCircles(parts) = known.forget(&at("[::1]:9003")).expect_err("it is unknown").into() else {
         panic!("an error of its own");
     };
-    assert_eq!(parts.fix, "did you mean '[::1]:9001'?");
+    assert_eq!(parts.fix, "did you mean '[::1]:9002'?");
 }
 
 #[test]
@@ -151,4 +151,20 @@ fn a_link_stays_one_and_what_killed_writes_left_goes() {
     assert!(fs::symlink_metadata(known.path()).expect("it is there").is_symlink());
     assert!(text(&known).starts_with("a:1 "));
     assert!(!known.dir.join(".new-AbCdEf").exists());
+}
+
+#[test]
+fn loopback_addresses_are_one_place_and_no_other_is() {
+    let (_root, known) = fresh();
+    let (one, other) = (key(), key());
+    known.remember(&at("127.0.0.1:9001"), one).expect("remembered");
+    for authority in ["127.0.0.1:9001", "[::1]:9001", "localhost:9001"] {
+        assert_eq!(known.get(&at(authority)).expect("read"), Some(one), "{authority}");
+        known.remember(&at(authority), other).expect_err("it is another circle");
+    }
+    for authority in ["127.0.0.2:9001", "127.0.0.1:9002", "127.0.0.11:9001", "localhost.example:9001", "localhost"] {
+        assert_eq!(known.get(&at(authority)).expect("read"), None, "{authority}");
+    }
+    known.forget(&at("localhost:9001")).expect("forgotten");
+    assert_eq!(known.list().expect("read").circles, []);
 }

@@ -92,17 +92,21 @@ impl App {
         let (Some(session), Some(entry)) = (self.repl.get_mut(id), self.circles.get(id)) else { return };
         session.is_awaited = false;
         session.show_error_text(&error.message());
-        if IdentityError::is_of_ephemeral(error) && self.window.popup.is_none() {
-            let question = format!(
-                "The identity of {} ends with its process, so nothing tells it from an impostor. Connect all the same?",
-                entry.name
-            );
-            self.window.popup = Some(Popup::Confirm { question, yes: Action::ConnectToEphemeral(id) });
-        } else {
-            session.note(match entry.source {
+        let is_shown = self.circles.selected() == Some(id) && session.editor.is_empty();
+        match IdentityError::refused_ephemeral(error).filter(|_| is_shown && self.window.popup.is_none()) {
+            Some(identity) => {
+                let question = format!(
+                    "The identity {identity} of {} is ephemeral, so nothing tells the circle from an impostor. Connect all the same?",
+                    entry.name
+                );
+                self.window.popup = Some(Popup::Confirm { question, yes: Action::ConnectToEphemeral(id) });
+            }
+            // Another try changes nothing.
+            None if matches!(error.exit_code(), 4 | 6) => session.note(&error.parts().fix),
+            None => session.note(match entry.source {
                 Source::Config => "s starts it, Enter tries again",
                 Source::Scratch | Source::Address => "Enter tries again; is it running, and is that its port?",
-            });
+            }),
         }
         if !session.state.is_kept {
             self.return_to_previous(id, error);

@@ -23,7 +23,6 @@ use crate::{
 use frontend::{
     config,
     error::{CliError, Parts},
-    known_circles::check::Supervised,
     supervisor,
     target::{self, Destination, Said},
 };
@@ -43,12 +42,6 @@ const NOT_UP: u8 = 3;
 
 /// That of one which cannot be as it is told to be.
 const CONFIGURATION: u8 = 2;
-
-/// A circle that is asked what it is.
-struct Question {
-    url: String,
-    supervised: Supervised,
-}
 
 /// Where this user's circles are kept up, if anywhere.
 enum Kept {
@@ -114,7 +107,7 @@ pub(super) async fn examine(args: &ConfigArgs) -> Vec<Finding> {
         findings.extend(said);
         return findings;
     };
-    let answers = answers(circles.iter().map(|circle| question(circle, &kept)), Some(&path)).await;
+    let answers = answers(circles.iter().map(|circle| url(circle, &kept)), Some(&path)).await;
     findings.extend(machine(&path, &circles, &kept, &answers, &commands).await);
     if let Kept::By(Statuses { refused: Some(refused), .. }) = &kept {
         let fix = commands.run("reload");
@@ -124,11 +117,6 @@ pub(super) async fn examine(args: &ConfigArgs) -> Vec<Finding> {
     findings.extend(circles.iter().zip(&answers).flat_map(|(circle, answer)| one(circle, &kept, answer, &commands)));
     findings.extend(usual(args).await);
     findings
-}
-
-fn question(circle: &Circle, kept: &Kept) -> Option<Question> {
-    let identity = kept.status(circle).and_then(|status| status.identity.as_ref()?.parse().ok());
-    url(circle, kept).map(|url| Question { url, supervised: Supervised::Said(identity) })
 }
 
 /// Where it is now; nowhere, as far as anyone knows, if it takes a free port and does not run.
@@ -177,15 +165,15 @@ async fn kept(path: &Path, commands: &Commands) -> (Kept, Vec<Finding>) {
 }
 
 /// How each circle answers, in their order.
-async fn answers(questions: impl Iterator<Item = Option<Question>>, config: Option<&Path>) -> Vec<Answer> {
+async fn answers(urls: impl Iterator<Item = Option<String>>, config: Option<&Path>) -> Vec<Answer> {
     let (mut asking, room) = (JoinSet::new(), Arc::new(Semaphore::new(ABREAST)));
     let mut answers = Vec::new();
-    for (index, question) in questions.enumerate() {
+    for (index, url) in urls.enumerate() {
         answers.push(Answer::None("it was not asked".into()));
-        let (Some(question), room, config) = (question, room.clone(), config.map(Path::to_owned)) else { continue };
+        let (Some(url), room, config) = (url, room.clone(), config.map(Path::to_owned)) else { continue };
         asking.spawn(async move {
             let _room = room.acquire_owned().await;
-            (index, ask(question.url, question.supervised, config.as_deref(), PATIENCE).await)
+            (index, ask(url, config.as_deref(), PATIENCE).await)
         });
     }
     while let Some(asked) = asking.join_next().await {
@@ -328,10 +316,7 @@ async fn usual(args: &ConfigArgs) -> Vec<Finding> {
     let all = target::asked(None).unwrap_or_default();
     let parsed: Vec<_> =
         all.split(',').filter(|said| !said.is_empty()).map(|said| target::parse(said, args.path())).collect();
-    let address = |found: &Destination| {
-        matches!(found.said, Said::Address(_))
-            .then(|| Question { url: found.url.to_string(), supervised: Supervised::Unasked })
-    };
+    let address = |found: &Destination| matches!(found.said, Said::Address(_)).then(|| found.url.to_string());
     let answers = answers(parsed.iter().map(|found| found.as_ref().ok().and_then(address)), args.path()).await;
     let told = |(found, answer): (Result<Destination, CliError>, Answer)| match (found, answer) {
         (Err(error), _) => Section::Circles.fault(&error, "unset CIRCLES_CIRCLE"),

@@ -145,7 +145,7 @@ async fn refusal_of_the_circle_ends_the_attempts_until_the_user_tries() {
     console.says(&["lost", LOST]).await;
     console.circle.refuse_with(refused()).await;
     let said = "the circle at ws://team:9001 refuses the connection: not from there";
-    console.says(&[&format!("warning {said}; Enter tries again")]).await;
+    console.says(&[&format!("warning {said}; ask its operator; Enter tries again")]).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
     console.is_quiet().await;
     // Whoever waits for it is answered by the error, and once.

@@ -15,6 +15,8 @@ fn word(decision: &Decision) -> &'static str {
         Decision::Refuse(Refusal::NotAsKnown { .. }) => "not as known",
         Decision::Refuse(Refusal::NotAsSupervised { .. }) => "not as supervised",
         Decision::Refuse(Refusal::Ephemeral { .. }) => "ephemeral",
+        // That is decided before.
+        Decision::Refuse(Refusal::Changed { .. }) => "changed",
     }
 }
 

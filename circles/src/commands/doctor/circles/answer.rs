@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use frontend::{
     connect::{Choice, first_answer},
-    known_circles::check::{IdentityCheck, Supervised, User},
+    known_circles::check::{IdentityCheck, User},
 };
 
 /// Of what a circle says of its sandbox.
@@ -36,11 +36,10 @@ impl Answer {
 }
 
 /// Asks a circle.
-pub(super) async fn ask(url: String, supervised: Supervised, config: Option<&Path>, patience: Duration) -> Answer {
+pub(super) async fn ask(url: String, config: Option<&Path>, patience: Duration) -> Answer {
     let asked = async {
         let check = IdentityCheck::new(User::of_process(), &Choice::default(), config).without_recording();
-        let client =
-            check.with_supervised(supervised).attach(CircleWsClient::builder(url)).timeout(patience).build()?;
+        let client = check.attach(CircleWsClient::builder(url)).timeout(patience).build()?;
         client.connect().await?;
         first_answer(&client).await
     };

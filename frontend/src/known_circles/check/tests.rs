@@ -1,0 +1,118 @@
+use keys::{KeyPair, identity_file};
+use tempfile::TempDir;
+
+use super::*;
+use crate::destination::Destination;
+
+fn identity() -> Identity {
+    Identity { public_key: KeyPair::generate().expect("random bytes").public_key(), is_persistent: true }
+}
+
+/// A user of this test, and the directory of the user's known circles.
+fn user() -> (User, TempDir) {
+    let root = tempfile::tempdir().expect("a directory");
+    let known_circles = Some(KnownCircles::at(root.path().join("circles")));
+    let [run, state] = ["run", "state"].map(|name| root.path().join(name));
+    (User { known_circles, directories: Directories { run, state } }, root)
+}
+
+#[test]
+fn first_identity_is_remembered_and_another_one_refused() {
+    let (user, _root) = user();
+    let circles = || user.known_circles.clone().expect("they are there");
+    let (authority, first) = ("127.0.0.1:9001".parse().expect("an authority"), identity());
+    let check = IdentityCheck::new(user.clone(), &Choice::default(), None);
+    check.clone().without_recording().judge(&authority, first, None).expect("it is new");
+    assert_eq!((check.notes().take(), circles().get(&authority).expect("read")), (Vec::new(), None));
+    check.judge(&authority, first, None).expect("it is new");
+    assert!(matches!(&check.notes().take()[..], [IdentityNote::FirstUse(_)]));
+    check.judge(&authority, first, None).expect("it is known");
+    assert_eq!(check.notes().take(), []);
+    let error = check.judge(&authority, identity(), None).expect_err("it is another");
+    assert_eq!((error.exit_code(), &*error.parts().what), (4, "will not use the circle at 127.0.0.1:9001"));
+    // What the supervisor says stands above what is known, and is not recorded.
+    let own = identity();
+    check.judge(&authority, own, Some(own.public_key)).expect("it is the user's own");
+    check.judge(&authority, first, Some(own.public_key)).expect_err("it is not the user's own");
+    assert_eq!(circles().get(&authority).expect("read"), Some(first.public_key));
+    // Nothing is recorded about a circle that the program starts for itself.
+    let own = IdentityCheck { user: user.clone(), ..IdentityCheck::of_own_circle() };
+    own.judge(&authority, identity(), None).expect("it is its own");
+}
+
+#[test]
+fn identity_that_cannot_be_remembered_is_a_warning() {
+    let (authority, shown) = ("127.0.0.1:9001".parse().expect("an authority"), identity());
+    let (user, _root) = user();
+    let homeless = User { known_circles: None, ..user };
+    let check = IdentityCheck::new(homeless, &Choice::default(), None);
+    check.judge(&authority, shown, None).expect("there is no place for it");
+    assert!(matches!(&check.notes().take()[..], [IdentityNote::Warning(_)]));
+}
+
+#[test]
+fn tunnel_to_a_loopback_authority_is_not_loopback() {
+    let (user, _root) = user();
+    let authority: Authority = "127.0.0.1:9001".parse().expect("an authority");
+    let ephemeral = Identity { is_persistent: false, ..identity() };
+    let through = |authority: Option<Authority>| {
+        let check = IdentityCheck::new(user.clone(), &Choice { authority, ..Choice::default() }, None);
+        check.judge(&"127.0.0.1:9001".parse().expect("an authority"), ephemeral, None)
+    };
+    through(None).expect("it is on this machine");
+    let refused = through(Some(authority.clone())).expect_err("it is elsewhere");
+    let place = Destination::address("9001", "ws://127.0.0.1:9001".into());
+    let error = CliError::Client { place, error: ClientError::IdentityRefused(refused.into()) };
+    assert_eq!(IdentityError::refused_ephemeral(&error), Some(ephemeral.public_key));
+    let check =
+        IdentityCheck::new(user.clone(), &Choice { authority: Some(authority.clone()), ..Choice::default() }, None);
+    check.judge(&authority, ephemeral, None).expect_err("nobody has accepted it");
+    check.accept_ephemeral();
+    check.judge(&authority, ephemeral, None).expect("the user accepts it");
+    // Another circle in its place is not meant by that.
+    let other = Identity { is_persistent: false, ..identity() };
+    check.judge(&authority, other, None).expect_err("it has changed");
+    check.judge(&authority, other, None).expect_err("it is not the one that the user accepts");
+}
+
+#[test]
+fn identity_that_changes_between_connections_is_refused_once() {
+    let (user, _root) = user();
+    let authority = "127.0.0.1:9001".parse().expect("an authority");
+    let check = IdentityCheck::new(user, &Choice::default(), None);
+    let ephemeral = || Identity { is_persistent: false, ..identity() };
+    // A circle without a lasting identity has another one with each start.
+    check.judge(&authority, ephemeral(), None).expect("it is on this machine");
+    assert_eq!(check.notes().take(), []);
+    check.judge(&authority, ephemeral(), None).expect("it is on this machine");
+    assert!(matches!(&check.notes().take()[..], [IdentityNote::Warning(_)]));
+    let lasting = identity();
+    check.judge(&authority, lasting, None).expect("it is new");
+    let other = ephemeral();
+    let error = check.judge(&authority, other, None).expect_err("it has changed");
+    assert!(error.to_string().contains("another identity than before"), "{error}");
+    check.judge(&authority, other, None).expect("the user has been told, and tries again");
+    // A circle of the user's own may have been given a new identity.
+    let own = identity();
+    check.judge(&authority, own, Some(own.public_key)).expect("it is the user's own");
+    let rotated = identity();
+    check.judge(&authority, rotated, Some(rotated.public_key)).expect("it is the user's own");
+}
+
+#[tokio::test]
+async fn circle_of_circles_json_is_the_one_with_the_identity_of_its_file_also_while_it_is_down() {
+    let (user, root) = user();
+    let config = root.path().join("circles.json");
+    std::fs::write(&config, r#"{ "circles": [{ "name": "a", "port": 9001, "identity": "id" }] }"#).expect("written");
+    let check = IdentityCheck::new(user.clone(), &Choice::default(), Some(&config));
+    let (authority, elsewhere) = ("[::1]:9001".parse().expect("valid"), "127.0.0.1:9002".parse().expect("valid"));
+    let stranger = identity().public_key;
+    assert_eq!(check.own_circle(&authority, stranger).await.expect("read"), None, "it has never been up");
+    let own = identity_file::load_or_create(&root.path().join("id")).expect("made").keypair.public_key();
+    for shown in [own, stranger] {
+        assert_eq!(check.own_circle(&authority, shown).await.expect("read"), Some(own));
+        assert_eq!(check.own_circle(&elsewhere, shown).await.expect("read"), None);
+    }
+    std::fs::write(root.path().join("id"), "nonsense").expect("written");
+    check.own_circle(&authority, own).await.expect_err("it cannot be compared");
+}

@@ -1,0 +1,72 @@
+//! The circles of the user's own circles.json: who they are is known without a first use.
+
+use std::path::Path;
+
+use client_ws::CircleUrl;
+use keys::{
+    Authority, PublicKey,
+    identity_file::{self, IdentityFileError},
+};
+use launcher::{Circle, place::Place};
+
+use super::is_same_place;
+use crate::{
+    config,
+    supervisor::{self, Directories},
+};
+
+/// What circles.json says of an authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnCircle {
+    /// No circle of circles.json is there.
+    None,
+    /// One may be there, on a port that the system chose: only the supervisor knows.
+    Perhaps,
+    /// The circle there has this identity, whether it runs or not.
+    Identity(PublicKey),
+}
+
+/// Finds the circle of circles.json at an authority, and its identity. Reads files.
+pub(super) fn find(
+    directories: &Directories,
+    config: Option<&Path>,
+    authority: &Authority,
+) -> Result<OwnCircle, IdentityFileError> {
+    let Some(place) = place(directories, config) else { return Ok(OwnCircle::None) };
+    // What a file with a mistake would say, the supervisor may know.
+    let Ok(circles) = launcher::load(place.config()) else { return Ok(OwnCircle::Perhaps) };
+    let Some(circle) = circles.iter().find(|circle| is_at(circle, authority)) else {
+        let is_free = circles.iter().any(|circle| circle.address.port() == 0);
+        return Ok(if is_free { OwnCircle::Perhaps } else { OwnCircle::None });
+    };
+    let file = circle.identity.clone().unwrap_or_else(|| place.identity(&circle.name));
+    match identity_file::load(&file) {
+        Ok(keypair) => Ok(OwnCircle::Identity(keypair.public_key())),
+        // No supervisor has started it yet.
+        Err(IdentityFileError::Missing { .. }) => Ok(OwnCircle::None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The identity that the supervisor says that its circle at this authority has.
+pub(super) async fn supervised(
+    directories: &Directories,
+    config: Option<&Path>,
+    authority: &Authority,
+) -> Option<PublicKey> {
+    let place = place(directories, config)?;
+    let (_, statuses) = supervisor::answering(&place).await.ok()??;
+    let is_there = |url: &str| CircleUrl::parse(url).is_ok_and(|url| is_same_place(url.authority(), authority));
+    let status = statuses.circles.into_iter().find(|status| is_there(&status.url))?;
+    status.identity?.parse().ok()
+}
+
+fn place(directories: &Directories, config: Option<&Path>) -> Option<Place> {
+    let path = config::path(config).ok()?;
+    Place::as_it_is(&path, &directories.run, &directories.state).ok()
+}
+
+fn is_at(circle: &Circle, authority: &Authority) -> bool {
+    circle.address.port() != 0
+        && CircleUrl::parse(&circle.url()).is_ok_and(|url| is_same_place(url.authority(), authority))
+}
