@@ -29,6 +29,7 @@ pub fn main() -> ExitCode {
         return answered;
     }
     worker::keep_descriptors();
+    worker::limit_arenas();
     worker::unblock_signals();
     // Started by way of /proc/self/exe it would be called `exe` wherever processes are listed.
     #[cfg(target_os = "linux")]

@@ -75,7 +75,7 @@ pub use message::{
 pub use parent::{Event, HostNameError, Loss, Program, Template, Worker};
 pub use rhai;
 pub use system::{
-    allocator::Allocator,
+    allocator::{Allocator, limit_arenas, return_freed_memory},
     environment::take_variable,
     os::{keep_descriptors, unblock_signals},
 };
