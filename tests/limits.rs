@@ -80,6 +80,13 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("batch", include_str!("wire/rpc.rs"), "a_batch_is_bounded_in_members_and_results"),
     ("idle_s", include_str!("workers.rs"), "an_anonymous_session_that_does_nothing_gives_its_worker_back"),
     ("connections", include_str!("serve.rs"), "too_many_connections_are_refused_with_503"),
+    (
+        "unauthenticated_per_address",
+        include_str!("strangers.rs"),
+        "address_has_so_many_connections_that_have_not_authenticated",
+    ),
+    ("login_s", include_str!("strangers.rs"), "stranger_that_does_not_authenticate_in_time_is_closed"),
+    ("connection_mib", include_str!("strangers.rs"), "strangers_cannot_kill_a_circle"),
     ("workers", include_str!("workers.rs"), "the_circles_workers_are_bounded"),
     ("sessions_per_caller", include_str!("workers.rs"), "one_caller_cannot_take_the_workers_of_the_others"),
     ("running_plays", include_str!("limits.rs"), "the_plays_that_run_at_a_time_are_bounded"),

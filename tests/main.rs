@@ -22,6 +22,7 @@ mod reload;
 mod repl;
 mod serve;
 mod service;
+mod strangers;
 mod tui;
 mod up;
 mod wire;

@@ -226,7 +226,7 @@ fn who_proves_a_key_who_does_not_and_what_is_refused_is_counted() {
     assert_eq!(get(server.authority(), "/", &format!("host: evil.example\r\n{UPGRADE}")).0, 421);
     assert_eq!(get(server.authority(), "/", &format!("{headers}{UPGRADE}origin: https://evil.example\r\n")).0, 403);
     assert_eq!(get(server.authority(), "/", &format!("{headers}{}", UPGRADE.replace("13", "8"))).0, 426);
-    assert_eq!(get(server.authority(), "/", &format!("{headers}{UPGRADE}")).0, 503);
+    assert_eq!(get(server.authority(), "/", &format!("{headers}{UPGRADE}content-length: 1\r\n")).0, 400);
 
     let page = Page::of(&server);
     page.is("circles_plays_total{outcome=\"unauthenticated\"}", 2);
@@ -237,7 +237,8 @@ fn who_proves_a_key_who_does_not_and_what_is_refused_is_counted() {
     page.is("circles_authentications_total{outcome=\"invalid_credentials\"}", 2);
     page.is("circles_sessions{identity=\"key\"}", 1);
     page.is("circles_sessions{identity=\"anonymous\"}", 1);
-    for (reason, times) in [("host", 2), ("origin", 1), ("version", 1), ("full", 1), ("draining", 0)] {
+    for (reason, times) in [("host", 2), ("origin", 1), ("version", 1), ("full", 0), ("draining", 0), ("handshake", 1)]
+    {
         page.is(&format!("circles_connections_refused_total{{reason=\"{reason}\"}}"), times);
     }
     assert!(page.value("circles_memory_bytes{of=\"server\"}") > 100_000.0);

@@ -199,6 +199,8 @@ fn too_many_connections_are_refused_with_503() {
     let headers = format!("{}{UPGRADE}", own(&server));
     let (status, body) = get(server.authority(), "/", &headers);
     assert!(status == 503 && body.contains("limits.connections"), "{status} {body}");
+    let metrics = get(server.authority(), "/metrics", &own(&server)).1;
+    assert!(metrics.contains("circles_connections_refused_total{reason=\"full\"} 1\n"), "{metrics}");
     drop(two);
     // Its place is free once the server has seen it go.
     eventually(|| {

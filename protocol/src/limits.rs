@@ -41,8 +41,14 @@ pub struct Limits {
     /// Seconds without a play or a question after which an anonymous session gives its worker back, and its variables with it;
     /// never if null.
     pub idle_s: Option<u64>,
-    /// Connections to the circle at a time.
+    /// Connections to the circle at a time. The circle lowers this to what its descriptors and `connection_mib` allow.
     pub connections: u64,
+    /// Of those, the connections of one address that have to authenticate and have not.
+    pub unauthenticated_per_address: u64,
+    /// Seconds in which a connection to a circle that needs a key has to authenticate.
+    pub login_s: u64,
+    /// MiB that the server may keep for all connections. An eighth of the memory that its process may have if null.
+    pub connection_mib: Option<u64>,
     /// Sessions that hold a worker process at a time.
     pub workers: u64,
     /// Of those, the sessions of one caller: of a key, or for the anonymous of their address. A quarter of them if null.
@@ -85,6 +91,9 @@ impl Default for Limits {
             batch: 64,
             idle_s: Some(600),
             connections: 10_000,
+            unauthenticated_per_address: 64,
+            login_s: 30,
+            connection_mib: None,
             workers: 1024,
             sessions_per_caller: None,
             running_plays: 256,

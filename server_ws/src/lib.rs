@@ -22,6 +22,7 @@ mod audit;
 mod auth;
 mod circle;
 mod conversion;
+mod freed_memory;
 pub mod host;
 mod log_limit;
 mod metrics;
@@ -37,8 +38,6 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, web};
-
 pub use audit::{PlayCaller, PlayRecord};
 use circle::Phase;
 pub use circle::{
@@ -49,10 +48,8 @@ pub use circle::{
 };
 pub use metrics::{Figures, Observer};
 pub use protocol::{Limits, methods::Access};
-use transport::{http, loopback::Listeners};
-
-/// Threads that serve connections.
-const MAX_THREADS: usize = 4;
+use tokio::task::JoinSet;
+use transport::{loopback::Listeners, server};
 
 /// How long sessions may take to close their connections once their plays are over.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -91,26 +88,10 @@ pub async fn run(
         () = &mut shutdown => return Ok(()),
     }
     circle.host.tasks.run_on(tokio::runtime::Handle::current());
-    let served = circle.clone();
-    let server = {
-        let mut server = HttpServer::new(move || {
-            App::new()
-                .wrap(http::protective_headers())
-                .app_data(web::Data::from(served.clone()))
-                .configure(http::routes)
-        })
-        .workers(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))
-        .tcp_nodelay(true)
-        .client_request_timeout(http::HANDSHAKE_TIMEOUT)
-        // A session says goodbye and waits for the client's answer itself.
-        .client_disconnect_timeout(Duration::ZERO)
-        .on_connect(http::on_connect)
-        .disable_signals();
-        for socket in listeners.sockets {
-            server = server.listen(socket)?;
-        }
-        server.run()
-    };
+    let server = server::start(&circle, listeners.sockets)?;
+    // Dropped, and so ended, with this future.
+    let mut upkeep = JoinSet::new();
+    upkeep.spawn(freed_memory::keep_returning(circle.clone()));
     let handle = server.handle();
     tokio::pin!(server);
     tokio::select! {

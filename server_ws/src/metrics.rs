@@ -16,8 +16,8 @@ use std::{
 
 use protocol::{RpcError, error::LossReason};
 
-use crate::quota::{FairSemaphore, MemoryQuota, kernel};
-use labels::{AuthenticationOutcome, MemoryHolder, NotificationRejectReason, SessionIdentity};
+use crate::quota::{Connections, FairSemaphore, MemoryQuota, kernel};
+use labels::{AuthenticationOutcome, ConnectionCloseReason, MemoryHolder, NotificationRejectReason, SessionIdentity};
 pub(crate) use labels::{ConnectionRejectReason, HostCallOutcome, Label, PlayOutcome, SandboxLayer};
 use series::{Series, set};
 pub use snapshot::Figures;
@@ -29,6 +29,8 @@ const RECORDS_PER_UPKEEP: u64 = 1024;
 pub(crate) struct Metrics {
     series: Series,
     memory: MemoryQuota,
+    /// The sockets of the circle, which `connections` counts only once they have a session.
+    sockets: Connections,
     running_plays: FairSemaphore,
     sandbox: OnceLock<Vec<SandboxLayer>>,
     connections: AtomicU64,
@@ -41,11 +43,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// `memory` and `running_plays` are the circle's.
-    pub(crate) fn new(circle: &str, memory: MemoryQuota, running_plays: FairSemaphore) -> Self {
+    /// The quotas are the circle's.
+    pub(crate) fn new(circle: &str, memory: MemoryQuota, sockets: Connections, running_plays: FairSemaphore) -> Self {
         Self {
             series: Series::register(circle),
             memory,
+            sockets,
             running_plays,
             sandbox: OnceLock::new(),
             connections: AtomicU64::new(0),
@@ -63,6 +66,11 @@ impl Metrics {
 
     pub(crate) fn count_rejection(&self, reason: ConnectionRejectReason) {
         self.series.rejected_connections.count(reason);
+    }
+
+    /// Counts a connection that did not authenticate in time.
+    pub(crate) fn count_login_timeout(&self) {
+        self.series.closed_connections.count(ConnectionCloseReason::Login);
     }
 
     pub(crate) fn count_authentication(&self, error: Option<&RpcError>) {
@@ -110,6 +118,10 @@ impl Metrics {
         set(&series.queued_plays, figures.queued_plays);
         series.memory.set(MemoryHolder::Server, figures.server_bytes);
         series.memory.set(MemoryHolder::Workers, figures.worker_bytes);
+        let sockets = self.sockets.totals();
+        series.memory.set(MemoryHolder::Connections, sockets.bytes);
+        series.closed_connections.set(ConnectionCloseReason::Room, sockets.closed_for_room);
+        series.closed_connections.set(ConnectionCloseReason::Memory, sockets.closed_for_memory);
         let layers = self.sandbox.get();
         for layer in SandboxLayer::ALL {
             series.sandbox.set(*layer, layers.is_some_and(|layers| layers.contains(layer)).into());

@@ -5,6 +5,7 @@ mod admission;
 mod caller;
 mod caller_turns;
 mod capacity;
+mod connections;
 mod derived_limits;
 mod fair_semaphore;
 pub(crate) mod kernel;
@@ -14,8 +15,10 @@ mod rate_limit;
 pub(crate) use admission::{Admission, WorkerPermit};
 pub(crate) use caller::Caller;
 pub(crate) use caller_turns::CallerTurns;
-pub(crate) use capacity::Permit;
-pub(crate) use derived_limits::{PROCESS_DESCRIPTORS, THREADS_DESCRIPTORS, derive_shares, fit_to_descriptors};
+pub(crate) use connections::{ConnectionRefusal, Connections, HeldBytes, MAX_STRANGER_MESSAGE, Slot};
+pub(crate) use derived_limits::{
+    PROCESS_DESCRIPTORS, THREADS_DESCRIPTORS, derive_shares, fit_to_descriptors, fit_to_memory,
+};
 pub(crate) use fair_semaphore::{FairSemaphore, Grant, Waiter};
 pub(crate) use memory::{MemoryAction, MemoryQuota};
 pub(crate) use rate_limit::RateLimit;

@@ -14,6 +14,12 @@ use crate::session::{ReplyTo, Session, Ticket};
 
 /// Admits what one text message asks for. A request that can be answered at once is.
 pub(crate) fn receive(session: &mut Session, text: &str) {
+    // Whatever else it is: a stranger's requests come one at a time.
+    if session.is_stranger() && text.trim_ascii_start().starts_with('[') {
+        let error =
+            RpcError::InvalidRequest { reason: "a batch needs a connection that has authenticated".into(), id: None };
+        return session.send(message::response(None, Err::<&(), _>(&error)));
+    }
     let max_batch = usize::try_from(session.limits.values.batch).unwrap_or(usize::MAX);
     match message::parse(text, max_batch) {
         Err(error) => session.send(message::response(None, Err::<&(), _>(&error))),
@@ -109,9 +115,9 @@ fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
         Request::Scope(_) => methods::scope::handle(session, ticket),
         Request::Lookup(params) => methods::lookup::handle(session, ticket, params),
         Request::Describe(_) => {
-            let result = methods::describe::handle(session);
-            session.reply(&ticket, &result);
+            let result = serde_json::value::to_raw_value(&methods::describe::handle(session));
+            session.reply_text(&ticket, &result.as_deref().map_err(|_| RpcError::Internal));
         }
-        Request::Discover(_) => session.reply_result(&ticket, &methods::discover::handle()),
+        Request::Discover(_) => session.reply_text(&ticket, &methods::discover::handle()),
     }
 }

@@ -31,7 +31,7 @@ use crate::{
     auth::Authenticator,
     circle::{Circle, SessionGuard, SessionLimits},
     metrics::SessionCounts,
-    quota::Caller,
+    quota::{Caller, Slot},
 };
 use batches::Batches;
 use outbound::{Frame, Sender};
@@ -61,6 +61,8 @@ pub(crate) struct Session {
     /// The caller whose turns the session last took, and those turns.
     turns: (Caller, Arc<Semaphore>),
     request_rate: RequestRate,
+    /// The connection's part in the quota of connections.
+    pub(crate) slot: Arc<Slot>,
     _guard: SessionGuard,
 }
 
@@ -72,6 +74,7 @@ impl Session {
         number: u64,
         authority: Authority,
         address: IpAddr,
+        slot: Arc<Slot>,
         outbound: Sender,
     ) -> Self {
         Self {
@@ -89,6 +92,7 @@ impl Session {
             address,
             turns: (Caller::anonymous(address), circle.turns.of(Caller::anonymous(address))),
             request_rate: RequestRate::default(),
+            slot,
             _guard: circle.count_session(),
             limits,
             circle,
@@ -98,6 +102,17 @@ impl Session {
     /// Whether this session may call protected methods.
     pub(crate) fn is_admitted(&self) -> bool {
         self.circle.access == Access::Open || self.auth.identity().is_some()
+    }
+
+    /// Whether the connection has to authenticate before it may play.
+    pub(crate) fn is_stranger(&self) -> bool {
+        !self.is_admitted()
+    }
+
+    /// Bytes of plays and replies that wait in the session.
+    fn held_bytes(&self) -> usize {
+        let queued = usize::try_from(self.queue.bytes()).unwrap_or(usize::MAX);
+        queued.saturating_add(self.batches.held() + self.outbox.iter().map(Frame::wire_bytes).sum::<usize>())
     }
 
     /// Whether a play with this id waits for its reply.

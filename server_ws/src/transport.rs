@@ -1,7 +1,11 @@
 //! From sockets to sessions: HTTP routes, the WebSocket upgrade, and the actor of each connection. These files and the
 //! crate's root are the only ones that know actix.
 
+mod chunks;
 mod connection;
 mod frames;
-pub(crate) mod http;
+mod handshake;
+mod http;
 pub(crate) mod loopback;
+pub(crate) mod server;
+mod socket;

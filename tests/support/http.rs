@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
 };
 
 use super::{WAIT_TIMEOUT, process::Server};
@@ -26,7 +26,10 @@ pub(crate) fn get(authority: &str, path: &str, headers: &str) -> (u16, String) {
 pub(crate) fn exchange(authority: &str, path: &str, headers: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(authority).expect("it listens");
     stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
-    write!(stream, "GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n").expect("it takes requests");
+    // A request for an upgrade keeps its connection, so this end says in another way that nothing follows.
+    let close = if headers.contains("upgrade: ") { "" } else { "connection: close\r\n" };
+    write!(stream, "GET {path} HTTP/1.1\r\n{headers}{close}\r\n").expect("it takes requests");
+    stream.shutdown(Shutdown::Write).expect("a socket");
     let mut response = String::new();
     stream.read_to_string(&mut response).expect("it answers");
     let status = response.split(' ').nth(1).expect("a status").parse().expect("a number");

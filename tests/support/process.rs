@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, ExitStatus},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 use rustix::{
@@ -11,7 +11,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
-use super::{Home, WAIT_TIMEOUT, eventually, wire::Wire};
+use super::{BINARY, Home, WAIT_TIMEOUT, eventually, wire::Wire};
 
 /// `circles serve`, on a free port.
 pub(crate) struct Server {
@@ -28,12 +28,30 @@ impl Server {
     /// On that port.
     pub(crate) fn start_on(port: u16, args: &[&str]) -> Self {
         let home = Home::new();
-        let mut child = home
-            .command()
+        let command = home.command();
+        Self::spawn(home, command, port, args)
+    }
+
+    /// In a process that has so many bytes of address space.
+    pub(crate) fn start_within(address_space: u64, args: &[&str]) -> Self {
+        let home = Home::new();
+        let mut command = Command::new("/bin/sh");
+        let own = home.command();
+        command
+            .args(["-c", &format!("ulimit -S -v {} && exec \"$@\"", address_space >> 10), "sh", BINARY])
+            .env_clear()
+            .envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(home.path())
+            .stdout(Stdio::piped());
+        Self::spawn(home, command, 0, args)
+    }
+
+    fn spawn(home: Home, mut command: Command, port: u16, args: &[&str]) -> Self {
+        let mut child = command
             .args(["serve", "--port", &port.to_string()])
             .args(args)
             .env("CIRCLES_LOG", "error")
-            .stderr(std::process::Stdio::inherit())
+            .stderr(Stdio::inherit())
             .spawn()
             .expect("the binary runs");
         let mut line = String::new();

@@ -221,6 +221,18 @@ fn a_plays_id_is_taken_until_its_batch_is_answered() {
 }
 
 #[test]
+fn documents_of_one_batch_are_bounded_together() {
+    let server = Server::start(&["--limit", "output_kib=80"]);
+    let call = |id, method| json!({ "jsonrpc": "2.0", "id": id, "method": method });
+    let batch = json!([call(1, "rpc.discover"), call(2, "rpc.discover"), call(3, "rpc.discover"), call(4, "describe")]);
+    let mut wire = server.connect();
+    let answers = wire.exchange(&batch.to_string());
+    assert!(answers[0]["result"].is_object() && answers[1]["result"].is_object() && answers[3]["result"].is_object());
+    assert_eq!(answers[2]["error"]["data"], json!({ "limit": "output", "max": 80 }));
+    assert!(wire.call("rpc.discover", json!([]))["result"].is_object(), "alone it is as large as it is");
+}
+
+#[test]
 fn a_batch_is_bounded_in_members_and_results() {
     let server = Server::start(&["--limit", "batch=3", "--limit", "output_kib=1"]);
     let mut wire = server.connect();

@@ -284,6 +284,7 @@ impl CircleBuilder {
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
         let access = self.access.unwrap_or(if self.members.is_some() { Access::Members } else { Access::Open });
+        quota::fit_to_memory(&mut self.limits);
         quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
         quota::derive_shares(&mut self.limits);
         let host = FunctionTable::new(self.host, &self.limits);
@@ -307,7 +308,7 @@ impl CircleBuilder {
             limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
         };
         let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;
-        let admission = Admission::new(&self.limits);
+        let admission = Admission::new(&self.limits, access != Access::Open);
         let running_plays = FairSemaphore::new(
             self.limits.running_plays,
             self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
@@ -315,7 +316,12 @@ impl CircleBuilder {
         let queries = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64) * QUERIES_PER_CORE;
         Ok(Circle {
             settings: watch::Sender::new(Arc::new(settings)),
-            metrics: Arc::new(Metrics::new(&self.name, admission.memory(), running_plays.clone())),
+            metrics: Arc::new(Metrics::new(
+                &self.name,
+                admission.memory(),
+                admission.connections.clone(),
+                running_plays.clone(),
+            )),
             admission,
             running_plays,
             running_queries: FairSemaphore::new(queries, queries / QUERIES_SHARE),

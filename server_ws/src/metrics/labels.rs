@@ -82,8 +82,22 @@ labels! {
         Host = "host",
         Origin = "origin",
         Full = "full",
+        /// The address has as many connections without authentication as it may have.
+        Address = "address",
         Draining = "draining",
         Version = "version",
+        /// It is no request for a WebSocket, though it says so.
+        Handshake = "handshake",
+    }
+
+    /// Why the circle closed a connection that its client would have kept.
+    ConnectionCloseReason {
+        /// Others needed the room: there are too many connections.
+        Room = "room",
+        /// All connections held too many bytes.
+        Memory = "memory",
+        /// The connection did not authenticate in time.
+        Login = "login",
     }
 
     /// The outcome of an attempt to authenticate.
@@ -125,6 +139,7 @@ labels! {
     MemoryHolder {
         Server = "server",
         Workers = "workers",
+        Connections = "connections",
     }
 
     /// A layer of the sandbox, as `describe` names it.

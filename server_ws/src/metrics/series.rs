@@ -8,8 +8,8 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::labels::{
-    AuthenticationOutcome, ConnectionRejectReason, EnvironmentLoss, HostCallOutcome, Label, MemoryHolder,
-    NotificationRejectReason, PlayOutcome, SandboxLayer, SessionIdentity,
+    AuthenticationOutcome, ConnectionCloseReason, ConnectionRejectReason, EnvironmentLoss, HostCallOutcome, Label,
+    MemoryHolder, NotificationRejectReason, PlayOutcome, SandboxLayer, SessionIdentity,
 };
 
 const PLAY_SECONDS: &str = "circles_play_seconds";
@@ -32,6 +32,11 @@ impl<L: Label> Counters<L> {
 
     pub(super) fn count(&self, label: L) {
         self.each[label.index()].increment(1);
+    }
+
+    /// Sets the count of something that is counted elsewhere.
+    pub(super) fn set(&self, label: L, value: u64) {
+        self.each[label.index()].absolute(value);
     }
 }
 
@@ -65,6 +70,7 @@ pub(super) struct Series {
     pub(super) rejected_notifications: Counters<NotificationRejectReason>,
     pub(super) rejected_connections: Counters<ConnectionRejectReason>,
     pub(super) rate_limited: Counters<SessionIdentity>,
+    pub(super) closed_connections: Counters<ConnectionCloseReason>,
     pub(super) environments_lost: Counters<EnvironmentLoss>,
     pub(super) host_calls: Counters<HostCallOutcome>,
     pub(super) connections: Gauge,
@@ -123,6 +129,11 @@ impl Series {
                 "identity",
                 "Requests that were rejected because their caller makes too many in a minute.",
             ),
+            closed_connections: Counters::register(
+                "circles_connections_closed_total",
+                "reason",
+                "Connections that the circle closed to make room, or because they did not authenticate in time.",
+            ),
             environments_lost: Counters::register(
                 "circles_environments_lost_total",
                 "reason",
@@ -145,7 +156,7 @@ impl Series {
             memory: Gauges::register(
                 "circles_memory_bytes",
                 "of",
-                "Bytes held: by the server's process, and by workers as total_mib counts them.",
+                "Bytes held: by the server's process, by workers as total_mib counts them, by connections as connection_mib does.",
             ),
             sandbox: Gauges::register(
                 "circles_sandbox_layer",

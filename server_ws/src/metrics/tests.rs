@@ -9,7 +9,9 @@ use protocol::{Limits, error::PlayLimit};
 use super::*;
 
 fn metrics() -> Arc<Metrics> {
-    Arc::new(Metrics::new("team", MemoryQuota::new(&Limits::default()), FairSemaphore::new(8, 8)))
+    let limits = Limits::default();
+    let (memory, sockets) = (MemoryQuota::new(&limits), Connections::new(&limits, true));
+    Arc::new(Metrics::new("team", memory, sockets, FairSemaphore::new(8, 8)))
 }
 
 /// The samples of a page, each line of which must be one, or say what one is.

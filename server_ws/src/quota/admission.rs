@@ -13,6 +13,7 @@ use protocol::{Limits, RpcError, error::BusyLimit};
 use super::{
     caller::Caller,
     capacity::{Capacity, Permit},
+    connections::Connections,
     kernel,
     memory::{MemoryAction, MemoryQuota, WorkerUsage},
 };
@@ -56,7 +57,7 @@ impl Drop for WorkerPermit {
 /// The quotas of connections, of workers and of their memory.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    connections: Arc<Capacity>,
+    pub(crate) connections: Connections,
     workers: Arc<Capacity>,
     workers_by_caller: WorkersByCaller,
     max_per_caller: AtomicU64,
@@ -64,9 +65,10 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// `needs_key` says whether a connection has to authenticate before it may play.
+    pub(crate) fn new(limits: &Limits, needs_key: bool) -> Self {
         Self {
-            connections: Capacity::new(limits.connections),
+            connections: Connections::new(limits, needs_key),
             workers: Capacity::new(limits.workers),
             workers_by_caller: WorkersByCaller::default(),
             max_per_caller: AtomicU64::new(max_per_caller(limits)),
@@ -76,7 +78,7 @@ impl Admission {
 
     /// Applies other limits to what is admitted from now on. Permits that were given stay valid.
     pub(crate) fn apply(&self, limits: &Limits) {
-        self.connections.set_max(limits.connections);
+        self.connections.apply(limits);
         self.workers.set_max(limits.workers);
         self.max_per_caller.store(max_per_caller(limits), Ordering::Relaxed);
         self.memory.apply(limits);
@@ -93,10 +95,6 @@ impl Admission {
 
     pub(crate) fn memory(&self) -> MemoryQuota {
         self.memory.clone()
-    }
-
-    pub(crate) fn admit_connection(&self) -> Option<Permit> {
-        self.connections.acquire()
     }
 
     /// Admits a worker of a caller, within what the circle and one caller may have.
@@ -129,32 +127,32 @@ mod tests {
 
     #[test]
     fn dropped_permit_is_given_back() {
-        let admission = Admission::new(&Limits { connections: 1, workers: 1, ..Limits::default() });
-        let held = admission.admit_connection().expect("free");
-        assert!(admission.admit_connection().is_none());
-        drop(held);
-        assert!(admission.admit_connection().is_some());
+        let admission = Admission::new(&Limits { workers: 1, ..Limits::default() }, false);
         let caller = Caller::anonymous(Ipv6Addr::LOCALHOST.into());
-        let _held = admission.admit_worker(caller).expect("free");
+        let held = admission.admit_worker(caller).expect("free");
         assert_eq!(admission.admit_worker(caller).expect_err("taken").code(), -32006);
+        drop(held);
+        assert!(admission.admit_worker(caller).is_ok());
     }
 
     #[test]
     fn changed_limits_hold_for_what_is_admitted_next() {
         let limits = |connections, workers| Limits { connections, workers, ..Limits::default() };
-        let admission = Admission::new(&limits(1, 1));
-        let caller = Caller::anonymous(Ipv6Addr::LOCALHOST.into());
-        let held = (admission.admit_connection().expect("free"), admission.admit_worker(caller).expect("free"));
+        let admission = Admission::new(&limits(1, 1), false);
+        let address = Ipv6Addr::LOCALHOST.into();
+        let caller = Caller::anonymous(address);
+        let admit_connection = || {
+            let slot = admission.connections.accept(Some(address)).expect("a socket more");
+            slot.upgrade(address).ok().map(|()| slot)
+        };
+        let held = (admit_connection().expect("free"), admission.admit_worker(caller).expect("free"));
         admission.apply(&limits(2, 2));
-        let more = (admission.admit_connection().expect("free"), admission.admit_worker(caller).expect("free"));
+        let more = (admit_connection().expect("free"), admission.admit_worker(caller).expect("free"));
         admission.apply(&limits(1, 1));
         drop(more);
-        assert!(
-            admission.admit_connection().is_none() && admission.admit_worker(caller).is_err(),
-            "the first are held"
-        );
+        assert!(admit_connection().is_none() && admission.admit_worker(caller).is_err(), "the first are held");
         drop(held);
-        assert!(admission.admit_connection().is_some() && admission.admit_worker(caller).is_ok());
+        assert!(admit_connection().is_some() && admission.admit_worker(caller).is_ok());
     }
 
     #[test]
@@ -162,7 +160,7 @@ mod tests {
         let mut limits = Limits { workers: 8, ..Limits::default() };
         derive_shares(&mut limits);
         assert_eq!(limits.sessions_per_caller, Some(2));
-        let admission = Admission::new(&limits);
+        let admission = Admission::new(&limits, false);
         let (one, other) = (Caller::anonymous([10, 0, 0, 1].into()), Caller::anonymous([10, 0, 0, 2].into()));
         let first = admission.admit_worker(one).expect("free");
         let _second = admission.admit_worker(one).expect("free");

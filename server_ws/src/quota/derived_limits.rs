@@ -11,6 +11,19 @@ const SPARE_DESCRIPTORS: u64 = 64;
 /// One in so many of the other descriptors stays free for clients that have not asked for an upgrade yet.
 const SPARE_SHARE: u64 = 8;
 
+/// Of so many connections, one more socket may be that of a client that has not asked for an upgrade yet. Of the
+/// descriptors that are spared, some are left.
+const CONNECTIONS_PER_SPARE_SOCKET: u64 = 8;
+
+/// Sockets of such clients at the least.
+const MIN_SPARE_SOCKETS: u64 = 16;
+
+/// One in so many bytes of the memory that the server may have is for connections.
+const CONNECTION_MEMORY_SHARE: u64 = 8;
+
+/// Bytes for each of as many connections as there may be. Twice what an idle one takes.
+const BYTES_PER_CONNECTION: u64 = 64 << 10;
+
 /// One caller may hold one in so many of the circle's workers, running plays, host calls and bytes.
 const PER_CALLER: u64 = 4;
 
@@ -20,6 +33,21 @@ pub(crate) const PROCESS_DESCRIPTORS: u64 = 3;
 
 /// Descriptors that a worker on threads of the server takes: two sockets, and their other ends.
 pub(crate) const THREADS_DESCRIPTORS: u64 = 4;
+
+/// Sockets beside so many connections, for clients that have not asked for an upgrade yet.
+pub(super) fn spare_sockets(connections: u64) -> u64 {
+    (connections / CONNECTIONS_PER_SPARE_SOCKET).max(MIN_SPARE_SOCKETS)
+}
+
+/// Sets `connection_mib` to a share of the memory that this process may have, unless the operator has set it, and lowers
+/// `connections` to what that has room for.
+pub(crate) fn fit_to_memory(limits: &mut Limits) {
+    let memory = kernel::process_memory();
+    limits.connection_mib = limits.connection_mib.or_else(|| Some(((memory? / CONNECTION_MEMORY_SHARE) >> 20).max(1)));
+    if let Some(mib) = limits.connection_mib {
+        limits.connections = limits.connections.min(mib.saturating_mul((1 << 20) / BYTES_PER_CONNECTION));
+    }
+}
 
 /// Sets each limit that is a share of another limit or of the machine, unless the operator has set it.
 pub(crate) fn derive_shares(limits: &mut Limits) {
@@ -58,12 +86,25 @@ mod tests {
             let mut limits = Limits::default();
             fit(&mut limits, descriptors, PROCESS_DESCRIPTORS);
             assert!(limits.workers >= 1 && limits.connections >= 1, "{descriptors}: {limits:?}");
-            let needed = limits.connections + PROCESS_DESCRIPTORS * limits.workers;
+            let sockets = limits.connections + spare_sockets(limits.connections) - MIN_SPARE_SOCKETS;
+            let needed = sockets + PROCESS_DESCRIPTORS * limits.workers;
             assert!(descriptors < 100 || needed + SPARE_DESCRIPTORS <= descriptors, "{descriptors}: {limits:?}");
         }
         let mut plenty = Limits::default();
         fit(&mut plenty, 1 << 20, PROCESS_DESCRIPTORS);
         assert_eq!(plenty, Limits::default());
+    }
+
+    #[test]
+    fn connections_fit_into_their_memory() {
+        for (mib, connections) in [(1, 16), (64, 1024), (625, 10_000), (4096, 10_000)] {
+            let mut limits = Limits { connection_mib: Some(mib), ..Limits::default() };
+            fit_to_memory(&mut limits);
+            assert_eq!((limits.connection_mib, limits.connections), (Some(mib), connections));
+        }
+        let mut limits = Limits::default();
+        fit_to_memory(&mut limits);
+        assert_eq!(limits.connection_mib.is_some(), cfg!(target_os = "linux"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use std::{path::Path, time::Duration};
 
+use rustix::process::{Resource, getrlimit};
+
 /// Bytes of the machine's memory, or what the control groups of this process (version 2) leave of them.
 pub(crate) fn machine_memory() -> Option<u64> {
     let total = field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;
@@ -13,6 +15,12 @@ pub(crate) fn machine_memory() -> Option<u64> {
     let bounds = own.iter().flat_map(|own| own.ancestors().take_while(|group| group.starts_with("/sys/fs/cgroup")));
     let bounds = bounds.filter_map(|group| std::fs::read_to_string(group.join("memory.max")).ok()?.trim().parse().ok());
     bounds.chain([total]).min()
+}
+
+/// Bytes of memory that this process may have: those of the machine, within its address space.
+pub(crate) fn process_memory() -> Option<u64> {
+    let address_space = getrlimit(Resource::As).current;
+    machine_memory().into_iter().chain(address_space).min()
 }
 
 /// Bytes of memory that a process has of its own, in memory or swapped out: what files and others share with it is left

@@ -63,6 +63,11 @@ impl Batches {
         Some(self.opened)
     }
 
+    /// Bytes of responses that wait for the rest of their batches.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
     /// Whether a play with this id has finished and waits for the rest of its batch.
     pub(super) fn has_play(&self, id: &Id) -> bool {
         self.open.values().any(|batch| batch.plays.contains(id))

@@ -1,12 +1,16 @@
 //! What a connection hands to its session.
 
+use std::ops::Deref;
+
 use bytestring::ByteString;
+
+use crate::quota::HeldBytes;
 
 /// Something that arrived. When the channel closes, the client is gone.
 #[derive(Debug)]
 pub(crate) enum Inbound {
     /// One text message.
-    Text(ByteString),
+    Text(Text),
     /// A heartbeat: a control frame, which shows that the client is there.
     Heartbeat,
     /// The client violated the WebSocket protocol, so the session closes the connection.
@@ -16,4 +20,25 @@ pub(crate) enum Inbound {
         /// For a person.
         reason: &'static str,
     },
+}
+
+/// One text message, counted to its connection until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Text {
+    text: ByteString,
+    _held: HeldBytes,
+}
+
+impl Text {
+    pub(crate) fn new(text: ByteString, held: HeldBytes) -> Self {
+        Self { text, _held: held }
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
 }

@@ -69,6 +69,11 @@ impl Queue {
         Some(next)
     }
 
+    /// Bytes of the scripts that wait.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(super) fn is_reset_next(&self) -> bool {
         self.jobs.front().is_some_and(|next| matches!(next.job, Job::Reset))
     }

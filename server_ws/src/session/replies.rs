@@ -9,6 +9,7 @@ use protocol::{
     methods::{Notification, PlayParams, PlayResult},
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 use worker::Answer;
 
 use super::{
@@ -40,6 +41,12 @@ impl Session {
     /// Replies to a request with whatever its method returned.
     pub(crate) fn reply_result(&mut self, ticket: &Ticket, result: &Result<impl Serialize, RpcError>) {
         self.reply_weighted(ticket, result.as_ref(), 0);
+    }
+
+    /// Replies to a request with a result whose bytes count towards the output of its batch.
+    pub(crate) fn reply_text(&mut self, ticket: &Ticket, result: &Result<&RawValue, RpcError>) {
+        let weight = result.as_ref().map_or(0, |result| result.get().len());
+        self.reply_weighted(ticket, result.as_ref(), weight as Weight);
     }
 
     /// Replies to a play. The value is in the result twice, and counts as the larger of the two.

@@ -37,8 +37,11 @@ impl Session {
         tracing::debug!(address = %self.address, "connected");
         let mut phase = self.circle.phase.subscribe();
         let mut settings = self.circle.settings.subscribe();
+        let slot = self.slot.clone();
+        let login_deadline = Instant::now() + Duration::from_secs(self.limits.values.login_s);
         while self.closing.is_none() {
             self.start_next();
+            slot.set_session_bytes(self.held_bytes());
             let can_send = self.outbox.is_empty();
             let idle = self.idle_deadline().filter(|_| can_send);
             let player = [self.player.next_tick(can_send), self.player.next_memory_sample()];
@@ -54,7 +57,7 @@ impl Session {
                     }
                     self.last_heard = Instant::now();
                 }
-                arrived = self.request_rate.next(&mut inbound), if can_send => {
+                arrived = async { slot.ready_for_request().await; self.request_rate.next(&mut inbound).await }, if can_send => {
                     let Some(arrived) = arrived else { return };
                     self.last_heard = Instant::now();
                     self.was_pinged = false;
@@ -103,6 +106,14 @@ impl Session {
                     self.last_heard = Instant::now();
                     self.outbox.push_back(Frame::Ping);
                 }
+                // Also while a stranger does not read what was sent.
+                () = sleep_until(login_deadline), if slot.is_stranger() => {
+                    self.circle.metrics.count_login_timeout();
+                    self.close(1008, "the connection did not authenticate in time");
+                }
+                () = slot.closed() => return,
+                // What a stranger sent before is not read while its answer waits.
+                () = self.outbound.closed(), if slot.is_stranger() => return,
                 // The phase is looked at below, whatever ended this turn.
                 Ok(()) = phase.changed() => {}
                 Ok(()) = settings.changed() => settings.mark_changed(),
@@ -137,6 +148,10 @@ impl Session {
         };
         if timeout(CLOSE_TIMEOUT, flush).await.is_err() {
             tracing::debug!("the client did not answer the close");
+        }
+        // What a member has not read may still arrive; nothing is kept for a stranger.
+        if self.slot.is_stranger() {
+            self.slot.close();
         }
     }
 

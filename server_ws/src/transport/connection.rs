@@ -1,23 +1,23 @@
 //! The `CircleWs` actor: one a connection, thin. It holds no timer and no play, because it stands still while its client
 //! does not read: an HTTP/1 connection polls its response body only while there is room to write.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
-use actix_web::{Error, HttpRequest, HttpResponse, web::Payload};
+use actix_web::{Error, HttpRequest, HttpResponse, body::MessageBody, web::Payload};
 use actix_web_actors::ws::{CloseCode, CloseReason, Message, ProtocolError, WebsocketContext, WsResponseBuilder};
 use futures_util::stream;
 use keys::Authority;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use super::frames::{Control, Frames};
+use super::{
+    chunks::Chunks,
+    frames::{Control, Frames},
+};
 use crate::{
     circle::Circle,
-    quota::Permit,
+    quota::Slot,
     rpc,
     session::{
         Session,
@@ -31,32 +31,28 @@ const INBOUND: usize = 4;
 /// Upgrades a request and gives its connection a session.
 pub(crate) fn start(
     circle: &Arc<Circle>,
-    permit: Permit,
+    slot: Arc<Slot>,
+    address: IpAddr,
     authority: Authority,
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Error> {
-    // An accepted socket has one; all who had none would be one caller.
-    let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let (to_session, inbound) = mpsc::channel(INBOUND);
-    let (outbound, from_session) = outbound::channel();
+    let (outbound, from_session) = outbound::channel(slot.clone());
     let limits = circle.settings().limits.clone();
     let max_message = usize::try_from(limits.values.message_kib.saturating_mul(1024)).unwrap_or(usize::MAX);
     let actor = CircleWs {
-        frames: Some(Frames::new(payload, to_session, max_message)),
+        frames: Some(Frames::new(payload, to_session, max_message, slot.clone())),
         from_session: Some(from_session),
         is_closing: false,
     };
     // What arrives is read by `Frames`: the stream that comes with the builder reads ahead without a bound.
     let response = WsResponseBuilder::new(actor, request, stream::pending()).start()?;
+    let response = response.map_body(|_, body| Chunks::new(body).boxed());
     let number = circle.next_session_number();
-    let session = Session::new(circle.clone(), limits, number, authority, address, outbound);
+    let session = Session::new(circle.clone(), limits, number, authority, address, slot, outbound);
     let span = tracing::info_span!("session", number);
-    let life = async move {
-        session.serve(inbound, rpc::receive).await;
-        drop(permit);
-    };
-    tokio::spawn(life.instrument(span));
+    tokio::spawn(session.serve(inbound, rpc::receive).instrument(span));
     Ok(response)
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -15,7 +16,10 @@ use futures_util::Stream;
 use tokio::sync::mpsc;
 use tokio_util::{codec::Decoder, sync::PollSender};
 
-use crate::session::inbound::Inbound;
+use crate::{
+    quota::{HeldBytes, MAX_STRANGER_MESSAGE, Slot},
+    session::inbound::{Inbound, Text},
+};
 
 /// Fragments of one message; a client that sends more is not sending a message.
 const MAX_FRAGMENTS: usize = 4096;
@@ -38,6 +42,10 @@ pub(crate) struct Frames {
     text: BytesMut,
     fragments: usize,
     max_message: usize,
+    slot: Arc<Slot>,
+    /// Bytes that were taken from the payload, and of those the bytes that are done with or handed on.
+    taken: usize,
+    released: usize,
     session: PollSender<Inbound>,
     reading: Reading,
 }
@@ -59,7 +67,8 @@ enum Step {
 }
 
 impl Frames {
-    pub(crate) fn new(payload: Payload, session: mpsc::Sender<Inbound>, max_message: usize) -> Self {
+    /// The frames of the connection with this slot, to which what has arrived and is no message yet is counted.
+    pub(crate) fn new(payload: Payload, session: mpsc::Sender<Inbound>, max_message: usize, slot: Arc<Slot>) -> Self {
         Self {
             payload,
             codec: Codec::new().max_size(max_message),
@@ -67,8 +76,25 @@ impl Frames {
             text: BytesMut::new(),
             fragments: 0,
             max_message,
+            slot,
+            taken: 0,
+            released: 0,
             session: PollSender::new(session),
             reading: Reading::Messages,
+        }
+    }
+
+    /// Bytes that a message may have now.
+    fn max_message(&self) -> usize {
+        if self.slot.is_stranger() { self.max_message.min(MAX_STRANGER_MESSAGE) } else { self.max_message }
+    }
+
+    /// Gives back what is neither part of a message nor handed on.
+    fn release(&mut self) {
+        let done = (self.taken - self.released).saturating_sub(self.bytes.len() + self.text.len());
+        if done > 0 {
+            self.released += done;
+            self.slot.release_inbound(done);
         }
     }
 
@@ -97,7 +123,7 @@ impl Frames {
 
     fn fragment(&mut self, bytes: &[u8]) -> Option<Step> {
         self.fragments += 1;
-        if self.text.len() + bytes.len() > self.max_message || self.fragments > MAX_FRAGMENTS {
+        if self.text.len() + bytes.len() > self.max_message() || self.fragments > MAX_FRAGMENTS {
             return Some(self.violation(1009, "the message is too large"));
         }
         self.text.extend_from_slice(bytes);
@@ -106,7 +132,11 @@ impl Frames {
 
     fn message(&mut self, bytes: Bytes) -> Step {
         match ByteString::try_from(bytes) {
-            Ok(text) => Step::Session(Inbound::Text(text)),
+            Ok(text) => {
+                self.released += text.len();
+                let held = HeldBytes::new(self.slot.clone(), text.len());
+                Step::Session(Inbound::Text(Text::new(text, held)))
+            }
             Err(_) => self.violation(1007, "the message is not UTF-8"),
         }
     }
@@ -134,7 +164,7 @@ impl Frames {
         if is_control && stated > MAX_CONTROL {
             return self.lose_track(1002, "this is not RFC 6455");
         }
-        if stated > self.max_message as u64 {
+        if stated > self.max_message() as u64 {
             return self.lose_track(1009, "the message is too large");
         }
         match self.codec.decode(&mut self.bytes) {
@@ -164,7 +194,9 @@ impl Stream for Frames {
                 if ready!(this.session.poll_reserve(cx)).is_err() {
                     return Poll::Ready(None);
                 }
-                match this.decode() {
+                let step = this.decode();
+                this.release();
+                match step {
                     Some(Step::Nothing) => continue,
                     Some(Step::Actor(control)) => {
                         // The room is there, and whatever a client sends is a heartbeat.
@@ -183,8 +215,14 @@ impl Stream for Frames {
                 }
             }
             match ready!(Pin::new(&mut this.payload).poll_next(cx)) {
-                Some(Ok(_)) if this.reading == Reading::Nothing => {}
-                Some(Ok(chunk)) => this.bytes.extend_from_slice(&chunk),
+                Some(Ok(chunk)) => {
+                    this.taken += chunk.len();
+                    if this.reading == Reading::Nothing {
+                        this.release();
+                    } else {
+                        this.bytes.extend_from_slice(&chunk);
+                    }
+                }
                 Some(Err(_)) | None => return Poll::Ready(None),
             }
         }

@@ -3,38 +3,37 @@
 #[cfg(target_os = "linux")]
 use std::os::fd::AsFd;
 use std::{
-    any::Any,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
-    body::MessageBody,
+    body::{BoxBody, MessageBody},
     dev::{Extensions, ServiceRequest, ServiceResponse},
+    error::ErrorInternalServerError,
     http::{
         StatusCode,
         header::{self, ContentType},
     },
     middleware::{DefaultHeaders, Next, from_fn},
-    rt::net::TcpStream,
     web,
 };
 use keys::Authority;
 
-use super::connection;
-use crate::{circle::Circle, metrics::ConnectionRejectReason};
+use super::{chunks::Chunks, connection, handshake, socket::Socket};
+use crate::{
+    circle::Circle,
+    metrics::ConnectionRejectReason,
+    quota::{ConnectionRefusal, Slot},
+};
 
 /// How long a client may take to send a request.
-pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the kernel keeps a connection whose client takes no byte.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Bytes that the kernel keeps for a client to take. By itself it would keep megabytes for each that does not read; and it
-/// takes as much again for its own records.
-const SEND_BUFFER: usize = 256 << 10;
 
 /// The port that a `ws` URL need not name.
 const DEFAULT_PORT: u16 = 80;
@@ -46,17 +45,14 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[derive(Debug, Clone, Copy)]
 struct Local(SocketAddr);
 
-/// Notes the socket's address, and has the kernel drop a connection that stands still while the actor cannot.
-pub(crate) fn on_connect(socket: &dyn Any, data: &mut Extensions) {
-    let Some(socket) = socket.downcast_ref::<TcpStream>() else { return };
-    if let Ok(address) = socket.local_addr() {
+/// Notes the socket's address and slot, and has the kernel drop a connection that stands still while the actor cannot.
+pub(super) fn on_connect(socket: &Socket, data: &mut Extensions) {
+    data.insert(socket.slot().clone());
+    if let Ok(address) = socket.stream().local_addr() {
         data.insert(Local(address));
     }
-    if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER) {
-        tracing::warn!(%error, "cannot bound what the kernel keeps for a client");
-    }
     #[cfg(target_os = "linux")]
-    if let Err(error) = drop_stalled(socket, STALL_TIMEOUT) {
+    if let Err(error) = drop_stalled(socket.stream(), STALL_TIMEOUT) {
         tracing::warn!(%error, "cannot bound how long a client may stand still");
     }
 }
@@ -70,7 +66,7 @@ fn drop_stalled(socket: impl AsFd, after: Duration) -> rustix::io::Result<()> {
 
 /// What every answer says to browsers: the type of a body is what its header says, and no page of another origin embeds or
 /// frames it.
-pub(crate) fn protective_headers() -> DefaultHeaders {
+pub(super) fn protective_headers() -> DefaultHeaders {
     DefaultHeaders::new()
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::X_FRAME_OPTIONS, "DENY"))
@@ -78,7 +74,7 @@ pub(crate) fn protective_headers() -> DefaultHeaders {
         .add(("Cross-Origin-Resource-Policy", "same-origin"))
 }
 
-pub(crate) fn routes(config: &mut web::ServiceConfig) {
+pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/healthz", web::get().to(health)).route("/healthz", web::head().to(health)).service(
         web::scope("")
             .wrap(from_fn(only_known_hosts))
@@ -98,7 +94,8 @@ async fn health(circle: web::Data<Circle>) -> HttpResponse {
 }
 
 async fn contract() -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::json()).body(protocol::OPENRPC)
+    let body = Chunks::new(BoxBody::new(protocol::OPENRPC));
+    HttpResponse::Ok().content_type(ContentType::json()).body(body)
 }
 
 async fn metrics(circle: web::Data<Circle>) -> HttpResponse {
@@ -146,15 +143,39 @@ async fn root(
         circle.metrics.count_rejection(ConnectionRejectReason::Draining);
         return Ok(text(StatusCode::SERVICE_UNAVAILABLE, "the circle is shutting down\n".into()));
     }
-    let Some(permit) = circle.admission.admit_connection() else {
-        circle.metrics.count_rejection(ConnectionRejectReason::Full);
-        let body = format!(
-            "the circle has its {} connections; its operator raises `limits.connections`\n",
-            circle.settings.borrow().limits.values.connections
-        );
-        return Ok(text(StatusCode::SERVICE_UNAVAILABLE, body));
-    };
-    connection::start(circle, permit, authority, &request, payload)
+    if let Err(reason) = handshake::check(&request) {
+        circle.metrics.count_rejection(ConnectionRejectReason::Handshake);
+        return Ok(text(StatusCode::BAD_REQUEST, format!("this is no request for a WebSocket (RFC 6455): {reason}\n")));
+    }
+    // An accepted socket has an address; all who had none would be one caller.
+    let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let slot = request.conn_data::<Arc<Slot>>().cloned().ok_or_else(|| ErrorInternalServerError("no slot"))?;
+    match slot.upgrade(address) {
+        Ok(()) => connection::start(circle, slot, address, authority, &request, payload),
+        Err(refusal) => Ok(refuse(circle, refusal)),
+    }
+}
+
+/// The answer to a client that gets no connection.
+fn refuse(circle: &Circle, refusal: ConnectionRefusal) -> HttpResponse {
+    match refusal {
+        ConnectionRefusal::Full => {
+            circle.metrics.count_rejection(ConnectionRejectReason::Full);
+            let body = format!(
+                "the circle has its {} connections; its operator raises `limits.connections`\n",
+                circle.settings.borrow().limits.values.connections
+            );
+            text(StatusCode::SERVICE_UNAVAILABLE, body)
+        }
+        ConnectionRefusal::Address { max } => {
+            circle.metrics.count_rejection(ConnectionRejectReason::Address);
+            let body = format!(
+                "your address has {max} connections that have not authenticated: authenticate or close some of them, \
+                 or ask the operator to raise `limits.unauthenticated_per_address`\n"
+            );
+            text(StatusCode::TOO_MANY_REQUESTS, body)
+        }
+    }
 }
 
 /// Holds requests to the authorities that the circle answers to, so that no page and no other circle can pass itself
@@ -214,17 +235,22 @@ fn shorten(text: &str) -> String {
 mod tests {
     use std::{io::Write, net::TcpListener};
 
+    use protocol::Limits;
+
     use super::*;
+    use crate::quota::Connections;
 
     #[tokio::test]
     async fn every_socket_that_is_accepted_is_dropped_when_it_stands_still() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let _client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
         let (accepted, _) = listener.accept().await.expect("a client");
+        let slot = Connections::new(&Limits::default(), true).accept(None).expect("room");
+        let socket = Socket::new(accepted, slot);
         let mut data = Extensions::new();
-        on_connect(&accepted, &mut data);
-        assert!(data.contains::<Local>());
-        let timeout = rustix::net::sockopt::tcp_user_timeout(&accepted).expect("a TCP socket");
+        on_connect(&socket, &mut data);
+        assert!(data.contains::<Local>() && data.contains::<Arc<Slot>>());
+        let timeout = rustix::net::sockopt::tcp_user_timeout(socket.stream()).expect("a TCP socket");
         assert_eq!(Duration::from_millis(timeout.into()), STALL_TIMEOUT);
     }
 

@@ -19,6 +19,7 @@ pub(crate) fn handle(session: &mut Session, params: &AuthenticateParams) -> Resu
     match &authenticated {
         Ok(key) => {
             session.counts.authenticate();
+            session.slot.admit(Caller::Key(*key));
             tracing::info!(%key, "authenticated");
         }
         Err(error) => {

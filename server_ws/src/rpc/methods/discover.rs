@@ -1,10 +1,16 @@
-//! `rpc.discover`: the contract itself.
+//! `rpc.discover`: the contract itself, one document for all connections.
+
+use std::sync::LazyLock;
 
 use protocol::RpcError;
 use serde_json::value::RawValue;
 
+/// The contract, read once.
+static CONTRACT: LazyLock<Result<&'static RawValue, serde_json::Error>> =
+    LazyLock::new(|| serde_json::from_str(protocol::OPENRPC));
+
 pub(crate) fn handle() -> Result<&'static RawValue, RpcError> {
-    serde_json::from_str(protocol::OPENRPC).map_err(|error| {
+    CONTRACT.as_ref().copied().map_err(|error| {
         tracing::error!(%error, "openrpc.json is not JSON");
         RpcError::Internal
     })

@@ -1,0 +1,163 @@
+use futures_util::FutureExt;
+use proptest::prelude::*;
+
+use super::{super::caller::Caller, *};
+
+fn limits() -> Limits {
+    Limits { connections: 4, unauthenticated_per_address: 3, connection_mib: Some(4), ..Limits::default() }
+}
+
+fn connections(limits: &Limits) -> Connections {
+    Connections::new(limits, true)
+}
+
+fn address(last: u8) -> IpAddr {
+    [10, 0, 0, last].into()
+}
+
+fn stranger(connections: &Connections, last: u8) -> Result<Arc<Slot>, ConnectionRefusal> {
+    let slot = connections.accept(Some(address(last))).ok_or(ConnectionRefusal::Full)?;
+    slot.upgrade(address(last)).map(|()| slot)
+}
+
+fn member(connections: &Connections, last: u8) -> Result<Arc<Slot>, ConnectionRefusal> {
+    let slot = stranger(connections, last)?;
+    slot.admit(Caller::anonymous(address(last)));
+    Ok(slot)
+}
+
+#[test]
+fn address_has_so_many_connections_until_they_authenticate() {
+    let connections = connections(&Limits { connections: 100, ..limits() });
+    let held: Vec<_> = (0..3).map(|_| stranger(&connections, 1).expect("room")).collect();
+    assert_eq!(stranger(&connections, 1).expect_err("one too many"), ConnectionRefusal::Address { max: 3 });
+    held[0].admit(Caller::anonymous(address(1)));
+    let _fourth = stranger(&connections, 1).expect("room again");
+    drop(held);
+    let silent: Vec<_> = (0..99).filter_map(|_| connections.accept(Some(address(2)))).collect();
+    assert_eq!(silent.len(), 12, "sockets that ask for nothing are bounded, too");
+}
+
+#[test]
+fn address_has_any_number_of_connections_to_an_open_circle() {
+    let connections = Connections::new(&Limits { connections: 100, ..limits() }, false);
+    let held: Vec<_> = (0..50).map(|_| stranger(&connections, 1).expect("room")).collect();
+    assert!(held.iter().all(|slot| slot.is_admitted() && !slot.is_stranger()));
+}
+
+#[test]
+fn strangers_leave_connections_to_those_who_authenticate() {
+    let connections = connections(&limits());
+    let strangers: Vec<_> = (10..20).map(|last| stranger(&connections, last).expect("another makes room")).collect();
+    let open = || strangers.iter().filter(|slot| !slot.is_closed()).count();
+    assert_eq!((open(), connections.totals().closed_for_room), (3, 7));
+    let members: Vec<_> = (1..=4).map(|last| member(&connections, last).expect("strangers make room")).collect();
+    assert_eq!(open(), 0);
+    assert!(members.iter().all(|member| !member.is_closed()));
+    assert_eq!(stranger(&connections, 20).expect_err("members alone"), ConnectionRefusal::Full);
+}
+
+#[test]
+fn sockets_that_ask_for_nothing_keep_nobody_out() {
+    let connections = connections(&Limits { unauthenticated_per_address: 1000, ..limits() });
+    let silent: Vec<_> = (0..2000).filter_map(|_| connections.accept(None)).collect();
+    assert_eq!(silent.len(), 2000, "each new one is taken");
+    let open = silent.iter().filter(|slot| !slot.is_closed()).count() as u64;
+    assert_eq!(open, Bounds::new(&limits(), true).sockets);
+    assert!(member(&connections, 1).is_ok());
+}
+
+#[test]
+fn stranger_is_closed_above_the_bytes_of_strangers_and_a_member_is_not() {
+    let connections = connections(&limits());
+    let (small, large) = (stranger(&connections, 1).expect("room"), stranger(&connections, 2).expect("room"));
+    let member = member(&connections, 3).expect("room");
+    member.set_session_bytes(1 << 20);
+    small.hold_inbound(1 << 17);
+    large.hold_outbound(3 << 18);
+    // Eight are drawn, so the larger of two is among them but once in 256 times.
+    assert!((large.is_closed() || small.is_closed()) && !member.is_closed());
+    assert_eq!(connections.totals().closed_for_memory, 1);
+}
+
+#[test]
+fn caller_with_most_bytes_makes_room_after_the_strangers() {
+    let connections = connections(&limits());
+    let stranger = stranger(&connections, 1).expect("room");
+    let (modest, greedy) = (member(&connections, 2).expect("room"), member(&connections, 3).expect("room"));
+    modest.hold_outbound(1 << 20);
+    greedy.hold_outbound(2 << 20);
+    assert!(!stranger.is_closed());
+    modest.hold_inbound(1 << 18);
+    greedy.hold_outbound(4 << 20);
+    assert!(stranger.is_closed() && greedy.is_closed() && !modest.is_closed());
+}
+
+#[test]
+fn stranger_is_read_until_it_holds_a_message() {
+    let connections = connections(&limits());
+    let slot = stranger(&connections, 1).expect("room");
+    slot.hold_inbound(MAX_STRANGER_MESSAGE);
+    assert!(slot.may_read());
+    slot.hold_inbound(2 * MAX_STRANGER_MESSAGE);
+    assert!(!slot.may_read());
+    slot.release_inbound(2 * MAX_STRANGER_MESSAGE);
+    assert!(slot.may_read());
+    slot.hold_inbound(2 * MAX_STRANGER_MESSAGE);
+    slot.admit(Caller::anonymous(address(1)));
+    assert!(slot.may_read());
+}
+
+#[tokio::test]
+async fn stranger_is_asked_nothing_until_it_has_taken_the_last_answer() {
+    let connections = connections(&limits());
+    let slot = stranger(&connections, 1).expect("room");
+    slot.ready_for_request().await;
+    slot.hold_outbound(40_000);
+    assert!(slot.ready_for_request().now_or_never().is_none());
+    slot.release_outbound(20_000);
+    assert!(slot.ready_for_request().now_or_never().is_none());
+    slot.release_outbound(20_000);
+    slot.ready_for_request().await;
+    slot.hold_outbound(40_000);
+    slot.admit(Caller::anonymous(address(1)));
+    slot.ready_for_request().await;
+}
+
+#[test]
+fn client_of_http_holds_only_what_is_not_answered() {
+    let connections = connections(&limits());
+    let slot = connections.accept(Some(address(1))).expect("room");
+    slot.hold_inbound(20_000);
+    assert_eq!(connections.totals().bytes, IDLE_BYTES + 40_000);
+    slot.release_outbound(100);
+    assert_eq!(connections.totals().bytes, IDLE_BYTES);
+}
+
+proptest! {
+    /// After any steps in any order the totals are the sums over the sockets, within their bounds, and nothing stays behind.
+    #[test]
+    fn totals_are_the_sums_over_the_sockets(
+        steps in prop::collection::vec((0_u8..5, 0_u8..4, 0_usize..12, 0_usize..(1 << 20)), 0..200),
+    ) {
+        let connections = connections(&Limits { connections: 8, ..limits() });
+        let mut slots: Vec<Arc<Slot>> = Vec::new();
+        for (step, last, which, bytes) in steps {
+            match (step, slots.get(which)) {
+                (0, _) => slots.extend(connections.accept(Some(address(last)))),
+                (1, Some(slot)) if !slot.is_admitted() && !slot.is_stranger() => {
+                    let _is_upgraded = slot.upgrade(address(last)).is_ok();
+                }
+                (2, Some(slot)) if slot.is_stranger() => slot.admit(Caller::anonymous(address(last))),
+                (3, Some(slot)) => slot.set_session_bytes(bytes),
+                (4, Some(_)) => drop(slots.swap_remove(which)),
+                _ => {}
+            }
+            let totals = connections.totals();
+            prop_assert_eq!(totals.bytes, connections.lock().recounted_bytes());
+            prop_assert!(totals.bytes <= 4 << 20);
+        }
+        slots.clear();
+        prop_assert!(connections.lock().is_empty());
+    }
+}

@@ -1,0 +1,65 @@
+//! The body of a connection in pieces. HTTP copies each piece of a body to its buffer before it writes, so one large
+//! frame would stand in memory twice, and the buffer would keep its size.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use bytes::Bytes;
+
+/// Bytes of a piece.
+pub(super) const CHUNK: usize = 16 << 10;
+
+/// A body whose pieces are bounded.
+pub(super) struct Chunks {
+    body: BoxBody,
+    /// What is left of the last piece of the body.
+    rest: Bytes,
+}
+
+impl Chunks {
+    pub(super) fn new(body: BoxBody) -> Self {
+        Self { body, rest: Bytes::new() }
+    }
+}
+
+impl MessageBody for Chunks {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_next(cx)) {
+                Some(Ok(bytes)) => self.rest = bytes,
+                end => return Poll::Ready(end),
+            }
+        }
+        let length = self.rest.len().min(CHUNK);
+        Poll::Ready(Some(Ok(self.rest.split_to(length))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pieces_are_bounded_and_whole_together() {
+        let text: Vec<u8> = (0..3 * CHUNK + 5).map(|byte| u8::try_from(byte % 251).expect("a byte")).collect();
+        let mut chunks = Chunks::new(BoxBody::new(text.clone()));
+        let mut together = Vec::new();
+        while let Some(piece) = poll_fn(|cx| Pin::new(&mut chunks).poll_next(cx)).await {
+            let piece = piece.expect("a piece");
+            assert!(!piece.is_empty() && piece.len() <= CHUNK);
+            together.extend_from_slice(&piece);
+        }
+        assert_eq!(together, text);
+    }
+}

@@ -1,0 +1,64 @@
+//! The HTTP server of a circle. Its sockets have their slots from the moment at which they are accepted.
+
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
+
+use actix_http::{HttpService, Protocol, error::DispatchError};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::{
+    App, Error,
+    dev::{AppConfig, Server},
+    rt::net::TcpStream,
+    web,
+};
+
+use super::{chunks::CHUNK, http, socket::Socket};
+use crate::circle::Circle;
+
+/// Threads that serve connections.
+const MAX_THREADS: usize = 4;
+
+/// More sockets than there are descriptors: the circle itself bounds them, and actix would let members wait.
+const MAX_SOCKETS: usize = 1 << 30;
+
+/// Starts to serve the circle on these sockets. To be ended by the handle of the server.
+pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Result<Server> {
+    let circle = circle.clone();
+    let service = move || {
+        let app = App::new()
+            .wrap(http::protective_headers())
+            .app_data(web::Data::from(circle.clone()))
+            .configure(http::routes)
+            .into_factory()
+            .map_err(|error: Error| error.error_response());
+        let http = HttpService::build()
+            .client_request_timeout(http::HANDSHAKE_TIMEOUT)
+            // A session says goodbye and waits for the client's answer itself.
+            .client_disconnect_timeout(Duration::ZERO)
+            .h1_write_buffer_size(CHUNK)
+            .on_connect_ext(http::on_connect)
+            .finish(map_config(app, |()| AppConfig::default()));
+        let circle = circle.clone();
+        fn_service(move |stream| std::future::ready(accept(&circle, stream))).and_then(http)
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
+    let mut server = Server::build().workers(threads).max_concurrent_connections(MAX_SOCKETS).disable_signals();
+    for listener in listeners {
+        server = server.listen("circle", listener, service.clone())?;
+    }
+    Ok(server.run())
+}
+
+/// Gives a socket its slot. Without room for one more the socket is closed.
+fn accept(
+    circle: &Circle,
+    stream: TcpStream,
+) -> Result<(Socket, Protocol, Option<std::net::SocketAddr>), DispatchError> {
+    let address = stream.peer_addr()?;
+    let Some(slot) = circle.admission.connections.accept(Some(address.ip())) else {
+        tracing::debug!(%address, "connection refused: there are too many");
+        return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
+    };
+    tracing::debug!(socket = slot.number(), %address, "connection accepted");
+    stream.set_nodelay(true)?;
+    Ok((Socket::new(stream, slot), Protocol::Http1, Some(address)))
+}

@@ -1,0 +1,95 @@
+//! An accepted socket with its slot: what is read and written is counted there, and the connection ends when the slot says
+//! so, whatever its actor does.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::rt::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::quota::Slot;
+
+/// Bytes that the kernel keeps for a client to take. By itself it would keep megabytes for each that does not read; and it
+/// takes as much again for its own records.
+const SEND_BUFFER: usize = 256 << 10;
+
+/// The same before the client may play.
+const STRANGER_SEND_BUFFER: usize = 16 << 10;
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    slot: Arc<Slot>,
+    has_full_buffer: bool,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, slot: Arc<Slot>) -> Self {
+        set_send_buffer(&stream, STRANGER_SEND_BUFFER);
+        Self { stream, slot, has_full_buffer: false }
+    }
+
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    pub(super) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    /// An error once the connection is to end. Its task is woken then.
+    fn check_open(&self, cx: &Context<'_>) -> io::Result<()> {
+        if self.slot.poll_closed(cx) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+}
+
+fn set_send_buffer(stream: &TcpStream, bytes: usize) {
+    if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(stream, bytes) {
+        tracing::warn!(%error, "cannot bound what the kernel keeps for a client");
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.check_open(cx)?;
+        if !this.slot.may_read() {
+            // The task is woken when that changes.
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        this.slot.hold_inbound(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.check_open(cx)?;
+        if !this.has_full_buffer && this.slot.is_admitted() {
+            this.has_full_buffer = true;
+            set_send_buffer(&this.stream, SEND_BUFFER);
+        }
+        let written = ready!(Pin::new(&mut this.stream).poll_write(cx, bytes))?;
+        this.slot.release_outbound(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.check_open(cx)?;
+        Pin::new(&mut this.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.check_open(cx)?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,262 @@
+//! Connections of a circle that needs a key, before they have authenticated: what they may do, and what they cost.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use keys::KeyPair;
+use rustix::{
+    net::{AddressFamily, SocketAddrV4, SocketType, connect, socket, sockopt},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    eventually,
+    http::{UPGRADE, get, own},
+    process::Server,
+    skip,
+};
+
+/// Bytes of the largest message of a stranger.
+const MESSAGE: usize = 16 << 10;
+
+/// A circle of that member.
+fn circle_of(member: &KeyPair, args: &[&str]) -> Server {
+    let key = member.public_key().to_hex();
+    Server::start(&[&["--access", "members", "--member", &key], args].concat())
+}
+
+/// A request that is filled up to so many bytes.
+fn padded(length: usize) -> String {
+    let request =
+        |padding: &str| json!({ "jsonrpc": "2.0", "id": 1, "method": "describe", "params": {}, "x": padding });
+    let empty = request("").to_string().len();
+    request(&"x".repeat(length - empty)).to_string()
+}
+
+#[test]
+fn stranger_has_messages_of_16_kib_and_a_member_has_more() {
+    let member = KeyPair::generate().expect("a key");
+    let server = circle_of(&member, &[]);
+    let mut wire = server.connect();
+    assert_eq!(wire.exchange(&padded(MESSAGE))["result"]["you"]["admitted"], false);
+    wire.send(padded(MESSAGE + 1));
+    assert_eq!(wire.close_code(), 1009);
+
+    // Also in fragments, each of which is small.
+    let mut wire = server.connect();
+    let mut raw = wire.socket.get_ref().try_clone().expect("a socket");
+    for (first, length) in [(0x01, MESSAGE / 2), (0x00, MESSAGE / 2), (0x80, 1)] {
+        raw.write_all(&frame(first, length, length)).expect("it takes frames");
+    }
+    assert_eq!(wire.close_code(), 1009);
+
+    let mut wire = server.connect();
+    wire.authenticate(&member);
+    assert_eq!(wire.exchange(&padded(8 * MESSAGE))["result"]["you"]["admitted"], true);
+}
+
+#[test]
+fn stranger_has_no_batches() {
+    let member = KeyPair::generate().expect("a key");
+    let server = circle_of(&member, &[]);
+    let mut wire = server.connect();
+    let batch = json!([{ "jsonrpc": "2.0", "id": 1, "method": "describe" }]).to_string();
+    for batch in [batch.as_str(), "[]", " \n[", &format!("\t{batch}")] {
+        let answer = wire.exchange(batch);
+        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32600), &Value::Null), "{batch}: {answer}");
+    }
+    wire.authenticate(&member);
+    assert!(wire.exchange(&batch)[0]["result"].is_object());
+}
+
+#[test]
+fn address_has_so_many_connections_that_have_not_authenticated() {
+    let member = KeyPair::generate().expect("a key");
+    let server = circle_of(&member, &["--limit", "unauthenticated_per_address=2"]);
+    let (mut first, second) = (server.connect(), server.connect());
+    let upgrade = || get(server.authority(), "/", &format!("{}{UPGRADE}", own(&server)));
+    let (status, body) = upgrade();
+    assert!(status == 429 && body.contains("limits.unauthenticated_per_address"), "{status} {body}");
+    first.authenticate(&member);
+    let _third = server.connect();
+    assert_eq!(upgrade().0, 429);
+    drop(second);
+    // There is room again once the circle has seen it go.
+    let _fourth = eventually(|| Attacker::connect(&server));
+    assert_eq!(first.value("40 + 2"), 42);
+}
+
+#[test]
+fn stranger_that_does_not_authenticate_in_time_is_closed() {
+    let member = KeyPair::generate().expect("a key");
+    let server = circle_of(&member, &["--limit", "login_s=1"]);
+    let (mut wire, mut silent) = (server.connect(), server.connect());
+    wire.authenticate(&member);
+    let mut unread = Attacker::connect(&server).expect("it upgrades");
+    unread.ask_without_reading();
+    assert_eq!(silent.close_code(), 1008);
+    // Whatever stands in the way of a close frame.
+    unread.wait_for_end();
+    assert_eq!(wire.value("40 + 2"), 42);
+    let closed = get(server.authority(), "/metrics", &own(&server)).1;
+    assert!(closed.contains("circles_connections_closed_total{reason=\"login\"} 2\n"), "{closed}");
+}
+
+/// A masked frame that says that it has so many bytes of text, with as many of them as were sent.
+fn frame(first: u8, stated: usize, sent: usize) -> Vec<u8> {
+    let length = u64::try_from(stated).expect("a length");
+    let mut bytes = vec![first, 0x80 | 127];
+    bytes.extend(length.to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(std::iter::repeat_n(b' ', sent));
+    bytes
+}
+
+/// A client with a small receive buffer that reads nothing.
+struct Attacker(TcpStream);
+
+impl Attacker {
+    fn connect(server: &Server) -> std::io::Result<Self> {
+        let descriptor = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        sockopt::set_socket_recv_buffer_size(&descriptor, 4096)?;
+        let address: SocketAddrV4 = server.authority().parse().expect("an address");
+        connect(&descriptor, &address)?;
+        let mut stream = TcpStream::from(descriptor);
+        stream.set_read_timeout(Some(crate::support::WAIT_TIMEOUT))?;
+        stream.set_write_timeout(Some(crate::support::WAIT_TIMEOUT))?;
+        stream.set_nodelay(true)?;
+        write!(stream, "GET / HTTP/1.1\r\n{}{UPGRADE}\r\n", own(server))?;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            head.push(byte[0]);
+        }
+        if head.starts_with(b"HTTP/1.1 101") {
+            Ok(Self(stream))
+        } else {
+            Err(std::io::ErrorKind::ConnectionRefused.into())
+        }
+    }
+
+    /// Sends as much as the kernel takes at once. An attacker does not care whether the circle has closed.
+    fn send(&mut self, bytes: &[u8]) {
+        let _is_closed = self.0.set_nonblocking(true).and_then(|()| self.0.write(bytes)).is_err();
+    }
+
+    /// More answers than anyone would keep for a stranger.
+    fn ask_without_reading(&mut self) {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "rpc.discover" }).to_string();
+        let mut bytes = Vec::new();
+        for _ in 0..64 {
+            let length = u8::try_from(request.len()).expect("short");
+            bytes.extend([0x81, 0x80 | length, 0, 0, 0, 0]);
+            bytes.extend(request.as_bytes());
+        }
+        self.send(&bytes);
+    }
+
+    /// What finding 1 of the attack had as a batch.
+    fn send_batch(&mut self) {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "rpc.discover" });
+        let batch = json!(vec![request; 64]).to_string();
+        let mut bytes = frame(0x81, batch.len(), 0);
+        bytes.extend(batch.as_bytes());
+        self.send(&bytes);
+    }
+
+    fn send_half_a_frame(&mut self, stated: usize) {
+        self.send(&frame(0x81, stated, stated / 2));
+    }
+
+    fn send_fragment_and_half_a_frame(&mut self, stated: usize) {
+        self.send(&[frame(0x01, stated, stated), frame(0x00, stated, stated / 2)].concat());
+    }
+
+    /// Waits until the circle has closed the connection, without taking it for an answer to a close.
+    fn wait_for_end(&mut self) {
+        self.0.set_nonblocking(false).expect("a socket");
+        let mut bytes = [0; 4096];
+        // What was on its way first; a reset is an end, too.
+        while self.0.read(&mut bytes).is_ok_and(|read| read > 0) {}
+    }
+}
+
+const CONNECTIONS: usize = 4000;
+
+/// Bytes of address space that the circle has.
+const ADDRESS_SPACE: u64 = 512 << 20;
+
+/// Bytes that strangers may cost the circle: what is for all connections. Their share is a quarter of that, but what was
+/// freed is not returned to the system at once.
+const MAX_FOR_STRANGERS: u64 = ADDRESS_SPACE / 8;
+
+#[test]
+fn strangers_cannot_kill_a_circle() {
+    attack(&[], false);
+}
+
+#[test]
+fn strangers_of_many_addresses_cannot_kill_a_circle() {
+    // From one address here, so without the bound of an address.
+    attack(&["--limit", "unauthenticated_per_address=100000"], true);
+}
+
+fn attack(args: &[&str], has_room: bool) {
+    let files = getrlimit(Resource::Nofile);
+    if files.maximum.is_some_and(|maximum| maximum < 2 * CONNECTIONS as u64 + 1000) {
+        return skip("too few open files for 4000 connections");
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files }).expect("within the maximum");
+    let member = KeyPair::generate().expect("a key");
+    let server = circle_of_bounded(&member, args);
+    let mut wire = server.connect();
+    wire.authenticate(&member);
+    wire.value("let plays = 0;");
+    let baseline = server.resident_kib();
+    let mut attackers = Vec::new();
+    let mut most = baseline;
+    for number in 0..CONNECTIONS {
+        if let Ok(mut attacker) = Attacker::connect(&server) {
+            match number % 6 {
+                0 => attacker.ask_without_reading(),
+                1 => attacker.send_batch(),
+                2 => attacker.send_half_a_frame(256 << 10),
+                3 => attacker.send_half_a_frame(MESSAGE),
+                4 => attacker.send_fragment_and_half_a_frame(MESSAGE),
+                _ => attacker.send(b"\x81\x82\0\0\0\0{}".repeat(2000).as_slice()),
+            }
+            attackers.push(attacker);
+        }
+        if number % 100 == 0 {
+            assert_eq!(wire.value("plays += 1; plays"), number / 100 + 1, "a member's plays go on");
+            most = most.max(server.resident_kib());
+            // Members come in, too, unless strangers have all connections of their address.
+            if has_room && number % 1000 == 0 {
+                let mut other = server.connect();
+                other.authenticate(&member);
+                assert_eq!(other.value("40 + 2"), 42);
+            }
+        }
+    }
+    assert!(most < baseline + (MAX_FOR_STRANGERS >> 10), "{baseline} KiB before, {most} KiB at most");
+    assert_eq!(wire.value("plays"), CONNECTIONS / 100);
+    drop(attackers);
+    eventually(|| {
+        let now = server.resident_kib();
+        (now * 10 <= baseline * 12).then_some(()).ok_or_else(|| format!("{baseline} KiB before, {now} KiB now"))
+    });
+    assert_eq!(wire.value("plays"), CONNECTIONS / 100);
+}
+
+fn circle_of_bounded(member: &KeyPair, args: &[&str]) -> Server {
+    let key = member.public_key().to_hex();
+    let args = [&["--access", "members", "--member", &key], args].concat();
+    let server = Server::start_within(ADDRESS_SPACE, &args);
+    let limits = server.connect().call("describe", json!([]))["result"]["limits"].clone();
+    assert_eq!(limits["connection_mib"], ADDRESS_SPACE >> 23, "an eighth of what it has");
+    server
+}
