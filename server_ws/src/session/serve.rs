@@ -38,7 +38,8 @@ impl Session {
         let mut phase = self.circle.phase.subscribe();
         let mut settings = self.circle.settings.subscribe();
         let slot = self.slot.clone();
-        let login_deadline = Instant::now() + Duration::from_secs(self.limits.values.login_s);
+        // None is so far away that it never comes.
+        let login_deadline = Instant::now().checked_add(Duration::from_secs(self.limits.values.login_s));
         while self.closing.is_none() {
             self.start_next();
             slot.set_session_bytes(self.held_bytes());
@@ -107,7 +108,7 @@ impl Session {
                     self.outbox.push_back(Frame::Ping);
                 }
                 // Also while a stranger does not read what was sent.
-                () = sleep_until(login_deadline), if slot.is_stranger() => {
+                () = sleep_until(login_deadline.unwrap_or(heartbeat)), if login_deadline.is_some() && slot.is_stranger() => {
                     self.circle.metrics.count_login_timeout();
                     self.close(1008, "the connection did not authenticate in time");
                 }
