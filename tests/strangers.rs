@@ -90,6 +90,23 @@ fn address_has_so_many_connections_that_have_not_authenticated() {
 }
 
 #[test]
+fn address_behind_a_trusted_proxy_is_the_one_that_the_proxy_states() {
+    let member = KeyPair::generate().expect("a key");
+    let limit = ["--limit", "unauthenticated_per_address=1"];
+    let upgrade = |server: &Server, forwarded: &str| {
+        get(server.authority(), "/", &format!("{}{UPGRADE}x-forwarded-for: {forwarded}\r\n", own(server))).0
+    };
+    let proxied = circle_of(&member, &[&limit[..], &["--trusted-proxies", "127.0.0.1"]].concat());
+    let _at_the_proxy = proxied.connect();
+    assert_eq!(upgrade(&proxied, "unknown"), 429);
+    assert_eq!(upgrade(&proxied, "192.0.2.1, 127.0.0.1"), 101);
+    // Without a proxy a client cannot choose.
+    let direct = circle_of(&member, &limit);
+    let _one = direct.connect();
+    assert_eq!(upgrade(&direct, "192.0.2.1"), 429);
+}
+
+#[test]
 fn stranger_that_does_not_authenticate_in_time_is_closed() {
     let member = KeyPair::generate().expect("a key");
     let server = circle_of(&member, &["--limit", "login_s=1"]);

@@ -44,6 +44,8 @@ pub struct Circle {
     pub hosts: Vec<Authority>,
     /// Web origins whose pages may connect.
     pub origins: Vec<String>,
+    /// Addresses of proxies that say whose request they pass on.
+    pub trusted_proxies: Vec<IpAddr>,
     /// A Rhai file whose functions and constants every session has.
     pub init: Option<PathBuf>,
     /// The one directory that `import` reads.
@@ -192,6 +194,7 @@ const NAMES: &[&str] = &[
     "members",
     "hosts",
     "origins",
+    "trusted_proxies",
     "tls",
     "init",
     "modules",
@@ -298,6 +301,7 @@ impl<'a> Resolve<'a, '_> {
             members,
             hosts,
             origins: self.list("origins", self.get(|fields| &fields.origins), parse_origin)?,
+            trusted_proxies: self.list("trusted_proxies", self.get(|fields| &fields.trusted_proxies), parse_proxy)?,
             init: self.path(self.get(|fields| &fields.init)),
             modules: self.path(self.get(|fields| &fields.modules)),
             identity: self.path(self.get(|fields| &fields.identity)),
@@ -393,6 +397,12 @@ pub fn parse_origin(text: &str) -> Result<String, String> {
         Some(Err(what)) if text.contains('*') => Err(what),
         _ => Err("an origin is https://HOST or http://HOST, with a port where there is one, and nothing behind".into()),
     }
+}
+
+/// The address of a proxy. What is wrong with another text is said for a person.
+pub fn parse_proxy(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr = text.parse().map_err(|_| "a trusted proxy is an IP address, without a port or a network")?;
+    if address.is_unspecified() { Err("this is the address of no proxy".into()) } else { Ok(address.to_canonical()) }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub enum Field {
     Members,
     Hosts,
     Origins,
+    TrustedProxies,
     /// Which file it is, or what is in it.
     Init,
     /// Which directory it is, or what is in its modules.
@@ -52,7 +53,7 @@ impl Field {
     fn effect(self) -> Effect {
         match self {
             Self::Restart | Self::AllowOpen => Effect::Quiet,
-            Self::Description | Self::Members | Self::Hosts | Self::Origins => Effect::Live,
+            Self::Description | Self::Members | Self::Hosts | Self::Origins | Self::TrustedProxies => Effect::Live,
             Self::Init | Self::Modules | Self::Limits => Effect::Live,
             Self::Host | Self::Port | Self::Access | Self::Sandbox => Effect::Restart,
             Self::Identity | Self::Log | Self::Audit | Self::AuditRotation => Effect::Restart,
@@ -72,6 +73,7 @@ impl fmt::Display for Field {
             Self::Members => "members",
             Self::Hosts => "hosts",
             Self::Origins => "origins",
+            Self::TrustedProxies => "trusted_proxies",
             Self::Init => "init",
             Self::Modules => "modules",
             Self::Identity => "identity",
@@ -173,6 +175,7 @@ fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
         members: _,
         hosts,
         origins,
+        trusted_proxies,
         init,
         modules,
         identity,
@@ -194,6 +197,7 @@ fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
         (Field::Members, admitted(circle) != admitted(other)),
         (Field::Hosts, set(hosts) != set(&other.hosts)),
         (Field::Origins, set(origins) != set(&other.origins)),
+        (Field::TrustedProxies, set(trusted_proxies) != set(&other.trusted_proxies)),
         (Field::Init, *init != other.init || *init_content != contents.init),
         (Field::Modules, *modules != other.modules || *modules_content != contents.modules),
         (Field::Identity, *identity != other.identity),

@@ -44,6 +44,8 @@ pub(crate) struct Fields {
     pub(crate) hosts: Option<Vec<String>>,
     /// Web origins whose pages may connect, besides its own.
     pub(crate) origins: Option<Vec<String>>,
+    /// Addresses of proxies that say in `X-Forwarded-For` whose request they pass on.
+    pub(crate) trusted_proxies: Option<Vec<String>>,
     /// Certificate and key for wss.
     pub(crate) tls: Option<Tls>,
     /// A Rhai file whose functions and constants every session has.

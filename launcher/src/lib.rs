@@ -27,7 +27,7 @@ mod state;
 pub mod supervisor;
 mod watch;
 
-pub use config::{Circle, Pointer, dialled, load, parse, parse_host, parse_origin};
+pub use config::{Circle, Pointer, dialled, load, parse, parse_host, parse_origin, parse_proxy};
 pub use control::{CircleStatus, Statuses};
 pub use diff::{Action, CircleChange, Field};
 pub use error::ConfigError;

@@ -2,6 +2,7 @@
 //! crate's root are the only ones that know actix.
 
 mod chunks;
+mod client_address;
 mod connection;
 mod frames;
 mod handshake;

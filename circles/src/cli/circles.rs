@@ -173,6 +173,9 @@ pub(crate) struct ServeArgs {
     /// Web origins whose pages may connect, with commas between
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',', value_parser = launcher::parse_origin)]
     pub origins: Vec<String>,
+    /// Addresses of proxies whose X-Forwarded-For says where a client is, with commas between
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = launcher::parse_proxy)]
+    pub trusted_proxies: Vec<std::net::IpAddr>,
     /// The one directory that import reads
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,

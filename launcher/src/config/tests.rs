@@ -62,6 +62,10 @@ fn a_mistake_is_pointed_at() {
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"limits\": {\"luck\": §1}}]}", "luck"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"limits\": {\"workers\": §0}}]}", "cannot be 0"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"origins\": [§\"a,b\"]}]}", "an origin is"),
+        (
+            "{\"circles\": [{\"name\": \"a\", \"port\": 1, \"trusted_proxies\": [§\"10.0.0.0/8\"]}]}",
+            "a trusted proxy is",
+        ),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"origins\": [§\"http://*\"]}]}", "with a * matches nothing"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"hosts\": [\"a\", §\"*\"]}]}", "with a * matches nothing"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"description\": §\"x\\u0000y\"}]}", "control"),

@@ -19,7 +19,7 @@ fn definition() -> Definition {
 
 /// Each field with a way to change it, and nothing else that anyone could notice.
 type Change = (Field, Action, fn(&mut Definition));
-const CHANGES: [Change; 16] = [
+const CHANGES: [Change; 17] = [
     (Field::Host, Action::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
     (Field::Port, Action::Restart, |it| it.circle.address.set_port(2)),
     (Field::Access, Action::Restart, |it| (it.circle.access, it.circle.members) = (Access::Authenticated, vec![])),
@@ -29,6 +29,7 @@ const CHANGES: [Change; 16] = [
     (Field::Members, Action::Change, |it| it.circle.members.push(KEYS[1].parse().expect("a key"))),
     (Field::Hosts, Action::Change, |it| it.circle.hosts.truncate(1)),
     (Field::Origins, Action::Change, |it| it.circle.origins.clear()),
+    (Field::TrustedProxies, Action::Change, |it| it.circle.trusted_proxies.push([10, 0, 0, 1].into())),
     (Field::Init, Action::Change, |it| it.circle.init = Some("a.rhai".into())),
     (Field::Init, Action::Change, |it| it.contents.init = Some([1; 32])),
     (Field::Modules, Action::Change, |it| it.circle.modules = Some("scripts".into())),

@@ -24,6 +24,7 @@ pub(crate) fn arguments(circle: &Circle, files: &Files) -> Vec<String> {
     }
     circle.hosts.iter().for_each(|host| flag("hosts", host.to_string()));
     circle.origins.iter().for_each(|origin| flag("origins", origin.clone()));
+    circle.trusted_proxies.iter().for_each(|proxy| flag("trusted-proxies", proxy.to_string()));
     circle.description.iter().for_each(|description| flag("description", description.clone()));
     circle.init.iter().for_each(|init| flag("init", init.display().to_string()));
     circle.modules.iter().for_each(|modules| flag("modules", modules.display().to_string()));

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    net::IpAddr,
     path::PathBuf,
     sync::{
         Arc, OnceLock,
@@ -105,6 +106,7 @@ impl Circle {
             members: None,
             hosts: BTreeSet::new(),
             origins: BTreeSet::new(),
+            trusted_proxies: BTreeSet::new(),
             modules: None,
             init: None,
             host: Vec::new(),
@@ -129,6 +131,7 @@ pub struct CircleBuilder {
     members: Option<BTreeSet<PublicKey>>,
     hosts: BTreeSet<Authority>,
     origins: BTreeSet<String>,
+    trusted_proxies: BTreeSet<IpAddr>,
     modules: Option<PathBuf>,
     init: Option<String>,
     host: Vec<Arc<dyn AnyModule>>,
@@ -202,6 +205,14 @@ impl CircleBuilder {
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
         self.origins = origins.into_iter().map(|origin| origin.to_ascii_lowercase()).collect();
+        self
+    }
+
+    /// Addresses of proxies. Of a connection from one of them, the client's address is the last in `X-Forwarded-For` that is
+    /// none of these.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.trusted_proxies = proxies.into_iter().map(|proxy| proxy.to_canonical()).collect();
         self
     }
 
@@ -305,6 +316,7 @@ impl CircleBuilder {
             members: self.members.unwrap_or_default(),
             hosts: self.hosts,
             origins: self.origins,
+            trusted_proxies: self.trusted_proxies,
             limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
         };
         let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;

@@ -26,7 +26,8 @@ impl Circle {
     /// Becomes as `new` was described, without losing a connection; an error changes nothing. To be called on a clone of the
     /// `Arc` that was handed to [`run`](crate::run).
     ///
-    /// At once: the description, hosts, origins, and members: sessions of a key that is none any more are closed with 1008.
+    /// At once: the description, hosts, origins, trusted proxies, and members: sessions of a key that is none any more are closed
+    /// with 1008.
     /// For whatever is wanted from then on: the circle's bounds (`connections`, `workers`, `running_plays`, `per_minute`, …). For new
     /// connections: what bounds messages and queues. For new environments, those that a `reset` makes included: all other
     /// limits, the init script and modules. Name, access, sandbox, workers and host modules cannot change; the

@@ -1,6 +1,6 @@
 //! The settings of a circle that can change while it runs, as data.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use keys::{Authority, PublicKey};
 use protocol::Limits;
@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) members: BTreeSet<PublicKey>,
     pub(crate) hosts: BTreeSet<Authority>,
     pub(crate) origins: BTreeSet<String>,
+    /// In their canonical form.
+    pub(crate) trusted_proxies: BTreeSet<IpAddr>,
     pub(crate) limits: Arc<SessionLimits>,
     pub(crate) workers: Arc<WorkerPool>,
     /// The digest of the modules' content when the circle was made.

@@ -22,7 +22,7 @@ use actix_web::{
 };
 use keys::Authority;
 
-use super::{chunks::Chunks, connection, handshake, socket::Socket};
+use super::{chunks::Chunks, client_address::client_address, connection, handshake, socket::Socket};
 use crate::{
     circle::Circle,
     metrics::ConnectionRejectReason,
@@ -148,7 +148,8 @@ async fn root(
         return Ok(text(StatusCode::BAD_REQUEST, format!("this is no request for a WebSocket (RFC 6455): {reason}\n")));
     }
     // An accepted socket has an address; all who had none would be one caller.
-    let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let address = client_address(peer, request.headers(), &circle.settings.borrow().trusted_proxies);
     let slot = request.conn_data::<Arc<Slot>>().cloned().ok_or_else(|| ErrorInternalServerError("no slot"))?;
     match slot.upgrade(address) {
         Ok(()) => connection::start(circle, slot, address, authority, &request, payload),

@@ -54,7 +54,9 @@ fn accept(
     stream: TcpStream,
 ) -> Result<(Socket, Protocol, Option<std::net::SocketAddr>), DispatchError> {
     let address = stream.peer_addr()?;
-    let Some(slot) = circle.admission.connections.accept(Some(address.ip())) else {
+    // Clients share the address of a proxy.
+    let is_proxy = circle.settings.borrow().trusted_proxies.contains(&address.ip().to_canonical());
+    let Some(slot) = circle.admission.connections.accept((!is_proxy).then_some(address.ip())) else {
         tracing::debug!(%address, "connection refused: there are too many");
         return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
     };

@@ -38,6 +38,7 @@ pub(crate) fn circle(
         .members(args.member.iter().copied())
         .hosts(args.hosts.iter().cloned())
         .origins(args.origins.iter().cloned())
+        .trusted_proxies(args.trusted_proxies.iter().copied())
         .sandbox(match args.sandbox {
             Some(launcher::Sandbox::Required) => Sandbox::Required,
             None if !args.host.is_loopback() => Sandbox::Required,

@@ -1,0 +1,66 @@
+//! The address of a client behind proxies.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
+
+use actix_web::http::header::{self, HeaderMap};
+
+/// The address of the client whose request came from `peer`: the last in `X-Forwarded-For` that is no trusted proxy, where the
+/// peer is one. What stands before that address may be the client's invention.
+pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &BTreeSet<IpAddr>) -> IpAddr {
+    let mut address = peer.to_canonical();
+    let forwarded: Vec<_> = headers.get_all(header::X_FORWARDED_FOR).collect();
+    let entries = forwarded.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    for entry in entries {
+        if !proxies.contains(&address) {
+            break;
+        }
+        // Where a proxy says nothing that can be read, its own address is all that is known.
+        let Some(before) = std::str::from_utf8(entry).ok().and_then(parse) else { break };
+        address = before;
+    }
+    address
+}
+
+/// An address, with a port or without one.
+fn parse(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim();
+    let address = entry.parse().or_else(|_| entry.parse::<SocketAddr>().map(|socket| socket.ip()));
+    let address = address.ok().or_else(|| entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok())?;
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(peer: &str, lines: &[&str]) -> String {
+        let proxies = ["10.0.0.1", "10.0.0.2", "2001:db8::1"].map(|proxy| proxy.parse().expect("an address")).into();
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::X_FORWARDED_FOR, line.parse().expect("a value"));
+        }
+        client_address(peer.parse().expect("an address"), &headers, &proxies).to_string()
+    }
+
+    #[test]
+    fn client_is_the_last_who_is_no_trusted_proxy() {
+        assert_eq!(address("10.0.0.1", &["1.1.1.1, 2.2.2.2"]), "2.2.2.2");
+        assert_eq!(address("10.0.0.1", &["1.1.1.1, 2.2.2.2, 10.0.0.2"]), "2.2.2.2");
+        assert_eq!(address("2001:db8::1", &["1.1.1.1", "2.2.2.2,10.0.0.2"]), "2.2.2.2");
+        assert_eq!(address("::ffff:10.0.0.1", &["2.2.2.2:80"]), "2.2.2.2");
+        assert_eq!(address("10.0.0.1", &["[2001:db8::7]:80"]), "2001:db8::7");
+        assert_eq!(address("10.0.0.1", &["[2001:db8::7]"]), "2001:db8::7");
+    }
+
+    #[test]
+    fn client_without_a_trusted_proxy_cannot_choose_its_address() {
+        assert_eq!(address("3.3.3.3", &["1.1.1.1"]), "3.3.3.3");
+        assert_eq!(address("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", &["1.1.1.1, unknown"]), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", &["1.1.1.1, "]), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", &["10.0.0.2"]), "10.0.0.2");
+    }
+}
