@@ -16,8 +16,9 @@ use crate::session::{ReplyTo, Session, Ticket};
 pub(crate) fn receive(session: &mut Session, text: &str) {
     // Whatever else it is: a stranger's requests come one at a time.
     if session.is_stranger() && text.trim_ascii_start().starts_with('[') {
-        let error =
+        let refused =
             RpcError::InvalidRequest { reason: "a batch needs a connection that has authenticated".into(), id: None };
+        let error = session.count_request().err().unwrap_or(refused);
         return session.send(message::response(None, Err::<&(), _>(&error)));
     }
     let max_batch = usize::try_from(session.limits.values.batch).unwrap_or(usize::MAX);
