@@ -59,7 +59,7 @@ fn clients_without_a_key_have_a_limit_and_lock_nobody_out() {
         panic!("no request is refused");
     };
     assert!(refuse(&mut stranger) >= 608);
-    // The circle reads on when another request is taken, so none is refused for being early.
+    // The circle reads on a second later, when others are taken, so this one is not refused for being early.
     assert!(stranger.call("describe", json!([]))["result"].is_object());
     refuse(&mut stranger);
     // At the same address.

@@ -15,8 +15,9 @@ use crate::quota::Caller;
 /// stranger who uses up the limit of an address locks out nobody else at the address.
 const FREE_REQUESTS: u32 = 8;
 
-/// The longest time for which a session does not read after it has refused a request of a stranger.
-const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// The time for which a session does not read after it has refused a request of a stranger. Other connections of the address
+/// wait for the same request of the bucket, so the time until there is one would be too short.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(crate) struct RequestRate {
@@ -56,10 +57,10 @@ impl Session {
         }
         let now = Instant::now();
         let taken = self.circle.rate_limit.take(self.caller(), is_stranger, now);
-        if let Err(RpcError::RateLimited { retry_after_ms }) = &taken {
+        if taken.is_err() {
             self.counts.count_rate_limited();
             if is_stranger {
-                self.request_rate.paused_until = Some(now + MAX_PAUSE.min(Duration::from_millis(*retry_after_ms)));
+                self.request_rate.paused_until = Some(now + PAUSE);
             }
         }
         taken
