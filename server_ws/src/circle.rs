@@ -4,6 +4,7 @@
 //! serves, and `reconfigure` changes the settings of a circle that runs. Three stand below: `identity` holds the
 //! circle's own key, `settings` what can change, and `worker_pool` the processes that scripts run in.
 
+pub(crate) mod build_error;
 pub(crate) mod builder;
 mod identity;
 pub(crate) mod reconfigure;

@@ -42,7 +42,8 @@ pub use audit::{PlayCaller, PlayRecord};
 use circle::Phase;
 pub use circle::{
     Circle, Sandbox,
-    builder::{BuildError, CircleBuilder, Workers},
+    build_error::BuildError,
+    builder::{CircleBuilder, Workers},
     reconfigure::ReconfigureError,
     startup_check::InitFailed,
 };

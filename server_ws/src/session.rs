@@ -112,7 +112,10 @@ impl Session {
     /// Bytes of plays and replies that wait in the session.
     fn held_bytes(&self) -> usize {
         let queued = usize::try_from(self.queue.bytes()).unwrap_or(usize::MAX);
-        queued.saturating_add(self.batches.held() + self.outbox.iter().map(Frame::wire_bytes).sum::<usize>())
+        let player = usize::try_from(self.player.held_bytes()).unwrap_or(usize::MAX);
+        queued
+            .saturating_add(player)
+            .saturating_add(self.batches.held() + self.outbox.iter().map(Frame::wire_bytes).sum::<usize>())
     }
 
     /// Whether a play with this id waits for its reply.

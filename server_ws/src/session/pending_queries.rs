@@ -39,6 +39,11 @@ impl PendingQueries {
         Self { pending: BTreeMap::new(), admitted: 0, bytes: 0, max_kib: limits.queued_kib }
     }
 
+    /// Bytes of the queries that the worker has not answered.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Admits a query, for the next [`take_unsent`](Self::take_unsent). The bound of bytes refuses no query that is
     /// alone.
     pub(super) fn admit(&mut self, ticket: Ticket, query: Query, now: Instant) -> Result<(), (Ticket, RpcError)> {

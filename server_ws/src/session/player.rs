@@ -119,6 +119,11 @@ impl Player {
         }
     }
 
+    /// Bytes of the script that runs or waits to, and of the queries that wait.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.play.as_ref().map_or(0, |play| play.script_bytes) + self.queries.held_bytes()
+    }
+
     /// Whether a play can start.
     pub(crate) fn is_idle(&self) -> bool {
         self.play.is_none() && self.unreported_loss.is_none()

@@ -91,6 +91,12 @@ impl Frames {
 
     /// Gives back what is neither part of a message nor handed on.
     fn release(&mut self) {
+        for buffer in [&mut self.bytes, &mut self.text] {
+            // An empty buffer keeps the room of the message that was in it otherwise, as long as the connection lasts.
+            if buffer.is_empty() {
+                *buffer = BytesMut::new();
+            }
+        }
         let done = (self.taken - self.released).saturating_sub(self.bytes.len() + self.text.len());
         if done > 0 {
             self.released += done;

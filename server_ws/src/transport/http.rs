@@ -151,7 +151,7 @@ async fn root(
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let address = client_address(peer, request.headers(), &circle.settings.borrow().trusted_proxies);
     let slot = request.conn_data::<Arc<Slot>>().cloned().ok_or_else(|| ErrorInternalServerError("no slot"))?;
-    match slot.upgrade(address) {
+    match slot.upgrade(address, handshake::head_bytes(&request)) {
         Ok(()) => connection::start(circle, slot, address, authority, &request, payload),
         Err(refusal) => Ok(refuse(circle, refusal)),
     }

@@ -20,17 +20,23 @@ const SEND_BUFFER: usize = 256 << 10;
 /// The same before the client may play.
 const STRANGER_SEND_BUFFER: usize = 16 << 10;
 
+/// Bytes that are read in a row. The dispatcher of HTTP collects in one buffer whatever it can read at once, and keeps the buffer's
+/// room as long as the connection lasts.
+const MAX_READ_IN_A_ROW: usize = 16 << 10;
+
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
     slot: Arc<Slot>,
     has_full_buffer: bool,
+    /// Bytes that were read since the dispatcher last had to wait.
+    read_in_a_row: usize,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, slot: Arc<Slot>) -> Self {
         set_send_buffer(&stream, STRANGER_SEND_BUFFER);
-        Self { stream, slot, has_full_buffer: false }
+        Self { stream, slot, has_full_buffer: false, read_in_a_row: 0 }
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -57,13 +63,22 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.check_open(cx)?;
-        if !this.slot.may_read() {
+        if this.read_in_a_row >= MAX_READ_IN_A_ROW {
+            this.read_in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let allowance = this.slot.allowance().min(MAX_READ_IN_A_ROW).min(buffer.remaining());
+        if allowance == 0 && buffer.remaining() > 0 {
             // The task is woken when that changes.
             return Poll::Pending;
         }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        this.slot.hold_inbound(buffer.filled().len() - before);
+        let mut allowed = ReadBuf::new(buffer.initialize_unfilled_to(allowance));
+        ready!(Pin::new(&mut this.stream).poll_read(cx, &mut allowed))?;
+        let read = allowed.filled().len();
+        buffer.advance(read);
+        this.read_in_a_row += read;
+        this.slot.hold_inbound(read);
         Poll::Ready(Ok(()))
     }
 }

@@ -23,6 +23,9 @@ pub(crate) const MAX_STRANGER_MESSAGE: usize = 16 << 10;
 /// completes or exceeds it.
 const MAX_STRANGER_INBOUND: u64 = 2 * MAX_STRANGER_MESSAGE as u64 + 1024;
 
+/// Bytes that are read of a request of HTTP, and of what a client sends behind it before it has the answer.
+const MAX_REQUEST: u64 = 16 << 10;
+
 /// Bytes that a stranger has not taken, with which the circle takes no request of it.
 const MAX_STRANGER_OUTBOUND: u64 = 8 << 10;
 
@@ -72,13 +75,13 @@ impl Slot {
         self.number
     }
 
-    /// Makes the socket a connection of a client at `address`.
-    pub(crate) fn upgrade(&self, address: IpAddr) -> Result<(), ConnectionRefusal> {
+    /// Makes the socket a connection of a client at `address`, whose request has `head` bytes.
+    pub(crate) fn upgrade(&self, address: IpAddr, head: usize) -> Result<(), ConnectionRefusal> {
         let address = Caller::anonymous(address);
         let caller = (!self.connections.needs_key).then_some(address);
         self.connections.lock().upgrade(self.number, address, caller)?;
-        // What was read so far was the request.
-        self.inbound.store(0, Relaxed);
+        // What was read besides the request are messages that the client has sent too early.
+        subtract(&self.inbound, head);
         self.outbound.store(0, Relaxed);
         self.stage.store(if caller.is_some() { ADMITTED } else { STRANGER }, Release);
         Ok(())
@@ -113,7 +116,7 @@ impl Slot {
     }
 
     /// Whether the connection is to end. From now on the task of the socket is woken once it is, and once
-    /// [`may_read`](Self::may_read) changes.
+    /// [`allowance`](Self::allowance) is no longer 0.
     pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> bool {
         self.close.poll(cx)
     }
@@ -123,9 +126,14 @@ impl Slot {
         self.close.wait().await;
     }
 
-    /// Whether more is to be read: from a stranger only what one message takes, until it is done with.
-    pub(crate) fn may_read(&self) -> bool {
-        !self.is_stranger() || self.inbound.load(Relaxed) < MAX_STRANGER_INBOUND
+    /// Bytes that are to be read now: of a request so much, and from a stranger what one message takes, until it is done with.
+    pub(crate) fn allowance(&self) -> usize {
+        let most = match self.stage.load(Acquire) {
+            REQUEST => MAX_REQUEST,
+            STRANGER => MAX_STRANGER_INBOUND,
+            _ => return usize::MAX,
+        };
+        usize::try_from(most.saturating_sub(self.inbound.load(Relaxed))).unwrap_or(usize::MAX)
     }
 
     /// Notes bytes that were read from the socket.
@@ -136,9 +144,9 @@ impl Slot {
 
     /// Notes bytes of those that are done with.
     pub(crate) fn release_inbound(&self, bytes: usize) {
-        let may_read = self.may_read();
+        let is_paused = self.allowance() == 0;
         subtract(&self.inbound, bytes);
-        if !may_read {
+        if is_paused {
             self.close.wake_socket();
         }
         self.report();

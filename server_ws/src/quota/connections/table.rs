@@ -58,6 +58,9 @@ pub(super) struct Table {
     /// Of those, the bytes of sockets that have not authenticated.
     stranger_bytes: u64,
     bytes_by_caller: HashMap<Caller, u64>,
+    /// The bytes of sockets that were told to close and are not gone yet, and their sum.
+    closing: HashMap<u64, u64>,
+    closing_bytes: u64,
     closed_for_room: u64,
     closed_for_memory: u64,
     ended: u64,
@@ -76,6 +79,8 @@ impl Table {
             bytes: 0,
             stranger_bytes: 0,
             bytes_by_caller: HashMap::new(),
+            closing: HashMap::new(),
+            closing_bytes: 0,
             closed_for_room: 0,
             closed_for_memory: 0,
             ended: 0,
@@ -97,7 +102,14 @@ impl Table {
 
     /// The number of the new socket, if there is room for it.
     pub(super) fn accept(&mut self, address: Option<Caller>, close: Arc<CloseSignal>) -> Option<u64> {
-        if address.is_some_and(|address| count(&self.unauthenticated, &address) >= self.bounds.sockets_per_address) {
+        // What is being closed has its memory for a moment still.
+        if self.closing_bytes >= self.bounds.stranger_bytes {
+            return None;
+        }
+        if let Some(address) = address
+            && count(&self.unauthenticated, &address) >= self.bounds.sockets_per_address
+            && !self.evict_of_address(address, false)
+        {
             return None;
         }
         if self.sockets.len() as u64 >= self.bounds.sockets && !self.evict_unauthenticated(Reason::Room) {
@@ -118,7 +130,10 @@ impl Table {
         caller: Option<Caller>,
     ) -> Result<(), ConnectionRefusal> {
         let max = self.bounds.per_address;
-        if caller.is_none() && count(&self.strangers_by_address, &address) >= max {
+        if caller.is_none()
+            && count(&self.strangers_by_address, &address) >= max
+            && !self.evict_of_address(address, true)
+        {
             return Err(ConnectionRefusal::Address { max });
         }
         let is_crowded = caller.is_none() && self.strangers.len() as u64 >= self.bounds.strangers;
@@ -149,6 +164,7 @@ impl Table {
 
     pub(super) fn remove(&mut self, number: u64) {
         self.ended += 1;
+        self.closing_bytes -= self.closing.remove(&number).unwrap_or_default();
         // A socket that was closed for others has been taken before.
         drop(self.take(number));
     }
@@ -225,6 +241,16 @@ impl Table {
         self.evict_largest(drawn.collect::<Vec<_>>(), Reason::Room)
     }
 
+    /// Closes a random socket of an address that has not authenticated, so that who connects anew is not kept out by who
+    /// keeps connections. Returns false if there is none.
+    fn evict_of_address(&mut self, address: Caller, strangers_only: bool) -> bool {
+        let requests: &[u64] = if strangers_only { &[] } else { &self.requests };
+        let of_address = |number: &&u64| self.sockets.get(number).is_some_and(|entry| entry.address == Some(address));
+        let own: Vec<u64> = requests.iter().chain(&self.strangers).filter(of_address).copied().collect();
+        let drawn = draw(own.len()).next().map(|index| own[index]);
+        self.evict_largest(drawn.into_iter().collect(), Reason::Room)
+    }
+
     /// Closes the largest connection of the caller who has most bytes. Returns false if no caller has a connection.
     fn evict_of_largest_caller(&mut self) -> bool {
         let most = self.bytes_by_caller.iter().max_by_key(|(_, bytes)| **bytes);
@@ -242,6 +268,8 @@ impl Table {
             Reason::Room => self.closed_for_room += 1,
             Reason::Memory => self.closed_for_memory += 1,
         }
+        self.closing_bytes += entry.bytes();
+        self.closing.insert(number, entry.bytes());
         entry.close.set();
         true
     }
@@ -295,6 +323,8 @@ impl Table {
             && self.unauthenticated.is_empty()
             && self.strangers_by_address.is_empty()
             && self.bytes_by_caller.is_empty()
+            && self.closing.is_empty()
+            && self.closing_bytes == 0
             && (self.bytes, self.stranger_bytes) == (0, 0)
     }
 }

@@ -17,7 +17,7 @@ fn address(last: u8) -> IpAddr {
 
 fn stranger(connections: &Connections, last: u8) -> Result<Arc<Slot>, ConnectionRefusal> {
     let slot = connections.accept(Some(address(last))).ok_or(ConnectionRefusal::Full)?;
-    slot.upgrade(address(last)).map(|()| slot)
+    slot.upgrade(address(last), 0).map(|()| slot)
 }
 
 fn member(connections: &Connections, last: u8) -> Result<Arc<Slot>, ConnectionRefusal> {
@@ -28,14 +28,15 @@ fn member(connections: &Connections, last: u8) -> Result<Arc<Slot>, ConnectionRe
 
 #[test]
 fn address_has_so_many_connections_until_they_authenticate() {
-    let connections = connections(&Limits { connections: 100, ..limits() });
-    let held: Vec<_> = (0..3).map(|_| stranger(&connections, 1).expect("room")).collect();
-    assert_eq!(stranger(&connections, 1).expect_err("one too many"), ConnectionRefusal::Address { max: 3 });
-    held[0].admit(Caller::anonymous(address(1)));
-    let _fourth = stranger(&connections, 1).expect("room again");
-    drop(held);
-    let silent: Vec<_> = (0..99).filter_map(|_| connections.accept(Some(address(2)))).collect();
-    assert_eq!(silent.len(), 12, "sockets that ask for nothing are bounded, too");
+    let connections = connections(&Limits { connections: 100, connection_mib: Some(400), ..limits() });
+    let elsewhere = stranger(&connections, 2).expect("room");
+    let member = member(&connections, 1).expect("room");
+    let held: Vec<_> = (0..20).map(|_| stranger(&connections, 1).expect("another of the address makes room")).collect();
+    assert_eq!(held.iter().filter(|slot| !slot.is_closed()).count(), 3);
+    assert!(!held[19].is_closed() && !member.is_closed() && !elsewhere.is_closed());
+    let silent: Vec<_> = (0..99).filter_map(|_| connections.accept(Some(address(3)))).collect();
+    let open = silent.iter().filter(|slot| !slot.is_closed()).count();
+    assert_eq!((silent.len(), open), (99, 12), "sockets that ask for nothing are bounded, too");
 }
 
 #[test]
@@ -60,10 +61,12 @@ fn strangers_leave_connections_to_those_who_authenticate() {
 #[test]
 fn sockets_that_ask_for_nothing_keep_nobody_out() {
     let connections = connections(&Limits { unauthenticated_per_address: 1000, ..limits() });
-    let silent: Vec<_> = (0..2000).filter_map(|_| connections.accept(None)).collect();
-    assert_eq!(silent.len(), 2000, "each new one is taken");
-    let open = silent.iter().filter(|slot| !slot.is_closed()).count() as u64;
-    assert_eq!(open, Bounds::new(&limits(), true).sockets);
+    let mut silent = Vec::new();
+    for _ in 0..2000 {
+        silent.push(connections.accept(None).expect("each new one is taken"));
+        silent.retain(|slot| !slot.is_closed());
+    }
+    assert_eq!(silent.len() as u64, Bounds::new(&limits(), true).sockets);
     assert!(member(&connections, 1).is_ok());
 }
 
@@ -98,14 +101,14 @@ fn stranger_is_read_until_it_holds_a_message() {
     let connections = connections(&limits());
     let slot = stranger(&connections, 1).expect("room");
     slot.hold_inbound(MAX_STRANGER_MESSAGE);
-    assert!(slot.may_read());
+    assert!(slot.allowance() > 0);
     slot.hold_inbound(2 * MAX_STRANGER_MESSAGE);
-    assert!(!slot.may_read());
+    assert_eq!(slot.allowance(), 0);
     slot.release_inbound(2 * MAX_STRANGER_MESSAGE);
-    assert!(slot.may_read());
+    assert!(slot.allowance() > 0);
     slot.hold_inbound(2 * MAX_STRANGER_MESSAGE);
     slot.admit(Caller::anonymous(address(1)));
-    assert!(slot.may_read());
+    assert!(slot.allowance() > 0);
 }
 
 #[tokio::test]
@@ -122,6 +125,33 @@ async fn stranger_is_asked_nothing_until_it_has_taken_the_last_answer() {
     slot.hold_outbound(40_000);
     slot.admit(Caller::anonymous(address(1)));
     slot.ready_for_request().await;
+}
+
+#[test]
+fn bytes_behind_a_request_are_bounded_and_counted() {
+    let connections = connections(&limits());
+    let slot = connections.accept(Some(address(1))).expect("room");
+    let allowance = slot.allowance();
+    assert_eq!(allowance, 16 << 10);
+    slot.hold_inbound(allowance);
+    assert_eq!(slot.allowance(), 0);
+    slot.upgrade(address(1), 384).expect("room");
+    assert_eq!(connections.totals().bytes, IDLE_BYTES + 2 * (16 << 10), "what is behind the head is there still");
+    slot.release_inbound((16 << 10) - 384);
+    assert_eq!(connections.totals().bytes, IDLE_BYTES);
+}
+
+#[test]
+fn bytes_of_a_closed_connection_count_until_it_is_gone() {
+    let connections = connections(&limits());
+    let strangers: Vec<_> = (0..3).map(|last| stranger(&connections, last).expect("room")).collect();
+    for slot in &strangers {
+        slot.set_session_bytes(1 << 20);
+    }
+    assert!(strangers.iter().any(|slot| slot.is_closed()));
+    assert!(connections.accept(Some(address(9))).is_none(), "what is closed holds as much as strangers may");
+    drop(strangers);
+    assert!(connections.accept(Some(address(9))).is_some());
 }
 
 #[test]
@@ -146,7 +176,7 @@ proptest! {
             match (step, slots.get(which)) {
                 (0, _) => slots.extend(connections.accept(Some(address(last)))),
                 (1, Some(slot)) if !slot.is_admitted() && !slot.is_stranger() => {
-                    let _is_upgraded = slot.upgrade(address(last)).is_ok();
+                    let _is_upgraded = slot.upgrade(address(last), 0).is_ok();
                 }
                 (2, Some(slot)) if slot.is_stranger() => slot.admit(Caller::anonymous(address(last))),
                 (3, Some(slot)) => slot.set_session_bytes(bytes),

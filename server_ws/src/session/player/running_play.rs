@@ -50,6 +50,8 @@ pub(super) struct RunningPlay {
     /// What is sent to the worker; `None` once it is sent.
     pub(super) unsent: Option<(Arc<PlayParams>, Option<String>)>,
     pub(super) number: u64,
+    /// Bytes of its script, which the play keeps for its audit.
+    pub(super) script_bytes: u64,
     /// When its time began.
     pub(super) started: Instant,
     timer: PlayTimer,
@@ -105,6 +107,7 @@ impl RunningPlay {
             caller,
             grant,
             waiter,
+            script_bytes: params.script.len() as u64,
             unsent: Some((params, caller.map(|key| key.to_hex()))),
             number,
             started: now,
