@@ -94,6 +94,8 @@ impl Pipe {
             }
         }
         self.pending.clear();
+        // Otherwise it keeps the room of the largest message as long as the worker lives.
+        self.pending.shrink_to(CHUNK);
         self.sent = 0;
         Ok(())
     }
@@ -125,6 +127,9 @@ impl Pipe {
         self.arrived.drain(..self.taken);
         self.taken = 0;
         let length = self.arrived.len();
+        if length == 0 {
+            self.arrived.shrink_to(CHUNK);
+        }
         self.arrived.resize(length + CHUNK, 0);
         let read = self.socket.try_read(&mut self.arrived[length..]);
         self.arrived.truncate(length + read.as_ref().copied().unwrap_or(0));
