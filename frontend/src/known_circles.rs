@@ -155,13 +155,7 @@ impl KnownCircles {
     }
 
     fn begin_change(&self) -> Result<Option<File>, KnownCirclesError> {
-        private_files::ensure_dir(&self.dir)?;
-        let lock = private_files::lock(&self.dir)?;
-        // Without a lock, another process may be writing one of the files.
-        if lock.is_some() {
-            private_files::remove_staged(&self.dir)?;
-        }
-        Ok(lock)
+        Ok(private_files::begin_change(&self.dir)?)
     }
 
     fn replace(&self, text: &str) -> Result<(), KnownCirclesError> {

@@ -184,13 +184,7 @@ impl Keystore {
     /// Makes the directory where there is none, and keeps other processes from changing it until the lock is dropped.
     /// Removes what interrupted writes have left behind, which nobody else does.
     fn begin_change(&self) -> Result<Option<File>, KeystoreError> {
-        private_files::ensure_dir(&self.dir)?;
-        let lock = private_files::lock(&self.dir)?;
-        // Without a lock, another process may be writing one of the files.
-        if lock.is_some() {
-            private_files::remove_staged(&self.dir)?;
-        }
-        Ok(lock)
+        Ok(private_files::begin_change(&self.dir)?)
     }
 
     fn path(&self, name: &KeyName) -> PathBuf {

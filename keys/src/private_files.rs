@@ -25,7 +25,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 const LOCK_FILE: &str = ".lock";
 
 /// How long another may hold it, who needs it for a few writes: longer only if that process stands still.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether the lock is free, which nothing tells.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -109,7 +109,7 @@ impl PrivateFileError {
 }
 
 /// Makes the directory, and every missing one above it, for its owner alone; closes an existing one to others.
-pub fn ensure_dir(dir: &Path) -> Result<(), PrivateFileError> {
+fn ensure_dir(dir: &Path) -> Result<(), PrivateFileError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -279,13 +279,25 @@ pub fn staged(dir: &Path) -> Result<Vec<PathBuf>, PrivateFileError> {
 }
 
 /// Removes the files of interrupted writes. The caller holds the lock, so no write is going on.
-pub fn remove_staged(dir: &Path) -> Result<(), PrivateFileError> {
+fn remove_staged(dir: &Path) -> Result<(), PrivateFileError> {
     staged(dir)?.iter().try_for_each(|path| remove(dir, path))
+}
+
+/// Makes the directory where there is none, and keeps other processes from changing its files until the lock is dropped. Removes
+/// what interrupted writes have left behind, which nobody else does. `None` on a file system that has no locks.
+pub fn begin_change(dir: &Path) -> Result<Option<File>, PrivateFileError> {
+    ensure_dir(dir)?;
+    let lock = lock(dir)?;
+    // Without a lock, another process may be writing one of the files.
+    if lock.is_some() {
+        remove_staged(dir)?;
+    }
+    Ok(lock)
 }
 
 /// Keeps others from changing anything until it is dropped, also when that is by the end of the process. Blocks, within bounds.
 /// `None` on a file system that has no locks, as some in a network: what can be done in one step is safe there, too.
-pub fn lock(dir: &Path) -> Result<Option<File>, PrivateFileError> {
+fn lock(dir: &Path) -> Result<Option<File>, PrivateFileError> {
     let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new()
         .create(true)
@@ -293,7 +305,7 @@ pub fn lock(dir: &Path) -> Result<Option<File>, PrivateFileError> {
         .mode(0o600)
         .open(&path)
         .map_err(PrivateFileError::io(&path, "open"))?;
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + LOCK_TIMEOUT;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
