@@ -90,7 +90,7 @@ fn identity_file_that_others_may_read_or_write_is_refused() {
 }
 
 #[test]
-fn what_is_no_identity_is_refused_and_kept() {
+fn file_without_an_identity_is_refused_and_kept() {
     let (root, path) = fresh();
     let digits = KeyPair::generate().expect("random bytes").secret_hex().to_string();
     let contents = [

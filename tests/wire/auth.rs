@@ -1,12 +1,35 @@
 //! The proof of a key.
 
-use keys::KeyPair;
+use keys::{Challenge, IdentityStatement, KeyPair, Nonce, PublicKey};
 use serde_json::{Value, json};
 
 use crate::support::process::Server;
 
 fn code(answer: &Value) -> i64 {
     answer["error"]["code"].as_i64().unwrap_or_default()
+}
+
+/// Before authentication, and the nonce names the key that was shown.
+#[test]
+fn identify_signs_the_challenge_for_the_authority_that_was_dialled() {
+    let server = Server::start(&["--access", "authenticated"]);
+    let mut wire = server.connect();
+    let challenge = "AB".repeat(32);
+    let shown = wire.call("identify", json!({ "challenge": challenge }))["result"].clone();
+    let circle: PublicKey = shown["pubkey"].as_str().expect("text").parse().expect("a key");
+    assert_eq!(shown["persistent"], false);
+    let signature = shown["signature"].as_str().expect("text").parse().expect("a signature");
+    let challenge: Challenge = challenge.parse().expect("hex");
+    let dialled = server.authority().parse().expect("an authority");
+    assert!(circle.verify_identity(&IdentityStatement::new(&dialled, challenge, false), &signature));
+    assert!(!circle.verify_identity(&IdentityStatement::new(&dialled, challenge, true), &signature));
+    for challenge in [json!(""), json!("0".repeat(63)), json!("g".repeat(64)), json!(1), Value::Null] {
+        let refused = wire.call("identify", json!([challenge]));
+        assert_eq!((code(&refused), &refused["error"]["data"]["param"]), (-32602, &json!("challenge")), "{challenge}");
+    }
+    let key = KeyPair::generate().expect("a key").public_key().to_hex();
+    let nonce = wire.call("fetch_nonce", json!([key]))["result"]["nonce"].clone();
+    assert_eq!(Nonce::parse(nonce.as_str().expect("text")).expect("a nonce").circle(), circle);
 }
 
 #[test]
@@ -57,7 +80,7 @@ fn access_and_caller_are_those_at_admission() {
 }
 
 /// From the right signature and its nonce to one that is none.
-type Forge<'a> = &'a dyn Fn(&str, &keys::Nonce) -> String;
+type Forge<'a> = &'a dyn Fn(&str, &Nonce) -> String;
 
 #[test]
 fn what_is_no_proof_is_refused_with_the_same_words_and_spends_the_nonce() {

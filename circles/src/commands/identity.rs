@@ -98,22 +98,20 @@ fn restart(name: &str, place: &Place) -> Result<(), CliError> {
         Ok(Some(supervisor::tell_running::<Restart>(place, &names, RESTART_TIMEOUT + PATIENCE).await?))
     });
     let by_hand = |error: CliError| {
-        let parts = error.parts();
-        let why = if parts.why.is_empty() { parts.what } else { format!("{}: {}", parts.what, parts.why) };
         CliError::supervisor(
             format!("the circle '{name}' is not restarted, and has its old identity still"),
-            why,
+            error.message(),
             format!("restart it: circles restart {name}"),
         )
     };
     let restarted = match restarted {
         // A supervisor that is just ending has its circles end, too.
-        Err(Asked::Supervisor(ControlError::Lost)) | Ok(None | Some(None)) => {
+        Err(RestartError::Supervisor(ControlError::Lost)) | Ok(None | Some(None)) => {
             printing::to_stderr(&format!("{name} is down\n  start it: circles up {name}\n"));
             return Ok(());
         }
-        Err(Asked::Supervisor(error)) => return Err(by_hand(supervisor::failed(error))),
-        Err(Asked::Restart(error)) => return Err(by_hand(error)),
+        Err(RestartError::Supervisor(error)) => return Err(by_hand(supervisor::failed(error))),
+        Err(RestartError::Restart(error)) => return Err(by_hand(error)),
         Ok(Some(Some(statuses))) => statuses,
     };
     match restarted.circles.into_iter().find(|circle| circle.name == name) {
@@ -132,19 +130,19 @@ fn restart(name: &str, place: &Place) -> Result<(), CliError> {
     }
 }
 
-/// What was asked in vain.
-enum Asked {
+/// Why a circle was not restarted.
+enum RestartError {
     Supervisor(ControlError),
     Restart(CliError),
 }
 
-impl From<ControlError> for Asked {
+impl From<ControlError> for RestartError {
     fn from(error: ControlError) -> Self {
         Self::Supervisor(error)
     }
 }
 
-impl From<CliError> for Asked {
+impl From<CliError> for RestartError {
     fn from(error: CliError) -> Self {
         Self::Restart(error)
     }
