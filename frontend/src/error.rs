@@ -139,6 +139,11 @@ impl CliError {
         }
     }
 
+    /// Whether another try changes nothing: the circle does not admit the session, or the client does not use the circle.
+    pub fn is_final(&self) -> bool {
+        matches!(self.exit_code(), 4 | 6)
+    }
+
     /// As `docs/` lists them.
     pub fn exit_code(&self) -> u8 {
         match self {

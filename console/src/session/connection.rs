@@ -28,10 +28,6 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
-/// The exit codes of errors that another try does not change: the circle does not admit the session, or the client does not
-/// use the circle.
-const FINAL_ERRORS: [u8; 2] = [4, 6];
-
 impl Core {
     /// A user wants the connection, whatever circle is there.
     pub(super) fn connect_asked(&mut self, is_kept: bool) {
@@ -165,7 +161,7 @@ impl Core {
     fn not_connected(&mut self, error: ClientError, moved: Option<String>) {
         let error = self.error(error);
         // Asking again and again changes nothing.
-        let is_final = FINAL_ERRORS.contains(&error.exit_code());
+        let is_final = error.is_final();
         if is_final {
             self.reconnection.retry = None;
         }

@@ -10,7 +10,7 @@ use keys::{Authority, PublicKey, identity_file::IdentityFileError};
 
 use super::{
     KnownCircles, KnownCirclesError,
-    decision::{Decision, Encounter, Refusal, ShownIdentity, decide},
+    decision::{Decision, Encounter, Refusal, decide},
     own::{self, OwnCircle},
 };
 use crate::{
@@ -246,12 +246,12 @@ impl IdentityCheck {
             Some(circles) if own.is_none() => circles.get(authority)?,
             _ => None,
         };
-        let Identity { public_key, is_persistent } = identity;
+        let public_key = identity.public_key;
         let decision = decide(&Encounter {
             authority,
-            shown: ShownIdentity { public_key, is_persistent },
+            shown: identity,
             known,
-            supervised: own,
+            own,
             is_loopback,
             accepts_ephemeral: self.seen().accepts(public_key),
             is_port_of_system: self.records == Records::Unused,

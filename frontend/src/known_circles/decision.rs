@@ -2,18 +2,10 @@
 
 use std::fmt;
 
+use client_ws::Identity;
 use keys::{Authority, PublicKey};
 
 use crate::error::Parts;
-
-/// The identity that a circle showed, with a valid signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ShownIdentity {
-    /// The circle's key.
-    pub public_key: PublicKey,
-    /// Whether the circle says that it keeps this identity; an ephemeral one ends with the circle's process.
-    pub is_persistent: bool,
-}
 
 /// All that the decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -21,11 +13,11 @@ pub struct Encounter<'a> {
     /// How the circle is dialled.
     pub authority: &'a Authority,
     /// The identity that the circle showed.
-    pub shown: ShownIdentity,
+    pub shown: Identity,
     /// The identity that is recorded for this authority.
     pub known: Option<PublicKey>,
-    /// The identity that the supervisor of the user's circles.json says that this circle has.
-    pub supervised: Option<PublicKey>,
+    /// The identity of the circle of the user's own circles.json that is there.
+    pub own: Option<PublicKey>,
     /// Whether the circle is on this machine.
     pub is_loopback: bool,
     /// Whether the user accepts an ephemeral identity off loopback.
@@ -64,11 +56,11 @@ pub enum Refusal {
         is_persistent: bool,
     },
     /// The identity is not the one of the user's own circle.
-    NotAsSupervised {
+    NotOwn {
         /// How the circle is dialled.
         authority: Authority,
-        /// What its supervisor says.
-        supervised: PublicKey,
+        /// The identity of the user's circle.
+        own: PublicKey,
         /// What the circle showed.
         shown: PublicKey,
     },
@@ -93,12 +85,12 @@ pub enum Refusal {
 /// Decides.
 pub fn decide(encounter: &Encounter) -> Decision {
     let Encounter { authority, .. } = *encounter;
-    let ShownIdentity { public_key: shown, is_persistent } = encounter.shown;
-    if let Some(supervised) = encounter.supervised {
-        return if supervised == shown {
+    let Identity { public_key: shown, is_persistent } = encounter.shown;
+    if let Some(own) = encounter.own {
+        return if own == shown {
             Decision::Accept
         } else {
-            Decision::Refuse(Refusal::NotAsSupervised { authority: authority.clone(), supervised, shown })
+            Decision::Refuse(Refusal::NotOwn { authority: authority.clone(), own, shown })
         };
     }
     match encounter.known.filter(|_| !encounter.is_port_of_system) {
@@ -141,10 +133,10 @@ impl Refusal {
                     ),
                 }
             }
-            Self::NotAsSupervised { authority, supervised, shown } => Parts {
+            Self::NotOwn { authority, own, shown } => Parts {
                 what: format!("will not use the circle at {authority}"),
                 why: format!(
-                    "another program answers in its place: the identity of your circle is {supervised}, and the program shows {shown}"
+                    "another program answers in its place: the identity of your circle is {own}, and the program shows {shown}"
                 ),
                 fix: "see who listens there: circles doctor; a circle that you start by hand has the identity of: circles serve \
                       --identity FILE"

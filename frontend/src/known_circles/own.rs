@@ -7,7 +7,7 @@ use keys::{
     Authority, PublicKey,
     identity_file::{self, IdentityFileError},
 };
-use launcher::{Circle, place::Place};
+use launcher::place::Place;
 
 use super::is_same_place;
 use crate::{
@@ -35,7 +35,8 @@ pub(super) fn find(
     let Some(place) = place(directories, config) else { return Ok(OwnCircle::None) };
     // What a file with a mistake would say, the supervisor may know.
     let Ok(circles) = launcher::load(place.config()) else { return Ok(OwnCircle::Perhaps) };
-    let Some(circle) = circles.iter().find(|circle| is_at(circle, authority)) else {
+    let Some(circle) = circles.iter().find(|circle| circle.address.port() != 0 && is_at(&circle.url(), authority))
+    else {
         let is_free = circles.iter().any(|circle| circle.address.port() == 0);
         return Ok(if is_free { OwnCircle::Perhaps } else { OwnCircle::None });
     };
@@ -56,8 +57,7 @@ pub(super) async fn supervised(
 ) -> Option<PublicKey> {
     let place = place(directories, config)?;
     let (_, statuses) = supervisor::answering(&place).await.ok()??;
-    let is_there = |url: &str| CircleUrl::parse(url).is_ok_and(|url| is_same_place(url.authority(), authority));
-    let status = statuses.circles.into_iter().find(|status| is_there(&status.url))?;
+    let status = statuses.circles.into_iter().find(|status| is_at(&status.url, authority))?;
     status.identity?.parse().ok()
 }
 
@@ -66,7 +66,6 @@ fn place(directories: &Directories, config: Option<&Path>) -> Option<Place> {
     Place::as_it_is(&path, &directories.run, &directories.state).ok()
 }
 
-fn is_at(circle: &Circle, authority: &Authority) -> bool {
-    circle.address.port() != 0
-        && CircleUrl::parse(&circle.url()).is_ok_and(|url| is_same_place(url.authority(), authority))
+fn is_at(url: &str, authority: &Authority) -> bool {
+    CircleUrl::parse(url).is_ok_and(|url| is_same_place(url.authority(), authority))
 }

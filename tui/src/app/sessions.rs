@@ -102,7 +102,7 @@ impl App {
                 self.window.popup = Some(Popup::Confirm { question, yes: Action::ConnectToEphemeral(id) });
             }
             // Another try changes nothing.
-            None if matches!(error.exit_code(), 4 | 6) => session.note(&error.parts().fix),
+            None if error.is_final() => session.note(&error.parts().fix),
             None => session.note(match entry.source {
                 Source::Config => "s starts it, Enter tries again",
                 Source::Scratch | Source::Address => "Enter tries again; is it running, and is that its port?",

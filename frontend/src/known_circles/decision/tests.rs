@@ -13,24 +13,24 @@ fn word(decision: &Decision) -> &'static str {
         Decision::AcceptAndRemember(_) => "remember",
         Decision::Warn(_) => "warn",
         Decision::Refuse(Refusal::NotAsKnown { .. }) => "not as known",
-        Decision::Refuse(Refusal::NotAsSupervised { .. }) => "not as supervised",
+        Decision::Refuse(Refusal::NotOwn { .. }) => "not own",
         Decision::Refuse(Refusal::Ephemeral { .. }) => "ephemeral",
         // That is decided before.
         Decision::Refuse(Refusal::Changed { .. }) => "changed",
     }
 }
 
-/// Each row: what is known, what the supervisor says, whether the identity is persistent, on loopback, `--accept-ephemeral`, at a
+/// Each row: what is known, the identity of the user's own circle, whether the identity is persistent, on loopback, `--accept-ephemeral`, at a
 /// port of the system, and what comes of it. The circle always shows the key 1.
 #[test]
-fn decision_depends_on_what_is_known_and_what_the_supervisor_says() {
+fn decision_depends_on_what_is_known_and_on_own_circles() {
     const ANY: [bool; 2] = [false, true];
     type Row<'a> = (&'a [Option<u8>], &'a [Option<u8>], &'a [bool], &'a [bool], &'a [bool], &'a [bool], &'a str);
     let anything: &[Option<u8>] = &[None, Some(1), Some(2)];
     let rows: [Row; 15] = [
-        // The supervisor knows its own circles, whatever else is known.
+        // The user's own circles are known, whatever else is recorded.
         (anything, &[Some(1)], &ANY, &ANY, &ANY, &ANY, "accept"),
-        (anything, &[Some(2)], &ANY, &ANY, &ANY, &ANY, "not as supervised"),
+        (anything, &[Some(2)], &ANY, &ANY, &ANY, &ANY, "not own"),
         // A first use.
         (&[None], &[None], &[true], &ANY, &ANY, &[false], "remember"),
         (&[None], &[None], &[true], &ANY, &ANY, &[true], "accept"),
@@ -53,9 +53,9 @@ fn decision_depends_on_what_is_known_and_what_the_supervisor_says() {
     let last: [Row; 1] = [(&[None], &[None], &[false], &[false], &[false], &ANY, "ephemeral")];
     let authority = "circle.example:9001".parse().expect("an authority");
     let mut seen = std::collections::BTreeSet::new();
-    for (all_known, all_supervised, persistent, loopback, accepts, system, expected) in rows.into_iter().chain(last) {
+    for (all_known, all_own, persistent, loopback, accepts, system, expected) in rows.into_iter().chain(last) {
         for known in all_known {
-            for supervised in all_supervised {
+            for own in all_own {
                 for bits in 0..16 {
                     let [is_persistent, is_loopback, accepts_ephemeral, is_port_of_system] =
                         [1, 2, 4, 8].map(|bit| bits & bit != 0);
@@ -68,15 +68,15 @@ fn decision_depends_on_what_is_known_and_what_the_supervisor_says() {
                     }
                     let encounter = Encounter {
                         authority: &authority,
-                        shown: ShownIdentity { public_key: key(1), is_persistent },
+                        shown: Identity { public_key: key(1), is_persistent },
                         known: known.map(key),
-                        supervised: supervised.map(key),
+                        own: own.map(key),
                         is_loopback,
                         accepts_ephemeral,
                         is_port_of_system,
                     };
                     assert_eq!(word(&decide(&encounter)), expected, "{encounter:?}");
-                    assert!(seen.insert((*known, *supervised, bits)), "two rows: {encounter:?}");
+                    assert!(seen.insert((*known, *own, bits)), "two rows: {encounter:?}");
                 }
             }
         }
@@ -89,9 +89,9 @@ fn refusal_says_what_it_means_and_how_to_accept_it() {
     let authority: Authority = "10.0.0.1:9001".parse().expect("an authority");
     let encounter = Encounter {
         authority: &authority,
-        shown: ShownIdentity { public_key: key(1), is_persistent: true },
+        shown: Identity { public_key: key(1), is_persistent: true },
         known: Some(key(2)),
-        supervised: None,
+        own: None,
         is_loopback: false,
         accepts_ephemeral: false,
         is_port_of_system: false,
@@ -101,11 +101,11 @@ fn refusal_says_what_it_means_and_how_to_accept_it() {
     for part in [&key(1).to_hex(), &key(2).to_hex(), "impostor", "circles known forget 10.0.0.1:9001"] {
         assert!(text.contains(part), "{text}");
     }
-    let Decision::Refuse(refusal) = decide(&Encounter { supervised: Some(key(2)), ..encounter }) else {
+    let Decision::Refuse(refusal) = decide(&Encounter { own: Some(key(2)), ..encounter }) else {
         panic!("another identity");
     };
     assert!(!refusal.to_string().contains("forget"), "nobody is to forget for that: {refusal}");
-    let ephemeral = ShownIdentity { is_persistent: false, ..encounter.shown };
+    let ephemeral = Identity { is_persistent: false, ..encounter.shown };
     let Decision::Refuse(refusal) = decide(&Encounter { shown: ephemeral, known: None, ..encounter }) else {
         panic!("it is ephemeral");
     };
