@@ -90,8 +90,13 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// Whether the process of the verb has a secret key in its memory: a user's, or the identity of a circle.
+    pub(crate) fn holds_secrets(&self) -> bool {
+        self.reads_passphrases() || matches!(self, Self::Serve(_))
+    }
+
     /// Whether the verb reads passphrases, or unlocks or makes keys, itself.
-    pub(crate) fn handles_secrets(&self) -> bool {
+    pub(crate) fn reads_passphrases(&self) -> bool {
         matches!(
             self,
             Self::Tui(_) | Self::Repl(_) | Self::Play(_) | Self::Keygen(_) | Self::Keys(_) | Self::Identity(_)

@@ -74,12 +74,12 @@ circles --help lists everything.
 /// Parse, dispatch, exit code.
 fn run() -> ExitCode {
     let cli = Cli::parse();
-    // Before the first passphrase is read or asked for.
-    let handles_secrets = cli.verb.as_ref().is_some_and(Verb::handles_secrets);
-    if !handles_secrets {
+    // Before the first secret is read, made or asked for.
+    if !cli.verb.as_ref().is_some_and(Verb::reads_passphrases) {
         passphrase::forget();
     }
-    if handles_secrets && let Err(error) = secrets::protect_process() {
+    let holds_secrets = cli.verb.as_ref().is_some_and(Verb::holds_secrets);
+    if holds_secrets && let Err(error) = secrets::protect_process() {
         let what = "cannot keep the memory of this process from other processes";
         return failed(&CliError::io(what, &error, "allow prctl and setrlimit to this process"));
     }

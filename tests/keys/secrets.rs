@@ -7,7 +7,7 @@ use std::{
         fs::chown,
         process::{CommandExt, ExitStatusExt},
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -15,8 +15,9 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use crate::support::{
     BINARY, Home, PASSPHRASE,
-    process::{Reaped, Server},
+    process::{Reaped, Server, is_inspectable},
     skip,
+    wire::Wire,
 };
 
 /// A user without privileges, as most distributions have one.
@@ -46,15 +47,12 @@ fn as_user(command: &mut Command, user: Option<u32>) -> &mut Command {
     }
 }
 
-#[test]
-fn unlocked_key_is_kept_from_core_files_and_from_other_processes_of_its_user() {
-    let home = Home::new();
-    home.add_key("alice");
-    // Root may read everything, so the client is another user where root runs the tests.
+/// A binary in the home, and the user without privileges who owns both where root runs the tests: root may read everything.
+fn for_an_ordinary_user(home: &Home) -> Option<(PathBuf, Option<u32>)> {
     let user = geteuid().is_root().then_some(NOBODY);
     if let Err(error) = as_user(&mut Command::new("true"), user).status() {
         skip(&format!("no process can be started as user {NOBODY}: {error}"));
-        return;
+        return None;
     }
     // The folder of the binary may be closed to that user. A binary that cannot be read would leave no core file by itself.
     let binary = home.path().join("circles");
@@ -62,12 +60,49 @@ fn unlocked_key_is_kept_from_core_files_and_from_other_processes_of_its_user() {
     if let Some(user) = user {
         give(home.path(), user);
     }
-    let server = Server::start(&["--access", "authenticated"]);
-    // As permissive as the system lets it, so that a core file is missing for no other reason.
-    let permissive = "ulimit -S -c \"$(ulimit -H -c)\"; exec \"$0\" \"$@\"";
+    Some((binary, user))
+}
+
+/// As permissive as the system lets it, so that a core file is missing for no other reason.
+fn permissive(binary: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(permissive).arg(&binary);
-    command.args(["play", "--circle", &server.url, "-e", "print(\"begun\"); loop {}"]);
+    command.arg("-c").arg("ulimit -S -c \"$(ulimit -H -c)\"; exec \"$0\" \"$@\"").arg(binary).args(args);
+    command.stdin(std::process::Stdio::null());
+    command
+}
+
+/// The kernel writes no core file of the process, and shows its memory to no other process of its user.
+fn assert_protected(pid: Pid, user: Option<u32>) {
+    let limits = shown(pid, "limits", user);
+    let limits = String::from_utf8(limits.stdout).expect("text");
+    let of_core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("Linux");
+    assert_eq!(of_core.split_whitespace().nth(4), Some("0"), "{of_core}");
+    for file in ["environ", "mem", "maps", "auxv"] {
+        let Output { status, stdout, stderr } = shown(pid, file, user);
+        let said = String::from_utf8_lossy(&stderr);
+        assert!(stdout.is_empty(), "{file} is shown");
+        assert!(!status.success() && said.contains("Permission denied"), "{file}: {status}, {said}");
+    }
+}
+
+fn assert_no_core_file(process: &mut Reaped, home: &Home) {
+    let ended = process.0.wait().expect("it was started here");
+    assert_eq!((ended.signal(), ended.core_dumped()), (Some(Signal::ABORT.as_raw()), false));
+    let cores: Vec<_> = fs::read_dir(home.path())
+        .expect("it is there")
+        .map(|entry| entry.expect("it is there").file_name())
+        .filter(|name| name.to_string_lossy().starts_with("core"))
+        .collect();
+    assert!(cores.is_empty(), "{cores:?}");
+}
+
+#[test]
+fn unlocked_key_is_kept_from_core_files_and_from_other_processes_of_its_user() {
+    let home = Home::new();
+    home.add_key("alice");
+    let Some((binary, user)) = for_an_ordinary_user(&home) else { return };
+    let server = Server::start(&["--access", "authenticated"]);
+    let mut command = permissive(&binary, &["play", "--circle", &server.url, "-e", "print(\"begun\"); loop {}"]);
     let environment = home.command();
     command.env_clear().envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.current_dir(home.path()).stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
@@ -78,16 +113,7 @@ fn unlocked_key_is_kept_from_core_files_and_from_other_processes_of_its_user() {
     assert_eq!(line, "begun\n");
 
     let pid = Pid::from_child(&client.0);
-    let limits = shown(pid, "limits", user);
-    let limits = String::from_utf8(limits.stdout).expect("text");
-    let of_core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("Linux");
-    assert_eq!(of_core.split_whitespace().nth(4), Some("0"), "{of_core}");
-    for file in ["environ", "mem", "maps", "auxv"] {
-        let Output { status, stdout, stderr } = shown(pid, file, user);
-        let said = String::from_utf8_lossy(&stderr);
-        assert!(!String::from_utf8_lossy(&stdout).contains(PASSPHRASE), "{file} has the passphrase");
-        assert!(!status.success() && said.contains("Permission denied"), "{file}: {status}, {said}");
-    }
+    assert_protected(pid, user);
 
     if user.is_some() {
         let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).expect("root may read it");
@@ -96,17 +122,32 @@ fn unlocked_key_is_kept_from_core_files_and_from_other_processes_of_its_user() {
     }
 
     kill_process(pid, Signal::ABORT).expect("it is there");
-    let ended = client.0.wait().expect("it was started here");
-    assert_eq!((ended.signal(), ended.core_dumped()), (Some(Signal::ABORT.as_raw()), false));
-    let cores: Vec<_> = fs::read_dir(home.path())
-        .expect("it is there")
-        .map(|entry| entry.expect("it is there").file_name())
-        .filter(|name| name.to_string_lossy().starts_with("core"))
-        .collect();
-    assert!(cores.is_empty(), "{cores:?}");
+    assert_no_core_file(&mut client, &home);
 }
 
-/// It uses no key, so other processes of its user can read its environment and its memory.
+/// A server holds the secret of its circle's identity. Its supervisor and its workers do without its `/proc`.
+#[test]
+fn server_with_an_identity_is_kept_from_core_files_and_from_other_processes_of_its_user() {
+    let home = Home::new();
+    let Some((binary, user)) = for_an_ordinary_user(&home) else { return };
+    let mut command = permissive(&binary, &["serve", "--port", "0", "--identity", "identity"]);
+    let environment = home.command();
+    command.env_clear().envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(home.path()).stdout(std::process::Stdio::piped());
+    let mut server = Reaped(as_user(&mut command, user).spawn().expect("sh is everywhere"));
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
+    let url = line.trim().strip_prefix("listening on ").expect("it listens").to_owned();
+    let mut wire = Wire::connect(url.strip_prefix("ws://").expect("without TLS"));
+    assert_eq!(wire.value("40 + 2"), 42);
+
+    let pid = Pid::from_child(&server.0);
+    assert_protected(pid, user);
+    kill_process(pid, Signal::ABORT).expect("it is there");
+    assert_no_core_file(&mut server, &home);
+}
+
+/// Anyone who starts a server may have the variables set for other commands.
 #[test]
 fn server_has_no_passphrase_in_its_environment() {
     let home = Home::new();
@@ -117,9 +158,11 @@ fn server_has_no_passphrase_in_its_environment() {
     let mut line = String::new();
     BufReader::new(server.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
     let pid = Pid::from_child(&server.0);
-    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).expect("it is there");
-    let environment = String::from_utf8_lossy(&environment);
-    assert!(environment.contains("CIRCLES_PASSPHRASE=\0") && !environment.contains(PASSPHRASE), "{environment:?}");
+    if is_inspectable(pid) {
+        let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).expect("it is there");
+        let environment = String::from_utf8_lossy(&environment);
+        assert!(environment.contains("CIRCLES_PASSPHRASE=\0") && !environment.contains(PASSPHRASE), "{environment:?}");
+    }
     kill_process(pid, Signal::TERM).expect("it is there");
     assert!(server.0.wait().expect("it was started here").success());
 }
