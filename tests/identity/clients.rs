@@ -45,6 +45,34 @@ fn first_identity_is_said_and_remembered_and_another_one_is_refused() {
     assert_eq!(play(&home, &impostor.url).stdout, "42\n");
 }
 
+/// Someone else's directory, say: whoever wrote it knows the secret of the identity that it names.
+#[test]
+fn circles_json_in_the_working_directory_does_not_outweigh_what_is_known() {
+    let (home, port) = (Home::new(), free_port());
+    let (mut server, _) = served(&home, port, "first");
+    assert_eq!(play(&home, &server.url).stdout, "42\n");
+    server.signal(Signal::TERM);
+    server.wait();
+    let (impostor, other) = served(&home, port, "evil.key");
+    let config = format!(r#"{{ "circles": [{{ "name": "a", "port": {port}, "identity": "evil.key" }}] }}"#);
+    fs::write(home.path().join("circles.json"), config).expect("written");
+    let ran = play(&home, &impostor.url);
+    assert_eq!((ran.code, &*ran.stdout), (Some(4), ""), "{ran:?}");
+    assert!(ran.stderr.contains(&other), "{ran:?}");
+}
+
+#[test]
+fn program_in_the_place_of_a_circle_that_was_never_started_is_not_remembered() {
+    let (home, port) = (Home::new(), free_port());
+    let config = format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#);
+    fs::write(home.path().join("circles.json"), config).expect("written");
+    let (server, _) = served(&home, port, "by hand");
+    let ran = play(&home, &server.url);
+    assert_eq!(ran.stdout, "42\n", "{ran:?}");
+    assert!(ran.stderr.contains("no supervisor has started"), "{ran:?}");
+    assert_eq!(known_circles(&home), None);
+}
+
 #[test]
 fn nothing_is_asked_of_a_circle_whose_identity_is_refused() {
     let (sender, asked) = std::sync::mpsc::channel();

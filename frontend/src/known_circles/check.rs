@@ -10,7 +10,7 @@ use keys::{Authority, PublicKey, identity_file::IdentityFileError};
 
 use super::{
     KnownCircles, KnownCirclesError,
-    decision::{Decision, Encounter, Refusal, decide},
+    decision::{Decision, Encounter, Own, Refusal, decide},
     own::{self, OwnCircle},
 };
 use crate::{
@@ -219,31 +219,38 @@ impl IdentityCheck {
         in_background(move || self.judge(&authority, identity, own)).await?
     }
 
-    /// The identity that the circle of the user's own circles.json at this authority has. It is what the circle shows, where its
-    /// file or its supervisor says so: a circle that was given a new identity may be about to end.
-    async fn own_circle(&self, authority: &Authority, shown: PublicKey) -> Result<Option<PublicKey>, IdentityError> {
+    /// What circles.json, the circle's file and its supervisor say. The file alone settles it where a supervisor has made it; where
+    /// it says another identity than the circle shows, the supervisor may know better: a circle that was given a new identity may
+    /// be about to end.
+    async fn own_circle(&self, authority: &Authority, shown: PublicKey) -> Result<Own, IdentityError> {
         if self.records == Records::Unused || self.is_tunnel {
-            return Ok(None);
+            return Ok(Own::None);
         }
         let (directories, config) = (self.user.directories.clone(), self.config.clone());
         let dialled = authority.clone();
-        let found = in_background(move || own::find(&directories, config.as_deref(), &dialled)).await??;
-        let in_file = match found {
-            OwnCircle::None => return Ok(None),
-            OwnCircle::Identity(own) if own == shown => return Ok(Some(own)),
-            OwnCircle::Identity(own) => Some(own),
-            OwnCircle::Perhaps => None,
-        };
+        let without_supervisor =
+            match in_background(move || own::find(&directories, config.as_deref(), &dialled)).await?? {
+                OwnCircle::None => return Ok(Own::None),
+                OwnCircle::Identity { key, is_private: true } if key == shown => return Ok(Own::Confirmed(key)),
+                OwnCircle::Identity { key, .. } => Own::Stated(key),
+                OwnCircle::Unstarted => Own::Unstarted,
+                OwnCircle::Perhaps => Own::None,
+            };
         let supervised = own::supervised(&self.user.directories, self.config.as_deref(), authority).await;
-        Ok(supervised.filter(|supervised| *supervised == shown).or(in_file).or(supervised))
+        Ok(match supervised {
+            Some(supervised) if supervised == shown || matches!(without_supervisor, Own::None | Own::Unstarted) => {
+                Own::Confirmed(supervised)
+            }
+            _ => without_supervisor,
+        })
     }
 
     /// Reads and writes the known circles.
-    fn judge(&self, authority: &Authority, identity: Identity, own: Option<PublicKey>) -> Result<(), IdentityError> {
+    fn judge(&self, authority: &Authority, identity: Identity, own: Own) -> Result<(), IdentityError> {
         let is_loopback = authority.is_loopback() && !self.is_tunnel;
         let circles = self.user.known_circles.as_ref().filter(|_| self.records != Records::Unused);
         let known = match circles {
-            Some(circles) if own.is_none() => circles.get(authority)?,
+            Some(circles) if !matches!(own, Own::Confirmed(_)) => circles.get(authority)?,
             _ => None,
         };
         let public_key = identity.public_key;
@@ -262,7 +269,8 @@ impl IdentityCheck {
             }
             return Err(IdentityError::Refused(refusal.into()));
         }
-        self.compare_with_last(authority, identity, own.is_some(), is_loopback)?;
+        let is_own = matches!(own, Own::Stated(_) | Own::Confirmed(_));
+        self.compare_with_last(authority, identity, is_own, is_loopback)?;
         match decision {
             Decision::Accept | Decision::Refuse(_) => {}
             Decision::Warn(text) => self.notes.add(IdentityNote::Warning(text)),

@@ -16,8 +16,8 @@ pub struct Encounter<'a> {
     pub shown: Identity,
     /// The identity that is recorded for this authority.
     pub known: Option<PublicKey>,
-    /// The identity of the circle of the user's own circles.json that is there.
-    pub own: Option<PublicKey>,
+    /// What the user's own circles.json says of the circle there.
+    pub own: Own,
     /// Whether the circle is on this machine.
     pub is_loopback: bool,
     /// Whether the user accepts an ephemeral identity off loopback.
@@ -25,6 +25,19 @@ pub struct Encounter<'a> {
     /// Whether the system chose the port (port 0): the next circle at this authority is another one, so nothing is recorded,
     /// and what is recorded is of another circle.
     pub is_port_of_system: bool,
+}
+
+/// What is known of the circle of the user's own circles.json at an authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// No circle of circles.json is there.
+    None,
+    /// The circle has never been started, so it has no identity.
+    Unstarted,
+    /// The circle has the identity of a file that circles.json names.
+    Stated(PublicKey),
+    /// The circle has this identity, as its supervisor says or has made it.
+    Confirmed(PublicKey),
 }
 
 /// What a client does.
@@ -86,12 +99,14 @@ pub enum Refusal {
 pub fn decide(encounter: &Encounter) -> Decision {
     let Encounter { authority, .. } = *encounter;
     let Identity { public_key: shown, is_persistent } = encounter.shown;
-    if let Some(own) = encounter.own {
-        return if own == shown {
-            Decision::Accept
-        } else {
-            Decision::Refuse(Refusal::NotOwn { authority: authority.clone(), own, shown })
-        };
+    match encounter.own {
+        Own::Stated(own) | Own::Confirmed(own) if own != shown => {
+            return Decision::Refuse(Refusal::NotOwn { authority: authority.clone(), own, shown });
+        }
+        Own::Confirmed(_) => return Decision::Accept,
+        // A circles.json that lies in some directory does not outweigh what the user knows.
+        Own::Stated(_) if encounter.known.is_none() => return Decision::Accept,
+        Own::Stated(_) | Own::Unstarted | Own::None => {}
     }
     match encounter.known.filter(|_| !encounter.is_port_of_system) {
         Some(known) if known == shown => Decision::Accept,
@@ -110,6 +125,10 @@ pub fn decide(encounter: &Encounter) -> Decision {
             }
         }
         None if encounter.is_port_of_system => Decision::Accept,
+        None if encounter.own == Own::Unstarted => Decision::Warn(format!(
+            "no supervisor has started the circle of circles.json at {authority}, so another program answers there: its \
+             identity {shown} is not remembered"
+        )),
         None => Decision::AcceptAndRemember(format!(
             "first use of the circle at {authority}: remembered its identity {shown}"
         )),

@@ -1,6 +1,9 @@
 //! The circles of the user's own circles.json: who they are is known without a first use.
 
-use std::path::Path;
+use std::{
+    net::{IpAddr, UdpSocket},
+    path::Path,
+};
 
 use client_ws::CircleUrl;
 use keys::{
@@ -22,8 +25,14 @@ pub(super) enum OwnCircle {
     None,
     /// One may be there, on a port that the system chose: only the supervisor knows.
     Perhaps,
+    /// The circle there has not been started, so it has no identity yet.
+    Unstarted,
     /// The circle there has this identity, whether it runs or not.
-    Identity(PublicKey),
+    Identity {
+        key: PublicKey,
+        /// Whether a supervisor of the user has made the file. Otherwise circles.json names it, and anyone may have written both.
+        is_private: bool,
+    },
 }
 
 /// Finds the circle of circles.json at an authority, and its identity. Reads files.
@@ -40,11 +49,14 @@ pub(super) fn find(
         let is_free = circles.iter().any(|circle| circle.address.port() == 0);
         return Ok(if is_free { OwnCircle::Perhaps } else { OwnCircle::None });
     };
+    // A circle elsewhere is not the user's own, whatever a circles.json in some directory says.
+    if !is_of_this_machine(circle.address.ip()) {
+        return Ok(OwnCircle::None);
+    }
     let file = circle.identity.clone().unwrap_or_else(|| place.identity(&circle.name));
     match identity_file::load(&file) {
-        Ok(keypair) => Ok(OwnCircle::Identity(keypair.public_key())),
-        // No supervisor has started it yet.
-        Err(IdentityFileError::Missing { .. }) => Ok(OwnCircle::None),
+        Ok(keypair) => Ok(OwnCircle::Identity { key: keypair.public_key(), is_private: circle.identity.is_none() }),
+        Err(IdentityFileError::Missing { .. }) => Ok(OwnCircle::Unstarted),
         Err(error) => Err(error),
     }
 }
@@ -64,6 +76,10 @@ pub(super) async fn supervised(
 fn place(directories: &Directories, config: Option<&Path>) -> Option<Place> {
     let path = config::path(config).ok()?;
     Place::as_it_is(&path, &directories.run, &directories.state).ok()
+}
+
+fn is_of_this_machine(address: IpAddr) -> bool {
+    address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
 }
 
 fn is_at(url: &str, authority: &Authority) -> bool {

@@ -25,32 +25,37 @@ fn word(decision: &Decision) -> &'static str {
 #[test]
 fn decision_depends_on_what_is_known_and_on_own_circles() {
     const ANY: [bool; 2] = [false, true];
-    type Row<'a> = (&'a [Option<u8>], &'a [Option<u8>], &'a [bool], &'a [bool], &'a [bool], &'a [bool], &'a str);
+    type Row<'a> = (&'a [Option<u8>], &'a [Own], &'a [bool], &'a [bool], &'a [bool], &'a [bool], &'a str);
     let anything: &[Option<u8>] = &[None, Some(1), Some(2)];
-    let rows: [Row; 15] = [
+    let (stated, confirmed) = (Own::Stated(key(1)), Own::Confirmed(key(1)));
+    let unconfirmed = [Own::None, Own::Unstarted, stated];
+    let rows: [Row; 17] = [
         // The user's own circles are known, whatever else is recorded.
-        (anything, &[Some(1)], &ANY, &ANY, &ANY, &ANY, "accept"),
-        (anything, &[Some(2)], &ANY, &ANY, &ANY, &ANY, "not own"),
+        (anything, &[confirmed], &ANY, &ANY, &ANY, &ANY, "accept"),
+        (anything, &[Own::Confirmed(key(2)), Own::Stated(key(2))], &ANY, &ANY, &ANY, &ANY, "not own"),
+        // A circles.json that names a file outweighs no record.
+        (&[None], &[stated], &ANY, &ANY, &ANY, &ANY, "accept"),
         // A first use.
-        (&[None], &[None], &[true], &ANY, &ANY, &[false], "remember"),
-        (&[None], &[None], &[true], &ANY, &ANY, &[true], "accept"),
+        (&[None], &[Own::None], &[true], &ANY, &ANY, &[false], "remember"),
+        (&[None], &[Own::Unstarted], &[true], &ANY, &ANY, &[false], "warn"),
+        (&[None], &unconfirmed[..2], &[true], &ANY, &ANY, &[true], "accept"),
         // As before.
-        (&[Some(1)], &[None], &[true], &ANY, &ANY, &[false], "accept"),
-        (&[Some(1)], &[None], &[false], &ANY, &ANY, &[false], "accept"),
+        (&[Some(1)], &unconfirmed, &[true], &ANY, &ANY, &[false], "accept"),
+        (&[Some(1)], &unconfirmed, &[false], &ANY, &ANY, &[false], "accept"),
         // Another than before.
-        (&[Some(2)], &[None], &[true], &ANY, &ANY, &[false], "not as known"),
-        (&[Some(2)], &[None], &[false], &[false], &ANY, &[false], "not as known"),
-        (&[Some(2)], &[None], &[false], &[true], &ANY, &[false], "warn"),
+        (&[Some(2)], &unconfirmed, &[true], &ANY, &ANY, &[false], "not as known"),
+        (&[Some(2)], &unconfirmed, &[false], &[false], &ANY, &[false], "not as known"),
+        (&[Some(2)], &unconfirmed, &[false], &[true], &ANY, &[false], "warn"),
         // At a port of the system another circle was known.
-        (&[Some(1), Some(2)], &[None], &[true], &ANY, &ANY, &[true], "accept"),
-        (&[Some(1), Some(2)], &[None], &[false], &[true], &ANY, &[true], "accept"),
-        (&[Some(1), Some(2)], &[None], &[false], &[false], &[false], &[true], "ephemeral"),
-        (&[Some(1), Some(2)], &[None], &[false], &[false], &[true], &[true], "accept"),
+        (&[Some(1), Some(2)], &unconfirmed, &[true], &ANY, &ANY, &[true], "accept"),
+        (&[Some(1), Some(2)], &unconfirmed, &[false], &[true], &ANY, &[true], "accept"),
+        (&[Some(1), Some(2)], &unconfirmed, &[false], &[false], &[false], &[true], "ephemeral"),
+        (&[Some(1), Some(2)], &unconfirmed, &[false], &[false], &[true], &[true], "accept"),
         // An ephemeral identity.
-        (&[None], &[None], &[false], &[true], &ANY, &ANY, "accept"),
-        (&[None], &[None], &[false], &[false], &[true], &ANY, "accept"),
+        (&[None], &unconfirmed[..2], &[false], &[true], &ANY, &ANY, "accept"),
+        (&[None], &unconfirmed[..2], &[false], &[false], &[true], &ANY, "accept"),
     ];
-    let last: [Row; 1] = [(&[None], &[None], &[false], &[false], &[false], &ANY, "ephemeral")];
+    let last: [Row; 1] = [(&[None], &unconfirmed[..2], &[false], &[false], &[false], &ANY, "ephemeral")];
     let authority = "circle.example:9001".parse().expect("an authority");
     let mut seen = std::collections::BTreeSet::new();
     for (all_known, all_own, persistent, loopback, accepts, system, expected) in rows.into_iter().chain(last) {
@@ -70,18 +75,18 @@ fn decision_depends_on_what_is_known_and_on_own_circles() {
                         authority: &authority,
                         shown: Identity { public_key: key(1), is_persistent },
                         known: known.map(key),
-                        own: own.map(key),
+                        own: *own,
                         is_loopback,
                         accepts_ephemeral,
                         is_port_of_system,
                     };
                     assert_eq!(word(&decide(&encounter)), expected, "{encounter:?}");
-                    assert!(seen.insert((*known, *own, bits)), "two rows: {encounter:?}");
+                    assert!(seen.insert((*known, format!("{own:?}"), bits)), "two rows: {encounter:?}");
                 }
             }
         }
     }
-    assert_eq!(seen.len(), 3 * 3 * 16, "each case has a row");
+    assert_eq!(seen.len(), 3 * 6 * 16, "each case has a row");
 }
 
 #[test]
@@ -91,7 +96,7 @@ fn refusal_says_what_it_means_and_how_to_accept_it() {
         authority: &authority,
         shown: Identity { public_key: key(1), is_persistent: true },
         known: Some(key(2)),
-        own: None,
+        own: Own::None,
         is_loopback: false,
         accepts_ephemeral: false,
         is_port_of_system: false,
@@ -101,7 +106,7 @@ fn refusal_says_what_it_means_and_how_to_accept_it() {
     for part in [&key(1).to_hex(), &key(2).to_hex(), "impostor", "circles known forget 10.0.0.1:9001"] {
         assert!(text.contains(part), "{text}");
     }
-    let Decision::Refuse(refusal) = decide(&Encounter { own: Some(key(2)), ..encounter }) else {
+    let Decision::Refuse(refusal) = decide(&Encounter { own: Own::Confirmed(key(2)), ..encounter }) else {
         panic!("another identity");
     };
     assert!(!refusal.to_string().contains("forget"), "nobody is to forget for that: {refusal}");
