@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     message::{BUILD, Hello, Setup, frame},
@@ -54,7 +54,10 @@ pub(crate) fn limit_resources(memory: u64) -> io::Result<()> {
     allocator::set_limit(usize::try_from(hard).unwrap_or(usize::MAX));
     let at_most = |maximum| Rlimit { current: Some(maximum), maximum: Some(maximum) };
     // Twice, for what the circle's own script has beside it.
-    setrlimit(Resource::As, at_most((STACK as u64 + MAPPED).saturating_add(hard.saturating_mul(2))))?;
+    let space = (STACK as u64 + MAPPED).saturating_add(hard.saturating_mul(2));
+    // A process without privileges can only lower the limit that its system gave it.
+    let most = getrlimit(Resource::As).maximum.unwrap_or(u64::MAX);
+    setrlimit(Resource::As, at_most(space.min(most)))?;
     setrlimit(Resource::Core, at_most(0))?;
     setrlimit(Resource::Fsize, at_most(0))?;
     Ok(())
