@@ -1,6 +1,7 @@
 //! What a circle writes down: the audit of its plays, its log in either format, and what `circles logs` makes of them.
 
 mod full;
+mod suppressed;
 
 use std::{
     collections::BTreeMap,
@@ -361,39 +362,6 @@ fn audit_records_of_a_caller_are_not_evicted_by_another() {
     assert_eq!((of("ok") + of("busy_queued"), of("cancelled")), (2 * PLAYS, 1), "none is lost: {plays:?}");
     assert!(of("busy_queued") >= PLAYS - 100);
     assert!(lines.len() < 2000, "{}", lines.len());
-}
-
-#[test]
-fn failed_authentications_are_logged_with_address_and_key_and_not_each() {
-    let home = Home::new();
-    let log = home.path().join("a.log");
-    let mut command = home.command();
-    command.args(["serve", "--port", "0", "--log-file"]).arg(&log).env("CIRCLES_LOG", "info").stderr(Stdio::null());
-    let mut server = Reaped(command.spawn().expect("it runs"));
-    let mut line = String::new();
-    BufReader::new(server.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
-    let authority = line.trim().strip_prefix("listening on ws://").expect("a URL").to_owned();
-    let connect = || Wire::connect(&authority);
-    let key = KeyPair::generate().expect("a key").public_key().to_hex();
-    for _ in 0..100 {
-        let mut wire = connect();
-        let params = json!({ "pubkey": key, "signature": "00".repeat(64) });
-        assert_eq!(wire.call("authenticate", params)["error"]["code"], -32002);
-    }
-    // What is no key is not repeated.
-    connect().call("authenticate", json!({ "pubkey": "no\nkey", "signature": "" }));
-    let mut wire = connect();
-    for _ in 0..1000 {
-        wire.value("1");
-    }
-    let pid = rustix::process::Pid::from_child(&server.0);
-    kill_process(pid, Signal::TERM).expect("it is there");
-    wait_for_end(pid);
-    let text = fs::read_to_string(&log).expect("it is there");
-    let failed: Vec<&str> = text.lines().filter(|line| line.contains("authentication failed")).collect();
-    assert!(failed[0].contains("address=127.0.0.1") && failed[0].contains(&format!("key=\"{key}\"")), "{failed:?}");
-    assert!(failed.len() < 50 && !text.contains("no\\nkey"), "{failed:?}");
-    assert!((1..500).contains(&text.matches("play ok").count()), "plays of one caller are suppressed, too");
 }
 
 /// More than the files hold: what is there is whole, and no more than it may be.

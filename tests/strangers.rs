@@ -1,5 +1,7 @@
 //! Connections of a circle that needs a key, before they have authenticated: what they may do, and what they cost.
 
+mod memory;
+
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -11,7 +13,6 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
     eventually,
@@ -297,57 +298,6 @@ fn attack(args: &[&str], has_room: bool) {
         (now * 10 <= baseline * 12).then_some(()).ok_or_else(|| format!("{baseline} KiB before, {now} KiB now"))
     });
     assert_eq!(wire.value("plays"), CONNECTIONS / 100);
-}
-
-#[test]
-fn large_message_leaves_no_memory_with_its_connection() {
-    const MEMBERS: u64 = 100;
-    let member = KeyPair::generate().expect("a key");
-    let server = circle_of(&member, &[]);
-    let wire = || {
-        let mut wire = server.connect();
-        wire.authenticate(&member);
-        wire
-    };
-    wire().exchange(&padded(15 * MESSAGE));
-    let before = server.resident_kib();
-    let held: Vec<_> = (0..MEMBERS)
-        .map(|_| {
-            let mut wire = wire();
-            assert!(wire.exchange(&padded(15 * MESSAGE))["result"].is_object());
-            wire
-        })
-        .collect();
-    let after = server.resident_kib();
-    assert!(after < before + MEMBERS * 128, "{before} KiB before, {after} KiB with {MEMBERS} connections");
-    drop(held);
-}
-
-#[test]
-fn queries_and_scripts_of_many_connections_cannot_kill_a_circle() {
-    let member = KeyPair::generate().expect("a key");
-    let server = circle_of_bounded(&member, &[]);
-    let script = format!("/*{}*/ 1", "x".repeat(15 * MESSAGE));
-    let question = json!({ "jsonrpc": "2.0", "id": 1, "method": "complete", "params": [script, 0] }).to_string();
-    let play =
-        json!({ "jsonrpc": "2.0", "id": 1, "method": "play", "params": [format!("{script}; loop {{}}")] }).to_string();
-    let mut held = Vec::new();
-    for number in 0..400 {
-        let mut wire = server.connect();
-        wire.authenticate(&member);
-        let messages = if number % 2 == 0 { vec![&question; 8] } else { vec![&play] };
-        // Connections of the caller who holds most are closed, perhaps this one.
-        let _is_closed = messages.into_iter().any(|text| wire.socket.send(Message::text(text.as_str())).is_err());
-        held.push(wire);
-    }
-    drop(held);
-    let mut wire = server.connect();
-    wire.authenticate(&member);
-    let answer = eventually(|| {
-        let answer = wire.call("play", json!(["40 + 2"]));
-        if answer["error"]["code"] == -32006 { Err("busy") } else { Ok(answer) }
-    });
-    assert_eq!(answer["result"]["value"], 42, "{answer}");
 }
 
 fn circle_of_bounded(member: &KeyPair, args: &[&str]) -> Server {

@@ -43,7 +43,7 @@ pub struct Limits {
     pub idle_s: Option<u64>,
     /// Connections to the circle at a time. The circle lowers this to what its descriptors and `connection_mib` allow.
     pub connections: u64,
-    /// Of those, the connections of one address that have to authenticate and have not.
+    /// Unauthenticated connections from one address, on a circle that needs a key.
     pub unauthenticated_per_address: u64,
     /// Seconds in which a connection to a circle that needs a key has to authenticate.
     pub login_s: u64,

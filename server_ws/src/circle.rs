@@ -32,7 +32,7 @@ use crate::{
     host::FunctionTable,
     log_limit::LogLimit,
     metrics::{Metrics, Observer},
-    quota::{Admission, CallerTurns, FairSemaphore, RateLimit},
+    quota::{Admission, CallerTurns, FairSemaphore, LossRate, RateLimit},
 };
 use identity::CircleIdentity;
 pub(crate) use settings::{SessionLimits, Settings};
@@ -98,6 +98,10 @@ pub struct Circle {
     pub(crate) logged_plays: LogLimit,
     /// Lines of failed authentications in the log.
     pub(crate) logged_failures: LogLimit,
+    /// The rate at which workers of each caller may crash.
+    pub(crate) losses: LossRate,
+    /// The limit of log lines about refused connections.
+    pub(crate) logged_refusals: LogLimit,
 }
 
 impl Circle {

@@ -122,6 +122,7 @@ impl Metrics {
         series.memory.set(MemoryHolder::Connections, sockets.bytes);
         series.closed_connections.set(ConnectionCloseReason::Room, sockets.closed_for_room);
         series.closed_connections.set(ConnectionCloseReason::Memory, sockets.closed_for_memory);
+        series.closed_connections.set(ConnectionCloseReason::CallerMemory, sockets.callers_closed_for_memory);
         let layers = self.sandbox.get();
         for layer in SandboxLayer::ALL {
             series.sandbox.set(*layer, layers.is_some_and(|layers| layers.contains(layer)).into());

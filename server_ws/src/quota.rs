@@ -9,6 +9,7 @@ mod connections;
 mod derived_limits;
 mod fair_semaphore;
 pub(crate) mod kernel;
+mod loss_rate;
 mod memory;
 mod rate_limit;
 
@@ -20,5 +21,6 @@ pub(crate) use derived_limits::{
     PROCESS_DESCRIPTORS, THREADS_DESCRIPTORS, derive_shares, fit_to_descriptors, fit_to_memory,
 };
 pub(crate) use fair_semaphore::{FairSemaphore, Grant, Waiter};
+pub(crate) use loss_rate::LossRate;
 pub(crate) use memory::{MemoryAction, MemoryQuota};
 pub(crate) use rate_limit::RateLimit;

@@ -23,7 +23,10 @@ pub(crate) fn receive(session: &mut Session, text: &str) {
     }
     let max_batch = usize::try_from(session.limits.values.batch).unwrap_or(usize::MAX);
     match message::parse(text, max_batch) {
-        Err(error) => session.send(message::response(None, Err::<&(), _>(&error))),
+        Err(error) => {
+            let error = session.count_request().err().unwrap_or(error);
+            session.send(message::response(None, Err::<&(), _>(&error)));
+        }
         Ok(Incoming::Single(call)) => admit(session, call, None),
         Ok(Incoming::Batch(calls)) => {
             let replies = calls.iter().filter(|call| !matches!(call, Ok(Call { id: None, .. }))).count();
@@ -51,7 +54,7 @@ fn admit(session: &mut Session, call: Result<Call<'_>, Rejected>, batch: Option<
     };
     let ticket = Ticket::new(reply_to, batch);
     let request = match request {
-        Err(error) => Err(error),
+        Err(error) => Err(session.count_request().err().unwrap_or(error)),
         Ok((method, params)) => {
             // A caller who has made too many requests can still stop what runs.
             let counted = if method == Cancel::NAME { Ok(()) } else { session.count_request() };

@@ -18,6 +18,7 @@ mod queue;
 mod replies;
 mod request_rate;
 mod serve;
+pub(crate) mod span;
 mod ticket;
 
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};

@@ -28,7 +28,7 @@ use crate::{
     host::{AnyModule, FunctionTable, Module},
     log_limit::LogLimit,
     metrics::Metrics,
-    quota::{self, Admission, CallerTurns, FairSemaphore, RateLimit},
+    quota::{self, Admission, CallerTurns, FairSemaphore, LossRate, RateLimit},
 };
 
 /// Sessions whose queries are answered at a time, for each core. Others wait for their callers' turns.
@@ -256,8 +256,17 @@ impl CircleBuilder {
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
         let access = self.access.unwrap_or(if self.members.is_some() { Access::Members } else { Access::Open });
+        let wanted = self.limits.connections;
         quota::fit_to_memory(&mut self.limits);
         quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
+        let connections = self.limits.connections;
+        if connections < wanted && wanted != Limits::default().connections {
+            tracing::warn!(
+                wanted,
+                connections,
+                "limits.connections is lowered: connection_mib or the limit of open files has room for no more"
+            );
+        }
         quota::derive_shares(&mut self.limits);
         let host = FunctionTable::new(self.host, &self.limits);
         let offered = host.offered();
@@ -310,6 +319,8 @@ impl CircleBuilder {
             auditor: self.auditor,
             logged_plays: LogLimit::with_burst(),
             logged_failures: LogLimit::default(),
+            logged_refusals: LogLimit::default(),
+            losses: LossRate::default(),
             name: self.name,
             identity,
             access,

@@ -94,8 +94,10 @@ labels! {
     ConnectionCloseReason {
         /// Others needed the room: there are too many connections.
         Room = "room",
-        /// All connections held too many bytes.
+        /// All connections held too many bytes, and this one had not authenticated.
         Memory = "memory",
+        /// The same, and this one was the largest of the caller that held most.
+        CallerMemory = "caller_memory",
         /// The connection did not authenticate in time.
         Login = "login",
     }

@@ -143,7 +143,7 @@ mod tests {
         let caller = Caller::anonymous(address);
         let admit_connection = || {
             let slot = admission.connections.accept(Some(address)).expect("a socket more");
-            slot.upgrade(address, 0).ok().map(|()| slot)
+            slot.upgrade(address).ok().map(|()| slot)
         };
         let held = (admit_connection().expect("free"), admission.admit_worker(caller).expect("free"));
         admission.apply(&limits(2, 2));

@@ -4,6 +4,7 @@
 //! room, the server closes sockets that have not upgraded and strangers first, so that they keep no member away.
 
 mod close_signal;
+mod groups;
 mod slot;
 mod table;
 
@@ -84,8 +85,10 @@ pub(crate) struct ConnectionTotals {
     pub(crate) bytes: u64,
     /// Sockets that were closed for others, because there were too many.
     pub(crate) closed_for_room: u64,
-    /// Sockets that were closed because all held too many bytes.
+    /// Sockets without authentication that were closed because all held too many bytes.
     pub(crate) closed_for_memory: u64,
+    /// The same, of callers that may play.
+    pub(crate) callers_closed_for_memory: u64,
     /// Sockets that have ended, for whatever reason.
     pub(crate) ended: u64,
 }
@@ -117,12 +120,12 @@ impl Connections {
         self.lock().totals()
     }
 
-    /// Takes a socket that was accepted; `None` if there is no room for it. The address is `None` where others share it,
-    /// because it is a proxy's.
-    pub(crate) fn accept(&self, address: Option<IpAddr>) -> Option<Arc<Slot>> {
+    /// Takes a socket that was accepted, if there is room for it. The address is `None` where others share it, because it is
+    /// a proxy's.
+    pub(crate) fn accept(&self, address: Option<IpAddr>) -> Result<Arc<Slot>, ConnectionRefusal> {
         let close = Arc::<CloseSignal>::default();
         let number = self.lock().accept(address.map(Caller::anonymous), close.clone())?;
-        Some(Arc::new(Slot::new(self.clone(), number, close)))
+        Ok(Arc::new(Slot::new(self.clone(), number, close)))
     }
 }
 

@@ -127,7 +127,7 @@ mod tests {
     fn slot() -> Arc<Slot> {
         let address = [10, 0, 0, 1].into();
         let slot = Connections::new(&Limits::default(), true).accept(Some(address)).expect("room");
-        slot.upgrade(address, 0).expect("room");
+        slot.upgrade(address).expect("room");
         slot
     }
 

@@ -40,8 +40,15 @@ impl Session {
         let slot = self.slot.clone();
         // None is so far away that it never comes.
         let login_deadline = Instant::now().checked_add(Duration::from_secs(self.limits.values.login_s));
+        let mut turn = None;
         while self.closing.is_none() {
             self.start_next();
+            if turn.is_some() {
+                // The turns of the other sessions of this thread come before the next turn of this one. A play that has just
+                // arrived has been sent to its worker before.
+                yield_now().await;
+                turn = None;
+            }
             slot.set_session_bytes(self.held_bytes());
             let can_send = self.outbox.is_empty();
             let idle = self.idle_deadline().filter(|_| can_send);
@@ -64,11 +71,8 @@ impl Session {
                     self.was_pinged = false;
                     match arrived {
                         Inbound::Text(text) => {
-                            let turn = self.turn().await;
+                            turn = Some(self.turn().await);
                             receive(&mut self, &text);
-                            // The turns of the other sessions of this thread come first.
-                            yield_now().await;
-                            drop(turn);
                         }
                         Inbound::Heartbeat => {}
                         Inbound::Violation { code, reason } => self.close(code, reason),
@@ -76,11 +80,8 @@ impl Session {
                 }
                 event = self.player.next_event(), if can_send || self.player.is_finishing() => {
                     if let Some(PlayerEvent::Printed(_)) = &event {
-                        let turn = self.turn().await;
+                        turn = Some(self.turn().await);
                         self.handle(event);
-                        // The next prints may be there already.
-                        yield_now().await;
-                        drop(turn);
                     } else {
                         self.handle(event);
                     }
@@ -163,6 +164,9 @@ impl Session {
             if self.queue.is_reset_next() && self.player.queries.has_waiting() {
                 return;
             }
+            if self.queue.is_play_next() && self.player.is_idle() {
+                self.player.reserve_start(self.auth.identity());
+            }
             if self.delayed_start().is_some_and(|start| start > Instant::now()) {
                 return;
             }
@@ -230,6 +234,8 @@ impl Session {
         tracing::info!("an idle environment is given up");
         self.circle.metrics.count_environment_loss(LossReason::Idle);
         self.player.reset();
+        // As at a reset: the queries that are left have expired.
+        drop(self.player.queries.take_all());
         self.notify(&SessionReset { reason: LossReason::Idle });
     }
 }

@@ -17,11 +17,13 @@ pub(super) struct Chunks {
     body: BoxBody,
     /// What is left of the last piece of the body.
     rest: Bytes,
+    /// Bytes of the buffer in which that is.
+    buffer: usize,
 }
 
 impl Chunks {
     pub(super) fn new(body: BoxBody) -> Self {
-        Self { body, rest: Bytes::new() }
+        Self { body, rest: Bytes::new(), buffer: 0 }
     }
 }
 
@@ -35,9 +37,14 @@ impl MessageBody for Chunks {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_next(cx)) {
-                Some(Ok(bytes)) => self.rest = bytes,
+                Some(Ok(bytes)) => (self.buffer, self.rest) = (bytes.len(), bytes),
                 end => return Poll::Ready(end),
             }
+        }
+        if self.buffer > CHUNK && self.rest.len() <= self.buffer / 2 {
+            // The whole buffer would stay until a client that stands still has taken the last of it.
+            self.rest = Bytes::copy_from_slice(&self.rest);
+            self.buffer = self.rest.len();
         }
         let length = self.rest.len().min(CHUNK);
         Poll::Ready(Some(Ok(self.rest.split_to(length))))
@@ -49,6 +56,15 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
+
+    #[tokio::test]
+    async fn rest_of_a_body_keeps_at_most_twice_its_bytes() {
+        let mut chunks = Chunks::new(BoxBody::new(vec![1; 64 * CHUNK]));
+        while let Some(piece) = poll_fn(|cx| Pin::new(&mut chunks).poll_next(cx)).await {
+            let left = chunks.rest.len() + piece.expect("a piece").len();
+            assert!(chunks.buffer <= (2 * left).max(CHUNK), "{} bytes for {left}", chunks.buffer);
+        }
+    }
 
     #[tokio::test]
     async fn pieces_are_bounded_and_whole_together() {

@@ -9,7 +9,6 @@ use actix_web_actors::ws::{CloseCode, CloseReason, Message, ProtocolError, Webso
 use futures_util::stream;
 use keys::Authority;
 use tokio::sync::mpsc;
-use tracing::Instrument;
 
 use super::{
     chunks::Chunks,
@@ -22,6 +21,7 @@ use crate::{
     session::{
         Session,
         outbound::{self, Frame, QueuedFrame},
+        span::SpannedSession,
     },
 };
 
@@ -50,9 +50,8 @@ pub(crate) fn start(
     let response = WsResponseBuilder::new(actor, request, stream::pending()).start()?;
     let response = response.map_body(|_, body| Chunks::new(body).boxed());
     let number = circle.next_session_number();
-    let session = Session::new(circle.clone(), limits, number, authority, address, slot, outbound);
-    let span = tracing::info_span!("session", number);
-    tokio::spawn(session.serve(inbound, rpc::receive).instrument(span));
+    let session = Session::new(circle.clone(), limits, number, authority, address, slot.clone(), outbound);
+    tokio::spawn(SpannedSession::new(session.serve(inbound, rpc::receive), slot, number));
     Ok(response)
 }
 

@@ -48,7 +48,12 @@ pub(crate) struct Frames {
     released: usize,
     session: PollSender<Inbound>,
     reading: Reading,
+    /// Whether the bytes are what a frame has left of its buffer, and keep all of that.
+    is_remainder: bool,
 }
+
+/// Bytes of a frame after which the remainder of the buffer moves at once.
+const LARGE_FRAME: u64 = 4 << 10;
 
 /// What is done with what arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +86,7 @@ impl Frames {
             released: 0,
             session: PollSender::new(session),
             reading: Reading::Messages,
+            is_remainder: false,
         }
     }
 
@@ -101,6 +107,14 @@ impl Frames {
         if done > 0 {
             self.released += done;
             self.slot.release_inbound(done);
+        }
+    }
+
+    /// Moves what the last frame has left to a buffer of its own.
+    fn move_remainder(&mut self) {
+        if self.is_remainder {
+            self.is_remainder = false;
+            self.bytes = BytesMut::from(&self.bytes[..]);
         }
     }
 
@@ -164,8 +178,20 @@ impl Frames {
         }
     }
 
+    /// The length of the next frame's header, of which two bytes are there.
+    fn header_length(&self) -> u64 {
+        let second = self.bytes.get(1).copied().unwrap_or_default();
+        let extended = match second & 0x7f {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        2 + extended + if second & 0x80 == 0 { 0 } else { 4 }
+    }
+
     fn decode(&mut self) -> Option<Step> {
-        let stated = self.stated_length().unwrap_or_default();
+        let stated_length = self.stated_length();
+        let stated = stated_length.unwrap_or_default();
         let is_control = self.bytes.first().is_some_and(|first| first & 0x08 != 0);
         if is_control && stated > MAX_CONTROL {
             return self.lose_track(1002, "this is not RFC 6455");
@@ -173,8 +199,18 @@ impl Frames {
         if stated > self.max_message() as u64 {
             return self.lose_track(1009, "the message is too large");
         }
+        // The codec makes room for a whole frame as soon as it sees the header.
+        if stated_length.is_some() && (self.bytes.len() as u64) < self.header_length() + stated {
+            return None;
+        }
         match self.codec.decode(&mut self.bytes) {
-            Ok(frame) => frame.map(|frame| self.accept(frame)),
+            Ok(frame) => {
+                self.is_remainder |= frame.is_some();
+                if stated > LARGE_FRAME {
+                    self.move_remainder();
+                }
+                frame.map(|frame| self.accept(frame))
+            }
             Err(ProtocolError::Overflow) => self.lose_track(1009, "the message is too large"),
             Err(_) => self.lose_track(1002, "this is not RFC 6455"),
         }
@@ -220,6 +256,7 @@ impl Stream for Frames {
                     None => {}
                 }
             }
+            this.move_remainder();
             match ready!(Pin::new(&mut this.payload).poll_next(cx)) {
                 Some(Ok(chunk)) => {
                     this.taken += chunk.len();

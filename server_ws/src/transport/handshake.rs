@@ -28,13 +28,6 @@ fn is_key(key: &[u8]) -> bool {
     key.len() == 24 && key.ends_with(b"==") && key[..21].iter().all(is_digit) && b"AQgw".contains(&key[21])
 }
 
-/// Bytes that the head of a request has at least: as many as its parts, without spaces that it need not have.
-pub(super) fn head_bytes(request: &HttpRequest) -> usize {
-    let line = request.method().as_str().len() + request.uri().to_string().len() + "  HTTP/1.1\r\n\r\n".len();
-    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ":\r\n".len());
-    line + headers.sum::<usize>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ use actix_web::{
 };
 use keys::Authority;
 
-use super::{chunks::Chunks, client_address::client_address, connection, handshake, socket::Socket};
+use super::{chunks::Chunks, client_address::client_address, connection, handshake, refusal, socket::Socket};
 use crate::{
     circle::Circle,
     metrics::ConnectionRejectReason,
@@ -151,25 +151,25 @@ async fn root(
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let address = client_address(peer, request.headers(), &circle.settings.borrow().trusted_proxies);
     let slot = request.conn_data::<Arc<Slot>>().cloned().ok_or_else(|| ErrorInternalServerError("no slot"))?;
-    match slot.upgrade(address, handshake::head_bytes(&request)) {
+    match slot.upgrade(address) {
         Ok(()) => connection::start(circle, slot, address, authority, &request, payload),
-        Err(refusal) => Ok(refuse(circle, refusal)),
+        Err(refusal) => Ok(refuse(circle, address, refusal)),
     }
 }
 
 /// The answer to a client that gets no connection.
-fn refuse(circle: &Circle, refusal: ConnectionRefusal) -> HttpResponse {
+fn refuse(circle: &Circle, address: IpAddr, refusal: ConnectionRefusal) -> HttpResponse {
+    refusal::note(circle, address, refusal);
     match refusal {
         ConnectionRefusal::Full => {
-            circle.metrics.count_rejection(ConnectionRejectReason::Full);
             let body = format!(
-                "the circle has its {} connections; its operator raises `limits.connections`\n",
+                "the circle has no room for more than {} connections: try again later, or ask the operator to raise \
+                 `limits.connections` and, if the circle has set a lower bound itself, `limits.connection_mib`\n",
                 circle.settings.borrow().limits.values.connections
             );
             text(StatusCode::SERVICE_UNAVAILABLE, body)
         }
         ConnectionRefusal::Address { max } => {
-            circle.metrics.count_rejection(ConnectionRejectReason::Address);
             let body = format!(
                 "your address has {max} connections that have not authenticated: authenticate or close some of them, \
                  or ask the operator to raise `limits.unauthenticated_per_address`\n"

@@ -2,7 +2,7 @@
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
-use actix_http::{HttpService, Protocol, error::DispatchError};
+use actix_http::{HttpService, KeepAlive, Protocol, error::DispatchError};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{
     App, Error,
@@ -11,7 +11,7 @@ use actix_web::{
     web,
 };
 
-use super::{chunks::CHUNK, http, socket::Socket};
+use super::{chunks::CHUNK, http, refusal, socket::Socket};
 use crate::circle::Circle;
 
 /// Threads that serve connections.
@@ -32,6 +32,8 @@ pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Re
             .map_err(|error: Error| error.error_response());
         let http = HttpService::build()
             .client_request_timeout(http::HANDSHAKE_TIMEOUT)
+            // The socket reads one request.
+            .keep_alive(KeepAlive::Disabled)
             // A session says goodbye and waits for the client's answer itself.
             .client_disconnect_timeout(Duration::ZERO)
             .h1_write_buffer_size(CHUNK)
@@ -56,10 +58,10 @@ fn accept(
     let address = stream.peer_addr()?;
     // Clients share the address of a proxy.
     let is_proxy = circle.settings.borrow().trusted_proxies.contains(&address.ip().to_canonical());
-    let Some(slot) = circle.admission.connections.accept((!is_proxy).then_some(address.ip())) else {
-        tracing::debug!(%address, "connection refused: there are too many");
-        return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
-    };
+    let slot = circle.admission.connections.accept((!is_proxy).then_some(address.ip())).map_err(|refusal| {
+        refusal::note(circle, address.ip(), refusal);
+        io::Error::from(io::ErrorKind::ConnectionRefused)
+    })?;
     tracing::debug!(socket = slot.number(), %address, "connection accepted");
     stream.set_nodelay(true)?;
     Ok((Socket::new(stream, slot), Protocol::Http1, Some(address)))

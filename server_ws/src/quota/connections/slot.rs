@@ -23,9 +23,6 @@ pub(crate) const MAX_STRANGER_MESSAGE: usize = 16 << 10;
 /// completes or exceeds it.
 const MAX_STRANGER_INBOUND: u64 = 2 * MAX_STRANGER_MESSAGE as u64 + 1024;
 
-/// Bytes that are read of a request of HTTP, and of what a client sends behind it before it has the answer.
-const MAX_REQUEST: u64 = 16 << 10;
-
 /// Bytes that a stranger has not taken, with which the circle takes no request of it.
 const MAX_STRANGER_OUTBOUND: u64 = 8 << 10;
 
@@ -75,15 +72,16 @@ impl Slot {
         self.number
     }
 
-    /// Makes the socket a connection of a client at `address`, whose request has `head` bytes.
-    pub(crate) fn upgrade(&self, address: IpAddr, head: usize) -> Result<(), ConnectionRefusal> {
+    /// Makes the socket a connection of a client at `address`.
+    pub(crate) fn upgrade(&self, address: IpAddr) -> Result<(), ConnectionRefusal> {
         let address = Caller::anonymous(address);
         let caller = (!self.connections.needs_key).then_some(address);
         self.connections.lock().upgrade(self.number, address, caller)?;
-        // What was read besides the request are messages that the client has sent too early.
-        subtract(&self.inbound, head);
+        // The request is all that was read.
+        self.inbound.store(0, Relaxed);
         self.outbound.store(0, Relaxed);
         self.stage.store(if caller.is_some() { ADMITTED } else { STRANGER }, Release);
+        self.close.wake_socket();
         Ok(())
     }
 
@@ -93,6 +91,11 @@ impl Slot {
         self.stage.store(ADMITTED, Release);
         // The socket is read without a bound from now on.
         self.close.wake_socket();
+    }
+
+    /// Whether it is a WebSocket.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.stage.load(Acquire) != REQUEST
     }
 
     /// Whether it is a connection that has to authenticate.
@@ -126,14 +129,12 @@ impl Slot {
         self.close.wait().await;
     }
 
-    /// Bytes that are to be read now: of a request so much, and from a stranger what one message takes, until it is done with.
+    /// Bytes of a WebSocket that are to be read now: from a stranger what one message takes, until it is done with.
     pub(crate) fn allowance(&self) -> usize {
-        let most = match self.stage.load(Acquire) {
-            REQUEST => MAX_REQUEST,
-            STRANGER => MAX_STRANGER_INBOUND,
-            _ => return usize::MAX,
-        };
-        usize::try_from(most.saturating_sub(self.inbound.load(Relaxed))).unwrap_or(usize::MAX)
+        if !self.is_stranger() {
+            return usize::MAX;
+        }
+        usize::try_from(MAX_STRANGER_INBOUND.saturating_sub(self.inbound.load(Relaxed))).unwrap_or(usize::MAX)
     }
 
     /// Notes bytes that were read from the socket.
@@ -160,10 +161,6 @@ impl Slot {
 
     /// Notes bytes that the socket has taken, also such as the session did not send.
     pub(crate) fn release_outbound(&self, bytes: usize) {
-        if self.stage.load(Acquire) == REQUEST {
-            // An answer of HTTP: what was read before is done with.
-            self.inbound.store(0, Relaxed);
-        }
         let may_take = self.may_take();
         subtract(&self.outbound, bytes);
         if !may_take && self.may_take() {

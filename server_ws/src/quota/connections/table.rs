@@ -1,8 +1,12 @@
 //! The table of all sockets of a circle, and the choice of those that make room.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
-use super::{super::caller::Caller, Bounds, CloseSignal, ConnectionRefusal, ConnectionTotals, IDLE_BYTES};
+use super::{
+    super::caller::Caller,
+    Bounds, CloseSignal, ConnectionRefusal, ConnectionTotals, IDLE_BYTES,
+    groups::{AddressSockets, CallerConnections, SocketList, shrink},
+};
 
 /// So many sockets are drawn at random where one has to make room, and the largest of those does. So an attacker cannot
 /// choose which, who holds much is found soon, and it takes the same time however many sockets there are.
@@ -26,6 +30,8 @@ struct Entry {
     held: u64,
     /// Where it is in the list of its stage, unless it is admitted.
     position: usize,
+    /// Where it is in the list of its caller, or of its address and stage.
+    group_position: usize,
     close: Arc<CloseSignal>,
 }
 
@@ -40,6 +46,7 @@ impl Entry {
 enum Reason {
     Room,
     Memory,
+    CallerMemory,
 }
 
 #[derive(Debug)]
@@ -48,21 +55,19 @@ pub(super) struct Table {
     accepted: u64,
     sockets: HashMap<u64, Entry>,
     /// The sockets that have not upgraded.
-    requests: Vec<u64>,
-    strangers: Vec<u64>,
-    /// How many sockets of each address have not authenticated.
-    unauthenticated: HashMap<Caller, u64>,
-    /// Of those, the strangers.
-    strangers_by_address: HashMap<Caller, u64>,
+    requests: SocketList,
+    strangers: SocketList,
+    addresses: HashMap<Caller, AddressSockets>,
+    callers: HashMap<Caller, CallerConnections>,
     bytes: u64,
     /// Of those, the bytes of sockets that have not authenticated.
     stranger_bytes: u64,
-    bytes_by_caller: HashMap<Caller, u64>,
-    /// The bytes of sockets that were told to close and are not gone yet, and their sum.
+    /// The bytes of sockets that are closed for others and are not gone yet, and their sum.
     closing: HashMap<u64, u64>,
     closing_bytes: u64,
     closed_for_room: u64,
     closed_for_memory: u64,
+    callers_closed_for_memory: u64,
     ended: u64,
 }
 
@@ -72,17 +77,17 @@ impl Table {
             bounds,
             accepted: 0,
             sockets: HashMap::new(),
-            requests: Vec::new(),
-            strangers: Vec::new(),
-            unauthenticated: HashMap::new(),
-            strangers_by_address: HashMap::new(),
+            requests: SocketList::default(),
+            strangers: SocketList::default(),
+            addresses: HashMap::new(),
+            callers: HashMap::new(),
             bytes: 0,
             stranger_bytes: 0,
-            bytes_by_caller: HashMap::new(),
             closing: HashMap::new(),
             closing_bytes: 0,
             closed_for_room: 0,
             closed_for_memory: 0,
+            callers_closed_for_memory: 0,
             ended: 0,
         }
     }
@@ -96,30 +101,36 @@ impl Table {
             bytes: self.bytes,
             closed_for_room: self.closed_for_room,
             closed_for_memory: self.closed_for_memory,
+            callers_closed_for_memory: self.callers_closed_for_memory,
             ended: self.ended,
         }
     }
 
     /// The number of the new socket, if there is room for it.
-    pub(super) fn accept(&mut self, address: Option<Caller>, close: Arc<CloseSignal>) -> Option<u64> {
-        // What is being closed has its memory for a moment still.
+    pub(super) fn accept(
+        &mut self,
+        address: Option<Caller>,
+        close: Arc<CloseSignal>,
+    ) -> Result<u64, ConnectionRefusal> {
+        // A socket that is being closed has its memory for a moment still.
         if self.closing_bytes >= self.bounds.stranger_bytes {
-            return None;
+            return Err(ConnectionRefusal::Full);
         }
+        let max = self.bounds.sockets_per_address;
         if let Some(address) = address
-            && count(&self.unauthenticated, &address) >= self.bounds.sockets_per_address
+            && self.addresses.get(&address).map_or(0, AddressSockets::len) as u64 >= max
             && !self.evict_of_address(address, false)
         {
-            return None;
+            return Err(ConnectionRefusal::Address { max });
         }
         if self.sockets.len() as u64 >= self.bounds.sockets && !self.evict_unauthenticated(Reason::Room) {
-            return None;
+            return Err(ConnectionRefusal::Full);
         }
         self.accepted += 1;
         let number = self.accepted;
-        self.insert(number, Entry { stage: Stage::Request, address, held: 0, position: 0, close });
+        self.insert(number, Entry { stage: Stage::Request, address, held: 0, position: 0, group_position: 0, close });
         self.make_room();
-        Some(number)
+        Ok(number)
     }
 
     /// Makes a socket a connection. `caller` is `None` for a stranger.
@@ -129,9 +140,13 @@ impl Table {
         address: Caller,
         caller: Option<Caller>,
     ) -> Result<(), ConnectionRefusal> {
+        // A socket that has been closed meanwhile is gone in a moment, and needs no room.
+        if !self.sockets.contains_key(&number) {
+            return Err(ConnectionRefusal::Full);
+        }
         let max = self.bounds.per_address;
         if caller.is_none()
-            && count(&self.strangers_by_address, &address) >= max
+            && self.addresses.get(&address).map_or(0, |address| address.strangers.len()) as u64 >= max
             && !self.evict_of_address(address, true)
         {
             return Err(ConnectionRefusal::Address { max });
@@ -141,7 +156,6 @@ impl Table {
         if (is_crowded || is_full) && !self.evict_stranger() {
             return Err(ConnectionRefusal::Full);
         }
-        // A socket that has been closed meanwhile is gone in a moment.
         let entry = self.take(number).ok_or(ConnectionRefusal::Full)?;
         let stage = caller.map_or(Stage::Stranger, Stage::Admitted);
         self.insert(number, Entry { stage, address: Some(address), ..entry });
@@ -155,73 +169,116 @@ impl Table {
         }
     }
 
+    /// Notes the bytes that a socket holds.
     pub(super) fn hold(&mut self, number: u64, held: u64) {
-        if let Some(entry) = self.take(number) {
-            self.insert(number, Entry { held, ..entry });
-            self.make_room();
-        }
+        let Some(entry) = self.sockets.get_mut(&number) else { return };
+        let before = entry.bytes();
+        entry.held = held;
+        let bytes = entry.bytes();
+        let sum = match entry.stage {
+            Stage::Admitted(caller) => &mut self.callers.entry(caller).or_default().bytes,
+            Stage::Request | Stage::Stranger => &mut self.stranger_bytes,
+        };
+        *sum = *sum - before + bytes;
+        self.bytes = self.bytes - before + bytes;
+        self.make_room();
     }
 
     pub(super) fn remove(&mut self, number: u64) {
         self.ended += 1;
         self.closing_bytes -= self.closing.remove(&number).unwrap_or_default();
+        shrink(&mut self.closing);
         // A socket that was closed for others has been taken before.
         drop(self.take(number));
     }
 
-    /// Puts a socket into the table, and counts it. The one counterpart of [`take`](Self::take).
+    /// Puts a socket into the table, its lists and the sums. The one counterpart of [`take`](Self::take).
     fn insert(&mut self, number: u64, mut entry: Entry) {
         let bytes = entry.bytes();
         self.bytes += bytes;
         if let Stage::Admitted(caller) = entry.stage {
-            *self.bytes_by_caller.entry(caller).or_default() += bytes;
+            let own = self.callers.entry(caller).or_default();
+            own.bytes += bytes;
+            entry.group_position = own.connections.push(number);
         } else {
             self.stranger_bytes += bytes;
             let is_stranger = entry.stage == Stage::Stranger;
             if let Some(address) = entry.address {
-                *self.unauthenticated.entry(address).or_default() += 1;
-                if is_stranger {
-                    *self.strangers_by_address.entry(address).or_default() += 1;
-                }
+                let own = self.addresses.entry(address).or_default();
+                let list = if is_stranger { &mut own.strangers } else { &mut own.requests };
+                entry.group_position = list.push(number);
             }
             let list = if is_stranger { &mut self.strangers } else { &mut self.requests };
-            entry.position = list.len();
-            list.push(number);
+            entry.position = list.push(number);
         }
         self.sockets.insert(number, entry);
     }
 
-    /// Takes a socket out of the table and of all counts.
+    /// Takes a socket out of the table, its lists and the sums.
     fn take(&mut self, number: u64) -> Option<Entry> {
         let entry = self.sockets.remove(&number)?;
-        let bytes = entry.bytes();
-        self.bytes -= bytes;
+        shrink(&mut self.sockets);
+        self.bytes -= entry.bytes();
         if let Stage::Admitted(caller) = entry.stage {
-            subtract(&mut self.bytes_by_caller, &caller, bytes);
+            self.leave_caller(&entry, caller);
             return Some(entry);
         }
-        self.stranger_bytes -= bytes;
+        self.stranger_bytes -= entry.bytes();
         let is_stranger = entry.stage == Stage::Stranger;
-        if let Some(address) = &entry.address {
-            subtract(&mut self.unauthenticated, address, 1);
-            if is_stranger {
-                subtract(&mut self.strangers_by_address, address, 1);
-            }
+        if let Some(address) = entry.address {
+            self.leave_address(&entry, address);
         }
         let list = if is_stranger { &mut self.strangers } else { &mut self.requests };
-        list.swap_remove(entry.position);
-        // The last of the list stands there now.
-        let moved = list.get(entry.position).and_then(|moved| self.sockets.get_mut(moved));
-        if let Some(moved) = moved {
+        let moved = list.remove(entry.position);
+        if let Some(moved) = moved.and_then(|moved| self.sockets.get_mut(&moved)) {
             moved.position = entry.position;
         }
         Some(entry)
     }
 
-    /// Closes sockets until the bytes are within their bounds: those that have not authenticated first.
+    fn leave_caller(&mut self, entry: &Entry, caller: Caller) {
+        let Some(own) = self.callers.get_mut(&caller) else { return };
+        own.bytes -= entry.bytes();
+        let moved = own.connections.remove(entry.group_position);
+        if own.connections.len() == 0 {
+            self.callers.remove(&caller);
+            shrink(&mut self.callers);
+        }
+        self.note_group_position(moved, entry.group_position);
+    }
+
+    fn leave_address(&mut self, entry: &Entry, address: Caller) {
+        let Some(own) = self.addresses.get_mut(&address) else { return };
+        let list = if entry.stage == Stage::Stranger { &mut own.strangers } else { &mut own.requests };
+        let moved = list.remove(entry.group_position);
+        if own.len() == 0 {
+            self.addresses.remove(&address);
+            shrink(&mut self.addresses);
+        }
+        self.note_group_position(moved, entry.group_position);
+    }
+
+    fn note_group_position(&mut self, moved: Option<u64>, position: usize) {
+        if let Some(moved) = moved.and_then(|moved| self.sockets.get_mut(&moved)) {
+            moved.group_position = position;
+        }
+    }
+
+    /// Closes sockets until the bytes are within their bounds. Callers may use what strangers leave of their share; a stranger
+    /// that comes then has it back, so callers who hold much keep nobody out.
     fn make_room(&mut self) {
-        while self.stranger_bytes > self.bounds.stranger_bytes || self.bytes > self.bounds.bytes {
-            if !self.evict_unauthenticated(Reason::Memory) && !self.evict_of_largest_caller() {
+        while self.stranger_bytes > self.bounds.stranger_bytes {
+            if !self.evict_unauthenticated(Reason::Memory) {
+                break;
+            }
+        }
+        while self.bytes > self.bounds.bytes {
+            let of_callers = self.bytes - self.stranger_bytes;
+            let callers_have_too_much = of_callers > self.bounds.bytes - self.bounds.stranger_bytes;
+            let has_evicted = (callers_have_too_much && self.evict_of_largest_caller())
+                || self.evict_unauthenticated(Reason::Memory)
+                || self.evict_of_largest_caller();
+            if !has_evicted {
                 return;
             }
         }
@@ -230,33 +287,35 @@ impl Table {
     /// Closes a socket that has not authenticated. Returns false if there is none.
     fn evict_unauthenticated(&mut self, reason: Reason) -> bool {
         let (requests, strangers) = (&self.requests, &self.strangers);
-        let number = |index: usize| requests.get(index).or_else(|| strangers.get(index - requests.len())).copied();
+        let number = |index: usize| requests.get(index).or_else(|| strangers.get(index - requests.len()));
         let drawn = draw(requests.len() + strangers.len()).filter_map(number);
         self.evict_largest(drawn.collect::<Vec<_>>(), reason)
     }
 
     /// Closes a stranger. Returns false if there is none.
     fn evict_stranger(&mut self) -> bool {
-        let drawn = draw(self.strangers.len()).filter_map(|index| self.strangers.get(index).copied());
+        let drawn = draw(self.strangers.len()).filter_map(|index| self.strangers.get(index));
         self.evict_largest(drawn.collect::<Vec<_>>(), Reason::Room)
     }
 
     /// Closes a random socket of an address that has not authenticated, so that who connects anew is not kept out by who
     /// keeps connections. Returns false if there is none.
     fn evict_of_address(&mut self, address: Caller, strangers_only: bool) -> bool {
-        let requests: &[u64] = if strangers_only { &[] } else { &self.requests };
-        let of_address = |number: &&u64| self.sockets.get(number).is_some_and(|entry| entry.address == Some(address));
-        let own: Vec<u64> = requests.iter().chain(&self.strangers).filter(of_address).copied().collect();
-        let drawn = draw(own.len()).next().map(|index| own[index]);
+        let Some(own) = self.addresses.get(&address) else { return false };
+        let requests = if strangers_only { 0 } else { own.requests.len() };
+        let number = |index: usize| match index.checked_sub(requests) {
+            Some(index) => own.strangers.get(index),
+            None => own.requests.get(index),
+        };
+        let drawn = draw(requests + own.strangers.len()).next().and_then(number);
         self.evict_largest(drawn.into_iter().collect(), Reason::Room)
     }
 
     /// Closes the largest connection of the caller who has most bytes. Returns false if no caller has a connection.
     fn evict_of_largest_caller(&mut self) -> bool {
-        let most = self.bytes_by_caller.iter().max_by_key(|(_, bytes)| **bytes);
-        let Some(caller) = most.map(|(caller, _)| *caller) else { return false };
-        let own = self.sockets.iter().filter(|(_, entry)| entry.stage == Stage::Admitted(caller));
-        self.evict_largest(own.map(|(number, _)| *number).collect(), Reason::Memory)
+        let most = self.callers.values().max_by_key(|own| own.bytes);
+        let Some(own) = most.map(|own| own.connections.as_slice().to_vec()) else { return false };
+        self.evict_largest(own, Reason::CallerMemory)
     }
 
     fn evict_largest(&mut self, candidates: Vec<u64>, reason: Reason) -> bool {
@@ -267,25 +326,12 @@ impl Table {
         match reason {
             Reason::Room => self.closed_for_room += 1,
             Reason::Memory => self.closed_for_memory += 1,
+            Reason::CallerMemory => self.callers_closed_for_memory += 1,
         }
         self.closing_bytes += entry.bytes();
         self.closing.insert(number, entry.bytes());
         entry.close.set();
         true
-    }
-}
-
-fn count<K: Hash + Eq>(counts: &HashMap<K, u64>, key: &K) -> u64 {
-    counts.get(key).copied().unwrap_or_default()
-}
-
-/// Subtracts from a count of the table. What is 0 takes no memory.
-fn subtract<K: Hash + Eq>(counts: &mut HashMap<K, u64>, key: &K, amount: u64) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= amount;
-        if *count == 0 {
-            counts.remove(key);
-        }
     }
 }
 
@@ -305,12 +351,19 @@ impl Table {
             self.sockets.values().filter(|entry| is_counted(entry)).map(Entry::bytes).sum::<u64>()
         };
         let admitted = of(&|entry| matches!(entry.stage, Stage::Admitted(_)));
-        assert_eq!(admitted, self.bytes_by_caller.values().sum::<u64>());
+        assert_eq!(admitted, self.callers.values().map(|own| own.bytes).sum::<u64>());
         assert_eq!(of(&|entry| !matches!(entry.stage, Stage::Admitted(_))), self.stranger_bytes);
         for (list, stage) in [(&self.requests, Stage::Request), (&self.strangers, Stage::Stranger)] {
             assert_eq!(list.len(), self.sockets.values().filter(|entry| entry.stage == stage).count());
-            for (position, number) in list.iter().enumerate() {
+            for (position, number) in list.as_slice().iter().enumerate() {
                 assert_eq!(self.sockets[number].position, position);
+            }
+        }
+        let by_caller = self.callers.values().map(|own| &own.connections);
+        let by_address = self.addresses.values().flat_map(|own| [&own.requests, &own.strangers]);
+        for list in by_caller.chain(by_address) {
+            for (position, number) in list.as_slice().iter().enumerate() {
+                assert_eq!(self.sockets[number].group_position, position);
             }
         }
         of(&|_| true)
@@ -318,11 +371,9 @@ impl Table {
 
     pub(super) fn is_empty(&self) -> bool {
         self.sockets.is_empty()
-            && self.requests.is_empty()
-            && self.strangers.is_empty()
-            && self.unauthenticated.is_empty()
-            && self.strangers_by_address.is_empty()
-            && self.bytes_by_caller.is_empty()
+            && (self.requests.len(), self.strangers.len()) == (0, 0)
+            && self.addresses.is_empty()
+            && self.callers.is_empty()
             && self.closing.is_empty()
             && self.closing_bytes == 0
             && (self.bytes, self.stranger_bytes) == (0, 0)

@@ -81,7 +81,9 @@ impl Player {
         self.drop_worker();
         // A worker that somebody else killed is no fault of its script.
         if matches!(reason, LossReason::Crash | LossReason::Memory | LossReason::Time) {
-            self.pacing.note_loss(Instant::now());
+            let now = Instant::now();
+            self.pacing.note_loss(now);
+            self.circle.losses.note_loss(self.worker_caller, now);
         }
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::quota::{Caller, LossRate};
+
 /// Between two resets at the least. The first one waits for nothing.
 const RESET_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -26,6 +28,8 @@ pub(super) struct StartPacing {
     last_reset: Option<Instant>,
     losses: u32,
     next_start: Option<Instant>,
+    /// Whether the next worker has its place among those of the caller.
+    is_reserved: bool,
 }
 
 impl StartPacing {
@@ -37,6 +41,17 @@ impl StartPacing {
     /// Takes note that a worker has started.
     pub(super) fn note_start(&mut self, now: Instant) {
         self.started = Some(now);
+        self.is_reserved = false;
+    }
+
+    /// Reserves the start of the next worker among those of the caller, once for each worker.
+    pub(super) fn reserve(&mut self, rate: &LossRate, caller: Caller, now: Instant) {
+        if !self.is_reserved {
+            self.is_reserved = true;
+            if let Some(at) = rate.reserve_start(caller, now) {
+                self.delay_until(at);
+            }
+        }
     }
 
     /// Takes note that a worker was dropped for a reset.

@@ -16,9 +16,18 @@ impl Player {
         self.pacing.next_start().filter(|_| !matches!(self.worker, WorkerState::Ready(..)))
     }
 
+    /// Reserves the start of a worker for the caller, unless there is a worker.
+    pub(crate) fn reserve_start(&mut self, caller: Option<PublicKey>) {
+        if matches!(self.worker, WorkerState::None) {
+            let caller = caller.map_or(self.anonymous, Caller::Key);
+            self.pacing.reserve(&self.circle.losses, caller, Instant::now());
+        }
+    }
+
     /// Lets a worker start, unless there is one. The error is that the quota has no room for one.
     pub(crate) fn ensure_worker(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
         self.last_used = Instant::now();
+        self.reserve_start(caller);
         let caller = caller.map_or(self.anonymous, Caller::Key);
         self.worker_caller = caller;
         if matches!(self.worker, WorkerState::None) {
@@ -96,6 +105,23 @@ mod tests {
         player.ensure_worker(None).expect("room");
         assert!(matches!(player.worker, WorkerState::Starting(..)));
         assert_eq!(player.next_start(), Some(start));
+    }
+
+    #[test]
+    fn first_worker_of_a_session_waits_where_the_caller_has_lost_many_in_others() {
+        let circle = Arc::new(Circle::builder("a").workers(Workers::TrustedThreads).build().expect("a circle"));
+        let limits = circle.settings().limits.clone();
+        let anonymous = Caller::anonymous(Ipv4Addr::LOCALHOST.into());
+        (0..20).for_each(|_| circle.losses.note_loss(anonymous, Instant::now()));
+        let player = |address: Ipv4Addr| {
+            let mut player = Player::new(circle.clone(), limits.clone(), 1, address.into());
+            player.reserve_start(None);
+            player.ensure_worker(None).expect("room");
+            player.next_start()
+        };
+        let (first, second) = (player(Ipv4Addr::LOCALHOST), player(Ipv4Addr::LOCALHOST));
+        assert!(first > Some(Instant::now()) && second > first, "{first:?}, {second:?}");
+        assert_eq!(player(Ipv4Addr::new(10, 0, 0, 1)), None);
     }
 
     #[test]
