@@ -117,6 +117,15 @@ pub fn decide(encounter: &Encounter) -> Decision {
         Some(known) => {
             Decision::Refuse(Refusal::NotAsKnown { authority: authority.clone(), known, shown, is_persistent })
         }
+        None if encounter.own == Own::Unstarted
+            && !encounter.is_port_of_system
+            && (is_persistent || encounter.is_loopback) =>
+        {
+            Decision::Warn(format!(
+                "no supervisor has started the circle of circles.json at {authority}, so another program answers there: its \
+                 identity {shown} is not remembered"
+            ))
+        }
         None if !is_persistent => {
             if encounter.is_loopback || encounter.accepts_ephemeral {
                 Decision::Accept
@@ -125,10 +134,6 @@ pub fn decide(encounter: &Encounter) -> Decision {
             }
         }
         None if encounter.is_port_of_system => Decision::Accept,
-        None if encounter.own == Own::Unstarted => Decision::Warn(format!(
-            "no supervisor has started the circle of circles.json at {authority}, so another program answers there: its \
-             identity {shown} is not remembered"
-        )),
         None => Decision::AcceptAndRemember(format!(
             "first use of the circle at {authority}: remembered its identity {shown}"
         )),

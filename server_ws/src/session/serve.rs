@@ -131,6 +131,8 @@ impl Session {
                 self.close(1001, "the circle is shutting down");
             }
         }
+        // The goodbye takes as long as the client does.
+        drop(turn);
         self.say_goodbye(inbound).await;
     }
 

@@ -29,7 +29,7 @@ fn decision_depends_on_what_is_known_and_on_own_circles() {
     let anything: &[Option<u8>] = &[None, Some(1), Some(2)];
     let (stated, confirmed) = (Own::Stated(key(1)), Own::Confirmed(key(1)));
     let unconfirmed = [Own::None, Own::Unstarted, stated];
-    let rows: [Row; 17] = [
+    let rows: [Row; 19] = [
         // The user's own circles are known, whatever else is recorded.
         (anything, &[confirmed], &ANY, &ANY, &ANY, &ANY, "accept"),
         (anything, &[Own::Confirmed(key(2)), Own::Stated(key(2))], &ANY, &ANY, &ANY, &ANY, "not own"),
@@ -52,7 +52,9 @@ fn decision_depends_on_what_is_known_and_on_own_circles() {
         (&[Some(1), Some(2)], &unconfirmed, &[false], &[false], &[false], &[true], "ephemeral"),
         (&[Some(1), Some(2)], &unconfirmed, &[false], &[false], &[true], &[true], "accept"),
         // An ephemeral identity.
-        (&[None], &unconfirmed[..2], &[false], &[true], &ANY, &ANY, "accept"),
+        (&[None], &[Own::None], &[false], &[true], &ANY, &ANY, "accept"),
+        (&[None], &[Own::Unstarted], &[false], &[true], &ANY, &[true], "accept"),
+        (&[None], &[Own::Unstarted], &[false], &[true], &ANY, &[false], "warn"),
         (&[None], &unconfirmed[..2], &[false], &[false], &[true], &ANY, "accept"),
     ];
     let last: [Row; 1] = [(&[None], &unconfirmed[..2], &[false], &[false], &[false], &ANY, "ephemeral")];
