@@ -23,32 +23,43 @@ const MAX_DELAY: Duration = Duration::from_secs(10);
 /// Callers that are told apart at the most. A caller beyond them is paced by its sessions alone.
 const MAX_CALLERS: usize = 1 << 14;
 
-/// When the losses of each caller are paid for (the generic cell rate algorithm).
+/// The losses of each caller.
 #[derive(Debug, Default)]
-pub(crate) struct LossRate(Mutex<HashMap<Caller, Instant>>);
+pub(crate) struct LossRate(Mutex<HashMap<Caller, Losses>>);
+
+/// The losses of one caller (the generic cell rate algorithm), and the starts that wait for them.
+#[derive(Debug, Clone, Copy)]
+struct Losses {
+    /// When the time is over that the losses stand for.
+    paid_at: Instant,
+    /// When the last of the waiting workers starts. Starts keep an interval, so that not all sessions start at the same moment.
+    last_start: Instant,
+}
 
 impl LossRate {
     /// Takes note that a worker of the caller was lost by what its script did.
     pub(crate) fn note_loss(&self, caller: Caller, now: Instant) {
-        let mut paid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if paid.len() >= MAX_CALLERS && !paid.contains_key(&caller) {
-            paid.retain(|_, at| *at > now);
-            if paid.len() >= MAX_CALLERS {
+        let mut callers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if callers.len() >= MAX_CALLERS && !callers.contains_key(&caller) {
+            callers.retain(|_, losses| losses.paid_at > now);
+            if callers.len() >= MAX_CALLERS {
                 return;
             }
         }
-        let at = paid.entry(caller).or_insert(now);
-        *at = ((*at).max(now) + INTERVAL).min(now + BURST + MAX_DELAY);
+        let losses = callers.entry(caller).or_insert(Losses { paid_at: now, last_start: now });
+        losses.paid_at = (losses.paid_at.max(now) + INTERVAL).min(now + BURST + MAX_DELAY);
     }
 
-    /// Reserves the start of a worker of the caller. Returns when that is; `None` if at once. Where the caller waits, a start
-    /// stands for as much time as a loss, so that not all sessions of the caller start at the same moment.
+    /// Reserves the start of a worker of the caller. Returns when that is; `None` if at once. A start that waits stands for no
+    /// loss, so the delay ends with the losses.
     pub(crate) fn reserve_start(&self, caller: Caller, now: Instant) -> Option<Instant> {
-        let mut paid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let paid_at = paid.get_mut(&caller)?;
-        let at = paid_at.checked_sub(BURST).filter(|at| *at > now)?;
-        *paid_at = (*paid_at + INTERVAL).min(now + BURST + MAX_DELAY);
-        Some(at)
+        let mut callers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let losses = callers.get_mut(&caller)?;
+        losses.paid_at.checked_sub(BURST).filter(|at| *at > now)?;
+        let next = losses.last_start.max(now) + INTERVAL;
+        // With more sessions than fit into the longest delay, the later ones start among the first.
+        losses.last_start = if next > now + MAX_DELAY { now + INTERVAL } else { next };
+        Some(losses.last_start)
     }
 }
 
@@ -68,11 +79,12 @@ mod tests {
             assert_eq!(rate.reserve_start(caller(1), now), None);
         }
         rate.note_loss(caller(1), now);
-        for starts in 1..=1000_u32 {
-            assert_eq!(rate.reserve_start(caller(1), now), Some(now + (starts * INTERVAL).min(MAX_DELAY)));
+        for starts in 0..1000_u32 {
+            assert_eq!(rate.reserve_start(caller(1), now), Some(now + (starts % 100 + 1) * INTERVAL));
         }
         assert_eq!(rate.reserve_start(caller(2), now), None);
-        assert_eq!(rate.reserve_start(caller(1), now + MAX_DELAY), None);
+        // Workers that start and live prolong nothing.
+        assert_eq!(rate.reserve_start(caller(1), now + INTERVAL), None);
     }
 
     #[test]

@@ -24,6 +24,9 @@ const STRANGER_SEND_BUFFER: usize = 16 << 10;
 /// Bytes that are looked at to find the end of a request.
 const PEEKED: usize = 2048;
 
+/// Bytes behind a request that are read and discarded.
+const MAX_DISCARDED: usize = 64 << 10;
+
 /// Bytes that are read in a row. The dispatcher of HTTP collects in one buffer whatever it can read at once, and keeps the buffer's
 /// room as long as the connection lasts.
 const MAX_READ_IN_A_ROW: usize = 16 << 10;
@@ -76,6 +79,7 @@ impl Socket {
     /// once, and a request takes kilobytes. What a client sends behind the head stays with the kernel until the upgrade.
     fn poll_read_head(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.has_answered {
+            self.discard_some(cx);
             // The end: there is one request a socket.
             return Poll::Ready(Ok(()));
         }
@@ -90,6 +94,19 @@ impl Socket {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the head of the request is too long")));
         };
         self.poll_read_at_most(of_head, cx, buffer)
+    }
+
+    /// Discards what the client has sent behind its request: closing a socket with unread bytes would take back what the client
+    /// has not received of the response.
+    fn discard_some(&mut self, cx: &mut Context<'_>) {
+        let mut discarded = [0; PEEKED];
+        for _ in 0..MAX_DISCARDED / PEEKED {
+            let mut buffer = ReadBuf::new(&mut discarded);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                _ => return,
+            }
+        }
     }
 
     fn poll_read_at_most(
