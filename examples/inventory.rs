@@ -66,7 +66,7 @@ type Pending = Mutex<Option<Changes>>;
 
 fn stock(database: &Arc<Database>, keepers: Vec<PublicKey>) -> host::Module<Pending> {
     let (of_count, of_end, keepers) = (database.clone(), database.clone(), Arc::new(keepers));
-    let begin = |play: &host::Play| {
+    let begin = |play: &host::PlayContext| {
         let key = play.caller().map(PublicKey::to_hex).unwrap_or_default();
         Mutex::new(Some(Changes { key, ..Changes::default() }))
     };

@@ -1,7 +1,7 @@
 //! Runs a script of somebody else's in a process of its own, without any server:
 //! `cargo run --release -p circles-examples --bin run_script -- 'print("hi"); 40 + 2'`
 
-use worker::{Event, Outcome, Play, Program, Setup, Worker};
+use worker::{EvalOutcome, Play, Program, Worker, WorkerEvent, WorkerSetup};
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
@@ -10,14 +10,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     worker::run_if_worker();
     let script = std::env::args().nth(1).ok_or("give a script")?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let mut worker = Worker::start(Program::SameExecutable, Setup::default()).await?;
+        let mut worker = Worker::start(Program::SameExecutable, WorkerSetup::default()).await?;
         worker.play(&Play { number: 1, script: &script, bind: None, caller: None });
         loop {
             match worker.event().await {
-                Event::Print(print) => println!("{}", print.text),
-                Event::Done { outcome: Outcome::Value(value), .. } => break println!("{}", value.output),
-                Event::Done { outcome, .. } => return Err(format!("{outcome:?}").into()),
-                Event::Lost(loss) => return Err(format!("its process ended: {loss:?}").into()),
+                WorkerEvent::Print(print) => println!("{}", print.text),
+                WorkerEvent::Done { outcome: EvalOutcome::Value(value), .. } => break println!("{}", value.output),
+                WorkerEvent::Done { outcome, .. } => return Err(format!("{outcome:?}").into()),
+                WorkerEvent::Lost(loss) => return Err(format!("its process ended: {loss:?}").into()),
                 _ => {}
             }
         }

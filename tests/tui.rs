@@ -12,14 +12,14 @@ mod terminal;
 use std::path::PathBuf;
 
 use ::keys::keystore::{Keystore, WorkFactor};
-use ::tui::{Directories, KnownCircles, Setup, Supervisors, headless::Headless};
+use ::tui::{Directories, KnownCircles, Setup, SupervisorSetup, headless::HeadlessApp};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::Background, free_port};
 
 /// The app, and the home that it lives in.
 struct Screen {
-    app: Headless,
+    app: HeadlessApp,
     runtime: Runtime,
     /// `None` once it is left.
     background: Option<Background>,
@@ -49,7 +49,7 @@ impl Screen {
             keystore: Some(Keystore::at(home.keys_directory())),
             history: Some(home.path().join("history")),
             work_factor: WorkFactor::Log2(1),
-            supervisors: Supervisors { program: BINARY.into(), directories },
+            supervisors: SupervisorSetup { program: BINARY.into(), directories },
             authority: None,
             known_circles: Some(KnownCircles::at(home.path().join("data/circles"))),
             accepts_ephemeral: false,
@@ -59,7 +59,7 @@ impl Screen {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let app = {
             let _in_runtime = runtime.enter();
-            Headless::start(setup, None, size)
+            HeadlessApp::start(setup, None, size)
         };
         Self { app, runtime, background: Some(background) }
     }
@@ -108,7 +108,7 @@ impl Screen {
 
     /// Waits for a screen that is as wanted.
     fn until(&mut self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
-        match self.runtime.block_on(self.app.until(is_wanted, WAIT_TIMEOUT)) {
+        match self.runtime.block_on(self.app.wait_until(is_wanted, WAIT_TIMEOUT)) {
             Ok(screen) => screen,
             Err(last) => panic!("{what} does not come; on the screen:\n{last}"),
         }

@@ -20,7 +20,7 @@ use clap::{
     Args, Parser, Subcommand, ValueHint,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use frontend::connect::{Choice, Options};
+use frontend::connect::{ConnectOptions, Options};
 pub(crate) use identity::IdentityVerb;
 pub(crate) use keys::{ImportArgs, KeygenArgs, KeysVerb, NewPassphraseArgs};
 pub(crate) use known::KnownVerb;
@@ -213,7 +213,7 @@ impl ConfigArgs {
 impl ConnectArgs {
     pub(crate) fn options(&self) -> Options {
         Options {
-            choice: Choice {
+            connect: ConnectOptions {
                 key: self.key.clone(),
                 authority: self.authority.clone(),
                 accepts_ephemeral: self.accept_ephemeral,

@@ -15,7 +15,7 @@ use tokio::{
     signal::unix::{self, SignalKind},
 };
 
-use frontend::error::{CliError, os_text};
+use frontend::error::{CliError, os_error_text};
 use frontend::signals::{is_ignored, listen};
 use terminal::passphrase;
 
@@ -30,7 +30,7 @@ pub(crate) fn is_wanted() -> bool {
 /// Starts the program with the same arguments, hands signals on to it and reaps what ends, until it has ended: with its
 /// exit code, or 128 and the number of the signal that ended it. The kernel then ends whatever is left.
 pub(crate) fn run() -> Result<ExitCode, CliError> {
-    let cannot = |error: &std::io::Error| CliError::usage("cannot start", os_text(error), "is /proc mounted?");
+    let cannot = |error: &std::io::Error| CliError::usage("cannot start", os_error_text(error), "is /proc mounted?");
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| cannot(&error))?;
     runtime.block_on(async {
         // Before there is anyone to be told of them: none is lost.
@@ -45,7 +45,7 @@ pub(crate) fn run() -> Result<ExitCode, CliError> {
         // A Ctrl-C in a container's terminal is handed on, and would otherwise come twice.
         command.arg0("circles").args(std::env::args_os().skip(1)).process_group(0);
         // It needs none, and whoever sees its environment is to see none.
-        let child = passphrase::withhold(&mut command).spawn().map_err(|error| cannot(&error))?;
+        let child = passphrase::remove_variables(&mut command).spawn().map_err(|error| cannot(&error))?;
         let program = Pid::from_child(&child);
         loop {
             match next(&mut signals).await {

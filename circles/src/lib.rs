@@ -14,11 +14,11 @@ use clap_complete::CompleteEnv;
 use cli::{Cli, Verb};
 use completing::{SHELLS, VARIABLE};
 use frontend::{
-    error::{BUG, CliError},
-    supervisor::Wish,
+    error::{BUG_EXIT_CODE, CliError},
+    supervisor::StartCommand,
     visible::visible,
 };
-use terminal::{passphrase, printing, secrets};
+use terminal::{output, passphrase, secrets};
 
 /// The program. To be called first thing in `main`: this same executable is what evaluates scripts, in processes of their
 /// own, and then it never returns.
@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
         eprintln!("error: this is a bug in circles: {panic}\n  please report it, with what you did");
     }));
     // The hook has said it; what is left is the exit code.
-    std::panic::catch_unwind(run).unwrap_or(ExitCode::from(BUG))
+    std::panic::catch_unwind(run).unwrap_or(ExitCode::from(BUG_EXIT_CODE))
 }
 
 /// Answers a shell that asks for candidates; `None` if none does. To be called before anything is printed, and before
@@ -76,7 +76,7 @@ fn run() -> ExitCode {
     let cli = Cli::parse();
     // Before the first secret is read, made or asked for.
     if !cli.verb.as_ref().is_some_and(Verb::reads_passphrases) {
-        passphrase::forget();
+        passphrase::wipe();
     }
     let holds_secrets = cli.verb.as_ref().is_some_and(Verb::holds_secrets);
     if holds_secrets && let Err(error) = secrets::protect_process() {
@@ -93,7 +93,7 @@ fn run() -> ExitCode {
         return init::run().unwrap_or_else(|error| failed(&error));
     }
     let done = match cli.verb {
-        None | Some(Verb::Tui(_)) => printing::to_stdout(WELCOME).map_err(Into::into),
+        None | Some(Verb::Tui(_)) => output::to_stdout(WELCOME).map_err(Into::into),
         Some(Verb::Repl(args)) => commands::repl::run(&args),
         Some(Verb::Play(args)) => commands::play::run(&args),
         Some(Verb::Keygen(args)) => commands::keygen::run(&args),
@@ -102,8 +102,8 @@ fn run() -> ExitCode {
         Some(Verb::Check(args)) => commands::check::run(&args),
         Some(Verb::Doctor(args)) => commands::doctor::run(&args),
         Some(Verb::Launch(args)) => commands::launch::run(&args),
-        Some(Verb::Up(args)) => commands::up::run(&args, Wish::Up),
-        Some(Verb::Restart(args)) => commands::up::run(&args, Wish::Restart),
+        Some(Verb::Up(args)) => commands::up::run(&args, StartCommand::Up),
+        Some(Verb::Restart(args)) => commands::up::run(&args, StartCommand::Restart),
         Some(Verb::Down(args)) => commands::down::run(&args),
         Some(Verb::Reload(args)) => commands::reload::run(&args),
         Some(Verb::Diff(args)) => commands::diff::run(&args),
@@ -114,12 +114,12 @@ fn run() -> ExitCode {
         Some(Verb::Serve(args)) => commands::serve::run(&args),
         Some(Verb::Completions(args)) => commands::completions::run(&args),
         Some(Verb::Man(args)) => commands::man::run(&args),
-        Some(Verb::Openrpc) => printing::to_stdout(protocol::OPENRPC).map_err(Into::into),
+        Some(Verb::Openrpc) => output::to_stdout(protocol::OPENRPC).map_err(Into::into),
     };
     done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
 }
 
 fn failed(error: &CliError) -> ExitCode {
-    printing::report(error);
+    output::report(error);
     ExitCode::from(error.exit_code())
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use frontend::error::CliError;
-use terminal::printing;
+use terminal::output;
 
 /// Bytes of an answer.
 const MAX_ANSWER: u64 = 1024;
@@ -21,7 +21,7 @@ pub(crate) fn make_sure(is_said: bool, question: &str, what: &str) -> Result<(),
         return Ok(());
     }
     // Ctrl-C is then an end with the code of one.
-    let _restoring = terminal::connect::client_runtime()?;
+    let _restoring = terminal::runtime::client_runtime()?;
     let no_terminal = |_| CliError::usage(what, "there is no terminal to ask on", "say that it is meant: --yes");
     let mut terminal = File::options().read(true).write(true).open("/dev/tty").map_err(no_terminal)?;
     terminal.write_all(format!("{question} [y/N] ").as_bytes()).map_err(no_terminal)?;
@@ -34,8 +34,8 @@ pub(crate) fn make_sure(is_said: bool, question: &str, what: &str) -> Result<(),
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => {
-            printing::to_stderr("nothing was done\n");
-            Err(CliError::Told { exit_code: DECLINED })
+            output::to_stderr("nothing was done\n");
+            Err(CliError::AlreadyReported { exit_code: DECLINED })
         }
     }
 }

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use keys::{Authority, KeyPair, PublicKey};
 
 use crate::{
-    CircleUrl, CircleWsClient, ClientError, Identity, IdentityRefusal, identity::IdentityRules, transport::MaybeSend,
+    CircleUrl, CircleWsClient, ClientError, IdentityRefusal, VerifiedIdentity, identity::IdentityRules,
+    transport::MaybeSend,
 };
 
 /// How long connecting may take, and the answer to anything that is not a play.
@@ -60,7 +61,10 @@ impl CircleWsClientBuilder {
     /// before anything else is sent. Its error refuses the circle ([`ClientError::IdentityRefused`]). It decides about
     /// ephemeral identities, too.
     #[must_use]
-    pub fn check_identity<F, E>(mut self, check: impl Fn(Authority, Identity) -> F + Send + Sync + 'static) -> Self
+    pub fn check_identity<F, E>(
+        mut self,
+        check: impl Fn(Authority, VerifiedIdentity) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<(), E>> + MaybeSend + 'static,
         E: Into<IdentityRefusal>,

@@ -18,7 +18,7 @@ use protocol::{
 };
 
 use crate::{
-    CircleUrl, CircleWsClientBuilder, ClientError, Identity, Notice, PlayEvent, PlayRequest,
+    CircleUrl, CircleWsClientBuilder, ClientError, Notice, PlayEvent, PlayRequest, VerifiedIdentity,
     identity::{self, IdentityRules},
     message_limit::MessageLimit,
     pending::Answer,
@@ -60,7 +60,7 @@ struct Connection {
     /// The authority by which the circle was dialled.
     dialled: Authority,
     /// The identity that the circle has shown.
-    identity: Identity,
+    identity: VerifiedIdentity,
 }
 
 /// The way of requests to the task that owns the connection.
@@ -150,7 +150,7 @@ impl CircleWsClient {
     }
 
     /// Has the circle show its identity. What cannot is no circle.
-    async fn identify(&self, link: &mut Link, dialled: &Authority) -> Result<Identity, ClientError> {
+    async fn identify(&self, link: &mut Link, dialled: &Authority) -> Result<VerifiedIdentity, ClientError> {
         let not_a_circle = |reason: String| ClientError::NotACircle { url: self.url.to_string(), reason };
         let challenge = Challenge::generate()?;
         let request = link.next::<methods::Identify>(&IdentifyParams { challenge: challenge.to_string() });
@@ -172,7 +172,7 @@ impl CircleWsClient {
     }
 
     /// The identity that the circle of this connection has shown.
-    pub fn identity(&self) -> Option<Identity> {
+    pub fn identity(&self) -> Option<VerifiedIdentity> {
         self.state().connection.as_ref().map(|connection| connection.identity)
     }
 

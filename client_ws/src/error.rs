@@ -1,6 +1,6 @@
 //! What can go wrong for a client, a variant per thing that a caller can do about it.
 
-use keys::{NonceRefused, PublicKey, RandomError};
+use keys::{NonceRejection, PublicKey, RandomError};
 use protocol::RpcError;
 
 use crate::IdentityRefusal;
@@ -65,7 +65,7 @@ pub enum ClientError {
     NoKey,
     /// The circle asked for a signature that must not be given.
     #[error("the circle's nonce is not signed: {0}")]
-    NonceRefused(#[from] NonceRefused),
+    NonceRejected(#[from] NonceRejection),
     /// The circle asked for a signature of something that is no nonce.
     #[error("the circle's nonce is not signed: {0}")]
     BadNonce(#[from] keys::NonceError),

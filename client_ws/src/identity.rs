@@ -12,7 +12,7 @@ use crate::{
 
 /// The identity that a circle has shown, with a valid signature for the authority that was dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub struct VerifiedIdentity {
     /// The circle's public key.
     pub public_key: PublicKey,
     /// Whether the circle keeps the key at this address. An ephemeral identity ends with the circle's process, and tells
@@ -23,7 +23,7 @@ pub struct Identity {
 /// The reason for which a check of the program's own refuses an identity.
 pub type IdentityRefusal = Box<dyn Error + Send + Sync>;
 
-type Check = dyn Fn(Authority, Identity) -> BoxFuture<'static, Result<(), IdentityRefusal>> + Send + Sync;
+type Check = dyn Fn(Authority, VerifiedIdentity) -> BoxFuture<'static, Result<(), IdentityRefusal>> + Send + Sync;
 
 /// The identities with which a client stays connected.
 #[derive(Clone, Default)]
@@ -40,7 +40,7 @@ impl fmt::Debug for IdentityRules {
 }
 
 impl IdentityRules {
-    pub(crate) fn set_check<F, E>(&mut self, check: impl Fn(Authority, Identity) -> F + Send + Sync + 'static)
+    pub(crate) fn set_check<F, E>(&mut self, check: impl Fn(Authority, VerifiedIdentity) -> F + Send + Sync + 'static)
     where
         F: Future<Output = Result<(), E>> + MaybeSend + 'static,
         E: Into<IdentityRefusal>,
@@ -56,7 +56,7 @@ impl IdentityRules {
         &self,
         url: &CircleUrl,
         dialled: &Authority,
-        identity: Identity,
+        identity: VerifiedIdentity,
     ) -> Result<(), ClientError> {
         if let Some(expected) = self.expected {
             let shown = identity.public_key;
@@ -83,7 +83,7 @@ pub(crate) fn verified(
     answer: &IdentifyResult,
     dialled: &Authority,
     challenge: Challenge,
-) -> Result<Identity, &'static str> {
+) -> Result<VerifiedIdentity, &'static str> {
     let public_key: PublicKey =
         answer.pubkey.parse().map_err(|_| "the key that it identifies itself with is no key")?;
     let signature: Signature = answer.signature.parse().map_err(|_| "the signature of its identity is no signature")?;
@@ -91,7 +91,7 @@ pub(crate) fn verified(
     if !public_key.verify_identity(&statement, &signature) {
         return Err("the signature of its identity is not valid");
     }
-    Ok(Identity { public_key, is_persistent: answer.persistent })
+    Ok(VerifiedIdentity { public_key, is_persistent: answer.persistent })
 }
 
 #[cfg(test)]

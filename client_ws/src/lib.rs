@@ -41,9 +41,9 @@ pub use address::CircleUrl;
 pub use builder::CircleWsClientBuilder;
 pub use client::CircleWsClient;
 pub use error::ClientError;
-pub use identity::{Identity, IdentityRefusal};
+pub use identity::{IdentityRefusal, VerifiedIdentity};
 pub use pending::Notice;
-pub use play::{PlayEvent, PlayRequest, RunningPlay};
+pub use play::{PlayEvent, PlayHandle, PlayRequest};
 pub use protocol::{
     RpcError,
     methods::{

@@ -6,7 +6,7 @@ use futures_channel::{mpsc, oneshot};
 use protocol::{
     Id, RpcError,
     error::LossReason,
-    message::{self, FromServer},
+    message::{self, ServerMessage},
     methods::{Notification, Output, Progress, SessionReset},
 };
 use serde::de::DeserializeOwned;
@@ -66,13 +66,13 @@ impl Pending {
 
     /// Takes a message of the circle. The error says that it is none.
     pub(crate) fn receive(&mut self, text: &str) -> Result<Delivery, String> {
-        let message = message::parse_from_server(text).ok_or("it sends what is not JSON-RPC 2.0")?;
+        let message = message::parse_server_message(text).ok_or("it sends what is not JSON-RPC 2.0")?;
         match message {
-            FromServer::Response { result: Err(_), .. } if text.len() > MAX_ERROR => {
+            ServerMessage::Response { result: Err(_), .. } if text.len() > MAX_ERROR => {
                 Err(format!("it sends an error of {} KiB", text.len().div_ceil(1024)))
             }
-            FromServer::Response { id, result } => self.settle(&id, result),
-            FromServer::Notification { method, params } => self.notified(&method, &params),
+            ServerMessage::Response { id, result } => self.settle(&id, result),
+            ServerMessage::Notification { method, params } => self.notified(&method, &params),
         }
     }
 

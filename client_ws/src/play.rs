@@ -57,11 +57,11 @@ impl<'a> PlayRequest<'a> {
     /// Sends it, to be listened to.
     ///
     /// While its events are not taken, this client takes nothing else from the circle, and the play waits: take them, or
-    /// drop the [`RunningPlay`], which ends the listening and not the play.
-    pub async fn start(self) -> Result<RunningPlay<'a>, ClientError> {
+    /// drop the [`PlayHandle`], which ends the listening and not the play.
+    pub async fn start(self) -> Result<PlayHandle<'a>, ClientError> {
         let (to_play, events) = mpsc::channel(EVENTS);
         let (id, answer) = self.client.request::<methods::Play>(&self.params, Some(to_play)).await?;
-        Ok(RunningPlay { client: self.client, id, early: VecDeque::new(), events, answer })
+        Ok(PlayHandle { client: self.client, id, early: VecDeque::new(), events, answer })
     }
 
     async fn finish(self) -> Result<PlayResult, ClientError> {
@@ -81,7 +81,7 @@ impl<'a> IntoFuture for PlayRequest<'a> {
 
 /// A play that was sent.
 #[derive(Debug)]
-pub struct RunningPlay<'a> {
+pub struct PlayHandle<'a> {
     client: &'a CircleWsClient,
     id: Id,
     /// Events that came while its cancellation was answered.
@@ -90,7 +90,7 @@ pub struct RunningPlay<'a> {
     answer: oneshot::Receiver<Answer>,
 }
 
-impl RunningPlay<'_> {
+impl PlayHandle<'_> {
     /// Its id, for [`CircleWsClient::cancel`].
     pub fn id(&self) -> &Id {
         &self.id

@@ -1,6 +1,6 @@
 //! What several circles say, side by side.
 
-use frontend::text::{Line, Style};
+use frontend::text::{Style, StyledLine};
 
 /// Columns that one of them needs at least to stand beside another.
 const MIN_COLUMNS: usize = 20;
@@ -17,25 +17,28 @@ pub fn columns(count: usize, width: usize) -> Option<usize> {
 
 /// Each with its name above it: side by side where there is room, otherwise one below the other. What is wider than
 /// [`columns`] says goes on in the next row between words, and is cut where there are none.
-pub fn lines(said: &[(String, Vec<Line>)], width: usize) -> Vec<Line> {
-    let name = |name: &str| Line::of(Style::Strong, name);
+pub fn lines(said: &[(String, Vec<StyledLine>)], width: usize) -> Vec<StyledLine> {
+    let name = |name: &str| StyledLine::of(Style::Strong, name);
     let Some(columns) = columns(said.len(), width) else {
         return said.iter().flat_map(|(label, lines)| [name(label)].into_iter().chain(lines.iter().cloned())).collect();
     };
-    let broken = |(_, lines): &(String, Vec<Line>)| lines.iter().flat_map(|line| line.hanging(columns, 0)).collect();
-    let answers: Vec<Vec<Line>> = said.iter().map(broken).collect();
+    let broken = |(_, lines): &(String, Vec<StyledLine>)| {
+        lines.iter().flat_map(|line| line.wrapped_with_indent(columns, 0)).collect()
+    };
+    let answers: Vec<Vec<StyledLine>> = said.iter().map(broken).collect();
     let rows = answers.iter().map(Vec::len).max().unwrap_or_default();
     let heads = said.iter().map(|(label, _)| name(label)).collect();
     let row = |row: usize| answers.iter().map(|lines| lines.get(row).cloned().unwrap_or_default()).collect();
-    std::iter::once(heads).chain((0..rows).map(row)).map(|cells: Vec<Line>| joined(&cells, columns)).collect()
+    std::iter::once(heads).chain((0..rows).map(row)).map(|cells: Vec<StyledLine>| joined(&cells, columns)).collect()
 }
 
-fn joined(cells: &[Line], columns: usize) -> Line {
-    let mut joined = Line::default();
+fn joined(cells: &[StyledLine], columns: usize) -> StyledLine {
+    let mut joined = StyledLine::default();
     for (index, cell) in cells.iter().enumerate() {
         let is_last = index + 1 == cells.len();
-        let cell = if cell.width() > columns { cell.cut(columns - 1).with(Style::Dim, "…") } else { cell.clone() };
-        for piece in cell.pieces() {
+        let cell =
+            if cell.width() > columns { cell.truncated(columns - 1).with(Style::Dim, "…") } else { cell.clone() };
+        for piece in cell.spans() {
             joined.push(piece.style, &piece.text);
         }
         if !is_last {
@@ -50,8 +53,8 @@ fn joined(cells: &[Line], columns: usize) -> Line {
 mod tests {
     use super::*;
 
-    fn said(answers: &[(&str, &[&str])]) -> Vec<(String, Vec<Line>)> {
-        let lines = |lines: &[&str]| lines.iter().map(|line| Line::of(Style::Plain, line)).collect();
+    fn said(answers: &[(&str, &[&str])]) -> Vec<(String, Vec<StyledLine>)> {
+        let lines = |lines: &[&str]| lines.iter().map(|line| StyledLine::of(Style::Plain, line)).collect();
         answers.iter().map(|(name, answer)| ((*name).to_owned(), lines(answer))).collect()
     }
 

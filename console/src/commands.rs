@@ -14,7 +14,7 @@ use frontend::{suggest, visible::visible};
 
 /// A command for the REPL itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Meta {
+pub enum ReplCommand {
     /// Everything, or one topic of it.
     Help(String),
     /// Go to another circle.
@@ -34,7 +34,7 @@ pub enum Meta {
         /// The file to write; `~/` is resolved already.
         file: PathBuf,
         /// Whether to write over a file that is there (`:save!`).
-        is_over: bool,
+        overwrite: bool,
     },
     /// Write the next input in an editor.
     Edit,
@@ -43,9 +43,9 @@ pub enum Meta {
     /// The last value as a chart, or that of this script.
     Plot(String),
     /// Play on several circles.
-    Each {
+    FanOut {
         /// The circles, each once, as the user named them.
-        places: Vec<String>,
+        targets: Vec<String>,
         /// The script to play on each of them.
         script: String,
     },
@@ -63,9 +63,9 @@ pub enum Meta {
 
 /// What stands behind a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
+pub enum ArgumentKind {
     /// No argument.
-    Nothing,
+    None,
     /// A command or a topic of the help.
     Topic,
     /// A circle: a name, a port, `host:port` or a URL.
@@ -85,15 +85,15 @@ pub enum Takes {
 }
 
 /// A command, as it is listed.
-pub struct Command {
+pub struct CommandSpec {
     /// The word behind the colon.
     pub name: &'static str,
     /// What stands behind it; what may be left out is in brackets.
     pub argument: &'static str,
     /// The kind of the argument, for completion and for where a script begins.
-    pub takes: Takes,
+    pub argument_kind: ArgumentKind,
     /// What it does, in a line of the list of commands.
-    pub does: &'static str,
+    pub summary: &'static str,
     /// An example, with the colon.
     pub example: &'static str,
     /// What more there is to know.
@@ -103,21 +103,21 @@ pub struct Command {
 const fn command(
     name: &'static str,
     argument: &'static str,
-    takes: Takes,
+    takes: ArgumentKind,
     does: &'static str,
     example: &'static str,
     more: &'static str,
-) -> Command {
-    Command { name, argument, takes, does, example, more }
+) -> CommandSpec {
+    CommandSpec { name, argument, argument_kind: takes, summary: does, example, more }
 }
 
 /// All commands, in the order in which `:help` lists them.
-pub const COMMANDS: &[Command] = &[
-    command("help", "[TOPIC]", Takes::Topic, "this, or more on a command or a topic", ":help plot", ""),
+pub const COMMANDS: &[CommandSpec] = &[
+    command("help", "[TOPIC]", ArgumentKind::Topic, "this, or more on a command or a topic", ":help plot", ""),
     command(
         "use",
         "WHERE",
-        Takes::Circle,
+        ArgumentKind::Circle,
         "go to another circle; this session is kept",
         ":use team",
         "WHERE is a name in circles.json, a port, host:port or a ws:// URL. :use again comes back to a session as it was.",
@@ -125,26 +125,26 @@ pub const COMMANDS: &[Command] = &[
     command(
         "key",
         "NAME",
-        Takes::Key,
+        ArgumentKind::Key,
         "be another key",
         ":key alice",
         "A session that has proved no key proves this one, and keeps its variables. One that has gets a session beside it: a session is one key's for good. A passphrase is asked for once.",
     ),
-    command("who", "", Takes::Nothing, "which circle, and who it takes you for", ":who", ""),
-    command("vars", "", Takes::Nothing, "the session's variables", ":vars", ""),
+    command("who", "", ArgumentKind::None, "which circle, and who it takes you for", ":who", ""),
+    command("vars", "", ArgumentKind::None, "the session's variables", ":vars", ""),
     command(
         "functions",
         "[TEXT]",
-        Takes::Function,
+        ArgumentKind::Function,
         "the session's functions, and those that fit",
         ":functions trim",
         "With TEXT: those of the session that have it in their names, and those of the circle that begin with it.",
     ),
-    command("doc", "NAME", Takes::Function, "what a function does, and where it comes from", ":doc push", ""),
+    command("doc", "NAME", ArgumentKind::Function, "what a function does, and where it comes from", ":doc push", ""),
     command(
         "load",
         "FILE",
-        Takes::File,
+        ArgumentKind::File,
         "play a file",
         ":load report.rhai",
         "It is played as if it had been typed. A first line that begins with #! is for the shell. ~/ is your home directory.",
@@ -152,7 +152,7 @@ pub const COMMANDS: &[Command] = &[
     command(
         "save",
         "FILE",
-        Takes::File,
+        ArgumentKind::File,
         "write what was played here, as a script that runs again",
         ":save work.rhai",
         "The inputs that went well since the session began, in their order: no commands, nothing that failed or was cancelled. A function that was defined again is there once, ans is bound where it is used. :save! writes over a file that is there.",
@@ -160,7 +160,7 @@ pub const COMMANDS: &[Command] = &[
     command(
         "edit",
         "",
-        Takes::Nothing,
+        ArgumentKind::None,
         "write the next input in $EDITOR, from the last one",
         ":edit",
         "$VISUAL, then $EDITOR, then what there is. What you leave in the file stands at the prompt then, and Enter plays it. Ctrl-X Ctrl-E does the same with what is being typed.",
@@ -168,7 +168,7 @@ pub const COMMANDS: &[Command] = &[
     command(
         "time",
         "[SCRIPT]",
-        Takes::Script,
+        ArgumentKind::Script,
         "what the last play took, or this one takes",
         ":time sq(12)",
         "The time in the circle, the operations, and the time until the answer was here.",
@@ -176,7 +176,7 @@ pub const COMMANDS: &[Command] = &[
     command(
         "plot",
         "[SCRIPT]",
-        Takes::Script,
+        ArgumentKind::Script,
         "the last value as a chart, or this one",
         ":plot [1, 4, 9]",
         "An array of numbers, an array of [x, y], or a map of arrays.",
@@ -184,7 +184,7 @@ pub const COMMANDS: &[Command] = &[
     command(
         "each",
         "A,B SCRIPT",
-        Takes::CirclesAndScript,
+        ArgumentKind::CirclesAndScript,
         "play on several circles, answers side by side",
         ":each team,9001 40 + 2",
         "Side by side in time, too. Circles that are not connected to yet are, and kept. A circle that cannot be reached keeps none of the others from playing.",
@@ -192,7 +192,7 @@ pub const COMMANDS: &[Command] = &[
     command(
         "last",
         "",
-        Takes::Nothing,
+        ArgumentKind::None,
         "all that the last play printed and answered",
         ":last",
         "In $PAGER where it is longer than the screen.",
@@ -200,7 +200,7 @@ pub const COMMANDS: &[Command] = &[
     command(
         "history",
         "[TEXT]",
-        Takes::Text,
+        ArgumentKind::Text,
         "what was typed on this circle, as this key",
         ":history let",
         "The newest last. A line that begins with a space, or that holds what could be a secret key, is not kept.",
@@ -208,15 +208,15 @@ pub const COMMANDS: &[Command] = &[
     command(
         "reset",
         "",
-        Takes::Nothing,
+        ArgumentKind::None,
         "a fresh environment",
         ":reset",
         "Variables, functions and imports are gone. The connection and the key stay.",
     ),
-    command("quit", "", Takes::Nothing, "leave", ":quit", ""),
+    command("quit", "", ArgumentKind::None, "leave", ":quit", ""),
 ];
 
-impl Meta {
+impl ReplCommand {
     /// Reads what follows the colon; the error says what to type instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (typed, argument) = split(text);
@@ -229,7 +229,7 @@ impl Meta {
         let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
             return Err(unknown(name));
         };
-        if command.takes == Takes::Nothing && !argument.is_empty() {
+        if command.argument_kind == ArgumentKind::None && !argument.is_empty() {
             return Err(format!(":{name} takes nothing behind it"));
         }
         let wants = || format!(":{name} needs {}: {}", command.argument, command.example);
@@ -246,7 +246,7 @@ impl Meta {
             "functions" => Self::Functions(argument.to_owned()),
             "doc" => Self::Doc(argument.trim_end_matches("()").to_owned()),
             "load" => Self::Load(path(argument)),
-            "save" => Self::Save { file: path(argument), is_over: typed.ends_with('!') },
+            "save" => Self::Save { file: path(argument), overwrite: typed.ends_with('!') },
             "edit" => Self::Edit,
             "time" => Self::Time(argument.to_owned()),
             "plot" => Self::Plot(argument.to_owned()),
@@ -254,7 +254,7 @@ impl Meta {
                 (_, "") => return Err(wants()),
                 // With a blank behind the comma the second circle would be a part of the script.
                 (places, _) if places.ends_with(',') => return Err(wants()),
-                (places, script) => Self::Each { places: listed(places), script: script.to_owned() },
+                (places, script) => Self::FanOut { targets: split_list(places), script: script.to_owned() },
             },
             "reset" => Self::Reset,
             "history" => Self::History(argument.to_owned()),
@@ -265,7 +265,7 @@ impl Meta {
     }
 }
 
-impl Command {
+impl CommandSpec {
     /// Whether it means something with nothing behind it.
     fn is_content_alone(&self) -> bool {
         self.argument.is_empty() || self.argument.starts_with('[')
@@ -275,26 +275,35 @@ impl Command {
 /// Whether an input is carried out with the help of the session's circle. Some commands the console obeys alone, and
 /// `:each` is for other circles.
 pub fn needs_circle(input: &str) -> bool {
-    match input.trim().strip_prefix(':').map(Meta::parse) {
-        Some(Err(_) | Ok(Meta::Help(_) | Meta::Quit | Meta::Use(_) | Meta::Edit | Meta::Each { .. })) => false,
-        Some(Ok(Meta::History(_) | Meta::Last | Meta::Save { .. })) => false,
-        Some(Ok(Meta::Time(script) | Meta::Plot(script))) => !script.is_empty(),
+    match input.trim().strip_prefix(':').map(ReplCommand::parse) {
+        Some(
+            Err(_)
+            | Ok(
+                ReplCommand::Help(_)
+                | ReplCommand::Quit
+                | ReplCommand::Use(_)
+                | ReplCommand::Edit
+                | ReplCommand::FanOut { .. },
+            ),
+        ) => false,
+        Some(Ok(ReplCommand::History(_) | ReplCommand::Last | ReplCommand::Save { .. })) => false,
+        Some(Ok(ReplCommand::Time(script) | ReplCommand::Plot(script))) => !script.is_empty(),
         Some(Ok(_)) | None => true,
     }
 }
 
 /// The Rhai in an input, and the byte that it begins at: all of it, unless it is a `:` command, which may have some at its end.
-pub fn script(input: &str) -> Option<(usize, &str)> {
+pub fn script_part(input: &str) -> Option<(usize, &str)> {
     let Some(at) = input.find(|character: char| !character.is_whitespace()) else { return Some((0, input)) };
     let Some(command) = input[at..].strip_prefix(':') else { return Some((0, input)) };
     let begin = input.len() - command.len();
     let end =
         |text: &str| text.char_indices().find(|(_, end)| end.is_whitespace()).map(|(at, end)| at + end.len_utf8());
     let name_end = end(command)?;
-    let takes = COMMANDS.iter().find(|known| known.name == command[..name_end].trim_end())?.takes;
+    let takes = COMMANDS.iter().find(|known| known.name == command[..name_end].trim_end())?.argument_kind;
     let begin = match takes {
-        Takes::Script => begin + name_end,
-        Takes::CirclesAndScript => begin + name_end + end(&command[name_end..])?,
+        ArgumentKind::Script => begin + name_end,
+        ArgumentKind::CirclesAndScript => begin + name_end + end(&command[name_end..])?,
         _ => return None,
     };
     Some((begin, &input[begin..]))
@@ -307,7 +316,7 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 /// What is listed with commas between, once each.
-pub fn listed(text: &str) -> Vec<String> {
+pub fn split_list(text: &str) -> Vec<String> {
     let mut listed: Vec<String> = Vec::new();
     for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         if !listed.iter().any(|before| before == item) {
@@ -349,7 +358,7 @@ mod tests {
             ("key a/b", "a/b is no name of a key: "),
         ];
         for (typed, said) in cases {
-            let hint = Meta::parse(typed).expect_err(typed);
+            let hint = ReplCommand::parse(typed).expect_err(typed);
             assert!(hint.starts_with(said), "{hint}");
         }
     }
@@ -357,25 +366,28 @@ mod tests {
     #[test]
     fn a_command_is_read_with_what_is_behind_it() {
         let cases = [
-            (" quit ", Meta::Quit),
-            ("q", Meta::Quit),
-            ("doc  push() ", Meta::Doc("push".into())),
-            ("help :plot", Meta::Help("plot".into())),
-            ("save! a b.rhai", Meta::Save { file: "a b.rhai".into(), is_over: true }),
-            ("save x", Meta::Save { file: "x".into(), is_over: false }),
-            ("time", Meta::Time(String::new())),
-            ("time 1 +\n2", Meta::Time("1 +\n2".into())),
-            ("each a,b,,a 1 + 2", Meta::Each { places: vec!["a".into(), "b".into()], script: "1 + 2".into() }),
+            (" quit ", ReplCommand::Quit),
+            ("q", ReplCommand::Quit),
+            ("doc  push() ", ReplCommand::Doc("push".into())),
+            ("help :plot", ReplCommand::Help("plot".into())),
+            ("save! a b.rhai", ReplCommand::Save { file: "a b.rhai".into(), overwrite: true }),
+            ("save x", ReplCommand::Save { file: "x".into(), overwrite: false }),
+            ("time", ReplCommand::Time(String::new())),
+            ("time 1 +\n2", ReplCommand::Time("1 +\n2".into())),
+            (
+                "each a,b,,a 1 + 2",
+                ReplCommand::FanOut { targets: vec!["a".into(), "b".into()], script: "1 + 2".into() },
+            ),
         ];
         for (typed, meta) in cases {
-            assert_eq!(Meta::parse(typed).as_ref(), Ok(&meta), "{typed}");
+            assert_eq!(ReplCommand::parse(typed).as_ref(), Ok(&meta), "{typed}");
         }
     }
 
     #[test]
     fn every_command_that_is_listed_is_one() {
         for command in COMMANDS {
-            assert!(Meta::parse(&command.example[1..]).is_ok(), "{}", command.example);
+            assert!(ReplCommand::parse(&command.example[1..]).is_ok(), "{}", command.example);
         }
     }
 
@@ -405,7 +417,7 @@ mod tests {
             ("", Some((0, ""))),
         ];
         for (input, found) in cases {
-            assert_eq!(script(input), found, "{input}");
+            assert_eq!(script_part(input), found, "{input}");
         }
     }
 }

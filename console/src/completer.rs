@@ -8,9 +8,9 @@ use std::{
 use tokio::{runtime::Handle, time::timeout};
 
 use crate::{
-    commands::Takes,
-    completion::{Candidate, Completion, Question, question},
-    session::Session,
+    commands::ArgumentKind,
+    completion::{CompletionItem, CompletionList, CompletionSource, completion_source},
+    session::SessionHandle,
 };
 
 /// How long a key press may wait for the circle.
@@ -19,33 +19,37 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(150);
 /// Asks a circle, for someone who cannot wait.
 pub struct Completer {
     runtime: Handle,
-    session: Session,
+    session: SessionHandle,
     known: Known,
     /// The newest answer, however late it came.
-    newest: Arc<Mutex<Completion>>,
+    newest: Arc<Mutex<CompletionList>>,
 }
 
 /// What the surroundings know.
-type Known = Box<dyn Fn(Takes, &str) -> Vec<Candidate>>;
+type Known = Box<dyn Fn(ArgumentKind, &str) -> Vec<CompletionItem>>;
 
 impl Completer {
     /// A completer that asks `client`; `known` offers what the console itself knows to stand behind a `:` command.
-    pub fn new(runtime: Handle, session: Session, known: impl Fn(Takes, &str) -> Vec<Candidate> + 'static) -> Self {
+    pub fn new(
+        runtime: Handle,
+        session: SessionHandle,
+        known: impl Fn(ArgumentKind, &str) -> Vec<CompletionItem> + 'static,
+    ) -> Self {
         Self { runtime, session, known: Box::new(known), newest: Arc::default() }
     }
 
     /// Asks another circle from now on.
-    pub fn turn_to(&mut self, session: Session) {
+    pub fn set_session(&mut self, session: SessionHandle) {
         self.session = session;
         self.newest = Arc::default();
     }
 
     /// What the circle answers in time, or else what was known last: then the next question finds the answer. Blocks for
     /// 150 ms at most.
-    pub fn complete(&self, input: &str, cursor: usize) -> Completion {
-        let (script, at, offset) = match question(input, cursor, &self.known) {
-            Question::Answered(completion) => return completion,
-            Question::Asked { script, cursor, offset } => (script, cursor, offset),
+    pub fn complete(&self, input: &str, cursor: usize) -> CompletionList {
+        let (script, at, offset) = match completion_source(input, cursor, &self.known) {
+            CompletionSource::Local(completion) => return completion,
+            CompletionSource::Circle { script, cursor, offset } => (script, cursor, offset),
         };
         let newest = self.newest.clone();
         let answer = self.session.complete((input.to_owned(), cursor), (script, at, offset));

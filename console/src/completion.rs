@@ -2,7 +2,7 @@
 
 use client_ws::CompleteResult;
 
-use crate::commands::{self, COMMANDS, Command, Takes};
+use crate::commands::{self, ArgumentKind, COMMANDS, CommandSpec};
 
 /// Bytes of a candidate.
 const MAX_TEXT: usize = 256;
@@ -18,7 +18,7 @@ const MAX_LISTED: usize = 10_000;
 
 /// Candidates for the word before the cursor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Completion {
+pub struct CompletionList {
     /// What was asked about: an answer to another text is of no use.
     pub input: String,
     /// Where the replaced word begins, in characters of the input.
@@ -26,12 +26,12 @@ pub struct Completion {
     /// Where the cursor is and the replaced word ends, in characters of the input.
     pub cursor: usize,
     /// What may stand in the place of the word, in the order to offer it.
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<CompletionItem>,
 }
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct CompletionItem {
     /// The text that replaces the word.
     pub text: String,
     /// A type, a signature, what a command does.
@@ -40,11 +40,11 @@ pub struct Candidate {
 
 /// Who knows what may stand there.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Question {
+pub enum CompletionSource {
     /// It is known here.
-    Answered(Completion),
+    Local(CompletionList),
     /// The circle does.
-    Asked {
+    Circle {
         /// The script to ask about, which ends the input.
         script: String,
         /// Where the cursor is, in characters of the script.
@@ -56,56 +56,67 @@ pub enum Question {
 
 /// What is asked when Tab is pressed in an input at a character. `known` offers what its surroundings know to stand behind a
 /// `:` command, for a word that was begun.
-pub fn question(input: &str, cursor: usize, known: impl FnOnce(Takes, &str) -> Vec<Candidate>) -> Question {
+pub fn completion_source(
+    input: &str,
+    cursor: usize,
+    known: impl FnOnce(ArgumentKind, &str) -> Vec<CompletionItem>,
+) -> CompletionSource {
     let before: String = input.chars().take(cursor).collect();
     let Some(command) = before.trim_start().strip_prefix(':') else {
-        return Question::Asked { script: input.to_owned(), cursor, offset: 0 };
+        return CompletionSource::Circle { script: input.to_owned(), cursor, offset: 0 };
     };
-    let answered = |word: &str, candidates: Vec<Candidate>| {
+    let answered = |word: &str, candidates: Vec<CompletionItem>| {
         let start = cursor.saturating_sub(word.chars().count());
         let candidates = candidates.into_iter().filter(|candidate| candidate.text.starts_with(word)).collect();
-        Question::Answered(Completion { input: input.to_owned(), start, cursor, candidates })
+        CompletionSource::Local(CompletionList { input: input.to_owned(), start, cursor, candidates })
     };
     let Some((name, argument)) = command.split_once(char::is_whitespace) else { return answered(command, commands()) };
-    if let Some((begin, _)) = commands::script(&before) {
+    if let Some((begin, _)) = commands::script_part(&before) {
         let offset = before[..begin].chars().count();
-        return Question::Asked { script: input.chars().skip(offset).collect(), cursor: cursor - offset, offset };
+        return CompletionSource::Circle {
+            script: input.chars().skip(offset).collect(),
+            cursor: cursor - offset,
+            offset,
+        };
     }
     let argument = argument.trim_start();
-    let takes = COMMANDS.iter().find(|command| command.name == name.trim_end_matches('!')).map(|command| command.takes);
+    let takes =
+        COMMANDS.iter().find(|command| command.name == name.trim_end_matches('!')).map(|command| command.argument_kind);
     match takes {
-        Some(Takes::Function) => {
+        Some(ArgumentKind::Function) => {
             let word = argument.chars().count();
-            Question::Asked { script: argument.to_owned(), cursor: word, offset: cursor - word }
+            CompletionSource::Circle { script: argument.to_owned(), cursor: word, offset: cursor - word }
         }
-        Some(Takes::CirclesAndScript) => {
+        Some(ArgumentKind::CirclesAndScript) => {
             let word = argument.rsplit(',').next().unwrap_or_default();
-            answered(word, known(Takes::Circle, word))
+            answered(word, known(ArgumentKind::Circle, word))
         }
-        Some(Takes::Topic) => {
-            let topic = |name: &str| Candidate { text: name.to_owned(), detail: String::new() };
+        Some(ArgumentKind::Topic) => {
+            let topic = |name: &str| CompletionItem { text: name.to_owned(), detail: String::new() };
             answered(argument, commands::topics().map(topic).collect())
         }
-        Some(takes @ (Takes::Circle | Takes::Key | Takes::File)) => answered(argument, known(takes, argument)),
+        Some(takes @ (ArgumentKind::Circle | ArgumentKind::Key | ArgumentKind::File)) => {
+            answered(argument, known(takes, argument))
+        }
         _ => answered("", Vec::new()),
     }
 }
 
-fn commands() -> Vec<Candidate> {
-    let candidate = |command: &Command| {
-        let Command { name, argument, does, .. } = command;
+fn commands() -> Vec<CompletionItem> {
+    let candidate = |command: &CommandSpec| {
+        let CommandSpec { name, argument, summary: does, .. } = command;
         let detail = if argument.is_empty() { (*does).to_owned() } else { format!("{argument} · {does}") };
-        Candidate { text: (*name).to_owned(), detail }
+        CompletionItem { text: (*name).to_owned(), detail }
     };
     COMMANDS.iter().map(candidate).collect()
 }
 
 /// The files that a name which was begun may become. Blocks for as long as it takes to list a directory.
-pub fn files(begun: &str) -> Vec<Candidate> {
+pub fn file_candidates(begun: &str) -> Vec<CompletionItem> {
     let (directory, name) = begun.rsplit_once('/').map_or(("", begun), |(directory, name)| (directory, name));
     let listed = if begun.contains('/') { commands::path(&format!("{directory}/")) } else { ".".into() };
     let Ok(entries) = std::fs::read_dir(listed) else { return Vec::new() };
-    let mut files: Vec<Candidate> = entries
+    let mut files: Vec<CompletionItem> = entries
         .take(MAX_LISTED)
         .filter_map(|entry| {
             let entry = entry.ok()?;
@@ -116,7 +127,7 @@ pub fn files(begun: &str) -> Vec<Candidate> {
             }
             let end = if entry.path().is_dir() { "/" } else { "" };
             let before = &begun[..begun.len() - name.len()];
-            Some(Candidate { text: format!("{before}{file}{end}"), detail: String::new() })
+            Some(CompletionItem { text: format!("{before}{file}{end}"), detail: String::new() })
         })
         .collect();
     files.sort_by(|one, other| one.text.cmp(&other.text));
@@ -124,7 +135,7 @@ pub fn files(begun: &str) -> Vec<Candidate> {
     files
 }
 
-impl Completion {
+impl CompletionList {
     /// As the circle answered to what stands behind so many characters of the input.
     pub fn of_answer(input: String, cursor: usize, offset: usize, answer: CompleteResult) -> Self {
         let start = usize::try_from(answer.start).unwrap_or(usize::MAX).saturating_add(offset).min(cursor);
@@ -142,7 +153,7 @@ impl Completion {
             .filter(|candidate| is_fitting(&candidate.text))
             .map(|candidate| {
                 let detail: String = candidate.detail.chars().take(MAX_DETAIL).collect();
-                Candidate { text: candidate.text, detail: detail.replace('\n', " ") }
+                CompletionItem { text: candidate.text, detail: detail.replace('\n', " ") }
             })
             .collect();
         Self { input, start, cursor, candidates }
@@ -186,17 +197,17 @@ pub fn byte(text: &str, character: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn texts(completion: &Completion) -> Vec<&str> {
+    fn texts(completion: &CompletionList) -> Vec<&str> {
         completion.candidates.iter().map(|candidate| candidate.text.as_str()).collect()
     }
 
-    fn known(takes: Takes, _: &str) -> Vec<Candidate> {
+    fn known(takes: ArgumentKind, _: &str) -> Vec<CompletionItem> {
         let names: &[&str] = match takes {
-            Takes::Circle => &["team", "sandbox"],
-            Takes::Key => &["alice", "bob"],
+            ArgumentKind::Circle => &["team", "sandbox"],
+            ArgumentKind::Key => &["alice", "bob"],
             _ => &[],
         };
-        names.iter().map(|name| Candidate { text: (*name).to_owned(), detail: String::new() }).collect()
+        names.iter().map(|name| CompletionItem { text: (*name).to_owned(), detail: String::new() }).collect()
     }
 
     #[test]
@@ -211,7 +222,7 @@ mod tests {
             (":quit no", 8, &[]),
         ];
         for (input, start, expected) in cases {
-            let Question::Answered(completion) = question(input, input.chars().count(), known) else {
+            let CompletionSource::Local(completion) = completion_source(input, input.chars().count(), known) else {
                 panic!("{input} is known here")
             };
             assert_eq!((texts(&completion), completion.start), (expected.to_vec(), start), "{input}");
@@ -228,8 +239,8 @@ mod tests {
             (":functions ", 11, ("", 0, 11)),
         ];
         for (input, cursor, (script, at, offset)) in cases {
-            let expected = Question::Asked { script: script.into(), cursor: at, offset };
-            assert_eq!(question(input, cursor, known), expected, "{input}");
+            let expected = CompletionSource::Circle { script: script.into(), cursor: at, offset };
+            assert_eq!(completion_source(input, cursor, known), expected, "{input}");
         }
     }
 
@@ -241,11 +252,13 @@ mod tests {
         }
         std::fs::create_dir(directory.path().join("reports")).expect("made");
         let path = directory.path().display().to_string();
-        let offered: Vec<String> =
-            files(&format!("{path}/rep")).into_iter().map(|file| file.text[path.len()..].to_owned()).collect();
+        let offered: Vec<String> = file_candidates(&format!("{path}/rep"))
+            .into_iter()
+            .map(|file| file.text[path.len()..].to_owned())
+            .collect();
         assert_eq!(offered, ["/report.rhai", "/reports/"]);
-        assert_eq!(files(&format!("{path}/")).len(), 3);
-        assert!(files(&format!("{path}/none/x")).is_empty());
+        assert_eq!(file_candidates(&format!("{path}/")).len(), 3);
+        assert!(file_candidates(&format!("{path}/none/x")).is_empty());
     }
 
     #[test]
@@ -259,11 +272,11 @@ mod tests {
         let long = "x".repeat(70_000);
         let offers =
             || vec![offer("total", &long), offer("other", ""), offer("to\nend", ""), offer(&format!("to{long}"), "")];
-        let completion = Completion::of_answer("1 + to".into(), 6, 0, answer(4, offers()));
+        let completion = CompletionList::of_answer("1 + to".into(), 6, 0, answer(4, offers()));
         assert_eq!((texts(&completion), completion.candidates[0].detail.len()), (vec!["total"], MAX_DETAIL));
         // More than the word before the cursor is not for it to replace.
-        assert!(Completion::of_answer("1 + to".into(), 6, 0, answer(0, offers())).candidates.is_empty());
-        assert_eq!(Completion::of_answer("to".into(), 2, 0, answer(u64::MAX, offers())).start, 2);
+        assert!(CompletionList::of_answer("1 + to".into(), 6, 0, answer(0, offers())).candidates.is_empty());
+        assert_eq!(CompletionList::of_answer("to".into(), 2, 0, answer(u64::MAX, offers())).start, 2);
     }
 
     #[test]
@@ -301,15 +314,16 @@ mod tests {
                 detail: String::new(),
             };
             let answer = CompleteResult { start, candidates: offered.iter().map(candidate).collect() };
-            let completion = Completion::of_answer(input.into(), input.chars().count(), 0, answer);
+            let completion = CompletionList::of_answer(input.into(), input.chars().count(), 0, answer);
             assert_eq!(texts(&completion), taken, "{input}");
         }
     }
 
     #[test]
     fn what_was_known_serves_for_a_word_that_goes_on() {
-        let candidates = ["total", "tops"].map(|text| Candidate { text: text.into(), detail: String::new() }).into();
-        let known = Completion { input: "1 + to".into(), start: 4, cursor: 6, candidates };
+        let candidates =
+            ["total", "tops"].map(|text| CompletionItem { text: text.into(), detail: String::new() }).into();
+        let known = CompletionList { input: "1 + to".into(), start: 4, cursor: 6, candidates };
         assert_eq!(texts(&known.narrowed("1 + tot", 7).expect("the same word")), ["total"]);
         assert_eq!(known.narrowed("2 + tot", 7), None);
         assert_eq!(known.narrowed("1 +", 3), None);

@@ -4,19 +4,19 @@ use std::ops::Range;
 
 use rhai::{Engine, LexError, Position, Token};
 
-use frontend::text::{Kind, Line, Style};
+use frontend::text::{Style, StyledLine, SyntaxKind};
 
 /// Bytes of an input that are looked at: this runs at every key press.
 const MAX_BYTES: usize = 16 << 10;
 
 /// The parts of an input, in their order and without overlaps; what is in none of them is plain.
-pub fn parts(engine: &Engine, input: &str) -> Vec<(Range<usize>, Kind)> {
+pub fn spans(engine: &Engine, input: &str) -> Vec<(Range<usize>, SyntaxKind)> {
     if input.len() > MAX_BYTES { Vec::new() } else { parts_of(input, &lex(engine, input)) }
 }
 
 /// The same, and among them the bracket at a cursor and the one that belongs to it, if there are two. The cursor is
 /// in bytes; a bracket before it counts where behind it there is none.
-pub fn parts_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize>, Kind)> {
+pub fn spans_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize>, SyntaxKind)> {
     if input.len() > MAX_BYTES {
         return Vec::new();
     }
@@ -25,12 +25,12 @@ pub fn parts_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize
     for bracket in brackets_at(&tokens, cursor).into_iter().flatten() {
         // Brackets are in no other part.
         let at = parts.partition_point(|(part, _)| part.start < bracket.start);
-        parts.insert(at, (bracket, Kind::Bracket));
+        parts.insert(at, (bracket, SyntaxKind::Bracket));
     }
     parts
 }
 
-fn parts_of(input: &str, tokens: &[(Token, usize)]) -> Vec<(Range<usize>, Kind)> {
+fn parts_of(input: &str, tokens: &[(Token, usize)]) -> Vec<(Range<usize>, SyntaxKind)> {
     let mut parts = Vec::new();
     for (index, (token, start)) in tokens.iter().enumerate() {
         let next = tokens.get(index + 1);
@@ -88,21 +88,21 @@ fn closing(opening: &str) -> char {
 }
 
 /// A text in lines, its parts in their styles.
-pub fn lines(engine: &Engine, text: &str) -> Vec<Line> {
-    styled(text, parts(engine, text))
+pub fn lines(engine: &Engine, text: &str) -> Vec<StyledLine> {
+    styled(text, spans(engine, text))
 }
 
 /// The same with the brackets at a cursor, in bytes.
-pub fn lines_at(engine: &Engine, text: &str, cursor: usize) -> Vec<Line> {
-    styled(text, parts_at(engine, text, cursor))
+pub fn lines_at(engine: &Engine, text: &str, cursor: usize) -> Vec<StyledLine> {
+    styled(text, spans_at(engine, text, cursor))
 }
 
-fn styled(text: &str, parts: Vec<(Range<usize>, Kind)>) -> Vec<Line> {
-    let mut lines = vec![Line::default()];
+fn styled(text: &str, parts: Vec<(Range<usize>, SyntaxKind)>) -> Vec<StyledLine> {
+    let mut lines = vec![StyledLine::default()];
     let mut push = |style: Style, text: &str| {
         for (index, part) in text.split('\n').enumerate() {
             if index > 0 {
-                lines.push(Line::default());
+                lines.push(StyledLine::default());
             }
             if let Some(line) = lines.last_mut() {
                 line.push(style, part);
@@ -119,11 +119,11 @@ fn styled(text: &str, parts: Vec<(Range<usize>, Kind)>) -> Vec<Line> {
     lines
 }
 
-fn push_comment(parts: &mut Vec<(Range<usize>, Kind)>, start: usize, text: &str) {
+fn push_comment(parts: &mut Vec<(Range<usize>, SyntaxKind)>, start: usize, text: &str) {
     let trimmed = text.trim_start();
     if trimmed.starts_with("//") || trimmed.starts_with("/*") {
         let begin = start + text.len() - trimmed.len();
-        parts.push((begin..begin + trimmed.trim_end().len(), Kind::Comment));
+        parts.push((begin..begin + trimmed.trim_end().len(), SyntaxKind::Comment));
     }
 }
 
@@ -225,17 +225,17 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-fn kind(token: &Token, is_called: bool) -> Option<Kind> {
+fn kind(token: &Token, is_called: bool) -> Option<SyntaxKind> {
     match token {
-        Token::StringConstant(_) | Token::InterpolatedString(_) | Token::CharConstant(_) => Some(Kind::String),
+        Token::StringConstant(_) | Token::InterpolatedString(_) | Token::CharConstant(_) => Some(SyntaxKind::String),
         Token::LexError(error) => Some(match **error {
-            LexError::UnterminatedString => Kind::String,
-            _ => Kind::Error,
+            LexError::UnterminatedString => SyntaxKind::String,
+            _ => SyntaxKind::Error,
         }),
-        Token::Comment(_) => Some(Kind::Comment),
-        Token::IntegerConstant(_) | Token::FloatConstant(_) => Some(Kind::Number),
-        Token::Identifier(_) if is_called => Some(Kind::Function),
-        other => other.is_standard_keyword().then_some(Kind::Keyword),
+        Token::Comment(_) => Some(SyntaxKind::Comment),
+        Token::IntegerConstant(_) | Token::FloatConstant(_) => Some(SyntaxKind::Number),
+        Token::Identifier(_) if is_called => Some(SyntaxKind::Function),
+        other => other.is_standard_keyword().then_some(SyntaxKind::Keyword),
     }
 }
 
@@ -246,7 +246,7 @@ mod tests {
     /// Each part as `kind:text`.
     fn shown(input: &str) -> Vec<String> {
         let engine = Engine::new_raw();
-        parts(&engine, input).into_iter().map(|(range, kind)| format!("{kind:?}:{}", &input[range])).collect()
+        spans(&engine, input).into_iter().map(|(range, kind)| format!("{kind:?}:{}", &input[range])).collect()
     }
 
     #[test]
@@ -287,8 +287,8 @@ mod tests {
     fn marked(input: &str) -> String {
         let cursor = input.find('|').expect("a cursor");
         let input = input.replacen('|', "", 1);
-        let mut parts = parts_at(&Engine::new_raw(), &input, cursor);
-        parts.retain(|(_, kind)| *kind == Kind::Bracket);
+        let mut parts = spans_at(&Engine::new_raw(), &input, cursor);
+        parts.retain(|(_, kind)| *kind == SyntaxKind::Bracket);
         let mut marked = input.clone();
         for (range, _) in parts.into_iter().rev() {
             marked.insert(range.end, '>');
@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn colours_stay_beside_a_marked_bracket() {
         let input = "f(1) + \"s\"";
-        let parts: Vec<String> = parts_at(&Engine::new_raw(), input, 1)
+        let parts: Vec<String> = spans_at(&Engine::new_raw(), input, 1)
             .into_iter()
             .map(|(range, kind)| format!("{kind:?}:{}", &input[range]))
             .collect();
@@ -345,7 +345,7 @@ mod tests {
             let input = &input[..end];
             let mut last = 0;
             for cursor in 0..=input.len() + 1 {
-                for (range, _) in parts_at(&engine, input, cursor) {
+                for (range, _) in spans_at(&engine, input, cursor) {
                     assert!(
                         last <= range.start && range.start <= range.end && input.get(range.clone()).is_some(),
                         "{input}: {range:?}"

@@ -16,7 +16,7 @@ use rustyline::{
     history::{FileHistory, History as _},
 };
 
-use frontend::text::{Line, Style};
+use frontend::text::{Style, StyledLine};
 
 /// Digits of a secret key in hex.
 const SECRET_DIGITS: usize = 64;
@@ -52,13 +52,13 @@ impl HistoryFile {
     }
 
     /// The file, if there is one.
-    pub fn existing(&self) -> Option<&Path> {
+    pub fn existing_path(&self) -> Option<&Path> {
         self.0.as_deref().filter(|file| file.exists())
     }
 
     /// The inputs, oldest first. Blocks.
     pub fn read(&self) -> Result<Vec<String>, String> {
-        let Some(file) = self.existing() else { return Ok(Vec::new()) };
+        let Some(file) = self.existing_path() else { return Ok(Vec::new()) };
         Ok(opened(file)?.iter().cloned().collect())
     }
 
@@ -71,13 +71,13 @@ impl HistoryFile {
 }
 
 /// Keeps inputs in their order, on a thread of its own. Dropping it waits until all are kept.
-pub struct Keeper {
+pub struct HistoryWriter {
     /// `None` once it ends.
     inputs: Option<SyncSender<(HistoryFile, String)>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Keeper {
+impl HistoryWriter {
     /// `failed` is told why an input is not kept.
     pub fn start(failed: impl Fn(String) + Send + 'static) -> Self {
         let (inputs, waiting) = sync_channel::<(HistoryFile, String)>(WAITING);
@@ -104,7 +104,7 @@ impl Keeper {
     }
 
     /// Keeps an input behind the others; not, if the disk is that far behind.
-    pub fn keep(&self, history: HistoryFile, input: String) {
+    pub fn append(&self, history: HistoryFile, input: String) {
         if let Some(inputs) = &self.inputs {
             // One that finds no room is only missing another day.
             let _full = inputs.try_send((history, input));
@@ -112,7 +112,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for HistoryWriter {
     fn drop(&mut self) {
         self.inputs = None;
         if let Some(thread) = self.thread.take() {
@@ -131,7 +131,7 @@ fn opened(file: &Path) -> Result<FileHistory, String> {
 }
 
 /// Why a history cannot be read.
-pub fn unreadable(file: &Path, error: &ReadlineError) -> String {
+pub fn read_error_text(file: &Path, error: &ReadlineError) -> String {
     format!("the history in {} cannot be read: {error}", file.display())
 }
 
@@ -146,7 +146,7 @@ pub fn is_kept(input: &str) -> bool {
 }
 
 /// Inputs that have a text in them, with their numbers, the newest last; of all of them only some. They come newest first.
-pub fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part: &str) -> Vec<Line> {
+pub fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part: &str) -> Vec<StyledLine> {
     let most = if part.is_empty() { RECENT } else { MAX_INPUTS };
     let mut inputs: Vec<_> = newest_first.filter(|(_, input)| input.as_ref().contains(part)).take(most).collect();
     inputs.reverse();
@@ -154,11 +154,11 @@ pub fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part
     for (number, input) in inputs {
         for (index, text) in input.as_ref().split('\n').enumerate() {
             let number = if index == 0 { format!("{number:5}  ") } else { " ".repeat(7) };
-            lines.push(Line::of(Style::Dim, &number).with(Style::Plain, text));
+            lines.push(StyledLine::of(Style::Dim, &number).with(Style::Plain, text));
         }
     }
     if lines.is_empty() {
-        lines.push(Line::of(Style::Dim, "nothing was typed that fits"));
+        lines.push(StyledLine::of(Style::Dim, "nothing was typed that fits"));
     }
     lines
 }

@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use client_ws::{ClientError, PlayResult, RpcError};
 
 use crate::history;
-use frontend::text::{self, Line, Style};
+use frontend::text::{self, Style, StyledLine};
 use frontend::visible::visible;
 
 /// Inputs that are kept.
@@ -55,7 +55,7 @@ pub struct Last {
     prints: String,
     is_cut: bool,
     /// What was said of it, if it went wrong.
-    error: Vec<Line>,
+    error: Vec<StyledLine>,
     /// Its answer, unless it went wrong.
     took: Option<Took>,
     /// Whether its value is the last one that there is.
@@ -128,7 +128,7 @@ impl Notebook {
     }
 
     /// It has ended, and went wrong; what was said of it, and whether it cost the environment.
-    pub fn went_wrong(&mut self, said: &[Line], is_lost: bool) {
+    pub fn went_wrong(&mut self, said: &[StyledLine], is_lost: bool) {
         self.failed += 1;
         if is_lost {
             self.is_lost();
@@ -187,29 +187,32 @@ impl Notebook {
     }
 
     /// Everything that the last play printed, and its value as `shown` shows it.
-    pub fn last(&self, shown: impl FnOnce(&PlayResult) -> Vec<Line>) -> Vec<Line> {
+    pub fn last(&self, shown: impl FnOnce(&PlayResult) -> Vec<StyledLine>) -> Vec<StyledLine> {
         let mut lines = match self.last.prints.strip_suffix('\n') {
             Some(prints) => text::lines(Style::Plain, prints),
             None => Vec::new(),
         };
         if self.last.is_cut {
-            lines.push(Line::of(Style::Dim, &format!("… more than {} MiB: the rest is not kept", MAX_PRINTS >> 20)));
+            lines.push(StyledLine::of(
+                Style::Dim,
+                &format!("… more than {} MiB: the rest is not kept", MAX_PRINTS >> 20),
+            ));
         }
         if let Some(value) = self.value().filter(|_| self.last.has_value) {
             lines.extend(shown(value));
         }
         lines.extend(self.last.error.iter().cloned());
         if lines.is_empty() {
-            lines.push(Line::of(Style::Dim, "the last play printed nothing, and its value is ()"));
+            lines.push(StyledLine::of(Style::Dim, "the last play printed nothing, and its value is ()"));
         }
         lines
     }
 
     /// What the last play took.
-    pub fn time(&self) -> Line {
+    pub fn time(&self) -> StyledLine {
         match self.last.took {
             Some(took) => took.line(),
-            None => Line::of(Style::Dim, "there is no play yet that went well"),
+            None => StyledLine::of(Style::Dim, "there is no play yet that went well"),
         }
     }
 }
@@ -231,14 +234,14 @@ impl Saved {
 
 impl Took {
     /// The three figures in one line.
-    pub fn line(self) -> Line {
+    pub fn line(self) -> StyledLine {
         let text = format!(
             "{} in the circle, {} operations, {} until the answer was here",
             rounded(self.elapsed),
             self.operations,
             rounded(self.round_trip),
         );
-        Line::of(Style::Dim, &text)
+        StyledLine::of(Style::Dim, &text)
     }
 }
 
@@ -282,8 +285,8 @@ mod tests {
         notebook.printed("one");
         notebook.ended("1", result("i64", "1"), Duration::from_millis(12));
         let shown = |notebook: &Notebook| {
-            let lines = notebook.last(|value| vec![Line::of(Style::Plain, &value.output)]);
-            lines.iter().map(Line::to_string).collect::<Vec<_>>()
+            let lines = notebook.last(|value| vec![StyledLine::of(Style::Plain, &value.output)]);
+            lines.iter().map(StyledLine::to_string).collect::<Vec<_>>()
         };
         assert_eq!(shown(&notebook), ["one", "1"]);
         assert_eq!(notebook.time().to_string(), "1.50 ms in the circle, 7 operations, 12 ms until the answer was here");

@@ -12,7 +12,7 @@ use ratatui::{
 };
 
 use crate::truncate::grouped;
-use frontend::text::{Line, Size, Style};
+use frontend::text::{Size, Style, StyledLine};
 use series::{MAX_SERIES, Plotted, Range, Series};
 
 /// What a chart has at least: with less there are axes and nothing else.
@@ -35,7 +35,7 @@ const MARKS: [(char, Marker); MAX_SERIES] = [
 ];
 
 /// A chart of that size, with what is to be said of it. The error says what can be plotted.
-pub fn lines(result: &PlayResult, size: Size) -> Result<Vec<Line>, String> {
+pub fn lines(result: &PlayResult, size: Size) -> Result<Vec<StyledLine>, String> {
     let Plotted { series, skipped, more } = series::of(result)?;
     let size =
         Size { width: size.width.clamp(MIN.width, MAX.width), height: size.height.clamp(MIN.height, MAX.height) };
@@ -47,26 +47,26 @@ pub fn lines(result: &PlayResult, size: Size) -> Result<Vec<Line>, String> {
     if more > 0 {
         notes.push(format!("{} more series are left out", grouped(more)));
     }
-    let mut lines: Vec<Line> = legend(&series, size.width).into_iter().collect();
+    let mut lines: Vec<StyledLine> = legend(&series, size.width).into_iter().collect();
     // In a small room the chart goes first.
     let height = size.height.saturating_sub(lines.len() + notes.len()).max(MIN.height - 1);
     lines.extend(chart(&series, Size { height, ..size }));
-    lines.extend(notes.iter().map(|note| Line::of(Style::Dim, note).cut(size.width)));
+    lines.extend(notes.iter().map(|note| StyledLine::of(Style::Dim, note).truncated(size.width)));
     Ok(lines)
 }
 
-fn legend(series: &[Series], width: usize) -> Option<Line> {
-    let mut line = Line::default();
+fn legend(series: &[Series], width: usize) -> Option<StyledLine> {
+    let mut line = StyledLine::default();
     for (number, (series, (mark, _))) in (0..).zip(series.iter().zip(MARKS)) {
         let name = series.name.as_ref()?;
         line.push(Style::Plain, if number == 0 { "" } else { "   " });
         line.push(Style::Series(number), &format!("{mark} "));
         line.push(Style::Plain, name);
     }
-    Some(line.cut(width))
+    Some(line.truncated(width))
 }
 
-fn chart(series: &[Series], size: Size) -> Vec<Line> {
+fn chart(series: &[Series], size: Size) -> Vec<StyledLine> {
     let (across, up) = (Range::of(series, |point| point.0), Range::of(series, |point| point.1));
     // All in parts of the range: whatever numbers there are, none that is drawn is far from one.
     let points: Vec<Vec<(f64, f64)>> = series
@@ -98,9 +98,9 @@ fn chart(series: &[Series], size: Size) -> Vec<Line> {
 }
 
 /// A row of cells, without the empty ones at its end.
-fn row(cells: &[ratatui::buffer::Cell]) -> Line {
+fn row(cells: &[ratatui::buffer::Cell]) -> StyledLine {
     let end = cells.iter().rposition(|cell| cell.symbol() != " ").map_or(0, |last| last + 1);
-    let mut line = Line::default();
+    let mut line = StyledLine::default();
     for cell in &cells[..end] {
         let style = match cell.fg {
             Color::Indexed(number) => Style::Series(number),

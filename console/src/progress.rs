@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::methods::Progress;
 
-use frontend::text::{Line, Style};
+use frontend::text::{Style, StyledLine};
 use frontend::visible::visible;
 
 /// Characters of what the script says it is doing.
@@ -46,7 +46,7 @@ pub fn spinner(elapsed: Duration) -> &'static str {
 const BAR: u8 = 14;
 
 /// A play that runs.
-pub struct Status<'a> {
+pub struct PlayStatus<'a> {
     /// The frame of the spinner ([`spinner`]).
     pub spinner: &'a str,
     /// How long the play has run.
@@ -62,39 +62,39 @@ pub struct Status<'a> {
 /// A part of the line about it: the columns between it and what is before it, its text, and how much it matters.
 struct Part {
     gap: usize,
-    line: Line,
+    line: StyledLine,
     weight: u8,
 }
 
-impl Status<'_> {
+impl PlayStatus<'_> {
     /// `⠋ loading ████████░░░░░░ 40%  3.4s  1.2 M operations  Ctrl-C cancels`, and of that what matters most in so many
     /// columns.
-    pub fn line(&self, width: usize) -> Line {
+    pub fn line(&self, width: usize) -> StyledLine {
         let mut parts = self.parts();
         let needed = |parts: &[Part]| parts.iter().map(|part| part.gap + part.line.width()).sum::<usize>();
         while needed(&parts) > width && parts.len() > 1 {
             let least = (0..parts.len()).min_by_key(|index| parts[*index].weight).unwrap_or(0);
             parts.remove(least);
         }
-        let mut line = Line::default();
+        let mut line = StyledLine::default();
         for part in parts {
             line.push(Style::Plain, &" ".repeat(part.gap));
-            for piece in part.line.pieces() {
+            for piece in part.line.spans() {
                 line.push(piece.style, &piece.text);
             }
         }
-        line.cut(width)
+        line.truncated(width)
     }
 
     fn parts(&self) -> Vec<Part> {
-        let part = |gap, style, text: &str, weight| Part { gap, line: Line::of(style, text), weight };
+        let part = |gap, style, text: &str, weight| Part { gap, line: StyledLine::of(style, text), weight };
         let mut parts = vec![part(0, Style::Plain, self.spinner, 8)];
         let text = self.progress.and_then(text).filter(|text| !text.trim().is_empty());
         parts.push(part(1, Style::Plain, text.as_deref().unwrap_or("running"), 4));
         if let Some(ratio) = self.progress.and_then(ratio) {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 100")]
             let (done, percent) = ((ratio * f64::from(BAR)).round() as u8, (ratio * 100.0).round() as u8);
-            let bar = Line::of(Style::Good, &"█".repeat(done.into()));
+            let bar = StyledLine::of(Style::Success, &"█".repeat(done.into()));
             let bar = bar.with(Style::Plain, &"░".repeat((BAR - done).into()));
             parts.push(Part { gap: 1, line: bar, weight: 2 });
             parts.push(part(1, Style::Plain, &format!("{percent}%"), 6));
@@ -143,8 +143,8 @@ mod tests {
         assert!(status(None).line(usize::MAX).to_string().ends_with("Ctrl-C cancels"));
     }
 
-    fn status(progress: Option<&Progress>) -> Status<'_> {
-        Status { spinner: "⠋", elapsed: Duration::from_millis(3400), progress, waiting: 0, is_cancelling: false }
+    fn status(progress: Option<&Progress>) -> PlayStatus<'_> {
+        PlayStatus { spinner: "⠋", elapsed: Duration::from_millis(3400), progress, waiting: 0, is_cancelling: false }
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(status(Some(&told)).line(80).to_string(), "⠋ running  3.4s  756 M operations  Ctrl-C cancels");
         let odd = Progress { text: None, ..progress(7, 0) };
         assert_eq!(status(Some(&odd)).line(80).to_string(), "⠋ running  7/0  3.4s  756 M operations  Ctrl-C cancels");
-        let cancelling = Status { waiting: 2, is_cancelling: true, ..status(None) };
+        let cancelling = PlayStatus { waiting: 2, is_cancelling: true, ..status(None) };
         let expected = "⠋ running  3.4s  2 waiting  cancelling… Ctrl-C again gives up waiting";
         assert_eq!(cancelling.line(80).to_string(), expected);
         assert_eq!(cancelling.line(60).to_string(), "⠋ running  3.4s  cancelling… Ctrl-C again gives up waiting");

@@ -1,8 +1,8 @@
 //! One user's session on one circle: connect, choose the key, authenticate, connect again, say what was lost, play, cancel,
 //! obey `:` commands, play on several circles, keep a notebook.
 //!
-//! A session is owned by one task (`task.rs`). It takes inputs from a [`Session`], reports [`Event`]s in their order, and
-//! publishes a snapshot of its [`State`]. It knows no terminal: whoever renders it says how much room there is, and decides
+//! A session is owned by one task (`task.rs`). It takes inputs from a [`SessionHandle`], reports [`SessionEvent`]s in their order, and
+//! publishes a snapshot of its [`SessionState`]. It knows no terminal: whoever renders it says how much room there is, and decides
 //! where lines go. Every sentence about a session stands here (`sentences.rs`), so the line REPL, the terminal interface and
 //! `circles play` say the same.
 //!
@@ -27,11 +27,14 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Event, FanOutEvent, Identity, Link, Outcome, Refusal, Request, RunningPlay, Shown, ShownKind, State};
+pub use event::{
+    CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, FanOutEvent, FanOutOutcome, FanOutRefusal,
+    PlaySnapshot, SessionEvent, SessionRequest, SessionState,
+};
 pub use fan_out::FanOut;
-pub use handle::{Events, Full, Session, Target};
+pub use handle::{Events, FanOutTarget, QueueFull, SessionHandle};
 pub use keys::{KeySource, Keyring};
-pub use opening::{Opening, OtherCircle, Reached, admit, no_key, reach};
-pub use play::{Play, PlayReporter, PlayUpdate, Script};
+pub use opening::{OtherCirclePolicy, Readiness, SessionOptions, connect_until_ready, continue_with_key, no_key_error};
+pub use play::{PlayReporter, PlayUpdate, Script, SessionPlay};
 pub use playing::GIVE_UP_WINDOW;
-pub use remote::{Answer, Remote};
+pub use remote::{Remote, RemoteFuture};

@@ -1,15 +1,15 @@
 //! What is longer than the screen: its begin and its end, and how to see all of it.
 
-use frontend::text::{Line, Size, Style};
+use frontend::text::{Size, Style, StyledLine};
 
 /// Rows that are shown in any case.
 const MIN_ROWS: usize = 6;
 
 /// Lines as they are, if they find room in that many rows; otherwise the first and the last of them, and in between how
 /// many are hidden. A line that alone would fill half of the room is cut, and says how much more of it there is.
-pub fn folded(lines: Vec<Line>, size: Size) -> Vec<Line> {
+pub fn folded(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
     let (width, height) = (size.width.max(1), size.height.max(MIN_ROWS));
-    let rows = |line: &Line| line.width().div_ceil(width).max(1);
+    let rows = |line: &StyledLine| line.width().div_ceil(width).max(1);
     // More lines than rows do not fit, whatever they are.
     if lines.len() <= height && lines.iter().map(rows).sum::<usize>() <= height {
         return lines;
@@ -40,20 +40,20 @@ pub fn folded(lines: Vec<Line>, size: Size) -> Vec<Line> {
     let hidden = total - shown.len() - last.len();
     if hidden > 0 {
         let noun = if hidden == 1 { "line is" } else { "lines are" };
-        shown.push(Line::of(Style::Dim, &format!("… {} {noun} hidden; :last pages all of it", grouped(hidden))));
+        shown.push(StyledLine::of(Style::Dim, &format!("… {} {noun} hidden; :last pages all of it", grouped(hidden))));
     }
     shown.extend(last.into_iter().rev());
     shown
 }
 
-fn cut(line: &Line, width: usize) -> Line {
+fn cut(line: &StyledLine, width: usize) -> StyledLine {
     if line.width() <= width {
         return line.clone();
     }
     let note = |hidden: usize| format!(" … {} characters more; :last pages all of it", grouped(hidden));
-    let characters = |line: &Line| line.pieces().iter().map(|piece| piece.text.chars().count()).sum::<usize>();
+    let characters = |line: &StyledLine| line.spans().iter().map(|piece| piece.text.chars().count()).sum::<usize>();
     let all = characters(line);
-    let short = line.cut(width.saturating_sub(note(all).chars().count()));
+    let short = line.truncated(width.saturating_sub(note(all).chars().count()));
     let hidden = all - characters(&short);
     short.with(Style::Dim, &note(hidden))
 }
@@ -77,19 +77,19 @@ mod tests {
 
     const SIZE: Size = Size { width: 60, height: 10 };
 
-    fn numbers(count: usize) -> Vec<Line> {
-        (1..=count).map(|number| Line::of(Style::Plain, &number.to_string())).collect()
+    fn numbers(count: usize) -> Vec<StyledLine> {
+        (1..=count).map(|number| StyledLine::of(Style::Plain, &number.to_string())).collect()
     }
 
-    fn shown(lines: Vec<Line>, size: Size) -> Vec<String> {
-        folded(lines, size).iter().map(Line::to_string).collect()
+    fn shown(lines: Vec<StyledLine>, size: Size) -> Vec<String> {
+        folded(lines, size).iter().map(StyledLine::to_string).collect()
     }
 
     #[test]
     fn what_fits_stays_as_it_is() {
         assert_eq!(folded(numbers(10), SIZE), numbers(10));
         assert_eq!(folded(Vec::new(), SIZE), []);
-        let wide = Line::of(Style::Plain, &"x".repeat(600));
+        let wide = StyledLine::of(Style::Plain, &"x".repeat(600));
         assert_eq!(folded(vec![wide.clone()], SIZE), [wide]);
     }
 
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_long_line_is_cut_and_says_how_much_more_there_is() {
-        let wide = Line::of(Style::Plain, &"x".repeat(100_000)).with(Style::Error, &"y".repeat(100_000));
+        let wide = StyledLine::of(Style::Plain, &"x".repeat(100_000)).with(Style::Error, &"y".repeat(100_000));
         let lines = shown(vec![wide.clone()], SIZE);
         assert_eq!(lines.len(), 1);
         assert!(lines[0].ends_with("x … 199,509 characters more; :last pages all of it"), "{}", lines[0]);
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn rows_are_counted_as_the_terminal_breaks_lines() {
-        let wide = |count| vec![Line::of(Style::Plain, &"日".repeat(60)); count];
+        let wide = |count| vec![StyledLine::of(Style::Plain, &"日".repeat(60)); count];
         assert_eq!(shown(wide(5), SIZE).len(), 5);
         let folded = folded(wide(50), SIZE);
         assert!(folded.iter().map(|line| line.width().div_ceil(60)).sum::<usize>() <= 10, "{folded:?}");
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn any_size_will_do() {
-        let wide = Line::of(Style::Plain, &"x".repeat(1000));
+        let wide = StyledLine::of(Style::Plain, &"x".repeat(1000));
         for width in [0, 1, usize::MAX] {
             for height in [0, 1, usize::MAX] {
                 for lines in [Vec::new(), vec![wide.clone()], [numbers(20), vec![wide.clone()]].concat()] {

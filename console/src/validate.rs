@@ -33,7 +33,7 @@ impl Validator {
     /// Two blank lines at its end say that it is meant to be complete as it is.
     pub fn is_incomplete(&self, input: &str) -> bool {
         // A `:` command is complete, unless it ends with a script.
-        let Some((_, input)) = commands::script(input) else { return false };
+        let Some((_, input)) = commands::script_part(input) else { return false };
         if input.len() > MAX_BYTES || input.ends_with("\n\n") {
             return false;
         }

@@ -6,13 +6,13 @@ mod table;
 
 use client_ws::PlayResult;
 
-use frontend::text::{Kind, Line, Style, lines};
+use frontend::text::{Style, StyledLine, SyntaxKind, lines};
 pub use node::{Key, Node, Shape};
 pub use pretty::shortened;
 
 /// Shows what a play ended with; nothing for `()`. Arrays and maps within that many columns, scalars and strings as they
 /// are.
-pub fn lines_of(result: &PlayResult, width: usize) -> Vec<Line> {
+pub fn lines_of(result: &PlayResult, width: usize) -> Vec<StyledLine> {
     if result.output.is_empty() && result.r#type != "string" {
         return Vec::new();
     }
@@ -23,15 +23,15 @@ pub fn lines_of(result: &PlayResult, width: usize) -> Vec<Line> {
             Some(node) => laid_out(&node, width),
             None => lines(Style::Plain, &result.output),
         },
-        "i64" | "f64" => lines(Style::Syntax(Kind::Number), &result.output),
-        "bool" => lines(Style::Syntax(Kind::Keyword), &result.output),
+        "i64" | "f64" => lines(Style::Syntax(SyntaxKind::Number), &result.output),
+        "bool" => lines(Style::Syntax(SyntaxKind::Keyword), &result.output),
         // Without its quotes: its colour tells it from a number.
-        "string" => lines(Style::Syntax(Kind::String), &result.output),
+        "string" => lines(Style::Syntax(SyntaxKind::String), &result.output),
         _ => lines(Style::Plain, &result.output),
     }
 }
 
-fn laid_out(node: &Node<'_>, width: usize) -> Vec<Line> {
+fn laid_out(node: &Node<'_>, width: usize) -> Vec<StyledLine> {
     if let Some(table) = table::lines(node, width) {
         return table;
     }
@@ -105,8 +105,8 @@ pub(crate) mod tests {
 
     /// With the styles of its pieces.
     fn styled(result: &PlayResult, width: usize) -> String {
-        let piece = |piece: &frontend::text::Piece| format!("{:?}:{}", piece.style, piece.text);
-        let line = |line: &Line| line.pieces().iter().map(piece).collect::<Vec<_>>().join(" ");
+        let piece = |piece: &frontend::text::TextSpan| format!("{:?}:{}", piece.style, piece.text);
+        let line = |line: &StyledLine| line.spans().iter().map(piece).collect::<Vec<_>>().join(" ");
         lines_of(result, width).iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
@@ -209,7 +209,7 @@ pub(crate) mod tests {
             for width in [0, 1, 20, 80, 400, usize::MAX] {
                 let lines = lines_of(&of_json(&json), width);
                 assert!(lines.len() <= 10_002, "{} lines", lines.len());
-                let is_clean = |line: &Line| !line.to_string().contains(|character: char| character.is_control());
+                let is_clean = |line: &StyledLine| !line.to_string().contains(|character: char| character.is_control());
                 assert!(lines.iter().all(is_clean));
             }
         }
@@ -236,8 +236,8 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_too_large_to_show_is_not_laid_out_in_full() {
-        let size = |lines: &[Line]| {
-            let pieces = lines.iter().flat_map(Line::pieces);
+        let size = |lines: &[StyledLine]| {
+            let pieces = lines.iter().flat_map(StyledLine::spans);
             (lines.len(), pieces.map(|piece| piece.text.len()).sum::<usize>())
         };
         let count = 5_000_000;

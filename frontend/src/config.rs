@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
-use launcher::Circle;
+use launcher::CircleConfig;
 
 use crate::{error::CliError, suggest};
 
@@ -11,7 +11,7 @@ use crate::{error::CliError, suggest};
 const FILE: &str = "circles.json";
 
 /// The circles of the file that was named, or of the default one.
-pub fn load(named: Option<&Path>) -> Result<(PathBuf, Vec<Circle>), CliError> {
+pub fn load(named: Option<&Path>) -> Result<(PathBuf, Vec<CircleConfig>), CliError> {
     let path = path(named)?;
     let circles = launcher::load(&path)?;
     Ok((path, circles))
@@ -29,7 +29,7 @@ pub fn path(named: Option<&Path>) -> Result<PathBuf, CliError> {
 }
 
 /// The circles of the file that was named, or of the default one if it is there.
-pub fn find(named: Option<PathBuf>) -> Result<Option<(PathBuf, Vec<Circle>)>, CliError> {
+pub fn find(named: Option<PathBuf>) -> Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError> {
     let Some(path) = named.or_else(default_path) else { return Ok(None) };
     let circles = launcher::load(&path)?;
     Ok(Some((path, circles)))
@@ -41,7 +41,7 @@ fn default_path() -> Option<PathBuf> {
 }
 
 /// The circles of those names; all that there are, without any.
-pub fn circles(named: Option<&Path>, names: &[String]) -> Result<Vec<Circle>, CliError> {
+pub fn circles(named: Option<&Path>, names: &[String]) -> Result<Vec<CircleConfig>, CliError> {
     let circles = match names {
         [] => load(named)?.1,
         names => names.iter().map(|name| circle(named, name)).collect::<Result<_, _>>()?,
@@ -53,7 +53,7 @@ pub fn circles(named: Option<&Path>, names: &[String]) -> Result<Vec<Circle>, Cl
 }
 
 /// The circle of that name.
-pub fn circle(named: Option<&Path>, name: &str) -> Result<Circle, CliError> {
+pub fn circle(named: Option<&Path>, name: &str) -> Result<CircleConfig, CliError> {
     let (path, circles) = load(named)?;
     let names: Vec<String> = circles.iter().map(|circle| circle.name.clone()).collect();
     circles.into_iter().find(|circle| circle.name == name).ok_or_else(|| {

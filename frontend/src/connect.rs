@@ -9,7 +9,7 @@ use crate::error::CliError;
 
 /// As whom, and by which name of the circle's own.
 #[derive(Debug, Clone, Default)]
-pub struct Choice {
+pub struct ConnectOptions {
     /// The key to be; without one the default key, on a circle that asks for one.
     pub key: Option<KeyName>,
     /// How the circle knows itself, when it is dialled through a tunnel.
@@ -22,7 +22,7 @@ pub struct Choice {
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The key, and the circle's own name.
-    pub choice: Choice,
+    pub connect: ConnectOptions,
     /// The circles.json that was named, instead of the default ones.
     pub config: Option<PathBuf>,
     /// The file descriptor from which a passphrase is read, instead of the environment and the terminal.
@@ -30,7 +30,7 @@ pub struct Options {
 }
 
 /// Whether a throw-away circle will do: its key is its own.
-pub fn is_for_throwaway(choice: &Choice) -> Result<(), CliError> {
+pub fn check_scratch_options(choice: &ConnectOptions) -> Result<(), CliError> {
     if choice.key.is_none() {
         return Ok(());
     }
@@ -42,7 +42,7 @@ pub fn is_for_throwaway(choice: &Choice) -> Result<(), CliError> {
 }
 
 /// How the circle describes itself, once it has shown its identity.
-pub async fn first_answer(client: &CircleWsClient) -> Result<Description, ClientError> {
+pub async fn fetch_description(client: &CircleWsClient) -> Result<Description, ClientError> {
     let not_a_circle = |reason: String| ClientError::NotACircle { url: client.url().to_string(), reason };
     let description = client.describe().await.map_err(|error| match error {
         ClientError::TimedOut { .. } => not_a_circle(format!("to `describe` there is {error}")),

@@ -11,29 +11,29 @@ use launcher::ConfigError;
 use protocol::error::ScriptError;
 
 use crate::{
-    destination::Destination,
+    circle_target::CircleTarget,
     known_circles::check::IdentityError,
     report, suggest,
-    text::{Line, Style},
+    text::{Style, StyledLine},
 };
 use answers::rpc_fix;
 use files::argument;
 pub(crate) use files::file_parts;
 
 /// The exit code of a bug.
-pub const BUG: u8 = 70;
+pub const BUG_EXIT_CODE: u8 = 70;
 
 /// Why a command ends without having done what it was asked for.
 #[derive(Debug)]
 pub enum CliError {
     /// The arguments or the configuration are wrong.
-    Usage(Parts),
+    Usage(ErrorParts),
     /// A supervisor does not do what it was asked for, or a circle is not up in time.
-    Supervisor(Parts),
+    Supervisor(ErrorParts),
     /// Dealing with a circle failed.
     Client {
         /// The circle, as the user knows it.
-        place: Destination,
+        target: CircleTarget,
         /// What failed.
         error: ClientError,
     },
@@ -47,7 +47,7 @@ pub enum CliError {
     /// The init script of a circle fails.
     Init {
         /// What failed, why, and what to do.
-        parts: Parts,
+        parts: ErrorParts,
         /// For the line and the caret.
         script: String,
         /// The script error, with its position in `script`.
@@ -56,32 +56,32 @@ pub enum CliError {
     /// The circle needs a key and there is none.
     NoKey {
         /// The circle, as the user knows it.
-        place: String,
+        target: String,
     },
     /// No key was named and none is the default.
     NoDefaultKey,
     /// Something with the keystore.
     Keystore(KeystoreError),
     /// Something with the circles that are known.
-    KnownCircles(Parts),
+    KnownCircles(ErrorParts),
     /// Something in circles.json.
     Config(ConfigError),
     /// No passphrase is to be had.
-    Passphrase(Parts),
+    Passphrase(ErrorParts),
     /// Ctrl-C.
     Interrupted,
     /// All of it is said already.
-    Told {
+    AlreadyReported {
         /// What is left of it.
         exit_code: u8,
     },
     /// Whoever reads the output has gone: nothing to say, and nobody to say it to.
-    OutputGone,
+    OutputClosed,
 }
 
 /// What failed, why, and what to do.
 #[derive(Debug)]
-pub struct Parts {
+pub struct ErrorParts {
     /// What failed, as a clause without a full stop.
     pub what: String,
     /// Why it failed; empty where `what` says it all.
@@ -92,12 +92,12 @@ pub struct Parts {
 
 /// The output could not be written.
 #[derive(Debug)]
-pub struct Unwritten(pub io::Error);
+pub struct OutputError(pub io::Error);
 
-impl From<Unwritten> for CliError {
-    fn from(Unwritten(error): Unwritten) -> Self {
+impl From<OutputError> for CliError {
+    fn from(OutputError(error): OutputError) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::OutputGone,
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
             _ => Self::io("cannot write the output", &error, "make room for it, or send it elsewhere"),
         }
     }
@@ -118,24 +118,24 @@ impl From<KeystoreError> for CliError {
 impl CliError {
     /// A command line or a file that the user has to change; exit code 2.
     pub fn usage(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self::Usage(Parts { what: what.into(), why: why.into(), fix: fix.into() })
+        Self::Usage(ErrorParts { what: what.into(), why: why.into(), fix: fix.into() })
     }
 
     /// A request that the supervisor could not complete; exit code 3.
     pub fn supervisor(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self::Supervisor(Parts { what: what.into(), why: why.into(), fix: fix.into() })
+        Self::Supervisor(ErrorParts { what: what.into(), why: why.into(), fix: fix.into() })
     }
 
     /// An error of the operating system, as a usage error: exit code 2.
     pub fn io(what: impl Into<String>, error: &io::Error, fix: impl Into<String>) -> Self {
-        Self::usage(what, os_text(error), fix)
+        Self::usage(what, os_error_text(error), fix)
     }
 
     /// What a circle answered to a script, or why it did not.
-    pub fn answer(script: &str, place: &Destination, error: ClientError) -> Self {
+    pub fn from_play(script: &str, place: &CircleTarget, error: ClientError) -> Self {
         match error {
             ClientError::Rpc(error) => Self::Play { script: script.to_owned(), error },
-            error => Self::Client { place: place.clone(), error },
+            error => Self::Client { target: place.clone(), error },
         }
     }
 
@@ -155,19 +155,19 @@ impl CliError {
             Self::Keystore(KeystoreError::BadName(_)) => 2,
             Self::Keystore(_) | Self::NoDefaultKey | Self::KnownCircles(_) | Self::Passphrase(_) => 6,
             Self::Interrupted => 130,
-            Self::Told { exit_code } => *exit_code,
-            Self::OutputGone => 0,
+            Self::AlreadyReported { exit_code } => *exit_code,
+            Self::OutputClosed => 0,
         }
     }
 
     /// It in lines: where, within that many columns, what and why, what to do.
-    pub fn lines(&self, width: usize) -> Vec<Line> {
+    pub fn lines(&self, width: usize) -> Vec<StyledLine> {
         let mut lines = Vec::new();
         match self {
-            Self::Interrupted => return vec![Line::of(Style::Plain, "interrupted")],
-            Self::OutputGone | Self::Told { .. } => return lines,
+            Self::Interrupted => return vec![StyledLine::of(Style::Plain, "interrupted")],
+            Self::OutputClosed | Self::AlreadyReported { .. } => return lines,
             Self::Play { script, error: RpcError::Script(error) } => return report::script(script, error, width),
-            Self::Config(ConfigError::Mistake { line, column, text, .. }) if !text.is_empty() => {
+            Self::Config(ConfigError::Invalid { line, column, line_text: text, .. }) if !text.is_empty() => {
                 lines.extend(report::pointed_at(*line, *column, text, width));
             }
             Self::Init { script, error, .. } => lines.extend(report::excerpt(script, error, width)),
@@ -176,7 +176,7 @@ impl CliError {
         lines.extend(report::error(&self.message(), width));
         let fix = self.parts().fix;
         if !fix.is_empty() {
-            lines.extend(Line::of(Style::Plain, &format!("  {fix}")).wrapped(width));
+            lines.extend(StyledLine::of(Style::Plain, &format!("  {fix}")).wrapped(width));
         }
         lines
     }
@@ -189,20 +189,20 @@ impl CliError {
 
     /// What failed and why, in a line.
     pub fn message(&self) -> String {
-        let Parts { what, why, .. } = self.parts();
+        let ErrorParts { what, why, .. } = self.parts();
         if why.is_empty() { what } else { format!("{what}: {why}") }
     }
 
     /// What failed, why, and what to do, as the user reads it. All three parts are empty for an error about which nothing is left to say.
-    pub fn parts(&self) -> Parts {
-        let parts = |what: String, why: String, fix: String| Parts { what, why, fix };
+    pub fn parts(&self) -> ErrorParts {
+        let parts = |what: String, why: String, fix: String| ErrorParts { what, why, fix };
         match self {
-            Self::Usage(Parts { what, why, fix })
-            | Self::Supervisor(Parts { what, why, fix })
-            | Self::Init { parts: Parts { what, why, fix }, .. }
-            | Self::KnownCircles(Parts { what, why, fix })
-            | Self::Passphrase(Parts { what, why, fix }) => parts(what.clone(), why.clone(), fix.clone()),
-            Self::Client { place, error } => client_parts(place, error),
+            Self::Usage(ErrorParts { what, why, fix })
+            | Self::Supervisor(ErrorParts { what, why, fix })
+            | Self::Init { parts: ErrorParts { what, why, fix }, .. }
+            | Self::KnownCircles(ErrorParts { what, why, fix })
+            | Self::Passphrase(ErrorParts { what, why, fix }) => parts(what.clone(), why.clone(), fix.clone()),
+            Self::Client { target: place, error } => client_parts(place, error),
             Self::Play { error, .. } => {
                 let what = match error {
                     RpcError::LimitExceeded { .. } | RpcError::EnvironmentLost { .. } | RpcError::Cancelled => {
@@ -224,7 +224,7 @@ impl CliError {
                 };
                 parts(what.into(), why, fix)
             }
-            Self::NoKey { place } => parts(
+            Self::NoKey { target: place } => parts(
                 format!("cannot play on {place}"),
                 "it admits only keys that prove themselves, and there is none".into(),
                 "make one: circles keygen NAME".into(),
@@ -242,11 +242,11 @@ impl CliError {
                     }
                     _ => "mend that, or name another: --config FILE",
                 };
-                parts(format!("cannot read {}", shown(&path.to_string_lossy())), os_text(source), fix.into())
+                parts(format!("cannot read {}", shown(&path.to_string_lossy())), os_error_text(source), fix.into())
             }
             // Shown with its line, and what is wrong there is to be mended there.
             Self::Config(error) => parts(shown(&error.to_string()), String::new(), String::new()),
-            Self::Interrupted | Self::OutputGone | Self::Told { .. } => {
+            Self::Interrupted | Self::OutputClosed | Self::AlreadyReported { .. } => {
                 parts("interrupted".into(), String::new(), String::new())
             }
         }
@@ -256,7 +256,7 @@ impl CliError {
 fn client_exit_code(error: &ClientError) -> u8 {
     match error {
         ClientError::BadUrl { .. } => 2,
-        ClientError::NoKey | ClientError::NonceRefused(_) | ClientError::BadNonce(_) => 4,
+        ClientError::NoKey | ClientError::NonceRejected(_) | ClientError::BadNonce(_) => 4,
         ClientError::Refused { status: 403, .. } => 4,
         ClientError::IdentityRefused(error) => error.downcast_ref().map_or(4, IdentityError::exit_code),
         ClientError::OtherIdentity { .. } | ClientError::EphemeralIdentity { .. } => 4,
@@ -277,13 +277,13 @@ fn rpc_exit_code(error: &RpcError) -> u8 {
         | RpcError::Cancelled
         | RpcError::Busy { .. }
         | RpcError::RateLimited { .. } => 5,
-        RpcError::Internal => BUG,
+        RpcError::Internal => BUG_EXIT_CODE,
         _ => 3,
     }
 }
 
-fn client_parts(place: &Destination, error: &ClientError) -> Parts {
-    let parts = |what: String, why: String, fix: &str| Parts { what, why: shown(&why), fix: fix.into() };
+fn client_parts(place: &CircleTarget, error: &ClientError) -> ErrorParts {
+    let parts = |what: String, why: String, fix: &str| ErrorParts { what, why: shown(&why), fix: fix.into() };
     match error {
         ClientError::BadUrl { reason, .. } => parts(
             format!("'{}' says no circle", shown(place.label())),
@@ -326,17 +326,17 @@ fn client_parts(place: &Destination, error: &ClientError) -> Parts {
             Some(error) => error.parts(),
             None => parts(format!("will not use {place}"), error.to_string(), "ask its operator"),
         },
-        ClientError::NonceRefused(keys::NonceRefused::Authority { .. }) => parts(
+        ClientError::NonceRejected(keys::NonceRejection::Authority { .. }) => parts(
             format!("will not authenticate to {place}"),
             error.to_string(),
             "a signature for it could be used against the other; through a tunnel, say: --authority HOST:PORT",
         ),
-        ClientError::NonceRefused(keys::NonceRefused::Circle { .. }) => parts(
+        ClientError::NonceRejected(keys::NonceRejection::Circle { .. }) => parts(
             format!("will not authenticate to {place}"),
             error.to_string(),
             "another circle may answer there; ask its operator",
         ),
-        ClientError::NonceRefused(_) | ClientError::BadNonce(_) => {
+        ClientError::NonceRejected(_) | ClientError::BadNonce(_) => {
             parts(format!("will not authenticate to {place}"), error.to_string(), "check the clocks of both machines")
         }
         ClientError::Rpc(RpcError::Forbidden { reason }) => parts(
@@ -352,7 +352,7 @@ fn client_parts(place: &Destination, error: &ClientError) -> Parts {
     }
 }
 
-fn keystore_parts(error: &KeystoreError) -> Parts {
+fn keystore_parts(error: &KeystoreError) -> ErrorParts {
     let (why, fix) = match error {
         KeystoreError::NoSuchKey { known, .. } if known.is_empty() => {
             (error.to_string(), "make one: circles keygen NAME".into())
@@ -380,16 +380,16 @@ fn keystore_parts(error: &KeystoreError) -> Parts {
         KeystoreError::Busy { .. } => (error.to_string(), "try again; if that process stands still, end it".into()),
         KeystoreError::NoHome => (error.to_string(), "set HOME or XDG_DATA_HOME".into()),
         KeystoreError::Io { source, .. } => (
-            format!("{error}: {}", os_text(source)),
+            format!("{error}: {}", os_error_text(source)),
             "see that it belongs to you and can be written: circles doctor says more".into(),
         ),
         other => (other.to_string(), String::new()),
     };
-    Parts { what: "keystore".into(), why, fix }
+    ErrorParts { what: "keystore".into(), why, fix }
 }
 
 /// The operating system's words without its number.
-pub fn os_text(error: &io::Error) -> String {
+pub fn os_error_text(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }

@@ -18,7 +18,7 @@ use std::{
 use directories::ProjectDirs;
 use keys::{
     Authority, PublicKey,
-    private_files::{self, Reading},
+    private_files::{self, RequiredPermissions},
 };
 
 pub use error::KnownCirclesError;
@@ -60,7 +60,7 @@ pub struct UnreadableLine {
 
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listing {
+pub struct KnownCircleList {
     /// The circles, by authority.
     pub circles: Vec<KnownCircle>,
     /// Lines that cannot be read, by number.
@@ -111,7 +111,7 @@ impl KnownCircles {
     /// Forgets a circle, at both loopback addresses where it is on one: its next identity is accepted as at a first use. Lines of this authority that cannot be read go, too.
     pub fn forget(&self, authority: &Authority) -> Result<(), KnownCirclesError> {
         let is_of = |line: &str| Line::parse(line).authority().is_some_and(|other| is_same_place(other, authority));
-        let unknown = |listing: Listing| {
+        let unknown = |listing: KnownCircleList| {
             let known = listing.circles.into_iter().map(|circle| circle.authority.to_string()).collect();
             KnownCirclesError::Unknown { authority: authority.clone(), known }
         };
@@ -127,28 +127,28 @@ impl KnownCircles {
     }
 
     /// All known circles, and the lines that cannot be read. Without the file there are none.
-    pub fn list(&self) -> Result<Listing, KnownCirclesError> {
+    pub fn list(&self) -> Result<KnownCircleList, KnownCirclesError> {
         Ok(self.read()?.1)
     }
 
     /// The error about a line that cannot be read.
-    pub fn unreadable(&self, line: UnreadableLine) -> KnownCirclesError {
+    pub fn unreadable_line_error(&self, line: UnreadableLine) -> KnownCirclesError {
         KnownCirclesError::Unreadable { path: self.path(), line }
     }
 
-    fn find(&self, listing: &Listing, authority: &Authority) -> Result<Option<PublicKey>, KnownCirclesError> {
+    fn find(&self, listing: &KnownCircleList, authority: &Authority) -> Result<Option<PublicKey>, KnownCirclesError> {
         let is_there = |other: &Authority| is_same_place(other, authority);
         if let Some(line) = listing.unreadable.iter().find(|line| line.authority.as_ref().is_some_and(is_there)) {
-            return Err(self.unreadable(line.clone()));
+            return Err(self.unreadable_line_error(line.clone()));
         }
         let exact = listing.circles.iter().find(|circle| circle.authority == *authority);
         let known = exact.or_else(|| listing.circles.iter().find(|circle| is_there(&circle.authority)));
         Ok(known.map(|circle| circle.public_key))
     }
 
-    fn read(&self) -> Result<(String, Listing), KnownCirclesError> {
+    fn read(&self) -> Result<(String, KnownCircleList), KnownCirclesError> {
         let path = self.path();
-        let text = private_files::read_text(&self.dir, &path, MAX_BYTES, Reading::Trusted)?;
+        let text = private_files::read_text(&self.dir, &path, MAX_BYTES, RequiredPermissions::Trusted)?;
         let text = text.map(|text| text.as_str().to_owned()).unwrap_or_default();
         let listing = line::read(&text);
         Ok((text, listing))

@@ -2,9 +2,9 @@
 //! reached ([`connect`], [`scratch`], [`supervisor`]), whether it is the one that it was ([`known_circles`]), and what went wrong ([`error`]) as lines of styled text ([`text`],
 //! [`report`]).
 
+pub mod circle_target;
 pub mod config;
 pub mod connect;
-pub mod destination;
 pub mod error;
 pub mod known_circles;
 pub mod log_line;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 const HASH: usize = 12;
 
 /// A line of a log: what is JSON as it would be in plain text.
-pub fn of_log(line: &str) -> Cow<'_, str> {
+pub fn format_log(line: &str) -> Cow<'_, str> {
     let Some(mut fields) = object(line) else { return Cow::Borrowed(line) };
     let mut take = |name: &str| fields.remove(name).map(|value| plain(&value)).unwrap_or_default();
     let mut text = format!("{} {:>5} ", take("timestamp"), take("level"));
@@ -26,7 +26,7 @@ pub fn of_log(line: &str) -> Cow<'_, str> {
 }
 
 /// A line of an audit, in columns.
-pub fn of_audit(line: &str) -> Cow<'_, str> {
+pub fn format_audit(line: &str) -> Cow<'_, str> {
     let Some(fields) = object(line) else { return Cow::Borrowed(line) };
     let field = |name: &str| fields.get(name).map(plain).unwrap_or_default();
     if fields.contains_key("lost") {
@@ -83,17 +83,17 @@ mod tests {
             (r#"{"timestamp":"T","level":"WARN","message":"killed"}"#, "T  WARN killed"),
         ];
         for (line, shown) in cases {
-            assert_eq!(of_log(line), shown);
+            assert_eq!(format_log(line), shown);
         }
     }
 
     #[test]
     fn an_audit_is_shown_in_columns() {
         let play = r#"{"timestamp":"T","session":3,"caller":"02ff","outcome":"ok","elapsed_us":12,"script_sha256":"0123456789abcdef","script":"1\n2"}"#;
-        assert_eq!(of_audit(play), "T      #3  ok                       12 µs  0123456789ab  02ff  1\u{240a}2");
-        assert_eq!(of_audit(r#"{"timestamp":"T","lost":7}"#), "T  (7 lines are lost)");
+        assert_eq!(format_audit(play), "T      #3  ok                       12 µs  0123456789ab  02ff  1\u{240a}2");
+        assert_eq!(format_audit(r#"{"timestamp":"T","lost":7}"#), "T  (7 lines are lost)");
         let counted = r#"{"timestamp":"T","circle":"a","caller":"02ff","outcome":"ok","plays":7,"since":"S"}"#;
-        assert_eq!(of_audit(counted), "T          ok                7 plays since S  02ff");
-        assert_eq!(of_audit("torn"), "torn");
+        assert_eq!(format_audit(counted), "T          ok                7 plays since S  02ff");
+        assert_eq!(format_audit("torn"), "torn");
     }
 }

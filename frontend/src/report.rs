@@ -4,7 +4,7 @@ use protocol::error::{ScriptError, ScriptErrorKind};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use super::text::{Kind, Line, Style};
+use super::text::{Style, StyledLine, SyntaxKind};
 use crate::visible::visible;
 
 /// Columns of a line that are shown at least.
@@ -14,7 +14,7 @@ const MIN_EXCERPT: usize = 20;
 const MARGIN: usize = 8;
 
 /// A script's error with the line it is in, and a caret under the column, within that many columns.
-pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
+pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine> {
     let mut lines = excerpt(script, error, width);
     let place = match place(script, error) {
         Some(Place { line, column: Some(column), .. }) => format!(" (line {line}, column {column})"),
@@ -23,16 +23,16 @@ pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
     };
     lines.extend(self::error(&format!("{}{place}", error.message), width));
     if let Some(function) = &error.function {
-        lines.push(Line::of(Style::Dim, "  in function ").with(Style::Syntax(Kind::Function), function));
+        lines.push(StyledLine::of(Style::Dim, "  in function ").with(Style::Syntax(SyntaxKind::Function), function));
     }
     if let Some(hint) = &error.hint {
-        lines.extend(Line::of(Style::Dim, "  hint: ").with(Style::Plain, hint).hanging(width, 8));
+        lines.extend(StyledLine::of(Style::Dim, "  hint: ").with(Style::Plain, hint).wrapped_with_indent(width, 8));
     }
     lines
 }
 
 /// The line that it is in, and a caret under the column; nothing, where that is not known.
-pub fn excerpt(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
+pub fn excerpt(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine> {
     match place(script, error) {
         Some(Place { line, column, text: Some(text) }) => {
             pointed_at(line as usize, column.unwrap_or(1) as usize, text, width).into()
@@ -42,13 +42,16 @@ pub fn excerpt(script: &str, error: &ScriptError, width: usize) -> Vec<Line> {
 }
 
 /// What is wrong, behind a word that says that something is. A message can have several lines of its own.
-pub fn error(message: &str, width: usize) -> Vec<Line> {
+pub fn error(message: &str, width: usize) -> Vec<StyledLine> {
     let mark = "error: ";
     let message = visible(message);
     let rows = message.split('\n').enumerate().flat_map(|(index, message)| {
-        let line =
-            if index == 0 { Line::of(Style::Error, mark) } else { Line::of(Style::Plain, &" ".repeat(mark.len())) };
-        line.with(Style::Plain, message).hanging(width, mark.len())
+        let line = if index == 0 {
+            StyledLine::of(Style::Error, mark)
+        } else {
+            StyledLine::of(Style::Plain, &" ".repeat(mark.len()))
+        };
+        line.with(Style::Plain, message).wrapped_with_indent(width, mark.len())
     });
     rows.collect()
 }
@@ -80,7 +83,7 @@ fn place<'a>(script: &'a str, error: &ScriptError) -> Option<Place<'a>> {
 
 /// What is around a column of a line, and a caret under it: as much as fits into that many columns, so that the two are
 /// never broken apart.
-pub fn pointed_at(number: usize, column: usize, line: &str, width: usize) -> [Line; 2] {
+pub fn pointed_at(number: usize, column: usize, line: &str, width: usize) -> [StyledLine; 2] {
     let line = visible(line).replace('\t', " ");
     let gutter = format!("{number} | ");
     let room = width.saturating_sub(gutter.len()).max(MIN_EXCERPT);
@@ -112,19 +115,19 @@ pub fn pointed_at(number: usize, column: usize, line: &str, width: usize) -> [Li
         excerpt.push_str(grapheme);
     }
     [
-        Line::of(Style::Dim, &gutter).with(Style::Plain, &excerpt),
-        Line::of(Style::Plain, &" ".repeat(indent)).with(Style::Error, "^"),
+        StyledLine::of(Style::Dim, &gutter).with(Style::Plain, &excerpt),
+        StyledLine::of(Style::Plain, &" ".repeat(indent)).with(Style::Error, "^"),
     ]
 }
 
 /// A play that was cancelled by who sees this.
-pub fn cancelled() -> Vec<Line> {
-    vec![Line::of(Style::Dim, "cancelled")]
+pub fn cancelled_lines() -> Vec<StyledLine> {
+    vec![StyledLine::of(Style::Dim, "cancelled")]
 }
 
 /// A play whose end is not waited for.
-pub fn given_up() -> Vec<Line> {
-    vec![Line::of(Style::Dim, "no longer waiting for it; it may still be running")]
+pub fn given_up_lines() -> Vec<StyledLine> {
+    vec![StyledLine::of(Style::Dim, "no longer waiting for it; it may still be running")]
 }
 
 #[cfg(test)]
@@ -168,7 +171,8 @@ mod tests {
             hint: Some("it is called as stock::reserve(item, count)".into()),
             ..error(2, 3)
         };
-        let lines: Vec<String> = script("let n = 1;\n  reserve(n)", &error, 80).iter().map(Line::to_string).collect();
+        let lines: Vec<String> =
+            script("let n = 1;\n  reserve(n)", &error, 80).iter().map(StyledLine::to_string).collect();
         let expected = [
             "2 |   reserve(n)",
             "      ^",
@@ -192,7 +196,7 @@ mod tests {
         let nowhere = incomplete(ScriptErrorKind::Parse);
         for error in [ScriptError { line: Some(4), column: Some(1), ..nowhere.clone() }, nowhere] {
             let lines = script("if true {\n  1 +  \n\n", &error, 80);
-            let lines: Vec<String> = lines.iter().map(Line::to_string).collect();
+            let lines: Vec<String> = lines.iter().map(StyledLine::to_string).collect();
             assert_eq!(lines, ["2 |   1 +", "         ^", "error: Script is incomplete (line 2, column 6)"]);
         }
         assert_eq!(script(" \n", &incomplete(ScriptErrorKind::Parse), 80).len(), 1);
@@ -206,7 +210,7 @@ mod tests {
             hint: Some("buy some more of it today".into()),
             ..error(9, 1)
         };
-        let lines: Vec<String> = script("1", &error, 26).iter().map(Line::to_string).collect();
+        let lines: Vec<String> = script("1", &error, 26).iter().map(StyledLine::to_string).collect();
         let expected = [
             "error: out of tea and of",
             "       everything (line 9,",

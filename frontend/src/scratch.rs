@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::error::CliError;
 
-pub use crate::destination::SCRATCH as NAME;
+pub use crate::circle_target::SCRATCH as NAME;
 
 /// Starts one; it ends with the runtime.
 pub fn start(runtime: &Handle, workers: Workers) -> Result<(String, KeyPair), CliError> {

@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use server_ws::InitFailed;
+use server_ws::InitScriptError;
 
 use crate::{
-    error::{CliError, Parts, os_text},
+    error::{CliError, ErrorParts, os_error_text},
     visible::visible,
 };
 
@@ -48,11 +48,11 @@ pub fn load_init(path: &Path) -> Result<String, CliError> {
 
 /// A script file, for whoever reports it by its name.
 pub fn read_file(path: &Path) -> Result<String, CliError> {
-    File::open(path).and_then(read).map_err(|error| cannot_read(&path.display().to_string(), &error))
+    File::open(path).and_then(read).map_err(|error| read_error(&path.display().to_string(), &error))
 }
 
 /// The error for a script file that cannot be read, with the fix for the most common causes.
-pub fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
+pub fn read_error(file: &str, error: &std::io::Error) -> CliError {
     let fix = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => "check its name",
         std::io::ErrorKind::InvalidData => "a script is UTF-8",
@@ -65,7 +65,7 @@ pub fn cannot_read(file: &str, error: &std::io::Error) -> CliError {
 pub fn write(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
     let name = visible(&file.display().to_string()).into_owned();
     let cannot = |error: &std::io::Error| {
-        CliError::usage(format!("cannot write {name}"), os_text(error), "choose another file: :save FILE")
+        CliError::usage(format!("cannot write {name}"), os_error_text(error), "choose another file: :save FILE")
     };
     let directory = match file.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
@@ -99,12 +99,12 @@ fn without_shebang(script: String) -> String {
 
 /// Why a circle whose init script fails cannot start; `what` says which. The script is read once more: what failed is not
 /// handed back.
-pub fn init_failed(what: String, file: &Path, failed: &std::io::Error) -> CliError {
+pub fn init_script_error(what: String, file: &Path, failed: &std::io::Error) -> CliError {
     let why = visible(&failed.to_string()).into_owned();
-    let parts = Parts { what, why, fix: format!("mend {}", visible(&file.display().to_string())) };
-    let inside = failed.get_ref().and_then(|inside| inside.downcast_ref::<InitFailed>());
+    let parts = ErrorParts { what, why, fix: format!("mend {}", visible(&file.display().to_string())) };
+    let inside = failed.get_ref().and_then(|inside| inside.downcast_ref::<InitScriptError>());
     match (inside, read_file(file)) {
-        (Some(InitFailed(error)), Ok(script)) if is_script(file) => {
+        (Some(InitScriptError(error)), Ok(script)) if is_script(file) => {
             CliError::Init { parts, script, error: Box::new(error.clone()) }
         }
         _ => CliError::Usage(parts),

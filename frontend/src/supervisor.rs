@@ -12,68 +12,68 @@ use std::{
 
 use launcher::{
     Statuses,
-    control::{Client, ControlError, Names, Restart, Status, Up},
-    place::Place,
-    supervisor::Begin,
+    control::{CircleNames, ControlClient, ControlError, Restart, Status, Up},
+    place::SupervisorFiles,
+    supervisor::SupervisorOptions,
 };
 use protocol::{Method, RpcError, methods::NoParams};
 use tokio::{signal::unix::SignalKind, sync::mpsc};
 
-pub use directories::{Directories, could_be_made};
-pub use failure::failed;
+pub use directories::{Directories, can_be_created};
+pub use failure::control_error;
 use start::find_or_start;
-pub use start::{be_the_only_one, wait_for_end};
+pub use start::{acquire_locks, wait_for_end};
 
 use crate::{
     config,
-    error::{CliError, os_text},
+    error::{CliError, os_error_text},
     signals::{is_ignored, listen},
 };
 
 /// How long a supervisor may take to say how its circles are, which costs it nothing.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What it says to who started it, once it listens.
-pub const LISTENING: &str = "listening";
+pub const LISTENING_LINE: &str = "listening";
 
 /// How often a supervisor may turn out to be ending just when it is told.
 const TRIES: usize = 3;
 
 /// How supervisors are found and started.
 #[derive(Debug, Clone)]
-pub struct Supervisors {
+pub struct SupervisorSetup {
     /// The executable that they and their circles run.
     pub program: PathBuf,
     /// Where their files are.
     pub directories: Directories,
 }
 
-impl Supervisors {
+impl SupervisorSetup {
     /// Those of the user who runs this program.
-    pub fn of_user() -> Result<Self, CliError> {
+    pub fn for_user() -> Result<Self, CliError> {
         Ok(Self { program: program()?, directories: directories::directories()? })
     }
 
     /// The place of the supervisor of the circles.json that is meant.
-    pub fn place(&self, config: Option<&Path>) -> Result<Place, CliError> {
+    pub fn files(&self, config: Option<&Path>) -> Result<SupervisorFiles, CliError> {
         let path = config::path(config)?;
-        Ok(Place::of(&path, &self.directories.run, &self.directories.state)?)
+        Ok(SupervisorFiles::create(&path, &self.directories.run, &self.directories.state)?)
     }
 }
 
 /// The place of the supervisor of the circles.json that is meant.
-pub fn place(config: Option<&Path>) -> Result<Place, CliError> {
-    Supervisors::of_user()?.place(config)
+pub fn place(config: Option<&Path>) -> Result<SupervisorFiles, CliError> {
+    SupervisorSetup::for_user()?.files(config)
 }
 
 /// The user's directories, as they are or would be; nothing is made.
-pub fn directories_as_they_are() -> Directories {
+pub fn find_directories() -> Directories {
     directories::directories_as_they_are()
 }
 
 /// What is wished of circles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum StartCommand {
     /// Start each circle that does not run.
     Up,
     /// Stop each circle and start it again.
@@ -82,23 +82,23 @@ pub enum Wish {
 
 /// How the circles of those names are, all without any, once the supervisor has done what it could in the time. It is started
 /// if there is none.
-pub async fn tell(
-    supervisors: &Supervisors,
-    place: &Place,
+pub async fn start_circles(
+    supervisors: &SupervisorSetup,
+    place: &SupervisorFiles,
     names: &[String],
-    wish: Wish,
+    command: StartCommand,
     patience: Duration,
 ) -> Result<Statuses, CliError> {
     let deadline = Instant::now() + patience;
     for _ in 1..TRIES {
-        match try_to_tell(supervisors, place, names, wish, deadline).await {
+        match try_to_tell(supervisors, place, names, command, deadline).await {
             Err(Untold::Ending) => {}
             Err(Untold::Failed(error)) => return Err(error),
             Ok(statuses) => return Ok(statuses),
         }
     }
-    try_to_tell(supervisors, place, names, wish, deadline).await.map_err(|untold| match untold {
-        Untold::Ending => failed(ControlError::Lost),
+    try_to_tell(supervisors, place, names, command, deadline).await.map_err(|untold| match untold {
+        Untold::Ending => control_error(ControlError::Disconnected),
         Untold::Failed(error) => error,
     })
 }
@@ -110,76 +110,76 @@ enum Untold {
 }
 
 async fn try_to_tell(
-    supervisors: &Supervisors,
-    place: &Place,
+    supervisors: &SupervisorSetup,
+    place: &SupervisorFiles,
     names: &[String],
-    wish: Wish,
+    command: StartCommand,
     deadline: Instant,
 ) -> Result<Statuses, Untold> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut client = find_or_start(supervisors, place, names, left()).await.map_err(Untold::Failed)?;
-    let params = Names { names: (!names.is_empty()).then(|| names.to_vec()) };
-    let answer = match wish {
-        Wish::Up => client.call::<Up>(&params, left()).await,
-        Wish::Restart => client.call::<Restart>(&params, left()).await,
+    let params = CircleNames { names: (!names.is_empty()).then(|| names.to_vec()) };
+    let answer = match command {
+        StartCommand::Up => client.call::<Up>(&params, left()).await,
+        StartCommand::Restart => client.call::<Restart>(&params, left()).await,
     };
     match answer {
         Ok(statuses) => Ok(statuses),
-        Err(ControlError::Lost | ControlError::Refused(RpcError::ShuttingDown)) => Err(Untold::Ending),
+        Err(ControlError::Disconnected | ControlError::Refused(RpcError::ShuttingDown)) => Err(Untold::Ending),
         Err(ControlError::TimedOut { .. }) => {
             let client = running(place).await.map_err(Untold::Failed)?;
             let mut client = client.ok_or(Untold::Ending)?;
-            let statuses = client.call::<Status>(&NoParams {}, PATIENCE).await;
-            statuses.map_err(|error| Untold::Failed(failed(error)))
+            let statuses = client.call::<Status>(&NoParams {}, CONTROL_TIMEOUT).await;
+            statuses.map_err(|error| Untold::Failed(control_error(error)))
         }
-        Err(error) => Err(Untold::Failed(failed(error))),
+        Err(error) => Err(Untold::Failed(control_error(error))),
     }
 }
 
 /// Connects to the supervisor that runs, if there is one, and says how its circles are. One that does not answer at all is not waited
 /// for as long as one that has something to do, and does not do later what was given up.
-pub async fn answering(place: &Place) -> Result<Option<(Client, Statuses)>, ControlError> {
-    let Some(mut client) = Client::connect(place).await? else { return Ok(None) };
-    let statuses = client.call::<Status>(&NoParams {}, PATIENCE).await?;
+pub async fn connect_with_status(place: &SupervisorFiles) -> Result<Option<(ControlClient, Statuses)>, ControlError> {
+    let Some(mut client) = ControlClient::connect(place).await? else { return Ok(None) };
+    let statuses = client.call::<Status>(&NoParams {}, CONTROL_TIMEOUT).await?;
     Ok(Some((client, statuses)))
 }
 
 /// Has the supervisor that runs do it; `None` if there is none, or none any more: then nothing is up.
-pub async fn tell_running<M: Method<Params = Names, Result = Statuses>>(
-    place: &Place,
+pub async fn call_running<M: Method<Params = CircleNames, Result = Statuses>>(
+    place: &SupervisorFiles,
     names: &[String],
     patience: Duration,
 ) -> Result<Option<Statuses>, CliError> {
     let told = async {
-        let Some((mut client, _)) = answering(place).await? else { return Ok(None) };
-        client.call::<M>(&Names { names: Some(names.to_vec()) }, patience).await.map(Some)
+        let Some((mut client, _)) = connect_with_status(place).await? else { return Ok(None) };
+        client.call::<M>(&CircleNames { names: Some(names.to_vec()) }, patience).await.map(Some)
     };
     match told.await {
-        Err(ControlError::Lost) => Ok(None),
-        other => other.map_err(failed),
+        Err(ControlError::Disconnected) => Ok(None),
+        other => other.map_err(control_error),
     }
 }
 
 /// What SIGHUP means to a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hangup {
+pub enum HangupAction {
     /// That circles.json is to be read again.
-    Reloads,
+    Reload,
     /// That its terminal has gone.
-    Ends,
+    End,
 }
 
-impl Hangup {
+impl HangupAction {
     /// In the foreground: where there is no terminal, or nobody is to notice that it goes (`nohup`), it can only be meant.
-    pub fn of_foreground() -> Self {
+    pub fn for_foreground() -> Self {
         let has_terminal = std::fs::File::open("/dev/tty").is_ok();
-        if has_terminal && !is_ignored(SignalKind::hangup()) { Self::Ends } else { Self::Reloads }
+        if has_terminal && !is_ignored(SignalKind::hangup()) { Self::End } else { Self::Reload }
     }
 
     /// The signals that end the supervisor.
-    pub fn ends(self) -> Vec<SignalKind> {
+    pub fn end_signals(self) -> Vec<SignalKind> {
         let mut signals = vec![SignalKind::terminate(), SignalKind::interrupt()];
-        if self == Self::Ends {
+        if self == Self::End {
             signals.push(SignalKind::hangup());
         }
         signals
@@ -188,45 +188,50 @@ impl Hangup {
 
 /// What a supervisor begins with that is to start the circles of those names; all, without any. To be called where there is a
 /// runtime.
-pub fn begin(place: &Place, names: &[String], ends_with_circles: bool, hangup: Hangup) -> Result<Begin, CliError> {
+pub fn prepare_start(
+    place: &SupervisorFiles,
+    names: &[String],
+    ends_with_circles: bool,
+    hangup: HangupAction,
+) -> Result<SupervisorOptions, CliError> {
     // One that is not taken yet stands for all that follow.
-    let (wish, reloads) = mpsc::channel(1);
-    if hangup == Hangup::Reloads {
+    let (command, reloads) = mpsc::channel(1);
+    if hangup == HangupAction::Reload {
         let mut signals = listen(SignalKind::hangup())?;
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                let _one_waits_already = wish.try_send(());
+                let _one_waits_already = command.try_send(());
             }
         });
     }
-    Ok(Begin {
+    Ok(SupervisorOptions {
         circles: launcher::load(place.config())?,
         names: (!names.is_empty()).then(|| names.to_vec()),
         program: program()?,
         ends_with_circles,
         reloads,
-        manager: launcher::ServiceManager::default(),
+        manager: launcher::SdNotifier::default(),
     })
 }
 
 fn program() -> Result<PathBuf, CliError> {
     worker::Program::SameExecutable.path().map_err(|error| {
-        CliError::usage("cannot find this program itself", os_text(&error), "start it by its whole path")
+        CliError::usage("cannot find this program itself", os_error_text(&error), "start it by its whole path")
     })
 }
 
 /// Connects to the supervisor that runs, if there is one that is not ending.
-pub async fn running(place: &Place) -> Result<Option<Client>, CliError> {
-    match answering(place).await {
+pub async fn running(place: &SupervisorFiles) -> Result<Option<ControlClient>, CliError> {
+    match connect_with_status(place).await {
         Ok(Some((client, statuses))) => Ok((!statuses.is_ending).then_some(client)),
         // There is none, or it has just ended.
-        Ok(None) | Err(ControlError::Lost) => Ok(None),
-        Err(error) => Err(failed(error)),
+        Ok(None) | Err(ControlError::Disconnected) => Ok(None),
+        Err(error) => Err(control_error(error)),
     }
 }
 
 /// The processes of the circles that are up; none, where nobody can say.
-pub async fn pids(place: &Place) -> Vec<u32> {
-    let Ok(Some((_, statuses))) = answering(place).await else { return Vec::new() };
+pub async fn circle_pids(place: &SupervisorFiles) -> Vec<u32> {
+    let Ok(Some((_, statuses))) = connect_with_status(place).await else { return Vec::new() };
     statuses.circles.iter().filter_map(|circle| circle.pid).collect()
 }

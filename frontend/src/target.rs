@@ -3,63 +3,63 @@
 use std::path::Path;
 
 use launcher::{
-    Circle, CircleStatus, State,
-    control::{Client, ControlError, Status},
+    CircleConfig, CircleState, CircleStatus,
+    control::{ControlClient, ControlError, Status},
 };
 use protocol::methods::NoParams;
 
-use crate::{config, destination::how_to_start, error::CliError, supervisor, visible::visible};
+use crate::{circle_target::how_to_start, config, error::CliError, supervisor, visible::visible};
 
-pub use crate::destination::{Destination, Said};
+pub use crate::circle_target::{CircleTarget, TargetKind};
 
 /// The environment variable that stands in for `--circle`.
 const VARIABLE: &str = "CIRCLES_CIRCLE";
 
 /// The circle that was asked for, as people say it.
-pub fn asked(asked: Option<&str>) -> Option<String> {
+pub fn argument_or_env(asked: Option<&str>) -> Option<String> {
     let from_environment = std::env::var(VARIABLE).ok().filter(|place| !place.is_empty());
     asked.map(str::to_owned).or(from_environment)
 }
 
 /// What people say, where that is known without asking anyone: the port of a circle that takes a free one is 0 here.
-pub fn parse(said: &str, config: Option<&Path>) -> Result<Destination, CliError> {
+pub fn parse(said: &str, config: Option<&Path>) -> Result<CircleTarget, CliError> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let wrong = |why: &str| {
         let fix = "give a name in circles.json, a port (9001), host:port, or a ws:// URL";
         CliError::usage(format!("'{}' says no circle", visible(said)), why, fix)
     };
     if said.contains("://") {
-        return Ok(Destination::address(said, said.to_owned()));
+        return Ok(CircleTarget::from_address(said, said.to_owned()));
     }
     if is_digits(said) {
         let port: u16 = said.parse().map_err(|_| wrong("a port is at most 65535"))?;
-        return Ok(Destination::address(said, format!("ws://127.0.0.1:{port}")));
+        return Ok(CircleTarget::from_address(said, format!("ws://127.0.0.1:{port}")));
     }
     match said.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && is_digits(port) => {
-            Ok(Destination::address(said, format!("ws://{said}")))
+            Ok(CircleTarget::from_address(said, format!("ws://{said}")))
         }
         None if is_name(said) => {
-            config::circle(config, said).map(|circle| Destination::named(said, circle.url(), config))
+            config::circle(config, said).map(|circle| CircleTarget::from_config(said, circle.url(), config))
         }
         _ => Err(wrong("it is none of the forms that a circle's place has")),
     }
 }
 
 /// What people say, and where that is now: a circle that takes a free port is where its supervisor has it.
-pub async fn find(said: &str, config: Option<&Path>) -> Result<Destination, CliError> {
+pub async fn find(said: &str, config: Option<&Path>) -> Result<CircleTarget, CliError> {
     let found = parse(said, config)?;
-    let Said::Name { name, .. } = &found.said else { return Ok(found) };
+    let TargetKind::Configured { name, .. } = &found.kind else { return Ok(found) };
     let circle = config::circle(config, name)?;
     if circle.address.port() != 0 {
         return Ok(found);
     }
     let url = free_port(&circle, config).await?;
-    Ok(Destination { url: url.into(), ..found })
+    Ok(CircleTarget { url: url.into(), ..found })
 }
 
 /// Where a circle is that has taken a free port.
-async fn free_port(circle: &Circle, config: Option<&Path>) -> Result<String, CliError> {
+async fn free_port(circle: &CircleConfig, config: Option<&Path>) -> Result<String, CliError> {
     let cannot = |why: String, fix: String| {
         let name = visible(&circle.name);
         CliError::supervisor(format!("cannot reach circle '{name}'"), format!("it takes a free port, and {why}"), fix)
@@ -67,25 +67,25 @@ async fn free_port(circle: &Circle, config: Option<&Path>) -> Result<String, Cli
     let start = || how_to_start(&circle.name, config);
     let place = supervisor::place(config)?;
     let asked = async {
-        let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
-        client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await.map(Some)
+        let Some(mut client) = ControlClient::connect(&place).await? else { return Ok(None) };
+        client.call::<Status>(&NoParams {}, supervisor::CONTROL_TIMEOUT).await.map(Some)
     };
     let statuses = match asked.await {
         Ok(Some(statuses)) => statuses.circles,
-        Ok(None) | Err(ControlError::Lost) => Vec::new(),
-        Err(error) => return Err(supervisor::failed(error)),
+        Ok(None) | Err(ControlError::Disconnected) => Vec::new(),
+        Err(error) => return Err(supervisor::control_error(error)),
     };
     let status = statuses.into_iter().find(|status| status.name == circle.name);
     match status {
-        Some(CircleStatus { state: State::Ready, url, .. }) => Ok(url),
-        Some(CircleStatus { state: state @ (State::Starting | State::BackingOff), .. }) => Err(cannot(
+        Some(CircleStatus { state: CircleState::Ready, url, .. }) => Ok(url),
+        Some(CircleStatus { state: state @ (CircleState::Starting | CircleState::BackingOff), .. }) => Err(cannot(
             format!("has none yet ({state})"),
             "try again in a moment: circles status shows how it is".into(),
         )),
-        Some(CircleStatus { state: State::Failed, why: Some(why), .. }) => {
+        Some(CircleStatus { state: CircleState::Failed, why: Some(why), .. }) => {
             Err(cannot(format!("has failed: {}", visible(&why)), start()))
         }
-        Some(CircleStatus { state: State::Draining, .. }) => Err(cannot("is being taken down".into(), start())),
+        Some(CircleStatus { state: CircleState::Draining, .. }) => Err(cannot("is being taken down".into(), start())),
         _ => Err(cannot("is down".into(), start())),
     }
 }
@@ -106,7 +106,7 @@ pub fn is_name(place: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn parse(place: &str) -> Result<Destination, CliError> {
+    fn parse(place: &str) -> Result<CircleTarget, CliError> {
         super::parse(place, Some(Path::new("/nonexistent/circles.json")))
     }
 

@@ -17,7 +17,7 @@ const MAX_TEXT: usize = 4 << 20;
 
 /// A part of an input that is shown in a colour of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SyntaxKind {
     /// A keyword of Rhai.
     Keyword,
     /// A string or a character, with its quotes.
@@ -44,11 +44,11 @@ pub enum Style {
     /// What stands over something else: the head of a table.
     Strong,
     /// What is done, of something that goes on.
-    Good,
+    Success,
     /// What went wrong.
     Error,
     /// A part of a script.
-    Syntax(Kind),
+    Syntax(SyntaxKind),
     /// One of several things that are told apart by their colours, and by something else.
     Series(u8),
 }
@@ -64,7 +64,7 @@ pub struct Size {
 
 /// A piece of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub struct TextSpan {
     /// The text, in one line and without control characters.
     pub text: String,
     /// How all of the text is meant.
@@ -73,9 +73,9 @@ pub struct Piece {
 
 /// One line, without the newline at its end. Nothing in it can drive a terminal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Line(Vec<Piece>);
+pub struct StyledLine(Vec<TextSpan>);
 
-impl Line {
+impl StyledLine {
     /// A line of one piece; empty if the text is.
     pub fn of(style: Style, text: &str) -> Self {
         Self::default().with(style, text)
@@ -90,7 +90,7 @@ impl Line {
 
     /// The same with another line's pieces at its end.
     #[must_use]
-    pub fn joined(self, other: &Self) -> Self {
+    pub fn with_line(self, other: &Self) -> Self {
         other.0.iter().fold(self, |line, piece| line.with(piece.style, &piece.text))
     }
 
@@ -102,18 +102,18 @@ impl Line {
         let text = one_line(text);
         match self.0.last_mut() {
             Some(last) if last.style == style => last.text.push_str(&text),
-            _ => self.0.push(Piece { text: text.into_owned(), style }),
+            _ => self.0.push(TextSpan { text: text.into_owned(), style }),
         }
     }
 
     /// Columns that it takes.
     pub fn width(&self) -> usize {
-        self.0.iter().map(|piece| columns(&piece.text)).sum()
+        self.0.iter().map(|piece| display_width(&piece.text)).sum()
     }
 
     /// As much of it as that many cells of a terminal hold.
     #[must_use]
-    pub fn cut(&self, width: usize) -> Self {
+    pub fn truncated(&self, width: usize) -> Self {
         let (mut cut, mut left) = (Self::default(), width);
         for piece in &self.0 {
             let fits = |grapheme: &&str| {
@@ -123,7 +123,7 @@ impl Line {
             };
             let text: String = piece.text.graphemes(true).take_while(fits).collect();
             let is_whole = text.len() == piece.text.len();
-            cut.0.push(Piece { text, style: piece.style });
+            cut.0.push(TextSpan { text, style: piece.style });
             if !is_whole {
                 break;
             }
@@ -132,13 +132,13 @@ impl Line {
     }
 
     /// The pieces, from left to right. Neighbours differ in their style.
-    pub fn pieces(&self) -> &[Piece] {
+    pub fn spans(&self) -> &[TextSpan] {
         &self.0
     }
 }
 
 /// Without its styles.
-impl std::fmt::Display for Line {
+impl std::fmt::Display for StyledLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|piece| f.write_str(&piece.text))
     }
@@ -151,20 +151,20 @@ fn one_line(text: &str) -> Cow<'_, str> {
 }
 
 /// Columns that a text takes as a piece of a line.
-pub fn columns(text: &str) -> usize {
+pub fn display_width(text: &str) -> usize {
     let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
     if text.as_bytes().iter().all(is_printable) { text.len() } else { one_line(text).width() }
 }
 
 /// A text of several lines, all in one style: the first 100,000 of them within 4 MiB, and behind them how large all of it is.
-pub fn lines(style: Style, text: &str) -> Vec<Line> {
+pub fn lines(style: Style, text: &str) -> Vec<StyledLine> {
     let begin = &text[..text.floor_char_boundary(MAX_TEXT)];
     let shown = visible(begin);
     let mut all = shown.split('\n');
-    let mut lines: Vec<Line> = all.by_ref().take(MAX_LINES).map(|line| Line::of(style, line)).collect();
+    let mut lines: Vec<StyledLine> = all.by_ref().take(MAX_LINES).map(|line| StyledLine::of(style, line)).collect();
     if begin.len() < text.len() || all.next().is_some() {
         let note = format!("… not laid out any further: {} KiB in all", text.len().div_ceil(1024));
-        lines.push(Line::of(Style::Dim, &note));
+        lines.push(StyledLine::of(Style::Dim, &note));
     }
     lines
 }
@@ -175,14 +175,14 @@ mod tests {
 
     #[test]
     fn any_number_of_columns_will_do() {
-        let line = Line::of(Style::Plain, "日本").with(Style::Dim, "x\u{1b}");
-        let cut = [0, 1, 2, 5, usize::MAX].map(|width| line.cut(width).to_string());
+        let line = StyledLine::of(Style::Plain, "日本").with(Style::Dim, "x\u{1b}");
+        let cut = [0, 1, 2, 5, usize::MAX].map(|width| line.truncated(width).to_string());
         assert_eq!(cut, ["", "", "日", "日本x", "日本x␛"]);
     }
 
     #[test]
     fn a_text_is_laid_out_up_to_a_bound() {
-        let last = |lines: &[Line]| lines.last().map(Line::to_string);
+        let last = |lines: &[StyledLine]| lines.last().map(StyledLine::to_string);
         let all = lines(Style::Plain, &"x\n".repeat(MAX_LINES - 1));
         assert_eq!((all.len(), last(&all)), (MAX_LINES, Some(String::new())));
         let many = lines(Style::Plain, &"\n".repeat(10 << 20));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::private_files::{self, Outcome, PrivateFileError, Reading};
+use crate::private_files::{self, Outcome, PrivateFileError, RequiredPermissions};
 use crate::{KeyPair, PublicKey, RandomError};
 
 /// Far more than an identity takes.
@@ -43,7 +43,7 @@ pub enum IdentityFileError {
 
 /// An identity that is in its file.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedIdentity {
     /// The circle's key.
     pub keypair: KeyPair,
     /// Whether the file was made just now.
@@ -66,16 +66,16 @@ pub fn load(path: &Path) -> Result<KeyPair, IdentityFileError> {
 
 /// Reads an identity, and makes one where there is none. The directory must be there. Processes that make one at the same time
 /// all return the same.
-pub fn load_or_create(path: &Path) -> Result<Loaded, IdentityFileError> {
+pub fn load_or_create(path: &Path) -> Result<LoadedIdentity, IdentityFileError> {
     if let Some(keypair) = find(path)? {
-        return Ok(Loaded { keypair, is_new: false });
+        return Ok(LoadedIdentity { keypair, is_new: false });
     }
     let keypair = KeyPair::generate()?;
     match private_files::write_new(directory(path), path, &text(&keypair))? {
-        Outcome::Written => Ok(Loaded { keypair, is_new: true }),
+        Outcome::Written => Ok(LoadedIdentity { keypair, is_new: true }),
         Outcome::Taken => {
             let invalid = || invalid(path, "it is gone, or a link that leads nowhere");
-            Ok(Loaded { keypair: find(path)?.ok_or_else(invalid)?, is_new: false })
+            Ok(LoadedIdentity { keypair: find(path)?.ok_or_else(invalid)?, is_new: false })
         }
     }
 }
@@ -95,7 +95,7 @@ fn look(path: &Path, source: io::Error) -> PrivateFileError {
 }
 
 fn find(path: &Path) -> Result<Option<KeyPair>, IdentityFileError> {
-    let read = private_files::read_text(directory(path), path, MAX_BYTES, Reading::PrivateAnywhere);
+    let read = private_files::read_text(directory(path), path, MAX_BYTES, RequiredPermissions::PrivateAnywhere);
     let text = match read {
         Err(PrivateFileError::NotText { path, reason }) => return Err(invalid(&path, &format!("it {reason}"))),
         read => read?,

@@ -24,7 +24,7 @@ pub use self::error::KeystoreError;
 use self::key_file::KeyFile;
 pub use self::key_file::{MAX_WORK_LOG2, WorkFactor};
 pub use self::name::{KeyName, KeyNameError};
-use crate::private_files::{self, Outcome, Reading};
+use crate::private_files::{self, Outcome, RequiredPermissions};
 use crate::{KeyPair, PublicKey};
 
 const SUFFIX: &str = ".json";
@@ -41,7 +41,7 @@ pub struct Keystore {
 
 /// What a keystore says about a key without its passphrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct KeyEntry {
     /// Its name in the keystore.
     pub name: KeyName,
     /// Its public key, as its file says.
@@ -52,9 +52,9 @@ pub struct Entry {
 
 /// All that is in a keystore: a file that cannot be read hides none of the others.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub struct KeyListing {
     /// The keys, by name.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<KeyEntry>,
     /// The files that could not be read, by path, and why.
     pub damaged: Vec<(PathBuf, KeystoreError)>,
 }
@@ -96,7 +96,7 @@ impl Keystore {
         keypair: &KeyPair,
         passphrase: &str,
         work: WorkFactor,
-    ) -> Result<Entry, KeystoreError> {
+    ) -> Result<KeyEntry, KeystoreError> {
         if passphrase.is_empty() {
             return Err(KeystoreError::EmptyPassphrase);
         }
@@ -113,9 +113,9 @@ impl Keystore {
     }
 
     /// All keys, by name, and the files that could not be read. No directory is an empty keystore.
-    pub fn list(&self) -> Result<Listing, KeystoreError> {
+    pub fn list(&self) -> Result<KeyListing, KeystoreError> {
         let names = self.names()?;
-        let mut listing = Listing::default();
+        let mut listing = KeyListing::default();
         for (path, error) in names.misnamed {
             let reason = error.to_string();
             listing.damaged.push((path.clone(), KeystoreError::Damaged { path, reason }));
@@ -129,7 +129,7 @@ impl Keystore {
             match self.read(&name) {
                 Ok(file) => {
                     let default = default.as_ref() == Some(&name);
-                    listing.entries.push(Entry { name, public_key: file.public_key(), default });
+                    listing.entries.push(KeyEntry { name, public_key: file.public_key(), default });
                 }
                 Err(error) => listing.damaged.push((path, error)),
             }
@@ -139,10 +139,10 @@ impl Keystore {
     }
 
     /// One key.
-    pub fn show(&self, name: &KeyName) -> Result<Entry, KeystoreError> {
+    pub fn show(&self, name: &KeyName) -> Result<KeyEntry, KeystoreError> {
         let public_key = self.read(name)?.public_key();
         let default = self.read_default()?.as_ref() == Some(name);
-        Ok(Entry { name: name.clone(), public_key, default })
+        Ok(KeyEntry { name: name.clone(), public_key, default })
     }
 
     /// The key that is used where none is named. `None` if there is none, also when the one that was named is gone.
@@ -194,13 +194,13 @@ impl Keystore {
     fn read(&self, name: &KeyName) -> Result<KeyFile, KeystoreError> {
         self.must_exist(name)?;
         let path = self.path(name);
-        Self::parse(private_files::read_text(&self.dir, &path, MAX_BYTES, Reading::Any)?, &path)
+        Self::parse(private_files::read_text(&self.dir, &path, MAX_BYTES, RequiredPermissions::Any)?, &path)
     }
 
     fn read_private(&self, name: &KeyName) -> Result<KeyFile, KeystoreError> {
         self.must_exist(name)?;
         let path = self.path(name);
-        Self::parse(private_files::read_text(&self.dir, &path, MAX_BYTES, Reading::Private)?, &path)
+        Self::parse(private_files::read_text(&self.dir, &path, MAX_BYTES, RequiredPermissions::Private)?, &path)
     }
 
     fn parse(text: Option<Zeroizing<String>>, path: &Path) -> Result<KeyFile, KeystoreError> {
@@ -222,7 +222,7 @@ impl Keystore {
     }
 
     /// Puts a key under a name that is free. The first one becomes the default.
-    fn add(&self, name: &KeyName, file: &KeyFile) -> Result<Entry, KeystoreError> {
+    fn add(&self, name: &KeyName, file: &KeyFile) -> Result<KeyEntry, KeystoreError> {
         let _held = self.begin_change()?;
         self.refuse_taken(name)?;
         let keys = self.names()?.keys;
@@ -238,12 +238,14 @@ impl Keystore {
             let _stays = private_files::remove(&self.dir, &path);
             return Err(error);
         }
-        Ok(Entry { name: name.clone(), public_key: file.public_key(), default })
+        Ok(KeyEntry { name: name.clone(), public_key: file.public_key(), default })
     }
 
     fn read_default(&self) -> Result<Option<KeyName>, KeystoreError> {
         let path = self.dir.join(DEFAULT_FILE);
-        let Some(text) = private_files::read_text(&self.dir, &path, MAX_BYTES, Reading::Any)? else { return Ok(None) };
+        let Some(text) = private_files::read_text(&self.dir, &path, MAX_BYTES, RequiredPermissions::Any)? else {
+            return Ok(None);
+        };
         match text.trim_end().parse() {
             Ok(name) => Ok(Some(name)),
             Err(error) => Err(KeystoreError::Damaged { path, reason: format!("it holds no key name: {error}") }),

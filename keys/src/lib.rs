@@ -55,7 +55,7 @@ pub use authority::{AUTHORITY_MAX_BYTES, Authority, AuthorityError};
 pub use identity::{Challenge, ChallengeParseError, IdentityStatement};
 pub use keypair::{KeyPair, RandomError};
 pub use nonce::{
-    NONCE_LAPSED_TOLERANCE_S, NONCE_LIFETIME_S, NONCE_MAX_AHEAD_S, NONCE_MAX_BYTES, Nonce, NonceError, NonceRefused,
+    NONCE_LAPSED_TOLERANCE_S, NONCE_LIFETIME_S, NONCE_MAX_AHEAD_S, NONCE_MAX_BYTES, Nonce, NonceError, NonceRejection,
 };
 pub use public_key::{KeyParseError, PublicKey};
 pub use signature::{Signature, SignatureParseError};

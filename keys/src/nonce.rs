@@ -83,15 +83,15 @@ pub enum NonceError {
 /// Why a client does not sign a nonce that is well formed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NonceRefused {
+pub enum NonceRejection {
     /// It is made for another authority than was dialled: the circle could pass the signature off there. Or the
     /// circle is reached through a tunnel and knows itself by another name.
     #[error(
-        "dialled {dialled}, but was asked to sign for {claimed}; not signed, as the signature would be valid there"
+        "dialled {expected}, but was asked to sign for {claimed}; not signed, as the signature would be valid there"
     )]
     Authority {
         /// The authority that was dialled.
-        dialled: Authority,
+        expected: Authority,
         /// The one in the nonce.
         claimed: Authority,
     },
@@ -196,21 +196,24 @@ impl Nonce {
 
     /// Whether a client that dialled `dialled`, where a circle has identified itself as `identified`, may sign this at
     /// `now_unix` (Unix seconds by its own clock). Both bounds of time are inclusive.
-    pub fn check(&self, dialled: &Authority, identified: PublicKey, now_unix: u64) -> Result<(), NonceRefused> {
+    pub fn check(&self, dialled: &Authority, identified: PublicKey, now_unix: u64) -> Result<(), NonceRejection> {
         if self.authority != *dialled {
-            return Err(NonceRefused::Authority { dialled: dialled.clone(), claimed: self.authority.clone() });
+            return Err(NonceRejection::Authority { expected: dialled.clone(), claimed: self.authority.clone() });
         }
         if self.circle != identified {
-            return Err(NonceRefused::Circle { identified: identified.into(), claimed: self.circle.into() });
+            return Err(NonceRejection::Circle { identified: identified.into(), claimed: self.circle.into() });
         }
         // A fresh nonce lapses a lifetime after the circle's "now"; the clocks differ by what is off from that.
         let lapsed_s = now_unix.saturating_sub(self.expires_unix);
         if lapsed_s > NONCE_LAPSED_TOLERANCE_S {
-            return Err(NonceRefused::Lapsed { lapsed_s, clocks_differ_s: lapsed_s.saturating_add(NONCE_LIFETIME_S) });
+            return Err(NonceRejection::Lapsed {
+                lapsed_s,
+                clocks_differ_s: lapsed_s.saturating_add(NONCE_LIFETIME_S),
+            });
         }
         let ahead_s = self.expires_unix.saturating_sub(now_unix);
         if ahead_s > NONCE_MAX_AHEAD_S {
-            return Err(NonceRefused::TooFarAhead { ahead_s, clocks_differ_s: ahead_s - NONCE_LIFETIME_S });
+            return Err(NonceRejection::TooFarAhead { ahead_s, clocks_differ_s: ahead_s - NONCE_LIFETIME_S });
         }
         Ok(())
     }

@@ -41,14 +41,14 @@ pub enum Outcome {
 
 /// Which files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub enum RequiredPermissions {
     /// Files with any permissions.
     Any,
     /// Files that only their owner may write, in a directory that only its owner may write to.
     Trusted,
     /// Files that only their owner may read or write, in a directory that only its owner may write to.
     Private,
-    /// As [`Reading::Private`], in any directory.
+    /// As [`RequiredPermissions::Private`], in any directory.
     PrivateAnywhere,
 }
 
@@ -143,9 +143,9 @@ pub fn read_text(
     dir: &Path,
     path: &Path,
     max_bytes: u64,
-    reading: Reading,
+    reading: RequiredPermissions,
 ) -> Result<Option<Zeroizing<String>>, PrivateFileError> {
-    if matches!(reading, Reading::Trusted | Reading::Private) {
+    if matches!(reading, RequiredPermissions::Trusted | RequiredPermissions::Private) {
         match fs::metadata(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             found => match permission_bits(&found.map_err(PrivateFileError::io(dir, "look at"))?) {
@@ -157,9 +157,9 @@ pub fn read_text(
         }
     }
     let refused = match reading {
-        Reading::Any => 0,
-        Reading::Trusted => WRITABLE_BY_OTHERS,
-        Reading::Private | Reading::PrivateAnywhere => RIGHTS_OF_OTHERS,
+        RequiredPermissions::Any => 0,
+        RequiredPermissions::Trusted => WRITABLE_BY_OTHERS,
+        RequiredPermissions::Private | RequiredPermissions::PrivateAnywhere => RIGHTS_OF_OTHERS,
     };
     // Without NONBLOCK, opening a named pipe waits for a writer.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;

@@ -13,7 +13,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use keys::KeyPair;
-use keys::keystore::{Entry, KeyName, KeyNameError, Keystore, KeystoreError, MAX_WORK_LOG2, WorkFactor};
+use keys::keystore::{KeyEntry, KeyName, KeyNameError, Keystore, KeystoreError, MAX_WORK_LOG2, WorkFactor};
 use tempfile::TempDir;
 
 const QUICK: WorkFactor = WorkFactor::Log2(2);
@@ -29,7 +29,7 @@ fn name(text: &str) -> KeyName {
     text.parse().expect("a key name")
 }
 
-fn add(store: &Keystore, text: &str) -> (KeyPair, Entry) {
+fn add(store: &Keystore, text: &str) -> (KeyPair, KeyEntry) {
     let pair = KeyPair::generate().expect("random bytes");
     let entry = store.create(&name(text), &pair, "open sesame", QUICK).expect("created");
     (pair, entry)
@@ -80,7 +80,7 @@ fn with_work_factor(text: &str, log2: u8) -> String {
 fn a_key_comes_back_with_its_passphrase() {
     let (_root, store) = fresh();
     let (pair, entry) = add(&store, "alice");
-    assert_eq!(entry, Entry { name: name("alice"), public_key: pair.public_key(), default: true });
+    assert_eq!(entry, KeyEntry { name: name("alice"), public_key: pair.public_key(), default: true });
     assert_eq!(store.show(&name("alice")).expect("shown"), entry);
     let unlocked = store.unlock(&name("alice"), "open sesame").expect("unlocked");
     assert_eq!(unlocked.secret_hex(), pair.secret_hex());

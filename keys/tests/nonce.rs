@@ -2,7 +2,7 @@
 
 use keys::{
     AUTHORITY_MAX_BYTES, Authority, AuthorityError, KeyPair, NONCE_LAPSED_TOLERANCE_S, NONCE_LIFETIME_S,
-    NONCE_MAX_AHEAD_S, NONCE_MAX_BYTES, Nonce, NonceError, NonceRefused, PublicKey,
+    NONCE_MAX_AHEAD_S, NONCE_MAX_BYTES, Nonce, NonceError, NonceRejection, PublicKey,
 };
 use proptest::prelude::*;
 
@@ -189,7 +189,7 @@ fn a_nonce_for_another_authority_is_not_signed() {
     let nonce = Nonce::new(&authority("evil.example"), circle(), 1000, [0; 32]);
     let dialled = authority("127.0.0.1:9001");
     let refused = nonce.check(&dialled, circle(), 1000).expect_err("another authority");
-    assert_eq!(refused, NonceRefused::Authority { dialled, claimed: authority("evil.example") });
+    assert_eq!(refused, NonceRejection::Authority { expected: dialled, claimed: authority("evil.example") });
     assert!(refused.to_string().contains("dialled 127.0.0.1:9001, but was asked to sign for evil.example"));
     // The port is part of it.
     assert!(Nonce::new(&authority("a:1"), circle(), 1000, [0; 32]).check(&authority("a"), circle(), 1000).is_err());
@@ -200,7 +200,7 @@ fn a_nonce_for_another_circle_is_not_signed() {
     let dialled = authority("127.0.0.1:9001");
     let identified = KeyPair::generate().expect("random bytes").public_key();
     let refused = Nonce::new(&dialled, circle(), 1000, [0; 32]).check(&dialled, identified, 1000).expect_err("another");
-    assert_eq!(refused, NonceRefused::Circle { identified: identified.into(), claimed: circle().into() });
+    assert_eq!(refused, NonceRejection::Circle { identified: identified.into(), claimed: circle().into() });
     assert!(refused.to_string().contains(&format!("asked for a signature for the circle {CIRCLE}")), "{refused}");
 }
 
@@ -211,8 +211,8 @@ fn the_bounds_of_time_hold_to_the_second() {
     for now in [expires + NONCE_LAPSED_TOLERANCE_S, expires, expires - NONCE_LIFETIME_S, expires - NONCE_MAX_AHEAD_S] {
         assert_eq!(check(now), Ok(()), "{now}");
     }
-    assert_eq!(check(expires + 301), Err(NonceRefused::Lapsed { lapsed_s: 301, clocks_differ_s: 361 }));
-    assert_eq!(check(expires - 3601), Err(NonceRefused::TooFarAhead { ahead_s: 3601, clocks_differ_s: 3541 }));
+    assert_eq!(check(expires + 301), Err(NonceRejection::Lapsed { lapsed_s: 301, clocks_differ_s: 361 }));
+    assert_eq!(check(expires - 3601), Err(NonceRejection::TooFarAhead { ahead_s: 3601, clocks_differ_s: 3541 }));
     let message = check(expires + 301).expect_err("lapsed").to_string();
     assert!(message.contains("the clocks of this machine and of the circle differ by about 361 s"), "{message}");
     assert!(check(u64::MAX).is_err());

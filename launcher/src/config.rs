@@ -14,11 +14,11 @@ use protocol::{Limits, methods::Access};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use pointing::Pointer;
+pub use pointing::ConfigLocator;
 
 use crate::{
     error::{ConfigError, Source},
-    fields::{Audit, Fields, LogFormat, Restart, Sandbox},
+    fields::{Audit, Fields, LogFormat, RestartPolicy, Sandbox},
     log::AuditRotation,
 };
 
@@ -27,7 +27,7 @@ const MAX_FILE: u64 = 4 << 20;
 
 /// One circle of `circles.json`, with what `defaults` says of it. Paths are absolute or relative to the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Circle {
+pub struct CircleConfig {
     /// Its name, unique in the file.
     pub name: String,
     /// What `describe` says of it.
@@ -57,7 +57,7 @@ pub struct Circle {
     /// Whether it refuses to start where its scripts cannot be sandboxed.
     pub sandbox: Sandbox,
     /// When it is started again.
-    pub restart: Restart,
+    pub restart: RestartPolicy,
     /// How it writes its log.
     pub log: LogFormat,
     /// What is kept of each play.
@@ -66,16 +66,16 @@ pub struct Circle {
     pub audit_rotation: AuditRotation,
 }
 
-impl Circle {
+impl CircleConfig {
     /// Where a client of this machine dials it.
     pub fn url(&self) -> String {
-        format!("ws://{}", dialled(self.address))
+        format!("ws://{}", connect_address(self.address))
     }
 }
 
 /// Where something that listens there is dialled on this machine: an address that stands for all of them is none that
 /// anyone could dial.
-pub fn dialled(address: SocketAddr) -> SocketAddr {
+pub fn connect_address(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         ip if !ip.is_unspecified() => ip,
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -85,7 +85,7 @@ pub fn dialled(address: SocketAddr) -> SocketAddr {
 }
 
 /// Reads and parses a file.
-pub fn load(path: &Path) -> Result<Vec<Circle>, ConfigError> {
+pub fn load(path: &Path) -> Result<Vec<CircleConfig>, ConfigError> {
     parse(&read(path)?, path)
 }
 
@@ -109,7 +109,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 type Places<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 /// Parses the text of a file. Relative paths in it are relative to the file's directory.
-pub fn parse(text: &str, path: &Path) -> Result<Vec<Circle>, ConfigError> {
+pub fn parse(text: &str, path: &Path) -> Result<Vec<CircleConfig>, ConfigError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Top<'a> {
@@ -163,11 +163,19 @@ impl<'a> Entry<'a> {
                 places.iter().find(|(name, _)| error.to_string().starts_with(&format!("unknown field `{name}`")));
             match unknown.and_then(|(name, _)| similar(name)) {
                 Some(known) => {
-                    let ConfigError::Mistake { path, line, column, what, text } = source.refused(text, &error) else {
+                    let ConfigError::Invalid { path, line, column, message: what, line_text: text } =
+                        source.refused(text, &error)
+                    else {
                         return source.refused(text, &error);
                     };
                     let what = what.split(", expected").next().unwrap_or(&what).to_owned();
-                    ConfigError::Mistake { path, line, column, what: format!("{what}; did you mean `{known}`?"), text }
+                    ConfigError::Invalid {
+                        path,
+                        line,
+                        column,
+                        message: format!("{what}; did you mean `{known}`?"),
+                        line_text: text,
+                    }
                 }
                 None => source.refused(text, &error),
             }
@@ -259,7 +267,7 @@ impl<'a> Resolve<'a, '_> {
         path.map(|path| self.source.path.parent().unwrap_or(Path::new("")).join(path))
     }
 
-    fn circle(&self) -> Result<Circle, ConfigError> {
+    fn circle(&self) -> Result<CircleConfig, ConfigError> {
         let name = self.get(|fields| &fields.name).ok_or_else(|| self.mistake("name", "a circle needs a name"))?;
         if !protocol::is_circle_name(&name) {
             let what = "a name is made of lower-case letters, digits and dashes, with a letter, up to 64 of them";
@@ -293,7 +301,7 @@ impl<'a> Resolve<'a, '_> {
             return Err(self.mistake("members", what));
         }
         let hosts = self.list("hosts", self.get(|fields| &fields.hosts), parse_host)?;
-        let circle = Circle {
+        let circle = CircleConfig {
             description: self.description()?,
             address: SocketAddr::new(host, port),
             access,
@@ -357,7 +365,7 @@ impl<'a> Resolve<'a, '_> {
         Ok(rotation)
     }
 
-    fn check_files(&self, circle: &Circle) -> Result<(), ConfigError> {
+    fn check_files(&self, circle: &CircleConfig) -> Result<(), ConfigError> {
         if let Some(init) = &circle.init
             // Not opened: a pipe would be waited for.
             && !std::fs::metadata(init).is_ok_and(|metadata| metadata.is_file())

@@ -7,34 +7,34 @@ use std::time::Duration;
 
 use protocol::{
     Method, Params, RpcError,
-    method::Given,
+    method::ParamValues,
     methods::{Access, NoParams},
 };
 use serde::{Deserialize, Serialize};
 
-pub use client::{Client, ControlError};
+pub use client::{ControlClient, ControlError};
 pub(crate) use server::Server;
 
-use crate::{Circle, CircleChange, State};
+use crate::{CircleChange, CircleConfig, CircleState};
 
 /// Bytes of one message.
 const MAX_MESSAGE: usize = 1 << 20;
 
 /// The code of a refusal because circles.json is wrong; its message says how. JSON-RPC 2.0 §5.1 leaves it to applications.
-pub const CONFIG_IS_WRONG: i64 = 1;
+pub const CONFIG_INVALID: i64 = 1;
 
 /// Which circles are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Names {
+pub struct CircleNames {
     /// All of them, where it is not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
 }
 
-impl Params for Names {
+impl Params for CircleNames {
     const NAMES: &'static [&'static str] = &["names"];
 
-    fn take(given: Given<'_>) -> Result<Self, RpcError> {
+    fn take(given: ParamValues<'_>) -> Result<Self, RpcError> {
         Ok(Self { names: given.param("names")? })
     }
 }
@@ -47,7 +47,7 @@ pub struct CircleStatus {
     /// Where a client of this machine dials it.
     pub url: String,
     /// How it is.
-    pub state: State,
+    pub state: CircleState,
     /// Its process.
     pub pid: Option<u32>,
     /// How often it was started again by itself.
@@ -83,11 +83,11 @@ pub struct CircleStatus {
 
 impl CircleStatus {
     /// Of one that is down, and of which nothing else is known.
-    pub fn down(circle: &Circle) -> Self {
+    pub fn down(circle: &CircleConfig) -> Self {
         Self {
             name: circle.name.clone(),
             url: circle.url(),
-            state: State::Down,
+            state: CircleState::Down,
             pid: None,
             restarts: 0,
             uptime_s: None,
@@ -105,7 +105,7 @@ impl CircleStatus {
 
     /// Without what changes though nothing happens.
     #[must_use]
-    pub fn without_time(&self) -> Self {
+    pub fn without_uptime(&self) -> Self {
         Self { uptime_s: None, ..self.clone() }
     }
 }
@@ -162,13 +162,13 @@ control_methods! {
     /// more pauses for a moment in between, in which a supervisor that ends can close the connection.
     Watch "watch" (NoParams) -> Statuses;
     /// Starts those that are not up; answers once each of them is ready, or is not and why.
-    Up "up" (Names) -> Statuses;
+    Up "up" (CircleNames) -> Statuses;
     /// Drains them; answers once they have ended. With all of them the supervisor ends, too.
-    Down "down" (Names) -> Statuses;
+    Down "down" (CircleNames) -> Statuses;
     /// Drains them; answers as `down`. Once nothing else is up the supervisor ends, too, unless something is wanted up before.
-    Release "release" (Names) -> Statuses;
+    Release "release" (CircleNames) -> Statuses;
     /// Drains those that are up, and starts all of them as circles.json has them now; answers as `up`.
-    Restart "restart" (Names) -> Statuses;
+    Restart "restart" (CircleNames) -> Statuses;
     /// Takes over what is different in circles.json; answers once it is: who starts is ready or is not, who drains has ended.
     Reload "reload" (NoParams) -> Reloaded;
     /// What [`Reload`] would do.

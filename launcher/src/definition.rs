@@ -10,7 +10,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{Circle, ConfigError, load};
+use crate::{CircleConfig, ConfigError, load};
 
 /// Bytes of a file that are looked at; what is longer is known by its length, too.
 const MAX_FILE: u64 = 16 << 20;
@@ -30,7 +30,7 @@ pub(crate) type Digest = [u8; 32];
 /// A circle as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Definition {
-    pub(crate) circle: Circle,
+    pub(crate) circle: CircleConfig,
     pub(crate) contents: Contents,
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn read(path: &Path) -> Result<Definitions, ConfigError> {
 }
 
 /// Reads what circles name. Blocks.
-pub(crate) fn define(circles: Vec<Circle>) -> Definitions {
+pub(crate) fn define(circles: Vec<CircleConfig>) -> Definitions {
     let (mut files, mut folders) = (BTreeSet::new(), BTreeSet::new());
     // Circles may share them.
     let (mut inits, mut modules) = (BTreeMap::new(), BTreeMap::new());

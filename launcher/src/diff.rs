@@ -6,7 +6,7 @@ use protocol::methods::Access;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Circle,
+    CircleConfig,
     definition::{Contents, Definition},
 };
 
@@ -15,7 +15,7 @@ use crate::{
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each is the field of its name")]
-pub enum Field {
+pub enum CircleField {
     Host,
     Port,
     Access,
@@ -49,7 +49,7 @@ enum Effect {
     Restart,
 }
 
-impl Field {
+impl CircleField {
     fn effect(self) -> Effect {
         match self {
             Self::Restart | Self::AllowOpen => Effect::Quiet,
@@ -61,7 +61,7 @@ impl Field {
     }
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for CircleField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Host => "host",
@@ -90,7 +90,7 @@ impl fmt::Display for Field {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Action {
+pub enum ReloadAction {
     /// It is new: it is started.
     Start,
     /// It is not in the file any more: it is drained and forgotten.
@@ -113,9 +113,9 @@ pub struct CircleChange {
     /// Its name.
     pub name: String,
     /// What is done.
-    pub action: Action,
+    pub action: ReloadAction,
     /// Those that are different from what runs, or from what would have been started.
-    pub fields: Vec<Field>,
+    pub fields: Vec<CircleField>,
 }
 
 /// How a circle that is known stands.
@@ -146,27 +146,27 @@ pub(crate) fn change(known: Option<(Standing, &Definition)>, file: Option<&Defin
         _ => Vec::new(),
     };
     let action = match (known.map(|(standing, _)| standing), file) {
-        (Some(Standing::Up), None) => Action::Drain,
-        (_, None) => Action::Forget,
+        (Some(Standing::Up), None) => ReloadAction::Drain,
+        (_, None) => ReloadAction::Forget,
         (None | Some(Standing::New), Some(_)) => match news {
-            News::Start => Action::Start,
-            News::Leave => Action::Later,
+            News::Start => ReloadAction::Start,
+            News::Leave => ReloadAction::Later,
         },
-        (Some(_), Some(_)) if fields.is_empty() => Action::Nothing,
-        (Some(Standing::Down), Some(_)) => Action::Later,
+        (Some(_), Some(_)) if fields.is_empty() => ReloadAction::Nothing,
+        (Some(Standing::Down), Some(_)) => ReloadAction::Later,
         (Some(Standing::Up), Some(_)) => match fields.iter().map(|field| field.effect()).max() {
-            Some(Effect::Restart) => Action::Restart,
-            _ => Action::Change,
+            Some(Effect::Restart) => ReloadAction::Restart,
+            _ => ReloadAction::Change,
         },
     };
     CircleChange { name, action, fields }
 }
 
 /// The fields in which two definitions of a circle are different to whoever reaches it.
-fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
+fn changed(before: &Definition, after: &Definition) -> Vec<CircleField> {
     // A field that is added must be thought of here.
     let Definition { circle, contents: Contents { init: init_content, modules: modules_content } } = before;
-    let Circle {
+    let CircleConfig {
         name: _,
         description,
         address,
@@ -188,24 +188,24 @@ fn changed(before: &Definition, after: &Definition) -> Vec<Field> {
     } = circle;
     let Definition { circle: other, contents } = after;
     let is_changed = [
-        (Field::Host, address.ip() != other.address.ip()),
-        (Field::Port, address.port() != other.address.port()),
-        (Field::Access, *access != other.access),
-        (Field::Sandbox, *sandbox != other.sandbox),
-        (Field::AllowOpen, *allow_open != other.allow_open),
-        (Field::Description, *description != other.description),
-        (Field::Members, admitted(circle) != admitted(other)),
-        (Field::Hosts, set(hosts) != set(&other.hosts)),
-        (Field::Origins, set(origins) != set(&other.origins)),
-        (Field::TrustedProxies, set(trusted_proxies) != set(&other.trusted_proxies)),
-        (Field::Init, *init != other.init || *init_content != contents.init),
-        (Field::Modules, *modules != other.modules || *modules_content != contents.modules),
-        (Field::Identity, *identity != other.identity),
-        (Field::Limits, *limits != other.limits),
-        (Field::Restart, *restart != other.restart),
-        (Field::Log, *log != other.log),
-        (Field::Audit, *audit != other.audit),
-        (Field::AuditRotation, *audit_rotation != other.audit_rotation),
+        (CircleField::Host, address.ip() != other.address.ip()),
+        (CircleField::Port, address.port() != other.address.port()),
+        (CircleField::Access, *access != other.access),
+        (CircleField::Sandbox, *sandbox != other.sandbox),
+        (CircleField::AllowOpen, *allow_open != other.allow_open),
+        (CircleField::Description, *description != other.description),
+        (CircleField::Members, admitted(circle) != admitted(other)),
+        (CircleField::Hosts, set(hosts) != set(&other.hosts)),
+        (CircleField::Origins, set(origins) != set(&other.origins)),
+        (CircleField::TrustedProxies, set(trusted_proxies) != set(&other.trusted_proxies)),
+        (CircleField::Init, *init != other.init || *init_content != contents.init),
+        (CircleField::Modules, *modules != other.modules || *modules_content != contents.modules),
+        (CircleField::Identity, *identity != other.identity),
+        (CircleField::Limits, *limits != other.limits),
+        (CircleField::Restart, *restart != other.restart),
+        (CircleField::Log, *log != other.log),
+        (CircleField::Audit, *audit != other.audit),
+        (CircleField::AuditRotation, *audit_rotation != other.audit_rotation),
     ];
     is_changed.into_iter().filter_map(|(field, is_changed)| is_changed.then_some(field)).collect()
 }
@@ -216,7 +216,7 @@ fn set<T: Ord>(list: &[T]) -> BTreeSet<&T> {
 }
 
 /// Whom the list of members admits; it says nothing with another access.
-fn admitted(circle: &Circle) -> BTreeSet<&keys::PublicKey> {
+fn admitted(circle: &CircleConfig) -> BTreeSet<&keys::PublicKey> {
     if circle.access == Access::Members { set(&circle.members) } else { BTreeSet::new() }
 }
 

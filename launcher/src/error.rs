@@ -15,8 +15,8 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// Something in it is wrong.
-    #[error("{}:{line}:{column}: {what}", path.display())]
-    Mistake {
+    #[error("{}:{line}:{column}: {message}", path.display())]
+    Invalid {
         /// Which file.
         path: PathBuf,
         /// The line, from 1.
@@ -24,9 +24,9 @@ pub enum ConfigError {
         /// The column in it, in Unicode scalar values, from 1.
         column: usize,
         /// What is wrong.
-        what: String,
+        message: String,
         /// The line itself; empty where the file is not called as a configuration is.
-        text: String,
+        line_text: String,
     },
 }
 
@@ -65,12 +65,12 @@ impl<'a> Source<'a> {
         let offset = self.text.floor_char_boundary(offset);
         let before = &self.text[..offset];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        ConfigError::Mistake {
+        ConfigError::Invalid {
             path: self.path.to_owned(),
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
-            what: what.into(),
-            text: if is_shown(self.path) {
+            message: what.into(),
+            line_text: if is_shown(self.path) {
                 self.text[line_start..].lines().next().unwrap_or_default().to_owned()
             } else {
                 String::new()
@@ -88,7 +88,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let (secret, link) = (home.path().join("shadow"), home.path().join("circles.json"));
         let text = |path: &Path| match crate::load(path).expect_err("it is none") {
-            ConfigError::Mistake { text, .. } => text,
+            ConfigError::Invalid { line_text: text, .. } => text,
             other => panic!("{other}"),
         };
         std::fs::write(&secret, "root:*:secret").expect("written");

@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::link::{Figures, Ready};
+use crate::link::{Heartbeat, Ready};
 
 /// Events that wait to be taken, before the circles' logs are made to wait.
 pub(crate) const EVENTS: usize = 256;
 
 /// Something that happened to a circle.
 #[derive(Debug)]
-pub struct Event {
+pub struct CircleEvent {
     /// Its name.
     pub circle: String,
     /// What happened.
-    pub what: Happened,
+    pub kind: CircleEventKind,
 }
 
 /// What can happen to a circle.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Happened {
+pub enum CircleEventKind {
     /// A process was started for it.
     Started {
         /// Its process id.
@@ -30,9 +30,9 @@ pub enum Happened {
     /// It wrote a line.
     Log(String),
     /// Its supervisor has something to say of it.
-    Note(String),
+    Warning(String),
     /// Its supervisor has done what was wished.
-    Done(String),
+    Info(String),
     /// It will be ready there in a moment.
     Listening(Ready),
     /// It takes connections.
@@ -40,26 +40,26 @@ pub enum Happened {
     /// It has taken over what it was told to be, or why it goes on as it was.
     Configured {
         /// Of the times that it was told.
-        number: u64,
+        generation: u64,
         /// For a person.
         refused: Option<String>,
     },
     /// It has given a sign of life.
-    Figures(Figures),
+    Heartbeat(Heartbeat),
     /// It is not to be had, and why.
     Ended {
         /// For a person.
-        why: String,
+        reason: String,
         /// When it is started again; never, without one.
-        again_in: Option<Duration>,
+        restart_in: Option<Duration>,
     },
 }
 
 /// What is going on with the circles, and their end.
 #[derive(Debug)]
-pub struct Supervision {
+pub struct SupervisorHandle {
     /// What happens; ends with the circles. What is not taken costs lines of logs and nothing else.
-    pub events: mpsc::Receiver<Event>,
+    pub events: mpsc::Receiver<CircleEvent>,
     /// Done once every circle has ended; the names of those that failed by themselves for good.
-    pub ended: JoinHandle<Vec<String>>,
+    pub task: JoinHandle<Vec<String>>,
 }

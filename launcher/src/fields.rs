@@ -60,7 +60,7 @@ pub(crate) struct Fields {
     #[cfg_attr(feature = "schema", schemars(with = "Option<protocol::Limits>"))]
     pub(crate) limits: Option<BTreeMap<String, u64>>,
     /// When it is started again.
-    pub(crate) restart: Option<Restart>,
+    pub(crate) restart: Option<RestartPolicy>,
     /// How it writes its log.
     pub(crate) log: Option<LogFormat>,
     /// What is kept of each play.
@@ -132,7 +132,7 @@ impl std::str::FromStr for Sandbox {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Restart {
+pub enum RestartPolicy {
     /// Whenever it ended.
     #[default]
     Always,

@@ -25,10 +25,10 @@ use arguments::{arguments, public_arguments};
 use asking::Asking;
 
 use crate::{
-    Event, Happened, Restart,
+    CircleEvent, CircleEventKind, RestartPolicy,
     backoff::Backoff,
     definition::Definition,
-    link::{Figures, Link, Said},
+    link::{Heartbeat, Link, Said},
 };
 
 /// The flag that tells `circles serve` of its supervisor.
@@ -89,7 +89,7 @@ pub(crate) struct Supervised {
     pub(crate) runs: watch::Sender<Arc<Definition>>,
     pub(crate) program: PathBuf,
     pub(crate) files: Files,
-    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) events: mpsc::Sender<CircleEvent>,
     /// Turns true when it is to drain and end.
     pub(crate) stopped: watch::Receiver<bool>,
     /// Why it ended, as it said itself.
@@ -110,9 +110,9 @@ impl Supervised {
             }
             let is_failure = !matches!(&ended, Ok(status) if status.success());
             let is_again = match self.told.borrow().definition.circle.restart {
-                Restart::Always => true,
-                Restart::OnFailure => is_failure,
-                Restart::Never => false,
+                RestartPolicy::Always => true,
+                RestartPolicy::OnFailure => is_failure,
+                RestartPolicy::Never => false,
             };
             // Without any, circles that ended together may start together.
             let random = getrandom::u32().unwrap_or_default();
@@ -122,7 +122,7 @@ impl Supervised {
             let again_in = is_again.then(|| backoff.after(begun.elapsed(), random)).flatten();
             let why = ended.map_or_else(|error| format!("it cannot be started: {error}"), how);
             let why = self.last_words.take().into_iter().fold(why, |why, words| format!("{why}: {words}"));
-            self.tell(Happened::Ended { why, again_in }).await;
+            self.tell(CircleEventKind::Ended { reason: why, restart_in: again_in }).await;
             let Some(wait) = again_in else { return is_failure.then_some(self.name) };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -142,10 +142,10 @@ impl Supervised {
         let mut child = self.spawn(&told.definition, its_socket.into())?;
         self.runs.send_replace(told.definition);
         if let Some(pid) = child.id() {
-            self.tell(Happened::Started { pid }).await;
+            self.tell(CircleEventKind::Started { pid }).await;
         }
         if told.number > 0 {
-            self.tell(Happened::Configured { number: told.number, refused: None }).await;
+            self.tell(CircleEventKind::Configured { generation: told.number, refused: None }).await;
         }
         let arguments = arguments(&self.runs.borrow().circle, &self.files);
         let logs = [
@@ -196,8 +196,8 @@ impl Supervised {
                 Heard::Said(Said::Ready(ready)) => {
                     (pulse, asking.is_ready) = (Pulse::of(&TO_BE_HEARD), true);
                     self.has_been_ready = true;
-                    self.tell(Happened::Listening(ready)).await;
-                    self.tell(Happened::Ready).await;
+                    self.tell(CircleEventKind::Listening(ready)).await;
+                    self.tell(CircleEventKind::Ready).await;
                 }
                 Heard::Said(Said::Figures(figures)) => self.heard(figures),
                 Heard::Said(Said::Configured(number, outcome)) => {
@@ -207,7 +207,8 @@ impl Supervised {
                 }
                 Heard::Nothing(patience) => {
                     let what = if pulse.is(&TO_BE_READY) { "not ready after" } else { "it gives no sign of life for" };
-                    self.tell(Happened::Note(format!("{what} {} s, and is killed", patience.as_secs()))).await;
+                    self.tell(CircleEventKind::Warning(format!("{what} {} s, and is killed", patience.as_secs())))
+                        .await;
                     child.start_kill()?;
                     break;
                 }
@@ -219,7 +220,8 @@ impl Supervised {
                         () = tokio::time::sleep(DRAINING) => {}
                     }
                     let what = "it cannot be heard any more, has not ended after";
-                    self.tell(Happened::Note(format!("{what} {} s, and is killed", DRAINING.as_secs()))).await;
+                    self.tell(CircleEventKind::Warning(format!("{what} {} s, and is killed", DRAINING.as_secs())))
+                        .await;
                     child.start_kill()?;
                     break;
                 }
@@ -232,8 +234,8 @@ impl Supervised {
     }
 
     /// Those that are not taken are made good by the next.
-    fn heard(&self, figures: Figures) {
-        let event = Event { circle: self.name.clone(), what: Happened::Figures(figures) };
+    fn heard(&self, figures: Heartbeat) {
+        let event = CircleEvent { circle: self.name.clone(), kind: CircleEventKind::Heartbeat(figures) };
         let _full = self.events.try_send(event);
     }
 
@@ -272,15 +274,15 @@ impl Supervised {
         if let Ok(status) = timeout(DRAINING, ends).await {
             return status;
         }
-        self.tell(Happened::Note(format!("not drained after {} s, and killed", DRAINING.as_secs()))).await;
+        self.tell(CircleEventKind::Warning(format!("not drained after {} s, and killed", DRAINING.as_secs()))).await;
         child.kill().await?;
         child.wait().await
     }
 
     /// Waits for room, unless the end is wanted: then nothing is worth waiting for.
-    async fn tell(&self, what: Happened) {
+    async fn tell(&self, what: CircleEventKind) {
         let mut stopped = self.stopped.clone();
-        let event = Event { circle: self.name.clone(), what };
+        let event = CircleEvent { circle: self.name.clone(), kind: what };
         tokio::select! {
             biased;
             _unheard = self.events.send(event) => {}
@@ -358,14 +360,14 @@ fn how(status: ExitStatus) -> String {
 
 /// Tells the lines of a log, as far as they are text, and has the last that was an error. A line that nobody takes is
 /// dropped and counted: a circle must not wait for whoever reads its log.
-async fn forward(mut log: impl AsyncRead + Unpin, circle: String, events: mpsc::Sender<Event>) -> Option<String> {
+async fn forward(mut log: impl AsyncRead + Unpin, circle: String, events: mpsc::Sender<CircleEvent>) -> Option<String> {
     let (mut line, mut chunk, mut lost, mut last_words) = (Vec::new(), vec![0; MAX_LINE], 0_u64, None);
     let mut tell = |line: &mut Vec<u8>| {
         let text = String::from_utf8_lossy(&std::mem::take(line)).into_owned();
         if let Some(words) = text.strip_prefix(ERROR) {
             last_words = Some(words[..words.floor_char_boundary(MAX_WORDS)].to_owned());
         }
-        let event = |text| Event { circle: circle.clone(), what: Happened::Log(text) };
+        let event = |text| CircleEvent { circle: circle.clone(), kind: CircleEventKind::Log(text) };
         if lost > 0 && events.try_send(event(format!("({lost} lines are lost: nobody read them)"))).is_ok() {
             lost = 0;
         }

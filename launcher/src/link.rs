@@ -2,7 +2,7 @@
 //! one message a line.
 //!
 //! The supervisor begins with the circle's [`Configuration`]. The circle says [`Ready`] once it takes connections, and from then
-//! on its [`Figures`] every [`BEAT_INTERVAL`]: a heartbeat. The supervisor asks it to [`Configure`] itself anew, and tells it to
+//! on its [`Heartbeat`] every [`HEARTBEAT_INTERVAL`]: a heartbeat. The supervisor asks it to [`Configure`] itself anew, and tells it to
 //! [`Drain`]; the end of the socket means that, too.
 
 use std::{net::SocketAddr, time::Duration};
@@ -10,8 +10,8 @@ use std::{net::SocketAddr, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
     Id, Method, Params, RpcError,
-    message::{self, FromServer, Incoming},
-    method::Given,
+    message::{self, IncomingMessage, ServerMessage},
+    method::ParamValues,
     methods::Notification,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -22,7 +22,7 @@ use tokio::net::{
 use tokio_util::codec::{Framed, FramedRead, FramedWrite, LinesCodec};
 
 /// How often a circle gives a sign of life.
-pub const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Bytes of one message: what a circle may have for arguments fits in.
 const MAX_MESSAGE: usize = 2 << 20;
@@ -44,7 +44,7 @@ impl Notification for Ready {
 /// A sign of life: how the circle is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Figures {
+pub struct Heartbeat {
     /// Connections that it has, those that are being closed included.
     pub connections: u64,
     /// Sessions that hold a worker.
@@ -57,7 +57,7 @@ pub struct Figures {
     pub sandbox: Vec<String>,
 }
 
-impl Notification for Figures {
+impl Notification for Heartbeat {
     const NAME: &'static str = "figures";
 }
 
@@ -85,7 +85,7 @@ impl Notification for Configuration {
 impl Params for Configuration {
     const NAMES: &'static [&'static str] = &["arguments"];
 
-    fn take(given: Given<'_>) -> Result<Self, RpcError> {
+    fn take(given: ParamValues<'_>) -> Result<Self, RpcError> {
         Ok(Self { arguments: given.param::<Option<_>>("arguments")?.unwrap_or_default() })
     }
 }
@@ -96,23 +96,23 @@ pub struct Configure;
 
 /// It has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Configured {}
+pub struct ConfigureResult {}
 
 impl Method for Configure {
     const NAME: &'static str = "configure";
     type Params = Configuration;
-    type Result = Configured;
+    type Result = ConfigureResult;
 }
 
 /// The other end is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the other end of the circle's socket is gone")]
-pub struct Gone;
+pub struct IpcClosed;
 
 /// What a supervisor wants of a circle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Wanted {
+pub enum ToCircle {
     /// It is to end, or the supervisor has.
     Drain,
     /// It is to be that from now on; the id is that of the answer.
@@ -121,36 +121,36 @@ pub enum Wanted {
 
 /// A circle's end, what it says.
 #[derive(Debug)]
-pub struct ToSupervisor(FramedWrite<OwnedWriteHalf, LinesCodec>);
+pub struct SupervisorSender(FramedWrite<OwnedWriteHalf, LinesCodec>);
 
 /// A circle's end, what it hears.
 #[derive(Debug)]
-pub struct FromSupervisor(FramedRead<OwnedReadHalf, LinesCodec>);
+pub struct SupervisorReceiver(FramedRead<OwnedReadHalf, LinesCodec>);
 
 /// The end of a circle.
-pub fn to_supervisor(socket: UnixStream) -> (ToSupervisor, FromSupervisor) {
+pub fn supervisor_channel(socket: UnixStream) -> (SupervisorSender, SupervisorReceiver) {
     let (read, write) = socket.into_split();
     let codec = || LinesCodec::new_with_max_length(MAX_MESSAGE);
-    (ToSupervisor(FramedWrite::new(write, codec())), FromSupervisor(FramedRead::new(read, codec())))
+    (SupervisorSender(FramedWrite::new(write, codec())), SupervisorReceiver(FramedRead::new(read, codec())))
 }
 
-impl ToSupervisor {
+impl SupervisorSender {
     /// Tells something. It waits for a supervisor that does not read.
-    pub async fn tell<N: Notification>(&mut self, notification: &N) -> Result<(), Gone> {
-        self.0.send(message::notification(N::NAME, notification)).await.map_err(|_| Gone)
+    pub async fn notify<N: Notification>(&mut self, notification: &N) -> Result<(), IpcClosed> {
+        self.0.send(message::notification(N::NAME, notification)).await.map_err(|_| IpcClosed)
     }
 
     /// Answers [`Configure`].
-    pub async fn answer(&mut self, id: &Id, outcome: Result<Configured, RpcError>) -> Result<(), Gone> {
-        self.0.send(message::response(Some(id), outcome.as_ref())).await.map_err(|_| Gone)
+    pub async fn respond(&mut self, id: &Id, outcome: Result<ConfigureResult, RpcError>) -> Result<(), IpcClosed> {
+        self.0.send(message::response(Some(id), outcome.as_ref())).await.map_err(|_| IpcClosed)
     }
 }
 
-impl FromSupervisor {
+impl SupervisorReceiver {
     /// The arguments that the circle starts with; none, where the other end is gone or wants its end. Cancel safe.
-    pub async fn start(&mut self) -> Option<Vec<String>> {
+    pub async fn receive_arguments(&mut self) -> Option<Vec<String>> {
         while let Some(Ok(line)) = self.0.next().await {
-            let Ok(Incoming::Single(Ok(call))) = message::parse(&line, 1) else { continue };
+            let Ok(IncomingMessage::Single(Ok(call))) = message::parse(&line, 1) else { continue };
             match &*call.method {
                 <Configuration as Notification>::NAME => {
                     return Configuration::from_raw(call.params).ok().map(|configuration| configuration.arguments);
@@ -163,20 +163,20 @@ impl FromSupervisor {
     }
 
     /// The next that is wanted; what this version does not know is passed over. Cancel safe.
-    pub async fn next(&mut self) -> Wanted {
+    pub async fn next(&mut self) -> ToCircle {
         while let Some(Ok(line)) = self.0.next().await {
-            let Ok(Incoming::Single(Ok(call))) = message::parse(&line, 1) else { continue };
+            let Ok(IncomingMessage::Single(Ok(call))) = message::parse(&line, 1) else { continue };
             match (&*call.method, call.id) {
-                (Drain::NAME, _) => return Wanted::Drain,
+                (Drain::NAME, _) => return ToCircle::Drain,
                 (Configure::NAME, Some(id)) => {
                     if let Ok(configuration) = Configuration::from_raw(call.params) {
-                        return Wanted::Configure(id, configuration);
+                        return ToCircle::Configure(id, configuration);
                     }
                 }
                 _ => {}
             }
         }
-        Wanted::Drain
+        ToCircle::Drain
     }
 }
 
@@ -184,8 +184,8 @@ impl FromSupervisor {
 #[derive(Debug)]
 pub(crate) enum Said {
     Ready(Ready),
-    Figures(Figures),
-    /// The answer to [`Link::configure`] of that number.
+    Figures(Heartbeat),
+    /// The answer to [`ConnectionStatus::configure`] of that number.
     Configured(u64, Result<(), RpcError>),
 }
 
@@ -212,22 +212,22 @@ impl Link {
     }
 
     /// Tells it what it is. It waits for a circle that does not read.
-    pub(crate) async fn start(&mut self, arguments: Vec<String>) -> Result<(), Gone> {
+    pub(crate) async fn start(&mut self, arguments: Vec<String>) -> Result<(), IpcClosed> {
         let told = message::notification(<Configuration as Notification>::NAME, &Configuration { arguments });
-        self.lines.send(told).await.map_err(|_| Gone)
+        self.lines.send(told).await.map_err(|_| IpcClosed)
     }
 
     /// Asks it to be that from now on; what is returned is the number of the answer. It waits for a circle that does not read.
-    pub(crate) async fn configure(&mut self, arguments: Vec<String>) -> Result<u64, Gone> {
+    pub(crate) async fn configure(&mut self, arguments: Vec<String>) -> Result<u64, IpcClosed> {
         self.asked += 1;
         let asked = message::call(Some(&Id::number(self.asked)), Configure::NAME, &Configuration { arguments });
-        self.lines.send(asked).await.map_err(|_| Gone)?;
+        self.lines.send(asked).await.map_err(|_| IpcClosed)?;
         Ok(self.asked)
     }
 
     /// Tells it to end. It waits for a circle that does not read.
-    pub(crate) async fn drain(&mut self) -> Result<(), Gone> {
-        self.lines.send(message::notification(Drain::NAME, &Drain {})).await.map_err(|_| Gone)
+    pub(crate) async fn drain(&mut self) -> Result<(), IpcClosed> {
+        self.lines.send(message::notification(Drain::NAME, &Drain {})).await.map_err(|_| IpcClosed)
     }
 }
 
@@ -236,13 +236,13 @@ fn understood(line: &str) -> Option<Said> {
     fn read<T: DeserializeOwned>(params: &str) -> Option<T> {
         serde_json::from_str(params).ok()
     }
-    match message::parse_from_server(line)? {
-        FromServer::Notification { method, params } => match &*method {
+    match message::parse_server_message(line)? {
+        ServerMessage::Notification { method, params } => match &*method {
             Ready::NAME => read(params.get()).map(Said::Ready),
-            Figures::NAME => read(params.get()).map(Said::Figures),
+            Heartbeat::NAME => read(params.get()).map(Said::Figures),
             _ => None,
         },
-        FromServer::Response { id, result } => Some(Said::Configured(id.as_number()?, result.map(|_| ()))),
+        ServerMessage::Response { id, result } => Some(Said::Configured(id.as_number()?, result.map(|_| ()))),
     }
 }
 
@@ -250,9 +250,9 @@ fn understood(line: &str) -> Option<Said> {
 mod tests {
     use super::*;
 
-    fn ends() -> (Link, ToSupervisor, FromSupervisor) {
+    fn ends() -> (Link, SupervisorSender, SupervisorReceiver) {
         let (one, other) = UnixStream::pair().expect("a pair");
-        let (to, from) = to_supervisor(other);
+        let (to, from) = supervisor_channel(other);
         (Link::new(one), to, from)
     }
 
@@ -261,24 +261,24 @@ mod tests {
         let (mut link, mut to, mut from) = ends();
         let address = "127.0.0.1:9001".parse().expect("an address");
         let ready = Ready { address, identity: Some("02ab".into()) };
-        to.tell(&ready).await.expect("it is there");
+        to.notify(&ready).await.expect("it is there");
         assert!(matches!(link.next().await, Some(Said::Ready(told)) if told == ready));
         let sandbox = vec!["process".to_owned()];
-        let figures = Figures { connections: 12, workers: 3, plays: 4, memory_bytes: 1 << 40, sandbox };
-        to.tell(&figures).await.expect("it is there");
+        let figures = Heartbeat { connections: 12, workers: 3, plays: 4, memory_bytes: 1 << 40, sandbox };
+        to.notify(&figures).await.expect("it is there");
         assert!(matches!(link.next().await, Some(Said::Figures(told)) if told == figures));
 
         let arguments = vec!["serve".to_owned(), "--name=\u{e4}\n".to_owned()];
         link.start(arguments.clone()).await.expect("it is there");
-        assert_eq!(from.start().await.as_ref(), Some(&arguments));
+        assert_eq!(from.receive_arguments().await.as_ref(), Some(&arguments));
         let asked = link.configure(arguments.clone()).await.expect("it is there");
-        let Wanted::Configure(id, configuration) = from.next().await else { panic!("it is asked") };
+        let ToCircle::Configure(id, configuration) = from.next().await else { panic!("it is asked") };
         assert_eq!(configuration.arguments, arguments);
-        to.answer(&id, Err(RpcError::Internal)).await.expect("it is there");
+        to.respond(&id, Err(RpcError::Internal)).await.expect("it is there");
         assert!(matches!(link.next().await, Some(Said::Configured(number, Err(_))) if number == asked));
 
         link.drain().await.expect("it is there");
-        assert_eq!(from.next().await, Wanted::Drain);
+        assert_eq!(from.next().await, ToCircle::Drain);
     }
 
     #[tokio::test]
@@ -291,6 +291,6 @@ mod tests {
         drop(to);
         assert!(link.next().await.is_none());
         drop(link);
-        assert_eq!(from.next().await, Wanted::Drain);
+        assert_eq!(from.next().await, ToCircle::Drain);
     }
 }

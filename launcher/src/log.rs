@@ -14,29 +14,29 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-pub use line::{Level, parse_time};
-pub use queue::{Form, Queue, Writing};
-pub use read::{Line, LogReader, Wanted};
+pub use line::{LogLevel, parse_time};
+pub use queue::{LineEncoder, LineQueue, WriterGuard};
+pub use read::{LogFilter, LogLine, LogReader};
 pub use rotation::AuditRotation;
 
 /// How large and how old a file gets, and how many older ones are kept beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct RotationPolicy {
     /// Bytes of each.
-    pub max: u64,
+    pub max_bytes: u64,
     /// Older ones.
-    pub kept: usize,
+    pub kept_files: usize,
     /// The age of a file's first line at which the next line begins another file; none, and only the size counts.
     pub max_age: Option<Duration>,
 }
 
-impl Bounds {
+impl RotationPolicy {
     /// Those of a log.
-    pub const LOG: Self = Self { max: 4 << 20, kept: 1, max_age: None };
+    pub const LOG: Self = Self { max_bytes: 4 << 20, kept_files: 1, max_age: None };
 
     /// Bytes of all files together.
     pub fn total(&self) -> u64 {
-        self.max.saturating_mul(self.kept as u64 + 1)
+        self.max_bytes.saturating_mul(self.kept_files as u64 + 1)
     }
 }
 
@@ -48,21 +48,21 @@ pub struct LogFile {
     file: Option<File>,
     /// When the file's first line was written.
     begun: SystemTime,
-    bounds: Bounds,
+    policy: RotationPolicy,
     /// The last line lacks its end, which is to come behind it.
     is_torn: bool,
 }
 
 impl LogFile {
     /// Goes on with a file, or begins it, for the user alone. A disk that is full is no error here: it may have room later.
-    pub fn open(path: &Path, bounds: Bounds) -> io::Result<Self> {
+    pub fn open(path: &Path, policy: RotationPolicy) -> io::Result<Self> {
         let file = match open(path) {
             Ok(file) => Some(file),
             Err(error) if is_full(&error) => None,
             Err(error) => return Err(error),
         };
         let begun = file.as_ref().map_or_else(SystemTime::now, begun);
-        Ok(Self { path: path.to_owned(), file, begun, bounds, is_torn: false })
+        Ok(Self { path: path.to_owned(), file, begun, policy, is_torn: false })
     }
 
     /// Lets go of a file that has no room for so many bytes, or that is not at its path any more.
@@ -71,7 +71,7 @@ impl LogFile {
         // Asked of the file each time, since the supervisor writes a line now and then, too.
         let size = file.metadata()?.len();
         let is_old = |max_age| self.begun.elapsed().is_ok_and(|age| age >= max_age);
-        let is_full = size + room as u64 > self.bounds.max || self.bounds.max_age.is_some_and(is_old);
+        let is_full = size + room as u64 > self.policy.max_bytes || self.policy.max_age.is_some_and(is_old);
         if size == 0 || !is_full {
             if !is_at(file, &self.path)? {
                 self.file = None;
@@ -96,7 +96,7 @@ impl LogFile {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        for number in (1..=self.bounds.kept).rev() {
+        for number in (1..=self.policy.kept_files).rev() {
             match std::fs::rename(older(&self.path, number - 1), older(&self.path, number)) {
                 // Also where it was moved before and there was no room for a new one.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -104,7 +104,7 @@ impl LogFile {
             }
         }
         // Those that are left of a time when more were kept.
-        let mut number = self.bounds.kept + 1;
+        let mut number = self.policy.kept_files + 1;
         while std::fs::remove_file(older(&self.path, number)).is_ok() {
             number += 1;
         }
@@ -139,7 +139,7 @@ impl Write for LogFile {
 
 /// Adds a line to a log, for what its circle cannot write itself. Blocks.
 pub(crate) fn append(path: &Path, line: &str) -> io::Result<()> {
-    LogFile::open(path, Bounds::LOG)?.write_all(line.as_bytes())
+    LogFile::open(path, RotationPolicy::LOG)?.write_all(line.as_bytes())
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -201,7 +201,8 @@ mod tests {
 
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let mut log = LogFile::open(&path, Bounds { max: 100, kept: 2, max_age: None }).expect("it opens");
+        let mut log =
+            LogFile::open(&path, RotationPolicy { max_bytes: 100, kept_files: 2, max_age: None }).expect("it opens");
         for number in 0..100 {
             writeln!(log, "{number:09}").expect("it is written");
         }
@@ -209,7 +210,8 @@ mod tests {
         assert!(text(&older(&path, 1)).ends_with("000000089\n") && text(&older(&path, 1)).len() == 100);
         assert!(text(&older(&path, 2)).ends_with("000000079\n"));
         assert_eq!(std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
-        let append = |format: LogFormat, line| append(&path, &format.line(SystemTime::now(), Level::Warn, line));
+        let append =
+            |format: LogFormat, line| append(&path, &format.format_line(SystemTime::now(), LogLevel::Warn, line));
         append(LogFormat::Text, "killed").expect("it is written");
         assert!(text(&path).ends_with("Z  WARN killed\n"));
         append(LogFormat::Json, "\"killed\"").expect("it is written");
@@ -222,7 +224,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
         std::fs::write(&path, "half a li").expect("written");
-        let mut log = LogFile::open(&path, Bounds::LOG).expect("it opens");
+        let mut log = LogFile::open(&path, RotationPolicy::LOG).expect("it opens");
         writeln!(log, "whole").expect("it is written");
         assert_eq!(text(&path), "half a li\nwhole\n");
     }
@@ -231,7 +233,8 @@ mod tests {
     fn two_who_write_one_log_lose_nothing_when_it_is_full() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let open = || LogFile::open(&path, Bounds { max: 30, kept: 1, max_age: None }).expect("it opens");
+        let open =
+            || LogFile::open(&path, RotationPolicy { max_bytes: 30, kept_files: 1, max_age: None }).expect("it opens");
         let (mut circle, mut supervisor) = (open(), open());
         for number in 0..3 {
             writeln!(circle, "{number:09}").expect("it is written");
@@ -246,10 +249,10 @@ mod tests {
     fn a_full_log_is_turned_once_by_all_who_find_it_full() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let bounds = Bounds { max: 200, kept: 200, max_age: None };
+        let policy = RotationPolicy { max_bytes: 200, kept_files: 200, max_age: None };
         std::thread::scope(|scope| {
             for writer in 0..4 {
-                let mut log = LogFile::open(&path, bounds).expect("it opens");
+                let mut log = LogFile::open(&path, policy).expect("it opens");
                 scope.spawn(move || {
                     for number in 0..500 {
                         log.write_all(format!("{writer} {number:07}\n").as_bytes()).expect("it is written");
@@ -258,7 +261,7 @@ mod tests {
             }
         });
         let all: String =
-            (0..=bounds.kept).rev().filter_map(|n| std::fs::read_to_string(older(&path, n)).ok()).collect();
+            (0..=policy.kept_files).rev().filter_map(|n| std::fs::read_to_string(older(&path, n)).ok()).collect();
         let mut lines: Vec<&str> = all.lines().collect();
         lines.sort_unstable();
         lines.dedup();
@@ -273,9 +276,9 @@ mod tests {
             let time = SystemTime::now() - Duration::from_secs(ago);
             format!("{{\"timestamp\":\"{}\",\"lost\":1}}\n", humantime::format_rfc3339_micros(time))
         };
-        let bounds = Bounds { max: 1 << 20, kept: 1, max_age: Some(Duration::from_hours(1)) };
+        let policy = RotationPolicy { max_bytes: 1 << 20, kept_files: 1, max_age: Some(Duration::from_hours(1)) };
         let write = |text: &str| {
-            LogFile::open(&path, bounds).and_then(|mut log| log.write_all(text.as_bytes())).expect("it is written");
+            LogFile::open(&path, policy).and_then(|mut log| log.write_all(text.as_bytes())).expect("it is written");
         };
         let (old, young) = (line(3601), line(60));
         std::fs::write(older(&path, 2), "of a time when more were kept").expect("written");
@@ -291,7 +294,7 @@ mod tests {
     fn a_log_that_was_taken_away_is_begun_anew() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let mut log = LogFile::open(&path, Bounds::LOG).expect("it opens");
+        let mut log = LogFile::open(&path, RotationPolicy::LOG).expect("it opens");
         writeln!(log, "12345678").expect("it is written");
         std::fs::remove_file(&path).expect("it was there");
         writeln!(log, "again").expect("it is written");

@@ -20,7 +20,7 @@ const MAX_STATUS: usize = 500;
 /// Nothing waits for it: what it does not take is told again, or not at all. Dropped, it gives what was said a moment to be told,
 /// since with the process it would be lost.
 #[derive(Debug, Default)]
-pub struct ServiceManager {
+pub struct SdNotifier {
     words: Option<mpsc::SyncSender<Word>>,
     /// Ends once all has been told.
     all_told: Option<mpsc::Receiver<()>>,
@@ -50,7 +50,7 @@ enum Word {
     Status(String),
 }
 
-impl ServiceManager {
+impl SdNotifier {
     /// The one that the environment names (`NOTIFY_SOCKET`, `WATCHDOG_USEC`); without, none, and nothing is told.
     pub fn from_environment() -> Self {
         if std::env::var_os("NOTIFY_SOCKET").is_none() {
@@ -75,13 +75,13 @@ impl ServiceManager {
     }
 
     /// It has started, or has reloaded.
-    pub fn ready(&mut self) {
+    pub fn notify_ready(&mut self) {
         if matches!(self.phase, Phase::Starting | Phase::Reloading) {
             self.enter(Phase::Ready, Word::Ready);
         }
     }
 
-    /// It takes new settings; [`ready`](Self::ready) ends that.
+    /// It takes new settings; [`ready`](Self::notify_ready) ends that.
     pub fn reloading(&mut self) {
         if self.phase == Phase::Ready {
             self.enter(Phase::Reloading, Word::Reloading);
@@ -89,14 +89,14 @@ impl ServiceManager {
     }
 
     /// It is about to end.
-    pub fn stopping(&mut self) {
+    pub fn notify_stopping(&mut self) {
         if self.phase != Phase::Stopping {
             self.enter(Phase::Stopping, Word::Stopping);
         }
     }
 
     /// How it is, in a line for a person.
-    pub fn status(&mut self, status: &str) {
+    pub fn set_status(&mut self, status: &str) {
         let status = &status[..status.floor_char_boundary(MAX_STATUS)];
         if status != self.status && self.say(Word::Status(status.replace('\n', " "))) {
             status.clone_into(&mut self.status);
@@ -104,7 +104,7 @@ impl ServiceManager {
     }
 
     /// Waits until a sign of life is due; forever, where none is wanted. Cancel safe.
-    pub async fn due(&mut self) {
+    pub async fn wait_until_watchdog_due(&mut self) {
         let Some(life) = self.life else { return std::future::pending().await };
         let ticks = self.ticks.get_or_insert_with(|| {
             let mut ticks = interval(life);
@@ -115,7 +115,7 @@ impl ServiceManager {
     }
 
     /// The sign of life. To be given by the loop that is to be alive, and by nothing beside it.
-    pub fn alive(&mut self) {
+    pub fn notify_watchdog(&mut self) {
         self.say(Word::Alive);
     }
 
@@ -130,7 +130,7 @@ impl ServiceManager {
     }
 }
 
-impl Drop for ServiceManager {
+impl Drop for SdNotifier {
     fn drop(&mut self) {
         self.words = None;
         if let Some(all_told) = &self.all_told {
@@ -158,46 +158,46 @@ fn tell(word: &Word) {
 mod tests {
     use super::*;
 
-    fn listened() -> (ServiceManager, mpsc::Receiver<Word>) {
+    fn listened() -> (SdNotifier, mpsc::Receiver<Word>) {
         let (words, told) = mpsc::sync_channel(WAITING);
-        (ServiceManager::told_by(words, None, None), told)
+        (SdNotifier::told_by(words, None, None), told)
     }
 
     #[test]
     fn each_thing_is_told_once_and_in_its_order() {
-        let (mut manager, told) = listened();
-        manager.reloading();
-        manager.status("1 of 2");
-        manager.status("1 of 2");
-        manager.ready();
-        manager.ready();
-        manager.reloading();
-        manager.ready();
-        manager.stopping();
-        manager.reloading();
-        manager.ready();
-        manager.stopping();
-        drop(manager);
+        let (mut notifier, told) = listened();
+        notifier.reloading();
+        notifier.set_status("1 of 2");
+        notifier.set_status("1 of 2");
+        notifier.notify_ready();
+        notifier.notify_ready();
+        notifier.reloading();
+        notifier.notify_ready();
+        notifier.notify_stopping();
+        notifier.reloading();
+        notifier.notify_ready();
+        notifier.notify_stopping();
+        drop(notifier);
         let told: Vec<String> = told.into_iter().map(|word| format!("{word:?}")).collect();
         assert_eq!(told, ["Status(\"1 of 2\")", "Ready", "Reloading", "Ready", "Stopping"]);
     }
 
     #[test]
     fn what_it_does_not_take_is_told_again_and_waited_for_by_nobody() {
-        let (mut manager, told) = listened();
-        (0..WAITING + 5).for_each(|_| manager.alive());
-        manager.ready();
+        let (mut notifier, told) = listened();
+        (0..WAITING + 5).for_each(|_| notifier.notify_watchdog());
+        notifier.notify_ready();
         assert_eq!(told.try_iter().count(), WAITING);
-        manager.ready();
+        notifier.notify_ready();
         assert!(matches!(told.try_recv(), Ok(Word::Ready)));
     }
 
     #[tokio::test]
     async fn without_one_nothing_is_told_and_no_sign_of_life_is_due() {
-        let mut manager = ServiceManager::default();
-        manager.ready();
-        assert_eq!(manager.phase, Phase::Starting);
-        let due = tokio::time::timeout(Duration::from_millis(1), manager.due()).await;
+        let mut notifier = SdNotifier::default();
+        notifier.notify_ready();
+        assert_eq!(notifier.phase, Phase::Starting);
+        let due = tokio::time::timeout(Duration::from_millis(1), notifier.wait_until_watchdog_due()).await;
         assert!(due.is_err());
     }
 }

@@ -21,8 +21,8 @@ use tokio::{
 };
 
 use directory::PrivateDirectory;
-pub use held::Held;
 use held::Holder;
+pub use held::LockGuard;
 
 /// Bytes of the digest that tell configurations apart, written as hex.
 const DIGEST: usize = 8;
@@ -41,7 +41,7 @@ const LISTEN_INTERVAL: Duration = Duration::from_millis(50);
 /// Why a supervisor cannot be where it has to be.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PlaceError {
+pub enum SupervisorFilesError {
     /// A file or directory cannot be made or used.
     #[error("cannot use {}: {source}", path.display())]
     Io {
@@ -51,12 +51,12 @@ pub enum PlaceError {
         source: io::Error,
     },
     /// Another user could have a hand in what is there.
-    #[error("will not use {}: {why}", path.display())]
+    #[error("will not use {}: {reason}", path.display())]
     NotPrivate {
         /// Which one.
         path: PathBuf,
         /// Why not.
-        why: String,
+        reason: String,
     },
     /// A supervisor runs and cannot be reached.
     #[error("the supervisor{} runs, and does not listen at {}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), path.display())]
@@ -68,15 +68,15 @@ pub enum PlaceError {
     },
 }
 
-impl PlaceError {
+impl SupervisorFilesError {
     fn foreign(path: &Path, user: u32) -> Self {
-        Self::NotPrivate { path: path.to_owned(), why: format!("it belongs to user {user}") }
+        Self::NotPrivate { path: path.to_owned(), reason: format!("it belongs to user {user}") }
     }
 }
 
 /// The files of the supervisor of one circles.json, and those of its circles.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct SupervisorFiles {
     config: PathBuf,
     run: PathBuf,
     state: PathBuf,
@@ -85,20 +85,20 @@ pub struct Place {
     identities: PathBuf,
 }
 
-impl Place {
+impl SupervisorFiles {
     /// The place of a configuration. `run` and `state` are the user's directories of this program, for what is gone when
     /// they log out and for what stays. What stays is made, for the user alone.
-    pub fn of(config: &Path, run: &Path, state: &Path) -> Result<Self, PlaceError> {
-        let place = Self::as_it_is(config, run, state)?;
-        PrivateDirectory::make(state, &["logs", &place.id])?;
-        PrivateDirectory::make(state, &["identities", &place.id])?;
-        place.locks()?;
-        Ok(place)
+    pub fn create(config: &Path, run: &Path, state: &Path) -> Result<Self, SupervisorFilesError> {
+        let files = Self::open(config, run, state)?;
+        PrivateDirectory::make(state, &["logs", &files.id])?;
+        PrivateDirectory::make(state, &["identities", &files.id])?;
+        files.locks()?;
+        Ok(files)
     }
 
     /// The same, for who only looks: nothing is made.
-    pub fn as_it_is(config: &Path, run: &Path, state: &Path) -> Result<Self, PlaceError> {
-        let failed = |source| PlaceError::Io { path: config.to_owned(), source };
+    pub fn open(config: &Path, run: &Path, state: &Path) -> Result<Self, SupervisorFilesError> {
+        let failed = |source| SupervisorFilesError::Io { path: config.to_owned(), source };
         let canonical = canonical(config).map_err(failed)?;
         let digest = Sha256::digest(std::os::unix::ffi::OsStrExt::as_bytes(canonical.as_os_str()));
         let id = hex::encode(&digest[..DIGEST]);
@@ -143,23 +143,26 @@ impl Place {
         self.state.join("locks").join(&self.id).join(format!("{circle}.circle"))
     }
 
-    fn locks(&self) -> Result<PrivateDirectory, PlaceError> {
+    fn locks(&self) -> Result<PrivateDirectory, SupervisorFilesError> {
         PrivateDirectory::make(&self.state, &["locks", &self.id])
     }
 
     /// Held by whoever looks whether a supervisor runs and starts one if not: others wait, and then find it. Blocks.
-    pub fn lock_starting(&self) -> Result<Held, PlaceError> {
-        Held::wait_for(|| self.locks(), STARTING)
+    pub fn lock_start(&self) -> Result<LockGuard, SupervisorFilesError> {
+        LockGuard::wait_for(|| self.locks(), STARTING)
     }
 
     /// Held by a supervisor for its life. It waits for the end of one that is ending, so nobody asks for it who knows of
-    /// one that is not; [`Place::lock_starting`] is to be held meanwhile. Blocks.
-    pub fn lock_supervisor(&self) -> Result<Held, PlaceError> {
-        Held::wait_for(|| self.locks(), SUPERVISOR)
+    /// one that is not; [`SupervisorFiles::lock_start`] is to be held meanwhile. Blocks.
+    pub fn lock_supervisor(&self) -> Result<LockGuard, SupervisorFilesError> {
+        LockGuard::wait_for(|| self.locks(), SUPERVISOR)
     }
 
     /// Listens there, whatever a supervisor that was killed has left behind, and writes down where. Blocks.
-    pub(crate) fn listen(&self, held: &mut Held) -> Result<std::os::unix::net::UnixListener, PlaceError> {
+    pub(crate) fn listen(
+        &self,
+        held: &mut LockGuard,
+    ) -> Result<std::os::unix::net::UnixListener, SupervisorFilesError> {
         self.listen_below(&self.run, held)
     }
 
@@ -169,7 +172,10 @@ impl Place {
     /// # Errors
     ///
     /// Nothing can be listened at, or another supervisor has the lock.
-    pub(crate) fn heal(&self, held: &mut Held) -> Result<Option<std::os::unix::net::UnixListener>, PlaceError> {
+    pub(crate) fn heal(
+        &self,
+        held: &mut LockGuard,
+    ) -> Result<Option<std::os::unix::net::UnixListener>, SupervisorFilesError> {
         let lock = self.locks().and_then(|locks| held.hold_again(&locks, SUPERVISOR));
         if held.has_successor() {
             return lock.map(|_| None);
@@ -192,10 +198,14 @@ impl Place {
         Ok(None)
     }
 
-    fn listen_below(&self, run: &Path, held: &mut Held) -> Result<std::os::unix::net::UnixListener, PlaceError> {
+    fn listen_below(
+        &self,
+        run: &Path,
+        held: &mut LockGuard,
+    ) -> Result<std::os::unix::net::UnixListener, SupervisorFilesError> {
         let directory = PrivateDirectory::make(run, &[&self.id])?;
         let (path, shown) = (directory.reliable_path(SOCKET), directory.path(SOCKET));
-        let failed = |source| PlaceError::Io { path: shown.clone(), source };
+        let failed = |source| SupervisorFilesError::Io { path: shown.clone(), source };
         directory.remove(SOCKET)?;
         let listener = std::os::unix::net::UnixListener::bind(&path).map_err(failed)?;
         // In a directory of 0700 already, so nobody came between.
@@ -207,7 +217,7 @@ impl Place {
     }
 
     /// Connects to the supervisor; `None` if there is none. One that runs and does not listen is waited for.
-    pub(crate) async fn connect(&self) -> Result<Option<UnixStream>, PlaceError> {
+    pub(crate) async fn connect(&self) -> Result<Option<UnixStream>, SupervisorFilesError> {
         let deadline = Instant::now() + LISTEN_TIMEOUT;
         loop {
             if let Some(stream) = self.connect_below(&self.run).await? {
@@ -222,15 +232,15 @@ impl Place {
                 return Ok(Some(stream));
             }
             if Instant::now() >= deadline {
-                return Err(PlaceError::Unreachable { pid, path: self.run.join(&self.id).join(SOCKET) });
+                return Err(SupervisorFilesError::Unreachable { pid, path: self.run.join(&self.id).join(SOCKET) });
             }
             sleep(LISTEN_INTERVAL).await;
         }
     }
 
-    async fn connect_below(&self, run: &Path) -> Result<Option<UnixStream>, PlaceError> {
+    async fn connect_below(&self, run: &Path) -> Result<Option<UnixStream>, SupervisorFilesError> {
         let Some(directory) = PrivateDirectory::open(run, &[&self.id])? else { return Ok(None) };
-        let failed = |source| PlaceError::Io { path: directory.path(SOCKET), source };
+        let failed = |source| SupervisorFilesError::Io { path: directory.path(SOCKET), source };
         let stream = match UnixStream::connect(directory.reliable_path(SOCKET)).await {
             Ok(stream) => stream,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
@@ -240,25 +250,25 @@ impl Place {
         };
         let user = stream.peer_cred().map_err(failed)?.uid();
         if user != rustix::process::geteuid().as_raw() {
-            return Err(PlaceError::foreign(&directory.path(SOCKET), user));
+            return Err(SupervisorFilesError::foreign(&directory.path(SOCKET), user));
         }
         Ok(Some(stream))
     }
 
     /// The supervisor that runs, as it wrote it down; none, where none holds the lock.
-    fn holder(&self) -> Result<Option<Holder>, PlaceError> {
+    fn holder(&self) -> Result<Option<Holder>, SupervisorFilesError> {
         let Some(directory) = PrivateDirectory::open(&self.state, &["locks", &self.id])? else { return Ok(None) };
         Holder::of(&directory, SUPERVISOR)
     }
 
     /// Whether a process of the circle runs, whoever started it: without a supervisor it drains and ends.
-    pub fn is_circle_running(&self, circle: &str) -> Result<bool, PlaceError> {
+    pub fn is_circle_running(&self, circle: &str) -> Result<bool, SupervisorFilesError> {
         let Some(directory) = PrivateDirectory::open(&self.state, &["locks", &self.id])? else { return Ok(false) };
         Ok(Holder::of(&directory, &format!("{circle}.circle"))?.is_some())
     }
 
     /// Whoever still held the lock would find its successor's socket gone. Blocks.
-    pub(crate) fn leave(&self, held: Held) {
+    pub(crate) fn leave(&self, held: LockGuard) {
         let run = held.run().unwrap_or(&self.run);
         if let Ok(Some(directory)) = PrivateDirectory::open(run, &[&self.id])
             && directory.identity(SOCKET).is_ok_and(|found| found == held.socket())
@@ -283,8 +293,8 @@ fn canonical(file: &Path) -> io::Result<PathBuf> {
 
 /// Waits until a file is locked for this process alone. It is made if it is not there, and never removed: who waits for it
 /// must be waiting for the same file.
-pub fn hold(path: &Path) -> Result<File, PlaceError> {
-    let failed = |source| PlaceError::Io { path: path.to_owned(), source };
+pub fn acquire_lock(path: &Path) -> Result<File, SupervisorFilesError> {
+    let failed = |source| SupervisorFilesError::Io { path: path.to_owned(), source };
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
     file.lock().map_err(failed)?;
     Ok(file)
@@ -299,21 +309,22 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
-        let place = Place::of(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
-        assert!(place.connect().await.expect("nothing is wrong").is_none());
-        let mut killed = place.lock_supervisor().expect("free");
-        drop(place.listen(&mut killed).expect("it listens"));
+        let files =
+            SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
+        assert!(files.connect().await.expect("nothing is wrong").is_none());
+        let mut killed = files.lock_supervisor().expect("free");
+        drop(files.listen(&mut killed).expect("it listens"));
         drop(killed);
-        assert!(place.connect().await.expect("nothing is wrong").is_none(), "nobody listens there");
-        let mut held = place.lock_supervisor().expect("free");
-        let _listener = place.listen(&mut held).expect("it listens again");
-        assert!(place.connect().await.expect("nothing is wrong").is_some());
+        assert!(files.connect().await.expect("nothing is wrong").is_none(), "nobody listens there");
+        let mut held = files.lock_supervisor().expect("free");
+        let _listener = files.listen(&mut held).expect("it listens again");
+        assert!(files.connect().await.expect("nothing is wrong").is_some());
         let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
-        let run = place.run.join(&place.id);
-        assert_eq!((mode(&run.join(SOCKET)), mode(&run), mode(&place.logs)), (0o600, 0o700, 0o700));
-        assert_eq!(mode(&place.identities), 0o700);
-        assert!(place.heal(&mut held).expect("nothing is wrong").is_none(), "all is as it was");
-        place.leave(held);
+        let run = files.run.join(&files.id);
+        assert_eq!((mode(&run.join(SOCKET)), mode(&run), mode(&files.logs)), (0o600, 0o700, 0o700));
+        assert_eq!(mode(&files.identities), 0o700);
+        assert!(files.heal(&mut held).expect("nothing is wrong").is_none(), "all is as it was");
+        files.leave(held);
         assert!(!run.join(SOCKET).exists());
     }
 
@@ -324,27 +335,27 @@ mod tests {
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
         let (run, state) = (home.path().join("run"), home.path().join("state"));
-        let place = Place::of(&config, &run, &state).expect("a place");
-        let mut held = place.lock_supervisor().expect("free");
-        let mut listener = place.listen(&mut held).expect("it listens");
+        let files = SupervisorFiles::create(&config, &run, &state).expect("a place");
+        let mut held = files.lock_supervisor().expect("free");
+        let mut listener = files.listen(&mut held).expect("it listens");
         for removed in [&run, &state] {
             std::fs::remove_dir_all(removed).expect("it was there");
-            if let Some(again) = place.heal(&mut held).expect("it can be made") {
+            if let Some(again) = files.heal(&mut held).expect("it can be made") {
                 listener = again;
             }
-            assert!(place.connect().await.expect("nothing is wrong").is_some(), "{}", removed.display());
-            let other = Place::of(&config, &home.path().join("other"), &state).expect("a place");
+            assert!(files.connect().await.expect("nothing is wrong").is_some(), "{}", removed.display());
+            let other = SupervisorFiles::create(&config, &home.path().join("other"), &state).expect("a place");
             assert!(other.connect().await.expect("nothing is wrong").is_some(), "found by what is written down");
         }
         // Nothing can be made where it was.
         std::fs::remove_dir_all(&run).expect("it was there");
         std::fs::write(&run, "in the way").expect("written");
-        listener = place.heal(&mut held).expect("it listens elsewhere").unwrap_or(listener);
-        assert!(place.heal(&mut held).expect("nothing is wrong").is_none(), "and there it stays");
-        let other = Place::of(&config, &home.path().join("other"), &state).expect("a place");
+        listener = files.heal(&mut held).expect("it listens elsewhere").unwrap_or(listener);
+        assert!(files.heal(&mut held).expect("nothing is wrong").is_none(), "and there it stays");
+        let other = SupervisorFiles::create(&config, &home.path().join("other"), &state).expect("a place");
         assert!(other.connect().await.expect("nothing is wrong").is_some());
         drop(listener);
-        place.leave(held);
+        files.leave(held);
         assert!(other.connect().await.expect("nothing is wrong").is_none());
     }
 
@@ -353,12 +364,16 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
-        let place = Place::of(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
-        let mut held = place.lock_supervisor().expect("free");
-        let _listener = place.listen(&mut held).expect("it listens");
+        let files =
+            SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
+        let mut held = files.lock_supervisor().expect("free");
+        let _listener = files.listen(&mut held).expect("it listens");
         std::fs::remove_dir_all(home.path().join("run")).expect("it was there");
-        let error = place.connect().await.expect_err("it cannot be reached");
-        assert!(matches!(error, PlaceError::Unreachable { pid, .. } if pid == Some(std::process::id())), "{error}");
+        let error = files.connect().await.expect_err("it cannot be reached");
+        assert!(
+            matches!(error, SupervisorFilesError::Unreachable { pid, .. } if pid == Some(std::process::id())),
+            "{error}"
+        );
     }
 
     #[test]
@@ -369,13 +384,13 @@ mod tests {
             std::fs::write(home.path().join(name), "{}").expect("written");
         }
         std::os::unix::fs::symlink(home.path().join("a.json"), home.path().join("c.json")).expect("linked");
-        let run_of = |name: &str| Place::of(&home.path().join(name), &run, &state).expect("a place").id;
+        let run_of = |name: &str| SupervisorFiles::create(&home.path().join(name), &run, &state).expect("a place").id;
         assert_ne!(run_of("a.json"), run_of("b.json"));
         assert_eq!(run_of("a.json"), run_of("c.json"));
         // One that was deleted has still the place that it had.
         let before = run_of("b.json");
         std::fs::remove_file(home.path().join("b.json")).expect("deleted");
         assert_eq!(run_of("b.json"), before);
-        assert!(Place::of(&home.path().join("nowhere/a.json"), &run, &state).is_err());
+        assert!(SupervisorFiles::create(&home.path().join("nowhere/a.json"), &run, &state).is_err());
     }
 }

@@ -10,14 +10,14 @@ use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt::set_socket_r
 
 /// A process that listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
+pub struct PortOwner {
     /// What the system calls it.
     pub name: String,
     /// Its process id.
     pub pid: u32,
 }
 
-impl std::fmt::Display for Owner {
+impl std::fmt::Display for PortOwner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "`{}` (pid {})", self.name, self.pid)
     }
@@ -26,14 +26,14 @@ impl std::fmt::Display for Owner {
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unusable {
+pub enum PortError {
     /// A process listens there already.
     #[error("port {port} is taken by {owner}")]
     Taken {
         /// The port.
         port: u16,
         /// Which one.
-        owner: Owner,
+        owner: PortOwner,
     },
     /// Some process listens there already.
     #[error("port {port} is taken, by a process that cannot be seen from here")]
@@ -58,12 +58,12 @@ pub enum Unusable {
     System(io::Error),
 }
 
-impl Unusable {
+impl PortError {
     /// What it means that listening there failed. Reads `/proc`, so it may take a few milliseconds.
-    pub fn because(address: SocketAddr, error: io::Error) -> Self {
+    pub fn from_bind_error(address: SocketAddr, error: io::Error) -> Self {
         let port = address.port();
         match error.kind() {
-            io::ErrorKind::AddrInUse => match owner(address) {
+            io::ErrorKind::AddrInUse => match find_owner(address) {
                 Some(owner) => Self::Taken { port, owner },
                 None => Self::TakenUnseen { port },
             },
@@ -100,7 +100,7 @@ impl Unusable {
 
 /// Tries whether the address could be listened on now. Nothing listens there meanwhile, so whoever wants it at the same
 /// moment gets it.
-pub fn usable(address: SocketAddr) -> Result<(), Unusable> {
+pub fn check_address(address: SocketAddr) -> Result<(), PortError> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let bound = || {
         let socket = socket(family, SocketType::STREAM, None)?;
@@ -108,17 +108,17 @@ pub fn usable(address: SocketAddr) -> Result<(), Unusable> {
         set_socket_reuseaddr(&socket, true)?;
         bind(&socket, &address)
     };
-    bound().map_err(|error| Unusable::because(address, error.into()))
+    bound().map_err(|error| PortError::from_bind_error(address, error.into()))
 }
 
 /// Who listens where that address would be; `None` if it cannot be seen, as of another user.
-pub fn owner(address: SocketAddr) -> Option<Owner> {
+pub fn find_owner(address: SocketAddr) -> Option<PortOwner> {
     let found = listeners::get_all().ok()?.into_iter().find(|listener| {
         listener.protocol == Protocol::TCP && listener.state == SocketState::Listen && overlap(listener.socket, address)
     })?;
     // Any process may call itself anything.
     let name = found.process.name.chars().filter(|letter| !letter.is_control()).collect();
-    Some(Owner { name, pid: found.process.pid })
+    Some(PortOwner { name, pid: found.process.pid })
 }
 
 /// Whether one who listens there is in the way of another. Port 0 is no port yet.
@@ -147,13 +147,13 @@ mod tests {
             let taken = TcpListener::bind(format!("{has}:0")).expect("a port");
             let address =
                 SocketAddr::new(wants.parse().expect("an address"), taken.local_addr().expect("it is bound").port());
-            let unusable = usable(address).expect_err("it is taken");
+            let unusable = check_address(address).expect_err("it is taken");
             assert!(
-                matches!(&unusable, Unusable::Taken { owner, .. } if owner.pid == std::process::id()),
+                matches!(&unusable, PortError::Taken { owner, .. } if owner.pid == std::process::id()),
                 "{has} {wants}: {unusable}"
             );
             drop(taken);
-            usable(address).expect("it is free");
+            check_address(address).expect("it is free");
         }
     }
 
@@ -164,7 +164,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    let _taken_or_free = usable(free);
+                    let _taken_or_free = check_address(free);
                 }
             });
             let failed = (0..2000).find_map(|_| TcpListener::bind(free).err());
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn an_address_of_another_machine_is_told() {
         // RFC 5737: no machine has it.
-        let unusable = usable("192.0.2.1:0".parse().expect("an address")).expect_err("it is of no machine");
+        let unusable = check_address("192.0.2.1:0".parse().expect("an address")).expect_err("it is of no machine");
         assert_eq!(unusable.to_string(), "this machine has no address 192.0.2.1");
     }
 }

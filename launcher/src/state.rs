@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum State {
+pub enum CircleState {
     /// Nobody wants it up, or it ended and its `restart` says that this is all right.
     Down,
     /// Its process was started and takes no connections yet.
@@ -23,7 +23,7 @@ pub enum State {
     Failed,
 }
 
-impl std::fmt::Display for State {
+impl std::fmt::Display for CircleState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Down => "down",
@@ -56,7 +56,7 @@ pub(crate) enum Change {
 /// The state of a circle, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Book {
-    pub(crate) state: State,
+    pub(crate) state: CircleState,
     pub(crate) pid: Option<u32>,
     pub(crate) restarts: u32,
     /// Why it ended last, while that is why it is not ready.
@@ -66,7 +66,7 @@ pub(crate) struct Book {
 
 impl Default for Book {
     fn default() -> Self {
-        Self { state: State::Down, pid: None, restarts: 0, why: None, ready_since: None }
+        Self { state: CircleState::Down, pid: None, restarts: 0, why: None, ready_since: None }
     }
 }
 
@@ -77,34 +77,34 @@ impl Book {
     }
 
     pub(crate) fn note(&mut self, change: Change, now: Instant) {
-        let is_draining = self.state == State::Draining;
+        let is_draining = self.state == CircleState::Draining;
         match change {
-            Change::Wanted => *self = Self { state: State::Starting, ..Self::default() },
-            Change::Unwanted => self.state = State::Draining,
+            Change::Wanted => *self = Self { state: CircleState::Starting, ..Self::default() },
+            Change::Unwanted => self.state = CircleState::Draining,
             Change::Started { pid } => {
                 self.pid = Some(pid);
-                if self.state == State::BackingOff {
+                if self.state == CircleState::BackingOff {
                     self.restarts += 1;
                 }
                 if !is_draining {
-                    self.state = State::Starting;
+                    self.state = CircleState::Starting;
                 }
             }
             Change::Ready => {
                 self.ready_since = Some(now);
                 if !is_draining {
-                    (self.state, self.why) = (State::Ready, None);
+                    (self.state, self.why) = (CircleState::Ready, None);
                 }
             }
             Change::Ended { why, is_tried_again } => {
                 (self.pid, self.ready_since, self.why) = (None, None, Some(why));
                 if is_tried_again && !is_draining {
-                    self.state = State::BackingOff;
+                    self.state = CircleState::BackingOff;
                 }
             }
             Change::Over { has_failed } => {
                 (self.pid, self.ready_since) = (None, None);
-                self.state = if has_failed && !is_draining { State::Failed } else { State::Down };
+                self.state = if has_failed && !is_draining { CircleState::Failed } else { CircleState::Down };
                 if is_draining {
                     self.why = None;
                 }
@@ -128,24 +128,24 @@ mod tests {
         let (start, fails) = (Started { pid: 7 }, Over { has_failed: true });
         let is_over = Over { has_failed: false };
         let cases = [
-            (vec![], State::Down, None, 0, false),
-            (vec![Wanted], State::Starting, None, 0, false),
-            (vec![Wanted, start.clone()], State::Starting, Some(7), 0, false),
-            (vec![Wanted, start.clone(), Ready], State::Ready, Some(7), 0, false),
-            (vec![Wanted, start.clone(), ended(true)], State::BackingOff, None, 0, true),
-            (vec![Wanted, start.clone(), ended(true), start.clone()], State::Starting, Some(7), 1, true),
-            (vec![Wanted, start.clone(), ended(true), start.clone(), Ready], State::Ready, Some(7), 1, false),
-            (vec![Wanted, start.clone(), ended(false), fails.clone()], State::Failed, None, 0, true),
-            (vec![Wanted, start.clone(), Ready, ended(false), is_over.clone()], State::Down, None, 0, true),
-            (vec![Wanted, start.clone(), Ready, Unwanted], State::Draining, Some(7), 0, false),
+            (vec![], CircleState::Down, None, 0, false),
+            (vec![Wanted], CircleState::Starting, None, 0, false),
+            (vec![Wanted, start.clone()], CircleState::Starting, Some(7), 0, false),
+            (vec![Wanted, start.clone(), Ready], CircleState::Ready, Some(7), 0, false),
+            (vec![Wanted, start.clone(), ended(true)], CircleState::BackingOff, None, 0, true),
+            (vec![Wanted, start.clone(), ended(true), start.clone()], CircleState::Starting, Some(7), 1, true),
+            (vec![Wanted, start.clone(), ended(true), start.clone(), Ready], CircleState::Ready, Some(7), 1, false),
+            (vec![Wanted, start.clone(), ended(false), fails.clone()], CircleState::Failed, None, 0, true),
+            (vec![Wanted, start.clone(), Ready, ended(false), is_over.clone()], CircleState::Down, None, 0, true),
+            (vec![Wanted, start.clone(), Ready, Unwanted], CircleState::Draining, Some(7), 0, false),
             // What is to end does not become ready, start or fail.
-            (vec![Wanted, start.clone(), Unwanted, Ready], State::Draining, Some(7), 0, false),
-            (vec![Wanted, Unwanted, start.clone()], State::Draining, Some(7), 0, false),
-            (vec![Wanted, start.clone(), Unwanted, ended(true)], State::Draining, None, 0, true),
-            (vec![Wanted, start.clone(), Unwanted, fails], State::Down, None, 0, false),
-            (vec![Wanted, start, ended(true), Unwanted, is_over.clone()], State::Down, None, 0, false),
+            (vec![Wanted, start.clone(), Unwanted, Ready], CircleState::Draining, Some(7), 0, false),
+            (vec![Wanted, Unwanted, start.clone()], CircleState::Draining, Some(7), 0, false),
+            (vec![Wanted, start.clone(), Unwanted, ended(true)], CircleState::Draining, None, 0, true),
+            (vec![Wanted, start.clone(), Unwanted, fails], CircleState::Down, None, 0, false),
+            (vec![Wanted, start, ended(true), Unwanted, is_over.clone()], CircleState::Down, None, 0, false),
             // Wanted anew it begins from nothing.
-            (vec![Wanted, ended(true), Unwanted, is_over, Wanted], State::Starting, None, 0, false),
+            (vec![Wanted, ended(true), Unwanted, is_over, Wanted], CircleState::Starting, None, 0, false),
         ];
         let now = Instant::now();
         for (changes, state, pid, restarts, has_why) in cases {

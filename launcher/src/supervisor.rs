@@ -21,13 +21,13 @@ use tokio::{
 };
 
 use crate::{
-    Circle, CircleStatus, Event, Happened, LogFormat, ServiceManager, State, Supervision,
+    CircleConfig, CircleEvent, CircleEventKind, CircleState, CircleStatus, LogFormat, SdNotifier, SupervisorHandle,
     control::Server,
     definition::{Definition, define},
     diff::News,
     event::EVENTS,
     log,
-    place::{Held, Place, PlaceError},
+    place::{LockGuard, SupervisorFiles, SupervisorFilesError},
     reader::Reader,
     state::Change,
 };
@@ -36,7 +36,7 @@ use healing::Healing;
 use known::Known;
 use listener::Listener;
 pub(crate) use order::{Occasion, Order};
-pub use reload::SUPERVISOR;
+pub use reload::SUPERVISOR_LOG_NAME;
 pub(crate) use snapshot::Snapshot;
 use writer::Writer;
 
@@ -45,9 +45,9 @@ const ORDERS: usize = 16;
 
 /// What a supervisor begins with.
 #[derive(Debug)]
-pub struct Begin {
+pub struct SupervisorOptions {
     /// The circles of circles.json.
-    pub circles: Vec<Circle>,
+    pub circles: Vec<CircleConfig>,
     /// Those to be started at once; all, without names, and then also what is new in circles.json later on.
     pub names: Option<Vec<String>>,
     /// The executable that circles run.
@@ -57,7 +57,7 @@ pub struct Begin {
     /// Each is a wish to reload, as by a signal.
     pub reloads: mpsc::Receiver<()>,
     /// Who is told how it is.
-    pub manager: ServiceManager,
+    pub manager: SdNotifier,
 }
 
 /// What can be wished of circles.
@@ -74,48 +74,48 @@ pub(crate) enum Wish {
 /// it is told there to take all down. It needs a tokio runtime with I/O and time enabled. It reads the files of the circles
 /// before it returns.
 pub fn start(
-    place: Place,
-    mut held: Held,
-    begin: Begin,
+    place: SupervisorFiles,
+    mut held: LockGuard,
+    options: SupervisorOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<Supervision, PlaceError> {
+) -> Result<SupervisorHandle, SupervisorFilesError> {
     let listener = place.listen(&mut held)?;
     let listener = tokio::net::UnixListener::from_std(listener)
-        .map_err(|source| PlaceError::Io { path: place.config().to_owned(), source })?;
+        .map_err(|source| SupervisorFilesError::Io { path: place.config().to_owned(), source })?;
     let (to_listener, events) = mpsc::channel(EVENTS);
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let (published, known) = watch::channel(Snapshot::default());
     let (news, to_digest) = mpsc::channel(EVENTS);
     let mut supervisor = Supervisor {
         place: place.clone(),
-        program: begin.program,
+        program: options.program,
         circles: Vec::new(),
         lives: JoinSet::new(),
         news: news.clone(),
         listener: Listener::of(to_listener),
         writer: Writer::start(),
-        manager: begin.manager,
+        manager: options.manager,
         published,
         is_ending: false,
         is_released: false,
-        on_new: if begin.names.is_some() { News::Leave } else { News::Start },
+        on_new: if options.names.is_some() { News::Leave } else { News::Start },
         refused: None,
     };
-    supervisor.learn(define(begin.circles).all);
+    supervisor.learn(define(options.circles).all);
     for known in &mut supervisor.circles {
         known.is_new = false;
-        if begin.names.as_ref().is_none_or(|names| names.contains(&known.circle.name)) {
+        if options.names.as_ref().is_none_or(|names| names.contains(&known.circle.name)) {
             known.begin(&supervisor.place, &supervisor.program, &supervisor.news, &mut supervisor.lives);
         }
     }
     supervisor.publish();
     let reader = Reader::of(place.config().to_owned());
-    let reloading = reload::begin(reader.clone(), orders.clone(), begin.reloads, news.clone());
+    let reloading = reload::begin(reader.clone(), orders.clone(), options.reloads, news.clone());
     let (to_server, listeners) = mpsc::channel(1);
     let healing = Healing::start(place.clone(), held, to_server, orders.clone(), news);
     let server = Server::start(listener, listeners, reader, orders, known);
     let ended = tokio::spawn(async move {
-        supervisor.run(&mut ordered, to_digest, begin.ends_with_circles, shutdown).await;
+        supervisor.run(&mut ordered, to_digest, options.ends_with_circles, shutdown).await;
         drop(reloading);
         let held = healing.close().await;
         // Who waits for what will not be done any more is told.
@@ -125,22 +125,22 @@ pub fn start(
         if let Some(held) = held {
             place.leave(held);
         }
-        let failed = supervisor.circles.into_iter().filter(|known| known.book.state == State::Failed);
+        let failed = supervisor.circles.into_iter().filter(|known| known.book.state == CircleState::Failed);
         failed.map(|known| known.circle.name).collect()
     });
-    Ok(Supervision { events, ended })
+    Ok(SupervisorHandle { events, task: ended })
 }
 
 struct Supervisor {
-    place: Place,
+    place: SupervisorFiles,
     program: PathBuf,
     circles: Vec<Known>,
     /// Each ends with whether the circle failed for good.
     lives: JoinSet<bool>,
-    news: mpsc::Sender<Event>,
+    news: mpsc::Sender<CircleEvent>,
     listener: Listener,
     writer: Writer,
-    manager: ServiceManager,
+    manager: SdNotifier,
     published: watch::Sender<Snapshot>,
     is_ending: bool,
     /// Whether it ends, too, once nothing is up.
@@ -155,7 +155,7 @@ impl Supervisor {
     async fn run(
         &mut self,
         ordered: &mut mpsc::Receiver<Order>,
-        mut to_digest: mpsc::Receiver<Event>,
+        mut to_digest: mpsc::Receiver<CircleEvent>,
         ends_with_circles: bool,
         shutdown: impl Future<Output = ()>,
     ) {
@@ -164,7 +164,7 @@ impl Supervisor {
         while !(self.lives.is_empty() && (self.is_ending || self.is_released || ends_with_circles)) {
             tokio::select! {
                 Some(event) = to_digest.recv() => {
-                    let is_line = matches!(event.what, Happened::Log(_));
+                    let is_line = matches!(event.kind, CircleEventKind::Log(_));
                     self.digest(event);
                     if is_line {
                         // It says nothing of how a circle is, and there may be very many.
@@ -182,7 +182,7 @@ impl Supervisor {
                     self.over(task, has_failed);
                 }
                 () = &mut shutdown, if !self.is_ending => self.end(),
-                () = self.manager.due() => self.manager.alive(),
+                () = self.manager.wait_until_watchdog_due() => self.manager.notify_watchdog(),
             }
             self.publish();
             self.tell_manager();
@@ -275,7 +275,7 @@ impl Supervisor {
             match (wish, known.book.state) {
                 (Wish::Down | Wish::Release, _) => known.end(false),
                 // Once more at once, and not in a while.
-                (Wish::Up, State::BackingOff | State::Draining) => known.end(true),
+                (Wish::Up, CircleState::BackingOff | CircleState::Draining) => known.end(true),
                 (Wish::Restart, _) if known.life.is_some() => known.end(true),
                 (Wish::Up, _) if known.life.is_some() => {}
                 _ => self.begin(index),
@@ -296,45 +296,47 @@ impl Supervisor {
         }
     }
 
-    fn digest(&mut self, event: Event) {
+    fn digest(&mut self, event: CircleEvent) {
         let mut format = LogFormat::default();
         let known = self.circles.iter_mut().find(|known| known.circle.name == event.circle);
         if let Some(known) = known {
             format = known.circle.log;
             let now = Instant::now();
-            match &event.what {
-                Happened::Started { pid } => known.book.note(Change::Started { pid: *pid }, now),
-                Happened::Listening(ready) => {
+            match &event.kind {
+                CircleEventKind::Started { pid } => known.book.note(Change::Started { pid: *pid }, now),
+                CircleEventKind::Listening(ready) => {
                     (known.url, known.identity) = (format!("ws://{}", ready.address), ready.identity.clone());
                 }
-                Happened::Figures(figures) => known.figures = Some(figures.clone()),
-                Happened::Ready => known.book.note(Change::Ready, now),
-                Happened::Ended { why, again_in } => {
+                CircleEventKind::Heartbeat(figures) => known.figures = Some(figures.clone()),
+                CircleEventKind::Ready => known.book.note(Change::Ready, now),
+                CircleEventKind::Ended { reason: why, restart_in: again_in } => {
                     (known.figures, known.identity) = (None, None);
                     let is_tried_again = again_in.is_some();
                     known.book.note(Change::Ended { why: why.clone(), is_tried_again }, now);
                 }
-                Happened::Configured { number, refused } => known.settle(*number, refused.clone()),
-                Happened::Note(_) | Happened::Done(_) | Happened::Log(_) => {}
+                CircleEventKind::Configured { generation: number, refused } => known.settle(*number, refused.clone()),
+                CircleEventKind::Warning(_) | CircleEventKind::Info(_) | CircleEventKind::Log(_) => {}
             }
         }
         // The circle's own lines are in its log already.
-        let line = match &event.what {
-            Happened::Note(line) | Happened::Done(line) => Some(line.clone()),
-            Happened::Ended { why, again_in: Some(wait) } => Some(format!("{why}; again in {:.1} s", secs(*wait))),
-            Happened::Ended { why, again_in: None } => Some(why.clone()),
-            Happened::Configured { refused: Some(why), .. } => {
+        let line = match &event.kind {
+            CircleEventKind::Warning(line) | CircleEventKind::Info(line) => Some(line.clone()),
+            CircleEventKind::Ended { reason: why, restart_in: Some(wait) } => {
+                Some(format!("{why}; again in {:.1} s", secs(*wait)))
+            }
+            CircleEventKind::Ended { reason: why, restart_in: None } => Some(why.clone()),
+            CircleEventKind::Configured { refused: Some(why), .. } => {
                 Some(format!("it goes on as it was, and does not take over what circles.json says now: {why}"))
             }
             _ => None,
         };
         if let Some(line) = line {
-            let is_well = matches!(event.what, Happened::Done(_));
-            let level = if is_well { log::Level::Info } else { log::Level::Warn };
-            let line = format.line(SystemTime::now(), level, &line);
+            let is_well = matches!(event.kind, CircleEventKind::Info(_));
+            let level = if is_well { log::LogLevel::Info } else { log::LogLevel::Warn };
+            let line = format.format_line(SystemTime::now(), level, &line);
             self.writer.write(self.place.log(&event.circle), line);
         }
-        if !matches!(event.what, Happened::Figures(_)) {
+        if !matches!(event.kind, CircleEventKind::Heartbeat(_)) {
             self.listener.tell(event);
         }
     }

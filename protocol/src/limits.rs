@@ -144,7 +144,7 @@ impl Limits {
     }
 
     /// The first limit that is 0 and must not be.
-    pub fn zero(&self) -> Option<String> {
+    pub fn first_zero(&self) -> Option<String> {
         let Ok(Value::Object(all)) = serde_json::to_value(self) else { return None };
         let is_zero =
             |(name, value): &(String, Value)| value.as_u64() == Some(0) && !Self::MAY_BE_ZERO.contains(&name.as_str());
@@ -165,8 +165,8 @@ mod tests {
         assert_eq!((limits.play_ms, limits.operations, limits.queued_plays), (5, Some(7), 0));
         assert_eq!(limits.set("luck", 1), Err(LimitError::Unknown));
         assert_eq!(limits.set("workers", 0), Err(LimitError::Zero));
-        assert_eq!(limits.zero(), None);
+        assert_eq!(limits.first_zero(), None);
         limits.string_kib = 0;
-        assert_eq!(limits.zero().as_deref(), Some("string_kib"));
+        assert_eq!(limits.first_zero().as_deref(), Some("string_kib"));
     }
 }

@@ -11,16 +11,16 @@ const VERSION: &str = "2.0";
 
 /// What one text message of a client holds.
 #[derive(Debug)]
-pub enum Incoming<'a> {
+pub enum IncomingMessage<'a> {
     /// One request or notification.
-    Single(Result<Call<'a>, Rejected>),
+    Single(Result<RpcCall<'a>, RejectedCall>),
     /// A batch, never empty. Members that are no requests are answered one by one (JSON-RPC 2.0 §6).
-    Batch(Vec<Result<Call<'a>, Rejected>>),
+    Batch(Vec<Result<RpcCall<'a>, RejectedCall>>),
 }
 
 /// A request, or a notification if it has no id.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub struct RpcCall<'a> {
     /// `None` for a notification, which is never answered.
     pub id: Option<Id>,
     /// The name of the method, known or not.
@@ -31,7 +31,7 @@ pub struct Call<'a> {
 
 /// A member that is valid JSON and no request, with what is to be answered.
 #[derive(Debug)]
-pub struct Rejected {
+pub struct RejectedCall {
     /// The id to answer under, if one could be read; null otherwise.
     pub id: Option<Id>,
     /// Why it is none.
@@ -57,10 +57,10 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 
 /// Takes one text message apart. The error is to be answered with the id null: the text is not JSON (−32700), or it
 /// is an empty batch or one of more than `max_batch` members (−32600).
-pub fn parse(text: &str, max_batch: usize) -> Result<Incoming<'_>, RpcError> {
+pub fn parse(text: &str, max_batch: usize) -> Result<IncomingMessage<'_>, RpcError> {
     let raw: &RawValue = serde_json::from_str(text).map_err(|_| RpcError::Parse)?;
     if !raw.get().starts_with('[') {
-        return Ok(Incoming::Single(parse_call(raw)));
+        return Ok(IncomingMessage::Single(parse_call(raw)));
     }
     let members: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| RpcError::Parse)?;
     if members.is_empty() {
@@ -70,11 +70,11 @@ pub fn parse(text: &str, max_batch: usize) -> Result<Incoming<'_>, RpcError> {
         let reason = format!("the batch has {} members, at most {max_batch} are taken", members.len());
         return Err(RpcError::invalid_request(reason));
     }
-    Ok(Incoming::Batch(members.into_iter().map(parse_call).collect()))
+    Ok(IncomingMessage::Batch(members.into_iter().map(parse_call).collect()))
 }
 
-fn parse_call(raw: &RawValue) -> Result<Call<'_>, Rejected> {
-    let reject = |id: Option<Id>, reason: &str| Rejected { id, error: RpcError::invalid_request(reason) };
+fn parse_call(raw: &RawValue) -> Result<RpcCall<'_>, RejectedCall> {
+    let reject = |id: Option<Id>, reason: &str| RejectedCall { id, error: RpcError::invalid_request(reason) };
     if !raw.get().starts_with('{') {
         return Err(reject(None, "a request is an object"));
     }
@@ -86,7 +86,7 @@ fn parse_call(raw: &RawValue) -> Result<Call<'_>, Rejected> {
         Some(Ok(id)) => Some(id),
         Some(Err((raw, reason))) => {
             let error = RpcError::InvalidRequest { reason: reason.into(), id: Some(raw.to_owned()) };
-            return Err(Rejected { id: None, error });
+            return Err(RejectedCall { id: None, error });
         }
     };
     if call.jsonrpc.is_none_or(|raw| serde_json::from_str::<Cow<str>>(raw.get()).ok().as_deref() != Some(VERSION)) {
@@ -98,7 +98,7 @@ fn parse_call(raw: &RawValue) -> Result<Call<'_>, Rejected> {
     if call.params.is_some_and(|raw| !raw.get().starts_with(['[', '{'])) {
         return Err(reject(id, "`params` is neither an array nor an object"));
     }
-    Ok(Call { id, method, params: call.params })
+    Ok(RpcCall { id, method, params: call.params })
 }
 
 /// A request or a notification (without `id`) as text.
@@ -150,7 +150,7 @@ fn text(envelope: &impl Serialize) -> String {
 
 /// What a client receives.
 #[derive(Debug)]
-pub enum FromServer {
+pub enum ServerMessage {
     /// The answer to a request.
     Response {
         /// Null where the circle could not tell which request it answers.
@@ -168,7 +168,7 @@ pub enum FromServer {
 }
 
 /// Takes apart one message of a circle; `None` if it is no JSON-RPC 2.0 response or notification.
-pub fn parse_from_server(text: &str) -> Option<FromServer> {
+pub fn parse_server_message(text: &str) -> Option<ServerMessage> {
     #[derive(Deserialize)]
     struct Raw {
         jsonrpc: String,
@@ -192,13 +192,13 @@ pub fn parse_from_server(text: &str) -> Option<FromServer> {
     }
     match raw {
         Raw { id: Some(id), method: None, result: Some(result), error: None, .. } => {
-            Some(FromServer::Response { id, result: Ok(result) })
+            Some(ServerMessage::Response { id, result: Ok(result) })
         }
         Raw { id: Some(id), method: None, result: None, error: Some(error), .. } => {
-            Some(FromServer::Response { id, result: Err(error) })
+            Some(ServerMessage::Response { id, result: Err(error) })
         }
         Raw { id: None, method: Some(method), params: Some(params), .. } => {
-            Some(FromServer::Notification { method, params })
+            Some(ServerMessage::Notification { method, params })
         }
         _ => None,
     }
@@ -208,10 +208,10 @@ pub fn parse_from_server(text: &str) -> Option<FromServer> {
 mod tests {
     use super::*;
 
-    fn single(text: &str) -> Result<Call<'_>, Rejected> {
+    fn single(text: &str) -> Result<RpcCall<'_>, RejectedCall> {
         match parse(text, 8).expect("JSON") {
-            Incoming::Single(call) => call,
-            Incoming::Batch(_) => panic!("a batch: {text}"),
+            IncomingMessage::Single(call) => call,
+            IncomingMessage::Batch(_) => panic!("a batch: {text}"),
         }
     }
 
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn deep_nesting_is_taken_apart_without_recursion() {
         let text = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        let Ok(Incoming::Batch(members)) = parse(&text, 8) else { panic!("not a batch") };
+        let Ok(IncomingMessage::Batch(members)) = parse(&text, 8) else { panic!("not a batch") };
         assert!(members[0].is_err());
     }
 
@@ -277,21 +277,21 @@ mod tests {
     fn a_batch_is_bounded_and_its_members_stand_alone() {
         assert_eq!(parse("[]", 8).expect_err("empty").code(), -32600);
         assert_eq!(parse("[1,1,1]", 2).expect_err("too many").code(), -32600);
-        let Ok(Incoming::Batch(members)) = parse(r#"[1,{"jsonrpc":"2.0","method":"x"}]"#, 2) else { panic!() };
+        let Ok(IncomingMessage::Batch(members)) = parse(r#"[1,{"jsonrpc":"2.0","method":"x"}]"#, 2) else { panic!() };
         assert!(members[0].is_err() && members[1].is_ok());
     }
 
     #[test]
     fn what_is_written_can_be_read_by_a_client() {
         let id = Id::number(4);
-        let Some(FromServer::Response { id: read, result: Ok(raw) }) =
-            parse_from_server(&response(Some(&id), Ok(&serde_json::Value::Null)))
+        let Some(ServerMessage::Response { id: read, result: Ok(raw) }) =
+            parse_server_message(&response(Some(&id), Ok(&serde_json::Value::Null)))
         else {
             panic!("no response")
         };
         assert_eq!((read, raw.get()), (id, "null"));
         for text in ["{}", "[]", "hello", r#"{"jsonrpc":"2.0"}"#, r#"{"jsonrpc":"2.0","id":1}"#] {
-            assert!(parse_from_server(text).is_none(), "{text}");
+            assert!(parse_server_message(text).is_none(), "{text}");
         }
     }
 }

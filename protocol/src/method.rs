@@ -32,22 +32,22 @@ pub trait Params: Serialize + Sized {
     const NAMES: &'static [&'static str];
 
     /// Takes each parameter from what was sent.
-    fn take(given: Given<'_>) -> Result<Self, RpcError>;
+    fn take(given: ParamValues<'_>) -> Result<Self, RpcError>;
 
     /// Reads parameters as they were written; `None` stands for none.
     ///
     /// An unknown name, a missing parameter, one that is there twice, one too many or one of the wrong type is
     /// [`RpcError::InvalidParams`], which names it.
     fn from_raw(raw: Option<&RawValue>) -> Result<Self, RpcError> {
-        Self::take(Given::read(raw, Self::NAMES)?)
+        Self::take(ParamValues::read(raw, Self::NAMES)?)
     }
 }
 
 /// Parameters by name, each as it was written.
 #[derive(Debug)]
-pub struct Given<'a>(Vec<(&'static str, &'a RawValue)>);
+pub struct ParamValues<'a>(Vec<(&'static str, &'a RawValue)>);
 
-impl<'a> Given<'a> {
+impl<'a> ParamValues<'a> {
     fn read(raw: Option<&'a RawValue>, names: &'static [&'static str]) -> Result<Self, RpcError> {
         let Some(raw) = raw else { return Ok(Self(Vec::new())) };
         if raw.get().starts_with('[') {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Id, Limits, Method, Params, RpcError, error::LossReason, method::Given};
+use crate::{Id, Limits, Method, Params, RpcError, error::LossReason, method::ParamValues};
 
 macro_rules! params {
     ($($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident : $type:ty),* $(,)? })*) => { $(
@@ -15,7 +15,7 @@ macro_rules! params {
         impl Params for $name {
             const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
 
-            fn take(given: Given<'_>) -> Result<Self, RpcError> {
+            fn take(given: ParamValues<'_>) -> Result<Self, RpcError> {
                 let _ = &given;
                 Ok(Self { $($field: given.param(stringify!($field))?),* })
             }

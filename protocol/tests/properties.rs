@@ -32,10 +32,10 @@ fn requests() -> impl Strategy<Value = String> {
 fn answers(text: &str) -> Vec<String> {
     let calls = match message::parse(text, 4) {
         Err(error) => return vec![message::response(None, Err::<&(), _>(&error))],
-        Ok(message::Incoming::Single(call)) => vec![call],
-        Ok(message::Incoming::Batch(calls)) => calls,
+        Ok(message::IncomingMessage::Single(call)) => vec![call],
+        Ok(message::IncomingMessage::Batch(calls)) => calls,
     };
-    let answer = |call: Result<message::Call<'_>, message::Rejected>| match call {
+    let answer = |call: Result<message::RpcCall<'_>, message::RejectedCall>| match call {
         Err(rejected) => message::response(rejected.id.as_ref(), Err::<&(), _>(&rejected.error)),
         Ok(call) => {
             let request = call.method.parse::<MethodName>().and_then(|method| Request::parse(method, call.params));

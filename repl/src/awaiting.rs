@@ -1,14 +1,14 @@
 //! What comes of an input, as it comes: prints, values, errors; Ctrl-C; what the session leaves to the REPL.
 
-use console::session::{Event, Request, Session, Shown, ShownKind, no_key};
-use frontend::{error::CliError, text::Line};
+use console::session::{DisplayKind, DisplayLines, SessionEvent, SessionHandle, SessionRequest, no_key_error};
+use frontend::{error::CliError, text::StyledLine};
 use keys::keystore::KeyName;
 use protocol::methods::{Output, Stream};
 use terminal::{
     modes::Interrupts,
+    output::{self, OutputLabel, Paint},
     printer::Printer,
-    printing::{self, Label, Paint},
-    waiting::STATUS_LINE_INTERVAL,
+    status_line::STATUS_LINE_INTERVAL,
 };
 use tokio::sync::watch;
 use unicode_width::UnicodeWidthStr;
@@ -19,11 +19,11 @@ use super::{feed::Listening, status::StatusLine};
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     /// What is shown in the pager, if it is longer than the screen.
-    pub(super) listing: Vec<Line>,
+    pub(super) listing: Vec<StyledLine>,
     /// Inputs that were not carried out.
     pub(super) given_back: Vec<String>,
     /// What the session leaves to the REPL.
-    pub(super) request: Option<Request>,
+    pub(super) request: Option<SessionRequest>,
 }
 
 /// What the session waits for meanwhile, on behalf of its user.
@@ -64,7 +64,7 @@ impl Awaiting {
     /// Nobody reads the output any more.
     pub(super) async fn next(
         &mut self,
-        session: &Session,
+        session: &SessionHandle,
         listening: &mut Listening,
         interrupts: &mut Interrupts,
     ) -> Result<Option<Asked>, CliError> {
@@ -83,7 +83,7 @@ impl Awaiting {
         }
     }
 
-    async fn render(&mut self, session: &Session, listening: &mut Listening) -> Result<Option<Asked>, CliError> {
+    async fn render(&mut self, session: &SessionHandle, listening: &mut Listening) -> Result<Option<Asked>, CliError> {
         let mut tick = tokio::time::interval(STATUS_LINE_INTERVAL);
         loop {
             let event = tokio::select! {
@@ -96,34 +96,39 @@ impl Awaiting {
                 }
             };
             match event {
-                Some(Event::Output(output, label)) => self.output(output, label.as_deref()).await?,
-                Some(Event::Shown(shown)) => self.show(shown).await?,
-                Some(Event::ConnectFailed(error) | Event::NotAdmitted(_, error)) => {
-                    self.show_lines(&error.lines(printing::columns())).await?;
+                Some(SessionEvent::Output(output, label)) => self.output(output, label.as_deref()).await?,
+                Some(SessionEvent::Display(shown)) => self.show(shown).await?,
+                Some(SessionEvent::ConnectFailed(error) | SessionEvent::NotAdmitted(_, error)) => {
+                    self.show_lines(&error.lines(output::stderr_columns())).await?;
                 }
-                Some(Event::GivenBack(inputs)) => {
+                Some(SessionEvent::InputsReturned(inputs)) => {
                     self.ended.given_back.extend(inputs);
-                    if session.state().waiting == 0 && !session.state().is_at_work() {
+                    if session.state().waiting == 0 && !session.state().is_busy() {
                         return Ok(None);
                     }
                 }
-                Some(Event::Request(Request::Unlock(name))) => {
+                Some(SessionEvent::Request(SessionRequest::Unlock(name))) => {
                     self.clear().await?;
                     return Ok(Some(Asked::Key(name)));
                 }
-                Some(Event::Request(Request::FanOut(labels))) => {
+                Some(SessionEvent::Request(SessionRequest::FanOut(labels))) => {
                     self.clear().await?;
                     self.label_width = labels.iter().map(|label| label.width()).max().unwrap_or_default();
                     return Ok(Some(Asked::Circles(labels)));
                 }
-                Some(Event::Request(Request::NoKey(_))) => {
-                    self.show_lines(&no_key(session).lines(printing::columns())).await?;
+                Some(SessionEvent::Request(SessionRequest::NoKey(_))) => {
+                    self.show_lines(&no_key_error(session).lines(output::stderr_columns())).await?;
                     // Inputs that wait for a key are not to wait here. A session that takes no input has ended.
                     let _ended = session.cancel();
                 }
-                Some(Event::Request(request)) => self.ended.request = Some(request),
-                Some(Event::Done) | None => return Ok(None),
-                Some(Event::Connected { .. } | Event::Ready | Event::Lost | Event::Began(_)) => {}
+                Some(SessionEvent::Request(request)) => self.ended.request = Some(request),
+                Some(SessionEvent::InputFinished) | None => return Ok(None),
+                Some(
+                    SessionEvent::Connected { .. }
+                    | SessionEvent::Ready
+                    | SessionEvent::ConnectionLost
+                    | SessionEvent::InputStarted(_),
+                ) => {}
             }
         }
     }
@@ -146,37 +151,38 @@ impl Awaiting {
         }
         let printer = &self.printer;
         let written = async {
-            match (label.map(|label| Label::new(label, self.label_width)), output.stream) {
+            match (label.map(|label| OutputLabel::new(label, self.label_width)), output.stream) {
                 (None, _) => printer.output(output).await,
-                (Some(label), Stream::Print) => printer.text(label.printed(&output.text)).await,
-                (Some(label), Stream::Debug) => printer.note(label.debugged(&output)).await,
+                (Some(label), Stream::Print) => printer.text(label.format_print(&output.text)).await,
+                (Some(label), Stream::Debug) => printer.note(label.format_debug(&output)).await,
             }
         };
         self.unless_interrupted(written).await
     }
 
-    async fn show(&mut self, shown: Shown) -> Result<(), CliError> {
+    async fn show(&mut self, shown: DisplayLines) -> Result<(), CliError> {
         self.clear().await?;
         match shown.kind {
-            ShownKind::Value => {
+            DisplayKind::Value => {
                 let text = painted(&shown.lines);
                 self.unless_interrupted(self.printer.text(text)).await
             }
-            ShownKind::Listing => {
+            DisplayKind::Listing => {
                 self.ended.listing.extend(shown.lines);
                 Ok(())
             }
-            ShownKind::Error => self.show_lines(&shown.lines).await,
-            ShownKind::Remark | ShownKind::Note | ShownKind::Warning => {
+            DisplayKind::Error => self.show_lines(&shown.lines).await,
+            DisplayKind::Remark | DisplayKind::Note | DisplayKind::Warning => {
                 // In the terminal's own columns, and as prose is shown here.
-                let lines: Vec<Line> = shown.lines.iter().flat_map(|line| line.wrapped(printing::columns())).collect();
+                let lines: Vec<StyledLine> =
+                    shown.lines.iter().flat_map(|line| line.wrapped(output::stderr_columns())).collect();
                 self.show_lines(&lines).await
             }
         }
     }
 
     /// Shows lines on stderr.
-    pub(super) async fn show_lines(&mut self, lines: &[Line]) -> Result<(), CliError> {
+    pub(super) async fn show_lines(&mut self, lines: &[StyledLine]) -> Result<(), CliError> {
         self.clear().await?;
         let paint = Paint::for_stderr();
         let text = lines.iter().map(|line| paint.line(line) + "\n").collect();
@@ -194,7 +200,7 @@ impl Awaiting {
 
     async fn unless_interrupted(
         &self,
-        written: impl Future<Output = Result<(), frontend::error::Unwritten>>,
+        written: impl Future<Output = Result<(), frontend::error::OutputError>>,
     ) -> Result<(), CliError> {
         let mut pressed = self.interrupts.subscribe();
         tokio::select! {
@@ -206,7 +212,7 @@ impl Awaiting {
 }
 
 /// Lines for stdout.
-pub(super) fn painted(lines: &[Line]) -> String {
+pub(super) fn painted(lines: &[StyledLine]) -> String {
     let paint = Paint::for_stdout();
     lines.iter().map(|line| paint.line(line) + "\n").collect()
 }

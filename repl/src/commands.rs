@@ -2,37 +2,37 @@
 
 use console::{
     commands, history,
-    session::{Request, Session, Target},
+    session::{FanOutTarget, SessionHandle, SessionRequest},
 };
-use frontend::{error::CliError, text::Line, visible::visible};
+use frontend::{error::CliError, text::StyledLine, visible::visible};
 use rustyline::history::{History, SearchDirection};
-use terminal::{modes::Interrupts, printing};
+use terminal::{modes::Interrupts, output};
 
 use super::{MARGIN, Next, Repl, Sessions, awaiting::painted, keymap, outside, unless_interrupted};
 
 impl Repl {
-    pub(super) fn obey(&mut self, request: Request) -> Result<Next, CliError> {
+    pub(super) fn obey(&mut self, request: SessionRequest) -> Result<Next, CliError> {
         match request {
-            Request::Quit => return Ok(Next::Leave),
-            Request::Help(topic) => {
-                let width = printing::stdout_size().map_or(usize::MAX, |(width, _)| width);
+            SessionRequest::Quit => return Ok(Next::Leave),
+            SessionRequest::Help(topic) => {
+                let width = output::stdout_size().map_or(usize::MAX, |(width, _)| width);
                 let lines = commands::help(&topic, keymap::KEYS);
                 self.page(&lines.iter().flat_map(|line| line.wrapped(width)).collect::<Vec<_>>())?;
             }
-            Request::Use(named) => {
+            SessionRequest::Use(named) => {
                 let Self { runtime, sessions, interrupts, .. } = self;
                 let opened = runtime.block_on(unless_interrupted(interrupts, sessions.on(&named)));
                 self.turn_to(opened.unwrap_or(Err(CliError::Interrupted)));
             }
-            Request::AnotherKey(name) => {
+            SessionRequest::UseKey(name) => {
                 let Self { runtime, sessions, interrupts, .. } = self;
                 let opened = runtime.block_on(unless_interrupted(interrupts, sessions.as_key(name)));
                 self.turn_to(opened.unwrap_or(Err(CliError::Interrupted)));
             }
-            Request::Edit(text) => self.edit(&text),
-            Request::History(part) => self.page(&self.typed(&part))?,
+            SessionRequest::Edit(text) => self.edit(&text),
+            SessionRequest::History(part) => self.page(&self.typed(&part))?,
             // Answered while the input is awaited.
-            Request::Unlock(_) | Request::NoKey(_) | Request::FanOut(_) => {}
+            SessionRequest::Unlock(_) | SessionRequest::NoKey(_) | SessionRequest::FanOut(_) => {}
         }
         Ok(Next::Prompt)
     }
@@ -44,7 +44,7 @@ impl Repl {
                 self.sessions.turn_to(index);
                 self.recall();
             }
-            Err(error) => printing::report(&error),
+            Err(error) => output::report(&error),
         }
     }
 
@@ -58,13 +58,13 @@ impl Repl {
             Ok(None) => text.clone_into(&mut self.text),
             Err(error) => {
                 text.clone_into(&mut self.text);
-                printing::report(&error);
+                output::report(&error);
             }
         }
     }
 
     /// The inputs that have a text in them, newest last.
-    fn typed(&self, part: &str) -> Vec<Line> {
+    fn typed(&self, part: &str) -> Vec<StyledLine> {
         let history = self.editor.history();
         let inputs = (0..history.len()).rev().filter_map(|index| {
             let entry = history.get(index, SearchDirection::Reverse).ok()??;
@@ -74,13 +74,13 @@ impl Repl {
     }
 
     /// Shows lines, in the pager if they are more than the screen has.
-    pub(super) fn page(&self, lines: &[Line]) -> Result<(), CliError> {
+    pub(super) fn page(&self, lines: &[StyledLine]) -> Result<(), CliError> {
         let text = painted(lines);
-        let is_long = printing::stdout_size().is_some_and(|(columns, rows)| {
+        let is_long = output::stdout_size().is_some_and(|(columns, rows)| {
             lines.iter().map(|line| line.width().div_ceil(columns.max(1)).max(1)).sum::<usize>() + MARGIN > rows
         });
         if !is_long {
-            return Ok(printing::to_stdout(&text)?);
+            return Ok(output::to_stdout(&text)?);
         }
         let _its = self.notes.held();
         outside::page(&self.quiet, &text)
@@ -91,21 +91,21 @@ impl Repl {
 /// circle that cannot be had keeps none of the others from playing.
 pub(super) async fn fan_out(
     sessions: &mut Sessions,
-    asking: &Session,
+    asking: &SessionHandle,
     labels: Vec<String>,
     interrupts: &mut Interrupts,
 ) {
-    let mut targets: Vec<(usize, Target)> = Vec::new();
+    let mut targets: Vec<(usize, FanOutTarget)> = Vec::new();
     for label in labels {
         let held: Vec<usize> = sessions.held();
         let index = match unless_interrupted(interrupts, sessions.on(&label)).await {
             Some(Ok(index)) => index,
             Some(Err(error)) => {
-                printing::report(&error);
+                output::report(&error);
                 continue;
             }
             None => {
-                printing::report(&CliError::Interrupted);
+                output::report(&CliError::Interrupted);
                 targets.clear();
                 break;
             }
@@ -113,10 +113,10 @@ pub(super) async fn fan_out(
         let session = sessions.nth(index).session.clone();
         let state = session.state();
         if held.get(index).is_some_and(|held| state.inputs < *held) {
-            printing::to_stderr(&format!("{label}: not played, since its variables are gone; :each again does it\n"));
+            output::to_stderr(&format!("{label}: not played, since its variables are gone; :each again does it\n"));
         } else if state.is_ready() && !targets.iter().any(|(other, _)| *other == index) {
             // Why a session is not ready is reported.
-            targets.push((index, Target { label, session }));
+            targets.push((index, FanOutTarget { label, session }));
         }
     }
     // A session that takes no input has ended.

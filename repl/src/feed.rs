@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use console::session::{Event, Events, Request, Session, ShownKind};
+use console::session::{DisplayKind, Events, SessionEvent, SessionHandle, SessionRequest};
 use tokio::{
     runtime::Handle,
     sync::mpsc::{Sender, channel},
@@ -23,12 +23,12 @@ pub(super) struct Feed {
 
 /// Who listens to a session's events.
 #[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Option<Sender<Event>>>>);
+struct Listener(Arc<Mutex<Option<Sender<SessionEvent>>>>);
 
 /// What becomes of events that nobody listens to.
 #[derive(Clone)]
 struct Unheard {
-    session: Session,
+    session: SessionHandle,
     notes: Notes,
 }
 
@@ -38,18 +38,18 @@ pub(super) struct Listening {
     unheard: Unheard,
     listener: Listener,
     /// Who listened before, and does again.
-    before: Option<Sender<Event>>,
+    before: Option<Sender<SessionEvent>>,
 }
 
 impl Listener {
-    fn get(&self) -> MutexGuard<'_, Option<Sender<Event>>> {
+    fn get(&self) -> MutexGuard<'_, Option<Sender<SessionEvent>>> {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Feed {
-    pub(super) fn start(runtime: &Handle, session: Session, mut events: Events, notes: Notes) -> Self {
+    pub(super) fn start(runtime: &Handle, session: SessionHandle, mut events: Events, notes: Notes) -> Self {
         let (listener, unheard) = (Listener::default(), Unheard { session, notes });
         let (shared, leave) = (listener.clone(), unheard.clone());
         let task = runtime.spawn(async move {
@@ -57,7 +57,9 @@ impl Feed {
                 let listener = shared.get().clone();
                 // Remarks that belong to no input are not for whoever waits for one.
                 match (event, listener) {
-                    (Event::Shown(shown), _) if matches!(shown.kind, ShownKind::Note | ShownKind::Warning) => {
+                    (SessionEvent::Display(shown), _)
+                        if matches!(shown.kind, DisplayKind::Note | DisplayKind::Warning) =>
+                    {
                         leave.notes.show(&shown);
                     }
                     (event, Some(listener)) => {
@@ -82,14 +84,16 @@ impl Feed {
 }
 
 impl Unheard {
-    fn take(&self, event: Event) {
+    fn take(&self, event: SessionEvent) {
         match event {
-            Event::NotAdmitted(_, error) | Event::ConnectFailed(error) => self.notes.complain(&error.message()),
-            Event::Shown(shown) => self.notes.show(&shown),
+            SessionEvent::NotAdmitted(_, error) | SessionEvent::ConnectFailed(error) => {
+                self.notes.complain(&error.message())
+            }
+            SessionEvent::Display(shown) => self.notes.show(&shown),
             // Nobody is asked for a passphrase while a line is typed: the next input requests the key again.
-            Event::Request(Request::Unlock(name)) => {
+            SessionEvent::Request(SessionRequest::Unlock(name)) => {
                 // A session that takes no input has ended.
-                let _ended = self.session.stays_locked(name);
+                let _ended = self.session.keep_locked(name);
             }
             _ => {}
         }

@@ -16,16 +16,16 @@ use unicode_width::UnicodeWidthStr;
 use console::{
     commands,
     completer::Completer,
-    completion::{Candidate, byte},
+    completion::{CompletionItem, byte},
     highlight,
-    session::Session,
+    session::SessionHandle,
     validate,
 };
 use frontend::{
     text::{self, Style},
     visible::visible,
 };
-use terminal::printing::{self, Paint};
+use terminal::output::{self, Paint};
 
 /// What Tab inserts where there is nothing to complete.
 const INDENT: &str = "  ";
@@ -43,13 +43,13 @@ pub(crate) struct Typing {
     history: HistoryHinter,
     paint: Paint,
     completer: Completer,
-    session: Session,
+    session: SessionHandle,
     /// Whether the line is drawn for the last time, as it stays.
     is_last: Cell<bool>,
 }
 
 impl Typing {
-    pub(crate) fn new(completer: Completer, session: Session) -> Self {
+    pub(crate) fn new(completer: Completer, session: SessionHandle) -> Self {
         Self {
             validator: validate::Validator::new(),
             lexer: Engine::new_raw(),
@@ -62,14 +62,14 @@ impl Typing {
     }
 
     /// Goes to another session.
-    pub(crate) fn turn_to(&mut self, session: Session) {
-        self.completer.turn_to(session.clone());
+    pub(crate) fn turn_to(&mut self, session: SessionHandle) {
+        self.completer.set_session(session.clone());
         self.session = session;
     }
 }
 
 /// Where, as whom, and whether it was proved. Its end says whether there is a connection, also while it stands there.
-pub(crate) fn prompt(session: &Session) -> String {
+pub(crate) fn prompt(session: &SessionHandle) -> String {
     let name = name(session);
     // Also while there is no connection: the same key authenticates the next one.
     match session.state().key {
@@ -79,9 +79,9 @@ pub(crate) fn prompt(session: &Session) -> String {
 }
 
 /// What the circle calls itself, on one line of some length.
-pub(crate) fn name(session: &Session) -> String {
+pub(crate) fn name(session: &SessionHandle) -> String {
     let name = session.state().circle.map_or(String::new(), |circle| circle.name.clone());
-    text::Line::of(Style::Plain, &name).cut(MAX_NAME).to_string()
+    text::StyledLine::of(Style::Plain, &name).truncated(MAX_NAME).to_string()
 }
 
 /// What is typed, without what would drive the terminal: rustyline draws it as it is, and takes that to have no width.
@@ -103,7 +103,7 @@ impl rustyline::completion::Completer for Typing {
         }
         let completion = self.completer.complete(line, before.chars().count());
         let Some(start) = byte(line, completion.start) else { return Ok((position, Vec::new())) };
-        let pair = |candidate: Candidate| {
+        let pair = |candidate: CompletionItem| {
             let detail = visible(&candidate.detail);
             let text = visible(&candidate.text).into_owned();
             // A signature has the name in it.
@@ -116,7 +116,7 @@ impl rustyline::completion::Completer for Typing {
             Pair { display, replacement: text }
         };
         let pairs = completion.candidates.into_iter().map(pair).collect();
-        Ok((start.min(position), on_one_screen(pairs, printing::stdout_size().unwrap_or((80, 24)))))
+        Ok((start.min(position), on_one_screen(pairs, output::stdout_size().unwrap_or((80, 24)))))
     }
 }
 
@@ -160,7 +160,7 @@ impl Validator for Typing {
 impl Highlighter for Typing {
     fn highlight<'l>(&self, line: &'l str, position: usize) -> Cow<'l, str> {
         let line = drawn(line);
-        let Some((begin, script)) = commands::script(&line).filter(|_| self.paint.is_on()) else {
+        let Some((begin, script)) = commands::script_part(&line).filter(|_| self.paint.is_on()) else {
             return line;
         };
         let mut coloured = String::with_capacity(line.len() * 2);
@@ -168,9 +168,9 @@ impl Highlighter for Typing {
         let mut done = 0;
         // What has been entered has no cursor that a bracket could stand at.
         let parts = if self.is_last.take() {
-            highlight::parts(&self.lexer, script)
+            highlight::spans(&self.lexer, script)
         } else {
-            highlight::parts_at(&self.lexer, script, position.saturating_sub(begin))
+            highlight::spans_at(&self.lexer, script, position.saturating_sub(begin))
         };
         for (range, kind) in parts {
             coloured.push_str(&script[done..range.start]);

@@ -16,18 +16,18 @@ mod status;
 use std::{io::ErrorKind, path::Path, sync::Arc};
 
 use console::{
-    commands::Takes,
+    commands::ArgumentKind,
     completer::Completer,
-    completion::{self, Candidate},
+    completion::{self, CompletionItem},
     history,
 };
 use frontend::{connect::Options, error::CliError};
 use keys::keystore::KeyName;
 use rustyline::{Editor, error::ReadlineError, history::FileHistory};
 use terminal::{
-    connect,
-    modes::{Interrupts, Quiet},
-    printing::{self, Paint, to_stdout},
+    modes::{Interrupts, QuietTerminal},
+    output::{self, Paint, to_stdout},
+    runtime,
 };
 use tokio::runtime::Runtime;
 
@@ -49,7 +49,7 @@ struct Repl {
     interrupts: Interrupts,
     notes: Notes,
     pressed: Arc<Pressed>,
-    quiet: Quiet,
+    quiet: QuietTerminal,
     /// What stands at the next prompt.
     text: String,
 }
@@ -61,9 +61,9 @@ struct Repl {
 ///
 /// The terminal cannot be used, the circle cannot be reached, or it does not admit the key.
 pub fn run(circle: Option<&str>, options: &Options, mode: Option<EditMode>) -> Result<(), CliError> {
-    let runtime = connect::client_runtime()?;
+    let runtime = runtime::client_runtime()?;
     // All the time, so that there is no moment in which something typed is echoed or changed.
-    let quiet = Quiet::begin();
+    let quiet = QuietTerminal::new();
     let config = keymap::config(mode).map_err(|error| unusable(&error))?;
     let mut editor: Editor<Typing, FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
     // Without it (a terminal that can do nothing) notes come when they come.
@@ -78,7 +78,7 @@ impl Repl {
         mut editor: Editor<Typing, FileHistory>,
         sessions: Sessions,
         notes: Notes,
-        quiet: Quiet,
+        quiet: QuietTerminal,
         options: &Options,
     ) -> Result<Self, CliError> {
         let interrupts = {
@@ -90,11 +90,11 @@ impl Repl {
         notes.take_logs()?;
         let session = sessions.current().session.clone();
         let config = options.config.clone();
-        let known = move |takes: Takes, begun: &str| match takes {
-            Takes::Circle => sessions::circles(config.as_deref()),
-            Takes::Key => sessions::keys(),
-            Takes::File => completion::files(begun),
-            _ => Vec::<Candidate>::new(),
+        let known = move |takes: ArgumentKind, begun: &str| match takes {
+            ArgumentKind::Circle => sessions::circles(config.as_deref()),
+            ArgumentKind::Key => sessions::keys(),
+            ArgumentKind::File => completion::file_candidates(begun),
+            _ => Vec::<CompletionItem>::new(),
         };
         let completer = Completer::new(runtime.handle().clone(), session.clone(), known);
         editor.set_helper(Some(Typing::new(completer, session)));
@@ -122,7 +122,7 @@ impl Repl {
                 }
                 Err(ReadlineError::Interrupted) => match self.pressed.take_edit() {
                     Some(text) => self.edit(&text),
-                    None if self.pressed.found_nothing() => printing::to_stderr("Ctrl-D leaves\n"),
+                    None if self.pressed.found_nothing() => output::to_stderr("Ctrl-D leaves\n"),
                     None => {}
                 },
                 Err(ReadlineError::Eof) => return Ok(()),
@@ -155,10 +155,10 @@ impl Repl {
         let open = self.sessions.current();
         // What is in memory only.
         let _emptied = self.editor.clear_history();
-        if let Some(file) = open.history().existing()
+        if let Some(file) = open.history().existing_path()
             && let Err(error) = self.editor.load_history(file)
         {
-            self.notes.complain(&history::unreadable(file, &error));
+            self.notes.complain(&history::read_error_text(file, &error));
         }
         let session = open.session.clone();
         if let Some(helper) = self.editor.helper_mut() {
@@ -173,7 +173,7 @@ impl Repl {
         let editor = &mut self.editor;
         let append = |file: &Path| editor.append_history(file).map_err(|error| error.to_string());
         if let Err(error) = self.sessions.current().history().append_with(append) {
-            printing::to_stderr(&format!("{error}\n"));
+            output::to_stderr(&format!("{error}\n"));
         }
     }
 
@@ -184,7 +184,7 @@ impl Repl {
         let connected = runtime.block_on(unless_interrupted(interrupts, sessions.connect(index)));
         match connected {
             Some(Ok(())) => {}
-            Some(Err(error)) => printing::report(&error),
+            Some(Err(error)) => output::report(&error),
             // The session says so. One that takes no input has ended.
             None => {
                 let _ended = self.sessions.current().session.cancel();
@@ -230,7 +230,7 @@ impl Repl {
             if is_ready && input.len() <= MAX_PUT_BACK || !history::is_kept(input) {
                 self.text.clone_from(input);
             } else {
-                printing::to_stderr("  what you typed is in the history (Up)\n");
+                output::to_stderr("  what you typed is in the history (Up)\n");
             }
         }
     }
@@ -238,11 +238,11 @@ impl Repl {
 
 /// Submits an input to the current session, and renders what comes until it has ended.
 async fn carry_out(sessions: &mut Sessions, interrupts: &mut Interrupts, input: String) -> Result<Ended, CliError> {
-    interrupts.forget().await;
+    interrupts.discard_pending().await;
     let session = sessions.current().session.clone();
     let mut listening = sessions.current().listen();
     let mut awaiting = Awaiting::new();
-    if session.set_room(sessions::room()).is_err() || session.submit(input).is_err() {
+    if session.set_size(sessions::room()).is_err() || session.submit(input).is_err() {
         return Err(CliError::Interrupted);
     }
     while let Some(asked) = awaiting.next(&session, &mut listening, interrupts).await? {
@@ -250,10 +250,10 @@ async fn carry_out(sessions: &mut Sessions, interrupts: &mut Interrupts, input: 
             Asked::Key(name) => {
                 // One that finds no room is not the session's first input.
                 let _full = match sessions.unlock(&name) {
-                    Ok(()) => session.unlocked(name),
+                    Ok(()) => session.key_unlocked(name),
                     Err(error) => {
-                        awaiting.show_lines(&error.lines(printing::columns())).await?;
-                        session.stays_locked(name)
+                        awaiting.show_lines(&error.lines(output::stderr_columns())).await?;
+                        session.keep_locked(name)
                     }
                 };
             }
@@ -265,7 +265,7 @@ async fn carry_out(sessions: &mut Sessions, interrupts: &mut Interrupts, input: 
 
 /// `None` if Ctrl-C came first.
 async fn unless_interrupted<T>(interrupts: &mut Interrupts, future: impl Future<Output = T>) -> Option<T> {
-    interrupts.forget().await;
+    interrupts.discard_pending().await;
     tokio::select! {
         done = future => Some(done),
         () = interrupts.next() => None,

@@ -12,15 +12,15 @@ use std::{
 use rustyline::ExternalPrinter;
 use tracing_subscriber::{fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use console::session::{Shown, ShownKind};
+use console::session::{DisplayKind, DisplayLines};
 use frontend::{
     error::CliError,
-    text::{Line, Style},
+    text::{Style, StyledLine},
     visible::visible,
 };
 use terminal::{
     logging,
-    printing::{self, Paint},
+    output::{self, Paint},
 };
 
 /// Notes that may wait.
@@ -66,7 +66,7 @@ impl Notes {
                         let _mine = its.terminal();
                         // In the place of a status line, which comes again.
                         let clear = if above.is_some() { "\r\x1b[K" } else { "" };
-                        printing::to_stderr(&format!("{clear}{note}"));
+                        output::to_stderr(&format!("{clear}{note}"));
                     }
                 }
             }
@@ -84,16 +84,16 @@ impl Notes {
         Ok(())
     }
 
-    pub(crate) fn say(&self, line: &Line) {
-        let lines = line.wrapped(printing::columns());
+    pub(crate) fn say(&self, line: &StyledLine) {
+        let lines = line.wrapped(output::stderr_columns());
         self.text(lines.iter().map(|line| Paint::for_stderr().line(line) + "\n").collect());
     }
 
     /// What a session shows that belongs to no input.
-    pub(crate) fn show(&self, shown: &Shown) {
+    pub(crate) fn show(&self, shown: &DisplayLines) {
         for line in &shown.lines {
             match shown.kind {
-                ShownKind::Warning => self.say(&Line::of(Style::Error, "✗ ").joined(line)),
+                DisplayKind::Warning => self.say(&StyledLine::of(Style::Error, "✗ ").with_line(line)),
                 _ => self.say(line),
             }
         }
@@ -101,7 +101,7 @@ impl Notes {
 
     /// Something that went wrong.
     pub(crate) fn complain(&self, text: &str) {
-        self.say(&Line::of(Style::Error, "✗ ").with(Style::Plain, text));
+        self.say(&StyledLine::of(Style::Error, "✗ ").with(Style::Plain, text));
     }
 
     fn text(&self, text: String) {

@@ -6,25 +6,25 @@ use std::{
 };
 
 use frontend::error::CliError;
-use terminal::{editor, modes::Quiet, passphrase, printing, programs::PAGER};
+use terminal::{editor, modes::QuietTerminal, output, passphrase, programs::PAGER};
 
 /// Has a text edited; `None` if the editor ended with an error, which means that nothing is to come of it.
-pub(crate) fn edit(quiet: &Quiet, text: &str) -> Result<Option<String>, CliError> {
+pub(crate) fn edit(quiet: &QuietTerminal, text: &str) -> Result<Option<String>, CliError> {
     editor::edit(text, |command| {
-        let _its = quiet.paused();
+        let _its = quiet.pause();
         command.status()
     })
 }
 
 /// Shows a text that is longer than the screen in the user's pager; without one, as it is.
-pub(crate) fn page(quiet: &Quiet, text: &str) -> Result<(), CliError> {
-    let pager = PAGER.named().map_or_else(|| PAGER.usual[0].to_owned(), |(_, pager)| pager);
+pub(crate) fn page(quiet: &QuietTerminal, text: &str) -> Result<(), CliError> {
+    let pager = PAGER.from_env().map_or_else(|| PAGER.defaults[0].to_owned(), |(_, pager)| pager);
     let mut command = Command::new("sh");
     // Colours come through; a text that fits on the screen is only shown.
     command.arg("-c").arg(&pager).env("LESS", std::env::var("LESS").unwrap_or_else(|_| "FRX".into()));
     command.stdin(Stdio::piped());
     let shown = {
-        let _its = quiet.paused();
+        let _its = quiet.pause();
         let mut child = spawned(&mut command)?;
         if let Some(mut stdin) = child.stdin.take() {
             // One that is left before the end reads no more.
@@ -33,12 +33,12 @@ pub(crate) fn page(quiet: &Quiet, text: &str) -> Result<(), CliError> {
         child.wait().map_err(|error| CliError::io("the pager cannot be waited for", &error, ""))?
     };
     if shown.code() == Some(127) {
-        printing::to_stdout(text)?;
+        output::to_stdout(text)?;
     }
     Ok(())
 }
 
 /// Starts a program without the variables that hold a passphrase.
 fn spawned(command: &mut Command) -> Result<std::process::Child, CliError> {
-    passphrase::withhold(command).spawn().map_err(|error| editor::not_started(&error))
+    passphrase::remove_variables(command).spawn().map_err(|error| editor::start_error(&error))
 }

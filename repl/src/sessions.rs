@@ -3,23 +3,23 @@
 use std::{path::Path, sync::Arc};
 
 use console::{
-    completion::Candidate,
+    completion::CompletionItem,
     history::{self, HistoryFile},
-    session::{Keyring, Opening, Reached, Session, admit, reach},
+    session::{Keyring, Readiness, SessionHandle, SessionOptions, connect_until_ready, continue_with_key},
 };
 use frontend::{
     config,
-    connect::{self, Choice, Options},
+    connect::{self, ConnectOptions, Options},
     error::CliError,
     scratch,
-    target::{self, Destination, Said},
+    target::{self, CircleTarget, TargetKind},
     text::Size,
 };
 use keys::{
     Authority,
     keystore::{KeyName, Keystore},
 };
-use terminal::{printing, waiting};
+use terminal::{output, status_line};
 use tokio::runtime::Handle;
 
 use super::{
@@ -38,7 +38,7 @@ pub(super) const MARGIN: usize = 4;
 
 /// One of them.
 pub(super) struct Open {
-    pub(super) session: Session,
+    pub(super) session: SessionHandle,
     feed: Feed,
     /// How the circle knows itself, where it was said.
     authority: Option<Authority>,
@@ -61,7 +61,7 @@ impl Open {
 
     /// Whether it is on a circle that was made for it.
     pub(super) fn is_scratch(&self) -> bool {
-        self.session.target().said == Said::Throwaway
+        self.session.target().kind == TargetKind::Scratch
     }
 
     /// Where what is typed is kept: by the circle, and by the key that the session is authenticated with.
@@ -80,11 +80,11 @@ impl Sessions {
     ) -> Result<Self, CliError> {
         let keyring = Arc::new(Keyring::default());
         let mut sessions = Self { runtime, notes, open: Vec::new(), current: 0, keyring, options: options.clone() };
-        if let Some(named) = target::asked(named) {
+        if let Some(named) = target::argument_or_env(named) {
             let target = target::find(&named, options.config.as_deref()).await?;
-            sessions.open_at(target, &options.choice).await?;
+            sessions.open_at(target, &options.connect).await?;
         } else {
-            connect::is_for_throwaway(&options.choice)?;
+            connect::check_scratch_options(&options.connect)?;
             sessions.open_scratch().await?;
         }
         Ok(sessions)
@@ -124,7 +124,7 @@ impl Sessions {
             Err(_) if named == scratch::NAME => return self.open_scratch().await,
             target => target?,
         };
-        let choice = Choice { authority: None, ..self.options.choice.clone() };
+        let choice = ConnectOptions { authority: None, ..self.options.connect.clone() };
         self.at(target, choice).await
     }
 
@@ -133,17 +133,19 @@ impl Sessions {
         let target = self.current().session.target().clone();
         // A key that stays locked opens nothing.
         self.unlock(&name)?;
-        let index = self.at(target, Choice { key: Some(name.clone()), authority: None, ..self.options.choice }).await?;
-        self.options.choice.key = Some(name);
+        let index = self
+            .at(target, ConnectOptions { key: Some(name.clone()), authority: None, ..self.options.connect })
+            .await?;
+        self.options.connect.key = Some(name);
         Ok(index)
     }
 
     /// The key to authenticate with from now on, wherever one is needed.
     pub(super) fn uses_key(&mut self, name: KeyName) {
-        self.options.choice.key = Some(name);
+        self.options.connect.key = Some(name);
     }
 
-    async fn at(&mut self, target: Destination, choice: Choice) -> Result<usize, CliError> {
+    async fn at(&mut self, target: CircleTarget, choice: ConnectOptions) -> Result<usize, CliError> {
         let is_there = |open: &Open| target::is_same_url(&open.session.target().url, &target.url);
         let is_it = |open: &Open| {
             choice.key.is_none()
@@ -158,34 +160,34 @@ impl Sessions {
                 Err(_) if self.open[index].session.state().is_replaced => {}
                 // One can be there all the same, and save what was played.
                 Err(error) => {
-                    printing::report(&error);
+                    output::report(&error);
                     return Ok(index);
                 }
             }
         }
         // Through the same tunnel as the session that is there already.
         let authority = self.open.iter().find(|open| is_there(open)).and_then(|open| open.authority.clone());
-        self.open_at(target, &Choice { authority: choice.authority.or(authority), ..choice }).await
+        self.open_at(target, &ConnectOptions { authority: choice.authority.or(authority), ..choice }).await
     }
 
-    async fn open_at(&mut self, target: Destination, choice: &Choice) -> Result<usize, CliError> {
+    async fn open_at(&mut self, target: CircleTarget, choice: &ConnectOptions) -> Result<usize, CliError> {
         let config = self.options.config.as_deref();
-        let opening = Opening::at(target, choice, config, self.keyring.clone(), room())?;
+        let opening = SessionOptions::for_target(target, choice, config, self.keyring.clone(), room())?;
         self.open(opening, choice.authority.clone()).await
     }
 
     async fn open_scratch(&mut self) -> Result<usize, CliError> {
-        let opening = Opening::scratch(&self.runtime, self.keyring.clone(), room())?;
+        let opening = SessionOptions::scratch(&self.runtime, self.keyring.clone(), room())?;
         self.open(opening, None).await
     }
 
     /// Opens a session, which is kept only if it becomes ready.
-    async fn open(&mut self, opening: Opening, authority: Option<Authority>) -> Result<usize, CliError> {
+    async fn open(&mut self, opening: SessionOptions, authority: Option<Authority>) -> Result<usize, CliError> {
         if self.open.len() == MAX_SESSIONS {
             let why = format!("{MAX_SESSIONS} are open already");
             return Err(CliError::usage("cannot open another session", why, "leave, and come back to what you need"));
         }
-        let (session, events) = Session::open(&self.runtime, opening);
+        let (session, events) = SessionHandle::open(&self.runtime, opening);
         let feed = Feed::start(&self.runtime, session.clone(), events, self.notes.clone());
         let open = Open { session, feed, authority };
         // One that is not ready, or not waited for, is dropped.
@@ -206,15 +208,16 @@ impl Sessions {
         }
         let mut listening = open.listen();
         let what = format!("connecting to {}", session.target());
-        match waiting::shown(&what, reach(session, &mut listening.events)).await? {
-            Reached::Ready => Ok(()),
-            Reached::Locked(name) => {
+        match status_line::with_status_line(&what, connect_until_ready(session, &mut listening.events)).await? {
+            Readiness::Ready => Ok(()),
+            Readiness::KeyLocked(name) => {
                 if let Err(error) = self.unlock(&name) {
                     // Without this the session would wait for the key.
-                    let _full = session.stays_locked(name);
+                    let _full = session.keep_locked(name);
                     return Err(error);
                 }
-                waiting::shown(AUTHENTICATING, admit(session, &mut listening.events, name)).await
+                status_line::with_status_line(AUTHENTICATING, continue_with_key(session, &mut listening.events, name))
+                    .await
             }
         }
     }
@@ -222,31 +225,31 @@ impl Sessions {
     /// Unlocks a key, with its passphrase from a terminal that nothing else is written to meanwhile.
     pub(super) fn unlock(&self, name: &KeyName) -> Result<(), CliError> {
         let _its = self.notes.held();
-        terminal::connect::unlock(&self.keyring, name, self.options.passphrase_fd).map(drop)
+        terminal::runtime::unlock_into_keyring(&self.keyring, name, self.options.passphrase_fd).map(drop)
     }
 }
 
 /// How much room there is for a value.
 pub(super) fn room() -> Size {
-    let (width, rows) = printing::stdout_size().unwrap_or((usize::MAX, usize::MAX));
+    let (width, rows) = output::stdout_size().unwrap_or((usize::MAX, usize::MAX));
     Size { width, height: rows.saturating_sub(MARGIN) }
 }
 
 /// The circles that can be gone to. Those of a circles.json that cannot be read are not.
-pub(super) fn circles(config: Option<&Path>) -> Vec<Candidate> {
+pub(super) fn circles(config: Option<&Path>) -> Vec<CompletionItem> {
     let circles = config::find(config.map(Path::to_owned)).ok().flatten().map(|(_, circles)| circles);
-    let scratch = Candidate { text: scratch::NAME.into(), detail: "a throw-away circle in this process".into() };
+    let scratch = CompletionItem { text: scratch::NAME.into(), detail: "a throw-away circle in this process".into() };
     let of_file = circles.unwrap_or_default().into_iter();
-    let of_file = of_file.map(|circle| Candidate { detail: circle.url(), text: circle.name });
+    let of_file = of_file.map(|circle| CompletionItem { detail: circle.url(), text: circle.name });
     of_file.chain([scratch]).collect()
 }
 
 /// The keys that one can use.
-pub(super) fn keys() -> Vec<Candidate> {
+pub(super) fn keys() -> Vec<CompletionItem> {
     let listing = Keystore::open_default().and_then(|store| store.list()).unwrap_or_default();
-    let candidate = |entry: keys::keystore::Entry| {
+    let candidate = |entry: keys::keystore::KeyEntry| {
         let detail = if entry.default { "default" } else { "" };
-        Candidate { text: entry.name.to_string(), detail: detail.to_owned() }
+        CompletionItem { text: entry.name.to_string(), detail: detail.to_owned() }
     };
     listing.entries.into_iter().map(candidate).collect()
 }

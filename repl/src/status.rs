@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use console::{
     progress,
-    session::{Identity, Link, State},
+    session::{CallerIdentity, ConnectionStatus, SessionState},
 };
 use terminal::{
-    printing::{self, Paint},
-    waiting::{self, STATUS_LINE_DELAY},
+    output::{self, Paint},
+    status_line::{self, STATUS_LINE_DELAY},
 };
 
 use super::sessions::AUTHENTICATING;
@@ -27,11 +27,11 @@ pub(super) struct StatusLine {
 
 impl StatusLine {
     pub(super) fn new() -> Self {
-        Self { is_terminal: waiting::is_shown(), is_shown: false, began: Instant::now() }
+        Self { is_terminal: status_line::is_supported(), is_shown: false, began: Instant::now() }
     }
 
     /// What shows it, once there is something to show.
-    pub(super) fn shown(&mut self, state: &State) -> String {
+    pub(super) fn shown(&mut self, state: &SessionState) -> String {
         let elapsed = self.began.elapsed();
         let is_cancelling = state
             .running
@@ -47,9 +47,9 @@ impl StatusLine {
                 let elapsed = running.started.elapsed();
                 let spinner = progress::spinner(elapsed);
                 let progress = running.progress.as_ref();
-                progress::Status { spinner, elapsed, progress, waiting: 0, is_cancelling }.line(columns())
+                progress::PlayStatus { spinner, elapsed, progress, waiting: 0, is_cancelling }.line(columns())
             }
-            None => waiting::line(awaited(state), elapsed).cut(columns()),
+            None => status_line::format(awaited(state), elapsed).truncated(columns()),
         };
         format!("{CLEAR}{}", Paint::for_stderr().line(&line))
     }
@@ -61,14 +61,14 @@ impl StatusLine {
 }
 
 fn columns() -> usize {
-    printing::columns().saturating_sub(1)
+    output::stderr_columns().saturating_sub(1)
 }
 
 /// What a session waits for that plays nothing.
-fn awaited(state: &State) -> &'static str {
-    match (state.link, &state.identity) {
-        (Link::Off | Link::Connecting, _) => "connecting",
-        (Link::On, Identity::Authenticating) => AUTHENTICATING,
-        (Link::On, _) => "waiting for the circle",
+fn awaited(state: &SessionState) -> &'static str {
+    match (state.connection, &state.identity) {
+        (ConnectionStatus::Disconnected | ConnectionStatus::Connecting, _) => "connecting",
+        (ConnectionStatus::Connected, CallerIdentity::Authenticating) => AUTHENTICATING,
+        (ConnectionStatus::Connected, _) => "waiting for the circle",
     }
 }

@@ -58,7 +58,7 @@ pub enum PlayCaller {
 impl PlayCaller {
     /// The caller that this one is counted as: of an IPv6 address the network of 64 bits, of which a client has all addresses.
     #[must_use]
-    pub fn counted(self) -> Self {
+    pub fn quota_caller(self) -> Self {
         match self {
             Self::Key(_) => self,
             Self::Anonymous(address) => match Caller::anonymous(address) {

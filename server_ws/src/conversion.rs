@@ -10,15 +10,15 @@ use protocol::{
     },
 };
 use serde_json::value::RawValue;
-use worker::{ErrorKind, LimitKind, Outcome};
+use worker::{ErrorKind, EvalOutcome, LimitKind};
 
 /// The error of a play whose outcome is not a value.
-pub(crate) fn play_error(outcome: Outcome) -> RpcError {
+pub(crate) fn play_error(outcome: EvalOutcome) -> RpcError {
     match outcome {
-        Outcome::Failed(error) => RpcError::Script(Box::new(script_error(error))),
-        Outcome::Limit { kind, max } => limit_error(kind, max),
+        EvalOutcome::Failed(error) => RpcError::Script(Box::new(script_error(error))),
+        EvalOutcome::Limit { kind, max } => limit_error(kind, max),
         // A worker stops a play only when the player stops it, and then the player knows why.
-        Outcome::Stopped | Outcome::Value(_) => RpcError::Cancelled,
+        EvalOutcome::Stopped | EvalOutcome::Value(_) => RpcError::Cancelled,
     }
 }
 
@@ -72,7 +72,7 @@ fn candidate_kind(kind: worker::CandidateKind) -> CandidateKind {
     }
 }
 
-pub(crate) fn scope_result(listing: worker::Listing) -> ScopeResult {
+pub(crate) fn scope_result(listing: worker::ScopeListing) -> ScopeResult {
     let variables = listing.variables.into_iter().map(|variable| Variable {
         name: variable.name,
         r#type: variable.type_name,

@@ -45,9 +45,9 @@ pub use circle::{
     build_error::BuildError,
     builder::{CircleBuilder, Workers},
     reconfigure::ReconfigureError,
-    startup_check::InitFailed,
+    startup_check::InitScriptError,
 };
-pub use metrics::{Figures, Observer};
+pub use metrics::{CircleSnapshot, Observer};
 pub use protocol::{Limits, methods::Access};
 use tokio::task::JoinSet;
 use transport::{loopback::Listeners, server};
@@ -56,7 +56,7 @@ use transport::{loopback::Listeners, server};
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Tries the circle's init script, without serving anyone. The error is [`InvalidData`](io::ErrorKind::InvalidData) where
-/// it fails, and says how: an [`InitFailed`] is inside where it is the script's own error.
+/// it fails, and says how: an [`InitScriptError`] is inside where it is the script's own error.
 pub async fn check(circle: &Circle) -> io::Result<()> {
     circle::startup_check::check(circle).await
 }

@@ -20,7 +20,7 @@ use crate::quota::{Connections, FairSemaphore, MemoryQuota, kernel};
 use labels::{AuthenticationOutcome, ConnectionCloseReason, MemoryHolder, NotificationRejectReason, SessionIdentity};
 pub(crate) use labels::{ConnectionRejectReason, HostCallOutcome, Label, PlayOutcome, SandboxLayer};
 use series::{Series, set};
-pub use snapshot::Figures;
+pub use snapshot::CircleSnapshot;
 
 /// Times of plays that are recorded between two upkeeps of the histogram: each takes 16 bytes until then.
 const RECORDS_PER_UPKEEP: u64 = 1024;
@@ -92,9 +92,9 @@ impl Metrics {
         }
     }
 
-    fn figures(&self) -> Figures {
+    fn figures(&self) -> CircleSnapshot {
         let (totals, running) = (self.memory.totals(), self.running_plays.held());
-        Figures {
+        CircleSnapshot {
             connections: self.connections.load(Relaxed),
             workers: totals.workers,
             plays: self.finished_plays.load(Relaxed),
@@ -108,16 +108,16 @@ impl Metrics {
 
     /// All series in Prometheus' text format.
     pub(crate) fn prometheus(&self) -> String {
-        let (figures, series) = (self.figures(), &self.series);
-        set(&series.connections, figures.connections);
-        let authenticated = self.authenticated.load(Relaxed).min(figures.connections);
+        let (snapshot, series) = (self.figures(), &self.series);
+        set(&series.connections, snapshot.connections);
+        let authenticated = self.authenticated.load(Relaxed).min(snapshot.connections);
         series.sessions.set(SessionIdentity::Key, authenticated);
-        series.sessions.set(SessionIdentity::Anonymous, figures.connections - authenticated);
-        set(&series.workers, figures.workers);
-        set(&series.running_plays, figures.running_plays);
-        set(&series.queued_plays, figures.queued_plays);
-        series.memory.set(MemoryHolder::Server, figures.server_bytes);
-        series.memory.set(MemoryHolder::Workers, figures.worker_bytes);
+        series.sessions.set(SessionIdentity::Anonymous, snapshot.connections - authenticated);
+        set(&series.workers, snapshot.workers);
+        set(&series.running_plays, snapshot.running_plays);
+        set(&series.queued_plays, snapshot.queued_plays);
+        series.memory.set(MemoryHolder::Server, snapshot.server_bytes);
+        series.memory.set(MemoryHolder::Workers, snapshot.worker_bytes);
         let sockets = self.sockets.totals();
         series.memory.set(MemoryHolder::Connections, sockets.bytes);
         series.closed_connections.set(ConnectionCloseReason::Room, sockets.closed_for_room);
@@ -143,7 +143,7 @@ pub struct Observer(pub(crate) Arc<Metrics>);
 
 impl Observer {
     /// How it is now. It reads a file of the kernel's, and otherwise waits for nothing.
-    pub fn figures(&self) -> Figures {
+    pub fn snapshot(&self) -> CircleSnapshot {
         self.0.figures()
     }
 

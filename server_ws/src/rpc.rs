@@ -5,7 +5,7 @@ mod methods;
 
 use protocol::{
     Method, MethodName, Request, RpcError,
-    message::{self, Call, Incoming, Rejected},
+    message::{self, IncomingMessage, RejectedCall, RpcCall},
     methods::{Cancel, Play},
 };
 use serde_json::value::RawValue;
@@ -27,9 +27,9 @@ pub(crate) fn receive(session: &mut Session, text: &str) {
             let error = session.count_request().err().unwrap_or(error);
             session.send(message::response(None, Err::<&(), _>(&error)));
         }
-        Ok(Incoming::Single(call)) => admit(session, call, None),
-        Ok(Incoming::Batch(calls)) => {
-            let replies = calls.iter().filter(|call| !matches!(call, Ok(Call { id: None, .. }))).count();
+        Ok(IncomingMessage::Single(call)) => admit(session, call, None),
+        Ok(IncomingMessage::Batch(calls)) => {
+            let replies = calls.iter().filter(|call| !matches!(call, Ok(RpcCall { id: None, .. }))).count();
             let batch = session.batches.open(replies);
             for call in calls {
                 admit(session, call, batch);
@@ -39,10 +39,10 @@ pub(crate) fn receive(session: &mut Session, text: &str) {
 }
 
 /// Admits a request: gives it its ticket, and hands it to its method or rejects it.
-fn admit(session: &mut Session, call: Result<Call<'_>, Rejected>, batch: Option<u64>) {
+fn admit(session: &mut Session, call: Result<RpcCall<'_>, RejectedCall>, batch: Option<u64>) {
     let (id, call) = match call {
-        Err(Rejected { id, error }) => (id, Err(error)),
-        Ok(Call { id, method, params }) => (id, Ok((method, params))),
+        Err(RejectedCall { id, error }) => (id, Err(error)),
+        Ok(RpcCall { id, method, params }) => (id, Ok((method, params))),
     };
     let is_play = matches!(&call, Ok((method, _)) if *method == Play::NAME);
     let (reply_to, request) = match id {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{passphrase, programs::EDITOR};
-use frontend::error::{CliError, os_text};
+use frontend::error::{CliError, os_error_text};
 
 /// Bytes of a text that comes back from an editor.
 const MAX_TEXT: u64 = 8 << 20;
@@ -20,7 +20,7 @@ pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>
         tempfile::Builder::new().prefix("circles-").suffix(".rhai").tempfile().map_err(|error| failed(&error))?;
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     file.as_file().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
-    let editor = EDITOR.named().map(|(_, editor)| editor);
+    let editor = EDITOR.from_env().map(|(_, editor)| editor);
     let path = file.path();
     // As git has it: what is set may hold arguments, and a shell takes it apart.
     let script = match &editor {
@@ -28,15 +28,15 @@ pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>
         Some(editor) => format!("trap : INT; {editor} \"$@\""),
         None => format!(
             "for editor in {}; do command -v $editor >/dev/null && exec $editor \"$@\"; done; exit 127",
-            EDITOR.usual.join(" ")
+            EDITOR.defaults.join(" ")
         ),
     };
     let mut command = Command::new("sh");
     command.arg("-c").arg(script).arg("editor").arg(path);
-    let status = run(passphrase::withhold(&mut command)).map_err(|error| not_started(&error))?;
+    let status = run(passphrase::remove_variables(&mut command)).map_err(|error| start_error(&error))?;
     match status.code() {
         Some(127) => {
-            let editor = editor.unwrap_or_else(|| EDITOR.usual.join(", "));
+            let editor = editor.unwrap_or_else(|| EDITOR.defaults.join(", "));
             Err(CliError::usage(
                 "there is no editor",
                 format!("{editor}: not found"),
@@ -52,7 +52,7 @@ pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>
             let text = text.map_err(|error| {
                 CliError::usage(
                     "cannot read what was edited",
-                    os_text(&error),
+                    os_error_text(&error),
                     "write UTF-8, and leave the file where it is",
                 )
             })?;
@@ -63,6 +63,6 @@ pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>
 }
 
 /// Why a program has not run.
-pub fn not_started(error: &io::Error) -> CliError {
+pub fn start_error(error: &io::Error) -> CliError {
     CliError::io("cannot start a program", error, "is there a shell (sh)?")
 }

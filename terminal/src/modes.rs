@@ -56,7 +56,7 @@ pub fn is_dumb() -> bool {
 }
 
 /// A file that may not grow (`ulimit -f`) is an error of who writes it, and not the end of the process.
-pub fn outlive_full_files(runtime: &Runtime) -> Result<(), CliError> {
+pub fn ignore_file_size_signal(runtime: &Runtime) -> Result<(), CliError> {
     let _in_it = runtime.enter();
     // A signal that was listened to once stays without its first effect.
     listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
@@ -92,7 +92,7 @@ impl Interrupts {
     }
 
     /// Forgets one that nobody waited for.
-    pub async fn forget(&mut self) {
+    pub async fn discard_pending(&mut self) {
         tokio::select! {
             biased;
             _ = self.signal.recv() => {}
@@ -109,7 +109,7 @@ impl Drop for Interrupts {
 
 /// Keeps what is typed ahead from being echoed into a play's output, and as it was typed: it arrives at the next prompt,
 /// and Enter is Enter there. Ctrl-C stays a signal. The terminal is as it was when this is dropped.
-pub struct Quiet {
+pub struct QuietTerminal {
     before: Option<Termios>,
 }
 
@@ -118,9 +118,9 @@ pub struct Paused {
     quiet: Option<Termios>,
 }
 
-impl Quiet {
+impl QuietTerminal {
     /// A terminal that can do nothing reads its lines itself, and stays as it is.
-    pub fn begin() -> Self {
+    pub fn new() -> Self {
         if is_dumb() {
             return Self { before: None };
         }
@@ -133,12 +133,12 @@ impl Quiet {
     }
 
     /// Only without echo, for a line that is not to be seen.
-    pub fn hide() -> Self {
+    pub fn without_echo() -> Self {
         Self::change(|modes| modes.local_modes.remove(LocalModes::ECHO))
     }
 
     /// Gives the terminal away for a while.
-    pub fn paused(&self) -> Paused {
+    pub fn pause(&self) -> Paused {
         let quiet = tcgetattr(stdin()).ok();
         restore(self.before.as_ref());
         Paused { quiet }
@@ -162,7 +162,7 @@ impl Drop for Paused {
     }
 }
 
-impl Drop for Quiet {
+impl Drop for QuietTerminal {
     fn drop(&mut self) {
         restore(self.before.as_ref());
     }

@@ -15,14 +15,14 @@ use keys::{
 };
 use zeroize::Zeroizing;
 
-pub use environment::{forget, take_from_environment, was_in_environment};
+pub use environment::{take_from_environment, was_in_environment, wipe};
 
-use crate::{modes::Quiet, printing};
-use frontend::error::{CliError, Parts, os_text};
+use crate::{modes::QuietTerminal, output};
+use frontend::error::{CliError, ErrorParts, os_error_text};
 
 /// scrypt's N as a power of two: 256 MiB and about a second to try one passphrase. The library's own choice depends on
 /// how busy the machine is, and can want more memory than a small one has.
-pub const WORK: WorkFactor = WorkFactor::Log2(18);
+pub const WORK_FACTOR: WorkFactor = WorkFactor::Log2(18);
 
 /// How often a person is asked in all, as by ssh and sudo.
 const TRIES: u32 = 3;
@@ -50,7 +50,7 @@ struct Names {
 }
 
 /// Keeps passphrases from a process that is to be started with this environment otherwise.
-pub fn withhold(command: &mut Command) -> &mut Command {
+pub fn remove_variables(command: &mut Command) -> &mut Command {
     VARIABLES.iter().fold(command, |command, name| command.env_remove(name))
 }
 
@@ -58,12 +58,12 @@ pub fn withhold(command: &mut Command) -> &mut Command {
 pub fn unlock(store: &Keystore, name: &KeyName, descriptor: Option<u32>) -> Result<KeyPair, CliError> {
     // Nobody types a passphrase for a key that is not used anyway.
     store.check_unlockable(name)?;
-    if let Some(passphrase) = given(descriptor)? {
+    if let Some(passphrase) = read_given(descriptor)? {
         return Ok(store.unlock(name, &passphrase)?);
     }
     let mut left = TRIES;
     // Also while one is tried: whoever knows that it was wrong types the next one already.
-    let _hidden = Quiet::hide();
+    let _hidden = QuietTerminal::without_echo();
     loop {
         left -= 1;
         match store.unlock(name, &prompt(&format!("Passphrase of {name}: "), &OLD)?) {
@@ -75,7 +75,7 @@ pub fn unlock(store: &Keystore, name: &KeyName, descriptor: Option<u32>) -> Resu
 
 /// The passphrase of a new key: on the terminal it is asked for twice.
 pub fn choose(descriptor: Option<u32>) -> Result<Zeroizing<String>, CliError> {
-    chosen(given(descriptor)?, "Passphrase for the new key: ", &OLD)
+    chosen(read_given(descriptor)?, "Passphrase for the new key: ", &OLD)
 }
 
 /// The passphrase that a key is to have instead of another, in the same way.
@@ -107,11 +107,11 @@ fn chosen(given: Option<Zeroizing<String>>, question: &str, names: &Names) -> Re
 }
 
 fn again(why: &str) {
-    printing::to_stderr(&format!("{why}; once more\n"));
+    output::to_stderr(&format!("{why}; once more\n"));
 }
 
 /// The passphrase that was given, so that nobody is to be asked.
-pub fn given(descriptor: Option<u32>) -> Result<Option<Zeroizing<String>>, CliError> {
+pub fn read_given(descriptor: Option<u32>) -> Result<Option<Zeroizing<String>>, CliError> {
     found(descriptor, &OLD)
 }
 
@@ -129,9 +129,10 @@ fn found(descriptor: Option<u32>, names: &Names) -> Result<Option<Zeroizing<Stri
 fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
     // Room from the start for all that is read: a buffer that grows leaves unwiped pieces behind.
     let mut text = Zeroizing::new(String::with_capacity(BUFFER_BYTES));
-    let length = File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
-        .map_err(|error| failed(&format!("cannot read {}: {}", path.display(), os_text(&error)), "check its name"))?;
+    let length =
+        File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text)).map_err(|error| {
+            failed(&format!("cannot read {}: {}", path.display(), os_error_text(&error)), "check its name")
+        })?;
     if length as u64 > MAX_BYTES {
         return Err(failed(&format!("{} holds more than {MAX_BYTES} bytes", path.display()), "check its name"));
     }
@@ -145,7 +146,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
 }
 
 fn prompt(question: &str, names: &Names) -> Result<Zeroizing<String>, CliError> {
-    hidden(question).map_err(|error| match error.kind() {
+    prompt_hidden(question).map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => CliError::Interrupted,
         _ => failed(
             "there is no terminal to ask on",
@@ -155,14 +156,14 @@ fn prompt(question: &str, names: &Names) -> Result<Zeroizing<String>, CliError> 
 }
 
 /// A line from the terminal, which is not shown while it is typed.
-pub fn hidden(question: &str) -> io::Result<Zeroizing<String>> {
+pub fn prompt_hidden(question: &str) -> io::Result<Zeroizing<String>> {
     // Before the question stands there, so that even the fastest answer is not seen.
-    let _hidden = Quiet::hide();
+    let _hidden = QuietTerminal::without_echo();
     rpassword::prompt_password(question).map(Zeroizing::new)
 }
 
 fn failed(why: &str, fix: &str) -> CliError {
-    CliError::Passphrase(Parts { what: "no passphrase".into(), why: why.into(), fix: fix.into() })
+    CliError::Passphrase(ErrorParts { what: "no passphrase".into(), why: why.into(), fix: fix.into() })
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::{
 use protocol::methods::Output;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::printing;
-use frontend::error::Unwritten;
+use crate::output;
+use frontend::error::OutputError;
 
 /// Bytes that may wait to be written: more than a circle lets a play print by default.
 const BYTES: usize = 4 << 20;
@@ -45,14 +45,14 @@ impl Printer {
         std::thread::spawn(move || {
             while let Some((piece, _room)) = waiting.blocking_recv() {
                 let written = match piece {
-                    Piece::Output(output) => printing::output(&output),
-                    Piece::Text(text) => printing::to_stdout(&text),
+                    Piece::Output(output) => output::write_output(&output),
+                    Piece::Text(text) => output::to_stdout(&text),
                     Piece::Note(text) => {
-                        printing::to_stderr(&text);
+                        output::to_stderr(&text);
                         Ok(())
                     }
                 };
-                if let Err(Unwritten(error)) = written {
+                if let Err(OutputError(error)) = written {
                     *its_failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     break;
                 }
@@ -65,43 +65,43 @@ impl Printer {
     }
 
     /// Writes what a play printed, once there is room for it. The error is an earlier one.
-    pub async fn output(&self, output: Output) -> Result<(), Unwritten> {
+    pub async fn output(&self, output: Output) -> Result<(), OutputError> {
         let bytes = output.text.len();
         self.piece(Piece::Output(output), bytes).await
     }
 
     /// Writes to stdout what is no print as it stands, in its turn.
-    pub async fn text(&self, text: String) -> Result<(), Unwritten> {
+    pub async fn text(&self, text: String) -> Result<(), OutputError> {
         let bytes = text.len();
         self.piece(Piece::Text(text), bytes).await
     }
 
     /// Writes to stderr what is about the play, in its turn.
-    pub async fn note(&self, text: String) -> Result<(), Unwritten> {
+    pub async fn note(&self, text: String) -> Result<(), OutputError> {
         let bytes = text.len();
         self.piece(Piece::Note(text), bytes).await
     }
 
-    async fn piece(&self, piece: Piece, bytes: usize) -> Result<(), Unwritten> {
+    async fn piece(&self, piece: Piece, bytes: usize) -> Result<(), OutputError> {
         let wanted = u32::try_from((bytes + PIECE_COST).min(BYTES)).unwrap_or(u32::MAX);
         let Ok(room) = self.room.clone().acquire_many_owned(wanted).await else { return Err(self.error()) };
         self.pieces.send((piece, room)).await.map_err(|_| self.error())
     }
 
     /// Waits until everything is written.
-    pub async fn finish(self) -> Result<(), Unwritten> {
+    pub async fn finish(self) -> Result<(), OutputError> {
         let Self { pieces, failed, ended, .. } = self;
         drop(pieces);
         // Also when the thread is gone without a word.
         let _ended = ended.await;
         match failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(Unwritten(error)),
+            Some(error) => Err(OutputError(error)),
             None => Ok(()),
         }
     }
 
-    fn error(&self) -> Unwritten {
+    fn error(&self) -> OutputError {
         let error = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Unwritten(error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()))
+        OutputError(error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()))
     }
 }

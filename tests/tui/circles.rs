@@ -44,7 +44,7 @@ fn a_stranger_is_told_the_key_to_be_admitted_by_and_is_in_after_a_restart() {
     screen.wait_for(&format!("your public key: {key}"));
     screen.press(&["y"]);
     screen.wait_for("copied the last output");
-    assert_eq!(screen.app.copied(), key);
+    assert_eq!(screen.app.clipboard(), key);
     std::fs::write(screen.config(), config(&format!("\"{key}\""))).expect("written");
     screen.press(&["r", "y"]);
     screen.wait_for("connected again to");

@@ -24,7 +24,7 @@ fn a_key_is_made_and_what_is_wrong_with_the_form_is_said_in_it() {
     let public = store.unlock(&name, "secret").expect("its passphrase").public_key();
     screen.press(&["y"]);
     screen.wait_for("copied the public key");
-    assert_eq!(screen.app.copied(), public.to_hex());
+    assert_eq!(screen.app.clipboard(), public.to_hex());
     screen.press(&["n"]);
     screen.write("alice\nx\nx\n");
     screen.wait_for("alice");

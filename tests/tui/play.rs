@@ -215,7 +215,7 @@ fn an_output_is_copied() {
     screen.wait_for_row("line1");
     screen.press(&["Esc", "y"]);
     screen.wait_for("copied the last output");
-    assert_eq!(screen.app.copied(), "line1");
+    assert_eq!(screen.app.clipboard(), "line1");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The app: its parts, and who takes which event.
 //!
 //! Everything that takes time happens elsewhere ([`Tasks`]) and posts a [`Message`]; the loop hands one after the other to
-//! the app, which changes its parts, and draws. A view is a file: it draws its pane, and says by an [`Action`] what it has
+//! the app, which changes its parts, and draws. A view is a file: it draws its pane, and says by an [`ReloadAction`] what it has
 //! done that is not its own affair.
 
 mod actions;
@@ -17,7 +17,7 @@ mod requests;
 mod sessions;
 
 use ::keys::{KeyPair, keystore::KeyName};
-use console::session::{Full, Session};
+use console::session::{QueueFull, SessionHandle};
 use ratatui::crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::{
@@ -227,7 +227,7 @@ impl App {
     }
 
     /// Hands something to the session on a circle.
-    fn hand(&mut self, id: CircleId, input: impl FnOnce(&Session) -> Result<(), Full>) {
+    fn hand(&mut self, id: CircleId, input: impl FnOnce(&SessionHandle) -> Result<(), QueueFull>) {
         if self.repl.get(id).is_some_and(|session| input(&session.session).is_err()) {
             self.complain(NOT_KEEPING_UP);
         }

@@ -5,7 +5,7 @@ mod rows;
 
 use std::time::Instant;
 
-use launcher::{Circle, CircleStatus};
+use launcher::{CircleConfig, CircleStatus};
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 use frontend::target;
@@ -121,7 +121,7 @@ impl Circles {
 
     /// Applies what circles.json says now. A circle that is not in it any more, and that no supervisor has up, stays as one
     /// known by its address.
-    pub(crate) fn configure(&mut self, circles: &[Circle], tasks: &Tasks) {
+    pub(crate) fn configure(&mut self, circles: &[CircleConfig], tasks: &Tasks) {
         for entry in self.entries.iter_mut().filter(|entry| entry.source == Source::Config) {
             if !entry.is_kept_up() && !circles.iter().any(|circle| circle.name == entry.name) {
                 entry.source = Source::Address;
@@ -133,7 +133,7 @@ impl Circles {
             let entry = &mut self.entries[id.0];
             (entry.source, entry.url) = (Source::Config, circle.url());
             // Port 0 is another one each time: nobody can look there.
-            let address = Some(launcher::dialled(circle.address)).filter(|address| address.port() != 0);
+            let address = Some(launcher::connect_address(circle.address)).filter(|address| address.port() != 0);
             if entry.address != address {
                 (entry.address, entry.probing, entry.probed) = (address, None, None);
             }
@@ -275,7 +275,7 @@ fn change(entry: &Entry, before: Before) -> Option<Change> {
 
 #[cfg(test)]
 mod tests {
-    use launcher::State as Supervised;
+    use launcher::CircleState as Supervised;
     use protocol::methods::Access;
 
     use super::*;

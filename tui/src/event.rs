@@ -2,13 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use console::{completion::Completion, history::HistoryFile, session};
+use console::{completion::CompletionList, history::HistoryFile, session};
 use frontend::error::CliError;
 use keys::{
     KeyPair,
-    keystore::{Entry, KeyName, Listing},
+    keystore::{KeyEntry, KeyListing, KeyName},
 };
-use launcher::{Circle, Statuses, place::Place};
+use launcher::{CircleConfig, Statuses, place::SupervisorFiles};
 use ratatui::crossterm::event::Event as TerminalEvent;
 
 use super::id::CircleId;
@@ -41,11 +41,11 @@ pub(crate) enum Event {
     /// A signal ends the process, with this exit code.
     End(u8),
     /// circles.json was read; `None` if there is no such file.
-    ConfigRead(Result<Option<(PathBuf, Vec<Circle>)>, CliError>),
+    ConfigRead(Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError>),
     /// The keystore was read.
-    KeysListed(Result<Listing, CliError>),
+    KeysListed(Result<KeyListing, CliError>),
     /// A key was made, and is unlocked.
-    KeyMade(Result<(Entry, Arc<KeyPair>), CliError>),
+    KeyMade(Result<(KeyEntry, Arc<KeyPair>), CliError>),
     /// A key was unlocked, or was not.
     KeyUnlocked(KeyName, Result<Arc<KeyPair>, CliError>),
     /// A circle that was named was found; the circle that was shown when a command named it.
@@ -55,7 +55,7 @@ pub(crate) enum Event {
     /// A circle has logged these lines.
     Logged(CircleId, Vec<String>),
     /// Where the supervisor of circles.json, its sockets and its logs are.
-    SupervisorFound(Place),
+    SupervisorFound(SupervisorFiles),
     /// How that supervisor is.
     Supervisor(Supervision),
     /// The supervisor has started these circles, or has failed to.
@@ -65,7 +65,7 @@ pub(crate) enum Event {
     /// The supervisor has stopped what was started here, and has ended if nothing else is up.
     Released(Result<(), CliError>),
     /// Something about this user's session on a circle.
-    Session(CircleId, SessionEvent),
+    Session(CircleId, SessionUpdate),
 }
 
 /// What listens at an address.
@@ -92,13 +92,13 @@ pub(crate) enum Supervision {
 
 /// What has happened in a session.
 #[derive(Debug)]
-pub(crate) enum SessionEvent {
+pub(crate) enum SessionUpdate {
     /// The session has reported something.
-    Reported(session::Event),
+    Reported(session::SessionEvent),
     /// The session's state has changed.
     Changed,
     /// Inputs of earlier days, and the file that they are from.
     History(HistoryFile, Vec<String>),
     /// What may stand at the cursor.
-    Completed(Completion),
+    Completed(CompletionList),
 }

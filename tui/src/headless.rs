@@ -25,14 +25,14 @@ use super::{
 
 /// An app that runs.
 #[derive(Debug)]
-pub struct Headless {
+pub struct HeadlessApp {
     queue: mpsc::Sender<Message>,
     frames: watch::Receiver<String>,
     copied: watch::Receiver<String>,
     ended: Option<oneshot::Receiver<io::Result<u8>>>,
 }
 
-impl Headless {
+impl HeadlessApp {
     /// Starts it on a screen of that size, with a scratch circle as always. `first`: the circle to connect to at once.
     /// It needs a multi-threaded tokio runtime.
     pub fn start(setup: Setup, first: Option<&str>, (width, height): (u16, u16)) -> Self {
@@ -94,7 +94,7 @@ impl Headless {
     }
 
     /// Waits for a screen that the predicate accepts. Without one within the timeout, the error is the last screen.
-    pub async fn until(
+    pub async fn wait_until(
         &mut self,
         is_accepted: impl Fn(&str) -> bool,
         timeout: std::time::Duration,
@@ -110,7 +110,7 @@ impl Headless {
     }
 
     /// What was put on the clipboard last.
-    pub fn copied(&self) -> String {
+    pub fn clipboard(&self) -> String {
         self.copied.borrow().clone()
     }
 

@@ -1,7 +1,7 @@
 //! What can be done where: for the footer in short, for the help at length.
 
 use console::commands;
-use frontend::text::{Line, Style};
+use frontend::text::{Style, StyledLine};
 
 /// Keys, and what they do.
 pub(crate) type Hint = (&'static str, &'static str);
@@ -40,10 +40,10 @@ const HERE: &[Hint] = &[
 ];
 
 /// What `:help` says of a topic, and what the editor's keys do.
-pub(crate) fn of(topic: &str, typing: &[Hint]) -> Vec<Line> {
+pub(crate) fn of(topic: &str, typing: &[Hint]) -> Vec<StyledLine> {
     let mut lines = commands::help(topic, typing);
     let here = HERE.iter().find(|(name, _)| *name == topic);
-    lines.extend(here.map(|(_, here)| Line::of(Style::Plain, &format!("  {here}"))));
+    lines.extend(here.map(|(_, here)| StyledLine::of(Style::Plain, &format!("  {here}"))));
     lines
 }
 

@@ -10,7 +10,7 @@ use std::{
 use console::session::KeySource;
 use keys::{
     KeyPair,
-    keystore::{Entry, KeyName, Listing},
+    keystore::{KeyEntry, KeyListing, KeyName},
 };
 use ratatui::{
     Frame,
@@ -47,7 +47,7 @@ pub(crate) const SHORT_HINTS: &[Hint] = &[
 
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    entries: Vec<Entry>,
+    entries: Vec<KeyEntry>,
     /// What sessions see of it.
     choice: Arc<KeyChoice>,
     /// The key to use, if it is not the default one.
@@ -67,7 +67,7 @@ impl Keys {
         Self { is_named: used.is_some(), used, ..Self::default() }
     }
 
-    pub(crate) fn set(&mut self, listing: Listing) {
+    pub(crate) fn set(&mut self, listing: KeyListing) {
         self.entries = listing.entries;
         self.selected = self.selected.min(self.entries.len().saturating_sub(1));
         self.is_known = true;
@@ -83,11 +83,11 @@ impl Keys {
         self.entries.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &KeyEntry> {
         self.entries.iter()
     }
 
-    pub(crate) fn get(&self, name: &KeyName) -> Option<&Entry> {
+    pub(crate) fn get(&self, name: &KeyName) -> Option<&KeyEntry> {
         self.entries.iter().find(|entry| entry.name == *name)
     }
 
@@ -119,7 +119,7 @@ impl Keys {
     }
 
     /// The key to use: the one that was chosen, or the default one.
-    pub(crate) fn used(&self) -> Option<&Entry> {
+    pub(crate) fn used(&self) -> Option<&KeyEntry> {
         let default = || self.entries.iter().find(|entry| entry.default);
         self.used.as_ref().and_then(|name| self.get(name)).or_else(default).or_else(|| self.entries.first())
     }
@@ -134,7 +134,7 @@ impl Keys {
     }
 
     /// Adds a key that was just made, selects it and uses it.
-    pub(crate) fn add(&mut self, entry: Entry) {
+    pub(crate) fn add(&mut self, entry: KeyEntry) {
         self.used = Some(entry.name.clone());
         let at = self.entries.partition_point(|other| other.name < entry.name);
         self.entries.insert(at, entry);

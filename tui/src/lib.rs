@@ -35,8 +35,8 @@ use frontend::{
     signals::{is_ignored, listen},
 };
 use terminal::{
+    output::{Paint, to_stdout},
     passphrase,
-    printing::{Paint, to_stdout},
 };
 use tokio::{signal::unix::SignalKind, sync::mpsc};
 
@@ -48,7 +48,7 @@ use tasks::Tasks;
 
 pub use frontend::{
     known_circles::KnownCircles,
-    supervisor::{Directories, Supervisors},
+    supervisor::{Directories, SupervisorSetup},
 };
 pub use setup::Setup;
 
@@ -68,23 +68,23 @@ pub fn run(first: Option<String>, options: Options) -> Result<std::process::Exit
         ));
     }
     let keystore = Keystore::open_default();
-    if let (Some(name), Ok(store)) = (&options.choice.key, &keystore) {
+    if let (Some(name), Ok(store)) = (&options.connect.key, &keystore) {
         store.show(name)?;
     }
-    let key = options.choice.key;
+    let key = options.connect.key;
     let setup = Setup {
         config: options.config,
         keystore: keystore.ok(),
         history: history::default_directory(),
-        work_factor: passphrase::WORK,
-        supervisors: Supervisors::of_user()?,
-        authority: options.choice.authority,
+        work_factor: passphrase::WORK_FACTOR,
+        supervisors: SupervisorSetup::for_user()?,
+        authority: options.connect.authority,
         known_circles: KnownCircles::open_default().ok(),
-        accepts_ephemeral: options.choice.accepts_ephemeral,
-        passphrase: passphrase::given(options.passphrase_fd)?,
+        accepts_ephemeral: options.connect.accepts_ephemeral,
+        passphrase: passphrase::read_given(options.passphrase_fd)?,
         has_colours: Paint::for_stdout().is_on(),
     };
-    let runtime = terminal::connect::runtime()?;
+    let runtime = terminal::runtime::runtime()?;
     let (queue, messages) = mpsc::channel(QUEUE);
     let scratch_circle = scratch::start(runtime.handle(), setup.workers());
     let tasks = Tasks::new(runtime.handle().clone(), queue.clone());

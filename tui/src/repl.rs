@@ -13,12 +13,12 @@ use std::{
 
 use console::{
     highlight,
-    history::{self, Keeper},
-    progress::Status,
-    session::RunningPlay,
+    history::{self, HistoryWriter},
+    progress::PlayStatus,
+    session::PlaySnapshot,
     validate::Validator,
 };
-use frontend::text::{Line, Style};
+use frontend::text::{Style, StyledLine};
 use keys::KeyPair;
 use protocol::methods::Access;
 use ratatui::{
@@ -71,7 +71,7 @@ pub(crate) struct Repl {
     sessions: HashMap<CircleId, SessionView>,
     lexer: Engine,
     validator: Validator,
-    keeper: Keeper,
+    keeper: HistoryWriter,
     /// The scratch circle, and the key that it is made for.
     scratch: Option<(CircleId, Arc<KeyPair>)>,
     /// Whether the editor takes what is typed, while the pane has the focus.
@@ -79,7 +79,7 @@ pub(crate) struct Repl {
 }
 
 impl Repl {
-    pub(crate) fn new(keeper: Keeper) -> Self {
+    pub(crate) fn new(keeper: HistoryWriter) -> Self {
         Self {
             sessions: HashMap::new(),
             lexer: Engine::new_raw(),
@@ -131,7 +131,7 @@ impl Repl {
         session.transcript.follow();
         session.transcript.extend(echo(&self.lexer, &session.name, input));
         if let Some(history) = session.history.clone().filter(|_| history::is_kept(input)) {
-            self.keeper.keep(history, input.to_owned());
+            self.keeper.append(history, input.to_owned());
         }
     }
 
@@ -211,12 +211,12 @@ impl Repl {
     }
 }
 
-fn status(look: Look, running: &RunningPlay, waiting: usize, width: u16) -> Option<ShownLine<'static>> {
+fn status(look: Look, running: &PlaySnapshot, waiting: usize, width: u16) -> Option<ShownLine<'static>> {
     let elapsed = look.now.saturating_duration_since(running.started);
     if elapsed < STATUS_LINE_DELAY && running.progress.is_none() {
         return None;
     }
-    let status = Status {
+    let status = PlayStatus {
         spinner: look.spinner,
         elapsed,
         progress: running.progress.as_ref(),
@@ -243,13 +243,13 @@ pub(crate) fn whom(access: Access) -> &'static str {
 }
 
 /// An input as it stands in the transcript.
-fn echo(lexer: &Engine, name: &str, input: &str) -> Vec<Line> {
+fn echo(lexer: &Engine, name: &str, input: &str) -> Vec<StyledLine> {
     let prompt = format!("{name}> ");
     let more = format!("{}| ", " ".repeat(prompt.chars().count() - 2));
     let mut lines = Vec::new();
     for (index, line) in highlight::lines(lexer, input).iter().enumerate() {
-        let mut shown = Line::of(Style::Dim, if index == 0 { &prompt } else { &more });
-        for piece in line.pieces() {
+        let mut shown = StyledLine::of(Style::Dim, if index == 0 { &prompt } else { &more });
+        for piece in line.spans() {
             shown.push(piece.style, &piece.text);
         }
         lines.push(shown);

@@ -47,7 +47,7 @@ impl Screen {
         std::panic::set_hook(Box::new(move |panic| {
             give_back();
             hook(panic);
-            std::process::exit(i32::from(frontend::error::BUG));
+            std::process::exit(i32::from(frontend::error::BUG_EXIT_CODE));
         }));
         enter()?;
         Ok(Self { terminal: Terminal::new(CrosstermBackend::new(stdout()))? })
@@ -98,7 +98,7 @@ pub(crate) fn listen(queue: mpsc::Sender<Message>) -> OnTerminal {
 /// Whether the editor that is set is not there, as far as that can be told without starting it. The shell that starts it would
 /// write so on the terminal, where it would be found much later.
 fn is_missing() -> bool {
-    let Some((_, editor)) = EDITOR.named() else { return false };
+    let Some((_, editor)) = EDITOR.from_env() else { return false };
     let program = editor.split_whitespace().next().unwrap_or_default();
     // Of anything else only a shell knows what it comes to.
     let is_plain = |character: char| character.is_alphanumeric() || "_-+./".contains(character);
@@ -108,7 +108,7 @@ fn is_missing() -> bool {
     let mut look = Command::new("sh");
     look.args(["-c", "command -v -- \"$1\"", "sh", program]);
     look.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    passphrase::withhold(&mut look).status().is_ok_and(|status| !status.success())
+    passphrase::remove_variables(&mut look).status().is_ok_and(|status| !status.success())
 }
 
 /// How a shell ends that does not find a program.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use frontend::{known_circles::KnownCircles, supervisor::Supervisors};
+use frontend::{known_circles::KnownCircles, supervisor::SupervisorSetup};
 use keys::{
     Authority,
     keystore::{Keystore, WorkFactor},
@@ -21,7 +21,7 @@ pub struct Setup {
     /// What it costs to try one passphrase of a key that is made here.
     pub work_factor: WorkFactor,
     /// How the supervisor of circles.json is found and started.
-    pub supervisors: Supervisors,
+    pub supervisors: SupervisorSetup,
     /// How circles know themselves when they are reached through a tunnel.
     pub authority: Option<Authority>,
     /// The circles whose identities are remembered, if there is a place for them.

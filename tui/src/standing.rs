@@ -1,6 +1,6 @@
 //! How the session on a circle stands, in short.
 
-use console::session::{Identity, Link, State};
+use console::session::{CallerIdentity, ConnectionStatus, SessionState};
 
 /// How a session stands, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,13 +13,13 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    pub(crate) fn of(state: &State) -> Self {
-        match (state.link, &state.identity) {
-            (Link::Off, _) => Self::None,
-            (Link::Connecting, _) | (_, Identity::Authenticating) => Self::Connecting,
+    pub(crate) fn of(state: &SessionState) -> Self {
+        match (state.connection, &state.identity) {
+            (ConnectionStatus::Disconnected, _) => Self::None,
+            (ConnectionStatus::Connecting, _) | (_, CallerIdentity::Authenticating) => Self::Connecting,
             _ if state.running.is_some() => Self::Running,
-            (Link::On, Identity::Anonymous) => Self::Connected,
-            (Link::On, Identity::Key(_) | Identity::Owner) => Self::Authenticated,
+            (ConnectionStatus::Connected, CallerIdentity::Anonymous) => Self::Connected,
+            (ConnectionStatus::Connected, CallerIdentity::Key(_) | CallerIdentity::Owner) => Self::Authenticated,
         }
     }
 

@@ -7,7 +7,7 @@ use ratatui::{
     text::{Line as ShownLine, Span},
 };
 
-use frontend::text::{Kind, Line, Style};
+use frontend::text::{Style, StyledLine, SyntaxKind};
 
 /// Colours of what is told apart by them.
 const SERIES: [Color; 6] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Blue, Color::Red];
@@ -35,17 +35,17 @@ impl Theme {
         let plain = Shown::new();
         match style {
             Style::Plain => plain,
-            Style::Dim | Style::Syntax(Kind::Comment) => plain.dim(),
+            Style::Dim | Style::Syntax(SyntaxKind::Comment) => plain.dim(),
             Style::Strong => plain.bold(),
-            Style::Good => self.good(),
+            Style::Success => self.good(),
             Style::Error => self.fg(Color::Red).bold(),
             Style::Series(number) => self.fg(SERIES[usize::from(number) % SERIES.len()]),
-            Style::Syntax(Kind::Keyword) => self.fg(Color::Magenta),
-            Style::Syntax(Kind::String) => self.fg(Color::Green),
-            Style::Syntax(Kind::Number) => self.fg(Color::Cyan),
-            Style::Syntax(Kind::Function) => self.fg(Color::Blue),
-            Style::Syntax(Kind::Bracket) => plain.bold().add_modifier(Modifier::REVERSED),
-            Style::Syntax(Kind::Error) => self.fg(Color::Red),
+            Style::Syntax(SyntaxKind::Keyword) => self.fg(Color::Magenta),
+            Style::Syntax(SyntaxKind::String) => self.fg(Color::Green),
+            Style::Syntax(SyntaxKind::Number) => self.fg(Color::Cyan),
+            Style::Syntax(SyntaxKind::Function) => self.fg(Color::Blue),
+            Style::Syntax(SyntaxKind::Bracket) => plain.bold().add_modifier(Modifier::REVERSED),
+            Style::Syntax(SyntaxKind::Error) => self.fg(Color::Red),
         }
     }
 
@@ -79,8 +79,8 @@ impl Theme {
         self.fg(Color::Cyan).bold()
     }
 
-    pub(crate) fn line<'a>(self, line: &Line) -> ShownLine<'a> {
-        line.pieces()
+    pub(crate) fn line<'a>(self, line: &StyledLine) -> ShownLine<'a> {
+        line.spans()
             .iter()
             .map(|piece| Span::styled(piece.text.clone(), self.style(piece.style)))
             .collect::<Vec<_>>()

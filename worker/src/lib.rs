@@ -27,7 +27,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Who wants many workers of one setup has a [`Template`], from which they are forked: it runs the setup's own script once,
+//! Who wants many workers of one setup has a [`ForkServer`], from which they are forked: it runs the setup's own script once,
 //! and a worker is there in a fraction of the time.
 //!
 //! What holds: a play's operations, call depth, expression depth, output and sizes are limited inside the process;
@@ -67,12 +67,12 @@ mod threads;
 pub use engine::{module_names, modules_digest};
 pub use entry::{is_prepared, run_if_worker, run_if_worker_with};
 pub use message::{
-    Answer, Candidate, CandidateKind, Completion, ErrorKind, FunctionDoc, FunctionEntry, HOST_ERROR, HostCall,
-    HostError, HostFunction, HostModule, HostReturn, Layer, LimitKind, Limits, Listing, MAX_CANDIDATES, Origin,
-    Outcome, Play, Position, Print, ProgressReport, Query, ScriptError, ScriptProgress, Setup, Stream, Value,
-    VariableEntry,
+    Candidate, CandidateKind, Completion, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, HOST_ERROR, HostCall,
+    HostError, HostFunction, HostModule, HostReturn, Layer, LimitKind, MAX_CANDIDATES, Origin, Play, Position, Print,
+    ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream, Value, VariableEntry,
+    WorkerLimits, WorkerSetup,
 };
-pub use parent::{Event, HostNameError, Loss, Program, Template, Worker};
+pub use parent::{ForkServer, HostNameError, Loss, Program, Worker, WorkerEvent};
 pub use rhai;
 pub use system::{
     allocator::{Allocator, limit_arenas, return_freed_memory},

@@ -21,13 +21,14 @@ pub use host::{HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostRe
 pub use layer::Layer;
 pub(crate) use order::Order;
 pub use play::{
-    ErrorKind, LimitKind, Outcome, Play, Position, Print, ProgressReport, ScriptError, ScriptProgress, Stream, Value,
+    ErrorKind, EvalOutcome, LimitKind, Play, Position, Print, ProgressReport, ScriptError, ScriptProgress, Stream,
+    Value,
 };
 pub use query::{
-    Answer, Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, Listing, MAX_CANDIDATES, Origin, Query,
-    VariableEntry,
+    Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, MAX_CANDIDATES, Origin, Query, QueryAnswer,
+    ScopeListing, VariableEntry,
 };
 pub(crate) use query::{ENTRY_COST, NumberedQuery};
 pub(crate) use role::Role;
-pub use setup::{Limits, Setup};
+pub use setup::{WorkerLimits, WorkerSetup};
 pub(crate) use worker::{BUILD, Control, FromControl, FromWorker, Hello, ToWorker};

@@ -14,8 +14,8 @@ mod program;
 mod sockets;
 
 pub(crate) use bounds::Bounds;
-pub use fork_server::Template;
-pub use handle::{Event, Worker};
+pub use fork_server::ForkServer;
+pub use handle::{Worker, WorkerEvent};
 pub use host_names::HostNameError;
 pub use loss::Loss;
 pub(crate) use process::{Process, ProcessOwner};

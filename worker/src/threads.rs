@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::{
     child::{self, STACK, ServerConnection, SharedState, WorkSocket},
     engine::{Sources, Watch},
-    message::{FromWorker, Order, Setup},
+    message::{FromWorker, Order, WorkerSetup},
     parent::{Bounds, Loss, Process, ProcessOwner, Sockets, Worker, socket_pairs},
 };
 
@@ -29,7 +29,7 @@ impl Worker {
     ///
     /// It needs a tokio runtime with I/O enabled. The error is [`Unsupported`](io::ErrorKind::Unsupported) where the setup
     /// asks for a seal.
-    pub fn start_on_threads(setup: Setup) -> io::Result<Self> {
+    pub fn start_on_threads(setup: WorkerSetup) -> io::Result<Self> {
         let bounds = Bounds::of(&setup);
         let (ours, process) = start(setup)?;
         Self::new(ours, process, bounds)
@@ -55,7 +55,7 @@ impl ProcessOwner for ThreadOwner {
 }
 
 /// Starts both threads of a worker; returns the server's ends of its sockets.
-fn start(setup: Setup) -> io::Result<(Sockets, Process)> {
+fn start(setup: WorkerSetup) -> io::Result<(Sockets, Process)> {
     if setup.must_be_sealed {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "threads of this process cannot be sealed"));
     }
@@ -79,7 +79,7 @@ fn start(setup: Setup) -> io::Result<(Sockets, Process)> {
     Ok((ours, Process::new(None, ThreadOwner(watch), ended)))
 }
 
-fn evaluate(work: UnixStream, setup: Setup, shared: &SharedState) -> io::Result<()> {
+fn evaluate(work: UnixStream, setup: WorkerSetup, shared: &SharedState) -> io::Result<()> {
     // Nothing keeps it where it is.
     let socket = Rc::new(WorkSocket::new(work));
     socket.send(&FromWorker::Sealed(Vec::new()), &mut Vec::new())?;

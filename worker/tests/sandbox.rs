@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use worker::{Event, Layer, Loss, Outcome, Play, Program, Setup, Template, Worker, rhai::Engine};
+use worker::{EvalOutcome, ForkServer, Layer, Loss, Play, Program, Worker, WorkerEvent, WorkerSetup, rhai::Engine};
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
@@ -60,10 +60,10 @@ fn main() {
     worker::run_if_worker_with(natives);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (passed, skipped) = runtime.block_on(async {
-        let setup = || Setup { circle: "test".into(), ..Setup::default() };
+        let setup = || WorkerSetup { circle: "test".into(), ..WorkerSetup::default() };
         let fresh = Worker::start(Program::SameExecutable, setup()).await.expect("it starts");
-        let template = Template::start(Program::SameExecutable, setup()).await.expect("it starts");
-        let forked = template.worker().await.expect("it forks");
+        let template = ForkServer::start(Program::SameExecutable, setup()).await.expect("it starts");
+        let forked = template.start_worker().await.expect("it forks");
         let (mut passed, mut skipped) = (0, 0);
         for (name, worker) in [("sandbox_of_a_fresh_worker", fresh), ("sandbox_of_a_forked_worker", forked)] {
             match everything_is_refused(worker).await {
@@ -115,9 +115,9 @@ async fn everything_is_refused(mut worker: Worker) -> Sandbox {
         worker.play(&Play { number, script, bind: None, caller: None });
         let output = loop {
             match worker.event().await {
-                Event::Done { outcome: Outcome::Value(value), .. } => break value.output,
-                Event::Done { outcome, .. } => panic!("{script}: {outcome:?}"),
-                Event::Lost(loss) => panic!("{script}: lost, {loss:?}"),
+                WorkerEvent::Done { outcome: EvalOutcome::Value(value), .. } => break value.output,
+                WorkerEvent::Done { outcome, .. } => panic!("{script}: {outcome:?}"),
+                WorkerEvent::Lost(loss) => panic!("{script}: lost, {loss:?}"),
                 _ => {}
             }
         };
@@ -134,8 +134,8 @@ async fn everything_is_refused(mut worker: Worker) -> Sandbox {
     worker.play(&Play { number: 99, script: "overflow()", bind: None, caller: None });
     loop {
         match worker.event().await {
-            Event::Lost(loss) => break assert_eq!(loss, Loss::Crashed),
-            Event::Done { outcome, .. } => panic!("{outcome:?}"),
+            WorkerEvent::Lost(loss) => break assert_eq!(loss, Loss::Crashed),
+            WorkerEvent::Done { outcome, .. } => panic!("{outcome:?}"),
             _ => {}
         }
     }

@@ -14,7 +14,7 @@ use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
-use worker::{Event, Layer, Loss, Outcome, Play, Program, Setup, Template, Worker, rhai::Engine};
+use worker::{EvalOutcome, ForkServer, Layer, Loss, Play, Program, Worker, WorkerEvent, WorkerSetup, rhai::Engine};
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
@@ -82,9 +82,9 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn template(init: &str) -> Template {
-    let setup = Setup { circle: "test".into(), init: Some(init.into()), ..Setup::default() };
-    Template::start(Program::SameExecutable, setup).await.expect("it starts")
+async fn template(init: &str) -> ForkServer {
+    let setup = WorkerSetup { circle: "test".into(), init: Some(init.into()), ..WorkerSetup::default() };
+    ForkServer::start(Program::SameExecutable, setup).await.expect("it starts")
 }
 
 /// How a play ends: what its value prints, its error, or the loss.
@@ -92,9 +92,9 @@ async fn play(worker: &mut Worker, number: u64, script: &str) -> String {
     worker.play(&Play { number, script, bind: None, caller: None });
     loop {
         match worker.event().await {
-            Event::Done { outcome: Outcome::Value(value), .. } => return value.output,
-            Event::Done { outcome, .. } => return format!("{outcome:?}"),
-            Event::Lost(loss) => return format!("{loss:?}"),
+            WorkerEvent::Done { outcome: EvalOutcome::Value(value), .. } => return value.output,
+            WorkerEvent::Done { outcome, .. } => return format!("{outcome:?}"),
+            WorkerEvent::Lost(loss) => return format!("{loss:?}"),
             _ => {}
         }
     }
@@ -106,9 +106,9 @@ fn id(worker: &Worker) -> Pid {
 
 async fn workers_are_apart() {
     let template = template("print(\"dropped\"); let list = [1]; fn common() { 1 }").await;
-    let mut first = template.worker().await.expect("it forks");
+    let mut first = template.start_worker().await.expect("it forks");
     assert_eq!(play(&mut first, 1, "list += 2; fn common() { 2 } list.len() + common()").await, "4");
-    let mut second = template.worker().await.expect("it forks");
+    let mut second = template.start_worker().await.expect("it forks");
     assert_eq!(play(&mut second, 1, "list.len() + common()").await, "2");
     for worker in [&mut first, &mut second] {
         assert_eq!(play(worker, 2, "descriptors()").await, "2");
@@ -118,16 +118,16 @@ async fn workers_are_apart() {
 
 async fn one_that_fails_costs_no_other() {
     let template = template("").await;
-    let mut other = template.worker().await.expect("it forks");
+    let mut other = template.start_worker().await.expect("it forks");
     assert_eq!(play(&mut other, 1, "let mine = 7;").await, "");
     for (script, loss) in [("panics()", Loss::Crashed), ("ends()", Loss::Crashed)] {
-        let mut worker = template.worker().await.expect("it forks");
+        let mut worker = template.start_worker().await.expect("it forks");
         assert_eq!(play(&mut worker, 1, script).await, format!("{loss:?}"), "{script}");
     }
     let bomb = "let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b);";
-    let mut worker = template.worker().await.expect("it forks");
+    let mut worker = template.start_worker().await.expect("it forks");
     assert_eq!(play(&mut worker, 1, bomb).await, "Memory");
-    let mut worker = template.worker().await.expect("it forks");
+    let mut worker = template.start_worker().await.expect("it forks");
     worker.kill();
     assert_eq!(play(&mut worker, 1, "loop {}").await, "Killed");
     assert_eq!(play(&mut other, 2, "mine").await, "7");
@@ -135,13 +135,13 @@ async fn one_that_fails_costs_no_other() {
 
 async fn a_template_that_ends_takes_its_workers_along() {
     let template = template("").await;
-    let mut worker = template.worker().await.expect("it forks");
+    let mut worker = template.start_worker().await.expect("it forks");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
     kill_process(Pid::from_raw(template.pid().expect("one").cast_signed()).expect("not 0"), Signal::KILL)
         .expect("there");
-    assert!(matches!(worker.event().await, Event::Lost(Loss::Killed)));
-    let error = template.worker().await.expect_err("it is over");
-    assert_eq!((error.kind(), template.is_over()), (io::ErrorKind::BrokenPipe, true), "{error}");
+    assert!(matches!(worker.event().await, WorkerEvent::Lost(Loss::Killed)));
+    let error = template.start_worker().await.expect_err("it is over");
+    assert_eq!((error.kind(), template.has_ended()), (io::ErrorKind::BrokenPipe, true), "{error}");
 }
 
 async fn an_init_script_that_takes_the_template_along_is_an_error() {
@@ -150,17 +150,17 @@ async fn an_init_script_that_takes_the_template_along_is_an_error() {
         ("ends()", "Crashed"),
         ("panics()", "Crashed"),
     ] {
-        let error = template(init).await.worker().await.expect_err("it has ended");
+        let error = template(init).await.start_worker().await.expect_err("it has ended");
         assert!(error.to_string().ends_with(&format!("({loss})")), "{init}: {error}");
     }
     // One that only fails fails each play.
-    let mut worker = template("let a = 1; a.nothing()").await.worker().await.expect("it forks");
+    let mut worker = template("let a = 1; a.nothing()").await.start_worker().await.expect("it forks");
     assert!(play(&mut worker, 1, "1").await.contains("nothing"));
 }
 
 async fn the_last_worker_ends_a_template_that_was_dropped() {
     let template = template("").await;
-    let mut worker = template.worker().await.expect("it forks");
+    let mut worker = template.start_worker().await.expect("it forks");
     let pid = template.pid().expect("one");
     drop(template);
     assert_eq!(play(&mut worker, 1, "40 + 2").await, "42");
@@ -175,7 +175,7 @@ async fn dropping_what_is_waited_for_leaves_nothing() {
     // It never becomes ready.
     let template = template("loop {}").await;
     for _ in 0..100 {
-        let mut waiting = Box::pin(template.worker());
+        let mut waiting = Box::pin(template.start_worker());
         assert!(at_once(waiting.as_mut()).await.is_none());
     }
     let open = std::fs::read_dir("/proc/self/fd").expect("Linux").count();
@@ -193,7 +193,7 @@ async fn at_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Opti
 
 async fn a_worker_shows_its_memory_to_nobody() {
     let template = template("").await;
-    let mut worker = template.worker().await.expect("it forks");
+    let mut worker = template.start_worker().await.expect("it forks");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
     // Its template, of the same user, does: so this is not for other reasons.
     drop(std::fs::File::open(format!("/proc/{}/mem", template.pid().expect("one"))).expect("its user's"));
@@ -210,7 +210,7 @@ fn status(pid: Pid, name: &str) -> u64 {
 
 async fn workers_are_born_without_network_and_privileges() {
     let template = template("").await;
-    let mut worker = template.worker().await.expect("it forks");
+    let mut worker = template.start_worker().await.expect("it forks");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
         assert_eq!(status(id(&worker), set), 0, "{set}");
@@ -243,7 +243,7 @@ async fn workers_block_and_ignore_no_signal() {
     let own = rustix::process::getpid();
     assert!(status(own, "SigBlk") & term != 0 && status(own, "SigIgn") & hup != 0, "the test is none");
     let template = template("").await;
-    let mut worker = template.worker().await.expect("it forks");
+    let mut worker = template.start_worker().await.expect("it forks");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
     assert_eq!((status(id(&worker), "SigBlk"), status(id(&worker), "SigIgn") & hup), (0, 0));
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use keys::identity_file::{self, IdentityFileError};
-use launcher::{Pointer, place::Place, port};
+use launcher::{ConfigLocator, place::SupervisorFiles, port};
 use protocol::methods::Access;
 use rustix::fs::{Access as Permission, access};
 use serde_json::json;
@@ -16,17 +16,17 @@ use server_ws::Circle;
 use crate::cli::CheckArgs;
 use frontend::{
     config,
-    error::{CliError, Parts, os_text},
+    error::{CliError, ErrorParts, os_error_text},
     script, supervisor,
 };
-use terminal::printing::to_stdout;
+use terminal::output::to_stdout;
 
 /// Modules of a circle that are told which cannot be read.
 const MODULES_TOLD: usize = 3;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
     match check(args) {
-        Err(error) if args.json && !matches!(error, CliError::Told { .. }) => {
+        Err(error) if args.json && !matches!(error, CliError::AlreadyReported { .. }) => {
             // Whether or not anybody reads it.
             let _unread = to_stdout(&format!("{}\n", json!({ "circles": [], "errors": [error.advice()] })));
             Err(error)
@@ -37,21 +37,21 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
 
 fn check(args: &CheckArgs) -> Result<(), CliError> {
     let (path, circles) = config::load(args.config.path())?;
-    let pointer = Pointer::of(&path)?;
-    let runtime = terminal::connect::client_runtime()?;
+    let pointer = ConfigLocator::load(&path)?;
+    let runtime = terminal::runtime::client_runtime()?;
     let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     let (mut failed, mut objects, mut of_all) = (Vec::new(), Vec::new(), Vec::new());
     let place = supervisor::place(args.config.path()).and_then(|place| logs(&place).map(|()| place));
     if let Err(error) = &place {
         of_all.push(error.advice());
         if !args.json {
-            terminal::printing::report(error);
+            terminal::output::report(error);
         }
         failed.push("all, for want of logs");
     }
     let place = place.ok();
     let ours = match &place {
-        Some(place) => runtime.block_on(supervisor::pids(place)),
+        Some(place) => runtime.block_on(supervisor::circle_pids(place)),
         None => Vec::new(),
     };
     for circle in &circles {
@@ -73,7 +73,7 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
             }));
             continue;
         }
-        mistakes.iter().for_each(terminal::printing::report);
+        mistakes.iter().for_each(terminal::output::report);
         if !mistakes.is_empty() {
             continue;
         }
@@ -85,7 +85,7 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
     }
     if args.json {
         let written = to_stdout(&format!("{}\n", json!({ "circles": objects, "errors": of_all })));
-        return if failed.is_empty() { Ok(written?) } else { Err(CliError::Told { exit_code: 2 }) };
+        return if failed.is_empty() { Ok(written?) } else { Err(CliError::AlreadyReported { exit_code: 2 }) };
     }
     if !failed.is_empty() {
         return Err(CliError::usage(format!("cannot start: {}", failed.join(", ")), "", "the errors above say why"));
@@ -94,28 +94,28 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
 }
 
 /// What this machine has against a circle, each at the field that says so. What `ours` have, our own circles, is not.
-pub(crate) fn mistakes(circle: &launcher::Circle, pointer: &Pointer, ours: &[u32]) -> Vec<CliError> {
-    let at = |field, what: String| CliError::Config(pointer.mistake(&circle.name, field, what));
+pub(crate) fn mistakes(circle: &launcher::CircleConfig, pointer: &ConfigLocator, ours: &[u32]) -> Vec<CliError> {
+    let at = |field, what: String| CliError::Config(pointer.error_at(&circle.name, field, what));
     let mut mistakes = Vec::new();
-    match port::usable(circle.address) {
-        Err(port::Unusable::Taken { owner, .. }) if ours.contains(&owner.pid) => {}
+    match port::check_address(circle.address) {
+        Err(port::PortError::Taken { owner, .. }) if ours.contains(&owner.pid) => {}
         Err(unusable) => mistakes.push(at(unusable.field(), said(&unusable))),
         Ok(()) => {}
     }
     if let Some(init) = &circle.init
         && let Err(error) = File::open(init)
     {
-        mistakes.push(at("init", format!("cannot read {}: {}", init.display(), os_text(&error))));
+        mistakes.push(at("init", format!("cannot read {}: {}", init.display(), os_error_text(&error))));
     }
     if let Some(directory) = &circle.modules {
         let names = worker::module_names(directory).unwrap_or_else(|error| {
-            mistakes.push(at("modules", format!("cannot read {}: {}", directory.display(), os_text(&error))));
+            mistakes.push(at("modules", format!("cannot read {}: {}", directory.display(), os_error_text(&error))));
             Vec::new()
         });
         let unreadable = names.iter().filter_map(|name| {
             let file = directory.join(format!("{name}.rhai"));
             let error = File::open(&file).err()?;
-            Some(at("modules", format!("cannot read {}: {}", file.display(), os_text(&error))))
+            Some(at("modules", format!("cannot read {}: {}", file.display(), os_error_text(&error))))
         });
         mistakes.extend(unreadable.take(MODULES_TOLD));
     }
@@ -133,18 +133,18 @@ fn unusable_identity(file: &Path) -> Option<String> {
             let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
             let directory = directory.unwrap_or(Path::new("."));
             let error = access(directory, Permission::WRITE_OK | Permission::EXEC_OK).err()?;
-            Some(format!("cannot make {}: {}", file.display(), os_text(&error.into())))
+            Some(format!("cannot make {}: {}", file.display(), os_error_text(&error.into())))
         }
         Err(error) => {
-            let Parts { why, fix, .. } = CliError::from(error).parts();
+            let ErrorParts { why, fix, .. } = CliError::from(error).parts();
             Some(if fix.is_empty() { why } else { format!("{why}; {fix}") })
         }
     }
 }
 
-fn said(unusable: &port::Unusable) -> String {
+fn said(unusable: &port::PortError) -> String {
     let what = match unusable {
-        port::Unusable::System(error) => os_text(error),
+        port::PortError::System(error) => os_error_text(error),
         other => other.to_string(),
     };
     match unusable.advice() {
@@ -154,7 +154,7 @@ fn said(unusable: &port::Unusable) -> String {
 }
 
 /// Whether logs can be written at all.
-fn logs(place: &Place) -> Result<(), CliError> {
+fn logs(place: &SupervisorFiles) -> Result<(), CliError> {
     access(place.logs(), Permission::WRITE_OK | Permission::EXEC_OK).map_err(|error| {
         let fix = "make it writable, or set XDG_STATE_HOME to a directory that is";
         CliError::io(format!("cannot write logs in {}", place.logs().display()), &error.into(), fix)
@@ -174,7 +174,7 @@ fn log(path: &Path) -> Result<(), CliError> {
 }
 
 /// Runs the init script as the circle will, and starts nothing.
-pub(crate) async fn try_init(circle: &launcher::Circle) -> Result<(), CliError> {
+pub(crate) async fn try_init(circle: &launcher::CircleConfig) -> Result<(), CliError> {
     let cannot = |why: String| CliError::usage(format!("the circle '{}' cannot start", circle.name), why, "");
     let mut builder = Circle::builder(&circle.name).limits(circle.limits.clone());
     if let Some(modules) = &circle.modules {
@@ -186,7 +186,7 @@ pub(crate) async fn try_init(circle: &launcher::Circle) -> Result<(), CliError> 
     let built = builder.build().map_err(|error| cannot(error.to_string()))?;
     server_ws::check(&built).await.map_err(|error| match (error.kind(), &circle.init) {
         (ErrorKind::InvalidData, Some(file)) => {
-            script::init_failed(format!("the circle '{}' cannot start", circle.name), file, &error)
+            script::init_script_error(format!("the circle '{}' cannot start", circle.name), file, &error)
         }
         _ => cannot(error.to_string()),
     })

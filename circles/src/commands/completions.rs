@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::CompletionsArgs;
 use frontend::error::CliError;
-use terminal::printing::to_stdout;
+use terminal::output::to_stdout;
 
 const HOW: &str = "\
 Tab completes commands, options, and the circles and keys that there are. Say so to your shell once:

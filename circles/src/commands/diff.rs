@@ -1,25 +1,25 @@
 //! `circles diff`: what a reload would do.
 
 use launcher::{
-    Action, CircleChange, Field,
-    control::{Client, ControlError, Diff},
+    CircleChange, CircleField, ReloadAction,
+    control::{ControlClient, ControlError, Diff},
 };
 use protocol::methods::NoParams;
 
 use crate::cli::DiffArgs;
 use frontend::{config, error::CliError, supervisor};
-use terminal::printing::{to_stderr, to_stdout};
+use terminal::output::{to_stderr, to_stdout};
 
 pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
     let place = supervisor::place(args.config.path())?;
-    let asked = terminal::connect::client_runtime()?.block_on(async {
-        let Some(mut client) = Client::connect(&place).await? else { return Ok(None) };
-        client.call::<Diff>(&NoParams {}, supervisor::PATIENCE).await.map(|diff| Some(diff.changes))
+    let asked = terminal::runtime::client_runtime()?.block_on(async {
+        let Some(mut client) = ControlClient::connect(&place).await? else { return Ok(None) };
+        client.call::<Diff>(&NoParams {}, supervisor::CONTROL_TIMEOUT).await.map(|diff| Some(diff.changes))
     });
     let changes = match asked {
         // It was just ending.
-        Err(ControlError::Lost) => None,
-        other => other.map_err(supervisor::failed)?,
+        Err(ControlError::Disconnected) => None,
+        other => other.map_err(supervisor::control_error)?,
     };
     let changes = if let Some(changes) = changes {
         changes
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
         to_stderr("nothing runs, so nothing is reloaded; this is what circles up would do\n");
         circles
             .into_iter()
-            .map(|circle| CircleChange { name: circle.name, action: Action::Start, fields: Vec::new() })
+            .map(|circle| CircleChange { name: circle.name, action: ReloadAction::Start, fields: Vec::new() })
             .collect()
     };
     if args.json {
@@ -37,13 +37,13 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
     let width = changes.iter().map(|change| change.name.len()).max().unwrap_or_default();
     for change in &changes {
         let what = match change.action {
-            Action::Start => "starts".into(),
-            Action::Drain => "drains, and is forgotten".into(),
-            Action::Forget => "is forgotten".into(),
-            Action::Restart => format!("restarts: {}", fields(&change.fields)),
-            Action::Change => format!("changes while it runs: {}", fields(&change.fields)),
-            Action::Later if change.fields.is_empty() => "is new, and stays down".into(),
-            Action::Later => format!("stays down: {}", fields(&change.fields)),
+            ReloadAction::Start => "starts".into(),
+            ReloadAction::Drain => "drains, and is forgotten".into(),
+            ReloadAction::Forget => "is forgotten".into(),
+            ReloadAction::Restart => format!("restarts: {}", fields(&change.fields)),
+            ReloadAction::Change => format!("changes while it runs: {}", fields(&change.fields)),
+            ReloadAction::Later if change.fields.is_empty() => "is new, and stays down".into(),
+            ReloadAction::Later => format!("stays down: {}", fields(&change.fields)),
             _ => "stays as it is".into(),
         };
         to_stdout(&format!("{:width$}  {what}\n", change.name))?;
@@ -52,8 +52,8 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
 }
 
 /// The fields that are different, for a person.
-pub(crate) fn fields(fields: &[Field]) -> String {
-    fields.iter().map(Field::to_string).collect::<Vec<_>>().join(", ")
+pub(crate) fn fields(fields: &[CircleField]) -> String {
+    fields.iter().map(CircleField::to_string).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn json(changes: &[CircleChange]) -> String {

@@ -14,12 +14,12 @@ use serde_json::json;
 use self::finding::{Finding, Level, Section};
 use crate::cli::DoctorArgs;
 use frontend::error::CliError;
-use terminal::printing::{Paint, to_stdout};
+use terminal::output::{Paint, to_stdout};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), CliError> {
-    let runtime = terminal::connect::runtime()?;
+    let runtime = terminal::runtime::runtime()?;
     let findings = runtime.block_on(async {
         // Beside each other: each waits for processes that may not answer.
         let (circles, sandbox) = tokio::join!(circles::examine(&args.config), machine::sandbox());
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), CliError> {
     });
     let code = exit_code(&findings);
     to_stdout(&if args.json { as_json(&findings, code) } else { as_text(&findings) })?;
-    if code == 0 { Ok(()) } else { Err(CliError::Told { exit_code: code }) }
+    if code == 0 { Ok(()) } else { Err(CliError::AlreadyReported { exit_code: code }) }
 }
 
 /// That of the first fault, in the order in which they are told; warnings are none.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use launcher::{
-    control::{ControlError, Down, Names},
-    place::PlaceError,
+    control::{CircleNames, ControlError, Down},
+    place::SupervisorFilesError,
 };
 use rustix::{
     io::Errno,
@@ -14,36 +14,36 @@ use rustix::{
 use crate::cli::DownArgs;
 use frontend::{
     config,
-    error::{CliError, os_text},
+    error::{CliError, os_error_text},
     supervisor::{self, unsupervised},
 };
-use terminal::printing::to_stdout;
+use terminal::output::to_stdout;
 
 /// A circle that does not drain is killed long before that.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
     let place = supervisor::place(args.config.path())?;
-    let runtime = terminal::connect::client_runtime()?;
+    let runtime = terminal::runtime::client_runtime()?;
     let names = (!args.names.is_empty()).then(|| args.names.clone());
     let is_all = names.is_none();
     let ended = runtime.block_on(async {
-        let Some((mut client, _)) = supervisor::answering(&place).await? else { return Ok(None) };
-        let statuses = client.call::<Down>(&Names { names }, PATIENCE).await?;
+        let Some((mut client, _)) = supervisor::connect_with_status(&place).await? else { return Ok(None) };
+        let statuses = client.call::<Down>(&CircleNames { names }, PATIENCE).await?;
         if is_all {
-            client.closed().await;
+            client.wait_until_closed().await;
         }
         Ok(Some(statuses.circles))
     });
     let ended = match ended {
         // It was just ending by itself.
-        Err(ControlError::Lost) => None,
+        Err(ControlError::Disconnected) => None,
         // It cannot be asked, but told.
-        Err(ControlError::Place(PlaceError::Unreachable { pid, .. })) if is_all => {
+        Err(ControlError::Place(SupervisorFilesError::Unreachable { pid, .. })) if is_all => {
             end(pid)?;
             None
         }
-        other => other.map_err(supervisor::failed)?,
+        other => other.map_err(supervisor::control_error)?,
     };
     let mut strays = Vec::new();
     if is_all {
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
             circles => circles?,
         };
         unsupervised::wait_for_end(&place, &circles)?;
-        strays.extend(unsupervised::strays(&circles));
+        strays.extend(unsupervised::stray_process_notes(&circles));
     }
     let names = ended.unwrap_or_default();
     if names.is_empty() {
@@ -85,7 +85,7 @@ fn end(pid: Option<u32>) -> Result<(), CliError> {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => {
             let fix = format!("end it yourself: kill {pid}");
-            Err(CliError::supervisor("cannot end the supervisor", os_text(&error.into()), fix))
+            Err(CliError::supervisor("cannot end the supervisor", os_error_text(&error.into()), fix))
         }
     }
 }

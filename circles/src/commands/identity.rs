@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use frontend::{
     config,
     error::CliError,
-    supervisor::{self, PATIENCE},
+    supervisor::{self, CONTROL_TIMEOUT},
 };
 use keys::identity_file::{self, IdentityFileError};
 use launcher::{
-    State,
+    CircleState,
     control::{ControlError, Restart},
-    place::Place,
+    place::SupervisorFiles,
 };
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use crate::{
     cli::{ConfigArgs, IdentityVerb},
     question,
 };
-use terminal::printing::{self, to_stdout};
+use terminal::output::{self, to_stdout};
 
 /// How long the circle may take to drain and to be ready again.
 const RESTART_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
@@ -32,10 +32,10 @@ pub(crate) fn run(verb: &IdentityVerb) -> Result<(), CliError> {
 }
 
 /// The file of a circle's identity, and the place of its supervisor. Nothing is made.
-fn find(name: &str, config: &ConfigArgs) -> Result<(PathBuf, Place), CliError> {
+fn find(name: &str, config: &ConfigArgs) -> Result<(PathBuf, SupervisorFiles), CliError> {
     let circle = config::circle(config.path(), name)?;
-    let directories = supervisor::directories_as_they_are();
-    let place = Place::as_it_is(&config::path(config.path())?, &directories.run, &directories.state)?;
+    let directories = supervisor::find_directories();
+    let place = SupervisorFiles::open(&config::path(config.path())?, &directories.run, &directories.state)?;
     let file = circle.identity.unwrap_or_else(|| place.identity(name));
     // What is shown can be used from anywhere.
     Ok((std::path::absolute(&file).unwrap_or(file), place))
@@ -76,7 +76,7 @@ fn rotate(name: &str, is_meant: bool, config: &ConfigArgs) -> Result<(), CliErro
     )?;
     let rotated = identity_file::rotate(&file).map_err(|error| failed(name, error))?;
     to_stdout(&format!("{}\n", rotated.new))?;
-    printing::to_stderr(&format!(
+    output::to_stderr(&format!(
         "{name} has this identity from its next start on, instead of {}\n  clients that know the circle refuse it until \
          they forget the old one: circles known forget HOST:PORT\n  restart what else uses {}, as replicas\n",
         rotated.old,
@@ -86,16 +86,16 @@ fn rotate(name: &str, is_meant: bool, config: &ConfigArgs) -> Result<(), CliErro
 }
 
 /// Restarts the circle, if it is up.
-fn restart(name: &str, place: &Place) -> Result<(), CliError> {
+fn restart(name: &str, place: &SupervisorFiles) -> Result<(), CliError> {
     let names = [name.to_owned()];
-    let restarted = terminal::connect::client_runtime()?.block_on(async {
-        let Some((client, statuses)) = supervisor::answering(place).await? else { return Ok(None) };
+    let restarted = terminal::runtime::client_runtime()?.block_on(async {
+        let Some((client, statuses)) = supervisor::connect_with_status(place).await? else { return Ok(None) };
         drop(client);
-        let is_up = |state| !matches!(state, State::Down | State::Failed);
+        let is_up = |state| !matches!(state, CircleState::Down | CircleState::Failed);
         if !statuses.circles.iter().any(|circle| circle.name == name && is_up(circle.state)) {
             return Ok(None);
         }
-        Ok(Some(supervisor::tell_running::<Restart>(place, &names, RESTART_TIMEOUT + PATIENCE).await?))
+        Ok(Some(supervisor::call_running::<Restart>(place, &names, RESTART_TIMEOUT + CONTROL_TIMEOUT).await?))
     });
     let by_hand = |error: CliError| {
         CliError::supervisor(
@@ -106,17 +106,17 @@ fn restart(name: &str, place: &Place) -> Result<(), CliError> {
     };
     let restarted = match restarted {
         // A supervisor that is just ending has its circles end, too.
-        Err(RestartError::Supervisor(ControlError::Lost)) | Ok(None | Some(None)) => {
-            printing::to_stderr(&format!("{name} is down\n  start it: circles up {name}\n"));
+        Err(RestartError::Supervisor(ControlError::Disconnected)) | Ok(None | Some(None)) => {
+            output::to_stderr(&format!("{name} is down\n  start it: circles up {name}\n"));
             return Ok(());
         }
-        Err(RestartError::Supervisor(error)) => return Err(by_hand(supervisor::failed(error))),
+        Err(RestartError::Supervisor(error)) => return Err(by_hand(supervisor::control_error(error))),
         Err(RestartError::Restart(error)) => return Err(by_hand(error)),
         Ok(Some(Some(statuses))) => statuses,
     };
     match restarted.circles.into_iter().find(|circle| circle.name == name) {
-        Some(circle) if circle.state == State::Ready => {
-            printing::to_stderr(&format!("restarted {name}\n"));
+        Some(circle) if circle.state == CircleState::Ready => {
+            output::to_stderr(&format!("restarted {name}\n"));
             Ok(())
         }
         circle => {

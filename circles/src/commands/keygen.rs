@@ -7,7 +7,7 @@ use keys::{
 
 use crate::{cli::KeygenArgs, commands::keys::print_public_key};
 use frontend::error::CliError;
-use terminal::{passphrase, printing};
+use terminal::{output, passphrase};
 
 pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     let store = Keystore::open_default()?;
@@ -15,13 +15,13 @@ pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     if store.exists(&args.name)? {
         return Err(KeystoreError::Exists { name: args.name.clone() }.into());
     }
-    let _restoring = terminal::connect::client_runtime()?;
+    let _restoring = terminal::runtime::client_runtime()?;
     let passphrase = passphrase::choose(args.passphrase.passphrase_fd)?;
     let keypair = KeyPair::generate().map_err(|error| {
         CliError::usage("cannot make a key", error.to_string(), "the operating system gives no random bytes")
     })?;
-    let entry = store.create(&args.name, &keypair, &passphrase, passphrase::WORK)?;
+    let entry = store.create(&args.name, &keypair, &passphrase, passphrase::WORK_FACTOR)?;
     let note = if entry.default { ", the default key" } else { "" };
-    printing::to_stderr(&format!("made {}{note}; its public key, for operators to admit:\n", entry.name));
+    output::to_stderr(&format!("made {}{note}; its public key, for operators to admit:\n", entry.name));
     print_public_key(&entry, args.json)
 }

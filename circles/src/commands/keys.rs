@@ -3,7 +3,7 @@
 mod export;
 mod import;
 
-use keys::keystore::{Entry, KeyName, Keystore, KeystoreError};
+use keys::keystore::{KeyEntry, KeyName, Keystore, KeystoreError};
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,8 +12,8 @@ use crate::{
 };
 use frontend::error::CliError;
 use terminal::{
+    output::{self, to_stdout},
     passphrase,
-    printing::{self, to_stdout},
 };
 
 pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
@@ -31,7 +31,7 @@ pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
         KeysVerb::Default { name: None, json: false } => Ok(to_stdout(&format!("{}\n", default_or_none(&store)?))?),
         KeysVerb::Default { name: Some(name), .. } => {
             store.set_default(name)?;
-            printing::to_stderr(&format!("{name} is the default key\n"));
+            output::to_stderr(&format!("{name} is the default key\n"));
             Ok(())
         }
         KeysVerb::Export { name, secret: false, .. } => Ok(to_stdout(&store.export(name)?)?),
@@ -41,7 +41,7 @@ pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
         KeysVerb::Rename { old, new } => {
             let entry = store.rename(old, new)?;
             let note = if entry.default { ", and is the default key still" } else { "" };
-            printing::to_stderr(&format!("{old} is called {new} from now on{note}\n"));
+            output::to_stderr(&format!("{old} is called {new} from now on{note}\n"));
             Ok(())
         }
         KeysVerb::Remove { name, yes } => remove(&store, name, *yes),
@@ -49,12 +49,12 @@ pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
 }
 
 /// The public key of one, for operators to admit.
-pub(crate) fn print_public_key(entry: &Entry, is_json: bool) -> Result<(), CliError> {
+pub(crate) fn print_public_key(entry: &KeyEntry, is_json: bool) -> Result<(), CliError> {
     let text = if is_json { as_json(entry).to_string() } else { entry.public_key.to_hex() };
     Ok(to_stdout(&format!("{text}\n"))?)
 }
 
-fn as_json(entry: &Entry) -> Value {
+fn as_json(entry: &KeyEntry) -> Value {
     json!({
         "name": entry.name.as_str(),
         "public_key": entry.public_key.to_hex(),
@@ -65,11 +65,11 @@ fn as_json(entry: &Entry) -> Value {
 fn passwd(store: &Keystore, name: &KeyName, old: &PassphraseArgs, new: &NewPassphraseArgs) -> Result<(), CliError> {
     // That there is no such key is said before a passphrase is asked for, and a wrong one before another is thought of.
     store.show(name)?;
-    let _restoring = terminal::connect::client_runtime()?;
+    let _restoring = terminal::runtime::client_runtime()?;
     let keypair = passphrase::unlock(store, name, old.passphrase_fd)?;
     let chosen = passphrase::choose_new(new.new_passphrase_fd, &format!("New passphrase of {name}: "))?;
-    store.change_passphrase(name, &keypair, &chosen, passphrase::WORK)?;
-    printing::to_stderr(&format!(
+    store.change_passphrase(name, &keypair, &chosen, passphrase::WORK_FACTOR)?;
+    output::to_stderr(&format!(
         "{name} has another passphrase from now on; copies from before, as in backups, still open with the one before\n"
     ));
     Ok(())
@@ -93,9 +93,9 @@ fn remove(store: &Keystore, name: &KeyName, is_meant: bool) -> Result<(), CliErr
         &format!("the key '{name}' is not removed"),
     )?;
     store.remove(name)?;
-    printing::to_stderr(&format!("removed {name}\n"));
+    output::to_stderr(&format!("removed {name}\n"));
     if is_default && listing.entries.len() > 1 {
-        printing::to_stderr("there is no default key now\n  choose one: circles keys default NAME\n");
+        output::to_stderr("there is no default key now\n  choose one: circles keys default NAME\n");
     }
     Ok(())
 }
@@ -110,7 +110,7 @@ fn list(store: &Keystore, is_json: bool) -> Result<(), CliError> {
         let keys: Vec<_> = listing.entries.iter().map(as_json).collect();
         to_stdout(&format!("{}\n", json!({ "keys": keys })))?;
     } else if listing.entries.is_empty() && listing.damaged.is_empty() {
-        printing::to_stderr("there are no keys yet\n  make one: circles keygen NAME\n");
+        output::to_stderr("there are no keys yet\n  make one: circles keygen NAME\n");
     } else {
         let width = listing.entries.iter().map(|entry| entry.name.as_str().len()).max().unwrap_or_default();
         for entry in &listing.entries {
@@ -120,7 +120,7 @@ fn list(store: &Keystore, is_json: bool) -> Result<(), CliError> {
     }
     // The others are of use still, so one that cannot be read is told and not more.
     for (_, error) in listing.damaged {
-        printing::report(&CliError::Keystore(error));
+        output::report(&CliError::Keystore(error));
     }
     Ok(())
 }

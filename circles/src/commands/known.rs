@@ -5,7 +5,7 @@ use keys::Authority;
 use serde_json::json;
 
 use crate::cli::KnownVerb;
-use terminal::printing::{self, to_stdout};
+use terminal::output::{self, to_stdout};
 
 /// The exit code of a file of known circles with lines that cannot be read.
 const UNREADABLE: u8 = 6;
@@ -30,7 +30,7 @@ fn list(known: &KnownCircles, is_json: bool) -> Result<(), CliError> {
             listing.unreadable.iter().map(|line| json!({ "line": line.number, "reason": line.reason })).collect();
         to_stdout(&format!("{}\n", json!({ "circles": circles, "unreadable": unreadable })))?;
     } else if listing.circles.is_empty() && listing.unreadable.is_empty() {
-        printing::to_stderr("no circle is known yet\n  a circle with an identity is remembered at its first use\n");
+        output::to_stderr("no circle is known yet\n  a circle with an identity is remembered at its first use\n");
     } else {
         let width = listing.circles.iter().map(|circle| circle.authority.as_str().len()).max().unwrap_or_default();
         for circle in &listing.circles {
@@ -40,14 +40,14 @@ fn list(known: &KnownCircles, is_json: bool) -> Result<(), CliError> {
     // The others are of use still, so each that cannot be read is reported and hides none.
     let is_whole = listing.unreadable.is_empty();
     for line in listing.unreadable {
-        printing::report(&known.unreadable(line).into());
+        output::report(&known.unreadable_line_error(line).into());
     }
-    if is_whole { Ok(()) } else { Err(CliError::Told { exit_code: UNREADABLE }) }
+    if is_whole { Ok(()) } else { Err(CliError::AlreadyReported { exit_code: UNREADABLE }) }
 }
 
 fn forget(known: &KnownCircles, authority: &Authority) -> Result<(), CliError> {
     known.forget(authority)?;
-    printing::to_stderr(&format!(
+    output::to_stderr(&format!(
         "forgot the circle at {authority}; the next identity that a client finds there is accepted and remembered\n"
     ));
     Ok(())

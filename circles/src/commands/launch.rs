@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use launcher::{Event, Happened, ServiceManager, Supervision};
+use launcher::{CircleEvent, CircleEventKind, SdNotifier, SupervisorHandle};
 
 use crate::{
     cli::LaunchArgs,
@@ -10,8 +10,8 @@ use crate::{
 };
 use frontend::{config, error::CliError, supervisor, visible::visible};
 use terminal::{
-    modes::outlive_full_files,
-    printing::{Paint, to_stdout},
+    modes::ignore_file_size_signal,
+    output::{Paint, to_stdout},
 };
 
 /// How long the last lines may take to be written.
@@ -20,16 +20,17 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     config::circles(args.config.path(), &args.names)?;
     let place = supervisor::place(args.config.path())?;
-    let runtime = terminal::connect::runtime()?;
-    outlive_full_files(&runtime)?;
-    let (held, starting) = supervisor::be_the_only_one(&runtime, &place)?;
-    let hangup = supervisor::Hangup::of_foreground();
+    let runtime = terminal::runtime::runtime()?;
+    ignore_file_size_signal(&runtime)?;
+    let (held, starting) = supervisor::acquire_locks(&runtime, &place)?;
+    let hangup = supervisor::HangupAction::for_foreground();
     let done = runtime.block_on(async {
-        let mut begin = supervisor::begin(&place, &args.names, true, hangup)?;
-        begin.manager = ServiceManager::from_environment();
+        let mut begin = supervisor::prepare_start(&place, &args.names, true, hangup)?;
+        begin.manager = SdNotifier::from_environment();
         let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
-        let shutdown = shutdown_at(&hangup.ends())?;
-        let Supervision { mut events, mut ended } = launcher::supervisor::start(place, held, begin, shutdown)?;
+        let shutdown = shutdown_at(&hangup.end_signals())?;
+        let SupervisorHandle { mut events, task: mut ended } =
+            launcher::supervisor::start(place, held, begin, shutdown)?;
         drop(starting);
         // A thread of its own: a reader of this output who stands still must hold up nothing.
         let (end, mut written) = tokio::sync::oneshot::channel();
@@ -65,22 +66,28 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     done
 }
 
-fn line(event: &Event, width: usize) -> String {
+fn line(event: &CircleEvent, width: usize) -> String {
     let paint = Paint::for_stdout();
     let name = paint.dim(&format!("{:width$} |", event.circle));
-    match &event.what {
+    match &event.kind {
         // That it is ready says it all.
-        Happened::Started { .. } | Happened::Listening(_) | Happened::Figures(_) => String::new(),
-        Happened::Log(line) | Happened::Note(line) | Happened::Done(line) => format!("{name} {}\n", visible(line)),
-        Happened::Ready => format!("{name} {}\n", paint.strong("ready")),
-        Happened::Configured { refused: None, .. } => String::new(),
-        Happened::Configured { refused: Some(why), .. } => {
+        CircleEventKind::Started { .. } | CircleEventKind::Listening(_) | CircleEventKind::Heartbeat(_) => {
+            String::new()
+        }
+        CircleEventKind::Log(line) | CircleEventKind::Warning(line) | CircleEventKind::Info(line) => {
+            format!("{name} {}\n", visible(line))
+        }
+        CircleEventKind::Ready => format!("{name} {}\n", paint.strong("ready")),
+        CircleEventKind::Configured { refused: None, .. } => String::new(),
+        CircleEventKind::Configured { refused: Some(why), .. } => {
             format!("{name} {}: {}\n", paint.error("goes on as it was"), visible(why))
         }
-        Happened::Ended { why, again_in: Some(wait) } => {
+        CircleEventKind::Ended { reason: why, restart_in: Some(wait) } => {
             format!("{name} {}: {}; again in {:.1} s\n", paint.error("down"), visible(why), wait.as_secs_f64())
         }
-        Happened::Ended { why, again_in: None } => format!("{name} {}: {}\n", paint.error("down"), visible(why)),
+        CircleEventKind::Ended { reason: why, restart_in: None } => {
+            format!("{name} {}: {}\n", paint.error("down"), visible(why))
+        }
         other => format!("{name} {other:?}\n"),
     }
 }
@@ -93,13 +100,13 @@ mod tests {
     fn what_a_circle_says_cannot_drive_the_terminal() {
         let hostile = || "\u{1b}[2J\u{202e}".to_owned();
         let all = [
-            Happened::Log(hostile()),
-            Happened::Configured { number: 1, refused: Some(hostile()) },
-            Happened::Ended { why: hostile(), again_in: None },
-            Happened::Ended { why: hostile(), again_in: Some(Duration::ZERO) },
+            CircleEventKind::Log(hostile()),
+            CircleEventKind::Configured { generation: 1, refused: Some(hostile()) },
+            CircleEventKind::Ended { reason: hostile(), restart_in: None },
+            CircleEventKind::Ended { reason: hostile(), restart_in: Some(Duration::ZERO) },
         ];
         for what in all {
-            let line = line(&Event { circle: "team".into(), what }, 4);
+            let line = line(&CircleEvent { circle: "team".into(), kind: what }, 4);
             assert!(line.contains("␛[2J\u{fffd}") && !line.contains("\u{1b}[2J"), "{line:?}");
         }
     }

@@ -2,11 +2,11 @@
 
 use std::sync::mpsc::sync_channel;
 
-use launcher::log::{Bounds, Line, LogReader, Wanted};
+use launcher::log::{LogFilter, LogLine, LogReader, RotationPolicy};
 
 use crate::cli::LogsArgs;
 use frontend::{config, error::CliError, log_line, log_watch, supervisor, visible::visible};
-use terminal::printing::{Paint, to_stdout};
+use terminal::output::{Paint, to_stdout};
 
 /// Lines of each circle that are shown where nobody says how many.
 const LAST_LINES: usize = 100;
@@ -17,16 +17,16 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     let place = supervisor::place(args.config.path())?;
     let width = names.iter().map(String::len).max().unwrap_or_default();
     if args.names.is_empty() && !args.audit && !args.json {
-        names.push(launcher::SUPERVISOR.to_owned());
+        names.push(launcher::SUPERVISOR_LOG_NAME.to_owned());
     }
-    let print = |name: &str, line: &Line| {
+    let print = |name: &str, line: &LogLine| {
         let paint = Paint::for_stdout();
         let before =
             if names.len() > 1 && !args.json { paint.dim(&format!("{name:width$} |")) + " " } else { String::new() };
         let text = match (args.json, args.audit) {
             (true, _) => line.text.as_str().into(),
-            (false, true) => log_line::of_audit(&line.text),
-            (false, false) => log_line::of_log(&line.text),
+            (false, true) => log_line::format_audit(&line.text),
+            (false, false) => log_line::format_log(&line.text),
         };
         to_stdout(&format!("{before}{}\n", visible(&text)))
     };
@@ -40,13 +40,13 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
             })
         })
         .transpose()?;
-    let wanted = Wanted { last: args.tail.or(args.since.is_none().then_some(LAST_LINES)), since: args.since };
+    let wanted = LogFilter { last: args.tail.or(args.since.is_none().then_some(LAST_LINES)), since: args.since };
     let (mut readers, mut all) = (Vec::new(), Vec::new());
     for name in &names {
         let rotation = circles.iter().find(|circle| circle.name == *name).map(|circle| circle.audit_rotation);
         let (path, bounds) = match rotation {
             Some(rotation) if args.audit => (place.audit(name), rotation.bounds()),
-            _ => (place.log(name), Bounds::LOG),
+            _ => (place.log(name), RotationPolicy::LOG),
         };
         let (lines, reader) = LogReader::last_lines(&path, bounds, wanted).map_err(|error| unreadable(name, &error))?;
         all.extend(lines.into_iter().map(|line| (name, line)));
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     }
     while changes.recv().is_ok() {
         for (name, reader) in &mut readers {
-            for line in reader.more().map_err(|error| unreadable(name, &error))? {
+            for line in reader.read_new().map_err(|error| unreadable(name, &error))? {
                 print(name, &line)?;
             }
         }

@@ -11,7 +11,7 @@ use clap_mangen::{
 
 use crate::cli::{Cli, ManArgs};
 use frontend::{error::CliError, suggest, visible::visible};
-use terminal::printing::{to_stderr, to_stdout};
+use terminal::output::{to_stderr, to_stdout};
 
 const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "done; also where nobody reads the output any more"),

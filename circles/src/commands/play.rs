@@ -9,14 +9,14 @@ use std::{fmt::Write as _, path::Path, time::Duration};
 
 use crate::cli::PlayArgs;
 use console::{
-    commands::listed,
-    session::{FanOut, FanOutEvent, Keyring, Outcome as Ended, Refusal, Script, Target},
+    commands::split_list,
+    session::{FanOut, FanOutEvent, FanOutOutcome as Ended, FanOutRefusal, FanOutTarget, Keyring, Script},
 };
 use frontend::{connect, error::CliError, script, target};
 use terminal::{
-    connect::{client_runtime, unlock},
     modes::Interrupts,
-    printing::line_to_stdout,
+    output::line_to_stdout,
+    runtime::{client_runtime, unlock_into_keyring},
 };
 
 use attempts::Attempt;
@@ -28,7 +28,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
     match given_script(args).and_then(|(text, arguments)| play_given(args, text, &arguments)) {
-        Err(error) if args.json && !matches!(error, CliError::Told { .. }) => {
+        Err(error) if args.json && !matches!(error, CliError::AlreadyReported { .. }) => {
             // Whether or not anybody reads it, the exit code says what happened to the script.
             let _unread = line_to_stdout(&outcome::error_object(&error).to_string());
             Err(error)
@@ -39,9 +39,9 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
 
 /// Plays all of standard input as one script on a circle, or on a scratch circle.
 pub(crate) fn run_piped(circle: Option<&str>, options: &connect::Options) -> Result<(), CliError> {
-    let named = target::asked(circle).into_iter().collect::<Vec<_>>();
+    let named = target::argument_or_env(circle).into_iter().collect::<Vec<_>>();
     let script = || {
-        let text = script::read(std::io::stdin().lock()).map_err(|error| script::cannot_read("-", &error))?;
+        let text = script::read(std::io::stdin().lock()).map_err(|error| script::read_error("-", &error))?;
         Ok(Script { text, ..Script::default() })
     };
     play(&named, options, script, false)
@@ -50,7 +50,7 @@ pub(crate) fn run_piped(circle: Option<&str>, options: &connect::Options) -> Res
 fn play_given(args: &PlayArgs, text: String, arguments: &[String]) -> Result<(), CliError> {
     let has_arguments = !arguments.is_empty() || text.contains("ARGS");
     let before = has_arguments.then(|| format!("const ARGS = {};", array_literal(arguments)));
-    let script = Script { text, before, timeout: args.timeout, bind: None };
+    let script = Script { text, prelude: before, timeout: args.timeout, bind: None };
     play(&asked(args), &args.connect.options(), || Ok(script), args.json)
 }
 
@@ -73,7 +73,7 @@ fn play(
             outcomes.push(Err(CliError::Interrupted));
             match opened {
                 Ok(opened) => {
-                    targets.push(Target { label, session: opened.listened_to() });
+                    targets.push(FanOutTarget { label, session: opened.listened_to() });
                     players.push(index);
                 }
                 Err(error) => outcomes[index] = telling.ended(index, Err(error)).await?,
@@ -104,18 +104,18 @@ fn play(
 /// Opens sessions on the circles that were named, or on a scratch circle. A passphrase that is needed is asked for here.
 async fn open(named: &[String], options: &connect::Options) -> Result<Vec<Attempt>, CliError> {
     if named.is_empty() {
-        connect::is_for_throwaway(&options.choice)?;
+        connect::check_scratch_options(&options.connect)?;
         return attempts::on_scratch().await;
     }
     let keyring = Keyring::default();
-    attempts::on_circles(named, options, |name| unlock(&keyring, name, options.passphrase_fd)).await
+    attempts::on_circles(named, options, |name| unlock_into_keyring(&keyring, name, options.passphrase_fd)).await
 }
 
 /// The circles that were named, as they were said.
 fn asked(args: &PlayArgs) -> Vec<String> {
-    let all = if args.circle.is_empty() { target::asked(None) } else { Some(args.circle.join(",")) };
+    let all = if args.circle.is_empty() { target::argument_or_env(None) } else { Some(args.circle.join(",")) };
     let Some(all) = all else { return Vec::new() };
-    match listed(&all) {
+    match split_list(&all) {
         // It was meant to name one: played elsewhere it would seem to have been played there.
         none if none.is_empty() => vec![String::new()],
         named => named,
@@ -125,7 +125,7 @@ fn asked(args: &PlayArgs) -> Vec<String> {
 /// Reports what happens as it happens, until all have ended.
 async fn listen(
     plays: &mut FanOut,
-    targets: &[Target],
+    targets: &[FanOutTarget],
     players: &[usize],
     telling: &Telling,
     outcomes: &mut [Outcome],
@@ -147,10 +147,10 @@ async fn listen(
                 let place = targets[player].session.target().clone();
                 // A session that was ready is not any more.
                 let error = match why {
-                    Refusal::NeedsKey => ClientError::Rpc(RpcError::Unauthenticated),
-                    Refusal::Unreachable | Refusal::Busy => ClientError::NotConnected,
+                    FanOutRefusal::NeedsKey => ClientError::Rpc(RpcError::Unauthenticated),
+                    FanOutRefusal::Unreachable | FanOutRefusal::Busy => ClientError::NotConnected,
                 };
-                Err(CliError::Client { place, error })
+                Err(CliError::Client { target: place, error })
             }
         };
         outcomes[index] = telling.ended(index, ended).await?;
@@ -171,7 +171,7 @@ fn given_script(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
         ));
     };
     let script = if file == "-" {
-        script::read(std::io::stdin().lock()).map_err(|error| script::cannot_read(file, &error))?
+        script::read(std::io::stdin().lock()).map_err(|error| script::read_error(file, &error))?
     } else {
         script::read_file(Path::new(file))?
     };

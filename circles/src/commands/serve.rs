@@ -14,9 +14,9 @@ use std::{
 
 use keys::{
     KeyPair,
-    identity_file::{self, Loaded},
+    identity_file::{self, LoadedIdentity},
 };
-use launcher::{ServiceManager, link::Ready, log::Level, port::Unusable};
+use launcher::{SdNotifier, link::Ready, log::LogLevel, port::PortError};
 use records::Records;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use shutdown::{RUNTIME_TIMEOUT, shutdown};
@@ -25,11 +25,11 @@ use tokio::{runtime::Runtime, sync::oneshot};
 
 use crate::cli::ServeArgs;
 use frontend::{
-    error::{CliError, os_text},
+    error::{CliError, os_error_text},
     script,
 };
-use terminal::connect::runtime;
-use terminal::{modes::outlive_full_files, printing};
+use terminal::runtime::runtime;
+use terminal::{modes::ignore_file_size_signal, output};
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
     if !args.supervised {
@@ -50,15 +50,15 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
 
 fn serve(args: &ServeArgs, runtime: Runtime, supervisor: Option<Supervisor>) -> Result<(), CliError> {
     // Held until the process ends: a successor waits for that.
-    let _held = args.lock_file.as_deref().map(launcher::place::hold).transpose()?;
-    outlive_full_files(&runtime)?;
+    let _held = args.lock_file.as_deref().map(launcher::place::acquire_lock).transpose()?;
+    ignore_file_size_signal(&runtime)?;
     // Until all is said.
     let records = Records::start(args)?;
     records.hear_panics();
     let served = serve_on(&runtime, args, supervisor, &records);
     // What blocks, as on a file system that stands still, must not keep the process.
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
-    served.inspect_err(|error| records.keep(Level::Error, &error.advice()))
+    served.inspect_err(|error| records.keep(LogLevel::Error, &error.advice()))
 }
 
 fn serve_on(
@@ -75,7 +75,7 @@ fn serve_on(
     let listener = TcpListener::bind(wanted).map_err(|error| cannot_listen(wanted, error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(wanted, error))?;
     // A supervisor says itself how its circles are.
-    let mut manager = if supervisor.is_some() { ServiceManager::default() } else { ServiceManager::from_environment() };
+    let mut manager = if supervisor.is_some() { SdNotifier::default() } else { SdNotifier::from_environment() };
     runtime.spawn(Records::count_plays(records.audit_writer()));
     runtime.block_on(async {
         let signalled = shutdown(records.flusher())?;
@@ -89,18 +89,18 @@ fn serve_on(
         tokio::pin!(signalled);
         tokio::select! {
             checked = server_ws::check(&circle) => checked.map_err(|error| match (error.kind(), &args.init) {
-                (ErrorKind::InvalidData, Some(init)) => script::init_failed("the circle cannot start".into(), init, &error),
+                (ErrorKind::InvalidData, Some(init)) => script::init_script_error("the circle cannot start".into(), init, &error),
                 _ => cannot_serve(&error),
             })?,
             () = &mut signalled => return Ok(()),
             () = wants_the_end => return Ok(()),
         }
-        let dialled = launcher::dialled(address);
+        let dialled = launcher::connect_address(address);
         let listening = format!("listening on ws://{dialled}");
-        records.keep(Level::Info, &listening);
-        match printing::to_stdout(&format!("{listening}\n")).map_err(CliError::from) {
+        records.keep(LogLevel::Info, &listening);
+        match output::to_stdout(&format!("{listening}\n")).map_err(CliError::from) {
             // Nobody need read where it is.
-            Ok(()) | Err(CliError::OutputGone) => {}
+            Ok(()) | Err(CliError::OutputClosed) => {}
             Err(error) => return Err(error),
         }
         let (drain, drained) = oneshot::channel();
@@ -108,7 +108,7 @@ fn serve_on(
         let _kept = match supervisor {
             Some(supervisor) => {
                 let observer = circle.observer();
-                let figures = move || supervised::figures(&observer.figures());
+                let figures = move || supervised::figures(&observer.snapshot());
                 let (running, started) = (circle.clone(), (args.host, args.port));
                 let configure = move |arguments| {
                     let running = running.clone();
@@ -120,8 +120,8 @@ fn serve_on(
             }
             None => Some(drain),
         };
-        manager.status(&listening);
-        manager.ready();
+        manager.set_status(&listening);
+        manager.notify_ready();
         let (stopping, stops) = oneshot::channel();
         let shutdown = async {
             tokio::select! {
@@ -140,44 +140,44 @@ fn serve_on(
 /// The circle's identity, where it has a file for it.
 fn identity(args: &ServeArgs, records: &Records) -> Result<Option<KeyPair>, CliError> {
     let Some(file) = &args.identity else { return Ok(None) };
-    let Loaded { keypair, is_new } = identity_file::load_or_create(file)?;
+    let LoadedIdentity { keypair, is_new } = identity_file::load_or_create(file)?;
     if is_new {
-        records.keep(Level::Info, &format!("made the identity {} in {}", keypair.public_key(), file.display()));
+        records.keep(LogLevel::Info, &format!("made the identity {} in {}", keypair.public_key(), file.display()));
     }
     Ok(Some(keypair))
 }
 
 fn cannot_listen(address: SocketAddr, error: std::io::Error) -> CliError {
     let (ip, port) = (address.ip(), address.port());
-    let why = Unusable::because(address, error);
+    let why = PortError::from_bind_error(address, error);
     let fix = match (&why, why.advice()) {
-        (Unusable::Taken { .. } | Unusable::TakenUnseen { .. }, advice) => {
+        (PortError::Taken { .. } | PortError::TakenUnseen { .. }, advice) => {
             format!("choose another --port, or 0 for a free one; {advice}")
         }
-        (Unusable::NeedsPrivilege { .. }, advice) => format!("choose a higher --port; or {advice}"),
-        (Unusable::NoAddress { .. }, advice) => format!("choose another --host; {advice}"),
+        (PortError::NeedsPrivilege { .. }, advice) => format!("choose a higher --port; or {advice}"),
+        (PortError::NoAddress { .. }, advice) => format!("choose another --host; {advice}"),
         _ => "check --host and --port".into(),
     };
     let why = match why {
-        Unusable::System(error) => os_text(&error),
+        PortError::System(error) => os_error_text(&error),
         why => why.to_string(),
     };
     CliError::usage(format!("cannot listen on {ip} port {port}"), why, fix)
 }
 
 /// Serves, and tells the service manager meanwhile that this is alive, and when the circle drains.
-async fn managed<S: Future>(serving: S, mut manager: ServiceManager, mut stops: oneshot::Receiver<()>) -> S::Output {
+async fn managed<S: Future>(serving: S, mut manager: SdNotifier, mut stops: oneshot::Receiver<()>) -> S::Output {
     tokio::pin!(serving);
     loop {
         tokio::select! {
             biased;
-            _ = &mut stops, if !stops.is_terminated() => manager.stopping(),
+            _ = &mut stops, if !stops.is_terminated() => manager.notify_stopping(),
             served = &mut serving => {
                 // It may have drained at once.
-                manager.stopping();
+                manager.notify_stopping();
                 return served;
             }
-            () = manager.due() => manager.alive(),
+            () = manager.wait_until_watchdog_due() => manager.notify_watchdog(),
         }
     }
 }

@@ -10,8 +10,8 @@ use std::io::{IsTerminal, stdout};
 
 use launcher::{
     Statuses,
-    control::{Client, ControlError, Status},
-    place::Place,
+    control::{ControlClient, ControlError, Status},
+    place::SupervisorFiles,
 };
 use protocol::methods::NoParams;
 
@@ -23,14 +23,14 @@ use frontend::{
     supervisor::{self, unsupervised},
     visible::visible,
 };
-use terminal::printing::{self, Paint, to_stdout};
+use terminal::output::{self, Paint, to_stdout};
 
 pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
     let mut source = Source::of(args)?;
     if args.watch {
         return watch::run(source, args.json);
     }
-    let statuses = terminal::connect::client_runtime()?.block_on(source.look())?;
+    let statuses = terminal::runtime::client_runtime()?.block_on(source.look())?;
     Ok(to_stdout(&said(&statuses, args.json))?)
 }
 
@@ -45,15 +45,15 @@ fn said(statuses: &Statuses, is_json: bool) -> String {
         return format!("{}\n", if stdout().is_terminal() { visible(&text) } else { text.into() });
     }
     let paint = Paint::for_stdout();
-    let width = printing::stdout_size().map_or(usize::MAX, |(columns, _)| columns);
+    let width = output::stdout_size().map_or(usize::MAX, |(columns, _)| columns);
     table::lines(statuses, width).iter().map(|line| paint.line(line) + "\n").collect()
 }
 
 /// Where it is known how circles are: their supervisor, for as long as there is one.
 struct Source<'a> {
     args: &'a StatusArgs,
-    place: Place,
-    client: Option<Client>,
+    place: SupervisorFiles,
+    client: Option<ControlClient>,
 }
 
 impl<'a> Source<'a> {
@@ -63,7 +63,7 @@ impl<'a> Source<'a> {
 
     /// How those are now that are meant.
     async fn look(&mut self) -> Result<Statuses, CliError> {
-        let mut statuses = match self.ask().await.map_err(supervisor::failed)? {
+        let mut statuses = match self.ask().await.map_err(supervisor::control_error)? {
             Some(statuses) => statuses,
             None => Statuses {
                 circles: {
@@ -93,17 +93,17 @@ impl<'a> Source<'a> {
         for _ in 0..2 {
             let mut client = match self.client.take() {
                 Some(client) => client,
-                None => match Client::connect(&self.place).await? {
+                None => match ControlClient::connect(&self.place).await? {
                     Some(client) => client,
                     None => return Ok(None),
                 },
             };
-            match client.call::<Status>(&NoParams {}, supervisor::PATIENCE).await {
+            match client.call::<Status>(&NoParams {}, supervisor::CONTROL_TIMEOUT).await {
                 Ok(statuses) => {
                     self.client = Some(client);
                     return Ok(Some(statuses));
                 }
-                Err(ControlError::Lost) => {}
+                Err(ControlError::Disconnected) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use launcher::{Supervision, place::Place};
+use launcher::{SupervisorHandle, place::SupervisorFiles};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 
 use crate::{
@@ -11,33 +11,37 @@ use crate::{
 };
 use frontend::{
     config,
-    error::{CliError, os_text},
+    error::{CliError, os_error_text},
     supervisor,
 };
-use terminal::{modes::outlive_full_files, printing::to_stdout};
+use terminal::{modes::ignore_file_size_signal, output::to_stdout};
 
 pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     // It leads no process group, having just been started in that of `circles up`: nothing but that could be in the way.
     let _leads_already = rustix::process::setsid();
     let LaunchArgs { config, names } = &args.launch;
-    let place = Place::of(&config::path(config.path())?, &args.run_directory, &args.state_directory)?;
+    let place = SupervisorFiles::create(&config::path(config.path())?, &args.run_directory, &args.state_directory)?;
     config::circles(config.path(), names)?;
-    let runtime = terminal::connect::runtime()?;
-    outlive_full_files(&runtime)?;
+    let runtime = terminal::runtime::runtime()?;
+    ignore_file_size_signal(&runtime)?;
     // Who started it sees to it that there is no other but one that is ending.
     let held = place.lock_supervisor()?;
     let done = runtime.block_on(async {
-        let begin = supervisor::begin(&place, names, false, supervisor::Hangup::Reloads)?;
-        let supervision =
-            launcher::supervisor::start(place, held, begin, shutdown_at(&supervisor::Hangup::Reloads.ends())?);
+        let begin = supervisor::prepare_start(&place, names, false, supervisor::HangupAction::Reload)?;
+        let supervision = launcher::supervisor::start(
+            place,
+            held,
+            begin,
+            shutdown_at(&supervisor::HangupAction::Reload.end_signals())?,
+        );
         // What happens is in the logs of the circles; nobody listens here.
-        let Supervision { ended, .. } = supervision?;
-        match to_stdout(&format!("{}\n", supervisor::LISTENING)).map_err(CliError::from) {
+        let SupervisorHandle { task: ended, .. } = supervision?;
+        match to_stdout(&format!("{}\n", supervisor::LISTENING_LINE)).map_err(CliError::from) {
             // Who started it has gone; the circles are wanted all the same.
-            Ok(()) | Err(CliError::OutputGone) => {}
+            Ok(()) | Err(CliError::OutputClosed) => {}
             Err(error) => return Err(error),
         }
-        leave_terminal().map_err(|error| CliError::usage("cannot leave the terminal", os_text(&error), ""))?;
+        leave_terminal().map_err(|error| CliError::usage("cannot leave the terminal", os_error_text(&error), ""))?;
         // Those that failed are told by `status`.
         let _failed = ended.await;
         Ok(())

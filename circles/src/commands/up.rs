@@ -5,9 +5,9 @@ mod dry_run;
 use std::time::Duration;
 
 use launcher::{
-    CircleStatus, State, Statuses,
-    log::{Bounds, LogReader, Wanted},
-    place::Place,
+    CircleState, CircleStatus, Statuses,
+    log::{LogFilter, LogReader, RotationPolicy},
+    place::SupervisorFiles,
 };
 
 use crate::cli::UpArgs;
@@ -15,34 +15,34 @@ use frontend::{
     config,
     error::CliError,
     log_line,
-    supervisor::{self, Supervisors, Wish},
+    supervisor::{self, StartCommand, SupervisorSetup},
     visible::visible,
 };
-use terminal::printing::{Paint, to_stderr, to_stdout};
+use terminal::output::{Paint, to_stderr, to_stdout};
 
 /// Lines of its log that are shown of a circle that does not start.
 const LAST_LINES: usize = 8;
 
-pub(crate) fn run(args: &UpArgs, wish: Wish) -> Result<(), CliError> {
+pub(crate) fn run(args: &UpArgs, wish: StartCommand) -> Result<(), CliError> {
     if args.dry_run {
         return dry_run::run(args, wish);
     }
     let wanted: Vec<String> =
         config::circles(args.config.path(), &args.names)?.into_iter().map(|circle| circle.name).collect();
-    let supervisors = Supervisors::of_user()?;
-    let place = supervisors.place(args.config.path())?;
-    let told = supervisor::tell(&supervisors, &place, &args.names, wish, args.timeout);
-    let statuses = terminal::connect::client_runtime()?.block_on(told)?;
+    let supervisors = SupervisorSetup::for_user()?;
+    let place = supervisors.files(args.config.path())?;
+    let told = supervisor::start_circles(&supervisors, &place, &args.names, wish, args.timeout);
+    let statuses = terminal::runtime::client_runtime()?.block_on(told)?;
     report(&place, &wanted, &statuses, args.timeout)
 }
 
-fn report(place: &Place, wanted: &[String], statuses: &Statuses, patience: Duration) -> Result<(), CliError> {
+fn report(place: &SupervisorFiles, wanted: &[String], statuses: &Statuses, patience: Duration) -> Result<(), CliError> {
     let width = wanted.iter().map(String::len).max().unwrap_or_default();
     let (mut failed, mut late) = (Vec::new(), Vec::new());
     for circle in statuses.circles.iter().filter(|circle| wanted.contains(&circle.name)) {
         match circle.state {
-            State::Ready => to_stdout(&format!("{:width$}  ready  {}\n", circle.name, circle.url))?,
-            State::Starting | State::Draining => {
+            CircleState::Ready => to_stdout(&format!("{:width$}  ready  {}\n", circle.name, circle.url))?,
+            CircleState::Starting | CircleState::Draining => {
                 last_words(place, circle);
                 late.push(circle.name.as_str());
             }
@@ -65,16 +65,16 @@ fn report(place: &Place, wanted: &[String], statuses: &Statuses, patience: Durat
     Ok(())
 }
 
-pub(crate) fn last_words(place: &Place, circle: &CircleStatus) {
+pub(crate) fn last_words(place: &SupervisorFiles, circle: &CircleStatus) {
     // Without a log there is still the error.
-    let wanted = Wanted { last: Some(LAST_LINES), since: None };
-    let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), Bounds::LOG, wanted) else { return };
+    let wanted = LogFilter { last: Some(LAST_LINES), since: None };
+    let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), RotationPolicy::LOG, wanted) else { return };
     let paint = Paint::for_stderr();
     for line in lines {
         to_stderr(&format!(
             "{} {}\n",
             paint.dim(&format!("{} |", circle.name)),
-            visible(&log_line::of_log(&line.text))
+            visible(&log_line::format_log(&line.text))
         ));
     }
 }

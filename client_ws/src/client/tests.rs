@@ -102,7 +102,7 @@ async fn nonce_for_another_circle_than_the_identified_one_is_not_signed() {
         answer(&mut socket, 2, &json!({ "nonce": nonce.as_str() })).await;
     });
     let error = refused.expect_err("it is not signed");
-    assert!(matches!(error, ClientError::NonceRefused(keys::NonceRefused::Circle { .. })), "{error}");
+    assert!(matches!(error, ClientError::NonceRejected(keys::NonceRejection::Circle { .. })), "{error}");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ fn identity_is_that_of_who_signs_for_this_authority_and_challenge() {
     let challenge = Challenge::generate().expect("random bytes");
     let statement = IdentityStatement::new(&dialled, challenge, true);
     let identity = verified(&answer(&circle, &statement, true), &dialled, challenge).expect("it is valid");
-    assert_eq!(identity, Identity { public_key: circle.public_key(), is_persistent: true });
+    assert_eq!(identity, VerifiedIdentity { public_key: circle.public_key(), is_persistent: true });
 
     let earlier = Challenge::generate().expect("random bytes");
     for (statement, persistent) in [
@@ -47,15 +47,15 @@ fn identity_is_that_of_who_signs_for_this_authority_and_challenge() {
 }
 
 /// Whether rules go on with an identity.
-async fn is_accepted(rules: &IdentityRules, url: &str, dialled: &str, identity: Identity) -> bool {
+async fn is_accepted(rules: &IdentityRules, url: &str, dialled: &str, identity: VerifiedIdentity) -> bool {
     let url = CircleUrl::parse(url).expect("a URL");
     rules.judge(&url, &authority(dialled), identity).await.is_ok()
 }
 
 #[tokio::test]
 async fn ephemeral_identity_is_refused_off_loopback_unless_it_is_accepted() {
-    let ephemeral = Identity { public_key: circle().public_key(), is_persistent: false };
-    let persistent = Identity { is_persistent: true, ..ephemeral };
+    let ephemeral = VerifiedIdentity { public_key: circle().public_key(), is_persistent: false };
+    let persistent = VerifiedIdentity { is_persistent: true, ..ephemeral };
     let remote = format!("ws://{ELSEWHERE}");
     let rules = IdentityRules::default();
     assert!(is_accepted(&rules, "ws://127.0.0.1:9001", "127.0.0.1:9001", ephemeral).await);
@@ -73,7 +73,7 @@ async fn ephemeral_identity_is_refused_off_loopback_unless_it_is_accepted() {
 
 #[tokio::test]
 async fn identity_that_is_not_the_expected_one_is_refused_before_the_check() {
-    let identity = Identity { public_key: circle().public_key(), is_persistent: true };
+    let identity = VerifiedIdentity { public_key: circle().public_key(), is_persistent: true };
     let mut rules = IdentityRules { expected: Some(circle().public_key()), accepts_ephemeral: true, check: None };
     rules.set_check(|_, _| async { Ok::<_, IdentityRefusal>(()) });
     assert!(!is_accepted(&rules, "ws://127.0.0.1:9001", "127.0.0.1:9001", identity).await);
@@ -81,14 +81,14 @@ async fn identity_that_is_not_the_expected_one_is_refused_before_the_check() {
 
 #[tokio::test]
 async fn check_of_the_program_decides_by_itself() {
-    let known = Identity { public_key: circle().public_key(), is_persistent: false };
+    let known = VerifiedIdentity { public_key: circle().public_key(), is_persistent: false };
     let mut rules = IdentityRules::default();
     rules.set_check(move |authority, identity| async move {
         if authority.as_str() == ELSEWHERE && identity == known { Ok(()) } else { Err("not known") }
     });
     let remote = format!("ws://{ELSEWHERE}");
     assert!(is_accepted(&rules, &remote, ELSEWHERE, known).await);
-    let other = Identity { public_key: circle().public_key(), is_persistent: true };
+    let other = VerifiedIdentity { public_key: circle().public_key(), is_persistent: true };
     let url = CircleUrl::parse(&remote).expect("a URL");
     let error = rules.judge(&url, &authority(ELSEWHERE), other).await.expect_err("it is not known");
     assert_eq!(error.to_string(), "the identity of the circle is refused: not known");

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use client_ws::{Candidate, CandidateKind, CircleWsClient, ClientError, FunctionDoc, ScopeResult};
 use rhai::Engine;
 
-use super::Meta;
+use super::ReplCommand;
 use crate::{highlight, truncate::grouped, value::shortened};
-use frontend::text::{Kind, Line, Style, columns};
+use frontend::text::{Style, StyledLine, SyntaxKind, display_width};
 
 /// Lines of an answer: a circle can know more than anyone would read.
 const MAX_LINES: usize = 1_000;
@@ -22,10 +22,10 @@ const MAX_SIGNATURE: usize = 16 << 10;
 const MAX_NAME: usize = 40;
 
 /// What the circle answers to a command; nothing to those that are not for it.
-pub async fn ask(client: &CircleWsClient, command: &Meta) -> Result<Vec<Line>, ClientError> {
+pub async fn ask(client: &CircleWsClient, command: &ReplCommand) -> Result<Vec<StyledLine>, ClientError> {
     match command {
-        Meta::Vars => client.scope().await.map(|scope| variables(&scope)),
-        Meta::Functions(part) => {
+        ReplCommand::Vars => client.scope().await.map(|scope| variables(&scope)),
+        ReplCommand::Functions(part) => {
             let scope = client.scope().await?;
             // Without a beginning there would be hundreds.
             let others = match part.as_str() {
@@ -34,15 +34,15 @@ pub async fn ask(client: &CircleWsClient, command: &Meta) -> Result<Vec<Line>, C
             };
             Ok(functions(&scope, &others, part))
         }
-        Meta::Doc(name) => client.lookup(name.as_str()).await.map(|found| docs(name, &found)),
-        Meta::Reset => client.reset().await.map(|()| vec![Line::of(Style::Dim, "a fresh environment")]),
-        Meta::Who => {
+        ReplCommand::Doc(name) => client.lookup(name.as_str()).await.map(|found| docs(name, &found)),
+        ReplCommand::Reset => client.reset().await.map(|()| vec![StyledLine::of(Style::Dim, "a fresh environment")]),
+        ReplCommand::Who => {
             let circle = client.describe().await?;
             let who = circle.you.public_key.as_deref().unwrap_or("nobody (no key was proved)");
             let (name, url) = (&circle.name, client.url());
             let said =
                 [format!("circle   {name} at {url}"), format!("access   {}", circle.access), format!("you are  {who}")];
-            Ok(said.iter().map(|line| Line::of(Style::Plain, line)).collect())
+            Ok(said.iter().map(|line| StyledLine::of(Style::Plain, line)).collect())
         }
         _ => Ok(Vec::new()),
     }
@@ -51,12 +51,12 @@ pub async fn ask(client: &CircleWsClient, command: &Meta) -> Result<Vec<Line>, C
 /// So many lines of an answer; the others are counted and not made.
 #[derive(Default)]
 struct BoundedLines {
-    lines: Vec<Line>,
+    lines: Vec<StyledLine>,
     left_out: usize,
 }
 
 impl BoundedLines {
-    fn push(&mut self, line: impl FnOnce() -> Line) {
+    fn push(&mut self, line: impl FnOnce() -> StyledLine) {
         if self.lines.len() < MAX_LINES {
             self.lines.push(line());
         } else {
@@ -64,49 +64,50 @@ impl BoundedLines {
         }
     }
 
-    fn finish(mut self) -> Vec<Line> {
+    fn finish(mut self) -> Vec<StyledLine> {
         self.lines.extend(more(self.left_out));
         self.lines
     }
 }
 
 /// How much is left out, if something is.
-fn more(left_out: usize) -> Option<Line> {
-    (left_out > 0).then(|| Line::of(Style::Dim, &format!("… and {} more", grouped(left_out))))
+fn more(left_out: usize) -> Option<StyledLine> {
+    (left_out > 0).then(|| StyledLine::of(Style::Dim, &format!("… and {} more", grouped(left_out))))
 }
 
-fn variables(scope: &ScopeResult) -> Vec<Line> {
+fn variables(scope: &ScopeResult) -> Vec<StyledLine> {
     if scope.variables.is_empty() {
-        return vec![Line::of(Style::Dim, "no variables yet")];
+        return vec![StyledLine::of(Style::Dim, "no variables yet")];
     }
     let lexer = Engine::new_raw();
     let names: Vec<String> =
         scope.variables.iter().take(MAX_LINES).map(|variable| shortened(&variable.name, MAX_NAME)).collect();
-    let width = names.iter().map(|name| columns(name)).max().unwrap_or(0);
+    let width = names.iter().map(|name| display_width(name)).max().unwrap_or(0);
     let row = |(variable, name): (&client_ws::Variable, &String)| {
-        let padding = " ".repeat(width.saturating_sub(columns(name)));
+        let padding = " ".repeat(width.saturating_sub(display_width(name)));
         let note = if variable.constant { "const " } else { "" };
-        let mut line = Line::of(Style::Plain, name).with(Style::Dim, &format!("{padding}  {note}{}", variable.r#type));
+        let mut line =
+            StyledLine::of(Style::Plain, name).with(Style::Dim, &format!("{padding}  {note}{}", variable.r#type));
         if let Some(output) = &variable.output {
             line.push(Style::Dim, " = ");
             let output = &output[..output.floor_char_boundary(MAX_OUTPUT)];
-            for piece in highlight::lines(&lexer, output).iter().flat_map(Line::pieces) {
+            for piece in highlight::lines(&lexer, output).iter().flat_map(StyledLine::spans) {
                 line.push(piece.style, &piece.text);
             }
         }
         line
     };
-    let mut said: Vec<Line> = scope.variables.iter().zip(&names).map(row).collect();
+    let mut said: Vec<StyledLine> = scope.variables.iter().zip(&names).map(row).collect();
     said.extend(more(scope.variables.len() - said.len()));
     said
 }
 
-fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<Line> {
+fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<StyledLine> {
     let fitting = scope.functions.iter().filter(|function| function.name.contains(part));
     let mut said = BoundedLines::default();
     for function in fitting {
         said.push(|| {
-            Line::of(Style::Syntax(Kind::Function), &function.name)
+            StyledLine::of(Style::Syntax(SyntaxKind::Function), &function.name)
                 .with(Style::Plain, &format!("({})", function.params.join(", ")))
         });
     }
@@ -115,23 +116,23 @@ fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<Line>
     for other in others.iter().filter(|other| is_function(other.kind)) {
         let is_told = told.contains(other.text.as_str());
         let Some(params) = other.detail.strip_prefix(&other.text).filter(|_| !is_told) else { continue };
-        said.push(|| Line::of(Style::Syntax(Kind::Function), &other.text).with(Style::Dim, params));
+        said.push(|| StyledLine::of(Style::Syntax(SyntaxKind::Function), &other.text).with(Style::Dim, params));
     }
     match (said.lines.is_empty(), part) {
         (false, _) => said.finish(),
-        (true, "") => vec![Line::of(
+        (true, "") => vec![StyledLine::of(
             Style::Dim,
             "no functions in this session yet; :functions TEXT shows the circle's that begin so",
         )],
         (true, part) => {
-            vec![Line::of(Style::Dim, &format!("no function has {part} in its name, or begins so in the circle"))]
+            vec![StyledLine::of(Style::Dim, &format!("no function has {part} in its name, or begins so in the circle"))]
         }
     }
 }
 
-fn docs(name: &str, found: &[FunctionDoc]) -> Vec<Line> {
+fn docs(name: &str, found: &[FunctionDoc]) -> Vec<StyledLine> {
     if found.is_empty() {
-        return vec![Line::of(Style::Dim, &format!("there is no function {name}; Tab shows what there is"))];
+        return vec![StyledLine::of(Style::Dim, &format!("there is no function {name}; Tab shows what there is"))];
     }
     let (lexer, mut said) = (Engine::new_raw(), BoundedLines::default());
     for function in found {
@@ -146,7 +147,7 @@ fn docs(name: &str, found: &[FunctionDoc]) -> Vec<Line> {
             said.push(|| line);
         }
         for line in function.doc.lines() {
-            said.push(|| Line::of(Style::Dim, &format!("  {line}")));
+            said.push(|| StyledLine::of(Style::Dim, &format!("  {line}")));
         }
     }
     said.finish()
@@ -166,8 +167,8 @@ mod tests {
         json!({ "name": name, "type": "i64", "constant": false, "output": "1" })
     }
 
-    fn shown(lines: &[Line]) -> Vec<String> {
-        lines.iter().map(Line::to_string).collect()
+    fn shown(lines: &[StyledLine]) -> Vec<String> {
+        lines.iter().map(StyledLine::to_string).collect()
     }
 
     #[test]
@@ -185,7 +186,7 @@ mod tests {
         let said = shown(&variables(&scope(&all, &[])));
         assert_eq!(said[0], format!("{}…  i64 = 1", "x".repeat(MAX_NAME - 1)));
         assert_eq!((said.len(), said[MAX_LINES].as_str()), (MAX_LINES + 1, "… and 19,000 more"));
-        assert!(said.iter().all(|line| columns(line) <= MAX_NAME + "  i64 = 1".len()));
+        assert!(said.iter().all(|line| display_width(line) <= MAX_NAME + "  i64 = 1".len()));
 
         let many: Vec<Value> = (0..2_000).map(|number| json!({ "name": format!("f{number}"), "params": [] })).collect();
         let said = shown(&functions(&scope(&[], &many), &[], ""));

@@ -1,9 +1,9 @@
 //! What `:help` says.
 
-use super::{COMMANDS, Command};
+use super::{COMMANDS, CommandSpec};
 use frontend::{
     suggest,
-    text::{Line, Style, lines},
+    text::{Style, StyledLine, lines},
     visible::visible,
 };
 
@@ -41,12 +41,12 @@ What is too long is folded: :last shows all of it, in $PAGER. :plot draws number
 ];
 
 /// What `:help` says in all, with the keys of the place that it is said in, or of one topic.
-pub fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<Line> {
+pub fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<StyledLine> {
     if topic.is_empty() {
         return all(keys);
     }
     if topic == "keys" {
-        return keys.iter().map(|(key, does)| Line::of(Style::Plain, &format!("{key:16} {does}"))).collect();
+        return keys.iter().map(|(key, does)| StyledLine::of(Style::Plain, &format!("{key:16} {does}"))).collect();
     }
     if let Some(command) = COMMANDS.iter().find(|command| command.name == topic) {
         return one(command);
@@ -59,7 +59,7 @@ pub fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<Line> {
         || format!("there are: {}", topics().collect::<Vec<_>>().join(", ")),
         |near| format!("did you mean :help {near}?"),
     );
-    vec![Line::of(Style::Plain, &format!("there is no help on {}; {near}", visible(topic)))]
+    vec![StyledLine::of(Style::Plain, &format!("there is no help on {}; {near}", visible(topic)))]
 }
 
 /// Everything that there is help on.
@@ -67,28 +67,28 @@ pub fn topics() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|command| command.name).chain(TOPICS.iter().map(|(name, _)| *name)).chain(["keys"])
 }
 
-fn all(keys: &[(&str, &str)]) -> Vec<Line> {
+fn all(keys: &[(&str, &str)]) -> Vec<StyledLine> {
     let mut said = lines(Style::Plain, INTRODUCTION);
     for command in COMMANDS {
         let usage = format!(":{} {}", command.name, command.argument);
-        said.push(Line::of(Style::Plain, &format!("  {usage:20} ")).with(Style::Dim, command.does));
+        said.push(StyledLine::of(Style::Plain, &format!("  {usage:20} ")).with(Style::Dim, command.summary));
     }
-    said.push(Line::of(Style::Plain, "Keys:"));
+    said.push(StyledLine::of(Style::Plain, "Keys:"));
     for (key, does) in keys {
-        said.push(Line::of(Style::Plain, &format!("  {key:20} ")).with(Style::Dim, does));
+        said.push(StyledLine::of(Style::Plain, &format!("  {key:20} ")).with(Style::Dim, does));
     }
     let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
-    said.push(Line::of(Style::Plain, &format!("More: :help {}", topics.join(", :help "))));
+    said.push(StyledLine::of(Style::Plain, &format!("More: :help {}", topics.join(", :help "))));
     said
 }
 
-fn one(command: &Command) -> Vec<Line> {
+fn one(command: &CommandSpec) -> Vec<StyledLine> {
     let mut said = vec![
-        Line::of(Style::Plain, format!(":{} {}", command.name, command.argument).trim_end()),
-        Line::of(Style::Plain, &format!("  {}", command.does)),
+        StyledLine::of(Style::Plain, format!(":{} {}", command.name, command.argument).trim_end()),
+        StyledLine::of(Style::Plain, &format!("  {}", command.summary)),
     ];
-    said.extend(command.more.lines().map(|line| Line::of(Style::Plain, &format!("  {line}"))));
-    said.push(Line::of(Style::Dim, &format!("  {}", command.example)));
+    said.extend(command.more.lines().map(|line| StyledLine::of(Style::Plain, &format!("  {line}"))));
+    said.push(StyledLine::of(Style::Dim, &format!("  {}", command.example)));
     said
 }
 

@@ -3,7 +3,7 @@
 use client_ws::PlayResult;
 
 use crate::value::{Key, Node, Shape};
-use frontend::text::{Line, Style};
+use frontend::text::{Style, StyledLine};
 
 /// Series that are drawn: as many as can be told apart.
 pub(crate) const MAX_SERIES: usize = 6;
@@ -138,8 +138,8 @@ fn of_map(items: &[(Key<'_>, Node<'_>)]) -> Option<Vec<Series>> {
 
 /// A name as the circle says it, short and without anything that drives a terminal.
 fn brief(name: &str) -> String {
-    let name = Line::of(Style::Plain, name);
-    let cut = name.cut(MAX_NAME);
+    let name = StyledLine::of(Style::Plain, name);
+    let cut = name.truncated(MAX_NAME);
     let mark = if cut.width() < name.width() { "…" } else { "" };
     format!("{cut}{mark}")
 }

@@ -50,7 +50,7 @@ fn several_series_are_told_apart() {
         [plotted(&json!({ "up": line(2), "down": line(-1), "\u{202e}\n日本": line(0) })), plotted(&json!(rows))];
     insta::assert_snapshot!(charts.join("\n"));
     let lines = lines(&result_of(&json!({ "a": [1, 2], "b": [2, 1] })), SIZE).expect("it can be plotted");
-    let styles = |line: &Line| line.pieces().iter().map(|piece| piece.style).collect::<Vec<_>>();
+    let styles = |line: &StyledLine| line.spans().iter().map(|piece| piece.style).collect::<Vec<_>>();
     assert_eq!(styles(&lines[0]), [Style::Series(0), Style::Plain, Style::Series(1), Style::Plain]);
 }
 

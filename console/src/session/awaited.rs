@@ -7,20 +7,20 @@ use std::{
 };
 
 use client_ws::{ClientError, Description, PlayEvent};
-use frontend::{error::CliError, text::Line};
+use frontend::{error::CliError, text::StyledLine};
 use futures_util::future::BoxFuture;
 use keys::keystore::KeyName;
 use protocol::methods::Progress;
 use tokio::{task::JoinError, time::Instant};
 
 use super::{
-    event::{FanOutEvent, Outcome, RunningPlay},
+    event::{FanOutEvent, FanOutOutcome, PlaySnapshot},
     fan_out::FanOut,
     handle::Part,
-    play::{Play, PlayUpdate, requested},
-    remote::Answer,
+    play::{PlayUpdate, SessionPlay, requested},
+    remote::RemoteFuture,
 };
-use crate::commands::Meta;
+use crate::commands::ReplCommand;
 
 /// A connection that is being made.
 pub(super) type Connecting = BoxFuture<'static, Connected>;
@@ -61,7 +61,7 @@ pub(super) struct Running {
 
 pub(super) enum Work {
     /// A play on this session's circle.
-    Play(Play),
+    Play(SessionPlay),
     /// One on several circles.
     FanOut(SeveralPlays),
 }
@@ -107,8 +107,8 @@ impl Running {
         matches!(self.work, Work::Play(_))
     }
 
-    pub(super) fn state(&self) -> RunningPlay {
-        RunningPlay {
+    pub(super) fn state(&self) -> PlaySnapshot {
+        PlaySnapshot {
             started: self.started,
             progress: self.progress.clone(),
             cancelled: self.cancelled.map(Instant::into_std),
@@ -129,7 +129,7 @@ type Awaited<T> = BoxFuture<'static, Result<Result<T, CliError>, JoinError>>;
 /// What the next input waits for, other than a play.
 pub(super) enum Pending {
     /// The circle's answer to a command.
-    Ask { command: Meta, answer: Answer<Vec<Line>> },
+    Ask { command: ReplCommand, answer: RemoteFuture<Vec<StyledLine>> },
     /// A key to authenticate with; the one before it.
     Key { before: Option<KeyName> },
     /// A file that is to be played.
@@ -140,7 +140,7 @@ pub(super) enum Pending {
 
 /// What came of it.
 pub(super) enum Done {
-    Asked(Result<Vec<Line>, ClientError>),
+    Asked(Result<Vec<StyledLine>, ClientError>),
     Loaded(Result<String, CliError>),
 }
 
@@ -163,7 +163,7 @@ impl Pending {
 pub(super) struct RunningPart {
     pub(super) part: Part,
     /// `None` once it has ended.
-    pub(super) play: Option<Play>,
+    pub(super) play: Option<SessionPlay>,
     pub(super) is_cancelled: bool,
     pub(super) started: Instant,
     /// Events for which there is no room yet.
@@ -200,7 +200,7 @@ impl RunningPart {
     }
 }
 
-async fn next(play: &mut Option<Play>) -> PlayUpdate {
+async fn next(play: &mut Option<SessionPlay>) -> PlayUpdate {
     match play {
         Some(play) => play.next().await,
         None => std::future::pending().await,
@@ -218,5 +218,5 @@ pub(super) struct SeveralPlays {
 pub(super) enum End {
     NotYet,
     Refused,
-    Ended(Outcome),
+    Ended(FanOutOutcome),
 }

@@ -10,7 +10,7 @@ use client_ws::{ClientError, Description, Notice};
 use frontend::{
     error::CliError,
     known_circles::check::IdentityNote,
-    target::{self, Destination, Said},
+    target::{self, CircleTarget, TargetKind},
 };
 use protocol::methods::Access;
 use tokio::time::Instant;
@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use super::{
     awaited::{Connected, Other, Pending, Retry, Running},
     core::{Announcement, Core},
-    event::{Event, Identity, Link, Shown},
-    opening::OtherCircle,
+    event::{CallerIdentity, ConnectionStatus, DisplayLines, SessionEvent},
+    opening::OtherCirclePolicy,
     sentences,
 };
 
@@ -33,7 +33,7 @@ impl Core {
     pub(super) fn connect_asked(&mut self, is_kept: bool) {
         self.reconnection.is_kept |= is_kept || self.connection.connections > 0;
         // Nobody waits for a connection that is there, and nothing is to be cancelled about it.
-        self.reconnection.is_awaited = self.connection.link != Link::On;
+        self.reconnection.is_awaited = self.connection.link != ConnectionStatus::Connected;
         if let Some(retry) = &mut self.reconnection.retry {
             retry.is_expected = false;
         }
@@ -41,10 +41,12 @@ impl Core {
             other.is_known = true;
         }
         match self.connection.link {
-            Link::On if self.login.identity == Identity::Anonymous && !self.can_play() => self.choose_key(),
-            Link::On if self.can_play() => self.report(Event::Ready),
-            Link::On | Link::Connecting => {}
-            Link::Off => self.connect(),
+            ConnectionStatus::Connected if self.login.identity == CallerIdentity::Anonymous && !self.can_play() => {
+                self.choose_key()
+            }
+            ConnectionStatus::Connected if self.can_play() => self.report(SessionEvent::Ready),
+            ConnectionStatus::Connected | ConnectionStatus::Connecting => {}
+            ConnectionStatus::Disconnected => self.connect(),
         }
     }
 
@@ -57,14 +59,14 @@ impl Core {
     pub(super) fn expect(&mut self) {
         (self.reconnection.is_kept, self.reconnection.is_awaited) = (true, false);
         match self.connection.link {
-            Link::Off => {
+            ConnectionStatus::Disconnected => {
                 self.reconnection.retry = None;
                 self.schedule_retry();
             }
-            Link::Connecting => {
+            ConnectionStatus::Connecting => {
                 self.reconnection.retry.get_or_insert(Retry { at: None, backoff: FIRST_BACKOFF, is_expected: true });
             }
-            Link::On => {}
+            ConnectionStatus::Connected => {}
         }
         if let Some(retry) = &mut self.reconnection.retry {
             retry.is_expected = true;
@@ -78,10 +80,10 @@ impl Core {
 
     /// Connects, if there is no connection.
     pub(super) fn connect(&mut self) {
-        if self.connection.link != Link::Off {
+        if self.connection.link != ConnectionStatus::Disconnected {
             return;
         }
-        self.connection.link = Link::Connecting;
+        self.connection.link = ConnectionStatus::Connecting;
         // The next pause goes on from this one.
         if let Some(retry) = &mut self.reconnection.retry {
             retry.at = None;
@@ -96,11 +98,11 @@ impl Core {
     }
 
     pub(super) fn connected(&mut self, Connected { result, moved }: Connected) {
-        self.connection.link = Link::Off;
+        self.connection.link = ConnectionStatus::Disconnected;
         for note in self.connection.identity_notes.take() {
             self.show(match note {
-                IdentityNote::FirstUse(text) => Shown::note(&text),
-                IdentityNote::Warning(text) => Shown::warning(&text),
+                IdentityNote::FirstUse(text) => DisplayLines::note(&text),
+                IdentityNote::Warning(text) => DisplayLines::warning(&text),
             });
         }
         match result {
@@ -121,7 +123,7 @@ impl Core {
             .map(|before| before.name.clone())
             .filter(|before| *before != circle.name)?;
         // The circle that is meant by its name is the right one, whatever was there before.
-        if matches!(&self.target.said, Said::Name { name, .. } if **name == *circle.name) {
+        if matches!(&self.target.kind, TargetKind::Configured { name, .. } if **name == *circle.name) {
             return None;
         }
         let is_accepted = self.accepts_other()
@@ -131,7 +133,7 @@ impl Core {
     }
 
     fn accepts_other(&self) -> bool {
-        self.reconnection.policy == OtherCircle::AfterNotice
+        self.reconnection.policy == OtherCirclePolicy::AcceptAfterNotice
     }
 
     /// Nothing is authenticated to another circle, or played on it, unasked.
@@ -148,7 +150,7 @@ impl Core {
             let error = ClientError::Unreachable { url: self.target.url.to_string(), reason: text };
             self.failed_to_connect(self.error(error));
         } else {
-            self.show(Shown::warning(&text));
+            self.show(DisplayLines::warning(&text));
         }
         if has_waiting && self.accepts_other() {
             self.give_back_unplayed();
@@ -172,13 +174,13 @@ impl Core {
                 self.schedule_retry();
             }
         } else if is_final {
-            self.show(Shown::warning(&sentences::enter_tries_again(&error.advice())));
+            self.show(DisplayLines::warning(&sentences::enter_tries_again(&error.advice())));
             self.give_back();
         } else if let Some(url) = moved {
             self.reconnection.retry = None;
             if self.reconnection.moved_to.as_ref() != Some(&url) {
                 let text = sentences::moved(self.target.label(), &url);
-                self.show(Shown::warning(&text));
+                self.show(DisplayLines::warning(&text));
                 self.reconnection.moved_to = Some(url);
             }
             self.give_back();
@@ -188,7 +190,7 @@ impl Core {
     }
 
     fn failed_to_connect(&mut self, error: CliError) {
-        self.report(Event::ConnectFailed(error));
+        self.report(SessionEvent::ConnectFailed(error));
         self.key_command_ends(false);
     }
 
@@ -200,8 +202,8 @@ impl Core {
         self.reconnection.retry = None;
         self.reconnection.moved_to = None;
         let is_other = self.reconnection.other.take().is_some();
-        self.connection.link = Link::On;
-        self.login.identity = Identity::Anonymous;
+        self.connection.link = ConnectionStatus::Connected;
+        self.login.identity = CallerIdentity::Anonymous;
         self.connection.circle = Some(Arc::new(circle));
         self.connection.notices = Some(self.remote.clone().next_notice());
         let is_paused = std::mem::take(&mut self.reconnection.is_paused);
@@ -209,7 +211,7 @@ impl Core {
         if !is_paused || is_other {
             self.reconnection.unannounced = (!is_first).then_some(announcement);
         }
-        self.report(Event::Connected { is_first });
+        self.report(SessionEvent::Connected { is_first });
         let is_open = self.access() == Some(Access::Open);
         if is_open && self.login.owner.is_none() && self.login.key.is_none() {
             self.ready();
@@ -223,7 +225,7 @@ impl Core {
     }
 
     pub(super) fn error(&self, error: ClientError) -> CliError {
-        CliError::Client { place: self.target.clone(), error }
+        CliError::Client { target: self.target.clone(), error }
     }
 
     pub(super) fn noticed(&mut self, notice: Result<Notice, ClientError>) {
@@ -233,7 +235,11 @@ impl Core {
                 if let Notice::EnvironmentLost { reason } = notice {
                     let held = self.notebook.inputs();
                     self.notebook.is_lost();
-                    self.show(Shown::warning(&sentences::environment_lost(&self.target, &reason.to_string(), held)));
+                    self.show(DisplayLines::warning(&sentences::environment_lost(
+                        &self.target,
+                        &reason.to_string(),
+                        held,
+                    )));
                     if held > 0 {
                         self.stop_loading();
                         self.give_back_unplayed();
@@ -246,7 +252,7 @@ impl Core {
 
     /// The connection has ended. What runs on it reports so by its own error.
     fn connection_lost(&mut self, error: ClientError) {
-        if self.connection.link != Link::On {
+        if self.connection.link != ConnectionStatus::Connected {
             return;
         }
         if self.is_on_connection() {
@@ -258,7 +264,7 @@ impl Core {
         }
         let text = sentences::connecting_again(&self.error(error).message());
         self.loses_connection();
-        self.show(Shown::warning(&text));
+        self.show(DisplayLines::warning(&text));
     }
 
     /// What ran on the connection has ended: `error`, if it went wrong.
@@ -268,7 +274,7 @@ impl Core {
         }
         let unreported = self.connection.unreported.take();
         if matches!(error, Some(ClientError::ConnectionLost { .. } | ClientError::NotConnected)) {
-            if self.connection.link == Link::On {
+            if self.connection.link == ConnectionStatus::Connected {
                 self.loses_connection();
             }
         } else if let Some(error) = unreported {
@@ -280,14 +286,14 @@ impl Core {
     /// somebody whom it does not know.
     fn is_waiting_for_key(&self) -> bool {
         self.login.requested.is_some()
-            && self.login.identity == Identity::Anonymous
+            && self.login.identity == CallerIdentity::Anonymous
             && self.access() != Some(Access::Open)
     }
 
     /// Does without the connection until the key is unlocked, without a word: nothing was lost.
     fn pause_connection(&mut self) {
         self.remote.disconnect();
-        self.connection.link = Link::Off;
+        self.connection.link = ConnectionStatus::Disconnected;
         self.connection.notices = None;
         self.connection.unreported = None;
         self.reconnection.is_paused = true;
@@ -302,17 +308,17 @@ impl Core {
 
     fn loses_connection(&mut self) {
         self.drop_connection();
-        self.report(Event::Lost);
+        self.report(SessionEvent::ConnectionLost);
         self.schedule_retry();
     }
 
     /// Closes the connection. What was typed is given back; what the environment held is gone.
     pub(super) fn drop_connection(&mut self) {
         self.remote.disconnect();
-        self.connection.link = Link::Off;
+        self.connection.link = ConnectionStatus::Disconnected;
         self.connection.connecting = None;
         self.login.authenticating = None;
-        self.login.identity = Identity::Anonymous;
+        self.login.identity = CallerIdentity::Anonymous;
         self.login.requested = None;
         self.connection.notices = None;
         self.connection.unreported = None;
@@ -326,7 +332,7 @@ impl Core {
     }
 
     pub(super) fn disconnect(&mut self) {
-        let was_off = self.connection.link == Link::Off;
+        let was_off = self.connection.link == ConnectionStatus::Disconnected;
         self.reconnection.is_kept = false;
         self.reconnection.is_awaited = false;
         self.reconnection.retry = None;
@@ -367,8 +373,8 @@ impl Core {
 }
 
 /// Where a circle is that has taken another free port since.
-async fn moved(target: &Destination) -> Option<String> {
-    let Said::Name { name, config } = &target.said else { return None };
+async fn moved(target: &CircleTarget) -> Option<String> {
+    let TargetKind::Configured { name, config } = &target.kind else { return None };
     let found = target::find(name, config.as_deref()).await.ok()?;
     (!target::is_same_url(&found.url, &target.url)).then(|| found.url.into())
 }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use client_ws::{ClientError, Description, Notice};
-use frontend::{destination::Destination, error::CliError, known_circles::check::IdentityNotes, text::Size};
+use frontend::{circle_target::CircleTarget, error::CliError, known_circles::check::IdentityNotes, text::Size};
 use keys::{KeyPair, keystore::KeyName};
 use tokio::{
     sync::{mpsc, watch},
@@ -12,16 +12,16 @@ use tokio::{
 
 use super::{
     awaited::{Connecting, Other, Pending, Retry, Running, RunningPart},
-    event::{Event, Identity, Link, Request, Shown, State},
+    event::{CallerIdentity, ConnectionStatus, DisplayLines, SessionEvent, SessionRequest, SessionState},
     keys::KeySource,
-    opening::{Opening, OtherCircle},
-    remote::{Answer, Remote},
+    opening::{OtherCirclePolicy, SessionOptions},
+    remote::{Remote, RemoteFuture},
 };
 use crate::notebook::Notebook;
 
 /// The state of a session.
 pub(super) struct Core {
-    pub(super) target: Destination,
+    pub(super) target: CircleTarget,
     pub(super) remote: Arc<dyn Remote>,
     pub(super) keys: Arc<dyn KeySource>,
     pub(super) room: Size,
@@ -36,9 +36,9 @@ pub(super) struct Core {
 /// The connection as it is.
 #[derive(Default)]
 pub(super) struct Connection {
-    pub(super) link: Link,
+    pub(super) link: ConnectionStatus,
     pub(super) connecting: Option<Connecting>,
-    pub(super) notices: Option<Answer<Notice>>,
+    pub(super) notices: Option<RemoteFuture<Notice>>,
     pub(super) circle: Option<Arc<Description>>,
     /// Connections that were made.
     pub(super) connections: u64,
@@ -59,7 +59,7 @@ pub(super) struct Reconnection {
     pub(super) is_awaited: bool,
     pub(super) retry: Option<Retry>,
     /// What is done where another circle answers in the place of this one.
-    pub(super) policy: OtherCircle,
+    pub(super) policy: OtherCirclePolicy,
     /// Another circle that was found there.
     pub(super) other: Option<Other>,
     /// Where the circle is, as it was said last.
@@ -86,8 +86,8 @@ pub(super) struct Login {
     pub(super) key: Option<KeyName>,
     /// The key of a scratch circle.
     pub(super) owner: Option<Arc<KeyPair>>,
-    pub(super) identity: Identity,
-    pub(super) authenticating: Option<(Identity, Answer<()>)>,
+    pub(super) identity: CallerIdentity,
+    pub(super) authenticating: Option<(CallerIdentity, RemoteFuture<()>)>,
     /// The key that was requested from the user.
     pub(super) requested: Option<KeyName>,
 }
@@ -107,14 +107,18 @@ pub(super) struct Workload {
 /// What is on its way to whoever renders the session.
 pub(super) struct Reports {
     /// Events in their order.
-    pub(super) outbox: VecDeque<Event>,
-    pub(super) report: mpsc::Sender<Event>,
-    publish: watch::Sender<State>,
+    pub(super) outbox: VecDeque<SessionEvent>,
+    pub(super) report: mpsc::Sender<SessionEvent>,
+    publish: watch::Sender<SessionState>,
 }
 
 impl Core {
-    pub(super) fn new(opening: Opening, report: mpsc::Sender<Event>, publish: watch::Sender<State>) -> Self {
-        let Opening { target, remote, keys, key, owner, room, identity_notes, other_circle } = opening;
+    pub(super) fn new(
+        opening: SessionOptions,
+        report: mpsc::Sender<SessionEvent>,
+        publish: watch::Sender<SessionState>,
+    ) -> Self {
+        let SessionOptions { target, remote, keys, key, owner, room, identity_notes, other_circle } = opening;
         Self {
             target,
             remote,
@@ -130,35 +134,35 @@ impl Core {
     }
 
     /// Reports an event, behind those before it.
-    pub(super) fn report(&mut self, event: Event) {
+    pub(super) fn report(&mut self, event: SessionEvent) {
         self.reports.outbox.push_back(event);
     }
 
-    pub(super) fn show(&mut self, shown: Shown) {
-        self.report(Event::Shown(shown));
+    pub(super) fn show(&mut self, shown: DisplayLines) {
+        self.report(SessionEvent::Display(shown));
     }
 
     /// Says something that belongs to no input.
     pub(super) fn note(&mut self, text: &str) {
-        self.show(Shown::note(text));
+        self.show(DisplayLines::note(text));
     }
 
     /// Says something about the input that is carried out.
     pub(super) fn remark(&mut self, text: &str) {
-        self.show(Shown::remark(text));
+        self.show(DisplayLines::remark(text));
     }
 
-    pub(super) fn request(&mut self, request: Request) {
-        self.report(Event::Request(request));
+    pub(super) fn request(&mut self, request: SessionRequest) {
+        self.report(SessionEvent::Request(request));
     }
 
-    pub(super) fn state(&self) -> State {
-        State {
-            link: self.connection.link,
+    pub(super) fn state(&self) -> SessionState {
+        SessionState {
+            connection: self.connection.link,
             circle: self.connection.circle.clone(),
             identity: self.login.identity.clone(),
             key: self.login.key.clone(),
-            is_kept: self.reconnection.is_kept,
+            is_reconnect_enabled: self.reconnection.is_kept,
             is_replaced: self.reconnection.other.is_some(),
             is_key_requested: self.login.requested.is_some(),
             running: self.work.running.as_ref().map(Running::state),

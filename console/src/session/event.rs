@@ -9,16 +9,16 @@ use std::{
 use crate::history::HistoryFile;
 use client_ws::{CircleUrl, Description, PlayResult};
 use frontend::{
-    destination::{Destination, Said},
+    circle_target::{CircleTarget, TargetKind},
     error::CliError,
-    text::{Line, Style},
+    text::{Style, StyledLine},
 };
 use keys::keystore::KeyName;
 use protocol::methods::{Access, Output, Progress};
 
 /// Something that a session reports.
 #[derive(Debug)]
-pub enum Event {
+pub enum SessionEvent {
     /// A connection was made, and whether it is the session's first.
     Connected {
         /// Whether there was none before.
@@ -31,35 +31,35 @@ pub enum Event {
     /// The circle did not admit a key; `None` is the key that a scratch circle was made for.
     NotAdmitted(Option<KeyName>, CliError),
     /// The connection was lost.
-    Lost,
+    ConnectionLost,
     /// An input is carried out from now on.
-    Began(String),
+    InputStarted(String),
     /// The input that began last was carried out.
-    Done,
+    InputFinished,
     /// A play printed something; the circle's label if several play.
     Output(Output, Option<Arc<str>>),
     /// Lines in answer to an input, or a remark.
-    Shown(Shown),
+    Display(DisplayLines),
     /// Inputs that were not carried out, first things first.
-    GivenBack(Vec<String>),
+    InputsReturned(Vec<String>),
     /// Something that the session leaves to whoever renders it.
-    Request(Request),
+    Request(SessionRequest),
 }
 
 /// Lines for the user.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct DisplayLines {
     /// The lines.
-    pub lines: Vec<Line>,
+    pub lines: Vec<StyledLine>,
     /// What they are.
-    pub kind: ShownKind,
+    pub kind: DisplayKind,
     /// The result whose value they show.
     pub result: Option<Arc<PlayResult>>,
 }
 
 /// What lines are, which decides where they go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShownKind {
+pub enum DisplayKind {
     /// The value of a play.
     Value,
     /// What a command shows, however long it is.
@@ -76,8 +76,8 @@ pub enum ShownKind {
 
 /// What a session leaves to whoever renders it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
-    /// Unlock this key, then [`unlocked`](super::Session::unlocked) or [`stays_locked`](super::Session::stays_locked).
+pub enum SessionRequest {
+    /// Unlock this key, then [`key_unlocked`](super::SessionHandle::key_unlocked) or [`keep_locked`](super::SessionHandle::keep_locked).
     Unlock(KeyName),
     /// The circle admits only keys, and there is none to use.
     NoKey(Access),
@@ -86,12 +86,12 @@ pub enum Request {
     /// Connect to another circle.
     Use(String),
     /// Use another key than the one that this session is authenticated with.
-    AnotherKey(KeyName),
+    UseKey(KeyName),
     /// Open an editor for the next input, with this text.
     Edit(String),
     /// Show the inputs that hold this text.
     History(String),
-    /// Find these circles, then [`fan_out`](super::Session::fan_out) over them.
+    /// Find these circles, then [`fan_out`](super::SessionHandle::fan_out) over them.
     FanOut(Vec<String>),
     /// Leave.
     Quit,
@@ -99,19 +99,19 @@ pub enum Request {
 
 /// How a session is connected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Link {
+pub enum ConnectionStatus {
     /// There is no connection.
     #[default]
-    Off,
+    Disconnected,
     /// A connection is being made.
     Connecting,
     /// There is a connection.
-    On,
+    Connected,
 }
 
 /// The caller that the circle takes the session for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Identity {
+pub enum CallerIdentity {
     /// An anonymous caller.
     #[default]
     Anonymous,
@@ -125,7 +125,7 @@ pub enum Identity {
 
 /// A play that has not ended.
 #[derive(Debug, Clone)]
-pub struct RunningPlay {
+pub struct PlaySnapshot {
     /// When it was started.
     pub started: Instant,
     /// How far it says that it is.
@@ -137,23 +137,23 @@ pub struct RunningPlay {
 /// A snapshot of a session.
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one fact of its own")]
-pub struct State {
+pub struct SessionState {
     /// How it is connected.
-    pub link: Link,
+    pub connection: ConnectionStatus,
     /// The circle, as it last described itself.
     pub circle: Option<Arc<Description>>,
     /// The caller that the circle takes it for.
-    pub identity: Identity,
+    pub identity: CallerIdentity,
     /// The key to authenticate with here: one that was named, or authenticated with, on this circle.
     pub key: Option<KeyName>,
     /// Whether it is to be connected again when the connection is lost.
-    pub is_kept: bool,
+    pub is_reconnect_enabled: bool,
     /// Whether another circle was found in the place of this one, and not connected to.
     pub is_replaced: bool,
     /// Whether a key was requested, and nobody has said yet whether it is unlocked.
     pub is_key_requested: bool,
     /// The play that runs.
-    pub running: Option<RunningPlay>,
+    pub running: Option<PlaySnapshot>,
     /// Whether something else is awaited before the next input can be carried out.
     pub is_pending: bool,
     /// Inputs that wait.
@@ -170,14 +170,14 @@ pub enum FanOutEvent {
     /// Its play printed something.
     Output(Output),
     /// Its play has ended: the last event of this circle.
-    Ended(Outcome),
+    Ended(FanOutOutcome),
     /// Nothing is played there, and why: its last event, too.
-    Refused(Refusal),
+    Refused(FanOutRefusal),
 }
 
 /// Why a circle does not take part in a fan-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum FanOutRefusal {
     /// A key is to be authenticated with first.
     NeedsKey,
     /// There is no connection.
@@ -188,7 +188,7 @@ pub enum Refusal {
 
 /// How a play ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum FanOutOutcome {
     /// With a value.
     Value(Arc<PlayResult>),
     /// With an error.
@@ -197,34 +197,34 @@ pub enum Outcome {
     Cancelled,
 }
 
-impl State {
+impl SessionState {
     /// Whether inputs can be played, once nothing else is busy.
     pub fn is_ready(&self) -> bool {
         let is_open = self.circle.as_ref().is_some_and(|circle| circle.access == Access::Open);
-        self.link == Link::On
+        self.connection == ConnectionStatus::Connected
             && match self.identity {
-                Identity::Anonymous => is_open,
-                Identity::Authenticating => false,
-                Identity::Key(_) | Identity::Owner => true,
+                CallerIdentity::Anonymous => is_open,
+                CallerIdentity::Authenticating => false,
+                CallerIdentity::Key(_) | CallerIdentity::Owner => true,
             }
     }
 
     /// Whether a play runs, or something else that the next input waits for.
-    pub fn is_at_work(&self) -> bool {
+    pub fn is_busy(&self) -> bool {
         self.running.is_some() || self.is_pending
     }
 
     /// Whether a connection is being made, or a key authenticated.
     pub fn is_settling(&self) -> bool {
-        self.link == Link::Connecting || self.identity == Identity::Authenticating
+        self.connection == ConnectionStatus::Connecting || self.identity == CallerIdentity::Authenticating
     }
 
     /// Where what is typed is kept: by the circle, and by the key that the session is authenticated with.
-    pub fn history_file(&self, directory: Option<&Path>, target: &Destination) -> HistoryFile {
+    pub fn history_file(&self, directory: Option<&Path>, target: &CircleTarget) -> HistoryFile {
         let name = || self.circle.as_ref().map_or(String::new(), |circle| circle.name.clone());
-        let place = match &target.said {
+        let place = match &target.kind {
             // Its port is another one each time.
-            Said::Throwaway => name(),
+            TargetKind::Scratch => name(),
             _ => CircleUrl::parse(&target.url).map_or_else(|_| name(), |url| url.authority().to_string()),
         };
         HistoryFile::of(directory, &place, self.authenticated().map(KeyName::as_str))
@@ -233,30 +233,30 @@ impl State {
     /// The key of the keystore that the session is authenticated with.
     pub fn authenticated(&self) -> Option<&KeyName> {
         match &self.identity {
-            Identity::Key(name) => Some(name),
+            CallerIdentity::Key(name) => Some(name),
             _ => None,
         }
     }
 }
 
-impl Shown {
-    pub(crate) fn new(kind: ShownKind, lines: Vec<Line>) -> Self {
+impl DisplayLines {
+    pub(crate) fn new(kind: DisplayKind, lines: Vec<StyledLine>) -> Self {
         Self { lines, kind, result: None }
     }
 
     pub(crate) fn note(text: &str) -> Self {
-        Self::new(ShownKind::Note, vec![Line::of(Style::Dim, text)])
+        Self::new(DisplayKind::Note, vec![StyledLine::of(Style::Dim, text)])
     }
 
     pub(crate) fn remark(text: &str) -> Self {
-        Self::new(ShownKind::Remark, vec![Line::of(Style::Dim, text)])
+        Self::new(DisplayKind::Remark, vec![StyledLine::of(Style::Dim, text)])
     }
 
     pub(crate) fn warning(text: &str) -> Self {
-        Self::new(ShownKind::Warning, vec![Line::of(Style::Plain, text)])
+        Self::new(DisplayKind::Warning, vec![StyledLine::of(Style::Plain, text)])
     }
 
     pub(crate) fn error(error: &CliError, width: usize) -> Self {
-        Self::new(ShownKind::Error, error.lines(width))
+        Self::new(DisplayKind::Error, error.lines(width))
     }
 }

@@ -6,8 +6,8 @@ use tokio::{
 };
 
 use super::{
-    event::{FanOutEvent, Outcome, Refusal},
-    handle::{Input, Part, Session, Target},
+    event::{FanOutEvent, FanOutOutcome, FanOutRefusal},
+    handle::{FanOutTarget, Input, Part, SessionHandle},
     play::{Script, requested},
 };
 
@@ -26,11 +26,11 @@ impl FanOut {
     /// Plays a script on each circle, as soon as its session has connected. To be called in a tokio runtime.
     ///
     /// Events are to be taken ([`FanOut::next`]): until they are, plays that print wait.
-    pub fn start(targets: &[Target], script: &Script) -> Self {
+    pub fn start(targets: &[FanOutTarget], script: &Script) -> Self {
         let (report, events) = mpsc::channel(EVENTS);
         let (cancel, cancelled) = watch::channel(false);
         let mut requests = JoinSet::new();
-        for (index, Target { session, .. }) in targets.iter().cloned().enumerate() {
+        for (index, FanOutTarget { session, .. }) in targets.iter().cloned().enumerate() {
             let part = Part { script: script.clone(), index, report: report.clone(), cancelled: cancelled.clone() };
             requests.spawn(request(session, part));
         }
@@ -49,7 +49,7 @@ impl FanOut {
 }
 
 /// Has a session play its part, once it has connected and authenticated as far as it does by itself.
-async fn request(session: Session, mut part: Part) {
+async fn request(session: SessionHandle, mut part: Part) {
     let is_settled = tokio::select! {
         settled = settled(&session) => settled,
         () = requested(&mut part.cancelled) => false,
@@ -57,16 +57,16 @@ async fn request(session: Session, mut part: Part) {
     if is_settled {
         let (index, report) = (part.index, part.report.clone());
         if session.inputs.send(Input::Part(part)).await.is_err() {
-            let why = Refusal::Unreachable;
+            let why = FanOutRefusal::Unreachable;
             drop(report.send((index, FanOutEvent::Refused(why))).await);
         }
     } else {
-        part.end(FanOutEvent::Ended(Outcome::Cancelled)).await;
+        part.end(FanOutEvent::Ended(FanOutOutcome::Cancelled)).await;
     }
 }
 
 /// Waits until a session is connected and authenticated as far as it will be; false if it has ended. Cancel safe.
-async fn settled(session: &Session) -> bool {
+async fn settled(session: &SessionHandle) -> bool {
     // The state may be older than the request to connect.
     let (sync, synced) = oneshot::channel();
     if session.inputs.send(Input::Sync(sync)).await.is_err() || synced.await.is_err() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use frontend::{destination::Destination, text::Size};
+use frontend::{circle_target::CircleTarget, text::Size};
 use keys::keystore::KeyName;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -10,11 +10,11 @@ use tokio::{
 };
 
 use super::{
-    event::{Event, FanOutEvent, State},
+    event::{FanOutEvent, SessionEvent, SessionState},
     play::Script,
     remote::Remote,
 };
-use crate::completion::Completion;
+use crate::completion::CompletionList;
 
 /// The inputs of a session.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) enum Input {
     },
     Retry,
     Expect,
-    Target(Destination),
+    Target(CircleTarget),
     Disconnect,
     Authenticate,
     UseKey(KeyName),
@@ -33,7 +33,7 @@ pub(super) enum Input {
     Submit(String),
     Cancel,
     Room(Size),
-    FanOut(Vec<Target>),
+    FanOut(Vec<FanOutTarget>),
     Part(Part),
     /// Answered once the inputs before it are taken.
     Sync(oneshot::Sender<()>),
@@ -41,11 +41,11 @@ pub(super) enum Input {
 
 /// A circle among several.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct FanOutTarget {
     /// The circle as its user calls it.
     pub label: String,
     /// The session that plays there.
-    pub session: Session,
+    pub session: SessionHandle,
 }
 
 /// What one session has to play.
@@ -66,15 +66,15 @@ impl Part {
 
 /// A session. Clones are the same session; it ends with the last of them.
 #[derive(Clone)]
-pub struct Session {
+pub struct SessionHandle {
     pub(super) inputs: mpsc::Sender<Input>,
-    pub(super) state: watch::Receiver<State>,
+    pub(super) state: watch::Receiver<SessionState>,
     pub(super) remote: Arc<dyn Remote>,
-    pub(super) target: Arc<Destination>,
+    pub(super) target: Arc<CircleTarget>,
     pub(super) _task: Arc<Ended>,
 }
 
-impl std::fmt::Debug for Session {
+impl std::fmt::Debug for SessionHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("state", &*self.state.borrow()).finish_non_exhaustive()
     }
@@ -95,113 +95,113 @@ impl Drop for Ended {
 
 /// A session's events, in their order.
 #[derive(Debug)]
-pub struct Events(pub(super) mpsc::Receiver<Event>);
+pub struct Events(pub(super) mpsc::Receiver<SessionEvent>);
 
-impl From<mpsc::Receiver<Event>> for Events {
+impl From<mpsc::Receiver<SessionEvent>> for Events {
     /// Events that somebody else hands on.
-    fn from(events: mpsc::Receiver<Event>) -> Self {
+    fn from(events: mpsc::Receiver<SessionEvent>) -> Self {
         Self(events)
     }
 }
 
 impl Events {
     /// The next event, if there is one already.
-    pub fn take(&mut self) -> Option<Event> {
+    pub fn take(&mut self) -> Option<SessionEvent> {
         self.0.try_recv().ok()
     }
 
     /// The next event; `None` once the session has ended. Cancel safe.
     ///
     /// While events are not taken, the session's plays wait; inputs are taken all the same.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<SessionEvent> {
         self.0.recv().await
     }
 }
 
 /// More is on its way to a session than it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub struct QueueFull;
 
-impl Session {
+impl SessionHandle {
     /// Which circle it is on, as its user knows it.
-    pub fn target(&self) -> &Destination {
+    pub fn target(&self) -> &CircleTarget {
         &self.target
     }
 
     /// Its state now.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> SessionState {
         self.state.borrow().clone()
     }
 
     /// Its state, as it changes.
-    pub fn watch(&self) -> watch::Receiver<State> {
+    pub fn watch(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
     }
 
     /// Connects, on behalf of a user who waits for it. With `is_kept` it goes on trying where the circle cannot be reached.
-    pub fn connect(&self, is_kept: bool) -> Result<(), Full> {
+    pub fn connect(&self, is_kept: bool) -> Result<(), QueueFull> {
         self.send(Input::Connect { is_kept })
     }
 
     /// Connects at once, if a connection is wanted and there is none: the circle may be there again.
-    pub fn retry(&self) -> Result<(), Full> {
+    pub fn retry(&self) -> Result<(), QueueFull> {
         self.send(Input::Retry)
     }
 
     /// Connects once the circle is there, which is being started. What is submitted until then waits.
-    pub fn expect(&self) -> Result<(), Full> {
+    pub fn wait_for_start(&self) -> Result<(), QueueFull> {
         self.send(Input::Expect)
     }
 
     /// Says where the circle is from now on; the connection ([`Remote`]) is to know that, too.
-    pub fn set_target(&self, target: Destination) -> Result<(), Full> {
+    pub fn set_target(&self, target: CircleTarget) -> Result<(), QueueFull> {
         self.send(Input::Target(target))
     }
 
     /// Closes the connection, for good. What runs is cancelled.
-    pub fn disconnect(&self) -> Result<(), Full> {
+    pub fn disconnect(&self) -> Result<(), QueueFull> {
         self.send(Input::Disconnect)
     }
 
     /// Chooses the key, and authenticates.
-    pub fn authenticate(&self) -> Result<(), Full> {
+    pub fn authenticate(&self) -> Result<(), QueueFull> {
         self.send(Input::Authenticate)
     }
 
     /// Authenticates with a key in the place of the one that the session is authenticated with, which takes a new
     /// connection: variables are gone.
-    pub fn use_key(&self, name: KeyName) -> Result<(), Full> {
+    pub fn use_key(&self, name: KeyName) -> Result<(), QueueFull> {
         self.send(Input::UseKey(name))
     }
 
-    /// A key that was requested ([`Request::Unlock`](super::Request::Unlock)) is with the key source now.
-    pub fn unlocked(&self, name: KeyName) -> Result<(), Full> {
+    /// A key that was requested ([`SessionRequest::Unlock`](super::SessionRequest::Unlock)) is with the key source now.
+    pub fn key_unlocked(&self, name: KeyName) -> Result<(), QueueFull> {
         self.send(Input::Unlocked(name))
     }
 
     /// A key that was requested stays locked.
-    pub fn stays_locked(&self, name: KeyName) -> Result<(), Full> {
+    pub fn keep_locked(&self, name: KeyName) -> Result<(), QueueFull> {
         self.send(Input::StaysLocked(name))
     }
 
-    /// Plays an input or obeys it, once it can. It ends in [`Event::Done`] or [`Event::GivenBack`].
-    pub fn submit(&self, input: String) -> Result<(), Full> {
+    /// Plays an input or obeys it, once it can. It ends in [`SessionEvent::InputFinished`] or [`SessionEvent::InputsReturned`].
+    pub fn submit(&self, input: String) -> Result<(), QueueFull> {
         self.send(Input::Submit(input))
     }
 
     /// Cancels what goes on: the play, whatever else is awaited, the connection that is being made. A second time soon after
     /// the first it no longer waits for the play's end. Inputs that wait are given back.
-    pub fn cancel(&self) -> Result<(), Full> {
+    pub fn cancel(&self) -> Result<(), QueueFull> {
         self.send(Input::Cancel)
     }
 
     /// Says how much room there is for what is shown from now on.
-    pub fn set_room(&self, room: Size) -> Result<(), Full> {
+    pub fn set_size(&self, room: Size) -> Result<(), QueueFull> {
         self.send(Input::Room(room))
     }
 
-    /// Answers [`Request::FanOut`](super::Request::FanOut): plays on those circles.
-    pub fn fan_out(&self, targets: Vec<Target>) -> Result<(), Full> {
+    /// Answers [`SessionRequest::FanOut`](super::SessionRequest::FanOut): plays on those circles.
+    pub fn fan_out(&self, targets: Vec<FanOutTarget>) -> Result<(), QueueFull> {
         self.send(Input::FanOut(targets))
     }
 
@@ -211,12 +211,12 @@ impl Session {
         &self,
         (input, cursor): (String, usize),
         (script, at, offset): (String, usize, usize),
-    ) -> impl Future<Output = Option<Completion>> + Send + 'static {
+    ) -> impl Future<Output = Option<CompletionList>> + Send + 'static {
         let answer = self.remote.clone().complete(script, at as u64);
-        async move { Some(Completion::of_answer(input, cursor, offset, answer.await.ok()?)) }
+        async move { Some(CompletionList::of_answer(input, cursor, offset, answer.await.ok()?)) }
     }
 
-    fn send(&self, input: Input) -> Result<(), Full> {
-        self.inputs.try_send(input).map_err(|_| Full)
+    fn send(&self, input: Input) -> Result<(), QueueFull> {
+        self.inputs.try_send(input).map_err(|_| QueueFull)
     }
 }

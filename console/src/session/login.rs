@@ -8,7 +8,7 @@ use keys::{KeyPair, keystore::KeyName};
 use super::{
     awaited::Pending,
     core::{Announcement, Core},
-    event::{Event, Identity, Link, Request},
+    event::{CallerIdentity, ConnectionStatus, SessionEvent, SessionRequest},
     sentences,
 };
 
@@ -16,13 +16,13 @@ impl Core {
     /// Chooses the key, and authenticates with it once it is unlocked.
     pub(super) fn choose_key(&mut self) {
         match self.connection.link {
-            Link::Off => return self.connect_asked(false),
-            Link::Connecting => return,
-            Link::On if self.login.identity != Identity::Anonymous => return,
-            Link::On => {}
+            ConnectionStatus::Disconnected => return self.connect_asked(false),
+            ConnectionStatus::Connecting => return,
+            ConnectionStatus::Connected if self.login.identity != CallerIdentity::Anonymous => return,
+            ConnectionStatus::Connected => {}
         }
         if let Some(owner) = self.login.owner.clone() {
-            return self.authenticate(Identity::Owner, owner);
+            return self.authenticate(CallerIdentity::Owner, owner);
         }
         let chosen = match self.login.key.clone() {
             Some(name) => Ok(Some(name)),
@@ -30,19 +30,19 @@ impl Core {
         };
         match chosen {
             Ok(Some(name)) => match self.keys.unlocked(&name) {
-                Some(keypair) => self.authenticate(Identity::Key(name), keypair),
+                Some(keypair) => self.authenticate(CallerIdentity::Key(name), keypair),
                 None => self.request_key(name),
             },
             Ok(None) => {
                 self.announce();
                 if let Some(access) = self.access() {
-                    self.request(Request::NoKey(access));
+                    self.request(SessionRequest::NoKey(access));
                 }
                 self.key_command_ends(false);
             }
             Err(error) => {
                 self.announce();
-                self.report(Event::NotAdmitted(None, error));
+                self.report(SessionEvent::NotAdmitted(None, error));
                 self.key_command_ends(false);
                 self.give_back();
             }
@@ -52,11 +52,11 @@ impl Core {
     fn request_key(&mut self, name: KeyName) {
         self.announce();
         self.login.requested = Some(name.clone());
-        self.request(Request::Unlock(name));
+        self.request(SessionRequest::Unlock(name));
     }
 
-    fn authenticate(&mut self, identity: Identity, keypair: Arc<KeyPair>) {
-        self.login.identity = Identity::Authenticating;
+    fn authenticate(&mut self, identity: CallerIdentity, keypair: Arc<KeyPair>) {
+        self.login.identity = CallerIdentity::Authenticating;
         // Whatever key was requested before: this one is it.
         self.login.requested = None;
         self.login.authenticating = Some((identity, self.remote.clone().authenticate(keypair)));
@@ -65,7 +65,7 @@ impl Core {
     pub(super) fn authenticated(&mut self, result: Result<(), ClientError>) {
         let Some((identity, _)) = self.login.authenticating.take() else { return };
         let key = match &identity {
-            Identity::Key(name) => Some(name.clone()),
+            CallerIdentity::Key(name) => Some(name.clone()),
             _ => None,
         };
         let Err(error) = result else {
@@ -74,13 +74,13 @@ impl Core {
             self.key_command_ends(true);
             return self.ready();
         };
-        self.login.identity = Identity::Anonymous;
+        self.login.identity = CallerIdentity::Anonymous;
         // It is not known whose the session is now: the circle may have taken the signature.
         let is_known = matches!(error, ClientError::Rpc(_));
         let is_first = self.connection.connections == 1 && self.reconnection.unannounced.is_none();
         let error = self.error(error);
         self.announce();
-        self.report(Event::NotAdmitted(key, error));
+        self.report(SessionEvent::NotAdmitted(key, error));
         if is_first && self.work.pending.is_none() {
             self.login.key = None;
         }
@@ -94,7 +94,7 @@ impl Core {
 
     /// A user wants to use another key than the one that the session is authenticated with.
     pub(super) fn use_key(&mut self, name: KeyName) {
-        if self.connection.link != Link::On || self.login.identity == Identity::Anonymous {
+        if self.connection.link != ConnectionStatus::Connected || self.login.identity == CallerIdentity::Anonymous {
             self.login.key = Some(name);
             return self.choose_key();
         }
@@ -123,13 +123,13 @@ impl Core {
             return;
         }
         match (self.connection.link, &self.login.identity) {
-            (Link::On, Identity::Key(other)) if *other != name => self.connect_as(name),
-            (Link::On, Identity::Anonymous) => {
+            (ConnectionStatus::Connected, CallerIdentity::Key(other)) if *other != name => self.connect_as(name),
+            (ConnectionStatus::Connected, CallerIdentity::Anonymous) => {
                 if let Some(keypair) = self.keys.unlocked(&name) {
-                    self.authenticate(Identity::Key(name), keypair);
+                    self.authenticate(CallerIdentity::Key(name), keypair);
                 }
             }
-            (Link::Off, Identity::Anonymous) if self.reconnection.is_paused => {
+            (ConnectionStatus::Disconnected, CallerIdentity::Anonymous) if self.reconnection.is_paused => {
                 self.login.key = Some(name);
                 self.connect_asked(false);
             }
@@ -144,7 +144,7 @@ impl Core {
         self.login.key = self.state().authenticated().cloned();
         self.key_command_ends(false);
         match self.login.identity {
-            Identity::Anonymous if self.state().is_ready() => self.ready(),
+            CallerIdentity::Anonymous if self.state().is_ready() => self.ready(),
             // The session stays as it was, and what was typed meanwhile is for it.
             _ => self.carry_on(),
         }
@@ -168,7 +168,7 @@ impl Core {
     /// Inputs can be played from now on.
     pub(super) fn ready(&mut self) {
         self.announce();
-        self.report(Event::Ready);
+        self.report(SessionEvent::Ready);
         self.carry_on();
     }
 

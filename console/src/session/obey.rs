@@ -7,71 +7,75 @@ use client_ws::ClientError;
 use frontend::{
     error::CliError,
     script,
-    text::{self, Line, Style},
+    text::{self, Style, StyledLine},
 };
 use keys::keystore::KeyName;
 
 use super::{
     awaited::{Done, Pending, Purpose},
     core::Core,
-    event::{Identity, Link, Request, Shown, ShownKind},
-    handle::Target,
+    event::{CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, SessionRequest},
+    handle::FanOutTarget,
     sentences,
 };
-use crate::{commands::Meta, too_large, value};
+use crate::{commands::ReplCommand, too_large, value};
 
 impl Core {
     pub(super) fn obey(&mut self, command: &str) {
-        let command = match Meta::parse(command) {
+        let command = match ReplCommand::parse(command) {
             Ok(command) => command,
             Err(hint) => return self.answer_remark(&hint),
         };
         match command {
-            Meta::Help(topic) => self.leave_to(Request::Help(topic)),
-            Meta::Quit => self.leave_to(Request::Quit),
-            Meta::Use(place) => self.leave_to(Request::Use(place)),
-            Meta::History(part) => self.leave_to(Request::History(part)),
-            Meta::Edit => self.leave_to(Request::Edit(self.notebook.last_script().to_owned())),
-            Meta::Key(name) => self.key_command(name),
-            Meta::Load(file) => {
+            ReplCommand::Help(topic) => self.leave_to(SessionRequest::Help(topic)),
+            ReplCommand::Quit => self.leave_to(SessionRequest::Quit),
+            ReplCommand::Use(place) => self.leave_to(SessionRequest::Use(place)),
+            ReplCommand::History(part) => self.leave_to(SessionRequest::History(part)),
+            ReplCommand::Edit => self.leave_to(SessionRequest::Edit(self.notebook.last_script().to_owned())),
+            ReplCommand::Key(name) => self.key_command(name),
+            ReplCommand::Load(file) => {
                 let read = tokio::task::spawn_blocking(move || script::load(&file));
                 self.work.pending = Some(Pending::Load(Box::pin(read)));
             }
-            Meta::Save { file, is_over } => self.save(file, is_over),
-            Meta::Time(script) if script.is_empty() && self.work.running.is_some() => {
+            ReplCommand::Save { file, overwrite: is_over } => self.save(file, is_over),
+            ReplCommand::Time(script) if script.is_empty() && self.work.running.is_some() => {
                 self.answer_remark(sentences::STILL_RUNS);
             }
-            Meta::Time(script) if script.is_empty() => {
+            ReplCommand::Time(script) if script.is_empty() => {
                 self.remark_line(self.notebook.time());
                 self.done();
             }
-            Meta::Time(script) => self.play(script, Purpose::Time),
-            Meta::Plot(script) if script.is_empty() => self.plot_last(),
-            Meta::Plot(script) => self.play(script, Purpose::Plot),
-            Meta::Each { places, script } => {
+            ReplCommand::Time(script) => self.play(script, Purpose::Time),
+            ReplCommand::Plot(script) if script.is_empty() => self.plot_last(),
+            ReplCommand::Plot(script) => self.play(script, Purpose::Plot),
+            ReplCommand::FanOut { targets: places, script } => {
                 self.work.pending = Some(Pending::FanOut { script });
-                self.request(Request::FanOut(places));
+                self.request(SessionRequest::FanOut(places));
             }
-            Meta::Last => {
+            ReplCommand::Last => {
                 let width = self.room.width;
                 let lines = self.notebook.last(|value| value::lines_of(value, width));
-                self.show(Shown::new(ShownKind::Listing, lines));
+                self.show(DisplayLines::new(DisplayKind::Listing, lines));
                 self.done();
             }
-            Meta::Vars | Meta::Functions(_) | Meta::Doc(_) | Meta::Reset | Meta::Who => {
-                let answer = self.remote.clone().ask(command.clone());
+            ReplCommand::Vars
+            | ReplCommand::Functions(_)
+            | ReplCommand::Doc(_)
+            | ReplCommand::Reset
+            | ReplCommand::Who => {
+                let answer = self.remote.clone().query(command.clone());
                 self.work.pending = Some(Pending::Ask { command, answer });
             }
         }
     }
 
-    fn leave_to(&mut self, request: Request) {
+    fn leave_to(&mut self, request: SessionRequest) {
         self.request(request);
         self.done();
     }
 
     fn answer_remark(&mut self, text: &str) {
-        self.show(Shown::new(ShownKind::Remark, text::lines(Style::Dim, text)));
+        self.show(DisplayLines::new(DisplayKind::Remark, text::lines(Style::Dim, text)));
         self.done();
     }
 
@@ -79,7 +83,7 @@ impl Core {
         let lines = self.notebook.value().map(|value| self.chart(value));
         match lines {
             Some(lines) => {
-                self.show(Shown::new(ShownKind::Value, lines));
+                self.show(DisplayLines::new(DisplayKind::Value, lines));
                 self.done();
             }
             None => self.answer_remark(sentences::NO_VALUE),
@@ -94,19 +98,19 @@ impl Core {
             return self.answer_remark(sentences::SCRATCH_KEY_HINT);
         }
         match &self.login.identity {
-            Identity::Key(current) if *current == name => self.answer_remark(&sentences::uses_key(&name)),
-            Identity::Anonymous => {
+            CallerIdentity::Key(current) if *current == name => self.answer_remark(&sentences::uses_key(&name)),
+            CallerIdentity::Anonymous => {
                 let before = self.login.key.replace(name);
                 self.work.pending = Some(Pending::Key { before });
                 match self.connection.link {
                     // It is authenticated with as soon as the circle is there.
-                    Link::Off if self.is_expected() => {}
-                    Link::Off => self.connect_asked(true),
-                    Link::Connecting => {}
-                    Link::On => self.choose_key(),
+                    ConnectionStatus::Disconnected if self.is_expected() => {}
+                    ConnectionStatus::Disconnected => self.connect_asked(true),
+                    ConnectionStatus::Connecting => {}
+                    ConnectionStatus::Connected => self.choose_key(),
                 }
             }
-            _ => self.leave_to(Request::AnotherKey(name)),
+            _ => self.leave_to(SessionRequest::UseKey(name)),
         }
     }
 
@@ -130,19 +134,19 @@ impl Core {
         }
     }
 
-    fn asked(&mut self, answer: Result<Vec<Line>, ClientError>) {
+    fn asked(&mut self, answer: Result<Vec<StyledLine>, ClientError>) {
         let Some(Pending::Ask { command, .. }) = self.work.pending.take() else { return };
         let error = match answer {
             Ok(lines) => {
-                if command == Meta::Reset {
+                if command == ReplCommand::Reset {
                     self.notebook.reset();
                 }
-                self.show(Shown::new(ShownKind::Listing, lines));
+                self.show(DisplayLines::new(DisplayKind::Listing, lines));
                 None
             }
             Err(error) => {
                 let is_lost = matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected);
-                self.show(Shown::error(&CliError::answer("", &self.target, error), self.room.width));
+                self.show(DisplayLines::error(&CliError::from_play("", &self.target, error), self.room.width));
                 is_lost.then_some(ClientError::NotConnected)
             }
         };
@@ -157,10 +161,10 @@ impl Core {
             |script: &str| self.connection.circle.as_ref().and_then(|circle| too_large(&circle.limits, script));
         match read {
             Ok(script) => match too_large(&script) {
-                Some(why) => self.show(Shown::new(ShownKind::Error, text::lines(Style::Plain, &why))),
+                Some(why) => self.show(DisplayLines::new(DisplayKind::Error, text::lines(Style::Plain, &why))),
                 None => return self.play(script, Purpose::Value),
             },
-            Err(error) => self.show(Shown::error(&error, self.room.width)),
+            Err(error) => self.show(DisplayLines::error(&error, self.room.width)),
         }
         self.done();
         self.carry_on();
@@ -169,13 +173,13 @@ impl Core {
     pub(super) fn saved(&mut self, written: Result<String, CliError>) {
         match written {
             Ok(said) => self.remark(&said),
-            Err(error) => self.show(Shown::error(&error, self.room.width)),
+            Err(error) => self.show(DisplayLines::error(&error, self.room.width)),
         }
         self.done();
     }
 
     /// The circles that a script is to be played on are known.
-    pub(super) fn fan_out(&mut self, targets: Vec<Target>) {
+    pub(super) fn fan_out(&mut self, targets: Vec<FanOutTarget>) {
         let Some(Pending::FanOut { script }) =
             self.work.pending.take_if(|pending| matches!(pending, Pending::FanOut { .. }))
         else {

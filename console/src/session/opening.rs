@@ -4,10 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use client_ws::{CircleWsClient, ClientError};
 use frontend::{
-    connect::Choice,
-    destination::Destination,
+    circle_target::CircleTarget,
+    connect::ConnectOptions,
     error::CliError,
-    known_circles::check::{IdentityCheck, IdentityNotes, User},
+    known_circles::check::{IdentityCheck, IdentityNotes, UserFiles},
     scratch,
     text::Size,
 };
@@ -19,16 +19,16 @@ use server_ws::Workers;
 use tokio::runtime::Handle;
 
 use super::{
-    event::{Event, Request},
-    handle::{Events, Session},
+    event::{SessionEvent, SessionRequest},
+    handle::{Events, SessionHandle},
     keys::KeySource,
     remote::Remote,
 };
 
 /// What a session is opened with.
-pub struct Opening {
+pub struct SessionOptions {
     /// Which circle, as its user knows it.
-    pub target: Destination,
+    pub target: CircleTarget,
     /// The connection to it.
     pub remote: Arc<dyn Remote>,
     /// Where keys come from.
@@ -43,51 +43,51 @@ pub struct Opening {
     /// What the connection has to say about the circle's identity.
     pub identity_notes: IdentityNotes,
     /// What is done where another circle answers in the place of this one.
-    pub other_circle: OtherCircle,
+    pub other_circle: OtherCirclePolicy,
 }
 
 /// What a session does where another circle answers in the place of its own. Unasked it neither authenticates nor plays there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OtherCircle {
+pub enum OtherCirclePolicy {
     /// Never connects to it: that is another session's affair.
     #[default]
-    Refused,
+    Refuse,
     /// Connects to it where its user tries again after the notice.
-    AfterNotice,
+    AcceptAfterNotice,
 }
 
-impl Opening {
+impl SessionOptions {
     /// A session on a circle.
     ///
     /// # Errors
     ///
     /// The target has no URL of a circle, or the keystore has no key of the name that was chosen.
-    pub fn at(
-        target: Destination,
-        choice: &Choice,
+    pub fn for_target(
+        target: CircleTarget,
+        choice: &ConnectOptions,
         config: Option<&Path>,
         keys: Arc<dyn KeySource>,
         room: Size,
     ) -> Result<Self, CliError> {
-        Self::checked(target, choice, IdentityCheck::new(User::of_process(), choice, config), keys, room)
+        Self::checked(target, choice, IdentityCheck::new(UserFiles::for_current_user(), choice, config), keys, room)
     }
 
     fn checked(
-        target: Destination,
-        choice: &Choice,
+        target: CircleTarget,
+        choice: &ConnectOptions,
         check: IdentityCheck,
         keys: Arc<dyn KeySource>,
         room: Size,
     ) -> Result<Self, CliError> {
         let identity_notes = check.notes();
-        let failed = |error| CliError::Client { place: target.clone(), error };
+        let failed = |error| CliError::Client { target: target.clone(), error };
         let mut builder = check.attach(CircleWsClient::builder(&*target.url));
         if let Some(authority) = &choice.authority {
             builder = builder.authority(authority.clone());
         }
         let client = builder.build().map_err(failed)?;
         // In its normal form, as everything else that speaks of it has it.
-        let target = Destination { url: client.url().to_string().into(), ..target };
+        let target = CircleTarget { url: client.url().to_string().into(), ..target };
         // A key that does not exist is reported before anything is connected to.
         if let (Some(name), Ok(store)) = (&choice.key, Keystore::open_default()) {
             store.show(name)?;
@@ -100,7 +100,7 @@ impl Opening {
             owner: None,
             room,
             identity_notes,
-            other_circle: OtherCircle::default(),
+            other_circle: OtherCirclePolicy::default(),
         })
     }
 
@@ -111,19 +111,20 @@ impl Opening {
     /// The circle cannot be started.
     pub fn scratch(runtime: &Handle, keys: Arc<dyn KeySource>, room: Size) -> Result<Self, CliError> {
         let (url, keypair) = scratch::start(runtime, Workers::SameExecutable)?;
-        let target = Destination::throwaway(url);
-        let opening = Self::checked(target, &Choice::default(), IdentityCheck::of_own_circle(), keys, room)?;
+        let target = CircleTarget::scratch(url);
+        let opening =
+            Self::checked(target, &ConnectOptions::default(), IdentityCheck::for_scratch_circle(), keys, room)?;
         Ok(Self { owner: Some(keypair.into()), ..opening })
     }
 }
 
 /// How far a session has come by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reached {
+pub enum Readiness {
     /// Inputs can be played.
     Ready,
     /// A key is to be unlocked first.
-    Locked(KeyName),
+    KeyLocked(KeyName),
 }
 
 /// Connects, and authenticates where the key is unlocked already.
@@ -131,7 +132,7 @@ pub enum Reached {
 /// # Errors
 ///
 /// The circle cannot be reached, does not admit the key, or needs one and there is none.
-pub async fn reach(session: &Session, events: &mut Events) -> Result<Reached, CliError> {
+pub async fn connect_until_ready(session: &SessionHandle, events: &mut Events) -> Result<Readiness, CliError> {
     // One that finds no room is one of many.
     if session.connect(false).is_err() {
         return Err(CliError::Interrupted);
@@ -144,24 +145,24 @@ pub async fn reach(session: &Session, events: &mut Events) -> Result<Reached, Cl
 /// # Errors
 ///
 /// The circle does not admit the key, or the connection is lost.
-pub async fn admit(session: &Session, events: &mut Events, name: KeyName) -> Result<(), CliError> {
-    if session.unlocked(name).is_err() {
+pub async fn continue_with_key(session: &SessionHandle, events: &mut Events, name: KeyName) -> Result<(), CliError> {
+    if session.key_unlocked(name).is_err() {
         return Err(CliError::Interrupted);
     }
     settle(session, events).await.map(drop)
 }
 
-async fn settle(session: &Session, events: &mut Events) -> Result<Reached, CliError> {
+async fn settle(session: &SessionHandle, events: &mut Events) -> Result<Readiness, CliError> {
     while let Some(event) = events.next().await {
         match event {
-            Event::Ready => return Ok(Reached::Ready),
-            Event::Lost => {
-                return Err(CliError::Client { place: session.target().clone(), error: ClientError::NotConnected });
+            SessionEvent::Ready => return Ok(Readiness::Ready),
+            SessionEvent::ConnectionLost => {
+                return Err(CliError::Client { target: session.target().clone(), error: ClientError::NotConnected });
             }
-            Event::ConnectFailed(error) | Event::NotAdmitted(_, error) => return Err(error),
-            Event::Request(Request::Unlock(name)) => return Ok(Reached::Locked(name)),
-            Event::Request(Request::NoKey(_)) => {
-                return Err(no_key(session));
+            SessionEvent::ConnectFailed(error) | SessionEvent::NotAdmitted(_, error) => return Err(error),
+            SessionEvent::Request(SessionRequest::Unlock(name)) => return Ok(Readiness::KeyLocked(name)),
+            SessionEvent::Request(SessionRequest::NoKey(_)) => {
+                return Err(no_key_error(session));
             }
             _ => {}
         }
@@ -170,6 +171,6 @@ async fn settle(session: &Session, events: &mut Events) -> Result<Reached, CliEr
 }
 
 /// The circle of a session admits only keys, and there is none.
-pub fn no_key(session: &Session) -> CliError {
-    CliError::NoKey { place: session.target().to_string() }
+pub fn no_key_error(session: &SessionHandle) -> CliError {
+    CliError::NoKey { target: session.target().to_string() }
 }

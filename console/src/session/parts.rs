@@ -6,7 +6,7 @@ use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
 use frontend::{
     error::CliError,
     report,
-    text::{Line, Size, Style},
+    text::{Size, Style, StyledLine},
     visible::visible,
 };
 use tokio::time::Instant;
@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use super::{
     awaited::{End, PartUpdate, Pending, Running, RunningPart, SeveralPlays},
     core::Core,
-    event::{Event, FanOutEvent, Link, Outcome, Refusal, Shown, ShownKind},
+    event::{ConnectionStatus, DisplayKind, DisplayLines, FanOutEvent, FanOutOutcome, FanOutRefusal, SessionEvent},
     fan_out::FanOut,
-    handle::{Part, Target},
+    handle::{FanOutTarget, Part},
     play::{PlayUpdate, Script},
     playing::value_lines,
     sentences,
@@ -34,14 +34,18 @@ impl Core {
             || matches!(self.work.pending, Some(Pending::Ask { .. } | Pending::Load(_) | Pending::Key { .. }));
         let refused = |why| Some(FanOutEvent::Refused(why));
         let end = if !self.can_play() {
-            refused(if self.connection.link == Link::On { Refusal::NeedsKey } else { Refusal::Unreachable })
+            refused(if self.connection.link == ConnectionStatus::Connected {
+                FanOutRefusal::NeedsKey
+            } else {
+                FanOutRefusal::Unreachable
+            })
         } else if is_busy {
-            refused(Refusal::Busy)
+            refused(FanOutRefusal::Busy)
         } else {
             // The circle would close the connection over it, which costs the session its variables.
             let why = self.connection.circle.as_ref().and_then(|circle| too_large(&circle.limits, &part.script.text));
             let error = why.map(|reason| ClientError::ConnectionLost { code: Some(MESSAGE_TOO_BIG), reason });
-            error.map(|error| FanOutEvent::Ended(Outcome::Failed(self.error(error))))
+            error.map(|error| FanOutEvent::Ended(FanOutOutcome::Failed(self.error(error))))
         };
         if let Some(end) = end {
             // Whoever listens may pause, which is to hold up nothing here.
@@ -101,23 +105,23 @@ impl Core {
             Ok(result) => {
                 let result = Arc::new(result);
                 self.went_well(&script, result.clone(), running.started.elapsed());
-                Outcome::Value(result)
+                FanOutOutcome::Value(result)
             }
             Err(ClientError::Rpc(RpcError::Cancelled)) if running.is_cancelled => {
                 self.notebook.went_wrong(&[], false);
-                Outcome::Cancelled
+                FanOutOutcome::Cancelled
             }
             Err(error) => {
                 let (is_lost, held) = (costs_environment(&error), self.notebook.inputs());
                 if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
                     lost = Some(ClientError::NotConnected);
                 }
-                let error = CliError::answer(&script, &self.target, error);
+                let error = CliError::from_play(&script, &self.target, error);
                 self.notebook.went_wrong(&error.lines(self.room.width), is_lost);
                 if is_lost && held > 0 {
                     self.give_back_unplayed();
                 }
-                Outcome::Failed(error)
+                FanOutOutcome::Failed(error)
             }
         };
         self.off_connection(lost.as_ref());
@@ -125,7 +129,7 @@ impl Core {
         self.work.part = Some(running);
     }
 
-    pub(super) fn begin_fan_out(&mut self, targets: Vec<Target>, script: String) {
+    pub(super) fn begin_fan_out(&mut self, targets: Vec<FanOutTarget>, script: String) {
         let play = Script { text: script.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
         let plays = FanOut::start(&targets, &play);
         let labels: Vec<Arc<str>> = targets.into_iter().map(|target| target.label.into()).collect();
@@ -139,13 +143,13 @@ impl Core {
             return;
         };
         match event {
-            FanOutEvent::Output(output) => self.report(Event::Output(output, Some(label))),
+            FanOutEvent::Output(output) => self.report(SessionEvent::Output(output, Some(label))),
             FanOutEvent::Ended(outcome) => *end = End::Ended(outcome),
             FanOutEvent::Refused(why) => {
                 *end = End::Refused;
-                let line = Line::of(Style::Error, "error: ")
+                let line = StyledLine::of(Style::Error, "error: ")
                     .with(Style::Plain, &format!("{}: {}", visible(&label), sentences::refusal(why, &label)));
-                self.show(Shown::new(ShownKind::Error, vec![line]));
+                self.show(DisplayLines::new(DisplayKind::Error, vec![line]));
             }
         }
     }
@@ -171,14 +175,14 @@ impl Core {
         let mut shown = Vec::new();
         for (label, end) in ends {
             let lines = match end {
-                End::Ended(Outcome::Value(result)) => value_lines(&result, room),
-                End::Ended(Outcome::Failed(error)) => error.lines(width),
-                End::Ended(Outcome::Cancelled) => report::cancelled(),
-                End::NotYet | End::Refused => report::given_up(),
+                End::Ended(FanOutOutcome::Value(result)) => value_lines(&result, room),
+                End::Ended(FanOutOutcome::Failed(error)) => error.lines(width),
+                End::Ended(FanOutOutcome::Cancelled) => report::cancelled_lines(),
+                End::NotYet | End::Refused => report::given_up_lines(),
             };
             shown.push((label.to_string(), lines));
         }
         let lines = columns::lines(&shown, all.width);
-        self.show(Shown::new(ShownKind::Value, lines));
+        self.show(DisplayLines::new(DisplayKind::Value, lines));
     }
 }

@@ -20,7 +20,7 @@ pub struct Script {
     /// The script itself.
     pub text: String,
     /// A play of its own that goes ahead.
-    pub before: Option<String>,
+    pub prelude: Option<String>,
     /// Shortens the circle's time limit.
     pub timeout: Option<Duration>,
     /// A variable that the value is bound to.
@@ -38,32 +38,32 @@ pub enum PlayUpdate {
 
 /// A play that was started. Dropped, it is not listened to any more, which does not end it.
 #[derive(Debug)]
-pub struct Play {
+pub struct SessionPlay {
     updates: mpsc::Receiver<PlayUpdate>,
     cancel: watch::Sender<bool>,
     _task: JoinSet<()>,
 }
 
-/// Reports what happens to a play to whoever holds the [`Play`].
+/// Reports what happens to a play to whoever holds the [`SessionPlay`].
 #[derive(Debug)]
 pub struct PlayReporter {
     updates: mpsc::Sender<PlayUpdate>,
     cancel: watch::Receiver<bool>,
 }
 
-impl Play {
+impl SessionPlay {
     /// Plays a script on a client. To be called in a tokio runtime.
     ///
-    /// Updates are to be taken ([`Play::next`]): until they are, a play that prints waits.
+    /// Updates are to be taken ([`SessionPlay::next`]): until they are, a play that prints waits.
     pub fn start(client: Arc<CircleWsClient>, script: Script) -> Self {
-        Self::with(|mut reporter| async move {
+        Self::spawn(|mut reporter| async move {
             let result = play(&client, &script, &mut reporter).await;
             reporter.report(PlayUpdate::Ended(result)).await;
         })
     }
 
     /// A play that `run` reports of. To be called in a tokio runtime.
-    pub fn with<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(PlayReporter) -> F) -> Self {
+    pub fn spawn<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(PlayReporter) -> F) -> Self {
         let (send, updates) = mpsc::channel(UPDATES);
         let (cancel, cancelled) = watch::channel(false);
         let mut task = JoinSet::new();
@@ -94,7 +94,7 @@ impl PlayReporter {
     }
 
     /// Waits until the play is cancelled. Cancel safe.
-    pub async fn cancelled(&mut self) {
+    pub async fn wait_for_cancel(&mut self) {
         requested(&mut self.cancel).await;
     }
 }
@@ -111,10 +111,10 @@ async fn play(
     script: &Script,
     reporter: &mut PlayReporter,
 ) -> Result<PlayResult, ClientError> {
-    if let Some(before) = &script.before {
+    if let Some(before) = &script.prelude {
         tokio::select! {
             done = client.play(before.as_str()) => drop(done?),
-            () = reporter.cancelled() => return Err(RpcError::Cancelled.into()),
+            () = reporter.wait_for_cancel() => return Err(RpcError::Cancelled.into()),
         }
     }
     let mut request = client.play(script.text.as_str());

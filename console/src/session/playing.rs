@@ -5,20 +5,20 @@ use std::{sync::Arc, time::Duration};
 use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
 use frontend::{
     error::CliError,
-    text::{self, Line, Size, Style},
+    text::{self, Size, Style, StyledLine},
 };
 use tokio::time::Instant;
 
 use super::{
     awaited::{Pending, Purpose, Running, RunningPart, SeveralPlays, Update, Work},
     core::Core,
-    event::{Event, FanOutEvent, Identity, Link, Outcome, Shown, ShownKind},
+    event::{CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, FanOutEvent, FanOutOutcome, SessionEvent},
     play::{PlayUpdate, Script},
     sentences,
 };
 use crate::{
     LAST_VALUE,
-    commands::{self, Meta},
+    commands::{self, ReplCommand},
     notebook::costs_environment,
     plot, too_large, truncate, value,
 };
@@ -37,22 +37,22 @@ impl Core {
         }
         if self.work.waiting.len() == MAX_WAITING {
             self.remark(sentences::TOO_MUCH_WAITS);
-            return self.report(Event::GivenBack(vec![input]));
+            return self.report(SessionEvent::InputsReturned(vec![input]));
         }
         self.work.waiting.push_back(input);
-        let is_stuck = self.login.identity == Identity::Anonymous
+        let is_stuck = self.login.identity == CallerIdentity::Anonymous
             && self.login.requested.is_none()
             && !self.state().is_ready()
             && self.work.pending.is_none();
         match self.connection.link {
-            Link::Off | Link::Connecting if self.is_expected() => {}
-            Link::Off => {
+            ConnectionStatus::Disconnected | ConnectionStatus::Connecting if self.is_expected() => {}
+            ConnectionStatus::Disconnected => {
                 self.reconnection.is_awaited = true;
                 self.connect();
             }
-            Link::Connecting => self.reconnection.is_awaited = true,
-            Link::On if is_stuck => self.choose_key(),
-            Link::On => {}
+            ConnectionStatus::Connecting => self.reconnection.is_awaited = true,
+            ConnectionStatus::Connected if is_stuck => self.choose_key(),
+            ConnectionStatus::Connected => {}
         }
     }
 
@@ -60,30 +60,31 @@ impl Core {
     fn has_to_wait(&self, input: &str) -> bool {
         let is_at_work = self.work.running.is_some() || self.work.pending.is_some() || self.work.part.is_some();
         let is_ready = self.can_play();
-        match input.trim().strip_prefix(':').map(Meta::parse) {
+        match input.trim().strip_prefix(':').map(ReplCommand::parse) {
             // Other circles play it, whatever this one does.
-            Some(Ok(Meta::Each { .. })) => is_at_work,
+            Some(Ok(ReplCommand::FanOut { .. })) => is_at_work,
             _ if !commands::needs_circle(input) => false,
             // It may be what makes the circle ready for the others.
-            Some(Ok(Meta::Key(_))) => is_at_work || self.login.identity == Identity::Authenticating,
-            Some(Ok(Meta::Who | Meta::Doc(_))) => self.work.pending.is_some() || !is_ready,
+            Some(Ok(ReplCommand::Key(_))) => is_at_work || self.login.identity == CallerIdentity::Authenticating,
+            Some(Ok(ReplCommand::Who | ReplCommand::Doc(_))) => self.work.pending.is_some() || !is_ready,
             _ => is_at_work || !is_ready,
         }
     }
 
     /// The input, unless it is larger than what the circle takes: it is given back then.
     fn fitting(&mut self, input: String) -> Option<String> {
-        let is_fan_out = matches!(input.trim().strip_prefix(':').map(Meta::parse), Some(Ok(Meta::Each { .. })));
+        let is_fan_out =
+            matches!(input.trim().strip_prefix(':').map(ReplCommand::parse), Some(Ok(ReplCommand::FanOut { .. })));
         // Each circle of a fan-out has a limit of its own.
         let circle = self.connection.circle.as_ref().filter(|_| !is_fan_out);
         let Some(why) = circle.and_then(|circle| too_large(&circle.limits, &input)) else { return Some(input) };
-        self.show(Shown::new(ShownKind::Error, text::lines(Style::Plain, &why)));
-        self.report(Event::GivenBack(vec![input]));
+        self.show(DisplayLines::new(DisplayKind::Error, text::lines(Style::Plain, &why)));
+        self.report(SessionEvent::InputsReturned(vec![input]));
         None
     }
 
     fn carry_out(&mut self, input: String) {
-        self.report(Event::Began(input.clone()));
+        self.report(SessionEvent::InputStarted(input.clone()));
         match input.trim().strip_prefix(':') {
             Some(command) => self.obey(command),
             None => self.play(input, Purpose::Value),
@@ -106,7 +107,7 @@ impl Core {
 
     /// An input was carried out.
     pub(super) fn done(&mut self) {
-        self.report(Event::Done);
+        self.report(SessionEvent::InputFinished);
     }
 
     pub(super) fn play(&mut self, script: String, purpose: Purpose) {
@@ -153,7 +154,7 @@ impl Core {
         match event {
             PlayEvent::Output(output) => {
                 self.notebook.printed(&output.text);
-                self.report(Event::Output(output, None));
+                self.report(SessionEvent::Output(output, None));
             }
             PlayEvent::Progress(progress) => {
                 if let Some(running) = &mut self.work.running {
@@ -175,7 +176,7 @@ impl Core {
                     Purpose::Plot => self.chart(&result),
                     Purpose::Value | Purpose::Time => value_lines(&result, self.room),
                 };
-                self.show(Shown { lines, kind: ShownKind::Value, result: Some(result) });
+                self.show(DisplayLines { lines, kind: DisplayKind::Value, result: Some(result) });
                 if running.purpose == Purpose::Time {
                     self.remark_line(self.notebook.time());
                 }
@@ -206,7 +207,7 @@ impl Core {
             ClientError::NotConnected => Some(ClientError::NotConnected),
             _ => None,
         };
-        let shown = Shown::error(&CliError::answer(script, &self.target, error), self.room.width);
+        let shown = DisplayLines::error(&CliError::from_play(script, &self.target, error), self.room.width);
         self.notebook.went_wrong(&shown.lines, is_lost);
         self.show(shown);
         if is_lost && held > 0 {
@@ -222,7 +223,7 @@ impl Core {
     }
 
     /// A value as a chart, or why there is none.
-    pub(super) fn chart(&self, result: &PlayResult) -> Vec<Line> {
+    pub(super) fn chart(&self, result: &PlayResult) -> Vec<StyledLine> {
         let room = self.bounded_room();
         let size = Size { height: room.height.min(plot::MAX_ROWS), ..room };
         plot::lines(result, size).unwrap_or_else(|why| text::lines(Style::Dim, &why))
@@ -244,7 +245,7 @@ impl Core {
             Some(Pending::Load(_) | Pending::FanOut { .. }) => self.stop_waiting(sentences::NOT_BEGUN),
             Some(Pending::Ask { command, .. }) => {
                 // It is carried out all the same.
-                if *command == Meta::Reset {
+                if *command == ReplCommand::Reset {
                     self.notebook.is_lost();
                 }
                 self.stop_waiting(sentences::NOT_AWAITED);
@@ -310,7 +311,7 @@ impl Core {
         }
         if let Some(RunningPart { part, .. }) = self.work.part.take() {
             let error = self.error(ClientError::NotConnected);
-            drop(tokio::spawn(part.end(FanOutEvent::Ended(Outcome::Failed(error)))));
+            drop(tokio::spawn(part.end(FanOutEvent::Ended(FanOutOutcome::Failed(error)))));
         }
     }
 
@@ -318,7 +319,7 @@ impl Core {
     pub(super) fn give_back(&mut self) {
         if !self.work.waiting.is_empty() {
             let inputs = self.work.waiting.drain(..).collect();
-            self.report(Event::GivenBack(inputs));
+            self.report(SessionEvent::InputsReturned(inputs));
         }
     }
 
@@ -330,12 +331,12 @@ impl Core {
         }
     }
 
-    pub(super) fn remark_line(&mut self, line: Line) {
-        self.show(Shown::new(ShownKind::Remark, vec![line]));
+    pub(super) fn remark_line(&mut self, line: StyledLine) {
+        self.show(DisplayLines::new(DisplayKind::Remark, vec![line]));
     }
 }
 
 /// A value as lines, as much of it as finds room.
-pub(super) fn value_lines(result: &PlayResult, room: Size) -> Vec<Line> {
+pub(super) fn value_lines(result: &PlayResult, room: Size) -> Vec<StyledLine> {
     truncate::folded(value::lines_of(result, room.width), room)
 }

@@ -3,37 +3,37 @@
 use std::sync::Arc;
 
 use client_ws::{CircleWsClient, ClientError, CompleteResult, Description, Notice};
-use frontend::{connect::first_answer, text::Line};
+use frontend::{connect::fetch_description, text::StyledLine};
 use futures_util::future::BoxFuture;
 use keys::KeyPair;
 
-use super::play::{Play, Script};
-use crate::commands::{self, Meta};
+use super::play::{Script, SessionPlay};
+use crate::commands::{self, ReplCommand};
 
 /// What comes of a request.
-pub type Answer<T> = BoxFuture<'static, Result<T, ClientError>>;
+pub type RemoteFuture<T> = BoxFuture<'static, Result<T, ClientError>>;
 
 /// A connection to a circle, made and lost any number of times.
 ///
 /// Futures that are dropped before they are done leave nothing behind, except where a method says otherwise.
 pub trait Remote: Send + Sync + 'static {
     /// Connects in the place of an earlier connection, and asks the circle to describe itself.
-    fn connect(self: Arc<Self>) -> Answer<Description>;
+    fn connect(self: Arc<Self>) -> RemoteFuture<Description>;
 
     /// Authenticates. Dropped, or failed in another way than by the circle's answer, it leaves open whose the session is.
-    fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> Answer<()>;
+    fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> RemoteFuture<()>;
 
     /// Starts a play.
-    fn play(self: Arc<Self>, script: Script) -> Play;
+    fn play(self: Arc<Self>, script: Script) -> SessionPlay;
 
     /// Asks the circle for what a command shows.
-    fn ask(self: Arc<Self>, command: Meta) -> Answer<Vec<Line>>;
+    fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>>;
 
     /// Asks what may stand at a character of a script.
-    fn complete(self: Arc<Self>, script: String, cursor: u64) -> Answer<CompleteResult>;
+    fn complete(self: Arc<Self>, script: String, cursor: u64) -> RemoteFuture<CompleteResult>;
 
     /// Waits for the next notice, or for the end of the connection, which is the error.
-    fn next_notice(self: Arc<Self>) -> Answer<Notice>;
+    fn next_notice(self: Arc<Self>) -> RemoteFuture<Notice>;
 
     /// Whether the connection stands, as far as is known.
     fn is_connected(&self) -> bool;
@@ -43,30 +43,30 @@ pub trait Remote: Send + Sync + 'static {
 }
 
 impl Remote for CircleWsClient {
-    fn connect(self: Arc<Self>) -> Answer<Description> {
+    fn connect(self: Arc<Self>) -> RemoteFuture<Description> {
         Box::pin(async move {
             CircleWsClient::connect(&self).await?;
-            first_answer(&self).await.inspect_err(|_| CircleWsClient::disconnect(&self))
+            fetch_description(&self).await.inspect_err(|_| CircleWsClient::disconnect(&self))
         })
     }
 
-    fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> Answer<()> {
+    fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> RemoteFuture<()> {
         Box::pin(async move { self.authenticate_as(keypair).await })
     }
 
-    fn play(self: Arc<Self>, script: Script) -> Play {
-        Play::start(self, script)
+    fn play(self: Arc<Self>, script: Script) -> SessionPlay {
+        SessionPlay::start(self, script)
     }
 
-    fn ask(self: Arc<Self>, command: Meta) -> Answer<Vec<Line>> {
+    fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>> {
         Box::pin(async move { commands::ask(&self, &command).await })
     }
 
-    fn complete(self: Arc<Self>, script: String, cursor: u64) -> Answer<CompleteResult> {
+    fn complete(self: Arc<Self>, script: String, cursor: u64) -> RemoteFuture<CompleteResult> {
         Box::pin(async move { CircleWsClient::complete(&self, script, cursor).await })
     }
 
-    fn next_notice(self: Arc<Self>) -> Answer<Notice> {
+    fn next_notice(self: Arc<Self>) -> RemoteFuture<Notice> {
         Box::pin(async move { CircleWsClient::next_notice(&self).await })
     }
 

@@ -1,9 +1,9 @@
 //! What a session says, each sentence once.
 
-use frontend::{destination::Destination, visible::visible};
+use frontend::{circle_target::CircleTarget, visible::visible};
 use keys::keystore::KeyName;
 
-use super::event::Refusal;
+use super::event::FanOutRefusal;
 
 pub(super) const CANCELLED: &str = "cancelled; the session and what it had done are kept";
 pub(super) const GIVEN_UP: &str = "no longer waiting for it; it may still be running, and what comes next waits for it";
@@ -30,12 +30,12 @@ pub(super) fn gone(inputs: usize) -> String {
 }
 
 /// The circle lost the environment.
-pub(super) fn environment_lost(target: &Destination, reason: &str, inputs: usize) -> String {
+pub(super) fn environment_lost(target: &CircleTarget, reason: &str, inputs: usize) -> String {
     format!("{target} lost this session's environment ({reason}){}", gone(inputs))
 }
 
 /// A connection was made again.
-pub(super) fn connected_again(target: &Destination, key: Option<&KeyName>, inputs: usize) -> String {
+pub(super) fn connected_again(target: &CircleTarget, key: Option<&KeyName>, inputs: usize) -> String {
     let whom = key.map_or(String::new(), |key| format!(" as {key}"));
     format!("connected again to {target}{whom}, with a fresh session{}", gone(inputs))
 }
@@ -83,11 +83,11 @@ pub(super) fn connecting_as(name: &KeyName) -> String {
 pub(super) const VARIABLES_GONE: &str = "variables are gone; :save FILE writes what was played";
 
 /// What a user does first where a circle does not take part in a fan-out.
-pub(super) fn refusal(why: Refusal, label: &str) -> String {
+pub(super) fn refusal(why: FanOutRefusal, label: &str) -> String {
     let first = |why: &str| format!("{why}; connect to it first: :use {}", visible(label));
     match why {
-        Refusal::NeedsKey => first("it wants a key to be proved"),
-        Refusal::Unreachable => first("it cannot be reached"),
-        Refusal::Busy => "it is busy with a play".to_owned(),
+        FanOutRefusal::NeedsKey => first("it wants a key to be proved"),
+        FanOutRefusal::Unreachable => first("it cannot be reached"),
+        FanOutRefusal::Busy => "it is busy with a play".to_owned(),
     }
 }

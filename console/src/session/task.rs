@@ -13,9 +13,9 @@ use tokio::{
 use super::{
     awaited::{Connected, Done, PartUpdate, Pending, Running, RunningPart, Update},
     core::Core,
-    event::{Link, State},
-    handle::{Ended, Events, Input, Session},
-    opening::Opening,
+    event::{ConnectionStatus, SessionState},
+    handle::{Ended, Events, Input, SessionHandle},
+    opening::SessionOptions,
 };
 
 /// Inputs on their way to the task. Its loop takes them at once; they wait in the session.
@@ -27,12 +27,12 @@ const MAX_UNTAKEN: usize = 256;
 /// Events that wait to be taken, before the session makes the circle wait.
 const EVENTS: usize = 64;
 
-impl Session {
+impl SessionHandle {
     /// Opens a session, which connects to nothing yet.
-    pub fn open(runtime: &Handle, opening: Opening) -> (Self, Events) {
+    pub fn open(runtime: &Handle, opening: SessionOptions) -> (Self, Events) {
         let (inputs, taken) = mpsc::channel(INPUTS);
         let (report, events) = mpsc::channel(EVENTS);
-        let (publish, state) = watch::channel(State { key: opening.key.clone(), ..State::default() });
+        let (publish, state) = watch::channel(SessionState { key: opening.key.clone(), ..SessionState::default() });
         let (remote, target) = (opening.remote.clone(), Arc::new(opening.target.clone()));
         let task = runtime.spawn(Core::new(opening, report, publish).run(taken)).abort_handle();
         (
@@ -126,7 +126,9 @@ impl Core {
     fn input(&mut self, input: Input) {
         match input {
             Input::Connect { is_kept } => self.connect_asked(is_kept),
-            Input::Retry if self.reconnection.is_kept && self.connection.link == Link::Off => self.connect(),
+            Input::Retry if self.reconnection.is_kept && self.connection.link == ConnectionStatus::Disconnected => {
+                self.connect()
+            }
             Input::Retry => {}
             Input::Expect => self.expect(),
             Input::Target(target) => self.target = target,

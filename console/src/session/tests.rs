@@ -19,14 +19,17 @@ use ::keys::{KeyPair, keystore::KeyName};
 use frontend::{
     error::CliError,
     known_circles::check::IdentityNotes,
-    target::Destination,
-    text::{Line, Size},
+    target::CircleTarget,
+    text::{Size, StyledLine},
 };
 use protocol::methods::Access;
 use tokio::runtime::Handle;
 
 use self::fake::Circle;
-use super::{Event, Events, KeySource, Keyring, Opening, OtherCircle, Request, Session, Shown, ShownKind, State};
+use super::{
+    DisplayKind, DisplayLines, Events, KeySource, Keyring, OtherCirclePolicy, SessionEvent, SessionHandle,
+    SessionOptions, SessionRequest, SessionState,
+};
 
 /// Longer than anything that a session waits for by itself.
 const NEVER: Duration = Duration::from_hours(1);
@@ -69,7 +72,7 @@ impl KeySource for Keys {
 
 /// A session, whoever renders it, and its circle.
 struct Console {
-    session: Session,
+    session: SessionHandle,
     events: Events,
     circle: Circle,
     keys: Arc<Keys>,
@@ -113,17 +116,17 @@ impl Console {
             keys.ring.insert(key(name), keypair(name).into());
         }
         let url = format!("ws://{}:9001/", circle.name);
-        let opening = Opening {
-            target: Destination::address(&url, url.clone()),
+        let opening = SessionOptions {
+            target: CircleTarget::from_address(&url, url.clone()),
             remote: circle.remote.clone(),
             keys: keys.clone(),
             key: named.map(key),
             owner: is_scratch.then(|| keypair("owner").into()),
             room: Size { width: 100, height: 30 },
             identity_notes: IdentityNotes::default(),
-            other_circle: if refuses_other { OtherCircle::Refused } else { OtherCircle::AfterNotice },
+            other_circle: if refuses_other { OtherCirclePolicy::Refuse } else { OtherCirclePolicy::AcceptAfterNotice },
         };
-        let (session, events) = Session::open(&Handle::current(), opening);
+        let (session, events) = SessionHandle::open(&Handle::current(), opening);
         Self { session, events, circle, keys }
     }
 
@@ -173,18 +176,18 @@ impl Console {
         self.session.cancel().expect("there is room");
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> SessionState {
         self.session.state()
     }
 
     /// Unlocks a key that was requested.
     fn unlock(&self, name: &str) {
         self.keys.ring.insert(key(name), keypair(name).into());
-        self.session.unlocked(key(name)).expect("there is room");
+        self.session.key_unlocked(key(name)).expect("there is room");
     }
 
     fn stays_locked(&self, name: &str) {
-        self.session.stays_locked(key(name)).expect("there is room");
+        self.session.keep_locked(key(name)).expect("there is room");
     }
 
     /// Plays an input that comes to `()`.
@@ -202,7 +205,7 @@ impl Console {
         playing
     }
 
-    async fn event(&mut self) -> Event {
+    async fn event(&mut self) -> SessionEvent {
         let event = tokio::time::timeout(NEVER, self.events.next()).await;
         event.expect("the session reports something").expect("the session is there")
     }
@@ -244,38 +247,38 @@ async fn settle() {
     tokio::time::sleep(MOMENT).await;
 }
 
-fn joined(lines: &[Line]) -> String {
-    lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n")
+fn joined(lines: &[StyledLine]) -> String {
+    lines.iter().map(StyledLine::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// An event as a line.
-fn said(event: &Event) -> String {
+fn said(event: &SessionEvent) -> String {
     match event {
-        Event::Connected { is_first: true } => "connected first".to_owned(),
-        Event::Connected { is_first: false } => "connected again".to_owned(),
-        Event::Ready => "ready".to_owned(),
-        Event::ConnectFailed(error) => format!("connect failed: {}", error.message()),
-        Event::NotAdmitted(None, error) => format!("not admitted: {}", error.message()),
-        Event::NotAdmitted(Some(key), error) => format!("not admitted {key}: {}", error.message()),
-        Event::Lost => "lost".to_owned(),
-        Event::Began(input) => format!("began {input}"),
-        Event::Done => "done".to_owned(),
-        Event::Output(output, None) => format!("output {}", output.text),
-        Event::Output(output, Some(label)) => format!("output {label} | {}", output.text),
-        Event::Shown(Shown { lines, kind, .. }) => {
+        SessionEvent::Connected { is_first: true } => "connected first".to_owned(),
+        SessionEvent::Connected { is_first: false } => "connected again".to_owned(),
+        SessionEvent::Ready => "ready".to_owned(),
+        SessionEvent::ConnectFailed(error) => format!("connect failed: {}", error.message()),
+        SessionEvent::NotAdmitted(None, error) => format!("not admitted: {}", error.message()),
+        SessionEvent::NotAdmitted(Some(key), error) => format!("not admitted {key}: {}", error.message()),
+        SessionEvent::ConnectionLost => "lost".to_owned(),
+        SessionEvent::InputStarted(input) => format!("began {input}"),
+        SessionEvent::InputFinished => "done".to_owned(),
+        SessionEvent::Output(output, None) => format!("output {}", output.text),
+        SessionEvent::Output(output, Some(label)) => format!("output {label} | {}", output.text),
+        SessionEvent::Display(DisplayLines { lines, kind, .. }) => {
             let kind = match kind {
-                ShownKind::Value => "value",
-                ShownKind::Listing => "listing",
-                ShownKind::Error => "error",
-                ShownKind::Remark => "remark",
-                ShownKind::Note => "note",
-                ShownKind::Warning => "warning",
+                DisplayKind::Value => "value",
+                DisplayKind::Listing => "listing",
+                DisplayKind::Error => "error",
+                DisplayKind::Remark => "remark",
+                DisplayKind::Note => "note",
+                DisplayKind::Warning => "warning",
             };
             format!("{kind} {}", joined(lines))
         }
-        Event::GivenBack(inputs) => format!("given back {inputs:?}"),
-        Event::Request(Request::Unlock(name)) => format!("unlock {name}"),
-        Event::Request(Request::NoKey(access)) => format!("no key for {access}"),
-        Event::Request(request) => format!("request {request:?}"),
+        SessionEvent::InputsReturned(inputs) => format!("given back {inputs:?}"),
+        SessionEvent::Request(SessionRequest::Unlock(name)) => format!("unlock {name}"),
+        SessionEvent::Request(SessionRequest::NoKey(access)) => format!("no key for {access}"),
+        SessionEvent::Request(request) => format!("request {request:?}"),
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use client_ws::PlayResult;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use frontend::text::columns;
+use frontend::text::display_width;
 
 /// Parts that a value may have, all of them together: what has more is larger than what is shown, and each takes memory.
 const MAX_NODES: usize = 500_000;
@@ -133,7 +133,7 @@ struct Reading<'r, 'a>(&'r mut Reader<'a>);
 
 impl<'a> Reading<'_, 'a> {
     fn leaf(text: &'a str, shape: Shape<'a>) -> Node<'a> {
-        Node { text, width: columns(text), shape }
+        Node { text, width: display_width(text), shape }
     }
 
     fn number<E: Error>(self, number: f64) -> Result<Node<'a>, E> {
@@ -259,7 +259,7 @@ impl<'a> NextKey<'_, 'a> {
         reader.take(if is_first { "" } else { ", " })?;
         let text = reader.quoted(&name).ok_or_else(unlike)?;
         reader.take(": ")?;
-        Ok(Key { name, text, width: columns(text) })
+        Ok(Key { name, text, width: display_width(text) })
     }
 }
 
@@ -305,7 +305,7 @@ mod tests {
         ];
         for (json, text) in cases {
             let node = Node::read(json, text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((node.text, node.width), (text, columns(text)));
+            assert_eq!((node.text, node.width), (text, display_width(text)));
         }
     }
 

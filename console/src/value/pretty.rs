@@ -1,7 +1,7 @@
 //! A value over several lines, as one would write it in a script.
 
 use super::node::{Node, Shape};
-use frontend::text::{Kind, Line, Style, columns};
+use frontend::text::{Style, StyledLine, SyntaxKind, display_width};
 
 /// Lines that are made; who has more wants to look at a part of it.
 const MAX_LINES: usize = 10_000;
@@ -11,26 +11,26 @@ const INDENT: usize = 2;
 
 /// What fits on a line is on one; otherwise each item has its own, and those of an array of nothing but scalars as many
 /// as fit.
-pub(super) fn lines(node: &Node<'_>, width: usize) -> Vec<Line> {
-    let mut pretty = Pretty { lines: Vec::new(), line: Line::default(), width };
+pub(super) fn lines(node: &Node<'_>, width: usize) -> Vec<StyledLine> {
+    let mut pretty = Pretty { lines: Vec::new(), line: StyledLine::default(), width };
     pretty.node(node, 0, 0);
     pretty.end_line();
     if pretty.is_full() {
         pretty.lines.truncate(MAX_LINES);
         let note = format!("… not laid out any further: {} KiB in all", node.text.len().div_ceil(1024));
-        pretty.lines.push(Line::of(Style::Dim, &note));
+        pretty.lines.push(StyledLine::of(Style::Dim, &note));
     }
     pretty.lines
 }
 
 /// The same on one line, whatever its width.
-pub(super) fn flat(node: &Node<'_>) -> Line {
-    let mut line = Line::default();
+pub(super) fn flat(node: &Node<'_>) -> StyledLine {
+    let mut line = StyledLine::default();
     push_flat(&mut line, node);
     line
 }
 
-fn push_flat(line: &mut Line, node: &Node<'_>) {
+fn push_flat(line: &mut StyledLine, node: &Node<'_>) {
     match &node.shape {
         Shape::Array(items) => {
             line.push(Style::Plain, "[");
@@ -57,16 +57,16 @@ fn push_flat(line: &mut Line, node: &Node<'_>) {
 /// Of what has no parts.
 pub(super) fn style(node: &Node<'_>) -> Style {
     match node.shape {
-        Shape::Number(_) => Style::Syntax(Kind::Number),
-        Shape::Bool => Style::Syntax(Kind::Keyword),
-        Shape::String(_) => Style::Syntax(Kind::String),
+        Shape::Number(_) => Style::Syntax(SyntaxKind::Number),
+        Shape::Bool => Style::Syntax(SyntaxKind::Keyword),
+        Shape::String(_) => Style::Syntax(SyntaxKind::String),
         _ => Style::Plain,
     }
 }
 
 struct Pretty {
-    lines: Vec<Line>,
-    line: Line,
+    lines: Vec<StyledLine>,
+    line: StyledLine,
     width: usize,
 }
 
@@ -151,8 +151,8 @@ impl Pretty {
 
 /// As much of a text as so many columns hold, with a mark where it goes on.
 pub fn shortened(text: &str, width: usize) -> String {
-    if columns(text) <= width {
+    if display_width(text) <= width {
         return text.to_owned();
     }
-    format!("{}…", Line::of(Style::Plain, text).cut(width.saturating_sub(1)))
+    format!("{}…", StyledLine::of(Style::Plain, text).truncated(width.saturating_sub(1)))
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{LAST_VALUE, truncate::grouped};
 use frontend::{
-    text::{Kind, Line, Style, columns},
+    text::{Style, StyledLine, SyntaxKind, display_width},
     visible::visible,
 };
 
@@ -35,7 +35,7 @@ const BORDER: char = '\u{1}';
 type Row<'n, 'a> = Vec<&'n Node<'a>>;
 
 /// `None` if it is none, or one that would be worse to read as a table of that width.
-pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<Line>> {
+pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<StyledLine>> {
     let (keys, rows) = rows(node)?;
     let shown = &rows[..rows.len().min(MAX_ROWS)];
     let texts: Vec<Vec<String>> = shown.iter().map(|row| row.iter().map(|cell| text(cell)).collect()).collect();
@@ -62,11 +62,11 @@ pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<Line>> {
     for (column, _) in table.column_iter_mut().zip(&is_number).filter(|(_, is_number)| **is_number) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut lines: Vec<Line> = styled(table.lines(), &is_number).collect();
+    let mut lines: Vec<StyledLine> = styled(table.lines(), &is_number).collect();
     if let Some(more) = rows.len().checked_sub(MAX_ROWS).filter(|more| *more > 0) {
         let more = grouped(more);
         let note = format!("… {more} more rows: {LAST_VALUE}.extract({MAX_ROWS}..{}) has the next", 2 * MAX_ROWS);
-        lines.push(Line::of(Style::Dim, &note));
+        lines.push(StyledLine::of(Style::Dim, &note));
     }
     Some(lines)
 }
@@ -100,7 +100,7 @@ fn rows<'n, 'a>(node: &'n Node<'a>) -> Option<(Vec<&'n str>, Vec<Row<'n, 'a>>)> 
 fn has_room(heads: &[String], texts: &[Vec<String>], width: usize) -> bool {
     let needed = |column: usize| {
         let cells = texts.iter().map(|row| &row[column]);
-        cells.chain([&heads[column]]).map(|text| columns(text).min(MIN_COLUMN)).max().unwrap_or(0)
+        cells.chain([&heads[column]]).map(|text| display_width(text).min(MIN_COLUMN)).max().unwrap_or(0)
     };
     (0..heads.len()).map(|column| needed(column) + BETWEEN).sum::<usize>() <= width.saturating_add(1)
 }
@@ -130,19 +130,19 @@ fn head(key: &str) -> String {
     if key.is_empty() { "\"\"".into() } else { on_one_line(key, MAX_NESTED) }
 }
 
-fn styled(lines: impl Iterator<Item = String>, is_number: &[bool]) -> impl Iterator<Item = Line> {
+fn styled(lines: impl Iterator<Item = String>, is_number: &[bool]) -> impl Iterator<Item = StyledLine> {
     let mut is_head = true;
     lines.map(move |text| {
         let text = text.trim_end();
         if is_head && text.starts_with('─') {
             is_head = false;
-            return Line::of(Style::Dim, text);
+            return StyledLine::of(Style::Dim, text);
         }
-        let mut line = Line::default();
+        let mut line = StyledLine::default();
         for (column, cell) in text.split(BORDER).enumerate() {
             let style = match is_number.get(column) {
                 _ if is_head => Style::Strong,
-                Some(true) => Style::Syntax(Kind::Number),
+                Some(true) => Style::Syntax(SyntaxKind::Number),
                 _ => Style::Plain,
             };
             line.push(Style::Dim, if column == 0 { "" } else { "│" });

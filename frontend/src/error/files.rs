@@ -4,7 +4,7 @@ use std::path::Path;
 
 use keys::{identity_file::IdentityFileError, private_files::PrivateFileError};
 
-use super::{CliError, os_text, shown};
+use super::{CliError, os_error_text, shown};
 
 /// Why a file was not read or written, and what to do.
 pub(crate) fn file_parts(error: &PrivateFileError) -> (String, String) {
@@ -19,7 +19,7 @@ pub(crate) fn file_parts(error: &PrivateFileError) -> (String, String) {
         }
         PrivateFileError::Busy { .. } => (why, "try again; if that process stands still, end it".into()),
         PrivateFileError::Io { source, .. } => (
-            format!("{why}: {}", os_text(source)),
+            format!("{why}: {}", os_error_text(source)),
             "see that it is there, belongs to you and can be read and written".into(),
         ),
         _ => (why, String::new()),

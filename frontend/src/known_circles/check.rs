@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use client_ws::{CircleWsClientBuilder, ClientError, Identity};
+use client_ws::{CircleWsClientBuilder, ClientError, VerifiedIdentity};
 use keys::{Authority, PublicKey, identity_file::IdentityFileError};
 
 use super::{
@@ -14,8 +14,8 @@ use super::{
     own::{self, OwnCircle},
 };
 use crate::{
-    connect::Choice,
-    error::{BUG, CliError, Parts},
+    connect::ConnectOptions,
+    error::{BUG_EXIT_CODE, CliError, ErrorParts},
     supervisor::{self, Directories},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 /// have seen.
 #[derive(Debug, Clone)]
 pub struct IdentityCheck {
-    user: User,
+    user: UserFiles,
     /// The circles.json that the user named.
     config: Option<PathBuf>,
     /// Whether the user said how the circle knows itself: the authority says nothing about where the circle is.
@@ -35,18 +35,18 @@ pub struct IdentityCheck {
 
 /// Where a user's known circles and supervisors are.
 #[derive(Debug, Clone)]
-pub struct User {
+pub struct UserFiles {
     /// The known circles; none where the user has no home directory.
     pub known_circles: Option<KnownCircles>,
     /// The directories of this program.
     pub directories: Directories,
 }
 
-impl User {
+impl UserFiles {
     /// The user who runs this program.
-    pub fn of_process() -> Self {
+    pub fn for_current_user() -> Self {
         let known_circles = KnownCircles::open_default().ok();
-        Self { known_circles, directories: supervisor::directories_as_they_are() }
+        Self { known_circles, directories: supervisor::find_directories() }
     }
 }
 
@@ -65,7 +65,7 @@ enum Records {
 #[derive(Debug, Default)]
 struct Seen {
     /// The identity of the last connection.
-    last: Option<Identity>,
+    last: Option<VerifiedIdentity>,
     /// Which ephemeral identities off this machine are accepted.
     accepted: AcceptedEphemeral,
     /// The ephemeral identity that was refused last.
@@ -110,7 +110,7 @@ pub enum IdentityError {
     OwnIdentity(#[from] IdentityFileError),
     /// The check has ended without a decision.
     #[error("the check of the identity has failed")]
-    Unchecked,
+    CheckAborted,
 }
 
 impl IdentityNote {
@@ -147,12 +147,14 @@ impl IdentityError {
     }
 
     /// What failed, why, and what to do.
-    pub fn parts(&self) -> Parts {
+    pub fn parts(&self) -> ErrorParts {
         match self {
             Self::Refused(refusal) => refusal.parts(),
             Self::KnownCircles(error) => CliError::from(error).parts(),
             Self::OwnIdentity(error) => CliError::from(error).parts(),
-            Self::Unchecked => Parts { what: self.to_string(), why: String::new(), fix: "please report it".into() },
+            Self::CheckAborted => {
+                ErrorParts { what: self.to_string(), why: String::new(), fix: "please report it".into() }
+            }
         }
     }
 
@@ -162,14 +164,14 @@ impl IdentityError {
             Self::Refused(_) => 4,
             Self::KnownCircles(error) => CliError::from(error).exit_code(),
             Self::OwnIdentity(error) => CliError::from(error).exit_code(),
-            Self::Unchecked => BUG,
+            Self::CheckAborted => BUG_EXIT_CODE,
         }
     }
 }
 
 impl IdentityCheck {
     /// The check of a client for which the user chose so much, and perhaps a circles.json.
-    pub fn new(user: User, choice: &Choice, config: Option<&Path>) -> Self {
+    pub fn new(user: UserFiles, choice: &ConnectOptions, config: Option<&Path>) -> Self {
         let accepted = if choice.accepts_ephemeral { AcceptedEphemeral::Any } else { AcceptedEphemeral::None };
         Self {
             user,
@@ -183,8 +185,8 @@ impl IdentityCheck {
 
     /// The check of a circle that this program starts for itself: known circles say nothing about it.
     #[must_use]
-    pub fn of_own_circle() -> Self {
-        Self { records: Records::Unused, ..Self::new(User::of_process(), &Choice::default(), None) }
+    pub fn for_scratch_circle() -> Self {
+        Self { records: Records::Unused, ..Self::new(UserFiles::for_current_user(), &ConnectOptions::default(), None) }
     }
 
     /// The check without additions to the known circles.
@@ -214,7 +216,7 @@ impl IdentityCheck {
         })
     }
 
-    async fn check(self, authority: Authority, identity: Identity) -> Result<(), IdentityError> {
+    async fn check(self, authority: Authority, identity: VerifiedIdentity) -> Result<(), IdentityError> {
         let own = self.own_circle(&authority, identity.public_key).await?;
         in_background(move || self.judge(&authority, identity, own)).await?
     }
@@ -246,7 +248,7 @@ impl IdentityCheck {
     }
 
     /// Reads and writes the known circles.
-    fn judge(&self, authority: &Authority, identity: Identity, own: Own) -> Result<(), IdentityError> {
+    fn judge(&self, authority: &Authority, identity: VerifiedIdentity, own: Own) -> Result<(), IdentityError> {
         let is_loopback = authority.is_loopback() && !self.is_tunnel;
         let circles = self.user.known_circles.as_ref().filter(|_| self.records != Records::Unused);
         let known = match circles {
@@ -292,7 +294,7 @@ impl IdentityCheck {
     fn compare_with_last(
         &self,
         authority: &Authority,
-        shown: Identity,
+        shown: VerifiedIdentity,
         is_own: bool,
         is_loopback: bool,
     ) -> Result<(), IdentityError> {
@@ -332,7 +334,7 @@ impl Seen {
 
 /// Runs what blocks. What has no end, because it panicked, refuses the circle.
 async fn in_background<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Result<T, IdentityError> {
-    tokio::task::spawn_blocking(task).await.map_err(|_| IdentityError::Unchecked)
+    tokio::task::spawn_blocking(task).await.map_err(|_| IdentityError::CheckAborted)
 }
 
 fn not_remembered(authority: &Authority, identity: PublicKey, error: &KnownCirclesError) -> IdentityNote {

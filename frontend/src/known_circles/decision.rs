@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use client_ws::Identity;
+use client_ws::VerifiedIdentity;
 use keys::{Authority, PublicKey};
 
-use crate::error::Parts;
+use crate::error::ErrorParts;
 
 /// All that the decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ pub struct Encounter<'a> {
     /// How the circle is dialled.
     pub authority: &'a Authority,
     /// The identity that the circle showed.
-    pub shown: Identity,
+    pub shown: VerifiedIdentity,
     /// The identity that is recorded for this authority.
     pub known: Option<PublicKey>,
     /// What the user's own circles.json says of the circle there.
@@ -98,7 +98,7 @@ pub enum Refusal {
 /// Decides.
 pub fn decide(encounter: &Encounter) -> Decision {
     let Encounter { authority, .. } = *encounter;
-    let Identity { public_key: shown, is_persistent } = encounter.shown;
+    let VerifiedIdentity { public_key: shown, is_persistent } = encounter.shown;
     match encounter.own {
         Own::Stated(own) | Own::Confirmed(own) if own != shown => {
             return Decision::Refuse(Refusal::NotOwn { authority: authority.clone(), own, shown });
@@ -142,11 +142,11 @@ pub fn decide(encounter: &Encounter) -> Decision {
 
 impl Refusal {
     /// What failed, why, and what to do.
-    pub fn parts(&self) -> Parts {
+    pub fn parts(&self) -> ErrorParts {
         match self {
             Self::NotAsKnown { authority, known, shown, is_persistent } => {
                 let ephemeral = if *is_persistent { "" } else { ", which ends with its process" };
-                Parts {
+                ErrorParts {
                     what: format!("will not use the circle at {authority}"),
                     why: format!(
                         "its identity has changed: {known} is known, and it shows {shown}{ephemeral}. Another circle, or an \
@@ -157,7 +157,7 @@ impl Refusal {
                     ),
                 }
             }
-            Self::NotOwn { authority, own, shown } => Parts {
+            Self::NotOwn { authority, own, shown } => ErrorParts {
                 what: format!("will not use the circle at {authority}"),
                 why: format!(
                     "another program answers in its place: the identity of your circle is {own}, and the program shows {shown}"
@@ -166,7 +166,7 @@ impl Refusal {
                       --identity FILE"
                     .into(),
             },
-            Self::Changed { authority, before, shown } => Parts {
+            Self::Changed { authority, before, shown } => ErrorParts {
                 what: format!("will not go on with the circle at {authority}"),
                 why: format!(
                     "it shows another identity than before ({before} before, {shown} now): another circle, or an impostor, may have \
@@ -174,7 +174,7 @@ impl Refusal {
                 ),
                 fix: "ask its operator; only if the new identity is right, connect again".into(),
             },
-            Self::Ephemeral { authority, shown } => Parts {
+            Self::Ephemeral { authority, shown } => ErrorParts {
                 what: format!("will not use the circle at {authority}"),
                 why: format!(
                     "its identity {shown} is ephemeral, so nothing tells the circle from another one that takes its place"
@@ -189,7 +189,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { what, why, fix } = self.parts();
+        let ErrorParts { what, why, fix } = self.parts();
         write!(f, "{what}: {why}; {fix}")
     }
 }

@@ -6,7 +6,7 @@ use keys::{Authority, PublicKey, private_files::PrivateFileError};
 
 use super::UnreadableLine;
 use crate::{
-    error::{CliError, Parts, file_parts},
+    error::{CliError, ErrorParts, file_parts},
     suggest,
     visible::visible,
 };
@@ -83,6 +83,6 @@ impl From<&KnownCirclesError> for CliError {
             KnownCirclesError::File(error) => file_parts(error),
             KnownCirclesError::NoHome => (why, "set HOME or XDG_DATA_HOME".into()),
         };
-        Self::KnownCircles(Parts { what: "known circles".into(), why, fix })
+        Self::KnownCircles(ErrorParts { what: "known circles".into(), why, fix })
     }
 }

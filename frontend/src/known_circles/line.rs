@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keys::{Authority, PublicKey};
 
-use super::{KnownCircle, Listing, UnreadableLine};
+use super::{KnownCircle, KnownCircleList, UnreadableLine};
 
 /// What a line is.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Line {
 }
 
 /// What a whole file says. An authority that has two identities has a line that cannot be read.
-pub(super) fn read(text: &str) -> Listing {
+pub(super) fn read(text: &str) -> KnownCircleList {
     let (mut circles, mut unreadable) = (BTreeMap::<Authority, (PublicKey, usize)>::new(), Vec::new());
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
@@ -72,5 +72,5 @@ pub(super) fn read(text: &str) -> Listing {
     }
     let circles =
         circles.into_iter().map(|(authority, (public_key, _))| KnownCircle { authority, public_key }).collect();
-    Listing { circles, unreadable }
+    KnownCircleList { circles, unreadable }
 }

@@ -10,7 +10,7 @@ use keys::{
     Authority, PublicKey,
     identity_file::{self, IdentityFileError},
 };
-use launcher::place::Place;
+use launcher::place::SupervisorFiles;
 
 use super::is_same_place;
 use crate::{
@@ -68,14 +68,14 @@ pub(super) async fn supervised(
     authority: &Authority,
 ) -> Option<PublicKey> {
     let place = place(directories, config)?;
-    let (_, statuses) = supervisor::answering(&place).await.ok()??;
+    let (_, statuses) = supervisor::connect_with_status(&place).await.ok()??;
     let status = statuses.circles.into_iter().find(|status| is_at(&status.url, authority))?;
     status.identity?.parse().ok()
 }
 
-fn place(directories: &Directories, config: Option<&Path>) -> Option<Place> {
+fn place(directories: &Directories, config: Option<&Path>) -> Option<SupervisorFiles> {
     let path = config::path(config).ok()?;
-    Place::as_it_is(&path, &directories.run, &directories.state).ok()
+    SupervisorFiles::open(&path, &directories.run, &directories.state).ok()
 }
 
 fn is_of_this_machine(address: IpAddr) -> bool {

@@ -37,7 +37,7 @@ pub(crate) fn directories() -> Result<Directories, CliError> {
 
 /// The same, for who only looks: nothing is made.
 pub(crate) fn directories_as_they_are() -> Directories {
-    let Ok(state) = state(could_be_made, || Ok::<_, Infallible>(temporary_path()));
+    let Ok(state) = state(can_be_created, || Ok::<_, Infallible>(temporary_path()));
     beside(state)
 }
 
@@ -67,7 +67,7 @@ fn can_be_made(directory: &Path) -> bool {
 }
 
 /// Whether it is there and can be written, or what is there above it.
-pub fn could_be_made(directory: &Path) -> bool {
+pub fn can_be_created(directory: &Path) -> bool {
     let there = directory.ancestors().find(|directory| directory.exists());
     there.is_some_and(|there| {
         let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;

@@ -3,8 +3,8 @@
 use std::{process::Stdio, time::Duration};
 
 use launcher::{
-    control::{Client, ControlError},
-    place::{Held, Place, PlaceError},
+    control::{ControlClient, ControlError},
+    place::{LockGuard, SupervisorFiles, SupervisorFilesError},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
@@ -13,7 +13,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{Directories, LISTENING, Supervisors, answering, failed, running};
+use super::{Directories, LISTENING_LINE, SupervisorSetup, connect_with_status, control_error, running};
 use crate::error::CliError;
 
 /// How long one that ends may take: its circles are killed long before that.
@@ -24,8 +24,8 @@ const ENVIRONMENT: [&str; 1] = ["CIRCLES_LOG"];
 
 /// The locks of a supervisor, unless one runs already: that of its life, and that of its start, which is to be held until it
 /// listens, so that who looks for it meanwhile waits.
-pub fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<(Held, Held), CliError> {
-    let starting = waited_for(place, Place::lock_starting, ENDING)?;
+pub fn acquire_locks(runtime: &Runtime, place: &SupervisorFiles) -> Result<(LockGuard, LockGuard), CliError> {
+    let starting = waited_for(place, SupervisorFiles::lock_start, ENDING)?;
     if runtime.block_on(running(place))?.is_some() {
         return Err(CliError::usage(
             "cannot launch the circles here",
@@ -33,15 +33,15 @@ pub fn be_the_only_one(runtime: &Runtime, place: &Place) -> Result<(Held, Held),
             "tell that one: circles up, down, restart, status; or end it: circles down",
         ));
     }
-    Ok((waited_for(place, Place::lock_supervisor, ENDING)?, starting))
+    Ok((waited_for(place, SupervisorFiles::lock_supervisor, ENDING)?, starting))
 }
 
 /// A lock that another process may hold, which is to end.
 fn waited_for(
-    place: &Place,
-    lock: impl FnOnce(&Place) -> Result<Held, PlaceError> + Send + 'static,
+    place: &SupervisorFiles,
+    lock: impl FnOnce(&SupervisorFiles) -> Result<LockGuard, SupervisorFilesError> + Send + 'static,
     patience: Duration,
-) -> Result<Held, CliError> {
+) -> Result<LockGuard, CliError> {
     let (place, (send, locked)) = (place.clone(), std::sync::mpsc::channel());
     // Nothing ends such a wait but the lock, or this process.
     std::thread::spawn(move || {
@@ -56,11 +56,11 @@ fn waited_for(
 
 /// Connects to the supervisor that runs, or starts one that starts those circles. Who wants the same meanwhile waits for it.
 pub(super) async fn find_or_start(
-    supervisors: &Supervisors,
-    place: &Place,
+    supervisors: &SupervisorSetup,
+    place: &SupervisorFiles,
     names: &[String],
     patience: Duration,
-) -> Result<Client, CliError> {
+) -> Result<ControlClient, CliError> {
     let late = |_| {
         let why = format!("it does not listen after {} s", patience.as_secs_f64());
         CliError::supervisor(
@@ -73,7 +73,7 @@ pub(super) async fn find_or_start(
         let (waiting, (send, locked)) = (place.clone(), oneshot::channel());
         // Not one of the runtime's threads, whose end that waits for.
         std::thread::spawn(move || {
-            let _too_late = send.send(waiting.lock_starting());
+            let _too_late = send.send(waiting.lock_start());
         });
         let _starting = locked.await.expect("waiting for a lock does not panic")?;
         if let Some(client) = running(place).await? {
@@ -83,8 +83,8 @@ pub(super) async fn find_or_start(
         let child = starting.0.as_mut().expect("just started");
         listening(child).await?;
         starting.let_live();
-        let client = Client::connect(place).await.map_err(failed)?;
-        client.ok_or_else(|| failed(ControlError::Lost))
+        let client = ControlClient::connect(place).await.map_err(control_error)?;
+        client.ok_or_else(|| control_error(ControlError::Disconnected))
     };
     tokio::time::timeout(patience, found).await.map_err(late)?
 }
@@ -112,21 +112,23 @@ impl Drop for Starting {
 }
 
 /// Waits until nothing is left of a supervisor that is ending, so that who asks next finds none.
-pub fn wait_for_end(runtime: &Runtime, place: &Place) -> Result<(), CliError> {
+pub fn wait_for_end(runtime: &Runtime, place: &SupervisorFiles) -> Result<(), CliError> {
     // Without it, one that is started meanwhile would be waited for.
-    let _starting = waited_for(place, Place::lock_starting, ENDING)?;
-    let is_running = match runtime.block_on(answering(place)) {
+    let _starting = waited_for(place, SupervisorFiles::lock_start, ENDING)?;
+    let is_running = match runtime.block_on(connect_with_status(place)) {
         Ok(Some((_, statuses))) => !statuses.is_ending,
-        Ok(None) | Err(ControlError::Lost | ControlError::Place(PlaceError::Unreachable { .. })) => false,
-        Err(error) => return Err(failed(error)),
+        Ok(None) | Err(ControlError::Disconnected | ControlError::Place(SupervisorFilesError::Unreachable { .. })) => {
+            false
+        }
+        Err(error) => return Err(control_error(error)),
     };
     if !is_running {
-        waited_for(place, Place::lock_supervisor, ENDING)?;
+        waited_for(place, SupervisorFiles::lock_supervisor, ENDING)?;
     }
     Ok(())
 }
 
-fn spawn(supervisors: &Supervisors, place: &Place, names: &[String]) -> Result<Child, CliError> {
+fn spawn(supervisors: &SupervisorSetup, place: &SupervisorFiles, names: &[String]) -> Result<Child, CliError> {
     let Directories { run, state } = &supervisors.directories;
     let mut command = Command::new(&supervisors.program);
     command
@@ -159,7 +161,7 @@ async fn listening(child: &mut Child) -> Result<(), CliError> {
     let stdout = child.stdout.take().expect("piped");
     let mut lines = BufReader::new(stdout).lines();
     if let Ok(Some(line)) = lines.next_line().await
-        && line == LISTENING
+        && line == LISTENING_LINE
     {
         return Ok(());
     }
@@ -181,11 +183,13 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
-        let place = Place::of(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
+        let place =
+            SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
         let held = place.lock_supervisor().expect("free");
-        let late = waited_for(&place, Place::lock_supervisor, Duration::from_millis(1)).expect_err("it is held");
+        let late =
+            waited_for(&place, SupervisorFiles::lock_supervisor, Duration::from_millis(1)).expect_err("it is held");
         assert_eq!(late.exit_code(), 3);
         drop(held);
-        waited_for(&place, Place::lock_supervisor, ENDING).expect("it is free");
+        waited_for(&place, SupervisorFiles::lock_supervisor, ENDING).expect("it is free");
     }
 }

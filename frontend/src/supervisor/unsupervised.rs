@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use launcher::{Circle, CircleStatus, State, place::Place, port};
+use launcher::{CircleConfig, CircleState, CircleStatus, place::SupervisorFiles, port};
 
 use crate::error::CliError;
 
@@ -16,10 +16,10 @@ const DRAINING: Duration = Duration::from_secs(15);
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// How a circle is while no supervisor runs. Reads `/proc`, so it may take a few milliseconds.
-pub fn status(place: &Place, circle: &Circle) -> CircleStatus {
+pub fn status(place: &SupervisorFiles, circle: &CircleConfig) -> CircleStatus {
     let mut status = CircleStatus::down(circle);
     if place.is_circle_running(&circle.name).unwrap_or_default() {
-        status.state = State::Draining;
+        status.state = CircleState::Draining;
         status.why = Some("its supervisor has ended, so it drains and ends".into());
     } else if let Some(owner) = owner(circle) {
         status.why = Some(taken(circle, &owner));
@@ -27,8 +27,8 @@ pub fn status(place: &Place, circle: &Circle) -> CircleStatus {
     status
 }
 
-fn owner(circle: &Circle) -> Option<port::Owner> {
-    if circle.address.port() == 0 { None } else { port::owner(circle.address) }
+fn owner(circle: &CircleConfig) -> Option<port::PortOwner> {
+    if circle.address.port() == 0 { None } else { port::find_owner(circle.address) }
 }
 
 /// Waits for the end of circles that a supervisor has left behind. Blocks.
@@ -36,7 +36,7 @@ fn owner(circle: &Circle) -> Option<port::Owner> {
 /// # Errors
 ///
 /// One of them has not ended.
-pub fn wait_for_end(place: &Place, circles: &[Circle]) -> Result<(), CliError> {
+pub fn wait_for_end(place: &SupervisorFiles, circles: &[CircleConfig]) -> Result<(), CliError> {
     let deadline = Instant::now() + DRAINING;
     for circle in circles {
         while place.is_circle_running(&circle.name)? {
@@ -55,7 +55,7 @@ pub fn wait_for_end(place: &Place, circles: &[Circle]) -> Result<(), CliError> {
 }
 
 /// What is to be said of circles that nobody supervises and whose ports other processes of this program have.
-pub fn strays(circles: &[Circle]) -> impl Iterator<Item = String> {
+pub fn stray_process_notes(circles: &[CircleConfig]) -> impl Iterator<Item = String> {
     circles.iter().filter_map(|circle| {
         let owner = owner(circle).filter(|owner| owner.name == PROCESS)?;
         let (name, taken) = (&circle.name, taken(circle, &owner));
@@ -63,6 +63,6 @@ pub fn strays(circles: &[Circle]) -> impl Iterator<Item = String> {
     })
 }
 
-fn taken(circle: &Circle, owner: &port::Owner) -> String {
+fn taken(circle: &CircleConfig, owner: &port::PortOwner) -> String {
     format!("port {} is taken by {owner}, which no supervisor of this circles.json runs", circle.address.port())
 }

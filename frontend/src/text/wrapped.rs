@@ -2,18 +2,18 @@
 
 use std::ops::Range;
 
-use super::{Line, Style, columns};
+use super::{Style, StyledLine, display_width};
 
-impl Line {
+impl StyledLine {
     /// It in rows of that many columns, the later ones below the text of the first: below its second column where it has
     /// two, with a gap between them.
     pub fn wrapped(&self, width: usize) -> Vec<Self> {
-        self.hanging(width, indent(&self.to_string(), width))
+        self.wrapped_with_indent(width, indent(&self.to_string(), width))
     }
 
     /// It in rows of that many columns, the later ones behind that many spaces. A word that no row holds stays whole, as
     /// a path that is to be copied: the terminal breaks it.
-    pub fn hanging(&self, width: usize, indent: usize) -> Vec<Self> {
+    pub fn wrapped_with_indent(&self, width: usize, indent: usize) -> Vec<Self> {
         // In a very narrow place what is said needs the room.
         let indent = if indent > width / 2 { 0 } else { indent };
         let rows = rows(&self.to_string(), width, indent);
@@ -27,7 +27,7 @@ impl Line {
     /// What is in that range of its bytes, behind something.
     fn within(&self, range: &Range<usize>, mut row: Self) -> Self {
         let mut begin = 0;
-        for piece in self.pieces() {
+        for piece in self.spans() {
             let end = begin + piece.text.len();
             let (from, to) = (range.start.clamp(begin, end), range.end.clamp(begin, end));
             row.push(piece.style, &piece.text[from - begin..to - begin]);
@@ -42,19 +42,19 @@ fn indent(text: &str, width: usize) -> usize {
     let body = text.trim_start_matches(' ');
     let lead = text.len() - body.len();
     let second = body.find("  ").map(|gap| text.len() - body[gap..].trim_start_matches(' ').len());
-    second.map(|at| columns(&text[..at])).filter(|indent| *indent <= width / 2).unwrap_or(lead)
+    second.map(|at| display_width(&text[..at])).filter(|indent| *indent <= width / 2).unwrap_or(lead)
 }
 
 /// The bytes of each row. Spaces between rows are in none.
 fn rows(text: &str, width: usize, indent: usize) -> Vec<Range<usize>> {
     let (mut rows, mut row, mut used, mut last_end) = (Vec::new(), 0..0, 0, 0);
     for word in words(text) {
-        let more = columns(&text[last_end..word.end]);
+        let more = display_width(&text[last_end..word.end]);
         // Nothing but the spaces that it begins with is no row.
         let is_first = text[row.start..last_end].trim_start_matches(' ').is_empty();
         if used + more > width && !is_first {
             rows.push(row);
-            used = indent + columns(&text[word.clone()]);
+            used = indent + display_width(&text[word.clone()]);
             row = word.clone();
         } else {
             used += more;
@@ -80,8 +80,8 @@ fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
 mod tests {
     use super::*;
 
-    fn texts(rows: &[Line]) -> Vec<String> {
-        rows.iter().map(Line::to_string).collect()
+    fn texts(rows: &[StyledLine]) -> Vec<String> {
+        rows.iter().map(StyledLine::to_string).collect()
     }
 
     #[test]
@@ -100,26 +100,26 @@ mod tests {
             ("a b", 0, &["a", "b"]),
         ];
         for (text, width, rows) in cases {
-            assert_eq!(texts(&Line::of(Style::Plain, text).wrapped(*width)), *rows, "{text} in {width}");
+            assert_eq!(texts(&StyledLine::of(Style::Plain, text).wrapped(*width)), *rows, "{text} in {width}");
         }
-        let error = Line::of(Style::Error, "error: ").with(Style::Plain, "it is not there at all");
-        assert_eq!(texts(&error.hanging(20, 7)), ["error: it is not", "       there at all"]);
+        let error = StyledLine::of(Style::Error, "error: ").with(Style::Plain, "it is not there at all");
+        assert_eq!(texts(&error.wrapped_with_indent(20, 7)), ["error: it is not", "       there at all"]);
     }
 
     #[test]
     fn styles_survive_the_break() {
-        let rows = Line::of(Style::Dim, "one two").with(Style::Error, " three").wrapped(8);
-        assert_eq!(rows, [Line::of(Style::Dim, "one two"), Line::of(Style::Error, "three")]);
+        let rows = StyledLine::of(Style::Dim, "one two").with(Style::Error, " three").wrapped(8);
+        assert_eq!(rows, [StyledLine::of(Style::Dim, "one two"), StyledLine::of(Style::Error, "three")]);
     }
 
     #[test]
     fn no_word_is_lost_and_none_is_where_it_does_not_fit() {
         for text in ["", "   ", " a bb  ccc 日本語 d", "日 本日 aaaaaaaa b c  ", "   ab  cd   ef  gh"] {
             for (width, indent) in (0..24).flat_map(|width| (0..24).map(move |indent| (width, indent))) {
-                let rows = texts(&Line::of(Style::Plain, text).hanging(width, indent));
+                let rows = texts(&StyledLine::of(Style::Plain, text).wrapped_with_indent(width, indent));
                 let all = rows.join(" ");
                 assert!(all.split_whitespace().eq(text.split_whitespace()), "{text:?} in {width}: {rows:?}");
-                let fits = |row: &String| columns(row.trim_end()) <= width || row.split_whitespace().count() <= 1;
+                let fits = |row: &String| display_width(row.trim_end()) <= width || row.split_whitespace().count() <= 1;
                 assert!(rows.iter().all(fits), "{text:?} in {width}: {rows:?}");
             }
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{DEFAULT_FILE, Entry, KeyFile, KeyName, Keystore, KeystoreError, WorkFactor};
+use super::{DEFAULT_FILE, KeyEntry, KeyFile, KeyName, Keystore, KeystoreError, WorkFactor};
 use crate::KeyPair;
 use crate::private_files::{self, Outcome};
 
@@ -20,7 +20,7 @@ impl Keystore {
     /// [`Keystore::unlock`] does. The first key of a keystore becomes its default.
     ///
     /// `source` is where the text comes from, for the errors about it.
-    pub fn import(&self, name: &KeyName, text: &str, source: &Path) -> Result<Entry, KeystoreError> {
+    pub fn import(&self, name: &KeyName, text: &str, source: &Path) -> Result<KeyEntry, KeystoreError> {
         let file = KeyFile::from_text(text, source)?;
         file.check_sealed(source)?;
         self.refuse_taken(name)?;
@@ -39,7 +39,7 @@ impl Keystore {
         keypair: &KeyPair,
         passphrase: &str,
         work: WorkFactor,
-    ) -> Result<Entry, KeystoreError> {
+    ) -> Result<KeyEntry, KeystoreError> {
         if passphrase.is_empty() {
             return Err(KeystoreError::EmptyPassphrase);
         }
@@ -60,7 +60,7 @@ impl Keystore {
     }
 
     /// Gives a key another name, which must be free; in other letters its own is. The default goes with it.
-    pub fn rename(&self, old: &KeyName, new: &KeyName) -> Result<Entry, KeystoreError> {
+    pub fn rename(&self, old: &KeyName, new: &KeyName) -> Result<KeyEntry, KeystoreError> {
         self.must_exist(old)?;
         let _held = self.begin_change()?;
         let public_key = self.read(old)?.public_key();
@@ -71,7 +71,7 @@ impl Keystore {
         }
         self.clear_dangling_default(&keys)?;
         let default = self.read_default().unwrap_or_default().as_ref() == Some(old);
-        let entry = Entry { name: new.clone(), public_key, default };
+        let entry = KeyEntry { name: new.clone(), public_key, default };
         self.move_key(old, new)?;
         if default && let Err(error) = self.write_default(new) {
             // As it was; if not even that can be done, the key is there under its new name.

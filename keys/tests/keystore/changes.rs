@@ -15,7 +15,7 @@ fn default(store: &Keystore) -> Option<String> {
     store.default_key().expect("looked").map(|key| key.to_string())
 }
 
-fn import(store: &Keystore, text: &str) -> Result<keys::keystore::Entry, KeystoreError> {
+fn import(store: &Keystore, text: &str) -> Result<keys::keystore::KeyEntry, KeystoreError> {
     store.import(&name("bob"), text, Path::new(SOURCE))
 }
 

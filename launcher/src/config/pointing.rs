@@ -10,19 +10,19 @@ use crate::error::{ConfigError, Source};
 
 /// The text of a file that was parsed.
 #[derive(Debug)]
-pub struct Pointer {
+pub struct ConfigLocator {
     text: String,
     path: PathBuf,
 }
 
-impl Pointer {
+impl ConfigLocator {
     /// For the file as it is now.
-    pub fn of(path: &Path) -> Result<Self, ConfigError> {
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
         Ok(Self { text: read(path)?, path: path.to_owned() })
     }
 
     /// What is wrong, at a field of a circle: where the circle has it, or `defaults` do; otherwise at the circle.
-    pub fn mistake(&self, circle: &str, field: &str, what: impl Into<String>) -> ConfigError {
+    pub fn error_at(&self, circle: &str, field: &str, what: impl Into<String>) -> ConfigError {
         let source = Source { text: &self.text, path: &self.path };
         source.mistake(self.place(circle, field).unwrap_or(&self.text), what)
     }
@@ -61,7 +61,7 @@ mod tests {
     { "name": "b",
       "port": 2, "host": "10.0.0.1" }
 ] }"#;
-        let pointer = Pointer { text: text.into(), path: "circles.json".into() };
+        let locator = ConfigLocator { text: text.into(), path: "circles.json".into() };
         let cases = [
             ("a", "port", (3, 28)),
             ("b", "port", (5, 15)),
@@ -73,7 +73,7 @@ mod tests {
             ("c", "port", (1, 1)),
         ];
         for (circle, field, place) in cases {
-            let ConfigError::Mistake { line, column, .. } = pointer.mistake(circle, field, "wrong") else {
+            let ConfigError::Invalid { line, column, .. } = locator.error_at(circle, field, "wrong") else {
                 panic!("a mistake")
             };
             assert_eq!((line, column), place, "{circle} {field}");

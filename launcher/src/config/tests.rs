@@ -1,6 +1,6 @@
 use super::*;
 
-fn parsed(text: &str) -> Result<Vec<Circle>, ConfigError> {
+fn parsed(text: &str) -> Result<Vec<CircleConfig>, ConfigError> {
     parse(text, Path::new("circles.json"))
 }
 
@@ -20,7 +20,7 @@ fn a_circle_has_its_own_fields_before_the_defaults() {
     let circles = parsed(&text).expect("valid");
     let [sandbox, team, lab] = &circles[..] else { panic!("three") };
     assert_eq!((sandbox.limits.play_ms, sandbox.limits.batch, sandbox.limits.workers), (200, 3, 1024));
-    assert_eq!((sandbox.access, sandbox.restart), (Access::Open, Restart::Never));
+    assert_eq!((sandbox.access, sandbox.restart), (Access::Open, RestartPolicy::Never));
     assert_eq!(
         (team.access, team.limits.play_ms, team.description.as_deref()),
         (Access::Members, 100, Some("of ours"))
@@ -78,7 +78,9 @@ fn a_mistake_is_pointed_at() {
     for (marked, piece) in cases {
         let mark = marked.find('§').expect("a mark");
         let text = marked.replace('§', "");
-        let ConfigError::Mistake { line, column, what, .. } = parsed(&text).expect_err(&text) else { panic!("{text}") };
+        let ConfigError::Invalid { line, column, message: what, .. } = parsed(&text).expect_err(&text) else {
+            panic!("{text}")
+        };
         assert!(what.contains(piece), "{text}: {what}");
         let before = &marked[..mark];
         let last = before.rsplit('\n').next().unwrap_or_default();

@@ -5,13 +5,13 @@ use std::{io, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
     Id, Method, RpcError,
-    message::{self, FromServer},
+    message::{self, ServerMessage},
 };
 use tokio::{net::UnixStream, time::timeout};
 use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 
 use super::MAX_MESSAGE;
-use crate::place::{Place, PlaceError};
+use crate::place::{SupervisorFiles, SupervisorFilesError};
 
 /// Why a supervisor did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -19,22 +19,22 @@ use crate::place::{Place, PlaceError};
 pub enum ControlError {
     /// Its socket cannot be used.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Place(#[from] SupervisorFilesError),
     /// It ended, or was killed, before it answered.
     #[error("the supervisor ended before it answered")]
-    Lost,
+    Disconnected,
     /// It is stopped, or has more to do than it can.
-    #[error("the supervisor has not answered within {} s", patience.as_secs())]
+    #[error("the supervisor has not answered within {} s", timeout.as_secs())]
     TimedOut {
         /// How long was waited.
-        patience: Duration,
+        timeout: Duration,
     },
     /// It will not.
     #[error("the supervisor refuses: {0}")]
     Refused(RpcError),
     /// What it answers makes no sense, as between two versions.
     #[error("the supervisor's answer is not understood: {reason}")]
-    NotUnderstood {
+    InvalidResponse {
         /// Why not.
         reason: String,
     },
@@ -42,31 +42,36 @@ pub enum ControlError {
 
 /// A connection to a supervisor.
 #[derive(Debug)]
-pub struct Client {
+pub struct ControlClient {
     lines: Framed<UnixStream, LinesCodec>,
     id: u64,
 }
 
-impl Client {
+impl ControlClient {
     /// Connects to the supervisor of a place; `None` if there is none.
-    pub async fn connect(place: &Place) -> Result<Option<Self>, ControlError> {
+    pub async fn connect(place: &SupervisorFiles) -> Result<Option<Self>, ControlError> {
         let stream = place.connect().await?;
         Ok(stream
             .map(|stream| Self { lines: Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE)), id: 0 }))
     }
 
     /// Asks, and waits for the answer. After an error, or when it was dropped, the client is of no more use.
-    pub async fn call<M: Method>(&mut self, params: &M::Params, patience: Duration) -> Result<M::Result, ControlError> {
+    pub async fn call<M: Method>(
+        &mut self,
+        params: &M::Params,
+        call_timeout: Duration,
+    ) -> Result<M::Result, ControlError> {
         self.id += 1;
         let id = Id::number(self.id);
         let answered = async {
             self.lines.send(message::call(Some(&id), M::NAME, params)).await.map_err(lost)?;
-            self.lines.next().await.ok_or(ControlError::Lost)?.map_err(lost)
+            self.lines.next().await.ok_or(ControlError::Disconnected)?.map_err(lost)
         };
-        let line = timeout(patience, answered).await.map_err(|_| ControlError::TimedOut { patience })??;
-        let not_understood = |reason: String| ControlError::NotUnderstood { reason };
-        match message::parse_from_server(&line) {
-            Some(FromServer::Response { id: answered, result }) if answered == id => {
+        let line =
+            timeout(call_timeout, answered).await.map_err(|_| ControlError::TimedOut { timeout: call_timeout })??;
+        let not_understood = |reason: String| ControlError::InvalidResponse { reason };
+        match message::parse_server_message(&line) {
+            Some(ServerMessage::Response { id: answered, result }) if answered == id => {
                 let raw = result.map_err(ControlError::Refused)?;
                 serde_json::from_str(raw.get()).map_err(|error| not_understood(error.to_string()))
             }
@@ -75,32 +80,32 @@ impl Client {
     }
 
     /// Waits until the supervisor has closed its socket, which is the last that it does.
-    pub async fn closed(mut self) {
+    pub async fn wait_until_closed(mut self) {
         while let Some(Ok(_)) = self.lines.next().await {}
     }
 }
 
 fn lost(error: LinesCodecError) -> ControlError {
     match error {
-        LinesCodecError::MaxLineLengthExceeded => ControlError::NotUnderstood { reason: "it is too long".into() },
+        LinesCodecError::MaxLineLengthExceeded => ControlError::InvalidResponse { reason: "it is too long".into() },
         LinesCodecError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-            ControlError::NotUnderstood { reason: error.to_string() }
+            ControlError::InvalidResponse { reason: error.to_string() }
         }
-        LinesCodecError::Io(_) => ControlError::Lost,
+        LinesCodecError::Io(_) => ControlError::Disconnected,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Down, Names, Reload, Status};
+    use crate::control::{CircleNames, Down, Reload, Status};
     use protocol::methods::NoParams;
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
     async fn call<M: Method>(params: &M::Params) -> Result<M::Result, ControlError> {
         let (stream, _silent) = UnixStream::pair().expect("a pair");
-        let mut client = Client { lines: Framed::new(stream, LinesCodec::new()), id: 0 };
+        let mut client = ControlClient { lines: Framed::new(stream, LinesCodec::new()), id: 0 };
         client.call::<M>(params, TIMEOUT).await
     }
 
@@ -111,7 +116,7 @@ mod tests {
         let calls = tokio::join!(
             call::<Status>(&NoParams {}),
             call::<Reload>(&NoParams {}),
-            call::<Down>(&Names { names: None }),
+            call::<Down>(&CircleNames { names: None }),
         );
         let is_late = |error: &ControlError| error.to_string() == "the supervisor has not answered within 5 s";
         assert!(calls.0.is_err_and(|error| is_late(&error)));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
     ErrorObject, Method, Params, RpcError,
-    message::{self, Call, Incoming},
+    message::{self, IncomingMessage, RpcCall},
     methods::NoParams,
 };
 use serde::Serialize;
@@ -19,11 +19,11 @@ use tokio::{
 use tokio_util::codec::{Framed, LinesCodec};
 
 use super::{
-    CONFIG_IS_WRONG, Changes, Diff, Down, MAX_MESSAGE, Names, Release, Reload, Reloaded, Restart, Status, Up,
+    CONFIG_INVALID, Changes, CircleNames, Diff, Down, MAX_MESSAGE, Release, Reload, Reloaded, Restart, Status, Up,
     WATCH_LAPSE, Watch,
 };
 use crate::{
-    CircleChange, ConfigError, State,
+    CircleChange, CircleState, ConfigError,
     reader::Reader,
     supervisor::{Occasion, Order, Snapshot, Wish},
 };
@@ -141,11 +141,11 @@ impl Desk {
 
     async fn answer(&mut self, line: &str) -> Option<String> {
         let call = match message::parse(line, 1) {
-            Ok(Incoming::Single(Ok(call))) => call,
-            Ok(Incoming::Single(Err(rejected))) => {
+            Ok(IncomingMessage::Single(Ok(call))) => call,
+            Ok(IncomingMessage::Single(Err(rejected))) => {
                 return Some(message::response(rejected.id.as_ref(), Err::<&(), _>(&rejected.error)));
             }
-            Ok(Incoming::Batch(_)) => {
+            Ok(IncomingMessage::Batch(_)) => {
                 let error = RpcError::invalid_request("a supervisor takes no batches");
                 return Some(message::response(None, Err::<&(), _>(&error)));
             }
@@ -156,7 +156,7 @@ impl Desk {
         call.id.as_ref().map(|id| message::response(Some(id), outcome.as_ref()))
     }
 
-    async fn dispatch(&mut self, call: &Call<'_>) -> Result<Value, RpcError> {
+    async fn dispatch(&mut self, call: &RpcCall<'_>) -> Result<Value, RpcError> {
         let wish = match &*call.method {
             Status::NAME => {
                 NoParams::from_raw(call.params)?;
@@ -184,7 +184,7 @@ impl Desk {
             Restart::NAME => Wish::Restart,
             other => return Err(RpcError::MethodNotFound { method: other.chars().take(64).collect() }),
         };
-        let names = Names::from_raw(call.params)?.names;
+        let names = CircleNames::from_raw(call.params)?.names;
         let (answer, told) = oneshot::channel();
         if matches!(wish, Wish::Down | Wish::Release) {
             // What is stopped needs no circles.json, and a wrong one must not keep it up.
@@ -195,9 +195,9 @@ impl Desk {
             self.order(Order::Wish { wish, names, circles, answer }).await?;
         }
         let names = told.await.map_err(|_| RpcError::ShuttingDown)??;
-        let is_settled = |state: State| match wish {
-            Wish::Down | Wish::Release => matches!(state, State::Down | State::Failed),
-            Wish::Up | Wish::Restart => !matches!(state, State::Starting | State::Draining),
+        let is_settled = |state: CircleState| match wish {
+            Wish::Down | Wish::Release => matches!(state, CircleState::Down | CircleState::Failed),
+            Wish::Up | Wish::Restart => !matches!(state, CircleState::Starting | CircleState::Draining),
         };
         let settled = self.known.wait_for(|known| known.states(&names).all(is_settled)).await;
         result(&settled.map_err(|_| RpcError::ShuttingDown)?.now(Some(&names)))
@@ -238,7 +238,7 @@ fn result(result: &impl Serialize) -> Result<Value, RpcError> {
 }
 
 fn refusal(error: &ConfigError) -> RpcError {
-    RpcError::Other(ErrorObject { code: CONFIG_IS_WRONG, message: error.to_string(), data: None })
+    RpcError::Other(ErrorObject { code: CONFIG_INVALID, message: error.to_string(), data: None })
 }
 
 #[cfg(test)]

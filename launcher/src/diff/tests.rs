@@ -18,25 +18,27 @@ fn definition() -> Definition {
 }
 
 /// Each field with a way to change it, and nothing else that anyone could notice.
-type Change = (Field, Action, fn(&mut Definition));
+type Change = (CircleField, ReloadAction, fn(&mut Definition));
 const CHANGES: [Change; 17] = [
-    (Field::Host, Action::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
-    (Field::Port, Action::Restart, |it| it.circle.address.set_port(2)),
-    (Field::Access, Action::Restart, |it| (it.circle.access, it.circle.members) = (Access::Authenticated, vec![])),
-    (Field::Sandbox, Action::Restart, |it| it.circle.sandbox = crate::Sandbox::Required),
-    (Field::AllowOpen, Action::Change, |it| it.circle.allow_open = true),
-    (Field::Description, Action::Change, |it| it.circle.description = Some("ours".into())),
-    (Field::Members, Action::Change, |it| it.circle.members.push(KEYS[1].parse().expect("a key"))),
-    (Field::Hosts, Action::Change, |it| it.circle.hosts.truncate(1)),
-    (Field::Origins, Action::Change, |it| it.circle.origins.clear()),
-    (Field::TrustedProxies, Action::Change, |it| it.circle.trusted_proxies.push([10, 0, 0, 1].into())),
-    (Field::Init, Action::Change, |it| it.circle.init = Some("a.rhai".into())),
-    (Field::Init, Action::Change, |it| it.contents.init = Some([1; 32])),
-    (Field::Modules, Action::Change, |it| it.circle.modules = Some("scripts".into())),
-    (Field::Modules, Action::Change, |it| it.contents.modules = Some([1; 32])),
-    (Field::Identity, Action::Restart, |it| it.circle.identity = Some("a.identity".into())),
-    (Field::Limits, Action::Change, |it| it.circle.limits.play_ms = 1),
-    (Field::Restart, Action::Change, |it| it.circle.restart = crate::Restart::Never),
+    (CircleField::Host, ReloadAction::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
+    (CircleField::Port, ReloadAction::Restart, |it| it.circle.address.set_port(2)),
+    (CircleField::Access, ReloadAction::Restart, |it| {
+        (it.circle.access, it.circle.members) = (Access::Authenticated, vec![])
+    }),
+    (CircleField::Sandbox, ReloadAction::Restart, |it| it.circle.sandbox = crate::Sandbox::Required),
+    (CircleField::AllowOpen, ReloadAction::Change, |it| it.circle.allow_open = true),
+    (CircleField::Description, ReloadAction::Change, |it| it.circle.description = Some("ours".into())),
+    (CircleField::Members, ReloadAction::Change, |it| it.circle.members.push(KEYS[1].parse().expect("a key"))),
+    (CircleField::Hosts, ReloadAction::Change, |it| it.circle.hosts.truncate(1)),
+    (CircleField::Origins, ReloadAction::Change, |it| it.circle.origins.clear()),
+    (CircleField::TrustedProxies, ReloadAction::Change, |it| it.circle.trusted_proxies.push([10, 0, 0, 1].into())),
+    (CircleField::Init, ReloadAction::Change, |it| it.circle.init = Some("a.rhai".into())),
+    (CircleField::Init, ReloadAction::Change, |it| it.contents.init = Some([1; 32])),
+    (CircleField::Modules, ReloadAction::Change, |it| it.circle.modules = Some("scripts".into())),
+    (CircleField::Modules, ReloadAction::Change, |it| it.contents.modules = Some([1; 32])),
+    (CircleField::Identity, ReloadAction::Restart, |it| it.circle.identity = Some("a.identity".into())),
+    (CircleField::Limits, ReloadAction::Change, |it| it.circle.limits.play_ms = 1),
+    (CircleField::Restart, ReloadAction::Change, |it| it.circle.restart = crate::RestartPolicy::Never),
 ];
 
 #[test]
@@ -46,7 +48,7 @@ fn each_field_that_is_changed_is_named_and_only_some_need_a_restart() {
         let mut after = before.clone();
         change_it(&mut after);
         let found = change(Some((Standing::Up, &before)), Some(&after), News::Start);
-        let fields = if field == Field::Access { vec![field, Field::Members] } else { vec![field] };
+        let fields = if field == CircleField::Access { vec![field, CircleField::Members] } else { vec![field] };
         assert_eq!(found, CircleChange { name: "a".into(), action, fields });
     }
 }
@@ -67,7 +69,7 @@ fn what_nobody_could_notice_is_no_change() {
 /// How a circle stands, whether its definition is changed (`None`: it is not in the file), and what comes of it.
 #[test]
 fn what_is_done_follows_from_how_a_circle_stands() {
-    use Action::{Change, Drain, Forget, Later, Nothing, Start};
+    use ReloadAction::{Change, Drain, Forget, Later, Nothing, Start};
     let before = definition();
     let mut other = before.clone();
     other.circle.description = Some("ours".into());
@@ -105,21 +107,21 @@ proptest! {
         for (_, _, change_it) in &made {
             change_it(&mut after);
         }
-        let mut expected: BTreeSet<Field> = made.iter().map(|(field, ..)| *field).collect();
-        if expected.contains(&Field::Access) {
-            expected.insert(Field::Members);
+        let mut expected: BTreeSet<CircleField> = made.iter().map(|(field, ..)| *field).collect();
+        if expected.contains(&CircleField::Access) {
+            expected.insert(CircleField::Members);
         }
         let found = change(Some((Standing::Up, &before)), Some(&after), News::Start);
         prop_assert_eq!(found.fields.iter().copied().collect::<BTreeSet<_>>(), expected);
         let back = changed(&after, &before);
         prop_assert_eq!(&back, &found.fields);
-        let action = match made.iter().any(|(_, action, _)| *action == Action::Restart) {
-            true => Action::Restart,
-            false if made.is_empty() => Action::Nothing,
-            false => Action::Change,
+        let action = match made.iter().any(|(_, action, _)| *action == ReloadAction::Restart) {
+            true => ReloadAction::Restart,
+            false if made.is_empty() => ReloadAction::Nothing,
+            false => ReloadAction::Change,
         };
         prop_assert_eq!(found.action, action);
         // What was taken over is no change any more.
-        prop_assert_eq!(change(Some((Standing::Up, &after)), Some(&after), News::Start).action, Action::Nothing);
+        prop_assert_eq!(change(Some((Standing::Up, &after)), Some(&after), News::Start).action, ReloadAction::Nothing);
     }
 }

@@ -1,17 +1,17 @@
 //! From a circle of circles.json to the arguments of the process that is to be it.
 
 use super::{Files, SUPERVISED};
-use crate::Circle;
+use crate::CircleConfig;
 
 /// The arguments that a circle's process is started with. Every user of the system can read them, so they only tell one
 /// process from another; what else it is, it is told over its socket.
-pub(super) fn public_arguments(circle: &Circle) -> [String; 4] {
+pub(super) fn public_arguments(circle: &CircleConfig) -> [String; 4] {
     let (name, port) = (format!("--name={}", circle.name), format!("--port={}", circle.address.port()));
     ["serve".into(), SUPERVISED.into(), name, port]
 }
 
 /// The arguments of `circles serve` that make this circle.
-pub(crate) fn arguments(circle: &Circle, files: &Files) -> Vec<String> {
+pub(crate) fn arguments(circle: &CircleConfig, files: &Files) -> Vec<String> {
     let mut arguments: Vec<String> = vec!["serve".into(), SUPERVISED.into()];
     let mut flag = |name: &str, value: String| arguments.push(format!("--{name}={value}"));
     flag("name", circle.name.clone());

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{Told, arguments::arguments, retold};
-use crate::{Happened, definition::Definition, life::Files, link::Link};
+use crate::{CircleEventKind, definition::Definition, life::Files, link::Link};
 
 /// How long a circle may take to take over what is changed, its init script included.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -69,10 +69,10 @@ impl Asking {
     }
 
     /// Does what is due; the outcome, where it need not be waited for.
-    pub(super) async fn go_on(&mut self, told: &mut watch::Receiver<Told>, link: &mut Link) -> Option<Happened> {
+    pub(super) async fn go_on(&mut self, told: &mut watch::Receiver<Told>, link: &mut Link) -> Option<CircleEventKind> {
         if let Some(Awaited { number, .. }) = self.awaited.take() {
             let refused = Some(format!("it has not answered within {} s", PATIENCE.as_secs()));
-            return Some(Happened::Configured { number, refused });
+            return Some(CircleEventKind::Configured { generation: number, refused });
         }
         let told = told.borrow_and_update().clone();
         self.is_behind = self.asked.is_some();
@@ -84,17 +84,17 @@ impl Asking {
     }
 
     /// Asks it to be that; the outcome, where it need not be waited for.
-    async fn ask(&mut self, told: Told, link: &mut Link) -> Option<Happened> {
+    async fn ask(&mut self, told: Told, link: &mut Link) -> Option<CircleEventKind> {
         let anew = arguments(&told.definition.circle, &Files::default());
         let size = anew.iter().map(String::len).sum::<usize>();
         if size > MOST {
             let refused = Some(format!("it cannot be told more than {} KiB at a time", MOST >> 10));
-            return Some(Happened::Configured { number: told.number, refused });
+            return Some(CircleEventKind::Configured { generation: told.number, refused });
         }
         let runs = self.runs.borrow().clone();
         if anew == arguments(&runs.circle, &Files::default()) && told.definition.contents == runs.contents {
             self.runs.send_replace(told.definition);
-            return Some(Happened::Configured { number: told.number, refused: None });
+            return Some(CircleEventKind::Configured { generation: told.number, refused: None });
         }
         // One that is gone takes it over with its next start.
         let number = link.configure(anew).await.ok()?;
@@ -104,14 +104,14 @@ impl Asking {
     }
 
     /// What an answer of that number means, however late it comes; nothing, if nothing with that number was asked.
-    pub(super) fn answered(&mut self, number: u64, outcome: Result<(), RpcError>) -> Option<Happened> {
+    pub(super) fn answered(&mut self, number: u64, outcome: Result<(), RpcError>) -> Option<CircleEventKind> {
         let Asked { told, .. } = self.asked.take_if(|asked| asked.number == number)?;
         self.awaited = None;
         let refused = outcome.err().map(|error| error.to_string());
         if refused.is_none() {
             self.runs.send_replace(told.definition);
         }
-        Some(Happened::Configured { number: told.number, refused })
+        Some(CircleEventKind::Configured { generation: told.number, refused })
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use crate::{
         definition::Contents,
-        link::{Configured, Said, Wanted, to_supervisor},
+        link::{ConfigureResult, Said, ToCircle, supervisor_channel},
     };
 
     fn definition(fields: &str, init: u8) -> Arc<Definition> {
@@ -131,9 +131,9 @@ mod tests {
         Arc::new(Definition { circle, contents: Contents { init: Some([init; 32]), modules: None } })
     }
 
-    fn outcome(happened: Option<Happened>) -> Option<(u64, bool)> {
+    fn outcome(happened: Option<CircleEventKind>) -> Option<(u64, bool)> {
         match happened? {
-            Happened::Configured { number, refused } => Some((number, refused.is_none())),
+            CircleEventKind::Configured { generation: number, refused } => Some((number, refused.is_none())),
             other => panic!("{other:?}"),
         }
     }
@@ -142,7 +142,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_circle_is_asked_once_it_is_ready_and_only_what_it_would_notice() {
         let (one, other) = UnixStream::pair().expect("a pair");
-        let (mut link, (mut circle, mut hears)) = (Link::new(one), to_supervisor(other));
+        let (mut link, (mut circle, mut hears)) = (Link::new(one), supervisor_channel(other));
         let (tell, mut told) = watch::channel(Told { number: 0, definition: definition("", 1) });
         let (runs, known) = watch::channel(definition("", 1));
         let mut asking = Asking::of(runs);
@@ -160,9 +160,9 @@ mod tests {
             say(number, definition("", 2));
             asking.due(&mut told).await;
             assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), None);
-            let Wanted::Configure(id, asked) = hears.next().await else { panic!("it is asked") };
+            let ToCircle::Configure(id, asked) = hears.next().await else { panic!("it is asked") };
             assert_eq!(asked.arguments[0], "serve");
-            circle.answer(&id, refusal.clone().map_or(Ok(Configured {}), Err)).await.expect("it is there");
+            circle.respond(&id, refusal.clone().map_or(Ok(ConfigureResult {}), Err)).await.expect("it is there");
             let Some(Said::Configured(of, answer)) = link.next().await else { panic!("it answers") };
             assert_eq!(outcome(asking.answered(of, answer)), Some((number, refusal.is_none())));
         }
@@ -184,18 +184,18 @@ mod tests {
         say(7, definition("", 2));
         asking.due(&mut told).await;
         assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), None);
-        let Wanted::Configure(late, _) = hears.next().await else { panic!("it is asked") };
+        let ToCircle::Configure(late, _) = hears.next().await else { panic!("it is asked") };
         tokio::time::timeout(early, hears.next()).await.expect_err("it is asked one at a time");
         asking.due(&mut told).await;
         assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), Some((7, false)));
-        circle.answer(&late, Ok(Configured {})).await.expect("it is there");
+        circle.respond(&late, Ok(ConfigureResult {})).await.expect("it is there");
         let Some(Said::Configured(of, answer)) = link.next().await else { panic!("it answers") };
         assert_eq!(outcome(asking.answered(of, answer)), Some((5, true)));
         assert_eq!(known.borrow().contents, definition("", 3).contents, "a late answer holds");
         asking.due(&mut told).await;
         assert_eq!(outcome(asking.go_on(&mut told, &mut link).await), None);
-        let Wanted::Configure(id, _) = hears.next().await else { panic!("it is asked again") };
-        circle.answer(&id, Ok(Configured {})).await.expect("it is there");
+        let ToCircle::Configure(id, _) = hears.next().await else { panic!("it is asked again") };
+        circle.respond(&id, Ok(ConfigureResult {})).await.expect("it is there");
         let Some(Said::Configured(of, answer)) = link.next().await else { panic!("it answers") };
         assert!(asking.answered(of - 1, Ok(())).is_none(), "that was answered before");
         assert_eq!(outcome(asking.answered(of, answer)), Some((7, true)));

@@ -1,15 +1,15 @@
 use super::*;
-use crate::link::to_supervisor;
+use crate::link::supervisor_channel;
 
 /// Time passes as fast as nothing happens.
 #[tokio::test(start_paused = true)]
 async fn what_was_late_once_does_not_hang_and_what_says_nothing_more_does() {
     let (socket, circle) = UnixStream::pair().expect("a pair");
-    let (mut link, (mut circle, hears_nothing)) = (Link::new(socket), to_supervisor(circle));
+    let (mut link, (mut circle, hears_nothing)) = (Link::new(socket), supervisor_channel(circle));
     let begun = Instant::now();
     let beats = async {
         tokio::time::sleep(LATE + GRACE / 2).await;
-        circle.tell(&Figures { connections: 12, ..Figures::default() }).await.expect("it is read");
+        circle.notify(&Heartbeat { connections: 12, ..Heartbeat::default() }).await.expect("it is read");
         std::future::pending::<()>().await;
     };
     let (mut pulse, mut told) = (Pulse::of(&TO_BE_HEARD), Vec::new());
@@ -34,7 +34,7 @@ async fn what_was_late_once_does_not_hang_and_what_says_nothing_more_does() {
 }
 
 /// A circle's life, and what belongs to it: the events that it has, and the ends that keep its channels open.
-type Begun = (Supervised, mpsc::Receiver<Event>, watch::Sender<Told>, watch::Sender<bool>);
+type Begun = (Supervised, mpsc::Receiver<CircleEvent>, watch::Sender<Told>, watch::Sender<bool>);
 
 fn life() -> Begun {
     let circle = crate::parse(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#, std::path::Path::new("circles.json"));
@@ -63,9 +63,9 @@ fn process() -> Child {
 async fn circle_that_hangs_is_killed() {
     let (mut life, mut happened, _tell, _stop) = life();
     let (socket, circle) = UnixStream::pair().expect("a pair");
-    let (mut circle, _hears) = to_supervisor(circle);
+    let (mut circle, _hears) = supervisor_channel(circle);
     let address = "127.0.0.1:9".parse().expect("an address");
-    circle.tell(&crate::link::Ready { address, identity: None }).await.expect("it is read");
+    circle.notify(&crate::link::Ready { address, identity: None }).await.expect("it is read");
     let begun = Instant::now();
     let asking = Asking::of(life.runs.clone());
     let status = life.watch(&mut process(), &mut Link::new(socket), asking).await.expect("it is waited for");
@@ -74,9 +74,11 @@ async fn circle_that_hangs_is_killed() {
     drop(life);
     let mut seen = Vec::new();
     while let Some(event) = happened.recv().await {
-        seen.push(event.what);
+        seen.push(event.kind);
     }
-    let [Happened::Listening(at), Happened::Ready, Happened::Note(note)] = &seen[..] else { panic!("{seen:?}") };
+    let [CircleEventKind::Listening(at), CircleEventKind::Ready, CircleEventKind::Warning(note)] = &seen[..] else {
+        panic!("{seen:?}")
+    };
     assert_eq!((at.address, note.as_str()), (address, "it gives no sign of life for 12 s, and is killed"));
 }
 
@@ -91,6 +93,6 @@ async fn what_cannot_be_heard_any_more_and_does_not_end_is_killed() {
     let status = life.watch(&mut process(), &mut Link::new(socket), asking).await.expect("it is waited for");
     assert_eq!(how(status), "it was ended by signal 9");
     assert!(begun.elapsed() >= DRAINING);
-    let told = happened.recv().await.expect("it is told").what;
-    assert!(matches!(&told, Happened::Note(note) if note.contains("cannot be heard")), "{told:?}");
+    let told = happened.recv().await.expect("it is told").kind;
+    assert!(matches!(&told, CircleEventKind::Warning(note) if note.contains("cannot be heard")), "{told:?}");
 }

@@ -8,7 +8,7 @@ use crate::fields::LogFormat;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
+pub enum LogLevel {
     /// All is well.
     Info,
     /// Something is lost or given up.
@@ -17,7 +17,7 @@ pub enum Level {
     Error,
 }
 
-impl Level {
+impl LogLevel {
     fn word(self) -> &'static str {
         match self {
             Self::Info => "INFO",
@@ -29,7 +29,7 @@ impl Level {
 
 impl LogFormat {
     /// A line as a circle writes its own, with its newline.
-    pub fn line(self, now: SystemTime, level: Level, message: &str) -> String {
+    pub fn format_line(self, now: SystemTime, level: LogLevel, message: &str) -> String {
         let (now, level) = (humantime::format_rfc3339_micros(now), level.word());
         match self {
             Self::Text => format!("{now} {level:>5} {message}\n"),
@@ -100,7 +100,7 @@ mod tests {
     fn a_line_says_when_it_was_written_in_either_format() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_500_000_000_001);
         for format in [LogFormat::Text, LogFormat::Json] {
-            let line = format.line(now, Level::Info, "a \"word\"\nand more");
+            let line = format.format_line(now, LogLevel::Info, "a \"word\"\nand more");
             assert_eq!(time_of(&line), Some(now), "{line}");
         }
         assert_eq!(

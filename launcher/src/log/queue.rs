@@ -23,21 +23,21 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const CHUNK: usize = 64 << 10;
 
 /// How lines are written.
-pub trait Form<T>: Send + 'static {
+pub trait LineEncoder<T>: Send + 'static {
     /// Adds a line to the text, with its newline.
-    fn line(&mut self, item: &T, text: &mut Vec<u8>);
+    fn encode_line(&mut self, item: &T, text: &mut Vec<u8>);
 
     /// Adds a line that says how many are missing here.
-    fn lost(&mut self, lines: u64, text: &mut Vec<u8>);
+    fn encode_lost(&mut self, lines: u64, text: &mut Vec<u8>);
 }
 
 /// Where lines are handed over. It never waits: what there is no room for is lost, and counted.
 #[derive(Debug)]
-pub struct Queue<T>(Arc<Shared<T>>);
+pub struct LineQueue<T>(Arc<Shared<T>>);
 
 /// The thread that writes. Dropped, it waits until all is written that can be, two seconds at the most.
 #[derive(Debug)]
-pub struct Writing<T>(Queue<T>);
+pub struct WriterGuard<T>(LineQueue<T>);
 
 struct Shared<T> {
     max_bytes: usize,
@@ -61,14 +61,14 @@ struct State<T> {
     is_over: bool,
 }
 
-impl<T: Send + 'static> Queue<T> {
+impl<T: Send + 'static> LineQueue<T> {
     /// Starts the thread. `max_bytes` may wait, and as many be in its hands.
     pub fn start(
         name: &str,
         max_bytes: usize,
-        form: impl Form<T>,
+        form: impl LineEncoder<T>,
         to: impl Write + Send + 'static,
-    ) -> io::Result<(Self, Writing<T>)> {
+    ) -> io::Result<(Self, WriterGuard<T>)> {
         let state = State {
             waiting: VecDeque::new(),
             bytes: 0,
@@ -84,7 +84,7 @@ impl<T: Send + 'static> Queue<T> {
         let shared = queue.0.clone();
         let mut writer = Writer { shared, form, to, items: VecDeque::new(), lost: 0, text: Vec::new(), written: 0 };
         std::thread::Builder::new().name(name.into()).spawn(move || writer.run())?;
-        Ok((queue.clone(), Writing(queue)))
+        Ok((queue.clone(), WriterGuard(queue)))
     }
 
     /// Hands a line over that has so many bytes.
@@ -117,13 +117,13 @@ impl<T: Send + 'static> Queue<T> {
     }
 }
 
-impl<T> Clone for Queue<T> {
+impl<T> Clone for LineQueue<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<T> Drop for Writing<T> {
+impl<T> Drop for WriterGuard<T> {
     fn drop(&mut self) {
         let shared = &self.0.0;
         let mut state = shared.lock();
@@ -166,7 +166,7 @@ struct Writer<T, F, W> {
     written: usize,
 }
 
-impl<T, F: Form<T>, W: Write> Writer<T, F, W> {
+impl<T, F: LineEncoder<T>, W: Write> Writer<T, F, W> {
     fn run(&mut self) {
         let mut has_failed = false;
         loop {
@@ -224,14 +224,14 @@ impl<T, F: Form<T>, W: Write> Writer<T, F, W> {
             while self.text.len() < CHUNK
                 && let Some(item) = self.items.pop_front()
             {
-                self.form.line(&item, &mut self.text);
+                self.form.encode_line(&item, &mut self.text);
             }
             if self.text.is_empty() {
                 let lost = std::mem::take(&mut self.lost);
                 if lost == 0 {
                     return Ok(());
                 }
-                self.form.lost(lost, &mut self.text);
+                self.form.encode_lost(lost, &mut self.text);
             }
         }
     }
@@ -245,12 +245,12 @@ mod tests {
 
     struct Plain;
 
-    impl Form<String> for Plain {
-        fn line(&mut self, item: &String, text: &mut Vec<u8>) {
+    impl LineEncoder<String> for Plain {
+        fn encode_line(&mut self, item: &String, text: &mut Vec<u8>) {
             text.extend_from_slice(item.as_bytes());
         }
 
-        fn lost(&mut self, lines: u64, text: &mut Vec<u8>) {
+        fn encode_lost(&mut self, lines: u64, text: &mut Vec<u8>) {
             text.extend_from_slice(format!("({lines})\n").as_bytes());
         }
     }
@@ -280,7 +280,8 @@ mod tests {
     fn what_a_full_disk_does_not_take_is_written_when_there_is_room_and_what_did_not_fit_is_counted() {
         let (tell, room) = mpsc::channel();
         let text = Arc::new(Mutex::new(String::new()));
-        let (queue, writing) = Queue::start("test", 24, Plain, Disk { room, text: text.clone() }).expect("a thread");
+        let (queue, writing) =
+            LineQueue::start("test", 24, Plain, Disk { room, text: text.clone() }).expect("a thread");
         let say = |line: &str| queue.push(line.to_owned(), line.len());
         tell.send(4).expect("it lives");
         tell.send(0).expect("it lives");
@@ -319,7 +320,7 @@ mod tests {
     fn queue_holds_up_nobody_while_its_disk_stalls() {
         let ((stalled, stalls), (open, never)) = (mpsc::channel(), mpsc::channel());
         let disk = StalledDisk { stalled, _open: open, never };
-        let (queue, writing) = Queue::start("test", 100, Plain, disk).expect("a thread");
+        let (queue, writing) = LineQueue::start("test", 100, Plain, disk).expect("a thread");
         queue.push("x\n".into(), 2);
         stalls.recv().expect("the writer has taken the line");
         // From here on the writer takes nothing more: what has no room is lost, and not a line of it waits.

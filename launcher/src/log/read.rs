@@ -8,11 +8,11 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Bounds, line::time_of, older};
+use super::{RotationPolicy, line::time_of, older};
 
 /// Which of the lines there are.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wanted {
+pub struct LogFilter {
     /// The last so many; all, without a number.
     pub last: Option<usize>,
     /// Those that were written since then.
@@ -21,7 +21,7 @@ pub struct Wanted {
 
 /// A line, and when it was written: as the line before it, where it does not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct LogLine {
     /// When.
     pub time: Option<SystemTime>,
     /// Without its newline.
@@ -32,7 +32,7 @@ pub struct Line {
 #[derive(Debug)]
 pub struct LogReader {
     path: PathBuf,
-    bounds: Bounds,
+    bounds: RotationPolicy,
     file: Option<File>,
     /// A line whose end is not written yet.
     rest: Vec<u8>,
@@ -40,15 +40,15 @@ pub struct LogReader {
 
 impl LogReader {
     /// The last lines of a log, the older ones included, and what reads on from there.
-    pub fn last_lines(path: &Path, bounds: Bounds, wanted: Wanted) -> io::Result<(Vec<Line>, Self)> {
+    pub fn last_lines(path: &Path, bounds: RotationPolicy, filter: LogFilter) -> io::Result<(Vec<LogLine>, Self)> {
         let mut reader = Self { path: path.to_owned(), bounds, file: None, rest: Vec::new() };
         // All are opened before any is read: what is rotated meanwhile stays what it is.
         let files = reader.newer_than(None)?;
         let (mut parts, mut newest) = (Vec::new(), (None, Vec::new()));
-        let mut missing = wanted.last.unwrap_or(usize::MAX);
+        let mut missing = filter.last.unwrap_or(usize::MAX);
         for (age, mut file) in files.into_iter().enumerate() {
             let written = file.metadata()?.modified()?;
-            let is_over = wanted.since.is_some_and(|since| written < since);
+            let is_over = filter.since.is_some_and(|since| written < since);
             // Of the one that is written now the end is needed in any case.
             if age > 0 && (missing == 0 || is_over) {
                 break;
@@ -57,7 +57,7 @@ impl LogReader {
             if age == 0 {
                 newest = (Some(file), std::mem::take(&mut reader.rest));
             }
-            if let Some(since) = wanted.since {
+            if let Some(since) = filter.since {
                 lines.retain(|line| line.time.is_some_and(|time| time >= since));
             }
             lines.drain(..lines.len().saturating_sub(missing));
@@ -69,7 +69,7 @@ impl LogReader {
     }
 
     /// The lines that were written since, also into files that have taken the place of the one that was read.
-    pub fn more(&mut self) -> io::Result<Vec<Line>> {
+    pub fn read_new(&mut self) -> io::Result<Vec<LogLine>> {
         let mut lines = Vec::new();
         if let Some(mut file) = self.file.take() {
             lines.extend(self.rest_of(&mut file)?);
@@ -93,7 +93,7 @@ impl LogReader {
     fn newer_than(&self, file: Option<&File>) -> io::Result<Vec<File>> {
         let mut inodes: Vec<u64> = file.map(inode).transpose()?.into_iter().collect();
         let mut files = Vec::new();
-        for number in 0..=self.bounds.kept {
+        for number in 0..=self.bounds.kept_files {
             let Some(there) = open(&older(&self.path, number))? else { continue };
             let inode = inode(&there)?;
             match inodes.iter().position(|known| *known == inode) {
@@ -118,11 +118,11 @@ impl LogReader {
     }
 }
 
-fn timed(lines: Vec<String>) -> Vec<Line> {
+fn timed(lines: Vec<String>) -> Vec<LogLine> {
     let mut last = None;
     let timed = lines.into_iter().map(|text| {
         last = time_of(&text).or(last);
-        Line { time: last, text }
+        LogLine { time: last, text }
     });
     timed.collect()
 }
@@ -150,26 +150,26 @@ mod tests {
     use super::*;
     use crate::log::{LogFile, parse_time};
 
-    const BOUNDS: Bounds = Bounds { max: 16, kept: 2, max_age: None };
+    const BOUNDS: RotationPolicy = RotationPolicy { max_bytes: 16, kept_files: 2, max_age: None };
 
-    fn texts(lines: Vec<Line>) -> Vec<String> {
+    fn texts(lines: Vec<LogLine>) -> Vec<String> {
         lines.into_iter().map(|line| line.text).collect()
     }
 
     fn last(path: &Path, count: usize) -> Vec<String> {
-        let wanted = Wanted { last: Some(count), since: None };
-        texts(LogReader::last_lines(path, BOUNDS, wanted).expect("it is there").0)
+        let filter = LogFilter { last: Some(count), since: None };
+        texts(LogReader::last_lines(path, BOUNDS, filter).expect("it is there").0)
     }
 
     #[test]
     fn a_log_is_read_from_its_end_and_on_through_its_rotations() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
-        let (lines, mut reader) = LogReader::last_lines(&path, BOUNDS, Wanted::default()).expect("not there yet");
-        assert!(lines.is_empty() && reader.more().expect("nor now").is_empty());
+        let (lines, mut reader) = LogReader::last_lines(&path, BOUNDS, LogFilter::default()).expect("not there yet");
+        assert!(lines.is_empty() && reader.read_new().expect("nor now").is_empty());
         let mut log = LogFile::open(&path, BOUNDS).expect("it opens");
         let mut write = |text: &str| log.write_all(text.as_bytes()).expect("it is written");
-        let mut more = || texts(reader.more().expect("read"));
+        let mut more = || texts(reader.read_new().expect("read"));
         write("one\ntwo\nthr");
         assert_eq!(more(), ["one", "two"]);
         write("ee\n");
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_not_read() {
-        let end = LogReader::last_lines(Path::new("/dev/zero"), BOUNDS, Wanted::default());
+        let end = LogReader::last_lines(Path::new("/dev/zero"), BOUNDS, LogFilter::default());
         assert_eq!(end.expect_err("it has no end").to_string(), "it is no file");
     }
 
@@ -199,8 +199,8 @@ mod tests {
         let text = "2026-11-24T12:00:00Z one\n2026-11-24T12:00:01Z two\nand more\n";
         std::fs::write(&path, text).expect("written");
         let since = |time: &str| {
-            let wanted = Wanted { last: None, since: parse_time(time) };
-            texts(LogReader::last_lines(&path, BOUNDS, wanted).expect("it is there").0)
+            let filter = LogFilter { last: None, since: parse_time(time) };
+            texts(LogReader::last_lines(&path, BOUNDS, filter).expect("it is there").0)
         };
         assert_eq!(since("2026-11-24T12:00:00.5Z"), ["2026-11-24T12:00:01Z two", "and more"]);
         assert_eq!(since("2026-11-24T12:00:00Z").len(), 3);

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::Bounds;
+use super::RotationPolicy;
 use crate::fields::RotationFields;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -42,10 +42,10 @@ impl AuditRotation {
     }
 
     /// The bounds of its files.
-    pub fn bounds(&self) -> Bounds {
-        Bounds {
-            max: self.file_mib << 20,
-            kept: usize::try_from(self.files - 1).unwrap_or(usize::MAX),
+    pub fn bounds(&self) -> RotationPolicy {
+        RotationPolicy {
+            max_bytes: self.file_mib << 20,
+            kept_files: usize::try_from(self.files - 1).unwrap_or(usize::MAX),
             max_age: self.days.map(|days| DAY * u32::try_from(days).unwrap_or(u32::MAX)),
         }
     }
@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(text.parse::<AuditRotation>().map(|rotation| rotation.to_string()), Ok(text.into()));
         }
         let daily: AuditRotation = "days=1".parse().expect("valid");
-        assert_eq!(daily.bounds(), Bounds { max: 8 << 20, kept: 7, max_age: Some(DAY) });
+        assert_eq!(daily.bounds(), RotationPolicy { max_bytes: 8 << 20, kept_files: 7, max_age: Some(DAY) });
         for text in ["", "files", "files=1", "files=x", "file_mib=0", "file_mib=2000", "days=0", "weeks=1"] {
             assert!(text.parse::<AuditRotation>().is_err(), "{text}");
         }

@@ -17,7 +17,7 @@ use rustix::{
     process::geteuid,
 };
 
-use super::PlaceError;
+use super::SupervisorFilesError;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
@@ -30,21 +30,21 @@ pub(super) struct PrivateDirectory {
 
 impl PrivateDirectory {
     /// Opens the directory `below` a base directory, which is the program's own. None, where one of them is not there.
-    pub(super) fn open(base: &Path, below: &[&str]) -> Result<Option<Self>, PlaceError> {
+    pub(super) fn open(base: &Path, below: &[&str]) -> Result<Option<Self>, SupervisorFilesError> {
         Self::walk(base, below, false)
     }
 
     /// The same; what is not there is made, for the user alone.
-    pub(super) fn make(base: &Path, below: &[&str]) -> Result<Self, PlaceError> {
+    pub(super) fn make(base: &Path, below: &[&str]) -> Result<Self, SupervisorFilesError> {
         check_above(base)?;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(base);
-        made.map_err(|source| PlaceError::Io { path: base.to_owned(), source })?;
+        made.map_err(|source| SupervisorFilesError::Io { path: base.to_owned(), source })?;
         Self::walk(base, below, true)?.ok_or_else(|| failed(base, Errno::NOENT))
     }
 
-    fn walk(base: &Path, below: &[&str], makes: bool) -> Result<Option<Self>, PlaceError> {
+    fn walk(base: &Path, below: &[&str], makes: bool) -> Result<Option<Self>, SupervisorFilesError> {
         check_above(base)?;
-        let cannot = |source| PlaceError::Io { path: base.to_owned(), source };
+        let cannot = |source| SupervisorFilesError::Io { path: base.to_owned(), source };
         let found = match base.symlink_metadata() {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -53,7 +53,7 @@ impl PrivateDirectory {
         // A link is followed where nobody else can have made it, as that of systemd's DynamicUser=.
         let is_link = found.is_symlink();
         if is_link && ![0, geteuid().as_raw()].contains(&found.uid()) {
-            return Err(PlaceError::foreign(base, found.uid()));
+            return Err(SupervisorFilesError::foreign(base, found.uid()));
         }
         let mut path = base.to_owned();
         let flags = if is_link { DIRECTORY } else { DIRECTORY | OFlags::NOFOLLOW };
@@ -95,16 +95,16 @@ impl PrivateDirectory {
     }
 
     /// What tells a file in it from another that takes its place; none, where it is not there.
-    pub(super) fn identity(&self, name: &str) -> Result<Option<(u64, u64)>, PlaceError> {
+    pub(super) fn identity(&self, name: &str) -> Result<Option<(u64, u64)>, SupervisorFilesError> {
         match self.reliable_path(name).symlink_metadata() {
             Ok(found) => Ok(Some((found.dev(), found.ino()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(PlaceError::Io { path: self.path(name), source }),
+            Err(source) => Err(SupervisorFilesError::Io { path: self.path(name), source }),
         }
     }
 
     /// Removes a file, if it is there.
-    pub(super) fn remove(&self, name: &str) -> Result<(), PlaceError> {
+    pub(super) fn remove(&self, name: &str) -> Result<(), SupervisorFilesError> {
         match unlinkat(&self.fd, name, AtFlags::empty()) {
             Err(error) if error != Errno::NOENT => Err(failed(&self.path(name), error)),
             _ => Ok(()),
@@ -112,7 +112,7 @@ impl PrivateDirectory {
     }
 
     /// Opens a file that is there; none, where it is not.
-    pub(super) fn existing(&self, name: &str) -> Result<Option<File>, PlaceError> {
+    pub(super) fn existing(&self, name: &str) -> Result<Option<File>, SupervisorFilesError> {
         match openat(&self.fd, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
             Ok(fd) => Ok(Some(fd.into())),
             Err(Errno::NOENT) => Ok(None),
@@ -121,7 +121,7 @@ impl PrivateDirectory {
     }
 
     /// Opens a file to lock it; it is made where it is not there.
-    pub(super) fn lock_file(&self, name: &str) -> Result<File, PlaceError> {
+    pub(super) fn lock_file(&self, name: &str) -> Result<File, SupervisorFilesError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR);
         opened.map(File::from).map_err(|error| failed(&self.path(name), error))
@@ -129,21 +129,21 @@ impl PrivateDirectory {
 }
 
 /// Whether what is above a base directory is the user's or root's: any other user could put another directory in its place.
-fn check_above(base: &Path) -> Result<(), PlaceError> {
+fn check_above(base: &Path) -> Result<(), SupervisorFilesError> {
     let found = base.ancestors().skip(1).find_map(|above| Some((above, above.metadata().ok()?)));
     match found {
         Some((above, found)) if ![0, geteuid().as_raw()].contains(&found.uid()) => {
-            Err(PlaceError::foreign(above, found.uid()))
+            Err(SupervisorFilesError::foreign(above, found.uid()))
         }
         _ => Ok(()),
     }
 }
 
 /// Whether a directory is the user's, and without these permissions of others.
-fn check(path: &Path, directory: &File, forbidden: u32) -> Result<(), PlaceError> {
-    let found = directory.metadata().map_err(|source| PlaceError::Io { path: path.to_owned(), source })?;
+fn check(path: &Path, directory: &File, forbidden: u32) -> Result<(), SupervisorFilesError> {
+    let found = directory.metadata().map_err(|source| SupervisorFilesError::Io { path: path.to_owned(), source })?;
     if found.uid() != geteuid().as_raw() {
-        return Err(PlaceError::foreign(path, found.uid()));
+        return Err(SupervisorFilesError::foreign(path, found.uid()));
     }
     if found.mode() & forbidden != 0 {
         return Err(not_private(path, &format!("it is open to other users (mode {:04o})", found.mode() & 0o7777)));
@@ -151,12 +151,12 @@ fn check(path: &Path, directory: &File, forbidden: u32) -> Result<(), PlaceError
     Ok(())
 }
 
-fn not_private(path: &Path, why: &str) -> PlaceError {
-    PlaceError::NotPrivate { path: path.to_owned(), why: why.to_owned() }
+fn not_private(path: &Path, why: &str) -> SupervisorFilesError {
+    SupervisorFilesError::NotPrivate { path: path.to_owned(), reason: why.to_owned() }
 }
 
-fn failed(path: &Path, error: Errno) -> PlaceError {
-    PlaceError::Io { path: path.to_owned(), source: io::Error::from(error) }
+fn failed(path: &Path, error: Errno) -> SupervisorFilesError {
+    SupervisorFilesError::Io { path: path.to_owned(), source: io::Error::from(error) }
 }
 
 #[cfg(test)]
@@ -168,9 +168,11 @@ mod tests {
 
     use super::*;
 
-    fn why(made: Result<PrivateDirectory, PlaceError>) -> String {
+    fn why(made: Result<PrivateDirectory, SupervisorFilesError>) -> String {
         match made.expect_err("it is refused") {
-            PlaceError::NotPrivate { path, why } => format!("{}: {why}", path.file_name().expect("a name").display()),
+            SupervisorFilesError::NotPrivate { path, reason: why } => {
+                format!("{}: {why}", path.file_name().expect("a name").display())
+            }
             other => panic!("{other}"),
         }
     }

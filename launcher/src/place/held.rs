@@ -10,14 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{PlaceError, directory::PrivateDirectory};
+use super::{SupervisorFilesError, directory::PrivateDirectory};
 
 /// Bytes of what a holder writes down that are read.
 const MAX_NOTE: u64 = 8 << 10;
 
 /// Held: no other supervisor of this configuration runs, or else no other is being started.
 #[derive(Debug)]
-pub struct Held {
+pub struct LockGuard {
     file: File,
     path: PathBuf,
     identity: (u64, u64),
@@ -28,16 +28,16 @@ pub struct Held {
     has_successor: bool,
 }
 
-impl Held {
+impl LockGuard {
     /// Waits until the lock is free. Blocks.
     pub(super) fn wait_for(
-        directory: impl Fn() -> Result<PrivateDirectory, PlaceError>,
+        directory: impl Fn() -> Result<PrivateDirectory, SupervisorFilesError>,
         name: &str,
-    ) -> Result<Self, PlaceError> {
+    ) -> Result<Self, SupervisorFilesError> {
         loop {
             let opened = directory()?;
             let (file, path) = (opened.lock_file(name)?, opened.path(name));
-            let failed = |source| PlaceError::Io { path: path.clone(), source };
+            let failed = |source| SupervisorFilesError::Io { path: path.clone(), source };
             file.lock().map_err(failed)?;
             let identity = identity(&file).map_err(failed)?;
             if directory()?.identity(name)? != Some(identity) {
@@ -52,7 +52,11 @@ impl Held {
     }
 
     /// Takes the lock again where its file is not at its path any more; whether it still was.
-    pub(super) fn hold_again(&mut self, directory: &PrivateDirectory, name: &str) -> Result<bool, PlaceError> {
+    pub(super) fn hold_again(
+        &mut self,
+        directory: &PrivateDirectory,
+        name: &str,
+    ) -> Result<bool, SupervisorFilesError> {
         if directory.identity(name)? == Some(self.identity) {
             self.has_successor = false;
             return Ok(true);
@@ -63,13 +67,13 @@ impl Held {
         let is_taken = |locked: &Result<(), TryLockError>| matches!(locked, Err(TryLockError::WouldBlock));
         self.has_successor = is_taken(&locked) && is_taken(&file.try_lock_shared());
         locked.map_err(|error| match error {
-            TryLockError::Error(source) => PlaceError::Io { path: path.clone(), source },
+            TryLockError::Error(source) => SupervisorFilesError::Io { path: path.clone(), source },
             TryLockError::WouldBlock => {
                 let source = io::Error::new(io::ErrorKind::ResourceBusy, "another supervisor has it");
-                PlaceError::Io { path: path.clone(), source }
+                SupervisorFilesError::Io { path: path.clone(), source }
             }
         })?;
-        self.identity = identity(&file).map_err(|source| PlaceError::Io { path: path.clone(), source })?;
+        self.identity = identity(&file).map_err(|source| SupervisorFilesError::Io { path: path.clone(), source })?;
         (self.file, self.path) = (file, path);
         Ok(false)
     }
@@ -92,14 +96,14 @@ impl Held {
     }
 
     /// Writes down which process this is and where it listens, for who does not find it.
-    pub(super) fn write_down(&mut self, run: &Path) -> Result<(), PlaceError> {
+    pub(super) fn write_down(&mut self, run: &Path) -> Result<(), SupervisorFilesError> {
         self.note(run.as_os_str().as_bytes())?;
         self.run = Some(run.to_owned());
         Ok(())
     }
 
-    fn note(&mut self, run: &[u8]) -> Result<(), PlaceError> {
-        let failed = |source| PlaceError::Io { path: self.path.clone(), source };
+    fn note(&mut self, run: &[u8]) -> Result<(), SupervisorFilesError> {
+        let failed = |source| SupervisorFilesError::Io { path: self.path.clone(), source };
         let mut note = format!("{}\n", std::process::id()).into_bytes();
         note.extend_from_slice(run);
         self.file.set_len(0).and_then(|()| self.file.write_all(&note)).map_err(failed)
@@ -117,9 +121,9 @@ pub(super) struct Holder {
 
 impl Holder {
     /// None, where nobody holds it.
-    pub(super) fn of(directory: &PrivateDirectory, name: &str) -> Result<Option<Self>, PlaceError> {
+    pub(super) fn of(directory: &PrivateDirectory, name: &str) -> Result<Option<Self>, SupervisorFilesError> {
         let Some(file) = directory.existing(name)? else { return Ok(None) };
-        let failed = |source| PlaceError::Io { path: directory.path(name), source };
+        let failed = |source| SupervisorFilesError::Io { path: directory.path(name), source };
         // Shared with others who look, and for a moment: who wants it waits that long.
         match file.try_lock_shared() {
             Ok(()) => return Ok(None),
@@ -159,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    fn directory(home: &Path) -> Result<PrivateDirectory, PlaceError> {
+    fn directory(home: &Path) -> Result<PrivateDirectory, SupervisorFilesError> {
         PrivateDirectory::make(home, &["locks"])
     }
 
@@ -168,7 +172,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let make = || directory(home.path());
         let (looks, other) = (Cell::new(0), RefCell::new(None));
-        let held = Held::wait_for(
+        let held = LockGuard::wait_for(
             || {
                 looks.set(looks.get() + 1);
                 match looks.get() {
@@ -176,7 +180,7 @@ mod tests {
                     // It is locked; now another process has the one that is found.
                     2 => {
                         std::fs::remove_file(home.path().join("locks/lock")).expect("it was there");
-                        other.replace(Some(Held::wait_for(make, "lock").expect("free")));
+                        other.replace(Some(LockGuard::wait_for(make, "lock").expect("free")));
                     }
                     _ => drop(other.take()),
                 }
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn process_that_wrote_itself_down_and_does_not_hold_the_lock_is_not_named() {
         let home = tempfile::tempdir().expect("a directory");
-        let held = Held::wait_for(|| directory(home.path()), "lock").expect("free");
+        let held = LockGuard::wait_for(|| directory(home.path()), "lock").expect("free");
         let directory = directory(home.path()).expect("a directory");
         let holder = || Holder::of(&directory, "lock").expect("it can be read").expect("it is held");
         assert_eq!(holder().pid, Some(std::process::id()));
@@ -208,14 +212,14 @@ mod tests {
     fn lock_that_others_look_at_has_no_successor() {
         let home = tempfile::tempdir().expect("a directory");
         let make = || directory(home.path()).expect("a directory");
-        let mut held = Held::wait_for(|| directory(home.path()), "lock").expect("free");
+        let mut held = LockGuard::wait_for(|| directory(home.path()), "lock").expect("free");
         std::fs::remove_file(home.path().join("locks/lock")).expect("it was there");
         let looks = make().lock_file("lock").expect("made");
         looks.try_lock_shared().expect("free");
         held.hold_again(&make(), "lock").expect_err("it is looked at");
         assert!(!held.has_successor());
         drop(looks);
-        let successor = Held::wait_for(|| directory(home.path()), "lock").expect("free");
+        let successor = LockGuard::wait_for(|| directory(home.path()), "lock").expect("free");
         held.hold_again(&make(), "lock").expect_err("another has it");
         assert!(held.has_successor());
         drop(successor);

@@ -10,10 +10,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Order, SUPERVISOR, Wish};
+use super::{Order, SUPERVISOR_LOG_NAME, Wish};
 use crate::{
-    Event, Happened,
-    place::{Held, Place},
+    CircleEvent, CircleEventKind,
+    place::{LockGuard, SupervisorFiles},
 };
 
 /// How often it is looked.
@@ -30,39 +30,40 @@ const MAX_BUSY: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Healing {
     close: oneshot::Sender<()>,
-    task: JoinHandle<Option<Held>>,
+    task: JoinHandle<Option<LockGuard>>,
 }
 
 impl Healing {
     pub(super) fn start(
-        place: Place,
-        held: Held,
+        place: SupervisorFiles,
+        held: LockGuard,
         listeners: mpsc::Sender<UnixListener>,
         orders: mpsc::Sender<Order>,
-        news: mpsc::Sender<Event>,
+        news: mpsc::Sender<CircleEvent>,
     ) -> Self {
         let (close, closing) = oneshot::channel();
         Self { close, task: tokio::spawn(look(place, held, listeners, orders, news, closing)) }
     }
 
     /// Stops looking. The lock, unless a look at it does not come to an end.
-    pub(super) async fn close(self) -> Option<Held> {
+    pub(super) async fn close(self) -> Option<LockGuard> {
         drop(self.close);
         timeout(LAST_LOOK, self.task).await.ok()?.ok()?
     }
 }
 
 async fn look(
-    place: Place,
-    mut held: Held,
+    place: SupervisorFiles,
+    mut held: LockGuard,
     listeners: mpsc::Sender<UnixListener>,
     orders: mpsc::Sender<Order>,
-    news: mpsc::Sender<Event>,
+    news: mpsc::Sender<CircleEvent>,
     mut closing: oneshot::Receiver<()>,
-) -> Option<Held> {
+) -> Option<LockGuard> {
     let note = async |text: String| {
         // A supervisor that has ended needs no news.
-        let _ended = news.send(Event { circle: SUPERVISOR.into(), what: Happened::Note(text) }).await;
+        let _ended =
+            news.send(CircleEvent { circle: SUPERVISOR_LOG_NAME.into(), kind: CircleEventKind::Warning(text) }).await;
     };
     let (mut said, mut busy) = (None, 0);
     loop {

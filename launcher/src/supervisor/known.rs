@@ -9,26 +9,26 @@ use tokio::{
 };
 
 use crate::{
-    Circle, Event,
+    CircleConfig, CircleEvent,
     definition::{Contents, Definition},
     life::{Files, Supervised, Told},
-    link::Figures,
-    place::Place,
+    link::Heartbeat,
+    place::SupervisorFiles,
     port::overlap,
-    state::{Book, Change, State},
+    state::{Book, Change, CircleState},
 };
 
 /// A circle that is known.
 pub(super) struct Known {
     /// As circles.json has it; what runs may be an earlier one.
-    pub(super) circle: Circle,
+    pub(super) circle: CircleConfig,
     pub(super) contents: Contents,
     /// Where what runs is dialled.
     pub(super) url: String,
     /// Who may play on what runs.
     pub(super) access: Access,
     /// As it said last.
-    pub(super) figures: Option<Figures>,
+    pub(super) figures: Option<Heartbeat>,
     /// What its process identifies itself with, as it said.
     pub(super) identity: Option<String>,
     pub(super) book: Book,
@@ -74,9 +74,9 @@ impl Known {
 
     pub(super) fn begin(
         &mut self,
-        place: &Place,
+        place: &SupervisorFiles,
         program: &std::path::Path,
-        events: &mpsc::Sender<Event>,
+        events: &mpsc::Sender<CircleEvent>,
         lives: &mut JoinSet<bool>,
     ) {
         let (stop, stopped) = watch::channel(false);
@@ -129,6 +129,6 @@ impl Known {
     /// Whether it ends, and what listens at that address until then is in the way.
     pub(super) fn still_has(&self, address: SocketAddr) -> bool {
         let is_in_the_way = |life: &Life| overlap(life.runs.borrow().circle.address, address);
-        self.book.state == State::Draining && self.life.as_ref().is_some_and(is_in_the_way)
+        self.book.state == CircleState::Draining && self.life.as_ref().is_some_and(is_in_the_way)
     }
 }

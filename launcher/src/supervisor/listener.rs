@@ -2,27 +2,29 @@
 
 use tokio::sync::mpsc;
 
-use crate::{Event, Happened};
+use crate::{CircleEvent, CircleEventKind};
 
 /// Who listens to what happens, and must hold up nothing: what is not taken is dropped and counted.
 pub(super) struct Listener {
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<CircleEvent>,
     lost: u64,
 }
 
 impl Listener {
-    pub(super) fn of(events: mpsc::Sender<Event>) -> Self {
+    pub(super) fn of(events: mpsc::Sender<CircleEvent>) -> Self {
         Self { events, lost: 0 }
     }
 
-    pub(super) fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: CircleEvent) {
         if self.events.is_closed() {
             // In the background nobody listens.
             return;
         }
         if self.lost > 0 {
             let line = format!("({} lines are lost: nobody read them)", self.lost);
-            let told = self.events.try_send(Event { circle: event.circle.clone(), what: Happened::Note(line) });
+            let told = self
+                .events
+                .try_send(CircleEvent { circle: event.circle.clone(), kind: CircleEventKind::Warning(line) });
             if told.is_ok() {
                 self.lost = 0;
             }
@@ -42,15 +44,15 @@ mod tests {
         let (events, mut told) = mpsc::channel(1);
         let mut listener = Listener::of(events);
         let mut tell = |line: &str| {
-            listener.tell(Event { circle: "a".into(), what: Happened::Log(line.into()) });
+            listener.tell(CircleEvent { circle: "a".into(), kind: CircleEventKind::Log(line.into()) });
             listener.lost
         };
         assert_eq!((tell("1"), tell("2"), tell("3")), (0, 1, 2));
-        let Ok(Event { what: Happened::Log(line), .. }) = told.try_recv() else { panic!("a line") };
+        let Ok(CircleEvent { kind: CircleEventKind::Log(line), .. }) = told.try_recv() else { panic!("a line") };
         assert_eq!(line, "1");
         // The place is taken by the line that says how many are missing.
         assert_eq!(tell("4"), 1);
-        let Ok(Event { what: Happened::Note(line), .. }) = told.try_recv() else { panic!("a note") };
+        let Ok(CircleEvent { kind: CircleEventKind::Warning(line), .. }) = told.try_recv() else { panic!("a note") };
         assert_eq!(line, "(2 lines are lost: nobody read them)");
         drop(told);
         assert_eq!((tell("5"), tell("6")), (1, 1));

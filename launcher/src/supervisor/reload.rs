@@ -7,16 +7,16 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{Known, Occasion, Order, Snapshot, Supervisor};
 use crate::{
-    Action, CircleChange, ConfigError, Event, Happened, State,
+    CircleChange, CircleEvent, CircleEventKind, CircleState, ConfigError, ReloadAction,
     definition::Definition,
-    diff::{Field, Standing, change},
+    diff::{CircleField, Standing, change},
     life::Told,
     reader::Reader,
     watch::watch,
 };
 
 /// The name under which a supervisor's own lines are logged; no circle can have it.
-pub const SUPERVISOR: &str = "(supervisor)";
+pub const SUPERVISOR_LOG_NAME: &str = "(supervisor)";
 
 impl Snapshot {
     /// Whether all is done that a reload does.
@@ -26,13 +26,14 @@ impl Snapshot {
             // One that is not there any more has nothing to be waited for.
             let Some((_, book)) = circle else { return true };
             match change.action {
-                Action::Drain => matches!(book.state, State::Down | State::Failed),
-                Action::Change => !self.unsettled.contains(&change.name),
+                ReloadAction::Drain => matches!(book.state, CircleState::Down | CircleState::Failed),
+                ReloadAction::Change => !self.unsettled.contains(&change.name),
                 // Also what another reload, as of a file that was just saved, has begun.
-                Action::Start | Action::Restart | Action::Nothing => {
-                    !matches!(book.state, State::Starting | State::Draining) && !self.unsettled.contains(&change.name)
+                ReloadAction::Start | ReloadAction::Restart | ReloadAction::Nothing => {
+                    !matches!(book.state, CircleState::Starting | CircleState::Draining)
+                        && !self.unsettled.contains(&change.name)
                 }
-                Action::Forget | Action::Later => true,
+                ReloadAction::Forget | ReloadAction::Later => true,
             }
         })
     }
@@ -47,7 +48,7 @@ impl Known {
     /// How it stands, and with what a new file is to be compared: what runs, or will.
     fn standing(&self) -> (Standing, Definition) {
         match &self.life {
-            Some(_) if self.book.state == State::Draining => {
+            Some(_) if self.book.state == CircleState::Draining => {
                 (if self.is_wanted_anew { Standing::Up } else { Standing::Down }, self.definition())
             }
             Some(life) if life.is_unsettled => (Standing::Up, Definition::clone(&life.told.borrow().definition)),
@@ -107,7 +108,7 @@ impl Supervisor {
             Err(error) => {
                 let refused = Some(error.to_string());
                 if occasion == Occasion::Asked || self.refused != refused {
-                    self.tell(Happened::Note(format!(
+                    self.tell(CircleEventKind::Warning(format!(
                         "circles.json is not taken over, and nothing is changed: {error}"
                     )));
                 }
@@ -117,20 +118,20 @@ impl Supervisor {
             }
         };
         let changes = self.compare(&circles);
-        if changes.iter().any(|change| change.action != Action::Nothing) {
+        if changes.iter().any(|change| change.action != ReloadAction::Nothing) {
             self.manager.reloading();
         }
         self.learn(circles);
         // What ends is known to before anything begins that could be in its way.
-        let (begin, others): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.action == Action::Start);
+        let (begin, others): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.action == ReloadAction::Start);
         for change in others.into_iter().chain(begin) {
             self.carry_out(change);
         }
         let was_refused = self.refused.take().is_some();
         match summary(&changes) {
-            Some(summary) => self.tell(Happened::Done(format!("circles.json is taken over: {summary}"))),
+            Some(summary) => self.tell(CircleEventKind::Info(format!("circles.json is taken over: {summary}"))),
             None if was_refused || occasion == Occasion::Asked => {
-                self.tell(Happened::Done("circles.json is taken over: nothing is different".into()));
+                self.tell(CircleEventKind::Info("circles.json is taken over: nothing is different".into()));
             }
             None => {}
         }
@@ -143,23 +144,23 @@ impl Supervisor {
         known.is_new = false;
         match change.action {
             // Its predecessor of the same name may still drain.
-            Action::Start if known.life.is_some() => known.end(true),
-            Action::Start => self.begin(index),
-            Action::Restart => known.end(true),
-            Action::Drain => {
+            ReloadAction::Start if known.life.is_some() => known.end(true),
+            ReloadAction::Start => self.begin(index),
+            ReloadAction::Restart => known.end(true),
+            ReloadAction::Drain => {
                 known.end(false);
                 known.is_gone = true;
             }
-            Action::Forget => known.is_gone = true,
-            Action::Change => known.tell(),
+            ReloadAction::Forget => known.is_gone = true,
+            ReloadAction::Change => known.tell(),
             // It had refused what is taken back now.
-            Action::Nothing if known.is_behind() => known.tell(),
-            Action::Later | Action::Nothing => {}
+            ReloadAction::Nothing if known.is_behind() => known.tell(),
+            ReloadAction::Later | ReloadAction::Nothing => {}
         }
     }
 
-    fn tell(&mut self, what: Happened) {
-        self.digest(Event { circle: SUPERVISOR.into(), what });
+    fn tell(&mut self, what: CircleEventKind) {
+        self.digest(CircleEvent { circle: SUPERVISOR_LOG_NAME.into(), kind: what });
     }
 }
 
@@ -174,15 +175,15 @@ impl Known {
 /// What is done, in a line; `None` where that is nothing.
 fn summary(changes: &[CircleChange]) -> Option<String> {
     let done = changes.iter().filter_map(|CircleChange { name, action, fields }| {
-        let fields = || fields.iter().map(Field::to_string).collect::<Vec<_>>().join(", ");
+        let fields = || fields.iter().map(CircleField::to_string).collect::<Vec<_>>().join(", ");
         match action {
-            Action::Start => Some(format!("{name} is started")),
-            Action::Drain => Some(format!("{name} is drained")),
-            Action::Forget => Some(format!("{name} is forgotten")),
-            Action::Restart => Some(format!("{name} is started again ({})", fields())),
-            Action::Change => Some(format!("{name} is changed ({})", fields())),
-            Action::Later => Some(format!("{name} stays down")),
-            Action::Nothing => None,
+            ReloadAction::Start => Some(format!("{name} is started")),
+            ReloadAction::Drain => Some(format!("{name} is drained")),
+            ReloadAction::Forget => Some(format!("{name} is forgotten")),
+            ReloadAction::Restart => Some(format!("{name} is started again ({})", fields())),
+            ReloadAction::Change => Some(format!("{name} is changed ({})", fields())),
+            ReloadAction::Later => Some(format!("{name} stays down")),
+            ReloadAction::Nothing => None,
         }
     });
     Some(done.collect::<Vec<_>>().join("; ")).filter(|done| !done.is_empty())
@@ -193,7 +194,7 @@ pub(super) fn begin(
     reader: Reader,
     orders: mpsc::Sender<Order>,
     mut wishes: mpsc::Receiver<()>,
-    news: mpsc::Sender<Event>,
+    news: mpsc::Sender<CircleEvent>,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let (config, watched, at_a_change) = (reader.path().to_owned(), reader.clone(), orders.clone());
@@ -211,7 +212,9 @@ pub(super) fn begin(
             seen
         },
         async move |line| {
-            let _ended = news.send(Event { circle: SUPERVISOR.into(), what: Happened::Note(line) }).await;
+            let _ended = news
+                .send(CircleEvent { circle: SUPERVISOR_LOG_NAME.into(), kind: CircleEventKind::Warning(line) })
+                .await;
         },
     ));
     tasks.spawn(async move {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{CircleStatus, State, Statuses, state::Book};
+use crate::{CircleState, CircleStatus, Statuses, state::Book};
 
 /// What is known of all circles.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +26,7 @@ impl Snapshot {
     }
 
     /// The states of those names.
-    pub(crate) fn states(&self, names: &[String]) -> impl Iterator<Item = State> {
+    pub(crate) fn states(&self, names: &[String]) -> impl Iterator<Item = CircleState> {
         self.circles.iter().filter(|(status, _)| names.contains(&status.name)).map(|(_, book)| book.state)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Params, RpcError, method::Given};
+use crate::{Params, RpcError, method::ParamValues};
 
 params! {
     /// Parameters of `complete`.

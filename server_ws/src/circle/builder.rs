@@ -239,7 +239,7 @@ impl CircleBuilder {
         if !protocol::is_circle_name(&self.name) {
             return Err(BuildError::BadName { name: self.name });
         }
-        if let Some(name) = self.limits.zero() {
+        if let Some(name) = self.limits.first_zero() {
             return Err(BuildError::ZeroLimit { name });
         }
         let sandbox = self.sandbox.unwrap_or_default();
@@ -271,7 +271,7 @@ impl CircleBuilder {
         let host = FunctionTable::new(self.host, &self.limits);
         let offered = host.offered();
         HostModule::check(&offered)?;
-        let setup = worker::Setup {
+        let setup = worker::WorkerSetup {
             circle: self.name.clone(),
             limits: worker_limits(&self.limits),
             modules: self.modules,
@@ -333,9 +333,9 @@ impl CircleBuilder {
     }
 }
 
-fn worker_limits(limits: &Limits) -> worker::Limits {
+fn worker_limits(limits: &Limits) -> worker::WorkerLimits {
     let bytes = |kib: u64| kib.saturating_mul(1024);
-    worker::Limits {
+    worker::WorkerLimits {
         operations: limits.operations,
         output_bytes: bytes(limits.output_kib),
         call_depth: limits.call_depth,

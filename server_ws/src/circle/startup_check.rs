@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use protocol::error::ScriptError;
-use worker::{Event, Layer, Outcome, Play};
+use worker::{EvalOutcome, Layer, Play, WorkerEvent};
 
 use super::{
     Circle, Sandbox,
@@ -19,9 +19,9 @@ fn init_script_error(why: &str) -> io::Error {
 /// The error of a circle's init script, with its position: what the [`io::Error`] of [`check`](crate::check) has inside
 /// where the script itself failed.
 #[derive(Debug)]
-pub struct InitFailed(pub ScriptError);
+pub struct InitScriptError(pub ScriptError);
 
-impl std::fmt::Display for InitFailed {
+impl std::fmt::Display for InitScriptError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ScriptError { message, line, column, .. } = &self.0;
         write!(f, "the init script fails: {message}")?;
@@ -32,7 +32,7 @@ impl std::fmt::Display for InitFailed {
     }
 }
 
-impl std::error::Error for InitFailed {}
+impl std::error::Error for InitScriptError {}
 
 /// The error of a worker that ends or hangs: the init script's, if there is one, because the worker runs it.
 fn worker_error(circle: &Circle, why: &str) -> io::Error {
@@ -109,7 +109,7 @@ async fn try_worker(circle: &Circle, factory: &WorkerFactory<'_>) -> io::Result<
     let mut has_passed = false;
     loop {
         match worker.event().await {
-            Event::Done { outcome, .. } => {
+            WorkerEvent::Done { outcome, .. } => {
                 check_outcome(outcome)?;
                 has_passed = true;
                 if worker.pid().and_then(kernel::memory_of).is_none() {
@@ -119,20 +119,22 @@ async fn try_worker(circle: &Circle, factory: &WorkerFactory<'_>) -> io::Result<
                 worker.kill();
             }
             // The check waits for the end, so that the circle starts to serve without a worker.
-            Event::Lost(_) if has_passed => return Ok(worker.layers().unwrap_or_default().to_vec()),
-            Event::Lost(loss) => return Err(worker_error(circle, &format!("its worker ended ({loss:?})"))),
+            WorkerEvent::Lost(_) if has_passed => return Ok(worker.layers().unwrap_or_default().to_vec()),
+            WorkerEvent::Lost(loss) => return Err(worker_error(circle, &format!("its worker ended ({loss:?})"))),
             // An empty script prints nothing and calls no host function.
             _ => {}
         }
     }
 }
 
-fn check_outcome(outcome: Outcome) -> io::Result<()> {
+fn check_outcome(outcome: EvalOutcome) -> io::Result<()> {
     match outcome {
-        Outcome::Value(_) => Ok(()),
-        Outcome::Failed(error) => Err(io::Error::new(io::ErrorKind::InvalidData, InitFailed(script_error(error)))),
-        Outcome::Limit { kind, max } => Err(init_script_error(&format!("it meets the limit {kind:?} ({max})"))),
-        Outcome::Stopped => Err(init_script_error("it was stopped")),
+        EvalOutcome::Value(_) => Ok(()),
+        EvalOutcome::Failed(error) => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, InitScriptError(script_error(error))))
+        }
+        EvalOutcome::Limit { kind, max } => Err(init_script_error(&format!("it meets the limit {kind:?} ({max})"))),
+        EvalOutcome::Stopped => Err(init_script_error("it was stopped")),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use tokio::{sync::Mutex, time::timeout};
-use worker::{Program, Setup, Template, Worker};
+use worker::{ForkServer, Program, Worker, WorkerSetup};
 
 use crate::quota;
 
@@ -32,35 +32,35 @@ impl WorkerKind {
 #[derive(Debug)]
 pub(crate) struct WorkerPool {
     pub(super) kind: WorkerKind,
-    pub(super) setup: Setup,
+    pub(super) setup: WorkerSetup,
     /// How long a worker may take to start. A new fork server runs the init script first.
     timeout: Duration,
-    fork_server: Mutex<Option<Template>>,
+    fork_server: Mutex<Option<ForkServer>>,
 }
 
 /// What starts workers now.
 pub(super) enum WorkerFactory<'s> {
-    ForkServer(Template),
-    Threads(&'s Setup),
+    ForkServer(ForkServer),
+    Threads(&'s WorkerSetup),
 }
 
 impl WorkerFactory<'_> {
     /// A worker for a group of sessions. Groups come in turn.
     pub(super) async fn start_worker(&self, group: u64) -> io::Result<Worker> {
         match self {
-            Self::ForkServer(fork_server) => fork_server.worker_in_turn(group).await,
+            Self::ForkServer(fork_server) => fork_server.start_worker_for_group(group).await,
             Self::Threads(setup) => Worker::start_on_threads((*setup).clone()),
         }
     }
 
     fn is_lost(&self) -> bool {
-        matches!(self, Self::ForkServer(fork_server) if fork_server.is_over())
+        matches!(self, Self::ForkServer(fork_server) if fork_server.has_ended())
     }
 }
 
 impl WorkerPool {
     /// A pool whose init script may take `script_time`.
-    pub(super) fn new(kind: WorkerKind, setup: Setup, script_time: Duration) -> Self {
+    pub(super) fn new(kind: WorkerKind, setup: WorkerSetup, script_time: Duration) -> Self {
         Self { kind, setup, timeout: START_TIMEOUT.saturating_add(script_time), fork_server: Mutex::default() }
     }
 
@@ -73,10 +73,10 @@ impl WorkerPool {
     pub(super) async fn factory(&self) -> io::Result<WorkerFactory<'_>> {
         let WorkerKind::Process(program) = &self.kind else { return Ok(WorkerFactory::Threads(&self.setup)) };
         let mut current = self.fork_server.lock().await;
-        if let Some(fork_server) = current.as_ref().filter(|fork_server| !fork_server.is_over()) {
+        if let Some(fork_server) = current.as_ref().filter(|fork_server| !fork_server.has_ended()) {
             return Ok(WorkerFactory::ForkServer(fork_server.clone()));
         }
-        let fork_server = Template::start(program.clone(), self.setup.clone()).await?;
+        let fork_server = ForkServer::start(program.clone(), self.setup.clone()).await?;
         Ok(WorkerFactory::ForkServer(current.insert(fork_server).clone()))
     }
 

@@ -9,7 +9,7 @@ use super::error::Error;
 
 /// The play that a call belongs to.
 #[derive(Debug, Clone)]
-pub struct Play {
+pub struct PlayContext {
     pub(crate) caller: Option<PublicKey>,
     pub(crate) session: u64,
     pub(crate) circle: Arc<str>,
@@ -17,7 +17,7 @@ pub struct Play {
     pub(crate) cancelled: CancellationToken,
 }
 
-impl Play {
+impl PlayContext {
     /// The key that the session had proved when the play was admitted; `None` of an anonymous one.
     pub fn caller(&self) -> Option<&PublicKey> {
         self.caller.as_ref()
@@ -49,10 +49,10 @@ impl Play {
     }
 }
 
-/// One call of a host function: its [`Play`], to which it dereferences, and what its module keeps for that.
+/// One call of a host function: its [`PlayContext`], to which it dereferences, and what its module keeps for that.
 #[derive(Debug)]
 pub struct Call<S = ()> {
-    pub(crate) play: Play,
+    pub(crate) play: PlayContext,
     pub(crate) state: Arc<S>,
 }
 
@@ -64,9 +64,9 @@ impl<S> Call<S> {
 }
 
 impl<S> Deref for Call<S> {
-    type Target = Play;
+    type Target = PlayContext;
 
-    fn deref(&self) -> &Play {
+    fn deref(&self) -> &PlayContext {
         &self.play
     }
 }

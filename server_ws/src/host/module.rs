@@ -12,7 +12,7 @@ use worker::{HostFunction, HostModule};
 
 use super::{
     args::Arguments,
-    call::{Call, Play, PlayEnd},
+    call::{Call, PlayContext, PlayEnd},
     error::Error,
 };
 
@@ -29,7 +29,7 @@ type EndHandler<S> = Box<dyn Fn(Arc<S>, PlayEnd) -> BoxFuture<Result<(), Error>>
 pub struct Module<S = ()> {
     offered: HostModule,
     handlers: Vec<Handler<S>>,
-    begin: Box<dyn Fn(&Play) -> S + Send + Sync>,
+    begin: Box<dyn Fn(&PlayContext) -> S + Send + Sync>,
     end: Option<EndHandler<S>>,
 }
 
@@ -56,7 +56,7 @@ impl<S: Send + Sync + 'static> Module<S> {
     /// instead of a success), and it runs on.
     pub fn for_each_play<F: Future<Output = Result<(), Error>> + Send + 'static>(
         name: impl Into<String>,
-        begin: impl Fn(&Play) -> S + Send + Sync + 'static,
+        begin: impl Fn(&PlayContext) -> S + Send + Sync + 'static,
         end: impl Fn(Arc<S>, PlayEnd) -> F + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -112,7 +112,7 @@ pub(crate) trait AnyModule: fmt::Debug + Send + Sync {
 /// The instance of a module for one play. Every method runs code of the program, and may panic.
 pub(crate) trait ModuleInstance: Send + Sync {
     /// Calls a function by its index in the module. The error is one of the arguments: then nothing has run.
-    fn call(&self, function: usize, play: Play, args: &[&RawValue]) -> PreparedCall;
+    fn call(&self, function: usize, play: PlayContext, args: &[&RawValue]) -> PreparedCall;
 
     /// Runs the end hook, if the module has one and the play called it.
     fn run_end_hook(&self, how: PlayEnd) -> Option<BoxFuture<Result<(), Error>>>;
@@ -138,7 +138,7 @@ struct PlayInstance<S> {
 }
 
 impl<S: Send + Sync + 'static> ModuleInstance for PlayInstance<S> {
-    fn call(&self, function: usize, play: Play, args: &[&RawValue]) -> PreparedCall {
+    fn call(&self, function: usize, play: PlayContext, args: &[&RawValue]) -> PreparedCall {
         let Some(handler) = self.module.handlers.get(function) else { return Err(Error::failed()) };
         let state = self.state.get_or_init(|| Arc::new((self.module.begin)(&play))).clone();
         handler(Call { play, state }, args)

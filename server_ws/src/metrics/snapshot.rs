@@ -3,7 +3,7 @@
 /// How a circle is at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Figures {
+pub struct CircleSnapshot {
     /// WebSocket connections, those that are being closed included.
     pub connections: u64,
     /// Sessions that hold a worker, or wait for one that starts.
@@ -22,7 +22,7 @@ pub struct Figures {
     pub sandbox: Vec<&'static str>,
 }
 
-impl Figures {
+impl CircleSnapshot {
     /// Bytes that the server and the workers have.
     pub fn memory_bytes(&self) -> u64 {
         self.server_bytes.saturating_add(self.worker_bytes)

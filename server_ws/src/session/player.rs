@@ -20,7 +20,7 @@ use protocol::{
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use worker::{Answer, Event, HostCall, Worker};
+use worker::{HostCall, QueryAnswer, Worker, WorkerEvent};
 
 use super::{pending_queries::PendingQueries, ticket::Ticket};
 use crate::{
@@ -77,7 +77,7 @@ enum Input {
     /// It is the turn of the session's queries; `None` if the circle is gone.
     QueryTurn(Option<Grant>),
     WorkerStarted(io::Result<Box<Worker>>),
-    Worker(Event),
+    Worker(WorkerEvent),
 }
 
 /// What the session learns from its player.
@@ -90,7 +90,7 @@ pub(crate) enum PlayerEvent {
     /// The play has finished, with its one result.
     PlayFinished(Ticket, Result<PlayResult, RpcError>),
     /// The worker answered a query.
-    QueryAnswered(Ticket, Answer),
+    QueryAnswered(Ticket, QueryAnswer),
     /// No worker could be started, for this play and for the pending queries.
     WorkerNotStarted(Option<Ticket>, RpcError),
     /// The environment is lost, and with it the play that ran, if one did.
@@ -195,7 +195,7 @@ impl Player {
         let WorkerState::Ready(worker, _) = &mut self.worker else { return };
         let Some(play) = self.play.as_mut().filter(|play| play.grant.is_some()) else { return };
         if let Some((params, caller)) = play.unsent.take() {
-            play.cpu_budget = (!worker.gives_way()).then(|| CpuBudget::new(Instant::now()));
+            play.cpu_budget = (!worker.has_low_priority()).then(|| CpuBudget::new(Instant::now()));
             worker.play(&worker::Play {
                 number: play.number,
                 script: &params.script,
@@ -290,29 +290,29 @@ impl Player {
         }
     }
 
-    fn handle_worker_event(&mut self, event: Event) -> Option<PlayerEvent> {
+    fn handle_worker_event(&mut self, event: WorkerEvent) -> Option<PlayerEvent> {
         match event {
-            Event::Print(_) | Event::Progress(_) if self.is_finishing() => None,
-            Event::Print(print) => Some(PlayerEvent::Printed(self.arrived_prints(print))),
-            Event::HostCall(call) => self.start_host_call(call),
-            Event::Progress(report) => match &self.play {
+            WorkerEvent::Print(_) | WorkerEvent::Progress(_) if self.is_finishing() => None,
+            WorkerEvent::Print(print) => Some(PlayerEvent::Printed(self.arrived_prints(print))),
+            WorkerEvent::HostCall(call) => self.start_host_call(call),
+            WorkerEvent::Progress(report) => match &self.play {
                 Some(play) if play.number == report.play => Some(PlayerEvent::Progress(report)),
                 _ => None,
             },
-            Event::Answer { number, answer } => {
+            WorkerEvent::Answer { number, answer } => {
                 let ticket = self.queries.finish(number);
                 self.note_answer();
                 ticket.map(|ticket| PlayerEvent::QueryAnswered(ticket, answer))
             }
-            Event::Done { outcome, .. } => self.finish(outcome),
-            Event::Lost(loss) => self.lose_worker(loss),
+            WorkerEvent::Done { outcome, .. } => self.finish(outcome),
+            WorkerEvent::Lost(loss) => self.lose_worker(loss),
         }
     }
 
     fn start_host_call(&mut self, call: HostCall) -> Option<PlayerEvent> {
         let play = self.play.as_mut()?;
         let host_calls = play.host_calls.get_or_insert_with(|| {
-            let host_play = host::Play {
+            let host_play = host::PlayContext {
                 caller: play.caller,
                 session: self.session,
                 circle: self.circle.name.as_str().into(),
@@ -332,11 +332,11 @@ impl Player {
     fn return_to_script(&mut self, returned: CallReturn) -> Option<PlayerEvent> {
         let WorkerState::Ready(worker, _) = &mut self.worker else { return None };
         match returned {
-            CallReturn::Script(returned) => worker.host_return(returned),
+            CallReturn::Script(returned) => worker.return_host_call(returned),
             CallReturn::TooLarge => return self.stop(StopReason::HostBytes),
             CallReturn::Malformed => {
                 tracing::error!(pid = worker.pid(), "malformed host call from worker; killing it");
-                worker.condemn();
+                worker.kill_as_crashed();
             }
         }
         None

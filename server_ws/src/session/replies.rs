@@ -10,7 +10,7 @@ use protocol::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
-use worker::Answer;
+use worker::QueryAnswer;
 
 use super::{
     Session,
@@ -56,7 +56,7 @@ impl Session {
     }
 
     /// Replies to a query with the worker's answer.
-    pub(super) fn reply_query(&mut self, ticket: &Ticket, answer: Answer) {
+    pub(super) fn reply_query(&mut self, ticket: &Ticket, answer: QueryAnswer) {
         if !self.outbox.is_empty() {
             // The player takes answers that the client is not ready for only while it stops a play. Their replies must
             // stay small.
@@ -66,12 +66,14 @@ impl Session {
         }
         let weight = weight(&answer);
         match answer {
-            Answer::Complete(completion) => {
+            QueryAnswer::Complete(completion) => {
                 self.reply_weighted(ticket, Ok(&conversion::complete_result(completion)), weight);
             }
-            Answer::Scope(listing) => self.reply_weighted(ticket, Ok(&conversion::scope_result(listing)), weight),
-            Answer::Lookup(functions) => self.reply_weighted(ticket, Ok(&conversion::lookup_result(functions)), weight),
-            Answer::TooLarge => {
+            QueryAnswer::Scope(listing) => self.reply_weighted(ticket, Ok(&conversion::scope_result(listing)), weight),
+            QueryAnswer::Lookup(functions) => {
+                self.reply_weighted(ticket, Ok(&conversion::lookup_result(functions)), weight)
+            }
+            QueryAnswer::TooLarge => {
                 let max = self.player.limits().values.output_kib;
                 self.reply_error(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
             }
@@ -132,12 +134,12 @@ impl Session {
 }
 
 /// The weight of the answer to a query: the bytes of its texts.
-fn weight(answer: &Answer) -> Weight {
+fn weight(answer: &QueryAnswer) -> Weight {
     let bytes = match answer {
-        Answer::Complete(completion) => {
+        QueryAnswer::Complete(completion) => {
             completion.candidates.iter().map(|candidate| candidate.text.len() + candidate.detail.len()).sum()
         }
-        Answer::Scope(listing) => {
+        QueryAnswer::Scope(listing) => {
             let variables = listing.variables.iter().map(|variable| {
                 variable.name.len() + variable.type_name.len() + variable.output.as_ref().map_or(0, String::len)
             });
@@ -146,10 +148,10 @@ fn weight(answer: &Answer) -> Weight {
                 functions.map(|function| function.name.len() + function.params.iter().map(String::len).sum::<usize>());
             variables.chain(functions).sum()
         }
-        Answer::Lookup(functions) => {
+        QueryAnswer::Lookup(functions) => {
             functions.iter().map(|function| function.signature.len() + function.doc.len()).sum()
         }
-        Answer::TooLarge => 0,
+        QueryAnswer::TooLarge => 0,
     };
     bytes as Weight
 }

@@ -54,7 +54,7 @@ fn host_calls_are_counted_by_what_they_came_to(workers: &Workers) {
     assert_eq!(wire.answer(&play)["error"]["code"], -32005);
     let found = ["ok", "failed", "too_large", "refused", "abandoned", "unreadable"].map(|how| circle.host_calls(how));
     assert_eq!(found, [6, 1, 1, 1, 1, 0]);
-    let figures = circle.observer.figures();
+    let figures = circle.observer.snapshot();
     assert_eq!((figures.plays, figures.running_plays, figures.connections), (5, 0, 1));
 }
 
@@ -100,10 +100,10 @@ fn circles_count_apart(workers: &Workers) {
     metrics::counter!("of_the_program").increment(1);
     let plays = |circle: &Served, outcome: &str| circle.count(&format!("circles_plays_total{{outcome=\"{outcome}\"}}"));
     assert_eq!((plays(&one, "ok"), plays(&one, "script_error")), (1, 1));
-    assert_eq!((plays(&other, "ok"), other.observer.figures().plays), (0, 0));
+    assert_eq!((plays(&other, "ok"), other.observer.snapshot().plays), (0, 0));
     drop(wire);
     eventually(|| {
-        let figures = one.observer.figures();
+        let figures = one.observer.snapshot();
         (figures.connections == 0 && figures.workers == 0).then_some(()).ok_or("it is still counted")
     });
     let registered = REGISTERED.lock().expect("not poisoned");

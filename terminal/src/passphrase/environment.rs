@@ -30,7 +30,7 @@ pub fn take_from_environment(take: impl Fn(&str) -> Option<OsString>) {
 }
 
 /// Wipes them, in a program that needs none.
-pub fn forget() {
+pub fn wipe() {
     taken().texts = [const { None }; 2];
 }
 

@@ -2,11 +2,11 @@
 
 use std::{collections::hash_map::Entry as Slot, sync::Arc};
 
-use console::session::{Identity, Link, Opening, OtherCircle, Session};
+use console::session::{CallerIdentity, ConnectionStatus, OtherCirclePolicy, SessionHandle, SessionOptions};
 use frontend::{
-    connect::Choice,
+    connect::ConnectOptions,
     error::CliError,
-    known_circles::check::{IdentityCheck, User},
+    known_circles::check::{IdentityCheck, UserFiles},
     suggest, target,
 };
 
@@ -97,8 +97,8 @@ impl App {
         let (is_starting, is_kept) = (entry.state() == State::Starting, entry.is_kept_up());
         let Some(session) = self.session(id) else { return };
         session.previous = None;
-        if session.state.link == Link::On {
-            if session.state.identity == Identity::Anonymous && !session.state.is_ready() {
+        if session.state.connection == ConnectionStatus::Connected {
+            if session.state.identity == CallerIdentity::Anonymous && !session.state.is_ready() {
                 return self.authenticate(id);
             }
             return self.focus(Pane::Repl);
@@ -114,7 +114,7 @@ impl App {
             self.focus(Pane::Repl);
         }
         if can_be_started || is_starting {
-            self.hand(id, Session::expect);
+            self.hand(id, SessionHandle::wait_for_start);
         } else {
             self.hand(id, |session| session.connect(is_kept));
         }
@@ -133,12 +133,12 @@ impl App {
             Slot::Vacant(none) => {
                 let authority = self.setup.authority.clone().filter(|_| entry.source == Source::Address);
                 let accepts_ephemeral = self.setup.accepts_ephemeral;
-                let choice = Choice { key: None, authority, accepts_ephemeral };
+                let choice = ConnectOptions { key: None, authority, accepts_ephemeral };
                 let check = if owner.is_some() {
-                    IdentityCheck::of_own_circle()
+                    IdentityCheck::for_scratch_circle()
                 } else {
                     let directories = self.setup.supervisors.directories.clone();
-                    let user = User { known_circles: self.setup.known_circles.clone(), directories };
+                    let user = UserFiles { known_circles: self.setup.known_circles.clone(), directories };
                     IdentityCheck::new(user, &choice, self.setup.config.as_deref())
                 };
                 let identity_notes = check.notes();
@@ -147,9 +147,9 @@ impl App {
                 let room = Transcript::default().room();
                 let (remote, keys) = (dialer.clone(), self.keys.source());
                 // The list has one entry for an address, whatever circle is there.
-                let other_circle = OtherCircle::AfterNotice;
+                let other_circle = OtherCirclePolicy::AcceptAfterNotice;
                 let opening =
-                    Opening { target: target(), remote, keys, key, owner, room, identity_notes, other_circle };
+                    SessionOptions { target: target(), remote, keys, key, owner, room, identity_notes, other_circle };
                 let session = self.tasks.open_session(id, opening);
                 none.insert(SessionView::new(entry.name.clone(), session, dialer, room))
             }
@@ -163,7 +163,7 @@ impl App {
     /// A circle takes connections, which a session may wait for.
     pub(super) fn is_back(&mut self, id: CircleId) {
         if self.repl.get(id).is_some() && self.session(id).is_some() {
-            self.hand(id, Session::retry);
+            self.hand(id, SessionHandle::retry);
         }
     }
 
@@ -179,21 +179,21 @@ impl App {
         if let Some(session) = self.repl.get_mut(id) {
             session.is_awaited = false;
         }
-        self.hand(id, Session::disconnect);
+        self.hand(id, SessionHandle::disconnect);
     }
 
     /// Authenticates with the key to use, once it is unlocked, once there is one.
     pub(super) fn authenticate(&mut self, id: CircleId) {
         let Some(session) = self.repl.get_mut(id) else { return self.say("connect first: Enter") };
-        let text = match (session.state.link, &session.state.identity) {
-            (Link::Off, _) => return self.connect(id),
-            (_, Identity::Owner) => "the key that this circle is for is proved".to_owned(),
-            (_, Identity::Key(name)) => format!("{name} is proved already; :key NAME is another one"),
-            (_, Identity::Authenticating) => return,
-            (_, Identity::Anonymous) => {
+        let text = match (session.state.connection, &session.state.identity) {
+            (ConnectionStatus::Disconnected, _) => return self.connect(id),
+            (_, CallerIdentity::Owner) => "the key that this circle is for is proved".to_owned(),
+            (_, CallerIdentity::Key(name)) => format!("{name} is proved already; :key NAME is another one"),
+            (_, CallerIdentity::Authenticating) => return,
+            (_, CallerIdentity::Anonymous) => {
                 session.is_awaited = true;
                 self.hold.asked_for_key(id, self.window.now());
-                return self.hand(id, Session::authenticate);
+                return self.hand(id, SessionHandle::authenticate);
             }
         };
         self.say(text);

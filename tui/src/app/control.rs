@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use frontend::{error::CliError, supervisor::Wish, text::Line};
-use launcher::{Circle, CircleStatus, Statuses};
+use frontend::{error::CliError, supervisor::StartCommand, text::StyledLine};
+use launcher::{CircleConfig, CircleStatus, Statuses};
 
 use super::App;
 use crate::{
@@ -61,7 +61,7 @@ pub(super) struct Control {
     first: Option<String>,
 }
 
-type ConfigRead = Result<Option<(PathBuf, Vec<Circle>)>, CliError>;
+type ConfigRead = Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError>;
 
 impl Control {
     pub(super) fn new(first: Option<String>) -> Self {
@@ -173,11 +173,11 @@ impl App {
             }
         }
         up.retain(|id| self.circles.get(*id).is_some_and(|entry| entry.can_be_started() || is_gone(entry)));
-        self.start_circles(Wish::Up, up);
-        self.start_circles(Wish::Restart, restart);
+        self.start_circles(StartCommand::Up, up);
+        self.start_circles(StartCommand::Restart, restart);
     }
 
-    fn start_circles(&mut self, wish: Wish, ids: BTreeSet<CircleId>) {
+    fn start_circles(&mut self, wish: StartCommand, ids: BTreeSet<CircleId>) {
         let (mut starting, mut names) = (Vec::new(), Vec::new());
         for id in ids {
             let Some(entry) = self.circles.get(id) else { continue };
@@ -201,7 +201,7 @@ impl App {
 
     /// circles.json has a mistake: nothing is changed.
     fn config_is_mistaken(&mut self, error: &CliError) {
-        let lines: Vec<String> = error.lines(MISTAKE).iter().map(Line::to_string).collect();
+        let lines: Vec<String> = error.lines(MISTAKE).iter().map(StyledLine::to_string).collect();
         let Starts { up, restart, .. } = std::mem::take(&mut self.control.starts);
         for id in up.into_iter().chain(restart) {
             if let Some(session) = self.repl.get_mut(id) {
@@ -319,7 +319,9 @@ impl App {
         let again = if entry.state() == State::BackingOff { ", and is started again" } else { "" };
         let why = entry.why().unwrap_or("it ended");
         let text = format!("{} is down: {why}{again}; its log says more (4)", entry.name);
-        if let Some(session) = self.repl.get_mut(id).filter(|session| session.is_awaited || session.state.is_kept) {
+        if let Some(session) =
+            self.repl.get_mut(id).filter(|session| session.is_awaited || session.state.is_reconnect_enabled)
+        {
             session.note(&text);
         }
         self.complain(text);

@@ -9,13 +9,13 @@ use std::{
 };
 
 use console::{
-    commands::Meta,
-    session::{self, Identity, Request},
+    commands::ReplCommand,
+    session::{self, CallerIdentity, SessionRequest},
 };
 use ratatui::crossterm::event::Event as TerminalEvent;
 
 use super::App;
-use crate::{event::SessionEvent, id::CircleId, repl::SessionView};
+use crate::{event::SessionUpdate, id::CircleId, repl::SessionView};
 
 /// Events that wait at the most.
 const MAX_EVENTS: usize = 4096;
@@ -65,11 +65,11 @@ impl Hold {
 
     /// Waits for what a session does with an input.
     pub(super) fn submitted(&mut self, id: CircleId, session: &SessionView, input: &str, now: Instant) {
-        let can_ask = session.state.link == session::Link::On || session.is_awaited;
-        let awaited = match input.trim().strip_prefix(':').map(Meta::parse) {
-            Some(Ok(Meta::Use(_) | Meta::Quit)) => Awaited::Request,
-            Some(Ok(Meta::Edit)) => Awaited::Edit,
-            Some(Ok(Meta::Key(_))) if can_ask && !session.state.is_at_work() => {
+        let can_ask = session.state.connection == session::ConnectionStatus::Connected || session.is_awaited;
+        let awaited = match input.trim().strip_prefix(':').map(ReplCommand::parse) {
+            Some(Ok(ReplCommand::Use(_) | ReplCommand::Quit)) => Awaited::Request,
+            Some(Ok(ReplCommand::Edit)) => Awaited::Edit,
+            Some(Ok(ReplCommand::Key(_))) if can_ask && !session.state.is_busy() => {
                 Awaited::Key { input: input.to_owned(), has_begun: false }
             }
             _ => return,
@@ -88,29 +88,35 @@ impl Hold {
     }
 
     /// Whether nothing more is waited for once that event is handled.
-    pub(super) fn is_ended_by(&mut self, id: CircleId, event: &SessionEvent, session: &SessionView) -> bool {
+    pub(super) fn is_ended_by(&mut self, id: CircleId, event: &SessionUpdate, session: &SessionView) -> bool {
         let Some((_, awaited, _)) = self.awaited.as_mut().filter(|(awaited, ..)| *awaited == id) else { return false };
         let event = match event {
-            SessionEvent::Reported(session::Event::GivenBack(_)) => return true,
-            SessionEvent::Reported(event) => Some(event),
+            SessionUpdate::Reported(session::SessionEvent::InputsReturned(_)) => return true,
+            SessionUpdate::Reported(event) => Some(event),
             _ => None,
         };
-        let is_asked = matches!(event, Some(session::Event::Request(Request::Unlock(_) | Request::NoKey(_))));
+        let is_asked =
+            matches!(event, Some(session::SessionEvent::Request(SessionRequest::Unlock(_) | SessionRequest::NoKey(_))));
         match (awaited, event) {
             (Awaited::Request, event) => {
-                matches!(event, Some(session::Event::Request(Request::Use(_) | Request::Quit)))
+                matches!(event, Some(session::SessionEvent::Request(SessionRequest::Use(_) | SessionRequest::Quit)))
             }
             (Awaited::Edit, _) => false,
-            (Awaited::Key { input, has_begun }, Some(session::Event::Began(begun))) => {
+            (Awaited::Key { input, has_begun }, Some(session::SessionEvent::InputStarted(begun))) => {
                 *has_begun |= begun == input;
                 false
             }
-            (Awaited::Key { has_begun, .. }, Some(session::Event::Done)) => *has_begun,
+            (Awaited::Key { has_begun, .. }, Some(session::SessionEvent::InputFinished)) => *has_begun,
             (Awaited::Key { .. }, _) => is_asked,
-            (Awaited::Unlock, Some(session::Event::Ready | session::Event::NotAdmitted(..) | session::Event::Lost)) => {
-                true
-            }
-            (Awaited::Unlock, _) => is_asked || session.state.identity == Identity::Authenticating,
+            (
+                Awaited::Unlock,
+                Some(
+                    session::SessionEvent::Ready
+                    | session::SessionEvent::NotAdmitted(..)
+                    | session::SessionEvent::ConnectionLost,
+                ),
+            ) => true,
+            (Awaited::Unlock, _) => is_asked || session.state.identity == CallerIdentity::Authenticating,
         }
     }
 

@@ -1,9 +1,9 @@
 //! What is typed: sent off, cancelled, completed, edited elsewhere.
 
 use console::{
-    commands::{self, Takes},
-    completion::{self, Candidate, Completion, Question},
-    session::{Link, Session},
+    commands::{self, ArgumentKind},
+    completion::{self, CompletionItem, CompletionList, CompletionSource},
+    session::{ConnectionStatus, SessionHandle},
 };
 use frontend::error::CliError;
 
@@ -27,7 +27,7 @@ impl App {
         let Some(session) = self.repl.get(id) else { return };
         let input = session.editor.text();
         let (is_blank, is_incomplete) = (input.trim().is_empty(), self.repl.is_incomplete(&input));
-        let is_off = session.state.link != Link::On && (!session.is_awaited || can_be_started);
+        let is_off = session.state.connection != ConnectionStatus::Connected && (!session.is_awaited || can_be_started);
         let connects = is_off && (is_blank || commands::needs_circle(&input));
         let Some(session) = self.repl.get_mut(id) else { return };
         if is_blank {
@@ -61,17 +61,17 @@ impl App {
         let Some(id) = self.circles.selected() else { return self.say("q quits") };
         let Some(session) = self.repl.get_mut(id) else { return self.say("q quits") };
         if session.can_be_cancelled() {
-            if session.state.link != Link::On {
+            if session.state.connection != ConnectionStatus::Connected {
                 (session.is_awaited, session.previous) = (false, None);
             }
-            return self.hand(id, Session::cancel);
+            return self.hand(id, SessionHandle::cancel);
         }
         if is_typing && !session.editor.is_empty() {
             return session.editor.next();
         }
         self.say(if is_typing { "Esc leaves the editor, then q quits" } else { "q quits" });
         // Something may have begun that is not known here yet.
-        self.hand(id, Session::cancel);
+        self.hand(id, SessionHandle::cancel);
     }
 
     pub(super) fn insert(&mut self, text: &str) {
@@ -123,26 +123,26 @@ impl App {
         let Some(session) = self.repl.get(id) else { return };
         let (input, cursor) = session.editor.cursor();
         let mut file = None;
-        let question = completion::question(&input, cursor, |takes, begun| match takes {
-            Takes::Circle => self.circles.iter().map(|(_, entry)| circle(entry)).collect(),
-            Takes::Key => self.keys.iter().map(|entry| key(entry.name.as_str(), entry.default)).collect(),
-            Takes::File => {
+        let question = completion::completion_source(&input, cursor, |takes, begun| match takes {
+            ArgumentKind::Circle => self.circles.iter().map(|(_, entry)| circle(entry)).collect(),
+            ArgumentKind::Key => self.keys.iter().map(|entry| key(entry.name.as_str(), entry.default)).collect(),
+            ArgumentKind::File => {
                 file = Some(begun.to_owned());
                 Vec::new()
             }
             _ => Vec::new(),
         });
         match (question, file) {
-            (Question::Answered(asked), Some(begun)) => self.tasks.list_files(id, asked, begun),
-            (Question::Answered(completion), None) => self.offer(id, completion),
-            (Question::Asked { script, cursor: at, offset }, _) => {
+            (CompletionSource::Local(asked), Some(begun)) => self.tasks.list_files(id, asked, begun),
+            (CompletionSource::Local(completion), None) => self.offer(id, completion),
+            (CompletionSource::Circle { script, cursor: at, offset }, _) => {
                 let answer = session.session.complete((input, cursor), (script, at, offset));
                 self.tasks.complete(id, answer);
             }
         }
     }
 
-    pub(super) fn offer(&mut self, id: CircleId, completion: Completion) {
+    pub(super) fn offer(&mut self, id: CircleId, completion: CompletionList) {
         let Some(session) = self.repl.get_mut(id) else { return };
         if !session.editor.complete(completion) {
             self.say("nothing fits here");
@@ -156,14 +156,14 @@ fn is_full(session: &SessionView) -> bool {
     waiting > 0 && waiting + session.editor.drafts() >= MAX_WAITING
 }
 
-fn circle(entry: &Entry) -> Candidate {
+fn circle(entry: &Entry) -> CompletionItem {
     let detail = match entry.source {
         Source::Scratch => "throw-away".to_owned(),
         Source::Config | Source::Address => entry.url().to_owned(),
     };
-    Candidate { text: entry.name.clone(), detail }
+    CompletionItem { text: entry.name.clone(), detail }
 }
 
-fn key(name: &str, is_default: bool) -> Candidate {
-    Candidate { text: name.to_owned(), detail: if is_default { "default" } else { "" }.to_owned() }
+fn key(name: &str, is_default: bool) -> CompletionItem {
+    CompletionItem { text: name.to_owned(), detail: if is_default { "default" } else { "" }.to_owned() }
 }

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use console::session::{Full, Identity, Session};
+use console::session::{CallerIdentity, QueueFull, SessionHandle};
 use frontend::error::CliError;
 use keys::{
     KeyPair,
-    keystore::{Entry, KeyName, Listing},
+    keystore::{KeyEntry, KeyListing, KeyName},
 };
 
 use super::App;
 use crate::popup::{Passphrase, Popup};
 
 impl App {
-    pub(super) fn keys_listed(&mut self, listed: Result<Listing, CliError>) {
+    pub(super) fn keys_listed(&mut self, listed: Result<KeyListing, CliError>) {
         match listed {
             Ok(listing) => {
                 for (path, error) in &listing.damaged {
@@ -26,7 +26,7 @@ impl App {
         }
     }
 
-    pub(super) fn key_made(&mut self, made: Result<(Entry, Arc<KeyPair>), CliError>) {
+    pub(super) fn key_made(&mut self, made: Result<(KeyEntry, Arc<KeyPair>), CliError>) {
         let form = match &mut self.window.popup {
             Some(Popup::NewKey(form)) if form.is_busy => Some(form),
             _ => None,
@@ -40,7 +40,7 @@ impl App {
                 if let Some(circle) = circle {
                     self.window.popup = None;
                     if let Some(id) = circle {
-                        self.hand(id, Session::authenticate);
+                        self.hand(id, SessionHandle::authenticate);
                     }
                 }
             }
@@ -84,14 +84,14 @@ impl App {
     /// Nobody gives the passphrase of a key.
     pub(super) fn keep_locked(&mut self, name: &KeyName) {
         for id in self.keys.take_waiting(name) {
-            self.hand(id, |session| session.stays_locked(name.clone()));
+            self.hand(id, |session| session.keep_locked(name.clone()));
         }
     }
 }
 
 /// Has a session use a key that it waited for, also where the connection that it was requested for was lost meanwhile.
-fn use_unlocked(session: &Session, name: &KeyName) -> Result<(), Full> {
+fn use_unlocked(session: &SessionHandle, name: &KeyName) -> Result<(), QueueFull> {
     let state = session.state();
-    let is_used = state.identity == Identity::Authenticating || state.authenticated() == Some(name);
-    if state.is_key_requested || is_used { session.unlocked(name.clone()) } else { session.use_key(name.clone()) }
+    let is_used = state.identity == CallerIdentity::Authenticating || state.authenticated() == Some(name);
+    if state.is_key_requested || is_used { session.key_unlocked(name.clone()) } else { session.use_key(name.clone()) }
 }

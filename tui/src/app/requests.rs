@@ -2,7 +2,7 @@
 
 use console::{
     history,
-    session::{Request, Target},
+    session::{FanOutTarget, SessionRequest},
 };
 use frontend::{suggest, visible::visible};
 use keys::keystore::KeyName;
@@ -20,23 +20,23 @@ use crate::{
 };
 
 impl App {
-    pub(super) fn requested(&mut self, id: CircleId, request: Request) {
+    pub(super) fn requested(&mut self, id: CircleId, request: SessionRequest) {
         let Some(session) = self.repl.get_mut(id) else { return };
         match request {
-            Request::Help(topic) => session.transcript.extend(help::of(&topic, TYPING_HINTS)),
-            Request::Quit => self.act(Action::Quit),
-            Request::Use(place) => self.open(&place, Some(id)),
-            Request::Edit(text) => self.window.push_effect(Effect::Edit(id, text)),
-            Request::History(part) => {
+            SessionRequest::Help(topic) => session.transcript.extend(help::of(&topic, TYPING_HINTS)),
+            SessionRequest::Quit => self.act(Action::Quit),
+            SessionRequest::Use(place) => self.open(&place, Some(id)),
+            SessionRequest::Edit(text) => self.window.push_effect(Effect::Edit(id, text)),
+            SessionRequest::History(part) => {
                 let inputs: Vec<&str> = session.editor.past_inputs().collect();
                 let numbered = (1..=inputs.len()).rev().zip(inputs);
                 let lines = history::lines(numbered, &part);
                 session.transcript.extend(lines);
             }
-            Request::Unlock(name) => self.unlock_requested(id, name),
-            Request::AnotherKey(name) => self.use_another_key(id, name),
-            Request::NoKey(access) => self.key_needed(id, access),
-            Request::FanOut(places) => self.fan_out(id, places),
+            SessionRequest::Unlock(name) => self.unlock_requested(id, name),
+            SessionRequest::UseKey(name) => self.use_another_key(id, name),
+            SessionRequest::NoKey(access) => self.key_needed(id, access),
+            SessionRequest::FanOut(places) => self.fan_out(id, places),
         }
     }
 
@@ -53,7 +53,7 @@ impl App {
         }
         if self.keys.lacks(&name) {
             self.no_such_key(id, &name);
-            return self.hand(id, |session| session.stays_locked(name));
+            return self.hand(id, |session| session.keep_locked(name));
         }
         match (self.setup.passphrase.clone(), self.setup.keystore.clone()) {
             (Some(passphrase), Some(store)) => {
@@ -75,7 +75,7 @@ impl App {
                     session.note(&text);
                     self.say(text);
                 }
-                self.hand(id, |session| session.stays_locked(name));
+                self.hand(id, |session| session.keep_locked(name));
             }
         }
     }
@@ -137,13 +137,13 @@ impl App {
     }
 
     /// A circle to play on. It is connected to if it is up as far as is known.
-    fn target(&mut self, id: CircleId, label: String) -> Option<Target> {
+    fn target(&mut self, id: CircleId, label: String) -> Option<FanOutTarget> {
         let entry = self.circles.get(id)?;
         let is_up = entry.is_up() || entry.source == Source::Address;
         let session = self.session(id)?.session.clone();
         if is_up {
             self.hand(id, |session| session.connect(false));
         }
-        Some(Target { label, session })
+        Some(FanOutTarget { label, session })
     }
 }

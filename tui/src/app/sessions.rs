@@ -2,8 +2,8 @@
 
 use client_ws::{ClientError, RpcError};
 use console::{
-    commands::Meta,
-    session::{self, Shown, ShownKind},
+    commands::ReplCommand,
+    session::{self, DisplayKind, DisplayLines},
 };
 use frontend::{error::CliError, known_circles::check::IdentityError};
 use keys::keystore::KeyName;
@@ -12,49 +12,49 @@ use super::App;
 use crate::{
     action::Action,
     circles::Source,
-    event::SessionEvent,
+    event::SessionUpdate,
     id::CircleId,
     popup::Popup,
     repl::{text_of, whom},
 };
 
 impl App {
-    pub(super) fn session_event(&mut self, id: CircleId, event: SessionEvent) {
+    pub(super) fn session_event(&mut self, id: CircleId, event: SessionUpdate) {
         let Some(session) = self.repl.get_mut(id) else { return };
         session.refresh();
         let is_awaited = self.hold.is_ended_by(id, &event, session);
         match event {
-            SessionEvent::Reported(event) => self.reported(id, event),
-            SessionEvent::Changed => {}
-            SessionEvent::History(file, inputs) if session.history.as_ref() == Some(&file) => {
+            SessionUpdate::Reported(event) => self.reported(id, event),
+            SessionUpdate::Changed => {}
+            SessionUpdate::History(file, inputs) if session.history.as_ref() == Some(&file) => {
                 session.editor.set_history(inputs);
             }
-            SessionEvent::History(..) => {}
-            SessionEvent::Completed(completion) => self.offer(id, completion),
+            SessionUpdate::History(..) => {}
+            SessionUpdate::Completed(completion) => self.offer(id, completion),
         }
         if is_awaited {
             self.hold.end();
         }
     }
 
-    fn reported(&mut self, id: CircleId, event: session::Event) {
+    fn reported(&mut self, id: CircleId, event: session::SessionEvent) {
         let Some(session) = self.repl.get_mut(id) else { return };
         match event {
-            session::Event::Connected { is_first } => self.connected(id, is_first),
-            session::Event::Ready => self.ready(id),
-            session::Event::ConnectFailed(error) => self.not_connected(id, &error),
-            session::Event::NotAdmitted(name, error) => {
+            session::SessionEvent::Connected { is_first } => self.connected(id, is_first),
+            session::SessionEvent::Ready => self.ready(id),
+            session::SessionEvent::ConnectFailed(error) => self.not_connected(id, &error),
+            session::SessionEvent::NotAdmitted(name, error) => {
                 session.is_awaited = false;
                 self.not_admitted(id, name.as_ref(), &error);
                 self.complain(error.message());
             }
-            session::Event::Lost => self.lost(id),
-            session::Event::Began(input) => self.began(id, &input),
-            session::Event::Done => {}
-            session::Event::Output(output, label) => session.print(&output, label.as_deref()),
-            session::Event::Shown(shown) => self.shown(id, shown),
-            session::Event::GivenBack(inputs) => self.given_back(id, inputs),
-            session::Event::Request(request) => self.requested(id, request),
+            session::SessionEvent::ConnectionLost => self.lost(id),
+            session::SessionEvent::InputStarted(input) => self.began(id, &input),
+            session::SessionEvent::InputFinished => {}
+            session::SessionEvent::Output(output, label) => session.print(&output, label.as_deref()),
+            session::SessionEvent::Display(shown) => self.shown(id, shown),
+            session::SessionEvent::InputsReturned(inputs) => self.given_back(id, inputs),
+            session::SessionEvent::Request(request) => self.requested(id, request),
         }
     }
 
@@ -108,7 +108,7 @@ impl App {
                 Source::Scratch | Source::Address => "Enter tries again; is it running, and is that its port?",
             }),
         }
-        if !session.state.is_kept {
+        if !session.state.is_reconnect_enabled {
             self.return_to_previous(id, error);
         }
         self.complain(error.message());
@@ -131,8 +131,8 @@ impl App {
 
     fn began(&mut self, id: CircleId, input: &str) {
         self.repl.began(id, input);
-        let command = input.trim().strip_prefix(':').map(Meta::parse);
-        if let Some(Ok(Meta::Key(name))) = command
+        let command = input.trim().strip_prefix(':').map(ReplCommand::parse);
+        if let Some(Ok(ReplCommand::Key(name))) = command
             && self.repl.owner(id).is_none()
         {
             // Whoever names a key waits to be asked for its passphrase, and uses the key elsewhere, too.
@@ -145,8 +145,8 @@ impl App {
         }
     }
 
-    fn shown(&mut self, id: CircleId, shown: Shown) {
-        let warning = (shown.kind == ShownKind::Warning).then(|| text_of(&shown.lines));
+    fn shown(&mut self, id: CircleId, shown: DisplayLines) {
+        let warning = (shown.kind == DisplayKind::Warning).then(|| text_of(&shown.lines));
         if let Some(session) = self.repl.get_mut(id) {
             session.show(shown);
         }

@@ -6,14 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use launcher::{CircleStatus, State as Supervised};
+use launcher::{CircleState as Supervised, CircleStatus};
 
 use super::CircleId;
 use crate::{
     event::Listening,
     tasks::{Probing, Tasks},
 };
-use frontend::target::{Destination, Said};
+use frontend::target::{CircleTarget, TargetKind};
 
 /// A circle that the app knows.
 #[derive(Debug)]
@@ -70,13 +70,15 @@ pub(crate) enum State {
 
 impl Entry {
     /// As errors name it.
-    pub(crate) fn destination(&self, config: Option<&Path>) -> Destination {
+    pub(crate) fn destination(&self, config: Option<&Path>) -> CircleTarget {
         let said = match self.source {
-            Source::Scratch => Said::Throwaway,
-            Source::Config => Said::Name { name: self.name.as_str().into(), config: config.map(Into::into) },
-            Source::Address => Said::Address(self.name.as_str().into()),
+            Source::Scratch => TargetKind::Scratch,
+            Source::Config => {
+                TargetKind::Configured { name: self.name.as_str().into(), config: config.map(Into::into) }
+            }
+            Source::Address => TargetKind::Address(self.name.as_str().into()),
         };
-        Destination { said, url: self.url().into() }
+        CircleTarget { kind: said, url: self.url().into() }
     }
 
     pub(super) fn new(name: String, url: String, source: Source) -> Self {

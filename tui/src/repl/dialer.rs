@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use client_ws::{CircleWsClient, ClientError, CompleteResult, Description, Notice};
 use console::{
-    commands::Meta,
-    session::{Answer, Play, PlayUpdate, Remote, Script},
+    commands::ReplCommand,
+    session::{PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
 };
-use frontend::{known_circles::check::IdentityCheck, text::Line};
+use frontend::{known_circles::check::IdentityCheck, text::StyledLine};
 use keys::{Authority, KeyPair};
 
 /// A client, made when it is first needed, and again once the circle is elsewhere.
@@ -71,47 +71,49 @@ impl Dialer {
     }
 }
 
-fn failed<T: Send + 'static>(error: ClientError) -> Answer<T> {
+fn failed<T: Send + 'static>(error: ClientError) -> RemoteFuture<T> {
     Box::pin(std::future::ready(Err(error)))
 }
 
 impl Remote for Dialer {
-    fn connect(self: Arc<Self>) -> Answer<Description> {
+    fn connect(self: Arc<Self>) -> RemoteFuture<Description> {
         match self.next() {
             Ok(client) => Remote::connect(client),
             Err(error) => failed(error),
         }
     }
 
-    fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> Answer<()> {
+    fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> RemoteFuture<()> {
         match self.client() {
             Ok(client) => Remote::authenticate(client, keypair),
             Err(error) => failed(error),
         }
     }
 
-    fn play(self: Arc<Self>, script: Script) -> Play {
+    fn play(self: Arc<Self>, script: Script) -> SessionPlay {
         match self.client() {
             Ok(client) => Remote::play(client, script),
-            Err(error) => Play::with(|reporter| async move { reporter.report(PlayUpdate::Ended(Err(error))).await }),
+            Err(error) => {
+                SessionPlay::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(Err(error))).await })
+            }
         }
     }
 
-    fn ask(self: Arc<Self>, command: Meta) -> Answer<Vec<Line>> {
+    fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>> {
         match self.client() {
-            Ok(client) => Remote::ask(client, command),
+            Ok(client) => Remote::query(client, command),
             Err(error) => failed(error),
         }
     }
 
-    fn complete(self: Arc<Self>, script: String, cursor: u64) -> Answer<CompleteResult> {
+    fn complete(self: Arc<Self>, script: String, cursor: u64) -> RemoteFuture<CompleteResult> {
         match self.client() {
             Ok(client) => Remote::complete(client, script, cursor),
             Err(error) => failed(error),
         }
     }
 
-    fn next_notice(self: Arc<Self>) -> Answer<Notice> {
+    fn next_notice(self: Arc<Self>) -> RemoteFuture<Notice> {
         match self.client() {
             Ok(client) => Remote::next_notice(client),
             Err(error) => failed(error),
@@ -135,13 +137,13 @@ mod tests {
 
     #[tokio::test]
     async fn url_of_no_circle_fails_to_connect() {
-        let dialer = Arc::new(Dialer::new("http://nowhere", None, IdentityCheck::of_own_circle()));
+        let dialer = Arc::new(Dialer::new("http://nowhere", None, IdentityCheck::for_scratch_circle()));
         assert!(matches!(Remote::connect(dialer).await, Err(ClientError::BadUrl { .. })));
     }
 
     #[test]
     fn dialer_notices_that_its_circle_has_moved() {
-        let dialer = Dialer::new("ws://127.0.0.1:0", None, IdentityCheck::of_own_circle());
+        let dialer = Dialer::new("ws://127.0.0.1:0", None, IdentityCheck::for_scratch_circle());
         assert!(!dialer.move_to("ws://127.0.0.1:0"));
         assert!(dialer.move_to("ws://127.0.0.1:9001"));
         assert!(!dialer.is_connected());

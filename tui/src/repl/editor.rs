@@ -17,7 +17,7 @@ use ratatui_textarea::{CursorMove, TextArea};
 use rhai::Engine;
 
 use console::{
-    completion::{self, Completion},
+    completion::{self, CompletionList},
     highlight, history,
 };
 
@@ -234,7 +234,7 @@ impl Editor {
     }
 
     /// Shows candidates; a single one is taken at once. False if they are none for what is typed now.
-    pub(crate) fn complete(&mut self, completion: Completion) -> bool {
+    pub(crate) fn complete(&mut self, completion: CompletionList) -> bool {
         let (text, cursor) = self.cursor();
         if (&completion.input, completion.cursor) != (&text, cursor) {
             return true;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use console::{
     history::HistoryFile,
-    session::{Full, Identity, Link, Session, Shown, ShownKind, State},
+    session::{CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, QueueFull, SessionHandle, SessionState},
 };
 use frontend::{
     error::CliError,
-    target::Destination,
-    text::{Line, Size, Style},
+    target::CircleTarget,
+    text::{Size, Style, StyledLine},
 };
 use protocol::methods::{Access, Output, Stream};
 
@@ -22,9 +22,9 @@ pub(crate) struct SessionView {
     /// The circle as its user knows it.
     pub name: String,
     /// The session itself.
-    pub session: Session,
+    pub session: SessionHandle,
     /// The session's state when it last reported something.
-    pub state: State,
+    pub state: SessionState,
     pub transcript: Transcript,
     pub editor: Editor,
     /// Where inputs are kept, once it is known whose they are.
@@ -39,7 +39,7 @@ pub(crate) struct SessionView {
 }
 
 impl SessionView {
-    pub(crate) fn new(name: String, session: Session, dialer: Arc<Dialer>, room: Size) -> Self {
+    pub(crate) fn new(name: String, session: SessionHandle, dialer: Arc<Dialer>, room: Size) -> Self {
         let (state, transcript, editor) = (session.state(), Transcript::default(), Editor::new());
         let (history, is_awaited, previous) = (None, false, None);
         Self { name, session, state, transcript, editor, history, is_awaited, previous, dialer, room }
@@ -51,7 +51,7 @@ impl SessionView {
     }
 
     /// Says where the circle is from now on.
-    pub(crate) fn move_to(&self, target: impl FnOnce() -> Destination, url: &str) -> Result<(), Full> {
+    pub(crate) fn move_to(&self, target: impl FnOnce() -> CircleTarget, url: &str) -> Result<(), QueueFull> {
         if self.dialer.move_to(url) { self.session.set_target(target()) } else { Ok(()) }
     }
 
@@ -63,45 +63,50 @@ impl SessionView {
     /// Says how much room the transcript has, if that has changed.
     pub(crate) fn publish_room(&mut self) {
         let room = self.transcript.room();
-        if room != self.room && self.session.set_room(room).is_ok() {
+        if room != self.room && self.session.set_size(room).is_ok() {
             self.room = room;
         }
     }
 
     /// For whom the circle is, while there is a connection to it.
     pub(crate) fn access(&self) -> Option<Access> {
-        self.state.circle.as_ref().filter(|_| self.state.link == Link::On).map(|circle| circle.access)
+        self.state
+            .circle
+            .as_ref()
+            .filter(|_| self.state.connection == ConnectionStatus::Connected)
+            .map(|circle| circle.access)
     }
 
     /// Whether what is typed will be played, now or once the circle is ready for it.
     pub(crate) fn takes_input(&self) -> bool {
-        let is_coming = self.state.link != Link::On && (self.is_awaited || self.state.is_kept);
-        self.state.is_ready() || is_coming || self.state.identity == Identity::Authenticating
+        let is_coming = self.state.connection != ConnectionStatus::Connected
+            && (self.is_awaited || self.state.is_reconnect_enabled);
+        self.state.is_ready() || is_coming || self.state.identity == CallerIdentity::Authenticating
     }
 
     /// Whether there is something that a cancellation would end.
     pub(crate) fn can_be_cancelled(&self) -> bool {
-        self.state.is_at_work() || self.state.waiting > 0
+        self.state.is_busy() || self.state.waiting > 0
     }
 
     /// `sandbox ⚿ alice`
     pub(crate) fn title(&self) -> String {
-        match (self.state.link, &self.state.identity) {
-            (Link::Off, _) => format!("{} (not connected)", self.name),
-            (Link::Connecting, _) => format!("{} (connecting…)", self.name),
-            (_, Identity::Authenticating) => format!("{} (proving the key…)", self.name),
-            (_, Identity::Key(key)) => format!("{} ⚿ {key}", self.name),
-            (_, Identity::Anonymous | Identity::Owner) => self.name.clone(),
+        match (self.state.connection, &self.state.identity) {
+            (ConnectionStatus::Disconnected, _) => format!("{} (not connected)", self.name),
+            (ConnectionStatus::Connecting, _) => format!("{} (connecting…)", self.name),
+            (_, CallerIdentity::Authenticating) => format!("{} (proving the key…)", self.name),
+            (_, CallerIdentity::Key(key)) => format!("{} ⚿ {key}", self.name),
+            (_, CallerIdentity::Anonymous | CallerIdentity::Owner) => self.name.clone(),
         }
     }
 
     /// Says something about the session in its transcript.
     pub(crate) fn note(&mut self, text: &str) {
-        self.transcript.push(Line::of(Style::Dim, text));
+        self.transcript.push(StyledLine::of(Style::Dim, text));
     }
 
     pub(crate) fn show_error_text(&mut self, text: &str) {
-        self.transcript.push(Line::of(Style::Error, "error: ").with(Style::Plain, text));
+        self.transcript.push(StyledLine::of(Style::Error, "error: ").with(Style::Plain, text));
     }
 
     /// All of an error.
@@ -111,10 +116,10 @@ impl SessionView {
     }
 
     /// Shows lines that the session reports.
-    pub(crate) fn show(&mut self, shown: Shown) {
+    pub(crate) fn show(&mut self, shown: DisplayLines) {
         match (shown.kind, &shown.result) {
             (_, Some(result)) => self.transcript.set_last(result.output.clone()),
-            (ShownKind::Value | ShownKind::Error, None) => self.transcript.set_last(text_of(&shown.lines)),
+            (DisplayKind::Value | DisplayKind::Error, None) => self.transcript.set_last(text_of(&shown.lines)),
             _ => {}
         }
         self.transcript.extend(shown.lines);
@@ -123,9 +128,9 @@ impl SessionView {
     /// Shows what a play prints, behind the label of its circle if several play.
     pub(crate) fn print(&mut self, output: &Output, label: Option<&str>) {
         let label = label.map_or(String::new(), |label| format!("{label} | "));
-        let labelled = |line: Line| {
-            let label = Line::of(Style::Dim, &label);
-            line.pieces().iter().fold(label, |labelled, piece| labelled.with(piece.style, &piece.text))
+        let labelled = |line: StyledLine| {
+            let label = StyledLine::of(Style::Dim, &label);
+            line.spans().iter().fold(label, |labelled, piece| labelled.with(piece.style, &piece.text))
         };
         self.transcript.extend(printed(output).into_iter().map(labelled));
     }
@@ -141,7 +146,7 @@ impl SessionView {
 }
 
 /// What a play prints, as lines: debugs with their place.
-fn printed(output: &Output) -> Vec<Line> {
+fn printed(output: &Output) -> Vec<StyledLine> {
     match output.stream {
         Stream::Print => frontend::text::lines(Style::Plain, &output.text),
         Stream::Debug => {
@@ -151,6 +156,6 @@ fn printed(output: &Output) -> Vec<Line> {
     }
 }
 
-pub(crate) fn text_of(lines: &[Line]) -> String {
-    lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n")
+pub(crate) fn text_of(lines: &[StyledLine]) -> String {
+    lines.iter().map(StyledLine::to_string).collect::<Vec<_>>().join("\n")
 }

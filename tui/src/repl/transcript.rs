@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use ratatui::text::Line as ShownLine;
 
-use frontend::text::{Line, Size, Style};
+use frontend::text::{Size, Style, StyledLine};
 
 use crate::{theme::Theme, wrap};
 
@@ -19,7 +19,7 @@ const MAX_LINE: usize = 16 << 10;
 
 #[derive(Debug, Default)]
 pub(crate) struct Transcript {
-    lines: VecDeque<Line>,
+    lines: VecDeque<StyledLine>,
     bytes: usize,
     /// Rows below what is shown; 0 follows what comes.
     back: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
-    pub(crate) fn push(&mut self, line: Line) {
+    pub(crate) fn push(&mut self, line: StyledLine) {
         let line = shortened(line);
         if self.back > 0 {
             // What is in sight stays there.
@@ -45,7 +45,7 @@ impl Transcript {
         }
     }
 
-    pub(crate) fn extend(&mut self, lines: impl IntoIterator<Item = Line>) {
+    pub(crate) fn extend(&mut self, lines: impl IntoIterator<Item = StyledLine>) {
         lines.into_iter().for_each(|line| self.push(line));
     }
 
@@ -113,17 +113,17 @@ impl Transcript {
     }
 }
 
-fn size(line: &Line) -> usize {
-    line.pieces().iter().map(|piece| piece.text.len()).sum::<usize>() + 64
+fn size(line: &StyledLine) -> usize {
+    line.spans().iter().map(|piece| piece.text.len()).sum::<usize>() + 64
 }
 
-fn shortened(line: Line) -> Line {
-    let total: usize = line.pieces().iter().map(|piece| piece.text.len()).sum();
+fn shortened(line: StyledLine) -> StyledLine {
+    let total: usize = line.spans().iter().map(|piece| piece.text.len()).sum();
     if total <= MAX_LINE {
         return line;
     }
-    let (mut short, mut room) = (Line::default(), MAX_LINE);
-    for piece in line.pieces() {
+    let (mut short, mut room) = (StyledLine::default(), MAX_LINE);
+    for piece in line.spans() {
         let end = piece.text.floor_char_boundary(room);
         short.push(piece.style, &piece.text[..end]);
         room -= end;
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_newest_rows_are_in_sight_and_the_others_a_scroll_away() {
         let mut transcript = Transcript::default();
-        transcript.extend(["one", "two three", "four"].map(|text| Line::of(Style::Plain, text)));
+        transcript.extend(["one", "two three", "four"].map(|text| StyledLine::of(Style::Plain, text)));
         assert_eq!(shown(&mut transcript, 5, 2), ["three", "four"]);
         transcript.scroll(-1);
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
@@ -151,7 +151,7 @@ mod tests {
         transcript.scroll(1);
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
         // What comes meanwhile moves nothing that is in sight.
-        transcript.push(Line::of(Style::Plain, "five six"));
+        transcript.push(StyledLine::of(Style::Plain, "five six"));
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
         transcript.scroll_to_begin();
         assert_eq!(shown(&mut transcript, 5, 2), ["one", "two "]);
@@ -165,12 +165,12 @@ mod tests {
     fn what_is_kept_is_bounded() {
         let mut transcript = Transcript::default();
         for number in 0..MAX_LINES + 5 {
-            transcript.push(Line::of(Style::Plain, &number.to_string()));
+            transcript.push(StyledLine::of(Style::Plain, &number.to_string()));
         }
         assert_eq!(transcript.lines.len(), MAX_LINES);
         assert_eq!(transcript.lines[0].to_string(), "5");
         for _ in 0..1000 {
-            transcript.push(Line::of(Style::Plain, &"x".repeat(1 << 20)));
+            transcript.push(StyledLine::of(Style::Plain, &"x".repeat(1 << 20)));
         }
         assert!(transcript.bytes <= MAX_BYTES && transcript.lines.len() < 300, "{}", transcript.bytes);
         assert!(transcript.lines[0].to_string().ends_with("x … 1008 KiB more"));

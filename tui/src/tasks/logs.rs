@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use launcher::{
-    log::{Bounds, Line, LogReader, Wanted},
-    place::Place,
+    log::{LogFilter, LogLine, LogReader, RotationPolicy},
+    place::SupervisorFiles,
 };
 use tokio::sync::{Notify, watch};
 
@@ -53,10 +53,10 @@ impl Followed {
     /// What is new in it, and not more than is kept.
     fn look(&mut self) -> Vec<String> {
         let read = if let Some(reader) = &mut self.reader {
-            reader.more()
+            reader.read_new()
         } else {
-            let lines = Wanted { last: Some(MAX_LINES), since: None };
-            LogReader::last_lines(&self.path, Bounds::LOG, lines).map(|(lines, reader)| {
+            let lines = LogFilter { last: Some(MAX_LINES), since: None };
+            LogReader::last_lines(&self.path, RotationPolicy::LOG, lines).map(|(lines, reader)| {
                 self.reader = Some(reader);
                 lines
             })
@@ -65,7 +65,7 @@ impl Followed {
             Ok(mut lines) => {
                 self.error = None;
                 lines.drain(..lines.len().saturating_sub(MAX_LINES));
-                let shown = |line: Line| log_line::of_log(&line.text).into_owned();
+                let shown = |line: LogLine| log_line::format_log(&line.text).into_owned();
                 lines.into_iter().map(shown).collect()
             }
             Err(error) => {
@@ -80,7 +80,7 @@ impl Followed {
 
 impl Tasks {
     /// Follows logs until what is returned is dropped.
-    pub(crate) fn follow_logs(&self, place: Place) -> Follower {
+    pub(crate) fn follow_logs(&self, place: SupervisorFiles) -> Follower {
         let (follow, mut to_follow) = watch::channel(Vec::<(CircleId, String)>::new());
         let tasks = self.clone();
         self.spawn(async move {

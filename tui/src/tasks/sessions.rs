@@ -1,21 +1,21 @@
 //! What sessions report, and what they have done elsewhere: completion, history.
 
 use console::{
-    completion::{self, Completion},
-    history::{HistoryFile, Keeper},
-    session::{Events, Opening, Session},
+    completion::{self, CompletionList},
+    history::{HistoryFile, HistoryWriter},
+    session::{Events, SessionHandle, SessionOptions},
 };
 
 use super::Tasks;
 use crate::{
-    event::{Event, Message, SessionEvent},
+    event::{Event, Message, SessionUpdate},
     id::CircleId,
 };
 
 impl Tasks {
     /// Opens a session; what it reports is posted in its order, changes of its state between.
-    pub(crate) fn open_session(&self, id: CircleId, opening: Opening) -> Session {
-        let (session, events) = Session::open(&self.runtime, opening);
+    pub(crate) fn open_session(&self, id: CircleId, opening: SessionOptions) -> SessionHandle {
+        let (session, events) = SessionHandle::open(&self.runtime, opening);
         self.spawn(forward(self.clone(), id, session.watch(), events));
         session
     }
@@ -25,30 +25,30 @@ impl Tasks {
         let file = history.clone();
         // Without it there is only less to walk through.
         let read = move || history.read().unwrap_or_default();
-        self.block(read, move |inputs| Event::Session(id, SessionEvent::History(file, inputs)));
+        self.block(read, move |inputs| Event::Session(id, SessionUpdate::History(file, inputs)));
     }
 
     /// Keeps what is typed for other days.
-    pub(crate) fn keep_history(&self) -> Keeper {
+    pub(crate) fn keep_history(&self) -> HistoryWriter {
         let tasks = self.clone();
-        Keeper::start(move |error| {
+        HistoryWriter::start(move |error| {
             // An app that has ended, or has no time for it, need not know.
             drop(tasks.queue.try_send(Message(Event::Complaint(error))));
         })
     }
 
     /// Offers the files that a name which was begun may become.
-    pub(crate) fn list_files(&self, id: CircleId, asked: Completion, begun: String) {
-        let listed = move || Completion { candidates: completion::files(&begun), ..asked };
-        self.block(listed, move |completion| Event::Session(id, SessionEvent::Completed(completion)));
+    pub(crate) fn list_files(&self, id: CircleId, asked: CompletionList, begun: String) {
+        let listed = move || CompletionList { candidates: completion::file_candidates(&begun), ..asked };
+        self.block(listed, move |completion| Event::Session(id, SessionUpdate::Completed(completion)));
     }
 
     /// Posts what may stand at the cursor, if the circle answers.
-    pub(crate) fn complete(&self, id: CircleId, answer: impl Future<Output = Option<Completion>> + Send + 'static) {
+    pub(crate) fn complete(&self, id: CircleId, answer: impl Future<Output = Option<CompletionList>> + Send + 'static) {
         let tasks = self.clone();
         self.spawn(async move {
             if let Some(completion) = answer.await {
-                tasks.post(Event::Session(id, SessionEvent::Completed(completion))).await;
+                tasks.post(Event::Session(id, SessionUpdate::Completed(completion))).await;
             }
         });
     }
@@ -58,17 +58,17 @@ impl Tasks {
 async fn forward(
     tasks: Tasks,
     id: CircleId,
-    mut state: tokio::sync::watch::Receiver<console::session::State>,
+    mut state: tokio::sync::watch::Receiver<console::session::SessionState>,
     mut events: Events,
 ) {
     loop {
         let event = tokio::select! {
             biased;
             event = events.next() => match event {
-                Some(event) => SessionEvent::Reported(event),
+                Some(event) => SessionUpdate::Reported(event),
                 None => return,
             },
-            Ok(()) = state.changed() => SessionEvent::Changed,
+            Ok(()) = state.changed() => SessionUpdate::Changed,
         };
         tasks.post(Event::Session(id, event)).await;
     }

@@ -4,14 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use launcher::{
     CircleStatus, Statuses,
-    control::{Client, ControlError, Down, Names, Release, Watch},
-    place::Place,
+    control::{CircleNames, ControlClient, ControlError, Down, Release, Watch},
+    place::SupervisorFiles,
 };
 use protocol::{Method, methods::NoParams};
 
 use frontend::{
     error::CliError,
-    supervisor::{self, PATIENCE, Supervisors, Wish},
+    supervisor::{self, CONTROL_TIMEOUT, StartCommand, SupervisorSetup},
 };
 
 use super::Tasks;
@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Which supervisor to ask: the one of a circles.json.
 #[derive(Debug, Clone)]
 pub(crate) struct SupervisorOf {
-    supervisors: Supervisors,
+    supervisors: SupervisorSetup,
     config: Option<PathBuf>,
 }
 
@@ -45,9 +45,9 @@ impl SupervisorOf {
         Self { supervisors: setup.supervisors.clone(), config: setup.config.clone() }
     }
 
-    async fn place(&self) -> Result<Place, CliError> {
+    async fn place(&self) -> Result<SupervisorFiles, CliError> {
         let of = self.clone();
-        let place = move || of.supervisors.place(of.config.as_deref());
+        let place = move || of.supervisors.files(of.config.as_deref());
         match tokio::task::spawn_blocking(place).await {
             Ok(place) => place,
             // The runtime ends, and with it whoever waits here.
@@ -73,8 +73,8 @@ impl Tasks {
             while !tasks.queue.is_closed() {
                 let ended = tasks.watch(&place).await;
                 let how = match ended {
-                    Ok(()) | Err(ControlError::Lost) => Supervision::Absent,
-                    Err(error) => Supervision::Silent(supervisor::failed(error)),
+                    Ok(()) | Err(ControlError::Disconnected) => Supervision::Absent,
+                    Err(error) => Supervision::Silent(supervisor::control_error(error)),
                 };
                 tasks.post(Event::Supervisor(how)).await;
                 tokio::time::sleep(LOOK_INTERVAL).await;
@@ -83,11 +83,11 @@ impl Tasks {
     }
 
     /// Says how the circles are, until their supervisor is gone or silent.
-    async fn watch(&self, place: &Place) -> Result<(), ControlError> {
-        let Some(mut client) = Client::connect(place).await? else { return Ok(()) };
+    async fn watch(&self, place: &SupervisorFiles) -> Result<(), ControlError> {
+        let Some(mut client) = ControlClient::connect(place).await? else { return Ok(()) };
         let mut posted = None;
         while !self.queue.is_closed() {
-            let statuses = client.call::<Watch>(&NoParams {}, PATIENCE).await?;
+            let statuses = client.call::<Watch>(&NoParams {}, CONTROL_TIMEOUT).await?;
             let known = without_time(&statuses);
             if posted.as_ref() != Some(&known) {
                 self.post(Event::Supervisor(Supervision::Present(statuses))).await;
@@ -99,12 +99,12 @@ impl Tasks {
     }
 
     /// Has circles up, by a supervisor that is started if there is none.
-    pub(crate) fn start(&self, of: SupervisorOf, wish: Wish, ids: Vec<CircleId>, names: Vec<String>) {
+    pub(crate) fn start(&self, of: SupervisorOf, wish: StartCommand, ids: Vec<CircleId>, names: Vec<String>) {
         let tasks = self.clone();
         self.spawn(async move {
             let started = async {
                 let place = of.place().await?;
-                supervisor::tell(&of.supervisors, &place, &names, wish, STARTING).await
+                supervisor::start_circles(&of.supervisors, &place, &names, wish, STARTING).await
             };
             let started = started.await;
             tasks.post(Event::Started(ids, started)).await;
@@ -130,16 +130,16 @@ impl Tasks {
     }
 }
 
-async fn end<M: Method<Params = Names, Result = Statuses>>(
+async fn end<M: Method<Params = CircleNames, Result = Statuses>>(
     of: &SupervisorOf,
     names: &[String],
 ) -> Result<(), CliError> {
     // Where there is no supervisor nothing of it is up.
-    supervisor::tell_running::<M>(&of.place().await?, names, STOPPING).await.map(drop)
+    supervisor::call_running::<M>(&of.place().await?, names, STOPPING).await.map(drop)
 }
 
 /// Everything but the time, which always goes on.
 fn without_time(statuses: &Statuses) -> Statuses {
-    let circles = statuses.circles.iter().map(CircleStatus::without_time).collect();
+    let circles = statuses.circles.iter().map(CircleStatus::without_uptime).collect();
     Statuses { circles, ..statuses.clone() }
 }

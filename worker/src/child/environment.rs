@@ -7,7 +7,10 @@ use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shar
 use crate::{
     engine::{self, Cache, INIT_PLAY, Meter, Renderer, Sources, VariableSizes},
     inspection::{self, Inventory, SharedInventory, Values},
-    message::{Answer, HostCall, HostModule, HostReturn, Limits, Outcome, Play, Print, Query, Setup, Value},
+    message::{
+        EvalOutcome, HostCall, HostModule, HostReturn, Play, Print, Query, QueryAnswer, Value, WorkerLimits,
+        WorkerSetup,
+    },
 };
 
 /// Evaluates plays, one at a time, on the thread that made it.
@@ -24,17 +27,17 @@ pub(crate) struct Environment {
     sizes: VariableSizes,
     /// What it has, for the other thread.
     inventory: SharedInventory,
-    limits: Limits,
+    limits: WorkerLimits,
     circle: String,
     host: Vec<HostModule>,
     caller: Option<String>,
     /// Why the circle's own script failed; then nothing else is played.
-    failed_init: Option<Outcome>,
+    failed_init: Option<EvalOutcome>,
 }
 
 impl Environment {
     pub(crate) fn new(
-        setup: Setup,
+        setup: WorkerSetup,
         sources: Sources,
         meter: Meter,
         inventory: SharedInventory,
@@ -71,7 +74,7 @@ impl Environment {
         environment.register_constants();
         if let Some(script) = &setup.init {
             let outcome = environment.play(&Play { number: INIT_PLAY, script, bind: None, caller: None });
-            environment.failed_init = (!matches!(outcome, Outcome::Value(_))).then_some(outcome);
+            environment.failed_init = (!matches!(outcome, EvalOutcome::Value(_))).then_some(outcome);
         }
         environment.count_memory_from_here();
         environment
@@ -83,7 +86,7 @@ impl Environment {
     }
 
     /// Evaluates one script. What it defined before it failed stays.
-    pub(crate) fn play(&mut self, play: &Play<'_>) -> Outcome {
+    pub(crate) fn play(&mut self, play: &Play<'_>) -> EvalOutcome {
         if self.caller.as_deref() != play.caller {
             self.caller = play.caller.map(Into::into);
             self.register_constants();
@@ -102,15 +105,15 @@ impl Environment {
         self.meter.end();
         // Looked at after the evaluation, because some native functions drop the error that ended a callback.
         if self.meter.is_stopped() {
-            return Outcome::Stopped;
+            return EvalOutcome::Stopped;
         }
         match self.meter.breached() {
-            Some((kind, max)) => Outcome::Limit { kind, max },
+            Some((kind, max)) => EvalOutcome::Limit { kind, max },
             None => outcome,
         }
     }
 
-    fn evaluate(&mut self, play: &Play<'_>) -> Outcome {
+    fn evaluate(&mut self, play: &Play<'_>) -> EvalOutcome {
         let ast = match self.parsed.compile(&self.engine, play.script) {
             Ok(ast) => ast,
             Err(error) => return engine::parse_failure(&error, &self.limits),
@@ -132,7 +135,7 @@ impl Environment {
     }
 
     /// Answers a query, between plays.
-    pub(crate) fn answer_query(&self, query: &Query) -> Answer {
+    pub(crate) fn answer_query(&self, query: &Query) -> QueryAnswer {
         let values = Values { engine: &self.engine, scope: &self.scope };
         inspection::answer(query, &self.inventory, Some(values))
     }
@@ -161,12 +164,12 @@ impl Environment {
         self.engine.eval_statements_raw(&mut self.global, &mut Caches::new(), &mut self.scope, ast.statements())
     }
 
-    fn answer(&mut self, value: Dynamic, bind: Option<&str>) -> Outcome {
+    fn answer(&mut self, value: Dynamic, bind: Option<&str>) -> EvalOutcome {
         let renderer = Renderer { engine: &self.engine, max_bytes: self.limits.output_bytes };
         let rendered = renderer.text(&value).and_then(|output| Ok((output, renderer.json(&value)?)));
         let (output, json) = match rendered {
             Ok(rendered) => rendered,
-            Err(error) => return Outcome::Limit { kind: error.kind, max: error.max },
+            Err(error) => return EvalOutcome::Limit { kind: error.kind, max: error.max },
         };
         let type_name = self.engine.map_type_name(value.type_name()).to_owned();
         if let Some(name) = bind
@@ -174,7 +177,7 @@ impl Environment {
         {
             self.scope.push_dynamic(name.to_owned(), value.flatten());
         }
-        Outcome::Value(Value { output, type_name, json, operations: self.meter.operations() })
+        EvalOutcome::Value(Value { output, type_name, json, operations: self.meter.operations() })
     }
 
     /// A variable that is declared anew shadows its older self; without this a session would grow with each `let`.

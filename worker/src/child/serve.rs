@@ -15,7 +15,7 @@ use super::{
 use crate::{
     engine::{Meter, Sources, Watch},
     inspection::{self, SharedInventory},
-    message::{Control, FromControl, FromWorker, Layer, NumberedQuery, Setup, ToWorker, frame},
+    message::{Control, FromControl, FromWorker, Layer, NumberedQuery, ToWorker, WorkerSetup, frame},
     system::os,
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct SharedState {
 }
 
 impl SharedState {
-    pub(crate) fn environment(&self, setup: Setup, sources: Sources, server: &ServerConnection) -> Environment {
+    pub(crate) fn environment(&self, setup: WorkerSetup, sources: Sources, server: &ServerConnection) -> Environment {
         let meter = Meter::new(self.watch.clone(), &setup.limits);
         Environment::new(setup, sources, meter, self.inventory.clone(), server.printer(), server.caller())
     }

@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
-    message::{BUILD, Hello, Setup, frame},
+    message::{BUILD, Hello, WorkerSetup, frame},
     system::allocator,
 };
 
@@ -25,7 +25,7 @@ const MAPPED: u64 = 512 << 20;
 const OVERDRAFT: u64 = 32 << 20;
 
 /// Reads the server's first message, from a server of this build.
-pub(crate) fn read_hello(frame: &[u8]) -> io::Result<Setup> {
+pub(crate) fn read_hello(frame: &[u8]) -> io::Result<WorkerSetup> {
     let hello: Hello<'_> = frame::decode_borrowed(frame)?;
     if hello.build != BUILD {
         return Err(io::Error::other("the server is of another build"));

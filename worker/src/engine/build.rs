@@ -13,13 +13,18 @@ use super::{
     natives::add_natives,
     position::to_position,
 };
-use crate::message::{Print, ScriptProgress, Setup, Stream};
+use crate::message::{Print, ScriptProgress, Stream, WorkerSetup};
 
 /// Bytes of the text of `progress`; the rest is cut.
 const MAX_PROGRESS_TEXT: usize = 256;
 
 /// Makes the engine of one environment.
-pub(crate) fn build(setup: &Setup, sources: Sources, meter: &Rc<Meter>, print: impl Fn(Print) + 'static) -> Engine {
+pub(crate) fn build(
+    setup: &WorkerSetup,
+    sources: Sources,
+    meter: &Rc<Meter>,
+    print: impl Fn(Print) + 'static,
+) -> Engine {
     // Not `Engine::new`: that one reads files and prints to the terminal.
     let mut engine = Engine::new_raw();
     StandardPackage::new().register_into_engine(&mut engine);
@@ -47,7 +52,7 @@ fn native(name: &str, params: &[&str], doc: &str) -> FuncRegistration {
     FuncRegistration::new(name).with_params_info(params).with_comments([doc])
 }
 
-fn limit(engine: &mut Engine, setup: &Setup) {
+fn limit(engine: &mut Engine, setup: &WorkerSetup) {
     let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let limits = &setup.limits;
     engine

@@ -3,7 +3,7 @@
 use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseErrorType};
 
 use super::{host, position::to_position as position, value::Renderer};
-use crate::message::{ErrorKind, HostModule, LimitKind, Limits, Outcome, ScriptError};
+use crate::message::{ErrorKind, EvalOutcome, HostModule, LimitKind, ScriptError, WorkerLimits};
 
 /// Bytes of an error's text; the rest is cut.
 const MAX_MESSAGE: usize = 16 << 10;
@@ -12,14 +12,14 @@ const MAX_MESSAGE: usize = 16 << 10;
 const MAX_NAME: usize = 256;
 
 /// The outcome of a script that does not parse.
-pub(crate) fn parse_failure(error: &ParseError, limits: &Limits) -> Outcome {
+pub(crate) fn parse_failure(error: &ParseError, limits: &WorkerLimits) -> EvalOutcome {
     let limit = match error.err_type() {
         ParseErrorType::ExprTooDeep => Some((LimitKind::ExpressionDepth, limits.expression_depth)),
         ParseErrorType::LiteralTooLarge(what, _) => Some(size_limit(what, limits)),
         _ => None,
     };
     if let Some((kind, max)) = limit {
-        return Outcome::Limit { kind, max };
+        return EvalOutcome::Limit { kind, max };
     }
     let hint = match error.err_type() {
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval" => {
@@ -27,7 +27,7 @@ pub(crate) fn parse_failure(error: &ParseError, limits: &Limits) -> Outcome {
         }
         _ => None,
     };
-    Outcome::Failed(ScriptError {
+    EvalOutcome::Failed(ScriptError {
         kind: ErrorKind::Parse,
         message: shorten(error.err_type().to_string(), MAX_MESSAGE),
         position: position(error.position()),
@@ -58,9 +58,9 @@ pub(crate) fn run_failure(
     mut error: EvalAltResult,
     ast: &AST,
     engine: &Engine,
-    limits: &Limits,
+    limits: &WorkerLimits,
     host: &[HostModule],
-) -> Outcome {
+) -> EvalOutcome {
     let mut at = None;
     let mut function = None;
     let mut is_here = true;
@@ -94,7 +94,7 @@ pub(crate) fn run_failure(
         _ => None,
     };
     if let Some((kind, max)) = limit {
-        return Outcome::Limit { kind, max };
+        return EvalOutcome::Limit { kind, max };
     }
     let own_position = error.take_position();
     let renderer = Renderer { engine, max_bytes: MAX_MESSAGE as u64 };
@@ -106,7 +106,7 @@ pub(crate) fn run_failure(
         EvalAltResult::ErrorRuntime(value, _) => of_thrown(&value, renderer),
         other => (other.to_string(), None),
     };
-    Outcome::Failed(ScriptError {
+    EvalOutcome::Failed(ScriptError {
         kind: ErrorKind::Runtime,
         message: shorten(message, MAX_MESSAGE),
         position: if is_here { position(own_position) } else { at },
@@ -131,7 +131,7 @@ fn of_thrown(value: &Dynamic, renderer: Renderer<'_>) -> (String, Option<String>
 }
 
 /// Rhai names what is too large in words of its own.
-fn size_limit(what: &str, limits: &Limits) -> (LimitKind, u64) {
+fn size_limit(what: &str, limits: &WorkerLimits) -> (LimitKind, u64) {
     if what.contains("string") {
         (LimitKind::StringSize, limits.string_bytes)
     } else if what.contains("map") {

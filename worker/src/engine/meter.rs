@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    message::{LimitKind, Limits, ProgressReport, ScriptProgress},
+    message::{LimitKind, ProgressReport, ScriptProgress, WorkerLimits},
     system::allocator,
 };
 
@@ -77,7 +77,7 @@ pub(crate) const INIT_PLAY: u64 = u64::MAX;
 const PRINT_COST: u64 = 256;
 
 impl Meter {
-    pub(crate) fn new(watch: Arc<Watch>, limits: &Limits) -> Self {
+    pub(crate) fn new(watch: Arc<Watch>, limits: &WorkerLimits) -> Self {
         Self {
             watch,
             play: Cell::new(0),

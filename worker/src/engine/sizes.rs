@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use rhai::{Array, Blob, Dynamic, ImmutableString, Map, Scope};
 
-use crate::message::{LimitKind, Limits};
+use crate::message::{LimitKind, WorkerLimits};
 
 /// What is too large already, by name, and how large: it was told, and what does not make it larger goes on.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub(crate) struct VariableSizes(HashMap<String, u64>);
 
 impl VariableSizes {
     /// What a variable has become too large for since the last play.
-    pub(crate) fn check(&mut self, scope: &Scope<'_>, limits: &Limits) -> Option<(LimitKind, u64)> {
+    pub(crate) fn check(&mut self, scope: &Scope<'_>, limits: &WorkerLimits) -> Option<(LimitKind, u64)> {
         let mut large = HashMap::new();
         let mut grown = None;
         for (name, _, value) in scope.iter_raw() {
@@ -31,7 +31,7 @@ impl VariableSizes {
 }
 
 /// Its size, and the limit that it is over.
-fn too_large(value: &Dynamic, limits: &Limits) -> Option<(u64, LimitKind, u64)> {
+fn too_large(value: &Dynamic, limits: &WorkerLimits) -> Option<(u64, LimitKind, u64)> {
     let (size, kind, max) = if let Some(map) = value.read_lock::<Map>() {
         (map.len(), LimitKind::MapSize, limits.map_items)
     } else if let Some(array) = value.read_lock::<Array>() {

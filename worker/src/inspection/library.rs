@@ -13,7 +13,7 @@ use rhai::{
 use super::docs;
 use crate::{
     engine::{self, Meter, Sources},
-    message::{Origin, Setup},
+    message::{Origin, WorkerSetup},
 };
 
 /// Names, signatures and docs of functions that are no entries of any library.
@@ -78,7 +78,7 @@ pub(super) fn library() -> &'static [Native] {
 }
 
 fn collect() -> Vec<Native> {
-    let setup = Setup::default();
+    let setup = WorkerSetup::default();
     let meter = Rc::new(Meter::new(Arc::default(), &setup.limits));
     // One that evaluates nothing: that of the environment stays on its thread.
     let engine = engine::build(&setup, Sources::default(), &meter, |_| {});

@@ -5,16 +5,16 @@ use rhai::{Dynamic, ImmutableString};
 use super::{budget::Budget, inventory::Inventory, values::Values};
 use crate::{
     engine::Renderer,
-    message::{ENTRY_COST, FunctionEntry, Listing, VariableEntry},
+    message::{ENTRY_COST, FunctionEntry, ScopeListing, VariableEntry},
 };
 
 /// Bytes of a value that is shown.
 const MAX_OUTPUT: u64 = 1024;
 
 /// `None` if the names alone are more than an answer may have.
-pub(super) fn list(inventory: &Inventory, values: Option<Values<'_>>) -> Option<Listing> {
+pub(super) fn list(inventory: &Inventory, values: Option<Values<'_>>) -> Option<ScopeListing> {
     let mut budget = Budget { left: inventory.max_bytes };
-    let mut listing = Listing::default();
+    let mut listing = ScopeListing::default();
     for variable in inventory.variables() {
         budget.take(&[&variable.name, &variable.type_name]).then_some(())?;
         listing.variables.push(VariableEntry {

@@ -7,8 +7,8 @@ use crate::{
     child::Environment,
     engine::{Meter, Sources},
     message::{
-        Answer, Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, HostFunction, HostModule, HostReturn,
-        Limits, Listing, MAX_CANDIDATES, Origin, Play, Query, Setup, VariableEntry,
+        Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, HostFunction, HostModule, HostReturn,
+        MAX_CANDIDATES, Origin, Play, Query, QueryAnswer, ScopeListing, VariableEntry, WorkerLimits, WorkerSetup,
     },
 };
 
@@ -19,7 +19,7 @@ struct Session {
 }
 
 impl Session {
-    fn with(setup: Setup) -> Self {
+    fn with(setup: WorkerSetup) -> Self {
         let inventory = SharedInventory::default();
         let meter = Meter::new(Arc::default(), &setup.limits);
         let sources = Sources::read(setup.modules.as_deref());
@@ -39,7 +39,7 @@ impl Session {
 
     fn completion(&self, before: &str) -> Completion {
         match self.environment.answer_query(&Query::Complete { before: before.into() }) {
-            Answer::Complete(completion) => completion,
+            QueryAnswer::Complete(completion) => completion,
             answer => panic!("{answer:?}"),
         }
     }
@@ -49,7 +49,7 @@ impl Session {
     }
 
     /// As while a play runs.
-    fn blind(&self, query: &Query) -> Answer {
+    fn blind(&self, query: &Query) -> QueryAnswer {
         answer(query, &self.inventory, None)
     }
 
@@ -57,23 +57,23 @@ impl Session {
         self.candidates(before).into_iter().map(|candidate| candidate.text).collect()
     }
 
-    fn listing(&self) -> Listing {
+    fn listing(&self) -> ScopeListing {
         match self.environment.answer_query(&Query::Scope) {
-            Answer::Scope(listing) => listing,
+            QueryAnswer::Scope(listing) => listing,
             answer => panic!("{answer:?}"),
         }
     }
 
     fn lookup(&self, name: &str) -> Vec<FunctionDoc> {
         match self.environment.answer_query(&Query::Lookup { name: name.into() }) {
-            Answer::Lookup(functions) => functions,
+            QueryAnswer::Lookup(functions) => functions,
             answer => panic!("{answer:?}"),
         }
     }
 }
 
-fn setup() -> Setup {
-    Setup { circle: "test".into(), ..Setup::default() }
+fn setup() -> WorkerSetup {
+    WorkerSetup { circle: "test".into(), ..WorkerSetup::default() }
 }
 
 fn candidate(text: &str, kind: CandidateKind, detail: &str) -> Candidate {
@@ -82,7 +82,8 @@ fn candidate(text: &str, kind: CandidateKind, detail: &str) -> Candidate {
 
 #[test]
 fn names_come_nearest_first_and_once() {
-    let mut session = Session::with(Setup { init: Some("fn push_all(a) {} const PUSHED = 1;".into()), ..setup() });
+    let mut session =
+        Session::with(WorkerSetup { init: Some("fn push_all(a) {} const PUSHED = 1;".into()), ..setup() });
     session.play("let push_x = 1.5; fn push_me(a, b) {} fn push_me(a) {} let push = 7;");
     assert_eq!(
         session.candidates("1 + pus"),
@@ -126,7 +127,7 @@ fn a_dot_offers_the_members_of_maps_and_what_fits_the_type() {
     assert_eq!(session.candidates("n.gat"), [candidate("gather", CandidateKind::Method, "gather()")]);
     assert!(session.candidates("m.alpha.beta.").iter().all(|candidate| candidate.kind != CandidateKind::Variable));
     // Without values: the type is known, the members are not.
-    let Answer::Complete(blind) = session.blind(&Query::Complete { before: "m.".into() }) else { panic!() };
+    let QueryAnswer::Complete(blind) = session.blind(&Query::Complete { before: "m.".into() }) else { panic!() };
     assert!(blind.candidates.iter().all(|candidate| candidate.text != "alpha"));
     assert!(blind.candidates.iter().any(|candidate| candidate.text == "keys"));
 }
@@ -137,7 +138,7 @@ fn modules_offer_their_names_functions_and_constants() {
     let module = "/// Of a rectangle.\nfn area(a, b) { a * b } private fn inner() {} export const PI = 3.0;";
     std::fs::write(directory.path().join("geo.rhai"), module).expect("written");
     std::fs::write(directory.path().join("more.rhai"), "import \"geo\" as sub; fn f() {}").expect("written");
-    let mut session = Session::with(Setup { modules: Some(directory.path().into()), ..setup() });
+    let mut session = Session::with(WorkerSetup { modules: Some(directory.path().into()), ..setup() });
     let module = |name| candidate(name, CandidateKind::Module, "");
     assert_eq!(session.candidates("import \""), [module("geo"), module("more")]);
     assert_eq!(session.candidates("import \"ge"), [module("geo")]);
@@ -177,7 +178,7 @@ fn a_listing_has_each_variable_once_with_its_value_where_it_is_small() {
         assert!(shown.contains(&entry), "{entry:?} {shown:?}");
     }
     assert_eq!(listing.functions, [FunctionEntry { name: "f".into(), params: vec!["a".into(), "b".into()] }]);
-    let Answer::Scope(blind) = session.blind(&Query::Scope) else { panic!() };
+    let QueryAnswer::Scope(blind) = session.blind(&Query::Scope) else { panic!() };
     assert!(blind.variables.len() == 3 && blind.variables.iter().all(|variable| variable.output.is_none()));
 }
 
@@ -207,7 +208,7 @@ fn what_changes_is_noted_after_each_play_and_after_one_that_failed() {
 #[test]
 fn functions_are_looked_up_with_their_docs_and_where_they_come_from() {
     let init = "/// Of the circle.\nfn both(a) {} /// Too.\nfn other() {}";
-    let mut session = Session::with(Setup { init: Some(init.into()), ..setup() });
+    let mut session = Session::with(WorkerSetup { init: Some(init.into()), ..setup() });
     session.play("/// Of the session,\n/// in two lines.\nfn both(a, b) {}");
     let doc = |signature: &str, doc: &str, origin| FunctionDoc { signature: signature.into(), doc: doc.into(), origin };
     assert_eq!(
@@ -227,16 +228,16 @@ fn functions_are_looked_up_with_their_docs_and_where_they_come_from() {
 
 #[test]
 fn answers_are_bounded_by_the_output_limit() {
-    let limits = Limits { output_bytes: 1024, ..Limits::default() };
-    let mut session = Session::with(Setup { limits, ..setup() });
+    let limits = WorkerLimits { output_bytes: 1024, ..WorkerLimits::default() };
+    let mut session = Session::with(WorkerSetup { limits, ..setup() });
     let text = "x".repeat(400);
     session.play(&format!("let a = \"{text}\"; let b = \"{text}\"; let c = \"{text}\";"));
     let shown = session.listing().variables.iter().filter(|variable| variable.output.is_some()).count();
     assert_eq!(shown, 2);
     let (a, b) = ("p".repeat(500), "q".repeat(500));
     session.play(&format!("let a{a} = 1; let a{b} = 2; /// {text}{text}{text}\nfn f() {{}}"));
-    assert_eq!(session.environment.answer_query(&Query::Scope), Answer::TooLarge);
-    assert_eq!(session.environment.answer_query(&Query::Lookup { name: "f".into() }), Answer::TooLarge);
+    assert_eq!(session.environment.answer_query(&Query::Scope), QueryAnswer::TooLarge);
+    assert_eq!(session.environment.answer_query(&Query::Lookup { name: "f".into() }), QueryAnswer::TooLarge);
     // The second finds no room any more.
     assert_eq!(session.texts("a").iter().filter(|text| text.len() > 500).count(), 1);
     // A name that nobody could read is not offered.
@@ -246,7 +247,7 @@ fn answers_are_bounded_by_the_output_limit() {
 
 #[test]
 fn a_failed_init_script_leaves_what_it_made() {
-    let mut session = Session::with(Setup { init: Some("let made = 1; throw 2".into()), ..setup() });
+    let mut session = Session::with(WorkerSetup { init: Some("let made = 1; throw 2".into()), ..setup() });
     assert_eq!(session.texts("mad"), ["made"]);
     session.play("let later = 1;");
     assert!(session.texts("late").is_empty());
@@ -286,7 +287,7 @@ fn host_functions_are_offered_and_explained() {
         function("count", &["item"], ""),
     ];
     let host = vec![HostModule { name: "stock".into(), functions }];
-    let mut session = Session::with(Setup { host, ..setup() });
+    let mut session = Session::with(WorkerSetup { host, ..setup() });
     assert_eq!(session.candidates("1 + sto"), [candidate("stock", CandidateKind::Module, "")]);
     assert_eq!(
         session.candidates("stock::"),

@@ -70,7 +70,7 @@ pub struct ScriptProgress {
 
 /// How a play ended, as its worker tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum EvalOutcome {
     /// It has a value.
     Value(Value),
     /// It does not parse or failed.
@@ -79,7 +79,7 @@ pub enum Outcome {
     Limit {
         /// Which one.
         kind: LimitKind,
-        /// Its value, in the unit of [`Limits`](crate::Limits); of a value's depth, 64.
+        /// Its value, in the unit of [`WorkerLimits`](crate::WorkerLimits); of a value's depth, 64.
         max: u64,
     },
     /// It was stopped.
@@ -128,24 +128,24 @@ pub enum ErrorKind {
 /// Which limit ended a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LimitKind {
-    /// [`Limits::operations`](crate::Limits::operations).
+    /// [`WorkerLimits::operations`](crate::WorkerLimits::operations).
     Operations,
-    /// [`Limits::output_bytes`](crate::Limits::output_bytes).
+    /// [`WorkerLimits::output_bytes`](crate::WorkerLimits::output_bytes).
     Output,
-    /// [`Limits::call_depth`](crate::Limits::call_depth).
+    /// [`WorkerLimits::call_depth`](crate::WorkerLimits::call_depth).
     CallDepth,
-    /// [`Limits::expression_depth`](crate::Limits::expression_depth).
+    /// [`WorkerLimits::expression_depth`](crate::WorkerLimits::expression_depth).
     ExpressionDepth,
     /// How deep a value may nest to be answered: 64.
     ValueDepth,
-    /// [`Limits::string_bytes`](crate::Limits::string_bytes).
+    /// [`WorkerLimits::string_bytes`](crate::WorkerLimits::string_bytes).
     StringSize,
-    /// [`Limits::array_items`](crate::Limits::array_items).
+    /// [`WorkerLimits::array_items`](crate::WorkerLimits::array_items).
     ArraySize,
-    /// [`Limits::map_items`](crate::Limits::map_items).
+    /// [`WorkerLimits::map_items`](crate::WorkerLimits::map_items).
     MapSize,
-    /// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
+    /// [`WorkerLimits::memory_bytes`](crate::WorkerLimits::memory_bytes).
     Memory,
-    /// [`Limits::host_bytes`](crate::Limits::host_bytes).
+    /// [`WorkerLimits::host_bytes`](crate::WorkerLimits::host_bytes).
     HostBytes,
 }

@@ -34,18 +34,18 @@ pub(crate) struct NumberedQuery {
 
 /// The answer to a [`Query`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum QueryAnswer {
     /// To [`Query::Complete`].
     Complete(Completion),
     /// To [`Query::Scope`].
-    Scope(Listing),
+    Scope(ScopeListing),
     /// To [`Query::Lookup`].
     Lookup(Vec<FunctionDoc>),
     /// The answer would have more bytes than the output of a play may have; not to [`Query::Complete`].
     TooLarge,
 }
 
-impl Answer {
+impl QueryAnswer {
     /// Bytes of it, as the bound of an answer counts them.
     pub(crate) fn weight(&self) -> usize {
         let texts = |texts: &[&str]| ENTRY_COST + texts.iter().map(|text| text.len()).sum::<usize>();
@@ -110,7 +110,7 @@ pub enum CandidateKind {
 
 /// What an environment holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listing {
+pub struct ScopeListing {
     /// In the order in which they were made.
     pub variables: Vec<VariableEntry>,
     /// The script functions, by name.

@@ -8,17 +8,17 @@ use super::host::HostModule;
 
 /// What a worker is made with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setup {
+pub struct WorkerSetup {
     /// What scripts see as `CIRCLE_NAME`.
     pub circle: String,
     /// What its plays may take.
-    pub limits: Limits,
+    pub limits: WorkerLimits,
     /// The one directory that `import` reads; without one, nothing can be imported.
     pub modules: Option<PathBuf>,
     /// A script whose functions, constants and variables are there before the first play. What it prints is dropped; if it
     /// fails, every play fails as it did.
     pub init: Option<String>,
-    /// Functions of the program's own that scripts may call; each call is an [`Event::HostCall`](crate::Event::HostCall).
+    /// Functions of the program's own that scripts may call; each call is an [`Event::HostCall`](crate::WorkerEvent::HostCall).
     pub host: Vec<HostModule>,
     /// Whether the process ends instead, where it cannot be kept from the system ([`Layer::Syscalls`](crate::Layer::Syscalls)).
     pub must_be_sealed: bool,
@@ -26,7 +26,7 @@ pub struct Setup {
 
 /// What one play may take, enforced inside the worker. Time is not among them: it belongs to the other end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
+pub struct WorkerLimits {
     /// Operations, as Rhai counts them, callbacks included.
     pub operations: Option<u64>,
     /// Bytes that may be printed (256 more counted for each print), and that the value may have as text or as JSON.
@@ -49,7 +49,7 @@ pub struct Limits {
     pub memory_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for WorkerLimits {
     fn default() -> Self {
         Self {
             operations: None,

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     host::{HostCall, HostReturn},
     layer::Layer,
-    play::{Outcome, Play, Print, ProgressReport},
-    query::{Answer, NumberedQuery},
-    setup::Setup,
+    play::{EvalOutcome, Play, Print, ProgressReport},
+    query::{NumberedQuery, QueryAnswer},
+    setup::WorkerSetup,
 };
 
 /// Tells builds apart: a worker of another build would read the messages wrongly.
@@ -18,7 +18,7 @@ pub(crate) const BUILD: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Hello<'a> {
     pub(crate) build: &'a str,
-    pub(crate) setup: Setup,
+    pub(crate) setup: WorkerSetup,
 }
 
 /// Every later message on the work socket towards the worker.
@@ -42,11 +42,11 @@ pub(crate) enum FromWorker {
     HostCall(HostCall),
     Done {
         play: u64,
-        outcome: Outcome,
+        outcome: EvalOutcome,
     },
     Answer {
         number: u64,
-        answer: Answer,
+        answer: QueryAnswer,
     },
 }
 
@@ -54,7 +54,7 @@ pub(crate) enum FromWorker {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromControl {
     Progress(ProgressReport),
-    Answer { number: u64, answer: Answer },
+    Answer { number: u64, answer: QueryAnswer },
 }
 
 /// On the control socket, towards the worker.

@@ -1,6 +1,6 @@
 //! Bounds of what a worker says, by which the server knows one that was taken over.
 
-use crate::message::Setup;
+use crate::message::WorkerSetup;
 
 /// How much a worker of one setup can say.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +14,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    pub(crate) fn of(setup: &Setup) -> Self {
+    pub(crate) fn of(setup: &WorkerSetup) -> Self {
         let bytes = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
         Self {
             output: bytes(setup.limits.output_bytes),

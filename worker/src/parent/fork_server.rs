@@ -23,7 +23,7 @@ use self::driver as system;
 #[cfg(not(target_os = "linux"))]
 use self::fallback as system;
 use super::{handle::Worker, program::Program};
-use crate::message::Setup;
+use crate::message::WorkerSetup;
 
 /// A process from which workers are forked. A clone is the same one; it ends when the last of its clones and of its
 /// workers is dropped.
@@ -33,15 +33,15 @@ use crate::message::Setup;
 ///
 /// Only on Linux is there such a process; elsewhere each worker is started anew, as by [`Worker::start`].
 #[derive(Debug, Clone)]
-pub struct Template {
-    system: system::ForkServer,
+pub struct ForkServer {
+    system: system::ForkServerHandle,
 }
 
-impl Template {
+impl ForkServer {
     /// Starts the process, without waiting until it is ready. It needs a tokio runtime with I/O and time enabled, which then
     /// reaps the process, too, and ends it where it ends itself.
-    pub async fn start(program: Program, setup: Setup) -> io::Result<Self> {
-        Ok(Self { system: system::ForkServer::start(program, setup).await? })
+    pub async fn start(program: Program, setup: WorkerSetup) -> io::Result<Self> {
+        Ok(Self { system: system::ForkServerHandle::start(program, setup).await? })
     }
 
     /// A worker, once the process is ready: modules are read and the setup's own script has been run there. How long that
@@ -49,18 +49,18 @@ impl Template {
     ///
     /// The error is one of the system, which has no more processes or descriptors to give, or that the template is over, and
     /// how it ended.
-    pub async fn worker(&self) -> io::Result<Worker> {
-        self.worker_in_turn(0).await
+    pub async fn start_worker(&self) -> io::Result<Worker> {
+        self.start_worker_for_group(0).await
     }
 
     /// The same for one of many who share the process: where many workers are requested at a time, the groups come in turn.
     /// So whoever requests many holds up no other group. A group is any number.
-    pub async fn worker_in_turn(&self, group: u64) -> io::Result<Worker> {
+    pub async fn start_worker_for_group(&self, group: u64) -> io::Result<Worker> {
         self.system.worker(group).await
     }
 
     /// Whether its process has ended, or is about to.
-    pub fn is_over(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.system.is_over()
     }
 

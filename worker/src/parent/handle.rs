@@ -22,8 +22,8 @@ use super::{
     sockets::{Sockets, socket_pairs},
 };
 use crate::message::{
-    Answer, BUILD, Control, FromControl, FromWorker, Hello, HostCall, HostReturn, Layer, NumberedQuery, Outcome, Play,
-    Print, ProgressReport, Query, Setup, ToWorker,
+    BUILD, Control, EvalOutcome, FromControl, FromWorker, Hello, HostCall, HostReturn, Layer, NumberedQuery, Play,
+    Print, ProgressReport, Query, QueryAnswer, ToWorker, WorkerSetup,
 };
 
 /// How long a process may go on once its socket is closed.
@@ -31,7 +31,7 @@ const END_GRACE: Duration = Duration::from_secs(1);
 
 /// What a worker does or says.
 #[derive(Debug)]
-pub enum Event {
+pub enum WorkerEvent {
     /// A play printed something.
     Print(Print),
     /// A play ended.
@@ -39,19 +39,19 @@ pub enum Event {
         /// The play's number.
         play: u64,
         /// How.
-        outcome: Outcome,
+        outcome: EvalOutcome,
     },
-    /// A play calls a host function of [`Setup::host`] and waits for [`Worker::host_return`]. The arguments are the
+    /// A play calls a host function of [`WorkerSetup::host`] and waits for [`Worker::return_host_call`]. The arguments are the
     /// worker's word and nothing more: they may be no JSON.
     HostCall(HostCall),
-    /// The answer to [`Worker::ask_progress`].
+    /// The answer to [`Worker::request_progress`].
     Progress(ProgressReport),
-    /// The answer to [`Worker::ask`]; to the kind of query that it was.
+    /// The answer to [`Worker::send_query`]; to the kind of query that it was.
     Answer {
         /// The query's number.
         number: u64,
         /// What was asked for.
-        answer: Answer,
+        answer: QueryAnswer,
     },
     /// The process is gone, and its environment with it. Nothing comes after this.
     Lost(Loss),
@@ -84,8 +84,8 @@ pub struct Worker {
 
 impl Worker {
     /// Starts a process for it alone. It needs a tokio runtime with I/O enabled, which then reaps the process, too. For
-    /// many of one setup there is [`Template`](crate::Template).
-    pub async fn start(program: Program, setup: Setup) -> io::Result<Self> {
+    /// many of one setup there is [`ForkServer`](crate::ForkServer).
+    pub async fn start(program: Program, setup: WorkerSetup) -> io::Result<Self> {
         let (ours, its) = socket_pairs()?;
         let process = Process::start(program.path()?, its.work.into(), its.control.into()).await?;
         let mut worker = Self::new(ours, process, Bounds::of(&setup))?;
@@ -134,34 +134,34 @@ impl Worker {
         self.work.send(&ToWorker::Play(*play));
     }
 
-    /// Ends that play, now or as soon as it begins; its [`Event::Done`] still comes. It has no effect on a play that
+    /// Ends that play, now or as soon as it begins; its [`WorkerEvent::Done`] still comes. It has no effect on a play that
     /// ended.
     pub fn stop(&mut self, play: u64) {
         self.control.send(&Control::Stop { play });
         if self.running == Some(play) {
             self.stopped = Some(play);
             // It would not look before it is answered.
-            self.host_return(HostReturn::Aborted);
+            self.return_host_call(HostReturn::Aborted);
         }
     }
 
     /// Answers the host call for which the play waits. It has no effect where none waits any more: after
     /// [`stop`](Self::stop), or once the process is gone.
-    pub fn host_return(&mut self, returned: HostReturn) {
+    pub fn return_host_call(&mut self, returned: HostReturn) {
         if let Some(call) = self.host.open.take() {
             self.work.send(&ToWorker::Return { call, returned });
         }
     }
 
-    /// Kills a process that said what no worker says, in words that only the caller can judge; [`Event::Lost`] with
+    /// Kills a process that said what no worker says, in words that only the caller can judge; [`WorkerEvent::Lost`] with
     /// [`Loss::Crashed`] follows.
-    pub fn condemn(&mut self) {
+    pub fn kill_as_crashed(&mut self) {
         self.is_broken = true;
         self.kill();
     }
 
     /// Asks how far the running play is.
-    pub fn ask_progress(&mut self) {
+    pub fn request_progress(&mut self) {
         // One question at a time: a worker that does not answer must not fill this end.
         if self.control.is_sent() && !self.is_progress_asked {
             self.is_progress_asked = true;
@@ -169,10 +169,10 @@ impl Worker {
         }
     }
 
-    /// Asks something; [`Event::Answer`] follows under that number, which no other query of this worker may have. While a
+    /// Asks something; [`WorkerEvent::Answer`] follows under that number, which no other query of this worker may have. While a
     /// play runs it is answered from what there was before the play, without values. The caller bounds how many it asks
     /// for before they are answered.
-    pub fn ask(&mut self, number: u64, query: Query) {
+    pub fn send_query(&mut self, number: u64, query: Query) {
         self.pending_queries.insert(number, PendingQuery::new(&query));
         let query = NumberedQuery { number, query };
         if self.running.is_some() {
@@ -184,16 +184,16 @@ impl Worker {
 
     /// From now on, for good, it runs only while nothing else wants the processor much: for one whose play takes long, so
     /// that it does not slow those that do not. Where the system cannot, nothing changes.
-    pub fn give_way(&mut self) {
+    pub fn lower_priority(&mut self) {
         self.process.lower_priority();
     }
 
-    /// Whether [`give_way`](Self::give_way) was called.
-    pub fn gives_way(&self) -> bool {
+    /// Whether [`give_way`](Self::lower_priority) was called.
+    pub fn has_low_priority(&self) -> bool {
         self.process.is_low_priority
     }
 
-    /// Kills the process; [`Event::Lost`] follows.
+    /// Kills the process; [`WorkerEvent::Lost`] follows.
     pub fn kill(&mut self) {
         self.process.kill();
         if !self.process.has_process() {
@@ -204,7 +204,7 @@ impl Worker {
 
     /// The next event, in order. Cancel safe: an event is never lost when the future is dropped. It also drives what
     /// [`play`](Self::play) and [`stop`](Self::stop) could not send at once, so it must be awaited for them to go on.
-    pub async fn event(&mut self) -> Event {
+    pub async fn event(&mut self) -> WorkerEvent {
         if self.is_broken {
             return self.lost().await;
         }
@@ -246,12 +246,12 @@ impl Worker {
     }
 
     /// The next event of what has fully arrived.
-    fn next(&mut self) -> io::Result<Option<Event>> {
+    fn next(&mut self) -> io::Result<Option<WorkerEvent>> {
         // Before it is sealed a worker has nothing to say there.
         let message = if self.layers.is_some() { self.control.receive::<FromControl>()? } else { None };
         match message {
             Some(FromControl::Progress(report)) if std::mem::take(&mut self.is_progress_asked) => {
-                return Ok(Some(Event::Progress(report)));
+                return Ok(Some(WorkerEvent::Progress(report)));
             }
             Some(FromControl::Progress(_)) => {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a report that nobody asked for"));
@@ -268,25 +268,25 @@ impl Worker {
     }
 
     /// Checks a message on the work socket: the event that it comes to, if any. The error is that no worker sends that.
-    fn handle_message(&mut self, message: FromWorker) -> io::Result<Option<Event>> {
+    fn handle_message(&mut self, message: FromWorker) -> io::Result<Option<WorkerEvent>> {
         let broken = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
         match message {
             FromWorker::Sealed(layers) if self.layers.is_none() => self.layers = Some(layers),
             // Before it is sealed a worker has nothing to say.
             _ if self.layers.is_none() => return broken("it is not sealed"),
-            FromWorker::Print(print) if self.running == Some(print.play) => return Ok(Some(Event::Print(print))),
+            FromWorker::Print(print) if self.running == Some(print.play) => return Ok(Some(WorkerEvent::Print(print))),
             FromWorker::HostCall(call) if self.running == Some(call.play) => {
                 if !self.host.admit(&call) {
                     return broken("a host call that cannot be");
                 }
                 if self.stopped != self.running {
-                    return Ok(Some(Event::HostCall(call)));
+                    return Ok(Some(WorkerEvent::HostCall(call)));
                 }
-                self.host_return(HostReturn::Aborted);
+                self.return_host_call(HostReturn::Aborted);
             }
             FromWorker::Done { play, outcome } if self.running == Some(play) && self.host.open.is_none() => {
                 self.running = None;
-                return Ok(Some(Event::Done { play, outcome }));
+                return Ok(Some(WorkerEvent::Done { play, outcome }));
             }
             FromWorker::Answer { number, answer } => return self.accept_answer(number, answer).map(Some),
             _ => return broken("a message of a play that is not running"),
@@ -295,20 +295,20 @@ impl Worker {
     }
 
     /// Checks an answer against the query that it is for.
-    fn accept_answer(&mut self, number: u64, answer: Answer) -> io::Result<Event> {
+    fn accept_answer(&mut self, number: u64, answer: QueryAnswer) -> io::Result<WorkerEvent> {
         match self.pending_queries.remove(&number) {
-            Some(query) if query.is_answered_by(&answer, self.max_answer) => Ok(Event::Answer { number, answer }),
+            Some(query) if query.is_answered_by(&answer, self.max_answer) => Ok(WorkerEvent::Answer { number, answer }),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "an answer to nothing that was asked")),
         }
     }
 
     /// Cancel safe: when it gives up waiting is noted, not counted anew.
-    async fn lost(&mut self) -> Event {
+    async fn lost(&mut self) -> WorkerEvent {
         // A socket can close before its process has ended, by a failure that is still being handled there.
         let was_killed_here = self.process.was_killed;
         if !self.process.has_process() && was_killed_here {
             // They may take their time; nobody has to wait for it.
-            return Event::Lost(if self.is_broken { Loss::Crashed } else { Loss::Killed });
+            return WorkerEvent::Lost(if self.is_broken { Loss::Crashed } else { Loss::Killed });
         }
         let give_up_at = *self.give_up_at.get_or_insert_with(|| Instant::now() + END_GRACE);
         let loss = if let Ok(loss) = timeout_at(give_up_at, &mut self.process.ended).await {
@@ -317,7 +317,7 @@ impl Worker {
             self.kill();
             (&mut self.process.ended).await
         };
-        Event::Lost(match loss {
+        WorkerEvent::Lost(match loss {
             _ if self.is_broken => Loss::Crashed,
             Ok(Loss::Memory) => Loss::Memory,
             _ if was_killed_here => Loss::Killed,

@@ -23,7 +23,7 @@ static ROOM: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// The system's allocator, which in a worker counts live bytes. Elsewhere it costs one look at a flag.
 ///
-/// A program whose workers are to be held to [`Limits::memory_bytes`](crate::Limits::memory_bytes) has it as its own:
+/// A program whose workers are to be held to [`WorkerLimits::memory_bytes`](crate::WorkerLimits::memory_bytes) has it as its own:
 ///
 /// ```
 /// #[global_allocator]

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout_at};
-use worker::{ErrorKind, Event, LimitKind, Limits, Loss, Outcome, Play, Program, Setup, Worker};
+use worker::{ErrorKind, EvalOutcome, LimitKind, Loss, Play, Program, Worker, WorkerEvent, WorkerLimits, WorkerSetup};
 
 /// How long a play may take before it is stopped.
 const STOP_DELAY: Duration = Duration::from_millis(200);
@@ -29,9 +29,9 @@ pub(crate) enum Profile {
 impl Profile {
     pub(crate) const ALL: &[Self] = &[Self::Tight, Self::Usual, Self::Endless];
 
-    fn limits(self) -> Limits {
+    fn limits(self) -> WorkerLimits {
         match self {
-            Self::Tight => Limits {
+            Self::Tight => WorkerLimits {
                 operations: Some(50_000),
                 output_bytes: 4 << 10,
                 call_depth: 16,
@@ -40,10 +40,10 @@ impl Profile {
                 array_items: 1000,
                 map_items: 100,
                 memory_bytes: 4 << 20,
-                ..Limits::default()
+                ..WorkerLimits::default()
             },
-            Self::Usual => Limits { operations: Some(200_000), ..Limits::default() },
-            Self::Endless => Limits::default(),
+            Self::Usual => WorkerLimits { operations: Some(200_000), ..WorkerLimits::default() },
+            Self::Endless => WorkerLimits::default(),
         }
     }
 }
@@ -89,7 +89,7 @@ const BEGINNING: &str = "let i = 1; let j = 2; let x = 1.5; let s = \"abc\"; let
     fn recurse(p) { if p < 1 { 0 } else { recurse(p - 1) } } import \"one\" as o; import \"two\" as p;";
 
 /// How many of the variables that are left are larger than they may be.
-fn too_large(limits: &Limits) -> String {
+fn too_large(limits: &WorkerLimits) -> String {
     let large = ["i", "j", "s", "t", "a", "b", "m", "n", "z", "x", "f", "g", "q"].map(|name| {
         let larger_than = |type_name: &str, max: u64| {
             format!("(is_def_var(\"{name}\") && type_of({name}) == \"{type_name}\" && {name}.len > {max})")
@@ -117,11 +117,11 @@ pub(crate) async fn play(
 ) -> Result<(), String> {
     outcomes.sessions += 1;
     let limits = profile.limits();
-    let setup = Setup {
+    let setup = WorkerSetup {
         circle: "generate".into(),
         limits: limits.clone(),
         modules: Some(modules.to_owned()),
-        ..Setup::default()
+        ..WorkerSetup::default()
     };
     let mut session = Session {
         worker: Worker::start(Program::SameExecutable, setup).await.map_err(|error| error.to_string())?,
@@ -129,7 +129,7 @@ pub(crate) async fn play(
         plays: 0,
     };
     match session.end_of(BEGINNING).await? {
-        End::Done(Outcome::Value(_)) => {}
+        End::Done(EvalOutcome::Value(_)) => {}
         end => return Err(format!("it cannot begin: {end:?}")),
     }
     let count_too_large = too_large(&session.limits);
@@ -146,18 +146,18 @@ pub(crate) async fn play(
         outcomes.note(&outcome);
         session.is_within_limits(&outcome)?;
         match session.end_of("40 + 2").await? {
-            End::Done(Outcome::Value(value)) if value.output == "42" => {}
+            End::Done(EvalOutcome::Value(value)) if value.output == "42" => {}
             // So full that only a fresh environment helps.
-            End::Done(Outcome::Limit { kind: LimitKind::Memory, .. }) => return Ok(()),
+            End::Done(EvalOutcome::Limit { kind: LimitKind::Memory, .. }) => return Ok(()),
             end => return Err(format!("after it, 40 + 2 came to {end:?}")),
         }
         // What goes over a size has done so when it is told, and the first limit that is met is the one that is told.
-        has_met_a_limit |= matches!(outcome, Outcome::Limit { .. } | Outcome::Stopped);
+        has_met_a_limit |= matches!(outcome, EvalOutcome::Limit { .. } | EvalOutcome::Stopped);
         if !has_met_a_limit {
             match session.end_of(&count_too_large).await? {
-                End::Done(Outcome::Value(value)) if value.output == "0" => {}
+                End::Done(EvalOutcome::Value(value)) if value.output == "0" => {}
                 // So full or so deep that looking takes long, or too large with what is inside of it, which Rhai counts.
-                End::Done(Outcome::Limit { .. } | Outcome::Stopped) => return Ok(()),
+                End::Done(EvalOutcome::Limit { .. } | EvalOutcome::Stopped) => return Ok(()),
                 end => return Err(format!("variables that are too large: {end:?}")),
             }
         }
@@ -166,13 +166,13 @@ pub(crate) async fn play(
 }
 
 impl Outcomes {
-    fn note(&mut self, outcome: &Outcome) {
+    fn note(&mut self, outcome: &EvalOutcome) {
         *match outcome {
-            Outcome::Value(_) => &mut self.values,
-            Outcome::Failed(error) if error.kind == ErrorKind::Parse => &mut self.unparsed,
-            Outcome::Failed(_) => &mut self.errors,
-            Outcome::Limit { .. } => &mut self.limited,
-            Outcome::Stopped => &mut self.stopped,
+            EvalOutcome::Value(_) => &mut self.values,
+            EvalOutcome::Failed(error) if error.kind == ErrorKind::Parse => &mut self.unparsed,
+            EvalOutcome::Failed(_) => &mut self.errors,
+            EvalOutcome::Limit { .. } => &mut self.limited,
+            EvalOutcome::Stopped => &mut self.stopped,
         } += 1;
     }
 
@@ -189,13 +189,13 @@ impl Outcomes {
 
 #[derive(Debug)]
 enum End {
-    Done(Outcome),
+    Done(EvalOutcome),
     Lost(Loss),
 }
 
 struct Session {
     worker: Worker,
-    limits: Limits,
+    limits: WorkerLimits,
     plays: u64,
 }
 
@@ -215,13 +215,13 @@ impl Session {
         for (at, stage) in stages {
             while let Ok(event) = timeout_at(at, self.worker.event()).await {
                 match event {
-                    Event::Print(print) => printed += print.text.len() as u64 + 64,
-                    Event::Done { outcome, .. } if printed <= self.limits.output_bytes => {
+                    WorkerEvent::Print(print) => printed += print.text.len() as u64 + 64,
+                    WorkerEvent::Done { outcome, .. } if printed <= self.limits.output_bytes => {
                         return Ok(End::Done(outcome));
                     }
-                    Event::Done { .. } => return Err(format!("it printed {printed} bytes")),
-                    Event::Lost(loss) => return Ok(End::Lost(loss)),
-                    Event::Progress(_) | Event::Answer { .. } | Event::HostCall(_) => {
+                    WorkerEvent::Done { .. } => return Err(format!("it printed {printed} bytes")),
+                    WorkerEvent::Lost(loss) => return Ok(End::Lost(loss)),
+                    WorkerEvent::Progress(_) | WorkerEvent::Answer { .. } | WorkerEvent::HostCall(_) => {
                         return Err("it said what nobody asked for".into());
                     }
                 }
@@ -235,17 +235,17 @@ impl Session {
         Err("its worker did not end when it was killed".into())
     }
 
-    fn is_within_limits(&self, outcome: &Outcome) -> Result<(), String> {
+    fn is_within_limits(&self, outcome: &EvalOutcome) -> Result<(), String> {
         let json = match outcome {
-            Outcome::Value(value) => {
+            EvalOutcome::Value(value) => {
                 let longest = value.output.len().max(value.json.len()) as u64;
                 if longest > self.limits.output_bytes {
                     return Err(format!("its value has {longest} bytes"));
                 }
                 Some(&value.json)
             }
-            Outcome::Failed(error) => error.thrown.as_ref(),
-            Outcome::Limit { .. } | Outcome::Stopped => None,
+            EvalOutcome::Failed(error) => error.thrown.as_ref(),
+            EvalOutcome::Limit { .. } | EvalOutcome::Stopped => None,
         };
         match json.map(|json| serde_json::from_str::<serde::de::IgnoredAny>(json)) {
             Some(Err(error)) => Err(format!("its value is no JSON: {error}")),

@@ -4,7 +4,9 @@ mod answer;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use launcher::{Circle, CircleStatus, Pointer, State, Statuses, control::ControlError, place::Place};
+use launcher::{
+    CircleConfig, CircleState, CircleStatus, ConfigLocator, Statuses, control::ControlError, place::SupervisorFiles,
+};
 use tokio::{
     sync::Semaphore,
     task::JoinSet,
@@ -22,9 +24,9 @@ use crate::{
 };
 use frontend::{
     config,
-    error::{CliError, Parts},
+    error::{CliError, ErrorParts},
     supervisor,
-    target::{self, Destination, Said},
+    target::{self, CircleTarget, TargetKind},
 };
 
 /// How long a circle or the supervisor may take to answer.
@@ -67,7 +69,7 @@ impl Commands {
 }
 
 impl Kept {
-    fn status(&self, circle: &Circle) -> Option<&CircleStatus> {
+    fn status(&self, circle: &CircleConfig) -> Option<&CircleStatus> {
         match self {
             Self::By(statuses) => statuses.circles.iter().find(|status| status.name == circle.name),
             Self::Nowhere | Self::Unknown => None,
@@ -120,11 +122,11 @@ pub(super) async fn examine(args: &ConfigArgs) -> Vec<Finding> {
 }
 
 /// Where it is now; nowhere, as far as anyone knows, if it takes a free port and does not run.
-fn url(circle: &Circle, kept: &Kept) -> Option<String> {
+fn url(circle: &CircleConfig, kept: &Kept) -> Option<String> {
     if circle.address.port() != 0 {
         return Some(circle.url());
     }
-    kept.status(circle).filter(|status| status.state == State::Ready).map(|status| status.url.clone())
+    kept.status(circle).filter(|status| status.state == CircleState::Ready).map(|status| status.url.clone())
 }
 
 fn absent(error: &CliError) -> Finding {
@@ -135,8 +137,8 @@ fn absent(error: &CliError) -> Finding {
 
 /// What the supervisor says, and what there is to say of it.
 async fn kept(path: &Path, commands: &Commands) -> (Kept, Vec<Finding>) {
-    let directories = supervisor::directories_as_they_are();
-    let Ok(place) = Place::as_it_is(path, &directories.run, &directories.state) else {
+    let directories = supervisor::find_directories();
+    let Ok(place) = SupervisorFiles::open(path, &directories.run, &directories.state) else {
         // There is no such file, which was said already.
         return (Kept::Unknown, Vec::new());
     };
@@ -145,11 +147,11 @@ async fn kept(path: &Path, commands: &Commands) -> (Kept, Vec<Finding>) {
         let fault = Section::Circles.found(Level::Fault(NOT_UP), "the supervisor does not answer", why, fix);
         (Kept::Unknown, vec![fault])
     };
-    match timeout(PATIENCE, supervisor::answering(&place)).await {
+    match timeout(PATIENCE, supervisor::connect_with_status(&place)).await {
         Err(_) => unknown(format!("not within {} s", PATIENCE.as_secs())),
-        Ok(Err(ControlError::Lost) | Ok(None)) => (Kept::Nowhere, Vec::new()),
+        Ok(Err(ControlError::Disconnected) | Ok(None)) => (Kept::Nowhere, Vec::new()),
         Ok(Err(ControlError::Place(error))) => {
-            let Parts { what, why, fix } = CliError::from(error).parts();
+            let ErrorParts { what, why, fix } = CliError::from(error).parts();
             (Kept::Unknown, vec![Section::Circles.found(Level::Fault(NOT_UP), what, why, fix)])
         }
         Ok(Err(error)) => unknown(error.to_string()),
@@ -187,13 +189,13 @@ async fn answers(urls: impl Iterator<Item = Option<String>>, config: Option<&Pat
 /// What this machine has against circles that do not run. One that runs shows that it has nothing.
 async fn machine(
     path: &Path,
-    circles: &[Circle],
+    circles: &[CircleConfig],
     kept: &Kept,
     answers: &[Answer],
     commands: &Commands,
 ) -> Vec<Finding> {
     let check = format!("{} points at it", commands.run("check"));
-    let pointer = match Pointer::of(path) {
+    let pointer = match ConfigLocator::load(path) {
         Ok(pointer) => pointer,
         Err(error) => return vec![Section::Config.fault(&error.into(), &check)],
     };
@@ -211,7 +213,7 @@ async fn machine(
 }
 
 /// Runs init scripts as their circles would, within a time for all of them.
-async fn inits<'a>(circles: impl Iterator<Item = &'a Circle>, check: &str) -> Vec<Finding> {
+async fn inits<'a>(circles: impl Iterator<Item = &'a CircleConfig>, check: &str) -> Vec<Finding> {
     let (mut trying, room) = (JoinSet::new(), Arc::new(Semaphore::new(INITS_ABREAST)));
     let with_init = circles.filter(|circle| circle.init.as_deref().is_some_and(Path::is_file));
     for circle in with_init {
@@ -240,7 +242,7 @@ async fn inits<'a>(circles: impl Iterator<Item = &'a Circle>, check: &str) -> Ve
 }
 
 /// A circle, as its supervisor has it and as it answers.
-fn one(circle: &Circle, kept: &Kept, answer: &Answer, commands: &Commands) -> Vec<Finding> {
+fn one(circle: &CircleConfig, kept: &Kept, answer: &Answer, commands: &Commands) -> Vec<Finding> {
     let name = &circle.name;
     let status = kept.status(circle);
     let url = url(circle, kept).unwrap_or_else(|| circle.url());
@@ -248,21 +250,21 @@ fn one(circle: &Circle, kept: &Kept, answer: &Answer, commands: &Commands) -> Ve
     let not_up = |what: String, why: &str, fix: String| Section::Circles.found(Level::Fault(NOT_UP), what, why, fix);
     let why = |status: &CircleStatus| status.why.clone().unwrap_or_default();
     let mut findings = vec![match (status, status.map(|status| status.state), answer) {
-        (Some(_), Some(State::Ready), Answer::None(reason)) => not_up(
+        (Some(_), Some(CircleState::Ready), Answer::None(reason)) => not_up(
             format!("{name} is up and does not answer at {url}"),
             reason,
             format!("{restart}; {logs} may say why"),
         ),
-        (Some(status), Some(State::Failed), _) => {
+        (Some(status), Some(CircleState::Failed), _) => {
             not_up(format!("{name} has failed"), &why(status), format!("see {logs}; then {up}"))
         }
-        (Some(status), Some(State::BackingOff), _) => {
+        (Some(status), Some(CircleState::BackingOff), _) => {
             not_up(format!("{name} ended and is started again"), &why(status), logs.clone())
         }
-        (Some(_), Some(State::Starting), _) => {
+        (Some(_), Some(CircleState::Starting), _) => {
             Section::Circles.warning(format!("{name} is being started"), "", commands.run("status --watch"))
         }
-        (Some(_), Some(State::Draining), _) => {
+        (Some(_), Some(CircleState::Draining), _) => {
             Section::Circles.warning(format!("{name} is ending"), "", format!("once it has: {up}"))
         }
         (_, _, Answer::Circle { name: there, access, .. }) if there == name => {
@@ -313,12 +315,12 @@ fn one(circle: &Circle, kept: &Kept, answer: &Answer, commands: &Commands) -> Ve
 
 /// Where commands go that name no circle, if that is said. Those of circles.json were asked with the others.
 async fn usual(args: &ConfigArgs) -> Vec<Finding> {
-    let all = target::asked(None).unwrap_or_default();
+    let all = target::argument_or_env(None).unwrap_or_default();
     let parsed: Vec<_> =
         all.split(',').filter(|said| !said.is_empty()).map(|said| target::parse(said, args.path())).collect();
-    let address = |found: &Destination| matches!(found.said, Said::Address(_)).then(|| found.url.to_string());
+    let address = |found: &CircleTarget| matches!(found.kind, TargetKind::Address(_)).then(|| found.url.to_string());
     let answers = answers(parsed.iter().map(|found| found.as_ref().ok().and_then(address)), args.path()).await;
-    let told = |(found, answer): (Result<Destination, CliError>, Answer)| match (found, answer) {
+    let told = |(found, answer): (Result<CircleTarget, CliError>, Answer)| match (found, answer) {
         (Err(error), _) => Section::Circles.fault(&error, "unset CIRCLES_CIRCLE"),
         (Ok(found), Answer::Circle { name, access, .. }) => Section::Circles
             .fine(format!("CIRCLES_CIRCLE says {}: the circle '{name}'; access: {access}", found.label())),

@@ -5,10 +5,10 @@ use std::{borrow::Cow, path::Path};
 use serde_json::{Value, json};
 
 use frontend::{
-    error::{CliError, Parts},
+    error::{CliError, ErrorParts},
     visible::visible,
 };
-use terminal::printing::Paint;
+use terminal::output::Paint;
 
 /// What it is about, in the order in which it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) enum Level {
 pub(super) struct Finding {
     pub(super) section: Section,
     pub(super) level: Level,
-    parts: Parts,
+    parts: ErrorParts,
 }
 
 impl Section {
@@ -72,7 +72,7 @@ impl Section {
         why: impl Into<String>,
         fix: impl Into<String>,
     ) -> Finding {
-        Finding { section: self, level, parts: Parts { what: what.into(), why: why.into(), fix: fix.into() } }
+        Finding { section: self, level, parts: ErrorParts { what: what.into(), why: why.into(), fix: fix.into() } }
     }
 
     /// What another command would fail with; `fix` where that says none.
@@ -104,7 +104,7 @@ impl Level {
 
 impl Finding {
     pub(super) fn as_json(&self) -> Value {
-        let Parts { what, why, fix } = &self.parts;
+        let ErrorParts { what, why, fix } = &self.parts;
         let or_null = |text: &String| if text.is_empty() { Value::Null } else { text.as_str().into() };
         json!({
             "section": self.section.word(),
@@ -122,7 +122,7 @@ impl Finding {
             Level::Warning => ("!", "33"),
             Level::Fault(_) => (if is_plain { "x" } else { "✗" }, "1;31"),
         };
-        let Parts { what, why, fix } = &self.parts;
+        let ErrorParts { what, why, fix } = &self.parts;
         let mut said = what.clone();
         if !why.is_empty() {
             said += &format!(": {why}");
@@ -132,7 +132,7 @@ impl Finding {
         }
         // A line is a finding, whatever a circle or a file name says.
         let said = visible(&said).replace('\n', " ");
-        format!("{} {said}", paint.with(colour, &format!("{mark} {:7}", self.level.word())))
+        format!("{} {said}", paint.with_code(colour, &format!("{mark} {:7}", self.level.word())))
     }
 }
 

@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keys::keystore::{Keystore, KeystoreError, Listing};
+use keys::keystore::{KeyListing, Keystore, KeystoreError};
 
 use super::{
     finding::{Finding, Level, Section, quoted},
     place::{aside, directory, files, private},
 };
-use frontend::error::os_text;
+use frontend::error::os_error_text;
 use terminal::passphrase::was_in_environment;
 
 /// The exit code of what is wrong here.
@@ -43,7 +43,7 @@ fn keys(store: &Keystore) -> Vec<Finding> {
             return findings;
         }
     };
-    let Listing { entries, damaged } = &listing;
+    let KeyListing { entries, damaged } = &listing;
     let default = entries.iter().find(|entry| entry.default);
     // Said of the file by its own line.
     let is_default_damaged = damaged.iter().any(|(path, _)| path.extension().is_none());
@@ -123,7 +123,7 @@ fn passphrase() -> Option<Finding> {
     if let Err(error) = file.metadata() {
         let what = format!("CIRCLES_PASSPHRASE_FILE names {}, which is not to be had", file.display());
         let fix = "unset CIRCLES_PASSPHRASE_FILE";
-        return Some(Section::Keys.found(Level::Fault(KEYSTORE), what, os_text(&error), fix));
+        return Some(Section::Keys.found(Level::Fault(KEYSTORE), what, os_error_text(&error), fix));
     }
     let why = "it holds a passphrase";
     let open = private(Section::Keys, std::slice::from_ref(&file), why, KEYSTORE);

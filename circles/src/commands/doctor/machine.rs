@@ -10,17 +10,17 @@ use std::{
 
 use rustix::process::{Resource, getrlimit};
 use tokio::time::timeout;
-use worker::{Event, Layer, Play, Program, Setup, Template};
+use worker::{ForkServer, Layer, Play, Program, WorkerEvent, WorkerSetup};
 
 use super::{
     finding::{Finding, Level, Section},
     place::{directory, files, private},
 };
 use console::history;
-use frontend::{error::os_text, supervisor};
+use frontend::{error::os_error_text, supervisor};
 use terminal::{
-    printing::{self, Paint},
-    programs::{Chosen, EDITOR, PAGER},
+    output::{self, Paint},
+    programs::{EDITOR, PAGER, ProgramChoice},
 };
 
 /// How long a worker may take to start and to play nothing.
@@ -62,15 +62,15 @@ pub(super) async fn sandbox() -> Finding {
 const WHY: &str = "this system does not offer it";
 
 async fn layers() -> Result<Vec<Layer>, String> {
-    let setup = Setup { circle: "doctor".into(), ..Setup::default() };
+    let setup = WorkerSetup { circle: "doctor".into(), ..WorkerSetup::default() };
     // Forked, as those of a circle are.
-    let fork_server = Template::start(Program::SameExecutable, setup).await.map_err(|error| os_text(&error))?;
-    let mut worker = fork_server.worker().await.map_err(|error| os_text(&error))?;
+    let fork_server = ForkServer::start(Program::SameExecutable, setup).await.map_err(|error| os_error_text(&error))?;
+    let mut worker = fork_server.start_worker().await.map_err(|error| os_error_text(&error))?;
     worker.play(&Play { number: 1, script: "()", bind: None, caller: None });
     loop {
         match worker.event().await {
-            Event::Done { .. } => return Ok(worker.layers().unwrap_or_default().to_vec()),
-            Event::Lost(loss) => return Err(format!("its process ended: {loss:?}").to_lowercase()),
+            WorkerEvent::Done { .. } => return Ok(worker.layers().unwrap_or_default().to_vec()),
+            WorkerEvent::Lost(loss) => return Err(format!("its process ended: {loss:?}").to_lowercase()),
             _ => {}
         }
     }
@@ -107,7 +107,7 @@ fn terminal() -> Vec<Finding> {
         let why = "the line is edited without keys, and the TUI cannot draw";
         Section::Machine.warning(what, why, "export TERM=xterm-256color")
     } else {
-        let size = printing::stdout_size().map_or(String::new(), |(columns, rows)| format!(", {columns} by {rows}"));
+        let size = output::stdout_size().map_or(String::new(), |(columns, rows)| format!(", {columns} by {rows}"));
         let colours = if Paint::for_stdout().is_on() { "in colour" } else { "without colours" };
         Section::Machine.fine(format!("the terminal is {name}{size}, {colours}"))
     };
@@ -134,10 +134,10 @@ pub(super) fn is_utf8(locale: &str) -> bool {
 }
 
 /// A program that people choose by a variable; otherwise it is the first of the usual ones that is there.
-fn program(what: &str, program: &Chosen) -> Finding {
-    let Chosen { variables, usual } = program;
+fn program(what: &str, program: &ProgramChoice) -> Finding {
+    let ProgramChoice { variables, defaults: usual } = program;
     let usual = usual.iter().find(|program| find(program).is_some()).copied().unwrap_or(usual[0]);
-    let chosen = program.named();
+    let chosen = program.from_env();
     let (command, whence) = match &chosen {
         Some((name, command)) => (command.as_str(), format!("${name}")),
         None => (usual, "by default".into()),
@@ -168,7 +168,7 @@ fn find(program: &str) -> Option<PathBuf> {
 }
 
 fn directories() -> Vec<Finding> {
-    let supervisor::Directories { run, state } = supervisor::directories_as_they_are();
+    let supervisor::Directories { run, state } = supervisor::find_directories();
     let mut findings = Vec::new();
     if let Some(histories) = history::default_directory() {
         findings.push(directory(Section::Machine, "inputs (the history)", &histories, SETUP));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::finding::{Finding, Level, Section, quoted};
-use frontend::supervisor::could_be_made;
+use frontend::supervisor::can_be_created;
 
 /// What anyone but its user may do.
 const OTHERS: u32 = 0o077;
@@ -21,7 +21,7 @@ pub(super) fn directory(section: Section, what: &str, path: &Path, code: u8) -> 
         section.found(Level::Fault(code), format!("{what} cannot be kept in {}", path.display()), why, fix)
     };
     let Ok(found) = path.metadata() else {
-        if could_be_made(path) {
+        if can_be_created(path) {
             return section.fine(format!("{what} will be kept in {}", path.display()));
         }
         let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
@@ -30,7 +30,7 @@ pub(super) fn directory(section: Section, what: &str, path: &Path, code: u8) -> 
     if !found.is_dir() {
         return fault("it is no directory", format!("mv {} {}", quoted(path), quoted(&aside(path))));
     }
-    if !could_be_made(path) {
+    if !can_be_created(path) {
         return fault("it cannot be written", format!("chmod u+rwx {}", quoted(path)));
     }
     match open_to_others(&found) {

@@ -4,7 +4,7 @@ use keys::keystore::{KeyName, Keystore};
 
 use crate::{cli::PassphraseArgs, question};
 use frontend::error::CliError;
-use terminal::{passphrase, printing::to_stdout};
+use terminal::{output::to_stdout, passphrase};
 
 pub(super) fn secret(store: &Keystore, name: &KeyName, is_meant: bool, args: &PassphraseArgs) -> Result<(), CliError> {
     // That there is no such key is said before anything is asked.
@@ -14,7 +14,7 @@ pub(super) fn secret(store: &Keystore, name: &KeyName, is_meant: bool, args: &Pa
         &format!("Print the secret key of {name}? Whoever comes to see it can be {name} on every circle."),
         &format!("the secret key of '{name}' is not printed"),
     )?;
-    let _restoring = terminal::connect::client_runtime()?;
+    let _restoring = terminal::runtime::client_runtime()?;
     let keypair = passphrase::unlock(store, name, args.passphrase_fd)?;
     // Written as it is: what it were copied into would not be wiped.
     Ok(to_stdout(&keypair.secret_hex()).and_then(|()| to_stdout("\n"))?)

@@ -8,7 +8,7 @@ use std::{
 
 use keys::{
     KeyPair,
-    keystore::{Entry, KeyName, Keystore, KeystoreError},
+    keystore::{KeyEntry, KeyName, Keystore, KeystoreError},
 };
 use zeroize::Zeroizing;
 
@@ -16,7 +16,7 @@ use super::print_public_key;
 use crate::cli::ImportArgs;
 use console::history::holds_secret;
 use frontend::error::CliError;
-use terminal::{passphrase, printing};
+use terminal::{output, passphrase};
 
 /// Bytes of a key file, and far more than one has.
 const MAX_BYTES: usize = 64 << 10;
@@ -35,7 +35,7 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
     }
     let file = args.file.as_deref().filter(|file| *file != Path::new(STDIN));
     let source = file.map_or("standard input".to_owned(), |file| file.display().to_string());
-    let _restoring = terminal::connect::client_runtime()?;
+    let _restoring = terminal::runtime::client_runtime()?;
     let text = read(file)?;
     let text = text.trim();
     let entry = if text.starts_with('{') {
@@ -44,17 +44,17 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
         secret(store, &name, text, &source, args)?
     };
     let note = if entry.default { ", the default key" } else { "" };
-    printing::to_stderr(&format!("imported {name}{note}; its public key, for operators to admit:\n"));
+    output::to_stderr(&format!("imported {name}{note}; its public key, for operators to admit:\n"));
     print_public_key(&entry, args.json)?;
     let listing = store.list()?;
     let twin = listing.entries.iter().find(|other| other.name != name && other.public_key == entry.public_key);
     if let Some(twin) = twin {
-        printing::to_stderr(&format!("it is the same key as {}\n", twin.name));
+        output::to_stderr(&format!("it is the same key as {}\n", twin.name));
     }
     Ok(())
 }
 
-fn encrypted(store: &Keystore, name: &KeyName, text: &str, source: &str) -> Result<Entry, CliError> {
+fn encrypted(store: &Keystore, name: &KeyName, text: &str, source: &str) -> Result<KeyEntry, CliError> {
     store.import(name, text, Path::new(source)).map_err(|error| match error {
         KeystoreError::Damaged { path, reason } if path == Path::new(source) => {
             cannot(source, &reason, "is it all of what circles keys export wrote?")
@@ -63,7 +63,7 @@ fn encrypted(store: &Keystore, name: &KeyName, text: &str, source: &str) -> Resu
     })
 }
 
-fn secret(store: &Keystore, name: &KeyName, text: &str, source: &str, args: &ImportArgs) -> Result<Entry, CliError> {
+fn secret(store: &Keystore, name: &KeyName, text: &str, source: &str, args: &ImportArgs) -> Result<KeyEntry, CliError> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     let is_secret = holds_secret(digits) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let keypair = if is_secret { KeyPair::from_secret_hex(digits).ok() } else { None };
@@ -72,7 +72,7 @@ fn secret(store: &Keystore, name: &KeyName, text: &str, source: &str, args: &Imp
         cannot(source, why, "export one elsewhere: circles keys export NAME")
     })?;
     let chosen = passphrase::choose(args.passphrase.passphrase_fd)?;
-    Ok(store.create(name, &keypair, &chosen, passphrase::WORK)?)
+    Ok(store.create(name, &keypair, &chosen, passphrase::WORK_FACTOR)?)
 }
 
 /// All of a file, of standard input, or a line that is typed and not shown.
@@ -81,7 +81,7 @@ fn read(file: Option<&Path>) -> Result<Zeroizing<String>, CliError> {
         Some(file) => Box::new(File::open(file).map_err(|error| unreadable(file, &error))?),
         None if io::stdin().is_terminal() => {
             let question = "The exported key, or a secret key of 64 hex digits (it is not shown): ";
-            return passphrase::hidden(question).map_err(|_| CliError::Interrupted);
+            return passphrase::prompt_hidden(question).map_err(|_| CliError::Interrupted);
         }
         None => Box::new(io::stdin()),
     };

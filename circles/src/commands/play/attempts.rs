@@ -3,17 +3,20 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use client_ws::CircleUrl;
-use console::session::{Event, Events, Keyring, Opening, Reached, Request, Session, admit, reach};
+use console::session::{
+    Events, Keyring, Readiness, SessionEvent, SessionHandle, SessionOptions, SessionRequest, connect_until_ready,
+    continue_with_key,
+};
 use frontend::{
     connect::Options,
     error::CliError,
     scratch,
-    target::{self, Destination},
+    target::{self, CircleTarget},
     text::Size,
 };
 use futures_util::future::join_all;
 use keys::{KeyPair, keystore::KeyName};
-use terminal::printing::line_to_stderr;
+use terminal::output::line_to_stderr;
 use tokio::runtime::Handle;
 
 /// Nothing is shown by the sessions themselves.
@@ -28,21 +31,21 @@ pub(super) struct Attempt {
 
 /// A session that is ready.
 pub(super) struct Opened {
-    pub session: Session,
+    pub session: SessionHandle,
     pub events: Events,
 }
 
 impl Opened {
     /// The session, whose events are taken from now on: what it reports beside its play is of no interest, and nobody is
     /// asked for a key while it plays.
-    pub(super) fn listened_to(self) -> Session {
+    pub(super) fn listened_to(self) -> SessionHandle {
         let Self { session, mut events } = self;
         let listened_to = session.clone();
         tokio::spawn(async move {
             while let Some(event) = events.next().await {
-                if let Event::Request(Request::Unlock(name)) = event {
+                if let SessionEvent::Request(SessionRequest::Unlock(name)) = event {
                     // A session that takes no input has ended.
-                    let _ended = session.stays_locked(name);
+                    let _ended = session.keep_locked(name);
                 }
             }
         });
@@ -52,9 +55,9 @@ impl Opened {
 
 /// A session on a scratch circle.
 pub(super) async fn on_scratch() -> Result<Vec<Attempt>, CliError> {
-    let opening = Opening::scratch(&Handle::current(), Arc::new(Keyring::default()), ROOM)?;
-    let (session, mut events) = Session::open(&Handle::current(), opening);
-    let opened = reach(&session, &mut events).await.map(|_| Opened { session, events })?;
+    let opening = SessionOptions::scratch(&Handle::current(), Arc::new(Keyring::default()), ROOM)?;
+    let (session, mut events) = SessionHandle::open(&Handle::current(), opening);
+    let opened = connect_until_ready(&session, &mut events).await.map(|_| Opened { session, events })?;
     Ok(vec![Attempt { label: scratch::NAME.into(), opened: Ok(opened) }])
 }
 
@@ -84,16 +87,16 @@ pub(super) async fn on_circles(
     let reached = reached.into_iter().map(unless_mistaken).collect::<Result<Vec<_>, _>>()?;
     let mut asked = BTreeSet::new();
     for (_, reached) in reached.iter().flatten() {
-        if let Reached::Locked(name) = reached
+        if let Readiness::KeyLocked(name) = reached
             && asked.insert(name.clone())
         {
             keyring.insert(name.clone(), unlock(name)?);
         }
     }
-    let admitted = async |reached: Result<(Opened, Reached), CliError>| {
+    let admitted = async |reached: Result<(Opened, Readiness), CliError>| {
         let (mut opened, reached) = reached?;
-        if let Reached::Locked(name) = reached {
-            admit(&opened.session, &mut opened.events, name).await?;
+        if let Readiness::KeyLocked(name) = reached {
+            continue_with_key(&opened.session, &mut opened.events, name).await?;
         }
         Ok(opened)
     };
@@ -102,14 +105,15 @@ pub(super) async fn on_circles(
 }
 
 async fn reach_one(
-    target: Destination,
+    target: CircleTarget,
     options: &Options,
     keyring: &Arc<Keyring>,
-) -> Result<(Opened, Reached), CliError> {
-    let mut opening = Opening::at(target, &options.choice, options.config.as_deref(), keyring.clone(), ROOM)?;
+) -> Result<(Opened, Readiness), CliError> {
+    let mut opening =
+        SessionOptions::for_target(target, &options.connect, options.config.as_deref(), keyring.clone(), ROOM)?;
     let notes = std::mem::take(&mut opening.identity_notes);
-    let (session, mut events) = Session::open(&Handle::current(), opening);
-    let reached = reach(&session, &mut events).await;
+    let (session, mut events) = SessionHandle::open(&Handle::current(), opening);
+    let reached = connect_until_ready(&session, &mut events).await;
     notes.take().iter().for_each(|note| line_to_stderr(note.text()));
     let reached = reached?;
     Ok((Opened { session, events }, reached))

@@ -7,7 +7,7 @@ use protocol::methods::Output;
 use serde_json::{Value, json};
 
 use frontend::error::CliError;
-use terminal::printing::line_to_stdout;
+use terminal::output::line_to_stdout;
 
 /// How one ended.
 pub(super) type Outcome = Result<Played, CliError>;
@@ -26,7 +26,7 @@ pub(super) fn tell(names: &[String], mut outcomes: Vec<Outcome>, is_json: bool) 
         let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
         return match failed {
             // Whether or not anybody reads it.
-            Some(error) => Err(CliError::Told { exit_code: error.exit_code() }),
+            Some(error) => Err(CliError::AlreadyReported { exit_code: error.exit_code() }),
             None => Ok(written?),
         };
     }
@@ -43,10 +43,10 @@ pub(super) fn tell(names: &[String], mut outcomes: Vec<Outcome>, is_json: bool) 
 /// The user has had enough of it.
 pub(super) fn interrupted(names: &[String], outcomes: &[Outcome], is_json: bool) -> Result<(), CliError> {
     if outcomes.len() > 1 && is_json {
-        terminal::printing::report(&CliError::Interrupted);
+        terminal::output::report(&CliError::Interrupted);
         // Whether or not anybody reads it.
         let _unread = line_to_stdout(&objects(names, outcomes));
-        return Err(CliError::Told { exit_code: CliError::Interrupted.exit_code() });
+        return Err(CliError::AlreadyReported { exit_code: CliError::Interrupted.exit_code() });
     }
     Err(CliError::Interrupted)
 }

@@ -4,16 +4,16 @@ use protocol::methods::{Output, Stream};
 use unicode_width::UnicodeWidthStr;
 
 use super::outcome::Outcome;
-use frontend::error::{CliError, Unwritten};
+use frontend::error::{CliError, OutputError};
 use terminal::{
+    output::{self, OutputLabel},
     printer::Printer,
-    printing::{self, Label},
 };
 
 pub(super) struct Telling {
     printer: Printer,
     /// None for a circle that is alone.
-    labels: Vec<Label>,
+    labels: Vec<OutputLabel>,
     is_json: bool,
 }
 
@@ -21,7 +21,7 @@ impl Telling {
     pub(super) fn start(names: &[String], is_json: bool) -> Self {
         let width = names.iter().map(|name| name.width()).max().unwrap_or_default();
         let is_several = names.len() > 1;
-        let labels = names.iter().filter(|_| is_several).map(|name| Label::new(name, width)).collect();
+        let labels = names.iter().filter(|_| is_several).map(|name| OutputLabel::new(name, width)).collect();
         Self { printer: Printer::start(), labels, is_json }
     }
 
@@ -32,8 +32,8 @@ impl Telling {
         }
         match (self.labels.get(circle), output.stream) {
             (None, _) => self.printer.output(output).await?,
-            (Some(label), Stream::Print) => self.printer.text(label.printed(&output.text)).await?,
-            (Some(label), Stream::Debug) => self.printer.note(label.debugged(&output)).await?,
+            (Some(label), Stream::Print) => self.printer.text(label.format_print(&output.text)).await?,
+            (Some(label), Stream::Debug) => self.printer.note(label.format_debug(&output)).await?,
         }
         Ok(None)
     }
@@ -43,7 +43,7 @@ impl Telling {
         let Some(label) = self.labels.get(circle) else { return Ok(outcome) };
         match &outcome {
             Err(error) => {
-                let lines = error.lines(printing::columns().saturating_sub(label.width()));
+                let lines = error.lines(output::stderr_columns().saturating_sub(label.width()));
                 self.printer.note(label.error(&lines)).await?;
             }
             Ok(played) if !self.is_json && !played.result.output.is_empty() => {
@@ -55,7 +55,7 @@ impl Telling {
     }
 
     /// Waits until all of it is written.
-    pub(super) async fn finish(self) -> Result<(), Unwritten> {
+    pub(super) async fn finish(self) -> Result<(), OutputError> {
         self.printer.finish().await
     }
 }

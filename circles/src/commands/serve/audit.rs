@@ -8,7 +8,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use launcher::log::{Bounds, Form, LogFile, Queue, Writing};
+use launcher::log::{LineEncoder, LineQueue, LogFile, RotationPolicy, WriterGuard};
 use server_ws::{PlayCaller, PlayRecord};
 use sha2::{Digest, Sha256};
 
@@ -23,14 +23,14 @@ const LINE: usize = 320;
 /// The audit, for as long as the circle is served. Dropped, it writes the counts that are left, and waits until all is written.
 pub(super) struct AuditLog {
     writer: AuditWriter,
-    _writing: Writing<Item>,
+    _writing: WriterGuard<Item>,
 }
 
 /// Where records are handed over.
 #[derive(Clone)]
 pub(super) struct AuditWriter {
     shares: Arc<Mutex<Shares<PlayCaller>>>,
-    queue: Queue<Item>,
+    queue: LineQueue<Item>,
     has_scripts: bool,
 }
 
@@ -40,9 +40,9 @@ enum Item {
 }
 
 impl AuditLog {
-    pub(super) fn start(circle: &str, has_scripts: bool, bounds: Bounds, file: LogFile) -> io::Result<Self> {
+    pub(super) fn start(circle: &str, has_scripts: bool, bounds: RotationPolicy, file: LogFile) -> io::Result<Self> {
         let form = Lines { circle: circle.to_owned(), has_scripts };
-        let (queue, writing) = Queue::start("audit", MAX_WAITING, form, file)?;
+        let (queue, writing) = LineQueue::start("audit", MAX_WAITING, form, file)?;
         let shares = Arc::new(Mutex::new(Shares::of(bounds.total(), Instant::now())));
         Ok(Self { writer: AuditWriter { shares, queue, has_scripts }, _writing: writing })
     }
@@ -63,7 +63,7 @@ impl AuditWriter {
     pub(super) fn record(&self, record: PlayRecord) {
         let script = if self.has_scripts { json_length(record.script()) } else { 0 };
         let play = Play { outcome: record.outcome, code: record.code, bytes: (LINE + script) as u64 };
-        let caller = record.caller.counted();
+        let caller = record.caller.quota_caller();
         let has_line = self.shares().note(caller, &play, record.is_refused, Instant::now(), record.ended);
         if has_line {
             // The script is in memory whether it will be written or not.
@@ -118,15 +118,15 @@ struct Lines {
     has_scripts: bool,
 }
 
-impl Form<Item> for Lines {
-    fn line(&mut self, item: &Item, text: &mut Vec<u8>) {
+impl LineEncoder<Item> for Lines {
+    fn encode_line(&mut self, item: &Item, text: &mut Vec<u8>) {
         match item {
             Item::Play(play) => self.play(play, text),
             Item::Count(count) => self.count(count, text),
         }
     }
 
-    fn lost(&mut self, lines: u64, text: &mut Vec<u8>) {
+    fn encode_lost(&mut self, lines: u64, text: &mut Vec<u8>) {
         let now = humantime::format_rfc3339_micros(SystemTime::now());
         writeln!(text, r#"{{"timestamp":"{now}","lost":{lines}}}"#).expect(MEMORY);
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use clap::Parser;
 use keys::KeyPair;
-use launcher::control::CONFIG_IS_WRONG;
+use launcher::control::CONFIG_INVALID;
 use protocol::{ErrorObject, RpcError};
 use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox};
 
@@ -94,7 +94,7 @@ pub(crate) fn parse(arguments: Vec<String>) -> Result<ServeArgs, CliError> {
 
 /// Has a circle that runs become what other arguments describe, as far as it can.
 pub(crate) async fn take_over(circle: &Circle, started: (IpAddr, u16), arguments: Vec<String>) -> Result<(), RpcError> {
-    let refused = |message: String| RpcError::Other(ErrorObject { code: CONFIG_IS_WRONG, message, data: None });
+    let refused = |message: String| RpcError::Other(ErrorObject { code: CONFIG_INVALID, message, data: None });
     let described = tokio::task::spawn_blocking(move || {
         let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments));
         match parsed.map(|cli| cli.verb) {

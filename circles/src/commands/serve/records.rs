@@ -10,7 +10,7 @@ use std::{
 
 use launcher::{
     Audit, LogFormat,
-    log::{Bounds, Form, Level, LogFile, Queue, Writing},
+    log::{LineEncoder, LineQueue, LogFile, LogLevel, RotationPolicy, WriterGuard},
 };
 use server_ws::PlayRecord;
 use tracing_subscriber::{
@@ -23,7 +23,7 @@ use tracing_subscriber::{
 use super::audit::{AuditLog, AuditWriter};
 use crate::cli::ServeArgs;
 use frontend::error::CliError;
-use terminal::{logging, printing};
+use terminal::{logging, output};
 
 /// Bytes of a log that wait to be written.
 const MAX_LOG: usize = 1 << 20;
@@ -38,14 +38,14 @@ pub(super) struct Records {
     format: LogFormat,
     outputs: Outputs,
     audit: Option<AuditLog>,
-    _log: Vec<Writing<Line>>,
+    _log: Vec<WriterGuard<Line>>,
 }
 
 /// Where lines of the log go.
 #[derive(Clone)]
 struct Outputs {
-    stderr: Queue<Line>,
-    file: Option<Queue<Line>>,
+    stderr: LineQueue<Line>,
+    file: Option<LineQueue<Line>>,
 }
 
 impl Records {
@@ -54,13 +54,13 @@ impl Records {
         let format = args.log_format;
         let mut writing = Vec::new();
         let mut queue = |name, output: Box<dyn Write + Send>| {
-            let (queue, writes) = Queue::start(name, MAX_LOG, Lines(format), output).map_err(no_thread)?;
+            let (queue, writes) = LineQueue::start(name, MAX_LOG, Lines(format), output).map_err(no_thread)?;
             writing.push(writes);
             Ok::<_, CliError>(queue)
         };
         let stderr = queue("log to stderr", Box::new(io::stderr()))?;
         let file = match &args.log_file {
-            Some(path) => Some(queue("log to file", Box::new(open(path, Bounds::LOG)?))?),
+            Some(path) => Some(queue("log to file", Box::new(open(path, RotationPolicy::LOG)?))?),
             None => None,
         };
         let audit = match &args.audit_file {
@@ -83,7 +83,7 @@ impl Records {
         let layer: Box<dyn Layer<Registry> + Send + Sync> = match self.format {
             LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
             LogFormat::Text => {
-                layer.with_ansi(self.outputs.file.is_none() && printing::Paint::for_stderr().is_on()).boxed()
+                layer.with_ansi(self.outputs.file.is_none() && output::Paint::for_stderr().is_on()).boxed()
             }
         };
         tracing_subscriber::registry().with(layer).with(logging::targets(level)).init();
@@ -112,7 +112,7 @@ impl Records {
     }
 
     /// A line for the file alone: it is said on stderr in other words.
-    pub(super) fn keep(&self, level: Level, line: &str) {
+    pub(super) fn keep(&self, level: LogLevel, line: &str) {
         self.outputs.keep(self.format, level, line);
     }
 
@@ -122,10 +122,10 @@ impl Records {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             let bug = format!("a bug: {panic}");
-            outputs.keep(format, Level::Error, &bug);
+            outputs.keep(format, LogLevel::Error, &bug);
             match format {
                 LogFormat::Text => report(panic),
-                LogFormat::Json => outputs.stderr.push_line(format, Level::Error, &bug),
+                LogFormat::Json => outputs.stderr.push_line(format, LogLevel::Error, &bug),
             }
             // Nobody knows what is left of the process afterwards.
             outputs.flush();
@@ -145,7 +145,7 @@ impl Records {
 }
 
 impl Outputs {
-    fn keep(&self, format: LogFormat, level: Level, line: &str) {
+    fn keep(&self, format: LogFormat, level: LogLevel, line: &str) {
         if let Some(file) = &self.file {
             file.push_line(format, level, line);
         }
@@ -153,17 +153,17 @@ impl Outputs {
 
     fn flush(&self) {
         // The file first: a terminal may stand still.
-        self.file.iter().chain([&self.stderr]).for_each(Queue::flush);
+        self.file.iter().chain([&self.stderr]).for_each(LineQueue::flush);
     }
 }
 
 trait PushLine {
-    fn push_line(&self, format: LogFormat, level: Level, line: &str);
+    fn push_line(&self, format: LogFormat, level: LogLevel, line: &str);
 }
 
-impl PushLine for Queue<Line> {
-    fn push_line(&self, format: LogFormat, level: Level, line: &str) {
-        let line: Line = format.line(SystemTime::now(), level, line).into_bytes().into();
+impl PushLine for LineQueue<Line> {
+    fn push_line(&self, format: LogFormat, level: LogLevel, line: &str) {
+        let line: Line = format.format_line(SystemTime::now(), level, line).into_bytes().into();
         let bytes = line.len();
         self.push(line, bytes);
     }
@@ -195,18 +195,18 @@ impl Write for &Outputs {
 
 struct Lines(LogFormat);
 
-impl Form<Line> for Lines {
-    fn line(&mut self, line: &Line, text: &mut Vec<u8>) {
+impl LineEncoder<Line> for Lines {
+    fn encode_line(&mut self, line: &Line, text: &mut Vec<u8>) {
         text.extend_from_slice(line);
     }
 
-    fn lost(&mut self, lines: u64, text: &mut Vec<u8>) {
+    fn encode_lost(&mut self, lines: u64, text: &mut Vec<u8>) {
         let line = format!("({lines} lines are lost: they could not be written in time)");
-        text.extend_from_slice(self.0.line(SystemTime::now(), Level::Warn, &line).as_bytes());
+        text.extend_from_slice(self.0.format_line(SystemTime::now(), LogLevel::Warn, &line).as_bytes());
     }
 }
 
-fn open(path: &Path, bounds: Bounds) -> Result<LogFile, CliError> {
+fn open(path: &Path, bounds: RotationPolicy) -> Result<LogFile, CliError> {
     LogFile::open(path, bounds).map_err(|error| {
         let fix = "see that it can be written, or set XDG_STATE_HOME";
         CliError::io(format!("cannot write {}", path.display()), &error, fix)

@@ -3,10 +3,10 @@
 use std::{sync::mpsc, thread, time::Duration};
 
 use frontend::{
-    error::{CliError, os_text},
+    error::{CliError, os_error_text},
     signals::{is_ignored, listen},
 };
-use terminal::printing;
+use terminal::output;
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind},
@@ -45,7 +45,7 @@ fn first_of<L: FnOnce() + Send + 'static>(
     let (send, first) = oneshot::channel();
     let (tell, is_listening) = mpsc::channel();
     let cannot = |error: &std::io::Error| {
-        CliError::usage("cannot listen to signals", os_text(error), "are there too many processes?")
+        CliError::usage("cannot listen to signals", os_error_text(error), "are there too many processes?")
     };
     let runtime = Builder::new_current_thread().enable_io().build().map_err(|error| cannot(&error))?;
     let hear = move || {
@@ -82,7 +82,7 @@ fn end_at_once(last_words: impl FnOnce() + Send + 'static) {
     let (tell, said) = mpsc::channel();
     let say = move || {
         last_words();
-        printing::to_stderr("ended at once, by a second signal\n");
+        output::to_stderr("ended at once, by a second signal\n");
         // The process may have ended without waiting any longer.
         let _late = tell.send(());
     };

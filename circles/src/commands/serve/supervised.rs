@@ -2,7 +2,9 @@
 
 use std::os::fd::AsFd;
 
-use launcher::link::{BEAT_INTERVAL, Configured, Figures, FromSupervisor, Gone, Ready, ToSupervisor, Wanted};
+use launcher::link::{
+    ConfigureResult, HEARTBEAT_INTERVAL, Heartbeat, IpcClosed, Ready, SupervisorReceiver, SupervisorSender, ToCircle,
+};
 use protocol::RpcError;
 use tokio::{net::UnixStream, sync::oneshot};
 
@@ -10,8 +12,8 @@ use frontend::error::CliError;
 
 /// The supervisor, at the other end of standard input.
 pub(crate) struct Supervisor {
-    to: ToSupervisor,
-    from: FromSupervisor,
+    to: SupervisorSender,
+    from: SupervisorReceiver,
 }
 
 impl Supervisor {
@@ -22,19 +24,19 @@ impl Supervisor {
             UnixStream::from_std(socket)
         };
         let socket = socket().map_err(|error| CliError::io("cannot talk to the supervisor", &error, ""))?;
-        let (to, from) = launcher::link::to_supervisor(socket);
+        let (to, from) = launcher::link::supervisor_channel(socket);
         Ok(Self { to, from })
     }
 
     /// Waits for the arguments of the circle; none, where the supervisor is gone, or wants the circle's end.
     pub(crate) async fn start(&mut self) -> Option<Vec<String>> {
-        self.from.start().await
+        self.from.receive_arguments().await
     }
 
     /// Waits until it wants the circle, which is not ready yet, to end.
     pub(crate) async fn wants_the_end(&mut self) {
         // Nothing else is wanted before it is ready.
-        while self.from.next().await != Wanted::Drain {}
+        while self.from.next().await != ToCircle::Drain {}
     }
 
     /// Says that the circle takes connections, then gives signs of life and does what is wanted for as long as both are there.
@@ -42,21 +44,21 @@ impl Supervisor {
     pub(crate) async fn attend<C: Future<Output = Result<(), RpcError>>>(
         mut self,
         ready: Ready,
-        figures: impl Fn() -> Figures,
+        figures: impl Fn() -> Heartbeat,
         configure: impl Fn(Vec<String>) -> C,
         drain: oneshot::Sender<()>,
-    ) -> Result<(), Gone> {
-        self.to.tell(&ready).await?;
-        let mut beat = tokio::time::interval(BEAT_INTERVAL);
+    ) -> Result<(), IpcClosed> {
+        self.to.notify(&ready).await?;
+        let mut beat = tokio::time::interval(HEARTBEAT_INTERVAL);
         let (mut drain, mut configuring) = (Some(drain), None);
         loop {
             tokio::select! {
-                _ = beat.tick() => self.to.tell(&figures()).await?,
+                _ = beat.tick() => self.to.notify(&figures()).await?,
                 wanted = self.from.next(), if drain.is_some() => match wanted {
-                    Wanted::Configure(id, _) if configuring.is_some() => {
-                        self.to.answer(&id, Err(RpcError::invalid_request("one is still being answered"))).await?;
+                    ToCircle::Configure(id, _) if configuring.is_some() => {
+                        self.to.respond(&id, Err(RpcError::invalid_request("one is still being answered"))).await?;
                     }
-                    Wanted::Configure(id, configuration) => {
+                    ToCircle::Configure(id, configuration) => {
                         configuring = Some(Box::pin(with(id, configure(configuration.arguments))));
                     }
                     _ => drop(drain.take()),
@@ -65,7 +67,7 @@ impl Supervisor {
                     if configuring.is_some() =>
                 {
                     configuring = None;
-                    self.to.answer(&id, configured.map(|()| Configured {})).await?;
+                    self.to.respond(&id, configured.map(|()| ConfigureResult {})).await?;
                 }
             }
         }
@@ -73,8 +75,8 @@ impl Supervisor {
 }
 
 /// What a supervisor is told of them.
-pub(crate) fn figures(figures: &server_ws::Figures) -> Figures {
-    Figures {
+pub(crate) fn figures(figures: &server_ws::CircleSnapshot) -> Heartbeat {
+    Heartbeat {
         connections: figures.connections,
         workers: figures.workers,
         plays: figures.plays,

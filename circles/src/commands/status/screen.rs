@@ -10,23 +10,23 @@ use ratatui::crossterm::{
 use rustix::process::{Signal, getpid, kill_process};
 
 use frontend::{
-    error::Unwritten,
-    text::{Line, Style},
+    error::OutputError,
+    text::{Style, StyledLine},
 };
 use terminal::{
-    modes::Quiet,
-    printing::{Paint, stdout_size},
+    modes::QuietTerminal,
+    output::{Paint, stdout_size},
 };
 
 /// The terminal, for as long as this lives.
 pub(super) struct Screen {
     paint: Paint,
     /// What is typed is not shown.
-    quiet: Option<Quiet>,
+    quiet: Option<QuietTerminal>,
 }
 
 impl Screen {
-    pub(super) fn take() -> Result<Self, Unwritten> {
+    pub(super) fn take() -> Result<Self, OutputError> {
         let mut screen = Self { paint: Paint::for_stdout(), quiet: None };
         screen.enter()?;
         Ok(screen)
@@ -38,24 +38,24 @@ impl Screen {
     }
 
     /// Draws over what was there, in one piece: nothing is cleared before there is something in its place.
-    pub(super) fn draw(&self, lines: &[Line]) -> Result<(), Unwritten> {
+    pub(super) fn draw(&self, lines: &[StyledLine]) -> Result<(), OutputError> {
         let (columns, rows) = Self::size();
         let mut bytes = Vec::new();
-        compose(&mut bytes, self.paint, lines, columns, rows).map_err(Unwritten)?;
+        compose(&mut bytes, self.paint, lines, columns, rows).map_err(OutputError)?;
         let mut stdout = stdout().lock();
-        stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(Unwritten)
+        stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(OutputError)
     }
 
     /// For the terminal's Ctrl-Z: it returns when the shell continues it.
-    pub(super) fn suspend(&mut self) -> Result<(), Unwritten> {
+    pub(super) fn suspend(&mut self) -> Result<(), OutputError> {
         self.give_back();
         stop()?;
         self.enter()
     }
 
-    fn enter(&mut self) -> Result<(), Unwritten> {
-        self.quiet = Some(Quiet::hide());
-        execute!(stdout(), EnterAlternateScreen, Hide).map_err(Unwritten)
+    fn enter(&mut self) -> Result<(), OutputError> {
+        self.quiet = Some(QuietTerminal::without_echo());
+        execute!(stdout(), EnterAlternateScreen, Hide).map_err(OutputError)
     }
 
     fn give_back(&mut self) {
@@ -72,31 +72,31 @@ impl Drop for Screen {
 }
 
 /// Stops this process, as the terminal's Ctrl-Z would where nobody listens to that.
-pub(super) fn stop() -> Result<(), Unwritten> {
-    kill_process(getpid(), Signal::STOP).map_err(|error| Unwritten(error.into()))
+pub(super) fn stop() -> Result<(), OutputError> {
+    kill_process(getpid(), Signal::STOP).map_err(|error| OutputError(error.into()))
 }
 
 /// What draws over a terminal of that size.
-fn compose(to: &mut Vec<u8>, paint: Paint, lines: &[Line], columns: usize, rows: usize) -> io::Result<()> {
+fn compose(to: &mut Vec<u8>, paint: Paint, lines: &[StyledLine], columns: usize, rows: usize) -> io::Result<()> {
     queue!(to, MoveTo(0, 0))?;
     for (row, line) in within(lines, rows).into_iter().enumerate() {
         if row > 0 {
             to.extend(b"\r\n");
         }
         // One that fills its row would have the rest of it cleared in the next.
-        to.extend(paint.line(&line.cut(columns.saturating_sub(1))).as_bytes());
+        to.extend(paint.line(&line.truncated(columns.saturating_sub(1))).as_bytes());
         queue!(to, Clear(ClearType::UntilNewLine))?;
     }
     queue!(to, Clear(ClearType::FromCursorDown))
 }
 
 /// So many as there are rows for; what is left out is said.
-fn within(lines: &[Line], rows: usize) -> Vec<Line> {
+fn within(lines: &[StyledLine], rows: usize) -> Vec<StyledLine> {
     if lines.len() <= rows {
         return lines.to_vec();
     }
     let shown = rows.saturating_sub(1);
-    let more = Line::of(Style::Dim, &format!("… and {} lines more", lines.len() - shown));
+    let more = StyledLine::of(Style::Dim, &format!("… and {} lines more", lines.len() - shown));
     lines[..shown].iter().cloned().chain((rows > 0).then_some(more)).collect()
 }
 
@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_cut_and_said() {
-        let lines: Vec<Line> = (0..9).map(|number| Line::of(Style::Plain, &format!("line {number} is long"))).collect();
+        let lines: Vec<StyledLine> =
+            (0..9).map(|number| StyledLine::of(Style::Plain, &format!("line {number} is long"))).collect();
         for (columns, rows) in [(0, 0), (1, 1), (7, 3), (80, 9), (80, 24)] {
             let mut bytes = Vec::new();
             compose(&mut bytes, Paint::for_stdout(), &lines, columns, rows).expect("into memory");

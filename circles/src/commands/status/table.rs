@@ -5,7 +5,7 @@ use std::time::Duration;
 use launcher::{CircleStatus, Statuses};
 use unicode_width::UnicodeWidthStr;
 
-use frontend::text::{Line, Style};
+use frontend::text::{Style, StyledLine};
 
 /// What holds where scripts are kept from the system as well as can be.
 const ALL_LAYERS: [&str; 3] = ["process", "memory", "syscalls"];
@@ -36,7 +36,7 @@ const DISPENSABLE: [&str; 4] = ["PLAYS", "ACCESS", "RESTARTS", "PID"];
 
 /// A line of titles, one for each circle, and what there is to say of those that are not well. With fewer columns where that
 /// many cells of the terminal would not do.
-pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<Line> {
+pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<StyledLine> {
     let circles = &statuses.circles;
     let is_sandboxed = circles.iter().all(|circle| circle.sandbox.as_deref().is_none_or(is_full));
     let mut columns: Vec<Vec<String>> = COLUMNS
@@ -56,14 +56,14 @@ pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<Line> {
         let cells: Vec<String> = columns.iter().map(|column| padded(&column[index], widest(column))).collect();
         cells.join(BETWEEN).trim_end().to_owned()
     };
-    let mut lines = vec![Line::of(Style::Dim, &row(0))];
+    let mut lines = vec![StyledLine::of(Style::Dim, &row(0))];
     for (index, circle) in circles.iter().enumerate() {
-        lines.push(Line::of(Style::Plain, &row(index + 1)));
-        lines.extend(circle.why.as_ref().map(|why| Line::of(Style::Plain, &format!("  {why}"))));
-        let refused = |refused| Line::of(Style::Plain, &format!("  not as circles.json has it: {refused}"));
+        lines.push(StyledLine::of(Style::Plain, &row(index + 1)));
+        lines.extend(circle.why.as_ref().map(|why| StyledLine::of(Style::Plain, &format!("  {why}"))));
+        let refused = |refused| StyledLine::of(Style::Plain, &format!("  not as circles.json has it: {refused}"));
         lines.extend(circle.refused.as_ref().map(refused));
     }
-    let refused = |refused| Line::of(Style::Plain, &format!("circles.json is not taken over: {refused}"));
+    let refused = |refused| StyledLine::of(Style::Plain, &format!("circles.json is not taken over: {refused}"));
     lines.extend(statuses.refused.as_ref().map(refused));
     lines
 }
@@ -108,7 +108,7 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use launcher::State;
+    use launcher::CircleState;
     use server_ws::Access;
 
     use super::*;
@@ -117,7 +117,7 @@ mod tests {
         CircleStatus {
             name: "team".into(),
             url: "ws://127.0.0.1:9002".into(),
-            state: State::Ready,
+            state: CircleState::Ready,
             pid: Some(4711),
             restarts: 0,
             uptime_s: Some(3723),
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_sandbox_that_is_not_whole_is_shown() {
         let mut down = circle(None);
-        (down.state, down.why) = (State::Failed, Some("it ended\nbadly\x1b[2J".into()));
+        (down.state, down.why) = (CircleState::Failed, Some("it ended\nbadly\x1b[2J".into()));
         let shown =
             text(&[circle(Some(&["process", "memory"])), circle(Some(&[])), circle(Some(&ALL_LAYERS)), down], 900);
         let last: Vec<&str> = shown.lines().map(|line| line.rsplit(BETWEEN).next().expect("a cell")).collect();

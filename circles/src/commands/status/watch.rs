@@ -17,8 +17,8 @@ use super::{
     table,
 };
 use frontend::signals::{is_ignored, listen};
-use frontend::{error::CliError, text::Line};
-use terminal::printing::to_stdout;
+use frontend::{error::CliError, text::StyledLine};
+use terminal::output::to_stdout;
 
 /// How often it is looked; a circle says something new as often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const EVERY: Duration = Duration::from_secs(1);
 type Looked = Result<Statuses, CliError>;
 
 pub(super) fn run(source: Source<'_>, is_json: bool) -> Result<(), CliError> {
-    let kind = terminal::connect::runtime()?.block_on(watch(source, is_json))?;
+    let kind = terminal::runtime::runtime()?.block_on(watch(source, is_json))?;
     if kind == SignalKind::interrupt() {
         // That is how one ceases to watch, and nothing went wrong.
         return Ok(());
@@ -124,7 +124,7 @@ impl View {
                 Ok(to_stdout(&format!("{before}{}", said(statuses, self.is_json)))?)
             }
             (None, Err(error)) if is_new => {
-                terminal::printing::report(error);
+                terminal::output::report(error);
                 Ok(())
             }
             (None, _) => Ok(()),
@@ -134,7 +134,7 @@ impl View {
     fn draw(&self) -> Result<(), CliError> {
         let (Some(screen), Some(looked)) = (&self.screen, &self.last) else { return Ok(()) };
         let width = Screen::size().0.saturating_sub(1);
-        let lines: Vec<Line> = match looked {
+        let lines: Vec<StyledLine> = match looked {
             Ok(statuses) => table::lines(statuses, width),
             Err(error) => error.lines(width),
         };
@@ -164,7 +164,7 @@ impl View {
 /// Whether nothing has happened but that time has passed.
 fn is_same(one: &Looked, other: &Looked) -> bool {
     let timeless =
-        |statuses: &Statuses| -> Vec<_> { statuses.circles.iter().map(CircleStatus::without_time).collect() };
+        |statuses: &Statuses| -> Vec<_> { statuses.circles.iter().map(CircleStatus::without_uptime).collect() };
     match (one, other) {
         (Ok(one), Ok(other)) => one.refused == other.refused && timeless(one) == timeless(other),
         (Err(one), Err(other)) => one.message() == other.message(),

@@ -1,15 +1,15 @@
 //! The `:` commands that a session obeys itself.
 
 use client_ws::{ClientError, RpcError};
-use frontend::text::{Line, Style};
+use frontend::text::{Style, StyledLine};
 
 use super::{Console, LOST, fake, settle};
-use crate::commands::Meta;
+use crate::commands::ReplCommand;
 
 const TOOK: &str = "remark 1.50 ms in the circle, 7 operations, 0 µs until the answer was here";
 
-fn line(text: &str) -> Vec<Line> {
-    vec![Line::of(Style::Plain, text)]
+fn line(text: &str) -> Vec<StyledLine> {
+    vec![StyledLine::of(Style::Plain, text)]
 }
 
 /// A directory, and a file in it that is not there yet.
@@ -148,16 +148,16 @@ async fn file_that_is_too_large_for_the_circle_is_not_played() {
 async fn circle_answers_what_it_knows() {
     let mut console = Console::ready().await;
     let cases = [
-        (":vars", Meta::Vars),
-        (":functions trim", Meta::Functions("trim".to_owned())),
-        (":doc push()", Meta::Doc("push".to_owned())),
-        (":who", Meta::Who),
+        (":vars", ReplCommand::Vars),
+        (":functions trim", ReplCommand::Functions("trim".to_owned())),
+        (":doc push()", ReplCommand::Doc("push".to_owned())),
+        (":who", ReplCommand::Who),
     ];
     for (input, command) in cases {
         console.submit(input);
         let (asked, reply) = console.circle.question().await;
         assert_eq!(asked, command);
-        assert!(console.state().is_at_work());
+        assert!(console.state().is_busy());
         reply.send(Ok(line("answer"))).expect("the session waits for it");
         console.says(&[&format!("began {input}"), "listing answer", "done"]).await;
     }
@@ -175,7 +175,7 @@ async fn reset_forgets_what_was_played() {
     let mut console = Console::with_inputs(&["let x = 1"]).await;
     console.submit(":reset");
     let (command, reply) = console.circle.question().await;
-    assert_eq!((command, console.state().inputs), (Meta::Reset, 1));
+    assert_eq!((command, console.state().inputs), (ReplCommand::Reset, 1));
     reply.send(Ok(line("a fresh environment"))).expect("the session waits for it");
     console.says(&["began :reset", "listing a fresh environment", "done"]).await;
     assert_eq!(console.state().inputs, 0);

@@ -8,19 +8,19 @@ use tokio::time::Instant;
 use protocol::methods::Access;
 
 use super::{AGAIN, Console, LOST, Setup, UNREACHABLE, fake::lost, settle};
-use crate::session::Link;
+use crate::session::ConnectionStatus;
 
 #[tokio::test(start_paused = true)]
 async fn first_connection_is_reported_and_ready() {
     let mut console = Console::open(Setup::default());
-    assert_eq!(console.state().link, Link::Off);
+    assert_eq!(console.state().connection, ConnectionStatus::Disconnected);
     console.session.connect(false).expect("there is room");
     let attempt = console.circle.attempt().await;
-    assert_eq!(console.state().link, Link::Connecting);
+    assert_eq!(console.state().connection, ConnectionStatus::Connecting);
     console.circle.answer(attempt);
     console.says(&["connected first", "ready"]).await;
     let state = console.state();
-    assert!(state.is_ready() && state.is_kept && !state.is_settling(), "{state:?}");
+    assert!(state.is_ready() && state.is_reconnect_enabled && !state.is_settling(), "{state:?}");
     assert_eq!(state.circle.expect("it described itself").name, "team");
     console.is_quiet().await;
 }
@@ -37,7 +37,7 @@ async fn failed_connection_gives_back_what_waited() {
     // Nobody said that the connection is to be kept.
     tokio::time::sleep(Duration::from_mins(1)).await;
     console.is_quiet().await;
-    assert_eq!(console.state().link, Link::Off);
+    assert_eq!(console.state().connection, ConnectionStatus::Disconnected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,7 +166,7 @@ async fn cancel_stops_a_connection_that_is_being_made() {
     console.cancel();
     console.says(&["remark not connected", r#"given back ["1"]"#]).await;
     assert!(attempt.is_closed(), "nobody waits for it");
-    assert_eq!(console.state().link, Link::Off);
+    assert_eq!(console.state().connection, ConnectionStatus::Disconnected);
     tokio::time::sleep(Duration::from_mins(1)).await;
     console.is_quiet().await;
 }
@@ -220,7 +220,10 @@ async fn disconnect_is_for_good_until_the_user_connects() {
     console.session.retry().expect("there is room");
     console.is_quiet().await;
     let state = console.state();
-    assert!(state.link == Link::Off && !state.is_kept && state.inputs == 0, "{state:?}");
+    assert!(
+        state.connection == ConnectionStatus::Disconnected && !state.is_reconnect_enabled && state.inputs == 0,
+        "{state:?}"
+    );
     console.submit("1");
     console.circle.accept().await;
     // What was lost was said when it was given up.
@@ -255,7 +258,7 @@ async fn session_closes_its_connection_with_its_last_clone() {
 #[tokio::test(start_paused = true)]
 async fn inputs_wait_for_a_circle_that_is_being_started() {
     let mut console = Console::open(Setup::default());
-    console.session.expect().expect("there is room");
+    console.session.wait_for_start().expect("there is room");
     console.submit("1");
     for _ in 0..10 {
         console.circle.refuse().await;
@@ -274,7 +277,7 @@ async fn inputs_wait_for_a_circle_that_is_being_started() {
 #[tokio::test(start_paused = true)]
 async fn inputs_that_wait_for_a_circle_that_is_being_started_are_given_back_by_cancel() {
     let mut console = Console::open(Setup::default());
-    console.session.expect().expect("there is room");
+    console.session.wait_for_start().expect("there is room");
     console.submit("1");
     console.circle.refuse().await;
     settle().await;
@@ -290,7 +293,7 @@ async fn inputs_that_wait_for_a_circle_that_is_being_started_are_given_back_by_c
 #[tokio::test(start_paused = true)]
 async fn key_command_waits_for_a_circle_that_is_being_started() {
     let mut console = Console::open(Setup { access: Access::Members, ..Setup::default() });
-    console.session.expect().expect("there is room");
+    console.session.wait_for_start().expect("there is room");
     console.submit(":key bob");
     console.says(&["began :key bob"]).await;
     console.circle.refuse().await;

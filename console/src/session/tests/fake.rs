@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use client_ws::{ClientError, CompleteResult, Description, Notice, PlayEvent, PlayResult, RpcError};
-use frontend::text::Line;
+use frontend::text::StyledLine;
 use keys::{KeyPair, PublicKey};
 use protocol::{
     Id, Limits,
@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::NEVER;
 use crate::{
-    commands::Meta,
-    session::{Answer, Play, PlayReporter, PlayUpdate, Remote, Script},
+    commands::ReplCommand,
+    session::{PlayReporter, PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
 };
 
 /// Where an answer goes.
@@ -31,7 +31,7 @@ type Notices = mpsc::UnboundedReceiver<Result<Notice, ClientError>>;
 pub(super) enum Call {
     Connect(Reply<Description>),
     Authenticate(PublicKey, Reply<()>),
-    Ask(Meta, Reply<Vec<Line>>),
+    Ask(ReplCommand, Reply<Vec<StyledLine>>),
     Play(Playing),
 }
 
@@ -149,7 +149,7 @@ impl Circle {
     }
 
     /// Waits for a question; where the answer goes.
-    pub(super) async fn question(&mut self) -> (Meta, Reply<Vec<Line>>) {
+    pub(super) async fn question(&mut self) -> (ReplCommand, Reply<Vec<StyledLine>>) {
         match self.call().await {
             Call::Ask(command, reply) => (command, reply),
             other => panic!("{other:?} instead of a question"),
@@ -242,7 +242,7 @@ impl Playing {
 
     /// Waits for the cancellation.
     pub(super) async fn cancelled(&mut self) {
-        let cancelled = tokio::time::timeout(NEVER, self.reporter.cancelled()).await;
+        let cancelled = tokio::time::timeout(NEVER, self.reporter.wait_for_cancel()).await;
         cancelled.expect("the play is cancelled");
     }
 
@@ -270,7 +270,10 @@ impl Fake {
     }
 
     /// Asks the test, once somebody waits for the answer.
-    fn request<T: Send + 'static>(self: Arc<Self>, call: impl FnOnce(Reply<T>) -> Call + Send + 'static) -> Answer<T> {
+    fn request<T: Send + 'static>(
+        self: Arc<Self>,
+        call: impl FnOnce(Reply<T>) -> Call + Send + 'static,
+    ) -> RemoteFuture<T> {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             self.report(call(reply));
@@ -285,16 +288,16 @@ impl Fake {
 }
 
 impl Remote for Fake {
-    fn connect(self: Arc<Self>) -> Answer<Description> {
+    fn connect(self: Arc<Self>) -> RemoteFuture<Description> {
         self.request(Call::Connect)
     }
 
-    fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> Answer<()> {
+    fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> RemoteFuture<()> {
         self.request(move |reply| Call::Authenticate(keypair.public_key(), reply))
     }
 
-    fn play(self: Arc<Self>, script: Script) -> Play {
-        Play::with(move |reporter| async move {
+    fn play(self: Arc<Self>, script: Script) -> SessionPlay {
+        SessionPlay::spawn(move |reporter| async move {
             let (listening, listened) = oneshot::channel::<()>();
             self.report(Call::Play(Playing { script, reporter, listened }));
             std::future::pending::<()>().await;
@@ -302,15 +305,15 @@ impl Remote for Fake {
         })
     }
 
-    fn ask(self: Arc<Self>, command: Meta) -> Answer<Vec<Line>> {
+    fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>> {
         self.request(move |reply| Call::Ask(command, reply))
     }
 
-    fn complete(self: Arc<Self>, _: String, _: u64) -> Answer<CompleteResult> {
+    fn complete(self: Arc<Self>, _: String, _: u64) -> RemoteFuture<CompleteResult> {
         Box::pin(async { Err(ClientError::NotConnected) })
     }
 
-    fn next_notice(self: Arc<Self>) -> Answer<Notice> {
+    fn next_notice(self: Arc<Self>) -> RemoteFuture<Notice> {
         Box::pin(async move {
             let notices = self.notices().clone();
             let next = match &notices {

@@ -6,18 +6,18 @@ use client_ws::RpcError;
 use protocol::{Limits, error::LossReason, methods::Access};
 
 use super::{Console, LOST, NEVER, Setup, fake, settle};
-use crate::session::{FanOut, FanOutEvent, Outcome, Request, Script, Target};
+use crate::session::{FanOut, FanOutEvent, FanOutOutcome, FanOutTarget, Script, SessionRequest};
 
 impl Console {
-    fn target(&self, label: &str) -> Target {
-        Target { label: label.to_owned(), session: self.session.clone() }
+    fn target(&self, label: &str) -> FanOutTarget {
+        FanOutTarget { label: label.to_owned(), session: self.session.clone() }
     }
 
     /// Begins a script on circles, which the console finds.
-    async fn each(&mut self, script: &str, targets: Vec<Target>) {
+    async fn each(&mut self, script: &str, targets: Vec<FanOutTarget>) {
         let input = format!(":each a,b {script}");
         self.submit(&input);
-        let request = Request::FanOut(vec!["a".to_owned(), "b".to_owned()]);
+        let request = SessionRequest::FanOut(vec!["a".to_owned(), "b".to_owned()]);
         self.says(&[&format!("began {input}"), &format!("request {request:?}")]).await;
         self.session.fan_out(targets).expect("there is room");
     }
@@ -33,9 +33,9 @@ async fn told(plays: &mut FanOut) -> Option<String> {
     event.map(|(index, event)| match event {
         FanOutEvent::Output(output) => format!("{index} output {}", output.text),
         FanOutEvent::Refused(why) => format!("{index} refused: {why:?}"),
-        FanOutEvent::Ended(Outcome::Value(result)) => format!("{index} value {}", result.output),
-        FanOutEvent::Ended(Outcome::Failed(error)) => format!("{index} failed: {}", error.message()),
-        FanOutEvent::Ended(Outcome::Cancelled) => format!("{index} cancelled"),
+        FanOutEvent::Ended(FanOutOutcome::Value(result)) => format!("{index} value {}", result.output),
+        FanOutEvent::Ended(FanOutOutcome::Failed(error)) => format!("{index} failed: {}", error.message()),
+        FanOutEvent::Ended(FanOutOutcome::Cancelled) => format!("{index} cancelled"),
     })
 }
 
@@ -180,7 +180,7 @@ async fn cancel_cancels_on_all_circles() {
     assert!(has_row(&value, &["one", "two"]) && value.matches("cancelled").count() == 2, "{value}");
     one.says(&["done"]).await;
     one.is_quiet().await;
-    assert!(two.state().is_ready() && !two.state().is_at_work());
+    assert!(two.state().is_ready() && !two.state().is_busy());
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,7 +196,7 @@ async fn second_cancel_gives_up_on_the_circles_that_do_not_end() {
     assert!(value.contains("cancelled") && value.contains("no longer waiting for it"), "{value}");
     one.says(&["done"]).await;
     one.is_quiet().await;
-    assert!(!one.state().is_at_work() && !two.state().is_at_work());
+    assert!(!one.state().is_busy() && !two.state().is_busy());
     drop(there);
     two.begin("2").await.answer(2).await;
 }
@@ -387,5 +387,5 @@ async fn part_is_cancelled_by_the_user_of_its_own_session() {
     assert!(has_row(&one.said().await, &["cancelled"]));
     one.says(&["done"]).await;
     two.is_quiet().await;
-    assert!(!two.state().is_at_work());
+    assert!(!two.state().is_busy());
 }

@@ -124,7 +124,7 @@ impl Console {
     /// Answers the one question that the session has asked.
     async fn answers_a_question(&mut self) {
         let (_, reply) = self.circle.question().await;
-        let line = frontend::text::Line::of(frontend::text::Style::Plain, "x");
+        let line = frontend::text::StyledLine::of(frontend::text::Style::Plain, "x");
         reply.send(Ok(vec![line])).expect("the session waits for it");
     }
 

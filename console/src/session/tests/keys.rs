@@ -6,7 +6,7 @@ use client_ws::{ClientError, RpcError};
 use protocol::methods::Access;
 
 use super::{AGAIN, Console, LOST, Setup, fake::lost, key, keypair, settle};
-use crate::session::{Identity, Link};
+use crate::session::{CallerIdentity, ConnectionStatus};
 
 #[tokio::test(start_paused = true)]
 async fn open_circle_asks_for_no_key() {
@@ -15,7 +15,7 @@ async fn open_circle_asks_for_no_key() {
     console.connect().await;
     console.says(&["connected first", "ready"]).await;
     console.is_quiet().await;
-    assert_eq!(console.state().identity, Identity::Anonymous);
+    assert_eq!(console.state().identity, CallerIdentity::Anonymous);
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,7 +46,7 @@ async fn connection_that_ends_while_a_key_is_unlocked_is_made_again_for_it() {
     // The circle waits for strangers as long as it likes, and no longer.
     console.circle.lose();
     console.is_quiet().await;
-    assert_eq!(console.state().link, Link::Off);
+    assert_eq!(console.state().connection, ConnectionStatus::Disconnected);
     console.unlock("alice");
     console.circle.accept().await;
     assert_eq!(console.circle.admit().await, keypair("alice").public_key());
@@ -88,7 +88,7 @@ async fn scratch_circle_admits_the_key_that_was_made_for_it() {
     console.connect().await;
     assert_eq!(console.circle.admit().await, keypair("owner").public_key());
     console.says(&["connected first", "ready"]).await;
-    assert_eq!(console.state().identity, Identity::Owner);
+    assert_eq!(console.state().identity, CallerIdentity::Owner);
     assert_eq!(console.state().authenticated(), None);
 }
 
@@ -188,7 +188,7 @@ async fn key_that_the_circle_does_not_admit_gives_back_what_waits() {
     console.is_quiet().await;
     let state = console.state();
     // The answer is the circle's: the connection stays.
-    assert!(state.link == Link::On && !state.is_ready() && state.key.is_none(), "{state:?}");
+    assert!(state.connection == ConnectionStatus::Connected && !state.is_ready() && state.key.is_none(), "{state:?}");
 }
 
 /// Authentications whose outcome nobody knows: the session may be that key's by now.
@@ -205,7 +205,7 @@ async fn authentication_without_an_outcome_drops_the_connection() {
         assert!(said.starts_with("not admitted alice: ") && said.contains(word), "{said}");
         console.says(&[r#"given back ["1"]"#]).await;
         console.is_quiet().await;
-        assert!(console.state().link == Link::Off && console.circle.disconnections() == 1);
+        assert!(console.state().connection == ConnectionStatus::Disconnected && console.circle.disconnections() == 1);
         // The next connection is another session.
         console.circle.accept().await;
         console.says(&["connected again", AGAIN, "ready"]).await;
@@ -243,7 +243,7 @@ async fn reconnect_that_does_not_admit_the_key_any_more_says_both() {
     let said = console.said().await;
     assert!(said.starts_with("not admitted alice: "), "{said}");
     console.is_quiet().await;
-    assert_eq!(console.state().identity, Identity::Anonymous);
+    assert_eq!(console.state().identity, CallerIdentity::Anonymous);
 }
 
 #[tokio::test(start_paused = true)]

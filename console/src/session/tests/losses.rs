@@ -4,7 +4,7 @@ use client_ws::{Notice, RpcError};
 use protocol::{error::LossReason, methods::Access};
 
 use super::{AGAIN, Console, LOST, Setup, settle};
-use crate::session::Link;
+use crate::session::ConnectionStatus;
 
 const NOT_PLAYED: &str = "note what was typed was not played: Enter plays it in the fresh session";
 /// What is said of a connection to another circle, as its user wanted.
@@ -133,7 +133,7 @@ async fn another_circle_in_its_place_is_refused_in_the_background() {
     // It is not tried by itself any more, and what was there is told with the circle that is there again.
     tokio::time::sleep(std::time::Duration::from_mins(1)).await;
     console.is_quiet().await;
-    assert!(console.state().link == Link::Off && console.circle.disconnections() == 2);
+    assert!(console.state().connection == ConnectionStatus::Disconnected && console.circle.disconnections() == 2);
     // The first input is for the circle before: nobody has said yet that another one will do.
     console.submit("k + 1");
     console.circle.accept().await;

@@ -10,7 +10,7 @@ use protocol::{
 };
 
 use super::{AGAIN, Console, LOST, Setup, fake, settle};
-use crate::session::{Event, ShownKind};
+use crate::session::{DisplayKind, SessionEvent};
 
 const CANCELLED: &str = "remark cancelled; the session and what it had done are kept";
 const GIVEN_UP: &str = "remark no longer waiting for it; it may still be running, and what comes next waits for it";
@@ -25,8 +25,8 @@ async fn play_is_reported_in_order() {
     playing.print("two").await;
     playing.answer(42).await;
     console.says(&["output one", "output two"]).await;
-    let Event::Shown(shown) = console.event().await else { panic!("no value") };
-    assert_eq!(shown.kind, ShownKind::Value);
+    let SessionEvent::Display(shown) = console.event().await else { panic!("no value") };
+    assert_eq!(shown.kind, DisplayKind::Value);
     assert_eq!(shown.result.expect("its result is with it").output, "42");
     console.says(&["done"]).await;
     console.is_quiet().await;

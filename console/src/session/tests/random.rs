@@ -12,7 +12,7 @@ use super::{
     fake::{Call, lost, unreachable},
     key, settle,
 };
-use crate::session::{Event, Link, Remote, Request, Target};
+use crate::session::{ConnectionStatus, FanOutTarget, Remote, SessionEvent, SessionRequest};
 
 /// What a user, a circle or the network does.
 #[derive(Debug, Clone)]
@@ -172,7 +172,8 @@ impl World {
             settle().await;
         }
         let state = self.console.state();
-        self.held = if state.inputs > 0 || state.link == Link::On { state.inputs } else { self.held };
+        self.held =
+            if state.inputs > 0 || state.connection == ConnectionStatus::Connected { state.inputs } else { self.held };
     }
 
     async fn end_all(&mut self) {
@@ -235,11 +236,11 @@ impl World {
     async fn read(&mut self) {
         while let Ok(Some(event)) = tokio::time::timeout(super::MOMENT, self.console.events.next()).await {
             match event {
-                Event::Began(_) => self.began += 1,
-                Event::Done => self.done += 1,
-                Event::GivenBack(inputs) => self.given_back += inputs.len(),
-                Event::Request(Request::FanOut(_)) => {
-                    let target = Target { label: "a".to_owned(), session: self.console.session.clone() };
+                SessionEvent::InputStarted(_) => self.began += 1,
+                SessionEvent::InputFinished => self.done += 1,
+                SessionEvent::InputsReturned(inputs) => self.given_back += inputs.len(),
+                SessionEvent::Request(SessionRequest::FanOut(_)) => {
+                    let target = FanOutTarget { label: "a".to_owned(), session: self.console.session.clone() };
                     self.console.session.fan_out(vec![target]).expect("there is room");
                 }
                 _ => {}
@@ -261,7 +262,7 @@ impl World {
                 self.console.session.authenticate().expect("there is room");
             } else if !self.asked.is_empty() {
                 self.answer().await;
-            } else if !state.is_at_work() && state.waiting == 0 && !state.is_settling() {
+            } else if !state.is_busy() && state.waiting == 0 && !state.is_settling() {
                 break;
             }
             self.look().await;

@@ -4,7 +4,7 @@ use client_ws::{ClientError, RpcError};
 use protocol::methods::Access;
 
 use super::{AGAIN, Console, LOST, Setup, UNREACHABLE, fake::lost, key, keypair, settle};
-use crate::session::{Identity, Link};
+use crate::session::{CallerIdentity, ConnectionStatus};
 
 const AS_BOB: [&str; 2] = [
     "note a session is one key's for good: connecting anew as bob",
@@ -190,7 +190,7 @@ async fn key_command_ends_once_where_the_connection_is_lost_meanwhile() {
     console.circle.accept().await;
     console.says(&["connected again", AGAIN, "ready"]).await;
     console.is_quiet().await;
-    assert_eq!(console.state().identity, Identity::Anonymous);
+    assert_eq!(console.state().identity, CallerIdentity::Anonymous);
 }
 
 #[tokio::test(start_paused = true)]
@@ -282,7 +282,7 @@ async fn another_key_where_the_circle_is_gone_fails_once_and_is_tried_again() {
     console.circle.refuse().await;
     console.says(&[UNREACHABLE]).await;
     console.is_quiet().await;
-    assert_eq!(console.state().link, Link::Off);
+    assert_eq!(console.state().connection, ConnectionStatus::Disconnected);
     console.circle.accept().await;
     assert_eq!(console.circle.admit().await, keypair("bob").public_key());
     settle().await;

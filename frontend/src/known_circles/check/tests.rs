@@ -2,18 +2,18 @@ use keys::{KeyPair, identity_file};
 use tempfile::TempDir;
 
 use super::*;
-use crate::destination::Destination;
+use crate::circle_target::CircleTarget;
 
-fn identity() -> Identity {
-    Identity { public_key: KeyPair::generate().expect("random bytes").public_key(), is_persistent: true }
+fn identity() -> VerifiedIdentity {
+    VerifiedIdentity { public_key: KeyPair::generate().expect("random bytes").public_key(), is_persistent: true }
 }
 
 /// A user of this test, and the directory of the user's known circles.
-fn user() -> (User, TempDir) {
+fn user() -> (UserFiles, TempDir) {
     let root = tempfile::tempdir().expect("a directory");
     let known_circles = Some(KnownCircles::at(root.path().join("circles")));
     let [run, state] = ["run", "state"].map(|name| root.path().join(name));
-    (User { known_circles, directories: Directories { run, state } }, root)
+    (UserFiles { known_circles, directories: Directories { run, state } }, root)
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn first_identity_is_remembered_and_another_one_refused() {
     let (user, _root) = user();
     let circles = || user.known_circles.clone().expect("they are there");
     let (authority, first) = ("127.0.0.1:9001".parse().expect("an authority"), identity());
-    let check = IdentityCheck::new(user.clone(), &Choice::default(), None);
+    let check = IdentityCheck::new(user.clone(), &ConnectOptions::default(), None);
     check.clone().without_recording().judge(&authority, first, Own::None).expect("it is new");
     assert_eq!((check.notes().take(), circles().get(&authority).expect("read")), (Vec::new(), None));
     check.judge(&authority, first, Own::None).expect("it is new");
@@ -36,7 +36,7 @@ fn first_identity_is_remembered_and_another_one_refused() {
     check.judge(&authority, first, Own::Confirmed(own.public_key)).expect_err("it is not the user's own");
     assert_eq!(circles().get(&authority).expect("read"), Some(first.public_key));
     // Nothing is recorded about a circle that the program starts for itself.
-    let own = IdentityCheck { user: user.clone(), ..IdentityCheck::of_own_circle() };
+    let own = IdentityCheck { user: user.clone(), ..IdentityCheck::for_scratch_circle() };
     own.judge(&authority, identity(), Own::None).expect("it is its own");
 }
 
@@ -44,8 +44,8 @@ fn first_identity_is_remembered_and_another_one_refused() {
 fn identity_that_cannot_be_remembered_is_a_warning() {
     let (authority, shown) = ("127.0.0.1:9001".parse().expect("an authority"), identity());
     let (user, _root) = user();
-    let homeless = User { known_circles: None, ..user };
-    let check = IdentityCheck::new(homeless, &Choice::default(), None);
+    let homeless = UserFiles { known_circles: None, ..user };
+    let check = IdentityCheck::new(homeless, &ConnectOptions::default(), None);
     check.judge(&authority, shown, Own::None).expect("there is no place for it");
     assert!(matches!(&check.notes().take()[..], [IdentityNote::Warning(_)]));
 }
@@ -54,23 +54,26 @@ fn identity_that_cannot_be_remembered_is_a_warning() {
 fn tunnel_to_a_loopback_authority_is_not_loopback() {
     let (user, _root) = user();
     let authority: Authority = "127.0.0.1:9001".parse().expect("an authority");
-    let ephemeral = Identity { is_persistent: false, ..identity() };
+    let ephemeral = VerifiedIdentity { is_persistent: false, ..identity() };
     let through = |authority: Option<Authority>| {
-        let check = IdentityCheck::new(user.clone(), &Choice { authority, ..Choice::default() }, None);
+        let check = IdentityCheck::new(user.clone(), &ConnectOptions { authority, ..ConnectOptions::default() }, None);
         check.judge(&"127.0.0.1:9001".parse().expect("an authority"), ephemeral, Own::None)
     };
     through(None).expect("it is on this machine");
     let refused = through(Some(authority.clone())).expect_err("it is elsewhere");
-    let place = Destination::address("9001", "ws://127.0.0.1:9001".into());
-    let error = CliError::Client { place, error: ClientError::IdentityRefused(refused.into()) };
+    let place = CircleTarget::from_address("9001", "ws://127.0.0.1:9001".into());
+    let error = CliError::Client { target: place, error: ClientError::IdentityRefused(refused.into()) };
     assert_eq!(IdentityError::refused_ephemeral(&error), Some(ephemeral.public_key));
-    let check =
-        IdentityCheck::new(user.clone(), &Choice { authority: Some(authority.clone()), ..Choice::default() }, None);
+    let check = IdentityCheck::new(
+        user.clone(),
+        &ConnectOptions { authority: Some(authority.clone()), ..ConnectOptions::default() },
+        None,
+    );
     check.judge(&authority, ephemeral, Own::None).expect_err("nobody has accepted it");
     check.accept_ephemeral();
     check.judge(&authority, ephemeral, Own::None).expect("the user accepts it");
     // Another circle in its place is not meant by that.
-    let other = Identity { is_persistent: false, ..identity() };
+    let other = VerifiedIdentity { is_persistent: false, ..identity() };
     check.judge(&authority, other, Own::None).expect_err("it has changed");
     check.judge(&authority, other, Own::None).expect_err("it is not the one that the user accepts");
 }
@@ -79,8 +82,8 @@ fn tunnel_to_a_loopback_authority_is_not_loopback() {
 fn identity_that_changes_between_connections_is_refused_once() {
     let (user, _root) = user();
     let authority = "127.0.0.1:9001".parse().expect("an authority");
-    let check = IdentityCheck::new(user, &Choice::default(), None);
-    let ephemeral = || Identity { is_persistent: false, ..identity() };
+    let check = IdentityCheck::new(user, &ConnectOptions::default(), None);
+    let ephemeral = || VerifiedIdentity { is_persistent: false, ..identity() };
     // A circle without a lasting identity has another one with each start.
     check.judge(&authority, ephemeral(), Own::None).expect("it is on this machine");
     assert_eq!(check.notes().take(), []);
@@ -104,7 +107,7 @@ async fn circle_of_circles_json_is_the_one_with_the_identity_of_its_file_also_wh
     let (user, root) = user();
     let config = root.path().join("circles.json");
     std::fs::write(&config, r#"{ "circles": [{ "name": "a", "port": 9001, "identity": "id" }] }"#).expect("written");
-    let check = IdentityCheck::new(user.clone(), &Choice::default(), Some(&config));
+    let check = IdentityCheck::new(user.clone(), &ConnectOptions::default(), Some(&config));
     let (authority, elsewhere) = ("[::1]:9001".parse().expect("valid"), "127.0.0.1:9002".parse().expect("valid"));
     let stranger = identity().public_key;
     assert_eq!(check.own_circle(&authority, stranger).await.expect("read"), Own::Unstarted);

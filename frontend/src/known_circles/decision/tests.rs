@@ -75,7 +75,7 @@ fn decision_depends_on_what_is_known_and_on_own_circles() {
                     }
                     let encounter = Encounter {
                         authority: &authority,
-                        shown: Identity { public_key: key(1), is_persistent },
+                        shown: VerifiedIdentity { public_key: key(1), is_persistent },
                         known: known.map(key),
                         own: *own,
                         is_loopback,
@@ -96,7 +96,7 @@ fn refusal_says_what_it_means_and_how_to_accept_it() {
     let authority: Authority = "10.0.0.1:9001".parse().expect("an authority");
     let encounter = Encounter {
         authority: &authority,
-        shown: Identity { public_key: key(1), is_persistent: true },
+        shown: VerifiedIdentity { public_key: key(1), is_persistent: true },
         known: Some(key(2)),
         own: Own::None,
         is_loopback: false,
@@ -112,7 +112,7 @@ fn refusal_says_what_it_means_and_how_to_accept_it() {
         panic!("another identity");
     };
     assert!(!refusal.to_string().contains("forget"), "nobody is to forget for that: {refusal}");
-    let ephemeral = Identity { is_persistent: false, ..encounter.shown };
+    let ephemeral = VerifiedIdentity { is_persistent: false, ..encounter.shown };
     let Decision::Refuse(refusal) = decide(&Encounter { shown: ephemeral, known: None, ..encounter }) else {
         panic!("it is ephemeral");
     };

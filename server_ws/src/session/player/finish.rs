@@ -10,7 +10,7 @@ use protocol::{
 };
 use serde_json::{json, value::RawValue};
 use tokio::time::Instant;
-use worker::{Loss, Outcome};
+use worker::{EvalOutcome, Loss};
 
 use super::{
     Player, PlayerEvent, STOP_GRACE_PERIOD,
@@ -25,14 +25,14 @@ use crate::{
 
 impl Player {
     /// Finishes the running play with the outcome that its worker reports.
-    pub(super) fn finish(&mut self, outcome: Outcome) -> Option<PlayerEvent> {
+    pub(super) fn finish(&mut self, outcome: EvalOutcome) -> Option<PlayerEvent> {
         self.last_used = Instant::now();
         let play = self.play.take()?;
         let elapsed = play.started.elapsed();
         let result = match (play.stop_reason, outcome) {
             // The play was stopped before its outcome came.
             (Some(reason), _) => Err(self.stop_error(reason, play.max_ms)),
-            (None, Outcome::Value(value)) => match RawValue::from_string(value.json) {
+            (None, EvalOutcome::Value(value)) => match RawValue::from_string(value.json) {
                 Ok(json) => Ok(PlayResult {
                     output: value.output,
                     r#type: value.type_name,

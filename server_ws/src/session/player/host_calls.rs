@@ -18,7 +18,7 @@ pub(super) struct HostCalls {
     circle: Arc<Circle>,
     limits: Arc<SessionLimits>,
     caller: Caller,
-    play: host::Play,
+    play: host::PlayContext,
     /// The modules that the play called, by their index, in the order of its first calls.
     modules: Vec<(usize, Arc<dyn ModuleInstance>)>,
     calls: u64,
@@ -57,7 +57,12 @@ pub(super) enum CallReturn {
 }
 
 impl HostCalls {
-    pub(super) fn new(circle: Arc<Circle>, limits: Arc<SessionLimits>, caller: Caller, play: host::Play) -> Self {
+    pub(super) fn new(
+        circle: Arc<Circle>,
+        limits: Arc<SessionLimits>,
+        caller: Caller,
+        play: host::PlayContext,
+    ) -> Self {
         Self {
             circle,
             limits,

@@ -66,9 +66,9 @@ impl Player {
         for (number, query) in self.queries.take_unsent().take(QUERIES_PER_TURN - *sent) {
             *sent += 1;
             *unanswered += 1;
-            worker.ask(number, query);
+            worker.send_query(number, query);
         }
-        if cpu_budget.is_none() && !worker.gives_way() {
+        if cpu_budget.is_none() && !worker.has_low_priority() {
             *cpu_budget = Some(CpuBudget::new(Instant::now()));
         }
     }
@@ -92,7 +92,7 @@ impl Player {
             && budget.is_spent(now, worker.pid().and_then(kernel::computed_by))
         {
             *cpu_budget = None;
-            worker.give_way();
+            worker.lower_priority();
         }
     }
 }

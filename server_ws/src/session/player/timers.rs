@@ -94,14 +94,14 @@ impl Player {
             && budget.is_spent(now, worker.pid().and_then(kernel::computed_by))
         {
             play.cpu_budget = None;
-            worker.give_way();
+            worker.lower_priority();
         }
         if play.next_progress <= now {
             play.next_progress = now + PROGRESS_INTERVAL;
             if let WorkerState::Ready(worker, _) = &mut self.worker
                 && play.ticket.id().is_some()
             {
-                worker.ask_progress();
+                worker.request_progress();
             }
         }
         None

@@ -1,6 +1,6 @@
 //! The candidates for the word at the cursor.
 
-use console::completion::{Candidate, Completion};
+use console::completion::{CompletionItem, CompletionList};
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
@@ -20,7 +20,7 @@ const ROWS: u16 = 6;
 /// Several candidates, and which of them is selected.
 #[derive(Debug)]
 pub(super) struct Menu {
-    completion: Completion,
+    completion: CompletionList,
     selected: usize,
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Choice {
 }
 
 impl Menu {
-    pub(super) fn new(completion: Completion) -> Self {
+    pub(super) fn new(completion: CompletionList) -> Self {
         Self { completion, selected: 0 }
     }
 
@@ -48,7 +48,7 @@ impl Menu {
             KeyCode::BackTab | KeyCode::Up => self.selected = (self.selected + count - 1) % count,
             KeyCode::Esc => return Choice::Closed,
             KeyCode::Enter => {
-                let Completion { start, cursor: end, mut candidates, .. } = self.completion;
+                let CompletionList { start, cursor: end, mut candidates, .. } = self.completion;
                 return Choice::Taken { start, end, text: candidates.swap_remove(self.selected).text };
             }
             _ => return Choice::NotOurs,
@@ -66,7 +66,7 @@ impl Menu {
             .enumerate()
             .skip(first)
             .take(usize::from(height))
-            .map(|(index, Candidate { text, detail })| (index, seen(text), seen(detail)))
+            .map(|(index, CompletionItem { text, detail })| (index, seen(text), seen(detail)))
             .collect();
         // More columns than any screen has would be more than a format takes.
         let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0).min(200);
@@ -92,5 +92,5 @@ impl Menu {
 
 /// What is seen of a text on one line.
 fn seen(text: &str) -> String {
-    text::Line::of(text::Style::Plain, text).to_string()
+    text::StyledLine::of(text::Style::Plain, text).to_string()
 }

@@ -1,6 +1,6 @@
 //! Typing, the history and the candidates.
 
-use console::completion::Candidate;
+use console::completion::CompletionItem;
 
 use super::*;
 
@@ -14,10 +14,10 @@ fn typed(text: &str) -> Editor {
     editor
 }
 
-fn candidates(editor: &Editor, start: usize, texts: &[&str]) -> Completion {
+fn candidates(editor: &Editor, start: usize, texts: &[&str]) -> CompletionList {
     let (input, cursor) = editor.cursor();
-    let candidates = texts.iter().map(|text| Candidate { text: (*text).into(), detail: String::new() }).collect();
-    Completion { input, start, cursor, candidates }
+    let candidates = texts.iter().map(|text| CompletionItem { text: (*text).into(), detail: String::new() }).collect();
+    CompletionList { input, start, cursor, candidates }
 }
 
 #[test]
@@ -73,9 +73,9 @@ fn candidates_are_drawn_so_that_all_of_them_is_seen() {
     let mut editor = typed("to");
     let (input, cursor) = editor.cursor();
     let offered = [("total", "a\u{2028}b\u{1b}[2J\u{202e}c"), ("to\u{200b}p", "one\ttab")];
-    let candidate = |(text, detail): (&str, &str)| Candidate { text: text.into(), detail: detail.into() };
+    let candidate = |(text, detail): (&str, &str)| CompletionItem { text: text.into(), detail: detail.into() };
     let candidates = offered.map(candidate).into();
-    assert!(editor.complete(Completion { input, start: 0, cursor, candidates }));
+    assert!(editor.complete(CompletionList { input, start: 0, cursor, candidates }));
     let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(60, 10)).expect("a screen");
     let area = Rect::new(0, 8, 60, 2);
     let draw = |frame: &mut Frame<'_>| editor.draw(frame, area, Theme::new(false), &Engine::new_raw(), true);

@@ -15,15 +15,15 @@ struct Session {
 }
 
 impl Session {
-    fn new(limits: Limits) -> Self {
-        Self::with(Setup { circle: "test".into(), limits, ..Setup::default() })
+    fn new(limits: WorkerLimits) -> Self {
+        Self::with(WorkerSetup { circle: "test".into(), limits, ..WorkerSetup::default() })
     }
 
-    fn with(setup: Setup) -> Self {
+    fn with(setup: WorkerSetup) -> Self {
         Self::with_host(setup, |_| HostReturn::Aborted)
     }
 
-    fn with_host(setup: Setup, carry_out: impl Fn(&HostCall) -> HostReturn + 'static) -> Self {
+    fn with_host(setup: WorkerSetup, carry_out: impl Fn(&HostCall) -> HostReturn + 'static) -> Self {
         let (prints, watch) = (Rc::new(RefCell::new(Vec::new())), Arc::new(Watch::default()));
         let calls = Rc::new(RefCell::new(Vec::new()));
         let meter = Meter::new(watch.clone(), &setup.limits);
@@ -39,25 +39,25 @@ impl Session {
         Self { environment, prints, calls, watch, plays: 0 }
     }
 
-    fn play_as(&mut self, script: &str, bind: Option<&str>, caller: Option<&str>) -> Outcome {
+    fn play_as(&mut self, script: &str, bind: Option<&str>, caller: Option<&str>) -> EvalOutcome {
         self.plays += 1;
         self.environment.play(&Play { number: self.plays, script, bind, caller })
     }
 
-    fn play(&mut self, script: &str) -> Outcome {
+    fn play(&mut self, script: &str) -> EvalOutcome {
         self.play_as(script, None, None)
     }
 
     fn output(&mut self, script: &str) -> String {
         match self.play(script) {
-            Outcome::Value(value) => value.output,
+            EvalOutcome::Value(value) => value.output,
             outcome => panic!("{script}: {outcome:?}"),
         }
     }
 
     fn error(&mut self, script: &str) -> ScriptError {
         match self.play(script) {
-            Outcome::Failed(error) => error,
+            EvalOutcome::Failed(error) => error,
             outcome => panic!("{script}: {outcome:?}"),
         }
     }
@@ -73,7 +73,7 @@ fn at(error: &ScriptError) -> (u32, u32) {
 
 #[test]
 fn everything_that_a_play_makes_is_there_in_the_next() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     // (script, output), one session over all of them.
     let plays = [
         ("let x = 40; const LIMIT = 7;", ""),
@@ -109,11 +109,12 @@ fn everything_that_a_play_makes_is_there_in_the_next() {
 #[test]
 fn the_circles_own_script_is_there_before_the_first_play() {
     let init = "print(`unheard`); const RATE = 7; fn rated(x) { x * global::RATE }";
-    let mut session = Session::with(Setup { circle: "test".into(), init: Some(init.into()), ..Setup::default() });
+    let mut session =
+        Session::with(WorkerSetup { circle: "test".into(), init: Some(init.into()), ..WorkerSetup::default() });
     assert_eq!(session.output("rated(6)"), "42");
     assert_eq!(session.output("fn rated(x) { x } rated(RATE)"), "7");
     assert!(session.texts().is_empty());
-    let broken = Setup { circle: "test".into(), init: Some("1;\n nowhere".into()), ..Setup::default() };
+    let broken = WorkerSetup { circle: "test".into(), init: Some("1;\n nowhere".into()), ..WorkerSetup::default() };
     let mut session = Session::with(broken);
     for _ in 0..2 {
         let error = session.error("1");
@@ -127,7 +128,7 @@ fn imports_stay() {
     std::fs::write(directory.path().join("geo.rhai"), "fn area(a, b) { a * b } export const UNIT = \"m\";")
         .expect("written");
     let modules = Some(directory.path().to_owned());
-    let mut session = Session::with(Setup { circle: "test".into(), modules, ..Setup::default() });
+    let mut session = Session::with(WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() });
     assert_eq!(session.output("import \"geo\" as g; g::area(2, 3)"), "6");
     assert_eq!(session.output("g::area(4, 5) + g::UNIT"), "20m");
     assert_eq!(session.output("fn f() { import \"geo\" as h; h::area(1, 2) } f()"), "2");
@@ -147,7 +148,7 @@ fn a_script_that_is_played_again_does_what_it_does_when_it_is_parsed_anew() {
         "/// Of nothing.\n40 + 2",
         "CALLER_PUBLIC_KEY",
     ];
-    let (mut kept, mut anew) = (Session::new(Limits::default()), Session::new(Limits::default()));
+    let (mut kept, mut anew) = (Session::new(WorkerLimits::default()), Session::new(WorkerLimits::default()));
     // In another order each time: the steps are prime to ten.
     for (round, step) in [1, 3, 7, 9, 3].into_iter().enumerate() {
         for number in 0..scripts.len() {
@@ -161,9 +162,9 @@ fn a_script_that_is_played_again_does_what_it_does_when_it_is_parsed_anew() {
 
 #[test]
 fn what_a_variable_holds_is_held_to_its_size_however_it_grows() {
-    let limits = Limits { map_items: 1000, string_bytes: 1000, array_items: 1000, ..Limits::default() };
+    let limits = WorkerLimits { map_items: 1000, string_bytes: 1000, array_items: 1000, ..WorkerLimits::default() };
     let mut session = Session::new(limits);
-    let of = |kind| Outcome::Limit { kind, max: 1000 };
+    let of = |kind| EvalOutcome::Limit { kind, max: 1000 };
     assert_eq!(session.play("let m = #{}; for i in 0..1001 { m[\"k\" + i] = i; } 7"), of(LimitKind::MapSize));
     assert_eq!(session.play("let s = \"\"; for i in 0..400 { s[0..0] = \"abc\"; } 7"), of(LimitKind::StringSize));
     let caught = "let a = []; try { loop { a.push(1); } } catch {} 7";
@@ -178,7 +179,7 @@ fn what_a_variable_holds_is_held_to_its_size_however_it_grows() {
 
 #[test]
 fn an_exit_gives_its_value_from_wherever_it_is() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     let scripts = [
         "exit(7); 8",
         "loop { exit(7); }",
@@ -203,7 +204,7 @@ fn modules_that_import_each_other_are_an_error() {
         std::fs::write(directory.path().join(name).with_extension("rhai"), source).expect("written");
     }
     let modules = Some(directory.path().to_owned());
-    let mut session = Session::with(Setup { circle: "test".into(), modules, ..Setup::default() });
+    let mut session = Session::with(WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() });
     for name in ["itself", "there", "there"] {
         let error = session.error(&format!("import {name:?} as m;"));
         assert_eq!(error.message, "Runtime error: the module imports itself, or another that imports it");
@@ -219,7 +220,7 @@ fn an_import_reads_nothing_outside_of_its_directory() {
     std::fs::write(outside.path().join("secret.rhai"), "export const X = 1;").expect("written");
     std::os::unix::fs::symlink(outside.path().join("secret.rhai"), directory.join("link.rhai")).expect("linked");
     let absolute = outside.path().join("secret").display().to_string();
-    let setup = Setup { circle: "test".into(), modules: Some(directory), ..Setup::default() };
+    let setup = WorkerSetup { circle: "test".into(), modules: Some(directory), ..WorkerSetup::default() };
     let mut session = Session::with(setup);
     for name in ["../secret", "link", "./../secret", "a/../../secret", "", ".", absolute.as_str()] {
         let error = session.error(&format!("import {name:?} as m;"));
@@ -229,7 +230,7 @@ fn an_import_reads_nothing_outside_of_its_directory() {
 
 #[test]
 fn a_play_that_fails_leaves_what_it_had_defined() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     session.error("let kept = 1; fn f() { 2 } nothing_like_this; let never = 3;");
     assert_eq!(session.output("kept + f()"), "3");
     session.error("never");
@@ -239,7 +240,7 @@ fn a_play_that_fails_leaves_what_it_had_defined() {
 
 #[test]
 fn a_session_does_not_grow_with_variables_declared_anew() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     for _ in 0..50 {
         session.output("let x = 1; let y = 2; let x = 3; const Z = x;");
     }
@@ -251,7 +252,7 @@ fn a_session_does_not_grow_with_variables_declared_anew() {
 
 #[test]
 fn the_value_is_bound_unless_it_is_unit() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     session.play_as("6 * 7", Some("ans"), None);
     assert_eq!(session.output("ans"), "42");
     session.play_as("let quiet = 1;", Some("ans"), None);
@@ -263,12 +264,12 @@ fn the_value_is_bound_unless_it_is_unit() {
 
 #[test]
 fn scripts_see_who_calls_and_where() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     assert_eq!(session.output("CIRCLE_NAME"), "test");
     assert_eq!(session.output("type_of(CALLER_PUBLIC_KEY)"), "()");
     session.output("fn who() { CALLER_PUBLIC_KEY }");
     for _ in 0..2 {
-        let Outcome::Value(value) = session.play_as("who()", None, Some("02ab")) else { panic!() };
+        let EvalOutcome::Value(value) = session.play_as("who()", None, Some("02ab")) else { panic!() };
         assert_eq!(value.output, "02ab");
     }
     session.error("CIRCLE_NAME = \"mine\"");
@@ -277,7 +278,7 @@ fn scripts_see_who_calls_and_where() {
 
 #[test]
 fn an_error_says_where_it_happened_in_this_script() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     let error = session.error("let a = 1;\n  a + missing");
     assert_eq!((at(&error), error.kind), ((2, 7), ErrorKind::Runtime));
     assert_eq!(error.message, "Variable not found: missing");
@@ -292,7 +293,7 @@ fn an_error_says_where_it_happened_in_this_script() {
 
 #[test]
 fn a_thrown_value_comes_as_text_and_as_json() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     let error = session.error("throw #{code: 7}");
     assert_eq!(
         (error.message.as_str(), error.thrown.as_deref()),
@@ -303,7 +304,7 @@ fn a_thrown_value_comes_as_text_and_as_json() {
 
 #[test]
 fn prints_come_in_order_with_the_position_of_a_debug() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     session.output("print(1); debug(\"x\");\n print([\"a\"])");
     let prints = session.prints.borrow().clone();
     assert_eq!(prints.iter().map(|print| print.text.as_str()).collect::<Vec<_>>(), ["1", "\"x\"", "[\"a\"]"]);
@@ -312,7 +313,7 @@ fn prints_come_in_order_with_the_position_of_a_debug() {
 
 #[test]
 fn each_limit_ends_the_play_and_keeps_the_environment() {
-    let limits = Limits {
+    let limits = WorkerLimits {
         operations: Some(100_000),
         output_bytes: 1500,
         call_depth: 40,
@@ -320,7 +321,7 @@ fn each_limit_ends_the_play_and_keeps_the_environment() {
         string_bytes: 1000,
         array_items: 100,
         map_items: 50,
-        ..Limits::default()
+        ..WorkerLimits::default()
     };
     let deep = format!("{}1{}", "(".repeat(40), ")".repeat(40));
     let cases = [
@@ -351,18 +352,18 @@ fn each_limit_ends_the_play_and_keeps_the_environment() {
         let mut session = Session::new(limits.clone());
         session.output("let kept = 1;");
         let outcome = session.play(script);
-        assert_eq!(outcome, Outcome::Limit { kind, max }, "{script}");
+        assert_eq!(outcome, EvalOutcome::Limit { kind, max }, "{script}");
         assert_eq!(session.output("kept"), "1", "{script}");
     }
 }
 
 #[test]
 fn a_play_that_is_stopped_ends_and_keeps_its_environment() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     session.output("let kept = 1;");
     // Before it begins: the stop is not lost.
     session.watch.stop(session.plays + 1);
-    assert_eq!(session.play("kept = 2; loop {}"), Outcome::Stopped);
+    assert_eq!(session.play("kept = 2; loop {}"), EvalOutcome::Stopped);
     assert_eq!(session.output("kept"), "1");
     // Of a play that ended: no effect on the next.
     session.watch.stop(session.plays);
@@ -376,14 +377,14 @@ fn a_play_that_is_stopped_ends_and_keeps_its_environment() {
         }
         watch.stop(number);
     });
-    assert_eq!(session.play("kept = 5; progress(1, 2, \"half\"); loop {}"), Outcome::Stopped);
+    assert_eq!(session.play("kept = 5; progress(1, 2, \"half\"); loop {}"), EvalOutcome::Stopped);
     stopper.join().expect("it ends");
     assert_eq!(session.output("kept"), "5");
 }
 
 #[test]
 fn what_cannot_be_bounded_is_off() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(WorkerLimits::default());
     assert_eq!(session.error("let s = \"eval(s)\"; eval(s)").hint.as_deref(), Some("`eval` is off in a circle"));
     assert!(session.error("sleep(9223372036854775807)").message.contains("sleep is off"));
     assert!(session.error("import \"anything\" as a;").message.starts_with("Module not found"));
@@ -401,8 +402,8 @@ fn stock() -> Vec<HostModule> {
     vec![HostModule { name: "stock".into(), functions }]
 }
 
-fn with_stock() -> Setup {
-    Setup { circle: "test".into(), host: stock(), ..Setup::default() }
+fn with_stock() -> WorkerSetup {
+    WorkerSetup { circle: "test".into(), host: stock(), ..WorkerSetup::default() }
 }
 
 #[test]
@@ -458,14 +459,14 @@ fn what_a_host_function_says_that_is_no_value_is_an_error() {
 
 #[test]
 fn arguments_are_held_to_their_bound_and_to_a_depth() {
-    let limits = Limits { host_bytes: 100, ..Limits::default() };
-    let mut session = Session::with_host(Setup { limits, ..with_stock() }, |_| HostReturn::Value("1".into()));
+    let limits = WorkerLimits { host_bytes: 100, ..WorkerLimits::default() };
+    let mut session = Session::with_host(WorkerSetup { limits, ..with_stock() }, |_| HostReturn::Value("1".into()));
     assert_eq!(session.output("let kept = 1; let t = \"\"; t.pad(40, 'x'); stock::reserve(t, t)"), "1");
-    let over = Outcome::Limit { kind: LimitKind::HostBytes, max: 100 };
+    let over = EvalOutcome::Limit { kind: LimitKind::HostBytes, max: 100 };
     for script in ["try { stock::reserve(t + t, t) } catch { }", "let u = t; u.pad(200, 'x'); stock::reserve(u, 1)"] {
         assert_eq!(session.play(script), over, "{script}");
     }
-    let deep = Outcome::Limit { kind: LimitKind::ValueDepth, max: 64 };
+    let deep = EvalOutcome::Limit { kind: LimitKind::ValueDepth, max: 64 };
     assert_eq!(session.play("let a = []; for i in 0..70 { a = [a]; } stock::reserve(a, 1)"), deep);
     assert_eq!(session.output("kept"), "1");
 }
@@ -474,7 +475,7 @@ fn arguments_are_held_to_their_bound_and_to_a_depth() {
 fn a_play_that_is_not_waited_for_ends_whatever_it_catches() {
     let mut session = Session::with_host(with_stock(), |_| HostReturn::Aborted);
     let script = "let kept = 1; try { stock::count() } catch { } loop { try { stock::count() } catch { } }";
-    assert_eq!(session.play(script), Outcome::Stopped);
+    assert_eq!(session.play(script), EvalOutcome::Stopped);
     assert_eq!(session.output("kept"), "1");
     assert_eq!(session.calls.take().len(), 1);
 }
@@ -482,7 +483,7 @@ fn a_play_that_is_not_waited_for_ends_whatever_it_catches() {
 #[test]
 fn the_circles_own_script_has_no_host_functions_carried_out() {
     let init = Some("let failed = \"\"; try { stock::count() } catch (e) { failed = e.message; }".into());
-    let mut session = Session::with_host(Setup { init, ..with_stock() }, |_| HostReturn::Value("1".into()));
+    let mut session = Session::with_host(WorkerSetup { init, ..with_stock() }, |_| HostReturn::Value("1".into()));
     assert!(session.output("failed").contains("plays"));
     assert!(session.calls.take().is_empty());
     assert_eq!(session.output("stock::count()"), "1");

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::registry::{ForkRequest, Registry};
 use crate::{
-    message::{BUILD, FromForkServer, Hello, Order, Role, Setup},
+    message::{BUILD, FromForkServer, Hello, Order, Role, WorkerSetup},
     parent::{
         bounds::Bounds,
         handle::Worker,
@@ -41,12 +41,12 @@ struct SharedForkServer {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct ForkServer {
+pub(super) struct ForkServerHandle {
     shared: Arc<SharedForkServer>,
 }
 
-impl ForkServer {
-    pub(super) async fn start(program: Program, setup: Setup) -> io::Result<Self> {
+impl ForkServerHandle {
+    pub(super) async fn start(program: Program, setup: WorkerSetup) -> io::Result<Self> {
         let (socket, its) = std::os::unix::net::UnixStream::pair()?;
         socket.set_nonblocking(true)?;
         let mut pipe = Pipe::new(UnixStream::from_std(socket)?, MAX_FRAME);

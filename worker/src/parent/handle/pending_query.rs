@@ -1,6 +1,6 @@
 //! Pending queries, and which answers they admit: a worker may have been taken over by its script.
 
-use crate::message::{Answer, MAX_CANDIDATES, Query};
+use crate::message::{MAX_CANDIDATES, Query, QueryAnswer};
 
 /// A query whose answer has not come.
 #[derive(Debug, Clone, Copy)]
@@ -23,14 +23,14 @@ impl PendingQuery {
     }
 
     /// `max_bytes`: what an answer may have.
-    pub(super) fn is_answered_by(self, answer: &Answer, max_bytes: usize) -> bool {
+    pub(super) fn is_answered_by(self, answer: &QueryAnswer, max_bytes: usize) -> bool {
         answer.weight() <= max_bytes
             && match (self, answer) {
-                (Self::Complete { length }, Answer::Complete(completion)) => {
+                (Self::Complete { length }, QueryAnswer::Complete(completion)) => {
                     completion.start <= length && completion.candidates.len() <= MAX_CANDIDATES
                 }
-                (Self::Scope, Answer::Scope(_) | Answer::TooLarge) => true,
-                (Self::Lookup, Answer::Lookup(_) | Answer::TooLarge) => true,
+                (Self::Scope, QueryAnswer::Scope(_) | QueryAnswer::TooLarge) => true,
+                (Self::Lookup, QueryAnswer::Lookup(_) | QueryAnswer::TooLarge) => true,
                 _ => false,
             }
     }
@@ -39,25 +39,30 @@ impl PendingQuery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Candidate, CandidateKind, Completion, Listing, VariableEntry};
+    use crate::message::{Candidate, CandidateKind, Completion, ScopeListing, VariableEntry};
 
     #[test]
     fn an_answer_is_of_the_kind_that_was_asked_for_and_within_bounds() {
         let complete = PendingQuery::new(&Query::Complete { before: "aß".into() });
         let candidate = Candidate { text: "ab".into(), kind: CandidateKind::Variable, detail: String::new() };
         let completion =
-            |start, count| Answer::Complete(Completion { start, candidates: vec![candidate.clone(); count] });
-        let is_answer = |query: PendingQuery, answer: &Answer| query.is_answered_by(answer, 100_000);
+            |start, count| QueryAnswer::Complete(Completion { start, candidates: vec![candidate.clone(); count] });
+        let is_answer = |query: PendingQuery, answer: &QueryAnswer| query.is_answered_by(answer, 100_000);
         assert!(is_answer(complete, &completion(2, 200)));
         assert!(!is_answer(complete, &completion(3, 0)) && !is_answer(complete, &completion(0, 201)));
         let scope = PendingQuery::new(&Query::Scope);
-        assert!(is_answer(scope, &Answer::Scope(Listing::default())) && is_answer(scope, &Answer::TooLarge));
+        assert!(
+            is_answer(scope, &QueryAnswer::Scope(ScopeListing::default())) && is_answer(scope, &QueryAnswer::TooLarge)
+        );
         // However many entries fit into a frame: each costs the server more than it costs the worker.
         let entry = VariableEntry { name: String::new(), type_name: String::new(), output: None, is_constant: false };
-        assert!(!is_answer(scope, &Answer::Scope(Listing { variables: vec![entry; 4000], functions: Vec::new() })));
-        for other in [completion(0, 0), Answer::Lookup(Vec::new())] {
+        assert!(!is_answer(
+            scope,
+            &QueryAnswer::Scope(ScopeListing { variables: vec![entry; 4000], functions: Vec::new() })
+        ));
+        for other in [completion(0, 0), QueryAnswer::Lookup(Vec::new())] {
             assert!(!is_answer(scope, &other));
         }
-        assert!(!is_answer(complete, &Answer::TooLarge));
+        assert!(!is_answer(complete, &QueryAnswer::TooLarge));
     }
 }

@@ -19,17 +19,17 @@ fn print(text: &str) -> FromWorker {
 async fn prints_that_have_arrived_are_taken_at_once_and_nothing_behind_them_is() {
     let (ours, mut its) = socket_pairs().expect("sockets");
     let (_ended, ended) = tokio::sync::oneshot::channel();
-    let bounds = Bounds::of(&Setup::default());
+    let bounds = Bounds::of(&WorkerSetup::default());
     let mut worker = Worker::new(ours, Process::new(None, NoOwner, ended), bounds).expect("a worker");
     worker.play(&Play { number: 1, script: "", bind: None, caller: None });
     assert_eq!(worker.arrived_print(), None, "before anything has arrived");
-    let done = FromWorker::Done { play: 1, outcome: Outcome::Stopped };
+    let done = FromWorker::Done { play: 1, outcome: EvalOutcome::Stopped };
     let messages = [FromWorker::Sealed(Vec::new()), print("a"), print("b"), print("c"), done, print("late")];
     let bytes = messages.iter().fold(Vec::new(), |bytes, message| frame::encode(message, bytes));
     its.work.write_all(&bytes).expect("sent");
-    assert!(matches!(worker.event().await, Event::Print(print) if print.text == "a"));
+    assert!(matches!(worker.event().await, WorkerEvent::Print(print) if print.text == "a"));
     let rest: Vec<String> = std::iter::from_fn(|| worker.arrived_print()).map(|print| print.text).collect();
     assert_eq!(rest, ["b", "c"]);
-    assert!(matches!(worker.event().await, Event::Done { play: 1, .. }));
+    assert!(matches!(worker.event().await, WorkerEvent::Done { play: 1, .. }));
     assert_eq!(worker.arrived_print(), None, "a print of no running play");
 }

@@ -7,8 +7,8 @@ use server_ws::Access;
 use tokio::time::timeout;
 
 use frontend::{
-    connect::{Choice, first_answer},
-    known_circles::check::{IdentityCheck, User},
+    connect::{ConnectOptions, fetch_description},
+    known_circles::check::{IdentityCheck, UserFiles},
 };
 
 /// Of what a circle says of its sandbox.
@@ -38,10 +38,11 @@ impl Answer {
 /// Asks a circle.
 pub(super) async fn ask(url: String, config: Option<&Path>, patience: Duration) -> Answer {
     let asked = async {
-        let check = IdentityCheck::new(User::of_process(), &Choice::default(), config).without_recording();
+        let check =
+            IdentityCheck::new(UserFiles::for_current_user(), &ConnectOptions::default(), config).without_recording();
         let client = check.attach(CircleWsClient::builder(url)).timeout(patience).build()?;
         client.connect().await?;
-        first_answer(&client).await
+        fetch_description(&client).await
     };
     match timeout(patience, asked).await {
         Ok(Ok(said)) => Answer::Circle {

@@ -7,10 +7,10 @@ use std::{
 
 use crate::{
     modes,
-    printing::{self, Paint},
+    output::{self, Paint},
 };
 use console::progress;
-use frontend::text::{Line, Style};
+use frontend::text::{Style, StyledLine};
 
 /// What is over sooner is not spoken of.
 pub const STATUS_LINE_DELAY: Duration = Duration::from_millis(300);
@@ -19,8 +19,8 @@ pub const STATUS_LINE_DELAY: Duration = Duration::from_millis(300);
 pub const STATUS_LINE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Waits, with a line on the terminal that says for what.
-pub async fn shown<T>(what: &str, future: impl Future<Output = T>) -> T {
-    if !is_shown() {
+pub async fn with_status_line<T>(what: &str, future: impl Future<Output = T>) -> T {
+    if !is_supported() {
         return future.await;
     }
     let (begun, mut line) = (Instant::now(), Shown(false));
@@ -36,14 +36,14 @@ pub async fn shown<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// The line about something that has been awaited for so long.
-pub fn line(what: &str, elapsed: Duration) -> Line {
-    Line::of(Style::Plain, &format!("{} {what}", progress::spinner(elapsed)))
+pub fn format(what: &str, elapsed: Duration) -> StyledLine {
+    StyledLine::of(Style::Plain, &format!("{} {what}", progress::spinner(elapsed)))
         .with(Style::Plain, &format!("  {:.1}s", elapsed.as_secs_f64()))
         .with(Style::Dim, "  Ctrl-C")
 }
 
 /// Whether there is a terminal that can show a line and take it away again.
-pub fn is_shown() -> bool {
+pub fn is_supported() -> bool {
     stderr().is_terminal() && !modes::is_dumb()
 }
 
@@ -56,15 +56,15 @@ impl Shown {
             return;
         }
         self.0 = true;
-        let line = line(what, elapsed).cut(printing::columns().saturating_sub(1));
-        printing::to_stderr(&format!("\r\x1b[K{}", Paint::for_stderr().line(&line)));
+        let line = format(what, elapsed).truncated(output::stderr_columns().saturating_sub(1));
+        output::to_stderr(&format!("\r\x1b[K{}", Paint::for_stderr().line(&line)));
     }
 }
 
 impl Drop for Shown {
     fn drop(&mut self) {
         if self.0 {
-            printing::to_stderr("\r\x1b[K");
+            output::to_stderr("\r\x1b[K");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use console::session::Keyring;
-use frontend::error::{CliError, os_text};
+use frontend::error::{CliError, os_error_text};
 use keys::{
     KeyPair,
     keystore::{KeyName, Keystore},
@@ -14,7 +14,11 @@ use crate::{modes, passphrase};
 
 /// The key, with its passphrase from where the arguments say or the terminal, unless it was unlocked before. Blocks for
 /// as long as that takes, and a second or so more.
-pub fn unlock(keyring: &Keyring, name: &KeyName, passphrase_fd: Option<u32>) -> Result<Arc<KeyPair>, CliError> {
+pub fn unlock_into_keyring(
+    keyring: &Keyring,
+    name: &KeyName,
+    passphrase_fd: Option<u32>,
+) -> Result<Arc<KeyPair>, CliError> {
     if let Some(keypair) = keyring.get(name) {
         return Ok(keypair);
     }
@@ -39,5 +43,5 @@ pub fn runtime() -> Result<Runtime, CliError> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| CliError::usage("cannot start", os_text(&error), "are there too many processes?"))
+        .map_err(|error| CliError::usage("cannot start", os_error_text(&error), "are there too many processes?"))
 }

@@ -10,8 +10,8 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::modes;
 use frontend::{
-    error::{CliError, Unwritten},
-    text::{Kind, Line, Style},
+    error::{CliError, OutputError},
+    text::{Style, StyledLine, SyntaxKind},
     visible::visible,
 };
 
@@ -46,32 +46,32 @@ impl Paint {
     }
 
     /// Text in a colour; `code` is the parameter of SGR (ECMA-48, 8.3.117).
-    pub fn with(self, code: &str, text: &str) -> String {
+    pub fn with_code(self, code: &str, text: &str) -> String {
         if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     /// A line for the terminal, without the newline at its end.
-    pub fn line(self, line: &Line) -> String {
-        line.pieces().iter().map(|piece| self.styled(piece.style, &piece.text)).collect()
+    pub fn line(self, line: &StyledLine) -> String {
+        line.spans().iter().map(|piece| self.styled(piece.style, &piece.text)).collect()
     }
 
     /// Text in a style.
     pub fn styled(self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Plain => return text.to_owned(),
-            Style::Dim | Style::Syntax(Kind::Comment) => "2",
+            Style::Dim | Style::Syntax(SyntaxKind::Comment) => "2",
             Style::Strong => "1",
-            Style::Good => "32",
+            Style::Success => "32",
             Style::Error => "1;31",
             Style::Series(number) => SERIES[usize::from(number) % SERIES.len()],
-            Style::Syntax(Kind::Keyword) => "35",
-            Style::Syntax(Kind::String) => "32",
-            Style::Syntax(Kind::Number) => "36",
-            Style::Syntax(Kind::Function) => "34",
-            Style::Syntax(Kind::Bracket) => "1;7",
-            Style::Syntax(Kind::Error) => "31",
+            Style::Syntax(SyntaxKind::Keyword) => "35",
+            Style::Syntax(SyntaxKind::String) => "32",
+            Style::Syntax(SyntaxKind::Number) => "36",
+            Style::Syntax(SyntaxKind::Function) => "34",
+            Style::Syntax(SyntaxKind::Bracket) => "1;7",
+            Style::Syntax(SyntaxKind::Error) => "31",
         };
-        self.with(code, text)
+        self.with_code(code, text)
     }
 
     /// Whether there are colours.
@@ -81,22 +81,22 @@ impl Paint {
 
     /// Text in the colour of errors.
     pub fn error(self, text: &str) -> String {
-        self.with("1;31", text)
+        self.with_code("1;31", text)
     }
 
     /// Text that matters less.
     pub fn dim(self, text: &str) -> String {
-        self.with("2", text)
+        self.with_code("2", text)
     }
 
     /// Text that stands over other text.
     pub fn strong(self, text: &str) -> String {
-        self.with("1", text)
+        self.with_code("1", text)
     }
 }
 
 /// Columns of the terminal that errors are written to; any number, where it is none.
-pub fn columns() -> usize {
+pub fn stderr_columns() -> usize {
     match rustix::termios::tcgetwinsize(io::stderr()) {
         Ok(size) if size.ws_col > 0 => size.ws_col.into(),
         _ => usize::MAX,
@@ -110,13 +110,13 @@ pub fn stdout_size() -> Option<(usize, usize)> {
 }
 
 /// Writes text as it is.
-pub fn to_stdout(text: &str) -> Result<(), Unwritten> {
+pub fn to_stdout(text: &str) -> Result<(), OutputError> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Unwritten)
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(OutputError)
 }
 
 /// Writes what a circle printed, a line more: as it is to a pipe, made visible to a terminal.
-pub fn line_to_stdout(text: &str) -> Result<(), Unwritten> {
+pub fn line_to_stdout(text: &str) -> Result<(), OutputError> {
     let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
     to_stdout(&format!("{text}\n"))
 }
@@ -128,7 +128,7 @@ pub fn line_to_stderr(text: &str) {
 }
 
 /// Writes what a play prints: prints to stdout, debugs with their place to stderr.
-pub fn output(output: &Output) -> Result<(), Unwritten> {
+pub fn write_output(output: &Output) -> Result<(), OutputError> {
     match output.stream {
         Stream::Print => line_to_stdout(&output.text),
         Stream::Debug => {
@@ -146,13 +146,13 @@ fn debug(output: &Output) -> String {
 
 /// What stands before each line of one circle's among those of others.
 #[derive(Debug)]
-pub struct Label {
+pub struct OutputLabel {
     text: String,
     stdout: Paint,
     stderr: Paint,
 }
 
-impl Label {
+impl OutputLabel {
     /// As wide as the widest of those that it stands among, in columns, unless that is wider than most lines.
     pub fn new(text: &str, width: usize) -> Self {
         let text = visible(text);
@@ -162,7 +162,7 @@ impl Label {
     }
 
     /// What is printed, for stdout.
-    pub fn printed(&self, text: &str) -> String {
+    pub fn format_print(&self, text: &str) -> String {
         let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
         before_each_line(&self.stdout.dim(&format!("{} |", self.text)), &text)
     }
@@ -174,14 +174,14 @@ impl Label {
     }
 
     /// What is debugged, for stderr.
-    pub fn debugged(&self, output: &Output) -> String {
+    pub fn format_debug(&self, output: &Output) -> String {
         let text = debug(output);
         let text = if io::stderr().is_terminal() { visible(&text) } else { Cow::Borrowed(text.as_str()) };
         before_each_line(&self.stderr.dim(&format!("{} |", self.text)), &text)
     }
 
     /// An error, for stderr.
-    pub fn error(&self, lines: &[Line]) -> String {
+    pub fn error(&self, lines: &[StyledLine]) -> String {
         let text: Vec<String> = lines.iter().map(|line| self.stderr.line(line)).collect();
         before_each_line(&self.stderr.dim(&format!("{} |", self.text)), &text.join("\n"))
     }
@@ -204,7 +204,7 @@ pub fn to_stderr(text: &str) {
 /// Writes an error to stderr, with its context and what to do about it.
 pub fn report(error: &CliError) {
     let paint = Paint::for_stderr();
-    to_stderr(&error.lines(columns()).iter().map(|line| paint.line(line) + "\n").collect::<String>());
+    to_stderr(&error.lines(stderr_columns()).iter().map(|line| paint.line(line) + "\n").collect::<String>());
 }
 
 #[cfg(test)]
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_label_is_as_wide_as_the_others_and_never_much_wider() {
-        let width = |text: &str, width| Label::new(text, width).width() - " | ".len();
+        let width = |text: &str, width| OutputLabel::new(text, width).width() - " | ".len();
         assert_eq!([width("日本", 0), width("日本", 6), width("a", usize::MAX)], [4, 6, MAX_LABEL]);
         assert_eq!(width(&"x".repeat(100_000), 100_000), 100_000);
     }

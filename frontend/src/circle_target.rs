@@ -9,18 +9,18 @@ pub const SCRATCH: &str = "scratch";
 
 /// A circle, as it was said, and where it is dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Destination {
+pub struct CircleTarget {
     /// How the user named it.
-    pub said: Said,
+    pub kind: TargetKind,
     /// The `ws://` or `wss://` URL to connect to.
     pub url: Box<str>,
 }
 
 /// What was said for a circle, which decides what can be done about one that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum TargetKind {
     /// Its name in circles.json, and the `--config` that was given.
-    Name {
+    Configured {
         /// The name.
         name: Box<str>,
         /// The file that `--config` named; `None` for the default files.
@@ -29,55 +29,55 @@ pub enum Said {
     /// A port, host:port or a URL.
     Address(Box<str>),
     /// Nothing.
-    Throwaway,
+    Scratch,
 }
 
-impl Destination {
+impl CircleTarget {
     /// A circle of circles.json; `config` is the file that `--config` named.
-    pub fn named(name: &str, url: String, config: Option<&Path>) -> Self {
-        Self { said: Said::Name { name: name.into(), config: config.map(Into::into) }, url: url.into() }
+    pub fn from_config(name: &str, url: String, config: Option<&Path>) -> Self {
+        Self { kind: TargetKind::Configured { name: name.into(), config: config.map(Into::into) }, url: url.into() }
     }
 
     /// A circle that was named by its address, in whatever form.
-    pub fn address(said: &str, url: String) -> Self {
-        Self { said: Said::Address(said.into()), url: url.into() }
+    pub fn from_address(said: &str, url: String) -> Self {
+        Self { kind: TargetKind::Address(said.into()), url: url.into() }
     }
 
     /// A scratch circle, which has no name and ends with this process.
-    pub fn throwaway(url: String) -> Self {
-        Self { said: Said::Throwaway, url: url.into() }
+    pub fn scratch(url: String) -> Self {
+        Self { kind: TargetKind::Scratch, url: url.into() }
     }
 
     /// What tells it from others.
     pub fn label(&self) -> &str {
-        match &self.said {
-            Said::Name { name, .. } => name,
-            Said::Address(said) => said,
-            Said::Throwaway => SCRATCH,
+        match &self.kind {
+            TargetKind::Configured { name, .. } => name,
+            TargetKind::Address(said) => said,
+            TargetKind::Scratch => SCRATCH,
         }
     }
 
     /// How it comes up.
     pub fn how_to_start(&self) -> String {
-        match &self.said {
-            Said::Name { name, config } => how_to_start(name, config.as_deref()),
-            Said::Address(_) => {
+        match &self.kind {
+            TargetKind::Configured { name, config } => how_to_start(name, config.as_deref()),
+            TargetKind::Address(_) => {
                 let port = self.url.trim_end_matches('/').rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
                 format!("check the address, or start it there: circles serve --port {}", port.unwrap_or("PORT"))
             }
-            Said::Throwaway => String::new(),
+            TargetKind::Scratch => String::new(),
         }
     }
 }
 
 /// As a sentence names it.
-impl fmt::Display for Destination {
+impl fmt::Display for CircleTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = visible(self.url.trim_end_matches('/'));
-        match &self.said {
-            Said::Name { name, .. } => write!(f, "circle '{}' at {url}", visible(name)),
-            Said::Address(_) => write!(f, "the circle at {url}"),
-            Said::Throwaway => f.write_str("the throw-away circle"),
+        match &self.kind {
+            TargetKind::Configured { name, .. } => write!(f, "circle '{}' at {url}", visible(name)),
+            TargetKind::Address(_) => write!(f, "the circle at {url}"),
+            TargetKind::Scratch => f.write_str("the throw-away circle"),
         }
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn how_a_circle_comes_up_has_the_configuration_that_was_named() {
         let start = |config: Option<&str>| {
-            Destination::named("team", "ws://127.0.0.1:9002".into(), config.map(Path::new)).how_to_start()
+            CircleTarget::from_config("team", "ws://127.0.0.1:9002".into(), config.map(Path::new)).how_to_start()
         };
         assert_eq!(start(None), "start it: circles up team");
         assert_eq!(start(Some("a/b.json")), "start it: circles up team --config a/b.json");
