@@ -18,7 +18,7 @@ pub struct ErrorObject {
 }
 
 /// Code, message and the members of `data`, for documents.
-pub const TABLE: &[(i64, &str, &[&str])] = &[
+pub const ERROR_CODES: &[(i64, &str, &[&str])] = &[
     (-32700, "Parse error", &[]),
     (-32600, "Invalid Request", &["reason", "id"]),
     (-32601, "Method not found", &["method"]),
@@ -241,7 +241,7 @@ impl RpcError {
             Self::LimitExceeded { limit, .. } => format!("Limit exceeded: {limit}"),
             Self::Other(object) => object.message.clone(),
             _ => {
-                let row = TABLE.iter().find(|(code, ..)| *code == self.code());
+                let row = ERROR_CODES.iter().find(|(code, ..)| *code == self.code());
                 row.expect("the table has every code").1.to_owned()
             }
         }

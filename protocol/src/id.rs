@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_echoed_as_it_was_written() {
+    fn id_is_echoed_verbatim() {
         for text in ["0", "1e3", "1.50", "-7", "null", r#""\u0061\/""#, "123456789012345678901234567890"] {
             assert_eq!(serde_json::to_string(&id(text)).expect("serialises"), text);
         }
     }
 
     #[test]
-    fn what_is_no_id_is_refused() {
+    fn invalid_id_is_rejected() {
         let long = format!("\"{}\"", "x".repeat(Id::MAX_BYTES - 1));
         for text in ["true", "{}", "[1]", long.as_str()] {
             assert!(serde_json::from_str::<Id>(text).is_err(), "{text}");

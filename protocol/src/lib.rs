@@ -34,8 +34,8 @@ pub const VERSION: u32 = 1;
 /// Whether a circle can have that name: lower-case letters, digits and dashes, with a letter, up to 64 of them. A name
 /// with a letter is never taken for a port.
 pub fn is_circle_name(name: &str) -> bool {
-    let is_good = |character: char| matches!(character, 'a'..='z' | '0'..='9' | '-');
-    name.len() <= 64 && name.chars().all(is_good) && name.contains(|character: char| character.is_ascii_lowercase())
+    let is_valid = |character: char| matches!(character, 'a'..='z' | '0'..='9' | '-');
+    name.len() <= 64 && name.chars().all(is_valid) && name.contains(|character: char| character.is_ascii_lowercase())
 }
 
 /// The contract for machines, an `OpenRPC` 1.3 document: what `rpc.discover` and `GET /openrpc.json` answer.

@@ -40,18 +40,18 @@ pub struct RejectedCall {
 
 #[derive(Deserialize)]
 struct RawCall<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "deserialize_some")]
     jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "deserialize_some")]
     id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "deserialize_some")]
     method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "deserialize_some")]
     params: Option<&'a RawValue>,
 }
 
 /// Keeps `null` apart from "not there", which `Option` alone would not.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+fn deserialize_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -172,18 +172,18 @@ pub fn parse_server_message(text: &str) -> Option<ServerMessage> {
     #[derive(Deserialize)]
     struct Raw {
         jsonrpc: String,
-        #[serde(default, deserialize_with = "present_id")]
+        #[serde(default, deserialize_with = "deserialize_some_id")]
         id: Option<Id>,
         method: Option<String>,
         params: Option<Box<RawValue>>,
-        #[serde(default, deserialize_with = "present_result")]
+        #[serde(default, deserialize_with = "deserialize_some_result")]
         result: Option<Box<RawValue>>,
         error: Option<RpcError>,
     }
-    fn present_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id>, D::Error> {
+    fn deserialize_some_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id>, D::Error> {
         Id::deserialize(deserializer).map(Some)
     }
-    fn present_result<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    fn deserialize_some_result<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
         Box::<RawValue>::deserialize(deserializer).map(Some)
     }
     let raw: Raw = serde_json::from_str(text).ok()?;
@@ -216,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_a_parse_error() {
+    fn parse_reports_text_that_is_not_json() {
         for text in ["", "{", "[1,", "nul", "{\"a\":1} x", "\u{feff}{}"] {
             assert!(matches!(parse(text, 8), Err(RpcError::Parse)), "{text:?}");
         }
     }
 
     #[test]
-    fn deep_nesting_is_taken_apart_without_recursion() {
+    fn parse_handles_deep_nesting_without_recursion() {
         let text = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let Ok(IncomingMessage::Batch(members)) = parse(&text, 8) else { panic!("not a batch") };
         assert!(members[0].is_err());
@@ -231,7 +231,7 @@ mod tests {
 
     /// Texts that are JSON and no request, with the id that the refusal is answered under.
     #[test]
-    fn what_is_no_request_is_refused_under_its_id_where_it_has_one() {
+    fn invalid_request_is_rejected_under_its_id() {
         let cases = [
             ("1", None),
             ("\"play\"", None),
@@ -254,27 +254,27 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_id_comes_back_in_the_data() {
+    fn invalid_id_is_returned_in_error_data() {
         let rejected = single(r#"{"jsonrpc":"2.0","id":[9],"method":"play"}"#).expect_err("no id");
         let error = serde_json::to_value(&rejected.error).expect("serialises");
         assert_eq!(error["data"]["id"], serde_json::json!([9]));
     }
 
     #[test]
-    fn an_id_of_null_makes_a_request_and_none_a_notification() {
+    fn null_id_makes_request_and_missing_id_notification() {
         let request = single(r#"{"jsonrpc":"2.0","id":null,"method":"describe"}"#).expect("a request");
         assert_eq!(request.id.expect("an id").as_written(), "null");
         assert!(single(r#"{"jsonrpc":"2.0","method":"describe"}"#).expect("a notification").id.is_none());
     }
 
     #[test]
-    fn escapes_in_names_are_understood() {
+    fn parse_decodes_escapes_in_names() {
         let call = single(r#"{"\u006asonrpc":"\u0032.0","id":1,"method":"pl\u0061y"}"#).expect("a request");
         assert_eq!(call.method, "play");
     }
 
     #[test]
-    fn a_batch_is_bounded_and_its_members_stand_alone() {
+    fn batch_is_bounded_and_members_are_independent() {
         assert_eq!(parse("[]", 8).expect_err("empty").code(), -32600);
         assert_eq!(parse("[1,1,1]", 2).expect_err("too many").code(), -32600);
         let Ok(IncomingMessage::Batch(members)) = parse(r#"[1,{"jsonrpc":"2.0","method":"x"}]"#, 2) else { panic!() };
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_can_be_read_by_a_client() {
+    fn response_is_readable_by_client() {
         let id = Id::number(4);
         let Some(ServerMessage::Response { id: read, result: Ok(raw) }) =
             parse_server_message(&response(Some(&id), Ok(&serde_json::Value::Null)))

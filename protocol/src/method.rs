@@ -19,7 +19,7 @@ pub trait Method {
 
 /// Something that is shown every method by its type.
 #[cfg(feature = "schema")]
-pub(crate) trait Visit {
+pub(crate) trait MethodVisitor {
     fn method<M: Method<Params: schemars::JsonSchema, Result: schemars::JsonSchema>>(
         &mut self,
         name: crate::MethodName,
@@ -32,7 +32,7 @@ pub trait Params: Serialize + Sized {
     const NAMES: &'static [&'static str];
 
     /// Takes each parameter from what was sent.
-    fn take(given: ParamValues<'_>) -> Result<Self, RpcError>;
+    fn take(param_values: ParamValues<'_>) -> Result<Self, RpcError>;
 
     /// Reads parameters as they were written; `None` stands for none.
     ///
@@ -59,25 +59,25 @@ impl<'a> ParamValues<'a> {
             return Ok(Self(names.iter().copied().zip(values).collect()));
         }
         let Members(members) = serde_json::from_str(raw.get()).map_err(|_| RpcError::Parse)?;
-        let mut given = Self(Vec::with_capacity(members.len().min(names.len())));
+        let mut param_values = Self(Vec::with_capacity(members.len().min(names.len())));
         for (name, value) in members {
-            let Some(known) = names.iter().find(|known| **known == name) else {
+            let Some(param_name) = names.iter().find(|param_name| **param_name == name) else {
                 return Err(invalid(name.into_owned(), "is not known".into()));
             };
-            if given.0.iter().any(|(name, _)| name == known) {
-                return Err(invalid((*known).into(), "is there twice".into()));
+            if param_values.0.iter().any(|(name, _)| name == param_name) {
+                return Err(invalid((*param_name).into(), "is there twice".into()));
             }
-            given.0.push((known, value));
+            param_values.0.push((param_name, value));
         }
-        Ok(given)
+        Ok(param_values)
     }
 
     /// One parameter.
     pub fn param<T: Param>(&self, name: &'static str) -> Result<T, RpcError> {
-        let Some((_, raw)) = self.0.iter().find(|(given, _)| *given == name) else {
-            return T::missing().ok_or_else(|| invalid(name.into(), "is missing".into()));
+        let Some((_, raw)) = self.0.iter().find(|(param_values, _)| *param_values == name) else {
+            return T::default_if_missing().ok_or_else(|| invalid(name.into(), "is missing".into()));
         };
-        serde_json::from_str(raw.get()).map_err(|error| invalid(name.into(), describe(&error)))
+        serde_json::from_str(raw.get()).map_err(|error| invalid(name.into(), error_reason(&error)))
     }
 }
 
@@ -88,7 +88,7 @@ fn invalid(param: String, reason: String) -> RpcError {
 
 /// The reason without `serde_json`'s position, which counts within the parameter alone and would mislead; bounded,
 /// because it can quote the parameter.
-fn describe(error: &serde_json::Error) -> String {
+fn error_reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().chars().take(160).collect()
 }
@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 /// A type that a parameter can have.
 pub trait Param: DeserializeOwned {
     /// What stands for a parameter that is not there; `None` if it must be there.
-    fn missing() -> Option<Self> {
+    fn default_if_missing() -> Option<Self> {
         None
     }
 }
@@ -132,7 +132,7 @@ impl Param for String {}
 impl Param for u64 {}
 impl Param for Id {}
 impl<T: DeserializeOwned> Param for Option<T> {
-    fn missing() -> Option<Self> {
+    fn default_if_missing() -> Option<Self> {
         Some(None)
     }
 }

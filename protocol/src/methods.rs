@@ -86,7 +86,7 @@ macro_rules! methods {
         )*
 
         #[cfg(feature = "schema")]
-        pub(crate) fn for_each(mut visit: impl crate::method::Visit) {
+        pub(crate) fn for_each(mut visit: impl crate::method::MethodVisitor) {
             $(visit.method::<$variant>(MethodName::$variant);)*
         }
     };
@@ -179,9 +179,9 @@ macro_rules! results {
 }
 
 // Behind the macros, which it uses.
-mod inspection;
+mod queries;
 
-pub use inspection::{
+pub use queries::{
     Candidate, CandidateKind, CompleteParams, CompleteResult, FunctionDoc, LookupParams, LookupResult, Origin,
     ScopeFunction, ScopeResult, Variable,
 };
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_taken_by_name_and_by_position() {
+    fn parameters_are_read_by_name_and_by_position() {
         let by_name = parse("play", r#"{"bind":"ans","script":"1","timeout_ms":5}"#).expect("valid");
         let by_position = parse("play", r#"["1",5,"ans"]"#).expect("valid");
         assert_eq!(by_name, by_position);
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_parameter_is_said_by_its_name() {
+    fn invalid_parameter_is_reported_by_name() {
         let cases = [
             ("play", "{}", "script", "is missing"),
             ("play", "[]", "script", "is missing"),
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_null_id_can_be_named_and_cancelled() {
+    fn cancel_accepts_null_id() {
         assert!(
             matches!(parse("cancel", "[null]"), Ok(Request::Cancel(CancelParams { play })) if play.as_written() == "null")
         );

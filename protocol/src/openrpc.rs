@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{
     MethodName,
-    error::TABLE,
-    method::{Method, Params, Visit},
+    error::ERROR_CODES,
+    method::{Method, MethodVisitor, Params},
     methods::{self, Notification},
 };
 
@@ -15,7 +15,7 @@ struct Document {
     methods: Vec<Value>,
 }
 
-impl Visit for &mut Document {
+impl MethodVisitor for &mut Document {
     fn method<M: Method<Params: JsonSchema, Result: JsonSchema>>(&mut self, name: MethodName) {
         let schema = M::Params::json_schema(&mut self.generator).to_value();
         let required: Vec<&Value> = schema["required"].as_array().into_iter().flatten().collect();
@@ -62,8 +62,10 @@ pub fn generate() -> String {
         document.notification::<methods::Progress>(),
         document.notification::<methods::SessionReset>(),
     ];
-    let errors: Vec<Value> =
-        TABLE.iter().map(|(code, message, data)| json!({ "code": code, "message": message, "x-data": data })).collect();
+    let errors: Vec<Value> = ERROR_CODES
+        .iter()
+        .map(|(code, message, data)| json!({ "code": code, "message": message, "x-data": data }))
+        .collect();
     let schemas = document.generator.take_definitions(true);
     let contract = json!({
         "openrpc": "1.3.2",
@@ -89,7 +91,7 @@ pub fn generate() -> String {
 mod tests {
     /// `UPDATE_OPENRPC=1 cargo test --release -p circles-protocol --features schema` writes the file anew.
     #[test]
-    fn the_committed_contract_is_the_generated_one() {
+    fn committed_contract_matches_generated_one() {
         let generated = super::generate();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openrpc.json");
         if std::env::var_os("UPDATE_OPENRPC").is_some() {

@@ -11,20 +11,20 @@ impl RpcError {
         serde_json::from_str(&serde_json::to_string(self)?)
     }
 
-    fn data(&self) -> Option<Data<'_>> {
+    fn data(&self) -> Option<ErrorData<'_>> {
         match self {
-            Self::InvalidRequest { reason, id } => Some(Data::Request { reason, id: id.as_deref() }),
-            Self::MethodNotFound { method } => Some(Data::Method { method }),
-            Self::InvalidParams { param, reason } => Some(Data::Param { param, reason }),
-            Self::Script(error) => Some(Data::Script(error)),
-            Self::Forbidden { reason } => Some(Data::Request { reason, id: None }),
-            Self::LimitExceeded { limit, max } => Some(Data::Limit { limit: *limit, max: *max }),
+            Self::InvalidRequest { reason, id } => Some(ErrorData::Request { reason, id: id.as_deref() }),
+            Self::MethodNotFound { method } => Some(ErrorData::Method { method }),
+            Self::InvalidParams { param, reason } => Some(ErrorData::Param { param, reason }),
+            Self::Script(error) => Some(ErrorData::Script(error)),
+            Self::Forbidden { reason } => Some(ErrorData::Request { reason, id: None }),
+            Self::LimitExceeded { limit, max } => Some(ErrorData::Limit { limit: *limit, max: *max }),
             Self::Busy { limit, max, retry_after_ms } => {
-                Some(Data::Busy { limit: *limit, max: *max, retry_after_ms: *retry_after_ms })
+                Some(ErrorData::Busy { limit: *limit, max: *max, retry_after_ms: *retry_after_ms })
             }
-            Self::RateLimited { retry_after_ms } => Some(Data::Rate { retry_after_ms: *retry_after_ms }),
-            Self::EnvironmentLost { reason } => Some(Data::Lost { reason: *reason }),
-            Self::Other(object) => object.data.as_ref().map(Data::Other),
+            Self::RateLimited { retry_after_ms } => Some(ErrorData::Rate { retry_after_ms: *retry_after_ms }),
+            Self::EnvironmentLost { reason } => Some(ErrorData::Lost { reason: *reason }),
+            Self::Other(object) => object.data.as_ref().map(ErrorData::Other),
             _ => None,
         }
     }
@@ -34,7 +34,7 @@ impl RpcError {
 /// that JSON can say.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Data<'a> {
+enum ErrorData<'a> {
     Request {
         reason: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,13 +113,13 @@ impl From<ErrorObject> for RpcError {
 impl Serialize for RpcError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Object<'a> {
+        struct ErrorEnvelope<'a> {
             code: i64,
             message: String,
             #[serde(skip_serializing_if = "Option::is_none")]
-            data: Option<Data<'a>>,
+            data: Option<ErrorData<'a>>,
         }
-        Object { code: self.code(), message: self.message(), data: self.data() }.serialize(serializer)
+        ErrorEnvelope { code: self.code(), message: self.message(), data: self.data() }.serialize(serializer)
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
 
     use super::super::*;
 
-    fn one_of_each() -> Vec<RpcError> {
+    fn sample_errors() -> Vec<RpcError> {
         vec![
             RpcError::Parse,
             RpcError::invalid_request("why"),
@@ -164,10 +164,10 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_the_table_survives_the_wire() {
-        let codes: Vec<i64> = one_of_each().iter().map(RpcError::code).collect();
-        assert_eq!(codes, TABLE.iter().map(|(code, ..)| *code).collect::<Vec<_>>());
-        for error in one_of_each() {
+    fn error_round_trips_for_every_code() {
+        let codes: Vec<i64> = sample_errors().iter().map(RpcError::code).collect();
+        assert_eq!(codes, ERROR_CODES.iter().map(|(code, ..)| *code).collect::<Vec<_>>());
+        for error in sample_errors() {
             let object = error.to_object().expect("serialises");
             let back = RpcError::from(object.clone());
             assert!(!matches!(back, RpcError::Other(_)), "{error:?}");
@@ -176,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn data_has_no_member_that_the_table_does_not_name() {
-        for (error, (_, _, members)) in one_of_each().iter().zip(TABLE) {
+    fn error_data_has_only_listed_members() {
+        for (error, (_, _, members)) in sample_errors().iter().zip(ERROR_CODES) {
             let Some(Value::Object(data)) = error.to_object().expect("serialises").data else { continue };
             for name in data.keys() {
                 assert!(members.contains(&name.as_str()), "{error:?}: {name}");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_no_tree_can_hold_goes_back_as_it_was_written() {
+    fn unrepresentable_id_is_returned_verbatim() {
         let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
         let digits = "7".repeat(400);
         for id in [deep.as_str(), digits.as_str(), "1e999", "1.50", r#""\ud800""#] {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_what_its_code_promises_is_kept_as_it_came() {
+    fn error_with_missing_data_is_kept_as_other() {
         let object = ErrorObject { code: -32004, message: "Limit exceeded: luck".into(), data: Some(json!({})) };
         assert_eq!(RpcError::from(object.clone()).to_object().expect("serialises"), object);
     }
