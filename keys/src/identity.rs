@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Authority, RandomError, digits};
+use crate::{Authority, RandomError, hex_digits};
 
 const PURPOSE: &str = "circles.identity.v1";
 
@@ -36,7 +36,7 @@ impl FromStr for Challenge {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; CHALLENGE_BYTES];
-        digits::decode(text, &mut bytes).map_err(|_| ChallengeParseError)?;
+        hex_digits::decode(text, &mut bytes).map_err(|_| ChallengeParseError)?;
         Ok(Self(bytes))
     }
 }

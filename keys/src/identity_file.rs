@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::private_files::{self, Outcome, PrivateFileError, RequiredPermissions};
+use crate::private_files::{self, PrivateFileError, RequiredPermissions, WriteOutcome};
 use crate::{KeyPair, PublicKey, RandomError};
 
 /// Far more than an identity takes.
@@ -52,7 +52,7 @@ pub struct LoadedIdentity {
 
 /// What a rotation has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rotated {
+pub struct IdentityRotation {
     /// The public key from before, which clients may know.
     pub old: PublicKey,
     /// The public key from now on.
@@ -61,40 +61,40 @@ pub struct Rotated {
 
 /// Reads an identity. A link is followed: it is the file behind it that nobody else may read or write.
 pub fn load(path: &Path) -> Result<KeyPair, IdentityFileError> {
-    find(path)?.ok_or_else(|| IdentityFileError::Missing { path: path.to_owned() })
+    read_keypair(path)?.ok_or_else(|| IdentityFileError::Missing { path: path.to_owned() })
 }
 
 /// Reads an identity, and makes one where there is none. The directory must be there. Processes that make one at the same time
 /// all return the same.
 pub fn load_or_create(path: &Path) -> Result<LoadedIdentity, IdentityFileError> {
-    if let Some(keypair) = find(path)? {
+    if let Some(keypair) = read_keypair(path)? {
         return Ok(LoadedIdentity { keypair, is_new: false });
     }
     let keypair = KeyPair::generate()?;
     match private_files::write_new(directory(path), path, &text(&keypair))? {
-        Outcome::Written => Ok(LoadedIdentity { keypair, is_new: true }),
-        Outcome::Taken => {
+        WriteOutcome::Written => Ok(LoadedIdentity { keypair, is_new: true }),
+        WriteOutcome::AlreadyExists => {
             let invalid = || invalid(path, "it is gone, or a link that leads nowhere");
-            Ok(LoadedIdentity { keypair: find(path)?.ok_or_else(invalid)?, is_new: false })
+            Ok(LoadedIdentity { keypair: read_keypair(path)?.ok_or_else(invalid)?, is_new: false })
         }
     }
 }
 
 /// Puts a new identity in place of one that is there, in one step. A circle that runs has the old one until it is restarted.
-pub fn rotate(path: &Path) -> Result<Rotated, IdentityFileError> {
+pub fn rotate(path: &Path) -> Result<IdentityRotation, IdentityFileError> {
     let old = load(path)?.public_key();
     // The file behind a link is replaced, not the link.
-    let file = fs::canonicalize(path).map_err(|source| look(path, source))?;
+    let file = fs::canonicalize(path).map_err(|source| metadata_error(path, source))?;
     let keypair = KeyPair::generate()?;
     private_files::replace(directory(&file), &file, &text(&keypair))?;
-    Ok(Rotated { old, new: keypair.public_key() })
+    Ok(IdentityRotation { old, new: keypair.public_key() })
 }
 
-fn look(path: &Path, source: io::Error) -> PrivateFileError {
+fn metadata_error(path: &Path, source: io::Error) -> PrivateFileError {
     PrivateFileError::Io { path: path.to_owned(), action: "look at", source }
 }
 
-fn find(path: &Path) -> Result<Option<KeyPair>, IdentityFileError> {
+fn read_keypair(path: &Path) -> Result<Option<KeyPair>, IdentityFileError> {
     let read = private_files::read_text(directory(path), path, MAX_BYTES, RequiredPermissions::PrivateAnywhere);
     let text = match read {
         Err(PrivateFileError::NotText { path, reason }) => return Err(invalid(&path, &format!("it {reason}"))),

@@ -5,7 +5,7 @@ use std::fmt;
 use secp256k1::SecretKey;
 use zeroize::Zeroizing;
 
-use crate::{IdentityStatement, KeyParseError, Nonce, PublicKey, Signature, digits};
+use crate::{IdentityStatement, KeyParseError, Nonce, PublicKey, Signature, hex_digits};
 
 const BYTES: usize = 32;
 
@@ -41,8 +41,8 @@ impl KeyPair {
     /// Reads a secret key: 32 bytes, big-endian, as exactly 64 hex digits of either case.
     pub fn from_secret_hex(text: &str) -> Result<Self, KeyParseError> {
         let mut bytes = Zeroizing::new([0; BYTES]);
-        digits::decode(text, bytes.as_mut_slice())
-            .map_err(|fault| KeyParseError::from_fault(&fault, "a secret key", BYTES))?;
+        hex_digits::decode(text, bytes.as_mut_slice())
+            .map_err(|fault| KeyParseError::from_hex_error(&fault, "a secret key", BYTES))?;
         Self::from_bytes(&bytes).ok_or(KeyParseError::NotASecret)
     }
 
@@ -101,7 +101,7 @@ mod tests {
 
     /// Widely published for secp256k1, SHA-256 and the secret key 1; recomputed with plain integers in Python.
     #[test]
-    fn signatures_are_those_of_rfc_6979() {
+    fn signatures_match_rfc_6979() {
         let one = KeyPair::from_secret_hex(&format!("{:064x}", 1)).expect("1 is a secret key");
         assert_eq!(
             Signature::make(&one.secret, "Satoshi Nakamoto").to_string(),

@@ -10,10 +10,10 @@
 //! Whoever changes something holds the lock of `.lock` meanwhile, so that none of two changes at the same time is lost. Readers
 //! need none: each file is replaced in one step.
 
-mod change;
 mod error;
 mod key_file;
-mod name;
+mod key_name;
+mod operations;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ use zeroize::Zeroizing;
 pub use self::error::KeystoreError;
 use self::key_file::KeyFile;
 pub use self::key_file::{MAX_WORK_LOG2, WorkFactor};
-pub use self::name::{KeyName, KeyNameError};
-use crate::private_files::{self, Outcome, RequiredPermissions};
+pub use self::key_name::{KeyName, KeyNameError};
+use crate::private_files::{self, RequiredPermissions, WriteOutcome};
 use crate::{KeyPair, PublicKey};
 
 const SUFFIX: &str = ".json";
@@ -61,7 +61,7 @@ pub struct KeyListing {
 
 /// The file names of a keystore.
 #[derive(Default)]
-struct Names {
+struct KeyFileNames {
     keys: Vec<KeyName>,
     /// Files that end like a key's and whose name is none.
     misnamed: Vec<(PathBuf, KeyNameError)>,
@@ -101,7 +101,7 @@ impl Keystore {
             return Err(KeystoreError::EmptyPassphrase);
         }
         // Before the work, which takes its time; it counts once the lock is held.
-        self.refuse_taken(name)?;
+        self.check_name_free(name)?;
         let file = KeyFile::seal(keypair, passphrase, work)?;
         self.add(name, &file)
     }
@@ -109,7 +109,7 @@ impl Keystore {
     /// Whether [`Keystore::create`] would refuse the name: it is taken, or one that differs only in case is. For asking
     /// before the passphrase is.
     pub fn exists(&self, name: &KeyName) -> Result<bool, KeystoreError> {
-        Ok(alike(&self.names()?.keys, name).is_some())
+        Ok(find_ignoring_case(&self.names()?.keys, name).is_some())
     }
 
     /// All keys, by name, and the files that could not be read. No directory is an empty keystore.
@@ -154,7 +154,7 @@ impl Keystore {
     /// Names the key that is used where none is named; it must be there.
     pub fn set_default(&self, name: &KeyName) -> Result<(), KeystoreError> {
         self.must_exist(name)?;
-        let _held = self.begin_change()?;
+        let _lock = self.begin_change()?;
         self.must_exist(name)?;
         self.write_default(name)
     }
@@ -178,7 +178,7 @@ impl Keystore {
     /// The files that interrupted writes have left behind, and those of writes that are going on. They can hold whole keys,
     /// encrypted. The next change of the keystore removes what interrupted writes have left.
     pub fn leftovers(&self) -> Result<Vec<PathBuf>, KeystoreError> {
-        Ok(private_files::staged(&self.dir)?)
+        Ok(private_files::staged_files(&self.dir)?)
     }
 
     /// Makes the directory where there is none, and keeps other processes from changing it until the lock is dropped.
@@ -214,24 +214,24 @@ impl Keystore {
         if keys.contains(name) { Ok(()) } else { Err(no_such_key(name, &keys)) }
     }
 
-    fn refuse_taken(&self, name: &KeyName) -> Result<(), KeystoreError> {
-        match alike(&self.names()?.keys, name) {
-            Some(taken) => Err(KeystoreError::Exists { name: taken.clone() }),
+    fn check_name_free(&self, name: &KeyName) -> Result<(), KeystoreError> {
+        match find_ignoring_case(&self.names()?.keys, name) {
+            Some(existing) => Err(KeystoreError::Exists { name: existing.clone() }),
             None => Ok(()),
         }
     }
 
     /// Puts a key under a name that is free. The first one becomes the default.
     fn add(&self, name: &KeyName, file: &KeyFile) -> Result<KeyEntry, KeystoreError> {
-        let _held = self.begin_change()?;
-        self.refuse_taken(name)?;
+        let _lock = self.begin_change()?;
+        self.check_name_free(name)?;
         let keys = self.names()?.keys;
         self.clear_dangling_default(&keys)?;
         let default = keys.is_empty();
         let path = self.path(name);
         match private_files::write_new(&self.dir, &path, &file.to_text())? {
-            Outcome::Written => {}
-            Outcome::Taken => return Err(KeystoreError::Exists { name: name.clone() }),
+            WriteOutcome::Written => {}
+            WriteOutcome::AlreadyExists => return Err(KeystoreError::Exists { name: name.clone() }),
         }
         if default && let Err(error) = self.write_default(name) {
             // A key of which the caller is told that it was not made is not to be there; if it stays, it is at least whole.
@@ -268,8 +268,8 @@ impl Keystore {
         Ok(private_files::replace(&self.dir, &self.dir.join(DEFAULT_FILE), &format!("{name}\n"))?)
     }
 
-    fn names(&self) -> Result<Names, KeystoreError> {
-        let mut names = Names::default();
+    fn names(&self) -> Result<KeyFileNames, KeystoreError> {
+        let mut names = KeyFileNames::default();
         for file in private_files::file_names(&self.dir)? {
             // A leading dot marks a file that is being written.
             let Some(stem) = file.strip_suffix(SUFFIX).filter(|stem| !stem.starts_with('.')) else { continue };
@@ -284,7 +284,7 @@ impl Keystore {
 }
 
 /// The key whose name a file system that ignores case would take for `name`.
-fn alike<'keys>(keys: &'keys [KeyName], name: &KeyName) -> Option<&'keys KeyName> {
+fn find_ignoring_case<'keys>(keys: &'keys [KeyName], name: &KeyName) -> Option<&'keys KeyName> {
     keys.iter().find(|key| key.as_str().eq_ignore_ascii_case(name.as_str()))
 }
 

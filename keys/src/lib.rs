@@ -37,7 +37,7 @@
 //! ```
 
 mod authority;
-mod digits;
+mod hex_digits;
 mod identity;
 mod keypair;
 mod nonce;

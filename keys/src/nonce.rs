@@ -196,9 +196,17 @@ impl Nonce {
 
     /// Whether a client that dialled `dialled`, where a circle has identified itself as `identified`, may sign this at
     /// `now_unix` (Unix seconds by its own clock). Both bounds of time are inclusive.
-    pub fn check(&self, dialled: &Authority, identified: PublicKey, now_unix: u64) -> Result<(), NonceRejection> {
-        if self.authority != *dialled {
-            return Err(NonceRejection::Authority { expected: dialled.clone(), claimed: self.authority.clone() });
+    pub fn check(
+        &self,
+        target_authority: &Authority,
+        identified: PublicKey,
+        now_unix: u64,
+    ) -> Result<(), NonceRejection> {
+        if self.authority != *target_authority {
+            return Err(NonceRejection::Authority {
+                expected: target_authority.clone(),
+                claimed: self.authority.clone(),
+            });
         }
         if self.circle != identified {
             return Err(NonceRejection::Circle { identified: identified.into(), claimed: self.circle.into() });

@@ -28,15 +28,15 @@ const LOCK_FILE: &str = ".lock";
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether the lock is free, which nothing tells.
-const PAUSE: Duration = Duration::from_millis(10);
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What came of writing a file that must not be there yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum WriteOutcome {
     /// The file is there now.
     Written,
     /// Another file was there before, and still is.
-    Taken,
+    AlreadyExists,
 }
 
 /// Which files are read.
@@ -48,7 +48,7 @@ pub enum RequiredPermissions {
     Trusted,
     /// Files that only their owner may read or write, in a directory that only its owner may write to.
     Private,
-    /// As [`RequiredPermissions::Private`], in any directory.
+    /// As [`Reading::Private`], in any directory.
     PrivateAnywhere,
 }
 
@@ -143,12 +143,12 @@ pub fn read_text(
     dir: &Path,
     path: &Path,
     max_bytes: u64,
-    reading: RequiredPermissions,
+    required: RequiredPermissions,
 ) -> Result<Option<Zeroizing<String>>, PrivateFileError> {
-    if matches!(reading, RequiredPermissions::Trusted | RequiredPermissions::Private) {
+    if matches!(required, RequiredPermissions::Trusted | RequiredPermissions::Private) {
         match fs::metadata(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            found => match permission_bits(&found.map_err(PrivateFileError::io(dir, "look at"))?) {
+            metadata => match permission_bits(&metadata.map_err(PrivateFileError::io(dir, "look at"))?) {
                 mode if mode & WRITABLE_BY_OTHERS != 0 => {
                     return Err(PrivateFileError::WritableDirectory { path: dir.to_owned(), mode });
                 }
@@ -156,7 +156,7 @@ pub fn read_text(
             },
         }
     }
-    let refused = match reading {
+    let refused = match required {
         RequiredPermissions::Any => 0,
         RequiredPermissions::Trusted => WRITABLE_BY_OTHERS,
         RequiredPermissions::Private | RequiredPermissions::PrivateAnywhere => RIGHTS_OF_OTHERS,
@@ -168,18 +168,18 @@ pub fn read_text(
         file => File::from(file.map_err(io::Error::from).map_err(PrivateFileError::io(path, "open"))?),
     };
     // Of the opened file, so that no other file can take its place in between.
-    let found = file.metadata().map_err(PrivateFileError::io(path, "look at"))?;
-    if !found.is_file() {
+    let metadata = file.metadata().map_err(PrivateFileError::io(path, "look at"))?;
+    if !metadata.is_file() {
         return Err(PrivateFileError::not_text(path, "is not a regular file"));
     }
-    match permission_bits(&found) {
+    match permission_bits(&metadata) {
         mode if mode & refused != 0 => {
             return Err(PrivateFileError::LoosePermissions { path: path.to_owned(), mode });
         }
         _ => {}
     }
     // Room from the start for all that is read: a buffer that grows leaves unwiped pieces behind.
-    let room = usize::try_from(found.len().min(max_bytes) + 1).unwrap_or_default();
+    let room = usize::try_from(metadata.len().min(max_bytes) + 1).unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(PrivateFileError::io(path, "read"))?;
     if bytes.len() as u64 > max_bytes {
@@ -194,19 +194,19 @@ pub fn read_text(
     }
 }
 
-fn permission_bits(found: &Metadata) -> u32 {
-    found.permissions().mode() & 0o7777
+fn permission_bits(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & 0o7777
 }
 
 /// Writes a file that must not be there yet, mode 0600.
-pub fn write_new(dir: &Path, path: &Path, text: &str) -> Result<Outcome, PrivateFileError> {
+pub fn write_new(dir: &Path, path: &Path, text: &str) -> Result<WriteOutcome, PrivateFileError> {
     match stage(dir, text)?.persist_noclobber(path) {
         Ok(_) => {}
-        Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => return Ok(Outcome::Taken),
+        Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => return Ok(WriteOutcome::AlreadyExists),
         Err(refused) => return Err(PrivateFileError::io(path, "create")(refused.error)),
     }
     sync_dir(dir)?;
-    Ok(Outcome::Written)
+    Ok(WriteOutcome::Written)
 }
 
 /// Writes a file, in place of the one that may be there, mode 0600.
@@ -216,34 +216,34 @@ pub fn replace(dir: &Path, path: &Path, text: &str) -> Result<(), PrivateFileErr
 }
 
 /// Gives a file another name, and never that of another file.
-pub fn rename(dir: &Path, from: &Path, to: &Path) -> Result<Outcome, PrivateFileError> {
-    match move_to_free(from, to) {
+pub fn rename(dir: &Path, from: &Path, to: &Path) -> Result<WriteOutcome, PrivateFileError> {
+    match rename_noreplace(from, to) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Outcome::Taken),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(WriteOutcome::AlreadyExists),
         Err(error) => return Err(PrivateFileError::io(from, "rename")(error)),
     }
     sync_dir(dir)?;
-    Ok(Outcome::Written)
+    Ok(WriteOutcome::Written)
 }
 
 /// In one step where the system has it.
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn move_to_free(from: &Path, to: &Path) -> io::Result<()> {
+fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Not every file system can.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_to_free(from, to),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_noreplace(from, to),
         moved => Ok(moved?),
     }
 }
 
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
 fn move_to_free(from: &Path, to: &Path) -> io::Result<()> {
-    link_to_free(from, to)
+    link_noreplace(from, to)
 }
 
 /// In two steps, between which the file has both names.
-fn link_to_free(from: &Path, to: &Path) -> io::Result<()> {
+fn link_noreplace(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)?;
     fs::remove_file(from).inspect_err(|_| {
         // As it was; if not even that can be done, the file has two names and is not lost.
@@ -252,7 +252,7 @@ fn link_to_free(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Gives a file the same name in other letters, which on a file system that ignores case is its own already.
-pub fn respell(dir: &Path, from: &Path, to: &Path) -> Result<(), PrivateFileError> {
+pub fn rename_case(dir: &Path, from: &Path, to: &Path) -> Result<(), PrivateFileError> {
     fs::rename(from, to).map_err(PrivateFileError::io(from, "rename"))?;
     sync_dir(dir)
 }
@@ -266,13 +266,13 @@ pub fn remove(dir: &Path, path: &Path) -> Result<(), PrivateFileError> {
 }
 
 /// The files of interrupted writes, and of writes that are going on, by name.
-pub fn staged(dir: &Path) -> Result<Vec<PathBuf>, PrivateFileError> {
+pub fn staged_files(dir: &Path) -> Result<Vec<PathBuf>, PrivateFileError> {
     let mut staged: Vec<_> = file_names(dir)?
         .into_iter()
         .filter(|name| name.starts_with(STAGED_PREFIX))
         .map(|name| dir.join(name))
         // A directory of that name is none of ours.
-        .filter(|path| path.symlink_metadata().is_ok_and(|found| !found.is_dir()))
+        .filter(|path| path.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()))
         .collect();
     staged.sort();
     Ok(staged)
@@ -280,7 +280,7 @@ pub fn staged(dir: &Path) -> Result<Vec<PathBuf>, PrivateFileError> {
 
 /// Removes the files of interrupted writes. The caller holds the lock, so no write is going on.
 fn remove_staged(dir: &Path) -> Result<(), PrivateFileError> {
-    staged(dir)?.iter().try_for_each(|path| remove(dir, path))
+    staged_files(dir)?.iter().try_for_each(|path| remove(dir, path))
 }
 
 /// Makes the directory where there is none, and keeps other processes from changing its files until the lock is dropped. Removes
@@ -305,11 +305,11 @@ fn lock(dir: &Path) -> Result<Option<File>, PrivateFileError> {
         .mode(0o600)
         .open(&path)
         .map_err(PrivateFileError::io(&path, "open"))?;
-    let until = Instant::now() + LOCK_TIMEOUT;
+    let deadline = Instant::now() + LOCK_TIMEOUT;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_RETRY_INTERVAL),
             Err(TryLockError::WouldBlock) => return Err(PrivateFileError::Busy { path }),
             Err(TryLockError::Error(error)) => {
                 return match Errno::from_io_error(&error) {
@@ -344,36 +344,36 @@ fn sync_dir(dir: &Path) -> Result<(), PrivateFileError> {
 mod tests {
     use std::fs;
 
-    use super::{Outcome, file_names, link_to_free, lock, rename, write_new};
+    use super::{WriteOutcome, file_names, link_noreplace, lock, rename, write_new};
 
     /// The race that `create` cannot see when it looks for the name.
     #[test]
-    fn a_file_that_appeared_meanwhile_is_kept_and_no_other_is_left() {
+    fn write_new_keeps_existing_file() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.json");
         fs::write(&path, "theirs").expect("written");
-        assert_eq!(write_new(dir.path(), &path, "ours").expect("no fault"), Outcome::Taken);
+        assert_eq!(write_new(dir.path(), &path, "ours").expect("no fault"), WriteOutcome::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).expect("read"), "theirs");
         assert_eq!(file_names(dir.path()).expect("listed"), ["a.json"]);
     }
     /// By whatever way: the file system of one machine does not take both.
     #[test]
-    fn a_file_takes_no_name_that_another_has() {
+    fn rename_does_not_replace_file() {
         let dir = tempfile::tempdir().expect("a directory");
         let (from, to) = (dir.path().join("a.json"), dir.path().join("b.json"));
         fs::write(&from, "a").expect("written");
         fs::write(&to, "b").expect("written");
-        assert_eq!(rename(dir.path(), &from, &to).expect("no fault"), Outcome::Taken);
-        link_to_free(&from, &to).expect_err("it is taken");
+        assert_eq!(rename(dir.path(), &from, &to).expect("no fault"), WriteOutcome::AlreadyExists);
+        link_noreplace(&from, &to).expect_err("it is taken");
         assert_eq!(fs::read_to_string(&to).expect("read"), "b");
         fs::remove_file(&to).expect("removed");
-        link_to_free(&from, &to).expect("it is free");
-        assert_eq!(rename(dir.path(), &to, &from).expect("no fault"), Outcome::Written);
+        link_noreplace(&from, &to).expect("it is free");
+        assert_eq!(rename(dir.path(), &to, &from).expect("no fault"), WriteOutcome::Written);
         assert_eq!(file_names(dir.path()).expect("listed"), ["a.json"]);
     }
 
     #[test]
-    fn the_lock_is_held_by_one_at_a_time() {
+    fn lock_is_exclusive() {
         let dir = tempfile::tempdir().expect("a directory");
         let held = lock(dir.path()).expect("free").expect("a file system with locks");
         let other = fs::File::open(dir.path().join(".lock")).expect("it is there");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::digits::{self, Fault};
+use crate::hex_digits::{self, HexError};
 use crate::{IdentityStatement, Signature};
 
 const BYTES: usize = 33;
@@ -44,10 +44,10 @@ pub enum KeyParseError {
 }
 
 impl KeyParseError {
-    pub(crate) fn from_fault(fault: &Fault, what: &'static str, bytes: usize) -> Self {
-        match *fault {
-            Fault::Length { found } => Self::Length { what, digits: bytes * 2, found },
-            Fault::Digit { position } => Self::NotHex { position },
+    pub(crate) fn from_hex_error(error: &HexError, what: &'static str, bytes: usize) -> Self {
+        match *error {
+            HexError::Length { found } => Self::Length { what, digits: bytes * 2, found },
+            HexError::Digit { position } => Self::NotHex { position },
         }
     }
 }
@@ -71,12 +71,12 @@ impl PublicKey {
 
     /// Whether `signature` was made with this key's secret over SHA-256 of the UTF-8 bytes of `nonce_text`.
     pub fn verify_nonce(&self, nonce_text: &str, signature: &Signature) -> bool {
-        signature.is_by(&self.0, nonce_text)
+        signature.verify(&self.0, nonce_text)
     }
 
     /// Whether `signature` was made with this key's secret over SHA-256 of the statement's UTF-8 bytes.
     pub fn verify_identity(&self, statement: &IdentityStatement, signature: &Signature) -> bool {
-        signature.is_by(&self.0, statement.as_str())
+        signature.verify(&self.0, statement.as_str())
     }
 }
 
@@ -85,8 +85,8 @@ impl FromStr for PublicKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; BYTES];
-        digits::decode(text, &mut bytes)
-            .map_err(|fault| KeyParseError::from_fault(&fault, "a compressed public key", BYTES))?;
+        hex_digits::decode(text, &mut bytes)
+            .map_err(|error| KeyParseError::from_hex_error(&error, "a compressed public key", BYTES))?;
         let point = secp256k1::PublicKey::from_byte_array_compressed(bytes).map_err(|_| KeyParseError::NotAPoint)?;
         Ok(Self(point))
     }

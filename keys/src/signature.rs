@@ -6,7 +6,7 @@ use std::str::FromStr;
 use secp256k1::{Message, SecretKey, ecdsa};
 use sha2::{Digest, Sha256};
 
-use crate::digits::{self, Fault};
+use crate::hex_digits::{self, HexError};
 
 const BYTES: usize = 64;
 
@@ -47,7 +47,7 @@ impl Signature {
         Self(ecdsa::sign(message(text), secret))
     }
 
-    pub(crate) fn is_by(&self, key: &secp256k1::PublicKey, text: &str) -> bool {
+    pub(crate) fn verify(&self, key: &secp256k1::PublicKey, text: &str) -> bool {
         self.0.verify(message(text), key).is_ok()
     }
 }
@@ -61,9 +61,9 @@ impl FromStr for Signature {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; BYTES];
-        digits::decode(text, &mut bytes).map_err(|fault| match fault {
-            Fault::Length { found } => SignatureParseError::Length { found },
-            Fault::Digit { position } => SignatureParseError::NotHex { position },
+        hex_digits::decode(text, &mut bytes).map_err(|fault| match fault {
+            HexError::Length { found } => SignatureParseError::Length { found },
+            HexError::Digit { position } => SignatureParseError::NotHex { position },
         })?;
         // The library reads a zero, which no signer can make, and takes it for a signature that never verifies.
         if bytes.chunks_exact(BYTES / 2).any(|half| half.iter().all(|&byte| byte == 0)) {

@@ -27,31 +27,31 @@ fn write(path: &Path, content: impl AsRef<[u8]>) {
 }
 
 #[test]
-fn identity_is_made_once_for_its_owner_alone_and_read_from_then_on() {
+fn identity_is_created_once_and_private() {
     let (root, path) = fresh();
     assert!(matches!(load(&path), Err(IdentityFileError::Missing { .. })));
     assert!(matches!(rotate(&path), Err(IdentityFileError::Missing { .. })), "nothing is rotated that is not there");
-    let made = load_or_create(&path).expect("made");
-    assert!(made.is_new);
+    let created = load_or_create(&path).expect("made");
+    assert!(created.is_new);
     assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o7777, 0o600);
-    assert_eq!(fs::read_to_string(&path).expect("read"), format!("{}\n", *made.keypair.secret_hex()));
+    assert_eq!(fs::read_to_string(&path).expect("read"), format!("{}\n", *created.keypair.secret_hex()));
     let again = load_or_create(&path).expect("read");
     assert!(!again.is_new);
-    let public_key = made.keypair.public_key();
+    let public_key = created.keypair.public_key();
     assert_eq!((again.keypair.public_key(), load(&path).expect("read").public_key()), (public_key, public_key));
     assert_eq!(fs::read_dir(root.path()).expect("listed").count(), 1, "nothing else is left");
 }
 
 #[test]
-fn identity_is_the_same_for_all_who_make_it_at_once() {
+fn identity_is_the_same_for_concurrent_creators() {
     for _ in 0..20 {
         let (root, path) = fresh();
-        let (together, makers) = (Barrier::new(8), 8);
+        let (barrier, makers) = (Barrier::new(8), 8);
         let keys: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..makers)
                 .map(|_| {
                     scope.spawn(|| {
-                        together.wait();
+                        barrier.wait();
                         load_or_create(&path).expect("made or read")
                     })
                 })
@@ -66,7 +66,7 @@ fn identity_is_the_same_for_all_who_make_it_at_once() {
 }
 
 #[test]
-fn identity_file_that_others_may_read_or_write_is_refused() {
+fn identity_file_with_loose_permissions_is_refused() {
     let (root, path) = fresh();
     load_or_create(&path).expect("made");
     let link = root.path().join("link");
@@ -127,7 +127,7 @@ fn file_without_an_identity_is_refused_and_kept() {
 }
 
 #[test]
-fn rotation_replaces_the_identity_and_keeps_a_link_to_it() {
+fn rotation_replaces_identity_and_keeps_link() {
     let (root, path) = fresh();
     let before = load_or_create(&path).expect("made").keypair.public_key();
     let link = root.path().join("link");

@@ -1,10 +1,10 @@
 //! The keystore on a disk: what it writes, what it refuses, and what it makes of files that others wrote.
 #![cfg(feature = "keystore")]
 
-#[path = "keystore/changes.rs"]
-mod changes;
 #[path = "keystore/leftovers.rs"]
 mod leftovers;
+#[path = "keystore/operations.rs"]
+mod operations;
 #[path = "keystore/permissions.rs"]
 mod permissions;
 
@@ -77,7 +77,7 @@ fn with_work_factor(text: &str, log2: u8) -> String {
 }
 
 #[test]
-fn a_key_comes_back_with_its_passphrase() {
+fn key_unlocks_with_its_passphrase() {
     let (_root, store) = fresh();
     let (pair, entry) = add(&store, "alice");
     assert_eq!(entry, KeyEntry { name: name("alice"), public_key: pair.public_key(), default: true });
@@ -87,7 +87,7 @@ fn a_key_comes_back_with_its_passphrase() {
 }
 
 #[test]
-fn looking_at_a_keystore_that_is_not_there_creates_nothing() {
+fn reading_a_missing_keystore_creates_nothing() {
     let (root, store) = fresh();
     let listing = store.list().expect("listed");
     assert!(listing.entries.is_empty() && listing.damaged.is_empty());
@@ -98,7 +98,7 @@ fn looking_at_a_keystore_that_is_not_there_creates_nothing() {
 }
 
 #[test]
-fn files_and_directories_are_for_their_owner_alone() {
+fn files_and_directories_are_private() {
     let (root, store) = fresh();
     add(&store, "alice");
     assert_eq!(files(&store), ["alice.json", "default"]);
@@ -111,7 +111,7 @@ fn files_and_directories_are_for_their_owner_alone() {
 }
 
 #[test]
-fn a_directory_that_is_open_to_others_is_closed_on_the_next_write() {
+fn open_directory_is_made_private_by_next_write() {
     let (_root, store) = fresh();
     fs::create_dir_all(store.dir()).expect("created");
     fs::set_permissions(store.dir(), fs::Permissions::from_mode(0o755)).expect("opened");
@@ -120,7 +120,7 @@ fn a_directory_that_is_open_to_others_is_closed_on_the_next_write() {
 }
 
 #[test]
-fn the_file_has_its_documented_form_and_no_secret_in_clear() {
+fn key_file_has_documented_form_and_no_plaintext_secret() {
     let (_root, store) = fresh();
     let (pair, _) = add(&store, "alice");
     let text = fs::read_to_string(store.dir().join("alice.json")).expect("read");
@@ -133,7 +133,7 @@ fn the_file_has_its_documented_form_and_no_secret_in_clear() {
 }
 
 #[test]
-fn a_name_that_is_taken_is_refused_also_in_another_case_and_nothing_is_left_behind() {
+fn create_refuses_existing_name_ignoring_case() {
     let (_root, store) = fresh();
     let (first, _) = add(&store, "alice");
     let before = fs::read(store.dir().join("alice.json")).expect("read");
@@ -151,7 +151,7 @@ fn a_name_that_is_taken_is_refused_also_in_another_case_and_nothing_is_left_behi
 }
 
 #[test]
-fn a_refused_create_writes_nothing_at_all() {
+fn refused_create_writes_nothing() {
     let (root, store) = fresh();
     let pair = KeyPair::generate().expect("random bytes");
     assert!(matches!(store.create(&name("a"), &pair, "", QUICK), Err(KeystoreError::EmptyPassphrase)));
@@ -163,7 +163,7 @@ fn a_refused_create_writes_nothing_at_all() {
 }
 
 #[test]
-fn a_wrong_passphrase_is_told_apart_from_a_damaged_file() {
+fn unlock_distinguishes_wrong_passphrase_from_damaged_file() {
     let (_root, store) = fresh();
     add(&store, "alice");
     for wrong in ["open sesam", "Open sesame", ""] {
@@ -179,7 +179,7 @@ fn a_wrong_passphrase_is_told_apart_from_a_damaged_file() {
 }
 
 #[test]
-fn a_file_whose_public_key_was_exchanged_is_not_unlocked() {
+fn unlock_refuses_exchanged_public_key() {
     let (_root, store) = fresh();
     let (alice, _) = add(&store, "alice");
     let other = KeyPair::generate().expect("random bytes").public_key();
@@ -189,7 +189,7 @@ fn a_file_whose_public_key_was_exchanged_is_not_unlocked() {
 }
 
 #[test]
-fn a_file_that_asks_for_too_much_work_is_refused_before_any() {
+fn unlock_refuses_excessive_work_factor() {
     let (_root, store) = fresh();
     add(&store, "alice");
     edit(&store, "alice.json", |text| with_work_factor(&text, 23));
@@ -198,7 +198,7 @@ fn a_file_that_asks_for_too_much_work_is_refused_before_any() {
 }
 
 #[test]
-fn one_bad_file_hides_no_good_one() {
+fn damaged_file_hides_no_other_key() {
     let (root, store) = fresh();
     add(&store, "zoe");
     add(&store, "alice");
@@ -250,7 +250,7 @@ fn one_bad_file_hides_no_good_one() {
 }
 
 #[test]
-fn the_first_key_is_the_default_until_another_is_named() {
+fn first_key_is_default_until_another_is_set() {
     let (_root, store) = fresh();
     let default = || store.default_key().expect("looked").map(|key| key.to_string());
     assert!(add(&store, "b").1.default);
@@ -270,7 +270,7 @@ fn the_first_key_is_the_default_until_another_is_named() {
 }
 
 #[test]
-fn a_damaged_default_hides_no_key() {
+fn damaged_default_hides_no_key() {
     let (_root, store) = fresh();
     add(&store, "alice");
     edit(&store, "default", |_| "../alice\n".to_owned());
@@ -282,7 +282,7 @@ fn a_damaged_default_hides_no_key() {
 }
 
 #[test]
-fn key_names_keep_to_what_every_file_system_and_shell_takes() {
+fn key_names_are_portable() {
     let longest = "x".repeat(64);
     for good in ["a", "A-1_b.c", "_x", "9", "default", longest.as_str()] {
         assert_eq!(good.parse::<KeyName>().map(|key| key.to_string()).as_deref(), Ok(good));

@@ -20,7 +20,7 @@ fn circle() -> PublicKey {
 }
 
 #[test]
-fn an_authority_is_lower_cased_and_otherwise_kept() {
+fn authority_is_lower_cased() {
     for (text, expected) in [
         ("127.0.0.1:9001", "127.0.0.1:9001"),
         ("Circles.Example.ORG", "circles.example.org"),
@@ -36,7 +36,7 @@ fn an_authority_is_lower_cased_and_otherwise_kept() {
 }
 
 #[test]
-fn what_is_no_authority_is_refused() {
+fn invalid_authority_is_rejected() {
     use AuthorityError::{Character, Empty, Ipv6, Port, TooLong};
     let cases = [
         ("", Empty),
@@ -77,7 +77,7 @@ fn what_is_no_authority_is_refused() {
 }
 
 #[test]
-fn an_authority_is_made_from_host_and_port() {
+fn authority_is_built_from_host_and_port() {
     let made = |host, port| Authority::new(host, port).map(|authority| authority.to_string());
     assert_eq!(made("Example.org", None).as_deref(), Ok("example.org"));
     assert_eq!(made("example.org", Some(9001)).as_deref(), Ok("example.org:9001"));
@@ -89,7 +89,7 @@ fn an_authority_is_made_from_host_and_port() {
 }
 
 #[test]
-fn an_authority_is_made_from_an_address() {
+fn authority_is_built_from_address() {
     for (address, default_port, expected) in [
         ("127.0.0.1:9001", 80, "127.0.0.1:9001"),
         ("127.0.0.1:80", 80, "127.0.0.1"),
@@ -107,7 +107,7 @@ fn an_authority_is_made_from_an_address() {
 }
 
 #[test]
-fn a_nonce_has_the_form_of_the_protocol() {
+fn nonce_has_protocol_form() {
     let nonce = Nonce::new(&authority("127.0.0.1:9001"), circle(), 1_795_500_000, [0xab; 32]);
     let text = format!("circles.auth.v2 aud=127.0.0.1:9001 circle={CIRCLE} exp=1795500000 rnd={}", "ab".repeat(32));
     assert_eq!(nonce.as_str(), text);
@@ -118,7 +118,7 @@ fn a_nonce_has_the_form_of_the_protocol() {
 }
 
 #[test]
-fn a_nonce_of_any_other_form_is_refused() {
+fn nonce_of_other_form_is_rejected() {
     use NonceError::{Authority as Aud, AuthorityCase, Circle, Expiry, Field, Purpose, Random, Trailing};
     let (aud, circle, exp, rnd) =
         (Field { name: "aud" }, Field { name: "circle" }, Field { name: "exp" }, Field { name: "rnd" });
@@ -176,7 +176,7 @@ fn a_nonce_of_any_other_form_is_refused() {
 }
 
 #[test]
-fn the_longest_nonce_is_taken_and_a_longer_text_is_not_looked_at() {
+fn nonce_length_is_bounded() {
     let longest = Nonce::new(&authority(&"a".repeat(AUTHORITY_MAX_BYTES)), circle(), u64::MAX, [0; 32]);
     assert_eq!(longest.as_str().len(), NONCE_MAX_BYTES);
     assert_eq!(Nonce::parse(longest.as_str()).as_ref(), Ok(&longest));
@@ -185,7 +185,7 @@ fn the_longest_nonce_is_taken_and_a_longer_text_is_not_looked_at() {
 }
 
 #[test]
-fn a_nonce_for_another_authority_is_not_signed() {
+fn nonce_for_other_authority_is_rejected() {
     let nonce = Nonce::new(&authority("evil.example"), circle(), 1000, [0; 32]);
     let dialled = authority("127.0.0.1:9001");
     let refused = nonce.check(&dialled, circle(), 1000).expect_err("another authority");
@@ -196,7 +196,7 @@ fn a_nonce_for_another_authority_is_not_signed() {
 }
 
 #[test]
-fn a_nonce_for_another_circle_is_not_signed() {
+fn nonce_for_other_circle_is_rejected() {
     let dialled = authority("127.0.0.1:9001");
     let identified = KeyPair::generate().expect("random bytes").public_key();
     let refused = Nonce::new(&dialled, circle(), 1000, [0; 32]).check(&dialled, identified, 1000).expect_err("another");
@@ -205,7 +205,7 @@ fn a_nonce_for_another_circle_is_not_signed() {
 }
 
 #[test]
-fn the_bounds_of_time_hold_to_the_second() {
+fn nonce_time_bounds_hold_to_the_second() {
     let (dialled, expires) = (authority("a"), 1_795_500_000);
     let check = |now| Nonce::new(&dialled, circle(), expires, [0; 32]).check(&dialled, circle(), now);
     for now in [expires + NONCE_LAPSED_TOLERANCE_S, expires, expires - NONCE_LIFETIME_S, expires - NONCE_MAX_AHEAD_S] {
@@ -222,7 +222,7 @@ fn the_bounds_of_time_hold_to_the_second() {
 
 proptest! {
     #[test]
-    fn a_nonce_is_read_as_it_was_made(
+    fn nonce_round_trips(
         host in r"[a-z0-9][a-z0-9._-]{0,60}|\[[0-9a-f]{1,4}::[0-9a-f]{1,4}\]",
         port: Option<u16>,
         expires: u64,
@@ -233,7 +233,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_parsers_panic(text in any::<String>()) {
+    fn parsers_never_panic(text in any::<String>()) {
         prop_assert!(Nonce::parse(&text).is_err());
         // What is read as an authority is read the same again.
         if let Ok(authority) = text.parse::<Authority>() {
@@ -242,7 +242,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_as_a_nonce_is_what_would_be_written(
+    fn parsed_nonce_has_canonical_form(
         text in r"circles\.auth\.v2 aud=[ -~é]{0,12} circle=0[1-4](79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798|[0-9a-f]{63,65}) exp=[+0-9]{0,21} rnd=[0-9a-f]{63,65}",
     ) {
         if let Ok(nonce) = Nonce::parse(&text) {

@@ -24,7 +24,7 @@ fn secret(text: &str) -> KeyPair {
 }
 
 #[test]
-fn the_published_vector_verifies_and_no_other_text_key_or_signature_does() {
+fn published_vector_verifies() {
     let signature: Signature = SATOSHI.parse().expect("a signature");
     assert!(public(GENERATOR).verify_nonce("Satoshi Nakamoto", &signature));
     assert!(!public(GENERATOR).verify_nonce("Satoshi Nakamoto ", &signature));
@@ -38,7 +38,7 @@ fn the_published_vector_verifies_and_no_other_text_key_or_signature_does() {
 
 /// Expected values from RFC 6979 §3.2 written out with Python's integers and hmac.
 #[test]
-fn a_nonce_is_signed_deterministically_and_as_computed_elsewhere() {
+fn nonce_signature_is_deterministic() {
     let pair = secret("c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0fe");
     assert_eq!(pair.public_key().to_hex(), "021905fb98c642e2c4505d7f493e07b3ec9f980fa95258267c72c4b33781b8c73f");
     let rnd = "0123456789abcdef".repeat(4);
@@ -56,7 +56,7 @@ fn a_nonce_is_signed_deterministically_and_as_computed_elsewhere() {
 
 /// Computed as the signature of the nonce is.
 #[test]
-fn an_identity_is_shown_by_a_signature_of_the_challenge_for_one_authority() {
+fn identity_signature_binds_challenge_and_authority() {
     let circle = secret(&"1dea".repeat(16));
     assert_eq!(circle.public_key().to_hex(), "0205c702fd70b14d34f195d3304d66097dc369a9691daf87400c77140156fc1dee");
     let challenge: Challenge = "fedcba9876543210".repeat(4).to_uppercase().parse().expect("hex of either case");
@@ -70,8 +70,8 @@ fn an_identity_is_shown_by_a_signature_of_the_challenge_for_one_authority() {
         "27d83248d5031d4bf674368f2352927caf36b4548348261f861b29138a636001\
          6a010a1ac387709cd7dc4852d242fecaa309f2bdc5e87ba2aea1e4e58ebeb7e5"
     );
-    let is_shown = |statement: &IdentityStatement| circle.public_key().verify_identity(statement, &signature);
-    assert!(is_shown(&statement));
+    let verifies = |statement: &IdentityStatement| circle.public_key().verify_identity(statement, &signature);
+    assert!(verifies(&statement));
     assert!(!secret(&"1".repeat(64)).public_key().verify_identity(&statement, &signature));
     let other_challenge = Challenge::generate().expect("random bytes");
     let elsewhere = "127.0.0.1:9002".parse().expect("an authority");
@@ -80,21 +80,21 @@ fn an_identity_is_shown_by_a_signature_of_the_challenge_for_one_authority() {
         IdentityStatement::new(&dialled, other_challenge, true),
         IdentityStatement::new(&elsewhere, challenge, true),
     ] {
-        assert!(!is_shown(&other), "{other:?}");
+        assert!(!verifies(&other), "{other:?}");
     }
     // A statement is no nonce.
     assert!(Nonce::parse(statement.as_str()).is_err());
 }
 
 #[test]
-fn a_challenge_of_another_form_is_refused() {
+fn challenge_of_other_form_is_rejected() {
     for text in [String::new(), "0".repeat(63), "0".repeat(65), "g".repeat(64), format!(" {}", "0".repeat(63))] {
         assert!(text.parse::<Challenge>().is_err(), "{text:?}");
     }
 }
 
 #[test]
-fn other_forms_of_signature_are_refused() {
+fn signature_of_other_form_is_rejected() {
     let half = &SATOSHI[..64];
     let zero = "0".repeat(64);
     let cases = [
@@ -117,7 +117,7 @@ fn other_forms_of_signature_are_refused() {
 }
 
 #[test]
-fn a_public_key_is_read_in_compressed_form_only_and_written_in_lower_case() {
+fn public_key_is_compressed_and_lower_case() {
     let key = public(&GENERATOR.to_uppercase());
     assert_eq!(
         (key.to_string(), format!("{key:?}"), key.short()),
@@ -146,7 +146,7 @@ fn a_public_key_is_read_in_compressed_form_only_and_written_in_lower_case() {
 }
 
 #[test]
-fn keys_are_ordered_as_their_texts_are() {
+fn public_keys_order_as_their_texts() {
     let mut keys: Vec<PublicKey> = (1..20).map(|n| secret(&format!("{n:064x}")).public_key()).collect();
     let mut texts: Vec<String> = keys.iter().map(PublicKey::to_hex).collect();
     keys.sort();
@@ -155,7 +155,7 @@ fn keys_are_ordered_as_their_texts_are() {
 }
 
 #[test]
-fn a_secret_key_round_trips_and_what_is_none_is_refused() {
+fn secret_key_round_trips_and_invalid_one_is_rejected() {
     let pair = KeyPair::generate().expect("random bytes");
     let again = secret(&pair.secret_hex());
     assert_eq!(again.public_key(), pair.public_key());
@@ -170,7 +170,7 @@ fn a_secret_key_round_trips_and_what_is_none_is_refused() {
 }
 
 #[test]
-fn debug_of_a_pair_shows_no_secret() {
+fn key_pair_debug_shows_no_secret() {
     let pair = KeyPair::generate().expect("random bytes");
     let shown = format!("{pair:?} {pair:#?}");
     assert!(shown.contains(&pair.public_key().to_hex()));

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::key_file::MAX_WORK_LOG2;
-use super::name::{KeyName, KeyNameError};
+use super::key_name::{KeyName, KeyNameError};
 use crate::private_files::PrivateFileError;
 
 /// Why the keystore did not do it. No passphrase and no secret is in any of them.

@@ -41,7 +41,7 @@ pub(super) struct KeyFile {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct KeyFileJson {
     version: u64,
     public_key: String,
     secret: String,
@@ -49,7 +49,7 @@ struct Stored {
 
 /// Read before the rest, whose form depends on it.
 #[derive(Deserialize)]
-struct Version {
+struct KeyFileVersion {
     version: u64,
 }
 
@@ -71,21 +71,22 @@ impl KeyFile {
     }
 
     pub(super) fn to_text(&self) -> String {
-        let stored = Stored { version: VERSION, public_key: self.public_key.to_hex(), secret: self.secret.clone() };
+        let stored =
+            KeyFileJson { version: VERSION, public_key: self.public_key.to_hex(), secret: self.secret.clone() };
         let mut text = serde_json::to_string(&stored).expect("a number and two strings are JSON");
         text.push('\n');
         text
     }
 
     pub(super) fn from_text(text: &str, path: &Path) -> Result<Self, KeystoreError> {
-        let Version { version } = from_json(text, path)?;
+        let KeyFileVersion { version } = from_json(text, path)?;
         if version > VERSION {
             return Err(KeystoreError::NewerVersion { path: path.to_owned(), version });
         }
         if version < VERSION {
             return Err(KeystoreError::damaged(path, format!("there is no version {version} of this file")));
         }
-        let stored: Stored = from_json(text, path)?;
+        let stored: KeyFileJson = from_json(text, path)?;
         let public_key = stored
             .public_key
             .parse()
@@ -98,7 +99,7 @@ impl KeyFile {
             DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
                 KeystoreError::WrongPassphrase { name: name.clone() }
             }
-            other => fault(&other, path),
+            other => decrypt_error(&other, path),
         })?;
         let keypair = KeyPair::from_secret_hex(&digits)
             .map_err(|error| KeystoreError::damaged(path, format!("what was encrypted is no secret key: {error}")))?;
@@ -114,7 +115,7 @@ impl KeyFile {
         let mut sealed = Vec::new();
         age::armor::ArmoredReader::new(self.secret.as_bytes())
             .read_to_end(&mut sealed)
-            .map_err(|error| fault(&error.into(), path))?;
+            .map_err(|error| decrypt_error(&error.into(), path))?;
         let mut payload = sealed.as_slice();
         // It refuses any work, and says how much there would be.
         let mut nobody = scrypt::Identity::new(SecretString::from(""));
@@ -123,7 +124,7 @@ impl KeyFile {
             .and_then(|sealed| sealed.decrypt(iter::once(&nobody as &dyn age::Identity)).map(drop));
         match tried {
             Err(DecryptError::ExcessiveWork { required: 1..=MAX_WORK_LOG2, .. }) => {}
-            Err(error) => return Err(fault(&error, path)),
+            Err(error) => return Err(decrypt_error(&error, path)),
             Ok(()) => return Err(KeystoreError::damaged(path, "`secret` is not encrypted with a passphrase")),
         }
         if payload.len() as u64 != SECRET_DIGITS + TAG_BYTES {
@@ -145,7 +146,7 @@ impl KeyFile {
 }
 
 /// What is wrong with an encrypted secret, whatever its passphrase is.
-fn fault(error: &DecryptError, path: &Path) -> KeystoreError {
+fn decrypt_error(error: &DecryptError, path: &Path) -> KeystoreError {
     match error {
         DecryptError::ExcessiveWork { required, .. } => KeystoreError::damaged(
             path,
@@ -160,7 +161,7 @@ fn fault(error: &DecryptError, path: &Path) -> KeystoreError {
 /// The place of the fault without the text, which serde would quote.
 fn from_json<'text, T: Deserialize<'text>>(text: &'text str, path: &Path) -> Result<T, KeystoreError> {
     serde_json::from_str(text).map_err(|error| {
-        let what = if error.is_data() { "a field is missing or has another type" } else { "it is not JSON" };
-        KeystoreError::damaged(path, format!("{what} (line {}, column {})", error.line(), error.column()))
+        let category = if error.is_data() { "a field is missing or has another type" } else { "it is not JSON" };
+        KeystoreError::damaged(path, format!("{category} (line {}, column {})", error.line(), error.column()))
     })
 }

@@ -8,14 +8,14 @@ use keys::keystore::{Keystore, KeystoreError};
 
 use super::{QUICK, add, files, fresh, name};
 
-type Change<'a> = &'a dyn Fn() -> Result<(), KeystoreError>;
+type ChangeFn<'a> = &'a dyn Fn() -> Result<(), KeystoreError>;
 
 /// Leaves what a process leaves that is killed between the file and its place: a whole encrypted key, and a part of one.
-fn leave(store: &Keystore) -> Vec<PathBuf> {
-    let left = [".new-AbCdEf", ".new-x1Y2z3"].map(|file| store.dir().join(file));
-    fs::copy(store.dir().join("alice.json"), &left[0]).expect("copied");
-    fs::write(&left[1], "{").expect("written");
-    left.into()
+fn create_leftovers(store: &Keystore) -> Vec<PathBuf> {
+    let leftovers = [".new-AbCdEf", ".new-x1Y2z3"].map(|file| store.dir().join(file));
+    fs::copy(store.dir().join("alice.json"), &leftovers[0]).expect("copied");
+    fs::write(&leftovers[1], "{").expect("written");
+    leftovers.into()
 }
 
 fn assert_gone(store: &Keystore, after: &str) {
@@ -25,27 +25,27 @@ fn assert_gone(store: &Keystore, after: &str) {
 }
 
 #[test]
-fn leftovers_of_killed_writes_are_named_and_hide_nothing() {
+fn leftovers_are_listed_and_hide_nothing() {
     let (_root, store) = fresh();
     assert_eq!(store.leftovers().expect("looked"), Vec::<PathBuf>::new());
     assert!(!store.dir().exists());
     add(&store, "alice");
-    let left = leave(&store);
-    assert_eq!(store.leftovers().expect("looked"), left);
+    let leftovers = create_leftovers(&store);
+    assert_eq!(store.leftovers().expect("looked"), leftovers);
     let listing = store.list().expect("listed");
     assert_eq!((listing.entries.len(), listing.damaged.len()), (1, 0));
     // To look is no change.
-    assert!(left.iter().all(|file| file.exists()));
+    assert!(leftovers.iter().all(|file| file.exists()));
 }
 
 #[test]
-fn every_change_removes_the_leftovers_of_killed_writes() {
+fn change_removes_leftovers() {
     let (_root, store) = fresh();
     let (alice, _) = add(&store, "alice");
     add(&store, "bob");
     let text = store.export(&name("bob")).expect("exported");
     let other = KeyPair::generate().expect("random bytes");
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, ChangeFn); 6] = [
         ("change_passphrase", &|| store.change_passphrase(&name("alice"), &alice, "x", QUICK).map(drop)),
         ("set_default", &|| store.set_default(&name("bob"))),
         ("create", &|| store.create(&name("carol"), &other, "x", QUICK).map(drop)),
@@ -54,7 +54,7 @@ fn every_change_removes_the_leftovers_of_killed_writes() {
         ("remove", &|| store.remove(&name("carol"))),
     ];
     for (what, change) in changes {
-        leave(&store);
+        create_leftovers(&store);
         change().expect(what);
         assert_gone(&store, what);
     }
@@ -62,10 +62,10 @@ fn every_change_removes_the_leftovers_of_killed_writes() {
 }
 
 #[test]
-fn removed_key_leaves_nothing_of_itself() {
+fn removed_key_leaves_no_file() {
     let (_root, store) = fresh();
     add(&store, "alice");
-    leave(&store);
+    create_leftovers(&store);
     store.remove(&name("alice")).expect("removed");
     assert_eq!(files(&store), Vec::<String>::new());
 }
@@ -75,18 +75,18 @@ fn removed_key_leaves_nothing_of_itself() {
 fn leftovers_stay_while_another_process_holds_the_lock() {
     let (_root, store) = fresh();
     add(&store, "alice");
-    let left = leave(&store);
+    let leftovers = create_leftovers(&store);
     let lock = fs::File::open(store.dir().join(".lock")).expect("it is there");
     lock.try_lock().expect("it is free");
     assert!(matches!(store.set_default(&name("alice")), Err(KeystoreError::Busy { .. })));
-    assert_eq!(store.leftovers().expect("looked"), left);
+    assert_eq!(store.leftovers().expect("looked"), leftovers);
     drop(lock);
     store.set_default(&name("alice")).expect("set");
     assert_gone(&store, "set_default");
 }
 
 #[test]
-fn only_files_of_writes_are_taken_for_leftovers() {
+fn leftovers_are_staged_files_only() {
     let (_root, store) = fresh();
     add(&store, "alice");
     fs::create_dir(store.dir().join(".new-folder")).expect("made");

@@ -13,7 +13,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn key_file_that_others_may_read_or_write_is_not_unlocked() {
+fn unlock_refuses_key_file_with_loose_permissions() {
     let (_root, store) = fresh();
     add(&store, "alice");
     let alice = store.dir().join("alice.json");
@@ -37,7 +37,7 @@ fn key_file_that_others_may_read_or_write_is_not_unlocked() {
 }
 
 #[test]
-fn link_is_no_way_around_the_permissions_of_its_target() {
+fn unlock_checks_permissions_of_link_target() {
     let (root, store) = fresh();
     add(&store, "alice");
     let (alice, target) = (store.dir().join("alice.json"), root.path().join("elsewhere"));
@@ -50,7 +50,7 @@ fn link_is_no_way_around_the_permissions_of_its_target() {
 }
 
 #[test]
-fn key_in_a_directory_that_others_may_write_to_is_not_unlocked() {
+fn unlock_refuses_key_in_writable_directory() {
     let (_root, store) = fresh();
     let (pair, _) = add(&store, "alice");
     for loose in [0o770, 0o702, 0o1777] {

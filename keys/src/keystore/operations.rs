@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{DEFAULT_FILE, KeyEntry, KeyFile, KeyName, Keystore, KeystoreError, WorkFactor};
 use crate::KeyPair;
-use crate::private_files::{self, Outcome};
+use crate::private_files::{self, WriteOutcome};
 
 impl Keystore {
     /// A key as it is in its file, encrypted: what [`Keystore::import`] takes. One that nobody could open any more is
@@ -23,7 +23,7 @@ impl Keystore {
     pub fn import(&self, name: &KeyName, text: &str, source: &Path) -> Result<KeyEntry, KeystoreError> {
         let file = KeyFile::from_text(text, source)?;
         file.check_sealed(source)?;
-        self.refuse_taken(name)?;
+        self.check_name_free(name)?;
         self.add(name, &file)
     }
 
@@ -43,15 +43,15 @@ impl Keystore {
         if passphrase.is_empty() {
             return Err(KeystoreError::EmptyPassphrase);
         }
-        self.must_be(name, keypair)?;
+        self.verify_keypair(name, keypair)?;
         let file = KeyFile::seal(keypair, passphrase, work)?;
         let _held = self.begin_change()?;
-        self.must_be(name, keypair)?;
+        self.verify_keypair(name, keypair)?;
         private_files::replace(&self.dir, &self.path(name), &file.to_text())?;
         self.show(name)
     }
 
-    fn must_be(&self, name: &KeyName, keypair: &KeyPair) -> Result<(), KeystoreError> {
+    fn verify_keypair(&self, name: &KeyName, keypair: &KeyPair) -> Result<(), KeystoreError> {
         if self.read(name)?.public_key() == keypair.public_key() {
             Ok(())
         } else {
@@ -84,11 +84,11 @@ impl Keystore {
     fn move_key(&self, from: &KeyName, to: &KeyName) -> Result<(), KeystoreError> {
         let (path, free) = (self.path(from), self.path(to));
         if from.as_str().eq_ignore_ascii_case(to.as_str()) {
-            return Ok(private_files::respell(&self.dir, &path, &free)?);
+            return Ok(private_files::rename_case(&self.dir, &path, &free)?);
         }
         match private_files::rename(&self.dir, &path, &free)? {
-            Outcome::Written => Ok(()),
-            Outcome::Taken => Err(KeystoreError::Exists { name: to.clone() }),
+            WriteOutcome::Written => Ok(()),
+            WriteOutcome::AlreadyExists => Err(KeystoreError::Exists { name: to.clone() }),
         }
     }
 
