@@ -18,8 +18,8 @@ mod forked_worker;
 mod fresh_worker;
 mod sandbox;
 mod serve;
-mod socket;
 mod startup;
+mod work_socket;
 
 #[cfg(test)]
 pub(crate) use environment::Environment;
@@ -27,8 +27,8 @@ pub(crate) use environment::Environment;
 pub(crate) use fork_server::run as run_fork_server;
 pub(crate) use fresh_worker::run as run_worker;
 pub(crate) use serve::{SharedState, serve_control, serve_work};
-pub(crate) use socket::{ServerConnection, WorkSocket};
 pub(crate) use startup::STACK;
+pub(crate) use work_socket::{ServerConnection, WorkSocket};
 
 /// No other system has one: nobody starts it there.
 #[cfg(not(target_os = "linux"))]

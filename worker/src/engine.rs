@@ -4,26 +4,26 @@
 //! It knows no socket and no session.
 
 mod build;
-mod cache;
 mod compile;
 mod failure;
-mod host;
+mod host_functions;
 mod meter;
 mod modules;
 mod natives;
 mod position;
+mod renderer;
 mod scanner;
+mod script_cache;
 mod sizes;
-mod value;
 
 pub(crate) use build::build;
-pub(crate) use cache::Cache;
 pub(crate) use failure::{exit_value, parse_failure, run_failure};
-pub(crate) use host::register_host;
-pub(crate) use meter::{INIT_PLAY, Meter, Watch};
-pub(crate) use modules::Sources;
+pub(crate) use host_functions::register_host;
+pub(crate) use meter::{INIT_PLAY, Meter, PlayMonitor};
+pub(crate) use modules::ModuleSources;
 pub use modules::{module_names, modules_digest};
 pub(crate) use natives::set_natives;
+pub(crate) use renderer::Renderer;
 pub(crate) use scanner::{Scanner, TextEnd, Token};
+pub(crate) use script_cache::ScriptCache;
 pub(crate) use sizes::VariableSizes;
-pub(crate) use value::Renderer;

@@ -12,7 +12,7 @@ pub fn is_prepared() -> bool {
     IS_PREPARED.load(Ordering::Relaxed)
 }
 
-/// In a worker process or the process of a [`ForkServer`](crate::ForkServer), runs it and ends the process; in any other process,
+/// In a worker process or the process of a [`Template`](crate::Template), runs it and ends the process; in any other process,
 /// returns at once.
 ///
 /// To be called first thing in `main`, before any thread or runtime exists.
@@ -21,7 +21,7 @@ pub fn run_if_worker() {
 }
 
 /// The same, with functions and types of the program's own for its scripts: `natives` is called in the worker, for each of
-/// its engines. They run inside of the sandbox, and can only compute. In the process of a [`ForkServer`](crate::ForkServer) they make the
+/// its engines. They run inside of the sandbox, and can only compute. In the process of a [`Template`](crate::Template) they make the
 /// engine that each of its workers has a copy of: each worker has its own copy of what they hold, random numbers that they
 /// draw are the same in all, and a thread that they start makes the template unusable.
 pub fn run_if_worker_with(natives: fn(&mut rhai::Engine)) {

@@ -27,7 +27,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Who wants many workers of one setup has a [`ForkServer`], from which they are forked: it runs the setup's own script once,
+//! Who wants many workers of one setup has a [`Template`], from which they are forked: it runs the setup's own script once,
 //! and a worker is there in a fraction of the time.
 //!
 //! What holds: a play's operations, call depth, expression depth, output and sizes are limited inside the process;
@@ -68,9 +68,9 @@ pub use engine::{module_names, modules_digest};
 pub use entry::{is_prepared, run_if_worker, run_if_worker_with};
 pub use message::{
     Candidate, CandidateKind, Completion, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, HOST_ERROR, HostCall,
-    HostError, HostFunction, HostModule, HostReturn, Layer, LimitKind, MAX_CANDIDATES, Origin, Play, Position, Print,
-    ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream, Value, VariableEntry,
-    WorkerLimits, WorkerSetup,
+    HostError, HostFunction, HostModule, HostReturn, Layer, LimitKind, MAX_CANDIDATES, Origin, Play, PlayValue,
+    Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream,
+    VariableEntry, WorkerLimits, WorkerSetup,
 };
 pub use parent::{ForkServer, HostNameError, Loss, Program, Worker, WorkerEvent};
 pub use rhai;

@@ -8,8 +8,8 @@ mod fork_server;
 pub(crate) mod frame;
 mod host;
 mod layer;
-mod order;
 mod play;
+mod process_command;
 mod query;
 mod role;
 mod setup;
@@ -19,11 +19,11 @@ mod worker;
 pub(crate) use fork_server::{FromForkServer, ToForkServer};
 pub use host::{HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};
 pub use layer::Layer;
-pub(crate) use order::Order;
 pub use play::{
-    ErrorKind, EvalOutcome, LimitKind, Play, Position, Print, ProgressReport, ScriptError, ScriptProgress, Stream,
-    Value,
+    ErrorKind, EvalOutcome, LimitKind, Play, PlayValue, Position, Print, ProgressReport, ScriptError, ScriptProgress,
+    Stream,
 };
+pub(crate) use process_command::ProcessCommand;
 pub use query::{
     Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, MAX_CANDIDATES, Origin, Query, QueryAnswer,
     ScopeListing, VariableEntry,
@@ -31,4 +31,4 @@ pub use query::{
 pub(crate) use query::{ENTRY_COST, NumberedQuery};
 pub(crate) use role::Role;
 pub use setup::{WorkerLimits, WorkerSetup};
-pub(crate) use worker::{BUILD, Control, FromControl, FromWorker, Hello, ToWorker};
+pub(crate) use worker::{BUILD, FromControl, FromWorker, Hello, ToControl, ToWorker};

@@ -16,9 +16,9 @@ use tokio::sync::oneshot;
 
 use crate::{
     child::{self, STACK, ServerConnection, SharedState, WorkSocket},
-    engine::{Sources, Watch},
-    message::{FromWorker, Order, WorkerSetup},
-    parent::{Bounds, Loss, Process, ProcessOwner, Sockets, Worker, socket_pairs},
+    engine::{ModuleSources, PlayMonitor},
+    message::{FromWorker, ProcessCommand, WorkerSetup},
+    parent::{Loss, MessageBounds, Process, ProcessOwner, Sockets, Worker, socket_pairs},
 };
 
 impl Worker {
@@ -30,22 +30,22 @@ impl Worker {
     /// It needs a tokio runtime with I/O enabled. The error is [`Unsupported`](io::ErrorKind::Unsupported) where the setup
     /// asks for a seal.
     pub fn start_on_threads(setup: WorkerSetup) -> io::Result<Self> {
-        let bounds = Bounds::of(&setup);
-        let (ours, process) = start(setup)?;
-        Self::new(ours, process, bounds)
+        let bounds = MessageBounds::new(&setup);
+        let (server_sockets, process) = start(setup)?;
+        Self::new(server_sockets, process, bounds)
     }
 }
 
 /// The owner of one worker's threads. They end once their sockets are closed and the script checks its stop flag.
 #[derive(Debug)]
-struct ThreadOwner(Arc<Watch>);
+struct ThreadOwner(Arc<PlayMonitor>);
 
 impl ProcessOwner for ThreadOwner {
-    fn order(&self, order: Order) {
+    fn execute(&self, order: ProcessCommand) {
         match order {
-            Order::Kill => self.0.stop_for_good(),
+            ProcessCommand::Kill => self.0.stop_for_good(),
             // Their priority is the program's own.
-            Order::LowerPriority => {}
+            ProcessCommand::LowerPriority => {}
         }
     }
 
@@ -59,16 +59,16 @@ fn start(setup: WorkerSetup) -> io::Result<(Sockets, Process)> {
     if setup.must_be_sealed {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "threads of this process cannot be sealed"));
     }
-    let (ours, its) = socket_pairs()?;
+    let (server_sockets, its) = socket_pairs()?;
     let shared = SharedState::default();
     let watch = shared.watch.clone();
     let (loss, ended) = oneshot::channel();
-    let (controlled, control) = (shared.clone(), its.control);
+    let (control_state, control) = (shared.clone(), its.control);
     thread::Builder::new().name("control".into()).spawn(move || {
         // Whatever ends this, also a panic, there is nobody left who would take what a script comes to.
-        let serve = || child::serve_control(&control, &controlled.watch, &controlled.inventory);
+        let serve = || child::serve_control(&control, &control_state.watch, &control_state.inventory);
         let _ended = catch_unwind(AssertUnwindSafe(serve));
-        controlled.watch.stop_for_good();
+        control_state.watch.stop_for_good();
     })?;
     thread::Builder::new().name("evaluate".into()).stack_size(STACK).spawn(move || {
         // A panic ends this worker alone. Its sockets are closed by then, so that its end is asked for.
@@ -76,14 +76,14 @@ fn start(setup: WorkerSetup) -> io::Result<(Sockets, Process)> {
         // Nobody asks after a worker whose handle was dropped.
         let _unasked = loss.send(Loss::Crashed);
     })?;
-    Ok((ours, Process::new(None, ThreadOwner(watch), ended)))
+    Ok((server_sockets, Process::new(None, ThreadOwner(watch), ended)))
 }
 
 fn evaluate(work: UnixStream, setup: WorkerSetup, shared: &SharedState) -> io::Result<()> {
     // Nothing keeps it where it is.
     let socket = Rc::new(WorkSocket::new(work));
     socket.send(&FromWorker::Sealed(Vec::new()), &mut Vec::new())?;
-    let sources = Sources::read(setup.modules.as_deref());
+    let sources = ModuleSources::read(setup.modules.as_deref());
     let server = ServerConnection::default();
     let mut environment = shared.environment(setup, sources, &server);
     server.open(socket.clone());

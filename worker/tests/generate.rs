@@ -52,7 +52,7 @@ fn main() {
     let outcomes = RefCell::new(Outcomes::default());
     let mut failures = 0_u32;
     for seed in first.. {
-        let play = |(profile, choices): Case| {
+        let play = |(profile, choices): SessionCase| {
             let scripts: Vec<String> = choices.iter().map(|choices| grammar.script(choices)).collect();
             let mut outcomes = outcomes.borrow_mut();
             runtime
@@ -81,10 +81,10 @@ fn main() {
 }
 
 /// What a session is made from: what it may take, and the choices of each of its scripts.
-type Case = (Profile, Vec<Vec<u16>>);
+type SessionCase = (Profile, Vec<Vec<u16>>);
 
 /// Plays the sessions of one seed; the error is the first that fails, made simpler for as long as it still does.
-fn run(seed: u64, play: impl Fn(Case) -> Result<(), TestCaseError>) -> Result<(), TestError<Case>> {
+fn run(seed: u64, play: impl Fn(SessionCase) -> Result<(), TestCaseError>) -> Result<(), TestError<SessionCase>> {
     let config = Config {
         cases: CASES,
         rng_seed: RngSeed::Fixed(seed),

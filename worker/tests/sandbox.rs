@@ -17,7 +17,7 @@ use worker::{EvalOutcome, ForkServer, Layer, Loss, Play, Program, Worker, Worker
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
 
-fn told<T>(tried: io::Result<T>) -> String {
+fn describe_result<T>(tried: io::Result<T>) -> String {
     match tried {
         Ok(_) => "done".into(),
         Err(error) => format!("{:?}", error.kind()),
@@ -26,33 +26,33 @@ fn told<T>(tried: io::Result<T>) -> String {
 
 /// Goes on until the stack ends.
 #[inline(never)]
-fn deep(level: i64) -> i64 {
+fn overflow_stack(level: i64) -> i64 {
     let frame = std::hint::black_box([level; 64]);
-    if level < 0 { 0 } else { deep(level + 1).wrapping_add(frame[0]) }
+    if level < 0 { 0 } else { overflow_stack(level + 1).wrapping_add(frame[0]) }
 }
 
 /// What a native function could want of the system.
 fn natives(engine: &mut Engine) {
-    engine.register_fn("read_file", || told(File::open("/etc/passwd")));
-    engine.register_fn("write_file", || told(File::create("/tmp/circles-worker-was-here")));
-    engine.register_fn("list_directory", || told(std::fs::read_dir("/")));
-    engine.register_fn("remove_file", || told(std::fs::remove_file("/tmp/circles-worker-was-here")));
+    engine.register_fn("read_file", || describe_result(File::open("/etc/passwd")));
+    engine.register_fn("write_file", || describe_result(File::create("/tmp/circles-worker-was-here")));
+    engine.register_fn("list_directory", || describe_result(std::fs::read_dir("/")));
+    engine.register_fn("remove_file", || describe_result(std::fs::remove_file("/tmp/circles-worker-was-here")));
     engine.register_fn("connect", |port: i64| {
-        told(TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap_or_default())))
+        describe_result(TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap_or_default())))
     });
-    engine.register_fn("listen", || told(TcpListener::bind("127.0.0.1:0")));
-    engine.register_fn("listen_locally", || told(UnixListener::bind("/tmp/circles-worker-was-here")));
-    engine.register_fn("start_process", || told(Command::new("/bin/true").status()));
-    engine.register_fn("start_thread", || told(std::thread::Builder::new().spawn(|| {})));
+    engine.register_fn("listen", || describe_result(TcpListener::bind("127.0.0.1:0")));
+    engine.register_fn("listen_locally", || describe_result(UnixListener::bind("/tmp/circles-worker-was-here")));
+    engine.register_fn("start_process", || describe_result(Command::new("/bin/true").status()));
+    engine.register_fn("start_thread", || describe_result(std::thread::Builder::new().spawn(|| {})));
     engine.register_fn("signal", |pid: i64| {
         let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap_or_default());
-        told(
+        describe_result(
             pid.ok_or(io::ErrorKind::NotFound.into()).and_then(|pid| {
                 rustix::process::kill_process(pid, rustix::process::Signal::CONT).map_err(io::Error::from)
             }),
         )
     });
-    engine.register_fn("overflow", || deep(0));
+    engine.register_fn("overflow", || overflow_stack(0));
     engine.register_fn("variables", || i64::try_from(std::env::vars_os().count()).unwrap_or(-1));
 }
 
@@ -62,13 +62,13 @@ fn main() {
     let (passed, skipped) = runtime.block_on(async {
         let setup = || WorkerSetup { circle: "test".into(), ..WorkerSetup::default() };
         let fresh = Worker::start(Program::SameExecutable, setup()).await.expect("it starts");
-        let template = ForkServer::start(Program::SameExecutable, setup()).await.expect("it starts");
-        let forked = template.start_worker().await.expect("it forks");
+        let fork_server = ForkServer::start(Program::SameExecutable, setup()).await.expect("it starts");
+        let forked = fork_server.start_worker().await.expect("it forks");
         let (mut passed, mut skipped) = (0, 0);
         for (name, worker) in [("sandbox_of_a_fresh_worker", fresh), ("sandbox_of_a_forked_worker", forked)] {
-            match everything_is_refused(worker).await {
-                Sandbox::Holds => passed += 1,
-                Sandbox::IsMissing => {
+            match check_sandbox(worker).await {
+                SandboxSupport::Holds => passed += 1,
+                SandboxSupport::IsMissing => {
                     skipped::report(
                         &format!("worker::{name}"),
                         "this system has no seccomp, as the worker says itself",
@@ -86,13 +86,13 @@ fn main() {
 }
 
 /// What a worker is in.
-enum Sandbox {
+enum SandboxSupport {
     Holds,
     /// Only where the system is not Linux.
     IsMissing,
 }
 
-async fn everything_is_refused(mut worker: Worker) -> Sandbox {
+async fn check_sandbox(mut worker: Worker) -> SandboxSupport {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let scripts = [
@@ -125,7 +125,7 @@ async fn everything_is_refused(mut worker: Worker) -> Sandbox {
             // Where there is no seccomp nothing of this holds, and the worker says so.
             let is_linux = cfg!(target_os = "linux");
             assert!(!is_linux, "Linux has it");
-            return Sandbox::IsMissing;
+            return SandboxSupport::IsMissing;
         }
         assert_eq!(output, expected, "{script}");
     }
@@ -139,5 +139,5 @@ async fn everything_is_refused(mut worker: Worker) -> Sandbox {
             _ => {}
         }
     }
-    Sandbox::Holds
+    SandboxSupport::Holds
 }

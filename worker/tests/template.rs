@@ -52,23 +52,23 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     if std::env::args().any(|argument| argument == AS_NOBODY) {
         runtime.block_on(async {
-            a_worker_shows_its_memory_to_nobody().await;
-            workers_are_born_without_network_and_privileges().await;
+            worker_memory_is_not_readable().await;
+            workers_start_without_network_and_privileges().await;
         });
         return ExitCode::SUCCESS;
     }
     if std::env::args().any(|argument| argument == WITH_SIGNALS) {
-        runtime.block_on(workers_block_and_ignore_no_signal());
+        runtime.block_on(workers_reset_signals());
         return ExitCode::SUCCESS;
     }
     runtime.block_on(async {
-        workers_are_apart().await;
-        one_that_fails_costs_no_other().await;
-        a_template_that_ends_takes_its_workers_along().await;
-        an_init_script_that_takes_the_template_along_is_an_error().await;
-        the_last_worker_ends_a_template_that_was_dropped().await;
-        dropping_what_is_waited_for_leaves_nothing().await;
-        workers_are_born_without_network_and_privileges().await;
+        workers_are_isolated().await;
+        failed_worker_affects_no_other().await;
+        fork_server_end_kills_its_workers().await;
+        init_script_that_kills_fork_server_is_an_error().await;
+        dropped_fork_server_ends_with_last_worker().await;
+        dropped_request_leaves_nothing().await;
+        workers_start_without_network_and_privileges().await;
     });
     run_with_signals();
     // Root may look at anything.
@@ -76,13 +76,13 @@ fn main() -> ExitCode {
         let mut again = Command::new("/proc/self/exe");
         assert!(again.arg(AS_NOBODY).uid(65534).gid(65534).current_dir("/").status().expect("it runs").success());
     } else {
-        runtime.block_on(a_worker_shows_its_memory_to_nobody());
+        runtime.block_on(worker_memory_is_not_readable());
     }
     println!("test result: ok. 9 passed; 0 failed; templates and their workers");
     ExitCode::SUCCESS
 }
 
-async fn template(init: &str) -> ForkServer {
+async fn start_fork_server(init: &str) -> ForkServer {
     let setup = WorkerSetup { circle: "test".into(), init: Some(init.into()), ..WorkerSetup::default() };
     ForkServer::start(Program::SameExecutable, setup).await.expect("it starts")
 }
@@ -100,15 +100,15 @@ async fn play(worker: &mut Worker, number: u64, script: &str) -> String {
     }
 }
 
-fn id(worker: &Worker) -> Pid {
+fn worker_pid(worker: &Worker) -> Pid {
     Pid::from_raw(worker.pid().expect("it has one").try_into().expect("small")).expect("not 0")
 }
 
-async fn workers_are_apart() {
-    let template = template("print(\"dropped\"); let list = [1]; fn common() { 1 }").await;
-    let mut first = template.start_worker().await.expect("it forks");
+async fn workers_are_isolated() {
+    let fork_server = start_fork_server("print(\"dropped\"); let list = [1]; fn common() { 1 }").await;
+    let mut first = fork_server.start_worker().await.expect("it forks");
     assert_eq!(play(&mut first, 1, "list += 2; fn common() { 2 } list.len() + common()").await, "4");
-    let mut second = template.start_worker().await.expect("it forks");
+    let mut second = fork_server.start_worker().await.expect("it forks");
     assert_eq!(play(&mut second, 1, "list.len() + common()").await, "2");
     for worker in [&mut first, &mut second] {
         assert_eq!(play(worker, 2, "descriptors()").await, "2");
@@ -116,53 +116,53 @@ async fn workers_are_apart() {
     assert_eq!(play(&mut first, 3, "list.len()").await, "2");
 }
 
-async fn one_that_fails_costs_no_other() {
-    let template = template("").await;
-    let mut other = template.start_worker().await.expect("it forks");
+async fn failed_worker_affects_no_other() {
+    let fork_server = start_fork_server("").await;
+    let mut other = fork_server.start_worker().await.expect("it forks");
     assert_eq!(play(&mut other, 1, "let mine = 7;").await, "");
     for (script, loss) in [("panics()", Loss::Crashed), ("ends()", Loss::Crashed)] {
-        let mut worker = template.start_worker().await.expect("it forks");
+        let mut worker = fork_server.start_worker().await.expect("it forks");
         assert_eq!(play(&mut worker, 1, script).await, format!("{loss:?}"), "{script}");
     }
     let bomb = "let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b);";
-    let mut worker = template.start_worker().await.expect("it forks");
+    let mut worker = fork_server.start_worker().await.expect("it forks");
     assert_eq!(play(&mut worker, 1, bomb).await, "Memory");
-    let mut worker = template.start_worker().await.expect("it forks");
+    let mut worker = fork_server.start_worker().await.expect("it forks");
     worker.kill();
     assert_eq!(play(&mut worker, 1, "loop {}").await, "Killed");
     assert_eq!(play(&mut other, 2, "mine").await, "7");
 }
 
-async fn a_template_that_ends_takes_its_workers_along() {
-    let template = template("").await;
-    let mut worker = template.start_worker().await.expect("it forks");
+async fn fork_server_end_kills_its_workers() {
+    let fork_server = start_fork_server("").await;
+    let mut worker = fork_server.start_worker().await.expect("it forks");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
-    kill_process(Pid::from_raw(template.pid().expect("one").cast_signed()).expect("not 0"), Signal::KILL)
+    kill_process(Pid::from_raw(fork_server.pid().expect("one").cast_signed()).expect("not 0"), Signal::KILL)
         .expect("there");
     assert!(matches!(worker.event().await, WorkerEvent::Lost(Loss::Killed)));
-    let error = template.start_worker().await.expect_err("it is over");
-    assert_eq!((error.kind(), template.has_ended()), (io::ErrorKind::BrokenPipe, true), "{error}");
+    let error = fork_server.start_worker().await.expect_err("it is over");
+    assert_eq!((error.kind(), fork_server.has_ended()), (io::ErrorKind::BrokenPipe, true), "{error}");
 }
 
-async fn an_init_script_that_takes_the_template_along_is_an_error() {
+async fn init_script_that_kills_fork_server_is_an_error() {
     for (init, loss) in [
         ("let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b);", "Memory"),
         ("ends()", "Crashed"),
         ("panics()", "Crashed"),
     ] {
-        let error = template(init).await.start_worker().await.expect_err("it has ended");
+        let error = start_fork_server(init).await.start_worker().await.expect_err("it has ended");
         assert!(error.to_string().ends_with(&format!("({loss})")), "{init}: {error}");
     }
     // One that only fails fails each play.
-    let mut worker = template("let a = 1; a.nothing()").await.start_worker().await.expect("it forks");
+    let mut worker = start_fork_server("let a = 1; a.nothing()").await.start_worker().await.expect("it forks");
     assert!(play(&mut worker, 1, "1").await.contains("nothing"));
 }
 
-async fn the_last_worker_ends_a_template_that_was_dropped() {
-    let template = template("").await;
-    let mut worker = template.start_worker().await.expect("it forks");
-    let pid = template.pid().expect("one");
-    drop(template);
+async fn dropped_fork_server_ends_with_last_worker() {
+    let fork_server = start_fork_server("").await;
+    let mut worker = fork_server.start_worker().await.expect("it forks");
+    let pid = fork_server.pid().expect("one");
+    drop(fork_server);
     assert_eq!(play(&mut worker, 1, "40 + 2").await, "42");
     let process = pidfd_open(Pid::from_raw(pid.cast_signed()).expect("not 0"), PidfdFlags::empty());
     let process = process.expect("it is there");
@@ -171,19 +171,19 @@ async fn the_last_worker_ends_a_template_that_was_dropped() {
     assert_eq!(ends.await.expect("it waits"), Ok(1));
 }
 
-async fn dropping_what_is_waited_for_leaves_nothing() {
+async fn dropped_request_leaves_nothing() {
     // It never becomes ready.
-    let template = template("loop {}").await;
+    let fork_server = start_fork_server("loop {}").await;
     for _ in 0..100 {
-        let mut waiting = Box::pin(template.start_worker());
-        assert!(at_once(waiting.as_mut()).await.is_none());
+        let mut waiting = Box::pin(fork_server.start_worker());
+        assert!(poll_once(waiting.as_mut()).await.is_none());
     }
     let open = std::fs::read_dir("/proc/self/fd").expect("Linux").count();
     assert!(open < 50, "{open} descriptors");
 }
 
 /// What a future has at once.
-async fn at_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+async fn poll_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
     tokio::select! {
         biased;
         value = future => Some(value),
@@ -191,13 +191,13 @@ async fn at_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Opti
     }
 }
 
-async fn a_worker_shows_its_memory_to_nobody() {
-    let template = template("").await;
-    let mut worker = template.start_worker().await.expect("it forks");
+async fn worker_memory_is_not_readable() {
+    let fork_server = start_fork_server("").await;
+    let mut worker = fork_server.start_worker().await.expect("it forks");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
     // Its template, of the same user, does: so this is not for other reasons.
-    drop(std::fs::File::open(format!("/proc/{}/mem", template.pid().expect("one"))).expect("its user's"));
-    let error = std::fs::File::open(format!("/proc/{}/mem", id(&worker))).expect_err("it is not dumpable");
+    drop(std::fs::File::open(format!("/proc/{}/mem", fork_server.pid().expect("one"))).expect("its user's"));
+    let error = std::fs::File::open(format!("/proc/{}/mem", worker_pid(&worker))).expect_err("it is not dumpable");
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
 }
 
@@ -208,20 +208,24 @@ fn status(pid: Pid, name: &str) -> u64 {
     u64::from_str_radix(line, 16).expect("a mask")
 }
 
-async fn workers_are_born_without_network_and_privileges() {
-    let template = template("").await;
-    let mut worker = template.start_worker().await.expect("it forks");
+async fn workers_start_without_network_and_privileges() {
+    let fork_server = start_fork_server("").await;
+    let mut worker = fork_server.start_worker().await.expect("it forks");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
-        assert_eq!(status(id(&worker), set), 0, "{set}");
+        assert_eq!(status(worker_pid(&worker), set), 0, "{set}");
     }
     let is_root = rustix::process::getuid().is_root();
     if !worker.layers().expect("it has played").contains(&Layer::Network) {
         return skipped::report("worker::template network", "the system refuses a network namespace");
     }
-    assert_eq!(status(id(&worker), "CapBnd"), 0);
+    assert_eq!(status(worker_pid(&worker), "CapBnd"), 0);
     // Only root may look at a worker in this way; all are born in the namespaces of their template.
-    let pid = if is_root { id(&worker).as_raw_nonzero().get().cast_unsigned() } else { template.pid().expect("one") };
+    let pid = if is_root {
+        worker_pid(&worker).as_raw_nonzero().get().cast_unsigned()
+    } else {
+        fork_server.pid().expect("one")
+    };
     let network = |pid: String| std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("it runs");
     assert_ne!(network(pid.to_string()), network("self".into()));
 }
@@ -238,12 +242,12 @@ fn run_with_signals() {
     assert!(again.expect("it runs").success());
 }
 
-async fn workers_block_and_ignore_no_signal() {
+async fn workers_reset_signals() {
     let [term, hup] = [Signal::TERM, Signal::HUP].map(|signal| 1_u64 << (signal.as_raw() - 1));
     let own = rustix::process::getpid();
     assert!(status(own, "SigBlk") & term != 0 && status(own, "SigIgn") & hup != 0, "the test is none");
-    let template = template("").await;
-    let mut worker = template.start_worker().await.expect("it forks");
+    let fork_server = start_fork_server("").await;
+    let mut worker = fork_server.start_worker().await.expect("it forks");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
-    assert_eq!((status(id(&worker), "SigBlk"), status(id(&worker), "SigIgn") & hup), (0, 0));
+    assert_eq!((status(worker_pid(&worker), "SigBlk"), status(worker_pid(&worker), "SigIgn") & hup), (0, 0));
 }

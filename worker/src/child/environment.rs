@@ -5,10 +5,10 @@ use std::{collections::HashSet, rc::Rc};
 use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shared};
 
 use crate::{
-    engine::{self, Cache, INIT_PLAY, Meter, Renderer, Sources, VariableSizes},
+    engine::{self, INIT_PLAY, Meter, ModuleSources, Renderer, ScriptCache, VariableSizes},
     inspection::{self, Inventory, SharedInventory, Values},
     message::{
-        EvalOutcome, HostCall, HostModule, HostReturn, Play, Print, Query, QueryAnswer, Value, WorkerLimits,
+        EvalOutcome, HostCall, HostModule, HostReturn, Play, PlayValue, Print, Query, QueryAnswer, WorkerLimits,
         WorkerSetup,
     },
 };
@@ -20,9 +20,9 @@ pub(crate) struct Environment {
     /// Holds imports and global constants, so it must outlive each play.
     global: GlobalRuntimeState,
     functions: AST,
-    parsed: Cache,
+    cache: ScriptCache,
     /// Rhai keeps constants for functions (`global::NAME`) only while there is a library that is not empty.
-    not_empty: Shared<Module>,
+    placeholder_module: Shared<Module>,
     meter: Rc<Meter>,
     sizes: VariableSizes,
     /// What it has, for the other thread.
@@ -32,13 +32,13 @@ pub(crate) struct Environment {
     host: Vec<HostModule>,
     caller: Option<String>,
     /// Why the circle's own script failed; then nothing else is played.
-    failed_init: Option<EvalOutcome>,
+    init_failure: Option<EvalOutcome>,
 }
 
 impl Environment {
     pub(crate) fn new(
         setup: WorkerSetup,
-        sources: Sources,
+        sources: ModuleSources,
         meter: Meter,
         inventory: SharedInventory,
         print: impl Fn(Print) + 'static,
@@ -60,8 +60,8 @@ impl Environment {
             engine,
             scope: Scope::new(),
             functions: AST::empty(),
-            parsed: Cache::new(setup.limits.memory_bytes),
-            not_empty: not_empty.into(),
+            cache: ScriptCache::new(setup.limits.memory_bytes),
+            placeholder_module: not_empty.into(),
             meter,
             sizes: VariableSizes::default(),
             inventory,
@@ -69,20 +69,20 @@ impl Environment {
             circle: setup.circle,
             host: setup.host,
             caller: None,
-            failed_init: None,
+            init_failure: None,
         };
         environment.register_constants();
         if let Some(script) = &setup.init {
             let outcome = environment.play(&Play { number: INIT_PLAY, script, bind: None, caller: None });
-            environment.failed_init = (!matches!(outcome, EvalOutcome::Value(_))).then_some(outcome);
+            environment.init_failure = (!matches!(outcome, EvalOutcome::Value(_))).then_some(outcome);
         }
-        environment.count_memory_from_here();
+        environment.reset_memory_baseline();
         environment
     }
 
     /// What is there by now is the circle's own.
-    pub(crate) fn count_memory_from_here(&self) {
-        self.meter.count_memory_from_here();
+    pub(crate) fn reset_memory_baseline(&self) {
+        self.meter.reset_memory_baseline();
     }
 
     /// Evaluates one script. What it defined before it failed stays.
@@ -91,30 +91,30 @@ impl Environment {
             self.caller = play.caller.map(Into::into);
             self.register_constants();
         }
-        if let Some(outcome) = &self.failed_init {
+        if let Some(outcome) = &self.init_failure {
             return outcome.clone();
         }
         if self.meter.is_half_full() {
-            self.parsed.clear();
+            self.cache.clear();
         }
         self.meter.begin(play.number);
         let outcome = self.evaluate(play);
         if let Some((kind, max)) = self.sizes.check(&self.scope, &self.limits) {
-            self.meter.breach(kind, max);
+            self.meter.record_breach(kind, max);
         }
         self.meter.end();
         // Looked at after the evaluation, because some native functions drop the error that ended a callback.
         if self.meter.is_stopped() {
             return EvalOutcome::Stopped;
         }
-        match self.meter.breached() {
+        match self.meter.breach() {
             Some((kind, max)) => EvalOutcome::Limit { kind, max },
             None => outcome,
         }
     }
 
     fn evaluate(&mut self, play: &Play<'_>) -> EvalOutcome {
-        let ast = match self.parsed.compile(&self.engine, play.script) {
+        let ast = match self.cache.compile(&self.engine, play.script) {
             Ok(ast) => ast,
             Err(error) => return engine::parse_failure(&error, &self.limits),
         };
@@ -124,7 +124,7 @@ impl Environment {
         let variables = self.scope.len();
         let result = self.run(&ast).or_else(engine::exit_value);
         let outcome = match result {
-            Ok(value) => self.answer(value, play.bind),
+            Ok(value) => self.bind_value(value, play.bind),
             Err(error) => engine::run_failure(*error, &ast, &self.engine, &self.limits, &self.host),
         };
         if self.scope.len() > variables {
@@ -159,12 +159,12 @@ impl Environment {
         self.global.always_search_scope = false;
         self.global.lib.clear();
         self.global.lib.push(self.functions.shared_lib().clone());
-        self.global.lib.push(self.not_empty.clone());
+        self.global.lib.push(self.placeholder_module.clone());
         #[expect(deprecated, reason = "nothing else evaluates statements in a global state that is kept")]
         self.engine.eval_statements_raw(&mut self.global, &mut Caches::new(), &mut self.scope, ast.statements())
     }
 
-    fn answer(&mut self, value: Dynamic, bind: Option<&str>) -> EvalOutcome {
+    fn bind_value(&mut self, value: Dynamic, bind: Option<&str>) -> EvalOutcome {
         let renderer = Renderer { engine: &self.engine, max_bytes: self.limits.output_bytes };
         let rendered = renderer.text(&value).and_then(|output| Ok((output, renderer.json(&value)?)));
         let (output, json) = match rendered {
@@ -177,7 +177,7 @@ impl Environment {
         {
             self.scope.push_dynamic(name.to_owned(), value.flatten());
         }
-        EvalOutcome::Value(Value { output, type_name, json, operations: self.meter.operations() })
+        EvalOutcome::Value(PlayValue { output, type_name, json, operations: self.meter.operations() })
     }
 
     /// A variable that is declared anew shadows its older self; without this a session would grow with each `let`.

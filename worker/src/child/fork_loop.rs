@@ -20,7 +20,7 @@ use rustix::{
 use super::forked_worker::PreparedWorker;
 use crate::{
     message::{
-        FromForkServer, Order, ToForkServer,
+        FromForkServer, ProcessCommand, ToForkServer,
         frame::{self, HEADER},
     },
     system::{
@@ -39,7 +39,7 @@ const CHUNK: usize = 4 << 10;
 const RIGHTS: usize = 2;
 
 /// A worker that has not been reaped.
-struct Worker {
+struct ForkedProcess {
     pid: Pid,
     /// A pidfd, readable once the process has ended.
     pidfd: OwnedFd,
@@ -48,7 +48,7 @@ struct Worker {
 pub(super) struct ForkLoop {
     server: UnixStream,
     events: OwnedFd,
-    workers: HashMap<u64, Worker>,
+    workers: HashMap<u64, ForkedProcess>,
     arrived: Vec<u8>,
     rights: VecDeque<OwnedFd>,
     /// Reused for each message to the server.
@@ -77,7 +77,7 @@ impl ForkLoop {
                         if !self.receive()? {
                             return Ok(());
                         }
-                        self.carry_out(&mut prepared)?;
+                        self.handle_messages(&mut prepared)?;
                     }
                     number => self.reap(number)?,
                 }
@@ -106,7 +106,7 @@ impl ForkLoop {
     }
 
     /// Carries out the messages that have wholly arrived.
-    fn carry_out(&mut self, prepared: &mut PreparedWorker) -> io::Result<()> {
+    fn handle_messages(&mut self, prepared: &mut PreparedWorker) -> io::Result<()> {
         let arrived = std::mem::take(&mut self.arrived);
         let mut rest = arrived.as_slice();
         while let Some((header, behind)) = rest.split_first_chunk::<HEADER>()
@@ -115,7 +115,7 @@ impl ForkLoop {
             rest = behind;
             match frame::decode(payload)? {
                 ToForkServer::Fork { number } => self.fork(number, prepared)?,
-                ToForkServer::Order { number, order } => self.order(number, order),
+                ToForkServer::Command { number, order } => self.run_command(number, order),
             }
         }
         self.arrived = rest.to_vec();
@@ -151,7 +151,7 @@ impl ForkLoop {
         });
         match watched {
             Ok(pidfd) => {
-                self.workers.insert(number, Worker { pid, pidfd });
+                self.workers.insert(number, ForkedProcess { pid, pidfd });
                 Ok(pid)
             }
             Err(error) => {
@@ -163,13 +163,13 @@ impl ForkLoop {
     }
 
     /// Carries out an order on a worker, unless the worker has ended.
-    fn order(&self, number: u64, order: Order) {
+    fn run_command(&self, number: u64, order: ProcessCommand) {
         let Some(worker) = self.workers.get(&number) else { return };
         match order {
-            Order::LowerPriority => system::lower_priority(worker.pid),
-            Order::Kill => {
+            ProcessCommand::LowerPriority => system::lower_priority(worker.pid),
+            ProcessCommand::Kill => {
                 // It is not reaped, so there is something to be killed, if only what is left of it.
-                let _there = kill_process(worker.pid, Signal::KILL);
+                let _already_gone = kill_process(worker.pid, Signal::KILL);
             }
         }
     }
@@ -193,7 +193,7 @@ impl Drop for ForkLoop {
     /// Kills what is left: the server is gone, or its messages make no sense.
     fn drop(&mut self) {
         for worker in self.workers.values() {
-            let _there = kill_process(worker.pid, Signal::KILL);
+            let _already_gone = kill_process(worker.pid, Signal::KILL);
         }
     }
 }

@@ -12,11 +12,11 @@ use super::{
     fork_loop::ForkLoop,
     forked_worker::PreparedWorker,
     serve::{SealOptions, SharedState},
-    socket::ServerConnection,
     startup::{STACK, detach_stdio, limit_resources, read_hello, take_socket},
+    work_socket::ServerConnection,
 };
 use crate::{
-    engine::Sources,
+    engine::ModuleSources,
     message::{FromForkServer, Role, frame},
     system::{allocator, isolation, os},
 };
@@ -38,7 +38,7 @@ pub(crate) fn run() -> io::Result<()> {
         return Ok(());
     }
     let setup = read_hello(&frame)?;
-    let sources = Sources::read(setup.modules.as_deref());
+    let sources = ModuleSources::read(setup.modules.as_deref());
     // All files have been read. The setup's own script runs in what its workers have.
     let has_left_network = isolation::leave_network();
     isolation::drop_privileges()?;
@@ -61,11 +61,11 @@ pub(crate) fn run() -> io::Result<()> {
 /// first one of the process, whose stack is as large as the limit that the process was started with.
 fn extend_stack() -> io::Result<()> {
     let limit = rustix::process::getrlimit(Resource::Stack);
-    let wanted = limit.maximum.unwrap_or(u64::MAX).min(STACK as u64);
-    if limit.current == Some(wanted) {
+    let stack_limit = limit.maximum.unwrap_or(u64::MAX).min(STACK as u64);
+    if limit.current == Some(stack_limit) {
         return Ok(());
     }
-    rustix::process::setrlimit(Resource::Stack, Rlimit { current: Some(wanted), maximum: limit.maximum })?;
-    let mut again = Command::new("/proc/self/exe");
-    Err(again.arg0(Role::ForkServer.process_name()).arg(Role::ForkServer.flag()).exec())
+    rustix::process::setrlimit(Resource::Stack, Rlimit { current: Some(stack_limit), maximum: limit.maximum })?;
+    let mut command = Command::new("/proc/self/exe");
+    Err(command.arg0(Role::ForkServer.process_name()).arg(Role::ForkServer.flag()).exec())
 }

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal};
 use super::{
     environment::Environment,
     serve::{SealOptions, SharedState, enter_sandbox, serve_work},
-    socket::{ServerConnection, WorkSocket},
+    work_socket::{ServerConnection, WorkSocket},
 };
 use crate::system::os;
 
@@ -40,7 +40,7 @@ impl PreparedWorker {
         let (socket, control) = (Rc::new(WorkSocket::new(work.into())), UnixStream::from(control));
         enter_sandbox(&socket, control, &self.shared, self.seal)?;
         self.server.open(socket.clone());
-        self.environment.count_memory_from_here();
+        self.environment.reset_memory_baseline();
         serve_work(&socket, &mut self.environment)
     }
 }

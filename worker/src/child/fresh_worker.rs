@@ -4,11 +4,11 @@ use std::{io, os::fd::AsFd, rc::Rc, thread};
 
 use super::{
     serve::{SealOptions, SharedState, enter_sandbox, serve_work},
-    socket::{ServerConnection, WorkSocket},
     startup::{STACK, detach_stdio, limit_resources, read_hello, take_socket},
+    work_socket::{ServerConnection, WorkSocket},
 };
 use crate::{
-    engine::Sources,
+    engine::ModuleSources,
     system::{allocator, os},
 };
 
@@ -28,7 +28,7 @@ pub(crate) fn run() -> io::Result<()> {
             return Ok(());
         }
         let setup = read_hello(&frame)?;
-        let sources = Sources::read(setup.modules.as_deref());
+        let sources = ModuleSources::read(setup.modules.as_deref());
         limit_resources(setup.limits.memory_bytes)?;
         let shared = SharedState::default();
         enter_sandbox(

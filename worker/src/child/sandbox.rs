@@ -27,9 +27,9 @@ pub(crate) fn make_private() {
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         // First, because a process that is not dumpable may not write there any more.
-        let _unwilling = std::fs::write("/proc/self/oom_score_adj", "1000");
+        let _ignored = std::fs::write("/proc/self/oom_score_adj", "1000");
         // It does not fail for this value.
-        let _never = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        let _ignored = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 

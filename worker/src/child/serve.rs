@@ -10,24 +10,29 @@ use std::{
 use super::{
     environment::Environment,
     sandbox,
-    socket::{ServerConnection, WorkSocket},
+    work_socket::{ServerConnection, WorkSocket},
 };
 use crate::{
-    engine::{Meter, Sources, Watch},
+    engine::{Meter, ModuleSources, PlayMonitor},
     inspection::{self, SharedInventory},
-    message::{Control, FromControl, FromWorker, Layer, NumberedQuery, ToWorker, WorkerSetup, frame},
+    message::{FromControl, FromWorker, Layer, NumberedQuery, ToControl, ToWorker, WorkerSetup, frame},
     system::os,
 };
 
 /// What both threads of a worker share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedState {
-    pub(crate) watch: Arc<Watch>,
+    pub(crate) watch: Arc<PlayMonitor>,
     pub(crate) inventory: SharedInventory,
 }
 
 impl SharedState {
-    pub(crate) fn environment(&self, setup: WorkerSetup, sources: Sources, server: &ServerConnection) -> Environment {
+    pub(crate) fn environment(
+        &self,
+        setup: WorkerSetup,
+        sources: ModuleSources,
+        server: &ServerConnection,
+    ) -> Environment {
         let meter = Meter::new(self.watch.clone(), &setup.limits);
         Environment::new(setup, sources, meter, self.inventory.clone(), server.printer(), server.caller())
     }
@@ -79,7 +84,7 @@ pub(crate) fn serve_work(socket: &WorkSocket, environment: &mut Environment) -> 
     while socket.read(&mut frame)? {
         let message = match frame::decode_borrowed(&frame)? {
             ToWorker::Play(play) => FromWorker::Done { play: play.number, outcome: environment.play(&play) },
-            ToWorker::Inspect(NumberedQuery { number, query }) => {
+            ToWorker::Query(NumberedQuery { number, query }) => {
                 FromWorker::Answer { number, answer: environment.answer_query(&query) }
             }
             // Of a play that did not wait for it; there is none.
@@ -91,16 +96,16 @@ pub(crate) fn serve_work(socket: &WorkSocket, environment: &mut Environment) -> 
 }
 
 /// Carries out what arrives on the control socket, until it closes: then the server is gone, and so must the worker be.
-pub(crate) fn serve_control(control: &UnixStream, watch: &Watch, inventory: &SharedInventory) -> io::Result<()> {
+pub(crate) fn serve_control(control: &UnixStream, watch: &PlayMonitor, inventory: &SharedInventory) -> io::Result<()> {
     let mut from = BufReader::with_capacity(256, control);
     let (mut frame, mut answer) = (Vec::new(), Vec::new());
     while frame::read_frame(&mut from, &mut frame)? {
         match frame::decode_borrowed(&frame)? {
-            Control::Stop { play } => watch.stop(play),
-            Control::Progress => {
+            ToControl::Stop { play } => watch.stop(play),
+            ToControl::Progress => {
                 frame::write_frame(control, &FromControl::Progress(watch.report()), &mut answer)?;
             }
-            Control::Inspect(NumberedQuery { number, query }) => {
+            ToControl::Query(NumberedQuery { number, query }) => {
                 let found = inspection::answer(&query, inventory, None);
                 frame::write_frame(control, &FromControl::Answer { number, answer: found }, &mut answer)?;
             }

@@ -9,7 +9,7 @@ use rhai::{
 
 use super::{
     meter::Meter,
-    modules::{Modules, Sources},
+    modules::{ModuleLoader, ModuleSources},
     natives::add_natives,
     position::to_position,
 };
@@ -21,7 +21,7 @@ const MAX_PROGRESS_TEXT: usize = 256;
 /// Makes the engine of one environment.
 pub(crate) fn build(
     setup: &WorkerSetup,
-    sources: Sources,
+    sources: ModuleSources,
     meter: &Rc<Meter>,
     print: impl Fn(Print) + 'static,
 ) -> Engine {
@@ -36,7 +36,7 @@ pub(crate) fn build(
     let sleep = |params| native("sleep", params, "/// Off in a circle: a script only computes.");
     sleep(&["seconds: i64"]).register_into_engine(&mut engine, |_: INT| sleep_is_off());
     sleep(&["seconds: f64"]).register_into_engine(&mut engine, |_: FLOAT| sleep_is_off());
-    engine.set_module_resolver(Modules::new(sources));
+    engine.set_module_resolver(ModuleLoader::new(sources));
 
     let counter = meter.clone();
     engine.on_progress(move |_| if counter.count() { None } else { Some(Dynamic::UNIT) });

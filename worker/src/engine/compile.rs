@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doc_comments_stay_where_they_document_a_function() {
+    fn doc_comments_stay_before_functions() {
         let cases = [
             ("/// a\nlet x = 1;", "// a\nlet x = 1;"),
             ("/// a\nfn f() {}", "/// a\nfn f() {}"),
@@ -80,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_keeps_its_length(text in "([a-z.:\"'`${}/*#?\\\\\n\u{e9} 0-9()]|import \"|//|/\\*|::){0,60}") {
+        fn stray_doc_removal_keeps_length(text in "([a-z.:\"'`${}/*#?\\\\\n\u{e9} 0-9()]|import \"|//|/\\*|::){0,60}") {
             prop_assert_eq!(without_stray_docs(&text).len(), text.len());
         }
     }

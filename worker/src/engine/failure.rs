@@ -2,7 +2,7 @@
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseErrorType};
 
-use super::{host, position::to_position as position, value::Renderer};
+use super::{host_functions, position::to_position as position, renderer::Renderer};
 use crate::message::{ErrorKind, EvalOutcome, HostModule, LimitKind, ScriptError, WorkerLimits};
 
 /// Bytes of an error's text; the rest is cut.
@@ -63,21 +63,21 @@ pub(crate) fn run_failure(
 ) -> EvalOutcome {
     let mut at = None;
     let mut function = None;
-    let mut is_here = true;
+    let mut is_own_function = true;
     loop {
         match error {
             EvalAltResult::ErrorInFunctionCall(name, _, inner, call) => {
                 // A position inside a function of an earlier play would point into a script that is not this one.
-                if is_here && !ast.iter_functions().any(|own| own.name == name) {
-                    is_here = false;
+                if is_own_function && !ast.iter_functions().any(|own| own.name == name) {
+                    is_own_function = false;
                     at = position(call);
                 }
                 function = Some(name);
                 error = *inner;
             }
             EvalAltResult::ErrorInModule(_, inner, call) => {
-                if is_here {
-                    is_here = false;
+                if is_own_function {
+                    is_own_function = false;
                     at = position(call);
                 }
                 error = *inner;
@@ -99,27 +99,27 @@ pub(crate) fn run_failure(
     let own_position = error.take_position();
     let renderer = Renderer { engine, max_bytes: MAX_MESSAGE as u64 };
     let usage = match &error {
-        EvalAltResult::ErrorFunctionNotFound(signature, _) => host::usage(host, signature),
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => host_functions::usage(host, signature),
         _ => None,
     };
     let (message, thrown) = match error {
-        EvalAltResult::ErrorRuntime(value, _) => of_thrown(&value, renderer),
+        EvalAltResult::ErrorRuntime(value, _) => describe_thrown(&value, renderer),
         other => (other.to_string(), None),
     };
     EvalOutcome::Failed(ScriptError {
         kind: ErrorKind::Runtime,
         message: shorten(message, MAX_MESSAGE),
-        position: if is_here { position(own_position) } else { at },
+        position: if is_own_function { position(own_position) } else { at },
         hint: usage.or_else(|| {
-            (!is_here).then(|| "it happened in a function that an earlier play or a module defined".into())
+            (!is_own_function).then(|| "it happened in a function that an earlier play or a module defined".into())
         }),
         function: function.filter(|name| !name.starts_with("anon$")).map(|name| shorten(name, MAX_NAME)),
         thrown,
     })
 }
 
-fn of_thrown(value: &Dynamic, renderer: Renderer<'_>) -> (String, Option<String>) {
-    if let Some(message) = host::message_of(value) {
+fn describe_thrown(value: &Dynamic, renderer: Renderer<'_>) -> (String, Option<String>) {
+    if let Some(message) = host_functions::host_error_message(value) {
         return (message, renderer.json(value).ok());
     }
     let message = match renderer.text(value) {

@@ -15,14 +15,14 @@ use crate::{
 
 /// Seen by both threads of a worker. Relaxed everywhere: each value stands alone.
 #[derive(Debug, Default)]
-pub(crate) struct Watch {
+pub(crate) struct PlayMonitor {
     running: AtomicU64,
     stop: AtomicU64,
     operations: AtomicU64,
     progress: Mutex<Option<ScriptProgress>>,
 }
 
-impl Watch {
+impl PlayMonitor {
     /// Ends that play, now or as soon as it begins; of an earlier one it has no effect.
     pub(crate) fn stop(&self, play: u64) {
         // Plays have greater numbers with each, so the greatest is the one that counts.
@@ -49,7 +49,7 @@ const EVERY_PLAY: u64 = u64::MAX;
 /// Of the thread that evaluates.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    watch: Arc<Watch>,
+    watch: Arc<PlayMonitor>,
     play: Cell<u64>,
     operations: Cell<u64>,
     max_operations: u64,
@@ -65,10 +65,10 @@ pub(crate) struct Meter {
 }
 
 /// Live bytes that a play may have more than there are when it begins, however full the session is.
-const SPARE: usize = 1 << 20;
+const SPARE_BYTES: usize = 1 << 20;
 
 /// How often over its limit at the most: from then on only a fresh environment helps.
-const SPARES: usize = 8;
+const MAX_SPARES: usize = 8;
 
 /// The number of what is played before the first play.
 pub(crate) const INIT_PLAY: u64 = u64::MAX;
@@ -77,9 +77,9 @@ pub(crate) const INIT_PLAY: u64 = u64::MAX;
 const PRINT_COST: u64 = 256;
 
 impl Meter {
-    pub(crate) fn new(watch: Arc<Watch>, limits: &WorkerLimits) -> Self {
+    pub(crate) fn new(monitor: Arc<PlayMonitor>, limits: &WorkerLimits) -> Self {
         Self {
-            watch,
+            watch: monitor,
             play: Cell::new(0),
             operations: Cell::new(0),
             max_operations: limits.operations.unwrap_or(u64::MAX),
@@ -94,9 +94,9 @@ impl Meter {
     }
 
     /// What is there by now is the circle's own.
-    pub(crate) fn count_memory_from_here(&self) {
+    pub(crate) fn reset_memory_baseline(&self) {
         self.base.set(allocator::live_bytes());
-        allocator::count_from_here();
+        allocator::reset_limit_baseline();
     }
 
     pub(crate) fn begin(&self, play: u64) {
@@ -106,7 +106,8 @@ impl Meter {
         let max = usize::try_from(self.max_memory).unwrap_or(usize::MAX);
         // A session that is full already may still do what makes it less so.
         let full = self.base.get().saturating_add(max);
-        let spare = allocator::live_bytes().saturating_add(SPARE).min(full.saturating_add(SPARES * SPARE));
+        let spare =
+            allocator::live_bytes().saturating_add(SPARE_BYTES).min(full.saturating_add(MAX_SPARES * SPARE_BYTES));
         self.max_live.set(full.max(spare));
         self.play.set(play);
         self.set_progress(None);
@@ -131,10 +132,10 @@ impl Meter {
         self.operations.set(operations);
         self.watch.operations.store(operations, Relaxed);
         if operations > self.max_operations {
-            self.breach(LimitKind::Operations, self.max_operations);
+            self.record_breach(LimitKind::Operations, self.max_operations);
         }
         if allocator::live_bytes() > self.max_live.get() {
-            self.breach(LimitKind::Memory, self.max_memory);
+            self.record_breach(LimitKind::Memory, self.max_memory);
         }
         self.breach.get().is_none() && !self.is_stopped()
     }
@@ -148,20 +149,20 @@ impl Meter {
                 !self.is_stopped()
             }
             _ => {
-                self.breach(LimitKind::Output, self.max_output);
+                self.record_breach(LimitKind::Output, self.max_output);
                 false
             }
         }
     }
 
-    pub(crate) fn breach(&self, kind: LimitKind, max: u64) {
+    pub(crate) fn record_breach(&self, kind: LimitKind, max: u64) {
         // The first limit that is met is the one that is told.
         if self.breach.get().is_none() {
             self.breach.set(Some((kind, max)));
         }
     }
 
-    pub(crate) fn breached(&self) -> Option<(LimitKind, u64)> {
+    pub(crate) fn breach(&self) -> Option<(LimitKind, u64)> {
         self.breach.get()
     }
 

@@ -17,23 +17,23 @@ use super::compile::compile;
 type SharedModule = Shared<Module>;
 
 /// Bytes of one module.
-const MAX_MODULE: u64 = 1 << 20;
+const MAX_MODULE_BYTES: u64 = 1 << 20;
 
 /// Bytes of all of them.
-const MAX_MODULES: usize = 16 << 20;
+const MAX_TOTAL_BYTES: usize = 16 << 20;
 
 /// The sources of the modules below a directory, by the names that `import` takes. They are read once, before a worker is
 /// sealed: from then on it can open nothing.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Sources(Rc<BTreeMap<String, Result<String, String>>>);
+pub(crate) struct ModuleSources(Rc<BTreeMap<String, Result<String, String>>>);
 
-impl Sources {
+impl ModuleSources {
     /// What cannot be read is told to whoever imports it.
     pub(crate) fn read(directory: Option<&Path>) -> Self {
         let Some(directory) = directory.and_then(|directory| directory.canonicalize().ok()) else {
             return Self::default();
         };
-        let mut room = MAX_MODULES;
+        let mut room = MAX_TOTAL_BYTES;
         let read = |name: String| {
             // Canonical, so that no symbolic link leads out.
             let file = directory.join(format!("{name}.rhai")).canonicalize().ok()?;
@@ -56,25 +56,25 @@ impl Sources {
 /// Tells apart what `import` may read in a directory: another number, another content. Reads all of it, 16 MiB at the most.
 pub fn modules_digest(directory: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
-    Sources::read(Some(directory)).0.hash(&mut hasher);
+    ModuleSources::read(Some(directory)).0.hash(&mut hasher);
     hasher.finish()
 }
 
 /// Resolves `import "a/b"`, compiled once for each environment.
-pub(crate) struct Modules {
-    sources: Sources,
+pub(crate) struct ModuleLoader {
+    sources: ModuleSources,
     loaded: RefCell<HashMap<String, SharedModule>>,
     /// What is being loaded, each by an `import` in the one before.
     loading: RefCell<Vec<String>>,
 }
 
-impl Modules {
-    pub(crate) fn new(sources: Sources) -> Self {
+impl ModuleLoader {
+    pub(crate) fn new(sources: ModuleSources) -> Self {
         Self { sources, loaded: RefCell::default(), loading: RefCell::default() }
     }
 }
 
-impl ModuleResolver for Modules {
+impl ModuleResolver for ModuleLoader {
     fn resolve(
         &self,
         engine: &Engine,
@@ -162,8 +162,8 @@ pub fn module_names(directory: &Path) -> std::io::Result<Vec<String>> {
 
 fn read(file: &Path) -> std::io::Result<String> {
     let mut script = String::new();
-    let length = std::fs::File::open(file)?.take(MAX_MODULE + 1).read_to_string(&mut script)?;
-    if length as u64 > MAX_MODULE {
+    let length = std::fs::File::open(file)?.take(MAX_MODULE_BYTES + 1).read_to_string(&mut script)?;
+    if length as u64 > MAX_MODULE_BYTES {
         return Err(std::io::Error::other("the module is larger than 1 MiB"));
     }
     Ok(script)
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn module_names_has_each_folder_once_whatever_links_lead_to_it() {
+    fn module_names_lists_linked_folder_once() {
         let home = tempfile::tempdir().expect("a directory");
         let at = |name: &str| home.path().join(name);
         std::fs::create_dir_all(at("modules/deep/er")).expect("made");
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn module_names_of_too_large_a_directory_is_an_error() {
+    fn module_names_rejects_too_large_directory() {
         let home = tempfile::tempdir().expect("a directory");
         for number in 0..=MAX_ENTRIES {
             std::fs::write(home.path().join(number.to_string()), "").expect("written");

@@ -29,7 +29,7 @@ pub(crate) enum TextEnd {
 
 /// Where the scanner is: the innermost last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Frame {
+enum LexicalScope {
     /// With so many braces open in it.
     Code {
         braces: usize,
@@ -40,12 +40,12 @@ enum Frame {
 pub(crate) struct Scanner<'t> {
     text: &'t str,
     at: usize,
-    frames: Vec<Frame>,
+    frames: Vec<LexicalScope>,
 }
 
 impl<'t> Scanner<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Self { text, at: 0, frames: vec![Frame::Code { braces: 0 }] }
+        Self { text, at: 0, frames: vec![LexicalScope::Code { braces: 0 }] }
     }
 
     fn rest(&self) -> &'t str {
@@ -54,7 +54,7 @@ impl<'t> Scanner<'t> {
 
     /// Whether what comes next is outside of every block.
     pub(super) fn is_at_top(&self) -> bool {
-        self.frames == [Frame::Code { braces: 0 }]
+        self.frames == [LexicalScope::Code { braces: 0 }]
     }
 
     /// Moves behind that many bytes of what is left; without a number, behind all of it.
@@ -108,7 +108,7 @@ impl<'t> Scanner<'t> {
             return TextEnd::Closed;
         }
         self.skip(Some(index + 2));
-        self.frames.push(Frame::Code { braces: 0 });
+        self.frames.push(LexicalScope::Code { braces: 0 });
         TextEnd::Interpolation
     }
 
@@ -134,7 +134,7 @@ impl<'t> Scanner<'t> {
     }
 
     fn brace(&mut self, character: char) {
-        let Some(Frame::Code { braces }) = self.frames.last_mut() else { return };
+        let Some(LexicalScope::Code { braces }) = self.frames.last_mut() else { return };
         match character {
             '{' => *braces += 1,
             '}' if *braces > 0 => *braces -= 1,
@@ -183,7 +183,7 @@ impl<'t> Scanner<'t> {
         match first {
             '"' | '\'' => Token::Text(self.quoted(first)),
             '`' => {
-                self.frames.push(Frame::Template);
+                self.frames.push(LexicalScope::Template);
                 Token::Text(self.template())
             }
             _ => {
@@ -199,7 +199,7 @@ impl<'t> Iterator for Scanner<'t> {
     type Item = (usize, Token<'t>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at < self.text.len() && self.frames.last() == Some(&Frame::Template) {
+        if self.at < self.text.len() && self.frames.last() == Some(&LexicalScope::Template) {
             let start = self.at;
             return Some((start, Token::Text(self.template())));
         }
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_of_hashes_is_one_piece() {
+    fn run_of_hashes_is_one_token() {
         // Counted again at each of them, a message full of them would take the worker half a minute.
         assert_eq!(Scanner::new(&"#".repeat(1000)).count(), 1);
         assert_eq!(Scanner::new("##{").count(), 2);

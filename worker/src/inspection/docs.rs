@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_lose_what_marks_them_as_such() {
+    fn doc_comments_lose_their_markers() {
         let cases: [(&[&str], &str); 6] = [
             (&[], ""),
             (&["/// Adds.\n///\n///   * indented"], "Adds.\n\n  * indented"),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_named_as_rhai_does() {
+    fn type_names_match_rhai() {
         let cases = [
             ("&mut Array", "array"),
             ("RhaiResultOf < INT >", "i64"),

@@ -82,7 +82,7 @@ impl ModuleIndex {
         index
     }
 
-    fn of_host(module: &HostModule) -> Self {
+    fn from_host(module: &HostModule) -> Self {
         let functions = module.functions.iter().map(|function| ScriptFunction {
             name: function.name.clone(),
             params: function.params.clone(),
@@ -148,7 +148,7 @@ impl Inventory {
             variables: Vec::new(),
             functions: BTreeMap::new(),
             imports: BTreeMap::new(),
-            host: host.iter().map(|module| (module.name.clone(), ModuleIndex::of_host(module))).collect(),
+            host: host.iter().map(|module| (module.name.clone(), ModuleIndex::from_host(module))).collect(),
             imports_seen: 0,
             has_caller: false,
             importable: importable.into(),
@@ -172,8 +172,10 @@ impl Inventory {
             };
             match self.variables.get_mut(scope.len() - 1 - age) {
                 None => newer.push(variable()),
-                Some(known) if known.name == name && known.raw_type == raw_type => known.is_constant = is_constant,
-                Some(known) => *known = variable(),
+                Some(existing) if existing.name == name && existing.raw_type == raw_type => {
+                    existing.is_constant = is_constant
+                }
+                Some(existing) => *existing = variable(),
             }
         }
         self.variables.extend(newer.into_iter().rev());
@@ -203,7 +205,7 @@ impl Inventory {
         for (alias, module) in global.scan_imports_raw().skip(self.imports_seen) {
             let address = Shared::as_ptr(module).addr();
             // A script that begins with the same import each time costs nothing each time.
-            if self.imports.get(alias.as_str()).is_none_or(|known| known.address != address) {
+            if self.imports.get(alias.as_str()).is_none_or(|existing| existing.address != address) {
                 self.imports.insert(alias.to_string(), Import { address, index: ModuleIndex::new(module, engine, 1) });
             }
         }

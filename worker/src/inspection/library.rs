@@ -12,26 +12,31 @@ use rhai::{
 
 use super::docs;
 use crate::{
-    engine::{self, Meter, Sources},
+    engine::{self, Meter, ModuleSources},
     message::{Origin, WorkerSetup},
 };
 
 /// Names, signatures and docs of functions that are no entries of any library.
-const BUILT_IN: &[(&str, &str, &str, Receiver<&str>)] = &[
-    ("Fn", "Fn(name: string) -> Fn", "A pointer to the function of that name.", Receiver::None),
-    ("call", "call(function: Fn, ...) -> any", "Calls what a function pointer points to.", Receiver::Type("Fn")),
+const BUILT_IN: &[(&str, &str, &str, MethodReceiver<&str>)] = &[
+    ("Fn", "Fn(name: string) -> Fn", "A pointer to the function of that name.", MethodReceiver::None),
+    ("call", "call(function: Fn, ...) -> any", "Calls what a function pointer points to.", MethodReceiver::Type("Fn")),
     (
         "curry",
         "curry(function: Fn, ...) -> Fn",
         "A function pointer with its first arguments given.",
-        Receiver::Type("Fn"),
+        MethodReceiver::Type("Fn"),
     ),
-    ("debug", "debug(value: any)", "Shows a value as code, with where it was called.", Receiver::None),
-    ("is_def_fn", "is_def_fn(name: string, params: i64) -> bool", "Whether there is such a function.", Receiver::None),
-    ("is_def_var", "is_def_var(name: string) -> bool", "Whether there is such a variable.", Receiver::None),
-    ("is_shared", "is_shared(variable: any) -> bool", "Whether a closure captured the variable.", Receiver::Any),
-    ("print", "print(value: any)", "Shows a value as text.", Receiver::None),
-    ("type_of", "type_of(value: any) -> string", "The name of a value's type.", Receiver::Any),
+    ("debug", "debug(value: any)", "Shows a value as code, with where it was called.", MethodReceiver::None),
+    (
+        "is_def_fn",
+        "is_def_fn(name: string, params: i64) -> bool",
+        "Whether there is such a function.",
+        MethodReceiver::None,
+    ),
+    ("is_def_var", "is_def_var(name: string) -> bool", "Whether there is such a variable.", MethodReceiver::None),
+    ("is_shared", "is_shared(variable: any) -> bool", "Whether a closure captured the variable.", MethodReceiver::Any),
+    ("print", "print(value: any)", "Shows a value as text.", MethodReceiver::None),
+    ("type_of", "type_of(value: any) -> string", "The name of a value's type.", MethodReceiver::Any),
 ];
 
 /// The words of the language.
@@ -42,7 +47,7 @@ pub(super) const KEYWORDS: &[&str] = &[
 
 /// What a function can be called on with a dot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Receiver<T> {
+enum MethodReceiver<T> {
     None,
     Any,
     Type(T),
@@ -57,16 +62,16 @@ pub(super) struct Native {
     pub(super) doc: String,
     pub(super) origin: Origin,
     pub(super) is_property: bool,
-    receiver: Receiver<String>,
+    receiver: MethodReceiver<String>,
 }
 
 impl Native {
     /// Whether it can stand behind the dot after a value of that type; of any if it is not known.
     pub(super) fn fits(&self, type_name: Option<&str>) -> bool {
         match &self.receiver {
-            Receiver::None => false,
-            Receiver::Any => true,
-            Receiver::Type(receiver) => type_name.is_none_or(|type_name| receiver == type_name),
+            MethodReceiver::None => false,
+            MethodReceiver::Any => true,
+            MethodReceiver::Type(receiver) => type_name.is_none_or(|type_name| receiver == type_name),
         }
     }
 }
@@ -81,7 +86,7 @@ fn collect() -> Vec<Native> {
     let setup = WorkerSetup::default();
     let meter = Rc::new(Meter::new(Arc::default(), &setup.limits));
     // One that evaluates nothing: that of the environment stays on its thread.
-    let engine = engine::build(&setup, Sources::default(), &meter, |_| {});
+    let engine = engine::build(&setup, ModuleSources::default(), &meter, |_| {});
     let known = |info: FuncInfo<'_>| (info.metadata.access == FnAccess::Public).then(|| info.metadata.clone());
     let natives = engine.collect_fn_metadata(None, known, false);
     let standard = engine.collect_fn_metadata(None, known, true);
@@ -110,7 +115,7 @@ fn has_foreign_number(signature: &str) -> bool {
     signature.split(|character: char| !character.is_ascii_alphanumeric()).any(|word| FOREIGN.contains(&word))
 }
 
-fn built_in((name, signature, doc, receiver): &(&str, &str, &str, Receiver<&str>)) -> Native {
+fn built_in((name, signature, doc, receiver): &(&str, &str, &str, MethodReceiver<&str>)) -> Native {
     Native {
         name: (*name).into(),
         signature: (*signature).into(),
@@ -118,15 +123,15 @@ fn built_in((name, signature, doc, receiver): &(&str, &str, &str, Receiver<&str>
         origin: Origin::Standard,
         is_property: false,
         receiver: match receiver {
-            Receiver::None => Receiver::None,
-            Receiver::Any => Receiver::Any,
-            Receiver::Type(name) => Receiver::Type((*name).into()),
+            MethodReceiver::None => MethodReceiver::None,
+            MethodReceiver::Any => MethodReceiver::Any,
+            MethodReceiver::Type(name) => MethodReceiver::Type((*name).into()),
         },
     }
 }
 
 /// The name of a type that only the compiler knows by name, for functions that are registered without names.
-fn by_id(id: &TypeId) -> &'static str {
+fn type_name_of(id: &TypeId) -> &'static str {
     let known = [
         (TypeId::of::<INT>(), "i64"),
         (TypeId::of::<FLOAT>(), "f64"),
@@ -151,10 +156,10 @@ fn native(function: &FuncMetadata, origin: Origin) -> Option<Native> {
     }
     let params: Vec<(String, String)> = (0..function.num_params)
         .map(|index| {
-            let written = function.params_info.get(index).map_or("_", |param| param.as_str());
-            let (name, type_name) = written.split_once(':').unwrap_or((written, "?"));
+            let declared = function.params_info.get(index).map_or("_", |param| param.as_str());
+            let (name, type_name) = declared.split_once(':').unwrap_or((declared, "?"));
             let type_name = match docs::type_name(type_name).as_str() {
-                "any" => function.param_types.get(index).map_or("any", by_id).to_owned(),
+                "any" => function.param_types.get(index).map_or("any", type_name_of).to_owned(),
                 known => known.to_owned(),
             };
             (name.trim().to_owned(), type_name)
@@ -172,9 +177,9 @@ fn native(function: &FuncMetadata, origin: Origin) -> Option<Native> {
         format!("{name}({}){result}", params.join(", "))
     };
     let receiver = match params.into_iter().next() {
-        None => Receiver::None,
-        Some((_, type_name)) if type_name == "any" => Receiver::Any,
-        Some((_, type_name)) => Receiver::Type(type_name),
+        None => MethodReceiver::None,
+        Some((_, type_name)) if type_name == "any" => MethodReceiver::Any,
+        Some((_, type_name)) => MethodReceiver::Type(type_name),
     };
     let doc = docs::clean(function.comments.iter().map(AsRef::as_ref));
     Some(Native { name: name.into(), signature, doc, origin, is_property: property.is_some(), receiver })
@@ -189,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_have_signatures_docs_and_origins() {
+    fn library_functions_have_signatures_docs_and_origins() {
         let push = named("push");
         assert_eq!(push[0].signature, "push(array: array, item: any)");
         assert!(push[0].doc.contains("Add a new element") && !push[0].doc.contains("///"), "{}", push[0].doc);
@@ -203,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_called_by_a_name_is_left_out() {
+    fn library_omits_operators_and_accessors() {
         assert!(library().iter().all(|native| is_valid_identifier(&native.name)));
         assert!(named("eval").is_empty());
         assert!(named("len").iter().any(|native| native.is_property && native.signature == "i64"));
@@ -211,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rhai_cannot_say_is_not_in_the_library() {
+    fn library_names_only_rhai_types() {
         for native in library() {
             assert!(!native.signature.contains("rhai::") && !native.signature.contains("EvalAlt"), "{native:?}");
             assert!(!native.signature.contains('$') && !native.signature.contains('&'), "{native:?}");

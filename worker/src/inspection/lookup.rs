@@ -20,9 +20,10 @@ pub(super) fn find(name: &str, inventory: &Inventory) -> Option<Vec<FunctionDoc>
         }
         return Some(found.docs);
     }
-    let of_scripts: Vec<&ScriptFunction> = inventory.functions().filter(|function| function.name == name).collect();
+    let script_functions: Vec<&ScriptFunction> =
+        inventory.functions().filter(|function| function.name == name).collect();
     for (is_of_circle, origin) in [(false, Origin::Session), (true, Origin::Circle)] {
-        for function in of_scripts.iter().filter(|function| function.is_of_circle == is_of_circle) {
+        for function in script_functions.iter().filter(|function| function.is_of_circle == is_of_circle) {
             found.add(function.signature.clone(), &function.doc, origin)?;
         }
     }

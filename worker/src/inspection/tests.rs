@@ -5,24 +5,24 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     child::Environment,
-    engine::{Meter, Sources},
+    engine::{Meter, ModuleSources},
     message::{
         Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, HostFunction, HostModule, HostReturn,
         MAX_CANDIDATES, Origin, Play, Query, QueryAnswer, ScopeListing, VariableEntry, WorkerLimits, WorkerSetup,
     },
 };
 
-struct Session {
+struct QuerySession {
     environment: Environment,
     inventory: SharedInventory,
     plays: u64,
 }
 
-impl Session {
+impl QuerySession {
     fn with(setup: WorkerSetup) -> Self {
         let inventory = SharedInventory::default();
         let meter = Meter::new(Arc::default(), &setup.limits);
-        let sources = Sources::read(setup.modules.as_deref());
+        let sources = ModuleSources::read(setup.modules.as_deref());
         let environment = Environment::new(setup, sources, meter, inventory.clone(), |_| {}, |_| HostReturn::Aborted);
         Self { environment, inventory, plays: 0 }
     }
@@ -49,7 +49,7 @@ impl Session {
     }
 
     /// As while a play runs.
-    fn blind(&self, query: &Query) -> QueryAnswer {
+    fn answer_without_values(&self, query: &Query) -> QueryAnswer {
         answer(query, &self.inventory, None)
     }
 
@@ -81,9 +81,9 @@ fn candidate(text: &str, kind: CandidateKind, detail: &str) -> Candidate {
 }
 
 #[test]
-fn names_come_nearest_first_and_once() {
+fn completion_lists_nearest_names_first() {
     let mut session =
-        Session::with(WorkerSetup { init: Some("fn push_all(a) {} const PUSHED = 1;".into()), ..setup() });
+        QuerySession::with(WorkerSetup { init: Some("fn push_all(a) {} const PUSHED = 1;".into()), ..setup() });
     session.play("let push_x = 1.5; fn push_me(a, b) {} fn push_me(a) {} let push = 7;");
     assert_eq!(
         session.candidates("1 + pus"),
@@ -103,8 +103,8 @@ fn names_come_nearest_first_and_once() {
 }
 
 #[test]
-fn there_are_two_hundred_candidates_at_the_most_and_the_nearest_are_kept() {
-    let mut session = Session::new();
+fn completion_is_bounded_and_keeps_nearest() {
+    let mut session = QuerySession::new();
     let many: Vec<String> = (0..300).map(|number| format!("let zz{number:03} = {number};")).collect();
     session.play(&many.concat());
     let texts = session.texts("");
@@ -112,8 +112,8 @@ fn there_are_two_hundred_candidates_at_the_most_and_the_nearest_are_kept() {
 }
 
 #[test]
-fn a_dot_offers_the_members_of_maps_and_what_fits_the_type() {
-    let mut session = Session::new();
+fn completion_after_dot_offers_members() {
+    let mut session = QuerySession::new();
     session.play(
         "let m = #{alpha: 1, \"not a name\": 2, inner: #{beta: [1]}}; let n = 1; let f = || m.alpha; fn gather() {}",
     );
@@ -127,18 +127,20 @@ fn a_dot_offers_the_members_of_maps_and_what_fits_the_type() {
     assert_eq!(session.candidates("n.gat"), [candidate("gather", CandidateKind::Method, "gather()")]);
     assert!(session.candidates("m.alpha.beta.").iter().all(|candidate| candidate.kind != CandidateKind::Variable));
     // Without values: the type is known, the members are not.
-    let QueryAnswer::Complete(blind) = session.blind(&Query::Complete { before: "m.".into() }) else { panic!() };
+    let QueryAnswer::Complete(blind) = session.answer_without_values(&Query::Complete { before: "m.".into() }) else {
+        panic!()
+    };
     assert!(blind.candidates.iter().all(|candidate| candidate.text != "alpha"));
     assert!(blind.candidates.iter().any(|candidate| candidate.text == "keys"));
 }
 
 #[test]
-fn modules_offer_their_names_functions_and_constants() {
+fn completion_after_module_offers_its_items() {
     let directory = tempfile::tempdir().expect("a directory");
     let module = "/// Of a rectangle.\nfn area(a, b) { a * b } private fn inner() {} export const PI = 3.0;";
     std::fs::write(directory.path().join("geo.rhai"), module).expect("written");
     std::fs::write(directory.path().join("more.rhai"), "import \"geo\" as sub; fn f() {}").expect("written");
-    let mut session = Session::with(WorkerSetup { modules: Some(directory.path().into()), ..setup() });
+    let mut session = QuerySession::with(WorkerSetup { modules: Some(directory.path().into()), ..setup() });
     let module = |name| candidate(name, CandidateKind::Module, "");
     assert_eq!(session.candidates("import \""), [module("geo"), module("more")]);
     assert_eq!(session.candidates("import \"ge"), [module("geo")]);
@@ -160,8 +162,8 @@ fn modules_offer_their_names_functions_and_constants() {
 }
 
 #[test]
-fn a_listing_has_each_variable_once_with_its_value_where_it_is_small() {
-    let mut session = Session::new();
+fn scope_lists_variables_once_with_small_values() {
+    let mut session = QuerySession::new();
     session.play("let x = 1; const C = \"c\"; fn f(a, b) {} let big = \"y\"; big.pad(2000, 'y');").play("let x = [2];");
     let listing = session.listing();
     let shown: Vec<_> = listing
@@ -178,15 +180,15 @@ fn a_listing_has_each_variable_once_with_its_value_where_it_is_small() {
         assert!(shown.contains(&entry), "{entry:?} {shown:?}");
     }
     assert_eq!(listing.functions, [FunctionEntry { name: "f".into(), params: vec!["a".into(), "b".into()] }]);
-    let QueryAnswer::Scope(blind) = session.blind(&Query::Scope) else { panic!() };
+    let QueryAnswer::Scope(blind) = session.answer_without_values(&Query::Scope) else { panic!() };
     assert!(blind.variables.len() == 3 && blind.variables.iter().all(|variable| variable.output.is_none()));
 }
 
 #[test]
-fn what_changes_is_noted_after_each_play_and_after_one_that_failed() {
-    let mut session = Session::new();
+fn inventory_is_updated_after_each_play() {
+    let mut session = QuerySession::new();
     session.play("let a = 1; let b = 2;");
-    let types = |session: &Session| -> Vec<(String, String)> {
+    let types = |session: &QuerySession| -> Vec<(String, String)> {
         session.listing().variables.into_iter().map(|variable| (variable.name, variable.type_name)).collect()
     };
     let expected = |entries: &[(&str, &str)]| -> Vec<(String, String)> {
@@ -206,9 +208,9 @@ fn what_changes_is_noted_after_each_play_and_after_one_that_failed() {
 }
 
 #[test]
-fn functions_are_looked_up_with_their_docs_and_where_they_come_from() {
+fn lookup_shows_docs_and_origin() {
     let init = "/// Of the circle.\nfn both(a) {} /// Too.\nfn other() {}";
-    let mut session = Session::with(WorkerSetup { init: Some(init.into()), ..setup() });
+    let mut session = QuerySession::with(WorkerSetup { init: Some(init.into()), ..setup() });
     session.play("/// Of the session,\n/// in two lines.\nfn both(a, b) {}");
     let doc = |signature: &str, doc: &str, origin| FunctionDoc { signature: signature.into(), doc: doc.into(), origin };
     assert_eq!(
@@ -227,9 +229,9 @@ fn functions_are_looked_up_with_their_docs_and_where_they_come_from() {
 }
 
 #[test]
-fn answers_are_bounded_by_the_output_limit() {
+fn answer_is_bounded_by_output_limit() {
     let limits = WorkerLimits { output_bytes: 1024, ..WorkerLimits::default() };
-    let mut session = Session::with(WorkerSetup { limits, ..setup() });
+    let mut session = QuerySession::with(WorkerSetup { limits, ..setup() });
     let text = "x".repeat(400);
     session.play(&format!("let a = \"{text}\"; let b = \"{text}\"; let c = \"{text}\";"));
     let shown = session.listing().variables.iter().filter(|variable| variable.output.is_some()).count();
@@ -246,16 +248,16 @@ fn answers_are_bounded_by_the_output_limit() {
 }
 
 #[test]
-fn a_failed_init_script_leaves_what_it_made() {
-    let mut session = Session::with(WorkerSetup { init: Some("let made = 1; throw 2".into()), ..setup() });
+fn failed_init_script_keeps_its_definitions() {
+    let mut session = QuerySession::with(WorkerSetup { init: Some("let made = 1; throw 2".into()), ..setup() });
     assert_eq!(session.texts("mad"), ["made"]);
     session.play("let later = 1;");
     assert!(session.texts("late").is_empty());
 }
 
 #[test]
-fn a_doc_comment_that_documents_nothing_does_not_stop_a_play() {
-    let mut session = Session::new();
+fn stray_doc_comment_does_not_fail_play() {
+    let mut session = QuerySession::new();
     session.play("/// a number\nlet x = 1;\n/// Adds.\nfn add(a) { /// more\n a + 1 }\nlet y = add(x);");
     assert!(session.texts("y").contains(&"y".into()));
     assert_eq!(session.lookup("add")[0].doc, "Adds.");
@@ -263,10 +265,10 @@ fn a_doc_comment_that_documents_nothing_does_not_stop_a_play() {
 
 proptest! {
     #[test]
-    fn no_text_before_a_cursor_is_more_than_a_completion(
+    fn completion_of_any_text_never_panics(
         text in "([a-z.:\"'`${}/*#\n\u{e9}0-9()]|import \"|m\\.|m\\.a\\.|g::|global::|let ){0,30}"
     ) {
-        let mut session = Session::new();
+        let mut session = QuerySession::new();
         session.play("let m = #{a: #{b: 1}};");
         let length = text.chars().count() as u64;
         let completion = session.completion(&text);
@@ -275,7 +277,7 @@ proptest! {
 }
 
 #[test]
-fn host_functions_are_offered_and_explained() {
+fn host_functions_are_completed_and_looked_up() {
     let function = |name: &str, params: &[&str], doc: &str| HostFunction {
         name: name.into(),
         params: params.iter().map(|&param| param.into()).collect(),
@@ -287,7 +289,7 @@ fn host_functions_are_offered_and_explained() {
         function("count", &["item"], ""),
     ];
     let host = vec![HostModule { name: "stock".into(), functions }];
-    let mut session = Session::with(WorkerSetup { host, ..setup() });
+    let mut session = QuerySession::with(WorkerSetup { host, ..setup() });
     assert_eq!(session.candidates("1 + sto"), [candidate("stock", CandidateKind::Module, "")]);
     assert_eq!(
         session.candidates("stock::"),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::order::Order;
+use super::process_command::ProcessCommand;
 
 /// To the fork server.
 #[derive(Debug, Serialize, Deserialize)]
@@ -13,7 +13,7 @@ pub(crate) enum ToForkServer {
         number: u64,
     },
     /// Carry out an order on a worker, unless it has ended.
-    Order { number: u64, order: Order },
+    Command { number: u64, order: ProcessCommand },
 }
 
 /// From the fork server.

@@ -46,9 +46,9 @@ pub(crate) fn read_frame(mut from: impl Read, buffer: &mut Vec<u8>) -> io::Resul
     }
     from.read_exact(&mut header[first..])?;
     buffer.clear();
-    let wanted = length(header);
+    let payload_length = length(header);
     // Grows with what really arrives, whatever the header claims.
-    if from.take(wanted as u64).read_to_end(buffer)? < wanted {
+    if from.take(payload_length as u64).read_to_end(buffer)? < payload_length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(true)
@@ -65,24 +65,24 @@ pub(crate) fn write_frame(mut to: impl Write, message: &impl Serialize, buffer: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::worker::{Control, FromControl, FromWorker};
+    use crate::message::worker::{FromControl, FromWorker, ToControl};
 
     #[test]
-    fn frames_follow_each_other_and_end_cleanly() {
-        let frames = encode(&Control::Progress, encode(&Control::Stop { play: 7 }, Vec::new()));
+    fn frames_are_read_in_sequence() {
+        let frames = encode(&ToControl::Progress, encode(&ToControl::Stop { play: 7 }, Vec::new()));
         let mut from = frames.as_slice();
         let mut buffer = Vec::new();
         assert!(read_frame(&mut from, &mut buffer).expect("a frame"));
-        assert!(matches!(decode(&buffer), Ok(Control::Stop { play: 7 })));
+        assert!(matches!(decode(&buffer), Ok(ToControl::Stop { play: 7 })));
         assert!(read_frame(&mut from, &mut buffer).expect("a frame"));
-        assert!(matches!(decode(&buffer), Ok(Control::Progress)));
+        assert!(matches!(decode(&buffer), Ok(ToControl::Progress)));
         assert!(!read_frame(&mut from, &mut buffer).expect("the end"));
     }
 
     proptest::proptest! {
         /// A worker may have been taken over by its script.
         #[test]
-        fn no_bytes_of_a_worker_are_more_than_an_error(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+        fn decode_of_any_bytes_never_panics(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             drop(decode::<FromWorker>(&bytes));
             drop(decode::<FromControl>(&bytes));
             drop(read_frame(bytes.as_slice(), &mut Vec::new()));
@@ -90,8 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_cut_is_an_error() {
-        let frame = encode(&Control::Stop { play: 7 }, Vec::new());
+    fn truncated_frame_is_an_error() {
+        let frame = encode(&ToControl::Stop { play: 7 }, Vec::new());
         for end in 1..frame.len() {
             assert!(read_frame(&frame[..end], &mut Vec::new()).is_err(), "{end}");
         }

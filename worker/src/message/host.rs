@@ -36,7 +36,7 @@ pub struct HostCall {
     pub play: u64,
     /// Tells the calls of one worker apart; one more with each, from 1.
     pub number: u64,
-    /// Which function: its index among all of the modules' functions, in the order of [`WorkerSetup::host`](crate::WorkerSetup::host).
+    /// Which function: its index among all of the modules' functions, in the order of [`Setup::host`](crate::Setup::host).
     pub function: u32,
     /// The arguments: an array in JSON, of a text that a worker may have made up.
     pub args: String,

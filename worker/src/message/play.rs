@@ -72,14 +72,14 @@ pub struct ScriptProgress {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EvalOutcome {
     /// It has a value.
-    Value(Value),
+    Value(PlayValue),
     /// It does not parse or failed.
     Failed(ScriptError),
     /// A limit ended it.
     Limit {
         /// Which one.
         kind: LimitKind,
-        /// Its value, in the unit of [`WorkerLimits`](crate::WorkerLimits); of a value's depth, 64.
+        /// Its value, in the unit of [`Limits`](crate::Limits); of a value's depth, 64.
         max: u64,
     },
     /// It was stopped.
@@ -88,7 +88,7 @@ pub enum EvalOutcome {
 
 /// The value of a play.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Value {
+pub struct PlayValue {
     /// As `print` would show it; empty for `()`.
     pub output: String,
     /// Rhai's name of its type.
@@ -128,24 +128,24 @@ pub enum ErrorKind {
 /// Which limit ended a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LimitKind {
-    /// [`WorkerLimits::operations`](crate::WorkerLimits::operations).
+    /// [`Limits::operations`](crate::Limits::operations).
     Operations,
-    /// [`WorkerLimits::output_bytes`](crate::WorkerLimits::output_bytes).
+    /// [`Limits::output_bytes`](crate::Limits::output_bytes).
     Output,
-    /// [`WorkerLimits::call_depth`](crate::WorkerLimits::call_depth).
+    /// [`Limits::call_depth`](crate::Limits::call_depth).
     CallDepth,
-    /// [`WorkerLimits::expression_depth`](crate::WorkerLimits::expression_depth).
+    /// [`Limits::expression_depth`](crate::Limits::expression_depth).
     ExpressionDepth,
     /// How deep a value may nest to be answered: 64.
     ValueDepth,
-    /// [`WorkerLimits::string_bytes`](crate::WorkerLimits::string_bytes).
+    /// [`Limits::string_bytes`](crate::Limits::string_bytes).
     StringSize,
-    /// [`WorkerLimits::array_items`](crate::WorkerLimits::array_items).
+    /// [`Limits::array_items`](crate::Limits::array_items).
     ArraySize,
-    /// [`WorkerLimits::map_items`](crate::WorkerLimits::map_items).
+    /// [`Limits::map_items`](crate::Limits::map_items).
     MapSize,
-    /// [`WorkerLimits::memory_bytes`](crate::WorkerLimits::memory_bytes).
+    /// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
     Memory,
-    /// [`WorkerLimits::host_bytes`](crate::WorkerLimits::host_bytes).
+    /// [`Limits::host_bytes`](crate::Limits::host_bytes).
     HostBytes,
 }

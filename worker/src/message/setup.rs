@@ -18,7 +18,7 @@ pub struct WorkerSetup {
     /// A script whose functions, constants and variables are there before the first play. What it prints is dropped; if it
     /// fails, every play fails as it did.
     pub init: Option<String>,
-    /// Functions of the program's own that scripts may call; each call is an [`Event::HostCall`](crate::WorkerEvent::HostCall).
+    /// Functions of the program's own that scripts may call; each call is an [`Event::HostCall`](crate::Event::HostCall).
     pub host: Vec<HostModule>,
     /// Whether the process ends instead, where it cannot be kept from the system ([`Layer::Syscalls`](crate::Layer::Syscalls)).
     pub must_be_sealed: bool,

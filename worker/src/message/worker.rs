@@ -27,7 +27,7 @@ pub(crate) enum ToWorker<'a> {
     #[serde(borrow)]
     Play(Play<'a>),
     /// Asked between plays, so that it can be answered with values.
-    Inspect(NumberedQuery),
+    Query(NumberedQuery),
     /// Answers the call of a host function, for which the play waits.
     Return { call: u64, returned: HostReturn },
 }
@@ -59,11 +59,11 @@ pub(crate) enum FromControl {
 
 /// On the control socket, towards the worker.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Control {
+pub(crate) enum ToControl {
     /// Ends that play, now or as soon as it begins.
     Stop { play: u64 },
     /// Asks for a [`ProgressReport`].
     Progress,
     /// Asked while a play runs.
-    Inspect(NumberedQuery),
+    Query(NumberedQuery),
 }

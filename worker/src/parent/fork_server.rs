@@ -22,7 +22,7 @@ use std::io;
 use self::driver as system;
 #[cfg(not(target_os = "linux"))]
 use self::fallback as system;
-use super::{handle::Worker, program::Program};
+use super::{program::Program, worker_handle::Worker};
 use crate::message::WorkerSetup;
 
 /// A process from which workers are forked. A clone is the same one; it ends when the last of its clones and of its

@@ -15,7 +15,7 @@ pub enum HostNameError {
         call: String,
     },
     /// There are two of that name, for functions with as many parameters.
-    Twice {
+    Duplicate {
         /// The name.
         name: String,
     },
@@ -30,7 +30,7 @@ impl std::fmt::Display for HostNameError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unwritable { call } => write!(f, "no script can call {call}: not every name in it is an identifier"),
-            Self::Twice { name } => write!(f, "there are two of {name}"),
+            Self::Duplicate { name } => write!(f, "there are two of {name}"),
             Self::TooManyParams { name } => write!(f, "{name} has more parameters than {MAX_PARAMS}"),
         }
     }
@@ -48,7 +48,7 @@ impl HostModule {
         let mut names = HashSet::new();
         for module in modules {
             if !names.insert(module.name.clone()) {
-                return Err(HostNameError::Twice { name: module.name.clone() });
+                return Err(HostNameError::Duplicate { name: module.name.clone() });
             }
             for function in &module.functions {
                 let name = format!("{}::{}", module.name, function.name);
@@ -64,7 +64,7 @@ impl HostModule {
                     return Err(HostNameError::Unwritable { call });
                 }
                 if !names.insert(format!("{name} {}", function.params.len())) {
-                    return Err(HostNameError::Twice { name });
+                    return Err(HostNameError::Duplicate { name });
                 }
             }
         }
@@ -78,7 +78,7 @@ mod tests {
     use crate::message::HostFunction;
 
     #[test]
-    fn what_no_script_could_call_is_refused() {
+    fn host_names_reject_what_no_script_can_call() {
         let check = |module: &str, functions: &[(&str, &[&str])]| {
             let function = |(name, params): &(&str, &[&str])| HostFunction {
                 name: (*name).into(),
@@ -105,7 +105,7 @@ mod tests {
             assert!(matches!(checked, Err(HostNameError::Unwritable { .. })), "{module}::{name} {checked:?}");
         }
         let twice = check("stock", &[("f", &["a"]), ("f", &["b"])]);
-        assert_eq!(twice, Err(HostNameError::Twice { name: "stock::f".into() }));
+        assert_eq!(twice, Err(HostNameError::Duplicate { name: "stock::f".into() }));
         assert!(matches!(check("stock", &[("f", &["a"; 9])]), Err(HostNameError::TooManyParams { .. })));
     }
 }

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::loss::Loss;
 use crate::{
-    message::{Order, Role},
+    message::{ProcessCommand, Role},
     system,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 /// A trait, so that this file need not know the fork server, nor threads that stand in for a process.
 pub(crate) trait ProcessOwner: Debug + Send + Sync {
     /// Takes an order. It has no effect on a worker that has ended.
-    fn order(&self, order: Order);
+    fn execute(&self, order: ProcessCommand);
 
     /// Whether there is a process, whose end can be awaited once it is killed. Threads may go on for as long as their
     /// script does not check its stop flag.
@@ -47,13 +47,13 @@ impl Process {
 
     pub(super) fn kill(&mut self) {
         if !std::mem::replace(&mut self.was_killed, true) {
-            self.owner.order(Order::Kill);
+            self.owner.execute(ProcessCommand::Kill);
         }
     }
 
     pub(super) fn lower_priority(&mut self) {
         if !std::mem::replace(&mut self.is_low_priority, true) {
-            self.owner.order(Order::LowerPriority);
+            self.owner.execute(ProcessCommand::LowerPriority);
         }
     }
 
@@ -74,10 +74,10 @@ impl Process {
             .process_group(0);
         let child = spawn(command).await?;
         let pid = child.id();
-        let (orders, taken) = mpsc::channel(2);
+        let (commands, command_receiver) = mpsc::channel(2);
         let (loss, ended) = oneshot::channel();
-        tokio::spawn(own_process(child, taken, loss));
-        Ok(Self::new(pid, TaskOwner(orders), ended))
+        tokio::spawn(own_process(child, command_receiver, loss));
+        Ok(Self::new(pid, TaskOwner(commands), ended))
     }
 }
 
@@ -95,28 +95,28 @@ pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
 
 /// The task that owns a process.
 #[derive(Debug)]
-struct TaskOwner(mpsc::Sender<Order>);
+struct TaskOwner(mpsc::Sender<ProcessCommand>);
 
 impl ProcessOwner for TaskOwner {
-    fn order(&self, order: Order) {
+    fn execute(&self, order: ProcessCommand) {
         // There is room for each order once, so an error says that the process, and its task, have ended.
         let _ended = self.0.try_send(order);
     }
 }
 
 /// Owns the process until it has ended.
-async fn own_process(mut child: Child, mut orders: mpsc::Receiver<Order>, loss: oneshot::Sender<Loss>) {
+async fn own_process(mut child: Child, mut commands: mpsc::Receiver<ProcessCommand>, loss: oneshot::Sender<Loss>) {
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
-            order = orders.recv() => match order {
-                Some(Order::LowerPriority) => {
+            order = commands.recv() => match order {
+                Some(ProcessCommand::LowerPriority) => {
                     if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
                         system::lower_priority(pid);
                     }
                 }
                 // Also when the handle was dropped.
-                Some(Order::Kill) | None => break match child.start_kill() {
+                Some(ProcessCommand::Kill) | None => break match child.start_kill() {
                     Ok(()) => child.wait().await,
                     Err(error) => Err(error),
                 },
@@ -124,5 +124,5 @@ async fn own_process(mut child: Child, mut orders: mpsc::Receiver<Order>, loss: 
         }
     };
     // Nobody asks after a worker whose handle was dropped.
-    let _unasked = loss.send(status.map_or(Loss::Crashed, Loss::of));
+    let _receiver_gone = loss.send(status.map_or(Loss::Crashed, Loss::of));
 }

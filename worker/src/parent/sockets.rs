@@ -11,7 +11,7 @@ pub(crate) struct Sockets {
 
 /// The server's ends and the worker's.
 pub(crate) fn socket_pairs() -> io::Result<(Sockets, Sockets)> {
-    let (work, its_work) = UnixStream::pair()?;
-    let (control, its_control) = UnixStream::pair()?;
-    Ok((Sockets { work, control }, Sockets { work: its_work, control: its_control }))
+    let (work, worker_work) = UnixStream::pair()?;
+    let (control, worker_control) = UnixStream::pair()?;
+    Ok((Sockets { work, control }, Sockets { work: worker_work, control: worker_control }))
 }

@@ -23,7 +23,7 @@ static ROOM: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// The system's allocator, which in a worker counts live bytes. Elsewhere it costs one look at a flag.
 ///
-/// A program whose workers are to be held to [`WorkerLimits::memory_bytes`](crate::WorkerLimits::memory_bytes) has it as its own:
+/// A program whose workers are to be held to [`Limits::memory_bytes`](crate::Limits::memory_bytes) has it as its own:
 ///
 /// ```
 /// #[global_allocator]
@@ -126,10 +126,10 @@ pub(crate) fn live_bytes() -> usize {
 /// Ends the process where it would have so many more live bytes than it has now.
 pub(crate) fn set_limit(room: usize) {
     ROOM.store(room, SeqCst);
-    count_from_here();
+    reset_limit_baseline();
 }
 
 /// The same room, from what is there now.
-pub(crate) fn count_from_here() {
+pub(crate) fn reset_limit_baseline() {
     BOUND.store(live_bytes().saturating_add(ROOM.load(SeqCst)), SeqCst);
 }

@@ -13,7 +13,7 @@ const MAX_SCRIPT: usize = 8 << 10;
 /// How often something is repeated: a few times, about as deep as anything may be, far deeper.
 const REPEATS: &[usize] = &[2, 20, 60, 64, 70, 300, 1000, 5000];
 
-enum Part {
+enum GrammarPart {
     Text(&'static str),
     Rule(&'static str),
     LineBreak,
@@ -21,7 +21,7 @@ enum Part {
 }
 
 /// Every name with the ways to write it.
-pub(crate) struct Grammar(HashMap<&'static str, Vec<Vec<Part>>>);
+pub(crate) struct Grammar(HashMap<&'static str, Vec<Vec<GrammarPart>>>);
 
 impl Grammar {
     pub(crate) fn new() -> Self {
@@ -31,7 +31,7 @@ impl Grammar {
             rules.entry(name).or_default().push(parts(template));
         }
         for part in rules.values().flatten().flatten() {
-            if let Part::Rule(name) = part {
+            if let GrammarPart::Rule(name) = part {
                 assert!(rules.contains_key(name), "no rule is named {name}");
             }
         }
@@ -40,25 +40,25 @@ impl Grammar {
 
     /// The script of these choices. Without any it is the simplest, and smaller choices make simpler scripts.
     pub(crate) fn script(&self, choices: &[u16]) -> String {
-        let mut writer = Writer { grammar: self, choices: choices.iter(), script: String::new() };
+        let mut writer = ScriptWriter { grammar: self, choices: choices.iter(), script: String::new() };
         writer.write("script", 0);
         writer.script
     }
 }
 
-fn parts(template: &'static str) -> Vec<Part> {
+fn parts(template: &'static str) -> Vec<GrammarPart> {
     if let Some(repeated) = template.strip_prefix('×') {
         let mut pieces = repeated.split('…');
         let mut next = || pieces.next().unwrap_or_else(|| panic!("no three pieces: {template}"));
-        return vec![Part::Repeated { before: next(), middle: next(), after: next() }];
+        return vec![GrammarPart::Repeated { before: next(), middle: next(), after: next() }];
     }
     let mut parts = Vec::new();
     let mut rest = template;
     while let Some(at) = rest.find(['@', '⏎']) {
         let (text, found) = rest.split_at(at);
-        parts.push(Part::Text(text));
+        parts.push(GrammarPart::Text(text));
         if let Some(after) = found.strip_prefix('⏎') {
-            parts.push(Part::LineBreak);
+            parts.push(GrammarPart::LineBreak);
             rest = after;
             continue;
         }
@@ -66,30 +66,30 @@ fn parts(template: &'static str) -> Vec<Part> {
         let end = name.find(|letter: char| !letter.is_ascii_lowercase() && letter != '_').unwrap_or(name.len());
         let (name, after) = name.split_at(end);
         // One alone is itself.
-        parts.push(if name.is_empty() { Part::Text("@") } else { Part::Rule(name) });
+        parts.push(if name.is_empty() { GrammarPart::Text("@") } else { GrammarPart::Rule(name) });
         rest = after;
     }
-    parts.push(Part::Text(rest));
+    parts.push(GrammarPart::Text(rest));
     parts
 }
 
-struct Writer<'a> {
+struct ScriptWriter<'a> {
     grammar: &'a Grammar,
     choices: std::slice::Iter<'a, u16>,
     script: String,
 }
 
-impl Writer<'_> {
+impl ScriptWriter<'_> {
     fn write(&mut self, name: &str, depth: usize) {
         let ways = &self.grammar.0[name];
         let is_over = depth > MAX_DEPTH || self.script.len() > MAX_SCRIPT;
         let way = if is_over { 0 } else { self.choose(ways.len()) };
         for part in &ways[way] {
             match part {
-                Part::Text(text) => self.script.push_str(text),
-                Part::LineBreak => self.script.push('\n'),
-                Part::Rule(name) => self.write(name, depth + 1),
-                Part::Repeated { before, middle, after } => {
+                GrammarPart::Text(text) => self.script.push_str(text),
+                GrammarPart::LineBreak => self.script.push('\n'),
+                GrammarPart::Rule(name) => self.write(name, depth + 1),
+                GrammarPart::Repeated { before, middle, after } => {
                     let times = REPEATS[self.choose(REPEATS.len())];
                     self.script.push_str(&before.repeat(times));
                     self.script.push_str(middle);

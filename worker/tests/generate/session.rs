@@ -10,7 +10,7 @@ use worker::{ErrorKind, EvalOutcome, LimitKind, Loss, Play, Program, Worker, Wor
 const STOP_DELAY: Duration = Duration::from_millis(200);
 
 /// How long a stopped play may go on before its worker is killed: one operation may take so long.
-const STOP_GRACE: Duration = Duration::from_secs(1);
+const STOP_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// Bounds every wait: reaching it is a failure.
 const PLAY_TIMEOUT: Duration = Duration::from_mins(1);
@@ -83,7 +83,7 @@ pub(crate) fn modules() -> TempDir {
 }
 
 /// One variable of each type, under the names that the grammar has for them.
-const BEGINNING: &str = "let i = 1; let j = 2; let x = 1.5; let s = \"abc\"; let t = \"é\"; let c = 'c'; let a = [1, 2, 3]; \
+const PRELUDE: &str = "let i = 1; let j = 2; let x = 1.5; let s = \"abc\"; let t = \"é\"; let c = 'c'; let a = [1, 2, 3]; \
     let b = [[1], \"b\"]; let m = #{k0: 1}; let n = #{k0: #{k1: [1]}}; let z = blob(8, 1); let f = |k| k; \
     let g = || 7; let r = 0..3; let w = timestamp(); let q = true; fn one(p) { p } fn two(p, r) { [p, r] } \
     fn recurse(p) { if p < 1 { 0 } else { recurse(p - 1) } } import \"one\" as o; import \"two\" as p;";
@@ -123,41 +123,41 @@ pub(crate) async fn play(
         modules: Some(modules.to_owned()),
         ..WorkerSetup::default()
     };
-    let mut session = Session {
+    let mut session = WorkerSession {
         worker: Worker::start(Program::SameExecutable, setup).await.map_err(|error| error.to_string())?,
         limits,
         plays: 0,
     };
-    match session.end_of(BEGINNING).await? {
-        End::Done(EvalOutcome::Value(_)) => {}
+    match session.run(PRELUDE).await? {
+        PlayEnding::Done(EvalOutcome::Value(_)) => {}
         end => return Err(format!("it cannot begin: {end:?}")),
     }
     let count_too_large = too_large(&session.limits);
     let mut has_met_a_limit = false;
     for script in scripts {
-        let outcome = match session.end_of(script).await? {
-            End::Done(outcome) => outcome,
-            End::Lost(Loss::Crashed) => return Err("its worker crashed".into()),
-            End::Lost(loss) => {
+        let outcome = match session.run(script).await? {
+            PlayEnding::Done(outcome) => outcome,
+            PlayEnding::Lost(Loss::Crashed) => return Err("its worker crashed".into()),
+            PlayEnding::Lost(loss) => {
                 outcomes.note_loss(loss, script);
                 return Ok(());
             }
         };
         outcomes.note(&outcome);
         session.is_within_limits(&outcome)?;
-        match session.end_of("40 + 2").await? {
-            End::Done(EvalOutcome::Value(value)) if value.output == "42" => {}
+        match session.run("40 + 2").await? {
+            PlayEnding::Done(EvalOutcome::Value(value)) if value.output == "42" => {}
             // So full that only a fresh environment helps.
-            End::Done(EvalOutcome::Limit { kind: LimitKind::Memory, .. }) => return Ok(()),
+            PlayEnding::Done(EvalOutcome::Limit { kind: LimitKind::Memory, .. }) => return Ok(()),
             end => return Err(format!("after it, 40 + 2 came to {end:?}")),
         }
         // What goes over a size has done so when it is told, and the first limit that is met is the one that is told.
         has_met_a_limit |= matches!(outcome, EvalOutcome::Limit { .. } | EvalOutcome::Stopped);
         if !has_met_a_limit {
-            match session.end_of(&count_too_large).await? {
-                End::Done(EvalOutcome::Value(value)) if value.output == "0" => {}
+            match session.run(&count_too_large).await? {
+                PlayEnding::Done(EvalOutcome::Value(value)) if value.output == "0" => {}
                 // So full or so deep that looking takes long, or too large with what is inside of it, which Rhai counts.
-                End::Done(EvalOutcome::Limit { .. } | EvalOutcome::Stopped) => return Ok(()),
+                PlayEnding::Done(EvalOutcome::Limit { .. } | EvalOutcome::Stopped) => return Ok(()),
                 end => return Err(format!("variables that are too large: {end:?}")),
             }
         }
@@ -188,28 +188,28 @@ impl Outcomes {
 }
 
 #[derive(Debug)]
-enum End {
+enum PlayEnding {
     Done(EvalOutcome),
     Lost(Loss),
 }
 
-struct Session {
+struct WorkerSession {
     worker: Worker,
     limits: WorkerLimits,
     plays: u64,
 }
 
-impl Session {
+impl WorkerSession {
     /// Plays it, and has it stopped and killed as a server would.
-    async fn end_of(&mut self, script: &str) -> Result<End, String> {
+    async fn run(&mut self, script: &str) -> Result<PlayEnding, String> {
         self.plays += 1;
         let number = self.plays;
         self.worker.play(&Play { number, script, bind: None, caller: Some("02ab") });
-        let begun = Instant::now();
+        let started = Instant::now();
         let stages = [
-            (begun + STOP_DELAY, Stage::Stop),
-            (begun + STOP_DELAY + STOP_GRACE, Stage::Kill),
-            (begun + PLAY_TIMEOUT, Stage::GiveUp),
+            (started + STOP_DELAY, Escalation::Stop),
+            (started + STOP_DELAY + STOP_GRACE_PERIOD, Escalation::Kill),
+            (started + PLAY_TIMEOUT, Escalation::GiveUp),
         ];
         let mut printed = 0;
         for (at, stage) in stages {
@@ -217,19 +217,19 @@ impl Session {
                 match event {
                     WorkerEvent::Print(print) => printed += print.text.len() as u64 + 64,
                     WorkerEvent::Done { outcome, .. } if printed <= self.limits.output_bytes => {
-                        return Ok(End::Done(outcome));
+                        return Ok(PlayEnding::Done(outcome));
                     }
                     WorkerEvent::Done { .. } => return Err(format!("it printed {printed} bytes")),
-                    WorkerEvent::Lost(loss) => return Ok(End::Lost(loss)),
+                    WorkerEvent::Lost(loss) => return Ok(PlayEnding::Lost(loss)),
                     WorkerEvent::Progress(_) | WorkerEvent::Answer { .. } | WorkerEvent::HostCall(_) => {
                         return Err("it said what nobody asked for".into());
                     }
                 }
             }
             match stage {
-                Stage::Stop => self.worker.stop(number),
-                Stage::Kill => self.worker.kill(),
-                Stage::GiveUp => {}
+                Escalation::Stop => self.worker.stop(number),
+                Escalation::Kill => self.worker.kill(),
+                Escalation::GiveUp => {}
             }
         }
         Err("its worker did not end when it was killed".into())
@@ -256,7 +256,7 @@ impl Session {
 
 /// What is done when a play has gone on for so long.
 #[derive(Clone, Copy)]
-enum Stage {
+enum Escalation {
     Stop,
     Kill,
     GiveUp,

@@ -2,19 +2,19 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use super::*;
 use crate::{
-    engine::Watch,
+    engine::PlayMonitor,
     message::{ErrorKind, HostError, HostFunction, LimitKind, ScriptError, Stream},
 };
 
-struct Session {
+struct PlaySession {
     environment: Environment,
     prints: Rc<RefCell<Vec<Print>>>,
     calls: Rc<RefCell<Vec<HostCall>>>,
-    watch: Arc<Watch>,
+    watch: Arc<PlayMonitor>,
     plays: u64,
 }
 
-impl Session {
+impl PlaySession {
     fn new(limits: WorkerLimits) -> Self {
         Self::with(WorkerSetup { circle: "test".into(), limits, ..WorkerSetup::default() })
     }
@@ -23,14 +23,14 @@ impl Session {
         Self::with_host(setup, |_| HostReturn::Aborted)
     }
 
-    fn with_host(setup: WorkerSetup, carry_out: impl Fn(&HostCall) -> HostReturn + 'static) -> Self {
-        let (prints, watch) = (Rc::new(RefCell::new(Vec::new())), Arc::new(Watch::default()));
+    fn with_host(setup: WorkerSetup, host: impl Fn(&HostCall) -> HostReturn + 'static) -> Self {
+        let (prints, watch) = (Rc::new(RefCell::new(Vec::new())), Arc::new(PlayMonitor::default()));
         let calls = Rc::new(RefCell::new(Vec::new()));
         let meter = Meter::new(watch.clone(), &setup.limits);
-        let sources = Sources::read(setup.modules.as_deref());
+        let sources = ModuleSources::read(setup.modules.as_deref());
         let (sink, called) = (prints.clone(), calls.clone());
         let call_host = move |call: HostCall| {
-            let returned = carry_out(&call);
+            let returned = host(&call);
             called.borrow_mut().push(call);
             returned
         };
@@ -67,13 +67,13 @@ impl Session {
     }
 }
 
-fn at(error: &ScriptError) -> (u32, u32) {
+fn error_position(error: &ScriptError) -> (u32, u32) {
     error.position.map(|position| (position.line, position.column)).expect("a position")
 }
 
 #[test]
-fn everything_that_a_play_makes_is_there_in_the_next() {
-    let mut session = Session::new(WorkerLimits::default());
+fn environment_keeps_definitions_between_plays() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     // (script, output), one session over all of them.
     let plays = [
         ("let x = 40; const LIMIT = 7;", ""),
@@ -107,35 +107,35 @@ fn everything_that_a_play_makes_is_there_in_the_next() {
 }
 
 #[test]
-fn the_circles_own_script_is_there_before_the_first_play() {
+fn init_script_runs_before_first_play() {
     let init = "print(`unheard`); const RATE = 7; fn rated(x) { x * global::RATE }";
     let mut session =
-        Session::with(WorkerSetup { circle: "test".into(), init: Some(init.into()), ..WorkerSetup::default() });
+        PlaySession::with(WorkerSetup { circle: "test".into(), init: Some(init.into()), ..WorkerSetup::default() });
     assert_eq!(session.output("rated(6)"), "42");
     assert_eq!(session.output("fn rated(x) { x } rated(RATE)"), "7");
     assert!(session.texts().is_empty());
     let broken = WorkerSetup { circle: "test".into(), init: Some("1;\n nowhere".into()), ..WorkerSetup::default() };
-    let mut session = Session::with(broken);
+    let mut session = PlaySession::with(broken);
     for _ in 0..2 {
         let error = session.error("1");
-        assert_eq!((error.message.as_str(), at(&error)), ("Variable not found: nowhere", (2, 2)));
+        assert_eq!((error.message.as_str(), error_position(&error)), ("Variable not found: nowhere", (2, 2)));
     }
 }
 
 #[test]
-fn imports_stay() {
+fn environment_keeps_imports() {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("geo.rhai"), "fn area(a, b) { a * b } export const UNIT = \"m\";")
         .expect("written");
     let modules = Some(directory.path().to_owned());
-    let mut session = Session::with(WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() });
+    let mut session = PlaySession::with(WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() });
     assert_eq!(session.output("import \"geo\" as g; g::area(2, 3)"), "6");
     assert_eq!(session.output("g::area(4, 5) + g::UNIT"), "20m");
     assert_eq!(session.output("fn f() { import \"geo\" as h; h::area(1, 2) } f()"), "2");
 }
 
 #[test]
-fn a_script_that_is_played_again_does_what_it_does_when_it_is_parsed_anew() {
+fn cached_script_behaves_like_parsed_one() {
     let scripts = [
         "fn f(x) { x + 1 } f(1)",
         "fn f(x) { x + 10 } let g = |y| f(y); g.call(1)",
@@ -148,22 +148,22 @@ fn a_script_that_is_played_again_does_what_it_does_when_it_is_parsed_anew() {
         "/// Of nothing.\n40 + 2",
         "CALLER_PUBLIC_KEY",
     ];
-    let (mut kept, mut anew) = (Session::new(WorkerLimits::default()), Session::new(WorkerLimits::default()));
+    let (mut kept, mut fresh) = (PlaySession::new(WorkerLimits::default()), PlaySession::new(WorkerLimits::default()));
     // In another order each time: the steps are prime to ten.
     for (round, step) in [1, 3, 7, 9, 3].into_iter().enumerate() {
         for number in 0..scripts.len() {
             let script = scripts[(number * step + round) % scripts.len()];
             let caller = (round > 2).then_some("02ab");
-            anew.environment.parsed.clear();
-            assert_eq!(kept.play_as(script, None, caller), anew.play_as(script, None, caller), "{round}: {script}");
+            fresh.environment.cache.clear();
+            assert_eq!(kept.play_as(script, None, caller), fresh.play_as(script, None, caller), "{round}: {script}");
         }
     }
 }
 
 #[test]
-fn what_a_variable_holds_is_held_to_its_size_however_it_grows() {
+fn variable_size_is_limited_however_it_grows() {
     let limits = WorkerLimits { map_items: 1000, string_bytes: 1000, array_items: 1000, ..WorkerLimits::default() };
-    let mut session = Session::new(limits);
+    let mut session = PlaySession::new(limits);
     let of = |kind| EvalOutcome::Limit { kind, max: 1000 };
     assert_eq!(session.play("let m = #{}; for i in 0..1001 { m[\"k\" + i] = i; } 7"), of(LimitKind::MapSize));
     assert_eq!(session.play("let s = \"\"; for i in 0..400 { s[0..0] = \"abc\"; } 7"), of(LimitKind::StringSize));
@@ -178,8 +178,8 @@ fn what_a_variable_holds_is_held_to_its_size_however_it_grows() {
 }
 
 #[test]
-fn an_exit_gives_its_value_from_wherever_it_is() {
-    let mut session = Session::new(WorkerLimits::default());
+fn exit_returns_value_from_any_depth() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     let scripts = [
         "exit(7); 8",
         "loop { exit(7); }",
@@ -193,7 +193,7 @@ fn an_exit_gives_its_value_from_wherever_it_is() {
 }
 
 #[test]
-fn modules_that_import_each_other_are_an_error() {
+fn cyclic_imports_are_an_error() {
     let directory = tempfile::tempdir().expect("a directory");
     for (name, source) in [
         ("itself", "import \"itself\" as me;"),
@@ -204,7 +204,7 @@ fn modules_that_import_each_other_are_an_error() {
         std::fs::write(directory.path().join(name).with_extension("rhai"), source).expect("written");
     }
     let modules = Some(directory.path().to_owned());
-    let mut session = Session::with(WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() });
+    let mut session = PlaySession::with(WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() });
     for name in ["itself", "there", "there"] {
         let error = session.error(&format!("import {name:?} as m;"));
         assert_eq!(error.message, "Runtime error: the module imports itself, or another that imports it");
@@ -213,7 +213,7 @@ fn modules_that_import_each_other_are_an_error() {
 }
 
 #[test]
-fn an_import_reads_nothing_outside_of_its_directory() {
+fn import_does_not_leave_its_directory() {
     let outside = tempfile::tempdir().expect("a directory");
     let directory = outside.path().join("modules");
     std::fs::create_dir(&directory).expect("made");
@@ -221,7 +221,7 @@ fn an_import_reads_nothing_outside_of_its_directory() {
     std::os::unix::fs::symlink(outside.path().join("secret.rhai"), directory.join("link.rhai")).expect("linked");
     let absolute = outside.path().join("secret").display().to_string();
     let setup = WorkerSetup { circle: "test".into(), modules: Some(directory), ..WorkerSetup::default() };
-    let mut session = Session::with(setup);
+    let mut session = PlaySession::with(setup);
     for name in ["../secret", "link", "./../secret", "a/../../secret", "", ".", absolute.as_str()] {
         let error = session.error(&format!("import {name:?} as m;"));
         assert!(error.message.starts_with("Module not found"), "{name}: {error:?}");
@@ -229,8 +229,8 @@ fn an_import_reads_nothing_outside_of_its_directory() {
 }
 
 #[test]
-fn a_play_that_fails_leaves_what_it_had_defined() {
-    let mut session = Session::new(WorkerLimits::default());
+fn failed_play_keeps_its_definitions() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     session.error("let kept = 1; fn f() { 2 } nothing_like_this; let never = 3;");
     assert_eq!(session.output("kept + f()"), "3");
     session.error("never");
@@ -239,8 +239,8 @@ fn a_play_that_fails_leaves_what_it_had_defined() {
 }
 
 #[test]
-fn a_session_does_not_grow_with_variables_declared_anew() {
-    let mut session = Session::new(WorkerLimits::default());
+fn redeclared_variables_do_not_grow_session() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     for _ in 0..50 {
         session.output("let x = 1; let y = 2; let x = 3; const Z = x;");
     }
@@ -251,8 +251,8 @@ fn a_session_does_not_grow_with_variables_declared_anew() {
 }
 
 #[test]
-fn the_value_is_bound_unless_it_is_unit() {
-    let mut session = Session::new(WorkerLimits::default());
+fn value_is_bound_unless_unit() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     session.play_as("6 * 7", Some("ans"), None);
     assert_eq!(session.output("ans"), "42");
     session.play_as("let quiet = 1;", Some("ans"), None);
@@ -263,8 +263,8 @@ fn the_value_is_bound_unless_it_is_unit() {
 }
 
 #[test]
-fn scripts_see_who_calls_and_where() {
-    let mut session = Session::new(WorkerLimits::default());
+fn script_sees_caller_and_circle_name() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     assert_eq!(session.output("CIRCLE_NAME"), "test");
     assert_eq!(session.output("type_of(CALLER_PUBLIC_KEY)"), "()");
     session.output("fn who() { CALLER_PUBLIC_KEY }");
@@ -277,23 +277,23 @@ fn scripts_see_who_calls_and_where() {
 }
 
 #[test]
-fn an_error_says_where_it_happened_in_this_script() {
-    let mut session = Session::new(WorkerLimits::default());
+fn error_has_position_in_script() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     let error = session.error("let a = 1;\n  a + missing");
-    assert_eq!((at(&error), error.kind), ((2, 7), ErrorKind::Runtime));
+    assert_eq!((error_position(&error), error.kind), ((2, 7), ErrorKind::Runtime));
     assert_eq!(error.message, "Variable not found: missing");
     let error = session.error("fn inner() {\n  missing\n}\nfn outer() { inner() }\nouter()");
-    assert_eq!((at(&error), error.function.as_deref()), ((2, 3), Some("inner")));
+    assert_eq!((error_position(&error), error.function.as_deref()), ((2, 3), Some("inner")));
     // Called from a later play, only the call is in that play's script.
     let error = session.error("1;\n outer()");
-    assert_eq!((at(&error), error.function.as_deref()), ((2, 2), Some("inner")));
+    assert_eq!((error_position(&error), error.function.as_deref()), ((2, 2), Some("inner")));
     let error = session.error("let x = ;");
-    assert_eq!((at(&error), error.kind), ((1, 9), ErrorKind::Parse));
+    assert_eq!((error_position(&error), error.kind), ((1, 9), ErrorKind::Parse));
 }
 
 #[test]
-fn a_thrown_value_comes_as_text_and_as_json() {
-    let mut session = Session::new(WorkerLimits::default());
+fn thrown_value_has_text_and_json() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     let error = session.error("throw #{code: 7}");
     assert_eq!(
         (error.message.as_str(), error.thrown.as_deref()),
@@ -303,8 +303,8 @@ fn a_thrown_value_comes_as_text_and_as_json() {
 }
 
 #[test]
-fn prints_come_in_order_with_the_position_of_a_debug() {
-    let mut session = Session::new(WorkerLimits::default());
+fn prints_keep_order_and_debug_position() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     session.output("print(1); debug(\"x\");\n print([\"a\"])");
     let prints = session.prints.borrow().clone();
     assert_eq!(prints.iter().map(|print| print.text.as_str()).collect::<Vec<_>>(), ["1", "\"x\"", "[\"a\"]"]);
@@ -312,7 +312,7 @@ fn prints_come_in_order_with_the_position_of_a_debug() {
 }
 
 #[test]
-fn each_limit_ends_the_play_and_keeps_the_environment() {
+fn limit_ends_play_and_keeps_environment() {
     let limits = WorkerLimits {
         operations: Some(100_000),
         output_bytes: 1500,
@@ -349,7 +349,7 @@ fn each_limit_ends_the_play_and_keeps_the_environment() {
         ("loop { try { loop {} } catch {} }", LimitKind::Operations, 100_000),
     ];
     for (script, kind, max) in cases {
-        let mut session = Session::new(limits.clone());
+        let mut session = PlaySession::new(limits.clone());
         session.output("let kept = 1;");
         let outcome = session.play(script);
         assert_eq!(outcome, EvalOutcome::Limit { kind, max }, "{script}");
@@ -358,8 +358,8 @@ fn each_limit_ends_the_play_and_keeps_the_environment() {
 }
 
 #[test]
-fn a_play_that_is_stopped_ends_and_keeps_its_environment() {
-    let mut session = Session::new(WorkerLimits::default());
+fn stopped_play_keeps_environment() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     session.output("let kept = 1;");
     // Before it begins: the stop is not lost.
     session.watch.stop(session.plays + 1);
@@ -383,8 +383,8 @@ fn a_play_that_is_stopped_ends_and_keeps_its_environment() {
 }
 
 #[test]
-fn what_cannot_be_bounded_is_off() {
-    let mut session = Session::new(WorkerLimits::default());
+fn unbounded_functions_are_disabled() {
+    let mut session = PlaySession::new(WorkerLimits::default());
     assert_eq!(session.error("let s = \"eval(s)\"; eval(s)").hint.as_deref(), Some("`eval` is off in a circle"));
     assert!(session.error("sleep(9223372036854775807)").message.contains("sleep is off"));
     assert!(session.error("import \"anything\" as a;").message.starts_with("Module not found"));
@@ -407,9 +407,9 @@ fn with_stock() -> WorkerSetup {
 }
 
 #[test]
-fn a_host_function_gets_its_arguments_as_json_and_its_value_is_the_scripts() {
+fn host_function_exchanges_json_with_script() {
     let value = r#"{"a": [1, -2.5, null, true, "x"], "b": {"c": 9223372036854775807}}"#;
-    let mut session = Session::with_host(with_stock(), move |_| HostReturn::Value(value.into()));
+    let mut session = PlaySession::with_host(with_stock(), move |_| HostReturn::Value(value.into()));
     let script =
         "let r = stock::reserve(\"tea\", #{n: [1, 2.0, 'c', ()]}); [r.a[0], r.a[1], r.a[2], r.b.c, type_of(r.a[3])]";
     assert_eq!(session.output(script), r#"[1, -2.5, (), 9223372036854775807, "bool"]"#);
@@ -426,13 +426,13 @@ fn a_host_function_gets_its_arguments_as_json_and_its_value_is_the_scripts() {
 }
 
 #[test]
-fn a_host_functions_failure_can_be_caught_and_points_at_the_line_of_its_caller() {
+fn host_function_error_is_catchable_and_has_call_position() {
     let failed = || HostError { message: "out of stock".into(), data: Some(r#"{"left": 1}"#.into()) };
-    let mut session = Session::with_host(with_stock(), move |_| HostReturn::Failed(failed()));
+    let mut session = PlaySession::with_host(with_stock(), move |_| HostReturn::Failed(failed()));
     let caught = "let c; try { stock::count() } catch (e) { c = [e.error, e.function, e.message, e.data.left]; } c";
     assert_eq!(session.output(caught), r#"["HostError", "stock::count", "out of stock", 1]"#);
     let error = session.error("let kept = 3;\n\nlet x = stock::reserve(\"tea\", 2);");
-    assert_eq!((error.message.as_str(), at(&error)), ("stock::reserve: out of stock", (3, 16)));
+    assert_eq!((error.message.as_str(), error_position(&error)), ("stock::reserve: out of stock", (3, 16)));
     assert!(error.thrown.expect("thrown").contains(r#""data":{"left":1}"#));
     assert_eq!(session.output("kept"), "3");
     let again = session.error("try { stock::count() } catch (e) { throw e }");
@@ -440,8 +440,8 @@ fn a_host_functions_failure_can_be_caught_and_points_at_the_line_of_its_caller()
 }
 
 #[test]
-fn what_no_host_function_takes_is_told_with_what_it_takes() {
-    let mut session = Session::with_host(with_stock(), |_| HostReturn::Value("1".into()));
+fn wrong_arguments_error_shows_signature() {
+    let mut session = PlaySession::with_host(with_stock(), |_| HostReturn::Value("1".into()));
     let error = session.error("stock::reserve(1)");
     assert!(error.message.starts_with("Function not found: stock::reserve"), "{error:?}");
     assert_eq!(error.hint.as_deref(), Some("it is called as stock::reserve(item, count)"));
@@ -450,17 +450,17 @@ fn what_no_host_function_takes_is_told_with_what_it_takes() {
 }
 
 #[test]
-fn what_a_host_function_says_that_is_no_value_is_an_error() {
+fn invalid_host_result_is_an_error() {
     for said in ["nonsense", "18446744073709551615", "[1e400]"] {
-        let mut session = Session::with_host(with_stock(), move |_| HostReturn::Value(said.into()));
+        let mut session = PlaySession::with_host(with_stock(), move |_| HostReturn::Value(said.into()));
         assert!(session.error("stock::count()").message.starts_with("stock::count: its result"), "{said}");
     }
 }
 
 #[test]
-fn arguments_are_held_to_their_bound_and_to_a_depth() {
+fn host_arguments_are_bounded_in_size_and_depth() {
     let limits = WorkerLimits { host_bytes: 100, ..WorkerLimits::default() };
-    let mut session = Session::with_host(WorkerSetup { limits, ..with_stock() }, |_| HostReturn::Value("1".into()));
+    let mut session = PlaySession::with_host(WorkerSetup { limits, ..with_stock() }, |_| HostReturn::Value("1".into()));
     assert_eq!(session.output("let kept = 1; let t = \"\"; t.pad(40, 'x'); stock::reserve(t, t)"), "1");
     let over = EvalOutcome::Limit { kind: LimitKind::HostBytes, max: 100 };
     for script in ["try { stock::reserve(t + t, t) } catch { }", "let u = t; u.pad(200, 'x'); stock::reserve(u, 1)"] {
@@ -472,8 +472,8 @@ fn arguments_are_held_to_their_bound_and_to_a_depth() {
 }
 
 #[test]
-fn a_play_that_is_not_waited_for_ends_whatever_it_catches() {
-    let mut session = Session::with_host(with_stock(), |_| HostReturn::Aborted);
+fn aborted_play_ends_whatever_it_catches() {
+    let mut session = PlaySession::with_host(with_stock(), |_| HostReturn::Aborted);
     let script = "let kept = 1; try { stock::count() } catch { } loop { try { stock::count() } catch { } }";
     assert_eq!(session.play(script), EvalOutcome::Stopped);
     assert_eq!(session.output("kept"), "1");
@@ -481,9 +481,9 @@ fn a_play_that_is_not_waited_for_ends_whatever_it_catches() {
 }
 
 #[test]
-fn the_circles_own_script_has_no_host_functions_carried_out() {
+fn init_script_cannot_call_host_functions() {
     let init = Some("let failed = \"\"; try { stock::count() } catch (e) { failed = e.message; }".into());
-    let mut session = Session::with_host(WorkerSetup { init, ..with_stock() }, |_| HostReturn::Value("1".into()));
+    let mut session = PlaySession::with_host(WorkerSetup { init, ..with_stock() }, |_| HostReturn::Value("1".into()));
     assert!(session.output("failed").contains("plays"));
     assert!(session.calls.take().is_empty());
     assert_eq!(session.output("stock::count()"), "1");

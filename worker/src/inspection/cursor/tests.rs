@@ -15,7 +15,7 @@ fn qualified<'t>(prefix: &'t str, path: &[&'t str]) -> (&'t str, CursorContext<'
 }
 
 #[test]
-fn a_word_is_found_where_code_is() {
+fn word_is_found_in_code() {
     let cases = [
         ("", plain("")),
         ("pri", plain("pri")),
@@ -43,7 +43,7 @@ fn a_word_is_found_where_code_is() {
 }
 
 #[test]
-fn what_a_word_stands_behind_is_known_where_it_has_a_name() {
+fn word_context_has_plain_names() {
     let cases = [
         ("a.", member("", &["a"])),
         ("a.b", member("b", &["a"])),
@@ -67,7 +67,7 @@ fn what_a_word_stands_behind_is_known_where_it_has_a_name() {
 }
 
 #[test]
-fn nothing_is_found_in_strings_comments_and_numbers() {
+fn word_is_not_found_in_strings_comments_and_numbers() {
     let texts = [
         "\"ab",
         "\"a\\\"b",
@@ -95,7 +95,7 @@ fn nothing_is_found_in_strings_comments_and_numbers() {
 
 proptest! {
     #[test]
-    fn any_text_has_a_word_within_it_or_none(text in "([a-z.:\"'`${}/*#?\\\\\n\u{e9} 0-9()]|import \"|//|/\\*|::){0,60}") {
+    fn word_lies_within_any_text(text in "([a-z.:\"'`${}/*#?\\\\\n\u{e9} 0-9()]|import \"|//|/\\*|::){0,60}") {
         if let Some(word) = word_at_end(&text) {
             prop_assert_eq!(&text[word.start..], word.prefix);
         }

@@ -12,15 +12,15 @@ use tokio::{
 
 use super::registry::{ForkRequest, Registry};
 use crate::{
-    message::{BUILD, FromForkServer, Hello, Order, Role, WorkerSetup},
+    message::{BUILD, FromForkServer, Hello, ProcessCommand, Role, WorkerSetup},
     parent::{
-        bounds::Bounds,
-        handle::Worker,
         loss::Loss,
+        message_bounds::MessageBounds,
         pipe::Pipe,
         process::{Process, ProcessOwner, spawn},
         program::Program,
         sockets::socket_pairs,
+        worker_handle::Worker,
     },
 };
 
@@ -34,7 +34,7 @@ const MAX_FRAME: usize = 64;
 #[derive(Debug)]
 struct SharedForkServer {
     registry: Arc<Registry>,
-    bounds: Bounds,
+    bounds: MessageBounds,
     pid: Option<u32>,
     /// Dropped, it ends the task and with it the process.
     _in_use: oneshot::Sender<Infallible>,
@@ -47,19 +47,19 @@ pub(super) struct ForkServerHandle {
 
 impl ForkServerHandle {
     pub(super) async fn start(program: Program, setup: WorkerSetup) -> io::Result<Self> {
-        let (socket, its) = std::os::unix::net::UnixStream::pair()?;
+        let (socket, child_socket) = std::os::unix::net::UnixStream::pair()?;
         socket.set_nonblocking(true)?;
         let mut pipe = Pipe::new(UnixStream::from_std(socket)?, MAX_FRAME);
         let mut command = Command::new(program.path()?);
-        let its = std::os::fd::OwnedFd::from(its);
+        let child_socket = std::os::fd::OwnedFd::from(child_socket);
         command.arg0(Role::ForkServer.process_name()).arg(Role::ForkServer.flag());
-        command.stdin(Stdio::from(its)).stdout(Stdio::null());
+        command.stdin(Stdio::from(child_socket)).stdout(Stdio::null());
         let child = spawn(command).await?;
         let (in_use, unused) = oneshot::channel();
         let registry = Arc::new(Registry::default());
         let shared = SharedForkServer {
             registry: registry.clone(),
-            bounds: Bounds::of(&setup),
+            bounds: MessageBounds::new(&setup),
             pid: child.id(),
             _in_use: in_use,
         };
@@ -69,20 +69,20 @@ impl ForkServerHandle {
     }
 
     pub(super) async fn worker(&self, group: u64) -> io::Result<Worker> {
-        let (ours, its) = socket_pairs()?;
-        let ForkRequest { number, forked, ended } = self.shared.registry.request(group, its);
+        let (server_sockets, child_socket) = socket_pairs()?;
+        let ForkRequest { number, forked, ended } = self.shared.registry.request(group, child_socket);
         // Made before the wait: dropped with this future, it takes the request back.
         let owner = ForkServerOwner { shared: self.shared.clone(), number };
         let pid = match forked.await {
             Ok(forked) => forked?,
             Err(_) => return Err(self.ended_error()),
         };
-        Worker::new(ours, Process::new(Some(pid), owner, ended), self.shared.bounds)
+        Worker::new(server_sockets, Process::new(Some(pid), owner, ended), self.shared.bounds)
     }
 
     fn ended_error(&self) -> io::Error {
-        let how = self.shared.registry.end().unwrap_or(Loss::Killed);
-        io::Error::new(io::ErrorKind::BrokenPipe, format!("the process that forks the workers ended ({how:?})"))
+        let loss = self.shared.registry.end().unwrap_or(Loss::Killed);
+        io::Error::new(io::ErrorKind::BrokenPipe, format!("the process that forks the workers ended ({loss:?})"))
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -102,14 +102,14 @@ struct ForkServerOwner {
 }
 
 impl ProcessOwner for ForkServerOwner {
-    fn order(&self, order: Order) {
-        self.shared.registry.order(self.number, order);
+    fn execute(&self, order: ProcessCommand) {
+        self.shared.registry.send_command(self.number, order);
     }
 }
 
 impl Drop for ForkServerOwner {
     fn drop(&mut self) {
-        self.order(Order::Kill);
+        self.execute(ProcessCommand::Kill);
     }
 }
 
@@ -139,10 +139,10 @@ async fn own_process(mut child: Child, mut pipe: Pipe, registry: CloseOnDrop, un
 }
 
 /// How long a fork server may go on once it has closed its socket, for a failure that is still being handled there.
-const END_GRACE: Duration = Duration::from_secs(1);
+const END_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 async fn wait_or_kill(child: &mut Child) -> Loss {
-    match timeout(END_GRACE, child.wait()).await {
+    match timeout(END_GRACE_PERIOD, child.wait()).await {
         Ok(status) => status.map_or(Loss::Killed, Loss::of),
         Err(_) => kill(child).await,
     }

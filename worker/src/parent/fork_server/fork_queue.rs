@@ -8,12 +8,12 @@ use std::collections::{HashMap, VecDeque};
 pub(super) struct ForkQueue<T> {
     groups: HashMap<u64, VecDeque<(u64, T)>>,
     /// The groups with requests, in the order of their turns.
-    turns: VecDeque<u64>,
+    waiting_groups: VecDeque<u64>,
 }
 
 impl<T> Default for ForkQueue<T> {
     fn default() -> Self {
-        Self { groups: HashMap::new(), turns: VecDeque::new() }
+        Self { groups: HashMap::new(), waiting_groups: VecDeque::new() }
     }
 }
 
@@ -22,20 +22,20 @@ impl<T> ForkQueue<T> {
     pub(super) fn push(&mut self, group: u64, number: u64, request: T) {
         let queue = self.groups.entry(group).or_default();
         if queue.is_empty() {
-            self.turns.push_back(group);
+            self.waiting_groups.push_back(group);
         }
         queue.push_back((number, request));
     }
 
     /// Takes the request whose turn it is.
     pub(super) fn pop(&mut self) -> Option<(u64, T)> {
-        let group = self.turns.pop_front()?;
+        let group = self.waiting_groups.pop_front()?;
         let queue = self.groups.get_mut(&group)?;
         let next = queue.pop_front();
         if queue.is_empty() {
             self.groups.remove(&group);
         } else {
-            self.turns.push_back(group);
+            self.waiting_groups.push_back(group);
         }
         next
     }
@@ -47,14 +47,14 @@ impl<T> ForkQueue<T> {
         queue.remove(at);
         if queue.is_empty() {
             self.groups.remove(&group);
-            self.turns.retain(|turn| *turn != group);
+            self.waiting_groups.retain(|turn| *turn != group);
         }
         true
     }
 
     pub(super) fn clear(&mut self) {
         self.groups.clear();
-        self.turns.clear();
+        self.waiting_groups.clear();
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_take_turns_however_many_requests_one_has() {
+    fn groups_are_served_in_turn() {
         let mut queue = ForkQueue::default();
         (0..64).for_each(|number| queue.push(1, number, ()));
         queue.push(2, 100, ());
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn removed_requests_leave_nothing_behind() {
+    fn removed_requests_leave_nothing() {
         let mut queue = ForkQueue::default();
         queue.push(1, 1, ());
         queue.push(1, 2, ());
@@ -82,6 +82,6 @@ mod tests {
         assert!(queue.remove(1, 1) && !queue.remove(1, 1) && !queue.remove(2, 2) && queue.remove(2, 3));
         assert_eq!(queue.pop(), Some((2, ())));
         assert_eq!(queue.pop(), None);
-        assert!(queue.groups.is_empty() && queue.turns.is_empty());
+        assert!(queue.groups.is_empty() && queue.waiting_groups.is_empty());
     }
 }

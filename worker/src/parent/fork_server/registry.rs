@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::fork_queue::ForkQueue;
 use crate::{
-    message::{FromForkServer, Order, ToForkServer},
+    message::{FromForkServer, ProcessCommand, ToForkServer},
     parent::{loss::Loss, sockets::Sockets},
 };
 
@@ -41,7 +41,7 @@ struct RegistryState {
     workers: HashMap<u64, RegisteredWorker>,
     /// Requests that are not sent yet.
     forks: ForkQueue<Sockets>,
-    orders: VecDeque<(u64, Order)>,
+    commands: VecDeque<(u64, ProcessCommand)>,
     /// Requests that the fork server has to answer, sent or not.
     unanswered_forks: usize,
     unanswered_ends: usize,
@@ -90,11 +90,11 @@ impl Registry {
     }
 
     /// Orders something of a worker that has not ended. A worker whose request was not sent is not forked at all.
-    pub(super) fn order(&self, number: u64, order: Order) {
+    pub(super) fn send_command(&self, number: u64, order: ProcessCommand) {
         let mut state = self.lock();
         let state = &mut *state;
         let Some(worker) = state.workers.get_mut(&number).filter(|worker| !worker.is_ending) else { return };
-        if order == Order::Kill {
+        if order == ProcessCommand::Kill {
             if state.forks.remove(worker.group, number) {
                 state.workers.remove(&number);
                 return;
@@ -102,7 +102,7 @@ impl Registry {
             worker.is_ending = true;
             state.unanswered_ends += 1;
         }
-        state.orders.push_back((number, order));
+        state.commands.push_back((number, order));
         self.changed.notify_one();
     }
 
@@ -112,8 +112,8 @@ impl Registry {
         if !state.is_ready {
             return None;
         }
-        if let Some((number, order)) = state.orders.pop_front() {
-            return Some((ToForkServer::Order { number, order }, None));
+        if let Some((number, order)) = state.commands.pop_front() {
+            return Some((ToForkServer::Command { number, order }, None));
         }
         if state.unanswered_forks >= MAX_UNANSWERED {
             return None;
@@ -146,21 +146,21 @@ impl Registry {
                 let worker = state.workers.get_mut(&number).ok_or_else(unrequested)?;
                 state.unanswered_forks = state.unanswered_forks.checked_sub(1).ok_or_else(unrequested)?;
                 // Nobody waits for a worker that is to end.
-                let _unawaited = worker.on_forked.take().ok_or_else(unrequested)?.send(Ok(pid));
+                let _receiver_gone = worker.on_forked.take().ok_or_else(unrequested)?.send(Ok(pid));
             }
             FromForkServer::NotForked { number, error } => {
                 let mut worker = state.workers.remove(&number).ok_or_else(unrequested)?;
                 state.unanswered_forks = state.unanswered_forks.checked_sub(1).ok_or_else(unrequested)?;
                 state.unanswered_ends -= usize::from(worker.is_ending);
                 let on_forked = worker.on_forked.take().ok_or_else(unrequested)?;
-                let _unawaited = on_forked.send(Err(io::Error::from_raw_os_error(error)));
+                let _receiver_gone = on_forked.send(Err(io::Error::from_raw_os_error(error)));
             }
             FromForkServer::Ended { number, status } => {
                 let mut worker = state.workers.remove(&number).filter(|worker| worker.on_forked.is_none());
                 let worker = worker.as_mut().ok_or_else(unrequested)?;
                 state.unanswered_ends -= usize::from(worker.is_ending);
                 let on_ended = worker.on_ended.take();
-                let _unawaited = on_ended.map(|on_ended| on_ended.send(Loss::of(ExitStatus::from_raw(status))));
+                let _receiver_gone = on_ended.map(|on_ended| on_ended.send(Loss::of(ExitStatus::from_raw(status))));
             }
         }
         Ok(())
@@ -171,10 +171,10 @@ impl Registry {
         let mut state = self.lock();
         state.end.get_or_insert(end);
         state.forks.clear();
-        state.orders.clear();
+        state.commands.clear();
         for (_, mut worker) in state.workers.drain() {
             let on_ended = worker.on_ended.take();
-            let _unawaited = on_ended.map(|on_ended| on_ended.send(Loss::Killed));
+            let _receiver_gone = on_ended.map(|on_ended| on_ended.send(Loss::Killed));
         }
     }
 
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn registry_refuses_answers_that_nobody_requested() {
+    fn registry_rejects_unrequested_answers() {
         let registry = Registry::default();
         registry.handle(FromForkServer::Ready).expect("first of all");
         for message in [

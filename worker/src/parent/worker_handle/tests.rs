@@ -1,14 +1,14 @@
 use std::io::Write;
 
 use super::*;
-use crate::message::{Order, Stream, frame};
+use crate::message::{ProcessCommand, Stream, frame};
 use crate::parent::ProcessOwner;
 
 #[derive(Debug)]
 struct NoOwner;
 
 impl ProcessOwner for NoOwner {
-    fn order(&self, _: Order) {}
+    fn execute(&self, _: ProcessCommand) {}
 }
 
 fn print(text: &str) -> FromWorker {
@@ -16,10 +16,10 @@ fn print(text: &str) -> FromWorker {
 }
 
 #[tokio::test]
-async fn prints_that_have_arrived_are_taken_at_once_and_nothing_behind_them_is() {
+async fn arrived_prints_are_taken_up_to_next_event() {
     let (ours, mut its) = socket_pairs().expect("sockets");
     let (_ended, ended) = tokio::sync::oneshot::channel();
-    let bounds = Bounds::of(&WorkerSetup::default());
+    let bounds = MessageBounds::new(&WorkerSetup::default());
     let mut worker = Worker::new(ours, Process::new(None, NoOwner, ended), bounds).expect("a worker");
     worker.play(&Play { number: 1, script: "", bind: None, caller: None });
     assert_eq!(worker.arrived_print(), None, "before anything has arrived");

@@ -1,18 +1,18 @@
 //! Which calls of host functions a worker can make: it may have been taken over by its script.
 
-use crate::{message::HostCall, parent::bounds::Bounds};
+use crate::{message::HostCall, parent::message_bounds::MessageBounds};
 
 /// The host calls of one worker, as far as they are known to be possible.
 #[derive(Debug)]
-pub(super) struct HostCalls {
+pub(super) struct HostCallValidator {
     /// The number of that which waits for its answer.
     pub(super) open: Option<u64>,
     last_number: u64,
-    bounds: Bounds,
+    bounds: MessageBounds,
 }
 
-impl HostCalls {
-    pub(super) fn new(bounds: Bounds) -> Self {
+impl HostCallValidator {
+    pub(super) fn new(bounds: MessageBounds) -> Self {
         Self { open: None, last_number: 0, bounds }
     }
 

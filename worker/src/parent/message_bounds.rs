@@ -4,7 +4,7 @@ use crate::message::WorkerSetup;
 
 /// How much a worker of one setup can say.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct MessageBounds {
     /// Bytes of what a play prints, of its value, of an answer.
     pub(super) output: usize,
     /// Bytes of the arguments of a host call.
@@ -13,8 +13,8 @@ pub(crate) struct Bounds {
     pub(super) functions: usize,
 }
 
-impl Bounds {
-    pub(crate) fn of(setup: &WorkerSetup) -> Self {
+impl MessageBounds {
+    pub(crate) fn new(setup: &WorkerSetup) -> Self {
         let bytes = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
         Self {
             output: bytes(setup.limits.output_bytes),

@@ -10,19 +10,19 @@ use std::{
 use crate::message::{FromWorker, HostCall, HostReturn, Print, ToWorker, frame};
 
 /// Bytes that are read at a time from the work socket.
-const READ: usize = 32 << 10;
+const READ_BUFFER: usize = 32 << 10;
 
 /// The work socket, for the thread that evaluates: whoever reads from it, nothing that has arrived is lost.
 #[derive(Debug)]
 pub(crate) struct WorkSocket {
-    from: RefCell<BufReader<Socket>>,
-    to: Socket,
+    from: RefCell<BufReader<SharedSocket>>,
+    to: SharedSocket,
 }
 
 #[derive(Debug, Clone)]
-struct Socket(Rc<UnixStream>);
+struct SharedSocket(Rc<UnixStream>);
 
-impl Read for Socket {
+impl Read for SharedSocket {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         (&*self.0).read(bytes)
     }
@@ -30,8 +30,8 @@ impl Read for Socket {
 
 impl WorkSocket {
     pub(crate) fn new(work: UnixStream) -> Self {
-        let to = Socket(Rc::new(work));
-        Self { from: RefCell::new(BufReader::with_capacity(READ, to.clone())), to }
+        let to = SharedSocket(Rc::new(work));
+        Self { from: RefCell::new(BufReader::with_capacity(READ_BUFFER, to.clone())), to }
     }
 
     /// The next frame; false at the end.
@@ -74,7 +74,7 @@ impl ServerConnection {
         move |print| {
             if let Some(socket) = socket.get() {
                 // A server that is gone is seen by the other thread, which ends the process.
-                let _gone = socket.send(&FromWorker::Print(print), &mut buffer.borrow_mut());
+                let _closed = socket.send(&FromWorker::Print(print), &mut buffer.borrow_mut());
             }
         }
     }

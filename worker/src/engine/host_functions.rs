@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     meter::Meter,
-    value::{Renderer, TooLarge},
+    renderer::{Renderer, TooLarge},
 };
 use crate::message::{HOST_ERROR, HostCall, HostModule, HostReturn, LimitKind};
 
@@ -31,14 +31,19 @@ pub(crate) fn register_host(
         let mut functions = Module::new();
         for function in &module.functions {
             let (bridge, name, number) = (bridge.clone(), format!("{}::{}", module.name, function.name), index);
-            let carried_out = move |context: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| {
+            let call_function = move |context: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| {
                 let context = context.expect("asked for below");
                 bridge.call(&name, number, args, &context)
             };
             FuncRegistration::new(&function.name).with_namespace(FnNamespace::Internal).set_into_module_raw(
                 &mut functions,
                 vec![TypeId::of::<Dynamic>(); function.params.len()],
-                RhaiFunc::Pure { func: Shared::new(carried_out), has_context: true, is_pure: true, is_volatile: true },
+                RhaiFunc::Pure {
+                    func: Shared::new(call_function),
+                    has_context: true,
+                    is_pure: true,
+                    is_volatile: true,
+                },
             );
             index += 1;
         }
@@ -65,24 +70,24 @@ impl HostBridge {
         let json = match render(args, Renderer { engine: context.engine(), max_bytes: self.max_bytes }) {
             Ok(json) => json,
             Err(TooLarge { kind: LimitKind::ValueDepth, max }) => {
-                self.meter.breach(LimitKind::ValueDepth, max);
+                self.meter.record_breach(LimitKind::ValueDepth, max);
                 return Err(terminated());
             }
             Err(_) => {
-                self.meter.breach(LimitKind::HostBytes, self.max_bytes);
+                self.meter.record_breach(LimitKind::HostBytes, self.max_bytes);
                 return Err(terminated());
             }
         };
         if let Some(index) = args.iter().position(|arg| holds_function(arg)) {
             let why = format!("argument {} is a function or holds one, and no function leaves the script", index + 1);
-            return Err(thrown(name, why, None, position).into());
+            return Err(host_error(name, why, None, position).into());
         }
         let Some((play, number)) = self.meter.next_host_call() else {
-            return Err(thrown(name, "there is no one to carry it out but for plays".into(), None, position).into());
+            return Err(host_error(name, "there is no one to carry it out but for plays".into(), None, position).into());
         };
         match (self.call)(HostCall { play, number, function, args: json }) {
-            HostReturn::Value(json) => value(&json).map_err(|why| thrown(name, why, None, position).into()),
-            HostReturn::Failed(error) => Err(thrown(name, error.message, error.data.as_deref(), position).into()),
+            HostReturn::Value(json) => parse_value(&json).map_err(|why| host_error(name, why, None, position).into()),
+            HostReturn::Failed(error) => Err(host_error(name, error.message, error.data.as_deref(), position).into()),
             HostReturn::Aborted => {
                 self.meter.stop();
                 Err(terminated())
@@ -119,12 +124,12 @@ fn render(args: &[&mut Dynamic], renderer: Renderer<'_>) -> Result<String, TooLa
 }
 
 /// A value of the script's from JSON. The error is that there is none like it.
-fn value(json: &str) -> Result<Dynamic, String> {
+fn parse_value(json: &str) -> Result<Dynamic, String> {
     let parsed: Value = serde_json::from_str(json).map_err(|error| format!("its result cannot be read: {error}"))?;
-    dynamic(parsed)
+    to_dynamic(parsed)
 }
 
-fn dynamic(value: Value) -> Result<Dynamic, String> {
+fn to_dynamic(value: Value) -> Result<Dynamic, String> {
     Ok(match value {
         Value::Null => Dynamic::UNIT,
         Value::Bool(value) => value.into(),
@@ -136,28 +141,28 @@ fn dynamic(value: Value) -> Result<Dynamic, String> {
             (None, Some(float)) => float.into(),
             (None, None) => return Err(format!("its result has {number}, which is no number here")),
         },
-        Value::Array(items) => items.into_iter().map(dynamic).collect::<Result<Array, _>>()?.into(),
+        Value::Array(items) => items.into_iter().map(to_dynamic).collect::<Result<Array, _>>()?.into(),
         Value::Object(members) => {
-            let member = |(name, value): (String, Value)| Ok((name.into(), dynamic(value)?));
+            let member = |(name, value): (String, Value)| Ok((name.into(), to_dynamic(value)?));
             members.into_iter().map(member).collect::<Result<Map, String>>()?.into()
         }
     })
 }
 
 /// The error that a script may catch, like those of Rhai's own: a map with `error`, `message` and more.
-fn thrown(function: &str, message: String, data: Option<&str>, position: Position) -> EvalAltResult {
+fn host_error(function: &str, message: String, data: Option<&str>, position: Position) -> EvalAltResult {
     let mut error = Map::new();
     error.insert("error".into(), HOST_ERROR.into());
     error.insert("function".into(), function.to_owned().into());
     error.insert("message".into(), message.into());
-    if let Some(data) = data.and_then(|data| value(data).ok()) {
+    if let Some(data) = data.and_then(|data| parse_value(data).ok()) {
         error.insert("data".into(), data);
     }
     EvalAltResult::ErrorRuntime(error.into(), position)
 }
 
 /// What to say of a thrown value that is the failure of a host function.
-pub(crate) fn message_of(thrown: &Dynamic) -> Option<String> {
+pub(crate) fn host_error_message(thrown: &Dynamic) -> Option<String> {
     let map = thrown.read_lock::<Map>()?;
     let text = |name: &str| map.get(name)?.read_lock::<rhai::ImmutableString>().map(|text| text.to_string());
     (text("error")? == HOST_ERROR).then_some(())?;

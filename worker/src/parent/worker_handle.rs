@@ -1,7 +1,7 @@
 //! The server's end of one worker. Nothing that comes from the worker is believed without being checked.
 
-mod host_calls;
-mod pending_query;
+mod expected_answer;
+mod host_call_validator;
 #[cfg(test)]
 mod tests;
 
@@ -12,22 +12,22 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use self::{host_calls::HostCalls, pending_query::PendingQuery};
+use self::{expected_answer::ExpectedAnswer, host_call_validator::HostCallValidator};
 use super::{
-    bounds::Bounds,
     loss::Loss,
+    message_bounds::MessageBounds,
     pipe::Pipe,
     process::Process,
     program::Program,
     sockets::{Sockets, socket_pairs},
 };
 use crate::message::{
-    BUILD, Control, EvalOutcome, FromControl, FromWorker, Hello, HostCall, HostReturn, Layer, NumberedQuery, Play,
-    Print, ProgressReport, Query, QueryAnswer, ToWorker, WorkerSetup,
+    BUILD, EvalOutcome, FromControl, FromWorker, Hello, HostCall, HostReturn, Layer, NumberedQuery, Play, Print,
+    ProgressReport, Query, QueryAnswer, ToControl, ToWorker, WorkerSetup,
 };
 
 /// How long a process may go on once its socket is closed.
-const END_GRACE: Duration = Duration::from_secs(1);
+const END_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// What a worker does or says.
 #[derive(Debug)]
@@ -41,12 +41,12 @@ pub enum WorkerEvent {
         /// How.
         outcome: EvalOutcome,
     },
-    /// A play calls a host function of [`WorkerSetup::host`] and waits for [`Worker::return_host_call`]. The arguments are the
+    /// A play calls a host function of [`Setup::host`] and waits for [`Worker::host_return`]. The arguments are the
     /// worker's word and nothing more: they may be no JSON.
     HostCall(HostCall),
-    /// The answer to [`Worker::request_progress`].
+    /// The answer to [`Worker::ask_progress`].
     Progress(ProgressReport),
-    /// The answer to [`Worker::send_query`]; to the kind of query that it was.
+    /// The answer to [`Worker::ask`]; to the kind of query that it was.
     Answer {
         /// The query's number.
         number: u64,
@@ -63,37 +63,38 @@ pub struct Worker {
     work: Pipe,
     control: Pipe,
     /// Whether a report is to come.
-    is_progress_asked: bool,
+    is_progress_pending: bool,
     /// What it says that keeps it where it is.
     layers: Option<Vec<Layer>>,
     /// Number of the play that was sent and has not ended.
     running: Option<u64>,
     /// Number of the play that is to end.
     stopped: Option<u64>,
-    host: HostCalls,
+    host: HostCallValidator,
     /// Queries without an answer, by number.
-    pending_queries: HashMap<u64, PendingQuery>,
+    pending_queries: HashMap<u64, ExpectedAnswer>,
     /// Bytes that an answer to one may have.
     max_answer: usize,
     process: Process,
     is_broken: bool,
     is_control_closed: bool,
     /// When a process that closed its socket is killed.
-    give_up_at: Option<Instant>,
+    kill_at: Option<Instant>,
 }
 
 impl Worker {
     /// Starts a process for it alone. It needs a tokio runtime with I/O enabled, which then reaps the process, too. For
-    /// many of one setup there is [`ForkServer`](crate::ForkServer).
+    /// many of one setup there is [`Template`](crate::Template).
     pub async fn start(program: Program, setup: WorkerSetup) -> io::Result<Self> {
-        let (ours, its) = socket_pairs()?;
-        let process = Process::start(program.path()?, its.work.into(), its.control.into()).await?;
-        let mut worker = Self::new(ours, process, Bounds::of(&setup))?;
+        let (server_sockets, worker_sockets) = socket_pairs()?;
+        let process =
+            Process::start(program.path()?, worker_sockets.work.into(), worker_sockets.control.into()).await?;
+        let mut worker = Self::new(server_sockets, process, MessageBounds::new(&setup))?;
         worker.work.send(&Hello { build: BUILD, setup });
         Ok(worker)
     }
 
-    pub(crate) fn new(sockets: Sockets, process: Process, bounds: Bounds) -> io::Result<Self> {
+    pub(crate) fn new(sockets: Sockets, process: Process, bounds: MessageBounds) -> io::Result<Self> {
         let [work, control] = [sockets.work, sockets.control].map(|socket| {
             socket.set_nonblocking(true)?;
             UnixStream::from_std(socket)
@@ -104,17 +105,17 @@ impl Worker {
             work: Pipe::new(work?, max_frame),
             // An answer counts each of its texts and more than each entry's encoding adds.
             control: Pipe::new(control?, bounds.output.saturating_add(4 << 10)),
-            is_progress_asked: false,
+            is_progress_pending: false,
             layers: None,
             running: None,
             stopped: None,
-            host: HostCalls::new(bounds),
+            host: HostCallValidator::new(bounds),
             pending_queries: HashMap::new(),
             max_answer: bounds.output,
             process,
             is_broken: false,
             is_control_closed: false,
-            give_up_at: None,
+            kill_at: None,
         })
     }
 
@@ -134,10 +135,10 @@ impl Worker {
         self.work.send(&ToWorker::Play(*play));
     }
 
-    /// Ends that play, now or as soon as it begins; its [`WorkerEvent::Done`] still comes. It has no effect on a play that
+    /// Ends that play, now or as soon as it begins; its [`Event::Done`] still comes. It has no effect on a play that
     /// ended.
     pub fn stop(&mut self, play: u64) {
-        self.control.send(&Control::Stop { play });
+        self.control.send(&ToControl::Stop { play });
         if self.running == Some(play) {
             self.stopped = Some(play);
             // It would not look before it is answered.
@@ -153,7 +154,7 @@ impl Worker {
         }
     }
 
-    /// Kills a process that said what no worker says, in words that only the caller can judge; [`WorkerEvent::Lost`] with
+    /// Kills a process that said what no worker says, in words that only the caller can judge; [`Event::Lost`] with
     /// [`Loss::Crashed`] follows.
     pub fn kill_as_crashed(&mut self) {
         self.is_broken = true;
@@ -163,22 +164,22 @@ impl Worker {
     /// Asks how far the running play is.
     pub fn request_progress(&mut self) {
         // One question at a time: a worker that does not answer must not fill this end.
-        if self.control.is_sent() && !self.is_progress_asked {
-            self.is_progress_asked = true;
-            self.control.send(&Control::Progress);
+        if self.control.is_sent() && !self.is_progress_pending {
+            self.is_progress_pending = true;
+            self.control.send(&ToControl::Progress);
         }
     }
 
-    /// Asks something; [`WorkerEvent::Answer`] follows under that number, which no other query of this worker may have. While a
+    /// Asks something; [`Event::Answer`] follows under that number, which no other query of this worker may have. While a
     /// play runs it is answered from what there was before the play, without values. The caller bounds how many it asks
     /// for before they are answered.
     pub fn send_query(&mut self, number: u64, query: Query) {
-        self.pending_queries.insert(number, PendingQuery::new(&query));
+        self.pending_queries.insert(number, ExpectedAnswer::new(&query));
         let query = NumberedQuery { number, query };
         if self.running.is_some() {
-            self.control.send(&Control::Inspect(query));
+            self.control.send(&ToControl::Query(query));
         } else {
-            self.work.send(&ToWorker::Inspect(query));
+            self.work.send(&ToWorker::Query(query));
         }
     }
 
@@ -188,12 +189,12 @@ impl Worker {
         self.process.lower_priority();
     }
 
-    /// Whether [`give_way`](Self::lower_priority) was called.
+    /// Whether [`give_way`](Self::give_way) was called.
     pub fn has_low_priority(&self) -> bool {
         self.process.is_low_priority
     }
 
-    /// Kills the process; [`WorkerEvent::Lost`] follows.
+    /// Kills the process; [`Event::Lost`] follows.
     pub fn kill(&mut self) {
         self.process.kill();
         if !self.process.has_process() {
@@ -206,7 +207,7 @@ impl Worker {
     /// [`play`](Self::play) and [`stop`](Self::stop) could not send at once, so it must be awaited for them to go on.
     pub async fn event(&mut self) -> WorkerEvent {
         if self.is_broken {
-            return self.lost().await;
+            return self.wait_for_loss().await;
         }
         loop {
             match self.next() {
@@ -216,7 +217,7 @@ impl Worker {
                     tracing::error!(pid = self.process.pid, %error, "a worker broke the protocol and is killed");
                     self.is_broken = true;
                     self.kill();
-                    return self.lost().await;
+                    return self.wait_for_loss().await;
                 }
             }
             tokio::select! {
@@ -227,7 +228,7 @@ impl Worker {
                     self.is_control_closed = !moved.unwrap_or(false);
                 }
                 moved = self.work.drive() => if !moved.unwrap_or(false) {
-                    return self.lost().await;
+                    return self.wait_for_loss().await;
                 },
             }
         }
@@ -250,7 +251,7 @@ impl Worker {
         // Before it is sealed a worker has nothing to say there.
         let message = if self.layers.is_some() { self.control.receive::<FromControl>()? } else { None };
         match message {
-            Some(FromControl::Progress(report)) if std::mem::take(&mut self.is_progress_asked) => {
+            Some(FromControl::Progress(report)) if std::mem::take(&mut self.is_progress_pending) => {
                 return Ok(Some(WorkerEvent::Progress(report)));
             }
             Some(FromControl::Progress(_)) => {
@@ -269,15 +270,15 @@ impl Worker {
 
     /// Checks a message on the work socket: the event that it comes to, if any. The error is that no worker sends that.
     fn handle_message(&mut self, message: FromWorker) -> io::Result<Option<WorkerEvent>> {
-        let broken = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        let violation = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
         match message {
             FromWorker::Sealed(layers) if self.layers.is_none() => self.layers = Some(layers),
             // Before it is sealed a worker has nothing to say.
-            _ if self.layers.is_none() => return broken("it is not sealed"),
+            _ if self.layers.is_none() => return violation("it is not sealed"),
             FromWorker::Print(print) if self.running == Some(print.play) => return Ok(Some(WorkerEvent::Print(print))),
             FromWorker::HostCall(call) if self.running == Some(call.play) => {
                 if !self.host.admit(&call) {
-                    return broken("a host call that cannot be");
+                    return violation("a host call that cannot be");
                 }
                 if self.stopped != self.running {
                     return Ok(Some(WorkerEvent::HostCall(call)));
@@ -289,7 +290,7 @@ impl Worker {
                 return Ok(Some(WorkerEvent::Done { play, outcome }));
             }
             FromWorker::Answer { number, answer } => return self.accept_answer(number, answer).map(Some),
-            _ => return broken("a message of a play that is not running"),
+            _ => return violation("a message of a play that is not running"),
         }
         Ok(None)
     }
@@ -297,20 +298,20 @@ impl Worker {
     /// Checks an answer against the query that it is for.
     fn accept_answer(&mut self, number: u64, answer: QueryAnswer) -> io::Result<WorkerEvent> {
         match self.pending_queries.remove(&number) {
-            Some(query) if query.is_answered_by(&answer, self.max_answer) => Ok(WorkerEvent::Answer { number, answer }),
+            Some(query) if query.matches(&answer, self.max_answer) => Ok(WorkerEvent::Answer { number, answer }),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "an answer to nothing that was asked")),
         }
     }
 
     /// Cancel safe: when it gives up waiting is noted, not counted anew.
-    async fn lost(&mut self) -> WorkerEvent {
+    async fn wait_for_loss(&mut self) -> WorkerEvent {
         // A socket can close before its process has ended, by a failure that is still being handled there.
-        let was_killed_here = self.process.was_killed;
-        if !self.process.has_process() && was_killed_here {
+        let was_killed_by_server = self.process.was_killed;
+        if !self.process.has_process() && was_killed_by_server {
             // They may take their time; nobody has to wait for it.
             return WorkerEvent::Lost(if self.is_broken { Loss::Crashed } else { Loss::Killed });
         }
-        let give_up_at = *self.give_up_at.get_or_insert_with(|| Instant::now() + END_GRACE);
+        let give_up_at = *self.kill_at.get_or_insert_with(|| Instant::now() + END_GRACE_PERIOD);
         let loss = if let Ok(loss) = timeout_at(give_up_at, &mut self.process.ended).await {
             loss
         } else {
@@ -320,7 +321,7 @@ impl Worker {
         WorkerEvent::Lost(match loss {
             _ if self.is_broken => Loss::Crashed,
             Ok(Loss::Memory) => Loss::Memory,
-            _ if was_killed_here => Loss::Killed,
+            _ if was_killed_by_server => Loss::Killed,
             // Without one who could tell: what owned it is gone.
             loss => loss.unwrap_or(Loss::Crashed),
         })

@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 64 << 10;
 
 /// One byte of text may be kept for so many bytes of the session's memory: parsed, it takes 40 to 100 of them, and 400 where
 /// someone means it to.
-const SHARE: u64 = 1024;
+const MEMORY_SHARE: u64 = 1024;
 
 /// Scripts that are known to have been played, by their hashes.
 const MAX_SEEN: usize = 64;
@@ -26,10 +26,10 @@ const MAX_SEEN: usize = 64;
 /// Parsing takes 30 ns a byte, finding what was parsed less than 0.2. A script is kept at the second time that it is played, so that one which is played once costs a hash of its text and no
 /// memory. What does not parse is not kept.
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub(crate) struct ScriptCache {
     max_bytes: usize,
     /// The one played last is the last.
-    kept: VecDeque<CachedScript>,
+    cached: VecDeque<CachedScript>,
     bytes: usize,
     seen: VecDeque<u64>,
 }
@@ -42,11 +42,11 @@ struct CachedScript {
     ast: Rc<AST>,
 }
 
-impl Cache {
+impl ScriptCache {
     /// `memory`: bytes that the session may have.
     pub(crate) fn new(memory: u64) -> Self {
-        let max_bytes = usize::try_from(memory / SHARE).unwrap_or(MAX_BYTES).min(MAX_BYTES);
-        Self { max_bytes, kept: VecDeque::new(), bytes: 0, seen: VecDeque::new() }
+        let max_bytes = usize::try_from(memory / MEMORY_SHARE).unwrap_or(MAX_BYTES).min(MAX_BYTES);
+        Self { max_bytes, cached: VecDeque::new(), bytes: 0, seen: VecDeque::new() }
     }
 
     /// The parsed script.
@@ -58,11 +58,11 @@ impl Cache {
         script.hash(&mut hasher);
         let hash = hasher.finish();
         // The text decides: a script can be made to have another's hash.
-        if let Some(at) = self.kept.iter().position(|kept| kept.hash == hash && &*kept.script == script)
-            && let Some(kept) = self.kept.remove(at)
+        if let Some(at) = self.cached.iter().position(|cached| cached.hash == hash && &*cached.script == script)
+            && let Some(cached) = self.cached.remove(at)
         {
-            let ast = kept.ast.clone();
-            self.kept.push_back(kept);
+            let ast = cached.ast.clone();
+            self.cached.push_back(cached);
             return Ok(ast);
         }
         let ast = Rc::new(compile(engine, script)?);
@@ -77,18 +77,18 @@ impl Cache {
         Ok(ast)
     }
 
-    fn keep(&mut self, kept: CachedScript) {
-        self.bytes += kept.script.len();
-        self.kept.push_back(kept);
-        while self.bytes > self.max_bytes || self.kept.len() > MAX_SCRIPTS {
-            let Some(oldest) = self.kept.pop_front() else { break };
+    fn keep(&mut self, cached: CachedScript) {
+        self.bytes += cached.script.len();
+        self.cached.push_back(cached);
+        while self.bytes > self.max_bytes || self.cached.len() > MAX_SCRIPTS {
+            let Some(oldest) = self.cached.pop_front() else { break };
             self.bytes -= oldest.script.len();
         }
     }
 
     /// Gives back what it holds.
     pub(crate) fn clear(&mut self) {
-        self.kept = VecDeque::new();
+        self.cached = VecDeque::new();
         self.bytes = 0;
     }
 }
@@ -97,19 +97,19 @@ impl Cache {
 mod tests {
     use super::*;
 
-    fn cache() -> (Engine, Cache) {
-        (Engine::new(), Cache::new(64 << 20))
+    fn cache() -> (Engine, ScriptCache) {
+        (Engine::new(), ScriptCache::new(64 << 20))
     }
 
     /// Whether it was parsed for this.
-    fn is_parsed(cache: &mut Cache, engine: &Engine, script: &str) -> bool {
-        let before = cache.kept.iter().any(|kept| &*kept.script == script);
+    fn is_parsed(cache: &mut ScriptCache, engine: &Engine, script: &str) -> bool {
+        let before = cache.cached.iter().any(|cached| &*cached.script == script);
         cache.compile(engine, script).expect("it parses");
         !before
     }
 
     #[test]
-    fn a_script_is_kept_the_second_time_it_is_played() {
+    fn script_is_cached_on_second_play() {
         let (engine, mut cache) = cache();
         let parsed = [(); 4].map(|()| is_parsed(&mut cache, &engine, "40 + 2"));
         assert_eq!(parsed, [true, true, false, false]);
@@ -121,29 +121,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded_and_what_was_played_last_stays() {
+    fn cache_is_bounded_and_evicts_least_recent() {
         let (engine, mut cache) = cache();
-        let play = |cache: &mut Cache, script: &str| [(); 2].map(|()| is_parsed(cache, &engine, script));
+        let play = |cache: &mut ScriptCache, script: &str| [(); 2].map(|()| is_parsed(cache, &engine, script));
         for number in 0..100 {
             play(&mut cache, &format!("{number}"));
             play(&mut cache, "\"always\"");
         }
-        assert_eq!((cache.kept.len(), cache.seen.len()), (MAX_SCRIPTS, MAX_SEEN));
+        assert_eq!((cache.cached.len(), cache.seen.len()), (MAX_SCRIPTS, MAX_SEEN));
         assert!(!is_parsed(&mut cache, &engine, "\"always\"") && is_parsed(&mut cache, &engine, "0"));
         for number in 0..20 {
             play(&mut cache, &format!("{number} // {}", "x".repeat(10_000)));
             assert!(cache.bytes <= MAX_BYTES);
         }
-        assert_eq!(cache.bytes, cache.kept.iter().map(|kept| kept.script.len()).sum::<usize>());
+        assert_eq!(cache.bytes, cache.cached.iter().map(|cached| cached.script.len()).sum::<usize>());
         let huge = format!("1 // {}", "x".repeat(MAX_BYTES));
         assert_eq!(play(&mut cache, &huge), [true, true]);
         assert!(is_parsed(&mut cache, &engine, &huge));
     }
 
     #[test]
-    fn what_does_not_parse_is_not_kept() {
+    fn script_with_parse_error_is_not_cached() {
         let (engine, mut cache) = cache();
         let errors = [(); 3].map(|()| cache.compile(&engine, "let = 1").expect_err("it does not parse"));
-        assert!(errors.iter().all(|error| *error == errors[0]) && cache.kept.is_empty());
+        assert!(errors.iter().all(|error| *error == errors[0]) && cache.cached.is_empty());
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Renderer<'e> {
 
 /// The two ways in which Rhai shows a value as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum TextStyle {
     /// As `print` does: strings bare.
     Print,
     /// As `debug` does, and as `print` shows what is inside of arrays and maps: strings in quotes.
@@ -36,7 +36,7 @@ impl Renderer<'_> {
     /// As `print` would show it.
     pub(crate) fn text(self, value: &Dynamic) -> Result<String, TooLarge> {
         let mut out = String::new();
-        self.write_text(&mut out, value, Form::Print, 1)?;
+        self.write_text(&mut out, value, TextStyle::Print, 1)?;
         Ok(out)
     }
 
@@ -58,13 +58,13 @@ impl Renderer<'_> {
         Ok(())
     }
 
-    fn write_text(self, out: &mut String, value: &Dynamic, form: Form, depth: u64) -> Result<(), TooLarge> {
+    fn write_text(self, out: &mut String, value: &Dynamic, form: TextStyle, depth: u64) -> Result<(), TooLarge> {
         if let Some(array) = value.read_lock::<Array>() {
             self.check(out, depth)?;
             out.push('[');
             for (index, item) in array.iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { ", " });
-                self.write_text(out, item, Form::Debug, depth + 1)?;
+                self.write_text(out, item, TextStyle::Debug, depth + 1)?;
             }
             out.push(']');
         } else if let Some(map) = value.read_lock::<Map>() {
@@ -73,7 +73,7 @@ impl Renderer<'_> {
             for (index, (key, item)) in map.iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { ", " });
                 out.push_str(&format!("{:?}: ", key.as_str()));
-                self.write_text(out, item, Form::Debug, depth + 1)?;
+                self.write_text(out, item, TextStyle::Debug, depth + 1)?;
             }
             out.push('}');
         } else if let Some(text) = value.read_lock::<ImmutableString>() {
@@ -82,13 +82,13 @@ impl Renderer<'_> {
                 return Err(TooLarge { kind: LimitKind::Output, max: self.max_bytes });
             }
             match form {
-                Form::Print => out.push_str(&text),
-                Form::Debug => out.push_str(&format!("{:?}", text.as_str())),
+                TextStyle::Print => out.push_str(&text),
+                TextStyle::Debug => out.push_str(&format!("{:?}", text.as_str())),
             }
         } else if let Ok(character) = value.as_char() {
             // Rhai's debug function for characters adds no quotes. `map_type_name` would take a space for nothing.
             out.push(character);
-        } else if value.is_fnptr() || form == Form::Print {
+        } else if value.is_fnptr() || form == TextStyle::Print {
             // The debug form of a function pointer would show what it captured, without bounds.
             out.push_str(self.engine.map_type_name(&value.to_string()));
         } else {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_shown_as_rhai_prints_it() {
+    fn value_text_matches_rhai_print() {
         let scripts = [
             "42",
             "1.0",
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_has_the_json_that_the_protocol_says() {
+    fn value_json_matches_protocol() {
         let cases = [
             ("9223372036854775807", "9223372036854775807"),
             ("1.0", "1.0"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_and_size_are_bounded() {
+    fn rendering_is_bounded_in_depth_and_size() {
         let engine = Engine::new();
         let renderer = Renderer { engine: &engine, max_bytes: 100 };
         let nest = |levels: usize| (1..levels).fold(Dynamic::from(Array::new()), |inner, _| vec![inner].into());
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_holds_itself_ends_at_the_depth_bound() {
+    fn cyclic_value_ends_at_depth_bound() {
         let engine = Engine::new();
         let value: Dynamic = engine.eval("let a = []; let f = || a; a.push(a); a").expect("runs");
         let renderer = Renderer { engine: &engine, max_bytes: 4096 };

@@ -4,7 +4,7 @@ use crate::message::{MAX_CANDIDATES, Query, QueryAnswer};
 
 /// A query whose answer has not come.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum PendingQuery {
+pub(super) enum ExpectedAnswer {
     /// `length`: of the text, in Unicode scalar values.
     Complete {
         length: u64,
@@ -13,7 +13,7 @@ pub(super) enum PendingQuery {
     Lookup,
 }
 
-impl PendingQuery {
+impl ExpectedAnswer {
     pub(super) fn new(query: &Query) -> Self {
         match query {
             Query::Complete { before } => Self::Complete { length: before.chars().count() as u64 },
@@ -23,7 +23,7 @@ impl PendingQuery {
     }
 
     /// `max_bytes`: what an answer may have.
-    pub(super) fn is_answered_by(self, answer: &QueryAnswer, max_bytes: usize) -> bool {
+    pub(super) fn matches(self, answer: &QueryAnswer, max_bytes: usize) -> bool {
         answer.weight() <= max_bytes
             && match (self, answer) {
                 (Self::Complete { length }, QueryAnswer::Complete(completion)) => {
@@ -42,15 +42,15 @@ mod tests {
     use crate::message::{Candidate, CandidateKind, Completion, ScopeListing, VariableEntry};
 
     #[test]
-    fn an_answer_is_of_the_kind_that_was_asked_for_and_within_bounds() {
-        let complete = PendingQuery::new(&Query::Complete { before: "aß".into() });
+    fn answer_matches_kind_and_bounds_of_query() {
+        let complete = ExpectedAnswer::new(&Query::Complete { before: "aß".into() });
         let candidate = Candidate { text: "ab".into(), kind: CandidateKind::Variable, detail: String::new() };
         let completion =
             |start, count| QueryAnswer::Complete(Completion { start, candidates: vec![candidate.clone(); count] });
-        let is_answer = |query: PendingQuery, answer: &QueryAnswer| query.is_answered_by(answer, 100_000);
+        let is_answer = |query: ExpectedAnswer, answer: &QueryAnswer| query.matches(answer, 100_000);
         assert!(is_answer(complete, &completion(2, 200)));
         assert!(!is_answer(complete, &completion(3, 0)) && !is_answer(complete, &completion(0, 201)));
-        let scope = PendingQuery::new(&Query::Scope);
+        let scope = ExpectedAnswer::new(&Query::Scope);
         assert!(
             is_answer(scope, &QueryAnswer::Scope(ScopeListing::default())) && is_answer(scope, &QueryAnswer::TooLarge)
         );
