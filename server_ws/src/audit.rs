@@ -12,7 +12,7 @@ use keys::PublicKey;
 use protocol::methods::PlayParams;
 
 use crate::{
-    metrics::{Label, PlayOutcome},
+    metrics::{MetricLabel, PlayOutcome},
     quota::Caller,
 };
 
@@ -83,8 +83,8 @@ impl fmt::Display for PlayCaller {
 pub(crate) struct Auditor(Arc<dyn Fn(PlayRecord) + Send + Sync>);
 
 impl Auditor {
-    pub(crate) fn new(tell: impl Fn(PlayRecord) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+    pub(crate) fn new(record: impl Fn(PlayRecord) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(record))
     }
 }
 

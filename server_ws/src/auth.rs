@@ -121,7 +121,7 @@ mod tests {
     }
 
     /// Fetches a nonce and signs it.
-    fn proof(auth: &mut Authenticator, pair: &KeyPair, random: u8) -> (String, String) {
+    fn sign_fresh_nonce(auth: &mut Authenticator, pair: &KeyPair, random: u8) -> (String, String) {
         let nonce = auth.make_nonce(pair.public_key(), NOW, [random; 32]).clone();
         (pair.public_key().to_hex(), pair.sign_nonce(&nonce).to_string())
     }
@@ -131,80 +131,80 @@ mod tests {
     }
 
     #[test]
-    fn a_right_signature_makes_the_session_that_keys() {
+    fn valid_signature_authenticates_session() {
         let (mut auth, alice) = (fresh(), pair(1));
-        let (key, signature) = proof(&mut auth, &alice, 1);
+        let (key, signature) = sign_fresh_nonce(&mut auth, &alice, 1);
         assert_eq!(code(auth.authenticate(&key, &signature, NOW + 60, |_| true)), 0);
         assert_eq!(auth.identity(), Some(alice.public_key()));
     }
 
     #[test]
-    fn a_spent_nonce_is_refused() {
+    fn spent_nonce_is_rejected() {
         let (mut auth, alice) = (fresh(), pair(1));
-        let (key, signature) = proof(&mut auth, &alice, 1);
+        let (key, signature) = sign_fresh_nonce(&mut auth, &alice, 1);
         assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| true)), 0);
         assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| true)), -32002);
     }
 
     #[test]
-    fn a_wrong_signature_spends_the_nonce() {
+    fn invalid_signature_spends_nonce() {
         let (mut auth, alice) = (fresh(), pair(1));
-        let (key, right) = proof(&mut auth, &alice, 1);
-        let wrong = pair(2)
+        let (key, valid) = sign_fresh_nonce(&mut auth, &alice, 1);
+        let invalid = pair(2)
             .sign_nonce(&Nonce::new(&"x:1".parse().expect("valid"), alice.public_key(), NOW, [0; 32]))
             .to_string();
-        for signature in [wrong.as_str(), "", "30440220", right.as_str()] {
+        for signature in [invalid.as_str(), "", "30440220", valid.as_str()] {
             assert_eq!(code(auth.authenticate(&key, signature, NOW, |_| true)), -32002, "{signature}");
         }
         assert_eq!(auth.identity(), None);
     }
 
     #[test]
-    fn a_lapsed_nonce_and_one_of_another_key_are_refused() {
+    fn expired_or_foreign_nonce_is_rejected() {
         let (mut auth, alice) = (fresh(), pair(1));
-        let (key, signature) = proof(&mut auth, &alice, 1);
+        let (key, signature) = sign_fresh_nonce(&mut auth, &alice, 1);
         assert_eq!(code(auth.authenticate(&key, &signature, NOW + 61, |_| true)), -32002);
-        let (_, signature) = proof(&mut auth, &alice, 2);
+        let (_, signature) = sign_fresh_nonce(&mut auth, &alice, 2);
         assert_eq!(code(auth.authenticate(&pair(2).public_key().to_hex(), &signature, NOW, |_| true)), -32002);
         assert_eq!(code(auth.authenticate("no key", &signature, NOW, |_| true)), -32002);
     }
 
     #[test]
-    fn the_oldest_of_nine_nonces_is_dropped() {
+    fn ninth_nonce_evicts_oldest() {
         let (mut auth, alice) = (fresh(), pair(1));
-        let (key, first) = proof(&mut auth, &alice, 0);
+        let (key, first) = sign_fresh_nonce(&mut auth, &alice, 0);
         for random in 1..=8 {
-            proof(&mut auth, &alice, random);
+            sign_fresh_nonce(&mut auth, &alice, random);
         }
         assert_eq!(code(auth.authenticate(&key, &first, NOW, |_| true)), -32002);
-        let (key, first) = proof(&mut auth, &alice, 0);
+        let (key, first) = sign_fresh_nonce(&mut auth, &alice, 0);
         for random in 1..=7 {
-            proof(&mut auth, &alice, random);
+            sign_fresh_nonce(&mut auth, &alice, random);
         }
         assert_eq!(code(auth.authenticate(&key, &first, NOW, |_| true)), 0);
     }
 
     #[test]
-    fn a_session_has_one_identity() {
+    fn session_keeps_its_first_identity() {
         let (mut auth, alice, bob) = (fresh(), pair(1), pair(2));
-        for (who, expected) in [(&alice, 0), (&bob, -32003), (&alice, 0)] {
-            let (key, signature) = proof(&mut auth, who, 1);
+        for (key_pair, expected) in [(&alice, 0), (&bob, -32003), (&alice, 0)] {
+            let (key, signature) = sign_fresh_nonce(&mut auth, key_pair, 1);
             assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| true)), expected);
         }
         assert_eq!(auth.identity(), Some(alice.public_key()));
     }
 
     #[test]
-    fn a_proved_key_that_is_no_member_is_forbidden_and_counted() {
+    fn authenticated_key_without_membership_is_forbidden_and_counted() {
         let (mut auth, alice) = (fresh(), pair(1));
         for attempt in 0..5 {
             assert!(!auth.is_exhausted(), "{attempt}");
-            let (key, signature) = proof(&mut auth, &alice, attempt);
+            let (key, signature) = sign_fresh_nonce(&mut auth, &alice, attempt);
             assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| false)), -32003);
         }
         assert!(auth.is_exhausted());
         // Nothing that was sent along with the failures is judged any more.
-        let (key, signature) = proof(&mut auth, &alice, 9);
+        let (key, signature) = sign_fresh_nonce(&mut auth, &alice, 9);
         assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| true)), -32002);
     }
 }

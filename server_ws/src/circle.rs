@@ -32,7 +32,7 @@ use crate::{
     host::FunctionTable,
     log_limit::LogLimit,
     metrics::{Metrics, Observer},
-    quota::{Admission, CallerTurns, FairSemaphore, LossRate, RateLimit},
+    quota::{Admission, CallerSemaphores, FairSemaphore, LossRate, RateLimit},
 };
 use identity::CircleIdentity;
 pub(crate) use settings::{SessionLimits, Settings};
@@ -50,7 +50,7 @@ pub enum Sandbox {
 
 /// The phase of a circle that serves. Phases only go forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub(crate) enum CirclePhase {
     /// The circle takes connections and plays.
     Open,
     /// The circle takes neither; running plays go on.
@@ -81,18 +81,18 @@ pub struct Circle {
     pub(crate) running_plays: FairSemaphore,
     /// Sessions whose queries are answered.
     pub(crate) running_queries: FairSemaphore,
-    pub(crate) turns: CallerTurns,
+    pub(crate) caller_semaphores: CallerSemaphores,
     pub(crate) rate_limit: RateLimit,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: FunctionTable,
-    pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) phase: watch::Sender<CirclePhase>,
     sessions: watch::Sender<usize>,
     sessions_so_far: AtomicU64,
     /// The layers of the workers' sandbox; empty until the startup check.
     pub(crate) layers: OnceLock<Vec<Layer>>,
     pub(crate) sandbox: Sandbox,
     /// Whether all that connect to `localhost` on the circle's port reach the circle; false until it serves.
-    pub(crate) holds_localhost: AtomicBool,
+    pub(crate) has_localhost: AtomicBool,
     pub(crate) auditor: Option<Auditor>,
     /// Lines of plays in the log.
     pub(crate) logged_plays: LogLimit,
@@ -155,14 +155,14 @@ impl Circle {
     }
 
     /// Waits until no session is left.
-    pub(crate) async fn all_sessions_gone(&self) {
+    pub(crate) async fn wait_for_sessions(&self) {
         let mut sessions = self.sessions.subscribe();
         // The sender is `self`, so the channel cannot be closed here.
         let _open = sessions.wait_for(|sessions| *sessions == 0).await;
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        *self.phase.borrow() != Phase::Open
+        *self.phase.borrow() != CirclePhase::Open
     }
 }
 

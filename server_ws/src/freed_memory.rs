@@ -6,13 +6,13 @@ use std::{sync::Arc, time::Duration};
 use crate::circle::Circle;
 
 /// How often it is looked whether connections have ended.
-const INTERVAL: Duration = Duration::from_secs(5);
+const RETURN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Returns freed memory for as long as the future is polled.
-pub(crate) async fn keep_returning(circle: Arc<Circle>) {
+pub(crate) async fn return_periodically(circle: Arc<Circle>) {
     let mut ended_before = 0;
     loop {
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(RETURN_INTERVAL).await;
         let ended = circle.admission.connections.totals().ended;
         if ended != ended_before {
             ended_before = ended;

@@ -2,7 +2,7 @@
 //! anything but compute.
 //!
 //! A [`Module`] is a set of async functions. A script calls them like those of any module, `stock::reserve("tea", 2)`, and
-//! waits. Who calls is told by [`PlayContext::caller`], from the session's own proof and from nothing that a script or a worker
+//! waits. Who calls is told by [`Play::caller`], from the session's own proof and from nothing that a script or a worker
 //! says; so what a key may do is decided in the function.
 //!
 //! ```
@@ -28,26 +28,26 @@
 //!
 //! **A function is never dropped half-way.** It runs on the runtime on which [`run`](crate::run) was called. When its play
 //! is cancelled, meets its deadline or loses its connection, the play ends at once and the function runs on to its end,
-//! unless it looks at [`PlayContext::cancelled`]. Once a caller has left [`MAX_LEFT_BEHIND`] running so, a play that calls one more
+//! unless it looks at [`Play::cancelled`]. Once a caller has left [`MAX_LEFT_BEHIND`] running so, a play that calls one more
 //! ends with −32006. A call is never carried out twice. If it panics, that is logged, and the script sees an error that says
 //! no more than that it failed.
 //!
 //! **A module may keep something for the length of a play** ([`Module::for_each_play`]), and hears how the play ended before
 //! anyone else does.
 
-mod args;
+mod arguments;
 mod call;
 mod error;
+mod function_table;
 mod module;
-mod table;
 mod tasks;
 
-pub use args::Arguments;
+pub use arguments::Arguments;
 pub use call::{Call, PlayContext, PlayEnd};
 pub use error::Error;
 pub use module::Module;
-pub use tasks::MAX_LEFT_BEHIND;
+pub use tasks::MAX_DETACHED_CALLS;
 
 pub(crate) use call::EndHookError;
+pub(crate) use function_table::FunctionTable;
 pub(crate) use module::{AnyModule, ModuleInstance};
-pub(crate) use table::FunctionTable;

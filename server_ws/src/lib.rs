@@ -39,7 +39,7 @@ use std::{
 };
 
 pub use audit::{PlayCaller, PlayRecord};
-use circle::Phase;
+use circle::CirclePhase;
 pub use circle::{
     Circle, Sandbox,
     build_error::BuildError,
@@ -56,7 +56,7 @@ use transport::{loopback::Listeners, server};
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Tries the circle's init script, without serving anyone. The error is [`InvalidData`](io::ErrorKind::InvalidData) where
-/// it fails, and says how: an [`InitScriptError`] is inside where it is the script's own error.
+/// it fails, and says how: an [`InitFailed`] is inside where it is the script's own error.
 pub async fn check(circle: &Circle) -> io::Result<()> {
     circle::startup_check::check(circle).await
 }
@@ -82,7 +82,7 @@ pub async fn run(
     let circle = circle.into();
     circle.check_address(listener.local_addr()?.ip())?;
     let listeners = Listeners::new(listener)?;
-    circle.holds_localhost.store(listeners.hold_localhost, Ordering::Relaxed);
+    circle.has_localhost.store(listeners.has_localhost, Ordering::Relaxed);
     tokio::pin!(shutdown);
     tokio::select! {
         checked = check(&circle) => checked?,
@@ -92,7 +92,7 @@ pub async fn run(
     let server = server::start(&circle, listeners.sockets)?;
     // Dropped, and so ended, with this future.
     let mut upkeep = JoinSet::new();
-    upkeep.spawn(freed_memory::keep_returning(circle.clone()));
+    upkeep.spawn(freed_memory::return_periodically(circle.clone()));
     let handle = server.handle();
     tokio::pin!(server);
     tokio::select! {
@@ -101,11 +101,11 @@ pub async fn run(
     }
 
     tracing::info!(circle = circle.name, "draining");
-    circle.phase.send_replace(Phase::Draining);
+    circle.phase.send_replace(CirclePhase::Draining);
     let drained = async {
-        if tokio::time::timeout(circle.grace, circle.all_sessions_gone()).await.is_err() {
-            circle.phase.send_replace(Phase::Ending);
-            if tokio::time::timeout(CLOSE_TIMEOUT, circle.all_sessions_gone()).await.is_err() {
+        if tokio::time::timeout(circle.grace, circle.wait_for_sessions()).await.is_err() {
+            circle.phase.send_replace(CirclePhase::Ending);
+            if tokio::time::timeout(CLOSE_TIMEOUT, circle.wait_for_sessions()).await.is_err() {
                 tracing::warn!("some connections did not say goodbye");
             }
         }
@@ -116,7 +116,7 @@ pub async fn run(
     }
     let stop = handle.stop(false);
     let (ended, ()) = tokio::join!(server, stop);
-    if !circle.host.tasks.all_ended(CLOSE_TIMEOUT).await {
+    if !circle.host.tasks.wait_for_all(CLOSE_TIMEOUT).await {
         tracing::warn!("some host functions are still running");
     }
     ended

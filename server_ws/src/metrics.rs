@@ -18,8 +18,8 @@ use protocol::{RpcError, error::LossReason};
 
 use crate::quota::{Connections, FairSemaphore, MemoryQuota, kernel};
 use labels::{AuthenticationOutcome, ConnectionCloseReason, MemoryHolder, NotificationRejectReason, SessionIdentity};
-pub(crate) use labels::{ConnectionRejectReason, HostCallOutcome, Label, PlayOutcome, SandboxLayer};
-use series::{Series, set};
+pub(crate) use labels::{ConnectionRejectReason, HostCallOutcome, MetricLabel, PlayOutcome, SandboxLayer};
+use series::{MetricSeries, set};
 pub use snapshot::CircleSnapshot;
 
 /// Times of plays that are recorded between two upkeeps of the histogram: each takes 16 bytes until then.
@@ -27,7 +27,7 @@ const RECORDS_PER_UPKEEP: u64 = 1024;
 
 /// The metrics of one circle.
 pub(crate) struct Metrics {
-    series: Series,
+    series: MetricSeries,
     memory: MemoryQuota,
     /// The sockets of the circle, which `connections` counts only once they have a session.
     sockets: Connections,
@@ -46,7 +46,7 @@ impl Metrics {
     /// The quotas are the circle's.
     pub(crate) fn new(circle: &str, memory: MemoryQuota, sockets: Connections, running_plays: FairSemaphore) -> Self {
         Self {
-            series: Series::register(circle),
+            series: MetricSeries::register(circle),
             memory,
             sockets,
             running_plays,
@@ -92,7 +92,7 @@ impl Metrics {
         }
     }
 
-    fn figures(&self) -> CircleSnapshot {
+    fn snapshot(&self) -> CircleSnapshot {
         let (totals, running) = (self.memory.totals(), self.running_plays.held());
         CircleSnapshot {
             connections: self.connections.load(Relaxed),
@@ -101,14 +101,14 @@ impl Metrics {
             running_plays: running,
             queued_plays: self.open_plays.load(Relaxed).saturating_sub(running),
             worker_bytes: totals.bytes,
-            server_bytes: kernel::memory_of(std::process::id()).unwrap_or_default(),
+            server_bytes: kernel::process_bytes(std::process::id()).unwrap_or_default(),
             sandbox: self.sandbox.get().into_iter().flatten().map(|layer| layer.name()).collect(),
         }
     }
 
     /// All series in Prometheus' text format.
     pub(crate) fn prometheus(&self) -> String {
-        let (snapshot, series) = (self.figures(), &self.series);
+        let (snapshot, series) = (self.snapshot(), &self.series);
         set(&series.connections, snapshot.connections);
         let authenticated = self.authenticated.load(Relaxed).min(snapshot.connections);
         series.sessions.set(SessionIdentity::Key, authenticated);
@@ -144,7 +144,7 @@ pub struct Observer(pub(crate) Arc<Metrics>);
 impl Observer {
     /// How it is now. It reads a file of the kernel's, and otherwise waits for nothing.
     pub fn snapshot(&self) -> CircleSnapshot {
-        self.0.figures()
+        self.0.snapshot()
     }
 
     /// What `GET /metrics` answers: the text format of Prometheus, version 0.0.4.

@@ -3,24 +3,24 @@
 
 mod admission;
 mod caller;
-mod caller_turns;
+mod caller_semaphores;
 mod capacity;
 mod connections;
 mod derived_limits;
 mod fair_semaphore;
 pub(crate) mod kernel;
 mod loss_rate;
-mod memory;
+mod memory_quota;
 mod rate_limit;
 
 pub(crate) use admission::{Admission, WorkerPermit};
 pub(crate) use caller::Caller;
-pub(crate) use caller_turns::CallerTurns;
+pub(crate) use caller_semaphores::CallerSemaphores;
 pub(crate) use connections::{ConnectionRefusal, Connections, HeldBytes, MAX_STRANGER_MESSAGE, Slot};
 pub(crate) use derived_limits::{
     PROCESS_DESCRIPTORS, THREADS_DESCRIPTORS, derive_shares, fit_to_descriptors, fit_to_memory,
 };
 pub(crate) use fair_semaphore::{FairSemaphore, Grant, Waiter};
 pub(crate) use loss_rate::LossRate;
-pub(crate) use memory::{MemoryAction, MemoryQuota};
+pub(crate) use memory_quota::{MemoryAction, MemoryQuota};
 pub(crate) use rate_limit::RateLimit;

@@ -35,10 +35,10 @@ use crate::{
     quota::{Caller, Slot},
 };
 use batches::Batches;
-use outbound::{Frame, Sender};
+use outbound::{OutboundFrame, OutboundSender};
 use player::{Player, StopReason};
 pub(crate) use queue::Job;
-use queue::Queue;
+use queue::JobQueue;
 use request_rate::RequestRate;
 pub(crate) use ticket::{ReplyTo, Ticket};
 
@@ -49,18 +49,18 @@ pub(crate) struct Session {
     pub(crate) auth: Authenticator,
     pub(crate) batches: Batches,
     pub(crate) counts: SessionCounts,
-    queue: Queue,
+    queue: JobQueue,
     pub(crate) player: Player,
-    outbound: Sender,
-    outbox: VecDeque<Frame>,
+    outbound: OutboundSender,
+    outbox: VecDeque<OutboundFrame>,
     /// The close code and reason, once the connection is to be closed. What is in the outbox goes out before.
     closing: Option<(u16, &'static str)>,
-    last_heard: Instant,
-    was_pinged: bool,
+    last_received: Instant,
+    is_ping_pending: bool,
     number: u64,
     address: IpAddr,
     /// The caller whose turns the session last took, and those turns.
-    turns: (Caller, Arc<Semaphore>),
+    caller_semaphore: (Caller, Arc<Semaphore>),
     request_rate: RequestRate,
     /// The connection's part in the quota of connections.
     pub(crate) slot: Arc<Slot>,
@@ -76,22 +76,22 @@ impl Session {
         authority: Authority,
         address: IpAddr,
         slot: Arc<Slot>,
-        outbound: Sender,
+        outbound: OutboundSender,
     ) -> Self {
         Self {
             auth: Authenticator::new(authority, circle.identity()),
             batches: Batches::new(limits.values.output_kib),
             counts: SessionCounts::new(circle.metrics.clone()),
-            queue: Queue::new(&limits.values),
+            queue: JobQueue::new(&limits.values),
             player: Player::new(circle.clone(), limits.clone(), number, address),
             outbound,
             outbox: VecDeque::new(),
             closing: None,
-            last_heard: Instant::now(),
-            was_pinged: false,
+            last_received: Instant::now(),
+            is_ping_pending: false,
             number,
             address,
-            turns: (Caller::anonymous(address), circle.turns.of(Caller::anonymous(address))),
+            caller_semaphore: (Caller::anonymous(address), circle.caller_semaphores.get(Caller::anonymous(address))),
             request_rate: RequestRate::default(),
             slot,
             _guard: circle.count_session(),
@@ -116,12 +116,12 @@ impl Session {
         let player = usize::try_from(self.player.held_bytes()).unwrap_or(usize::MAX);
         queued
             .saturating_add(player)
-            .saturating_add(self.batches.held() + self.outbox.iter().map(Frame::wire_bytes).sum::<usize>())
+            .saturating_add(self.batches.held() + self.outbox.iter().map(OutboundFrame::wire_bytes).sum::<usize>())
     }
 
     /// Whether a play with this id waits for its reply.
     pub(crate) fn has_play(&self, id: &Id) -> bool {
-        self.player.runs(id) || self.queue.has_play(id) || self.batches.has_play(id)
+        self.player.is_running(id) || self.queue.has_play(id) || self.batches.has_play(id)
     }
 
     /// Enqueues a play or a reset.
@@ -154,7 +154,7 @@ impl Session {
     /// Stops a play that runs, or takes it from the queue. Returns false if the play has finished, is stopped for
     /// another reason, or never was.
     pub(crate) fn cancel(&mut self, play: &Id) -> bool {
-        if self.player.runs(play) {
+        if self.player.is_running(play) {
             let stopped = self.player.stop(StopReason::Cancelled);
             let is_cancelled = stopped.is_some() || self.player.stop_reason() == Some(StopReason::Cancelled);
             self.handle(stopped);

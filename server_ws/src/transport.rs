@@ -4,6 +4,7 @@
 mod chunks;
 mod client_address;
 mod connection;
+mod counted_socket;
 mod frames;
 mod handshake;
 mod head;
@@ -11,4 +12,3 @@ mod http;
 pub(crate) mod loopback;
 mod refusal;
 pub(crate) mod server;
-mod socket;

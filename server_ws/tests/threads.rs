@@ -25,9 +25,9 @@ static ENDS: OnceLock<Mutex<UnboundedSender<()>>> = OnceLock::new();
 /// Lets the native function go on that waits for it.
 static RELEASE: Barrier = Barrier::new(2);
 
-struct Held;
+struct EngineGuard;
 
-impl Drop for Held {
+impl Drop for EngineGuard {
     fn drop(&mut self) {
         if let Some(ends) = ENDS.get() {
             // Nobody listens any more where the test has failed.
@@ -37,23 +37,23 @@ impl Drop for Held {
 }
 
 fn natives(engine: &mut worker::rhai::Engine) {
-    let held = Rc::new(Held);
-    engine.register_fn("holds", move || Rc::strong_count(&held) == 1);
+    let guard = Rc::new(EngineGuard);
+    engine.register_fn("holds", move || Rc::strong_count(&guard) == 1);
     engine.register_fn("waits", || RELEASE.wait().is_leader());
     engine.register_fn("panics", || -> i64 { panic!("as a defect would") });
 }
 
-struct Client {
+struct TestClient {
     socket: WebSocketStream<TcpStream>,
     last: u64,
-    kept: Vec<Value>,
+    unmatched: Vec<Value>,
 }
 
-impl Client {
+impl TestClient {
     async fn connect(authority: &str) -> Self {
         let stream = TcpStream::connect(authority).await.expect("it listens");
         let (socket, _) = client_async(format!("ws://{authority}/"), stream).await.expect("it upgrades");
-        Self { socket, last: 0, kept: Vec::new() }
+        Self { socket, last: 0, unmatched: Vec::new() }
     }
 
     async fn send(&mut self, method: &str, params: Value) -> u64 {
@@ -74,15 +74,15 @@ impl Client {
 
     /// The answer to a request; what else comes before it is kept.
     async fn answer(&mut self, id: u64) -> Value {
-        if let Some(at) = self.kept.iter().position(|message| message["id"] == id) {
-            return self.kept.remove(at);
+        if let Some(at) = self.unmatched.iter().position(|message| message["id"] == id) {
+            return self.unmatched.remove(at);
         }
         loop {
             let message = self.next().await;
             if message["id"] == id {
                 return message;
             }
-            self.kept.push(message);
+            self.unmatched.push(message);
         }
     }
 
@@ -109,10 +109,10 @@ async fn ended(ends: &mut UnboundedReceiver<()>) {
 }
 
 #[tokio::test]
-async fn a_circle_of_threads_plays_as_one_of_processes_does() {
+async fn circle_on_threads_behaves_like_circle_on_processes() {
     worker::run_if_worker_with(natives);
-    let (told, mut ends) = unbounded_channel();
-    ENDS.set(Mutex::new(told)).expect("set once");
+    let (end_sender, mut ends) = unbounded_channel();
+    ENDS.set(Mutex::new(end_sender)).expect("set once");
     let circle = Circle::builder("threads").workers(Workers::TrustedThreads).init("fn twice(x) { 2 * x }");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let authority = listener.local_addr().expect("bound").to_string();
@@ -120,12 +120,12 @@ async fn a_circle_of_threads_plays_as_one_of_processes_does() {
     let shutdown = async { drop(stopped.await) };
     let server = tokio::spawn(run(listener, circle.build().expect("it needs no process"), shutdown));
 
-    let (mut client, mut other) = (Client::connect(&authority).await, Client::connect(&authority).await);
+    let (mut client, mut other) = (TestClient::connect(&authority).await, TestClient::connect(&authority).await);
     // The one that was tried before anyone is served.
     ended(&mut ends).await;
     assert_eq!(client.call("describe", json!([])).await["result"]["sandbox"], json!([]));
     assert_eq!(client.value("print(\"heard\"); twice(21)").await, 42);
-    assert_eq!(client.kept.remove(0)["params"]["text"], "heard");
+    assert_eq!(client.unmatched.remove(0)["params"]["text"], "heard");
     assert_eq!(client.value("holds()").await, true);
     assert_eq!(other.value("let mine = 1; mine").await, 1);
 
@@ -172,7 +172,7 @@ async fn a_circle_of_threads_plays_as_one_of_processes_does() {
 }
 
 #[tokio::test]
-async fn a_circle_that_nobody_may_have_meant_is_not_served_beyond_loopback() {
+async fn unconfirmed_circle_is_not_served_beyond_loopback() {
     let listener = std::net::TcpListener::bind("0.0.0.0:0").expect("a port");
     let circle = Circle::builder("threads").workers(Workers::TrustedThreads).build().expect("it needs no process");
     let served = timeout(WAIT_TIMEOUT, run(listener, circle, std::future::pending())).await;

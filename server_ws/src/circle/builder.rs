@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use worker::HostModule;
 
 use super::{
-    BeyondLoopback, Circle, Phase, Sandbox,
+    BeyondLoopback, Circle, CirclePhase, Sandbox,
     build_error::BuildError,
     identity::CircleIdentity,
     settings::{SessionLimits, Settings},
@@ -28,7 +28,7 @@ use crate::{
     host::{AnyModule, FunctionTable, Module},
     log_limit::LogLimit,
     metrics::Metrics,
-    quota::{self, Admission, CallerTurns, FairSemaphore, LossRate, RateLimit},
+    quota::{self, Admission, CallerSemaphores, FairSemaphore, LossRate, RateLimit},
 };
 
 /// Sessions whose queries are answered at a time, for each core. Others wait for their callers' turns.
@@ -207,7 +207,7 @@ impl CircleBuilder {
 
     /// How long running plays may go on once it is told to end; 5 seconds unless said otherwise.
     #[must_use]
-    pub fn grace(mut self, grace: Duration) -> Self {
+    pub fn grace_period(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
@@ -269,14 +269,14 @@ impl CircleBuilder {
         }
         quota::derive_shares(&mut self.limits);
         let host = FunctionTable::new(self.host, &self.limits);
-        let offered = host.offered();
-        HostModule::check(&offered)?;
+        let host_modules = host.offered();
+        HostModule::check(&host_modules)?;
         let setup = worker::WorkerSetup {
             circle: self.name.clone(),
             limits: worker_limits(&self.limits),
             modules: self.modules,
             init: self.init,
-            host: offered,
+            host: host_modules,
             must_be_sealed: sandbox == Sandbox::Required,
         };
         let settings = Settings {
@@ -307,15 +307,15 @@ impl CircleBuilder {
             admission,
             running_plays,
             running_queries: FairSemaphore::new(queries, queries / QUERIES_SHARE),
-            turns: CallerTurns::default(),
+            caller_semaphores: CallerSemaphores::default(),
             rate_limit: RateLimit::new(&self.limits),
             host,
-            phase: watch::channel(Phase::Open).0,
+            phase: watch::channel(CirclePhase::Open).0,
             sessions: watch::channel(0).0,
             sessions_so_far: AtomicU64::new(0),
             layers: OnceLock::new(),
             sandbox,
-            holds_localhost: AtomicBool::new(false),
+            has_localhost: AtomicBool::new(false),
             auditor: self.auditor,
             logged_plays: LogLimit::with_burst(),
             logged_failures: LogLimit::default(),
@@ -353,12 +353,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_circle_without_anything_that_evaluates_is_refused() {
+    fn circle_without_workers_is_rejected() {
         assert!(matches!(Circle::builder("a").build(), Err(BuildError::NoWorkers)));
     }
 
     #[test]
-    fn members_without_an_access_are_the_only_ones_admitted() {
+    fn members_imply_members_access() {
         let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
         let access = |builder: CircleBuilder| builder.build().expect("a circle").access;
         assert_eq!(access(builder()), Access::Open);
@@ -368,14 +368,14 @@ mod tests {
     }
 
     #[test]
-    fn threads_need_no_process_and_have_no_sandbox() {
+    fn threads_have_no_sandbox() {
         let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
         assert!(builder().build().is_ok());
         assert!(matches!(builder().sandbox(Sandbox::Required).build(), Err(BuildError::NoSandbox)));
     }
 
     #[test]
-    fn names_are_held_to_their_form() {
+    fn invalid_circle_name_is_rejected() {
         for name in ["", "9001", "A", "a b", "a/b", &"a".repeat(65)] {
             let built = Circle::builder(name).workers(Workers::Process { program: "x".into() }).build();
             assert!(matches!(built, Err(BuildError::BadName { .. })), "{name}");
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn circle_serves_beyond_loopback_what_was_chosen_alone() {
+    fn circle_beyond_loopback_needs_explicit_choices() {
         let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
         let serves = |builder: CircleBuilder, address: &str| {
             builder.build().expect("a circle").check_address(address.parse().expect("an address")).is_ok()

@@ -31,7 +31,7 @@ impl CircleIdentity {
     }
 
     /// The answer to a client that dialled `authority`.
-    pub(crate) fn show(&self, authority: &Authority, challenge: Challenge) -> IdentifyResult {
+    pub(crate) fn identify(&self, authority: &Authority, challenge: Challenge) -> IdentifyResult {
         let statement = IdentityStatement::new(authority, challenge, self.is_persistent);
         IdentifyResult {
             pubkey: self.public_key().to_hex(),

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use super::{Circle, Phase, settings::Settings, startup_check};
+use super::{Circle, CirclePhase, settings::Settings, startup_check};
 
 /// Why a circle stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ impl Circle {
         } else {
             startup_check::check(&new).await?;
         }
-        if *self.phase.borrow() != Phase::Open {
+        if *self.phase.borrow() != CirclePhase::Open {
             return Err(ReconfigureError::ShuttingDown);
         }
         let limits = &settings.limits.values;

@@ -57,14 +57,14 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
         Some(_) => Duration::from_millis(settings.limits.values.play_ms),
         None => START_TIMEOUT,
     };
-    let tried = match tokio::time::timeout(limit, try_worker(circle, &factory)).await {
-        Ok(tried) => tried,
+    let result = match tokio::time::timeout(limit, try_worker(circle, &factory)).await {
+        Ok(result) => result,
         Err(_) => Err(worker_error(circle, &format!("it takes longer than {} ms", limit.as_millis()))),
     };
-    if tried.is_err() {
+    if result.is_err() {
         workers.discard_fork_server().await;
     }
-    let layers = tried?;
+    let layers = result?;
     check_layers(circle.sandbox, workers.has_processes(), &layers)?;
     circle.metrics.set_sandbox(SandboxLayer::all(workers.has_processes(), &layers));
     circle.layers.get_or_init(|| layers);
@@ -112,7 +112,7 @@ async fn try_worker(circle: &Circle, factory: &WorkerFactory<'_>) -> io::Result<
             WorkerEvent::Done { outcome, .. } => {
                 check_outcome(outcome)?;
                 has_passed = true;
-                if worker.pid().and_then(kernel::memory_of).is_none() {
+                if worker.pid().and_then(kernel::process_bytes).is_none() {
                     tracing::warn!("what workers have cannot be seen: total_mib and memory_per_caller_mib do not hold");
                     circle.admission.disable_memory_quota();
                 }
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn required_sandbox_has_its_layers_and_another_one_may_lack_them() {
+    fn required_sandbox_needs_all_layers() {
         let check = |sandbox, layers: &[Layer]| check_layers(sandbox, true, layers).is_ok();
         assert!(check(Sandbox::Required, &[Layer::Memory, Layer::Syscalls]));
         assert!(!check(Sandbox::Required, &[Layer::Memory]) && check(Sandbox::BestEffort, &[Layer::Memory]));

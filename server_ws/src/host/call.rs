@@ -49,7 +49,7 @@ impl PlayContext {
     }
 }
 
-/// One call of a host function: its [`PlayContext`], to which it dereferences, and what its module keeps for that.
+/// One call of a host function: its [`Play`], to which it dereferences, and what its module keeps for that.
 #[derive(Debug)]
 pub struct Call<S = ()> {
     pub(crate) play: PlayContext,

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use worker::{HostFunction, HostModule};
 
 use super::{
-    args::Arguments,
+    arguments::Arguments,
     call::{Call, PlayContext, PlayEnd},
     error::Error,
 };
@@ -63,7 +63,7 @@ impl<S: Send + Sync + 'static> Module<S> {
             offered: offered(name),
             handlers: Vec::new(),
             begin: Box::new(begin),
-            end: Some(Box::new(move |state, how| Box::pin(end(state, how)))),
+            end: Some(Box::new(move |state, play_end| Box::pin(end(state, play_end)))),
         }
     }
 
@@ -115,7 +115,7 @@ pub(crate) trait ModuleInstance: Send + Sync {
     fn call(&self, function: usize, play: PlayContext, args: &[&RawValue]) -> PreparedCall;
 
     /// Runs the end hook, if the module has one and the play called it.
-    fn run_end_hook(&self, how: PlayEnd) -> Option<BoxFuture<Result<(), Error>>>;
+    fn run_end_hook(&self, play_end: PlayEnd) -> Option<BoxFuture<Result<(), Error>>>;
 }
 
 impl<S: Send + Sync + 'static> AnyModule for Module<S> {
@@ -144,8 +144,8 @@ impl<S: Send + Sync + 'static> ModuleInstance for PlayInstance<S> {
         handler(Call { play, state }, args)
     }
 
-    fn run_end_hook(&self, how: PlayEnd) -> Option<BoxFuture<Result<(), Error>>> {
-        Some(self.module.end.as_ref()?(self.state.get()?.clone(), how))
+    fn run_end_hook(&self, play_end: PlayEnd) -> Option<BoxFuture<Result<(), Error>>> {
+        Some(self.module.end.as_ref()?(self.state.get()?.clone(), play_end))
     }
 }
 

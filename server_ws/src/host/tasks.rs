@@ -14,7 +14,7 @@ use crate::quota::{Caller, FairSemaphore, Grant, Waiter};
 
 /// Host functions of one caller, and modules that hear of the end of a play, that may run on without a play that waits for them,
 /// before no more are begun for that caller. Those that ran at that moment may be left behind, too.
-pub const MAX_LEFT_BEHIND: u64 = 4;
+pub const MAX_DETACHED_CALLS: u64 = 4;
 
 #[derive(Debug)]
 pub(crate) struct HostTasks {
@@ -67,7 +67,7 @@ impl HostTasks {
 
     /// Whether a caller has as many detached calls as it may have.
     pub(crate) fn has_too_many_detached(&self, caller: Caller) -> bool {
-        self.detached.count(caller) >= MAX_LEFT_BEHIND
+        self.detached.count(caller) >= MAX_DETACHED_CALLS
     }
 
     /// Counts a task as a detached call of its caller, until the task ends.
@@ -85,7 +85,7 @@ impl HostTasks {
     }
 
     /// Waits until all tasks have ended, and returns false if some still run at the timeout.
-    pub(crate) async fn all_ended(&self, timeout: Duration) -> bool {
+    pub(crate) async fn wait_for_all(&self, timeout: Duration) -> bool {
         self.tasks.close();
         tokio::time::timeout(timeout, self.tasks.wait()).await.is_ok()
     }
@@ -125,20 +125,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn caller_has_too_many_detached_calls_until_they_end() {
+    async fn detached_calls_are_limited_until_they_end() {
         let tasks = HostTasks::new(&Limits::default());
         let (one, other) = (Caller::anonymous([10, 0, 0, 1].into()), Caller::anonymous([10, 0, 0, 2].into()));
-        let mut ends = Vec::new();
-        for detached in 0..MAX_LEFT_BEHIND {
+        let mut end_signals = Vec::new();
+        for detached in 0..MAX_DETACHED_CALLS {
             assert!(!tasks.has_too_many_detached(one), "{detached}");
             let (end, ended) = oneshot::channel::<()>();
             tasks.detach(one, tasks.spawn(ended));
-            ends.push(end);
+            end_signals.push(end);
         }
         assert!(tasks.has_too_many_detached(one) && !tasks.has_too_many_detached(other));
-        assert!(!tasks.all_ended(Duration::ZERO).await);
-        drop(ends);
-        assert!(tasks.all_ended(Duration::from_secs(30)).await);
+        assert!(!tasks.wait_for_all(Duration::ZERO).await);
+        drop(end_signals);
+        assert!(tasks.wait_for_all(Duration::from_secs(30)).await);
         assert!(!tasks.has_too_many_detached(one) && tasks.detached.0.lock().expect("not poisoned").is_empty());
     }
 }

@@ -7,7 +7,7 @@ use protocol::{
 use worker::Layer;
 
 /// A label with a fixed set of values.
-pub(crate) trait Label: Copy + 'static {
+pub(crate) trait MetricLabel: Copy + 'static {
     /// All values, in the order of their indices.
     const ALL: &'static [Self];
 
@@ -22,7 +22,7 @@ macro_rules! labels {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum $name { $($(#[$vmeta])* $variant),* }
 
-        impl Label for $name {
+        impl MetricLabel for $name {
             const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             fn index(self) -> usize {
@@ -276,8 +276,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn label_values_stand_at_their_indices() {
-        fn check<W: Label>() {
+    fn label_values_match_their_indices() {
+        fn check<W: MetricLabel>() {
             for (index, label) in W::ALL.iter().enumerate() {
                 assert_eq!(label.index(), index, "{}", label.value());
                 assert!(label.value().chars().all(|character| character.is_ascii_lowercase() || character == '_'));

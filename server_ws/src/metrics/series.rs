@@ -8,8 +8,8 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::labels::{
-    AuthenticationOutcome, ConnectionCloseReason, ConnectionRejectReason, EnvironmentLoss, HostCallOutcome, Label,
-    MemoryHolder, NotificationRejectReason, PlayOutcome, SandboxLayer, SessionIdentity,
+    AuthenticationOutcome, ConnectionCloseReason, ConnectionRejectReason, EnvironmentLoss, HostCallOutcome,
+    MemoryHolder, MetricLabel, NotificationRejectReason, PlayOutcome, SandboxLayer, SessionIdentity,
 };
 
 const PLAY_SECONDS: &str = "circles_play_seconds";
@@ -20,40 +20,43 @@ const PLAY_BUCKETS: [f64; 18] =
 
 /// Counters that differ in one label.
 pub(super) struct Counters<L> {
-    each: Vec<Counter>,
+    counters: Vec<Counter>,
     labels: PhantomData<L>,
 }
 
-impl<L: Label> Counters<L> {
+impl<L: MetricLabel> Counters<L> {
     fn register(name: &'static str, key: &'static str, help: &'static str) -> Self {
         describe_counter!(name, help);
-        Self { each: L::ALL.iter().map(|label| counter!(name, key => label.value())).collect(), labels: PhantomData }
+        Self {
+            counters: L::ALL.iter().map(|label| counter!(name, key => label.value())).collect(),
+            labels: PhantomData,
+        }
     }
 
     pub(super) fn count(&self, label: L) {
-        self.each[label.index()].increment(1);
+        self.counters[label.index()].increment(1);
     }
 
     /// Sets the count of something that is counted elsewhere.
     pub(super) fn set(&self, label: L, value: u64) {
-        self.each[label.index()].absolute(value);
+        self.counters[label.index()].absolute(value);
     }
 }
 
 /// Gauges that differ in one label.
 pub(super) struct Gauges<L> {
-    each: Vec<Gauge>,
+    gauges: Vec<Gauge>,
     labels: PhantomData<L>,
 }
 
-impl<L: Label> Gauges<L> {
+impl<L: MetricLabel> Gauges<L> {
     fn register(name: &'static str, key: &'static str, help: &'static str) -> Self {
         describe_gauge!(name, help);
-        Self { each: L::ALL.iter().map(|label| gauge!(name, key => label.value())).collect(), labels: PhantomData }
+        Self { gauges: L::ALL.iter().map(|label| gauge!(name, key => label.value())).collect(), labels: PhantomData }
     }
 
     pub(super) fn set(&self, label: L, value: u64) {
-        set(&self.each[label.index()], value);
+        set(&self.gauges[label.index()], value);
     }
 }
 
@@ -63,7 +66,7 @@ pub(super) fn set(gauge: &Gauge, value: u64) {
 }
 
 /// All series, registered once, so that counting looks nothing up and allocates nothing.
-pub(super) struct Series {
+pub(super) struct MetricSeries {
     pub(super) plays: Counters<PlayOutcome>,
     pub(super) play_seconds: Histogram,
     pub(super) authentications: Counters<AuthenticationOutcome>,
@@ -83,7 +86,7 @@ pub(super) struct Series {
     exporter: PrometheusHandle,
 }
 
-impl Series {
+impl MetricSeries {
     /// Registers the series in a recorder of their own, because a program may have several circles and a recorder for
     /// itself.
     pub(super) fn register(circle: &str) -> Self {

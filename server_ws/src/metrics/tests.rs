@@ -25,7 +25,7 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
 }
 
 #[test]
-fn series_are_there_from_the_beginning_and_have_help() {
+fn series_exist_at_start_and_have_help() {
     let page = metrics().prometheus();
     for outcome in PlayOutcome::ALL {
         assert!(page.contains(&format!("circles_plays_total{{outcome=\"{}\"}} 0\n", outcome.value())), "{page}");
@@ -65,7 +65,7 @@ fn play_is_counted_once_whatever_its_outcome() {
     one.finish_play(PlayOutcome::of(Ok(())));
     one.finish_play(PlayOutcome::of(Err(&RpcError::LimitExceeded { limit: PlayLimit::Time, max: 1 })));
     other.reject_play(&RpcError::Unauthenticated);
-    let figures = metrics.figures();
+    let figures = metrics.snapshot();
     assert_eq!((figures.connections, figures.plays, figures.queued_plays), (2, 3, 8));
     let seen = samples(&metrics.prometheus());
     assert_eq!(seen["circles_sessions{identity=\"key\"}"], 1.0);
@@ -75,7 +75,7 @@ fn play_is_counted_once_whatever_its_outcome() {
     assert_eq!(seen["circles_plays_total{outcome=\"disconnected\"}"], 8.0);
     let outcomes = seen.iter().filter(|(series, _)| series.starts_with("circles_plays_total"));
     assert_eq!(outcomes.map(|(_, value)| value).sum::<f64>(), 11.0);
-    let figures = metrics.figures();
+    let figures = metrics.snapshot();
     assert_eq!((figures.connections, figures.plays, figures.queued_plays), (0, 11, 0));
     assert_eq!(seen["circles_sessions{identity=\"key\"}"], 0.0);
 }
@@ -98,21 +98,21 @@ fn play_with_a_grant_is_timed() {
 /// Ten million times would be 160 MB as they come.
 #[cfg(target_os = "linux")]
 #[test]
-fn recorded_times_do_not_pile_up_without_requests() {
+fn recorded_times_do_not_accumulate_without_requests() {
     let metrics = metrics();
-    let before = metrics.figures().server_bytes;
+    let before = metrics.snapshot().server_bytes;
     let now = Instant::now();
     for _ in 0..10_000_000 {
         metrics.record_play_time(now);
     }
     // Another test of this process may have taken its 64 MiB meanwhile.
-    let grown = metrics.figures().server_bytes.saturating_sub(before);
+    let grown = metrics.snapshot().server_bytes.saturating_sub(before);
     assert!(grown < 90 << 20, "{grown}");
     assert_eq!(samples(&metrics.prometheus())["circles_play_seconds_count"], 1e7);
 }
 
 #[test]
-fn circles_of_one_program_count_apart() {
+fn circles_in_one_process_count_separately() {
     let (one, other) = (metrics(), metrics());
     SessionCounts::new(one.clone()).reject_play(&RpcError::ShuttingDown);
     let series = "circles_plays_total{outcome=\"shutting_down\"}";

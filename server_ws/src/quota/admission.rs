@@ -15,7 +15,7 @@ use super::{
     capacity::{Capacity, Permit},
     connections::Connections,
     kernel,
-    memory::{MemoryAction, MemoryQuota, WorkerUsage},
+    memory_quota::{MemoryAction, MemoryQuota, WorkerUsage},
 };
 
 /// How many workers each caller has.
@@ -33,7 +33,7 @@ pub(crate) struct WorkerPermit {
 impl WorkerPermit {
     /// Samples the memory of the worker. The first sample is the base of those to come.
     pub(crate) fn sample_memory(&mut self, pid: Option<u32>) -> MemoryAction {
-        match pid.and_then(kernel::memory_of) {
+        match pid.and_then(kernel::process_bytes) {
             Some(bytes) => self.memory.sample(bytes),
             // The worker has ended, or the kernel does not tell: then the startup check has disabled the quota.
             None => MemoryAction::Keep,
@@ -126,7 +126,7 @@ mod tests {
     use crate::quota::derived_limits::derive_shares;
 
     #[test]
-    fn dropped_permit_is_given_back() {
+    fn dropped_permit_is_released() {
         let admission = Admission::new(&Limits { workers: 1, ..Limits::default() }, false);
         let caller = Caller::anonymous(Ipv6Addr::LOCALHOST.into());
         let held = admission.admit_worker(caller).expect("free");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_limits_hold_for_what_is_admitted_next() {
+    fn changed_limits_apply_to_next_admission() {
         let limits = |connections, workers| Limits { connections, workers, ..Limits::default() };
         let admission = Admission::new(&limits(1, 1), false);
         let address = Ipv6Addr::LOCALHOST.into();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn caller_cannot_take_the_share_of_others() {
+    fn caller_cannot_exceed_its_share() {
         let mut limits = Limits { workers: 8, ..Limits::default() };
         derive_shares(&mut limits);
         assert_eq!(limits.sessions_per_caller, Some(2));

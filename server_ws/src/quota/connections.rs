@@ -6,7 +6,7 @@
 mod close_signal;
 mod groups;
 mod slot;
-mod table;
+mod socket_table;
 
 use std::{
     net::IpAddr,
@@ -18,7 +18,7 @@ use protocol::Limits;
 use super::{caller::Caller, derived_limits};
 use close_signal::CloseSignal;
 pub(crate) use slot::{HeldBytes, MAX_STRANGER_MESSAGE, Slot};
-use table::Table;
+use socket_table::SocketTable;
 
 /// Bytes that the server keeps for a connection without a message: its task, its session, the buffers of HTTP.
 pub(super) const IDLE_BYTES: u64 = 32 << 10;
@@ -47,7 +47,7 @@ pub(crate) enum ConnectionRefusal {
 
 /// What the connections of a circle are held to.
 #[derive(Debug, Clone, Copy)]
-struct Bounds {
+struct ConnectionBounds {
     sockets: u64,
     connections: u64,
     /// Of those, the strangers'.
@@ -61,7 +61,7 @@ struct Bounds {
     stranger_bytes: u64,
 }
 
-impl Bounds {
+impl ConnectionBounds {
     fn new(limits: &Limits, needs_key: bool) -> Self {
         let bytes = limits.connection_mib.map_or(u64::MAX, |mib| mib.saturating_mul(1 << 20));
         let sockets_per_address = limits.unauthenticated_per_address.saturating_mul(SOCKETS_PER_CONNECTION);
@@ -96,24 +96,24 @@ pub(crate) struct ConnectionTotals {
 /// The connections of a circle, shared by all who use them.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
-    table: Arc<Mutex<Table>>,
+    table: Arc<Mutex<SocketTable>>,
     needs_key: bool,
 }
 
 impl Connections {
     /// `needs_key` says whether a connection has to authenticate before it may play.
     pub(crate) fn new(limits: &Limits, needs_key: bool) -> Self {
-        Self { table: Arc::new(Mutex::new(Table::new(Bounds::new(limits, needs_key)))), needs_key }
+        Self { table: Arc::new(Mutex::new(SocketTable::new(ConnectionBounds::new(limits, needs_key)))), needs_key }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, SocketTable> {
         // No code panics while it holds the lock.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Applies other bounds from now on. Connections beyond a lower number stay.
     pub(crate) fn apply(&self, limits: &Limits) {
-        self.lock().set_bounds(Bounds::new(limits, self.needs_key));
+        self.lock().set_bounds(ConnectionBounds::new(limits, self.needs_key));
     }
 
     pub(crate) fn totals(&self) -> ConnectionTotals {

@@ -42,7 +42,7 @@ pub(super) fn spare_sockets(connections: u64) -> u64 {
 /// Sets `connection_mib` to a share of the memory that this process may have, unless the operator has set it, and lowers
 /// `connections` to what that has room for.
 pub(crate) fn fit_to_memory(limits: &mut Limits) {
-    let memory = kernel::process_memory();
+    let memory = kernel::memory_limit();
     limits.connection_mib = limits.connection_mib.or_else(|| Some(((memory? / CONNECTION_MEMORY_SHARE) >> 20).max(1)));
     if let Some(mib) = limits.connection_mib {
         limits.connections = limits.connections.min(mib.saturating_mul((1 << 20) / BYTES_PER_CONNECTION));
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_fit_into_the_descriptors_of_the_process() {
+    fn limits_fit_into_descriptors() {
         for descriptors in [0, 20, 64, 256, 1024, 1 << 20] {
             let mut limits = Limits::default();
             fit(&mut limits, descriptors, PROCESS_DESCRIPTORS);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_fit_into_their_memory() {
+    fn connections_fit_into_memory() {
         for (mib, connections) in [(1, 16), (64, 1024), (625, 10_000), (4096, 10_000)] {
             let mut limits = Limits { connection_mib: Some(mib), ..Limits::default() };
             fit_to_memory(&mut limits);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_callers_share_of_the_memory_has_room_for_one_session() {
+    fn caller_memory_share_fits_one_session() {
         let shares = |total_mib, memory_mib| {
             let mut limits = Limits { total_mib: Some(total_mib), memory_mib, ..Limits::default() };
             derive_shares(&mut limits);

@@ -25,7 +25,7 @@ struct Grants {
     max_per_caller: u64,
     callers: HashMap<Caller, CallerGrants>,
     /// The callers with waiters, in the order of their turns.
-    turns: VecDeque<Caller>,
+    waiting_callers: VecDeque<Caller>,
 }
 
 impl Grants {
@@ -57,7 +57,7 @@ impl FairSemaphore {
     /// A semaphore with so many grants, and so many for one caller.
     pub(crate) fn new(max: u64, max_per_caller: u64) -> Self {
         let (callers, turns) = (HashMap::new(), VecDeque::new());
-        Self(Arc::new(Mutex::new(Grants { held: 0, max, max_per_caller, callers, turns })))
+        Self(Arc::new(Mutex::new(Grants { held: 0, max, max_per_caller, callers, waiting_callers: turns })))
     }
 
     /// Sets other bounds for grants to come. Grants beyond lower bounds stay valid.
@@ -86,7 +86,7 @@ impl FairSemaphore {
         let (sender, waiter) = oneshot::channel();
         own.waiters.push_back(sender);
         if own.waiters.len() == 1 {
-            grants.turns.push_back(caller);
+            grants.waiting_callers.push_back(caller);
         }
         Err(waiter)
     }
@@ -112,8 +112,8 @@ impl FairSemaphore {
     /// Gives free grants to the callers whose turn it is, unless they hold as many as they may.
     fn serve_waiters(&self, grants: &mut Grants) {
         let mut skipped = 0;
-        while grants.held < grants.max && skipped < grants.turns.len() {
-            let Some(caller) = grants.turns.pop_front() else { return };
+        while grants.held < grants.max && skipped < grants.waiting_callers.len() {
+            let Some(caller) = grants.waiting_callers.pop_front() else { return };
             let held_by_caller = grants.callers.get(&caller).map_or(0, |own| own.held);
             let is_free = grants.is_free_for(held_by_caller);
             let Some(own) = grants.callers.get_mut(&caller) else { continue };
@@ -128,7 +128,7 @@ impl FairSemaphore {
                 continue;
             }
             if !is_free {
-                grants.turns.push_back(caller);
+                grants.waiting_callers.push_back(caller);
                 skipped += 1;
                 continue;
             }
@@ -144,7 +144,7 @@ impl FairSemaphore {
                 }
             }
             if !own.waiters.is_empty() {
-                grants.turns.push_back(caller);
+                grants.waiting_callers.push_back(caller);
             }
             skipped = 0;
         }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_callers_are_granted_in_turn() {
+    fn semaphore_grants_waiting_callers_in_turn() {
         let semaphore = FairSemaphore::new(1, 1);
         let held = semaphore.acquire(caller(1)).expect("free");
         let mut greedy: Vec<Waiter> = (0..5).map(|_| semaphore.acquire(caller(1)).expect_err("taken")).collect();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn caller_leaves_room_for_others() {
+    fn semaphore_bounds_grants_per_caller() {
         let semaphore = FairSemaphore::new(4, 2);
         let held: Vec<Grant> = (0..2).map(|_| semaphore.acquire(caller(1)).expect("free")).collect();
         let mut third = semaphore.acquire(caller(1)).expect_err("a third");
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn higher_bounds_grant_at_once_and_lower_ones_hold_after_releases() {
+    fn changed_bounds_apply_at_once_or_after_releases() {
         let semaphore = FairSemaphore::new(1, 1);
         let first = semaphore.acquire(caller(1)).expect("free");
         let mut second = semaphore.acquire(caller(1)).expect_err("taken");
@@ -211,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn dropped_waiter_is_skipped_and_nothing_stays_behind() {
+    fn dropped_waiter_is_skipped() {
         let semaphore = FairSemaphore::new(1, 1);
         let held = semaphore.acquire(caller(1)).expect("free");
         let gone = semaphore.acquire(caller(2)).expect_err("taken");
-        let mut waits = semaphore.acquire(caller(3)).expect_err("taken");
+        let mut pending_waiter = semaphore.acquire(caller(3)).expect_err("taken");
         drop(gone);
         drop(held);
-        let last = waits.try_recv().expect("its turn");
+        let last = pending_waiter.try_recv().expect("its turn");
         drop(last);
         let unread = semaphore.acquire(caller(4)).expect("free");
         let waiter = semaphore.acquire(caller(5)).expect_err("taken");
@@ -226,22 +226,22 @@ mod tests {
         // The grant has arrived and nobody took it: dropping the waiter releases it.
         drop(waiter);
         let grants = semaphore.lock();
-        assert_eq!((grants.held, grants.callers.len(), grants.turns.len()), (0, 0, 0));
+        assert_eq!((grants.held, grants.callers.len(), grants.waiting_callers.len()), (0, 0, 0));
     }
 
     #[test]
-    fn callers_who_hold_grants_leave_some_to_those_who_hold_none() {
+    fn semaphore_reserves_grants_for_new_callers() {
         let semaphore = FairSemaphore::new(16, 4);
         // Four callers hold as much as they can get.
         let mut held: Vec<Grant> = (0..14).map(|n| semaphore.acquire(caller(n % 4)).expect("free")).collect();
-        let mut waits = semaphore.acquire(caller(2)).expect_err("the rest is reserved");
+        let mut pending_waiter = semaphore.acquire(caller(2)).expect_err("the rest is reserved");
         let fifth = semaphore.acquire(caller(5)).expect("reserved for a caller who holds none");
         drop(semaphore.acquire(caller(5)).expect_err("now this caller holds one"));
         let _sixth = semaphore.acquire(caller(6)).expect("another one");
         let mut seventh = semaphore.acquire(caller(7)).expect_err("all are held");
         drop(fifth);
-        assert!(seventh.try_recv().is_ok() && waits.try_recv().is_err());
+        assert!(seventh.try_recv().is_ok() && pending_waiter.try_recv().is_err());
         held.truncate(12);
-        assert!(waits.try_recv().is_ok());
+        assert!(pending_waiter.try_recv().is_ok());
     }
 }

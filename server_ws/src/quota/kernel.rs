@@ -18,21 +18,21 @@ pub(crate) fn machine_memory() -> Option<u64> {
 }
 
 /// Bytes of memory that this process may have: those of the machine, within its address space.
-pub(crate) fn process_memory() -> Option<u64> {
+pub(crate) fn memory_limit() -> Option<u64> {
     let address_space = getrlimit(Resource::As).current;
     machine_memory().into_iter().chain(address_space).min()
 }
 
 /// Bytes of memory that a process has of its own, in memory or swapped out: what files and others share with it is left
 /// out. What it inherited by a fork and has not changed is not.
-pub(crate) fn memory_of(pid: u32) -> Option<u64> {
+pub(crate) fn process_bytes(pid: u32) -> Option<u64> {
     // Unlike `smaps`, readable also of a process that is not dumpable, and nothing waits for anything meanwhile.
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     Some(field(&status, "RssAnon:")? + field(&status, "VmSwap:").unwrap_or_default())
 }
 
 /// How long the first thread of a process has had a processor. In a worker, that thread evaluates.
-pub(crate) fn computed_by(pid: u32) -> Option<Duration> {
+pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     let nanoseconds = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
     Some(Duration::from_nanos(nanoseconds.split(' ').next()?.parse().ok()?))
 }
@@ -49,25 +49,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_of_a_process_is_known() {
-        let before = memory_of(std::process::id()).expect("Linux");
+    fn process_bytes_are_read() {
+        let before = process_bytes(std::process::id()).expect("Linux");
         let taken = std::hint::black_box(vec![1_u8; 64 << 20]);
-        let with = memory_of(std::process::id()).expect("Linux");
+        let with = process_bytes(std::process::id()).expect("Linux");
         assert!(with >= before + (60 << 20), "{before} {with}");
         assert!(machine_memory() > Some(with));
         drop(taken);
-        assert_eq!(memory_of(u32::MAX), None);
+        assert_eq!(process_bytes(u32::MAX), None);
     }
 
     #[test]
-    fn computing_time_of_a_process_is_known() {
-        let before = computed_by(std::process::id()).expect("Linux");
-        assert_eq!(computed_by(u32::MAX), None);
-        assert!(computed_by(std::process::id()) >= Some(before));
+    fn cpu_time_is_read() {
+        let before = cpu_time(std::process::id()).expect("Linux");
+        assert_eq!(cpu_time(u32::MAX), None);
+        assert!(cpu_time(std::process::id()) >= Some(before));
     }
 
     #[test]
-    fn fields_are_read_as_the_kernel_writes_them() {
+    fn status_field_is_parsed() {
         let text = "VmRSS:\t    2032 kB\nRssAnon:\t     152 kB\nThreads:\t1\n";
         assert_eq!(field(text, "RssAnon:"), Some(152 << 10));
         assert_eq!((field(text, "Threads:"), field(text, "VmSwap:")), (None, None));

@@ -18,7 +18,7 @@ use super::caller::Caller;
 const STRANGERS_PER_MINUTE: u64 = 600;
 
 /// An empty bucket is full again after this time.
-const WINDOW: Duration = Duration::from_mins(1);
+const REFILL_TIME: Duration = Duration::from_mins(1);
 
 /// Buckets that are kept at the most. A caller beyond them has no limit: with so many callers no rate of one of them is
 /// what the circle suffers from.
@@ -76,9 +76,9 @@ impl Buckets {
     /// The error is how long it takes until the bucket has a request.
     fn take(&mut self, caller: Caller, per_minute: u64, now: Instant) -> Result<(), Duration> {
         self.sweep(now);
-        let interval = WINDOW / u32::try_from(per_minute).unwrap_or(u32::MAX).max(1);
+        let interval = REFILL_TIME / u32::try_from(per_minute).unwrap_or(u32::MAX).max(1);
         let full_at = self.full_at.get(&caller).map_or(now, |full_at| now.max(*full_at)) + interval;
-        let wait = full_at.saturating_duration_since(now + WINDOW);
+        let wait = full_at.saturating_duration_since(now + REFILL_TIME);
         if !wait.is_zero() {
             return Err(wait);
         }
@@ -92,7 +92,7 @@ impl Buckets {
     fn sweep(&mut self, now: Instant) {
         let since = now.saturating_duration_since(*self.last_sweep.get_or_insert(now));
         let are_many = self.full_at.len() >= self.sweep_at.max(MIN_SWEPT) && since >= SWEEP_INTERVAL;
-        if are_many || since >= WINDOW {
+        if are_many || since >= REFILL_TIME {
             self.full_at.retain(|_, full_at| *full_at > now);
             self.sweep_at = 2 * self.full_at.len();
             self.full_at.shrink_to(self.sweep_at.max(MIN_SWEPT));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_have_the_requests_of_a_minute_and_then_one_at_a_time() {
+    fn caller_may_burst_one_minute_of_requests() {
         let (limit, now) = (limit(Some(3)), Instant::now());
         let taken = |count| std::iter::repeat_n(None, count).collect::<Vec<_>>();
         assert_eq!((0..3).map(|_| wait_ms(&limit, 1, now)).collect::<Vec<_>>(), taken(3));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_have_a_limit_in_any_case() {
+    fn strangers_are_always_limited() {
         let now = Instant::now();
         for (limit, max) in [(limit(None), STRANGERS_PER_MINUTE), (limit(Some(2)), 2), (limit(Some(u64::MAX - 1)), 600)]
         {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_that_are_full_again_leave_nothing_and_all_are_bounded() {
+    fn full_buckets_are_removed_and_count_is_bounded() {
         let (limit, now) = (limit(Some(60)), Instant::now());
         let kept = || limit.buckets.lock().expect("not poisoned").full_at.len();
         (0..100_000).for_each(|number| assert_eq!(wait_ms(&limit, number, now), None));
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(wait_ms(&limit, 200_000, now + SWEEP_INTERVAL), None);
         assert_eq!(kept(), 1);
         assert!(limit.buckets.lock().expect("not poisoned").full_at.capacity() < 1000);
-        assert_eq!(wait_ms(&limit, 1, now + 2 * WINDOW), None);
+        assert_eq!(wait_ms(&limit, 1, now + 2 * REFILL_TIME), None);
         assert_eq!(kept(), 1);
     }
 }

@@ -11,7 +11,7 @@ use super::ticket::Ticket;
 const MIN_HELD: usize = 256 << 10;
 
 /// Bytes of a response that is held in any case.
-const SMALL: usize = 256;
+const SMALL_RESPONSE: usize = 256;
 
 /// Bytes of a result that count towards the output limit.
 pub(crate) type Weight = u64;
@@ -91,7 +91,7 @@ impl Batches {
         let fitting = batch.bytes_left.checked_sub(weight).and_then(|left| {
             let response = message::response(id, result);
             // A response that is no longer than the error is never replaced: a cancellation must stay one.
-            (response.len() <= room.max(SMALL)).then_some((left, response))
+            (response.len() <= room.max(SMALL_RESPONSE)).then_some((left, response))
         });
         let (response, fit) = if let Some((left, response)) = fitting {
             batch.bytes_left = left;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn batch_has_its_reply_with_the_last_request() {
+    fn batch_is_answered_with_last_request() {
         let mut batches = Batches::new(1);
         let batch = batches.open(2);
         assert_eq!(batches.reply(&ticket(1, batch), Ok(&1), 1), (None, Fit::Whole));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn batch_of_notifications_has_no_reply() {
+    fn notification_batch_has_no_reply() {
         assert_eq!(Batches::new(1).open(0), None);
     }
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn results_of_one_batch_are_bounded_together() {
+    fn results_of_batch_are_bounded_together() {
         let mut batches = Batches::new(1);
         let batch = batches.open(3);
         assert_eq!(batches.reply(&ticket(1, batch), Ok(&"long"), 600).1, Fit::Whole);

@@ -7,7 +7,7 @@ use protocol::{
     methods::{Notification, Output, Progress, ResetResult, SessionReset},
 };
 
-use super::{Session, outbound::Frame, player::PlayerEvent, queue::Job, ticket::Ticket};
+use super::{Session, outbound::OutboundFrame, player::PlayerEvent, queue::Job, ticket::Ticket};
 use crate::conversion;
 
 impl Session {
@@ -41,7 +41,7 @@ impl Session {
             message::notification(Output::NAME, &output)
         });
         let texts = texts.collect();
-        self.outbox.push_back(Frame::Texts(texts));
+        self.outbox.push_back(OutboundFrame::Texts(texts));
     }
 
     fn notify_progress(&mut self, report: worker::ProgressReport) {

@@ -10,7 +10,7 @@ use crate::quota::HeldBytes;
 #[derive(Debug)]
 pub(crate) enum Inbound {
     /// One text message.
-    Text(Text),
+    Text(InboundText),
     /// A heartbeat: a control frame, which shows that the client is there.
     Heartbeat,
     /// The client violated the WebSocket protocol, so the session closes the connection.
@@ -24,18 +24,18 @@ pub(crate) enum Inbound {
 
 /// One text message, counted to its connection until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Text {
+pub(crate) struct InboundText {
     text: ByteString,
     _held: HeldBytes,
 }
 
-impl Text {
+impl InboundText {
     pub(crate) fn new(text: ByteString, held: HeldBytes) -> Self {
         Self { text, _held: held }
     }
 }
 
-impl Deref for Text {
+impl Deref for InboundText {
     type Target = str;
 
     fn deref(&self) -> &str {

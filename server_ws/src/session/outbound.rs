@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::quota::Slot;
 
 /// Bytes that may wait for the connection.
-const BYTES: usize = 256 << 10;
+const MAX_QUEUED_BYTES: usize = 256 << 10;
 
 /// What each frame counts besides its text, so that empty ones are bounded, too.
 const FRAME_COST: usize = 256;
@@ -18,7 +18,7 @@ const STRANGER_FACTOR: usize = 4;
 
 /// What a connection is to do.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Frame {
+pub(crate) enum OutboundFrame {
     /// Send this text.
     Text(String),
     /// Send these texts, each as a message of its own, together.
@@ -29,20 +29,20 @@ pub(crate) enum Frame {
     Close(u16, &'static str),
 }
 
-impl Frame {
+impl OutboundFrame {
     /// Bytes on the wire.
     pub(super) fn wire_bytes(&self) -> usize {
         match self {
-            Self::Text(text) => framed(text.len()),
-            Self::Texts(texts) => texts.iter().map(|text| framed(text.len())).sum(),
-            Self::Ping => framed(0),
-            Self::Close(_, reason) => framed(2 + reason.len()),
+            Self::Text(text) => frame_bytes(text.len()),
+            Self::Texts(texts) => texts.iter().map(|text| frame_bytes(text.len())).sum(),
+            Self::Ping => frame_bytes(0),
+            Self::Close(_, reason) => frame_bytes(2 + reason.len()),
         }
     }
 }
 
 /// Bytes of a payload with its header (RFC 6455 §5.2).
-fn framed(payload: usize) -> usize {
+fn frame_bytes(payload: usize) -> usize {
     let header = match payload {
         0..=125 => 2,
         126..=0xffff => 4,
@@ -54,12 +54,12 @@ fn framed(payload: usize) -> usize {
 /// A frame, and the room that it takes until it is dropped.
 #[derive(Debug)]
 pub(crate) struct QueuedFrame {
-    pub(crate) frame: Frame,
+    pub(crate) frame: OutboundFrame,
     _room: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
-pub(crate) struct Sender {
+pub(crate) struct OutboundSender {
     frames: mpsc::Sender<QueuedFrame>,
     room: Arc<Semaphore>,
     slot: Arc<Slot>,
@@ -67,36 +67,36 @@ pub(crate) struct Sender {
 
 /// The error of a connection that is gone.
 #[derive(Debug)]
-pub(crate) struct Disconnected;
+pub(crate) struct ConnectionClosed;
 
 /// The channel of the connection with this slot, to which it counts what the socket has not taken.
-pub(crate) fn channel(slot: Arc<Slot>) -> (Sender, mpsc::Receiver<QueuedFrame>) {
-    let (frames, receiver) = mpsc::channel(BYTES / FRAME_COST);
-    (Sender { frames, room: Arc::new(Semaphore::new(BYTES)), slot }, receiver)
+pub(crate) fn channel(slot: Arc<Slot>) -> (OutboundSender, mpsc::Receiver<QueuedFrame>) {
+    let (frames, receiver) = mpsc::channel(MAX_QUEUED_BYTES / FRAME_COST);
+    (OutboundSender { frames, room: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)), slot }, receiver)
 }
 
-impl Sender {
+impl OutboundSender {
     /// Waits until the connection is gone.
     pub(crate) async fn closed(&self) {
         self.frames.closed().await;
     }
 
     /// Waits until there is room for that frame. Cancel safe. The room is for the next [`send`](Room::send).
-    pub(crate) async fn room_for(&self, frame: &Frame) -> Result<Room, Disconnected> {
+    pub(crate) async fn room_for(&self, frame: &OutboundFrame) -> Result<Room, ConnectionClosed> {
         let cost = match frame {
-            Frame::Text(text) => text.len() + FRAME_COST,
-            Frame::Texts(texts) => texts.iter().map(|text| text.len() + FRAME_COST).sum(),
-            Frame::Ping | Frame::Close(..) => FRAME_COST,
+            OutboundFrame::Text(text) => text.len() + FRAME_COST,
+            OutboundFrame::Texts(texts) => texts.iter().map(|text| text.len() + FRAME_COST).sum(),
+            OutboundFrame::Ping | OutboundFrame::Close(..) => FRAME_COST,
         };
         let factor = if self.slot.is_stranger() { STRANGER_FACTOR } else { 1 };
         // A frame larger than all of the room takes all of it.
-        let wanted = u32::try_from((cost * factor).min(BYTES)).map_err(|_| Disconnected)?;
+        let permits = u32::try_from((cost * factor).min(MAX_QUEUED_BYTES)).map_err(|_| ConnectionClosed)?;
         let permit = tokio::select! {
-            permit = self.room.clone().acquire_many_owned(wanted) => permit.map_err(|_| Disconnected)?,
-            () = self.frames.closed() => return Err(Disconnected),
+            permit = self.room.clone().acquire_many_owned(permits) => permit.map_err(|_| ConnectionClosed)?,
+            () = self.frames.closed() => return Err(ConnectionClosed),
         };
-        let place = self.frames.clone().try_reserve_owned().map_err(|_| Disconnected)?;
-        Ok(Room { place, permit, slot: self.slot.clone() })
+        let slot_permit = self.frames.clone().try_reserve_owned().map_err(|_| ConnectionClosed)?;
+        Ok(Room { place: slot_permit, permit, slot: self.slot.clone() })
     }
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(crate) fn send(self, frame: Frame) {
+    pub(crate) fn send(self, frame: OutboundFrame) {
         self.slot.hold_outbound(frame.wire_bytes());
         self.place.send(QueuedFrame { frame, _room: self.permit });
     }
@@ -131,25 +131,30 @@ mod tests {
         slot
     }
 
-    fn channel() -> (Sender, mpsc::Receiver<QueuedFrame>) {
+    fn channel() -> (OutboundSender, mpsc::Receiver<QueuedFrame>) {
         let slot = slot();
         slot.admit(Caller::anonymous([10, 0, 0, 1].into()));
         super::channel(slot)
     }
 
     #[tokio::test]
-    async fn stranger_has_less_room() {
+    async fn outbound_room_of_stranger_is_smaller() {
         let (sender, _receiver) = super::channel(slot());
-        let large = || Frame::Text("x".repeat(40 << 10));
+        let large = || OutboundFrame::Text("x".repeat(40 << 10));
         sender.room_for(&large()).await.expect("room").send(large());
         assert!(sender.room_for(&large()).now_or_never().is_none());
-        sender.room_for(&Frame::Ping).now_or_never().expect("room for small ones").expect("open").send(Frame::Ping);
+        sender
+            .room_for(&OutboundFrame::Ping)
+            .now_or_never()
+            .expect("room for small ones")
+            .expect("open")
+            .send(OutboundFrame::Ping);
     }
 
     #[tokio::test]
-    async fn frames_are_bounded_by_bytes_and_free_their_room_when_taken() {
+    async fn outbound_frames_are_bounded_by_bytes() {
         let (sender, mut receiver) = channel();
-        let large = || Frame::Text("x".repeat(100 << 10));
+        let large = || OutboundFrame::Text("x".repeat(100 << 10));
         for _ in 0..2 {
             sender.room_for(&large()).await.expect("room").send(large());
         }
@@ -159,19 +164,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn empty_frames_are_bounded_and_a_huge_one_fits_alone() {
+    async fn outbound_bounds_empty_frames_and_takes_one_huge_frame() {
         let (sender, mut receiver) = channel();
         let mut sent = 0;
         // Without tokio's budget, which would make the 129th wait for nothing.
-        while let Some(room) = tokio::task::unconstrained(sender.room_for(&Frame::Ping)).now_or_never() {
-            room.expect("open").send(Frame::Ping);
+        while let Some(room) = tokio::task::unconstrained(sender.room_for(&OutboundFrame::Ping)).now_or_never() {
+            room.expect("open").send(OutboundFrame::Ping);
             sent += 1;
         }
-        assert_eq!(sent, BYTES / FRAME_COST);
+        assert_eq!(sent, MAX_QUEUED_BYTES / FRAME_COST);
         while receiver.try_recv().is_ok() {}
-        let huge = Frame::Text("x".repeat(4 * BYTES));
+        let huge = OutboundFrame::Text("x".repeat(4 * MAX_QUEUED_BYTES));
         sender.room_for(&huge).now_or_never().expect("room").expect("open").send(huge);
         drop(receiver);
-        assert!(sender.room_for(&Frame::Ping).await.is_err());
+        assert!(sender.room_for(&OutboundFrame::Ping).await.is_err());
     }
 }

@@ -91,9 +91,9 @@ impl PendingQueries {
 
     /// Expires the queries whose time is over. Returns their tickets, and the error of each. One that was not sent is gone.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<(Ticket, RpcError)> {
-        let late = self.pending.values_mut().filter(|query| query.deadline <= now);
+        let expired_numbers = self.pending.values_mut().filter(|query| query.deadline <= now);
         let error = || RpcError::Busy { limit: BusyLimit::Running, max: 1, retry_after_ms: None };
-        let expired = late.filter_map(|query| Some((query.ticket.take()?, error()))).collect();
+        let expired = expired_numbers.filter_map(|query| Some((query.ticket.take()?, error()))).collect();
         self.pending.retain(|_, query| query.ticket.is_some() || query.unsent.is_none());
         self.bytes = self.pending.values().map(|query| query.bytes).sum();
         expired

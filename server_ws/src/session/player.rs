@@ -4,7 +4,7 @@ mod cpu_budget;
 mod finish;
 mod host_calls;
 mod prints;
-mod query_turn;
+mod query_grant;
 mod running_play;
 mod start_pacing;
 mod timers;
@@ -31,7 +31,7 @@ use crate::{
 };
 use cpu_budget::CpuBudget;
 use host_calls::{CallRejection, CallReturn, HostCalls};
-use query_turn::QueryTurn;
+use query_grant::QueryGrant;
 pub(crate) use running_play::StopReason;
 use running_play::{PlayInput, RunningPlay};
 use start_pacing::StartPacing;
@@ -46,7 +46,7 @@ pub(crate) struct Player {
     /// The session's number, for the log and for host functions.
     session: u64,
     /// The caller of plays while the session is not authenticated.
-    anonymous: Caller,
+    anonymous_caller: Caller,
     worker: WorkerState,
     play: Option<RunningPlay>,
     /// When a play or a query last needed the worker.
@@ -58,7 +58,7 @@ pub(crate) struct Player {
     /// The loss of the environment while end hooks ran. The session learns of it after the finish of the play.
     unreported_loss: Option<LossReason>,
     pub(super) queries: PendingQueries,
-    query_turn: QueryTurn,
+    query_grant: QueryGrant,
     /// The caller of the last play or query.
     worker_caller: Caller,
 }
@@ -72,10 +72,10 @@ enum WorkerState {
 }
 
 /// What changes the state of the player.
-enum Input {
+enum PlayerInput {
     Play(PlayInput),
     /// It is the turn of the session's queries; `None` if the circle is gone.
-    QueryTurn(Option<Grant>),
+    QueryGrant(Option<Grant>),
     WorkerStarted(io::Result<Box<Worker>>),
     Worker(WorkerEvent),
 }
@@ -105,7 +105,7 @@ impl Player {
             circle,
             limits,
             session,
-            anonymous: Caller::anonymous(address),
+            anonymous_caller: Caller::anonymous(address),
             worker: WorkerState::None,
             play: None,
             last_used: Instant::now(),
@@ -114,7 +114,7 @@ impl Player {
             pacing: StartPacing::default(),
             unreported_loss: None,
             queries,
-            query_turn: QueryTurn::None,
+            query_grant: QueryGrant::None,
             worker_caller: Caller::anonymous(address),
         }
     }
@@ -134,7 +134,7 @@ impl Player {
         self.play.as_ref().is_some_and(|play| play.stop_reason.is_some() || play.end_hooks.is_some())
     }
 
-    pub(crate) fn runs(&self, id: &Id) -> bool {
+    pub(crate) fn is_running(&self, id: &Id) -> bool {
         self.play.as_ref().is_some_and(|play| play.ticket.has_id(id))
     }
 
@@ -150,7 +150,7 @@ impl Player {
     }
 
     /// The limits of the environment, or of the next one if there is none.
-    pub(crate) fn present_limits(&self) -> Arc<SessionLimits> {
+    pub(crate) fn next_limits(&self) -> Arc<SessionLimits> {
         match self.worker {
             WorkerState::None => self.circle.settings().limits.clone(),
             _ => self.limits.clone(),
@@ -175,7 +175,7 @@ impl Player {
         }
         self.plays += 1;
         // The grant counts for the caller of the play. The worker may have been admitted for the caller before.
-        let grant = self.circle.running_plays.acquire(caller.map_or(self.anonymous, Caller::Key));
+        let grant = self.circle.running_plays.acquire(caller.map_or(self.anonymous_caller, Caller::Key));
         let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.limits.values.play_ms);
         let timer = PlayTimer::new(self.circle.metrics.clone());
         self.play = Some(RunningPlay::new(self.plays, ticket, params, caller, max_ms, grant, timer));
@@ -211,8 +211,8 @@ impl Player {
         if let Some(hooks) = &mut play.end_hooks {
             // The play has its result. A circle that shuts down does not wait long for end hooks, though.
             if reason == StopReason::Shutdown {
-                let soon = Instant::now() + STOP_GRACE_PERIOD;
-                hooks.deadline = Some(hooks.deadline.map_or(soon, |deadline| deadline.min(soon)));
+                let grace_deadline = Instant::now() + STOP_GRACE_PERIOD;
+                hooks.deadline = Some(hooks.deadline.map_or(grace_deadline, |deadline| deadline.min(grace_deadline)));
             }
             return None;
         }
@@ -242,7 +242,7 @@ impl Player {
 
     fn drop_worker(&mut self) {
         self.worker = WorkerState::None;
-        self.query_turn = QueryTurn::None;
+        self.query_grant = QueryGrant::None;
     }
 
     /// Drops the play and the worker, because the client is gone.
@@ -266,20 +266,20 @@ impl Player {
             return Some(PlayerEvent::EnvironmentLost(None, reason));
         }
         let input = tokio::select! {
-            input = next_play_input(self.play.as_mut()) => Input::Play(input),
+            input = next_play_input(self.play.as_mut()) => PlayerInput::Play(input),
             input = next_worker_input(&mut self.worker) => input,
-            grant = self.query_turn.granted() => Input::QueryTurn(grant),
+            grant = self.query_grant.wait() => PlayerInput::QueryGrant(grant),
         };
         match input {
-            Input::WorkerStarted(started) => self.take_worker(started),
-            Input::Worker(event) => self.handle_worker_event(event),
-            Input::QueryTurn(grant) => {
-                self.take_query_turn(grant);
+            PlayerInput::WorkerStarted(started) => self.take_worker(started),
+            PlayerInput::Worker(event) => self.handle_worker_event(event),
+            PlayerInput::QueryGrant(grant) => {
+                self.take_query_grant(grant);
                 None
             }
-            Input::Play(PlayInput::HostCall(returned)) => self.return_to_script(returned),
-            Input::Play(PlayInput::EndHooks(result)) => self.finish_after_end_hooks(result),
-            Input::Play(PlayInput::Granted(grant)) => {
+            PlayerInput::Play(PlayInput::HostCall(returned)) => self.return_to_script(returned),
+            PlayerInput::Play(PlayInput::EndHooks(result)) => self.finish_after_end_hooks(result),
+            PlayerInput::Play(PlayInput::Granted(grant)) => {
                 if let Some(play) = &mut self.play {
                     (play.grant, play.waiter) = (grant, None);
                     play.start_clock();
@@ -319,7 +319,7 @@ impl Player {
                 deadline: play.deadline.map(Instant::into_std),
                 cancelled: CancellationToken::new(),
             };
-            let caller = play.caller.map_or(self.anonymous, Caller::Key);
+            let caller = play.caller.map_or(self.anonymous_caller, Caller::Key);
             HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play)
         });
         match host_calls.start(call) {
@@ -350,10 +350,10 @@ async fn next_play_input(play: Option<&mut RunningPlay>) -> PlayInput {
     }
 }
 
-async fn next_worker_input(worker: &mut WorkerState) -> Input {
+async fn next_worker_input(worker: &mut WorkerState) -> PlayerInput {
     match worker {
         WorkerState::None => std::future::pending().await,
-        WorkerState::Starting(start, _) => Input::WorkerStarted(start.await.map(Box::new)),
-        WorkerState::Ready(worker, _) => Input::Worker(worker.event().await),
+        WorkerState::Starting(start, _) => PlayerInput::WorkerStarted(start.await.map(Box::new)),
+        WorkerState::Ready(worker, _) => PlayerInput::Worker(worker.event().await),
     }
 }

@@ -36,14 +36,14 @@ pub(super) struct QueuedJob {
 }
 
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct JobQueue {
     jobs: VecDeque<QueuedJob>,
     bytes: u64,
     max_jobs: u64,
     max_kib: u64,
 }
 
-impl Queue {
+impl JobQueue {
     pub(super) fn new(limits: &Limits) -> Self {
         Self { jobs: VecDeque::new(), bytes: 0, max_jobs: limits.queued_plays, max_kib: limits.queued_kib }
     }
@@ -64,9 +64,9 @@ impl Queue {
     }
 
     pub(super) fn dequeue(&mut self) -> Option<QueuedJob> {
-        let next = self.jobs.pop_front()?;
-        self.bytes -= next.job.bytes();
-        Some(next)
+        let queued = self.jobs.pop_front()?;
+        self.bytes -= queued.job.bytes();
+        Some(queued)
     }
 
     /// Bytes of the scripts that wait.
@@ -75,11 +75,11 @@ impl Queue {
     }
 
     pub(super) fn is_reset_next(&self) -> bool {
-        self.jobs.front().is_some_and(|next| matches!(next.job, Job::Reset))
+        self.jobs.front().is_some_and(|queued| matches!(queued.job, Job::Reset))
     }
 
     pub(super) fn is_play_next(&self) -> bool {
-        self.jobs.front().is_some_and(|next| matches!(next.job, Job::Play { .. }))
+        self.jobs.front().is_some_and(|queued| matches!(queued.job, Job::Play { .. }))
     }
 
     pub(super) fn has_play(&self, id: &Id) -> bool {
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn queue_is_bounded_in_number_and_bytes() {
         let limits = Limits { queued_plays: 2, queued_kib: 1, ..Limits::default() };
-        let mut queue = Queue::new(&limits);
+        let mut queue = JobQueue::new(&limits);
         queue.enqueue(ticket(1), play(&"x".repeat(600)), false).expect("room");
         assert!(queue.enqueue(ticket(2), play(&"x".repeat(600)), false).is_err());
         queue.enqueue(ticket(3), Job::Reset, false).expect("room");
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn queue_accepts_when_idle() {
-        let mut queue = Queue::new(&Limits { queued_plays: 0, queued_kib: 0, ..Limits::default() });
+        let mut queue = JobQueue::new(&Limits { queued_plays: 0, queued_kib: 0, ..Limits::default() });
         assert!(queue.enqueue(ticket(1), play("x"), false).is_err());
         queue.enqueue(ticket(2), play("x"), true).expect("nothing runs");
         assert!(queue.enqueue(ticket(3), play("x"), true).is_err());
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn queue_finds_only_plays_by_their_id() {
-        let mut queue = Queue::new(&Limits::default());
+        let mut queue = JobQueue::new(&Limits::default());
         queue.enqueue(ticket(1), Job::Reset, false).expect("room");
         queue.enqueue(ticket(2), play("x"), false).expect("room");
         assert!(!queue.has_play(&Id::number(1)) && queue.has_play(&Id::number(2)));

@@ -15,7 +15,7 @@ use worker::QueryAnswer;
 use super::{
     Session,
     batches::{Fit, Weight},
-    outbound::Frame,
+    outbound::OutboundFrame,
     ticket::Ticket,
 };
 use crate::{
@@ -123,7 +123,7 @@ impl Session {
     }
 
     pub(crate) fn send(&mut self, text: String) {
-        self.outbox.push_back(Frame::Text(text));
+        self.outbox.push_back(OutboundFrame::Text(text));
     }
 
     /// Closes the connection once what is in the outbox has gone out (RFC 6455 §7.4).

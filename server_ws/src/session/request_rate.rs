@@ -17,7 +17,7 @@ const FREE_REQUESTS: u32 = 8;
 
 /// The time for which a session does not read after it has refused a request of a stranger. Other connections of the address
 /// wait for the same request of the bucket, so the time until there is one would be too short.
-const PAUSE: Duration = Duration::from_secs(1);
+const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(crate) struct RequestRate {
@@ -60,7 +60,7 @@ impl Session {
         if taken.is_err() {
             self.counts.count_rate_limited();
             if is_stranger {
-                self.request_rate.paused_until = Some(now + PAUSE);
+                self.request_rate.paused_until = Some(now + REFUSAL_PAUSE);
             }
         }
         taken

@@ -16,11 +16,11 @@ use tokio::{
 use super::{
     Session,
     inbound::Inbound,
-    outbound::Frame,
+    outbound::OutboundFrame,
     player::{PlayerEvent, StopReason},
     queue::{Job, QueuedJob},
 };
-use crate::circle::Phase;
+use crate::circle::CirclePhase;
 
 /// A client that has been silent for so long is pinged, and is taken for gone after as long again.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
@@ -40,14 +40,14 @@ impl Session {
         let slot = self.slot.clone();
         // None is so far away that it never comes.
         let login_deadline = Instant::now().checked_add(Duration::from_secs(self.limits.values.login_s));
-        let mut turn = None;
+        let mut permit = None;
         while self.closing.is_none() {
             self.start_next();
-            if turn.is_some() {
+            if permit.is_some() {
                 // The turns of the other sessions of this thread come before the next turn of this one. A play that has just
                 // arrived has been sent to its worker before.
                 yield_now().await;
-                turn = None;
+                permit = None;
             }
             slot.set_session_bytes(self.held_bytes());
             let can_send = self.outbox.is_empty();
@@ -56,22 +56,22 @@ impl Session {
             let start = self.delayed_start().filter(|_| can_send);
             let tick = player.into_iter().chain([self.player.queries.next_deadline(), idle, start]);
             let tick = tick.flatten().min();
-            let heartbeat = self.last_heard + HEARTBEAT_INTERVAL;
+            let heartbeat = self.last_received + HEARTBEAT_INTERVAL;
             tokio::select! {
                 room = async { self.outbound.room_for(&self.outbox[0]).await }, if !can_send => {
                     let Ok(room) = room else { return };
                     if let Some(frame) = self.outbox.pop_front() {
                         room.send(frame);
                     }
-                    self.last_heard = Instant::now();
+                    self.last_received = Instant::now();
                 }
                 arrived = async { slot.ready_for_request().await; self.request_rate.next(&mut inbound).await }, if can_send => {
-                    let Some(arrived) = arrived else { return };
-                    self.last_heard = Instant::now();
-                    self.was_pinged = false;
-                    match arrived {
+                    let Some(message) = arrived else { return };
+                    self.last_received = Instant::now();
+                    self.is_ping_pending = false;
+                    match message {
                         Inbound::Text(text) => {
-                            turn = Some(self.turn().await);
+                            permit = Some(self.acquire_permit().await);
                             receive(&mut self, &text);
                         }
                         Inbound::Heartbeat => {}
@@ -80,7 +80,7 @@ impl Session {
                 }
                 event = self.player.next_event(), if can_send || self.player.is_finishing() => {
                     if let Some(PlayerEvent::Printed(_)) = &event {
-                        turn = Some(self.turn().await);
+                        permit = Some(self.acquire_permit().await);
                         self.handle(event);
                     } else {
                         self.handle(event);
@@ -100,13 +100,13 @@ impl Session {
                     }
                 }
                 () = sleep_until(heartbeat), if can_send => {
-                    if self.was_pinged {
+                    if self.is_ping_pending {
                         tracing::info!("the client gives no sign of life");
                         return;
                     }
-                    self.was_pinged = true;
-                    self.last_heard = Instant::now();
-                    self.outbox.push_back(Frame::Ping);
+                    self.is_ping_pending = true;
+                    self.last_received = Instant::now();
+                    self.outbox.push_back(OutboundFrame::Ping);
                 }
                 // Also while a stranger does not read what was sent.
                 () = sleep_until(login_deadline.unwrap_or(heartbeat)), if login_deadline.is_some() && slot.is_stranger() => {
@@ -126,21 +126,19 @@ impl Session {
                 self.check_membership();
             }
             let phase = *phase.borrow_and_update();
-            self.follow(phase);
-            if phase != Phase::Open && self.player.is_idle() && self.outbox.is_empty() {
+            self.enter_phase(phase);
+            if phase != CirclePhase::Open && self.player.is_idle() && self.outbox.is_empty() {
                 self.close(1001, "the circle is shutting down");
             }
         }
-        // The goodbye takes as long as the client does.
-        drop(turn);
-        self.say_goodbye(inbound).await;
+        self.close_connection(inbound).await;
     }
 
-    async fn say_goodbye(mut self, mut inbound: mpsc::Receiver<Inbound>) {
+    async fn close_connection(mut self, mut inbound: mpsc::Receiver<Inbound>) {
         self.player.abandon();
         self.fail_queries(&RpcError::EnvironmentLost { reason: LossReason::Killed });
         if let Some((code, reason)) = self.closing {
-            self.outbox.push_back(Frame::Close(code, reason));
+            self.outbox.push_back(OutboundFrame::Close(code, reason));
         }
         let flush = async {
             for frame in self.outbox {
@@ -190,13 +188,13 @@ impl Session {
     }
 
     /// Waits for a turn of the session's caller.
-    async fn turn(&mut self) -> Option<OwnedSemaphorePermit> {
+    async fn acquire_permit(&mut self) -> Option<OwnedSemaphorePermit> {
         let caller = self.caller();
-        if self.turns.0 != caller {
-            self.turns = (caller, self.circle.turns.of(caller));
+        if self.caller_semaphore.0 != caller {
+            self.caller_semaphore = (caller, self.circle.caller_semaphores.get(caller));
         }
         // Nobody closes it.
-        self.turns.1.clone().acquire_owned().await.ok()
+        self.caller_semaphore.1.clone().acquire_owned().await.ok()
     }
 
     /// When the next play starts, if it waits for the time at which the session may have a worker again.
@@ -205,8 +203,8 @@ impl Session {
     }
 
     /// Does what a phase of the circle asks for.
-    fn follow(&mut self, phase: Phase) {
-        if phase >= Phase::Draining {
+    fn enter_phase(&mut self, phase: CirclePhase) {
+        if phase >= CirclePhase::Draining {
             while let Some(queued) = self.queue.dequeue() {
                 self.reply_error(&queued.ticket, &RpcError::ShuttingDown);
             }
@@ -214,7 +212,7 @@ impl Session {
                 self.reply_error(&ticket, &RpcError::ShuttingDown);
             }
         }
-        if phase == Phase::Ending {
+        if phase == CirclePhase::Ending {
             let stopped = self.player.stop(StopReason::Shutdown);
             self.handle(stopped);
         }

@@ -67,15 +67,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pieces_are_bounded_and_whole_together() {
+    async fn chunks_are_bounded_and_complete() {
         let text: Vec<u8> = (0..3 * CHUNK + 5).map(|byte| u8::try_from(byte % 251).expect("a byte")).collect();
         let mut chunks = Chunks::new(BoxBody::new(text.clone()));
-        let mut together = Vec::new();
+        let mut joined = Vec::new();
         while let Some(piece) = poll_fn(|cx| Pin::new(&mut chunks).poll_next(cx)).await {
             let piece = piece.expect("a piece");
             assert!(!piece.is_empty() && piece.len() <= CHUNK);
-            together.extend_from_slice(&piece);
+            joined.extend_from_slice(&piece);
         }
-        assert_eq!(together, text);
+        assert_eq!(joined, text);
     }
 }

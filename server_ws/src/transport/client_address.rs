@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn client_is_the_last_who_is_no_trusted_proxy() {
+    fn client_address_is_last_untrusted_hop() {
         assert_eq!(address("10.0.0.1", &["1.1.1.1, 2.2.2.2"]), "2.2.2.2");
         assert_eq!(address("10.0.0.1", &["1.1.1.1, 2.2.2.2, 10.0.0.2"]), "2.2.2.2");
         assert_eq!(address("2001:db8::1", &["1.1.1.1", "2.2.2.2,10.0.0.2"]), "2.2.2.2");
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn client_without_a_trusted_proxy_cannot_choose_its_address() {
+    fn client_address_ignores_header_without_trusted_proxy() {
         assert_eq!(address("3.3.3.3", &["1.1.1.1"]), "3.3.3.3");
         assert_eq!(address("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(address("10.0.0.1", &["1.1.1.1, unknown"]), "10.0.0.1");

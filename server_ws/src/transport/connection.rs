@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{
     chunks::Chunks,
-    frames::{Control, Frames},
+    frames::{ControlFrame, Frames},
 };
 use crate::{
     circle::Circle,
@@ -20,13 +20,13 @@ use crate::{
     rpc,
     session::{
         Session,
-        outbound::{self, Frame, QueuedFrame},
+        outbound::{self, OutboundFrame, QueuedFrame},
         span::SpannedSession,
     },
 };
 
 /// Messages that wait for a session that is busy with those before.
-const INBOUND: usize = 4;
+const MAX_QUEUED_MESSAGES: usize = 4;
 
 /// Upgrades a request and gives its connection a session.
 pub(crate) fn start(
@@ -37,7 +37,7 @@ pub(crate) fn start(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Error> {
-    let (to_session, inbound) = mpsc::channel(INBOUND);
+    let (to_session, inbound) = mpsc::channel(MAX_QUEUED_MESSAGES);
     let (outbound, from_session) = outbound::channel(slot.clone());
     let limits = circle.settings().limits.clone();
     let max_message = usize::try_from(limits.values.message_kib.saturating_mul(1024)).unwrap_or(usize::MAX);
@@ -88,11 +88,11 @@ impl CircleWs {
 impl StreamHandler<QueuedFrame> for CircleWs {
     fn handle(&mut self, queued: QueuedFrame, context: &mut Self::Context) {
         match queued.frame {
-            Frame::Text(_) | Frame::Texts(_) | Frame::Ping if self.is_closing => {}
-            Frame::Text(text) => context.text(text),
-            Frame::Texts(texts) => texts.into_iter().for_each(|text| context.text(text)),
-            Frame::Ping => context.ping(b""),
-            Frame::Close(code, reason) => {
+            OutboundFrame::Text(_) | OutboundFrame::Texts(_) | OutboundFrame::Ping if self.is_closing => {}
+            OutboundFrame::Text(text) => context.text(text),
+            OutboundFrame::Texts(texts) => texts.into_iter().for_each(|text| context.text(text)),
+            OutboundFrame::Ping => context.ping(b""),
+            OutboundFrame::Close(code, reason) => {
                 let reason = CloseReason { code: CloseCode::from(code), description: Some(reason.into()) };
                 self.close(Some(reason), context);
             }
@@ -101,12 +101,12 @@ impl StreamHandler<QueuedFrame> for CircleWs {
 }
 
 /// What is not for the session; when the client is gone, so is the connection.
-impl StreamHandler<Control> for CircleWs {
-    fn handle(&mut self, control: Control, context: &mut Self::Context) {
+impl StreamHandler<ControlFrame> for CircleWs {
+    fn handle(&mut self, control: ControlFrame, context: &mut Self::Context) {
         match control {
-            Control::Ping(payload) if !self.is_closing => context.pong(&payload),
-            Control::Ping(_) => {}
-            Control::Close(reason) => {
+            ControlFrame::Ping(payload) if !self.is_closing => context.pong(&payload),
+            ControlFrame::Ping(_) => {}
+            ControlFrame::Close(reason) => {
                 self.close(reason, context);
                 context.stop();
             }

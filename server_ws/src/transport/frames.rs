@@ -18,7 +18,7 @@ use tokio_util::{codec::Decoder, sync::PollSender};
 
 use crate::{
     quota::{HeldBytes, MAX_STRANGER_MESSAGE, Slot},
-    session::inbound::{Inbound, Text},
+    session::inbound::{Inbound, InboundText},
 };
 
 /// Fragments of one message; a client that sends more is not sending a message.
@@ -29,7 +29,7 @@ const MAX_CONTROL: u64 = 125;
 
 /// What the actor answers by itself.
 #[derive(Debug)]
-pub(crate) enum Control {
+pub(crate) enum ControlFrame {
     Ping(Bytes),
     Close(Option<CloseReason>),
 }
@@ -47,7 +47,7 @@ pub(crate) struct Frames {
     taken: usize,
     released: usize,
     session: PollSender<Inbound>,
-    reading: Reading,
+    reading: ReadState,
     /// Whether the bytes are what a frame has left of its buffer, and keep all of that.
     is_remainder: bool,
 }
@@ -57,18 +57,18 @@ const LARGE_FRAME: u64 = 4 << 10;
 
 /// What is done with what arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
+enum ReadState {
     Messages,
     /// After a violation in what a message holds: only the client's close is of interest.
-    Close,
+    AwaitingClose,
     /// After a violation of the framing: nothing can be understood any more, until the client ends the connection.
-    Nothing,
+    Failed,
 }
 
-enum Step {
+enum DecodeStep {
     Nothing,
     Session(Inbound),
-    Actor(Control),
+    Actor(ControlFrame),
 }
 
 impl Frames {
@@ -85,7 +85,7 @@ impl Frames {
             taken: 0,
             released: 0,
             session: PollSender::new(session),
-            reading: Reading::Messages,
+            reading: ReadState::Messages,
             is_remainder: false,
         }
     }
@@ -118,10 +118,10 @@ impl Frames {
         }
     }
 
-    fn accept(&mut self, frame: Frame) -> Step {
+    fn accept(&mut self, frame: Frame) -> DecodeStep {
         match frame {
-            Frame::Close(reason) => Step::Actor(Control::Close(reason)),
-            _ if self.reading != Reading::Messages => Step::Nothing,
+            Frame::Close(reason) => DecodeStep::Actor(ControlFrame::Close(reason)),
+            _ if self.reading != ReadState::Messages => DecodeStep::Nothing,
             Frame::Text(bytes) => self.message(bytes),
             Frame::Binary(_) | Frame::Continuation(Item::FirstBinary(_)) => {
                 self.violation(1003, "only text messages are taken")
@@ -129,19 +129,19 @@ impl Frames {
             Frame::Continuation(Item::FirstText(bytes)) => {
                 self.text.clear();
                 self.fragments = 0;
-                self.fragment(&bytes).unwrap_or(Step::Nothing)
+                self.fragment(&bytes).unwrap_or(DecodeStep::Nothing)
             }
-            Frame::Continuation(Item::Continue(bytes)) => self.fragment(&bytes).unwrap_or(Step::Nothing),
+            Frame::Continuation(Item::Continue(bytes)) => self.fragment(&bytes).unwrap_or(DecodeStep::Nothing),
             Frame::Continuation(Item::Last(bytes)) => self.fragment(&bytes).unwrap_or_else(|| {
                 let whole = self.text.split().freeze();
                 self.message(whole)
             }),
-            Frame::Ping(payload) => Step::Actor(Control::Ping(payload)),
-            Frame::Pong(_) => Step::Session(Inbound::Heartbeat),
+            Frame::Ping(payload) => DecodeStep::Actor(ControlFrame::Ping(payload)),
+            Frame::Pong(_) => DecodeStep::Session(Inbound::Heartbeat),
         }
     }
 
-    fn fragment(&mut self, bytes: &[u8]) -> Option<Step> {
+    fn fragment(&mut self, bytes: &[u8]) -> Option<DecodeStep> {
         self.fragments += 1;
         if self.text.len() + bytes.len() > self.max_message() || self.fragments > MAX_FRAGMENTS {
             return Some(self.violation(1009, "the message is too large"));
@@ -150,21 +150,21 @@ impl Frames {
         None
     }
 
-    fn message(&mut self, bytes: Bytes) -> Step {
+    fn message(&mut self, bytes: Bytes) -> DecodeStep {
         match ByteString::try_from(bytes) {
             Ok(text) => {
                 self.released += text.len();
                 let held = HeldBytes::new(self.slot.clone(), text.len());
-                Step::Session(Inbound::Text(Text::new(text, held)))
+                DecodeStep::Session(Inbound::Text(InboundText::new(text, held)))
             }
             Err(_) => self.violation(1007, "the message is not UTF-8"),
         }
     }
 
-    fn violation(&mut self, code: u16, reason: &'static str) -> Step {
-        self.reading = Reading::Close;
+    fn violation(&mut self, code: u16, reason: &'static str) -> DecodeStep {
+        self.reading = ReadState::AwaitingClose;
         self.text = BytesMut::new();
-        Step::Session(Inbound::Violation { code, reason })
+        DecodeStep::Session(Inbound::Violation { code, reason })
     }
 
     /// The length that the next frame's header states (RFC 6455 §5.2), once it is there. The codec looks at it only when
@@ -189,15 +189,15 @@ impl Frames {
         2 + extended + if second & 0x80 == 0 { 0 } else { 4 }
     }
 
-    fn decode(&mut self) -> Option<Step> {
+    fn decode(&mut self) -> Option<DecodeStep> {
         let stated_length = self.stated_length();
         let stated = stated_length.unwrap_or_default();
         let is_control = self.bytes.first().is_some_and(|first| first & 0x08 != 0);
         if is_control && stated > MAX_CONTROL {
-            return self.lose_track(1002, "this is not RFC 6455");
+            return self.fail_framing(1002, "this is not RFC 6455");
         }
         if stated > self.max_message() as u64 {
-            return self.lose_track(1009, "the message is too large");
+            return self.fail_framing(1009, "the message is too large");
         }
         // The codec makes room for a whole frame as soon as it sees the header.
         if stated_length.is_some() && (self.bytes.len() as u64) < self.header_length() + stated {
@@ -211,27 +211,27 @@ impl Frames {
                 }
                 frame.map(|frame| self.accept(frame))
             }
-            Err(ProtocolError::Overflow) => self.lose_track(1009, "the message is too large"),
-            Err(_) => self.lose_track(1002, "this is not RFC 6455"),
+            Err(ProtocolError::Overflow) => self.fail_framing(1009, "the message is too large"),
+            Err(_) => self.fail_framing(1002, "this is not RFC 6455"),
         }
     }
 
     /// A violation after which the next frame cannot be found.
-    fn lose_track(&mut self, code: u16, reason: &'static str) -> Option<Step> {
-        let step = (self.reading == Reading::Messages).then(|| self.violation(code, reason));
-        self.reading = Reading::Nothing;
+    fn fail_framing(&mut self, code: u16, reason: &'static str) -> Option<DecodeStep> {
+        let step = (self.reading == ReadState::Messages).then(|| self.violation(code, reason));
+        self.reading = ReadState::Failed;
         self.bytes = BytesMut::new();
         step
     }
 }
 
 impl Stream for Frames {
-    type Item = Control;
+    type Item = ControlFrame;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Control>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ControlFrame>> {
         let this = &mut *self;
         loop {
-            if this.reading != Reading::Nothing {
+            if this.reading != ReadState::Failed {
                 // Room first: what has been decoded must be able to go on at once.
                 if ready!(this.session.poll_reserve(cx)).is_err() {
                     return Poll::Ready(None);
@@ -239,15 +239,15 @@ impl Stream for Frames {
                 let step = this.decode();
                 this.release();
                 match step {
-                    Some(Step::Nothing) => continue,
-                    Some(Step::Actor(control)) => {
+                    Some(DecodeStep::Nothing) => continue,
+                    Some(DecodeStep::Actor(control)) => {
                         // The room is there, and whatever a client sends is a heartbeat.
                         if this.session.send_item(Inbound::Heartbeat).is_err() {
                             return Poll::Ready(None);
                         }
                         return Poll::Ready(Some(control));
                     }
-                    Some(Step::Session(inbound)) => {
+                    Some(DecodeStep::Session(inbound)) => {
                         if this.session.send_item(inbound).is_err() {
                             return Poll::Ready(None);
                         }
@@ -260,7 +260,7 @@ impl Stream for Frames {
             match ready!(Pin::new(&mut this.payload).poll_next(cx)) {
                 Some(Ok(chunk)) => {
                     this.taken += chunk.len();
-                    if this.reading == Reading::Nothing {
+                    if this.reading == ReadState::Failed {
                         this.release();
                     } else {
                         this.bytes.extend_from_slice(&chunk);

@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn key_must_be_16_bytes_in_base64() {
+    fn websocket_key_must_be_16_bytes_in_base64() {
         assert!(check(&[("sec-websocket-key", KEY)]));
         for key in
             ["", "x", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZR==", "dGhlIHNhbXBsZSBub25jZ!==", &KEY.repeat(2)]
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn request_for_a_websocket_has_no_body() {
+    fn websocket_request_must_have_no_body() {
         let with = |name, value| check(&[("sec-websocket-key", KEY), (name, value)]);
         assert!(with("content-length", "0"));
         assert!(!with("content-length", "5") && !with("transfer-encoding", "chunked"));

@@ -22,7 +22,9 @@ use actix_web::{
 };
 use keys::Authority;
 
-use super::{chunks::Chunks, client_address::client_address, connection, handshake, refusal, socket::Socket};
+use super::{
+    chunks::Chunks, client_address::client_address, connection, counted_socket::CountedSocket, handshake, refusal,
+};
 use crate::{
     circle::Circle,
     metrics::ConnectionRejectReason,
@@ -43,13 +45,13 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The address of the accepted socket.
 #[derive(Debug, Clone, Copy)]
-struct Local(SocketAddr);
+struct LocalAddress(SocketAddr);
 
 /// Notes the socket's address and slot, and has the kernel drop a connection that stands still while the actor cannot.
-pub(super) fn on_connect(socket: &Socket, data: &mut Extensions) {
+pub(super) fn on_connect(socket: &CountedSocket, data: &mut Extensions) {
     data.insert(socket.slot().clone());
     if let Ok(address) = socket.stream().local_addr() {
-        data.insert(Local(address));
+        data.insert(LocalAddress(address));
     }
     #[cfg(target_os = "linux")]
     if let Err(error) = drop_stalled(socket.stream(), STALL_TIMEOUT) {
@@ -77,7 +79,7 @@ pub(super) fn protective_headers() -> DefaultHeaders {
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/healthz", web::get().to(health)).route("/healthz", web::head().to(health)).service(
         web::scope("")
-            .wrap(from_fn(only_known_hosts))
+            .wrap(from_fn(check_host))
             .route("/", web::get().to(root))
             .route("/openrpc.json", web::get().to(contract))
             .route("/metrics", web::get().to(metrics))
@@ -181,7 +183,7 @@ fn refuse(circle: &Circle, address: IpAddr, refusal: ConnectionRefusal) -> HttpR
 
 /// Holds requests to the authorities that the circle answers to, so that no page and no other circle can pass itself
 /// off as this one (DNS rebinding, a nonce signed for another).
-async fn only_known_hosts(
+async fn check_host(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -191,10 +193,10 @@ async fn only_known_hosts(
     // A request line that names a host is about that host (RFC 9112 §3.2.2).
     let host = request.uri().authority().map_or(host, |authority| authority.as_str());
     let circle = request.app_data::<web::Data<Circle>>().cloned();
-    let local = request.conn_data::<Local>().copied();
+    let local = request.conn_data::<LocalAddress>().copied();
     let authority = Authority::from_host_header(host)
         .ok()
-        .filter(|authority| circle.as_ref().is_some_and(|circle| answers_to(circle, local, authority)));
+        .filter(|authority| circle.as_ref().is_some_and(|circle| is_own_authority(circle, local, authority)));
     let Some(authority) = authority else {
         if let Some(circle) = &circle {
             circle.metrics.count_rejection(ConnectionRejectReason::Host);
@@ -211,16 +213,16 @@ async fn only_known_hosts(
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-fn answers_to(circle: &Circle, local: Option<Local>, authority: &Authority) -> bool {
+fn is_own_authority(circle: &Circle, local: Option<LocalAddress>, authority: &Authority) -> bool {
     if circle.settings.borrow().hosts.contains(authority) {
         return true;
     }
-    let Some(Local(address)) = local else { return false };
+    let Some(LocalAddress(address)) = local else { return false };
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
     let port = (address.port() != DEFAULT_PORT).then_some(address.port());
     *authority == Authority::from_socket_addr(address, DEFAULT_PORT)
         || address.ip().is_loopback()
-            && circle.holds_localhost.load(Ordering::Relaxed)
+            && circle.has_localhost.load(Ordering::Relaxed)
             && Authority::new("localhost", port).is_ok_and(|localhost| localhost == *authority)
 }
 
@@ -242,22 +244,22 @@ mod tests {
     use crate::quota::Connections;
 
     #[tokio::test]
-    async fn every_socket_that_is_accepted_is_dropped_when_it_stands_still() {
+    async fn stalled_socket_is_dropped() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let _client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
         let (accepted, _) = listener.accept().await.expect("a client");
         let slot = Connections::new(&Limits::default(), true).accept(None).expect("room");
-        let socket = Socket::new(accepted, slot);
+        let socket = CountedSocket::new(accepted, slot);
         let mut data = Extensions::new();
         on_connect(&socket, &mut data);
-        assert!(data.contains::<Local>() && data.contains::<Arc<Slot>>());
+        assert!(data.contains::<LocalAddress>() && data.contains::<Arc<Slot>>());
         let timeout = rustix::net::sockopt::tcp_user_timeout(socket.stream()).expect("a TCP socket");
         assert_eq!(Duration::from_millis(timeout.into()), STALL_TIMEOUT);
     }
 
     /// With less than the 30 seconds that a client has.
     #[test]
-    fn a_client_that_takes_nothing_is_dropped_though_it_is_there() {
+    fn client_that_does_not_read_is_dropped() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let _client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
         let (mut accepted, _) = listener.accept().expect("a client");

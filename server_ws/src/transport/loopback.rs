@@ -14,7 +14,7 @@ use rustix::{io::Errno, net::sockopt::ipv6_v6only};
 pub(crate) struct Listeners {
     pub(crate) sockets: Vec<TcpListener>,
     /// Whether all that connect to `localhost` reach this circle.
-    pub(crate) hold_localhost: bool,
+    pub(crate) has_localhost: bool,
 }
 
 impl Listeners {
@@ -24,20 +24,20 @@ impl Listeners {
         let address = listener.local_addr()?;
         let Some(other) = other_address(&listener, address)? else {
             let hold_localhost = address.ip().is_unspecified();
-            return Ok(Self { sockets: vec![listener], hold_localhost });
+            return Ok(Self { sockets: vec![listener], has_localhost: hold_localhost });
         };
         let other = SocketAddr::new(other, address.port());
         match TcpListener::bind(other) {
             Ok(second) => {
                 second.set_nonblocking(true)?;
-                Ok(Self { sockets: vec![listener, second], hold_localhost: true })
+                Ok(Self { sockets: vec![listener, second], has_localhost: true })
             }
             // Without that family nobody listens there.
-            Err(error) if is_without_family(&error) => Ok(Self { sockets: vec![listener], hold_localhost: true }),
+            Err(error) if is_without_family(&error) => Ok(Self { sockets: vec![listener], has_localhost: true }),
             Err(error) => {
                 tracing::warn!(%other, %error, "another program may listen on the other address of localhost: the circle \
                                                 does not answer to that name, name 127.0.0.1 or [::1]");
-                Ok(Self { sockets: vec![listener], hold_localhost: false })
+                Ok(Self { sockets: vec![listener], has_localhost: false })
             }
         }
     }
@@ -65,7 +65,7 @@ mod tests {
     fn listening(listener: TcpListener) -> (Vec<IpAddr>, bool) {
         let listeners = Listeners::new(listener).expect("it listens");
         let ips = listeners.sockets.iter().map(|socket| socket.local_addr().expect("bound").ip()).collect();
-        (ips, listeners.hold_localhost)
+        (ips, listeners.has_localhost)
     }
 
     fn has_ipv6() -> bool {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn socket_on_one_loopback_address_gets_the_other() {
+    fn loopback_socket_gets_second_address() {
         let (v4, v6): (IpAddr, IpAddr) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
         if !has_ipv6() {
             assert_eq!(listening(TcpListener::bind("127.0.0.1:0").expect("a port")), (vec![v4], true));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn socket_whose_other_address_is_taken_does_not_hold_localhost() {
+    fn loopback_socket_with_taken_second_address_has_no_localhost() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = taken.local_addr().expect("bound").port();
         let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)) else { return };
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn socket_on_another_address_does_not_hold_localhost() {
+    fn non_loopback_socket_has_no_localhost() {
         let listener = TcpListener::bind("127.0.0.2:0").expect("a port");
         assert_eq!(listening(listener), (vec![Ipv4Addr::new(127, 0, 0, 2).into()], false));
     }

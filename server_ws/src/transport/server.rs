@@ -11,7 +11,7 @@ use actix_web::{
     web,
 };
 
-use super::{chunks::CHUNK, http, refusal, socket::Socket};
+use super::{chunks::CHUNK, counted_socket::CountedSocket, http, refusal};
 use crate::circle::Circle;
 
 /// Threads that serve connections.
@@ -54,7 +54,7 @@ pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Re
 fn accept(
     circle: &Circle,
     stream: TcpStream,
-) -> Result<(Socket, Protocol, Option<std::net::SocketAddr>), DispatchError> {
+) -> Result<(CountedSocket, Protocol, Option<std::net::SocketAddr>), DispatchError> {
     let address = stream.peer_addr()?;
     // Clients share the address of a proxy.
     let is_proxy = circle.settings.borrow().trusted_proxies.contains(&address.ip().to_canonical());
@@ -64,5 +64,5 @@ fn accept(
     })?;
     tracing::debug!(socket = slot.number(), %address, "connection accepted");
     stream.set_nodelay(true)?;
-    Ok((Socket::new(stream, slot), Protocol::Http1, Some(address)))
+    Ok((CountedSocket::new(stream, slot), Protocol::Http1, Some(address)))
 }

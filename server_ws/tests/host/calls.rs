@@ -7,23 +7,21 @@ use serde_json::json;
 use server_ws::{Circle, Workers, host};
 use worker::rhai::Engine;
 
-use super::{Test, heard, serve};
+use super::{Test, receive, serve};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("arguments_and_results_are_what_serde_makes_of_them", arguments_and_results_are_what_serde_makes_of_them),
-    ("the_caller_is_the_key_that_the_session_proved", the_caller_is_the_key_that_the_session_proved),
-    ("an_error_can_be_caught_and_points_at_its_call", an_error_can_be_caught_and_points_at_its_call),
-    ("a_wrong_argument_names_its_parameter", a_wrong_argument_names_its_parameter),
-    ("function_pointers_are_no_arguments", function_pointers_are_no_arguments),
-    ("a_panic_says_nothing_of_the_inside", a_panic_says_nothing_of_the_inside),
-    ("functions_are_completed_and_looked_up", functions_are_completed_and_looked_up),
+    ("arguments_and_results_are_what_serde_makes_of_them", arguments_and_results_follow_serde),
+    ("the_caller_is_the_key_that_the_session_proved", caller_is_authenticated_key),
+    ("an_error_can_be_caught_and_points_at_its_call", host_error_is_catchable_and_has_call_position),
+    ("a_wrong_argument_names_its_parameter", invalid_argument_error_names_parameter),
+    ("function_pointers_are_no_arguments", function_pointers_are_rejected_as_arguments),
+    ("a_panic_says_nothing_of_the_inside", panic_message_is_not_disclosed),
+    ("functions_are_completed_and_looked_up", functions_are_completed_and_documented),
 ];
 
 /// Of what a worker process alone can do.
-pub(crate) const PROCESS_TESTS: &[Test] = &[(
-    "a_worker_that_lies_is_ended_and_nothing_is_carried_out",
-    a_worker_that_lies_is_ended_and_nothing_is_carried_out,
-)];
+pub(crate) const PROCESS_TESTS: &[Test] =
+    &[("a_worker_that_lies_is_ended_and_nothing_is_carried_out", worker_with_forged_call_is_killed)];
 
 /// What a script could do that has taken its worker over: end it, and write to its descriptors; false if that fails.
 pub(crate) fn natives(engine: &mut Engine) {
@@ -38,11 +36,11 @@ pub(crate) fn natives(engine: &mut Engine) {
 }
 
 /// A module that says what it was called with.
-fn echo(said: mpsc::Sender<String>) -> host::Module {
+fn echo(sender: mpsc::Sender<String>) -> host::Module {
     let say = move |call: &host::Call, text: String| {
         let caller = call.caller().map_or("nobody".into(), keys::PublicKey::to_hex);
         // A test that wants to hear nothing has dropped its end.
-        let _unheard = said.send(format!("{caller}: {text}"));
+        let _receiver_gone = sender.send(format!("{caller}: {text}"));
     };
     host::Module::new("echo")
         .function("pair", ["item", "count"], "Says both.", move |call: host::Call, (item, count): (String, u8)| {
@@ -62,12 +60,12 @@ fn echo(said: mpsc::Sender<String>) -> host::Module {
         })
 }
 
-fn arguments_and_results_are_what_serde_makes_of_them(workers: &Workers) {
-    let (said, hears) = mpsc::channel();
-    let circle = serve(workers, Circle::builder("test").host_module(echo(said)));
+fn arguments_and_results_follow_serde(workers: &Workers) {
+    let (sender, receiver) = mpsc::channel();
+    let circle = serve(workers, Circle::builder("test").host_module(echo(sender)));
     let mut wire = circle.connect();
     assert_eq!(wire.value("echo::pair(\"tea\", 2)"), json!([2, "tea"]));
-    assert_eq!(heard(&hears), "nobody: 2 of tea");
+    assert_eq!(receive(&receiver), "nobody: 2 of tea");
     assert_eq!(wire.value("echo::nothing()"), json!(null));
     assert_eq!(wire.value("let s = echo::sum([1, 2, 39]); s.sum * s.of"), 126);
     // From wherever a script calls it.
@@ -75,19 +73,19 @@ fn arguments_and_results_are_what_serde_makes_of_them(workers: &Workers) {
     assert_eq!(wire.value("let f = |n| echo::sum([n, 1]).sum; f.call(4)"), 5);
 }
 
-fn the_caller_is_the_key_that_the_session_proved(workers: &Workers) {
-    let (said, hears) = mpsc::channel();
-    let circle = serve(workers, Circle::builder("test").host_module(echo(said)));
+fn caller_is_authenticated_key(workers: &Workers) {
+    let (sender, receiver) = mpsc::channel();
+    let circle = serve(workers, Circle::builder("test").host_module(echo(sender)));
     let (mut wire, keypair) = (circle.connect(), KeyPair::generate().expect("a key"));
-    let lie = format!("let CALLER_PUBLIC_KEY = \"{}\"; echo::pair(CALLER_PUBLIC_KEY, 1);", keypair.public_key());
-    wire.value(&lie);
-    assert!(heard(&hears).starts_with("nobody: 1 of 0"));
+    let forged = format!("let CALLER_PUBLIC_KEY = \"{}\"; echo::pair(CALLER_PUBLIC_KEY, 1);", keypair.public_key());
+    wire.value(&forged);
+    assert!(receive(&receiver).starts_with("nobody: 1 of 0"));
     assert_eq!(wire.authenticate(&keypair)["result"]["authenticated"], true);
     wire.value("echo::pair(\"tea\", 1);");
-    assert_eq!(heard(&hears), format!("{}: 1 of tea", keypair.public_key().to_hex()));
+    assert_eq!(receive(&receiver), format!("{}: 1 of tea", keypair.public_key().to_hex()));
 }
 
-fn an_error_can_be_caught_and_points_at_its_call(workers: &Workers) {
+fn host_error_is_catchable_and_has_call_position(workers: &Workers) {
     let circle = serve(workers, Circle::builder("test").host_module(echo(mpsc::channel().0)));
     let mut wire = circle.connect();
     let caught = "let c; try { echo::refuse() } catch (e) { c = [e.message, e.data.after, e.function]; } c";
@@ -99,9 +97,9 @@ fn an_error_can_be_caught_and_points_at_its_call(workers: &Workers) {
     assert_eq!(wire.value("kept"), 7);
 }
 
-fn a_wrong_argument_names_its_parameter(workers: &Workers) {
-    let (said, hears) = mpsc::channel();
-    let circle = serve(workers, Circle::builder("test").host_module(echo(said)));
+fn invalid_argument_error_names_parameter(workers: &Workers) {
+    let (sender, receiver) = mpsc::channel();
+    let circle = serve(workers, Circle::builder("test").host_module(echo(sender)));
     let mut wire = circle.connect();
     for (script, message) in [
         ("echo::pair(7, 1)", "echo::pair: argument 'item': invalid type: integer `7`, expected a string"),
@@ -112,12 +110,12 @@ fn a_wrong_argument_names_its_parameter(workers: &Workers) {
     }
     let error = wire.error("echo::pair(\"tea\")");
     assert_eq!(error["data"]["hint"], "it is called as echo::pair(item, count)");
-    assert!(hears.try_recv().is_err(), "none of them was carried out");
+    assert!(receiver.try_recv().is_err(), "none of them was carried out");
 }
 
-fn function_pointers_are_no_arguments(workers: &Workers) {
-    let (said, hears) = mpsc::channel();
-    let circle = serve(workers, Circle::builder("test").host_module(echo(said)));
+fn function_pointers_are_rejected_as_arguments(workers: &Workers) {
+    let (sender, receiver) = mpsc::channel();
+    let circle = serve(workers, Circle::builder("test").host_module(echo(sender)));
     let mut wire = circle.connect();
     for argument in ["|| 1", "{ let f = || 1; let g = || f; f }", "Fn(\"abs\")", "[1, #{ f: || 2 }]"] {
         let error = wire.error(&format!("echo::pair({argument}, 2)"));
@@ -126,12 +124,12 @@ fn function_pointers_are_no_arguments(workers: &Workers) {
     }
     let caught = "let of = (); try { echo::pair(\"tea\", || 1) } catch (e) { of = e.function } of";
     assert_eq!(wire.value(caught), "echo::pair");
-    assert!(hears.try_recv().is_err(), "nothing is carried out");
+    assert!(receiver.try_recv().is_err(), "nothing is carried out");
     // As long as it goes no further than the script.
     assert_eq!(wire.value("[1, 2].map(|n| echo::pair(\"tea\", n)[0])"), json!([1, 2]));
 }
 
-fn a_panic_says_nothing_of_the_inside(workers: &Workers) {
+fn panic_message_is_not_disclosed(workers: &Workers) {
     let circle = serve(workers, Circle::builder("test").host_module(echo(mpsc::channel().0)));
     let mut wire = circle.connect();
     let error = wire.error("echo::panic()");
@@ -140,7 +138,7 @@ fn a_panic_says_nothing_of_the_inside(workers: &Workers) {
     assert_eq!(wire.value("echo::sum([1]).sum"), 1);
 }
 
-fn functions_are_completed_and_looked_up(workers: &Workers) {
+fn functions_are_completed_and_documented(workers: &Workers) {
     let circle = serve(workers, Circle::builder("test").host_module(echo(mpsc::channel().0)));
     let mut wire = circle.connect();
     let completed = wire.call("complete", json!({ "script": "let x = echo::pa", "cursor": 16 }));
@@ -164,33 +162,33 @@ fn host_call(descriptor: u8, play: u8, number: u8, function: u8, args: &str) -> 
     format!("let b = blob(); {} if !write_to({descriptor}, b) {{ throw `not open`; }}", pushed.join(" "))
 }
 
-fn a_worker_that_lies_is_ended_and_nothing_is_carried_out(workers: &Workers) {
-    let (said, hears) = mpsc::channel();
-    let circle = serve(workers, Circle::builder("test").host_module(echo(said)));
-    let (mut neighbour, right) = (circle.connect(), r#"["tea",3]"#);
+fn worker_with_forged_call_is_killed(workers: &Workers) {
+    let (sender, receiver) = mpsc::channel();
+    let circle = serve(workers, Circle::builder("test").host_module(echo(sender)));
+    let (mut neighbour, valid_args) = (circle.connect(), r#"["tea",3]"#);
     neighbour.value("let mine = 7;");
     // What is right is no lie, whoever says it: it comes from a worker, and is done for its own session.
     let work = (3..16).find(|&descriptor| {
-        let script = format!("{} loop {{}}", host_call(descriptor, 1, 1, 0, right));
+        let script = format!("{} loop {{}}", host_call(descriptor, 1, 1, 0, valid_args));
         let answer = circle.connect().call("play", json!({ "script": script, "timeout_ms": 500 }));
-        answer["error"]["code"] == -32004 && hears.try_recv().is_ok_and(|said| said == "nobody: 3 of tea")
+        answer["error"]["code"] == -32004 && receiver.try_recv().is_ok_and(|sender| sender == "nobody: 3 of tea")
     });
     let work = work.expect("one of them is what it says its calls on");
     for lie in [
         // Another play, a number out of order, a function that is not there, no JSON, too few arguments.
-        host_call(work, 2, 1, 0, right),
-        host_call(work, 1, 2, 0, right),
-        host_call(work, 1, 1, 99, right),
+        host_call(work, 2, 1, 0, valid_args),
+        host_call(work, 1, 2, 0, valid_args),
+        host_call(work, 1, 1, 99, valid_args),
         host_call(work, 1, 1, 0, "nonsense"),
         host_call(work, 1, 1, 0, r#"["tea"]"#),
         // One while another waits for its answer.
-        format!("{} {}", host_call(work, 1, 1, 2, "[[1]]"), host_call(work, 1, 3, 0, right)),
+        format!("{} {}", host_call(work, 1, 1, 2, "[[1]]"), host_call(work, 1, 3, 0, valid_args)),
     ] {
         let mut wire = circle.connect();
         let error = wire.error(&format!("{lie} loop {{}}"));
         assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("crash")), "{lie}");
         assert_eq!(wire.value("1"), 1);
     }
-    assert!(hears.try_recv().is_err(), "nothing of it was carried out");
+    assert!(receiver.try_recv().is_err(), "nothing of it was carried out");
     assert_eq!(neighbour.value("mine"), 7);
 }

@@ -8,95 +8,97 @@ use serde_json::json;
 use server_ws::{Circle, Workers, host};
 use tokio::sync::Semaphore;
 
-use super::{Test, eventually, heard, serve};
+use super::{Test, eventually, receive, serve};
 
 pub(crate) const TESTS: &[Test] = &[
     (
         "a_waiting_script_is_cancelled_at_once_and_its_function_runs_to_its_end",
-        a_waiting_script_is_cancelled_at_once_and_its_function_runs_to_its_end,
+        cancelled_script_ends_while_function_runs_on,
     ),
-    ("a_function_may_heed_its_cancellation", a_function_may_heed_its_cancellation),
-    ("a_waiting_script_is_held_to_its_deadline", a_waiting_script_is_held_to_its_deadline),
-    ("a_caller_leaves_four_functions_behind", a_caller_leaves_four_functions_behind),
-    ("calls_are_counted_and_their_sizes_bounded", calls_are_counted_and_their_sizes_bounded),
-    ("a_call_over_those_that_may_run_waits_its_turn", a_call_over_those_that_may_run_waits_its_turn),
-    ("one_callers_calls_do_not_hold_up_anothers", one_callers_calls_do_not_hold_up_anothers),
-    ("a_call_inside_of_a_callback_ends_with_its_play", a_call_inside_of_a_callback_ends_with_its_play),
-    ("a_circle_that_stops_waits_for_its_functions", a_circle_that_stops_waits_for_its_functions),
+    ("a_function_may_heed_its_cancellation", function_can_observe_cancellation),
+    ("a_waiting_script_is_held_to_its_deadline", waiting_script_ends_at_deadline),
+    ("a_caller_leaves_four_functions_behind", caller_may_have_four_detached_calls),
+    ("calls_are_counted_and_their_sizes_bounded", calls_are_limited_in_number_and_size),
+    ("a_call_over_those_that_may_run_waits_its_turn", excess_call_waits_for_grant),
+    ("one_callers_calls_do_not_hold_up_anothers", calls_of_one_caller_do_not_block_another),
+    ("a_call_inside_of_a_callback_ends_with_its_play", call_in_callback_ends_with_play),
+    ("a_circle_that_stops_waits_for_its_functions", stopping_circle_waits_for_functions),
 ];
 
 /// Functions that say when they begin and end, and end when they are let.
-struct Slow {
+struct SlowModule {
     gate: Arc<Semaphore>,
-    said: mpsc::Receiver<&'static str>,
+    messages: mpsc::Receiver<&'static str>,
 }
 
-fn slow() -> (Slow, host::Module) {
-    let (gate, (say, said)) = (Arc::new(Semaphore::new(0)), mpsc::channel());
-    let (opened, heeding) = (gate.clone(), say.clone());
-    let module =
-        host::Module::new("slow")
-            .function("wait", [], "Waits.", move |_: host::Call, (): ()| {
-                let (gate, say) = (opened.clone(), say.clone());
-                async move {
-                    say.send("begun").expect("the test hears it");
-                    gate.acquire().await.expect("not closed").forget();
-                    // A test that does not ask has dropped its end.
-                    let _unheard = say.send("ended");
-                    Ok(7)
-                }
-            })
-            .function("heed", [], "Waits for no longer than it must.", move |call: host::Call, (): ()| {
-                let say = heeding.clone();
-                async move {
-                    say.send("begun").expect("the test hears it");
-                    call.cancelled().await;
-                    say.send(if call.is_cancelled() { "heeded" } else { "not cancelled" }).expect("the test hears it");
-                    Ok(())
-                }
-            })
-            .function("long", ["bytes"], "So many.", |_: host::Call, (bytes,): (usize,)| async move {
-                Ok("x".repeat(bytes))
-            })
-            .function("take", ["text"], "Takes it.", |_: host::Call, (text,): (String,)| async move { Ok(text.len()) });
-    (Slow { gate, said }, module)
+fn slow_module() -> (SlowModule, host::Module) {
+    let (gate, (sender, said)) = (Arc::new(Semaphore::new(0)), mpsc::channel());
+    let (opened, heed_sender) = (gate.clone(), sender.clone());
+    let module = host::Module::new("slow")
+        .function("wait", [], "Waits.", move |_: host::Call, (): ()| {
+            let (gate, sender) = (opened.clone(), sender.clone());
+            async move {
+                sender.send("begun").expect("the test hears it");
+                gate.acquire().await.expect("not closed").forget();
+                // A test that does not ask has dropped its end.
+                let _unheard = sender.send("ended");
+                Ok(7)
+            }
+        })
+        .function("heed", [], "Waits for no longer than it must.", move |call: host::Call, (): ()| {
+            let sender = heed_sender.clone();
+            async move {
+                sender.send("begun").expect("the test hears it");
+                call.cancelled().await;
+                sender.send(if call.is_cancelled() { "heeded" } else { "not cancelled" }).expect("the test hears it");
+                Ok(())
+            }
+        })
+        .function(
+            "long",
+            ["bytes"],
+            "So many.",
+            |_: host::Call, (bytes,): (usize,)| async move { Ok("x".repeat(bytes)) },
+        )
+        .function("take", ["text"], "Takes it.", |_: host::Call, (text,): (String,)| async move { Ok(text.len()) });
+    (SlowModule { gate, messages: said }, module)
 }
 
-fn a_waiting_script_is_cancelled_at_once_and_its_function_runs_to_its_end(workers: &Workers) {
-    let (slow, module) = slow();
+fn cancelled_script_ends_while_function_runs_on(workers: &Workers) {
+    let (slow, module) = slow_module();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     let play = wire.request("play", json!(["let kept = 1; try { slow::wait() } catch { } kept = 2;"]));
-    assert_eq!(heard(&slow.said), "begun");
+    assert_eq!(receive(&slow.messages), "begun");
     // Others are answered meanwhile, and what is asked of the environment, too.
     assert_eq!(wire.call("scope", json!([]))["result"]["functions"], json!([]));
     assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true);
     assert_eq!(wire.answer(&play)["error"]["code"], -32005);
     assert_eq!(wire.value("kept"), 1);
-    assert!(slow.said.try_recv().is_err(), "it is still running");
+    assert!(slow.messages.try_recv().is_err(), "it is still running");
     slow.gate.add_permits(1);
-    assert_eq!(heard(&slow.said), "ended");
+    assert_eq!(receive(&slow.messages), "ended");
     slow.gate.add_permits(1);
     assert_eq!(wire.value("slow::wait()"), 7);
 }
 
-fn a_function_may_heed_its_cancellation(workers: &Workers) {
-    let (slow, module) = slow();
+fn function_can_observe_cancellation(workers: &Workers) {
+    let (slow, module) = slow_module();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     let play = wire.request("play", json!(["slow::heed()"]));
-    assert_eq!(heard(&slow.said), "begun");
+    assert_eq!(receive(&slow.messages), "begun");
     wire.request("cancel", json!([play]));
-    assert_eq!(heard(&slow.said), "heeded");
+    assert_eq!(receive(&slow.messages), "heeded");
     // So it does when its client is gone.
     wire.request("play", json!(["slow::heed()"]));
-    assert_eq!(heard(&slow.said), "begun");
+    assert_eq!(receive(&slow.messages), "begun");
     drop(wire);
-    assert_eq!(heard(&slow.said), "heeded");
+    assert_eq!(receive(&slow.messages), "heeded");
 }
 
-fn a_waiting_script_is_held_to_its_deadline(workers: &Workers) {
-    let (slow, module) = slow();
+fn waiting_script_ends_at_deadline(workers: &Workers) {
+    let (slow, module) = slow_module();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     let answer = wire.call("play", json!({ "script": "let kept = 1; slow::wait()", "timeout_ms": 50 }));
@@ -105,13 +107,13 @@ fn a_waiting_script_is_held_to_its_deadline(workers: &Workers) {
     slow.gate.add_permits(1);
 }
 
-fn a_caller_leaves_four_functions_behind(workers: &Workers) {
-    let (slow, module) = slow();
+fn caller_may_have_four_detached_calls(workers: &Workers) {
+    let (slow, module) = slow_module();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
-    for _ in 0..host::MAX_LEFT_BEHIND {
+    for _ in 0..host::MAX_DETACHED_CALLS {
         let play = wire.request("play", json!(["slow::wait()"]));
-        assert_eq!(heard(&slow.said), "begun");
+        assert_eq!(receive(&slow.messages), "begun");
         assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true);
         assert_eq!(wire.answer(&play)["error"]["code"], -32005);
     }
@@ -126,7 +128,7 @@ fn a_caller_leaves_four_functions_behind(workers: &Workers) {
     assert_eq!(second.authenticate(&KeyPair::generate().expect("a key"))["result"]["authenticated"], true);
     assert_eq!(second.value("slow::take(\"x\")"), 1);
     slow.gate.add_permits(1);
-    assert_eq!(heard(&slow.said), "ended");
+    assert_eq!(receive(&slow.messages), "ended");
     // It is no longer counted a moment after it has said so.
     eventually(|| {
         let answer = wire.play("slow::take(\"x\")");
@@ -135,8 +137,8 @@ fn a_caller_leaves_four_functions_behind(workers: &Workers) {
     slow.gate.add_permits(3);
 }
 
-fn calls_are_counted_and_their_sizes_bounded(workers: &Workers) {
-    let (_slow, module) = slow();
+fn calls_are_limited_in_number_and_size(workers: &Workers) {
+    let (_slow, module) = slow_module();
     let limits = Limits { host_calls: 10, host_kib: 4, ..Limits::default() };
     let circle = serve(workers, Circle::builder("test").host_module(module).limits(limits));
     let mut wire = circle.connect();
@@ -155,54 +157,54 @@ fn calls_are_counted_and_their_sizes_bounded(workers: &Workers) {
     assert_eq!(wire.value("n"), 10);
 }
 
-fn a_call_over_those_that_may_run_waits_its_turn(workers: &Workers) {
-    let (slow, module) = slow();
+fn excess_call_waits_for_grant(workers: &Workers) {
+    let (slow, module) = slow_module();
     let limits = Limits { running_host_calls: 1, ..Limits::default() };
     let circle = serve(workers, Circle::builder("test").host_module(module).limits(limits));
     let (mut first, mut second, mut third) = (circle.connect(), circle.connect(), circle.connect());
     let running = first.request("play", json!(["slow::wait()"]));
-    assert_eq!(heard(&slow.said), "begun");
+    assert_eq!(receive(&slow.messages), "begun");
     // One that waits and gives up is never carried out.
     let gives_up = second.call("play", json!({ "script": "slow::wait()", "timeout_ms": 50 }));
     assert_eq!(gives_up["error"]["data"]["limit"], "time");
-    let waits = third.request("play", json!(["slow::take(\"xyz\")"]));
+    let waiting = third.request("play", json!(["slow::take(\"xyz\")"]));
     slow.gate.add_permits(1);
     assert_eq!(first.answer(&running)["result"]["value"], 7);
-    assert_eq!(third.answer(&waits)["result"]["value"], 3);
-    assert_eq!((heard(&slow.said), slow.said.try_recv().ok()), ("ended", None));
+    assert_eq!(third.answer(&waiting)["result"]["value"], 3);
+    assert_eq!((receive(&slow.messages), slow.messages.try_recv().ok()), ("ended", None));
 }
 
-fn a_circle_that_stops_waits_for_its_functions(workers: &Workers) {
-    let (slow, module) = slow();
+fn stopping_circle_waits_for_functions(workers: &Workers) {
+    let (slow, module) = slow_module();
     let mut circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     let play = wire.request("play", json!(["slow::wait()"]));
-    assert_eq!(heard(&slow.said), "begun");
+    assert_eq!(receive(&slow.messages), "begun");
     drop(circle.stop.take());
     assert_eq!(wire.answer(&play)["error"]["code"], -32008);
     slow.gate.add_permits(1);
     circle.stop();
-    assert_eq!(heard(&slow.said), "ended");
+    assert_eq!(receive(&slow.messages), "ended");
 }
 
-fn one_callers_calls_do_not_hold_up_anothers(workers: &Workers) {
-    let (slow, module) = slow();
+fn calls_of_one_caller_do_not_block_another(workers: &Workers) {
+    let (slow, module) = slow_module();
     let limits = Limits { running_host_calls: 2, host_calls_per_caller: Some(1), ..Limits::default() };
     let circle = serve(workers, Circle::builder("test").host_module(module).limits(limits));
     let (mut first, mut second, mut other) = (circle.connect(), circle.connect(), circle.connect());
     let running = first.request("play", json!(["slow::wait()"]));
-    assert_eq!(heard(&slow.said), "begun");
-    let waits = second.request("play", json!(["slow::take(\"xyz\")"]));
+    assert_eq!(receive(&slow.messages), "begun");
+    let waiting = second.request("play", json!(["slow::take(\"xyz\")"]));
     other.authenticate(&KeyPair::generate().expect("a key"));
     assert_eq!(other.value("slow::take(\"x\")"), 1);
     slow.gate.add_permits(1);
     assert_eq!(first.answer(&running)["result"]["value"], 7);
-    assert_eq!(second.answer(&waits)["result"]["value"], 3);
+    assert_eq!(second.answer(&waiting)["result"]["value"], 3);
 }
 
 /// Whatever a script does around it.
-fn a_call_inside_of_a_callback_ends_with_its_play(workers: &Workers) {
-    let (slow, module) = slow();
+fn call_in_callback_ends_with_play(workers: &Workers) {
+    let (slow, module) = slow_module();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     for script in [
         "[3, 1, 2].sort(|a, b| { slow::heed(); 0 }); loop {}",
@@ -217,10 +219,10 @@ fn a_call_inside_of_a_callback_ends_with_its_play(workers: &Workers) {
         let mut wire = circle.connect();
         wire.value("let kept = 7;");
         let play = wire.request("play", json!([script]));
-        assert_eq!(heard(&slow.said), "begun", "{script}");
+        assert_eq!(receive(&slow.messages), "begun", "{script}");
         assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true, "{script}");
         assert_eq!(wire.answer(&play)["error"]["code"], -32005, "{script}");
-        assert_eq!(heard(&slow.said), "heeded", "{script}");
+        assert_eq!(receive(&slow.messages), "heeded", "{script}");
         assert_eq!(wire.value("kept"), 7, "{script}");
     }
 }

@@ -2,10 +2,10 @@
 //! because a worker is started from the program's own executable.
 
 mod calls;
-mod counts;
 #[path = "../../../tests/support/eventually.rs"]
 mod eventually;
 mod limits;
+mod metrics;
 mod plays;
 #[path = "../../../tests/support/wire.rs"]
 #[expect(dead_code, reason = "not all that a client can do is needed here")]
@@ -34,22 +34,22 @@ type Test = (&'static str, fn(&Workers));
 
 fn main() {
     worker::run_if_worker_with(calls::natives);
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let program = std::env::current_exe().expect("it is known");
-    let ways = [
+    let worker_kinds = [
         ("same executable", Workers::SameExecutable),
         ("another program", Workers::Process { program }),
         ("threads", Workers::TrustedThreads),
     ];
     let (mut passed, mut failed) = (0, 0);
-    for (way, workers) in ways {
-        let tests = [calls::TESTS, counts::TESTS, limits::TESTS, plays::TESTS].concat();
+    for (way, workers) in worker_kinds {
+        let tests = [calls::TESTS, metrics::TESTS, limits::TESTS, plays::TESTS].concat();
         let of_processes = match workers {
             Workers::TrustedThreads => Vec::new(),
             _ => [calls::PROCESS_TESTS, plays::PROCESS_TESTS].concat(),
         };
         for (name, test) in tests.into_iter().chain(of_processes) {
-            if !name.contains(&wanted) {
+            if !name.contains(&filter) {
                 continue;
             }
             if catch_unwind(AssertUnwindSafe(|| test(&workers))).is_ok() {
@@ -60,8 +60,8 @@ fn main() {
             }
         }
     }
-    let word = if failed == 0 { "ok" } else { "FAILED" };
-    println!("test result: {word}. {passed} passed; {failed} failed");
+    let result = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {result}. {passed} passed; {failed} failed");
     assert_eq!(failed, 0);
 }
 
@@ -73,15 +73,15 @@ fn runtime() -> &'static Runtime {
 }
 
 /// A circle that serves until it is dropped.
-struct Served {
+struct RunningCircle {
     authority: String,
     observer: Observer,
     stop: Option<oneshot::Sender<()>>,
     ended: mpsc::Receiver<()>,
 }
 
-fn serve(workers: &Workers, circle: CircleBuilder) -> Served {
-    let circle = circle.workers(workers.clone()).grace(Duration::ZERO).build().expect("a circle");
+fn serve(workers: &Workers, circle: CircleBuilder) -> RunningCircle {
+    let circle = circle.workers(workers.clone()).grace_period(Duration::ZERO).build().expect("a circle");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let authority = listener.local_addr().expect("bound").to_string();
     let observer = circle.observer();
@@ -94,10 +94,10 @@ fn serve(workers: &Workers, circle: CircleBuilder) -> Served {
         server_ws::run(listener, circle, shutdown).await.expect("it serves");
         drop(end);
     });
-    Served { authority, observer, stop: Some(stop), ended }
+    RunningCircle { authority, observer, stop: Some(stop), ended }
 }
 
-impl Served {
+impl RunningCircle {
     fn connect(&self) -> Wire {
         Wire::connect(&self.authority)
     }
@@ -109,13 +109,13 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for RunningCircle {
     fn drop(&mut self) {
         drop(self.stop.take());
     }
 }
 
 /// What functions say to their test.
-fn heard<T>(said: &mpsc::Receiver<T>) -> T {
+fn receive<T>(said: &mpsc::Receiver<T>) -> T {
     said.recv_timeout(WAIT_TIMEOUT).expect("it is said")
 }

@@ -14,41 +14,41 @@ use server_ws::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Test, eventually, heard, serve};
+use super::{Test, eventually, receive, serve};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("what_a_play_does_lasts_when_it_succeeds_and_is_seen_by_then", what_a_play_does_lasts_when_it_succeeds),
-    ("what_a_play_does_vanishes_when_it_ends_otherwise", what_a_play_does_vanishes_when_it_ends_otherwise),
-    ("a_module_may_turn_a_success_into_an_error", a_module_may_turn_a_success_into_an_error),
-    ("the_end_of_a_play_is_waited_for_until_its_deadline", the_end_of_a_play_is_waited_for_until_its_deadline),
-    ("a_module_that_fails_at_the_end_costs_its_play", a_module_that_fails_at_the_end_costs_its_play),
-    ("ends_that_take_long_are_bounded_for_their_caller", ends_that_take_long_are_bounded_for_their_caller),
+    ("what_a_play_does_lasts_when_it_succeeds_and_is_seen_by_then", writes_of_successful_play_are_committed),
+    ("what_a_play_does_vanishes_when_it_ends_otherwise", writes_of_failed_play_are_discarded),
+    ("a_module_may_turn_a_success_into_an_error", end_hook_can_fail_play),
+    ("the_end_of_a_play_is_waited_for_until_its_deadline", end_hook_is_awaited_until_deadline),
+    ("a_module_that_fails_at_the_end_costs_its_play", panicking_end_hook_fails_play),
+    ("ends_that_take_long_are_bounded_for_their_caller", slow_end_hooks_are_limited_per_caller),
 ];
 
 /// Of workers that are processes, and can be killed.
 pub(crate) const PROCESS_TESTS: &[Test] = &[(
     "an_environment_that_is_lost_while_modules_are_told_is_told_after_them",
-    an_environment_that_is_lost_while_modules_are_told_is_told_after_them,
+    environment_loss_is_reported_after_end_hooks,
 )];
 
-type Committed = Arc<Mutex<BTreeMap<String, i64>>>;
+type CommittedWrites = Arc<Mutex<BTreeMap<String, i64>>>;
 
 /// What a play has written and not committed; `None` once it has ended.
-type Pending = Mutex<Option<BTreeMap<String, i64>>>;
+type PendingWrites = Mutex<Option<BTreeMap<String, i64>>>;
 
-struct Ledger {
-    committed: Committed,
+struct TestStore {
+    committed: CommittedWrites,
     ends: mpsc::Receiver<PlayEnd>,
     /// Lets a commit go on that a play asked to be slow.
     gate: Arc<Semaphore>,
 }
 
-fn ledger() -> (Ledger, host::Module<Pending>) {
-    let (committed, (say, ends)) = (Committed::default(), mpsc::channel());
+fn test_store() -> (TestStore, host::Module<PendingWrites>) {
+    let (committed, (say, ends)) = (CommittedWrites::default(), mpsc::channel());
     let gate = Arc::new(Semaphore::new(0));
-    let (of_end, opened) = (committed.clone(), gate.clone());
-    let end = move |pending: Arc<Pending>, how: PlayEnd| {
-        let (committed, say, gate) = (of_end.clone(), say.clone(), opened.clone());
+    let (end_store, opened) = (committed.clone(), gate.clone());
+    let end = move |pending: Arc<PendingWrites>, how: PlayEnd| {
+        let (committed, say, gate) = (end_store.clone(), say.clone(), opened.clone());
         async move {
             // A test that does not ask has dropped its end.
             let _unheard = say.send(how);
@@ -71,28 +71,28 @@ fn ledger() -> (Ledger, host::Module<Pending>) {
             "set",
             ["name", "value"],
             "Sets it.",
-            |call: host::Call<Pending>, (name, value): (String, i64)| async move {
+            |call: host::Call<PendingWrites>, (name, value): (String, i64)| async move {
                 match call.state().lock().expect("not poisoned").as_mut() {
                     Some(pending) => Ok(pending.insert(name, value)),
                     None => Err("the play has ended".into()),
                 }
             },
         )
-        .function("wait", [], "Waits for ever.", |call: host::Call<Pending>, (): ()| async move {
+        .function("wait", [], "Waits for ever.", |call: host::Call<PendingWrites>, (): ()| async move {
             call.cancelled().await;
             Ok(())
         });
-    (Ledger { committed, ends, gate }, module)
+    (TestStore { committed, ends, gate }, module)
 }
 
-impl Ledger {
+impl TestStore {
     fn committed(&self) -> Vec<(String, i64)> {
         self.committed.lock().expect("not poisoned").iter().map(|(name, value)| (name.clone(), *value)).collect()
     }
 }
 
-fn what_a_play_does_lasts_when_it_succeeds(workers: &Workers) {
-    let (ledger, module) = ledger();
+fn writes_of_successful_play_are_committed(workers: &Workers) {
+    let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     assert_eq!(wire.value("ledger::set(\"a\", 1); ledger::set(\"b\", 2); ledger::set(\"a\", 3)"), 1);
@@ -106,8 +106,8 @@ fn what_a_play_does_lasts_when_it_succeeds(workers: &Workers) {
     assert!(ledger.ends.try_recv().is_err());
 }
 
-fn what_a_play_does_vanishes_when_it_ends_otherwise(workers: &Workers) {
-    let (ledger, module) = ledger();
+fn writes_of_failed_play_are_discarded(workers: &Workers) {
+    let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     let ended = |end| assert_eq!(ledger.ends.try_recv(), Ok(end), "told before the answer");
@@ -134,12 +134,12 @@ fn what_a_play_does_vanishes_when_it_ends_otherwise(workers: &Workers) {
     wire.request("play", json!(["ledger::set(\"a\", 1); print(\"set\"); loop {}"]));
     wire.printed("set");
     drop(wire);
-    assert_eq!(heard(&ledger.ends), PlayEnd::Disconnected);
+    assert_eq!(receive(&ledger.ends), PlayEnd::Disconnected);
     assert!(ledger.committed().is_empty());
 }
 
-fn a_module_may_turn_a_success_into_an_error(workers: &Workers) {
-    let (ledger, module) = ledger();
+fn end_hook_can_fail_play(workers: &Workers) {
+    let (ledger, module) = test_store();
     let (say, other_ends) = mpsc::channel();
     let end = move |_: Arc<()>, how: PlayEnd| {
         let say = say.clone();
@@ -160,18 +160,18 @@ fn a_module_may_turn_a_success_into_an_error(workers: &Workers) {
     assert_eq!((&error["code"], &error["message"]), (&json!(-32000), &json!("ledger: not that")));
     assert_eq!(error["data"]["thrown"]["data"], "forbidden");
     // In the order of the first calls, whatever that of the modules is.
-    assert_eq!((heard(&ledger.ends), heard(&other_ends)), (PlayEnd::Succeeded, PlayEnd::Failed));
+    assert_eq!((receive(&ledger.ends), receive(&other_ends)), (PlayEnd::Succeeded, PlayEnd::Failed));
     assert!(ledger.committed().is_empty());
     assert_eq!(wire.value("kept"), 1);
 }
 
-fn the_end_of_a_play_is_waited_for_until_its_deadline(workers: &Workers) {
-    let (ledger, module) = ledger();
+fn end_hook_is_awaited_until_deadline(workers: &Workers) {
+    let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     let slow = wire.request("play", json!(["ledger::set(\"slow\", 1); 42"]));
     let behind = wire.request("play", json!(["43"]));
-    assert_eq!(heard(&ledger.ends), PlayEnd::Succeeded);
+    assert_eq!(receive(&ledger.ends), PlayEnd::Succeeded);
     // What has its outcome cannot be cancelled; who asks meanwhile is answered, and the next play waits.
     assert_eq!(wire.call("cancel", json!([slow]))["result"]["cancelled"], false);
     assert!(wire.call("describe", json!([])).get("result").is_some());
@@ -185,15 +185,15 @@ fn the_end_of_a_play_is_waited_for_until_its_deadline(workers: &Workers) {
     assert_eq!(ledger.committed(), [("slow".into(), 1)]);
     let late = wire.call("play", json!({ "script": "ledger::set(\"slow\", 2); 42", "timeout_ms": 100 }));
     assert_eq!(late["error"]["data"], json!({ "limit": "time", "max": 100 }));
-    assert_eq!(heard(&ledger.ends), PlayEnd::Succeeded);
+    assert_eq!(receive(&ledger.ends), PlayEnd::Succeeded);
     assert_eq!(wire.value("1"), 1);
     // It is not dropped half-way.
     ledger.gate.add_permits(1);
     eventually(|| (ledger.committed() == [("slow".into(), 2)]).then_some(()).ok_or("it is not committed"));
 }
 
-fn a_module_that_fails_at_the_end_costs_its_play(workers: &Workers) {
-    let (ledger, module) = ledger();
+fn panicking_end_hook_fails_play(workers: &Workers) {
+    let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     assert_eq!(wire.error("ledger::set(\"panic\", 1);")["message"], "ledger: it failed; the circle's log says how");
@@ -201,17 +201,17 @@ fn a_module_that_fails_at_the_end_costs_its_play(workers: &Workers) {
     assert_eq!(ledger.committed(), [("a".into(), 1)]);
 }
 
-fn ends_that_take_long_are_bounded_for_their_caller(workers: &Workers) {
-    let (ledger, module) = ledger();
+fn slow_end_hooks_are_limited_per_caller(workers: &Workers) {
+    let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let (mut wire, mut other) = (circle.connect(), circle.connect());
     let late = json!({ "script": "ledger::set(\"slow\", 1);", "timeout_ms": 200 });
-    for _ in 0..host::MAX_LEFT_BEHIND {
+    for _ in 0..host::MAX_DETACHED_CALLS {
         assert_eq!(wire.call("play", late.clone())["error"]["data"]["limit"], "time");
     }
     let error = wire.error("ledger::set(\"a\", 1);");
     assert_eq!((&error["code"], &error["data"]["limit"]), (&json!(-32006), &json!("running")));
-    assert_eq!(ledger.ends.try_iter().count() as u64, host::MAX_LEFT_BEHIND);
+    assert_eq!(ledger.ends.try_iter().count() as u64, host::MAX_DETACHED_CALLS);
     // Who plays without them does not notice, and neither does another caller.
     assert_eq!(wire.value("1"), 1);
     other.authenticate(&KeyPair::generate().expect("a key"));
@@ -239,13 +239,13 @@ fn kill_workers() {
     }
 }
 
-fn an_environment_that_is_lost_while_modules_are_told_is_told_after_them(workers: &Workers) {
-    let (ledger, module) = ledger();
+fn environment_loss_is_reported_after_end_hooks(workers: &Workers) {
+    let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     let slow = wire.request("play", json!(["let mine = 1; ledger::set(\"slow\", 1); 42"]));
     let behind = wire.request("play", json!(["mine"]));
-    assert_eq!(heard(&ledger.ends), PlayEnd::Succeeded);
+    assert_eq!(receive(&ledger.ends), PlayEnd::Succeeded);
     kill_workers();
     // Nothing is asked of a worker that is gone; once this is answered, that is known.
     eventually(|| {

@@ -27,7 +27,7 @@ fn member(connections: &Connections, last: u8) -> Result<Arc<Slot>, ConnectionRe
 }
 
 #[test]
-fn address_has_so_many_connections_until_they_authenticate() {
+fn unauthenticated_connections_of_address_are_limited() {
     let connections = connections(&Limits { connections: 100, connection_mib: Some(400), ..limits() });
     let elsewhere = stranger(&connections, 2).expect("room");
     let member = member(&connections, 1).expect("room");
@@ -40,14 +40,14 @@ fn address_has_so_many_connections_until_they_authenticate() {
 }
 
 #[test]
-fn address_has_any_number_of_connections_to_an_open_circle() {
+fn open_circle_does_not_limit_connections_of_address() {
     let connections = Connections::new(&Limits { connections: 100, ..limits() }, false);
     let held: Vec<_> = (0..50).map(|_| stranger(&connections, 1).expect("room")).collect();
     assert!(held.iter().all(|slot| slot.is_admitted() && !slot.is_stranger()));
 }
 
 #[test]
-fn strangers_leave_connections_to_those_who_authenticate() {
+fn strangers_leave_room_for_authenticated_callers() {
     let connections = connections(&limits());
     let strangers: Vec<_> = (10..20).map(|last| stranger(&connections, last).expect("another makes room")).collect();
     let open = || strangers.iter().filter(|slot| !slot.is_closed()).count();
@@ -59,19 +59,19 @@ fn strangers_leave_connections_to_those_who_authenticate() {
 }
 
 #[test]
-fn sockets_that_ask_for_nothing_keep_nobody_out() {
+fn idle_sockets_make_room() {
     let connections = connections(&Limits { unauthenticated_per_address: 1000, ..limits() });
     let mut silent = Vec::new();
     for _ in 0..2000 {
         silent.push(connections.accept(None).expect("each new one is taken"));
         silent.retain(|slot| !slot.is_closed());
     }
-    assert_eq!(silent.len() as u64, Bounds::new(&limits(), true).sockets);
+    assert_eq!(silent.len() as u64, ConnectionBounds::new(&limits(), true).sockets);
     assert!(member(&connections, 1).is_ok());
 }
 
 #[test]
-fn stranger_is_closed_above_the_bytes_of_strangers_and_a_member_is_not() {
+fn stranger_is_evicted_before_member() {
     let connections = connections(&limits());
     let (small, large) = (stranger(&connections, 1).expect("room"), stranger(&connections, 2).expect("room"));
     let member = member(&connections, 3).expect("room");
@@ -110,7 +110,7 @@ fn caller_who_holds_almost_all_keeps_nobody_out() {
 }
 
 #[test]
-fn stranger_is_read_until_it_holds_a_message() {
+fn stranger_is_read_up_to_one_message() {
     let connections = connections(&limits());
     let slot = stranger(&connections, 1).expect("room");
     slot.hold_inbound(MAX_STRANGER_MESSAGE);
@@ -125,7 +125,7 @@ fn stranger_is_read_until_it_holds_a_message() {
 }
 
 #[tokio::test]
-async fn stranger_is_asked_nothing_until_it_has_taken_the_last_answer() {
+async fn stranger_request_waits_for_last_response_to_be_read() {
     let connections = connections(&limits());
     let slot = stranger(&connections, 1).expect("room");
     slot.ready_for_request().await;
@@ -153,7 +153,7 @@ fn request_is_done_with_at_the_upgrade() {
 }
 
 #[test]
-fn bytes_of_a_closed_connection_count_until_it_is_gone() {
+fn closed_connection_counts_until_dropped() {
     let connections = connections(&limits());
     let strangers: Vec<_> = (0..3).map(|last| stranger(&connections, last).expect("room")).collect();
     for slot in &strangers {
@@ -168,7 +168,7 @@ fn bytes_of_a_closed_connection_count_until_it_is_gone() {
 proptest! {
     /// After any steps in any order the totals are the sums over the sockets, within their bounds, and nothing stays behind.
     #[test]
-    fn totals_are_the_sums_over_the_sockets(
+    fn connection_totals_equal_sums_over_sockets(
         steps in prop::collection::vec((0_u8..5, 0_u8..4, 0_usize..12, 0_usize..(1 << 20)), 0..200),
     ) {
         let connections = connections(&Limits { connections: 8, ..limits() });

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_counts_scalar_values_and_stays_within_the_script() {
+    fn cursor_counts_scalar_values_within_script() {
         let before = |script: &str, cursor| before_cursor(CompleteParams { script: script.into(), cursor });
         for (script, cursor, expected) in [("", 0, ""), ("aß🦀b", 0, ""), ("aß🦀b", 3, "aß🦀"), ("aß🦀b", 4, "aß🦀b")]
         {

@@ -9,7 +9,7 @@ use crate::{metrics::SandboxLayer, session::Session};
 
 pub(crate) fn handle(session: &Session) -> Description {
     let circle = &session.circle;
-    let (now, environment) = (circle.settings(), session.player.present_limits());
+    let (now, environment) = (circle.settings(), session.player.next_limits());
     Description {
         name: circle.name.clone(),
         description: now.description.clone(),

@@ -12,5 +12,5 @@ pub(crate) fn handle(session: &Session, params: &IdentifyParams) -> Result<Ident
     let challenge: Challenge = params.challenge.parse().map_err(|error: ChallengeParseError| {
         RpcError::InvalidParams { param: "challenge".into(), reason: error.to_string() }
     })?;
-    Ok(session.circle.identity.show(session.auth.authority(), challenge))
+    Ok(session.circle.identity.identify(session.auth.authority(), challenge))
 }

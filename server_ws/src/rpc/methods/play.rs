@@ -43,7 +43,7 @@ mod tests {
     use super::check_bind;
 
     #[test]
-    fn a_bound_name_must_be_one_that_a_script_can_say() {
+    fn bind_name_must_be_identifier() {
         for name in ["ans", "_a", "a1_B"] {
             assert!(check_bind(Some(name)).is_ok(), "{name}");
         }

@@ -12,7 +12,7 @@ const FIRST_INTERVAL: Duration = Duration::from_millis(3);
 const MAX_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The time that a play may compute after the first check.
-const MAX_COMPUTED: Duration = Duration::from_millis(3);
+const CPU_TIME_BUDGET: Duration = Duration::from_millis(3);
 
 /// The budget counts the time that a play computes, and not how long it takes: a play that waits for a host function,
 /// for its reader or for a processor slows no other.
@@ -36,7 +36,7 @@ impl CpuBudget {
     /// Checks the time that the worker has computed so far. Where that is not known, the first check spends the budget.
     pub(super) fn is_spent(&mut self, now: Instant, computed: Option<Duration>) -> bool {
         let Some(computed) = computed else { return true };
-        if computed.saturating_sub(*self.before.get_or_insert(computed)) >= MAX_COMPUTED {
+        if computed.saturating_sub(*self.before.get_or_insert(computed)) >= CPU_TIME_BUDGET {
             return true;
         }
         self.interval = (self.interval * 2).min(MAX_INTERVAL);
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn budget_is_spent_by_computing_and_not_by_waiting() {
+    fn cpu_budget_counts_computing_not_waiting() {
         let ms = Duration::from_millis;
         let now = Instant::now();
         let mut budget = CpuBudget::new(now);

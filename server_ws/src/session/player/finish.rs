@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     conversion,
-    host::{EndHookError, MAX_LEFT_BEHIND, PlayEnd},
+    host::{EndHookError, MAX_DETACHED_CALLS, PlayEnd},
     quota::Caller,
     session::ticket::Ticket,
 };
@@ -91,7 +91,7 @@ impl Player {
     fn run_end_hooks(&mut self, mut play: RunningPlay, result: Result<PlayResult, RpcError>) -> Option<PlayerEvent> {
         let end = play_end(&result);
         if !play.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end_hooks(end)) {
-            return Some(self.finished(play.ticket, play.caller, result));
+            return Some(self.finish_event(play.ticket, play.caller, result));
         }
         let deadline = if end.is_success() { play.deadline } else { Some(Instant::now() + STOP_GRACE_PERIOD) };
         play.end_hooks = Some(EndHooks { result, deadline });
@@ -114,15 +114,20 @@ impl Player {
             (Ok(_), None) => Err(self.stop_error(StopReason::Time, play.max_ms)),
             (Err(error), _) => Err(error),
         };
-        Some(self.finished(play.ticket, play.caller, result))
+        Some(self.finish_event(play.ticket, play.caller, result))
     }
 
     /// The event of a play that has run and has its result. A lost environment takes more with it than the play.
-    fn finished(&self, ticket: Ticket, caller: Option<PublicKey>, result: Result<PlayResult, RpcError>) -> PlayerEvent {
+    fn finish_event(
+        &self,
+        ticket: Ticket,
+        caller: Option<PublicKey>,
+        result: Result<PlayResult, RpcError>,
+    ) -> PlayerEvent {
         if let Err(RpcError::EnvironmentLost { reason }) = &result {
             return PlayerEvent::EnvironmentLost(Some(ticket), *reason);
         }
-        let caller = caller.map_or(self.anonymous, Caller::Key);
+        let caller = caller.map_or(self.anonymous_caller, Caller::Key);
         if let Some(suppressed) = self.circle.logged_plays.admit(caller, std::time::Instant::now()) {
             // Only where it says something.
             let suppressed = (suppressed > 0).then_some(suppressed);
@@ -144,7 +149,7 @@ impl Player {
             StopReason::HostCalls => RpcError::LimitExceeded { limit: PlayLimit::Operations, max: limits.host_calls },
             StopReason::HostBytes => RpcError::LimitExceeded { limit: PlayLimit::Size, max: limits.host_kib },
             StopReason::DetachedCalls => {
-                RpcError::Busy { limit: BusyLimit::Running, max: MAX_LEFT_BEHIND, retry_after_ms: None }
+                RpcError::Busy { limit: BusyLimit::Running, max: MAX_DETACHED_CALLS, retry_after_ms: None }
             }
         }
     }

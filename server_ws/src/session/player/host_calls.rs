@@ -119,7 +119,7 @@ impl HostCalls {
     }
 
     fn instance(&mut self, index: usize) -> Arc<dyn ModuleInstance> {
-        if let Some((_, instance)) = self.modules.iter().find(|(known, _)| *known == index) {
+        if let Some((_, instance)) = self.modules.iter().find(|(module_index, _)| *module_index == index) {
             return instance.clone();
         }
         let instance = self.circle.host.modules[index].clone().instantiate();

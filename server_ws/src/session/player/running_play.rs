@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// When a play is first reported on.
-const FIRST_PROGRESS: Duration = Duration::from_millis(500);
+const FIRST_PROGRESS_DELAY: Duration = Duration::from_millis(500);
 
 /// Why a play is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl RunningPlay {
         self.started = Instant::now();
         self.timer.start(self.started.into_std());
         self.deadline = self.started.checked_add(Duration::from_millis(self.max_ms));
-        self.next_progress = self.started + FIRST_PROGRESS;
+        self.next_progress = self.started + FIRST_PROGRESS_DELAY;
     }
 
     /// When something of the play is due. Progress is due only if it `can_send`.

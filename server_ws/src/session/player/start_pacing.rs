@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn resets_have_an_interval_and_the_first_one_waits_for_nothing() {
+    fn pacing_delays_all_resets_but_the_first() {
         let now = Instant::now();
         let mut pacing = StartPacing::default();
         pacing.note_reset(now);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_in_a_row_wait_longer_each_time_up_to_a_bound() {
+    fn pacing_delay_grows_with_losses_up_to_maximum() {
         let mut now = Instant::now();
         let mut pacing = StartPacing::default();
         let mut delays = Vec::new();

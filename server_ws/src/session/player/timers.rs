@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::{RpcError, error::LossReason};
 use tokio::time::Instant;
 
-use super::{Player, PlayerEvent, WorkerState, query_turn::QueryTurn, running_play::StopReason};
+use super::{Player, PlayerEvent, WorkerState, query_grant::QueryGrant, running_play::StopReason};
 use crate::{
     quota::{MemoryAction, kernel},
     session::ticket::Ticket,
@@ -55,7 +55,7 @@ impl Player {
     /// When [`tick`](Self::tick) is due. Progress is due only if it `can_send`.
     pub(crate) fn next_tick(&self, can_send: bool) -> Option<Instant> {
         let play = self.play.as_ref().and_then(|play| play.next_tick(can_send));
-        play.into_iter().chain(self.query_turn.next_check()).min()
+        play.into_iter().chain(self.query_grant.next_check()).min()
     }
 
     /// Expires the queries whose time is over. Returns their tickets, and the error of each. A worker that does not answer
@@ -63,7 +63,7 @@ impl Player {
     pub(crate) fn expire_queries(&mut self, now: Instant) -> Vec<(Ticket, RpcError)> {
         let expired = self.queries.expire(now);
         if !expired.is_empty() {
-            self.query_turn = QueryTurn::None;
+            self.query_grant = QueryGrant::None;
             self.send_queries();
         }
         expired
@@ -91,7 +91,7 @@ impl Player {
         }
         if let Some(budget) = play.cpu_budget.as_mut().filter(|budget| budget.next_check() <= now)
             && let WorkerState::Ready(worker, _) = &mut self.worker
-            && budget.is_spent(now, worker.pid().and_then(kernel::computed_by))
+            && budget.is_spent(now, worker.pid().and_then(kernel::cpu_time))
         {
             play.cpu_budget = None;
             worker.lower_priority();

@@ -19,7 +19,7 @@ impl Player {
     /// Reserves the start of a worker for the caller, unless there is a worker.
     pub(crate) fn reserve_start(&mut self, caller: Option<PublicKey>) {
         if matches!(self.worker, WorkerState::None) {
-            let caller = caller.map_or(self.anonymous, Caller::Key);
+            let caller = caller.map_or(self.anonymous_caller, Caller::Key);
             self.pacing.reserve(&self.circle.losses, caller, Instant::now());
         }
     }
@@ -28,7 +28,7 @@ impl Player {
     pub(crate) fn ensure_worker(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
         self.last_used = Instant::now();
         self.reserve_start(caller);
-        let caller = caller.map_or(self.anonymous, Caller::Key);
+        let caller = caller.map_or(self.anonymous_caller, Caller::Key);
         self.worker_caller = caller;
         if matches!(self.worker, WorkerState::None) {
             let permit = self.circle.admission.admit_worker(caller)?;
@@ -58,7 +58,7 @@ impl Player {
                 tracing::debug!(pid = worker.pid(), "a worker started");
                 self.pacing.note_start(Instant::now());
                 // The first sample is the base of those to come, and no reason to evict the worker.
-                let _fresh = permit.sample_memory(worker.pid());
+                let _first_action = permit.sample_memory(worker.pid());
                 self.worker = WorkerState::Ready(worker, permit);
                 self.send_pending();
                 None
@@ -93,7 +93,7 @@ mod tests {
 
     /// Otherwise the time of a play behind the query would begin before there can be a worker.
     #[test]
-    fn delay_holds_for_plays_although_a_query_has_requested_the_worker() {
+    fn start_delay_applies_to_play_after_query() {
         let circle = Circle::builder("a").workers(Workers::TrustedThreads).build().expect("a circle");
         let limits = circle.settings().limits.clone();
         let mut player = Player::new(Arc::new(circle), limits, 1, Ipv4Addr::LOCALHOST.into());

@@ -4,17 +4,17 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     super::caller::Caller,
-    Bounds, CloseSignal, ConnectionRefusal, ConnectionTotals, IDLE_BYTES,
+    CloseSignal, ConnectionBounds, ConnectionRefusal, ConnectionTotals, IDLE_BYTES,
     groups::{AddressSockets, CallerConnections, SocketList, shrink},
 };
 
 /// So many sockets are drawn at random where one has to make room, and the largest of those does. So an attacker cannot
 /// choose which, who holds much is found soon, and it takes the same time however many sockets there are.
-const DRAWN: usize = 8;
+const SAMPLE_SIZE: usize = 8;
 
 /// What a socket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum SocketStage {
     /// No WebSocket yet.
     Request,
     /// A WebSocket that has to authenticate.
@@ -24,8 +24,8 @@ enum Stage {
 }
 
 #[derive(Debug)]
-struct Entry {
-    stage: Stage,
+struct SocketEntry {
+    stage: SocketStage,
     address: Option<Caller>,
     held: u64,
     /// Where it is in the list of its stage, unless it is admitted.
@@ -35,7 +35,7 @@ struct Entry {
     close: Arc<CloseSignal>,
 }
 
-impl Entry {
+impl SocketEntry {
     fn bytes(&self) -> u64 {
         IDLE_BYTES + self.held
     }
@@ -43,17 +43,17 @@ impl Entry {
 
 /// Why a socket is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
+enum EvictReason {
     Room,
     Memory,
     CallerMemory,
 }
 
 #[derive(Debug)]
-pub(super) struct Table {
-    bounds: Bounds,
+pub(super) struct SocketTable {
+    bounds: ConnectionBounds,
     accepted: u64,
-    sockets: HashMap<u64, Entry>,
+    sockets: HashMap<u64, SocketEntry>,
     /// The sockets that have not upgraded.
     requests: SocketList,
     strangers: SocketList,
@@ -71,8 +71,8 @@ pub(super) struct Table {
     ended: u64,
 }
 
-impl Table {
-    pub(super) fn new(bounds: Bounds) -> Self {
+impl SocketTable {
+    pub(super) fn new(bounds: ConnectionBounds) -> Self {
         Self {
             bounds,
             accepted: 0,
@@ -92,7 +92,7 @@ impl Table {
         }
     }
 
-    pub(super) fn set_bounds(&mut self, bounds: Bounds) {
+    pub(super) fn set_bounds(&mut self, bounds: ConnectionBounds) {
         self.bounds = bounds;
     }
 
@@ -123,12 +123,15 @@ impl Table {
         {
             return Err(ConnectionRefusal::Address { max });
         }
-        if self.sockets.len() as u64 >= self.bounds.sockets && !self.evict_unauthenticated(Reason::Room) {
+        if self.sockets.len() as u64 >= self.bounds.sockets && !self.evict_unauthenticated(EvictReason::Room) {
             return Err(ConnectionRefusal::Full);
         }
         self.accepted += 1;
         let number = self.accepted;
-        self.insert(number, Entry { stage: Stage::Request, address, held: 0, position: 0, group_position: 0, close });
+        self.insert(
+            number,
+            SocketEntry { stage: SocketStage::Request, address, held: 0, position: 0, group_position: 0, close },
+        );
         self.make_room();
         Ok(number)
     }
@@ -157,15 +160,15 @@ impl Table {
             return Err(ConnectionRefusal::Full);
         }
         let entry = self.take(number).ok_or(ConnectionRefusal::Full)?;
-        let stage = caller.map_or(Stage::Stranger, Stage::Admitted);
-        self.insert(number, Entry { stage, address: Some(address), ..entry });
+        let stage = caller.map_or(SocketStage::Stranger, SocketStage::Admitted);
+        self.insert(number, SocketEntry { stage, address: Some(address), ..entry });
         self.make_room();
         Ok(())
     }
 
     pub(super) fn admit(&mut self, number: u64, caller: Caller) {
         if let Some(entry) = self.take(number) {
-            self.insert(number, Entry { stage: Stage::Admitted(caller), ..entry });
+            self.insert(number, SocketEntry { stage: SocketStage::Admitted(caller), ..entry });
         }
     }
 
@@ -176,8 +179,8 @@ impl Table {
         entry.held = held;
         let bytes = entry.bytes();
         let sum = match entry.stage {
-            Stage::Admitted(caller) => &mut self.callers.entry(caller).or_default().bytes,
-            Stage::Request | Stage::Stranger => &mut self.stranger_bytes,
+            SocketStage::Admitted(caller) => &mut self.callers.entry(caller).or_default().bytes,
+            SocketStage::Request | SocketStage::Stranger => &mut self.stranger_bytes,
         };
         *sum = *sum - before + bytes;
         self.bytes = self.bytes - before + bytes;
@@ -193,19 +196,19 @@ impl Table {
     }
 
     /// Puts a socket into the table, its lists and the sums. The one counterpart of [`take`](Self::take).
-    fn insert(&mut self, number: u64, mut entry: Entry) {
+    fn insert(&mut self, number: u64, mut entry: SocketEntry) {
         let bytes = entry.bytes();
         self.bytes += bytes;
-        if let Stage::Admitted(caller) = entry.stage {
-            let own = self.callers.entry(caller).or_default();
-            own.bytes += bytes;
-            entry.group_position = own.connections.push(number);
+        if let SocketStage::Admitted(caller) = entry.stage {
+            let candidates = self.callers.entry(caller).or_default();
+            candidates.bytes += bytes;
+            entry.group_position = candidates.connections.push(number);
         } else {
             self.stranger_bytes += bytes;
-            let is_stranger = entry.stage == Stage::Stranger;
+            let is_stranger = entry.stage == SocketStage::Stranger;
             if let Some(address) = entry.address {
-                let own = self.addresses.entry(address).or_default();
-                let list = if is_stranger { &mut own.strangers } else { &mut own.requests };
+                let candidates = self.addresses.entry(address).or_default();
+                let list = if is_stranger { &mut candidates.strangers } else { &mut candidates.requests };
                 entry.group_position = list.push(number);
             }
             let list = if is_stranger { &mut self.strangers } else { &mut self.requests };
@@ -215,16 +218,16 @@ impl Table {
     }
 
     /// Takes a socket out of the table, its lists and the sums.
-    fn take(&mut self, number: u64) -> Option<Entry> {
+    fn take(&mut self, number: u64) -> Option<SocketEntry> {
         let entry = self.sockets.remove(&number)?;
         shrink(&mut self.sockets);
         self.bytes -= entry.bytes();
-        if let Stage::Admitted(caller) = entry.stage {
+        if let SocketStage::Admitted(caller) = entry.stage {
             self.leave_caller(&entry, caller);
             return Some(entry);
         }
         self.stranger_bytes -= entry.bytes();
-        let is_stranger = entry.stage == Stage::Stranger;
+        let is_stranger = entry.stage == SocketStage::Stranger;
         if let Some(address) = entry.address {
             self.leave_address(&entry, address);
         }
@@ -236,22 +239,23 @@ impl Table {
         Some(entry)
     }
 
-    fn leave_caller(&mut self, entry: &Entry, caller: Caller) {
-        let Some(own) = self.callers.get_mut(&caller) else { return };
-        own.bytes -= entry.bytes();
-        let moved = own.connections.remove(entry.group_position);
-        if own.connections.len() == 0 {
+    fn leave_caller(&mut self, entry: &SocketEntry, caller: Caller) {
+        let Some(candidates) = self.callers.get_mut(&caller) else { return };
+        candidates.bytes -= entry.bytes();
+        let moved = candidates.connections.remove(entry.group_position);
+        if candidates.connections.len() == 0 {
             self.callers.remove(&caller);
             shrink(&mut self.callers);
         }
         self.note_group_position(moved, entry.group_position);
     }
 
-    fn leave_address(&mut self, entry: &Entry, address: Caller) {
-        let Some(own) = self.addresses.get_mut(&address) else { return };
-        let list = if entry.stage == Stage::Stranger { &mut own.strangers } else { &mut own.requests };
+    fn leave_address(&mut self, entry: &SocketEntry, address: Caller) {
+        let Some(candidates) = self.addresses.get_mut(&address) else { return };
+        let list =
+            if entry.stage == SocketStage::Stranger { &mut candidates.strangers } else { &mut candidates.requests };
         let moved = list.remove(entry.group_position);
-        if own.len() == 0 {
+        if candidates.len() == 0 {
             self.addresses.remove(&address);
             shrink(&mut self.addresses);
         }
@@ -268,7 +272,7 @@ impl Table {
     /// that comes then has it back, so callers who hold much keep nobody out.
     fn make_room(&mut self) {
         while self.stranger_bytes > self.bounds.stranger_bytes {
-            if !self.evict_unauthenticated(Reason::Memory) {
+            if !self.evict_unauthenticated(EvictReason::Memory) {
                 break;
             }
         }
@@ -276,7 +280,7 @@ impl Table {
             let of_callers = self.bytes - self.stranger_bytes;
             let callers_have_too_much = of_callers > self.bounds.bytes - self.bounds.stranger_bytes;
             let has_evicted = (callers_have_too_much && self.evict_of_largest_caller())
-                || self.evict_unauthenticated(Reason::Memory)
+                || self.evict_unauthenticated(EvictReason::Memory)
                 || self.evict_of_largest_caller();
             if !has_evicted {
                 return;
@@ -285,48 +289,50 @@ impl Table {
     }
 
     /// Closes a socket that has not authenticated. Returns false if there is none.
-    fn evict_unauthenticated(&mut self, reason: Reason) -> bool {
+    fn evict_unauthenticated(&mut self, reason: EvictReason) -> bool {
         let (requests, strangers) = (&self.requests, &self.strangers);
         let number = |index: usize| requests.get(index).or_else(|| strangers.get(index - requests.len()));
-        let drawn = draw(requests.len() + strangers.len()).filter_map(number);
-        self.evict_largest(drawn.collect::<Vec<_>>(), reason)
+        let sampled = sample_indices(requests.len() + strangers.len()).filter_map(number);
+        self.evict_largest(sampled.collect::<Vec<_>>(), reason)
     }
 
     /// Closes a stranger. Returns false if there is none.
     fn evict_stranger(&mut self) -> bool {
-        let drawn = draw(self.strangers.len()).filter_map(|index| self.strangers.get(index));
-        self.evict_largest(drawn.collect::<Vec<_>>(), Reason::Room)
+        let sampled = sample_indices(self.strangers.len()).filter_map(|index| self.strangers.get(index));
+        self.evict_largest(sampled.collect::<Vec<_>>(), EvictReason::Room)
     }
 
     /// Closes a random socket of an address that has not authenticated, so that who connects anew is not kept out by who
     /// keeps connections. Returns false if there is none.
     fn evict_of_address(&mut self, address: Caller, strangers_only: bool) -> bool {
-        let Some(own) = self.addresses.get(&address) else { return false };
-        let requests = if strangers_only { 0 } else { own.requests.len() };
+        let Some(candidates) = self.addresses.get(&address) else { return false };
+        let requests = if strangers_only { 0 } else { candidates.requests.len() };
         let number = |index: usize| match index.checked_sub(requests) {
-            Some(index) => own.strangers.get(index),
-            None => own.requests.get(index),
+            Some(index) => candidates.strangers.get(index),
+            None => candidates.requests.get(index),
         };
-        let drawn = draw(requests + own.strangers.len()).next().and_then(number);
-        self.evict_largest(drawn.into_iter().collect(), Reason::Room)
+        let sampled = sample_indices(requests + candidates.strangers.len()).next().and_then(number);
+        self.evict_largest(sampled.into_iter().collect(), EvictReason::Room)
     }
 
     /// Closes the largest connection of the caller who has most bytes. Returns false if no caller has a connection.
     fn evict_of_largest_caller(&mut self) -> bool {
-        let most = self.callers.values().max_by_key(|own| own.bytes);
-        let Some(own) = most.map(|own| own.connections.as_slice().to_vec()) else { return false };
-        self.evict_largest(own, Reason::CallerMemory)
+        let max_bytes = self.callers.values().max_by_key(|candidates| candidates.bytes);
+        let Some(candidates) = max_bytes.map(|candidates| candidates.connections.as_slice().to_vec()) else {
+            return false;
+        };
+        self.evict_largest(candidates, EvictReason::CallerMemory)
     }
 
-    fn evict_largest(&mut self, candidates: Vec<u64>, reason: Reason) -> bool {
-        let bytes = |number: &u64| self.sockets.get(number).map_or(0, Entry::bytes);
+    fn evict_largest(&mut self, candidates: Vec<u64>, reason: EvictReason) -> bool {
+        let bytes = |number: &u64| self.sockets.get(number).map_or(0, SocketEntry::bytes);
         let largest = candidates.into_iter().max_by_key(bytes);
         let Some((number, entry)) = largest.and_then(|number| Some((number, self.take(number)?))) else { return false };
         tracing::debug!(socket = number, bytes = entry.bytes(), ?reason, "closing a connection to make room");
         match reason {
-            Reason::Room => self.closed_for_room += 1,
-            Reason::Memory => self.closed_for_memory += 1,
-            Reason::CallerMemory => self.callers_closed_for_memory += 1,
+            EvictReason::Room => self.closed_for_room += 1,
+            EvictReason::Memory => self.closed_for_memory += 1,
+            EvictReason::CallerMemory => self.callers_closed_for_memory += 1,
         }
         self.closing_bytes += entry.bytes();
         self.closing.insert(number, entry.bytes());
@@ -336,8 +342,8 @@ impl Table {
 }
 
 /// Random indices of a list of that length.
-fn draw(length: usize) -> impl Iterator<Item = usize> {
-    let mut random = [[0; size_of::<usize>()]; DRAWN];
+fn sample_indices(length: usize) -> impl Iterator<Item = usize> {
+    let mut random = [[0; size_of::<usize>()]; SAMPLE_SIZE];
     if let Err(error) = getrandom::fill(random.as_flattened_mut()) {
         tracing::error!(%error, "the operating system gives no random bytes");
     }
@@ -345,22 +351,22 @@ fn draw(length: usize) -> impl Iterator<Item = usize> {
 }
 
 #[cfg(test)]
-impl Table {
+impl SocketTable {
     pub(super) fn recounted_bytes(&self) -> u64 {
-        let of = |is_counted: &dyn Fn(&Entry) -> bool| {
-            self.sockets.values().filter(|entry| is_counted(entry)).map(Entry::bytes).sum::<u64>()
+        let of = |is_counted: &dyn Fn(&SocketEntry) -> bool| {
+            self.sockets.values().filter(|entry| is_counted(entry)).map(SocketEntry::bytes).sum::<u64>()
         };
-        let admitted = of(&|entry| matches!(entry.stage, Stage::Admitted(_)));
-        assert_eq!(admitted, self.callers.values().map(|own| own.bytes).sum::<u64>());
-        assert_eq!(of(&|entry| !matches!(entry.stage, Stage::Admitted(_))), self.stranger_bytes);
-        for (list, stage) in [(&self.requests, Stage::Request), (&self.strangers, Stage::Stranger)] {
+        let admitted = of(&|entry| matches!(entry.stage, SocketStage::Admitted(_)));
+        assert_eq!(admitted, self.callers.values().map(|candidates| candidates.bytes).sum::<u64>());
+        assert_eq!(of(&|entry| !matches!(entry.stage, SocketStage::Admitted(_))), self.stranger_bytes);
+        for (list, stage) in [(&self.requests, SocketStage::Request), (&self.strangers, SocketStage::Stranger)] {
             assert_eq!(list.len(), self.sockets.values().filter(|entry| entry.stage == stage).count());
             for (position, number) in list.as_slice().iter().enumerate() {
                 assert_eq!(self.sockets[number].position, position);
             }
         }
-        let by_caller = self.callers.values().map(|own| &own.connections);
-        let by_address = self.addresses.values().flat_map(|own| [&own.requests, &own.strangers]);
+        let by_caller = self.callers.values().map(|candidates| &candidates.connections);
+        let by_address = self.addresses.values().flat_map(|candidates| [&candidates.requests, &candidates.strangers]);
         for list in by_caller.chain(by_address) {
             for (position, number) in list.as_slice().iter().enumerate() {
                 assert_eq!(self.sockets[number].group_position, position);

@@ -6,14 +6,14 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use serde_json::json;
 use server_ws::{Circle, Limits, Workers, host};
 
-use super::{Served, Test, eventually, heard, serve};
+use super::{RunningCircle, Test, eventually, receive, serve};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("host_calls_are_counted_by_what_they_came_to", host_calls_are_counted_by_what_they_came_to),
-    ("circles_of_one_program_count_apart_and_beside_its_own_recorder", circles_count_apart),
+    ("host_calls_are_counted_by_what_they_came_to", host_calls_are_counted_by_outcome),
+    ("circles_of_one_program_count_apart_and_beside_its_own_recorder", circles_count_separately),
 ];
 
-impl Served {
+impl RunningCircle {
     /// The value of a series.
     fn count(&self, series: &str) -> u64 {
         let page = self.observer.prometheus();
@@ -26,8 +26,8 @@ impl Served {
     }
 }
 
-fn host_calls_are_counted_by_what_they_came_to(workers: &Workers) {
-    let (begun, begins) = mpsc::channel();
+fn host_calls_are_counted_by_outcome(workers: &Workers) {
+    let (started, begins) = mpsc::channel();
     let module = host::Module::new("m")
         .function("fine", [], "Well.", |_: host::Call, (): ()| async { Ok(1) })
         .function("fails", [], "Not so well.", |_: host::Call, (): ()| async {
@@ -35,7 +35,7 @@ fn host_calls_are_counted_by_what_they_came_to(workers: &Workers) {
         })
         .function("large", [], "Too large.", |_: host::Call, (): ()| async { Ok("x".repeat(3000)) })
         .function("waits", [], "Waits for the end of its play.", move |call: host::Call, (): ()| {
-            begun.send(()).expect("the test listens");
+            started.send(()).expect("the test listens");
             async move {
                 call.cancelled().await;
                 Ok(())
@@ -49,7 +49,7 @@ fn host_calls_are_counted_by_what_they_came_to(workers: &Workers) {
     wire.error("m::large()");
     wire.error("for n in 0..9 { m::fine(); }");
     let play = wire.request("play", json!(["m::waits()"]));
-    heard(&begins);
+    receive(&begins);
     wire.call("cancel", json!([play]));
     assert_eq!(wire.answer(&play)["error"]["code"], -32005);
     let found = ["ok", "failed", "too_large", "refused", "abandoned", "unreadable"].map(|how| circle.host_calls(how));
@@ -61,15 +61,15 @@ fn host_calls_are_counted_by_what_they_came_to(workers: &Workers) {
 /// Names that were registered with the recorder of the program.
 static REGISTERED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-struct Own;
+struct ProgramRecorder;
 
-impl Own {
+impl ProgramRecorder {
     fn note(key: &Key) {
         REGISTERED.lock().expect("not poisoned").push(key.name().to_owned());
     }
 }
 
-impl Recorder for Own {
+impl Recorder for ProgramRecorder {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -90,15 +90,17 @@ impl Recorder for Own {
     }
 }
 
-fn circles_count_apart(workers: &Workers) {
+fn circles_count_separately(workers: &Workers) {
     static INSTALLED: OnceLock<()> = OnceLock::new();
-    INSTALLED.get_or_init(|| assert!(metrics::set_global_recorder(Own).is_ok(), "nothing else installs one"));
+    INSTALLED
+        .get_or_init(|| assert!(metrics::set_global_recorder(ProgramRecorder).is_ok(), "nothing else installs one"));
     let (one, other) = (serve(workers, Circle::builder("one")), serve(workers, Circle::builder("other")));
     let mut wire = one.connect();
     wire.value("40 + 2");
     wire.error("throw 1");
     metrics::counter!("of_the_program").increment(1);
-    let plays = |circle: &Served, outcome: &str| circle.count(&format!("circles_plays_total{{outcome=\"{outcome}\"}}"));
+    let plays =
+        |circle: &RunningCircle, outcome: &str| circle.count(&format!("circles_plays_total{{outcome=\"{outcome}\"}}"));
     assert_eq!((plays(&one, "ok"), plays(&one, "script_error")), (1, 1));
     assert_eq!((plays(&other, "ok"), other.observer.snapshot().plays), (0, 0));
     drop(wire);

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::error::Error;
 
 /// Bytes of what is said of an argument that does not fit; the rest is cut.
-const MAX_WHY: usize = 200;
+const MAX_REASON: usize = 200;
 
 /// A tuple of `N` arguments, each read with serde: `()`, `(A,)`, `(A, B)`, up to eight.
 #[diagnostic::on_unimplemented(
@@ -25,11 +25,11 @@ fn read_one<T: DeserializeOwned>(index: usize, values: &[&RawValue], params: &[S
     serde_json::from_str(value).map_err(|error| {
         // Where in the JSON it is tells a script nothing that it wrote.
         let text = error.to_string();
-        let why = text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why);
+        let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
         // It may quote the whole argument.
-        let cut = why.floor_char_boundary(MAX_WHY);
-        let why = if cut < why.len() { format!("{}…", &why[..cut]) } else { why.to_owned() };
-        Error::new(format!("argument '{param}': {why}")).with_data(serde_json::json!({ "param": param }))
+        let cut = reason.floor_char_boundary(MAX_REASON);
+        let reason = if cut < reason.len() { format!("{}…", &reason[..cut]) } else { reason.to_owned() };
+        Error::new(format!("argument '{param}': {reason}")).with_data(serde_json::json!({ "param": param }))
     })
 }
 
@@ -66,14 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_read_by_their_types() {
+    fn arguments_are_read_by_type() {
         assert_eq!(read::<2, (String, i64)>(r#"["tea", 2]"#), Ok(("tea".into(), 2)));
         assert_eq!(read::<1, (Option<Vec<f64>>,)>("[null]"), Ok((None,)));
         assert_eq!(read::<0, ()>("[]"), Ok(()));
     }
 
     #[test]
-    fn what_does_not_fit_names_its_parameter() {
+    fn invalid_argument_names_parameter() {
         let error = read::<2, (String, u8)>(r#"["tea", 300]"#).expect_err("no u8");
         assert_eq!(error.message, "argument 'count': invalid value: integer `300`, expected u8");
         assert_eq!(error.data, Some(serde_json::json!({ "param": "count" })));

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn caller_past_its_share_loses_the_worker_that_grew_and_gets_no_other() {
+    fn caller_over_share_loses_grown_worker() {
         let quota = quota(100, 20);
         let (mut one, mut two) = (admit(&quota, 1), admit(&quota, 1));
         assert_eq!(sample(&mut one, 12), MemoryAction::Watch);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn quota_evicts_a_candidate_whose_caller_uses_most() {
+    fn quota_evicts_candidate_of_largest_caller() {
         let quota = quota(30, 40);
         let (mut greedy, mut modest) = (admit(&quota, 1), admit(&quota, 2));
         assert_eq!(sample(&mut greedy, 20), MemoryAction::Watch);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_that_grow_together_are_evicted_until_the_rest_fits() {
+    fn growing_workers_are_evicted_until_rest_fits() {
         let quota = quota(100, 40);
         let mut workers: Vec<WorkerUsage> = (0..6).map(|number| admit(&quota, number)).collect();
         // Each worker grows a little less than the one before, so that at first another worker has to make room.
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn worker_that_stopped_growing_protects_no_other() {
+    fn stable_worker_protects_no_other() {
         let quota = quota(30, 30);
         let (mut large, mut small) = (admit(&quota, 1), admit(&quota, 2));
         assert_eq!(sample(&mut large, 20), MemoryAction::Watch);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn fresh_workers_count() {
+    fn fresh_workers_count_towards_quota() {
         let quota = quota(1, 1);
         let _two = (quota.admit(caller(1)).expect("room"), quota.admit(caller(2)).expect("room"));
         assert!(quota.admit(caller(3)).is_err());
@@ -284,7 +284,7 @@ mod tests {
     proptest! {
         /// After any samples in any order the totals are the sums over the workers, and nothing stays behind.
         #[test]
-        fn totals_are_the_sums_over_the_workers(steps in prop::collection::vec((0_u8..4, 0_usize..8, 0_u64..40), 0..200)) {
+        fn memory_totals_equal_sums_over_workers(steps in prop::collection::vec((0_u8..4, 0_usize..8, 0_u64..40), 0..200)) {
             let quota = quota(60, 25);
             let mut workers: Vec<WorkerUsage> = Vec::new();
             for (number, which, mib) in steps {

@@ -35,7 +35,7 @@ const MAX_READ_IN_A_ROW: usize = 16 << 10;
 const MIN_READ: usize = 2 << 10;
 
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(super) struct CountedSocket {
     stream: TcpStream,
     slot: Arc<Slot>,
     has_full_buffer: bool,
@@ -48,7 +48,7 @@ pub(super) struct Socket {
     has_answered: bool,
 }
 
-impl Socket {
+impl CountedSocket {
     pub(super) fn new(stream: TcpStream, slot: Arc<Slot>) -> Self {
         set_send_buffer(&stream, STRANGER_SEND_BUFFER);
         Self {
@@ -132,7 +132,7 @@ fn set_send_buffer(stream: &TcpStream, bytes: usize) {
     }
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for CountedSocket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.check_open(cx)?;
@@ -153,7 +153,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for CountedSocket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.check_open(cx)?;
