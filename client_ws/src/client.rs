@@ -19,18 +19,18 @@ use protocol::{
 
 use crate::{
     CircleUrl, CircleWsClientBuilder, ClientError, Notice, PlayEvent, PlayRequest, VerifiedIdentity,
+    connection_task::{self, NoticeResult, OutgoingRequest},
     identity::{self, IdentityRules},
     message_limit::MessageLimit,
-    pending::Answer,
-    task::{self, Command, Told},
+    pending_requests::RawResponse,
     transport::platform,
 };
 
 /// Requests that wait to be written.
-const COMMANDS: usize = 32;
+const MAX_QUEUED_REQUESTS: usize = 32;
 
 /// Notices that wait to be taken.
-const NOTICES: usize = 16;
+const MAX_QUEUED_NOTICES: usize = 16;
 
 /// A client of one circle. It is made with [`builder`](Self::builder); dropping it closes its connection. Everything takes
 /// `&self`: share it through an `Arc`, and ask for completions or cancel while a play runs.
@@ -41,49 +41,49 @@ pub struct CircleWsClient {
     authority: Option<Authority>,
     timeout: Duration,
     identity_rules: IdentityRules,
-    state: Mutex<State>,
+    state: Mutex<ClientState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ClientState {
     keypair: Option<Arc<KeyPair>>,
-    connection: Option<Connection>,
+    connection: Option<ActiveConnection>,
     /// Who waits for a notice, to look again once the connection is another.
-    waiting: Option<Waker>,
+    waker: Option<Waker>,
 }
 
 #[derive(Debug)]
-struct Connection {
-    link: Link,
-    notices: mpsc::Receiver<Told>,
+struct ActiveConnection {
+    request_sender: RequestSender,
+    notices: mpsc::Receiver<NoticeResult>,
     limit: MessageLimit,
     /// The authority by which the circle was dialled.
-    dialled: Authority,
+    target_authority: Authority,
     /// The identity that the circle has shown.
     identity: VerifiedIdentity,
 }
 
 /// The way of requests to the task that owns the connection.
 #[derive(Debug)]
-struct Link {
-    commands: mpsc::Sender<Command>,
+struct RequestSender {
+    requests: mpsc::Sender<OutgoingRequest>,
     next_id: u64,
 }
 
 /// A request that has its id.
 struct NumberedRequest {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<OutgoingRequest>,
     number: u64,
     text: String,
 }
 
-impl Link {
+impl RequestSender {
     /// The next request.
     fn next<M: Method>(&mut self, params: &M::Params) -> NumberedRequest {
         let number = self.next_id;
         self.next_id += 1;
         let text = message::call(Some(&Id::number(number)), M::NAME, params);
-        NumberedRequest { commands: self.commands.clone(), number, text }
+        NumberedRequest { commands: self.requests.clone(), number, text }
     }
 }
 
@@ -92,11 +92,11 @@ impl NumberedRequest {
     async fn send(
         mut self,
         events: Option<mpsc::Sender<PlayEvent>>,
-    ) -> Result<(Id, oneshot::Receiver<Answer>), ClientError> {
-        let (answer, asked) = oneshot::channel();
-        let command = Command { id: self.number, text: self.text, answer, events };
+    ) -> Result<(Id, oneshot::Receiver<RawResponse>), ClientError> {
+        let (answer, response) = oneshot::channel();
+        let command = OutgoingRequest { id: self.number, text: self.text, response_sender: answer, events };
         self.commands.send(command).await.map_err(|_| ClientError::NotConnected)?;
-        Ok((Id::number(self.number), asked))
+        Ok((Id::number(self.number), response))
     }
 }
 
@@ -106,9 +106,9 @@ impl CircleWsClient {
         CircleWsClientBuilder::new(url.into())
     }
 
-    pub(crate) fn new(url: CircleUrl, described: CircleWsClientBuilder) -> Self {
-        let CircleWsClientBuilder { keypair, authority, timeout, identity_rules, .. } = described;
-        let state = State { keypair, connection: None, waiting: None };
+    pub(crate) fn new(url: CircleUrl, builder: CircleWsClientBuilder) -> Self {
+        let CircleWsClientBuilder { keypair, authority, timeout, identity_rules, .. } = builder;
+        let state = ClientState { keypair, connection: None, waker: None };
         Self { url, authority, timeout, identity_rules, state: Mutex::new(state) }
     }
 
@@ -138,27 +138,40 @@ impl CircleWsClient {
     pub async fn connect(&self) -> Result<(), ClientError> {
         self.disconnect();
         let (sender, receiver, dialled) = platform::connect(&self.url, self.authority.as_ref(), self.timeout).await?;
-        let (commands, to_task) = mpsc::channel(COMMANDS);
-        let (to_client, notices) = mpsc::channel(NOTICES);
+        let (commands, to_task) = mpsc::channel(MAX_QUEUED_REQUESTS);
+        let (to_client, notices) = mpsc::channel(MAX_QUEUED_NOTICES);
         let limit = MessageLimit::new();
-        platform::spawn(task::run(sender, receiver, to_task, to_client, limit.clone(), self.url.to_string()));
-        let mut link = Link { commands, next_id: 1 };
+        platform::spawn(connection_task::run(
+            sender,
+            receiver,
+            to_task,
+            to_client,
+            limit.clone(),
+            self.url.to_string(),
+        ));
+        let mut link = RequestSender { requests: commands, next_id: 1 };
         let identity = self.identify(&mut link, &dialled).await?;
-        self.identity_rules.judge(&self.url, &dialled, identity).await?;
-        self.replace(Some(Connection { link, notices, limit, dialled, identity }));
+        self.identity_rules.verify(&self.url, &dialled, identity).await?;
+        self.replace(Some(ActiveConnection {
+            request_sender: link,
+            notices,
+            limit,
+            target_authority: dialled,
+            identity,
+        }));
         Ok(())
     }
 
     /// Has the circle show its identity. What cannot is no circle.
-    async fn identify(&self, link: &mut Link, dialled: &Authority) -> Result<VerifiedIdentity, ClientError> {
+    async fn identify(&self, link: &mut RequestSender, dialled: &Authority) -> Result<VerifiedIdentity, ClientError> {
         let not_a_circle = |reason: String| ClientError::NotACircle { url: self.url.to_string(), reason };
         let challenge = Challenge::generate()?;
         let request = link.next::<methods::Identify>(&IdentifyParams { challenge: challenge.to_string() });
-        let answered = async {
+        let identified = async {
             let (_, answer) = request.send(None).await?;
             self.answer::<methods::Identify>(answer).await
         };
-        let answer = answered.await.map_err(|error| match error {
+        let answer = identified.await.map_err(|error| match error {
             ClientError::TimedOut { .. } => not_a_circle(format!("to `identify` there is {error}")),
             ClientError::Rpc(error) => not_a_circle(format!("to `identify` it answers: {error}")),
             // Nothing was asked of it that could have happened.
@@ -168,7 +181,7 @@ impl CircleWsClient {
             },
             other => other,
         })?;
-        identity::verified(&answer, dialled, challenge).map_err(|reason| not_a_circle(reason.into()))
+        identity::verify_identity(&answer, dialled, challenge).map_err(|reason| not_a_circle(reason.into()))
     }
 
     /// The identity that the circle of this connection has shown.
@@ -178,7 +191,7 @@ impl CircleWsClient {
 
     /// Whether a connection was made and, as far as is known, still is.
     pub fn is_connected(&self) -> bool {
-        self.state().connection.as_ref().is_some_and(|connection| !connection.link.commands.is_closed())
+        self.state().connection.as_ref().is_some_and(|connection| !connection.request_sender.requests.is_closed())
     }
 
     /// Closes the connection. What runs there is cancelled.
@@ -194,15 +207,15 @@ impl CircleWsClient {
     /// Waits for the next notice, or for the end of the connection, whose reason is the error: it comes once, then
     /// [`ClientError::NotConnected`]. Only one at a time can wait; of several, the newest does.
     pub async fn next_notice(&self) -> Result<Notice, ClientError> {
-        let told = future::poll_fn(|context| {
+        let notice = future::poll_fn(|context| {
             let mut state = self.state();
-            state.waiting = Some(context.waker().clone());
+            state.waker = Some(context.waker().clone());
             match &mut state.connection {
                 Some(connection) => connection.notices.poll_next_unpin(context),
                 None => Poll::Ready(None),
             }
         });
-        told.await.unwrap_or(Err(ClientError::NotConnected))
+        notice.await.unwrap_or(Err(ClientError::NotConnected))
     }
 
     /// Proves the keypair to the circle.
@@ -211,23 +224,26 @@ impl CircleWsClient {
     /// "Authentication" in `docs/protocol.md`).
     pub async fn authenticate(&self) -> Result<(), ClientError> {
         let keypair = self.state().keypair.clone().ok_or(ClientError::NoKey)?;
-        self.prove(&keypair).await
+        self.authenticate_keypair(&keypair).await
     }
 
     /// Proves a keypair, and keeps it for later only if the circle took it. Where this is dropped, or fails in another way than
     /// by the circle's answer, the circle may still take the session for that key's.
     pub async fn authenticate_as(&self, keypair: impl Into<Arc<KeyPair>>) -> Result<(), ClientError> {
         let keypair = keypair.into();
-        self.prove(&keypair).await?;
+        self.authenticate_keypair(&keypair).await?;
         self.set_keypair(keypair);
         Ok(())
     }
 
-    async fn prove(&self, keypair: &KeyPair) -> Result<(), ClientError> {
+    async fn authenticate_keypair(&self, keypair: &KeyPair) -> Result<(), ClientError> {
         let pubkey = keypair.public_key().to_hex();
-        let reached =
-            self.state().connection.as_ref().map(|connection| (connection.dialled.clone(), connection.identity));
-        let (dialled, circle) = reached.ok_or(ClientError::NotConnected)?;
+        let target = self
+            .state()
+            .connection
+            .as_ref()
+            .map(|connection| (connection.target_authority.clone(), connection.identity));
+        let (dialled, circle) = target.ok_or(ClientError::NotConnected)?;
         let FetchNonceResult { nonce } =
             self.call::<methods::FetchNonce>(&FetchNonceParams { pubkey: pubkey.clone() }).await?;
         let nonce = Nonce::parse(&nonce)?;
@@ -253,7 +269,7 @@ impl CircleWsClient {
         let limit = self.limit();
         let (_, answer) = self.request::<methods::Reset>(&NoParams {}, None).await?;
         // It waits for the plays before it, which have time limits of their own.
-        read::<methods::Reset>(received(answer).await, &self.url)?;
+        parse_result::<methods::Reset>(await_response(answer).await, &self.url)?;
         // The circle may have been given other limits, which hold for fresh environments.
         if let Some(limit) = limit {
             limit.forget_stated();
@@ -297,10 +313,10 @@ impl CircleWsClient {
         self.call::<methods::Discover>(&NoParams {}).await
     }
 
-    fn replace(&self, connection: Option<Connection>) {
+    fn replace(&self, connection: Option<ActiveConnection>) {
         let (before, waiting) = {
             let mut state = self.state();
-            (std::mem::replace(&mut state.connection, connection), state.waiting.take())
+            (std::mem::replace(&mut state.connection, connection), state.waker.take())
         };
         drop(before);
         if let Some(waiting) = waiting {
@@ -313,7 +329,7 @@ impl CircleWsClient {
         self.state().connection.as_ref().map(|connection| connection.limit.clone())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ClientState> {
         // Nothing panics while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -325,9 +341,9 @@ impl CircleWsClient {
     }
 
     /// The answer to a request that is answered at once.
-    async fn answer<M: Method>(&self, answer: oneshot::Receiver<Answer>) -> Result<M::Result, ClientError> {
-        let answer = platform::timeout(self.timeout, received(answer)).await;
-        read::<M>(answer.ok_or(ClientError::TimedOut { after: self.timeout })?, &self.url)
+    async fn answer<M: Method>(&self, answer: oneshot::Receiver<RawResponse>) -> Result<M::Result, ClientError> {
+        let answer = platform::timeout(self.timeout, await_response(answer)).await;
+        parse_result::<M>(answer.ok_or(ClientError::TimedOut { after: self.timeout })?, &self.url)
     }
 
     /// Sends a request; what is returned gets its answer.
@@ -335,22 +351,22 @@ impl CircleWsClient {
         &self,
         params: &M::Params,
         events: Option<mpsc::Sender<PlayEvent>>,
-    ) -> Result<(Id, oneshot::Receiver<Answer>), ClientError> {
+    ) -> Result<(Id, oneshot::Receiver<RawResponse>), ClientError> {
         let request = {
             let mut state = self.state();
             let connection = state.connection.as_mut().ok_or(ClientError::NotConnected)?;
-            connection.link.next::<M>(params)
+            connection.request_sender.next::<M>(params)
         };
         request.send(events).await
     }
 }
 
 /// The answer to a request, once it comes.
-pub(crate) async fn received(answer: oneshot::Receiver<Answer>) -> Answer {
+pub(crate) async fn await_response(answer: oneshot::Receiver<RawResponse>) -> RawResponse {
     answer.await.unwrap_or(Err(ClientError::NotConnected))
 }
 
-pub(crate) fn read<M: Method>(answer: Answer, url: &CircleUrl) -> Result<M::Result, ClientError> {
+pub(crate) fn parse_result<M: Method>(answer: RawResponse, url: &CircleUrl) -> Result<M::Result, ClientError> {
     serde_json::from_str(answer?.get()).map_err(|error| ClientError::NotACircle {
         url: url.to_string(),
         reason: format!("its answer to {} cannot be read: {error}", M::NAME),

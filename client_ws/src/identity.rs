@@ -23,14 +23,14 @@ pub struct VerifiedIdentity {
 /// The reason for which a check of the program's own refuses an identity.
 pub type IdentityRefusal = Box<dyn Error + Send + Sync>;
 
-type Check = dyn Fn(Authority, VerifiedIdentity) -> BoxFuture<'static, Result<(), IdentityRefusal>> + Send + Sync;
+type CustomCheck = dyn Fn(Authority, VerifiedIdentity) -> BoxFuture<'static, Result<(), IdentityRefusal>> + Send + Sync;
 
 /// The identities with which a client stays connected.
 #[derive(Clone, Default)]
 pub(crate) struct IdentityRules {
     pub(crate) expected: Option<PublicKey>,
     pub(crate) accepts_ephemeral: bool,
-    check: Option<Arc<Check>>,
+    check: Option<Arc<CustomCheck>>,
 }
 
 impl fmt::Debug for IdentityRules {
@@ -52,10 +52,10 @@ impl IdentityRules {
     }
 
     /// Whether the client goes on with the circle that it dialled as `dialled`.
-    pub(crate) async fn judge(
+    pub(crate) async fn verify(
         &self,
         url: &CircleUrl,
-        dialled: &Authority,
+        target_authority: &Authority,
         identity: VerifiedIdentity,
     ) -> Result<(), ClientError> {
         if let Some(expected) = self.expected {
@@ -66,28 +66,28 @@ impl IdentityRules {
             }
         } else if self.check.is_none() {
             // Through a tunnel, a circle that is dialled on loopback is elsewhere; and so is one that is said to be there.
-            let is_loopback = dialled.is_loopback() && url.authority().is_loopback();
+            let is_loopback = target_authority.is_loopback() && url.authority().is_loopback();
             if !identity.is_persistent && !is_loopback && !self.accepts_ephemeral {
                 return Err(ClientError::EphemeralIdentity { url: url.to_string() });
             }
         }
         match &self.check {
-            Some(check) => check(dialled.clone(), identity).await.map_err(ClientError::IdentityRefused),
+            Some(check) => check(target_authority.clone(), identity).await.map_err(ClientError::IdentityRefused),
             None => Ok(()),
         }
     }
 }
 
 /// The identity in a circle's answer, if its signature is valid for this authority and challenge. The error says what is wrong.
-pub(crate) fn verified(
+pub(crate) fn verify_identity(
     answer: &IdentifyResult,
-    dialled: &Authority,
+    target_authority: &Authority,
     challenge: Challenge,
 ) -> Result<VerifiedIdentity, &'static str> {
     let public_key: PublicKey =
         answer.pubkey.parse().map_err(|_| "the key that it identifies itself with is no key")?;
     let signature: Signature = answer.signature.parse().map_err(|_| "the signature of its identity is no signature")?;
-    let statement = IdentityStatement::new(dialled, challenge, answer.persistent);
+    let statement = IdentityStatement::new(target_authority, challenge, answer.persistent);
     if !public_key.verify_identity(&statement, &signature) {
         return Err("the signature of its identity is not valid");
     }

@@ -26,23 +26,23 @@
 //! Native clients need a tokio runtime. Everything but the transport knows neither a runtime nor a socket, so that the
 //! browser's transport can take its place.
 
-mod address;
 mod builder;
+mod circle_url;
 mod client;
+mod connection_task;
 mod error;
 mod identity;
 mod message_limit;
-mod pending;
+mod pending_requests;
 mod play;
-mod task;
 mod transport;
 
-pub use address::CircleUrl;
 pub use builder::CircleWsClientBuilder;
+pub use circle_url::CircleUrl;
 pub use client::CircleWsClient;
 pub use error::ClientError;
 pub use identity::{IdentityRefusal, VerifiedIdentity};
-pub use pending::Notice;
+pub use pending_requests::Notice;
 pub use play::{PlayEvent, PlayHandle, PlayRequest};
 pub use protocol::{
     RpcError,

@@ -10,7 +10,7 @@ pub(crate) const MAX_MESSAGE: usize = 32 << 20;
 
 /// How many times its output a message can be: a value is there as text and as JSON, and one byte of text can
 /// take six in JSON (see "Transport" in `docs/protocol.md`).
-const FACTOR: usize = 7;
+const OUTPUT_FACTOR: usize = 7;
 
 /// Bytes of a message beside the output: what the output limit of a circle does not count, such as the names of its modules.
 const ENVELOPE: usize = 1 << 20;
@@ -28,7 +28,7 @@ impl MessageLimit {
     /// Takes over what the circle states as its limit of output.
     pub(crate) fn set_stated(&self, output_kib: u64) {
         let output = usize::try_from(output_kib).unwrap_or(usize::MAX).saturating_mul(1024);
-        let stated = output.saturating_mul(FACTOR).saturating_add(ENVELOPE).min(MAX_MESSAGE);
+        let stated = output.saturating_mul(OUTPUT_FACTOR).saturating_add(ENVELOPE).min(MAX_MESSAGE);
         self.0.store(stated, Ordering::Relaxed);
     }
 
@@ -40,12 +40,12 @@ impl MessageLimit {
     /// Refuses a message of that many bytes if it is over the limit. The error says so.
     pub(crate) fn check(&self, size: usize) -> Result<(), String> {
         let max = self.0.load(Ordering::Relaxed);
-        if size > max { Err(over_limit(size, max)) } else { Ok(()) }
+        if size > max { Err(limit_message(size, max)) } else { Ok(()) }
     }
 }
 
 /// What is to be said of a message over the limit.
-pub(crate) fn over_limit(size: usize, max: usize) -> String {
+pub(crate) fn limit_message(size: usize, max: usize) -> String {
     let kib = |bytes: usize| bytes.div_ceil(1024);
     format!("the circle sent a message of {} KiB, and this client takes {} KiB from the circle", kib(size), kib(max))
 }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limit_follows_what_the_circle_states_up_to_a_maximum() {
+    fn message_limit_follows_stated_output_up_to_maximum() {
         let limit = MessageLimit::new();
         // (stated output_kib, the largest message)
         for (output_kib, max) in

@@ -11,13 +11,13 @@ use protocol::{
 
 use crate::{
     CircleUrl, CircleWsClient, ClientError,
-    client::{read, received},
-    pending::Answer,
+    client::{await_response, parse_result},
+    pending_requests::RawResponse,
     transport::BoxFuture,
 };
 
 /// Events that wait to be taken, before the circle is made to wait.
-const EVENTS: usize = 64;
+const MAX_QUEUED_EVENTS: usize = 64;
 
 /// What comes while a play runs.
 #[derive(Debug, Clone)]
@@ -57,16 +57,16 @@ impl<'a> PlayRequest<'a> {
     /// Sends it, to be listened to.
     ///
     /// While its events are not taken, this client takes nothing else from the circle, and the play waits: take them, or
-    /// drop the [`PlayHandle`], which ends the listening and not the play.
+    /// drop the [`RunningPlay`], which ends the listening and not the play.
     pub async fn start(self) -> Result<PlayHandle<'a>, ClientError> {
-        let (to_play, events) = mpsc::channel(EVENTS);
+        let (to_play, events) = mpsc::channel(MAX_QUEUED_EVENTS);
         let (id, answer) = self.client.request::<methods::Play>(&self.params, Some(to_play)).await?;
-        Ok(PlayHandle { client: self.client, id, early: VecDeque::new(), events, answer })
+        Ok(PlayHandle { client: self.client, id, buffered: VecDeque::new(), events, response: answer })
     }
 
     async fn finish(self) -> Result<PlayResult, ClientError> {
         let (_, answer) = self.client.request::<methods::Play>(&self.params, None).await?;
-        read::<methods::Play>(received(answer).await, &self.client.url().clone())
+        parse_result::<methods::Play>(await_response(answer).await, &self.client.url().clone())
     }
 }
 
@@ -85,9 +85,9 @@ pub struct PlayHandle<'a> {
     client: &'a CircleWsClient,
     id: Id,
     /// Events that came while its cancellation was answered.
-    early: VecDeque<PlayEvent>,
+    buffered: VecDeque<PlayEvent>,
     events: mpsc::Receiver<PlayEvent>,
-    answer: oneshot::Receiver<Answer>,
+    response: oneshot::Receiver<RawResponse>,
 }
 
 impl PlayHandle<'_> {
@@ -98,7 +98,7 @@ impl PlayHandle<'_> {
 
     /// The next event; `None` once it has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<PlayEvent> {
-        match self.early.pop_front() {
+        match self.buffered.pop_front() {
             Some(event) => Some(event),
             None => self.events.next().await,
         }
@@ -110,15 +110,15 @@ impl PlayHandle<'_> {
         // The answer comes behind the events that are on their way, so those are taken meanwhile. A play that is being
         // cancelled sends no more, which bounds them.
         let mut events = self.events.by_ref().fuse();
-        let early = &mut self.early;
-        let take = async {
+        let early = &mut self.buffered;
+        let take_event = async {
             while let Some(event) = events.next().await {
                 early.push_back(event);
             }
             future::pending::<Infallible>().await
         };
-        let take = std::pin::pin!(take);
-        match future::select(cancel, take).await {
+        let take_event = std::pin::pin!(take_event);
+        match future::select(cancel, take_event).await {
             future::Either::Left((cancelled, _)) => cancelled,
             future::Either::Right((never, _)) => match never {},
         }
@@ -129,6 +129,6 @@ impl PlayHandle<'_> {
         let url: CircleUrl = self.client.url().clone();
         self.events.close();
         while self.events.next().await.is_some() {}
-        read::<methods::Play>(received(self.answer).await, &url)
+        parse_result::<methods::Play>(await_response(self.response).await, &url)
     }
 }

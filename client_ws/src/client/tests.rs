@@ -12,7 +12,7 @@ use tokio_tungstenite::{WebSocketStream, accept_async};
 use super::*;
 
 /// A circle that identifies itself to the client that connects, and ends the connection when the test does.
-async fn connected() -> (CircleWsClient, WebSocketStream<TcpStream>) {
+async fn connect_identified() -> (CircleWsClient, WebSocketStream<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("ws://{}", listener.local_addr().expect("bound"));
     let client = CircleWsClient::builder(url).build().expect("a URL");
@@ -34,8 +34,8 @@ async fn identify(socket: &mut WebSocketStream<TcpStream>, listener: &TcpListene
     let dialled = Authority::from_socket_addr(listener.local_addr().expect("bound"), 80);
     let challenge = next_params(socket, "identify").await["challenge"].as_str().expect("text").parse().expect("hex");
     let signature = circle.sign_identity(&IdentityStatement::new(&dialled, challenge, false)).to_string();
-    let shown = IdentifyResult { pubkey: circle.public_key().to_hex(), persistent: false, signature };
-    answer(socket, 1, &json!(shown)).await;
+    let identity = IdentifyResult { pubkey: circle.public_key().to_hex(), persistent: false, signature };
+    answer(socket, 1, &json!(identity)).await;
 }
 
 /// The parameters of the next request, which is of that method.
@@ -52,7 +52,7 @@ async fn answer(socket: &mut WebSocketStream<TcpStream>, id: u64, result: &Value
 }
 
 #[tokio::test]
-async fn circle_that_cannot_show_its_identity_is_none() {
+async fn circle_without_valid_identity_is_not_a_circle() {
     for result in [
         json!({ "pubkey": "02", "persistent": true, "signature": "" }),
         json!({ "pubkey": KeyPair::generate().expect("random bytes").public_key().to_hex() }),
@@ -75,7 +75,7 @@ async fn circle_that_cannot_show_its_identity_is_none() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_to_a_circle_whose_identity_is_refused() {
+async fn client_sends_nothing_to_refused_circle() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("ws://{}", listener.local_addr().expect("bound"));
     let expected = KeyPair::generate().expect("random bytes").public_key();
@@ -91,8 +91,8 @@ async fn nothing_is_sent_to_a_circle_whose_identity_is_refused() {
 }
 
 #[tokio::test]
-async fn nonce_for_another_circle_than_the_identified_one_is_not_signed() {
-    let (client, mut socket) = connected().await;
+async fn client_does_not_sign_nonce_for_other_circle() {
+    let (client, mut socket) = connect_identified().await;
     client.set_keypair(KeyPair::generate().expect("random bytes"));
     let dialled = client.url().authority().clone();
     let other = KeyPair::generate().expect("random bytes").public_key();
@@ -106,7 +106,7 @@ async fn nonce_for_another_circle_than_the_identified_one_is_not_signed() {
 }
 
 #[tokio::test]
-async fn localhost_is_dialled_and_named_by_its_literal_address() {
+async fn client_connects_to_localhost_by_literal_address() {
     use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -130,8 +130,8 @@ async fn localhost_is_dialled_and_named_by_its_literal_address() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_notice_hears_of_it_and_of_the_end() {
-    let (client, mut circle) = connected().await;
+async fn next_notice_returns_notice_and_connection_loss() {
+    let (client, mut circle) = connect_identified().await;
     let lost = r#"{"jsonrpc":"2.0","method":"session.reset","params":{"reason":"idle"}}"#;
     circle.send(lost.into()).await.expect("it is sent");
     assert!(matches!(client.next_notice().await, Ok(Notice::EnvironmentLost { .. })));
@@ -141,14 +141,14 @@ async fn who_waits_for_a_notice_hears_of_it_and_of_the_end() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_notice_does_not_outwait_the_connection() {
-    let (client, _circle) = connected().await;
-    let (told, ()) = future::join(client.next_notice(), async { client.disconnect() }).await;
-    assert!(matches!(told, Err(ClientError::NotConnected)), "{told:?}");
+async fn next_notice_ends_with_connection() {
+    let (client, _circle) = connect_identified().await;
+    let (notice, ()) = future::join(client.next_notice(), async { client.disconnect() }).await;
+    assert!(matches!(notice, Err(ClientError::NotConnected)), "{notice:?}");
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_no_circle() {
+async fn silent_server_is_not_a_circle() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("ws://{}", listener.local_addr().expect("bound"));
     let timeout = Duration::from_millis(20);
@@ -160,7 +160,7 @@ async fn a_server_that_says_nothing_is_no_circle() {
 }
 
 /// Why a client's connection ends, once its circle is gone.
-async fn end_of(client: CircleWsClient, circle: WebSocketStream<TcpStream>) -> String {
+async fn close_reason(client: CircleWsClient, circle: WebSocketStream<TcpStream>) -> String {
     drop(circle);
     match client.next_notice().await {
         Err(ClientError::ConnectionLost { code: None, reason }) => reason,
@@ -169,18 +169,18 @@ async fn end_of(client: CircleWsClient, circle: WebSocketStream<TcpStream>) -> S
 }
 
 #[tokio::test]
-async fn a_message_of_more_than_32_mib_ends_the_connection_at_its_first_bytes() {
-    let (client, mut circle) = connected().await;
+async fn message_over_32_mib_closes_connection_early() {
+    let (client, mut circle) = connect_identified().await;
     // A text frame without a mask (RFC 6455 §5.2), of which nothing but the header comes.
     let header = [&[0x81, 127][..], &(250_u64 << 20).to_be_bytes()].concat();
     circle.get_mut().write_all(&header).await.expect("it is sent");
     let expected = "the circle sent a message of 256000 KiB, and this client takes 32768 KiB from the circle";
-    assert_eq!(end_of(client, circle).await, expected);
+    assert_eq!(close_reason(client, circle).await, expected);
 }
 
 #[tokio::test]
-async fn fragments_of_more_than_32_mib_end_the_connection() {
-    let (client, mut circle) = connected().await;
+async fn fragments_over_32_mib_close_connection() {
+    let (client, mut circle) = connect_identified().await;
     let fragment = vec![b' '; 1 << 20];
     // The client stops reading before the last of them.
     let mut is_first = true;
@@ -191,12 +191,12 @@ async fn fragments_of_more_than_32_mib_end_the_connection() {
             break;
         }
     }
-    assert!(end_of(client, circle).await.contains("and this client takes 32768 KiB from the circle"));
+    assert!(close_reason(client, circle).await.contains("and this client takes 32768 KiB from the circle"));
 }
 
 #[tokio::test]
-async fn a_message_beyond_what_the_circle_states_ends_the_connection() {
-    let (client, mut circle) = connected().await;
+async fn message_over_stated_limit_closes_connection() {
+    let (client, mut circle) = connect_identified().await;
     let description = r#"{"name":"team","version":"0","protocol":1,"access":"open","you":{"public_key":null,"admitted":true},"modules":[],"sandbox":[],"limits":{"output_kib":1}}"#;
     let (described, ()) = future::join(client.describe(), async {
         next_params(&mut circle, "describe").await;
@@ -210,5 +210,5 @@ async fn a_message_beyond_what_the_circle_states_ends_the_connection() {
     circle.send(notification(1000).into()).await.expect("it is sent");
     circle.send(notification(1200).into()).await.expect("it is sent");
     let expected = "the circle sent a message of 1201 KiB, and this client takes 1031 KiB from the circle";
-    assert_eq!(end_of(client, circle).await, expected);
+    assert_eq!(close_reason(client, circle).await, expected);
 }

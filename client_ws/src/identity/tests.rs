@@ -2,7 +2,7 @@ use keys::KeyPair;
 
 use super::*;
 
-const ELSEWHERE: &str = "team.example.org:9001";
+const REMOTE_AUTHORITY: &str = "team.example.org:9001";
 
 fn circle() -> KeyPair {
     KeyPair::generate().expect("random bytes")
@@ -21,11 +21,11 @@ fn answer(circle: &KeyPair, statement: &IdentityStatement, persistent: bool) -> 
 }
 
 #[test]
-fn identity_is_that_of_who_signs_for_this_authority_and_challenge() {
+fn identity_requires_signature_for_authority_and_challenge() {
     let (circle, dialled) = (circle(), authority("127.0.0.1:9001"));
     let challenge = Challenge::generate().expect("random bytes");
     let statement = IdentityStatement::new(&dialled, challenge, true);
-    let identity = verified(&answer(&circle, &statement, true), &dialled, challenge).expect("it is valid");
+    let identity = verify_identity(&answer(&circle, &statement, true), &dialled, challenge).expect("it is valid");
     assert_eq!(identity, VerifiedIdentity { public_key: circle.public_key(), is_persistent: true });
 
     let earlier = Challenge::generate().expect("random bytes");
@@ -35,44 +35,44 @@ fn identity_is_that_of_who_signs_for_this_authority_and_challenge() {
         (IdentityStatement::new(&dialled, earlier, true), true),
         (IdentityStatement::new(&dialled, challenge, false), true),
     ] {
-        verified(&answer(&circle, &statement, persistent), &dialled, challenge).expect_err("it is not valid");
+        verify_identity(&answer(&circle, &statement, persistent), &dialled, challenge).expect_err("it is not valid");
     }
     let mut of_another = answer(&circle, &statement, true);
     of_another.pubkey = self::circle().public_key().to_hex();
-    verified(&of_another, &dialled, challenge).expect_err("it is not valid");
+    verify_identity(&of_another, &dialled, challenge).expect_err("it is not valid");
     for (pubkey, signature) in [("", "00"), ("02", &*"0".repeat(128)), (&circle.public_key().to_hex(), "")] {
         let answer = IdentifyResult { pubkey: pubkey.into(), persistent: true, signature: signature.into() };
-        verified(&answer, &dialled, challenge).expect_err("it is not valid");
+        verify_identity(&answer, &dialled, challenge).expect_err("it is not valid");
     }
 }
 
 /// Whether rules go on with an identity.
 async fn is_accepted(rules: &IdentityRules, url: &str, dialled: &str, identity: VerifiedIdentity) -> bool {
     let url = CircleUrl::parse(url).expect("a URL");
-    rules.judge(&url, &authority(dialled), identity).await.is_ok()
+    rules.verify(&url, &authority(dialled), identity).await.is_ok()
 }
 
 #[tokio::test]
-async fn ephemeral_identity_is_refused_off_loopback_unless_it_is_accepted() {
+async fn ephemeral_identity_is_refused_off_loopback_unless_accepted() {
     let ephemeral = VerifiedIdentity { public_key: circle().public_key(), is_persistent: false };
     let persistent = VerifiedIdentity { is_persistent: true, ..ephemeral };
-    let remote = format!("ws://{ELSEWHERE}");
+    let remote = format!("ws://{REMOTE_AUTHORITY}");
     let rules = IdentityRules::default();
     assert!(is_accepted(&rules, "ws://127.0.0.1:9001", "127.0.0.1:9001", ephemeral).await);
     assert!(is_accepted(&rules, "ws://localhost:9001", "[::1]:9001", ephemeral).await);
-    assert!(is_accepted(&rules, &remote, ELSEWHERE, persistent).await);
-    assert!(!is_accepted(&rules, &remote, ELSEWHERE, ephemeral).await);
+    assert!(is_accepted(&rules, &remote, REMOTE_AUTHORITY, persistent).await);
+    assert!(!is_accepted(&rules, &remote, REMOTE_AUTHORITY, ephemeral).await);
     // Tunnels: one from here, and a name that says here.
-    assert!(!is_accepted(&rules, "ws://127.0.0.1:8000", ELSEWHERE, ephemeral).await);
+    assert!(!is_accepted(&rules, "ws://127.0.0.1:8000", REMOTE_AUTHORITY, ephemeral).await);
     assert!(!is_accepted(&rules, &remote, "127.0.0.1:9001", ephemeral).await);
     let accepting = IdentityRules { accepts_ephemeral: true, ..IdentityRules::default() };
-    assert!(is_accepted(&accepting, &remote, ELSEWHERE, ephemeral).await);
+    assert!(is_accepted(&accepting, &remote, REMOTE_AUTHORITY, ephemeral).await);
     let expecting = IdentityRules { expected: Some(ephemeral.public_key), ..IdentityRules::default() };
-    assert!(is_accepted(&expecting, &remote, ELSEWHERE, ephemeral).await);
+    assert!(is_accepted(&expecting, &remote, REMOTE_AUTHORITY, ephemeral).await);
 }
 
 #[tokio::test]
-async fn identity_that_is_not_the_expected_one_is_refused_before_the_check() {
+async fn unexpected_identity_is_refused_before_check() {
     let identity = VerifiedIdentity { public_key: circle().public_key(), is_persistent: true };
     let mut rules = IdentityRules { expected: Some(circle().public_key()), accepts_ephemeral: true, check: None };
     rules.set_check(|_, _| async { Ok::<_, IdentityRefusal>(()) });
@@ -80,16 +80,16 @@ async fn identity_that_is_not_the_expected_one_is_refused_before_the_check() {
 }
 
 #[tokio::test]
-async fn check_of_the_program_decides_by_itself() {
+async fn custom_check_decides() {
     let known = VerifiedIdentity { public_key: circle().public_key(), is_persistent: false };
     let mut rules = IdentityRules::default();
     rules.set_check(move |authority, identity| async move {
-        if authority.as_str() == ELSEWHERE && identity == known { Ok(()) } else { Err("not known") }
+        if authority.as_str() == REMOTE_AUTHORITY && identity == known { Ok(()) } else { Err("not known") }
     });
-    let remote = format!("ws://{ELSEWHERE}");
-    assert!(is_accepted(&rules, &remote, ELSEWHERE, known).await);
+    let remote = format!("ws://{REMOTE_AUTHORITY}");
+    assert!(is_accepted(&rules, &remote, REMOTE_AUTHORITY, known).await);
     let other = VerifiedIdentity { public_key: circle().public_key(), is_persistent: true };
     let url = CircleUrl::parse(&remote).expect("a URL");
-    let error = rules.judge(&url, &authority(ELSEWHERE), other).await.expect_err("it is not known");
+    let error = rules.verify(&url, &authority(REMOTE_AUTHORITY), other).await.expect_err("it is not known");
     assert_eq!(error.to_string(), "the identity of the circle is refused: not known");
 }

@@ -22,18 +22,18 @@ use tokio_tungstenite::{
 use super::{TransportReceiver, TransportSender};
 use crate::{
     CircleUrl, ClientError,
-    message_limit::{MAX_MESSAGE, over_limit},
+    message_limit::{MAX_MESSAGE, limit_message},
 };
 
 /// Bytes that are read at a time; the library's default of 128 KiB is held by every connection.
 const READ_BUFFER: usize = 16 << 10;
 
-type Socket = WebSocketStream<TcpStream>;
+type NativeSocket = WebSocketStream<TcpStream>;
 
-pub(crate) struct Sender(SplitSink<Socket, Message>);
+pub(crate) struct NativeSender(SplitSink<NativeSocket, Message>);
 
-pub(crate) struct Receiver {
-    socket: SplitStream<Socket>,
+pub(crate) struct NativeReceiver {
+    socket: SplitStream<NativeSocket>,
     url: String,
 }
 
@@ -43,11 +43,11 @@ pub(crate) async fn connect(
     url: &CircleUrl,
     authority: Option<&Authority>,
     connect_timeout: Duration,
-) -> Result<(Sender, Receiver, Authority), ClientError> {
-    let (stream, reached) = reach(url, connect_timeout)
+) -> Result<(NativeSender, NativeReceiver, Authority), ClientError> {
+    let (stream, endpoint_authority) = connect_any(url, connect_timeout)
         .await
         .map_err(|reason| ClientError::Unreachable { url: url.to_string(), reason })?;
-    let authority = authority.cloned().unwrap_or(reached);
+    let authority = authority.cloned().unwrap_or(endpoint_authority);
     let request = Request::builder()
         .header(header::HOST, authority.as_str())
         .header(header::CONNECTION, "Upgrade")
@@ -69,17 +69,17 @@ pub(crate) async fn connect(
         })?
         .map_err(|error| handshake_error(url, &error))?;
     let (sender, receiver) = socket.split();
-    Ok((Sender(sender), Receiver { socket: receiver, url: url.to_string() }, authority))
+    Ok((NativeSender(sender), NativeReceiver { socket: receiver, url: url.to_string() }, authority))
 }
 
 /// Connects to the first endpoint that takes a connection, and gives its authority.
 ///
 /// The error is the first endpoint's: of `localhost`, a machine without IPv6 would answer for the second that it has no such
 /// address, which says nothing about the circle.
-async fn reach(url: &CircleUrl, connect_timeout: Duration) -> Result<(TcpStream, Authority), String> {
+async fn connect_any(url: &CircleUrl, connect_timeout: Duration) -> Result<(TcpStream, Authority), String> {
     let mut first_reason = None;
     for (host, port, authority) in url.endpoints() {
-        match dial(&host, port, connect_timeout).await {
+        match connect_tcp(&host, port, connect_timeout).await {
             Ok(stream) => return Ok((stream, authority)),
             Err(reason) => first_reason = first_reason.or(Some(reason)),
         }
@@ -87,7 +87,7 @@ async fn reach(url: &CircleUrl, connect_timeout: Duration) -> Result<(TcpStream,
     Err(first_reason.unwrap_or_default())
 }
 
-async fn dial(host: &str, port: u16, connect_timeout: Duration) -> Result<TcpStream, String> {
+async fn connect_tcp(host: &str, port: u16, connect_timeout: Duration) -> Result<TcpStream, String> {
     let stream = timeout(connect_timeout, TcpStream::connect((host, port)))
         .await
         .ok_or_else(|| format!("no answer within {} s", connect_timeout.as_secs()))?
@@ -110,9 +110,9 @@ fn handshake_error(url: &CircleUrl, error: &Error) -> ClientError {
 fn http_error(url: String, response: &Response<Option<Vec<u8>>>) -> ClientError {
     let status = response.status().as_u16();
     let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-    let said: String = body.trim().chars().filter(|character| !character.is_control()).take(300).collect();
+    let body_text: String = body.trim().chars().filter(|character| !character.is_control()).take(300).collect();
     match status {
-        403 | 421 | 503 => ClientError::Refused { url, status, reason: said },
+        403 | 421 | 503 => ClientError::Refused { url, status, reason: body_text },
         _ => ClientError::NotACircle { url, reason: format!("it answers HTTP {status} and no WebSocket") },
     }
 }
@@ -123,7 +123,7 @@ fn error_text(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-impl TransportSender for Sender {
+impl TransportSender for NativeSender {
     async fn send(&mut self, text: String) -> Result<(), ClientError> {
         self.0.send(Message::text(text)).await.map_err(|error| lost(&error))
     }
@@ -134,11 +134,11 @@ impl TransportSender for Sender {
 
     async fn close(&mut self) {
         // A connection that is gone already need not be closed.
-        let _gone = self.0.close().await;
+        let _closed = self.0.close().await;
     }
 }
 
-impl TransportReceiver for Receiver {
+impl TransportReceiver for NativeReceiver {
     type Text = Utf8Bytes;
 
     async fn receive(&mut self) -> Result<Option<Utf8Bytes>, ClientError> {
@@ -160,8 +160,9 @@ fn closed(frame: Option<CloseFrame>) -> ClientError {
         return ClientError::ConnectionLost { code: None, reason: "the circle closed it".into() };
     };
     let code = u16::from(frame.code);
-    let said: String = frame.reason.chars().filter(|character| !character.is_control()).collect();
-    let reason = if said.is_empty() { format!("the circle closed it ({code})") } else { format!("{said} ({code})") };
+    let body_text: String = frame.reason.chars().filter(|character| !character.is_control()).collect();
+    let reason =
+        if body_text.is_empty() { format!("the circle closed it ({code})") } else { format!("{body_text} ({code})") };
     ClientError::ConnectionLost { code: Some(code), reason }
 }
 
@@ -170,7 +171,7 @@ fn lost(error: &Error) -> ClientError {
         Error::Io(error) => error_text(error),
         // A process that was killed, or a machine that is gone.
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => "it ended without a word".into(),
-        Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => over_limit(*size, *max_size),
+        Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => limit_message(*size, *max_size),
         other => other.to_string(),
     };
     ClientError::ConnectionLost { code: None, reason }

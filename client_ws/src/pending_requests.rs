@@ -18,7 +18,7 @@ use crate::{ClientError, PlayEvent, message_limit::MessageLimit};
 const MAX_ERROR: usize = 512 << 10;
 
 /// The answer to one request.
-pub(crate) type Answer = Result<Box<RawValue>, ClientError>;
+pub(crate) type RawResponse = Result<Box<RawValue>, ClientError>;
 
 /// Something that the circle tells without being asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,14 +33,14 @@ pub enum Notice {
 
 /// The requests that are not answered yet.
 #[derive(Debug)]
-pub(crate) struct Pending {
-    waiting: HashMap<u64, Waiting>,
+pub(crate) struct PendingRequests {
+    waiting: HashMap<u64, PendingRequest>,
     limit: MessageLimit,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    answer: oneshot::Sender<Answer>,
+struct PendingRequest {
+    response_sender: oneshot::Sender<RawResponse>,
     events: Option<mpsc::Sender<PlayEvent>>,
 }
 
@@ -55,13 +55,18 @@ pub(crate) enum Delivery {
     Notice(Notice),
 }
 
-impl Pending {
+impl PendingRequests {
     pub(crate) fn new(limit: MessageLimit) -> Self {
         Self { waiting: HashMap::new(), limit }
     }
 
-    pub(crate) fn insert(&mut self, id: u64, answer: oneshot::Sender<Answer>, events: Option<mpsc::Sender<PlayEvent>>) {
-        self.waiting.insert(id, Waiting { answer, events });
+    pub(crate) fn insert(
+        &mut self,
+        id: u64,
+        answer: oneshot::Sender<RawResponse>,
+        events: Option<mpsc::Sender<PlayEvent>>,
+    ) {
+        self.waiting.insert(id, PendingRequest { response_sender: answer, events });
     }
 
     /// Takes a message of the circle. The error says that it is none.
@@ -71,18 +76,18 @@ impl Pending {
             ServerMessage::Response { result: Err(_), .. } if text.len() > MAX_ERROR => {
                 Err(format!("it sends an error of {} KiB", text.len().div_ceil(1024)))
             }
-            ServerMessage::Response { id, result } => self.settle(&id, result),
-            ServerMessage::Notification { method, params } => self.notified(&method, &params),
+            ServerMessage::Response { id, result } => self.handle_response(&id, result),
+            ServerMessage::Notification { method, params } => self.handle_notification(&method, &params),
         }
     }
 
-    fn settle(&mut self, id: &Id, result: Result<Box<RawValue>, RpcError>) -> Result<Delivery, String> {
+    fn handle_response(&mut self, id: &Id, result: Result<Box<RawValue>, RpcError>) -> Result<Delivery, String> {
         if let Err(RpcError::EnvironmentLost { .. }) = &result {
             self.limit.forget_stated();
         }
         if let Some(waiting) = id.as_number().and_then(|number| self.waiting.remove(&number)) {
             // Whoever asked may have gone.
-            let _gone = waiting.answer.send(result.map_err(ClientError::Rpc));
+            let _gone = waiting.response_sender.send(result.map_err(ClientError::Rpc));
             return Ok(Delivery::Done);
         }
         match result {
@@ -92,18 +97,18 @@ impl Pending {
         }
     }
 
-    fn notified(&self, method: &str, params: &RawValue) -> Result<Delivery, String> {
+    fn handle_notification(&self, method: &str, params: &RawValue) -> Result<Delivery, String> {
         match method {
             Output::NAME => {
-                let output: Output = read(method, params)?;
-                Ok(self.event(&output.play.clone(), PlayEvent::Output(output)))
+                let output: Output = parse_params(method, params)?;
+                Ok(self.route_event(&output.play.clone(), PlayEvent::Output(output)))
             }
             Progress::NAME => {
-                let progress: Progress = read(method, params)?;
-                Ok(self.event(&progress.play.clone(), PlayEvent::Progress(progress)))
+                let progress: Progress = parse_params(method, params)?;
+                Ok(self.route_event(&progress.play.clone(), PlayEvent::Progress(progress)))
             }
             SessionReset::NAME => {
-                let SessionReset { reason } = read(method, params)?;
+                let SessionReset { reason } = parse_params(method, params)?;
                 self.limit.forget_stated();
                 Ok(Delivery::Notice(Notice::EnvironmentLost { reason }))
             }
@@ -112,22 +117,22 @@ impl Pending {
         }
     }
 
-    fn event(&self, play: &Id, event: PlayEvent) -> Delivery {
+    fn route_event(&self, play: &Id, event: PlayEvent) -> Delivery {
         let events =
             play.as_number().and_then(|number| self.waiting.get(&number)).and_then(|waiting| waiting.events.clone());
         events.map_or(Delivery::Done, |events| Delivery::Event(events, event))
     }
 
     /// Answers everything that waits: the connection is over.
-    pub(crate) fn fail(&mut self, error: impl Fn() -> ClientError) {
+    pub(crate) fn fail_all(&mut self, error: impl Fn() -> ClientError) {
         for (_, waiting) in self.waiting.drain() {
             // Whoever asked may have gone.
-            let _gone = waiting.answer.send(Err(error()));
+            let _gone = waiting.response_sender.send(Err(error()));
         }
     }
 }
 
-fn read<T: DeserializeOwned>(method: &str, params: &RawValue) -> Result<T, String> {
+fn parse_params<T: DeserializeOwned>(method: &str, params: &RawValue) -> Result<T, String> {
     serde_json::from_str(params.get()).map_err(|error| format!("its {method} cannot be read: {error}"))
 }
 
@@ -137,16 +142,16 @@ mod tests {
 
     use super::*;
 
-    fn ask(pending: &mut Pending, id: u64) -> oneshot::Receiver<Answer> {
-        let (answer, asked) = oneshot::channel();
+    fn insert_request(pending: &mut PendingRequests, id: u64) -> oneshot::Receiver<RawResponse> {
+        let (answer, response) = oneshot::channel();
         pending.insert(id, answer, None);
-        asked
+        response
     }
 
     #[test]
-    fn answers_find_their_requests_in_any_order() {
-        let mut pending = Pending::new(MessageLimit::new());
-        let (first, second) = (ask(&mut pending, 1), ask(&mut pending, 2));
+    fn responses_match_requests_in_any_order() {
+        let mut pending = PendingRequests::new(MessageLimit::new());
+        let (first, second) = (insert_request(&mut pending, 1), insert_request(&mut pending, 2));
         pending.receive(r#"{"jsonrpc":"2.0","id":2,"result":"b"}"#).expect("JSON-RPC");
         pending.receive(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"Cancelled"}}"#).expect("JSON-RPC");
         let second = second.now_or_never().expect("there").expect("sent").expect("a result");
@@ -156,8 +161,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nobodys_is_ignored_and_what_is_no_json_rpc_is_told() {
-        let mut pending = Pending::new(MessageLimit::new());
+    fn unknown_responses_are_ignored_and_invalid_messages_reported() {
+        let mut pending = PendingRequests::new(MessageLimit::new());
         for text in [
             r#"{"jsonrpc":"2.0","id":9,"result":1}"#,
             r#"{"jsonrpc":"2.0","method":"event","params":{}}"#,
@@ -176,9 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn an_error_larger_than_any_circle_sends_is_refused() {
-        let mut pending = Pending::new(MessageLimit::new());
-        let asked = ask(&mut pending, 1);
+    fn oversized_error_is_rejected() {
+        let mut pending = PendingRequests::new(MessageLimit::new());
+        let response = insert_request(&mut pending, 1);
         let error = |size: usize| {
             let message = "\\n".repeat(size / 2);
             format!(
@@ -187,19 +192,19 @@ mod tests {
         };
         assert_eq!(pending.receive(&error(MAX_ERROR)).expect_err("too large"), "it sends an error of 513 KiB");
         pending.receive(&error(MAX_ERROR / 2)).expect("an error");
-        assert!(matches!(asked.now_or_never(), Some(Ok(Err(ClientError::Rpc(RpcError::Script(_)))))));
+        assert!(matches!(response.now_or_never(), Some(Ok(Err(ClientError::Rpc(RpcError::Script(_)))))));
     }
 
     #[test]
-    fn a_fresh_environment_forgets_the_stated_limit() {
+    fn fresh_environment_clears_stated_limit() {
         for text in [
             r#"{"jsonrpc":"2.0","method":"session.reset","params":{"reason":"idle"}}"#,
             r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32009,"message":"Environment lost","data":{"reason":"crash"}}}"#,
         ] {
             let limit = MessageLimit::new();
             limit.set_stated(1);
-            let mut pending = Pending::new(limit.clone());
-            let _asked = ask(&mut pending, 1);
+            let mut pending = PendingRequests::new(limit.clone());
+            let _asked = insert_request(&mut pending, 1);
             assert!(limit.check(2 << 20).is_err());
             pending.receive(text).expect("JSON-RPC");
             assert_eq!(limit.check(2 << 20), Ok(()), "{text}");
@@ -207,11 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_connection_answers_everything() {
-        let mut pending = Pending::new(MessageLimit::new());
-        let asked = ask(&mut pending, 1);
-        pending.fail(|| ClientError::NotConnected);
-        let answer = asked.now_or_never().expect("there").expect("sent");
+    fn connection_loss_fails_all_requests() {
+        let mut pending = PendingRequests::new(MessageLimit::new());
+        let response = insert_request(&mut pending, 1);
+        pending.fail_all(|| ClientError::NotConnected);
+        let answer = response.now_or_never().expect("there").expect("sent");
         assert!(matches!(answer, Err(ClientError::NotConnected)));
     }
 }

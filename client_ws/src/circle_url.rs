@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_authority_is_the_urls_host_in_its_normal_form() {
+    fn authority_is_normalized_host() {
         let cases = [
             ("ws://127.0.0.1:9001", "127.0.0.1:9001"),
             ("ws://LocalHost:9001/", "localhost:9001"),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_of_localhost_are_its_literal_addresses() {
+    fn localhost_endpoints_are_literal_addresses() {
         let endpoints = |url: &str| {
             let endpoints = CircleUrl::parse(url).expect(url).endpoints();
             endpoints
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_a_circle_is_refused() {
+    fn invalid_url_is_rejected() {
         let urls = ["", "team", "http://x", "ws://", "ws://a:b@x", "ws://x/?q", "ws://x/#f", "wss://x", "ws://x:99999"];
         for url in urls {
             assert!(matches!(CircleUrl::parse(url), Err(ClientError::BadUrl { .. })), "{url}");

@@ -12,7 +12,7 @@ use futures_util::{SinkExt, StreamExt, future, pin_mut};
 use crate::{
     ClientError, Notice, PlayEvent,
     message_limit::MessageLimit,
-    pending::{Answer, Delivery, Pending},
+    pending_requests::{Delivery, PendingRequests, RawResponse},
     transport::{TransportReceiver, TransportSender, platform},
 };
 
@@ -20,41 +20,41 @@ use crate::{
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A circle that gave none for so long is late.
-const LATE: Duration = Duration::from_secs(20);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One that gives none for so long from then on is gone. A client that was stopped itself (Ctrl-Z) finds its clock gone on,
 /// and what came meanwhile unread: it counts.
-const GRACE: Duration = Duration::from_secs(10);
+const HEARTBEAT_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// A request to be sent.
 #[derive(Debug)]
-pub(crate) struct Command {
+pub(crate) struct OutgoingRequest {
     pub(crate) id: u64,
     pub(crate) text: String,
-    pub(crate) answer: oneshot::Sender<Answer>,
+    pub(crate) response_sender: oneshot::Sender<RawResponse>,
     pub(crate) events: Option<mpsc::Sender<PlayEvent>>,
 }
 
 /// What is told without having been asked: a notice, or last of all why the connection is over.
-pub(crate) type Told = Result<Notice, ClientError>;
+pub(crate) type NoticeResult = Result<Notice, ClientError>;
 
 /// Runs until the connection ends or nobody can send commands any more.
 pub(crate) async fn run(
     mut sender: impl TransportSender,
     mut receiver: impl TransportReceiver,
-    mut commands: mpsc::Receiver<Command>,
-    mut notices: mpsc::Sender<Told>,
+    mut requests: mpsc::Receiver<OutgoingRequest>,
+    mut notices: mpsc::Sender<NoticeResult>,
     limit: MessageLimit,
     url: String,
 ) {
     // Each sender has a place of its own in the channel, so there always is one for the end.
     let mut last = notices.clone();
-    let pending = Arc::new(Mutex::new(Pending::new(limit.clone())));
+    let pending = Arc::new(Mutex::new(PendingRequests::new(limit.clone())));
     let write = async {
         loop {
-            let sent = match platform::timeout(PING_INTERVAL, commands.next()).await {
+            let sent = match platform::timeout(PING_INTERVAL, requests.next()).await {
                 Some(Some(command)) => {
-                    lock(&pending).insert(command.id, command.answer, command.events);
+                    lock(&pending).insert(command.id, command.response_sender, command.events);
                     sender.send(command.text).await
                 }
                 Some(None) => {
@@ -71,7 +71,9 @@ pub(crate) async fn run(
     let read = async {
         let mut is_late = false;
         loop {
-            let received = platform::timeout(if is_late { GRACE } else { LATE }, receiver.receive()).await;
+            let received =
+                platform::timeout(if is_late { HEARTBEAT_GRACE_PERIOD } else { HEARTBEAT_TIMEOUT }, receiver.receive())
+                    .await;
             let was_late = std::mem::replace(&mut is_late, received.is_none());
             let text = match received {
                 Some(Ok(Some(text))) => text,
@@ -79,7 +81,10 @@ pub(crate) async fn run(
                 Some(Err(error)) => return error,
                 None if !was_late => continue,
                 None => {
-                    let reason = format!("the circle gives no sign of life for {} s", (LATE + GRACE).as_secs());
+                    let reason = format!(
+                        "the circle gives no sign of life for {} s",
+                        (HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD).as_secs()
+                    );
                     return ClientError::ConnectionLost { code: None, reason };
                 }
             };
@@ -107,22 +112,22 @@ pub(crate) async fn run(
         future::select(write, read).await.factor_first().0
     };
     // Closed first, so that nothing can come in behind what is failed here.
-    commands.close();
+    requests.close();
     let mut pending = lock(&pending);
-    while let Ok(command) = commands.try_recv() {
-        pending.insert(command.id, command.answer, command.events);
+    while let Ok(command) = requests.try_recv() {
+        pending.insert(command.id, command.response_sender, command.events);
     }
-    pending.fail(|| same(&error));
+    pending.fail_all(|| clone_error(&error));
     // Nobody may want to know.
     let _unheard = last.try_send(Err(error));
 }
 
-fn lock(pending: &Mutex<Pending>) -> MutexGuard<'_, Pending> {
+fn lock(pending: &Mutex<PendingRequests>) -> MutexGuard<'_, PendingRequests> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The error that ends a connection, once for each request that it leaves unanswered.
-fn same(error: &ClientError) -> ClientError {
+fn clone_error(error: &ClientError) -> ClientError {
     match error {
         ClientError::ConnectionLost { code, reason } => {
             ClientError::ConnectionLost { code: *code, reason: reason.clone() }
