@@ -1,6 +1,6 @@
 //! From the text of `circles.json` to circles that can be started.
 
-mod pointing;
+mod locator;
 
 use std::{
     borrow::Cow,
@@ -14,16 +14,16 @@ use protocol::{Limits, methods::Access};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use pointing::ConfigLocator;
+pub use locator::ConfigLocator;
 
 use crate::{
-    error::{ConfigError, Source},
-    fields::{Audit, Fields, LogFormat, RestartPolicy, Sandbox},
+    config_error::{ConfigError, ConfigSource},
+    fields::{Audit, CircleFields, LogFormat, RestartPolicy, Sandbox},
     log::AuditRotation,
 };
 
 /// Bytes of a `circles.json`.
-const MAX_FILE: u64 = 4 << 20;
+const MAX_CONFIG_BYTES: u64 = 4 << 20;
 
 /// One circle of `circles.json`, with what `defaults` says of it. Paths are absolute or relative to the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         return Err(io(std::io::Error::other("it is no file")));
     }
     let file = std::fs::File::open(path).map_err(io)?;
-    if file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(io)? as u64 > MAX_FILE {
+    if file.take(MAX_CONFIG_BYTES + 1).read_to_string(&mut text).map_err(io)? as u64 > MAX_CONFIG_BYTES {
         return Err(io(std::io::Error::other("it is larger than 4 MiB")));
     }
     // Some editors put a byte order mark before the text.
@@ -106,13 +106,13 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// The members of an object as they are written, for their places in the text.
-type Places<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+type FieldSpans<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 /// Parses the text of a file. Relative paths in it are relative to the file's directory.
 pub fn parse(text: &str, path: &Path) -> Result<Vec<CircleConfig>, ConfigError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Top<'a> {
+    struct RawConfig<'a> {
         #[serde(rename = "$schema")]
         _schema: Option<String>,
         #[serde(borrow)]
@@ -120,27 +120,27 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<CircleConfig>, ConfigError> 
         #[serde(borrow)]
         circles: Vec<&'a RawValue>,
     }
-    let source = Source { text, path };
-    let top: Top = serde_json::from_str(text).map_err(|error| source.refused(text, &error))?;
-    let defaults = top.defaults.map(|raw| Entry::read(source, raw)).transpose()?.unwrap_or_default();
+    let source = ConfigSource { text, path };
+    let top: RawConfig = serde_json::from_str(text).map_err(|error| source.serde_error(text, &error))?;
+    let defaults = top.defaults.map(|raw| ConfigEntry::read(source, raw)).transpose()?.unwrap_or_default();
     for unique in ["name", "port", "identity"] {
         if let Some(place) = defaults.places.get(unique) {
-            return Err(source.mistake(place.get(), format!("every circle has its own {unique}")));
+            return Err(source.error_at(place.get(), format!("every circle has its own {unique}")));
         }
     }
     let (mut circles, mut names, mut addresses) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
     for raw in top.circles {
-        let entry = Entry::read(source, raw)?;
-        let circle = Resolve { source, raw, entry: &entry, defaults: &defaults }.circle()?;
+        let entry = ConfigEntry::read(source, raw)?;
+        let circle = CircleResolver { source, raw, entry: &entry, defaults: &defaults }.circle()?;
         if !names.insert(circle.name.clone()) {
-            return Err(source.mistake(entry.place("name", raw), format!("there are two circles '{}'", circle.name)));
+            return Err(source.error_at(entry.span("name", raw), format!("there are two circles '{}'", circle.name)));
         }
         // Port 0 is a free one, each time another.
         if circle.address.port() != 0
             && let Some(other) = addresses.insert(circle.address.port(), circle.name.clone())
         {
-            let what = format!("the port {} is that of '{other}', too", circle.address.port());
-            return Err(source.mistake(entry.place("port", raw), what));
+            let message = format!("the port {} is that of '{other}', too", circle.address.port());
+            return Err(source.error_at(entry.span("port", raw), message));
         }
         circles.push(circle);
     }
@@ -148,43 +148,43 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<CircleConfig>, ConfigError> 
 }
 
 #[derive(Default)]
-struct Entry<'a> {
-    fields: Fields,
-    places: Places<'a>,
+struct ConfigEntry<'a> {
+    fields: CircleFields,
+    places: FieldSpans<'a>,
 }
 
-impl<'a> Entry<'a> {
-    fn read(source: Source<'a>, raw: &'a RawValue) -> Result<Self, ConfigError> {
+impl<'a> ConfigEntry<'a> {
+    fn read(source: ConfigSource<'a>, raw: &'a RawValue) -> Result<Self, ConfigError> {
         let text = raw.get();
-        let refused = |error| source.refused(text, &error);
-        let places: Places = serde_json::from_str(text).map_err(refused)?;
+        let to_error = |error| source.serde_error(text, &error);
+        let places: FieldSpans = serde_json::from_str(text).map_err(to_error)?;
         let fields = serde_json::from_str(text).map_err(|error| {
             let unknown =
                 places.iter().find(|(name, _)| error.to_string().starts_with(&format!("unknown field `{name}`")));
-            match unknown.and_then(|(name, _)| similar(name)) {
+            match unknown.and_then(|(name, _)| find_similar(name)) {
                 Some(known) => {
-                    let ConfigError::Invalid { path, line, column, message: what, line_text: text } =
-                        source.refused(text, &error)
+                    let ConfigError::Invalid { path, line, column, message, line_text: text } =
+                        source.serde_error(text, &error)
                     else {
-                        return source.refused(text, &error);
+                        return source.serde_error(text, &error);
                     };
-                    let what = what.split(", expected").next().unwrap_or(&what).to_owned();
+                    let message = message.split(", expected").next().unwrap_or(&message).to_owned();
                     ConfigError::Invalid {
                         path,
                         line,
                         column,
-                        message: format!("{what}; did you mean `{known}`?"),
+                        message: format!("{message}; did you mean `{known}`?"),
                         line_text: text,
                     }
                 }
-                None => source.refused(text, &error),
+                None => source.serde_error(text, &error),
             }
         })?;
         Ok(Self { fields, places })
     }
 
     /// Where a field stands, or else its circle.
-    fn place(&self, name: &str, raw: &'a RawValue) -> &'a str {
+    fn span(&self, name: &str, raw: &'a RawValue) -> &'a str {
         self.places.get(name).map_or(raw.get(), |value| value.get())
     }
 }
@@ -192,7 +192,7 @@ impl<'a> Entry<'a> {
 /// A circle is told of them as arguments, of which the system takes so many.
 const MAX_MEMBERS: usize = 10_000;
 
-const NAMES: &[&str] = &[
+const FIELD_NAMES: &[&str] = &[
     "name",
     "description",
     "host",
@@ -215,28 +215,28 @@ const NAMES: &[&str] = &[
     "audit_rotation",
 ];
 
-fn similar(name: &str) -> Option<&'static str> {
-    let nearest = NAMES.iter().map(|known| (strsim::osa_distance(known, name), *known)).min()?;
+fn find_similar(name: &str) -> Option<&'static str> {
+    let nearest = FIELD_NAMES.iter().map(|known| (strsim::osa_distance(known, name), *known)).min()?;
     (nearest.0 <= 2).then_some(nearest.1)
 }
 
 /// One circle with its defaults.
-struct Resolve<'a, 'e> {
-    source: Source<'a>,
+struct CircleResolver<'a, 'e> {
+    source: ConfigSource<'a>,
     raw: &'a RawValue,
-    entry: &'e Entry<'a>,
-    defaults: &'e Entry<'a>,
+    entry: &'e ConfigEntry<'a>,
+    defaults: &'e ConfigEntry<'a>,
 }
 
-impl<'a> Resolve<'a, '_> {
+impl<'a> CircleResolver<'a, '_> {
     /// A field of its own, or the default one.
-    fn get<T: Clone>(&self, field: impl Fn(&Fields) -> &Option<T>) -> Option<T> {
+    fn field<T: Clone>(&self, field: impl Fn(&CircleFields) -> &Option<T>) -> Option<T> {
         field(&self.entry.fields).clone().or_else(|| field(&self.defaults.fields).clone())
     }
 
-    fn mistake(&self, name: &str, what: impl Into<String>) -> ConfigError {
-        let own = self.entry.places.get(name).or_else(|| self.defaults.places.get(name));
-        self.source.mistake(own.map_or(self.raw.get(), |value| value.get()), what)
+    fn error_at(&self, name: &str, message: impl Into<String>) -> ConfigError {
+        let own_span = self.entry.places.get(name).or_else(|| self.defaults.places.get(name));
+        self.source.error_at(own_span.map_or(self.raw.get(), |value| value.get()), message)
     }
 
     /// A list whose items are parsed one by one, so that the one which is wrong is pointed at.
@@ -254,9 +254,9 @@ impl<'a> Resolve<'a, '_> {
             .iter()
             .enumerate()
             .map(|(index, item)| {
-                parse(item).map_err(|what| match places.get(index) {
-                    Some(place) => self.source.mistake(place.get(), what),
-                    None => self.mistake(name, what),
+                parse(item).map_err(|message| match places.get(index) {
+                    Some(place) => self.source.error_at(place.get(), message),
+                    None => self.error_at(name, message),
                 })
             })
             .collect()
@@ -268,39 +268,39 @@ impl<'a> Resolve<'a, '_> {
     }
 
     fn circle(&self) -> Result<CircleConfig, ConfigError> {
-        let name = self.get(|fields| &fields.name).ok_or_else(|| self.mistake("name", "a circle needs a name"))?;
+        let name = self.field(|fields| &fields.name).ok_or_else(|| self.error_at("name", "a circle needs a name"))?;
         if !protocol::is_circle_name(&name) {
-            let what = "a name is made of lower-case letters, digits and dashes, with a letter, up to 64 of them";
-            return Err(self.mistake("name", what));
+            let message = "a name is made of lower-case letters, digits and dashes, with a letter, up to 64 of them";
+            return Err(self.error_at("name", message));
         }
         let port =
-            self.get(|fields| &fields.port).ok_or_else(|| self.mistake("port", format!("'{name}' needs a port")))?;
-        let host = self.get(|fields| &fields.host).unwrap_or(Ipv4Addr::LOCALHOST.into());
-        let has_members = self.get(|fields| &fields.members).is_some();
-        let access = self.get(|fields| &fields.access);
+            self.field(|fields| &fields.port).ok_or_else(|| self.error_at("port", format!("'{name}' needs a port")))?;
+        let host = self.field(|fields| &fields.host).unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let has_members = self.field(|fields| &fields.members).is_some();
+        let access = self.field(|fields| &fields.access);
         if self.entry.fields.members.is_some() && access.is_some_and(|access| access != Access::Members) {
-            return Err(self.mistake("members", "with this \"access\" others may play, too: leave one of the two out"));
+            return Err(self.error_at("members", "with this \"access\" others may play, too: leave one of the two out"));
         }
         // Who lists members means them alone.
         let access = access.unwrap_or(if has_members { Access::Members } else { Access::Open });
-        let allow_open = self.get(|fields| &fields.allow_open).unwrap_or_default();
+        let allow_open = self.field(|fields| &fields.allow_open).unwrap_or_default();
         if access == Access::Open && !host.is_loopback() && !allow_open {
-            let what = format!(
+            let message = format!(
                 "'{name}' would be open to anyone who reaches {host}: say who may play (\"access\"), or mean it (\"allow_open\": true)"
             );
-            return Err(self.mistake("host", what));
+            return Err(self.error_at("host", message));
         }
         if self.entry.fields.tls.is_some() || self.defaults.fields.tls.is_some() {
-            return Err(self.mistake("tls", "this version cannot do TLS yet"));
+            return Err(self.error_at("tls", "this version cannot do TLS yet"));
         }
-        let members = self.list("members", self.get(|fields| &fields.members), |key| {
+        let members = self.list("members", self.field(|fields| &fields.members), |key| {
             key.parse::<PublicKey>().map_err(|error| error.to_string())
         })?;
         if members.len() > MAX_MEMBERS {
-            let what = format!("a circle has {MAX_MEMBERS} members at the most, and these are {}", members.len());
-            return Err(self.mistake("members", what));
+            let message = format!("a circle has {MAX_MEMBERS} members at the most, and these are {}", members.len());
+            return Err(self.error_at("members", message));
         }
-        let hosts = self.list("hosts", self.get(|fields| &fields.hosts), parse_host)?;
+        let hosts = self.list("hosts", self.field(|fields| &fields.hosts), parse_host)?;
         let circle = CircleConfig {
             description: self.description()?,
             address: SocketAddr::new(host, port),
@@ -308,21 +308,21 @@ impl<'a> Resolve<'a, '_> {
             allow_open,
             members,
             hosts,
-            origins: self.list("origins", self.get(|fields| &fields.origins), parse_origin)?,
-            trusted_proxies: self.list("trusted_proxies", self.get(|fields| &fields.trusted_proxies), parse_proxy)?,
-            init: self.path(self.get(|fields| &fields.init)),
-            modules: self.path(self.get(|fields| &fields.modules)),
-            identity: self.path(self.get(|fields| &fields.identity)),
+            origins: self.list("origins", self.field(|fields| &fields.origins), parse_origin)?,
+            trusted_proxies: self.list("trusted_proxies", self.field(|fields| &fields.trusted_proxies), parse_proxy)?,
+            init: self.path(self.field(|fields| &fields.init)),
+            modules: self.path(self.field(|fields| &fields.modules)),
+            identity: self.path(self.field(|fields| &fields.identity)),
             limits: self.limits()?,
             // Off loopback strangers may come.
-            sandbox: self.get(|fields| &fields.sandbox).unwrap_or(if host.is_loopback() {
+            sandbox: self.field(|fields| &fields.sandbox).unwrap_or(if host.is_loopback() {
                 Sandbox::BestEffort
             } else {
                 Sandbox::Required
             }),
-            restart: self.get(|fields| &fields.restart).unwrap_or_default(),
-            log: self.get(|fields| &fields.log).unwrap_or_default(),
-            audit: self.get(|fields| &fields.audit).unwrap_or_default(),
+            restart: self.field(|fields| &fields.restart).unwrap_or_default(),
+            log: self.field(|fields| &fields.log).unwrap_or_default(),
+            audit: self.field(|fields| &fields.audit).unwrap_or_default(),
             audit_rotation: self.audit_rotation()?,
             name,
         };
@@ -331,10 +331,10 @@ impl<'a> Resolve<'a, '_> {
     }
 
     fn description(&self) -> Result<Option<String>, ConfigError> {
-        let description = self.get(|fields| &fields.description);
+        let description = self.field(|fields| &fields.description);
         if description.as_ref().is_some_and(|text| text.len() > 1000 || text.contains(char::is_control)) {
-            let what = "a description is one line of at most 1000 bytes, without control characters";
-            return Err(self.mistake("description", what));
+            let message = "a description is one line of at most 1000 bytes, without control characters";
+            return Err(self.error_at("description", message));
         }
         Ok(description)
     }
@@ -342,7 +342,7 @@ impl<'a> Resolve<'a, '_> {
     fn limits(&self) -> Result<Limits, ConfigError> {
         let mut limits = Limits::default();
         for entry in [self.defaults, self.entry] {
-            let places: Places = entry
+            let places: FieldSpans = entry
                 .places
                 .get("limits")
                 .and_then(|limits| serde_json::from_str(limits.get()).ok())
@@ -350,7 +350,7 @@ impl<'a> Resolve<'a, '_> {
             for (name, value) in entry.fields.limits.iter().flatten() {
                 if let Err(error) = limits.set(name, *value) {
                     let place = places.get(name.as_str()).map_or(self.raw.get(), |value| value.get());
-                    return Err(self.source.mistake(place, format!("{name}: {error}")));
+                    return Err(self.source.error_at(place, format!("{name}: {error}")));
                 }
             }
         }
@@ -360,7 +360,7 @@ impl<'a> Resolve<'a, '_> {
     fn audit_rotation(&self) -> Result<AuditRotation, ConfigError> {
         let mut rotation = AuditRotation::default();
         for fields in [self.defaults, self.entry].into_iter().filter_map(|entry| entry.fields.audit_rotation.as_ref()) {
-            rotation = rotation.with(fields).map_err(|what| self.mistake("audit_rotation", what))?;
+            rotation = rotation.with_fields(fields).map_err(|message| self.error_at("audit_rotation", message))?;
         }
         Ok(rotation)
     }
@@ -370,12 +370,12 @@ impl<'a> Resolve<'a, '_> {
             // Not opened: a pipe would be waited for.
             && !std::fs::metadata(init).is_ok_and(|metadata| metadata.is_file())
         {
-            return Err(self.mistake("init", format!("{} is no file that can be read", init.display())));
+            return Err(self.error_at("init", format!("{} is no file that can be read", init.display())));
         }
         if let Some(modules) = &circle.modules
             && let Err(error) = std::fs::read_dir(modules)
         {
-            return Err(self.mistake("modules", format!("cannot read {}: {error}", modules.display())));
+            return Err(self.error_at("modules", format!("cannot read {}: {error}", modules.display())));
         }
         Ok(())
     }
@@ -402,7 +402,7 @@ pub fn parse_origin(text: &str) -> Result<String, String> {
     let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match authority.map(parse_host) {
         Some(Ok(_)) if !text.contains(',') => Ok(text.to_owned()),
-        Some(Err(what)) if text.contains('*') => Err(what),
+        Some(Err(message)) if text.contains('*') => Err(message),
         _ => Err("an origin is https://HOST or http://HOST, with a port where there is one, and nothing behind".into()),
     }
 }

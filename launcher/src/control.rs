@@ -13,7 +13,7 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 
 pub use client::{ControlClient, ControlError};
-pub(crate) use server::Server;
+pub(crate) use server::ControlServer;
 
 use crate::{CircleChange, CircleConfig, CircleState};
 
@@ -124,14 +124,14 @@ pub struct Statuses {
 
 /// What a reload does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Changes {
+pub struct DiffResult {
     /// One for each circle, in the order of circles.json; those that it does not have any more come last.
     pub changes: Vec<CircleChange>,
 }
 
 /// What a reload has done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reloaded {
+pub struct ReloadResult {
     /// As for [`Changes`].
     pub changes: Vec<CircleChange>,
     /// How all circles are.
@@ -153,7 +153,7 @@ macro_rules! control_methods {
 }
 
 /// How long an answer to `watch` waits for a change.
-pub const WATCH_LAPSE: Duration = Duration::from_secs(1);
+pub const WATCH_TIMEOUT: Duration = Duration::from_secs(1);
 
 control_methods! {
     /// How all circles are.
@@ -170,7 +170,7 @@ control_methods! {
     /// Drains those that are up, and starts all of them as circles.json has them now; answers as `up`.
     Restart "restart" (CircleNames) -> Statuses;
     /// Takes over what is different in circles.json; answers once it is: who starts is ready or is not, who drains has ended.
-    Reload "reload" (NoParams) -> Reloaded;
+    Reload "reload" (NoParams) -> ReloadResult;
     /// What [`Reload`] would do.
-    Diff "diff" (NoParams) -> Changes;
+    Diff "diff" (NoParams) -> DiffResult;
 }

@@ -13,10 +13,10 @@ use sha2::{Digest as _, Sha256};
 use crate::{CircleConfig, ConfigError, load};
 
 /// Bytes of a file that are looked at; what is longer is known by its length, too.
-const MAX_FILE: u64 = 16 << 20;
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// Bytes of all modules of a directory that are looked at.
-const MAX_MODULES: u64 = 32 << 20;
+const MAX_MODULE_BYTES: u64 = 32 << 20;
 
 /// Files and folders of a directory of modules that are looked at.
 const MAX_ENTRIES: usize = 4096;
@@ -29,23 +29,23 @@ pub(crate) type Digest = [u8; 32];
 
 /// A circle as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Definition {
+pub(crate) struct CircleDefinition {
     pub(crate) circle: CircleConfig,
-    pub(crate) contents: Contents,
+    pub(crate) contents: ContentDigests,
 }
 
 /// What is in the files that a circle names. It is read before the circle reads them, so that a change in between is seen
 /// once too often rather than never.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Contents {
+pub(crate) struct ContentDigests {
     pub(crate) init: Option<Digest>,
     pub(crate) modules: Option<Digest>,
 }
 
 /// What circles.json says, and where a change of it could show.
 #[derive(Debug)]
-pub(crate) struct Definitions {
-    pub(crate) all: Vec<Definition>,
+pub(crate) struct CircleDefinitions {
+    pub(crate) circles: Vec<CircleDefinition>,
     /// Files whose change is one of the circles.
     pub(crate) files: BTreeSet<PathBuf>,
     /// Directories in which any change may be one.
@@ -53,12 +53,12 @@ pub(crate) struct Definitions {
 }
 
 /// Reads circles.json and what it names. Blocks.
-pub(crate) fn read(path: &Path) -> Result<Definitions, ConfigError> {
-    Ok(define(load(path)?))
+pub(crate) fn read_definitions(path: &Path) -> Result<CircleDefinitions, ConfigError> {
+    Ok(read_contents(load(path)?))
 }
 
 /// Reads what circles name. Blocks.
-pub(crate) fn define(circles: Vec<CircleConfig>) -> Definitions {
+pub(crate) fn read_contents(circles: Vec<CircleConfig>) -> CircleDefinitions {
     let (mut files, mut folders) = (BTreeSet::new(), BTreeSet::new());
     // Circles may share them.
     let (mut inits, mut modules) = (BTreeMap::new(), BTreeMap::new());
@@ -66,28 +66,28 @@ pub(crate) fn define(circles: Vec<CircleConfig>) -> Definitions {
         .into_iter()
         .map(|circle| {
             files.extend(circle.init.iter().chain(&circle.modules).cloned());
-            let mut init = |path: &PathBuf| *inits.entry(path.clone()).or_insert_with(|| file(path));
+            let mut init = |path: &PathBuf| *inits.entry(path.clone()).or_insert_with(|| digest_file(path));
             let mut directory =
-                |path: &PathBuf| *modules.entry(path.clone()).or_insert_with(|| tree(path, &mut folders));
-            let contents = Contents {
+                |path: &PathBuf| *modules.entry(path.clone()).or_insert_with(|| digest_directory(path, &mut folders));
+            let contents = ContentDigests {
                 init: circle.init.as_ref().map(&mut init),
                 modules: circle.modules.as_ref().map(&mut directory),
             };
-            Definition { circle, contents }
+            CircleDefinition { circle, contents }
         })
         .collect();
-    Definitions { all, files, folders }
+    CircleDefinitions { circles: all, files, folders }
 }
 
 /// What is in a file; that it cannot be read is a content, too.
-fn file(path: &Path) -> Digest {
+fn digest_file(path: &Path) -> Digest {
     let mut digest = Sha256::new();
-    add(&mut digest, path, MAX_FILE);
+    hash_file(&mut digest, path, MAX_FILE_BYTES);
     digest.finalize().into()
 }
 
 /// Adds what is in a file, and says how much that was.
-fn add(digest: &mut Sha256, path: &Path, room: u64) -> u64 {
+fn hash_file(digest: &mut Sha256, path: &Path, remaining: u64) -> u64 {
     let read = || -> io::Result<Vec<u8>> {
         let metadata = std::fs::metadata(path)?;
         if !metadata.is_file() {
@@ -95,7 +95,7 @@ fn add(digest: &mut Sha256, path: &Path, room: u64) -> u64 {
             return Err(io::Error::other("it is no file"));
         }
         let mut bytes = metadata.len().to_le_bytes().to_vec();
-        File::open(path)?.take(room).read_to_end(&mut bytes)?;
+        File::open(path)?.take(remaining).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     match read() {
@@ -113,7 +113,7 @@ fn add(digest: &mut Sha256, path: &Path, room: u64) -> u64 {
 }
 
 /// What is in the modules below a directory. Folders that were looked into are added to `folders`.
-fn tree(directory: &Path, folders: &mut BTreeSet<PathBuf>) -> Digest {
+fn digest_directory(directory: &Path, folders: &mut BTreeSet<PathBuf>) -> Digest {
     let (mut modules, mut left, mut entries) = (Vec::new(), VecDeque::from([(directory.to_owned(), 0)]), 0);
     let mut seen = BTreeSet::new();
     while let Some((folder, depth)) = left.pop_front() {
@@ -139,12 +139,12 @@ fn tree(directory: &Path, folders: &mut BTreeSet<PathBuf>) -> Digest {
         }
     }
     modules.sort();
-    let (mut digest, mut room) = (Sha256::new(), MAX_MODULES);
+    let (mut digest, mut remaining) = (Sha256::new(), MAX_MODULE_BYTES);
     for path in modules {
         let name = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
         digest.update((name.len() as u64).to_le_bytes());
         digest.update(name);
-        room = room.saturating_sub(add(&mut digest, &path, room));
+        remaining = remaining.saturating_sub(hash_file(&mut digest, &path, remaining));
     }
     digest.finalize().into()
 }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_change_of_content_shows_and_nothing_else_does() {
+    fn digest_changes_with_content_only() {
         let home = tempfile::tempdir().expect("a directory");
         let at = |name: &str| home.path().join(name);
         fs::create_dir_all(at("modules/deep")).expect("made");
@@ -167,10 +167,10 @@ mod tests {
             { "name": "b", "port": 2, "modules": "modules" }, { "name": "c", "port": 3 }] }"#;
         fs::write(at("circles.json"), text).expect("written");
         let look = || {
-            let read = read(&at("circles.json")).expect("valid");
+            let read = read_definitions(&at("circles.json")).expect("valid");
             assert_eq!(read.files, [at("init.rhai"), at("modules")].into());
-            let [a, b, c] = &read.all[..] else { panic!("three") };
-            assert_eq!((a.contents.modules, &c.contents), (b.contents.modules, &Contents::default()));
+            let [a, b, c] = &read.circles[..] else { panic!("three") };
+            assert_eq!((a.contents.modules, &c.contents), (b.contents.modules, &ContentDigests::default()));
             (a.contents.clone(), read.folders)
         };
         let (first, folders) = look();

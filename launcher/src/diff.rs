@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CircleConfig,
-    definition::{Contents, Definition},
+    definition::{CircleDefinition, ContentDigests},
 };
 
 /// A field of a circle in circles.json.
@@ -40,9 +40,9 @@ pub enum CircleField {
 
 /// What a field that is changed asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Effect {
+enum FieldEffect {
     /// Its supervisor has it from now on; or it is looked at when the circle is started next.
-    Quiet,
+    NextStart,
     /// It applies while the circle runs.
     Live,
     /// The circle has to be started again.
@@ -50,13 +50,13 @@ enum Effect {
 }
 
 impl CircleField {
-    fn effect(self) -> Effect {
+    fn effect(self) -> FieldEffect {
         match self {
-            Self::Restart | Self::AllowOpen => Effect::Quiet,
-            Self::Description | Self::Members | Self::Hosts | Self::Origins | Self::TrustedProxies => Effect::Live,
-            Self::Init | Self::Modules | Self::Limits => Effect::Live,
-            Self::Host | Self::Port | Self::Access | Self::Sandbox => Effect::Restart,
-            Self::Identity | Self::Log | Self::Audit | Self::AuditRotation => Effect::Restart,
+            Self::Restart | Self::AllowOpen => FieldEffect::NextStart,
+            Self::Description | Self::Members | Self::Hosts | Self::Origins | Self::TrustedProxies => FieldEffect::Live,
+            Self::Init | Self::Modules | Self::Limits => FieldEffect::Live,
+            Self::Host | Self::Port | Self::Access | Self::Sandbox => FieldEffect::Restart,
+            Self::Identity | Self::Log | Self::Audit | Self::AuditRotation => FieldEffect::Restart,
         }
     }
 }
@@ -120,7 +120,7 @@ pub struct CircleChange {
 
 /// How a circle that is known stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum EntryStatus {
     /// Something of it runs, or will in a moment by itself.
     Up,
     /// Nothing does, and somebody wanted it so, or it failed.
@@ -131,31 +131,35 @@ pub(crate) enum Standing {
 
 /// What becomes of circles that are new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum NewCirclePolicy {
     /// They are started: all circles are wanted.
     Start,
     /// They are left alone: others were wanted by their names.
-    Leave,
+    Ignore,
 }
 
 /// What a reload does with a circle: how it stands with what is known of it, if it is known, and what is in the file, if it is.
-pub(crate) fn change(known: Option<(Standing, &Definition)>, file: Option<&Definition>, news: News) -> CircleChange {
+pub(crate) fn plan_change(
+    known: Option<(EntryStatus, &CircleDefinition)>,
+    file: Option<&CircleDefinition>,
+    new_circle_policy: NewCirclePolicy,
+) -> CircleChange {
     let name = known.map(|(_, known)| known).or(file).map_or_else(String::new, |one| one.circle.name.clone());
     let fields = match (known, file) {
-        (Some((_, known)), Some(file)) => changed(known, file),
+        (Some((_, known)), Some(file)) => changed_fields(known, file),
         _ => Vec::new(),
     };
     let action = match (known.map(|(standing, _)| standing), file) {
-        (Some(Standing::Up), None) => ReloadAction::Drain,
+        (Some(EntryStatus::Up), None) => ReloadAction::Drain,
         (_, None) => ReloadAction::Forget,
-        (None | Some(Standing::New), Some(_)) => match news {
-            News::Start => ReloadAction::Start,
-            News::Leave => ReloadAction::Later,
+        (None | Some(EntryStatus::New), Some(_)) => match new_circle_policy {
+            NewCirclePolicy::Start => ReloadAction::Start,
+            NewCirclePolicy::Ignore => ReloadAction::Later,
         },
         (Some(_), Some(_)) if fields.is_empty() => ReloadAction::Nothing,
-        (Some(Standing::Down), Some(_)) => ReloadAction::Later,
-        (Some(Standing::Up), Some(_)) => match fields.iter().map(|field| field.effect()).max() {
-            Some(Effect::Restart) => ReloadAction::Restart,
+        (Some(EntryStatus::Down), Some(_)) => ReloadAction::Later,
+        (Some(EntryStatus::Up), Some(_)) => match fields.iter().map(|field| field.effect()).max() {
+            Some(FieldEffect::Restart) => ReloadAction::Restart,
             _ => ReloadAction::Change,
         },
     };
@@ -163,9 +167,9 @@ pub(crate) fn change(known: Option<(Standing, &Definition)>, file: Option<&Defin
 }
 
 /// The fields in which two definitions of a circle are different to whoever reaches it.
-fn changed(before: &Definition, after: &Definition) -> Vec<CircleField> {
+fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<CircleField> {
     // A field that is added must be thought of here.
-    let Definition { circle, contents: Contents { init: init_content, modules: modules_content } } = before;
+    let CircleDefinition { circle, contents: ContentDigests { init: init_content, modules: modules_content } } = before;
     let CircleConfig {
         name: _,
         description,
@@ -186,7 +190,7 @@ fn changed(before: &Definition, after: &Definition) -> Vec<CircleField> {
         audit,
         audit_rotation,
     } = circle;
-    let Definition { circle: other, contents } = after;
+    let CircleDefinition { circle: other, contents } = after;
     let is_changed = [
         (CircleField::Host, address.ip() != other.address.ip()),
         (CircleField::Port, address.port() != other.address.port()),
@@ -194,10 +198,10 @@ fn changed(before: &Definition, after: &Definition) -> Vec<CircleField> {
         (CircleField::Sandbox, *sandbox != other.sandbox),
         (CircleField::AllowOpen, *allow_open != other.allow_open),
         (CircleField::Description, *description != other.description),
-        (CircleField::Members, admitted(circle) != admitted(other)),
-        (CircleField::Hosts, set(hosts) != set(&other.hosts)),
-        (CircleField::Origins, set(origins) != set(&other.origins)),
-        (CircleField::TrustedProxies, set(trusted_proxies) != set(&other.trusted_proxies)),
+        (CircleField::Members, admitted_keys(circle) != admitted_keys(other)),
+        (CircleField::Hosts, to_set(hosts) != to_set(&other.hosts)),
+        (CircleField::Origins, to_set(origins) != to_set(&other.origins)),
+        (CircleField::TrustedProxies, to_set(trusted_proxies) != to_set(&other.trusted_proxies)),
         (CircleField::Init, *init != other.init || *init_content != contents.init),
         (CircleField::Modules, *modules != other.modules || *modules_content != contents.modules),
         (CircleField::Identity, *identity != other.identity),
@@ -211,13 +215,13 @@ fn changed(before: &Definition, after: &Definition) -> Vec<CircleField> {
 }
 
 /// The order of a list says nothing.
-fn set<T: Ord>(list: &[T]) -> BTreeSet<&T> {
+fn to_set<T: Ord>(list: &[T]) -> BTreeSet<&T> {
     list.iter().collect()
 }
 
 /// Whom the list of members admits; it says nothing with another access.
-fn admitted(circle: &CircleConfig) -> BTreeSet<&keys::PublicKey> {
-    if circle.access == Access::Members { set(&circle.members) } else { BTreeSet::new() }
+fn admitted_keys(circle: &CircleConfig) -> BTreeSet<&keys::PublicKey> {
+    if circle.access == Access::Members { to_set(&circle.members) } else { BTreeSet::new() }
 }
 
 #[cfg(test)]

@@ -11,21 +11,21 @@ use serde::Deserialize;
 #[schemars(title = "circles.json")]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its schema is of use")]
-pub(crate) struct File {
+pub(crate) struct ConfigFile {
     /// Where the schema is, for editors.
     #[serde(rename = "$schema")]
     pub(crate) schema: Option<String>,
     /// Fields for every circle that does not have its own.
-    pub(crate) defaults: Option<Fields>,
+    pub(crate) defaults: Option<CircleFields>,
     /// The circles.
-    pub(crate) circles: Vec<Fields>,
+    pub(crate) circles: Vec<CircleFields>,
 }
 
 /// One circle, or what all have by default.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Fields {
+pub(crate) struct CircleFields {
     /// Lower-case letters, digits and dashes, with a letter; unique.
     pub(crate) name: Option<String>,
     /// What `describe` says of it.

@@ -7,34 +7,34 @@
 //! ```
 
 mod backoff;
+mod circle_event;
+mod circle_runner;
+mod circle_state;
 mod config;
+mod config_error;
+mod config_reader;
+mod config_watch;
 pub mod control;
 mod definition;
 mod diff;
-mod error;
-mod event;
 mod fields;
-mod life;
-pub mod link;
+pub mod ipc;
 pub mod log;
-mod manager;
-pub mod place;
 pub mod port;
-mod reader;
 #[cfg(feature = "schema")]
 pub mod schema;
-mod state;
+mod sd_notifier;
 pub mod supervisor;
-mod watch;
+pub mod supervisor_files;
 
+pub use circle_event::{CircleEvent, CircleEventKind, SupervisorHandle};
+pub use circle_runner::SUPERVISED_FLAG;
+pub use circle_state::CircleState;
 pub use config::{CircleConfig, ConfigLocator, connect_address, load, parse, parse_host, parse_origin, parse_proxy};
+pub use config_error::ConfigError;
 pub use control::{CircleStatus, Statuses};
 pub use diff::{CircleChange, CircleField, ReloadAction};
-pub use error::ConfigError;
-pub use event::{CircleEvent, CircleEventKind, SupervisorHandle};
 pub use fields::{Audit, LogFormat, RestartPolicy, Sandbox};
-pub use life::SUPERVISED;
 pub use log::AuditRotation;
-pub use manager::SdNotifier;
-pub use state::CircleState;
+pub use sd_notifier::SdNotifier;
 pub use supervisor::SUPERVISOR_LOG_NAME;

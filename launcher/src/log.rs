@@ -1,9 +1,9 @@
 //! What a circle writes down: its log, and the audit of its plays. Files of its own, bounded by size.
 
+mod audit_rotation;
 mod line;
-mod queue;
-mod read;
-mod rotation;
+mod line_queue;
+mod reader;
 
 use std::{
     ffi::OsString,
@@ -14,10 +14,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+pub use audit_rotation::AuditRotation;
 pub use line::{LogLevel, parse_time};
-pub use queue::{LineEncoder, LineQueue, WriterGuard};
-pub use read::{LogFilter, LogLine, LogReader};
-pub use rotation::AuditRotation;
+pub use line_queue::{LineEncoder, LineQueue, WriterGuard};
+pub use reader::{LogFilter, LogLine, LogReader};
 
 /// How large and how old a file gets, and how many older ones are kept beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +47,10 @@ pub struct LogFile {
     /// None where there was no room for a new one.
     file: Option<File>,
     /// When the file's first line was written.
-    begun: SystemTime,
+    first_line_at: SystemTime,
     policy: RotationPolicy,
     /// The last line lacks its end, which is to come behind it.
-    is_torn: bool,
+    has_partial_line: bool,
 }
 
 impl LogFile {
@@ -61,19 +61,19 @@ impl LogFile {
             Err(error) if is_full(&error) => None,
             Err(error) => return Err(error),
         };
-        let begun = file.as_ref().map_or_else(SystemTime::now, begun);
-        Ok(Self { path: path.to_owned(), file, begun, policy, is_torn: false })
+        let first_line_at = file.as_ref().map_or_else(SystemTime::now, first_line_time);
+        Ok(Self { path: path.to_owned(), file, first_line_at, policy, has_partial_line: false })
     }
 
     /// Lets go of a file that has no room for so many bytes, or that is not at its path any more.
-    fn turn(&mut self, room: usize) -> io::Result<()> {
+    fn rotate_if_needed(&mut self, room: usize) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         // Asked of the file each time, since the supervisor writes a line now and then, too.
         let size = file.metadata()?.len();
-        let is_old = |max_age| self.begun.elapsed().is_ok_and(|age| age >= max_age);
+        let is_old = |max_age| self.first_line_at.elapsed().is_ok_and(|age| age >= max_age);
         let is_full = size + room as u64 > self.policy.max_bytes || self.policy.max_age.is_some_and(is_old);
         if size == 0 || !is_full {
-            if !is_at(file, &self.path)? {
+            if !is_same_file(file, &self.path)? {
                 self.file = None;
             }
             return Ok(());
@@ -81,7 +81,7 @@ impl LogFile {
         // Both find it full: whoever comes second must not move away what the first has begun. Where files cannot be locked
         // that is left to chance.
         let locked = file.lock();
-        let turned = match is_at(file, &self.path) {
+        let turned = match is_same_file(file, &self.path) {
             Ok(true) => self.rotate(),
             Ok(false) => {
                 self.file = None;
@@ -97,7 +97,7 @@ impl LogFile {
 
     fn rotate(&mut self) -> io::Result<()> {
         for number in (1..=self.policy.kept_files).rev() {
-            match std::fs::rename(older(&self.path, number - 1), older(&self.path, number)) {
+            match std::fs::rename(rotated_path(&self.path, number - 1), rotated_path(&self.path, number)) {
                 // Also where it was moved before and there was no room for a new one.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -105,7 +105,7 @@ impl LogFile {
         }
         // Those that are left of a time when more were kept.
         let mut number = self.policy.kept_files + 1;
-        while std::fs::remove_file(older(&self.path, number)).is_ok() {
+        while std::fs::remove_file(rotated_path(&self.path, number)).is_ok() {
             number += 1;
         }
         self.file = None;
@@ -116,19 +116,19 @@ impl LogFile {
 impl Write for LogFile {
     /// Lines that are handed over together stand in one file, and so does a line of which a part could be written.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        if !self.is_torn {
-            self.turn(lines.len())?;
+        if !self.has_partial_line {
+            self.rotate_if_needed(lines.len())?;
         }
         let file = match &mut self.file {
             Some(file) => file,
             none => {
                 let file = open(&self.path)?;
-                self.begun = begun(&file);
+                self.first_line_at = first_line_time(&file);
                 none.insert(file)
             }
         };
         let written = file.write(lines)?;
-        self.is_torn = written > 0 && lines[written - 1] != b'\n';
+        self.has_partial_line = written > 0 && lines[written - 1] != b'\n';
         Ok(written)
     }
 
@@ -156,14 +156,14 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// When a file's first line was written, as far as the line says; otherwise now.
-fn begun(file: &File) -> SystemTime {
+fn first_line_time(file: &File) -> SystemTime {
     let mut start = [0; 64];
     let length = file.read_at(&mut start, 0).unwrap_or_default();
-    line::time_of(&String::from_utf8_lossy(&start[..length])).unwrap_or_else(SystemTime::now)
+    line::line_time(&String::from_utf8_lossy(&start[..length])).unwrap_or_else(SystemTime::now)
 }
 
 /// Whether that is the file that is there.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
     let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
     match std::fs::metadata(path) {
         Ok(there) => Ok(identity(there) == identity(file.metadata()?)),
@@ -178,7 +178,7 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 /// What was the file before it was full, so many times ago.
-fn older(path: &Path, number: usize) -> PathBuf {
+fn rotated_path(path: &Path, number: usize) -> PathBuf {
     let mut name = OsString::from(path);
     if number > 0 {
         name.push(format!(".{number}"));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_for_its_user_alone_and_bounded_with_older_ones_beside_it() {
+    fn log_is_private_and_bounded() {
         use std::os::unix::fs::PermissionsExt;
 
         let home = tempfile::tempdir().expect("a directory");
@@ -207,8 +207,8 @@ mod tests {
             writeln!(log, "{number:09}").expect("it is written");
         }
         assert!(text(&path).ends_with("000000099\n") && text(&path).len() <= 100);
-        assert!(text(&older(&path, 1)).ends_with("000000089\n") && text(&older(&path, 1)).len() == 100);
-        assert!(text(&older(&path, 2)).ends_with("000000079\n"));
+        assert!(text(&rotated_path(&path, 1)).ends_with("000000089\n") && text(&rotated_path(&path, 1)).len() == 100);
+        assert!(text(&rotated_path(&path, 2)).ends_with("000000079\n"));
         assert_eq!(std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
         let append =
             |format: LogFormat, line| append(&path, &format.format_line(SystemTime::now(), LogLevel::Warn, line));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_a_process_did_not_end_is_not_gone_on_with() {
+    fn log_does_not_continue_partial_line() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
         std::fs::write(&path, "half a li").expect("written");
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn two_who_write_one_log_lose_nothing_when_it_is_full() {
+    fn log_with_two_writers_loses_nothing_at_rotation() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
         let open =
@@ -242,11 +242,11 @@ mod tests {
         writeln!(supervisor, "{:09}", 3).expect("it is written");
         writeln!(circle, "{:09}", 4).expect("it is written");
         assert_eq!(text(&path), "000000003\n000000004\n");
-        assert_eq!(text(&older(&path, 1)), "000000000\n000000001\n000000002\n");
+        assert_eq!(text(&rotated_path(&path, 1)), "000000000\n000000001\n000000002\n");
     }
 
     #[test]
-    fn a_full_log_is_turned_once_by_all_who_find_it_full() {
+    fn full_log_is_rotated_once_by_concurrent_writers() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
         let policy = RotationPolicy { max_bytes: 200, kept_files: 200, max_age: None };
@@ -260,8 +260,10 @@ mod tests {
                 });
             }
         });
-        let all: String =
-            (0..=policy.kept_files).rev().filter_map(|n| std::fs::read_to_string(older(&path, n)).ok()).collect();
+        let all: String = (0..=policy.kept_files)
+            .rev()
+            .filter_map(|n| std::fs::read_to_string(rotated_path(&path, n)).ok())
+            .collect();
         let mut lines: Vec<&str> = all.lines().collect();
         lines.sort_unstable();
         lines.dedup();
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_rotated_by_its_age_and_what_is_not_kept_any_more_is_removed() {
+    fn file_is_rotated_by_age_and_old_files_are_removed() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.audit");
         let line = |ago: u64| {
@@ -281,17 +283,17 @@ mod tests {
             LogFile::open(&path, policy).and_then(|mut log| log.write_all(text.as_bytes())).expect("it is written");
         };
         let (old, young) = (line(3601), line(60));
-        std::fs::write(older(&path, 2), "of a time when more were kept").expect("written");
+        std::fs::write(rotated_path(&path, 2), "of a time when more were kept").expect("written");
         write(&old);
         write(&young);
-        assert_eq!((text(&older(&path, 1)), text(&path)), (old, young.clone()));
-        assert!(!older(&path, 2).exists() && older(&path, 1).exists());
+        assert_eq!((text(&rotated_path(&path, 1)), text(&path)), (old, young.clone()));
+        assert!(!rotated_path(&path, 2).exists() && rotated_path(&path, 1).exists());
         write(&young);
         assert_eq!(text(&path), young.clone() + &young, "it is not an hour old");
     }
 
     #[test]
-    fn a_log_that_was_taken_away_is_begun_anew() {
+    fn removed_log_is_created_again() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
         let mut log = LogFile::open(&path, RotationPolicy::LOG).expect("it opens");

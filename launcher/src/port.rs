@@ -114,7 +114,9 @@ pub fn check_address(address: SocketAddr) -> Result<(), PortError> {
 /// Who listens where that address would be; `None` if it cannot be seen, as of another user.
 pub fn find_owner(address: SocketAddr) -> Option<PortOwner> {
     let found = listeners::get_all().ok()?.into_iter().find(|listener| {
-        listener.protocol == Protocol::TCP && listener.state == SocketState::Listen && overlap(listener.socket, address)
+        listener.protocol == Protocol::TCP
+            && listener.state == SocketState::Listen
+            && overlaps(listener.socket, address)
     })?;
     // Any process may call itself anything.
     let name = found.process.name.chars().filter(|letter| !letter.is_control()).collect();
@@ -122,7 +124,7 @@ pub fn find_owner(address: SocketAddr) -> Option<PortOwner> {
 }
 
 /// Whether one who listens there is in the way of another. Port 0 is no port yet.
-pub(crate) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+pub(crate) fn overlaps(one: SocketAddr, other: SocketAddr) -> bool {
     let is_same = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && one.port() != 0 && is_same
 }
@@ -140,17 +142,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_told_with_its_process_also_through_an_address_that_stands_for_all() {
+    fn taken_port_error_names_owner_also_for_wildcard() {
         for (has, wants) in
             [("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1"), ("[::]", "0.0.0.0")]
         {
             let taken = TcpListener::bind(format!("{has}:0")).expect("a port");
             let address =
                 SocketAddr::new(wants.parse().expect("an address"), taken.local_addr().expect("it is bound").port());
-            let unusable = check_address(address).expect_err("it is taken");
+            let error = check_address(address).expect_err("it is taken");
             assert!(
-                matches!(&unusable, PortError::Taken { owner, .. } if owner.pid == std::process::id()),
-                "{has} {wants}: {unusable}"
+                matches!(&error, PortError::Taken { owner, .. } if owner.pid == std::process::id()),
+                "{has} {wants}: {error}"
             );
             drop(taken);
             check_address(address).expect("it is free");
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn to_try_is_in_nobodys_way() {
+    fn check_address_does_not_block_other_listeners() {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
         let stop = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -174,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_another_machine_is_told() {
+    fn check_address_rejects_foreign_address() {
         // RFC 5737: no machine has it.
-        let unusable = check_address("192.0.2.1:0".parse().expect("an address")).expect_err("it is of no machine");
-        assert_eq!(unusable.to_string(), "this machine has no address 192.0.2.1");
+        let error = check_address("192.0.2.1:0".parse().expect("an address")).expect_err("it is of no machine");
+        assert_eq!(error.to_string(), "this machine has no address 192.0.2.1");
     }
 }

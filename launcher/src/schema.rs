@@ -1,10 +1,10 @@
 //! The JSON Schema of `circles.json`, generated from its types: editors complete and check with it.
 
-use crate::fields::File;
+use crate::fields::ConfigFile;
 
 /// The schema, with a newline at its end.
 pub fn generate() -> String {
-    let schema = schemars::generate::SchemaSettings::draft07().into_generator().into_root_schema_for::<File>();
+    let schema = schemars::generate::SchemaSettings::draft07().into_generator().into_root_schema_for::<ConfigFile>();
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
     text.push('\n');
     text
@@ -14,7 +14,7 @@ pub fn generate() -> String {
 mod tests {
     /// `UPDATE_SCHEMA=1 cargo test --release -p circles-launcher --features schema` writes the file anew.
     #[test]
-    fn the_committed_schema_is_the_generated_one() {
+    fn committed_schema_matches_generated_one() {
         let generated = super::generate();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/circles.schema.json");
         if std::env::var_os("UPDATE_SCHEMA").is_some() {

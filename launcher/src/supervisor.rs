@@ -1,13 +1,13 @@
 //! The supervisor of a configuration: who holds its lock, keeps circles up, and does what is wished at its socket.
 
-mod healing;
-mod known;
-mod listener;
-mod order;
+mod circle_entry;
+mod command;
+mod event_forwarder;
+mod log_writer;
 mod reload;
+mod sd_status;
 mod snapshot;
-mod telling;
-mod writer;
+mod socket_recovery;
 
 use std::{
     path::PathBuf,
@@ -22,26 +22,26 @@ use tokio::{
 
 use crate::{
     CircleConfig, CircleEvent, CircleEventKind, CircleState, CircleStatus, LogFormat, SdNotifier, SupervisorHandle,
-    control::Server,
-    definition::{Definition, define},
-    diff::News,
-    event::EVENTS,
+    circle_event::MAX_QUEUED_EVENTS,
+    circle_state::StateChange,
+    config_reader::ConfigReader,
+    control::ControlServer,
+    definition::{CircleDefinition, read_contents},
+    diff::NewCirclePolicy,
     log,
-    place::{LockGuard, SupervisorFiles, SupervisorFilesError},
-    reader::Reader,
-    state::Change,
+    supervisor_files::{LockGuard, SupervisorFiles, SupervisorFilesError},
 };
 
-use healing::Healing;
-use known::Known;
-use listener::Listener;
-pub(crate) use order::{Occasion, Order};
+use circle_entry::CircleEntry;
+pub(crate) use command::{ReloadTrigger, SupervisorCommand};
+use event_forwarder::EventForwarder;
+use log_writer::LogWriter;
 pub use reload::SUPERVISOR_LOG_NAME;
-pub(crate) use snapshot::Snapshot;
-use writer::Writer;
+pub(crate) use snapshot::SupervisorSnapshot;
+use socket_recovery::SocketRecovery;
 
 /// Orders that wait to be taken.
-const ORDERS: usize = 16;
+const MAX_QUEUED_COMMANDS: usize = 16;
 
 /// What a supervisor begins with.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub struct SupervisorOptions {
 
 /// What can be wished of circles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum CircleCommand {
     Up,
     Down,
     /// As down, and the supervisor is not needed any more once nothing is up.
@@ -75,58 +75,59 @@ pub(crate) enum Wish {
 /// before it returns.
 pub fn start(
     place: SupervisorFiles,
-    mut held: LockGuard,
+    mut lock: LockGuard,
     options: SupervisorOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<SupervisorHandle, SupervisorFilesError> {
-    let listener = place.listen(&mut held)?;
+    let listener = place.listen(&mut lock)?;
     let listener = tokio::net::UnixListener::from_std(listener)
         .map_err(|source| SupervisorFilesError::Io { path: place.config().to_owned(), source })?;
-    let (to_listener, events) = mpsc::channel(EVENTS);
-    let (orders, mut ordered) = mpsc::channel(ORDERS);
-    let (published, known) = watch::channel(Snapshot::default());
-    let (news, to_digest) = mpsc::channel(EVENTS);
+    let (forwarder_sender, events) = mpsc::channel(MAX_QUEUED_EVENTS);
+    let (commands, mut command_receiver) = mpsc::channel(MAX_QUEUED_COMMANDS);
+    let (published, snapshots) = watch::channel(SupervisorSnapshot::default());
+    let (event_sender, event_receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
     let mut supervisor = Supervisor {
         place: place.clone(),
         program: options.program,
         circles: Vec::new(),
-        lives: JoinSet::new(),
-        news: news.clone(),
-        listener: Listener::of(to_listener),
-        writer: Writer::start(),
+        runners: JoinSet::new(),
+        event_sender: event_sender.clone(),
+        forwarder: EventForwarder::new(forwarder_sender),
+        log_writer: LogWriter::start(),
         manager: options.manager,
-        published,
+        snapshot_sender: published,
         is_ending: false,
         is_released: false,
-        on_new: if options.names.is_some() { News::Leave } else { News::Start },
+        new_circle_policy: if options.names.is_some() { NewCirclePolicy::Ignore } else { NewCirclePolicy::Start },
         refused: None,
     };
-    supervisor.learn(define(options.circles).all);
+    supervisor.update_definitions(read_contents(options.circles).circles);
     for known in &mut supervisor.circles {
         known.is_new = false;
         if options.names.as_ref().is_none_or(|names| names.contains(&known.circle.name)) {
-            known.begin(&supervisor.place, &supervisor.program, &supervisor.news, &mut supervisor.lives);
+            known.start(&supervisor.place, &supervisor.program, &supervisor.event_sender, &mut supervisor.runners);
         }
     }
     supervisor.publish();
-    let reader = Reader::of(place.config().to_owned());
-    let reloading = reload::begin(reader.clone(), orders.clone(), options.reloads, news.clone());
+    let reader = ConfigReader::new(place.config().to_owned());
+    let reloading = reload::spawn_reloads(reader.clone(), commands.clone(), options.reloads, event_sender.clone());
     let (to_server, listeners) = mpsc::channel(1);
-    let healing = Healing::start(place.clone(), held, to_server, orders.clone(), news);
-    let server = Server::start(listener, listeners, reader, orders, known);
+    let healing = SocketRecovery::start(place.clone(), lock, to_server, commands.clone(), event_sender);
+    let server = ControlServer::start(listener, listeners, reader, commands, snapshots);
     let ended = tokio::spawn(async move {
-        supervisor.run(&mut ordered, to_digest, options.ends_with_circles, shutdown).await;
+        supervisor.run(&mut command_receiver, event_receiver, options.ends_with_circles, shutdown).await;
         drop(reloading);
-        let held = healing.close().await;
+        let lock = healing.close().await;
         // Who waits for what will not be done any more is told.
-        drop(ordered);
+        drop(command_receiver);
         server.close().await;
-        supervisor.writer.close().await;
-        if let Some(held) = held {
-            place.leave(held);
+        supervisor.log_writer.close().await;
+        if let Some(lock) = lock {
+            place.release(lock);
         }
-        let failed = supervisor.circles.into_iter().filter(|known| known.book.state == CircleState::Failed);
-        failed.map(|known| known.circle.name).collect()
+        let failed =
+            supervisor.circles.into_iter().filter(|snapshots| snapshots.state_machine.state == CircleState::Failed);
+        failed.map(|snapshots| snapshots.circle.name).collect()
     });
     Ok(SupervisorHandle { events, task: ended })
 }
@@ -134,19 +135,19 @@ pub fn start(
 struct Supervisor {
     place: SupervisorFiles,
     program: PathBuf,
-    circles: Vec<Known>,
+    circles: Vec<CircleEntry>,
     /// Each ends with whether the circle failed for good.
-    lives: JoinSet<bool>,
-    news: mpsc::Sender<CircleEvent>,
-    listener: Listener,
-    writer: Writer,
+    runners: JoinSet<bool>,
+    event_sender: mpsc::Sender<CircleEvent>,
+    forwarder: EventForwarder,
+    log_writer: LogWriter,
     manager: SdNotifier,
-    published: watch::Sender<Snapshot>,
+    snapshot_sender: watch::Sender<SupervisorSnapshot>,
     is_ending: bool,
     /// Whether it ends, too, once nothing is up.
     is_released: bool,
     /// What a reload does with circles that are new.
-    on_new: News,
+    new_circle_policy: NewCirclePolicy,
     /// Why circles.json was not taken over last, where it was not.
     refused: Option<String>,
 }
@@ -154,167 +155,172 @@ struct Supervisor {
 impl Supervisor {
     async fn run(
         &mut self,
-        ordered: &mut mpsc::Receiver<Order>,
-        mut to_digest: mpsc::Receiver<CircleEvent>,
+        command_receiver: &mut mpsc::Receiver<SupervisorCommand>,
+        mut event_receiver: mpsc::Receiver<CircleEvent>,
         ends_with_circles: bool,
         shutdown: impl Future<Output = ()>,
     ) {
         tokio::pin!(shutdown);
-        self.tell_manager();
-        while !(self.lives.is_empty() && (self.is_ending || self.is_released || ends_with_circles)) {
+        self.update_sd_status();
+        while !(self.runners.is_empty() && (self.is_ending || self.is_released || ends_with_circles)) {
             tokio::select! {
-                Some(event) = to_digest.recv() => {
+                Some(event) = event_receiver.recv() => {
                     let is_line = matches!(event.kind, CircleEventKind::Log(_));
-                    self.digest(event);
+                    self.handle_event(event);
                     if is_line {
                         // It says nothing of how a circle is, and there may be very many.
                         continue;
                     }
                 }
-                Some(order) = ordered.recv() => self.obey(order),
-                Some(over) = self.lives.join_next_with_id() => {
+                Some(order) = command_receiver.recv() => self.handle_command(order),
+                Some(over) = self.runners.join_next_with_id() => {
                     // What it told comes before its end.
-                    while let Ok(event) = to_digest.try_recv() {
-                        self.digest(event);
+                    while let Ok(event) = event_receiver.try_recv() {
+                        self.handle_event(event);
                     }
                     // A life that panicked has failed, and its process ended with it.
                     let (task, has_failed) = over.unwrap_or_else(|error| (error.id(), true));
-                    self.over(task, has_failed);
+                    self.handle_exit(task, has_failed);
                 }
-                () = &mut shutdown, if !self.is_ending => self.end(),
+                () = &mut shutdown, if !self.is_ending => self.stop_all(),
                 () = self.manager.wait_until_watchdog_due() => self.manager.notify_watchdog(),
             }
             self.publish();
-            self.tell_manager();
+            self.update_sd_status();
         }
     }
 
-    fn end(&mut self) {
+    fn stop_all(&mut self) {
         self.is_ending = true;
-        self.circles.iter_mut().for_each(|known| known.end(false));
+        self.circles.iter_mut().for_each(|snapshots| snapshots.stop(false));
     }
 
     /// Takes what circles.json says for all that is started from now on.
-    fn learn(&mut self, circles: Vec<Definition>) {
+    fn update_definitions(&mut self, circles: Vec<CircleDefinition>) {
         let mut before = std::mem::take(&mut self.circles);
         for definition in circles {
-            let known = match before.iter().position(|known| known.circle.name == definition.circle.name) {
+            let snapshots = match before.iter().position(|snapshots| snapshots.circle.name == definition.circle.name) {
                 Some(index) => {
-                    let Definition { circle, contents } = definition;
-                    Known { circle, contents, is_gone: false, ..before.remove(index) }
+                    let CircleDefinition { circle, contents } = definition;
+                    CircleEntry { circle, contents, is_removed: false, ..before.remove(index) }
                 }
-                None => Known::of(definition),
+                None => CircleEntry::new(definition),
             };
-            self.circles.push(if known.life.is_some() {
-                known
+            self.circles.push(if snapshots.process.is_some() {
+                snapshots
             } else {
-                Known { url: known.circle.url(), access: known.circle.access, ..known }
+                CircleEntry { url: snapshots.circle.url(), access: snapshots.circle.access, ..snapshots }
             });
         }
         // What runs and is not in the file any more stays until it is taken down.
-        self.circles.extend(before.into_iter().filter(|known| known.life.is_some()));
+        self.circles.extend(before.into_iter().filter(|snapshots| snapshots.process.is_some()));
     }
 
-    fn obey(&mut self, order: Order) {
+    fn handle_command(&mut self, order: SupervisorCommand) {
         // Whoever wished it may have gone.
         match order {
-            Order::Wish { wish, names, circles, answer } => {
-                let done = self.try_obey(wish, names, circles);
+            SupervisorCommand::Circles { wish, names, circles, answer } => {
+                let result = self.run_circle_command(wish, names, circles);
                 self.publish();
-                let _untold = answer.send(done);
+                let _receiver_gone = answer.send(result);
             }
-            Order::Reload { circles, occasion, answer } => {
-                let done = self.reload(circles, occasion);
+            SupervisorCommand::Reload { circles, trigger: occasion, answer } => {
+                let result = self.reload(circles, occasion);
                 self.publish();
                 if let Some(answer) = answer {
-                    let _untold = answer.send(done);
+                    let _receiver_gone = answer.send(result);
                 }
             }
-            Order::Compare { circles, answer } => {
-                let _untold = answer.send(self.compare(&circles));
+            SupervisorCommand::Diff { circles, answer } => {
+                let _receiver_gone = answer.send(self.diff(&circles));
             }
         }
     }
 
-    fn try_obey(
+    fn run_circle_command(
         &mut self,
-        wish: Wish,
+        wish: CircleCommand,
         names: Option<Vec<String>>,
-        circles: Option<Vec<Definition>>,
+        circles: Option<Vec<CircleDefinition>>,
     ) -> Result<Vec<String>, RpcError> {
-        if self.is_ending && matches!(wish, Wish::Up | Wish::Restart) {
+        if self.is_ending && matches!(wish, CircleCommand::Up | CircleCommand::Restart) {
             return Err(RpcError::ShuttingDown);
         }
         if let Some(circles) = circles {
-            self.learn(circles);
+            self.update_definitions(circles);
         }
-        let is_known = |name: &String| self.circles.iter().any(|known| known.circle.name == *name);
+        let is_known = |name: &String| self.circles.iter().any(|snapshots| snapshots.circle.name == *name);
         if let Some(unknown) = names.iter().flatten().find(|name| !is_known(name)) {
             let reason = format!("there is no circle '{}'", unknown.chars().take(64).collect::<String>());
             return Err(RpcError::InvalidParams { param: "names".into(), reason });
         }
         match wish {
-            Wish::Up | Wish::Restart => self.is_released = false,
-            Wish::Release => self.is_released = true,
-            Wish::Down => {}
+            CircleCommand::Up | CircleCommand::Restart => self.is_released = false,
+            CircleCommand::Release => self.is_released = true,
+            CircleCommand::Down => {}
         }
         let is_all = names.is_none();
         if is_all {
-            self.on_new = News::Start;
+            self.new_circle_policy = NewCirclePolicy::Start;
         }
-        let names = names.unwrap_or_else(|| self.circles.iter().map(|known| known.circle.name.clone()).collect());
-        if wish == Wish::Down && is_all {
-            self.end();
+        let names =
+            names.unwrap_or_else(|| self.circles.iter().map(|snapshots| snapshots.circle.name.clone()).collect());
+        if wish == CircleCommand::Down && is_all {
+            self.stop_all();
             return Ok(names);
         }
         for index in 0..self.circles.len() {
-            let known = &mut self.circles[index];
-            if !names.contains(&known.circle.name) {
+            let snapshots = &mut self.circles[index];
+            if !names.contains(&snapshots.circle.name) {
                 continue;
             }
-            match (wish, known.book.state) {
-                (Wish::Down | Wish::Release, _) => known.end(false),
+            match (wish, snapshots.state_machine.state) {
+                (CircleCommand::Down | CircleCommand::Release, _) => snapshots.stop(false),
                 // Once more at once, and not in a while.
-                (Wish::Up, CircleState::BackingOff | CircleState::Draining) => known.end(true),
-                (Wish::Restart, _) if known.life.is_some() => known.end(true),
-                (Wish::Up, _) if known.life.is_some() => {}
-                _ => self.begin(index),
+                (CircleCommand::Up, CircleState::BackingOff | CircleState::Draining) => snapshots.stop(true),
+                (CircleCommand::Restart, _) if snapshots.process.is_some() => snapshots.stop(true),
+                (CircleCommand::Up, _) if snapshots.process.is_some() => {}
+                _ => self.start_circle(index),
             }
         }
         Ok(names)
     }
 
     /// Begins a circle nothing of which runs, or has it wait for one that drains and still has its address.
-    fn begin(&mut self, index: usize) {
+    fn start_circle(&mut self, index: usize) {
         let address = self.circles[index].circle.address;
-        let is_taken = self.circles.iter().any(|known| known.still_has(address));
-        let known = &mut self.circles[index];
+        let is_taken = self.circles.iter().any(|snapshots| snapshots.occupies(address));
+        let snapshots = &mut self.circles[index];
         if is_taken {
-            known.wait();
+            snapshots.start_later();
         } else {
-            known.begin(&self.place, &self.program, &self.news, &mut self.lives);
+            snapshots.start(&self.place, &self.program, &self.event_sender, &mut self.runners);
         }
     }
 
-    fn digest(&mut self, event: CircleEvent) {
+    fn handle_event(&mut self, event: CircleEvent) {
         let mut format = LogFormat::default();
-        let known = self.circles.iter_mut().find(|known| known.circle.name == event.circle);
-        if let Some(known) = known {
-            format = known.circle.log;
+        let snapshots = self.circles.iter_mut().find(|snapshots| snapshots.circle.name == event.circle);
+        if let Some(snapshots) = snapshots {
+            format = snapshots.circle.log;
             let now = Instant::now();
             match &event.kind {
-                CircleEventKind::Started { pid } => known.book.note(Change::Started { pid: *pid }, now),
+                CircleEventKind::Started { pid } => {
+                    snapshots.state_machine.apply(StateChange::Started { pid: *pid }, now)
+                }
                 CircleEventKind::Listening(ready) => {
-                    (known.url, known.identity) = (format!("ws://{}", ready.address), ready.identity.clone());
+                    (snapshots.url, snapshots.identity) = (format!("ws://{}", ready.address), ready.identity.clone());
                 }
-                CircleEventKind::Heartbeat(figures) => known.figures = Some(figures.clone()),
-                CircleEventKind::Ready => known.book.note(Change::Ready, now),
+                CircleEventKind::Heartbeat(figures) => snapshots.heartbeat = Some(figures.clone()),
+                CircleEventKind::Ready => snapshots.state_machine.apply(StateChange::Ready, now),
                 CircleEventKind::Ended { reason: why, restart_in: again_in } => {
-                    (known.figures, known.identity) = (None, None);
-                    let is_tried_again = again_in.is_some();
-                    known.book.note(Change::Ended { why: why.clone(), is_tried_again }, now);
+                    (snapshots.heartbeat, snapshots.identity) = (None, None);
+                    let is_restarting = again_in.is_some();
+                    snapshots.state_machine.apply(StateChange::Ended { reason: why.clone(), is_restarting }, now);
                 }
-                CircleEventKind::Configured { generation: number, refused } => known.settle(*number, refused.clone()),
+                CircleEventKind::Configured { generation: number, refused } => {
+                    snapshots.acknowledge(*number, refused.clone())
+                }
                 CircleEventKind::Warning(_) | CircleEventKind::Info(_) | CircleEventKind::Log(_) => {}
             }
         }
@@ -334,53 +340,58 @@ impl Supervisor {
             let is_well = matches!(event.kind, CircleEventKind::Info(_));
             let level = if is_well { log::LogLevel::Info } else { log::LogLevel::Warn };
             let line = format.format_line(SystemTime::now(), level, &line);
-            self.writer.write(self.place.log(&event.circle), line);
+            self.log_writer.write(self.place.log(&event.circle), line);
         }
         if !matches!(event.kind, CircleEventKind::Heartbeat(_)) {
-            self.listener.tell(event);
+            self.forwarder.forward(event);
         }
     }
 
-    fn over(&mut self, task: Id, has_failed: bool) {
-        let ended = self.circles.iter_mut().find(|known| known.life.as_ref().is_some_and(|life| life.task == task));
-        let Some(known) = ended else { return };
-        (known.life, known.figures, known.identity, known.refused) = (None, None, None, None);
-        known.book.note(Change::Over { has_failed }, Instant::now());
-        if known.is_gone && !known.is_wanted_anew {
-            let name = known.circle.name.clone();
-            self.circles.retain(|known| known.circle.name != name);
+    fn handle_exit(&mut self, task: Id, has_failed: bool) {
+        let ended =
+            self.circles.iter_mut().find(|snapshots| snapshots.process.as_ref().is_some_and(|life| life.task == task));
+        let Some(snapshots) = ended else { return };
+        (snapshots.process, snapshots.heartbeat, snapshots.identity, snapshots.refused) = (None, None, None, None);
+        snapshots.state_machine.apply(StateChange::Finished { has_failed }, Instant::now());
+        if snapshots.is_removed && !snapshots.is_restart_pending {
+            let name = snapshots.circle.name.clone();
+            self.circles.retain(|snapshots| snapshots.circle.name != name);
         }
         for index in 0..self.circles.len() {
-            let known = &self.circles[index];
-            if known.is_wanted_anew && known.life.is_none() && !self.is_ending {
-                self.begin(index);
+            let snapshots = &self.circles[index];
+            if snapshots.is_restart_pending && snapshots.process.is_none() && !self.is_ending {
+                self.start_circle(index);
             }
         }
     }
 
     fn publish(&self) {
-        let status = |known: &Known| CircleStatus {
-            name: known.circle.name.clone(),
-            url: known.url.clone(),
-            state: known.book.state,
-            pid: known.book.pid,
-            restarts: known.book.restarts,
+        let status = |snapshots: &CircleEntry| CircleStatus {
+            name: snapshots.circle.name.clone(),
+            url: snapshots.url.clone(),
+            state: snapshots.state_machine.state,
+            pid: snapshots.state_machine.pid,
+            restarts: snapshots.state_machine.restarts,
             uptime_s: None,
-            access: known.access,
-            connections: known.figures.as_ref().map(|figures| figures.connections),
-            workers: known.figures.as_ref().map(|figures| figures.workers),
-            plays: known.figures.as_ref().map(|figures| figures.plays),
-            memory_bytes: known.figures.as_ref().map(|figures| figures.memory_bytes),
-            sandbox: known.figures.as_ref().map(|figures| figures.sandbox.clone()),
-            identity: known.identity.clone(),
-            why: known.book.why.clone(),
-            refused: known.refused.clone(),
+            access: snapshots.access,
+            connections: snapshots.heartbeat.as_ref().map(|figures| figures.connections),
+            workers: snapshots.heartbeat.as_ref().map(|figures| figures.workers),
+            plays: snapshots.heartbeat.as_ref().map(|figures| figures.plays),
+            memory_bytes: snapshots.heartbeat.as_ref().map(|figures| figures.memory_bytes),
+            sandbox: snapshots.heartbeat.as_ref().map(|figures| figures.sandbox.clone()),
+            identity: snapshots.identity.clone(),
+            why: snapshots.state_machine.reason.clone(),
+            refused: snapshots.refused.clone(),
         };
-        let circles = self.circles.iter().map(|known| (status(known), known.book.clone())).collect();
-        let unsettled = self.circles.iter().filter(|known| known.life.as_ref().is_some_and(|life| life.is_unsettled));
-        let unsettled = unsettled.map(|known| known.circle.name.clone()).collect();
+        let circles =
+            self.circles.iter().map(|snapshots| (status(snapshots), snapshots.state_machine.clone())).collect();
+        let unsettled = self
+            .circles
+            .iter()
+            .filter(|snapshots| snapshots.process.as_ref().is_some_and(|life| life.is_reconfiguring));
+        let unsettled = unsettled.map(|snapshots| snapshots.circle.name.clone()).collect();
         let (is_ending, refused) = (self.is_ending, self.refused.clone());
-        self.published.send_replace(Snapshot { circles, unsettled, is_ending, refused });
+        self.snapshot_sender.send_replace(SupervisorSnapshot { circles, reconfiguring: unsettled, is_ending, refused });
     }
 }
 

@@ -1,11 +1,11 @@
 use super::*;
 
-fn parsed(text: &str) -> Result<Vec<CircleConfig>, ConfigError> {
+fn parse_text(text: &str) -> Result<Vec<CircleConfig>, ConfigError> {
     parse(text, Path::new("circles.json"))
 }
 
 #[test]
-fn a_circle_has_its_own_fields_before_the_defaults() {
+fn own_field_overrides_default() {
     let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
     let text = format!(
         r#"{{
@@ -17,7 +17,7 @@ fn a_circle_has_its_own_fields_before_the_defaults() {
             {{ "name": "lab", "port": 9003 }}
         ] }}"#
     );
-    let circles = parsed(&text).expect("valid");
+    let circles = parse_text(&text).expect("valid");
     let [sandbox, team, lab] = &circles[..] else { panic!("three") };
     assert_eq!((sandbox.limits.play_ms, sandbox.limits.batch, sandbox.limits.workers), (200, 3, 1024));
     assert_eq!((sandbox.access, sandbox.restart), (Access::Open, RestartPolicy::Never));
@@ -31,11 +31,11 @@ fn a_circle_has_its_own_fields_before_the_defaults() {
 }
 
 #[test]
-fn a_circle_has_so_many_members_at_the_most() {
+fn members_are_bounded() {
     let key = r#""0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798""#;
     let with = |members: usize| {
         let members = vec![key; members].join(",");
-        parsed(&format!(r#"{{ "circles": [{{ "name": "a", "port": 1, "members": [{members}] }}] }}"#))
+        parse_text(&format!(r#"{{ "circles": [{{ "name": "a", "port": 1, "members": [{members}] }}] }}"#))
     };
     assert_eq!(with(10_000).expect("as many as may be")[0].members.len(), 10_000);
     let error = with(10_001).expect_err("one too many").to_string();
@@ -45,7 +45,7 @@ fn a_circle_has_so_many_members_at_the_most() {
 /// A text with a mark where the mistake is (of what cannot be read, before the last character that was read), and a piece of
 /// what is said of it.
 #[test]
-fn a_mistake_is_pointed_at() {
+fn error_has_line_and_column() {
     let cases = [
         ("§{", "EOF"),
         ("[§]", "expected"),
@@ -78,7 +78,7 @@ fn a_mistake_is_pointed_at() {
     for (marked, piece) in cases {
         let mark = marked.find('§').expect("a mark");
         let text = marked.replace('§', "");
-        let ConfigError::Invalid { line, column, message: what, .. } = parsed(&text).expect_err(&text) else {
+        let ConfigError::Invalid { line, column, message: what, .. } = parse_text(&text).expect_err(&text) else {
             panic!("{text}")
         };
         assert!(what.contains(piece), "{text}: {what}");
@@ -89,16 +89,16 @@ fn a_mistake_is_pointed_at() {
 }
 
 #[test]
-fn who_lists_members_means_them_alone() {
+fn members_imply_members_access() {
     let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
     let text = |access: &str| format!(r#"{{"circles": [{{"name": "a", "port": 1, {access} "members": ["{key}"]}}]}}"#);
-    assert_eq!(parsed(&text("")).expect("valid")[0].access, Access::Members);
-    let mistake = parsed(&text(r#""access": "open","#)).expect_err("a contradiction");
+    assert_eq!(parse_text(&text("")).expect("valid")[0].access, Access::Members);
+    let mistake = parse_text(&text(r#""access": "open","#)).expect_err("a contradiction");
     assert!(mistake.to_string().contains("leave one of the two out"), "{mistake}");
 }
 
 #[test]
-fn paths_are_relative_to_the_file() {
+fn paths_are_relative_to_file() {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(directory.path().join("scripts")).expect("made");
     std::fs::write(directory.path().join("team.rhai"), "").expect("written");
@@ -111,7 +111,7 @@ fn paths_are_relative_to_the_file() {
 }
 
 #[test]
-fn where_strangers_may_come_a_sandbox_is_required() {
+fn sandbox_is_required_beyond_loopback() {
     let text = r#"{ "circles": [
         { "name": "a", "port": 1 },
         { "name": "b", "port": 2, "host": "0.0.0.0", "access": "authenticated" },

@@ -11,7 +11,7 @@ use tokio::{net::UnixStream, time::timeout};
 use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 
 use super::MAX_MESSAGE;
-use crate::place::{SupervisorFiles, SupervisorFilesError};
+use crate::supervisor_files::{SupervisorFiles, SupervisorFilesError};
 
 /// Why a supervisor did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -63,12 +63,12 @@ impl ControlClient {
     ) -> Result<M::Result, ControlError> {
         self.id += 1;
         let id = Id::number(self.id);
-        let answered = async {
-            self.lines.send(message::call(Some(&id), M::NAME, params)).await.map_err(lost)?;
-            self.lines.next().await.ok_or(ControlError::Disconnected)?.map_err(lost)
+        let response = async {
+            self.lines.send(message::call(Some(&id), M::NAME, params)).await.map_err(codec_error)?;
+            self.lines.next().await.ok_or(ControlError::Disconnected)?.map_err(codec_error)
         };
         let line =
-            timeout(call_timeout, answered).await.map_err(|_| ControlError::TimedOut { timeout: call_timeout })??;
+            timeout(call_timeout, response).await.map_err(|_| ControlError::TimedOut { timeout: call_timeout })??;
         let not_understood = |reason: String| ControlError::InvalidResponse { reason };
         match message::parse_server_message(&line) {
             Some(ServerMessage::Response { id: answered, result }) if answered == id => {
@@ -85,7 +85,7 @@ impl ControlClient {
     }
 }
 
-fn lost(error: LinesCodecError) -> ControlError {
+fn codec_error(error: LinesCodecError) -> ControlError {
     match error {
         LinesCodecError::MaxLineLengthExceeded => ControlError::InvalidResponse { reason: "it is too long".into() },
         LinesCodecError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -111,7 +111,7 @@ mod tests {
 
     /// A supervisor that was stopped takes what is written to its socket, and says nothing.
     #[tokio::test(start_paused = true)]
-    async fn call_on_a_silent_supervisor_times_out() {
+    async fn call_times_out_on_silent_supervisor() {
         let begun = tokio::time::Instant::now();
         let calls = tokio::join!(
             call::<Status>(&NoParams {}),

@@ -19,52 +19,60 @@ use tokio::{
 use tokio_util::codec::{Framed, LinesCodec};
 
 use super::{
-    CONFIG_INVALID, Changes, CircleNames, Diff, Down, MAX_MESSAGE, Release, Reload, Reloaded, Restart, Status, Up,
-    WATCH_LAPSE, Watch,
+    CONFIG_INVALID, CircleNames, Diff, DiffResult, Down, MAX_MESSAGE, Release, Reload, ReloadResult, Restart, Status,
+    Up, WATCH_TIMEOUT, Watch,
 };
 use crate::{
     CircleChange, CircleState, ConfigError,
-    reader::Reader,
-    supervisor::{Occasion, Order, Snapshot, Wish},
+    config_reader::ConfigReader,
+    supervisor::{CircleCommand, ReloadTrigger, SupervisorCommand, SupervisorSnapshot},
 };
 
 /// How many may be connected at a time. For another one, the one that has been idle longest is closed.
-const CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 64;
 
 /// How long nobody is accepted after that has failed, as where there are too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// How long who asks may be silent between two questions.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long the last answers may take to be written.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
+const LAST_RESPONSES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Listens and answers until it is told to close.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct ControlServer {
     close: oneshot::Sender<()>,
     closed: JoinHandle<()>,
 }
 
 /// What every connection needs.
 #[derive(Debug, Clone)]
-struct Desk {
-    reader: Reader,
-    orders: mpsc::Sender<Order>,
-    known: watch::Receiver<Snapshot>,
+struct ControlHandler {
+    reader: ConfigReader,
+    commands: mpsc::Sender<SupervisorCommand>,
+    snapshots: watch::Receiver<SupervisorSnapshot>,
 }
 
-impl Server {
+impl ControlServer {
     pub(crate) fn start(
         listener: UnixListener,
         listeners: mpsc::Receiver<UnixListener>,
-        reader: Reader,
-        orders: mpsc::Sender<Order>,
-        known: watch::Receiver<Snapshot>,
+        reader: ConfigReader,
+        orders: mpsc::Sender<SupervisorCommand>,
+        known: watch::Receiver<SupervisorSnapshot>,
     ) -> Self {
         let (close, closing) = oneshot::channel();
-        Self { close, closed: tokio::spawn(accept(listener, listeners, Desk { reader, orders, known }, closing)) }
+        Self {
+            close,
+            closed: tokio::spawn(accept(
+                listener,
+                listeners,
+                ControlHandler { reader, commands: orders, snapshots: known },
+                closing,
+            )),
+        }
     }
 
     /// Answers what is still to be answered, and closes every connection.
@@ -79,23 +87,23 @@ impl Server {
 async fn accept(
     mut listener: UnixListener,
     mut listeners: mpsc::Receiver<UnixListener>,
-    desk: Desk,
+    handler: ControlHandler,
     mut closing: oneshot::Receiver<()>,
 ) {
     let (end, ending) = watch::channel(());
     // Who waits longest is notified first.
-    let room = Arc::new(Notify::new());
+    let close_idle = Arc::new(Notify::new());
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             _ = &mut closing => break,
             Some(_) = connections.join_next() => {}
             Some(newer) = listeners.recv() => listener = newer,
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, _)) if is_of_user(&stream) => {
-                    connections.spawn(desk.clone().serve(stream, ending.clone(), room.clone()));
-                    if connections.len() == CONNECTIONS {
-                        room.notify_one();
+                    connections.spawn(handler.clone().serve(stream, ending.clone(), close_idle.clone()));
+                    if connections.len() == MAX_CONNECTIONS {
+                        close_idle.notify_one();
                     }
                 }
                 Ok(_) => {}
@@ -104,9 +112,9 @@ async fn accept(
         }
     }
     drop((listener, listeners, end));
-    let answered = async { while connections.join_next().await.is_some() {} };
+    let responses = async { while connections.join_next().await.is_some() {} };
     // Who does not read goes without.
-    let _late = timeout(LAST_ANSWERS, answered).await;
+    let _timed_out = timeout(LAST_RESPONSES_TIMEOUT, responses).await;
 }
 
 /// Whether the process at the other end is this user's, or root's, who could do all of this without asking.
@@ -115,23 +123,23 @@ fn is_of_user(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| [0, user].contains(&peer.uid()))
 }
 
-impl Desk {
+impl ControlHandler {
     /// `room` is notified where another connection has to be closed for a new one.
-    async fn serve(mut self, stream: UnixStream, mut ending: watch::Receiver<()>, room: Arc<Notify>) {
+    async fn serve(mut self, stream: UnixStream, mut ending: watch::Receiver<()>, close_idle: Arc<Notify>) {
         let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE));
         loop {
             let line = tokio::select! {
-                line = timeout(IDLE, lines.next()) => match line {
+                line = timeout(IDLE_TIMEOUT, lines.next()) => match line {
                     Ok(line) => line,
                     // Others may want its place.
                     Err(_) => return,
                 },
                 // Only between two requests: the one that is being answered still is.
                 _ = ending.changed() => return,
-                () = room.notified() => return,
+                () = close_idle.notified() => return,
             };
             let Some(Ok(line)) = line else { return };
-            if let Some(answer) = self.answer(&line).await
+            if let Some(answer) = self.respond(&line).await
                 && lines.send(answer).await.is_err()
             {
                 return;
@@ -139,7 +147,7 @@ impl Desk {
         }
     }
 
-    async fn answer(&mut self, line: &str) -> Option<String> {
+    async fn respond(&mut self, line: &str) -> Option<String> {
         let call = match message::parse(line, 1) {
             Ok(IncomingMessage::Single(Ok(call))) => call,
             Ok(IncomingMessage::Single(Err(rejected))) => {
@@ -160,84 +168,95 @@ impl Desk {
         let wish = match &*call.method {
             Status::NAME => {
                 NoParams::from_raw(call.params)?;
-                return result(&self.known.borrow().now(None));
+                return to_json(&self.snapshots.borrow().statuses(None));
             }
             Diff::NAME => {
                 NoParams::from_raw(call.params)?;
-                return result(&Changes { changes: self.diff().await? });
+                return to_json(&DiffResult { changes: self.diff().await? });
             }
             Reload::NAME => {
                 NoParams::from_raw(call.params)?;
-                return result(&self.reload().await?);
+                return to_json(&self.reload().await?);
             }
             Watch::NAME => {
                 NoParams::from_raw(call.params)?;
                 // What ends is not to be held up by who watches it.
-                if !self.known.borrow().is_ending {
-                    let _lapsed = timeout(WATCH_LAPSE, self.known.changed()).await;
+                if !self.snapshots.borrow().is_ending {
+                    let _timed_out = timeout(WATCH_TIMEOUT, self.snapshots.changed()).await;
                 }
-                return result(&self.known.borrow_and_update().now(None));
+                return to_json(&self.snapshots.borrow_and_update().statuses(None));
             }
-            Up::NAME => Wish::Up,
-            Down::NAME => Wish::Down,
-            Release::NAME => Wish::Release,
-            Restart::NAME => Wish::Restart,
+            Up::NAME => CircleCommand::Up,
+            Down::NAME => CircleCommand::Down,
+            Release::NAME => CircleCommand::Release,
+            Restart::NAME => CircleCommand::Restart,
             other => return Err(RpcError::MethodNotFound { method: other.chars().take(64).collect() }),
         };
         let names = CircleNames::from_raw(call.params)?.names;
-        let (answer, told) = oneshot::channel();
-        if matches!(wish, Wish::Down | Wish::Release) {
+        let (answer, response) = oneshot::channel();
+        if matches!(wish, CircleCommand::Down | CircleCommand::Release) {
             // What is stopped needs no circles.json, and a wrong one must not keep it up.
-            self.order(Order::Wish { wish, names, circles: None, answer }).await?;
+            self.send_command(SupervisorCommand::Circles { wish, names, circles: None, answer }).await?;
         } else {
             let (_turn, read) = self.reader.read().await;
-            let circles = Some(read.map_err(|error| refusal(&error))?.all);
-            self.order(Order::Wish { wish, names, circles, answer }).await?;
+            let circles = Some(read.map_err(|error| config_error(&error))?.circles);
+            self.send_command(SupervisorCommand::Circles { wish, names, circles, answer }).await?;
         }
-        let names = told.await.map_err(|_| RpcError::ShuttingDown)??;
+        let names = response.await.map_err(|_| RpcError::ShuttingDown)??;
         let is_settled = |state: CircleState| match wish {
-            Wish::Down | Wish::Release => matches!(state, CircleState::Down | CircleState::Failed),
-            Wish::Up | Wish::Restart => !matches!(state, CircleState::Starting | CircleState::Draining),
+            CircleCommand::Down | CircleCommand::Release => matches!(state, CircleState::Down | CircleState::Failed),
+            CircleCommand::Up | CircleCommand::Restart => {
+                !matches!(state, CircleState::Starting | CircleState::Draining)
+            }
         };
-        let settled = self.known.wait_for(|known| known.states(&names).all(is_settled)).await;
-        result(&settled.map_err(|_| RpcError::ShuttingDown)?.now(Some(&names)))
+        let settled = self.snapshots.wait_for(|known| known.states(&names).all(is_settled)).await;
+        to_json(&settled.map_err(|_| RpcError::ShuttingDown)?.statuses(Some(&names)))
     }
 
-    async fn order(&self, order: Order) -> Result<(), RpcError> {
-        self.orders.send(order).await.map_err(|_| RpcError::ShuttingDown)
+    async fn send_command(&self, order: SupervisorCommand) -> Result<(), RpcError> {
+        self.commands.send(order).await.map_err(|_| RpcError::ShuttingDown)
     }
 
     async fn diff(&self) -> Result<Vec<CircleChange>, RpcError> {
-        let (answer, told) = oneshot::channel();
+        let (answer, response) = oneshot::channel();
         let (_turn, read) = self.reader.read().await;
-        self.order(Order::Compare { circles: read.map_err(|error| refusal(&error))?.all, answer }).await?;
-        told.await.map_err(|_| RpcError::ShuttingDown)
+        self.send_command(SupervisorCommand::Diff {
+            circles: read.map_err(|error| config_error(&error))?.circles,
+            answer,
+        })
+        .await?;
+        response.await.map_err(|_| RpcError::ShuttingDown)
     }
 
-    async fn reload(&mut self) -> Result<Reloaded, RpcError> {
-        let (answer, told) = oneshot::channel();
+    async fn reload(&mut self) -> Result<ReloadResult, RpcError> {
+        let (answer, response) = oneshot::channel();
         {
             let (_turn, read) = self.reader.read().await;
             // The supervisor has to know of a refusal, too.
-            let refused = read.as_ref().err().map(refusal);
-            let circles = read.map(|definitions| definitions.all);
-            self.order(Order::Reload { circles, occasion: Occasion::Asked, answer: Some(answer) }).await?;
+            let refused = read.as_ref().err().map(config_error);
+            let circles = read.map(|definitions| definitions.circles);
+            self.send_command(SupervisorCommand::Reload {
+                circles,
+                trigger: ReloadTrigger::Requested,
+                answer: Some(answer),
+            })
+            .await?;
             if let Some(refused) = refused {
                 return Err(refused);
             }
         }
-        let changes = told.await.map_err(|_| RpcError::ShuttingDown)??;
-        let settled = self.known.wait_for(|known| known.are_settled(&changes)).await;
-        let statuses = settled.map_err(|_| RpcError::ShuttingDown)?.now(None);
-        Ok(Reloaded { changes, statuses })
+        let changes = response.await.map_err(|_| RpcError::ShuttingDown)??;
+        let settled = self.snapshots.wait_for(|known| known.has_applied(&changes)).await;
+        let statuses = settled.map_err(|_| RpcError::ShuttingDown)?.statuses(None);
+        Ok(ReloadResult { changes, statuses })
     }
 }
 
-fn result(result: &impl Serialize) -> Result<Value, RpcError> {
+fn to_json(result: &impl Serialize) -> Result<Value, RpcError> {
     serde_json::to_value(result).map_err(|_| RpcError::Internal)
 }
 
-fn refusal(error: &ConfigError) -> RpcError {
+fn config_error(error: &ConfigError) -> RpcError {
     RpcError::Other(ErrorObject { code: CONFIG_INVALID, message: error.to_string(), data: None })
 }
 
@@ -249,27 +268,28 @@ mod tests {
 
     use super::*;
 
-    type Lines = Framed<UnixStream, LinesCodec>;
+    type TestConnection = Framed<UnixStream, LinesCodec>;
 
-    async fn ask(lines: &mut Lines) -> Option<String> {
+    async fn request_status(lines: &mut TestConnection) -> Option<String> {
         // One that was closed cannot be written to, or not be read from.
         let _closed = lines.send(message::call(Some(&Id::number(1)), Status::NAME, &NoParams {})).await;
         lines.next().await?.ok()
     }
 
     /// A server at a path, and what it lives on.
-    fn start(path: &std::path::Path) -> (Server, mpsc::Sender<UnixListener>, impl Sized) {
+    fn start(path: &std::path::Path) -> (ControlServer, mpsc::Sender<UnixListener>, impl Sized) {
         let listener = UnixListener::bind(path).expect("it listens");
         let (to_server, listeners) = mpsc::channel(1);
         let (orders, ordered) = mpsc::channel(1);
-        let (published, known) = watch::channel(Snapshot::default());
-        let server = Server::start(listener, listeners, Reader::of(path.with_extension("json")), orders, known);
+        let (published, known) = watch::channel(SupervisorSnapshot::default());
+        let server =
+            ControlServer::start(listener, listeners, ConfigReader::new(path.with_extension("json")), orders, known);
         (server, to_server, (ordered, published))
     }
 
     /// A process of another user that got at the socket, as by a directory that was open for a moment.
     #[tokio::test]
-    async fn process_of_another_user_is_not_answered() {
+    async fn server_ignores_process_of_another_user() {
         const ASK: &str = "
 import os, socket, sys
 os.setuid(int(sys.argv[2]))
@@ -300,7 +320,7 @@ except OSError: print(0)
     }
 
     #[tokio::test]
-    async fn idle_connections_shut_nobody_out() {
+    async fn server_closes_idle_connection_for_new_one() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("socket");
         let (server, to_server, _others) = start(&path);
@@ -309,20 +329,20 @@ except OSError: print(0)
             Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE))
         };
         let mut all = Vec::new();
-        for _ in 0..4 * CONNECTIONS {
+        for _ in 0..4 * MAX_CONNECTIONS {
             let mut lines = connect(&path).await;
             // So that it is accepted, and then idle.
-            assert!(ask(&mut lines).await.is_some());
+            assert!(request_status(&mut lines).await.is_some());
             all.push(lines);
         }
-        assert!(ask(&mut connect(&path).await).await.is_some(), "without waiting for the end of one");
-        assert!(ask(all.first_mut().expect("one")).await.is_none(), "the oldest was closed");
-        assert!(ask(all.last_mut().expect("one")).await.is_some(), "and not the newest");
+        assert!(request_status(&mut connect(&path).await).await.is_some(), "without waiting for the end of one");
+        assert!(request_status(all.first_mut().expect("one")).await.is_none(), "the oldest was closed");
+        assert!(request_status(all.last_mut().expect("one")).await.is_some(), "and not the newest");
 
         // It goes on elsewhere.
         let other = home.path().join("other");
         to_server.send(UnixListener::bind(&other).expect("it listens")).await.expect("it runs");
-        assert!(ask(&mut connect(&other).await).await.is_some());
+        assert!(request_status(&mut connect(&other).await).await.is_some());
         server.close().await;
     }
 }

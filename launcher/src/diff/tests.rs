@@ -7,19 +7,19 @@ const KEYS: [&str; 2] = [
     "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
 ];
 
-fn definition() -> Definition {
+fn definition() -> CircleDefinition {
     let text = format!(
         r#"{{ "circles": [{{ "name": "a", "port": 1, "access": "members", "members": ["{}"],
         "hosts": ["a.example", "b.example"], "origins": ["https://a.example"] }}] }}"#,
         KEYS[0]
     );
     let circle = crate::parse(&text, std::path::Path::new("circles.json")).expect("valid").remove(0);
-    Definition { circle, contents: Contents::default() }
+    CircleDefinition { circle, contents: ContentDigests::default() }
 }
 
 /// Each field with a way to change it, and nothing else that anyone could notice.
-type Change = (CircleField, ReloadAction, fn(&mut Definition));
-const CHANGES: [Change; 17] = [
+type FieldMutation = (CircleField, ReloadAction, fn(&mut CircleDefinition));
+const FIELD_MUTATIONS: [FieldMutation; 17] = [
     (CircleField::Host, ReloadAction::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
     (CircleField::Port, ReloadAction::Restart, |it| it.circle.address.set_port(2)),
     (CircleField::Access, ReloadAction::Restart, |it| {
@@ -42,55 +42,55 @@ const CHANGES: [Change; 17] = [
 ];
 
 #[test]
-fn each_field_that_is_changed_is_named_and_only_some_need_a_restart() {
+fn plan_names_changed_field_and_restarts_only_if_needed() {
     let before = definition();
-    for (field, action, change_it) in CHANGES {
+    for (field, action, mutate) in FIELD_MUTATIONS {
         let mut after = before.clone();
-        change_it(&mut after);
-        let found = change(Some((Standing::Up, &before)), Some(&after), News::Start);
+        mutate(&mut after);
+        let found = plan_change(Some((EntryStatus::Up, &before)), Some(&after), NewCirclePolicy::Start);
         let fields = if field == CircleField::Access { vec![field, CircleField::Members] } else { vec![field] };
         assert_eq!(found, CircleChange { name: "a".into(), action, fields });
     }
 }
 
 #[test]
-fn what_nobody_could_notice_is_no_change() {
+fn changed_fields_ignores_differences_without_effect() {
     let mut before = definition();
     let mut after = before.clone();
     after.circle.hosts.reverse();
     after.circle.hosts.push(after.circle.hosts[0].clone());
-    assert_eq!(changed(&before, &after), []);
+    assert_eq!(changed_fields(&before, &after), []);
     // Who is listed says nothing where others may play, too.
     (before.circle.access, after.circle.access) = (Access::Authenticated, Access::Authenticated);
     after.circle.members.clear();
-    assert_eq!(changed(&before, &after), []);
+    assert_eq!(changed_fields(&before, &after), []);
 }
 
 /// How a circle stands, whether its definition is changed (`None`: it is not in the file), and what comes of it.
 #[test]
-fn what_is_done_follows_from_how_a_circle_stands() {
+fn action_depends_on_entry_status() {
     use ReloadAction::{Change, Drain, Forget, Later, Nothing, Start};
     let before = definition();
     let mut other = before.clone();
     other.circle.description = Some("ours".into());
     let cases = [
         (None, Some(false), Start, Later),
-        (Some(Standing::New), Some(false), Start, Later),
-        (Some(Standing::New), Some(true), Start, Later),
-        (Some(Standing::New), None, Forget, Forget),
-        (Some(Standing::Up), Some(false), Nothing, Nothing),
-        (Some(Standing::Up), Some(true), Change, Change),
-        (Some(Standing::Up), None, Drain, Drain),
+        (Some(EntryStatus::New), Some(false), Start, Later),
+        (Some(EntryStatus::New), Some(true), Start, Later),
+        (Some(EntryStatus::New), None, Forget, Forget),
+        (Some(EntryStatus::Up), Some(false), Nothing, Nothing),
+        (Some(EntryStatus::Up), Some(true), Change, Change),
+        (Some(EntryStatus::Up), None, Drain, Drain),
         // Whoever took it down means it.
-        (Some(Standing::Down), Some(false), Nothing, Nothing),
-        (Some(Standing::Down), Some(true), Later, Later),
-        (Some(Standing::Down), None, Forget, Forget),
+        (Some(EntryStatus::Down), Some(false), Nothing, Nothing),
+        (Some(EntryStatus::Down), Some(true), Later, Later),
+        (Some(EntryStatus::Down), None, Forget, Forget),
     ];
     for (standing, is_changed, with_all, with_names) in cases {
         let known = standing.map(|standing| (standing, &before));
         let file = is_changed.map(|is_changed| if is_changed { &other } else { &before });
-        for (news, action) in [(News::Start, with_all), (News::Leave, with_names)] {
-            let found = change(known, file, news);
+        for (news, action) in [(NewCirclePolicy::Start, with_all), (NewCirclePolicy::Ignore, with_names)] {
+            let found = plan_change(known, file, news);
             assert_eq!((found.action, &*found.name), (action, "a"), "{standing:?} {is_changed:?} {news:?}");
         }
     }
@@ -98,22 +98,22 @@ fn what_is_done_follows_from_how_a_circle_stands() {
 
 proptest! {
     #[test]
-    fn all_that_is_changed_is_named_whichever_way_and_the_strongest_says_what_is_done(
-        mask in proptest::collection::vec(any::<bool>(), CHANGES.len()),
+    fn plan_names_all_changes_and_takes_strongest_action(
+        mask in proptest::collection::vec(any::<bool>(), FIELD_MUTATIONS.len()),
     ) {
         let before = definition();
         let mut after = before.clone();
-        let made: Vec<_> = CHANGES.iter().zip(mask).filter_map(|(change, is_made)| is_made.then_some(change)).collect();
-        for (_, _, change_it) in &made {
-            change_it(&mut after);
+        let made: Vec<_> = FIELD_MUTATIONS.iter().zip(mask).filter_map(|(change, is_made)| is_made.then_some(change)).collect();
+        for (_, _, mutate) in &made {
+            mutate(&mut after);
         }
         let mut expected: BTreeSet<CircleField> = made.iter().map(|(field, ..)| *field).collect();
         if expected.contains(&CircleField::Access) {
             expected.insert(CircleField::Members);
         }
-        let found = change(Some((Standing::Up, &before)), Some(&after), News::Start);
+        let found = plan_change(Some((EntryStatus::Up, &before)), Some(&after), NewCirclePolicy::Start);
         prop_assert_eq!(found.fields.iter().copied().collect::<BTreeSet<_>>(), expected);
-        let back = changed(&after, &before);
+        let back = changed_fields(&after, &before);
         prop_assert_eq!(&back, &found.fields);
         let action = match made.iter().any(|(_, action, _)| *action == ReloadAction::Restart) {
             true => ReloadAction::Restart,
@@ -122,6 +122,6 @@ proptest! {
         };
         prop_assert_eq!(found.action, action);
         // What was taken over is no change any more.
-        prop_assert_eq!(change(Some((Standing::Up, &after)), Some(&after), News::Start).action, ReloadAction::Nothing);
+        prop_assert_eq!(plan_change(Some((EntryStatus::Up, &after)), Some(&after), NewCirclePolicy::Start).action, ReloadAction::Nothing);
     }
 }

@@ -18,7 +18,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Info => "INFO",
             Self::Warn => "WARN",
@@ -30,7 +30,7 @@ impl LogLevel {
 impl LogFormat {
     /// A line as a circle writes its own, with its newline.
     pub fn format_line(self, now: SystemTime, level: LogLevel, message: &str) -> String {
-        let (now, level) = (humantime::format_rfc3339_micros(now), level.word());
+        let (now, level) = (humantime::format_rfc3339_micros(now), level.as_str());
         match self {
             Self::Text => format!("{now} {level:>5} {message}\n"),
             Self::Json => {
@@ -42,9 +42,9 @@ impl LogFormat {
 }
 
 /// When a line of a log or an audit was written; none for one that goes on with the line before, or was cut.
-pub(super) fn time_of(line: &str) -> Option<SystemTime> {
+pub(super) fn line_time(line: &str) -> Option<SystemTime> {
     #[derive(serde::Deserialize)]
-    struct Line<'a> {
+    struct TimestampField<'a> {
         #[serde(borrow)]
         timestamp: &'a RawValue,
     }
@@ -52,7 +52,7 @@ pub(super) fn time_of(line: &str) -> Option<SystemTime> {
         // Written first, so that a line need not be parsed to its end.
         match line.strip_prefix("{\"timestamp\":\"") {
             Some(rest) => rest.split('"').next()?,
-            None => serde_json::from_str::<Line>(line).ok()?.timestamp.get().trim_matches('"'),
+            None => serde_json::from_str::<TimestampField>(line).ok()?.timestamp.get().trim_matches('"'),
         }
     } else {
         line.split(' ').next()?
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_whatever_their_offset() {
+    fn parse_time_accepts_any_offset() {
         let noon = humantime::parse_rfc3339("2026-11-24T12:00:00Z").expect("a time");
         for text in ["2026-11-24T12:00:00Z", "2026-11-24T14:30:00+02:30", "2026-11-24T07:00:00.000-05:00"] {
             assert_eq!(parse_time(text), Some(noon), "{text}");
@@ -97,18 +97,18 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_when_it_was_written_in_either_format() {
+    fn line_time_reads_both_formats() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_500_000_000_001);
         for format in [LogFormat::Text, LogFormat::Json] {
             let line = format.format_line(now, LogLevel::Info, "a \"word\"\nand more");
-            assert_eq!(time_of(&line), Some(now), "{line}");
+            assert_eq!(line_time(&line), Some(now), "{line}");
         }
         assert_eq!(
-            time_of(r#"{"level":"INFO","timestamp":"2026-11-24T12:00:00Z"}"#),
+            line_time(r#"{"level":"INFO","timestamp":"2026-11-24T12:00:00Z"}"#),
             parse_time("2026-11-24T12:00:00Z")
         );
         for line in ["", "and more", "{", r#"{"timestamp":"#, r#"{"timestamp":"soon"}"#, r#"{"level":1}"#] {
-            assert_eq!(time_of(line), None, "{line}");
+            assert_eq!(line_time(line), None, "{line}");
         }
     }
 }

@@ -3,8 +3,8 @@
 //! Its socket is in the user's directory for what is gone when they log out; its locks are in the one for what stays, so that
 //! they say who runs when the socket is gone.
 
-mod directory;
-mod held;
+mod lock;
+mod private_directory;
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -20,17 +20,17 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use directory::PrivateDirectory;
-use held::Holder;
-pub use held::LockGuard;
+pub use lock::LockGuard;
+use lock::LockHolder;
+use private_directory::PrivateDirectory;
 
 /// Bytes of the digest that tell configurations apart, written as hex.
-const DIGEST: usize = 8;
+const DIGEST_BYTES: usize = 8;
 
 /// The names of the files.
-const SOCKET: &str = "socket";
-const STARTING: &str = "starting";
-const SUPERVISOR: &str = "supervisor";
+const SOCKET_FILE: &str = "socket";
+const START_LOCK_FILE: &str = "starting";
+const SUPERVISOR_LOCK_FILE: &str = "supervisor";
 
 /// How long a supervisor that runs may take to listen: it has just begun, or its socket was removed.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,7 +69,7 @@ pub enum SupervisorFilesError {
 }
 
 impl SupervisorFilesError {
-    fn foreign(path: &Path, user: u32) -> Self {
+    fn wrong_owner(path: &Path, user: u32) -> Self {
         Self::NotPrivate { path: path.to_owned(), reason: format!("it belongs to user {user}") }
     }
 }
@@ -90,8 +90,8 @@ impl SupervisorFiles {
     /// they log out and for what stays. What stays is made, for the user alone.
     pub fn create(config: &Path, run: &Path, state: &Path) -> Result<Self, SupervisorFilesError> {
         let files = Self::open(config, run, state)?;
-        PrivateDirectory::make(state, &["logs", &files.id])?;
-        PrivateDirectory::make(state, &["identities", &files.id])?;
+        PrivateDirectory::create(state, &["logs", &files.id])?;
+        PrivateDirectory::create(state, &["identities", &files.id])?;
         files.locks()?;
         Ok(files)
     }
@@ -101,7 +101,7 @@ impl SupervisorFiles {
         let failed = |source| SupervisorFilesError::Io { path: config.to_owned(), source };
         let canonical = canonical(config).map_err(failed)?;
         let digest = Sha256::digest(std::os::unix::ffi::OsStrExt::as_bytes(canonical.as_os_str()));
-        let id = hex::encode(&digest[..DIGEST]);
+        let id = hex::encode(&digest[..DIGEST_BYTES]);
         Ok(Self {
             // Not the canonical one: the paths in it are relative to where the user sees it.
             config: std::path::absolute(config).map_err(failed)?,
@@ -144,18 +144,18 @@ impl SupervisorFiles {
     }
 
     fn locks(&self) -> Result<PrivateDirectory, SupervisorFilesError> {
-        PrivateDirectory::make(&self.state, &["locks", &self.id])
+        PrivateDirectory::create(&self.state, &["locks", &self.id])
     }
 
     /// Held by whoever looks whether a supervisor runs and starts one if not: others wait, and then find it. Blocks.
     pub fn lock_start(&self) -> Result<LockGuard, SupervisorFilesError> {
-        LockGuard::wait_for(|| self.locks(), STARTING)
+        LockGuard::acquire(|| self.locks(), START_LOCK_FILE)
     }
 
     /// Held by a supervisor for its life. It waits for the end of one that is ending, so nobody asks for it who knows of
-    /// one that is not; [`SupervisorFiles::lock_start`] is to be held meanwhile. Blocks.
+    /// one that is not; [`Place::lock_starting`] is to be held meanwhile. Blocks.
     pub fn lock_supervisor(&self) -> Result<LockGuard, SupervisorFilesError> {
-        LockGuard::wait_for(|| self.locks(), SUPERVISOR)
+        LockGuard::acquire(|| self.locks(), SUPERVISOR_LOCK_FILE)
     }
 
     /// Listens there, whatever a supervisor that was killed has left behind, and writes down where. Blocks.
@@ -163,7 +163,7 @@ impl SupervisorFiles {
         &self,
         held: &mut LockGuard,
     ) -> Result<std::os::unix::net::UnixListener, SupervisorFilesError> {
-        self.listen_below(&self.run, held)
+        self.listen_in(&self.run, held)
     }
 
     /// Listens again where the socket is not there any more, and takes the lock again where its file is not. None, where all
@@ -172,47 +172,47 @@ impl SupervisorFiles {
     /// # Errors
     ///
     /// Nothing can be listened at, or another supervisor has the lock.
-    pub(crate) fn heal(
+    pub(crate) fn restore_socket(
         &self,
         held: &mut LockGuard,
     ) -> Result<Option<std::os::unix::net::UnixListener>, SupervisorFilesError> {
-        let lock = self.locks().and_then(|locks| held.hold_again(&locks, SUPERVISOR));
+        let lock = self.locks().and_then(|locks| held.reacquire(&locks, SUPERVISOR_LOCK_FILE));
         if held.has_successor() {
             return lock.map(|_| None);
         }
         let run = held.run().unwrap_or(&self.run).to_owned();
         let is_there = match PrivateDirectory::open(&run, &[&self.id]) {
-            Ok(Some(directory)) => directory.identity(SOCKET).is_ok_and(|found| found == held.socket()),
+            Ok(Some(directory)) => directory.identity(SOCKET_FILE).is_ok_and(|found| found == held.socket()),
             // Also where something else is in its place.
             Ok(None) | Err(_) => false,
         };
         if !is_there {
-            return match self.listen_below(&self.run, held) {
+            return match self.listen_in(&self.run, held) {
                 Ok(listener) => Ok(Some(listener)),
-                Err(_) => self.listen_below(&self.state.join("run"), held).map(Some),
+                Err(_) => self.listen_in(&self.state.join("run"), held).map(Some),
             };
         }
         if !lock? {
-            held.write_down(&run)?;
+            held.write_holder(&run)?;
         }
         Ok(None)
     }
 
-    fn listen_below(
+    fn listen_in(
         &self,
         run: &Path,
         held: &mut LockGuard,
     ) -> Result<std::os::unix::net::UnixListener, SupervisorFilesError> {
-        let directory = PrivateDirectory::make(run, &[&self.id])?;
-        let (path, shown) = (directory.reliable_path(SOCKET), directory.path(SOCKET));
+        let directory = PrivateDirectory::create(run, &[&self.id])?;
+        let (path, shown) = (directory.descriptor_path(SOCKET_FILE), directory.path(SOCKET_FILE));
         let failed = |source| SupervisorFilesError::Io { path: shown.clone(), source };
-        directory.remove(SOCKET)?;
+        directory.remove(SOCKET_FILE)?;
         let listener = std::os::unix::net::UnixListener::bind(&path).map_err(failed)?;
         // In a directory of 0700 already, so nobody came between.
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        held.listens(directory.identity(SOCKET)?);
-        held.write_down(run)?;
+        held.set_socket(directory.identity(SOCKET_FILE)?);
+        held.write_holder(run)?;
         Ok(listener)
     }
 
@@ -220,28 +220,28 @@ impl SupervisorFiles {
     pub(crate) async fn connect(&self) -> Result<Option<UnixStream>, SupervisorFilesError> {
         let deadline = Instant::now() + LISTEN_TIMEOUT;
         loop {
-            if let Some(stream) = self.connect_below(&self.run).await? {
+            if let Some(stream) = self.connect_in(&self.run).await? {
                 return Ok(Some(stream));
             }
-            let Some(Holder { pid, run }) = self.holder()? else { return Ok(None) };
+            let Some(LockHolder { pid, run }) = self.lock_holder()? else { return Ok(None) };
             // That of another session of the user's, or where it went when its directory was removed.
             if let Some(run) = run.filter(|run| *run != self.run)
                 // It may be about to go elsewhere.
-                && let Ok(Some(stream)) = self.connect_below(&run).await
+                && let Ok(Some(stream)) = self.connect_in(&run).await
             {
                 return Ok(Some(stream));
             }
             if Instant::now() >= deadline {
-                return Err(SupervisorFilesError::Unreachable { pid, path: self.run.join(&self.id).join(SOCKET) });
+                return Err(SupervisorFilesError::Unreachable { pid, path: self.run.join(&self.id).join(SOCKET_FILE) });
             }
             sleep(LISTEN_INTERVAL).await;
         }
     }
 
-    async fn connect_below(&self, run: &Path) -> Result<Option<UnixStream>, SupervisorFilesError> {
+    async fn connect_in(&self, run: &Path) -> Result<Option<UnixStream>, SupervisorFilesError> {
         let Some(directory) = PrivateDirectory::open(run, &[&self.id])? else { return Ok(None) };
-        let failed = |source| SupervisorFilesError::Io { path: directory.path(SOCKET), source };
-        let stream = match UnixStream::connect(directory.reliable_path(SOCKET)).await {
+        let failed = |source| SupervisorFilesError::Io { path: directory.path(SOCKET_FILE), source };
+        let stream = match UnixStream::connect(directory.descriptor_path(SOCKET_FILE)).await {
             Ok(stream) => stream,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
                 return Ok(None);
@@ -250,31 +250,31 @@ impl SupervisorFiles {
         };
         let user = stream.peer_cred().map_err(failed)?.uid();
         if user != rustix::process::geteuid().as_raw() {
-            return Err(SupervisorFilesError::foreign(&directory.path(SOCKET), user));
+            return Err(SupervisorFilesError::wrong_owner(&directory.path(SOCKET_FILE), user));
         }
         Ok(Some(stream))
     }
 
     /// The supervisor that runs, as it wrote it down; none, where none holds the lock.
-    fn holder(&self) -> Result<Option<Holder>, SupervisorFilesError> {
+    fn lock_holder(&self) -> Result<Option<LockHolder>, SupervisorFilesError> {
         let Some(directory) = PrivateDirectory::open(&self.state, &["locks", &self.id])? else { return Ok(None) };
-        Holder::of(&directory, SUPERVISOR)
+        LockHolder::read(&directory, SUPERVISOR_LOCK_FILE)
     }
 
     /// Whether a process of the circle runs, whoever started it: without a supervisor it drains and ends.
     pub fn is_circle_running(&self, circle: &str) -> Result<bool, SupervisorFilesError> {
         let Some(directory) = PrivateDirectory::open(&self.state, &["locks", &self.id])? else { return Ok(false) };
-        Ok(Holder::of(&directory, &format!("{circle}.circle"))?.is_some())
+        Ok(LockHolder::read(&directory, &format!("{circle}.circle"))?.is_some())
     }
 
     /// Whoever still held the lock would find its successor's socket gone. Blocks.
-    pub(crate) fn leave(&self, held: LockGuard) {
+    pub(crate) fn release(&self, held: LockGuard) {
         let run = held.run().unwrap_or(&self.run);
         if let Ok(Some(directory)) = PrivateDirectory::open(run, &[&self.id])
-            && directory.identity(SOCKET).is_ok_and(|found| found == held.socket())
+            && directory.identity(SOCKET_FILE).is_ok_and(|found| found == held.socket())
         {
             // One that stays is removed by the next supervisor.
-            let _stale = directory.remove(SOCKET);
+            let _stale = directory.remove(SOCKET_FILE);
         }
         drop(held);
     }
@@ -305,32 +305,32 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_socket_that_was_left_behind_heals_and_is_for_its_user_alone() {
+    async fn stale_socket_is_replaced_and_private() {
         let home = tempfile::tempdir().expect("a directory");
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
-        let files =
+        let place =
             SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
-        assert!(files.connect().await.expect("nothing is wrong").is_none());
-        let mut killed = files.lock_supervisor().expect("free");
-        drop(files.listen(&mut killed).expect("it listens"));
+        assert!(place.connect().await.expect("nothing is wrong").is_none());
+        let mut killed = place.lock_supervisor().expect("free");
+        drop(place.listen(&mut killed).expect("it listens"));
         drop(killed);
-        assert!(files.connect().await.expect("nothing is wrong").is_none(), "nobody listens there");
-        let mut held = files.lock_supervisor().expect("free");
-        let _listener = files.listen(&mut held).expect("it listens again");
-        assert!(files.connect().await.expect("nothing is wrong").is_some());
+        assert!(place.connect().await.expect("nothing is wrong").is_none(), "nobody listens there");
+        let mut held = place.lock_supervisor().expect("free");
+        let _listener = place.listen(&mut held).expect("it listens again");
+        assert!(place.connect().await.expect("nothing is wrong").is_some());
         let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
-        let run = files.run.join(&files.id);
-        assert_eq!((mode(&run.join(SOCKET)), mode(&run), mode(&files.logs)), (0o600, 0o700, 0o700));
-        assert_eq!(mode(&files.identities), 0o700);
-        assert!(files.heal(&mut held).expect("nothing is wrong").is_none(), "all is as it was");
-        files.leave(held);
-        assert!(!run.join(SOCKET).exists());
+        let run = place.run.join(&place.id);
+        assert_eq!((mode(&run.join(SOCKET_FILE)), mode(&run), mode(&place.logs)), (0o600, 0o700, 0o700));
+        assert_eq!(mode(&place.identities), 0o700);
+        assert!(place.restore_socket(&mut held).expect("nothing is wrong").is_none(), "all is as it was");
+        place.release(held);
+        assert!(!run.join(SOCKET_FILE).exists());
     }
 
     /// Whatever is removed, there is a supervisor that is found, and never a second one.
     #[tokio::test]
-    async fn socket_and_lock_that_were_removed_are_made_again() {
+    async fn removed_socket_and_lock_are_restored() {
         let home = tempfile::tempdir().expect("a directory");
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
@@ -340,8 +340,8 @@ mod tests {
         let mut listener = files.listen(&mut held).expect("it listens");
         for removed in [&run, &state] {
             std::fs::remove_dir_all(removed).expect("it was there");
-            if let Some(again) = files.heal(&mut held).expect("it can be made") {
-                listener = again;
+            if let Some(restored) = files.restore_socket(&mut held).expect("it can be made") {
+                listener = restored;
             }
             assert!(files.connect().await.expect("nothing is wrong").is_some(), "{}", removed.display());
             let other = SupervisorFiles::create(&config, &home.path().join("other"), &state).expect("a place");
@@ -350,26 +350,26 @@ mod tests {
         // Nothing can be made where it was.
         std::fs::remove_dir_all(&run).expect("it was there");
         std::fs::write(&run, "in the way").expect("written");
-        listener = files.heal(&mut held).expect("it listens elsewhere").unwrap_or(listener);
-        assert!(files.heal(&mut held).expect("nothing is wrong").is_none(), "and there it stays");
+        listener = files.restore_socket(&mut held).expect("it listens elsewhere").unwrap_or(listener);
+        assert!(files.restore_socket(&mut held).expect("nothing is wrong").is_none(), "and there it stays");
         let other = SupervisorFiles::create(&config, &home.path().join("other"), &state).expect("a place");
         assert!(other.connect().await.expect("nothing is wrong").is_some());
         drop(listener);
-        files.leave(held);
+        files.release(held);
         assert!(other.connect().await.expect("nothing is wrong").is_none());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn supervisor_that_runs_and_does_not_listen_is_no_absent_one() {
+    async fn connect_fails_on_supervisor_that_does_not_listen() {
         let home = tempfile::tempdir().expect("a directory");
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
-        let files =
+        let place =
             SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
-        let mut held = files.lock_supervisor().expect("free");
-        let _listener = files.listen(&mut held).expect("it listens");
+        let mut held = place.lock_supervisor().expect("free");
+        let _listener = place.listen(&mut held).expect("it listens");
         std::fs::remove_dir_all(home.path().join("run")).expect("it was there");
-        let error = files.connect().await.expect_err("it cannot be reached");
+        let error = place.connect().await.expect_err("it cannot be reached");
         assert!(
             matches!(error, SupervisorFilesError::Unreachable { pid, .. } if pid == Some(std::process::id())),
             "{error}"
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn each_configuration_has_a_place_of_its_own_by_whatever_path_it_is_named() {
+    fn configuration_has_its_own_files_by_any_path() {
         let home = tempfile::tempdir().expect("a directory");
         let (run, state) = (home.path().join("run"), home.path().join("state"));
         for name in ["a.json", "b.json"] {

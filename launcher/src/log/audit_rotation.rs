@@ -29,7 +29,7 @@ impl AuditRotation {
     /// # Errors
     ///
     /// A value is out of its range; the error says which.
-    pub(crate) fn with(self, fields: &RotationFields) -> Result<Self, String> {
+    pub(crate) fn with_fields(self, fields: &RotationFields) -> Result<Self, String> {
         let within = |name: &str, value: u64, least: u64, most: u64| {
             let is_within = (least..=most).contains(&value);
             is_within.then_some(value).ok_or_else(|| format!("{name} is a number from {least} to {most}"))
@@ -75,7 +75,7 @@ impl FromStr for AuditRotation {
             };
             *field = Some(value);
         }
-        Self::default().with(&fields)
+        Self::default().with_fields(&fields)
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rotation_is_read_as_it_is_written_and_bounded() {
+    fn rotation_round_trips_and_is_bounded() {
         for text in ["file_mib=8,files=8", "file_mib=1,files=2,days=30"] {
             assert_eq!(text.parse::<AuditRotation>().map(|rotation| rotation.to_string()), Ok(text.into()));
         }

@@ -35,25 +35,25 @@ impl PrivateDirectory {
     }
 
     /// The same; what is not there is made, for the user alone.
-    pub(super) fn make(base: &Path, below: &[&str]) -> Result<Self, SupervisorFilesError> {
+    pub(super) fn create(base: &Path, below: &[&str]) -> Result<Self, SupervisorFilesError> {
         check_above(base)?;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(base);
         made.map_err(|source| SupervisorFilesError::Io { path: base.to_owned(), source })?;
         Self::walk(base, below, true)?.ok_or_else(|| failed(base, Errno::NOENT))
     }
 
-    fn walk(base: &Path, below: &[&str], makes: bool) -> Result<Option<Self>, SupervisorFilesError> {
+    fn walk(base: &Path, below: &[&str], is_creating: bool) -> Result<Option<Self>, SupervisorFilesError> {
         check_above(base)?;
         let cannot = |source| SupervisorFilesError::Io { path: base.to_owned(), source };
-        let found = match base.symlink_metadata() {
-            Ok(found) => found,
+        let metadata = match base.symlink_metadata() {
+            Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(cannot(error)),
         };
         // A link is followed where nobody else can have made it, as that of systemd's DynamicUser=.
-        let is_link = found.is_symlink();
-        if is_link && ![0, geteuid().as_raw()].contains(&found.uid()) {
-            return Err(SupervisorFilesError::foreign(base, found.uid()));
+        let is_link = metadata.is_symlink();
+        if is_link && ![0, geteuid().as_raw()].contains(&metadata.uid()) {
+            return Err(SupervisorFilesError::wrong_owner(base, metadata.uid()));
         }
         let mut path = base.to_owned();
         let flags = if is_link { DIRECTORY } else { DIRECTORY | OFlags::NOFOLLOW };
@@ -65,7 +65,7 @@ impl PrivateDirectory {
         check(&path, &fd, 0o022)?;
         for name in below {
             path.push(name);
-            if makes
+            if is_creating
                 && let Err(error) = mkdirat(&fd, *name, Mode::RWXU)
                 && error != Errno::EXIST
             {
@@ -89,15 +89,15 @@ impl PrivateDirectory {
 
     /// A path of a file in it that leads to this very directory, whoever moves it meanwhile, and that is short enough for a
     /// socket. Where there is none, the plain path.
-    pub(super) fn reliable_path(&self, name: &str) -> PathBuf {
+    pub(super) fn descriptor_path(&self, name: &str) -> PathBuf {
         let descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd()));
         if descriptor.is_dir() { descriptor.join(name) } else { self.path(name) }
     }
 
     /// What tells a file in it from another that takes its place; none, where it is not there.
     pub(super) fn identity(&self, name: &str) -> Result<Option<(u64, u64)>, SupervisorFilesError> {
-        match self.reliable_path(name).symlink_metadata() {
-            Ok(found) => Ok(Some((found.dev(), found.ino()))),
+        match self.descriptor_path(name).symlink_metadata() {
+            Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(SupervisorFilesError::Io { path: self.path(name), source }),
         }
@@ -112,7 +112,7 @@ impl PrivateDirectory {
     }
 
     /// Opens a file that is there; none, where it is not.
-    pub(super) fn existing(&self, name: &str) -> Result<Option<File>, SupervisorFilesError> {
+    pub(super) fn open_file(&self, name: &str) -> Result<Option<File>, SupervisorFilesError> {
         match openat(&self.fd, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
             Ok(fd) => Ok(Some(fd.into())),
             Err(Errno::NOENT) => Ok(None),
@@ -130,10 +130,10 @@ impl PrivateDirectory {
 
 /// Whether what is above a base directory is the user's or root's: any other user could put another directory in its place.
 fn check_above(base: &Path) -> Result<(), SupervisorFilesError> {
-    let found = base.ancestors().skip(1).find_map(|above| Some((above, above.metadata().ok()?)));
-    match found {
-        Some((above, found)) if ![0, geteuid().as_raw()].contains(&found.uid()) => {
-            Err(SupervisorFilesError::foreign(above, found.uid()))
+    let metadata = base.ancestors().skip(1).find_map(|above| Some((above, above.metadata().ok()?)));
+    match metadata {
+        Some((above, metadata)) if ![0, geteuid().as_raw()].contains(&metadata.uid()) => {
+            Err(SupervisorFilesError::wrong_owner(above, metadata.uid()))
         }
         _ => Ok(()),
     }
@@ -141,12 +141,12 @@ fn check_above(base: &Path) -> Result<(), SupervisorFilesError> {
 
 /// Whether a directory is the user's, and without these permissions of others.
 fn check(path: &Path, directory: &File, forbidden: u32) -> Result<(), SupervisorFilesError> {
-    let found = directory.metadata().map_err(|source| SupervisorFilesError::Io { path: path.to_owned(), source })?;
-    if found.uid() != geteuid().as_raw() {
-        return Err(SupervisorFilesError::foreign(path, found.uid()));
+    let metadata = directory.metadata().map_err(|source| SupervisorFilesError::Io { path: path.to_owned(), source })?;
+    if metadata.uid() != geteuid().as_raw() {
+        return Err(SupervisorFilesError::wrong_owner(path, metadata.uid()));
     }
-    if found.mode() & forbidden != 0 {
-        return Err(not_private(path, &format!("it is open to other users (mode {:04o})", found.mode() & 0o7777)));
+    if metadata.mode() & forbidden != 0 {
+        return Err(not_private(path, &format!("it is open to other users (mode {:04o})", metadata.mode() & 0o7777)));
     }
     Ok(())
 }
@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    fn why(made: Result<PrivateDirectory, SupervisorFilesError>) -> String {
+    fn refusal_reason(made: Result<PrivateDirectory, SupervisorFilesError>) -> String {
         match made.expect_err("it is refused") {
             SupervisorFilesError::NotPrivate { path, reason: why } => {
                 format!("{}: {why}", path.file_name().expect("a name").display())
@@ -178,32 +178,32 @@ mod tests {
     }
 
     #[test]
-    fn directory_that_others_could_write_to_and_links_in_it_are_refused() {
+    fn private_directory_refuses_writable_directories_and_links() {
         let home = tempfile::tempdir().expect("a directory");
         let base = home.path().join("run");
         let close = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
-        let make = || PrivateDirectory::make(&base, &["id"]);
+        let make = || PrivateDirectory::create(&base, &["id"]);
         assert!(PrivateDirectory::open(&base, &["id"]).expect("nothing is wrong").is_none());
         make().expect("it is made");
         let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
         assert_eq!((mode(&base), mode(&base.join("id"))), (0o700, 0o700));
 
         close(&base, 0o777);
-        assert_eq!(why(make()), "run: it is open to other users (mode 0777)");
+        assert_eq!(refusal_reason(make()), "run: it is open to other users (mode 0777)");
         // As service managers make them.
         close(&base, 0o755);
         make().expect("nobody else can write there");
         close(&base.join("id"), 0o750);
-        assert_eq!(why(make()), "id: it is open to other users (mode 0750)");
+        assert_eq!(refusal_reason(make()), "id: it is open to other users (mode 0750)");
 
         fs::rename(base.join("id"), home.path().join("precious")).expect("moved");
         close(&home.path().join("precious"), 0o700);
         symlink(home.path().join("precious"), base.join("id")).expect("linked");
-        assert_eq!(why(make()), "id: it is a link, or no directory");
+        assert_eq!(refusal_reason(make()), "id: it is a link, or no directory");
     }
 
     #[test]
-    fn directory_and_link_of_another_user_are_refused() {
+    fn private_directory_refuses_other_owner() {
         let home = tempfile::tempdir().expect("a directory");
         let (base, target) = (home.path().join("run"), home.path().join("ours"));
         fs::create_dir(&base).expect("made");
@@ -211,15 +211,15 @@ mod tests {
         if std::os::unix::fs::chown(&base, Some(65534), None).is_err() {
             return;
         }
-        assert_eq!(why(PrivateDirectory::make(&base, &["id"])), "run: it belongs to user 65534");
-        let below = PrivateDirectory::make(&base.join("circles"), &["id"]);
-        assert_eq!(why(below), "run: it belongs to user 65534", "also where it is above");
+        assert_eq!(refusal_reason(PrivateDirectory::create(&base, &["id"])), "run: it belongs to user 65534");
+        let below = PrivateDirectory::create(&base.join("circles"), &["id"]);
+        assert_eq!(refusal_reason(below), "run: it belongs to user 65534", "also where it is above");
         assert_eq!(fs::read_dir(&base).expect("it is there").count(), 0);
         fs::remove_dir(&base).expect("removed");
-        PrivateDirectory::make(&target, &["id"]).expect("made");
+        PrivateDirectory::create(&target, &["id"]).expect("made");
         symlink(&target, &base).expect("linked");
-        PrivateDirectory::make(&base, &["id"]).expect("a link of our own");
+        PrivateDirectory::create(&base, &["id"]).expect("a link of our own");
         std::os::unix::fs::lchown(&base, Some(65534), None).expect("root");
-        assert_eq!(why(PrivateDirectory::make(&base, &["id"])), "run: it belongs to user 65534");
+        assert_eq!(refusal_reason(PrivateDirectory::create(&base, &["id"])), "run: it belongs to user 65534");
     }
 }

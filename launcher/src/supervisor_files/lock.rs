@@ -10,10 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SupervisorFilesError, directory::PrivateDirectory};
+use super::{SupervisorFilesError, private_directory::PrivateDirectory};
 
 /// Bytes of what a holder writes down that are read.
-const MAX_NOTE: u64 = 8 << 10;
+const MAX_HOLDER_BYTES: u64 = 8 << 10;
 
 /// Held: no other supervisor of this configuration runs, or else no other is being started.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct LockGuard {
     path: PathBuf,
     identity: (u64, u64),
     /// Where it listens, and what tells that socket from another.
-    run: Option<PathBuf>,
+    run_directory: Option<PathBuf>,
     socket: Option<(u64, u64)>,
     /// When it was taken again last, another process had it.
     has_successor: bool,
@@ -30,7 +30,7 @@ pub struct LockGuard {
 
 impl LockGuard {
     /// Waits until the lock is free. Blocks.
-    pub(super) fn wait_for(
+    pub(super) fn acquire(
         directory: impl Fn() -> Result<PrivateDirectory, SupervisorFilesError>,
         name: &str,
     ) -> Result<Self, SupervisorFilesError> {
@@ -44,19 +44,15 @@ impl LockGuard {
                 // The file was removed meanwhile, so the lock keeps nobody out.
                 continue;
             }
-            let mut held = Self { file, path, identity, run: None, socket: None, has_successor: false };
+            let mut held = Self { file, path, identity, run_directory: None, socket: None, has_successor: false };
             // What its predecessor has written does not hold any more.
-            held.note(&[])?;
+            held.write_contents(&[])?;
             return Ok(held);
         }
     }
 
     /// Takes the lock again where its file is not at its path any more; whether it still was.
-    pub(super) fn hold_again(
-        &mut self,
-        directory: &PrivateDirectory,
-        name: &str,
-    ) -> Result<bool, SupervisorFilesError> {
+    pub(super) fn reacquire(&mut self, directory: &PrivateDirectory, name: &str) -> Result<bool, SupervisorFilesError> {
         if directory.identity(name)? == Some(self.identity) {
             self.has_successor = false;
             return Ok(true);
@@ -84,45 +80,45 @@ impl LockGuard {
     }
 
     pub(super) fn run(&self) -> Option<&Path> {
-        self.run.as_deref()
+        self.run_directory.as_deref()
     }
 
     pub(super) fn socket(&self) -> Option<(u64, u64)> {
         self.socket
     }
 
-    pub(super) fn listens(&mut self, socket: Option<(u64, u64)>) {
+    pub(super) fn set_socket(&mut self, socket: Option<(u64, u64)>) {
         self.socket = socket;
     }
 
     /// Writes down which process this is and where it listens, for who does not find it.
-    pub(super) fn write_down(&mut self, run: &Path) -> Result<(), SupervisorFilesError> {
-        self.note(run.as_os_str().as_bytes())?;
-        self.run = Some(run.to_owned());
+    pub(super) fn write_holder(&mut self, run: &Path) -> Result<(), SupervisorFilesError> {
+        self.write_contents(run.as_os_str().as_bytes())?;
+        self.run_directory = Some(run.to_owned());
         Ok(())
     }
 
-    fn note(&mut self, run: &[u8]) -> Result<(), SupervisorFilesError> {
+    fn write_contents(&mut self, run: &[u8]) -> Result<(), SupervisorFilesError> {
         let failed = |source| SupervisorFilesError::Io { path: self.path.clone(), source };
-        let mut note = format!("{}\n", std::process::id()).into_bytes();
-        note.extend_from_slice(run);
-        self.file.set_len(0).and_then(|()| self.file.write_all(&note)).map_err(failed)
+        let mut contents = format!("{}\n", std::process::id()).into_bytes();
+        contents.extend_from_slice(run);
+        self.file.set_len(0).and_then(|()| self.file.write_all(&contents)).map_err(failed)
     }
 }
 
 /// Who holds a lock, as it wrote it down.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub(super) struct LockHolder {
     /// None, where the process that wrote it down does not hold the lock, as that of another container.
     pub(super) pid: Option<u32>,
     /// None, where it does not listen yet.
     pub(super) run: Option<PathBuf>,
 }
 
-impl Holder {
+impl LockHolder {
     /// None, where nobody holds it.
-    pub(super) fn of(directory: &PrivateDirectory, name: &str) -> Result<Option<Self>, SupervisorFilesError> {
-        let Some(file) = directory.existing(name)? else { return Ok(None) };
+    pub(super) fn read(directory: &PrivateDirectory, name: &str) -> Result<Option<Self>, SupervisorFilesError> {
+        let Some(file) = directory.open_file(name)? else { return Ok(None) };
         let failed = |source| SupervisorFilesError::Io { path: directory.path(name), source };
         // Shared with others who look, and for a moment: who wants it waits that long.
         match file.try_lock_shared() {
@@ -130,12 +126,12 @@ impl Holder {
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let mut note = Vec::new();
-        (&file).take(MAX_NOTE).read_to_end(&mut note).map_err(failed)?;
-        let end = note.iter().position(|byte| *byte == b'\n').unwrap_or(note.len());
-        let pid = std::str::from_utf8(&note[..end]).ok().and_then(|pid| pid.parse().ok());
-        let pid = pid.filter(|pid| holds(*pid, &file));
-        let run = note.get(end + 1..).filter(|run| !run.is_empty());
+        let mut contents = Vec::new();
+        (&file).take(MAX_HOLDER_BYTES).read_to_end(&mut contents).map_err(failed)?;
+        let end = contents.iter().position(|byte| *byte == b'\n').unwrap_or(contents.len());
+        let pid = std::str::from_utf8(&contents[..end]).ok().and_then(|pid| pid.parse().ok());
+        let pid = pid.filter(|pid| has_lock(*pid, &file));
+        let run = contents.get(end + 1..).filter(|run| !run.is_empty());
         Ok(Some(Self { pid, run: run.map(|run| std::ffi::OsString::from_vec(run.to_vec()).into()) }))
     }
 }
@@ -148,7 +144,7 @@ fn identity(file: &File) -> io::Result<(u64, u64)> {
 
 /// Whether a process has locked the file, by the system's list of locks (`proc_locks(5)`). Where there is no list, what was
 /// written down is believed.
-fn holds(pid: u32, file: &File) -> bool {
+fn has_lock(pid: u32, file: &File) -> bool {
     let (Ok(locks), Ok(found)) = (std::fs::read_to_string("/proc/locks"), file.metadata()) else { return true };
     let (pid, inode) = (pid.to_string(), found.ino().to_string());
     locks.lines().any(|line| {
@@ -164,23 +160,23 @@ mod tests {
     use super::*;
 
     fn directory(home: &Path) -> Result<PrivateDirectory, SupervisorFilesError> {
-        PrivateDirectory::make(home, &["locks"])
+        PrivateDirectory::create(home, &["locks"])
     }
 
     #[test]
-    fn lock_whose_file_was_removed_while_it_was_waited_for_is_taken_again() {
+    fn lock_is_reacquired_after_its_file_was_removed() {
         let home = tempfile::tempdir().expect("a directory");
         let make = || directory(home.path());
-        let (looks, other) = (Cell::new(0), RefCell::new(None));
-        let held = LockGuard::wait_for(
+        let (reader_file, other) = (Cell::new(0), RefCell::new(None));
+        let held = LockGuard::acquire(
             || {
-                looks.set(looks.get() + 1);
-                match looks.get() {
+                reader_file.set(reader_file.get() + 1);
+                match reader_file.get() {
                     1 => {}
                     // It is locked; now another process has the one that is found.
                     2 => {
                         std::fs::remove_file(home.path().join("locks/lock")).expect("it was there");
-                        other.replace(Some(LockGuard::wait_for(make, "lock").expect("free")));
+                        other.replace(Some(LockGuard::acquire(make, "lock").expect("free")));
                     }
                     _ => drop(other.take()),
                 }
@@ -193,11 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn process_that_wrote_itself_down_and_does_not_hold_the_lock_is_not_named() {
+    fn holder_without_lock_is_not_reported() {
         let home = tempfile::tempdir().expect("a directory");
-        let held = LockGuard::wait_for(|| directory(home.path()), "lock").expect("free");
+        let held = LockGuard::acquire(|| directory(home.path()), "lock").expect("free");
         let directory = directory(home.path()).expect("a directory");
-        let holder = || Holder::of(&directory, "lock").expect("it can be read").expect("it is held");
+        let holder = || LockHolder::read(&directory, "lock").expect("it can be read").expect("it is held");
         assert_eq!(holder().pid, Some(std::process::id()));
         if Path::new("/proc/locks").exists() {
             // Of another namespace, say.
@@ -205,25 +201,25 @@ mod tests {
             assert_eq!((holder().pid, holder().run), (None, Some("/run".into())));
         }
         drop(held);
-        assert!(Holder::of(&directory, "lock").expect("it can be read").is_none());
+        assert!(LockHolder::read(&directory, "lock").expect("it can be read").is_none());
     }
 
     #[test]
-    fn lock_that_others_look_at_has_no_successor() {
+    fn lock_has_no_successor_while_others_read_it() {
         let home = tempfile::tempdir().expect("a directory");
         let make = || directory(home.path()).expect("a directory");
-        let mut held = LockGuard::wait_for(|| directory(home.path()), "lock").expect("free");
+        let mut held = LockGuard::acquire(|| directory(home.path()), "lock").expect("free");
         std::fs::remove_file(home.path().join("locks/lock")).expect("it was there");
-        let looks = make().lock_file("lock").expect("made");
-        looks.try_lock_shared().expect("free");
-        held.hold_again(&make(), "lock").expect_err("it is looked at");
+        let reader_file = make().lock_file("lock").expect("made");
+        reader_file.try_lock_shared().expect("free");
+        held.reacquire(&make(), "lock").expect_err("it is looked at");
         assert!(!held.has_successor());
-        drop(looks);
-        let successor = LockGuard::wait_for(|| directory(home.path()), "lock").expect("free");
-        held.hold_again(&make(), "lock").expect_err("another has it");
+        drop(reader_file);
+        let successor = LockGuard::acquire(|| directory(home.path()), "lock").expect("free");
+        held.reacquire(&make(), "lock").expect_err("another has it");
         assert!(held.has_successor());
         drop(successor);
-        assert!(!held.hold_again(&make(), "lock").expect("free"));
-        assert!(!held.has_successor() && held.hold_again(&make(), "lock").expect("it is there"));
+        assert!(!held.reacquire(&make(), "lock").expect("free"));
+        assert!(!held.has_successor() && held.reacquire(&make(), "lock").expect("it is there"));
     }
 }

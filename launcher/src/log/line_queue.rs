@@ -11,13 +11,13 @@ use std::{
 
 /// How long lines are gathered before they are written together: each then costs its sender no more than a place in the
 /// queue.
-const GATHER: Duration = Duration::from_millis(2);
+const BATCH_DELAY: Duration = Duration::from_millis(2);
 
 /// How soon it is tried again to write what could not be written.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long anyone waits for lines to be written. A terminal may stand still.
-const PATIENCE: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes that are written together.
 const CHUNK: usize = 64 << 10;
@@ -33,32 +33,32 @@ pub trait LineEncoder<T>: Send + 'static {
 
 /// Where lines are handed over. It never waits: what there is no room for is lost, and counted.
 #[derive(Debug)]
-pub struct LineQueue<T>(Arc<Shared<T>>);
+pub struct LineQueue<T>(Arc<QueueShared<T>>);
 
 /// The thread that writes. Dropped, it waits until all is written that can be, two seconds at the most.
 #[derive(Debug)]
 pub struct WriterGuard<T>(LineQueue<T>);
 
-struct Shared<T> {
+struct QueueShared<T> {
     max_bytes: usize,
-    state: Mutex<State<T>>,
+    state: Mutex<QueueState<T>>,
     /// There is something to do for the writer.
     wake: Condvar,
     /// It has done what it was asked for.
     done: Condvar,
 }
 
-struct State<T> {
+struct QueueState<T> {
     waiting: VecDeque<T>,
     /// As they were said to have.
     bytes: usize,
     lost: u64,
     is_asleep: bool,
     /// How often someone has asked for all to be written, and how many of these have been tried.
-    asked: u64,
-    answered: u64,
+    flushes_requested: u64,
+    flushes_done: u64,
     is_closed: bool,
-    is_over: bool,
+    is_finished: bool,
 }
 
 impl<T: Send + 'static> LineQueue<T> {
@@ -69,20 +69,28 @@ impl<T: Send + 'static> LineQueue<T> {
         form: impl LineEncoder<T>,
         to: impl Write + Send + 'static,
     ) -> io::Result<(Self, WriterGuard<T>)> {
-        let state = State {
+        let state = QueueState {
             waiting: VecDeque::new(),
             bytes: 0,
             lost: 0,
             is_asleep: false,
-            asked: 0,
-            answered: 0,
+            flushes_requested: 0,
+            flushes_done: 0,
             is_closed: false,
-            is_over: false,
+            is_finished: false,
         };
-        let shared = Shared { max_bytes, state: Mutex::new(state), wake: Condvar::new(), done: Condvar::new() };
+        let shared = QueueShared { max_bytes, state: Mutex::new(state), wake: Condvar::new(), done: Condvar::new() };
         let queue = Self(Arc::new(shared));
         let shared = queue.0.clone();
-        let mut writer = Writer { shared, form, to, items: VecDeque::new(), lost: 0, text: Vec::new(), written: 0 };
+        let mut writer = QueueWriter {
+            shared,
+            encoder: form,
+            output: to,
+            items: VecDeque::new(),
+            lost: 0,
+            text: Vec::new(),
+            written: 0,
+        };
         std::thread::Builder::new().name(name.into()).spawn(move || writer.run())?;
         Ok((queue.clone(), WriterGuard(queue)))
     }
@@ -108,12 +116,12 @@ impl<T: Send + 'static> LineQueue<T> {
     /// Waits until what was handed over is written or cannot be, two seconds at the most. Blocks.
     pub fn flush(&self) {
         let mut state = self.0.lock();
-        state.asked += 1;
-        let asked = state.asked;
+        state.flushes_requested += 1;
+        let flush_number = state.flushes_requested;
         self.0.wake.notify_one();
-        let goes_on = |state: &mut State<T>| !state.is_over && state.answered < asked;
+        let keeps_waiting = |state: &mut QueueState<T>| !state.is_finished && state.flushes_done < flush_number;
         // What takes longer is given up.
-        drop(self.0.done.wait_timeout_while(state, PATIENCE, goes_on));
+        drop(self.0.done.wait_timeout_while(state, FLUSH_TIMEOUT, keeps_waiting));
     }
 }
 
@@ -129,35 +137,35 @@ impl<T> Drop for WriterGuard<T> {
         let mut state = shared.lock();
         state.is_closed = true;
         shared.wake.notify_one();
-        drop(shared.done.wait_timeout_while(state, PATIENCE, |state| !state.is_over));
+        drop(shared.done.wait_timeout_while(state, FLUSH_TIMEOUT, |state| !state.is_finished));
     }
 }
 
-impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+impl<T> QueueShared<T> {
+    fn lock(&self) -> MutexGuard<'_, QueueState<T>> {
         // Nothing that can panic is done with it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> fmt::Debug for Shared<T> {
+impl<T> fmt::Debug for QueueShared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").field("max_bytes", &self.max_bytes).finish_non_exhaustive()
     }
 }
 
 /// What the writer does next, as it was wished then.
-struct Turn {
-    asked: u64,
+struct NextWrite {
+    flushes_requested: u64,
     is_closed: bool,
     /// It tries once more what it could not write.
     is_retry: bool,
 }
 
-struct Writer<T, F, W> {
-    shared: Arc<Shared<T>>,
-    form: F,
-    to: W,
+struct QueueWriter<T, F, W> {
+    shared: Arc<QueueShared<T>>,
+    encoder: F,
+    output: W,
     /// What it has taken from the queue.
     items: VecDeque<T>,
     lost: u64,
@@ -166,52 +174,53 @@ struct Writer<T, F, W> {
     written: usize,
 }
 
-impl<T, F: LineEncoder<T>, W: Write> Writer<T, F, W> {
+impl<T, F: LineEncoder<T>, W: Write> QueueWriter<T, F, W> {
     fn run(&mut self) {
         let mut has_failed = false;
         loop {
-            let turn = self.take(has_failed);
+            let next = self.take(has_failed);
             has_failed = self.write().is_err();
-            if turn.is_retry && !has_failed {
+            if next.is_retry && !has_failed {
                 // What has come since is still to be taken.
                 continue;
             }
             let mut state = self.shared.lock();
-            state.answered = turn.asked;
-            state.is_over = turn.is_closed;
+            state.flushes_done = next.flushes_requested;
+            state.is_finished = next.is_closed;
             self.shared.done.notify_all();
-            if turn.is_closed {
+            if next.is_closed {
                 return;
             }
         }
     }
 
     /// Waits for something to write. What could not be written is kept, and until it is nothing else is taken.
-    fn take(&mut self, is_retry: bool) -> Turn {
+    fn take(&mut self, is_retry: bool) -> NextWrite {
         let shared = self.shared.clone();
-        let is_hurried = |state: &State<T>| state.asked > state.answered || state.is_closed;
+        let must_flush = |state: &QueueState<T>| state.flushes_requested > state.flushes_done || state.is_closed;
         let mut state = shared.lock();
         if is_retry {
-            let waited = shared.wake.wait_timeout_while(state, RETRY, |state| !is_hurried(state));
+            let waited = shared.wake.wait_timeout_while(state, RETRY_INTERVAL, |state| !must_flush(state));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            return Turn { asked: state.asked, is_closed: state.is_closed, is_retry };
+            return NextWrite { flushes_requested: state.flushes_requested, is_closed: state.is_closed, is_retry };
         }
-        while state.waiting.is_empty() && state.lost == 0 && !is_hurried(&state) {
+        while state.waiting.is_empty() && state.lost == 0 && !must_flush(&state) {
             state.is_asleep = true;
             state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.is_asleep = false;
-        let goes_on = |state: &mut State<T>| !is_hurried(state) && state.bytes <= shared.max_bytes / 2;
-        state = shared.wake.wait_timeout_while(state, GATHER, goes_on).unwrap_or_else(PoisonError::into_inner).0;
+        let keeps_waiting = |state: &mut QueueState<T>| !must_flush(state) && state.bytes <= shared.max_bytes / 2;
+        state =
+            shared.wake.wait_timeout_while(state, BATCH_DELAY, keeps_waiting).unwrap_or_else(PoisonError::into_inner).0;
         std::mem::swap(&mut self.items, &mut state.waiting);
         (state.bytes, self.lost) = (0, std::mem::take(&mut state.lost));
-        Turn { asked: state.asked, is_closed: state.is_closed, is_retry }
+        NextWrite { flushes_requested: state.flushes_requested, is_closed: state.is_closed, is_retry }
     }
 
     fn write(&mut self) -> io::Result<()> {
         loop {
             while self.written < self.text.len() {
-                match self.to.write(&self.text[self.written..]) {
+                match self.output.write(&self.text[self.written..]) {
                     Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Ok(written) => self.written += written,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -224,14 +233,14 @@ impl<T, F: LineEncoder<T>, W: Write> Writer<T, F, W> {
             while self.text.len() < CHUNK
                 && let Some(item) = self.items.pop_front()
             {
-                self.form.encode_line(&item, &mut self.text);
+                self.encoder.encode_line(&item, &mut self.text);
             }
             if self.text.is_empty() {
                 let lost = std::mem::take(&mut self.lost);
                 if lost == 0 {
                     return Ok(());
                 }
-                self.form.encode_lost(lost, &mut self.text);
+                self.encoder.encode_lost(lost, &mut self.text);
             }
         }
     }
@@ -243,9 +252,9 @@ mod tests {
 
     use super::*;
 
-    struct Plain;
+    struct PlainEncoder;
 
-    impl LineEncoder<String> for Plain {
+    impl LineEncoder<String> for PlainEncoder {
         fn encode_line(&mut self, item: &String, text: &mut Vec<u8>) {
             text.extend_from_slice(item.as_bytes());
         }
@@ -256,12 +265,12 @@ mod tests {
     }
 
     /// A disk: how many bytes it takes is told before each write; none, and it is full.
-    struct Disk {
+    struct SlowDisk {
         room: mpsc::Receiver<usize>,
         text: Arc<Mutex<String>>,
     }
 
-    impl Write for Disk {
+    impl Write for SlowDisk {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let room = self.room.recv().unwrap_or(usize::MAX).min(bytes.len());
             if room == 0 {
@@ -277,22 +286,22 @@ mod tests {
     }
 
     #[test]
-    fn what_a_full_disk_does_not_take_is_written_when_there_is_room_and_what_did_not_fit_is_counted() {
-        let (tell, room) = mpsc::channel();
+    fn queue_writes_after_full_disk_and_counts_lost_lines() {
+        let (disk_room, room) = mpsc::channel();
         let text = Arc::new(Mutex::new(String::new()));
         let (queue, writing) =
-            LineQueue::start("test", 24, Plain, Disk { room, text: text.clone() }).expect("a thread");
-        let say = |line: &str| queue.push(line.to_owned(), line.len());
-        tell.send(4).expect("it lives");
-        tell.send(0).expect("it lives");
-        say("one\ntwo\n");
+            LineQueue::start("test", 24, PlainEncoder, SlowDisk { room, text: text.clone() }).expect("a thread");
+        let push = |line: &str| queue.push(line.to_owned(), line.len());
+        disk_room.send(4).expect("it lives");
+        disk_room.send(0).expect("it lives");
+        push("one\ntwo\n");
         queue.flush();
         assert_eq!(*text.lock().expect("no panic"), "one\n");
         // The queue fills up, whatever the writer has in its hands.
         for number in 10..20 {
-            say(&format!("line {number}\n"));
+            push(&format!("line {number}\n"));
         }
-        drop(tell);
+        drop(disk_room);
         drop(writing);
         assert_eq!(*text.lock().expect("no panic"), "one\ntwo\nline 10\nline 11\nline 12\n(7)\n");
     }
@@ -317,10 +326,10 @@ mod tests {
 
     /// Whoever waited for the disk would wait for ever: the test's end is what it shows.
     #[test]
-    fn queue_holds_up_nobody_while_its_disk_stalls() {
+    fn queue_does_not_block_on_stalled_disk() {
         let ((stalled, stalls), (open, never)) = (mpsc::channel(), mpsc::channel());
         let disk = StalledDisk { stalled, _open: open, never };
-        let (queue, writing) = LineQueue::start("test", 100, Plain, disk).expect("a thread");
+        let (queue, writing) = LineQueue::start("test", 100, PlainEncoder, disk).expect("a thread");
         queue.push("x\n".into(), 2);
         stalls.recv().expect("the writer has taken the line");
         // From here on the writer takes nothing more: what has no room is lost, and not a line of it waits.

@@ -2,7 +2,7 @@
 //! one message a line.
 //!
 //! The supervisor begins with the circle's [`Configuration`]. The circle says [`Ready`] once it takes connections, and from then
-//! on its [`Heartbeat`] every [`HEARTBEAT_INTERVAL`]: a heartbeat. The supervisor asks it to [`Configure`] itself anew, and tells it to
+//! on its [`Figures`] every [`BEAT_INTERVAL`]: a heartbeat. The supervisor asks it to [`Configure`] itself anew, and tells it to
 //! [`Drain`]; the end of the socket means that, too.
 
 use std::{net::SocketAddr, time::Duration};
@@ -182,29 +182,29 @@ impl SupervisorReceiver {
 
 /// What a circle says.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum FromCircle {
     Ready(Ready),
-    Figures(Heartbeat),
-    /// The answer to [`ConnectionStatus::configure`] of that number.
-    Configured(u64, Result<(), RpcError>),
+    Heartbeat(Heartbeat),
+    /// The answer to [`Link::configure`] of that number.
+    ConfigureResponse(u64, Result<(), RpcError>),
 }
 
 /// A supervisor's end.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct CircleChannel {
     lines: Framed<UnixStream, LinesCodec>,
-    asked: u64,
+    last_id: u64,
 }
 
-impl Link {
+impl CircleChannel {
     pub(crate) fn new(socket: UnixStream) -> Self {
-        Self { lines: Framed::new(socket, LinesCodec::new_with_max_length(MAX_MESSAGE)), asked: 0 }
+        Self { lines: Framed::new(socket, LinesCodec::new_with_max_length(MAX_MESSAGE)), last_id: 0 }
     }
 
     /// What it says next, until its end is closed. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Option<Said> {
+    pub(crate) async fn next(&mut self) -> Option<FromCircle> {
         while let Some(Ok(line)) = self.lines.next().await {
-            if let Some(said) = understood(&line) {
+            if let Some(said) = parse_message(&line) {
                 return Some(said);
             }
         }
@@ -213,16 +213,16 @@ impl Link {
 
     /// Tells it what it is. It waits for a circle that does not read.
     pub(crate) async fn start(&mut self, arguments: Vec<String>) -> Result<(), IpcClosed> {
-        let told = message::notification(<Configuration as Notification>::NAME, &Configuration { arguments });
-        self.lines.send(told).await.map_err(|_| IpcClosed)
+        let received = message::notification(<Configuration as Notification>::NAME, &Configuration { arguments });
+        self.lines.send(received).await.map_err(|_| IpcClosed)
     }
 
     /// Asks it to be that from now on; what is returned is the number of the answer. It waits for a circle that does not read.
     pub(crate) async fn configure(&mut self, arguments: Vec<String>) -> Result<u64, IpcClosed> {
-        self.asked += 1;
-        let asked = message::call(Some(&Id::number(self.asked)), Configure::NAME, &Configuration { arguments });
-        self.lines.send(asked).await.map_err(|_| IpcClosed)?;
-        Ok(self.asked)
+        self.last_id += 1;
+        let request = message::call(Some(&Id::number(self.last_id)), Configure::NAME, &Configuration { arguments });
+        self.lines.send(request).await.map_err(|_| IpcClosed)?;
+        Ok(self.last_id)
     }
 
     /// Tells it to end. It waits for a circle that does not read.
@@ -232,17 +232,19 @@ impl Link {
 }
 
 /// `None` where it says what this version does not know.
-fn understood(line: &str) -> Option<Said> {
+fn parse_message(line: &str) -> Option<FromCircle> {
     fn read<T: DeserializeOwned>(params: &str) -> Option<T> {
         serde_json::from_str(params).ok()
     }
     match message::parse_server_message(line)? {
         ServerMessage::Notification { method, params } => match &*method {
-            Ready::NAME => read(params.get()).map(Said::Ready),
-            Heartbeat::NAME => read(params.get()).map(Said::Figures),
+            Ready::NAME => read(params.get()).map(FromCircle::Ready),
+            Heartbeat::NAME => read(params.get()).map(FromCircle::Heartbeat),
             _ => None,
         },
-        ServerMessage::Response { id, result } => Some(Said::Configured(id.as_number()?, result.map(|_| ()))),
+        ServerMessage::Response { id, result } => {
+            Some(FromCircle::ConfigureResponse(id.as_number()?, result.map(|_| ())))
+        }
     }
 }
 
@@ -250,47 +252,49 @@ fn understood(line: &str) -> Option<Said> {
 mod tests {
     use super::*;
 
-    fn ends() -> (Link, SupervisorSender, SupervisorReceiver) {
+    fn channel_pair() -> (CircleChannel, SupervisorSender, SupervisorReceiver) {
         let (one, other) = UnixStream::pair().expect("a pair");
         let (to, from) = supervisor_channel(other);
-        (Link::new(one), to, from)
+        (CircleChannel::new(one), to, from)
     }
 
     #[tokio::test]
-    async fn each_end_hears_what_the_other_says() {
-        let (mut link, mut to, mut from) = ends();
+    async fn each_end_receives_what_the_other_sends() {
+        let (mut channel, mut to, mut from) = channel_pair();
         let address = "127.0.0.1:9001".parse().expect("an address");
         let ready = Ready { address, identity: Some("02ab".into()) };
         to.notify(&ready).await.expect("it is there");
-        assert!(matches!(link.next().await, Some(Said::Ready(told)) if told == ready));
+        assert!(matches!(channel.next().await, Some(FromCircle::Ready(received)) if received == ready));
         let sandbox = vec!["process".to_owned()];
         let figures = Heartbeat { connections: 12, workers: 3, plays: 4, memory_bytes: 1 << 40, sandbox };
         to.notify(&figures).await.expect("it is there");
-        assert!(matches!(link.next().await, Some(Said::Figures(told)) if told == figures));
+        assert!(matches!(channel.next().await, Some(FromCircle::Heartbeat(received)) if received == figures));
 
         let arguments = vec!["serve".to_owned(), "--name=\u{e4}\n".to_owned()];
-        link.start(arguments.clone()).await.expect("it is there");
+        channel.start(arguments.clone()).await.expect("it is there");
         assert_eq!(from.receive_arguments().await.as_ref(), Some(&arguments));
-        let asked = link.configure(arguments.clone()).await.expect("it is there");
+        let request = channel.configure(arguments.clone()).await.expect("it is there");
         let ToCircle::Configure(id, configuration) = from.next().await else { panic!("it is asked") };
         assert_eq!(configuration.arguments, arguments);
         to.respond(&id, Err(RpcError::Internal)).await.expect("it is there");
-        assert!(matches!(link.next().await, Some(Said::Configured(number, Err(_))) if number == asked));
+        assert!(
+            matches!(channel.next().await, Some(FromCircle::ConfigureResponse(number, Err(_))) if number == request)
+        );
 
-        link.drain().await.expect("it is there");
+        channel.drain().await.expect("it is there");
         assert_eq!(from.next().await, ToCircle::Drain);
     }
 
     #[tokio::test]
-    async fn the_end_of_either_is_noticed_and_what_is_not_understood_is_passed_over() {
-        let (mut link, mut to, mut from) = ends();
+    async fn each_end_notices_close_and_ignores_unknown_messages() {
+        let (mut channel, mut to, mut from) = channel_pair();
         for line in ["", "12", "{", r#"{"jsonrpc":"2.0","method":"later","params":{}}"#] {
-            link.lines.send(line).await.expect("it is there");
+            channel.lines.send(line).await.expect("it is there");
             to.0.send(line).await.expect("it is there");
         }
         drop(to);
-        assert!(link.next().await.is_none());
-        drop(link);
+        assert!(channel.next().await.is_none());
+        drop(channel);
         assert_eq!(from.next().await, ToCircle::Drain);
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::link::{Heartbeat, Ready};
+use crate::ipc::{Heartbeat, Ready};
 
 /// Events that wait to be taken, before the circles' logs are made to wait.
-pub(crate) const EVENTS: usize = 256;
+pub(crate) const MAX_QUEUED_EVENTS: usize = 256;
 
 /// Something that happened to a circle.
 #[derive(Debug)]

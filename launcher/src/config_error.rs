@@ -39,29 +39,29 @@ fn is_shown(path: &Path) -> bool {
 
 /// A text that positions are told in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Source<'a> {
+pub(crate) struct ConfigSource<'a> {
     pub(crate) text: &'a str,
     pub(crate) path: &'a Path,
 }
 
-impl<'a> Source<'a> {
+impl<'a> ConfigSource<'a> {
     /// A mistake at a part of the text, which must be a piece of it.
-    pub(crate) fn mistake(self, part: &str, what: impl Into<String>) -> ConfigError {
+    pub(crate) fn error_at(self, part: &str, what: impl Into<String>) -> ConfigError {
         let offset = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
-        self.mistake_at(if offset <= self.text.len() { offset } else { 0 }, what)
+        self.error_at_offset(if offset <= self.text.len() { offset } else { 0 }, what)
     }
 
     /// What serde says of a part of the text, whose own lines and columns count from that part's beginning.
-    pub(crate) fn refused(self, part: &'a str, error: &serde_json::Error) -> ConfigError {
+    pub(crate) fn serde_error(self, part: &'a str, error: &serde_json::Error) -> ConfigError {
         let start = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         let line_start: usize = part.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
         let offset = start.saturating_add(line_start).saturating_add(error.column().saturating_sub(1));
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default();
-        self.mistake_at(offset.min(self.text.len()), what)
+        self.error_at_offset(offset.min(self.text.len()), what)
     }
 
-    fn mistake_at(self, offset: usize, what: impl Into<String>) -> ConfigError {
+    fn error_at_offset(self, offset: usize, what: impl Into<String>) -> ConfigError {
         let offset = self.text.floor_char_boundary(offset);
         let before = &self.text[..offset];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_of_a_file_that_is_no_configuration_is_not_shown() {
+    fn error_hides_text_of_other_files() {
         let home = tempfile::tempdir().expect("a directory");
         let (secret, link) = (home.path().join("shadow"), home.path().join("circles.json"));
         let text = |path: &Path| match crate::load(path).expect_err("it is none") {

@@ -6,23 +6,25 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     ConfigError,
-    definition::{Definitions, read},
+    definition::{CircleDefinitions, read_definitions},
 };
 
 /// Reads, one at a time.
 #[derive(Debug, Clone)]
-pub(crate) struct Reader {
+pub(crate) struct ConfigReader {
     path: PathBuf,
-    turn: Arc<Mutex<()>>,
+    lock: Arc<Mutex<()>>,
 }
 
 /// Nobody else reads while this is held: an order that is given meanwhile comes before those of whoever reads later.
 #[derive(Debug)]
-pub(crate) struct Turn<'a>(#[expect(dead_code, reason = "the turn lasts as long as it is held")] MutexGuard<'a, ()>);
+pub(crate) struct ReadGuard<'a>(
+    #[expect(dead_code, reason = "the turn lasts as long as it is held")] MutexGuard<'a, ()>,
+);
 
-impl Reader {
-    pub(crate) fn of(path: PathBuf) -> Self {
-        Self { path, turn: Arc::default() }
+impl ConfigReader {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, lock: Arc::default() }
     }
 
     pub(crate) fn path(&self) -> &std::path::Path {
@@ -30,10 +32,10 @@ impl Reader {
     }
 
     /// What circles.json says now.
-    pub(crate) async fn read(&self) -> (Turn<'_>, Result<Definitions, ConfigError>) {
-        let turn = Turn(self.turn.lock().await);
+    pub(crate) async fn read(&self) -> (ReadGuard<'_>, Result<CircleDefinitions, ConfigError>) {
+        let turn = ReadGuard(self.lock.lock().await);
         let path = self.path.clone();
-        let read = tokio::task::spawn_blocking(move || read(&path)).await;
+        let read = tokio::task::spawn_blocking(move || read_definitions(&path)).await;
         let read = read.unwrap_or_else(|error| {
             Err(ConfigError::Io { path: self.path.clone(), source: std::io::Error::other(error) })
         });

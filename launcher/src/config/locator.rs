@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Places, read};
-use crate::error::{ConfigError, Source};
+use super::{FieldSpans, read};
+use crate::config_error::{ConfigError, ConfigSource};
 
 /// The text of a file that was parsed.
 #[derive(Debug)]
@@ -23,22 +23,22 @@ impl ConfigLocator {
 
     /// What is wrong, at a field of a circle: where the circle has it, or `defaults` do; otherwise at the circle.
     pub fn error_at(&self, circle: &str, field: &str, what: impl Into<String>) -> ConfigError {
-        let source = Source { text: &self.text, path: &self.path };
-        source.mistake(self.place(circle, field).unwrap_or(&self.text), what)
+        let source = ConfigSource { text: &self.text, path: &self.path };
+        source.error_at(self.span(circle, field).unwrap_or(&self.text), what)
     }
 
     /// `None` where the file has changed meanwhile.
-    fn place(&self, circle: &str, field: &str) -> Option<&str> {
+    fn span(&self, circle: &str, field: &str) -> Option<&str> {
         #[derive(Deserialize)]
-        struct Top<'a> {
+        struct RawSpans<'a> {
             #[serde(borrow)]
-            defaults: Option<Places<'a>>,
+            defaults: Option<FieldSpans<'a>>,
             #[serde(borrow)]
             circles: Vec<&'a RawValue>,
         }
-        let top: Top = serde_json::from_str(&self.text).ok()?;
+        let top: RawSpans = serde_json::from_str(&self.text).ok()?;
         for raw in top.circles {
-            let places: Places = serde_json::from_str(raw.get()).ok()?;
+            let places: FieldSpans = serde_json::from_str(raw.get()).ok()?;
             let name: String = serde_json::from_str(places.get("name")?.get()).ok()?;
             if name == circle {
                 let own = places.get(field).or_else(|| top.defaults.as_ref()?.get(field));
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_pointed_at_where_it_stands() {
+    fn locator_finds_field_or_default() {
         let text = r#"{ "defaults": { "host": "::1" },
   "circles": [
     { "name": "a", "port": 1 },

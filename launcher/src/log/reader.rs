@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{RotationPolicy, line::time_of, older};
+use super::{RotationPolicy, line::line_time, rotated_path};
 
 /// Which of the lines there are.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,13 +35,13 @@ pub struct LogReader {
     bounds: RotationPolicy,
     file: Option<File>,
     /// A line whose end is not written yet.
-    rest: Vec<u8>,
+    partial_line: Vec<u8>,
 }
 
 impl LogReader {
     /// The last lines of a log, the older ones included, and what reads on from there.
     pub fn last_lines(path: &Path, bounds: RotationPolicy, filter: LogFilter) -> io::Result<(Vec<LogLine>, Self)> {
-        let mut reader = Self { path: path.to_owned(), bounds, file: None, rest: Vec::new() };
+        let mut reader = Self { path: path.to_owned(), bounds, file: None, partial_line: Vec::new() };
         // All are opened before any is read: what is rotated meanwhile stays what it is.
         let files = reader.newer_than(None)?;
         let (mut parts, mut newest) = (Vec::new(), (None, Vec::new()));
@@ -53,9 +53,9 @@ impl LogReader {
             if age > 0 && (missing == 0 || is_over) {
                 break;
             }
-            let mut lines = timed(reader.rest_of(&mut file)?);
+            let mut lines = with_times(reader.read_rest(&mut file)?);
             if age == 0 {
-                newest = (Some(file), std::mem::take(&mut reader.rest));
+                newest = (Some(file), std::mem::take(&mut reader.partial_line));
             }
             if let Some(since) = filter.since {
                 lines.retain(|line| line.time.is_some_and(|time| time >= since));
@@ -64,7 +64,7 @@ impl LogReader {
             missing -= lines.len();
             parts.push(lines);
         }
-        (reader.file, reader.rest) = newest;
+        (reader.file, reader.partial_line) = newest;
         Ok((parts.into_iter().rev().flatten().collect(), reader))
     }
 
@@ -72,7 +72,7 @@ impl LogReader {
     pub fn read_new(&mut self) -> io::Result<Vec<LogLine>> {
         let mut lines = Vec::new();
         if let Some(mut file) = self.file.take() {
-            lines.extend(self.rest_of(&mut file)?);
+            lines.extend(self.read_rest(&mut file)?);
             self.file = Some(file);
         }
         let newer = self.newer_than(self.file.as_ref())?;
@@ -80,13 +80,13 @@ impl LogReader {
             && let Some(mut file) = self.file.take()
         {
             // What was written to it before it was full.
-            lines.extend(self.rest_of(&mut file)?);
+            lines.extend(self.read_rest(&mut file)?);
         }
         for mut file in newer.into_iter().rev() {
-            lines.extend(self.rest_of(&mut file)?);
+            lines.extend(self.read_rest(&mut file)?);
             self.file = Some(file);
         }
-        Ok(timed(lines))
+        Ok(with_times(lines))
     }
 
     /// The files that were begun after that one, the newest first; all, without one.
@@ -94,7 +94,7 @@ impl LogReader {
         let mut inodes: Vec<u64> = file.map(inode).transpose()?.into_iter().collect();
         let mut files = Vec::new();
         for number in 0..=self.bounds.kept_files {
-            let Some(there) = open(&older(&self.path, number))? else { continue };
+            let Some(there) = open(&rotated_path(&self.path, number))? else { continue };
             let inode = inode(&there)?;
             match inodes.iter().position(|known| *known == inode) {
                 Some(0) if file.is_some() => break,
@@ -109,19 +109,19 @@ impl LogReader {
         Ok(files)
     }
 
-    fn rest_of(&mut self, file: &mut File) -> io::Result<Vec<String>> {
-        let mut text = std::mem::take(&mut self.rest);
+    fn read_rest(&mut self, file: &mut File) -> io::Result<Vec<String>> {
+        let mut text = std::mem::take(&mut self.partial_line);
         file.read_to_end(&mut text)?;
         let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        self.rest = text.split_off(end);
+        self.partial_line = text.split_off(end);
         Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
     }
 }
 
-fn timed(lines: Vec<String>) -> Vec<LogLine> {
+fn with_times(lines: Vec<String>) -> Vec<LogLine> {
     let mut last = None;
     let timed = lines.into_iter().map(|text| {
-        last = time_of(&text).or(last);
+        last = line_time(&text).or(last);
         LogLine { time: last, text }
     });
     timed.collect()
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_read_from_its_end_and_on_through_its_rotations() {
+    fn reader_follows_log_through_rotations() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
         let (lines, mut reader) = LogReader::last_lines(&path, BOUNDS, LogFilter::default()).expect("not there yet");
@@ -187,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_read() {
+    fn reader_ignores_what_is_not_a_file() {
         let end = LogReader::last_lines(Path::new("/dev/zero"), BOUNDS, LogFilter::default());
         assert_eq!(end.expect_err("it has no end").to_string(), "it is no file");
     }
 
     #[test]
-    fn lines_since_a_time_are_told_with_those_that_go_on_with_them() {
+    fn reader_includes_continuation_lines() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a.log");
         let text = "2026-11-24T12:00:00Z one\n2026-11-24T12:00:01Z two\nand more\n";

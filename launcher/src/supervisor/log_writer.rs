@@ -13,36 +13,36 @@ use tokio::{sync::oneshot, time::timeout};
 use crate::log;
 
 /// Lines that wait to be written. What comes beyond is not in the log.
-const LINES: usize = 256;
+const MAX_QUEUED_LINES: usize = 256;
 
 /// How long the last ones may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A line, with its newline, and the log that it belongs to.
-type Line = (PathBuf, String);
+type LogAppend = (PathBuf, String);
 
-pub(super) struct Writer {
-    lines: SyncSender<Line>,
+pub(super) struct LogWriter {
+    lines: SyncSender<LogAppend>,
     /// Closed once all is written.
-    over: oneshot::Receiver<()>,
+    finished: oneshot::Receiver<()>,
 }
 
-impl Writer {
+impl LogWriter {
     /// Without a thread nothing is written, which is no reason not to keep circles up.
     pub(super) fn start() -> Self {
         // It is told all the same what cannot be written.
-        Self::to(|(path, line)| drop(log::append(&path, &line)))
+        Self::with_append(|(path, line)| drop(log::append(&path, &line)))
     }
 
-    fn to(write: impl Fn(Line) + Send + 'static) -> Self {
-        let (lines, waiting): (_, Receiver<Line>) = sync_channel(LINES);
-        let (ending, over) = oneshot::channel::<()>();
+    fn with_append(write: impl Fn(LogAppend) + Send + 'static) -> Self {
+        let (lines, waiting): (_, Receiver<LogAppend>) = sync_channel(MAX_QUEUED_LINES);
+        let (finished_sender, over) = oneshot::channel::<()>();
         let run = move || {
             waiting.into_iter().for_each(write);
-            drop(ending);
+            drop(finished_sender);
         };
         let _started: io::Result<_> = thread::Builder::new().name("notes".into()).spawn(run);
-        Self { lines, over }
+        Self { lines, finished: over }
     }
 
     /// Has a line written after those before it. Never waits.
@@ -53,7 +53,7 @@ impl Writer {
     /// Waits until all is written, two seconds at the most.
     pub(super) async fn close(self) {
         drop(self.lines);
-        let _written_or_late = timeout(PATIENCE, self.over).await;
+        let _written_or_timed_out = timeout(CLOSE_TIMEOUT, self.finished).await;
     }
 }
 
@@ -64,9 +64,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn lines_keep_their_order_and_all_are_written_in_the_end() {
+    async fn log_writer_writes_all_lines_in_order() {
         let (tell, told) = channel();
-        let writer = Writer::to(move |(_, line)| tell.send(line).expect("it is read"));
+        let writer = LogWriter::with_append(move |(_, line)| tell.send(line).expect("it is read"));
         for number in 0..100 {
             writer.write(PathBuf::new(), number.to_string());
         }
@@ -76,12 +76,12 @@ mod tests {
 
     /// Time passes as fast as nothing happens.
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_a_disk_that_stands_still() {
+    async fn log_writer_does_not_block_on_stalled_disk() {
         let (disk, room) = channel::<()>();
-        let writer = Writer::to(move |_| {
+        let writer = LogWriter::with_append(move |_| {
             let _over = room.recv();
         });
-        for _ in 0..2 * LINES {
+        for _ in 0..2 * MAX_QUEUED_LINES {
             writer.write(PathBuf::new(), String::new());
         }
         writer.close().await;

@@ -1,18 +1,18 @@
 //! From a circle of circles.json to the arguments of the process that is to be it.
 
-use super::{Files, SUPERVISED};
+use super::{CircleFiles, SUPERVISED_FLAG};
 use crate::CircleConfig;
 
 /// The arguments that a circle's process is started with. Every user of the system can read them, so they only tell one
 /// process from another; what else it is, it is told over its socket.
 pub(super) fn public_arguments(circle: &CircleConfig) -> [String; 4] {
     let (name, port) = (format!("--name={}", circle.name), format!("--port={}", circle.address.port()));
-    ["serve".into(), SUPERVISED.into(), name, port]
+    ["serve".into(), SUPERVISED_FLAG.into(), name, port]
 }
 
 /// The arguments of `circles serve` that make this circle.
-pub(crate) fn arguments(circle: &CircleConfig, files: &Files) -> Vec<String> {
-    let mut arguments: Vec<String> = vec!["serve".into(), SUPERVISED.into()];
+pub(crate) fn serve_arguments(circle: &CircleConfig, files: &CircleFiles) -> Vec<String> {
+    let mut arguments: Vec<String> = vec!["serve".into(), SUPERVISED_FLAG.into()];
     let mut flag = |name: &str, value: String| arguments.push(format!("--{name}={value}"));
     flag("name", circle.name.clone());
     flag("host", circle.address.ip().to_string());

@@ -5,27 +5,27 @@ use tokio::sync::mpsc;
 use crate::{CircleEvent, CircleEventKind};
 
 /// Who listens to what happens, and must hold up nothing: what is not taken is dropped and counted.
-pub(super) struct Listener {
+pub(super) struct EventForwarder {
     events: mpsc::Sender<CircleEvent>,
     lost: u64,
 }
 
-impl Listener {
-    pub(super) fn of(events: mpsc::Sender<CircleEvent>) -> Self {
+impl EventForwarder {
+    pub(super) fn new(events: mpsc::Sender<CircleEvent>) -> Self {
         Self { events, lost: 0 }
     }
 
-    pub(super) fn tell(&mut self, event: CircleEvent) {
+    pub(super) fn forward(&mut self, event: CircleEvent) {
         if self.events.is_closed() {
             // In the background nobody listens.
             return;
         }
         if self.lost > 0 {
             let line = format!("({} lines are lost: nobody read them)", self.lost);
-            let told = self
+            let sent = self
                 .events
                 .try_send(CircleEvent { circle: event.circle.clone(), kind: CircleEventKind::Warning(line) });
-            if told.is_ok() {
+            if sent.is_ok() {
                 self.lost = 0;
             }
         }
@@ -40,21 +40,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_lost_is_counted_while_somebody_listens() {
-        let (events, mut told) = mpsc::channel(1);
-        let mut listener = Listener::of(events);
+    fn forwarder_counts_lost_events_while_receiver_exists() {
+        let (events, mut sent) = mpsc::channel(1);
+        let mut listener = EventForwarder::new(events);
         let mut tell = |line: &str| {
-            listener.tell(CircleEvent { circle: "a".into(), kind: CircleEventKind::Log(line.into()) });
+            listener.forward(CircleEvent { circle: "a".into(), kind: CircleEventKind::Log(line.into()) });
             listener.lost
         };
         assert_eq!((tell("1"), tell("2"), tell("3")), (0, 1, 2));
-        let Ok(CircleEvent { kind: CircleEventKind::Log(line), .. }) = told.try_recv() else { panic!("a line") };
+        let Ok(CircleEvent { kind: CircleEventKind::Log(line), .. }) = sent.try_recv() else { panic!("a line") };
         assert_eq!(line, "1");
         // The place is taken by the line that says how many are missing.
         assert_eq!(tell("4"), 1);
-        let Ok(CircleEvent { kind: CircleEventKind::Warning(line), .. }) = told.try_recv() else { panic!("a note") };
+        let Ok(CircleEvent { kind: CircleEventKind::Warning(line), .. }) = sent.try_recv() else { panic!("a note") };
         assert_eq!(line, "(2 lines are lost: nobody read them)");
-        drop(told);
+        drop(sent);
         assert_eq!((tell("5"), tell("6")), (1, 1));
     }
 }
