@@ -39,8 +39,8 @@ impl CircleTarget {
     }
 
     /// A circle that was named by its address, in whatever form.
-    pub fn from_address(said: &str, url: String) -> Self {
-        Self { kind: TargetKind::Address(said.into()), url: url.into() }
+    pub fn from_address(text: &str, url: String) -> Self {
+        Self { kind: TargetKind::Address(text.into()), url: url.into() }
     }
 
     /// A scratch circle, which has no name and ends with this process.
@@ -52,13 +52,13 @@ impl CircleTarget {
     pub fn label(&self) -> &str {
         match &self.kind {
             TargetKind::Configured { name, .. } => name,
-            TargetKind::Address(said) => said,
+            TargetKind::Address(text) => text,
             TargetKind::Scratch => SCRATCH,
         }
     }
 
     /// How it comes up.
-    pub fn how_to_start(&self) -> String {
+    pub fn start_hint(&self) -> String {
         match &self.kind {
             TargetKind::Configured { name, config } => how_to_start(name, config.as_deref()),
             TargetKind::Address(_) => {
@@ -96,9 +96,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_a_circle_comes_up_has_the_configuration_that_was_named() {
+    fn start_hint_names_the_configuration_file() {
         let start = |config: Option<&str>| {
-            CircleTarget::from_config("team", "ws://127.0.0.1:9002".into(), config.map(Path::new)).how_to_start()
+            CircleTarget::from_config("team", "ws://127.0.0.1:9002".into(), config.map(Path::new)).start_hint()
         };
         assert_eq!(start(None), "start it: circles up team");
         assert_eq!(start(Some("a/b.json")), "start it: circles up team --config a/b.json");

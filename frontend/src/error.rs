@@ -1,7 +1,7 @@
 //! What can go wrong, in three parts: what failed, why, what to do. Each with its exit code.
 
-mod answers;
 mod files;
+mod rpc_fixes;
 
 use std::io;
 
@@ -16,9 +16,9 @@ use crate::{
     report, suggest,
     text::{Style, StyledLine},
 };
-use answers::rpc_fix;
-use files::argument;
-pub(crate) use files::file_parts;
+pub(crate) use files::file_error_parts;
+use files::shell_quote;
+use rpc_fixes::rpc_fix;
 
 /// The exit code of a bug.
 pub const BUG_EXIT_CODE: u8 = 70;
@@ -168,7 +168,7 @@ impl CliError {
             Self::OutputClosed | Self::AlreadyReported { .. } => return lines,
             Self::Play { script, error: RpcError::Script(error) } => return report::script(script, error, width),
             Self::Config(ConfigError::Invalid { line, column, line_text: text, .. }) if !text.is_empty() => {
-                lines.extend(report::pointed_at(*line, *column, text, width));
+                lines.extend(report::caret_excerpt(*line, *column, text, width));
             }
             Self::Init { script, error, .. } => lines.extend(report::excerpt(script, error, width)),
             _ => {}
@@ -202,7 +202,7 @@ impl CliError {
             | Self::Init { parts: ErrorParts { what, why, fix }, .. }
             | Self::KnownCircles(ErrorParts { what, why, fix })
             | Self::Passphrase(ErrorParts { what, why, fix }) => parts(what.clone(), why.clone(), fix.clone()),
-            Self::Client { target: place, error } => client_parts(place, error),
+            Self::Client { target: place, error } => client_error_parts(place, error),
             Self::Play { error, .. } => {
                 let what = match error {
                     RpcError::LimitExceeded { .. } | RpcError::EnvironmentLost { .. } | RpcError::Cancelled => {
@@ -214,7 +214,7 @@ impl CliError {
                 };
                 let why = match error {
                     RpcError::ShuttingDown => "the circle shuts down".into(),
-                    other => shown(&other.to_string()),
+                    other => to_visible(&other.to_string()),
                 };
                 let fix = match error {
                     RpcError::ShuttingDown => {
@@ -234,7 +234,7 @@ impl CliError {
                 String::new(),
                 "make a key: circles keygen NAME; or choose one: circles keys default NAME".into(),
             ),
-            Self::Keystore(error) => keystore_parts(error),
+            Self::Keystore(error) => keystore_error_parts(error),
             Self::Config(ConfigError::Io { path, source }) => {
                 let fix = match source.kind() {
                     io::ErrorKind::NotFound => {
@@ -242,10 +242,10 @@ impl CliError {
                     }
                     _ => "mend that, or name another: --config FILE",
                 };
-                parts(format!("cannot read {}", shown(&path.to_string_lossy())), os_error_text(source), fix.into())
+                parts(format!("cannot read {}", to_visible(&path.to_string_lossy())), os_error_text(source), fix.into())
             }
             // Shown with its line, and what is wrong there is to be mended there.
-            Self::Config(error) => parts(shown(&error.to_string()), String::new(), String::new()),
+            Self::Config(error) => parts(to_visible(&error.to_string()), String::new(), String::new()),
             Self::Interrupted | Self::OutputClosed | Self::AlreadyReported { .. } => {
                 parts("interrupted".into(), String::new(), String::new())
             }
@@ -282,19 +282,19 @@ fn rpc_exit_code(error: &RpcError) -> u8 {
     }
 }
 
-fn client_parts(place: &CircleTarget, error: &ClientError) -> ErrorParts {
-    let parts = |what: String, why: String, fix: &str| ErrorParts { what, why: shown(&why), fix: fix.into() };
+fn client_error_parts(place: &CircleTarget, error: &ClientError) -> ErrorParts {
+    let parts = |what: String, why: String, fix: &str| ErrorParts { what, why: to_visible(&why), fix: fix.into() };
     match error {
         ClientError::BadUrl { reason, .. } => parts(
-            format!("'{}' says no circle", shown(place.label())),
+            format!("'{}' says no circle", to_visible(place.label())),
             reason.clone(),
             "give a port (9001), host:port, or a ws:// URL",
         ),
         ClientError::Unreachable { reason, .. } => {
-            parts(format!("cannot reach {place}"), reason.clone(), &place.how_to_start())
+            parts(format!("cannot reach {place}"), reason.clone(), &place.start_hint())
         }
         ClientError::NotACircle { reason, .. } => parts(
-            format!("what answers at {} is no circle", shown(place.url.trim_end_matches('/'))),
+            format!("what answers at {} is no circle", to_visible(place.url.trim_end_matches('/'))),
             reason.clone(),
             "check the port: is it another program's?",
         ),
@@ -352,7 +352,7 @@ fn client_parts(place: &CircleTarget, error: &ClientError) -> ErrorParts {
     }
 }
 
-fn keystore_parts(error: &KeystoreError) -> ErrorParts {
+fn keystore_error_parts(error: &KeystoreError) -> ErrorParts {
     let (why, fix) = match error {
         KeystoreError::NoSuchKey { known, .. } if known.is_empty() => {
             (error.to_string(), "make one: circles keygen NAME".into())
@@ -371,10 +371,10 @@ fn keystore_parts(error: &KeystoreError) -> ErrorParts {
             (error.to_string(), "do not use it; see who wrote to it, and restore it from a backup".into())
         }
         KeystoreError::LoosePermissions { path, .. } => {
-            (error.to_string(), format!("make it yours alone: chmod 600 {}", argument(path)))
+            (error.to_string(), format!("make it yours alone: chmod 600 {}", shell_quote(path)))
         }
         KeystoreError::WritableDirectory { path, .. } => {
-            (error.to_string(), format!("make it yours alone: chmod 700 {}", argument(path)))
+            (error.to_string(), format!("make it yours alone: chmod 700 {}", shell_quote(path)))
         }
         KeystoreError::NewerVersion { .. } => (error.to_string(), "update circles".into()),
         KeystoreError::Busy { .. } => (error.to_string(), "try again; if that process stands still, end it".into()),
@@ -395,6 +395,6 @@ pub fn os_error_text(error: &io::Error) -> String {
 }
 
 /// What a circle says, with its control characters made visible.
-fn shown(text: &str) -> String {
+fn to_visible(text: &str) -> String {
     crate::visible::visible(text).into_owned()
 }

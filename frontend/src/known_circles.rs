@@ -8,7 +8,7 @@ pub mod check;
 pub mod decision;
 mod error;
 mod line;
-mod own;
+mod own_circle;
 
 use std::{
     fs::{self, File},
@@ -22,7 +22,7 @@ use keys::{
 };
 
 pub use error::KnownCirclesError;
-use line::Line;
+use line::KnownCirclesLine;
 
 const FILE: &str = "known_circles";
 
@@ -98,7 +98,7 @@ impl KnownCircles {
         let (text, listing) = self.read()?;
         match self.find(&listing, authority)? {
             Some(known) if known == public_key => return Ok(()),
-            Some(known) => return Err(KnownCirclesError::Other { authority: authority.clone(), known }),
+            Some(known) => return Err(KnownCirclesError::IdentityMismatch { authority: authority.clone(), known }),
             None => {}
         }
         if listing.circles.len() >= MAX_ENTRIES {
@@ -110,19 +110,21 @@ impl KnownCircles {
 
     /// Forgets a circle, at both loopback addresses where it is on one: its next identity is accepted as at a first use. Lines of this authority that cannot be read go, too.
     pub fn forget(&self, authority: &Authority) -> Result<(), KnownCirclesError> {
-        let is_of = |line: &str| Line::parse(line).authority().is_some_and(|other| is_same_place(other, authority));
+        let is_about = |line: &str| {
+            KnownCirclesLine::parse(line).authority().is_some_and(|other| is_same_circle(other, authority))
+        };
         let unknown = |listing: KnownCircleList| {
             let known = listing.circles.into_iter().map(|circle| circle.authority.to_string()).collect();
             KnownCirclesError::Unknown { authority: authority.clone(), known }
         };
         // Nothing is made where nothing is known.
         let (text, listing) = self.read()?;
-        if !text.lines().any(is_of) {
+        if !text.lines().any(is_about) {
             return Err(unknown(listing));
         }
         let _lock = self.begin_change()?;
         let (text, _) = self.read()?;
-        let rest: String = text.split_inclusive('\n').filter(|line| !is_of(line)).collect();
+        let rest: String = text.split_inclusive('\n').filter(|line| !is_about(line)).collect();
         self.replace(&rest)
     }
 
@@ -137,12 +139,12 @@ impl KnownCircles {
     }
 
     fn find(&self, listing: &KnownCircleList, authority: &Authority) -> Result<Option<PublicKey>, KnownCirclesError> {
-        let is_there = |other: &Authority| is_same_place(other, authority);
-        if let Some(line) = listing.unreadable.iter().find(|line| line.authority.as_ref().is_some_and(is_there)) {
+        let is_same = |other: &Authority| is_same_circle(other, authority);
+        if let Some(line) = listing.unreadable.iter().find(|line| line.authority.as_ref().is_some_and(is_same)) {
             return Err(self.unreadable_line_error(line.clone()));
         }
         let exact = listing.circles.iter().find(|circle| circle.authority == *authority);
-        let known = exact.or_else(|| listing.circles.iter().find(|circle| is_there(&circle.authority)));
+        let known = exact.or_else(|| listing.circles.iter().find(|circle| is_same(&circle.authority)));
         Ok(known.map(|circle| circle.public_key))
     }
 
@@ -150,7 +152,7 @@ impl KnownCircles {
         let path = self.path();
         let text = private_files::read_text(&self.dir, &path, MAX_BYTES, RequiredPermissions::Trusted)?;
         let text = text.map(|text| text.as_str().to_owned()).unwrap_or_default();
-        let listing = line::read(&text);
+        let listing = line::parse_file(&text);
         Ok((text, listing))
     }
 
@@ -169,7 +171,7 @@ impl KnownCircles {
 }
 
 /// Whether two authorities lead to the same circle: a circle on loopback has one port on both addresses.
-fn is_same_place(one: &Authority, other: &Authority) -> bool {
+fn is_same_circle(one: &Authority, other: &Authority) -> bool {
     one == other || loopback_port(one).is_some_and(|port| loopback_port(other) == Some(port))
 }
 

@@ -5,18 +5,18 @@ use std::{borrow::Cow, fmt::Write};
 use serde_json::{Map, Value};
 
 /// Digits of a hash that are shown.
-const HASH: usize = 12;
+const HASH_DIGITS: usize = 12;
 
 /// A line of a log: what is JSON as it would be in plain text.
 pub fn format_log(line: &str) -> Cow<'_, str> {
-    let Some(mut fields) = object(line) else { return Cow::Borrowed(line) };
+    let Some(mut fields) = parse_object(line) else { return Cow::Borrowed(line) };
     let mut take = |name: &str| fields.remove(name).map(|value| plain(&value)).unwrap_or_default();
     let mut text = format!("{} {:>5} ", take("timestamp"), take("level"));
     let message = take("message");
     if let Some(Value::Object(mut span)) = fields.remove("span") {
         let name = span.remove("name").map(|name| plain(&name)).unwrap_or_default();
-        let of: Vec<String> = span.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
-        write!(text, "{name}{{{}}}: ", of.join(" ")).expect("a string takes it");
+        let span_fields: Vec<String> = span.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+        write!(text, "{name}{{{}}}: ", span_fields.join(" ")).expect("a string takes it");
     }
     text.push_str(&message);
     for (name, value) in &fields {
@@ -27,7 +27,7 @@ pub fn format_log(line: &str) -> Cow<'_, str> {
 
 /// A line of an audit, in columns.
 pub fn format_audit(line: &str) -> Cow<'_, str> {
-    let Some(fields) = object(line) else { return Cow::Borrowed(line) };
+    let Some(fields) = parse_object(line) else { return Cow::Borrowed(line) };
     let field = |name: &str| fields.get(name).map(plain).unwrap_or_default();
     if fields.contains_key("lost") {
         return Cow::Owned(format!("{}  ({} lines are lost)", field("timestamp"), field("lost")));
@@ -43,7 +43,7 @@ pub fn format_audit(line: &str) -> Cow<'_, str> {
             field("caller"),
         ));
     }
-    let hash: String = field("script_sha256").chars().take(HASH).collect();
+    let hash: String = field("script_sha256").chars().take(HASH_DIGITS).collect();
     let mut text = format!(
         "{}  {:>6}  {:<16}  {:>9} µs  {hash}  {}",
         field("timestamp"),
@@ -59,7 +59,7 @@ pub fn format_audit(line: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-fn object(line: &str) -> Option<Map<String, Value>> {
+fn parse_object(line: &str) -> Option<Map<String, Value>> {
     line.starts_with('{').then(|| serde_json::from_str(line).ok())?
 }
 
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_shown_as_text() {
+    fn json_line_is_shown_as_text() {
         let cases = [
             ("2026-11-24T12:00:00Z  INFO plain", "2026-11-24T12:00:00Z  INFO plain"),
             ("{ half", "{ half"),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audit_is_shown_in_columns() {
+    fn audit_line_is_shown_in_columns() {
         let play = r#"{"timestamp":"T","session":3,"caller":"02ff","outcome":"ok","elapsed_us":12,"script_sha256":"0123456789abcdef","script":"1\n2"}"#;
         assert_eq!(format_audit(play), "T      #3  ok                       12 µs  0123456789ab  02ff  1\u{240a}2");
         assert_eq!(format_audit(r#"{"timestamp":"T","lost":7}"#), "T  (7 lines are lost)");

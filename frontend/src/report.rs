@@ -11,14 +11,14 @@ use crate::visible::visible;
 const MIN_EXCERPT: usize = 20;
 
 /// Columns that are kept behind the one that is pointed at.
-const MARGIN: usize = 8;
+const CARET_MARGIN: usize = 8;
 
 /// A script's error with the line it is in, and a caret under the column, within that many columns.
 pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine> {
     let mut lines = excerpt(script, error, width);
-    let place = match place(script, error) {
-        Some(Place { line, column: Some(column), .. }) => format!(" (line {line}, column {column})"),
-        Some(Place { line, column: None, .. }) => format!(" (line {line})"),
+    let place = match locate(script, error) {
+        Some(SourceLocation { line, column: Some(column), .. }) => format!(" (line {line}, column {column})"),
+        Some(SourceLocation { line, column: None, .. }) => format!(" (line {line})"),
         None => String::new(),
     };
     lines.extend(self::error(&format!("{}{place}", error.message), width));
@@ -33,9 +33,9 @@ pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine
 
 /// The line that it is in, and a caret under the column; nothing, where that is not known.
 pub fn excerpt(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine> {
-    match place(script, error) {
-        Some(Place { line, column, text: Some(text) }) => {
-            pointed_at(line as usize, column.unwrap_or(1) as usize, text, width).into()
+    match locate(script, error) {
+        Some(SourceLocation { line, column, text: Some(text) }) => {
+            caret_excerpt(line as usize, column.unwrap_or(1) as usize, text, width).into()
         }
         _ => Vec::new(),
     }
@@ -58,14 +58,14 @@ pub fn error(message: &str, width: usize) -> Vec<StyledLine> {
 
 /// Where an error is, with the line where the script has it.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct SourceLocation<'a> {
     line: u32,
     column: Option<u32>,
     text: Option<&'a str>,
 }
 
 /// An end that came too early has no position of Rhai's, or one where nothing is: it is behind the last that is there.
-fn place<'a>(script: &'a str, error: &ScriptError) -> Option<Place<'a>> {
+fn locate<'a>(script: &'a str, error: &ScriptError) -> Option<SourceLocation<'a>> {
     let before = error.line.map_or(usize::MAX, |line| line.saturating_sub(1) as usize);
     let is_blank = |line: &str| line.trim().is_empty();
     if error.kind == ScriptErrorKind::Parse && script.lines().skip(before).all(is_blank) {
@@ -73,17 +73,21 @@ fn place<'a>(script: &'a str, error: &ScriptError) -> Option<Place<'a>> {
         if let Some((index, text)) = last {
             let text = text.trim_end();
             let number = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
-            return Some(Place { line: number(index), column: Some(number(text.chars().count())), text: Some(text) });
+            return Some(SourceLocation {
+                line: number(index),
+                column: Some(number(text.chars().count())),
+                text: Some(text),
+            });
         }
     }
     let line = error.line?;
     let text = line.checked_sub(1).and_then(|before| script.lines().nth(before as usize));
-    Some(Place { line, column: error.column, text })
+    Some(SourceLocation { line, column: error.column, text })
 }
 
 /// What is around a column of a line, and a caret under it: as much as fits into that many columns, so that the two are
 /// never broken apart.
-pub fn pointed_at(number: usize, column: usize, line: &str, width: usize) -> [StyledLine; 2] {
+pub fn caret_excerpt(number: usize, column: usize, line: &str, width: usize) -> [StyledLine; 2] {
     let line = visible(line).replace('\t', " ");
     let gutter = format!("{number} | ");
     let room = width.saturating_sub(gutter.len()).max(MIN_EXCERPT);
@@ -94,9 +98,9 @@ pub fn pointed_at(number: usize, column: usize, line: &str, width: usize) -> [St
     let (mut excerpt, mut indent) = (String::new(), gutter.len());
     let columns = |pieces: &[&str]| pieces.iter().map(|piece| piece.width()).sum::<usize>();
     let mut begin = 0;
-    if columns(&before) + MARGIN > room {
+    if columns(&before) + CARET_MARGIN > room {
         // The end of what is before it.
-        while begin < before.len() && columns(&before[begin..]) + MARGIN + 1 > room {
+        while begin < before.len() && columns(&before[begin..]) + CARET_MARGIN + 1 > room {
             begin += 1;
         }
         excerpt.push('…');
@@ -147,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caret_stands_under_the_column_as_the_terminal_shows_it() {
+    fn caret_stands_under_the_displayed_column() {
         // (script, line, column, the line shown, columns before the caret)
         let cases = [
             ("x + y", 1, 5, "1 | x + y", 8),
@@ -164,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_circle_knows_beside_the_place_is_told() {
+    fn report_shows_function_and_hint() {
         let error = ScriptError {
             message: "out of tea\nand of \u{1b}[2J".into(),
             function: Some("reserve".into()),
@@ -185,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_came_too_early_is_pointed_at_behind_the_last_line() {
+    fn unexpected_end_is_marked_after_the_last_line() {
         let incomplete = |kind| ScriptError {
             message: "Script is incomplete".into(),
             kind,
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_is_broken_between_words() {
+    fn report_wraps_between_words() {
         let error = ScriptError {
             message: "out of tea and of everything".into(),
             hint: Some("buy some more of it today".into()),
@@ -222,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_shown_around_the_column() {
+    fn long_line_is_excerpted_around_the_column() {
         let long = format!("{} + y + {}", "a".repeat(100), "b".repeat(100));
         let lines = script(&long, &error(1, 104), 40);
         let (shown, caret) = (lines[0].to_string(), lines[1].to_string());
@@ -234,14 +238,14 @@ mod tests {
         }
         for (number, column) in [(0, 0), (usize::MAX, usize::MAX)] {
             for (line, width) in [("", 0), (long.as_str(), 0), ("", usize::MAX), (long.as_str(), usize::MAX)] {
-                assert!(pointed_at(number, column, line, width)[1].to_string().ends_with('^'));
+                assert!(caret_excerpt(number, column, line, width)[1].to_string().ends_with('^'));
             }
         }
         assert_eq!(script(&long, &error(1, 104), usize::MAX)[0].to_string(), format!("1 | {long}"));
     }
 
     #[test]
-    fn a_position_outside_of_the_script_is_only_told() {
+    fn position_outside_of_the_script_has_no_excerpt() {
         for (line, column) in [(0, 1), (9, 1), (1, 4_000_000)] {
             let lines = script("x", &error(line, column), 80);
             assert!(lines.last().is_some_and(|last| last.to_string().contains("Variable not found: y")), "{lines:?}");

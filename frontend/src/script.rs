@@ -15,16 +15,16 @@ use crate::{
 };
 
 /// Bytes of a script that is read from a file or standard input.
-const MAX_SCRIPT: u64 = 64 << 20;
+const MAX_SCRIPT_BYTES: u64 = 64 << 20;
 
 /// A script that is read from somewhere: bounded, and without what is not for the circle.
 pub fn read(from: impl Read) -> std::io::Result<String> {
     let mut script = String::new();
-    if from.take(MAX_SCRIPT + 1).read_to_string(&mut script)? as u64 > MAX_SCRIPT {
-        return Err(std::io::Error::other(format!("it is larger than {} MiB", MAX_SCRIPT >> 20)));
+    if from.take(MAX_SCRIPT_BYTES + 1).read_to_string(&mut script)? as u64 > MAX_SCRIPT_BYTES {
+        return Err(std::io::Error::other(format!("it is larger than {} MiB", MAX_SCRIPT_BYTES >> 20)));
     }
     let without_mark = script.strip_prefix('\u{feff}').map(str::to_owned);
-    Ok(without_shebang(without_mark.unwrap_or(script)))
+    Ok(blank_shebang(without_mark.unwrap_or(script)))
 }
 
 /// A script file that is read while somebody waits: a pipe may have nobody who writes to it, and could not be left.
@@ -62,7 +62,7 @@ pub fn read_error(file: &str, error: &std::io::Error) -> CliError {
 }
 
 /// Writes a script to a file, all of it or nothing.
-pub fn write(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
+pub fn write(file: &Path, script: &str, overwrite: bool) -> Result<(), CliError> {
     let name = visible(&file.display().to_string()).into_owned();
     let cannot = |error: &std::io::Error| {
         CliError::usage(format!("cannot write {name}"), os_error_text(error), "choose another file: :save FILE")
@@ -76,8 +76,8 @@ pub fn write(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
     builder.prefix(".circles-").permissions(Permissions::from_mode(0o700));
     let mut new = builder.tempfile_in(directory).map_err(|error| cannot(&error))?;
     new.write_all(script.as_bytes()).map_err(|error| cannot(&error))?;
-    let kept = if is_over { new.persist(file) } else { new.persist_noclobber(file) };
-    match kept {
+    let persisted = if overwrite { new.persist(file) } else { new.persist_noclobber(file) };
+    match persisted {
         Ok(_) => Ok(()),
         Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => Err(CliError::usage(
             format!("{name} is there already"),
@@ -89,7 +89,7 @@ pub fn write(file: &Path, script: &str, is_over: bool) -> Result<(), CliError> {
 }
 
 /// Blanks a first line that is for the operating system, so that positions stay true.
-fn without_shebang(script: String) -> String {
+fn blank_shebang(script: String) -> String {
     if !script.starts_with("#!") {
         return script;
     }
@@ -143,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn a_shebang_is_blanked_and_positions_stay_true() {
-        assert_eq!(without_shebang("#!/bin/x\n1".into()), "        \n1");
-        assert_eq!(without_shebang("#!ä".into()), "   ");
-        assert_eq!(without_shebang("1\n#!x".into()), "1\n#!x");
+    fn shebang_is_blanked_and_positions_are_kept() {
+        assert_eq!(blank_shebang("#!/bin/x\n1".into()), "        \n1");
+        assert_eq!(blank_shebang("#!ä".into()), "   ");
+        assert_eq!(blank_shebang("1\n#!x".into()), "1\n#!x");
     }
 }

@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_begun_is_nearer_than_what_is_mistyped() {
+    fn prefix_is_nearer_than_a_misspelling() {
         let known = ["key", "edit", "each", "help", "history", "who"];
         let cases = [
             ("e", Some("each")),

@@ -1,7 +1,7 @@
 //! The supervisor of the circles.json that is meant: found, or started in the background.
 
 mod directories;
-mod failure;
+mod errors;
 mod start;
 pub mod unsupervised;
 
@@ -13,14 +13,14 @@ use std::{
 use launcher::{
     Statuses,
     control::{CircleNames, ControlClient, ControlError, Restart, Status, Up},
-    place::SupervisorFiles,
     supervisor::SupervisorOptions,
+    supervisor_files::SupervisorFiles,
 };
 use protocol::{Method, RpcError, methods::NoParams};
 use tokio::{signal::unix::SignalKind, sync::mpsc};
 
 pub use directories::{Directories, can_be_created};
-pub use failure::control_error;
+pub use errors::control_error;
 use start::find_or_start;
 pub use start::{acquire_locks, wait_for_end};
 
@@ -37,7 +37,7 @@ pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 pub const LISTENING_LINE: &str = "listening";
 
 /// How often a supervisor may turn out to be ending just when it is told.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// How supervisors are found and started.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub struct SupervisorSetup {
 impl SupervisorSetup {
     /// Those of the user who runs this program.
     pub fn for_user() -> Result<Self, CliError> {
-        Ok(Self { program: program()?, directories: directories::directories()? })
+        Ok(Self { program: current_program()?, directories: directories::create_directories()? })
     }
 
     /// The place of the supervisor of the circles.json that is meant.
@@ -87,52 +87,54 @@ pub async fn start_circles(
     place: &SupervisorFiles,
     names: &[String],
     command: StartCommand,
-    patience: Duration,
+    call_timeout: Duration,
 ) -> Result<Statuses, CliError> {
-    let deadline = Instant::now() + patience;
-    for _ in 1..TRIES {
-        match try_to_tell(supervisors, place, names, command, deadline).await {
-            Err(Untold::Ending) => {}
-            Err(Untold::Failed(error)) => return Err(error),
+    let deadline = Instant::now() + call_timeout;
+    for _ in 1..MAX_ATTEMPTS {
+        match try_start_circles(supervisors, place, names, command, deadline).await {
+            Err(StartError::SupervisorEnding) => {}
+            Err(StartError::Failed(error)) => return Err(error),
             Ok(statuses) => return Ok(statuses),
         }
     }
-    try_to_tell(supervisors, place, names, command, deadline).await.map_err(|untold| match untold {
-        Untold::Ending => control_error(ControlError::Disconnected),
-        Untold::Failed(error) => error,
+    try_start_circles(supervisors, place, names, command, deadline).await.map_err(|untold| match untold {
+        StartError::SupervisorEnding => control_error(ControlError::Disconnected),
+        StartError::Failed(error) => error,
     })
 }
 
-enum Untold {
+enum StartError {
     /// It is ending: another one will do it.
-    Ending,
+    SupervisorEnding,
     Failed(CliError),
 }
 
-async fn try_to_tell(
+async fn try_start_circles(
     supervisors: &SupervisorSetup,
     place: &SupervisorFiles,
     names: &[String],
-    command: StartCommand,
+    wish: StartCommand,
     deadline: Instant,
-) -> Result<Statuses, Untold> {
+) -> Result<Statuses, StartError> {
     let left = || deadline.saturating_duration_since(Instant::now());
-    let mut client = find_or_start(supervisors, place, names, left()).await.map_err(Untold::Failed)?;
+    let mut client = find_or_start(supervisors, place, names, left()).await.map_err(StartError::Failed)?;
     let params = CircleNames { names: (!names.is_empty()).then(|| names.to_vec()) };
-    let answer = match command {
+    let answer = match wish {
         StartCommand::Up => client.call::<Up>(&params, left()).await,
         StartCommand::Restart => client.call::<Restart>(&params, left()).await,
     };
     match answer {
         Ok(statuses) => Ok(statuses),
-        Err(ControlError::Disconnected | ControlError::Refused(RpcError::ShuttingDown)) => Err(Untold::Ending),
-        Err(ControlError::TimedOut { .. }) => {
-            let client = running(place).await.map_err(Untold::Failed)?;
-            let mut client = client.ok_or(Untold::Ending)?;
-            let statuses = client.call::<Status>(&NoParams {}, CONTROL_TIMEOUT).await;
-            statuses.map_err(|error| Untold::Failed(control_error(error)))
+        Err(ControlError::Disconnected | ControlError::Refused(RpcError::ShuttingDown)) => {
+            Err(StartError::SupervisorEnding)
         }
-        Err(error) => Err(Untold::Failed(control_error(error))),
+        Err(ControlError::TimedOut { .. }) => {
+            let client = connect_unless_ending(place).await.map_err(StartError::Failed)?;
+            let mut client = client.ok_or(StartError::SupervisorEnding)?;
+            let statuses = client.call::<Status>(&NoParams {}, CONTROL_TIMEOUT).await;
+            statuses.map_err(|error| StartError::Failed(control_error(error)))
+        }
+        Err(error) => Err(StartError::Failed(control_error(error))),
     }
 }
 
@@ -148,11 +150,11 @@ pub async fn connect_with_status(place: &SupervisorFiles) -> Result<Option<(Cont
 pub async fn call_running<M: Method<Params = CircleNames, Result = Statuses>>(
     place: &SupervisorFiles,
     names: &[String],
-    patience: Duration,
+    call_timeout: Duration,
 ) -> Result<Option<Statuses>, CliError> {
     let told = async {
         let Some((mut client, _)) = connect_with_status(place).await? else { return Ok(None) };
-        client.call::<M>(&CircleNames { names: Some(names.to_vec()) }, patience).await.map(Some)
+        client.call::<M>(&CircleNames { names: Some(names.to_vec()) }, call_timeout).await.map(Some)
     };
     match told.await {
         Err(ControlError::Disconnected) => Ok(None),
@@ -200,28 +202,28 @@ pub fn prepare_start(
         let mut signals = listen(SignalKind::hangup())?;
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                let _one_waits_already = command.try_send(());
+                let _already_pending = command.try_send(());
             }
         });
     }
     Ok(SupervisorOptions {
         circles: launcher::load(place.config())?,
         names: (!names.is_empty()).then(|| names.to_vec()),
-        program: program()?,
+        program: current_program()?,
         ends_with_circles,
         reloads,
         manager: launcher::SdNotifier::default(),
     })
 }
 
-fn program() -> Result<PathBuf, CliError> {
+fn current_program() -> Result<PathBuf, CliError> {
     worker::Program::SameExecutable.path().map_err(|error| {
         CliError::usage("cannot find this program itself", os_error_text(&error), "start it by its whole path")
     })
 }
 
 /// Connects to the supervisor that runs, if there is one that is not ending.
-pub async fn running(place: &SupervisorFiles) -> Result<Option<ControlClient>, CliError> {
+pub async fn connect_unless_ending(place: &SupervisorFiles) -> Result<Option<ControlClient>, CliError> {
     match connect_with_status(place).await {
         Ok(Some((client, statuses))) => Ok((!statuses.is_ending).then_some(client)),
         // There is none, or it has just ended.

@@ -13,53 +13,53 @@ use crate::{circle_target::how_to_start, config, error::CliError, supervisor, vi
 pub use crate::circle_target::{CircleTarget, TargetKind};
 
 /// The environment variable that stands in for `--circle`.
-const VARIABLE: &str = "CIRCLES_CIRCLE";
+const CIRCLE_VARIABLE: &str = "CIRCLES_CIRCLE";
 
 /// The circle that was asked for, as people say it.
 pub fn argument_or_env(asked: Option<&str>) -> Option<String> {
-    let from_environment = std::env::var(VARIABLE).ok().filter(|place| !place.is_empty());
+    let from_environment = std::env::var(CIRCLE_VARIABLE).ok().filter(|place| !place.is_empty());
     asked.map(str::to_owned).or(from_environment)
 }
 
 /// What people say, where that is known without asking anyone: the port of a circle that takes a free one is 0 here.
-pub fn parse(said: &str, config: Option<&Path>) -> Result<CircleTarget, CliError> {
+pub fn parse(text: &str, config: Option<&Path>) -> Result<CircleTarget, CliError> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let wrong = |why: &str| {
+    let invalid = |why: &str| {
         let fix = "give a name in circles.json, a port (9001), host:port, or a ws:// URL";
-        CliError::usage(format!("'{}' says no circle", visible(said)), why, fix)
+        CliError::usage(format!("'{}' says no circle", visible(text)), why, fix)
     };
-    if said.contains("://") {
-        return Ok(CircleTarget::from_address(said, said.to_owned()));
+    if text.contains("://") {
+        return Ok(CircleTarget::from_address(text, text.to_owned()));
     }
-    if is_digits(said) {
-        let port: u16 = said.parse().map_err(|_| wrong("a port is at most 65535"))?;
-        return Ok(CircleTarget::from_address(said, format!("ws://127.0.0.1:{port}")));
+    if is_digits(text) {
+        let port: u16 = text.parse().map_err(|_| invalid("a port is at most 65535"))?;
+        return Ok(CircleTarget::from_address(text, format!("ws://127.0.0.1:{port}")));
     }
-    match said.rsplit_once(':') {
+    match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && is_digits(port) => {
-            Ok(CircleTarget::from_address(said, format!("ws://{said}")))
+            Ok(CircleTarget::from_address(text, format!("ws://{text}")))
         }
-        None if is_name(said) => {
-            config::circle(config, said).map(|circle| CircleTarget::from_config(said, circle.url(), config))
+        None if is_name(text) => {
+            config::circle(config, text).map(|circle| CircleTarget::from_config(text, circle.url(), config))
         }
-        _ => Err(wrong("it is none of the forms that a circle's place has")),
+        _ => Err(invalid("it is none of the forms that a circle's place has")),
     }
 }
 
 /// What people say, and where that is now: a circle that takes a free port is where its supervisor has it.
-pub async fn find(said: &str, config: Option<&Path>) -> Result<CircleTarget, CliError> {
-    let found = parse(said, config)?;
+pub async fn find(text: &str, config: Option<&Path>) -> Result<CircleTarget, CliError> {
+    let found = parse(text, config)?;
     let TargetKind::Configured { name, .. } = &found.kind else { return Ok(found) };
     let circle = config::circle(config, name)?;
     if circle.address.port() != 0 {
         return Ok(found);
     }
-    let url = free_port(&circle, config).await?;
+    let url = resolve_free_port(&circle, config).await?;
     Ok(CircleTarget { url: url.into(), ..found })
 }
 
 /// Where a circle is that has taken a free port.
-async fn free_port(circle: &CircleConfig, config: Option<&Path>) -> Result<String, CliError> {
+async fn resolve_free_port(circle: &CircleConfig, config: Option<&Path>) -> Result<String, CliError> {
     let cannot = |why: String, fix: String| {
         let name = visible(&circle.name);
         CliError::supervisor(format!("cannot reach circle '{name}'"), format!("it takes a free port, and {why}"), fix)
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_a_port_a_host_with_a_port_or_a_url() {
+    fn target_is_a_port_a_host_with_a_port_or_a_url() {
         let cases = [
             ("9001", "ws://127.0.0.1:9001"),
             ("example.org:80", "ws://example.org:80"),

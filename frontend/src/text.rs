@@ -1,6 +1,6 @@
 //! Text in styles, for whoever shows it.
 
-mod wrapped;
+mod wrap;
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::visible::visible;
 const MAX_LINES: usize = 100_000;
 
 /// Bytes of a text that are laid out.
-const MAX_TEXT: usize = 4 << 20;
+const MAX_TEXT_BYTES: usize = 4 << 20;
 
 /// A part of an input that is shown in a colour of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +158,7 @@ pub fn display_width(text: &str) -> usize {
 
 /// A text of several lines, all in one style: the first 100,000 of them within 4 MiB, and behind them how large all of it is.
 pub fn lines(style: Style, text: &str) -> Vec<StyledLine> {
-    let begin = &text[..text.floor_char_boundary(MAX_TEXT)];
+    let begin = &text[..text.floor_char_boundary(MAX_TEXT_BYTES)];
     let shown = visible(begin);
     let mut all = shown.split('\n');
     let mut lines: Vec<StyledLine> = all.by_ref().take(MAX_LINES).map(|line| StyledLine::of(style, line)).collect();
@@ -174,14 +174,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_number_of_columns_will_do() {
+    fn truncation_accepts_any_width() {
         let line = StyledLine::of(Style::Plain, "日本").with(Style::Dim, "x\u{1b}");
         let cut = [0, 1, 2, 5, usize::MAX].map(|width| line.truncated(width).to_string());
         assert_eq!(cut, ["", "", "日", "日本x", "日本x␛"]);
     }
 
     #[test]
-    fn a_text_is_laid_out_up_to_a_bound() {
+    fn text_is_laid_out_up_to_a_limit() {
         let last = |lines: &[StyledLine]| lines.last().map(StyledLine::to_string);
         let all = lines(Style::Plain, &"x\n".repeat(MAX_LINES - 1));
         assert_eq!((all.len(), last(&all)), (MAX_LINES, Some(String::new())));
@@ -189,6 +189,6 @@ mod tests {
         let note = Some("… not laid out any further: 10240 KiB in all".to_owned());
         assert_eq!((many.len(), last(&many)), (MAX_LINES + 1, note.clone()));
         let long = lines(Style::Plain, &"\u{1b}".repeat(10 << 20));
-        assert_eq!((long.len(), long[0].width(), last(&long)), (2, MAX_TEXT, note));
+        assert_eq!((long.len(), long[0].width(), last(&long)), (2, MAX_TEXT_BYTES, note));
     }
 }

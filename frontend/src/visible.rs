@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthChar;
 const MAX_MARKS: usize = 16;
 
 /// Emoji that one emoji may be joined with. A sequence is drawn as one emoji, however long it is.
-const MAX_JOINED: usize = 8;
+const MAX_JOINED_EMOJI: usize = 8;
 
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
@@ -26,7 +26,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len());
-    let mut run = Run::default();
+    let mut run = CellRun::default();
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         let next = characters.peek().copied();
@@ -40,7 +40,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// What stands behind a character that has a width, as far as it is drawn in the same place.
 #[derive(Default)]
-struct Run {
+struct CellRun {
     /// Characters without a width.
     marks: usize,
     /// Emoji that are joined.
@@ -51,7 +51,7 @@ struct Run {
     is_joined: bool,
 }
 
-impl Run {
+impl CellRun {
     fn show(&mut self, character: char, next: Option<char>) -> Option<char> {
         if character == ZERO_WIDTH_JOINER && self.joins(next) {
             self.joined += 1;
@@ -86,7 +86,11 @@ impl Run {
 
     /// Whether a joiner joins two emoji, as it does in one that is made of several.
     fn joins(&self, next: Option<char>) -> bool {
-        self.is_emoji && !self.is_joined && self.marks <= 1 && self.joined < MAX_JOINED && next.is_some_and(is_emoji)
+        self.is_emoji
+            && !self.is_joined
+            && self.marks <= 1
+            && self.joined < MAX_JOINED_EMOJI
+            && next.is_some_and(is_emoji)
     }
 }
 
@@ -141,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_without_a_look_of_their_own_are_shown() {
+    fn invisible_characters_are_shown() {
         let hidden = [
             0xad..=0xad,
             0x61c..=0x61c,
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_has_a_bounded_number_of_characters() {
+    fn cell_has_a_bounded_number_of_characters() {
         let marks = |count: usize| "\u{301}".repeat(count);
         assert_eq!(visible(&format!("e{}x", marks(16))), format!("e{}x", marks(16)));
         assert_eq!(visible(&format!("e{}x", marks(17))), format!("e{}\u{fffd}x", marks(16)));
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_visible_stays_as_it_is() {
+    fn visible_text_is_unchanged() {
         for character in '\0'..=char::MAX {
             let text = format!("a{character}b{character}{character}👩\u{200d}{character}");
             let shown = visible(&text);

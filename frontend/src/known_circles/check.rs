@@ -10,8 +10,8 @@ use keys::{Authority, PublicKey, identity_file::IdentityFileError};
 
 use super::{
     KnownCircles, KnownCirclesError,
-    decision::{Decision, Encounter, Own, Refusal, decide},
-    own::{self, OwnCircle},
+    decision::{Decision, DecisionInput, IdentityRejection, Own, decide},
+    own_circle::{self, OwnCircle},
 };
 use crate::{
     connect::ConnectOptions,
@@ -23,13 +23,13 @@ use crate::{
 /// have seen.
 #[derive(Debug, Clone)]
 pub struct IdentityCheck {
-    user: UserFiles,
+    files: UserFiles,
     /// The circles.json that the user named.
     config: Option<PathBuf>,
     /// Whether the user said how the circle knows itself: the authority says nothing about where the circle is.
     is_tunnel: bool,
-    records: Records,
-    seen: Arc<Mutex<Seen>>,
+    mode: KnownCirclesMode,
+    seen: Arc<Mutex<SeenIdentities>>,
     notes: IdentityNotes,
 }
 
@@ -52,18 +52,18 @@ impl UserFiles {
 
 /// What a check does with known circles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Records {
+enum KnownCirclesMode {
     /// Compares with them, and adds to them.
-    Kept,
+    ReadWrite,
     /// Compares with them.
-    Read,
+    ReadOnly,
     /// Leaves them alone.
-    Unused,
+    Ignored,
 }
 
 /// What the sessions of one client have seen and accepted.
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenIdentities {
     /// The identity of the last connection.
     last: Option<VerifiedIdentity>,
     /// Which ephemeral identities off this machine are accepted.
@@ -101,7 +101,7 @@ pub enum IdentityNote {
 pub enum IdentityError {
     /// The identity is not the right one, or says nothing.
     #[error("{0}")]
-    Refused(Box<Refusal>),
+    Refused(Box<IdentityRejection>),
     /// The known circles cannot be read, so the identity cannot be compared.
     #[error(transparent)]
     KnownCircles(#[from] KnownCirclesError),
@@ -139,7 +139,7 @@ impl IdentityError {
         let CliError::Client { error: ClientError::IdentityRefused(error), .. } = error else { return None };
         match error.downcast_ref()? {
             Self::Refused(refusal) => match **refusal {
-                Refusal::Ephemeral { shown, .. } => Some(shown),
+                IdentityRejection::Ephemeral { shown, .. } => Some(shown),
                 _ => None,
             },
             _ => None,
@@ -174,11 +174,11 @@ impl IdentityCheck {
     pub fn new(user: UserFiles, choice: &ConnectOptions, config: Option<&Path>) -> Self {
         let accepted = if choice.accepts_ephemeral { AcceptedEphemeral::Any } else { AcceptedEphemeral::None };
         Self {
-            user,
+            files: user,
             config: config.map(Path::to_owned),
             is_tunnel: choice.authority.is_some(),
-            records: Records::Kept,
-            seen: Arc::new(Mutex::new(Seen { accepted, ..Seen::default() })),
+            mode: KnownCirclesMode::ReadWrite,
+            seen: Arc::new(Mutex::new(SeenIdentities { accepted, ..SeenIdentities::default() })),
             notes: IdentityNotes::default(),
         }
     }
@@ -186,13 +186,16 @@ impl IdentityCheck {
     /// The check of a circle that this program starts for itself: known circles say nothing about it.
     #[must_use]
     pub fn for_scratch_circle() -> Self {
-        Self { records: Records::Unused, ..Self::new(UserFiles::for_current_user(), &ConnectOptions::default(), None) }
+        Self {
+            mode: KnownCirclesMode::Ignored,
+            ..Self::new(UserFiles::for_current_user(), &ConnectOptions::default(), None)
+        }
     }
 
     /// The check without additions to the known circles.
     #[must_use]
     pub fn without_recording(self) -> Self {
-        Self { records: Records::Read, ..self }
+        Self { mode: KnownCirclesMode::ReadOnly, ..self }
     }
 
     /// Accepts the ephemeral identity that was refused last.
@@ -217,28 +220,28 @@ impl IdentityCheck {
     }
 
     async fn check(self, authority: Authority, identity: VerifiedIdentity) -> Result<(), IdentityError> {
-        let own = self.own_circle(&authority, identity.public_key).await?;
-        in_background(move || self.judge(&authority, identity, own)).await?
+        let own = self.find_own_identity(&authority, identity.public_key).await?;
+        run_blocking(move || self.decide_and_record(&authority, identity, own)).await?
     }
 
     /// What circles.json, the circle's file and its supervisor say. The file alone settles it where a supervisor has made it; where
     /// it says another identity than the circle shows, the supervisor may know better: a circle that was given a new identity may
     /// be about to end.
-    async fn own_circle(&self, authority: &Authority, shown: PublicKey) -> Result<Own, IdentityError> {
-        if self.records == Records::Unused || self.is_tunnel {
+    async fn find_own_identity(&self, authority: &Authority, shown: PublicKey) -> Result<Own, IdentityError> {
+        if self.mode == KnownCirclesMode::Ignored || self.is_tunnel {
             return Ok(Own::None);
         }
-        let (directories, config) = (self.user.directories.clone(), self.config.clone());
-        let dialled = authority.clone();
+        let (directories, config) = (self.files.directories.clone(), self.config.clone());
+        let target = authority.clone();
         let without_supervisor =
-            match in_background(move || own::find(&directories, config.as_deref(), &dialled)).await?? {
+            match run_blocking(move || own_circle::find_in_config(&directories, config.as_deref(), &target)).await?? {
                 OwnCircle::None => return Ok(Own::None),
                 OwnCircle::Identity { key, is_private: true } if key == shown => return Ok(Own::Confirmed(key)),
                 OwnCircle::Identity { key, .. } => Own::Stated(key),
                 OwnCircle::Unstarted => Own::Unstarted,
-                OwnCircle::Perhaps => Own::None,
+                OwnCircle::Unknown => Own::None,
             };
-        let supervised = own::supervised(&self.user.directories, self.config.as_deref(), authority).await;
+        let supervised = own_circle::ask_supervisor(&self.files.directories, self.config.as_deref(), authority).await;
         Ok(match supervised {
             Some(supervised) if supervised == shown || matches!(without_supervisor, Own::None | Own::Unstarted) => {
                 Own::Confirmed(supervised)
@@ -248,25 +251,30 @@ impl IdentityCheck {
     }
 
     /// Reads and writes the known circles.
-    fn judge(&self, authority: &Authority, identity: VerifiedIdentity, own: Own) -> Result<(), IdentityError> {
+    fn decide_and_record(
+        &self,
+        authority: &Authority,
+        identity: VerifiedIdentity,
+        own: Own,
+    ) -> Result<(), IdentityError> {
         let is_loopback = authority.is_loopback() && !self.is_tunnel;
-        let circles = self.user.known_circles.as_ref().filter(|_| self.records != Records::Unused);
+        let circles = self.files.known_circles.as_ref().filter(|_| self.mode != KnownCirclesMode::Ignored);
         let known = match circles {
             Some(circles) if !matches!(own, Own::Confirmed(_)) => circles.get(authority)?,
             _ => None,
         };
         let public_key = identity.public_key;
-        let decision = decide(&Encounter {
+        let decision = decide(&DecisionInput {
             authority,
             shown: identity,
             known,
             own,
             is_loopback,
             accepts_ephemeral: self.seen().accepts(public_key),
-            is_port_of_system: self.records == Records::Unused,
+            is_system_assigned_port: self.mode == KnownCirclesMode::Ignored,
         });
         if let Decision::Refuse(refusal) = decision {
-            if let Refusal::Ephemeral { shown, .. } = refusal {
+            if let IdentityRejection::Ephemeral { shown, .. } = refusal {
                 self.seen().refused = Some(shown);
             }
             return Err(IdentityError::Refused(refusal.into()));
@@ -276,13 +284,13 @@ impl IdentityCheck {
         match decision {
             Decision::Accept | Decision::Refuse(_) => {}
             Decision::Warn(text) => self.notes.add(IdentityNote::Warning(text)),
-            Decision::AcceptAndRemember(_) if self.records == Records::Read => {}
+            Decision::AcceptAndRemember(_) if self.mode == KnownCirclesMode::ReadOnly => {}
             Decision::AcceptAndRemember(text) => match circles.map(|circles| circles.remember(authority, public_key)) {
                 Some(Ok(())) => self.notes.add(IdentityNote::FirstUse(text)),
                 // Another client has met another circle there in the meantime.
-                Some(Err(error @ KnownCirclesError::Other { .. })) => return Err(error.into()),
-                Some(Err(error)) => self.notes.add(not_remembered(authority, public_key, &error)),
-                None => self.notes.add(not_remembered(authority, public_key, &KnownCirclesError::NoHome)),
+                Some(Err(error @ KnownCirclesError::IdentityMismatch { .. })) => return Err(error.into()),
+                Some(Err(error)) => self.notes.add(not_remembered_note(authority, public_key, &error)),
+                None => self.notes.add(not_remembered_note(authority, public_key, &KnownCirclesError::NoHome)),
             },
         }
         self.seen().last = Some(identity);
@@ -300,13 +308,13 @@ impl IdentityCheck {
     ) -> Result<(), IdentityError> {
         let mut seen = self.seen();
         let Some(before) = seen.last.filter(|before| before.public_key != shown.public_key) else { return Ok(()) };
-        if is_own || self.records == Records::Unused {
+        if is_own || self.mode == KnownCirclesMode::Ignored {
             return Ok(());
         }
         let (authority, before_key, shown_key) = (authority.clone(), before.public_key, shown.public_key);
         if before.is_persistent || !is_loopback {
             seen.last = Some(shown);
-            let refusal = Refusal::Changed { authority, before: before_key, shown: shown_key };
+            let refusal = IdentityRejection::Changed { authority, previous: before_key, shown: shown_key };
             return Err(IdentityError::Refused(refusal.into()));
         }
         if !shown.is_persistent {
@@ -317,12 +325,12 @@ impl IdentityCheck {
         Ok(())
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, SeenIdentities> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seen {
+impl SeenIdentities {
     fn accepts(&self, identity: PublicKey) -> bool {
         match self.accepted {
             AcceptedEphemeral::None => false,
@@ -333,11 +341,11 @@ impl Seen {
 }
 
 /// Runs what blocks. What has no end, because it panicked, refuses the circle.
-async fn in_background<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Result<T, IdentityError> {
+async fn run_blocking<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Result<T, IdentityError> {
     tokio::task::spawn_blocking(task).await.map_err(|_| IdentityError::CheckAborted)
 }
 
-fn not_remembered(authority: &Authority, identity: PublicKey, error: &KnownCirclesError) -> IdentityNote {
+fn not_remembered_note(authority: &Authority, identity: PublicKey, error: &KnownCirclesError) -> IdentityNote {
     IdentityNote::Warning(format!(
         "the identity {identity} of the circle at {authority} is not remembered: {}",
         CliError::from(error).advice()

@@ -9,7 +9,7 @@ use crate::error::ErrorParts;
 
 /// All that the decision depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Encounter<'a> {
+pub struct DecisionInput<'a> {
     /// How the circle is dialled.
     pub authority: &'a Authority,
     /// The identity that the circle showed.
@@ -24,7 +24,7 @@ pub struct Encounter<'a> {
     pub accepts_ephemeral: bool,
     /// Whether the system chose the port (port 0): the next circle at this authority is another one, so nothing is recorded,
     /// and what is recorded is of another circle.
-    pub is_port_of_system: bool,
+    pub is_system_assigned_port: bool,
 }
 
 /// What is known of the circle of the user's own circles.json at an authority.
@@ -50,15 +50,15 @@ pub enum Decision {
     /// Says the text, and goes on; records nothing.
     Warn(String),
     /// Closes the connection, before anything is signed, sent or played.
-    Refuse(Refusal),
+    Refuse(IdentityRejection),
 }
 
 /// Why a client does not go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum IdentityRejection {
     /// The identity is not the one that is known.
-    NotAsKnown {
+    KnownMismatch {
         /// How the circle is dialled.
         authority: Authority,
         /// What is recorded.
@@ -69,7 +69,7 @@ pub enum Refusal {
         is_persistent: bool,
     },
     /// The identity is not the one of the user's own circle.
-    NotOwn {
+    OwnMismatch {
         /// How the circle is dialled.
         authority: Authority,
         /// The identity of the user's circle.
@@ -89,62 +89,60 @@ pub enum Refusal {
         /// How the circle is dialled.
         authority: Authority,
         /// What the circle showed before.
-        before: PublicKey,
+        previous: PublicKey,
         /// What the circle showed now.
         shown: PublicKey,
     },
 }
 
 /// Decides.
-pub fn decide(encounter: &Encounter) -> Decision {
-    let Encounter { authority, .. } = *encounter;
+pub fn decide(encounter: &DecisionInput) -> Decision {
+    let DecisionInput { authority, .. } = *encounter;
     let VerifiedIdentity { public_key: shown, is_persistent } = encounter.shown;
     match encounter.own {
         Own::Stated(own) | Own::Confirmed(own) if own != shown => {
-            return Decision::Refuse(Refusal::NotOwn { authority: authority.clone(), own, shown });
+            return Decision::Refuse(IdentityRejection::OwnMismatch { authority: authority.clone(), own, shown });
         }
         Own::Confirmed(_) => return Decision::Accept,
         // A circles.json that lies in some directory does not outweigh what the user knows.
         Own::Stated(_) if encounter.known.is_none() => return Decision::Accept,
         Own::Stated(_) | Own::Unstarted | Own::None => {}
     }
-    match encounter.known.filter(|_| !encounter.is_port_of_system) {
+    match encounter.known.filter(|_| !encounter.is_system_assigned_port) {
         Some(known) if known == shown => Decision::Accept,
         Some(known) if !is_persistent && encounter.is_loopback => Decision::Warn(format!(
             "the circle at {authority} had the identity {known}, and its identity is ephemeral now: it was started without \
              one, or it is another circle"
         )),
-        Some(known) => {
-            Decision::Refuse(Refusal::NotAsKnown { authority: authority.clone(), known, shown, is_persistent })
-        }
-        None if encounter.own == Own::Unstarted
-            && !encounter.is_port_of_system
-            && (is_persistent || encounter.is_loopback) =>
-        {
-            Decision::Warn(format!(
-                "no supervisor has started the circle of circles.json at {authority}, so another program answers there: its \
-                 identity {shown} is not remembered"
-            ))
-        }
+        Some(known) => Decision::Refuse(IdentityRejection::KnownMismatch {
+            authority: authority.clone(),
+            known,
+            shown,
+            is_persistent,
+        }),
         None if !is_persistent => {
             if encounter.is_loopback || encounter.accepts_ephemeral {
                 Decision::Accept
             } else {
-                Decision::Refuse(Refusal::Ephemeral { authority: authority.clone(), shown })
+                Decision::Refuse(IdentityRejection::Ephemeral { authority: authority.clone(), shown })
             }
         }
-        None if encounter.is_port_of_system => Decision::Accept,
+        None if encounter.is_system_assigned_port => Decision::Accept,
+        None if encounter.own == Own::Unstarted => Decision::Warn(format!(
+            "no supervisor has started the circle of circles.json at {authority}, so another program answers there: its \
+             identity {shown} is not remembered"
+        )),
         None => Decision::AcceptAndRemember(format!(
             "first use of the circle at {authority}: remembered its identity {shown}"
         )),
     }
 }
 
-impl Refusal {
+impl IdentityRejection {
     /// What failed, why, and what to do.
     pub fn parts(&self) -> ErrorParts {
         match self {
-            Self::NotAsKnown { authority, known, shown, is_persistent } => {
+            Self::KnownMismatch { authority, known, shown, is_persistent } => {
                 let ephemeral = if *is_persistent { "" } else { ", which ends with its process" };
                 ErrorParts {
                     what: format!("will not use the circle at {authority}"),
@@ -157,7 +155,7 @@ impl Refusal {
                     ),
                 }
             }
-            Self::NotOwn { authority, own, shown } => ErrorParts {
+            Self::OwnMismatch { authority, own, shown } => ErrorParts {
                 what: format!("will not use the circle at {authority}"),
                 why: format!(
                     "another program answers in its place: the identity of your circle is {own}, and the program shows {shown}"
@@ -166,7 +164,7 @@ impl Refusal {
                       --identity FILE"
                     .into(),
             },
-            Self::Changed { authority, before, shown } => ErrorParts {
+            Self::Changed { authority, previous: before, shown } => ErrorParts {
                 what: format!("will not go on with the circle at {authority}"),
                 why: format!(
                     "it shows another identity than before ({before} before, {shown} now): another circle, or an impostor, may have \
@@ -187,7 +185,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for IdentityRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ErrorParts { what, why, fix } = self.parts();
         write!(f, "{what}: {why}; {fix}")

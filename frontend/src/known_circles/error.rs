@@ -6,7 +6,7 @@ use keys::{Authority, PublicKey, private_files::PrivateFileError};
 
 use super::UnreadableLine;
 use crate::{
-    error::{CliError, ErrorParts, file_parts},
+    error::{CliError, ErrorParts, file_error_parts},
     suggest,
     visible::visible,
 };
@@ -17,7 +17,7 @@ use crate::{
 pub enum KnownCirclesError {
     /// The circle is known by another identity.
     #[error("{authority} is known by another identity: {known}")]
-    Other {
+    IdentityMismatch {
         /// How the circle is dialled.
         authority: Authority,
         /// The identity that is known.
@@ -63,7 +63,7 @@ impl From<&KnownCirclesError> for CliError {
     fn from(error: &KnownCirclesError) -> Self {
         let why = visible(&error.to_string()).into_owned();
         let (why, fix) = match error {
-            KnownCirclesError::Other { authority, .. } => {
+            KnownCirclesError::IdentityMismatch { authority, .. } => {
                 (why, format!("if the circle was given a new identity, accept it: circles known forget {authority}"))
             }
             KnownCirclesError::Unknown { authority, known } => {
@@ -80,7 +80,7 @@ impl From<&KnownCirclesError> for CliError {
                 (why, format!("correct the line{forget}"))
             }
             KnownCirclesError::Full { .. } => (why, "remove circles that you do not use: circles known forget".into()),
-            KnownCirclesError::File(error) => file_parts(error),
+            KnownCirclesError::File(error) => file_error_parts(error),
             KnownCirclesError::NoHome => (why, "set HOME or XDG_DATA_HOME".into()),
         };
         Self::KnownCircles(ErrorParts { what: "known circles".into(), why, fix })

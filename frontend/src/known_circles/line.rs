@@ -8,7 +8,7 @@ use super::{KnownCircle, KnownCircleList, UnreadableLine};
 
 /// What a line is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum KnownCirclesLine {
     /// A comment, or nothing.
     Blank,
     Circle(KnownCircle),
@@ -18,7 +18,7 @@ pub(super) enum Line {
     },
 }
 
-impl Line {
+impl KnownCirclesLine {
     pub(super) fn parse(line: &str) -> Self {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -51,13 +51,13 @@ impl Line {
 }
 
 /// What a whole file says. An authority that has two identities has a line that cannot be read.
-pub(super) fn read(text: &str) -> KnownCircleList {
+pub(super) fn parse_file(text: &str) -> KnownCircleList {
     let (mut circles, mut unreadable) = (BTreeMap::<Authority, (PublicKey, usize)>::new(), Vec::new());
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
-        match Line::parse(line) {
-            Line::Blank => {}
-            Line::Circle(KnownCircle { authority, public_key }) => match circles.get(&authority) {
+        match KnownCirclesLine::parse(line) {
+            KnownCirclesLine::Blank => {}
+            KnownCirclesLine::Circle(KnownCircle { authority, public_key }) => match circles.get(&authority) {
                 Some((first, _)) if *first == public_key => {}
                 Some((_, first)) => {
                     let reason = format!("line {first} has another identity of {authority}");
@@ -67,7 +67,9 @@ pub(super) fn read(text: &str) -> KnownCircleList {
                     circles.insert(authority, (public_key, number));
                 }
             },
-            Line::Unreadable { reason, authority } => unreadable.push(UnreadableLine { number, reason, authority }),
+            KnownCirclesLine::Unreadable { reason, authority } => {
+                unreadable.push(UnreadableLine { number, reason, authority })
+            }
         }
     }
     let circles =

@@ -46,7 +46,7 @@ fn known_circle_is_remembered_until_it_is_forgotten() {
     assert_eq!((mode(&known.path()), mode(&known.dir)), (0o600, 0o700));
 
     let refused = known.remember(&local, other).expect_err("it is known by another");
-    assert!(matches!(&refused, KnownCirclesError::Other { known, .. } if *known == one), "{refused}");
+    assert!(matches!(&refused, KnownCirclesError::IdentityMismatch { known, .. } if *known == one), "{refused}");
     assert_eq!(known.get(&local).expect("read"), Some(one));
 
     known.forget(&local).expect("forgotten");
@@ -59,7 +59,7 @@ fn known_circle_is_remembered_until_it_is_forgotten() {
 }
 
 #[test]
-fn lines_that_are_not_ours_are_kept_and_those_that_cannot_be_read_are_told() {
+fn unknown_lines_are_kept_and_unreadable_lines_are_reported() {
     let (_root, known) = fresh();
     let (one, two) = (key(), key());
     let before = format!(
@@ -124,7 +124,7 @@ fn known_circles_are_bounded() {
 }
 
 #[test]
-fn of_circles_that_are_remembered_at_once_none_is_lost() {
+fn concurrent_writes_lose_no_circle() {
     let (_root, known) = fresh();
     let (together, one) = (Barrier::new(8), key());
     std::thread::scope(|scope| {
@@ -140,7 +140,7 @@ fn of_circles_that_are_remembered_at_once_none_is_lost() {
 }
 
 #[test]
-fn a_link_stays_one_and_what_killed_writes_left_goes() {
+fn symlink_stays_a_symlink_and_leftovers_of_killed_writes_are_removed() {
     let (root, known) = fresh();
     write(&known, "");
     let elsewhere = root.path().join("elsewhere");
@@ -154,7 +154,7 @@ fn a_link_stays_one_and_what_killed_writes_left_goes() {
 }
 
 #[test]
-fn loopback_addresses_are_one_place_and_no_other_is() {
+fn loopback_addresses_are_one_circle_and_others_are_not() {
     let (_root, known) = fresh();
     let (one, other) = (key(), key());
     known.remember(&at("127.0.0.1:9001"), one).expect("remembered");

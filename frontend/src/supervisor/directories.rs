@@ -22,9 +22,9 @@ pub struct Directories {
 }
 
 /// The user's, where there are some that can be written; otherwise one of theirs among the temporary files.
-pub(crate) fn directories() -> Result<Directories, CliError> {
-    let state = state(can_be_made, || {
-        temporary().map_err(|(path, error)| {
+pub(crate) fn create_directories() -> Result<Directories, CliError> {
+    let state = find_state_directory(create_if_writable, || {
+        create_temporary().map_err(|(path, error)| {
             CliError::io(
                 format!("there is no place for logs: no home directory that can be written, nor {}", path.display()),
                 &error,
@@ -32,36 +32,39 @@ pub(crate) fn directories() -> Result<Directories, CliError> {
             )
         })
     })?;
-    Ok(beside(state))
+    Ok(with_run_directory(state))
 }
 
 /// The same, for who only looks: nothing is made.
 pub(crate) fn directories_as_they_are() -> Directories {
-    let Ok(state) = state(can_be_created, || Ok::<_, Infallible>(temporary_path()));
-    beside(state)
+    let Ok(state) = find_state_directory(can_be_created, || Ok::<_, Infallible>(temporary_path()));
+    with_run_directory(state)
 }
 
-fn state<E>(is_usable: impl Fn(&Path) -> bool, temporary: impl FnOnce() -> Result<PathBuf, E>) -> Result<PathBuf, E> {
+fn find_state_directory<E>(
+    is_usable: impl Fn(&Path) -> bool,
+    temporary: impl FnOnce() -> Result<PathBuf, E>,
+) -> Result<PathBuf, E> {
     let users = ProjectDirs::from("", "", "circles");
     let of_home = users.map(|users| users.state_dir().unwrap_or_else(|| users.data_local_dir()).to_owned());
-    match named("XDG_STATE_HOME").or(of_home) {
+    match directory_from_env("XDG_STATE_HOME").or(of_home) {
         // What was named is what is meant, and where it cannot be used that is said.
-        Some(state) if named("XDG_STATE_HOME").is_some() || is_usable(&state) => Ok(state),
+        Some(state) if directory_from_env("XDG_STATE_HOME").is_some() || is_usable(&state) => Ok(state),
         _ => temporary(),
     }
 }
 
-fn beside(state: PathBuf) -> Directories {
-    Directories { run: named("XDG_RUNTIME_DIR").unwrap_or_else(|| state.join("run")), state }
+fn with_run_directory(state: PathBuf) -> Directories {
+    Directories { run: directory_from_env("XDG_RUNTIME_DIR").unwrap_or_else(|| state.join("run")), state }
 }
 
 /// The program's own below a directory that a variable names (XDG Base Directory: a relative one does not count).
-fn named(variable: &str) -> Option<PathBuf> {
+fn directory_from_env(variable: &str) -> Option<PathBuf> {
     let base = std::env::var_os(variable).map(PathBuf::from)?;
     base.is_absolute().then(|| base.join("circles"))
 }
 
-fn can_be_made(directory: &Path) -> bool {
+fn create_if_writable(directory: &Path) -> bool {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.is_ok() && rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok()
 }
@@ -70,8 +73,8 @@ fn can_be_made(directory: &Path) -> bool {
 pub fn can_be_created(directory: &Path) -> bool {
     let there = directory.ancestors().find(|directory| directory.exists());
     there.is_some_and(|there| {
-        let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-        there.is_dir() && rustix::fs::access(there, wanted).is_ok()
+        let permissions = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        there.is_dir() && rustix::fs::access(there, permissions).is_ok()
     })
 }
 
@@ -80,9 +83,9 @@ fn temporary_path() -> PathBuf {
 }
 
 /// One of this user's alone: anyone may have made it before.
-fn temporary() -> Result<PathBuf, (PathBuf, io::Error)> {
+fn create_temporary() -> Result<PathBuf, (PathBuf, io::Error)> {
     let (user, path) = (rustix::process::geteuid().as_raw(), temporary_path());
-    let ours = || {
+    let create_private = || {
         match DirBuilder::new().mode(0o700).create(&path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -91,5 +94,5 @@ fn temporary() -> Result<PathBuf, (PathBuf, io::Error)> {
         let is_ours = found.is_dir() && found.uid() == user && found.mode() & 0o777 == 0o700;
         if is_ours { Ok(()) } else { Err(io::Error::other("it is there, and not this user's alone")) }
     };
-    ours().map(|()| path.clone()).map_err(|error| (path.clone(), error))
+    create_private().map(|()| path.clone()).map_err(|error| (path.clone(), error))
 }

@@ -22,22 +22,22 @@ fn first_identity_is_remembered_and_another_one_refused() {
     let circles = || user.known_circles.clone().expect("they are there");
     let (authority, first) = ("127.0.0.1:9001".parse().expect("an authority"), identity());
     let check = IdentityCheck::new(user.clone(), &ConnectOptions::default(), None);
-    check.clone().without_recording().judge(&authority, first, Own::None).expect("it is new");
+    check.clone().without_recording().decide_and_record(&authority, first, Own::None).expect("it is new");
     assert_eq!((check.notes().take(), circles().get(&authority).expect("read")), (Vec::new(), None));
-    check.judge(&authority, first, Own::None).expect("it is new");
+    check.decide_and_record(&authority, first, Own::None).expect("it is new");
     assert!(matches!(&check.notes().take()[..], [IdentityNote::FirstUse(_)]));
-    check.judge(&authority, first, Own::None).expect("it is known");
+    check.decide_and_record(&authority, first, Own::None).expect("it is known");
     assert_eq!(check.notes().take(), []);
-    let error = check.judge(&authority, identity(), Own::None).expect_err("it is another");
+    let error = check.decide_and_record(&authority, identity(), Own::None).expect_err("it is another");
     assert_eq!((error.exit_code(), &*error.parts().what), (4, "will not use the circle at 127.0.0.1:9001"));
     // What the supervisor says stands above what is known, and is not recorded.
     let own = identity();
-    check.judge(&authority, own, Own::Confirmed(own.public_key)).expect("it is the user's own");
-    check.judge(&authority, first, Own::Confirmed(own.public_key)).expect_err("it is not the user's own");
+    check.decide_and_record(&authority, own, Own::Confirmed(own.public_key)).expect("it is the user's own");
+    check.decide_and_record(&authority, first, Own::Confirmed(own.public_key)).expect_err("it is not the user's own");
     assert_eq!(circles().get(&authority).expect("read"), Some(first.public_key));
     // Nothing is recorded about a circle that the program starts for itself.
-    let own = IdentityCheck { user: user.clone(), ..IdentityCheck::for_scratch_circle() };
-    own.judge(&authority, identity(), Own::None).expect("it is its own");
+    let own = IdentityCheck { files: user.clone(), ..IdentityCheck::for_scratch_circle() };
+    own.decide_and_record(&authority, identity(), Own::None).expect("it is its own");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn identity_that_cannot_be_remembered_is_a_warning() {
     let (user, _root) = user();
     let homeless = UserFiles { known_circles: None, ..user };
     let check = IdentityCheck::new(homeless, &ConnectOptions::default(), None);
-    check.judge(&authority, shown, Own::None).expect("there is no place for it");
+    check.decide_and_record(&authority, shown, Own::None).expect("there is no place for it");
     assert!(matches!(&check.notes().take()[..], [IdentityNote::Warning(_)]));
 }
 
@@ -57,7 +57,7 @@ fn tunnel_to_a_loopback_authority_is_not_loopback() {
     let ephemeral = VerifiedIdentity { is_persistent: false, ..identity() };
     let through = |authority: Option<Authority>| {
         let check = IdentityCheck::new(user.clone(), &ConnectOptions { authority, ..ConnectOptions::default() }, None);
-        check.judge(&"127.0.0.1:9001".parse().expect("an authority"), ephemeral, Own::None)
+        check.decide_and_record(&"127.0.0.1:9001".parse().expect("an authority"), ephemeral, Own::None)
     };
     through(None).expect("it is on this machine");
     let refused = through(Some(authority.clone())).expect_err("it is elsewhere");
@@ -69,13 +69,13 @@ fn tunnel_to_a_loopback_authority_is_not_loopback() {
         &ConnectOptions { authority: Some(authority.clone()), ..ConnectOptions::default() },
         None,
     );
-    check.judge(&authority, ephemeral, Own::None).expect_err("nobody has accepted it");
+    check.decide_and_record(&authority, ephemeral, Own::None).expect_err("nobody has accepted it");
     check.accept_ephemeral();
-    check.judge(&authority, ephemeral, Own::None).expect("the user accepts it");
+    check.decide_and_record(&authority, ephemeral, Own::None).expect("the user accepts it");
     // Another circle in its place is not meant by that.
     let other = VerifiedIdentity { is_persistent: false, ..identity() };
-    check.judge(&authority, other, Own::None).expect_err("it has changed");
-    check.judge(&authority, other, Own::None).expect_err("it is not the one that the user accepts");
+    check.decide_and_record(&authority, other, Own::None).expect_err("it has changed");
+    check.decide_and_record(&authority, other, Own::None).expect_err("it is not the one that the user accepts");
 }
 
 #[test]
@@ -85,21 +85,21 @@ fn identity_that_changes_between_connections_is_refused_once() {
     let check = IdentityCheck::new(user, &ConnectOptions::default(), None);
     let ephemeral = || VerifiedIdentity { is_persistent: false, ..identity() };
     // A circle without a lasting identity has another one with each start.
-    check.judge(&authority, ephemeral(), Own::None).expect("it is on this machine");
+    check.decide_and_record(&authority, ephemeral(), Own::None).expect("it is on this machine");
     assert_eq!(check.notes().take(), []);
-    check.judge(&authority, ephemeral(), Own::None).expect("it is on this machine");
+    check.decide_and_record(&authority, ephemeral(), Own::None).expect("it is on this machine");
     assert!(matches!(&check.notes().take()[..], [IdentityNote::Warning(_)]));
     let lasting = identity();
-    check.judge(&authority, lasting, Own::None).expect("it is new");
+    check.decide_and_record(&authority, lasting, Own::None).expect("it is new");
     let other = ephemeral();
-    let error = check.judge(&authority, other, Own::None).expect_err("it has changed");
+    let error = check.decide_and_record(&authority, other, Own::None).expect_err("it has changed");
     assert!(error.to_string().contains("another identity than before"), "{error}");
-    check.judge(&authority, other, Own::None).expect("the user has been told, and tries again");
+    check.decide_and_record(&authority, other, Own::None).expect("the user has been told, and tries again");
     // A circle of the user's own may have been given a new identity.
     let own = identity();
-    check.judge(&authority, own, Own::Confirmed(own.public_key)).expect("it is the user's own");
+    check.decide_and_record(&authority, own, Own::Confirmed(own.public_key)).expect("it is the user's own");
     let rotated = identity();
-    check.judge(&authority, rotated, Own::Confirmed(rotated.public_key)).expect("it is the user's own");
+    check.decide_and_record(&authority, rotated, Own::Confirmed(rotated.public_key)).expect("it is the user's own");
 }
 
 #[tokio::test]
@@ -110,17 +110,17 @@ async fn circle_of_circles_json_is_the_one_with_the_identity_of_its_file_also_wh
     let check = IdentityCheck::new(user.clone(), &ConnectOptions::default(), Some(&config));
     let (authority, elsewhere) = ("[::1]:9001".parse().expect("valid"), "127.0.0.1:9002".parse().expect("valid"));
     let stranger = identity().public_key;
-    assert_eq!(check.own_circle(&authority, stranger).await.expect("read"), Own::Unstarted);
+    assert_eq!(check.find_own_identity(&authority, stranger).await.expect("read"), Own::Unstarted);
     let own = identity_file::load_or_create(&root.path().join("id")).expect("made").keypair.public_key();
     for shown in [own, stranger] {
-        assert_eq!(check.own_circle(&authority, shown).await.expect("read"), Own::Stated(own));
-        assert_eq!(check.own_circle(&elsewhere, shown).await.expect("read"), Own::None);
+        assert_eq!(check.find_own_identity(&authority, shown).await.expect("read"), Own::Stated(own));
+        assert_eq!(check.find_own_identity(&elsewhere, shown).await.expect("read"), Own::None);
     }
     let elsewhere = r#"{ "circles": [{ "name": "a", "host": "198.51.100.7", "port": 9001, "identity": "id" }] }"#;
     std::fs::write(&config, elsewhere).expect("written");
     let remote = "198.51.100.7:9001".parse().expect("valid");
-    assert_eq!(check.own_circle(&remote, own).await.expect("read"), Own::None, "it is not of this machine");
+    assert_eq!(check.find_own_identity(&remote, own).await.expect("read"), Own::None, "it is not of this machine");
     std::fs::write(&config, r#"{ "circles": [{ "name": "a", "port": 9001, "identity": "id" }] }"#).expect("written");
     std::fs::write(root.path().join("id"), "nonsense").expect("written");
-    check.own_circle(&authority, own).await.expect_err("it cannot be compared");
+    check.find_own_identity(&authority, own).await.expect_err("it cannot be compared");
 }

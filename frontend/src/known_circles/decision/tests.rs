@@ -12,11 +12,11 @@ fn word(decision: &Decision) -> &'static str {
         Decision::Accept => "accept",
         Decision::AcceptAndRemember(_) => "remember",
         Decision::Warn(_) => "warn",
-        Decision::Refuse(Refusal::NotAsKnown { .. }) => "not as known",
-        Decision::Refuse(Refusal::NotOwn { .. }) => "not own",
-        Decision::Refuse(Refusal::Ephemeral { .. }) => "ephemeral",
+        Decision::Refuse(IdentityRejection::KnownMismatch { .. }) => "not as known",
+        Decision::Refuse(IdentityRejection::OwnMismatch { .. }) => "not own",
+        Decision::Refuse(IdentityRejection::Ephemeral { .. }) => "ephemeral",
         // That is decided before.
-        Decision::Refuse(Refusal::Changed { .. }) => "changed",
+        Decision::Refuse(IdentityRejection::Changed { .. }) => "changed",
     }
 }
 
@@ -73,14 +73,14 @@ fn decision_depends_on_what_is_known_and_on_own_circles() {
                     if !is_row {
                         continue;
                     }
-                    let encounter = Encounter {
+                    let encounter = DecisionInput {
                         authority: &authority,
                         shown: VerifiedIdentity { public_key: key(1), is_persistent },
                         known: known.map(key),
                         own: *own,
                         is_loopback,
                         accepts_ephemeral,
-                        is_port_of_system,
+                        is_system_assigned_port: is_port_of_system,
                     };
                     assert_eq!(word(&decide(&encounter)), expected, "{encounter:?}");
                     assert!(seen.insert((*known, format!("{own:?}"), bits)), "two rows: {encounter:?}");
@@ -94,30 +94,30 @@ fn decision_depends_on_what_is_known_and_on_own_circles() {
 #[test]
 fn refusal_says_what_it_means_and_how_to_accept_it() {
     let authority: Authority = "10.0.0.1:9001".parse().expect("an authority");
-    let encounter = Encounter {
+    let encounter = DecisionInput {
         authority: &authority,
         shown: VerifiedIdentity { public_key: key(1), is_persistent: true },
         known: Some(key(2)),
         own: Own::None,
         is_loopback: false,
         accepts_ephemeral: false,
-        is_port_of_system: false,
+        is_system_assigned_port: false,
     };
     let Decision::Refuse(refusal) = decide(&encounter) else { panic!("another identity") };
     let text = refusal.to_string();
     for part in [&key(1).to_hex(), &key(2).to_hex(), "impostor", "circles known forget 10.0.0.1:9001"] {
         assert!(text.contains(part), "{text}");
     }
-    let Decision::Refuse(refusal) = decide(&Encounter { own: Own::Confirmed(key(2)), ..encounter }) else {
+    let Decision::Refuse(refusal) = decide(&DecisionInput { own: Own::Confirmed(key(2)), ..encounter }) else {
         panic!("another identity");
     };
     assert!(!refusal.to_string().contains("forget"), "nobody is to forget for that: {refusal}");
     let ephemeral = VerifiedIdentity { is_persistent: false, ..encounter.shown };
-    let Decision::Refuse(refusal) = decide(&Encounter { shown: ephemeral, known: None, ..encounter }) else {
+    let Decision::Refuse(refusal) = decide(&DecisionInput { shown: ephemeral, known: None, ..encounter }) else {
         panic!("it is ephemeral");
     };
     assert!(refusal.to_string().contains("--accept-ephemeral"), "{refusal}");
-    let Decision::AcceptAndRemember(text) = decide(&Encounter { known: None, ..encounter }) else {
+    let Decision::AcceptAndRemember(text) = decide(&DecisionInput { known: None, ..encounter }) else {
         panic!("first use")
     };
     assert!(text.contains("10.0.0.1:9001") && text.contains(&key(1).to_hex()), "{text}");

@@ -7,18 +7,18 @@ pub(crate) fn rpc_fix(error: &RpcError) -> String {
     match error {
         RpcError::LimitExceeded { limit: PlayLimit::Time, .. } => format!(
             "the circle's {}, or a shorter time that was asked for; what it had done stays done",
-            settings(PlayLimit::Time)
+            play_limit_settings(PlayLimit::Time)
         ),
         RpcError::LimitExceeded { limit: PlayLimit::Depth, .. } => format!(
             "the circle's {}, or how deep a value may be; what it had done stays done",
-            settings(PlayLimit::Depth)
+            play_limit_settings(PlayLimit::Depth)
         ),
         RpcError::LimitExceeded { limit, .. } => {
-            format!("the circle's {}; what it had done stays done", settings(*limit))
+            format!("the circle's {}; what it had done stays done", play_limit_settings(*limit))
         }
         RpcError::EnvironmentLost { .. } => "its variables are gone; the next play gets a fresh environment".into(),
         RpcError::Cancelled => "someone cancelled it; what it had done stays done".into(),
-        RpcError::Busy { limit, .. } => format!("try again later; it is the circle's {}", bounds(*limit)),
+        RpcError::Busy { limit, .. } => format!("try again later; it is the circle's {}", busy_limit_settings(*limit)),
         RpcError::RateLimited { retry_after_ms } => format!(
             "try again in {}; it is the circle's per_minute, or its limit for clients without a key",
             seconds(*retry_after_ms)
@@ -40,7 +40,7 @@ fn seconds(ms: u64) -> String {
 }
 
 /// The settings in circles.json that a limit of a play can be, with the unit in which it is told.
-fn settings(limit: PlayLimit) -> &'static str {
+fn play_limit_settings(limit: PlayLimit) -> &'static str {
     match limit {
         PlayLimit::Time => "play_ms (milliseconds)",
         PlayLimit::Operations => "operations or host_calls",
@@ -52,7 +52,7 @@ fn settings(limit: PlayLimit) -> &'static str {
 }
 
 /// The same for what a circle has no room for.
-fn bounds(limit: BusyLimit) -> &'static str {
+fn busy_limit_settings(limit: BusyLimit) -> &'static str {
     match limit {
         BusyLimit::Queued => "queued_plays or queued_kib (KiB) of a session",
         BusyLimit::Running => "running_plays",
@@ -79,7 +79,7 @@ mod tests {
             PlayLimit::Size,
         ];
         let busy = [BusyLimit::Queued, BusyLimit::Running, BusyLimit::Sessions, BusyLimit::Workers, BusyLimit::Memory];
-        for told in plays.into_iter().map(settings).chain(busy.into_iter().map(bounds)) {
+        for told in plays.into_iter().map(play_limit_settings).chain(busy.into_iter().map(busy_limit_settings)) {
             let is_name = |word: &&str| word.contains('_') || matches!(*word, "operations" | "workers");
             let names: Vec<&str> = told.split([' ', ',']).filter(is_name).collect();
             assert!(!names.is_empty(), "{told}");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_told_with_the_settings_that_it_can_be() {
+    fn limit_error_names_its_possible_settings() {
         let fix = rpc_fix(&RpcError::LimitExceeded { limit: PlayLimit::Size, max: 1024 });
         assert!(fix.contains("string_kib (KiB), array_items (items, bytes), map_items"), "{fix}");
         let fix = rpc_fix(&RpcError::LimitExceeded { limit: PlayLimit::Operations, max: 9 });
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_play_that_may_have_run_is_no_invitation_to_a_second_run() {
+    fn shutdown_error_does_not_suggest_a_retry() {
         let error = CliError::Play { script: "1".into(), error: RpcError::ShuttingDown };
         assert_eq!(error.exit_code(), 3);
         let lines: Vec<String> = error.lines(80).iter().map(ToString::to_string).collect();

@@ -10,9 +10,9 @@ use keys::{
     Authority, PublicKey,
     identity_file::{self, IdentityFileError},
 };
-use launcher::place::SupervisorFiles;
+use launcher::supervisor_files::SupervisorFiles;
 
-use super::is_same_place;
+use super::is_same_circle;
 use crate::{
     config,
     supervisor::{self, Directories},
@@ -24,7 +24,7 @@ pub(super) enum OwnCircle {
     /// No circle of circles.json is there.
     None,
     /// One may be there, on a port that the system chose: only the supervisor knows.
-    Perhaps,
+    Unknown,
     /// The circle there has not been started, so it has no identity yet.
     Unstarted,
     /// The circle there has this identity, whether it runs or not.
@@ -36,18 +36,18 @@ pub(super) enum OwnCircle {
 }
 
 /// Finds the circle of circles.json at an authority, and its identity. Reads files.
-pub(super) fn find(
+pub(super) fn find_in_config(
     directories: &Directories,
     config: Option<&Path>,
     authority: &Authority,
 ) -> Result<OwnCircle, IdentityFileError> {
     let Some(place) = place(directories, config) else { return Ok(OwnCircle::None) };
     // What a file with a mistake would say, the supervisor may know.
-    let Ok(circles) = launcher::load(place.config()) else { return Ok(OwnCircle::Perhaps) };
+    let Ok(circles) = launcher::load(place.config()) else { return Ok(OwnCircle::Unknown) };
     let Some(circle) = circles.iter().find(|circle| circle.address.port() != 0 && is_at(&circle.url(), authority))
     else {
-        let is_free = circles.iter().any(|circle| circle.address.port() == 0);
-        return Ok(if is_free { OwnCircle::Perhaps } else { OwnCircle::None });
+        let has_free_port = circles.iter().any(|circle| circle.address.port() == 0);
+        return Ok(if has_free_port { OwnCircle::Unknown } else { OwnCircle::None });
     };
     // A circle elsewhere is not the user's own, whatever a circles.json in some directory says.
     if !is_of_this_machine(circle.address.ip()) {
@@ -62,7 +62,7 @@ pub(super) fn find(
 }
 
 /// The identity that the supervisor says that its circle at this authority has.
-pub(super) async fn supervised(
+pub(super) async fn ask_supervisor(
     directories: &Directories,
     config: Option<&Path>,
     authority: &Authority,
@@ -83,5 +83,5 @@ fn is_of_this_machine(address: IpAddr) -> bool {
 }
 
 fn is_at(url: &str, authority: &Authority) -> bool {
-    CircleUrl::parse(url).is_ok_and(|url| is_same_place(url.authority(), authority))
+    CircleUrl::parse(url).is_ok_and(|url| is_same_circle(url.authority(), authority))
 }

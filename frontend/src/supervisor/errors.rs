@@ -1,6 +1,6 @@
 //! What a user can do about a supervisor that cannot be asked, or that does not answer as it should.
 
-use launcher::{control::ControlError, place::SupervisorFilesError};
+use launcher::{control::ControlError, supervisor_files::SupervisorFilesError};
 use protocol::RpcError;
 
 use crate::error::{CliError, os_error_text};

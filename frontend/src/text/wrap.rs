@@ -19,13 +19,13 @@ impl StyledLine {
         let rows = rows(&self.to_string(), width, indent);
         let row = |(index, range): (usize, &Range<usize>)| {
             let before = if index == 0 { 0 } else { indent };
-            self.within(range, Self::of(Style::Plain, &" ".repeat(before)))
+            self.push_range(range, Self::of(Style::Plain, &" ".repeat(before)))
         };
         rows.iter().enumerate().map(row).collect()
     }
 
     /// What is in that range of its bytes, behind something.
-    fn within(&self, range: &Range<usize>, mut row: Self) -> Self {
+    fn push_range(&self, range: &Range<usize>, mut row: Self) -> Self {
         let mut begin = 0;
         for piece in self.spans() {
             let end = begin + piece.text.len();
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_is_broken_between_words_and_hangs_below_its_begin() {
+    fn prose_wraps_between_words_with_hanging_indent() {
         // (text, width, rows)
         let cases: &[(&str, usize, &[&str])] = &[
             ("", 10, &[""]),
@@ -107,13 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn styles_survive_the_break() {
+    fn styles_survive_wrapping() {
         let rows = StyledLine::of(Style::Dim, "one two").with(Style::Error, " three").wrapped(8);
         assert_eq!(rows, [StyledLine::of(Style::Dim, "one two"), StyledLine::of(Style::Error, "three")]);
     }
 
     #[test]
-    fn no_word_is_lost_and_none_is_where_it_does_not_fit() {
+    fn wrapping_loses_no_word_and_exceeds_no_row() {
         for text in ["", "   ", " a bb  ccc 日本語 d", "日 本日 aaaaaaaa b c  ", "   ab  cd   ef  gh"] {
             for (width, indent) in (0..24).flat_map(|width| (0..24).map(move |indent| (width, indent))) {
                 let rows = texts(&StyledLine::of(Style::Plain, text).wrapped_with_indent(width, indent));
