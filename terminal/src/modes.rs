@@ -17,7 +17,7 @@ use frontend::{
 };
 
 /// How many [`Interrupts`] there are: while there is one, Ctrl-C is its own affair.
-static CLAIMS: AtomicUsize = AtomicUsize::new(0);
+static INTERRUPT_CLAIMS: AtomicUsize = AtomicUsize::new(0);
 
 /// Ends the process on SIGTERM, SIGHUP, and on Ctrl-C where nobody has claimed it, with the terminal as it is now: a
 /// passphrase's question and the REPL switch its echo off. A signal that the process was started to ignore (`nohup`) stays
@@ -33,14 +33,14 @@ pub fn restore_on_signals(runtime: &Runtime) -> Result<(), CliError> {
         runtime.spawn(async move {
             loop {
                 signal.recv().await;
-                if kind != SignalKind::interrupt() || CLAIMS.load(Ordering::SeqCst) == 0 {
+                if kind != SignalKind::interrupt() || INTERRUPT_CLAIMS.load(Ordering::SeqCst) == 0 {
                     break;
                 }
             }
             restore(before.as_ref());
             if stdout().is_terminal() {
                 // The prompt has asked for pastes in brackets. Not through the lock, which a blocked write may hold.
-                let _untidy = rustix::io::write(stdout(), b"\x1b[?2004l\r\n");
+                let _unrestored = rustix::io::write(stdout(), b"\x1b[?2004l\r\n");
             }
             // As a shell says it of a process that a signal ended.
             std::process::exit(128 + kind.as_raw_value());
@@ -69,7 +69,7 @@ fn restore(before: Option<&Termios>) {
         && is_in_front
     {
         // Not `Flush`, which would throw away what was typed ahead. If it fails, nothing can be done about it here.
-        let _untidy = tcsetattr(stdin(), OptionalActions::Now, before);
+        let _unrestored = tcsetattr(stdin(), OptionalActions::Now, before);
     }
 }
 
@@ -82,7 +82,7 @@ impl Interrupts {
     /// To be called where there is a runtime.
     pub fn claim() -> Result<Self, CliError> {
         let signal = listen(SignalKind::interrupt())?;
-        CLAIMS.fetch_add(1, Ordering::SeqCst);
+        INTERRUPT_CLAIMS.fetch_add(1, Ordering::SeqCst);
         Ok(Self { signal })
     }
 
@@ -103,7 +103,7 @@ impl Interrupts {
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        CLAIMS.fetch_sub(1, Ordering::SeqCst);
+        INTERRUPT_CLAIMS.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -114,7 +114,7 @@ pub struct QuietTerminal {
 }
 
 /// The terminal as it was before, for a program that has it for a while. Quiet again when this is dropped.
-pub struct Paused {
+pub struct RestoredTerminal {
     quiet: Option<Termios>,
 }
 
@@ -138,10 +138,10 @@ impl QuietTerminal {
     }
 
     /// Gives the terminal away for a while.
-    pub fn pause(&self) -> Paused {
+    pub fn pause(&self) -> RestoredTerminal {
         let quiet = tcgetattr(stdin()).ok();
         restore(self.before.as_ref());
-        Paused { quiet }
+        RestoredTerminal { quiet }
     }
 
     fn change(change: impl FnOnce(&mut Termios)) -> Self {
@@ -150,13 +150,13 @@ impl QuietTerminal {
             let mut modes = before.clone();
             change(&mut modes);
             // Without it what is typed is only less tidy: whatever must stay hidden is seen to by its reader, too.
-            let _untidy = tcsetattr(stdin(), OptionalActions::Now, &modes);
+            let _unrestored = tcsetattr(stdin(), OptionalActions::Now, &modes);
         }
         Self { before }
     }
 }
 
-impl Drop for Paused {
+impl Drop for RestoredTerminal {
     fn drop(&mut self) {
         restore(self.quiet.as_ref());
     }

@@ -16,7 +16,7 @@ use frontend::{
 };
 
 /// Colours of what is told apart by them.
-const SERIES: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
+const SERIES_COLOURS: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
 
 /// Columns that a label is padded to at the most.
 const MAX_LABEL: usize = 64;
@@ -63,7 +63,7 @@ impl Paint {
             Style::Strong => "1",
             Style::Success => "32",
             Style::Error => "1;31",
-            Style::Series(number) => SERIES[usize::from(number) % SERIES.len()],
+            Style::Series(number) => SERIES_COLOURS[usize::from(number) % SERIES_COLOURS.len()],
             Style::Syntax(SyntaxKind::Keyword) => "35",
             Style::Syntax(SyntaxKind::String) => "32",
             Style::Syntax(SyntaxKind::Number) => "36",
@@ -164,26 +164,26 @@ impl OutputLabel {
     /// What is printed, for stdout.
     pub fn format_print(&self, text: &str) -> String {
         let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
-        before_each_line(&self.stdout.dim(&format!("{} |", self.text)), &text)
+        prefix_lines(&self.stdout.dim(&format!("{} |", self.text)), &text)
     }
 
     /// The value, for stdout.
     pub fn value(&self, text: &str) -> String {
         let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
-        before_each_line(&self.stdout.dim(&format!("{} =", self.text)), &text)
+        prefix_lines(&self.stdout.dim(&format!("{} =", self.text)), &text)
     }
 
     /// What is debugged, for stderr.
     pub fn format_debug(&self, output: &Output) -> String {
         let text = debug(output);
         let text = if io::stderr().is_terminal() { visible(&text) } else { Cow::Borrowed(text.as_str()) };
-        before_each_line(&self.stderr.dim(&format!("{} |", self.text)), &text)
+        prefix_lines(&self.stderr.dim(&format!("{} |", self.text)), &text)
     }
 
     /// An error, for stderr.
     pub fn error(&self, lines: &[StyledLine]) -> String {
         let text: Vec<String> = lines.iter().map(|line| self.stderr.line(line)).collect();
-        before_each_line(&self.stderr.dim(&format!("{} |", self.text)), &text.join("\n"))
+        prefix_lines(&self.stderr.dim(&format!("{} |", self.text)), &text.join("\n"))
     }
 
     /// Columns that it takes.
@@ -192,7 +192,7 @@ impl OutputLabel {
     }
 }
 
-fn before_each_line(before: &str, text: &str) -> String {
+fn prefix_lines(before: &str, text: &str) -> String {
     text.split('\n').flat_map(|line| [before, " ", line, "\n"]).collect()
 }
 
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_is_as_wide_as_the_others_and_never_much_wider() {
+    fn label_width_is_shared_and_bounded() {
         let width = |text: &str, width| OutputLabel::new(text, width).width() - " | ".len();
         assert_eq!([width("日本", 0), width("日本", 6), width("a", usize::MAX)], [4, 6, MAX_LABEL]);
         assert_eq!(width(&"x".repeat(100_000), 100_000), 100_000);

@@ -25,7 +25,7 @@ use frontend::error::{CliError, ErrorParts, os_error_text};
 pub const WORK_FACTOR: WorkFactor = WorkFactor::Log2(18);
 
 /// How often a person is asked in all, as by ssh and sudo.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Bytes of a passphrase.
 const MAX_BYTES: u64 = 4096;
@@ -34,16 +34,20 @@ const MAX_BYTES: u64 = 4096;
 const BUFFER_BYTES: usize = 8192;
 
 /// Of the environment, what holds a passphrase or says where one is.
-pub const VARIABLES: [&str; 4] = [OLD.file, OLD.text, NEW.file, NEW.text];
+pub const VARIABLES: [&str; 4] = [CURRENT.file, CURRENT.text, NEW.file, NEW.text];
 
-const OLD: Names = Names { flag: "--passphrase-fd", file: "CIRCLES_PASSPHRASE_FILE", text: "CIRCLES_PASSPHRASE" };
+const CURRENT: PassphraseSources =
+    PassphraseSources { flag: "--passphrase-fd", file: "CIRCLES_PASSPHRASE_FILE", text: "CIRCLES_PASSPHRASE" };
 
 /// Names of their own: a command that changes a passphrase takes both.
-const NEW: Names =
-    Names { flag: "--new-passphrase-fd", file: "CIRCLES_NEW_PASSPHRASE_FILE", text: "CIRCLES_NEW_PASSPHRASE" };
+const NEW: PassphraseSources = PassphraseSources {
+    flag: "--new-passphrase-fd",
+    file: "CIRCLES_NEW_PASSPHRASE_FILE",
+    text: "CIRCLES_NEW_PASSPHRASE",
+};
 
 /// What a passphrase is given by.
-struct Names {
+struct PassphraseSources {
     flag: &'static str,
     file: &'static str,
     text: &'static str,
@@ -61,34 +65,38 @@ pub fn unlock(store: &Keystore, name: &KeyName, descriptor: Option<u32>) -> Resu
     if let Some(passphrase) = read_given(descriptor)? {
         return Ok(store.unlock(name, &passphrase)?);
     }
-    let mut left = TRIES;
+    let mut left = MAX_ATTEMPTS;
     // Also while one is tried: whoever knows that it was wrong types the next one already.
     let _hidden = QuietTerminal::without_echo();
     loop {
         left -= 1;
-        match store.unlock(name, &prompt(&format!("Passphrase of {name}: "), &OLD)?) {
-            Err(KeystoreError::WrongPassphrase { .. }) if left > 0 => again("wrong passphrase"),
-            tried => return Ok(tried?),
+        match store.unlock(name, &prompt(&format!("Passphrase of {name}: "), &CURRENT)?) {
+            Err(KeystoreError::WrongPassphrase { .. }) if left > 0 => ask_again("wrong passphrase"),
+            result => return Ok(result?),
         }
     }
 }
 
 /// The passphrase of a new key: on the terminal it is asked for twice.
 pub fn choose(descriptor: Option<u32>) -> Result<Zeroizing<String>, CliError> {
-    chosen(read_given(descriptor)?, "Passphrase for the new key: ", &OLD)
+    choose_with(read_given(descriptor)?, "Passphrase for the new key: ", &CURRENT)
 }
 
 /// The passphrase that a key is to have instead of another, in the same way.
 pub fn choose_new(descriptor: Option<u32>, question: &str) -> Result<Zeroizing<String>, CliError> {
-    chosen(found(descriptor, &NEW)?, question, &NEW)
+    choose_with(read_from(descriptor, &NEW)?, question, &NEW)
 }
 
-fn chosen(given: Option<Zeroizing<String>>, question: &str, names: &Names) -> Result<Zeroizing<String>, CliError> {
+fn choose_with(
+    given: Option<Zeroizing<String>>,
+    question: &str,
+    names: &PassphraseSources,
+) -> Result<Zeroizing<String>, CliError> {
     const EMPTY: &str = "an empty passphrase protects nothing";
     if let Some(passphrase) = given {
-        return if passphrase.is_empty() { Err(failed("it is empty", EMPTY)) } else { Ok(passphrase) };
+        return if passphrase.is_empty() { Err(passphrase_error("it is empty", EMPTY)) } else { Ok(passphrase) };
     }
-    let mut left = TRIES;
+    let mut left = MAX_ATTEMPTS;
     loop {
         left -= 1;
         let first = prompt(question, names)?;
@@ -100,22 +108,22 @@ fn chosen(given: Option<Zeroizing<String>>, question: &str, names: &Names) -> Re
             ("the two passphrases differ", "run it again")
         };
         if left == 0 {
-            return Err(failed(why, fix));
+            return Err(passphrase_error(why, fix));
         }
-        again(why);
+        ask_again(why);
     }
 }
 
-fn again(why: &str) {
+fn ask_again(why: &str) {
     output::to_stderr(&format!("{why}; once more\n"));
 }
 
 /// The passphrase that was given, so that nobody is to be asked.
 pub fn read_given(descriptor: Option<u32>) -> Result<Option<Zeroizing<String>>, CliError> {
-    found(descriptor, &OLD)
+    read_from(descriptor, &CURRENT)
 }
 
-fn found(descriptor: Option<u32>, names: &Names) -> Result<Option<Zeroizing<String>>, CliError> {
+fn read_from(descriptor: Option<u32>, names: &PassphraseSources) -> Result<Option<Zeroizing<String>>, CliError> {
     if let Some(number) = descriptor {
         return read(Path::new(&format!("/dev/fd/{number}"))).map(Some);
     }
@@ -131,10 +139,13 @@ fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
     let mut text = Zeroizing::new(String::with_capacity(BUFFER_BYTES));
     let length =
         File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text)).map_err(|error| {
-            failed(&format!("cannot read {}: {}", path.display(), os_error_text(&error)), "check its name")
+            passphrase_error(&format!("cannot read {}: {}", path.display(), os_error_text(&error)), "check its name")
         })?;
     if length as u64 > MAX_BYTES {
-        return Err(failed(&format!("{} holds more than {MAX_BYTES} bytes", path.display()), "check its name"));
+        return Err(passphrase_error(
+            &format!("{} holds more than {MAX_BYTES} bytes", path.display()),
+            "check its name",
+        ));
     }
     if text.ends_with('\n') {
         text.pop();
@@ -145,10 +156,10 @@ fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
     Ok(text)
 }
 
-fn prompt(question: &str, names: &Names) -> Result<Zeroizing<String>, CliError> {
+fn prompt(question: &str, names: &PassphraseSources) -> Result<Zeroizing<String>, CliError> {
     prompt_hidden(question).map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => CliError::Interrupted,
-        _ => failed(
+        _ => passphrase_error(
             "there is no terminal to ask on",
             &format!("set {} or {}, or give {} N", names.file, names.text, names.flag),
         ),
@@ -162,7 +173,7 @@ pub fn prompt_hidden(question: &str) -> io::Result<Zeroizing<String>> {
     rpassword::prompt_password(question).map(Zeroizing::new)
 }
 
-fn failed(why: &str, fix: &str) -> CliError {
+fn passphrase_error(why: &str, fix: &str) -> CliError {
     CliError::Passphrase(ErrorParts { what: "no passphrase".into(), why: why.into(), fix: fix.into() })
 }
 

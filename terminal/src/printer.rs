@@ -13,21 +13,21 @@ use crate::output;
 use frontend::error::OutputError;
 
 /// Bytes that may wait to be written: more than a circle lets a play print by default.
-const BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 4 << 20;
 
 /// What each piece counts besides its text.
-const PIECE_COST: usize = 256;
+const ITEM_OVERHEAD_BYTES: usize = 256;
 
 /// A thread that writes what plays print, in the order in which it gets it. A reader who pauses holds up only whoever waits
 /// for room.
 pub struct Printer {
-    pieces: mpsc::Sender<(Piece, OwnedSemaphorePermit)>,
+    pieces: mpsc::Sender<(PrinterItem, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,
     failed: Arc<Mutex<Option<io::Error>>>,
     ended: oneshot::Receiver<()>,
 }
 
-enum Piece {
+enum PrinterItem {
     Output(Output),
     /// For stdout, as it is.
     Text(String),
@@ -38,26 +38,27 @@ enum Piece {
 impl Printer {
     /// Starts the thread.
     pub fn start() -> Self {
-        let (pieces, mut waiting) = mpsc::channel::<(Piece, OwnedSemaphorePermit)>(BYTES / PIECE_COST);
-        let (room, failed) = (Arc::new(Semaphore::new(BYTES)), Arc::new(Mutex::new(None)));
+        let (pieces, mut waiting) =
+            mpsc::channel::<(PrinterItem, OwnedSemaphorePermit)>(MAX_BYTES / ITEM_OVERHEAD_BYTES);
+        let (room, failed) = (Arc::new(Semaphore::new(MAX_BYTES)), Arc::new(Mutex::new(None)));
         let (end, ended) = oneshot::channel();
-        let (its_room, its_failed) = (room.clone(), failed.clone());
+        let (thread_room, thread_failed) = (room.clone(), failed.clone());
         std::thread::spawn(move || {
             while let Some((piece, _room)) = waiting.blocking_recv() {
                 let written = match piece {
-                    Piece::Output(output) => output::write_output(&output),
-                    Piece::Text(text) => output::to_stdout(&text),
-                    Piece::Note(text) => {
+                    PrinterItem::Output(output) => output::write_output(&output),
+                    PrinterItem::Text(text) => output::to_stdout(&text),
+                    PrinterItem::Note(text) => {
                         output::to_stderr(&text);
                         Ok(())
                     }
                 };
                 if let Err(OutputError(error)) = written {
-                    *its_failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    *thread_failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     break;
                 }
             }
-            its_room.close();
+            thread_room.close();
             // Nobody need wait for it.
             let _unawaited = end.send(());
         });
@@ -67,24 +68,24 @@ impl Printer {
     /// Writes what a play printed, once there is room for it. The error is an earlier one.
     pub async fn output(&self, output: Output) -> Result<(), OutputError> {
         let bytes = output.text.len();
-        self.piece(Piece::Output(output), bytes).await
+        self.enqueue(PrinterItem::Output(output), bytes).await
     }
 
     /// Writes to stdout what is no print as it stands, in its turn.
     pub async fn text(&self, text: String) -> Result<(), OutputError> {
         let bytes = text.len();
-        self.piece(Piece::Text(text), bytes).await
+        self.enqueue(PrinterItem::Text(text), bytes).await
     }
 
     /// Writes to stderr what is about the play, in its turn.
     pub async fn note(&self, text: String) -> Result<(), OutputError> {
         let bytes = text.len();
-        self.piece(Piece::Note(text), bytes).await
+        self.enqueue(PrinterItem::Note(text), bytes).await
     }
 
-    async fn piece(&self, piece: Piece, bytes: usize) -> Result<(), OutputError> {
-        let wanted = u32::try_from((bytes + PIECE_COST).min(BYTES)).unwrap_or(u32::MAX);
-        let Ok(room) = self.room.clone().acquire_many_owned(wanted).await else { return Err(self.error()) };
+    async fn enqueue(&self, piece: PrinterItem, bytes: usize) -> Result<(), OutputError> {
+        let permits = u32::try_from((bytes + ITEM_OVERHEAD_BYTES).min(MAX_BYTES)).unwrap_or(u32::MAX);
+        let Ok(room) = self.room.clone().acquire_many_owned(permits).await else { return Err(self.error()) };
         self.pieces.send((piece, room)).await.map_err(|_| self.error())
     }
 

@@ -28,7 +28,7 @@ mod tests {
     use super::protect_process;
 
     #[test]
-    fn protected_process_leaves_no_core_file_and_can_still_allow_it_to_others() {
+    fn protected_process_leaves_no_core_file_and_children_can_raise_the_limit() {
         let before = getrlimit(Resource::Core);
         protect_process().expect("no process needs a privilege for it");
         let after = getrlimit(Resource::Core);

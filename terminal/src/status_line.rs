@@ -23,14 +23,14 @@ pub async fn with_status_line<T>(what: &str, future: impl Future<Output = T>) ->
     if !is_supported() {
         return future.await;
     }
-    let (begun, mut line) = (Instant::now(), Shown(false));
+    let (begun, mut line) = (Instant::now(), StatusLineGuard(false));
     let mut tick = tokio::time::interval(STATUS_LINE_INTERVAL);
     let mut future = std::pin::pin!(future);
     loop {
         tokio::select! {
             biased;
             done = &mut future => return done,
-            _ = tick.tick() => line.move_on(what, begun.elapsed()),
+            _ = tick.tick() => line.update(what, begun.elapsed()),
         }
     }
 }
@@ -48,10 +48,10 @@ pub fn is_supported() -> bool {
 }
 
 /// The line, which goes when the waiting does, however that ends.
-struct Shown(bool);
+struct StatusLineGuard(bool);
 
-impl Shown {
-    fn move_on(&mut self, what: &str, elapsed: Duration) {
+impl StatusLineGuard {
+    fn update(&mut self, what: &str, elapsed: Duration) {
         if elapsed < STATUS_LINE_DELAY {
             return;
         }
@@ -61,7 +61,7 @@ impl Shown {
     }
 }
 
-impl Drop for Shown {
+impl Drop for StatusLineGuard {
     fn drop(&mut self) {
         if self.0 {
             output::to_stderr("\r\x1b[K");
