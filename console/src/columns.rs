@@ -6,33 +6,36 @@ use frontend::text::{Style, StyledLine};
 const MIN_COLUMNS: usize = 20;
 
 /// What stands between two.
-const BETWEEN: &str = " │ ";
+const SEPARATOR: &str = " │ ";
 
 /// Columns that each of so many has; `None` where they find no room side by side.
-pub fn columns(count: usize, width: usize) -> Option<usize> {
-    let between = BETWEEN.chars().count().saturating_mul(count.saturating_sub(1));
+pub fn column_width(count: usize, width: usize) -> Option<usize> {
+    let between = SEPARATOR.chars().count().saturating_mul(count.saturating_sub(1));
     let each = width.min(1 << 16).checked_sub(between)?.checked_div(count)?;
     (each >= MIN_COLUMNS).then_some(each)
 }
 
 /// Each with its name above it: side by side where there is room, otherwise one below the other. What is wider than
 /// [`columns`] says goes on in the next row between words, and is cut where there are none.
-pub fn lines(said: &[(String, Vec<StyledLine>)], width: usize) -> Vec<StyledLine> {
+pub fn lines(answers: &[(String, Vec<StyledLine>)], width: usize) -> Vec<StyledLine> {
     let name = |name: &str| StyledLine::of(Style::Strong, name);
-    let Some(columns) = columns(said.len(), width) else {
-        return said.iter().flat_map(|(label, lines)| [name(label)].into_iter().chain(lines.iter().cloned())).collect();
+    let Some(columns) = column_width(answers.len(), width) else {
+        return answers
+            .iter()
+            .flat_map(|(label, lines)| [name(label)].into_iter().chain(lines.iter().cloned()))
+            .collect();
     };
     let broken = |(_, lines): &(String, Vec<StyledLine>)| {
         lines.iter().flat_map(|line| line.wrapped_with_indent(columns, 0)).collect()
     };
-    let answers: Vec<Vec<StyledLine>> = said.iter().map(broken).collect();
-    let rows = answers.iter().map(Vec::len).max().unwrap_or_default();
-    let heads = said.iter().map(|(label, _)| name(label)).collect();
-    let row = |row: usize| answers.iter().map(|lines| lines.get(row).cloned().unwrap_or_default()).collect();
-    std::iter::once(heads).chain((0..rows).map(row)).map(|cells: Vec<StyledLine>| joined(&cells, columns)).collect()
+    let texts: Vec<Vec<StyledLine>> = answers.iter().map(broken).collect();
+    let rows = texts.iter().map(Vec::len).max().unwrap_or_default();
+    let heads = answers.iter().map(|(label, _)| name(label)).collect();
+    let row = |row: usize| texts.iter().map(|lines| lines.get(row).cloned().unwrap_or_default()).collect();
+    std::iter::once(heads).chain((0..rows).map(row)).map(|cells: Vec<StyledLine>| join_cells(&cells, columns)).collect()
 }
 
-fn joined(cells: &[StyledLine], columns: usize) -> StyledLine {
+fn join_cells(cells: &[StyledLine], columns: usize) -> StyledLine {
     let mut joined = StyledLine::default();
     for (index, cell) in cells.iter().enumerate() {
         let is_last = index + 1 == cells.len();
@@ -43,7 +46,7 @@ fn joined(cells: &[StyledLine], columns: usize) -> StyledLine {
         }
         if !is_last {
             joined.push(Style::Plain, &" ".repeat(columns.saturating_sub(cell.width())));
-            joined.push(Style::Dim, BETWEEN);
+            joined.push(Style::Dim, SEPARATOR);
         }
     }
     joined
@@ -82,10 +85,10 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_columns_and_of_answers_will_do() {
+    fn columns_accept_any_width_and_any_number_of_answers() {
         for width in [0, usize::MAX] {
             for count in [0, 1, usize::MAX] {
-                assert!(columns(count, width).is_none_or(|each| (MIN_COLUMNS..=width).contains(&each)));
+                assert!(column_width(count, width).is_none_or(|each| (MIN_COLUMNS..=width).contains(&each)));
             }
             let _none = shown(&[], width);
         }

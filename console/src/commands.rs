@@ -1,14 +1,14 @@
 //! The `:` commands, kept apart from what a circle could ever understand.
 
-mod answers;
 mod help;
+mod queries;
 
 use std::path::{Path, PathBuf};
 
-pub use answers::ask;
 use directories::BaseDirs;
 pub use help::{help, topics};
 use keys::keystore::KeyName;
+pub use queries::query;
 
 use frontend::{suggest, visible::visible};
 
@@ -97,10 +97,10 @@ pub struct CommandSpec {
     /// An example, with the colon.
     pub example: &'static str,
     /// What more there is to know.
-    more: &'static str,
+    details: &'static str,
 }
 
-const fn command(
+const fn spec(
     name: &'static str,
     argument: &'static str,
     takes: ArgumentKind,
@@ -108,13 +108,13 @@ const fn command(
     example: &'static str,
     more: &'static str,
 ) -> CommandSpec {
-    CommandSpec { name, argument, argument_kind: takes, summary: does, example, more }
+    CommandSpec { name, argument, argument_kind: takes, summary: does, example, details: more }
 }
 
 /// All commands, in the order in which `:help` lists them.
 pub const COMMANDS: &[CommandSpec] = &[
-    command("help", "[TOPIC]", ArgumentKind::Topic, "this, or more on a command or a topic", ":help plot", ""),
-    command(
+    spec("help", "[TOPIC]", ArgumentKind::Topic, "this, or more on a command or a topic", ":help plot", ""),
+    spec(
         "use",
         "WHERE",
         ArgumentKind::Circle,
@@ -122,7 +122,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":use team",
         "WHERE is a name in circles.json, a port, host:port or a ws:// URL. :use again comes back to a session as it was.",
     ),
-    command(
+    spec(
         "key",
         "NAME",
         ArgumentKind::Key,
@@ -130,9 +130,9 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":key alice",
         "A session that has proved no key proves this one, and keeps its variables. One that has gets a session beside it: a session is one key's for good. A passphrase is asked for once.",
     ),
-    command("who", "", ArgumentKind::None, "which circle, and who it takes you for", ":who", ""),
-    command("vars", "", ArgumentKind::None, "the session's variables", ":vars", ""),
-    command(
+    spec("who", "", ArgumentKind::None, "which circle, and who it takes you for", ":who", ""),
+    spec("vars", "", ArgumentKind::None, "the session's variables", ":vars", ""),
+    spec(
         "functions",
         "[TEXT]",
         ArgumentKind::Function,
@@ -140,8 +140,8 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":functions trim",
         "With TEXT: those of the session that have it in their names, and those of the circle that begin with it.",
     ),
-    command("doc", "NAME", ArgumentKind::Function, "what a function does, and where it comes from", ":doc push", ""),
-    command(
+    spec("doc", "NAME", ArgumentKind::Function, "what a function does, and where it comes from", ":doc push", ""),
+    spec(
         "load",
         "FILE",
         ArgumentKind::File,
@@ -149,7 +149,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":load report.rhai",
         "It is played as if it had been typed. A first line that begins with #! is for the shell. ~/ is your home directory.",
     ),
-    command(
+    spec(
         "save",
         "FILE",
         ArgumentKind::File,
@@ -157,7 +157,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":save work.rhai",
         "The inputs that went well since the session began, in their order: no commands, nothing that failed or was cancelled. A function that was defined again is there once, ans is bound where it is used. :save! writes over a file that is there.",
     ),
-    command(
+    spec(
         "edit",
         "",
         ArgumentKind::None,
@@ -165,7 +165,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":edit",
         "$VISUAL, then $EDITOR, then what there is. What you leave in the file stands at the prompt then, and Enter plays it. Ctrl-X Ctrl-E does the same with what is being typed.",
     ),
-    command(
+    spec(
         "time",
         "[SCRIPT]",
         ArgumentKind::Script,
@@ -173,7 +173,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":time sq(12)",
         "The time in the circle, the operations, and the time until the answer was here.",
     ),
-    command(
+    spec(
         "plot",
         "[SCRIPT]",
         ArgumentKind::Script,
@@ -181,7 +181,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":plot [1, 4, 9]",
         "An array of numbers, an array of [x, y], or a map of arrays.",
     ),
-    command(
+    spec(
         "each",
         "A,B SCRIPT",
         ArgumentKind::CirclesAndScript,
@@ -189,7 +189,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":each team,9001 40 + 2",
         "Side by side in time, too. Circles that are not connected to yet are, and kept. A circle that cannot be reached keeps none of the others from playing.",
     ),
-    command(
+    spec(
         "last",
         "",
         ArgumentKind::None,
@@ -197,7 +197,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":last",
         "In $PAGER where it is longer than the screen.",
     ),
-    command(
+    spec(
         "history",
         "[TEXT]",
         ArgumentKind::Text,
@@ -205,7 +205,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":history let",
         "The newest last. A line that begins with a space, or that holds what could be a secret key, is not kept.",
     ),
-    command(
+    spec(
         "reset",
         "",
         ArgumentKind::None,
@@ -213,7 +213,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":reset",
         "Variables, functions and imports are gone. The connection and the key stay.",
     ),
-    command("quit", "", ArgumentKind::None, "leave", ":quit", ""),
+    spec("quit", "", ArgumentKind::None, "leave", ":quit", ""),
 ];
 
 impl ReplCommand {
@@ -227,14 +227,14 @@ impl ReplCommand {
             name => name,
         };
         let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
-            return Err(unknown(name));
+            return Err(unknown_command_error(name));
         };
         if command.argument_kind == ArgumentKind::None && !argument.is_empty() {
             return Err(format!(":{name} takes nothing behind it"));
         }
-        let wants = || format!(":{name} needs {}: {}", command.argument, command.example);
-        if argument.is_empty() && !command.is_content_alone() {
-            return Err(wants());
+        let usage_error = || format!(":{name} needs {}: {}", command.argument, command.example);
+        if argument.is_empty() && !command.is_argument_optional() {
+            return Err(usage_error());
         }
         Ok(match name {
             "help" => Self::Help(argument.trim_start_matches(':').to_owned()),
@@ -245,15 +245,15 @@ impl ReplCommand {
             "vars" => Self::Vars,
             "functions" => Self::Functions(argument.to_owned()),
             "doc" => Self::Doc(argument.trim_end_matches("()").to_owned()),
-            "load" => Self::Load(path(argument)),
-            "save" => Self::Save { file: path(argument), overwrite: typed.ends_with('!') },
+            "load" => Self::Load(expand_home(argument)),
+            "save" => Self::Save { file: expand_home(argument), overwrite: typed.ends_with('!') },
             "edit" => Self::Edit,
             "time" => Self::Time(argument.to_owned()),
             "plot" => Self::Plot(argument.to_owned()),
             "each" => match split(argument) {
-                (_, "") => return Err(wants()),
+                (_, "") => return Err(usage_error()),
                 // With a blank behind the comma the second circle would be a part of the script.
-                (places, _) if places.ends_with(',') => return Err(wants()),
+                (places, _) if places.ends_with(',') => return Err(usage_error()),
                 (places, script) => Self::FanOut { targets: split_list(places), script: script.to_owned() },
             },
             "reset" => Self::Reset,
@@ -267,7 +267,7 @@ impl ReplCommand {
 
 impl CommandSpec {
     /// Whether it means something with nothing behind it.
-    fn is_content_alone(&self) -> bool {
+    fn is_argument_optional(&self) -> bool {
         self.argument.is_empty() || self.argument.starts_with('[')
     }
 }
@@ -327,14 +327,14 @@ pub fn split_list(text: &str) -> Vec<String> {
 }
 
 /// A file as it is typed: `~/` is the home directory.
-pub fn path(typed: &str) -> PathBuf {
+pub fn expand_home(typed: &str) -> PathBuf {
     match (typed.strip_prefix("~/"), BaseDirs::new()) {
         (Some(below), Some(dirs)) => dirs.home_dir().join(below),
         _ => Path::new(typed).to_owned(),
     }
 }
 
-fn unknown(name: &str) -> String {
+fn unknown_command_error(name: &str) -> String {
     let name = visible(name);
     match suggest::nearest(&name, COMMANDS.iter().map(|command| command.name)) {
         Some(near) => format!("there is no :{name}; did you mean :{near}?"),
@@ -347,7 +347,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mistyped_command_says_what_to_type() {
+    fn unknown_command_suggests_the_nearest() {
         let cases = [
             ("hlep", "there is no :hlep; did you mean :help?"),
             ("xyzzy", "there is no :xyzzy; :help lists what there is"),
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_read_with_what_is_behind_it() {
+    fn command_is_parsed_with_its_argument() {
         let cases = [
             (" quit ", ReplCommand::Quit),
             ("q", ReplCommand::Quit),
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_that_is_listed_is_one() {
+    fn commands_list_has_only_valid_commands() {
         for command in COMMANDS {
             assert!(ReplCommand::parse(&command.example[1..]).is_ok(), "{}", command.example);
         }
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn the_script_behind_a_command_is_found() {
+    fn script_part_of_a_command_is_found() {
         let cases = [
             ("1 + 2", Some((0, "1 + 2"))),
             (":time 1 + 2", Some((6, "1 + 2"))),

@@ -20,13 +20,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(150);
 pub struct Completer {
     runtime: Handle,
     session: SessionHandle,
-    known: Known,
+    known: LocalCandidates,
     /// The newest answer, however late it came.
-    newest: Arc<Mutex<CompletionList>>,
+    latest: Arc<Mutex<CompletionList>>,
 }
 
 /// What the surroundings know.
-type Known = Box<dyn Fn(ArgumentKind, &str) -> Vec<CompletionItem>>;
+type LocalCandidates = Box<dyn Fn(ArgumentKind, &str) -> Vec<CompletionItem>>;
 
 impl Completer {
     /// A completer that asks `client`; `known` offers what the console itself knows to stand behind a `:` command.
@@ -35,13 +35,13 @@ impl Completer {
         session: SessionHandle,
         known: impl Fn(ArgumentKind, &str) -> Vec<CompletionItem> + 'static,
     ) -> Self {
-        Self { runtime, session, known: Box::new(known), newest: Arc::default() }
+        Self { runtime, session, known: Box::new(known), latest: Arc::default() }
     }
 
     /// Asks another circle from now on.
     pub fn set_session(&mut self, session: SessionHandle) {
         self.session = session;
-        self.newest = Arc::default();
+        self.latest = Arc::default();
     }
 
     /// What the circle answers in time, or else what was known last: then the next question finds the answer. Blocks for
@@ -51,7 +51,7 @@ impl Completer {
             CompletionSource::Local(completion) => return completion,
             CompletionSource::Circle { script, cursor, offset } => (script, cursor, offset),
         };
-        let newest = self.newest.clone();
+        let newest = self.latest.clone();
         let answer = self.session.complete((input.to_owned(), cursor), (script, at, offset));
         let answer = self.runtime.spawn(async move {
             let completion = answer.await?;
@@ -61,7 +61,7 @@ impl Completer {
         if let Ok(Ok(Some(completion))) = self.runtime.block_on(async { timeout(ANSWER_TIMEOUT, answer).await }) {
             return completion;
         }
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.narrowed(input, cursor).unwrap_or_default()
+        let newest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.narrow(input, cursor).unwrap_or_default()
     }
 }

@@ -112,9 +112,9 @@ fn commands() -> Vec<CompletionItem> {
 }
 
 /// The files that a name which was begun may become. Blocks for as long as it takes to list a directory.
-pub fn file_candidates(begun: &str) -> Vec<CompletionItem> {
-    let (directory, name) = begun.rsplit_once('/').map_or(("", begun), |(directory, name)| (directory, name));
-    let listed = if begun.contains('/') { commands::path(&format!("{directory}/")) } else { ".".into() };
+pub fn file_candidates(prefix: &str) -> Vec<CompletionItem> {
+    let (directory, name) = prefix.rsplit_once('/').map_or(("", prefix), |(directory, name)| (directory, name));
+    let listed = if prefix.contains('/') { commands::expand_home(&format!("{directory}/")) } else { ".".into() };
     let Ok(entries) = std::fs::read_dir(listed) else { return Vec::new() };
     let mut files: Vec<CompletionItem> = entries
         .take(MAX_LISTED)
@@ -126,7 +126,7 @@ pub fn file_candidates(begun: &str) -> Vec<CompletionItem> {
                 return None;
             }
             let end = if entry.path().is_dir() { "/" } else { "" };
-            let before = &begun[..begun.len() - name.len()];
+            let before = &prefix[..prefix.len() - name.len()];
             Some(CompletionItem { text: format!("{before}{file}{end}"), detail: String::new() })
         })
         .collect();
@@ -137,15 +137,15 @@ pub fn file_candidates(begun: &str) -> Vec<CompletionItem> {
 
 impl CompletionList {
     /// As the circle answered to what stands behind so many characters of the input.
-    pub fn of_answer(input: String, cursor: usize, offset: usize, answer: CompleteResult) -> Self {
+    pub fn from_answer(input: String, cursor: usize, offset: usize, answer: CompleteResult) -> Self {
         let start = usize::try_from(answer.start).unwrap_or(usize::MAX).saturating_add(offset).min(cursor);
         let word: String = input.chars().take(cursor).skip(start).collect();
         // Not believed: what is replaced is one word, and a candidate goes on with it as one word of some length.
         let before: String = input.chars().take(start).collect();
-        let is_of_word = if is_in_import(&before) { is_of_module_name } else { is_of_name };
-        let is_word = word.chars().all(is_of_word);
+        let is_word_char = if is_in_import(&before) { is_of_module_name } else { is_of_name };
+        let is_word = word.chars().all(is_word_char);
         let is_fitting =
-            |text: &str| is_word && text.starts_with(&word) && text.len() <= MAX_TEXT && text.chars().all(is_of_word);
+            |text: &str| is_word && text.starts_with(&word) && text.len() <= MAX_TEXT && text.chars().all(is_word_char);
         let candidates = answer
             .candidates
             .into_iter()
@@ -160,7 +160,7 @@ impl CompletionList {
     }
 
     /// The same candidates for a word that goes on, if it is the same word as far as it went.
-    pub(crate) fn narrowed(&self, input: &str, cursor: usize) -> Option<Self> {
+    pub(crate) fn narrow(&self, input: &str, cursor: usize) -> Option<Self> {
         let begin = |text: &str| text.chars().take(self.start).collect::<String>();
         if cursor < self.start || begin(input) != begin(&self.input) {
             return None;
@@ -272,11 +272,11 @@ mod tests {
         let long = "x".repeat(70_000);
         let offers =
             || vec![offer("total", &long), offer("other", ""), offer("to\nend", ""), offer(&format!("to{long}"), "")];
-        let completion = CompletionList::of_answer("1 + to".into(), 6, 0, answer(4, offers()));
+        let completion = CompletionList::from_answer("1 + to".into(), 6, 0, answer(4, offers()));
         assert_eq!((texts(&completion), completion.candidates[0].detail.len()), (vec!["total"], MAX_DETAIL));
         // More than the word before the cursor is not for it to replace.
-        assert!(CompletionList::of_answer("1 + to".into(), 6, 0, answer(0, offers())).candidates.is_empty());
-        assert_eq!(CompletionList::of_answer("to".into(), 2, 0, answer(u64::MAX, offers())).start, 2);
+        assert!(CompletionList::from_answer("1 + to".into(), 6, 0, answer(0, offers())).candidates.is_empty());
+        assert_eq!(CompletionList::from_answer("to".into(), 2, 0, answer(u64::MAX, offers())).start, 2);
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
                 detail: String::new(),
             };
             let answer = CompleteResult { start, candidates: offered.iter().map(candidate).collect() };
-            let completion = CompletionList::of_answer(input.into(), input.chars().count(), 0, answer);
+            let completion = CompletionList::from_answer(input.into(), input.chars().count(), 0, answer);
             assert_eq!(texts(&completion), taken, "{input}");
         }
     }
@@ -324,8 +324,8 @@ mod tests {
         let candidates =
             ["total", "tops"].map(|text| CompletionItem { text: text.into(), detail: String::new() }).into();
         let known = CompletionList { input: "1 + to".into(), start: 4, cursor: 6, candidates };
-        assert_eq!(texts(&known.narrowed("1 + tot", 7).expect("the same word")), ["total"]);
-        assert_eq!(known.narrowed("2 + tot", 7), None);
-        assert_eq!(known.narrowed("1 +", 3), None);
+        assert_eq!(texts(&known.narrow("1 + tot", 7).expect("the same word")), ["total"]);
+        assert_eq!(known.narrow("2 + tot", 7), None);
+        assert_eq!(known.narrow("1 +", 3), None);
     }
 }

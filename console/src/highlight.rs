@@ -11,7 +11,7 @@ const MAX_BYTES: usize = 16 << 10;
 
 /// The parts of an input, in their order and without overlaps; what is in none of them is plain.
 pub fn spans(engine: &Engine, input: &str) -> Vec<(Range<usize>, SyntaxKind)> {
-    if input.len() > MAX_BYTES { Vec::new() } else { parts_of(input, &lex(engine, input)) }
+    if input.len() > MAX_BYTES { Vec::new() } else { token_spans(input, &lex(engine, input)) }
 }
 
 /// The same, and among them the bracket at a cursor and the one that belongs to it, if there are two. The cursor is
@@ -21,7 +21,7 @@ pub fn spans_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize
         return Vec::new();
     }
     let tokens = lex(engine, input);
-    let mut parts = parts_of(input, &tokens);
+    let mut parts = token_spans(input, &tokens);
     for bracket in brackets_at(&tokens, cursor).into_iter().flatten() {
         // Brackets are in no other part.
         let at = parts.partition_point(|(part, _)| part.start < bracket.start);
@@ -30,7 +30,7 @@ pub fn spans_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize
     parts
 }
 
-fn parts_of(input: &str, tokens: &[(Token, usize)]) -> Vec<(Range<usize>, SyntaxKind)> {
+fn token_spans(input: &str, tokens: &[(Token, usize)]) -> Vec<(Range<usize>, SyntaxKind)> {
     let mut parts = Vec::new();
     for (index, (token, start)) in tokens.iter().enumerate() {
         let next = tokens.get(index + 1);
@@ -89,15 +89,15 @@ fn closing(opening: &str) -> char {
 
 /// A text in lines, its parts in their styles.
 pub fn lines(engine: &Engine, text: &str) -> Vec<StyledLine> {
-    styled(text, spans(engine, text))
+    style_lines(text, spans(engine, text))
 }
 
 /// The same with the brackets at a cursor, in bytes.
 pub fn lines_at(engine: &Engine, text: &str, cursor: usize) -> Vec<StyledLine> {
-    styled(text, spans_at(engine, text, cursor))
+    style_lines(text, spans_at(engine, text, cursor))
 }
 
-fn styled(text: &str, parts: Vec<(Range<usize>, SyntaxKind)>) -> Vec<StyledLine> {
+fn style_lines(text: &str, parts: Vec<(Range<usize>, SyntaxKind)>) -> Vec<StyledLine> {
     let mut lines = vec![StyledLine::default()];
     let mut push = |style: Style, text: &str| {
         for (index, part) in text.split('\n').enumerate() {
@@ -180,18 +180,18 @@ pub fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
 
 /// How much of the text from a token's start to the next one's is the token itself.
 fn token_length(token: &Token, text: &str) -> usize {
-    let while_ = |is_part: fn(char) -> bool| text.find(|character| !is_part(character)).unwrap_or(text.len());
+    let prefix_length = |is_part: fn(char) -> bool| text.find(|character| !is_part(character)).unwrap_or(text.len());
     match token {
         Token::StringConstant(_) | Token::InterpolatedString(_) | Token::CharConstant(_) | Token::LexError(_) => {
             string_length(text)
         }
         Token::IntegerConstant(_) | Token::FloatConstant(_) => {
-            while_(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '.'))
+            prefix_length(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '.'))
         }
         Token::Identifier(_) | Token::Reserved(_) => {
-            while_(|character| character.is_alphanumeric() || character == '_')
+            prefix_length(|character| character.is_alphanumeric() || character == '_')
         }
-        other if other.is_standard_keyword() => while_(char::is_alphanumeric),
+        other if other.is_standard_keyword() => prefix_length(char::is_alphanumeric),
         // A comment that documents something is a token of its own.
         Token::Comment(_) => text.trim_end().len(),
         other if other.is_literal() => other.literal_syntax().len().min(text.len()),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tokens_of_a_long_line_are_where_they_are() {
+    fn token_positions_in_a_long_line_are_exact() {
         let line = "\"日本\" + f(`é${x}`); ".repeat(2_000);
         let input = format!("{line}\n  {line}");
         let tokens = lex(&Engine::new_raw(), &input);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bracket_at_the_cursor_and_its_counterpart_are_marked() {
+    fn matching_brackets_at_the_cursor_are_marked() {
         let cases = [
             ("f(1, (2))|", "f<(>1, (2)<)>"),
             ("|(1)", "<(>1<)>"),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_stay_beside_a_marked_bracket() {
+    fn colours_survive_next_to_a_marked_bracket() {
         let input = "f(1) + \"s\"";
         let parts: Vec<String> = spans_at(&Engine::new_raw(), input, 1)
             .into_iter()
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn every_beginning_of_an_input_has_parts_in_order_within_it() {
+    fn every_prefix_has_ordered_spans_within_it() {
         let engine = Engine::new_raw();
         let input = "/// doc\n/** more */ fn f(x) { // é\n  `a ${x + `b ${1}`} ü` + \"\\u{1F600}\" + 'c' + #\"raw\"# + 0b1 /* end";
         for end in (0..=input.len()).filter(|end| input.is_char_boundary(*end)) {

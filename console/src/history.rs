@@ -25,10 +25,10 @@ const SECRET_DIGITS: usize = 64;
 pub const MAX_INPUTS: usize = 10_000;
 
 /// Inputs that are shown, where none in particular are asked for.
-const RECENT: usize = 50;
+const MAX_RECENT: usize = 50;
 
 /// Inputs that wait to be kept.
-const WAITING: usize = 256;
+const QUEUE_CAPACITY: usize = 256;
 
 /// Where the inputs of one circle and key are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl HistoryFile {
     /// The inputs, oldest first. Blocks.
     pub fn read(&self) -> Result<Vec<String>, String> {
         let Some(file) = self.existing_path() else { return Ok(Vec::new()) };
-        Ok(opened(file)?.iter().cloned().collect())
+        Ok(open(file)?.iter().cloned().collect())
     }
 
     /// Has someone else append to the file, which is there by then, for its user's eyes only.
@@ -79,24 +79,24 @@ pub struct HistoryWriter {
 
 impl HistoryWriter {
     /// `failed` is told why an input is not kept.
-    pub fn start(failed: impl Fn(String) + Send + 'static) -> Self {
-        let (inputs, waiting) = sync_channel::<(HistoryFile, String)>(WAITING);
+    pub fn start(on_error: impl Fn(String) + Send + 'static) -> Self {
+        let (inputs, waiting) = sync_channel::<(HistoryFile, String)>(QUEUE_CAPACITY);
         let thread = std::thread::spawn(move || {
             // A history that has read its file only appends to it.
-            let mut open: HashMap<PathBuf, FileHistory> = HashMap::new();
+            let mut histories: HashMap<PathBuf, FileHistory> = HashMap::new();
             for (history, input) in waiting {
                 let kept = history.append_with(|file| {
-                    let mut entries = match open.remove(file) {
+                    let mut entries = match histories.remove(file) {
                         Some(entries) => entries,
-                        None => opened(file)?,
+                        None => open(file)?,
                     };
                     let kept =
                         entries.add(&input).and_then(|_| entries.append(file)).map_err(|error| error.to_string());
-                    open.insert(file.to_owned(), entries);
+                    histories.insert(file.to_owned(), entries);
                     kept
                 });
                 if let Err(error) = kept {
-                    failed(error);
+                    on_error(error);
                 }
             }
         });
@@ -122,8 +122,8 @@ impl Drop for HistoryWriter {
     }
 }
 
-fn opened(file: &Path) -> Result<FileHistory, String> {
-    let mut entries = new()?;
+fn open(file: &Path) -> Result<FileHistory, String> {
+    let mut entries = new_history()?;
     if fs::metadata(file).is_ok_and(|metadata| metadata.len() > 0) {
         entries.load(file).map_err(|error| error.to_string())?;
     }
@@ -135,7 +135,7 @@ pub fn read_error_text(file: &Path, error: &ReadlineError) -> String {
     format!("the history in {} cannot be read: {error}", file.display())
 }
 
-fn new() -> Result<FileHistory, String> {
+fn new_history() -> Result<FileHistory, String> {
     let config = Config::builder().max_history_size(MAX_INPUTS).map_err(|error| error.to_string())?;
     Ok(FileHistory::with_config(&config.build()))
 }
@@ -147,7 +147,7 @@ pub fn is_kept(input: &str) -> bool {
 
 /// Inputs that have a text in them, with their numbers, the newest last; of all of them only some. They come newest first.
 pub fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part: &str) -> Vec<StyledLine> {
-    let most = if part.is_empty() { RECENT } else { MAX_INPUTS };
+    let most = if part.is_empty() { MAX_RECENT } else { MAX_INPUTS };
     let mut inputs: Vec<_> = newest_first.filter(|(_, input)| input.as_ref().contains(part)).take(most).collect();
     inputs.reverse();
     let mut lines = Vec::new();
@@ -184,7 +184,7 @@ mod tests {
     use super::{holds_secret, lines};
 
     #[test]
-    fn the_newest_inputs_are_listed_last_and_those_that_fit_alone() {
+    fn history_lists_newest_last_and_filters() {
         let inputs = ["let a = 1", "fn f() {\n}", "a + 1"];
         let shown = |part: &str| {
             let newest_first = (1..).zip(inputs).collect::<Vec<_>>().into_iter().rev();
@@ -193,11 +193,11 @@ mod tests {
         assert_eq!(shown("a"), ["    1  let a = 1", "    3  a + 1"]);
         assert_eq!(shown("fn"), ["    2  fn f() {", "       }"]);
         assert_eq!(shown("nothing"), ["nothing was typed that fits"]);
-        assert_eq!(lines((1..=99).rev().map(|number| (number, "x")), "").len(), super::RECENT);
+        assert_eq!(lines((1..=99).rev().map(|number| (number, "x")), "").len(), super::MAX_RECENT);
     }
 
     #[test]
-    fn what_could_be_a_secret_key_is_recognised() {
+    fn possible_secret_key_is_recognised() {
         let secret = "0f".repeat(32);
         assert!(
             holds_secret(&format!("let k = 0x{secret}"))

@@ -25,24 +25,24 @@ const MAX_PRINTS: usize = 4 << 20;
 /// One session's plays.
 #[derive(Debug, Default)]
 pub struct Notebook {
-    inputs: Vec<Input>,
+    inputs: Vec<NotebookInput>,
     bytes: usize,
     /// Inputs that found no room.
     dropped: usize,
     /// Plays that did not go well, and may have done something before.
     failed: usize,
     /// Those of the environment before this one, until something is played in this one.
-    is_of_before: bool,
-    last: Last,
+    is_from_lost_session: bool,
+    last: LastPlay,
     /// The last script, however it ended.
-    typed: String,
+    last_script: String,
     /// The last value other than `()`.
     value: Option<Arc<PlayResult>>,
 }
 
 /// An input that was played, and went well.
 #[derive(Debug)]
-struct Input {
+struct NotebookInput {
     script: String,
     /// Whether `ans` was bound to its value.
     has_value: bool,
@@ -50,21 +50,21 @@ struct Input {
 
 /// What the last play printed and answered.
 #[derive(Debug, Default)]
-pub struct Last {
+pub struct LastPlay {
     /// A line each.
     prints: String,
     is_cut: bool,
     /// What was said of it, if it went wrong.
     error: Vec<StyledLine>,
     /// Its answer, unless it went wrong.
-    took: Option<Took>,
+    took: Option<PlayTiming>,
     /// Whether its value is the last one that there is.
     has_value: bool,
 }
 
 /// What a play took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Took {
+pub struct PlayTiming {
     /// In the circle.
     pub elapsed: Duration,
     /// Operations that the script took, as the circle counts them.
@@ -75,7 +75,7 @@ pub struct Took {
 
 /// Inputs as one script.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Saved {
+pub struct SavedScript {
     /// The script, with a comment at its beginning that says where it is from.
     pub script: String,
     /// How many inputs are in the script.
@@ -91,13 +91,13 @@ pub fn costs_environment(error: &ClientError) -> bool {
 
 impl Notebook {
     /// A play begins.
-    pub fn begin(&mut self, script: &str) {
-        script.clone_into(&mut self.typed);
-        self.last = Last::default();
+    pub fn begin_play(&mut self, script: &str) {
+        script.clone_into(&mut self.last_script);
+        self.last = LastPlay::default();
     }
 
     /// It has printed something.
-    pub fn printed(&mut self, text: &str) {
+    pub fn add_print(&mut self, text: &str) {
         let last = &mut self.last;
         if last.prints.len() + text.len() < MAX_PRINTS {
             last.prints.push_str(text);
@@ -108,19 +108,22 @@ impl Notebook {
     }
 
     /// It has ended, and went well.
-    pub fn ended(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
+    pub fn record_success(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
         let has_value = result.r#type != "()";
-        if std::mem::take(&mut self.is_of_before) {
-            self.forget();
+        if std::mem::take(&mut self.is_from_lost_session) {
+            self.clear();
         }
         if self.inputs.len() < MAX_INPUTS && self.bytes + script.len() <= MAX_BYTES {
             self.bytes += script.len();
-            self.inputs.push(Input { script: script.to_owned(), has_value });
+            self.inputs.push(NotebookInput { script: script.to_owned(), has_value });
         } else {
             self.dropped += 1;
         }
-        self.last.took =
-            Some(Took { elapsed: Duration::from_micros(result.elapsed_us), operations: result.operations, round_trip });
+        self.last.took = Some(PlayTiming {
+            elapsed: Duration::from_micros(result.elapsed_us),
+            operations: result.operations,
+            round_trip,
+        });
         self.last.has_value = has_value;
         if has_value {
             self.value = Some(result);
@@ -128,39 +131,39 @@ impl Notebook {
     }
 
     /// It has ended, and went wrong; what was said of it, and whether it cost the environment.
-    pub fn went_wrong(&mut self, said: &[StyledLine], is_lost: bool) {
+    pub fn record_failure(&mut self, lines: &[StyledLine], is_lost: bool) {
         self.failed += 1;
         if is_lost {
-            self.is_lost();
+            self.mark_lost();
         }
-        self.last.error = said.iter().take(MAX_ERROR).cloned().collect();
+        self.last.error = lines.iter().take(MAX_ERROR).cloned().collect();
     }
 
     /// The environment is a fresh one. What was played in the old one can still be written.
-    pub fn is_lost(&mut self) {
-        self.is_of_before = true;
+    pub fn mark_lost(&mut self) {
+        self.is_from_lost_session = true;
     }
 
     /// A fresh environment was asked for.
     pub fn reset(&mut self) {
-        self.forget();
+        self.clear();
         self.value = None;
-        self.is_of_before = false;
+        self.is_from_lost_session = false;
     }
 
-    fn forget(&mut self) {
+    fn clear(&mut self) {
         self.inputs.clear();
         (self.bytes, self.dropped, self.failed) = (0, 0, 0);
     }
 
     /// How many inputs have made what the environment holds.
     pub fn inputs(&self) -> usize {
-        if self.is_of_before { 0 } else { self.inputs.len() }
+        if self.is_from_lost_session { 0 } else { self.inputs.len() }
     }
 
     /// The last script that was played, however it ended; empty before.
     pub fn last_script(&self) -> &str {
-        &self.typed
+        &self.last_script
     }
 
     /// The last value other than `()`.
@@ -169,9 +172,9 @@ impl Notebook {
     }
 
     /// What went well, as a script that runs again.
-    pub fn save(&self, place: &str) -> Saved {
-        let mut saved = save::script(&self.inputs, place);
-        if self.is_of_before && saved.inputs > 0 {
+    pub fn save(&self, place: &str) -> SavedScript {
+        let mut saved = save::build_script(&self.inputs, place);
+        if self.is_from_lost_session && saved.inputs > 0 {
             saved.notes.push("they are of the session that was lost".to_owned());
         }
         if self.failed > 0 {
@@ -187,7 +190,7 @@ impl Notebook {
     }
 
     /// Everything that the last play printed, and its value as `shown` shows it.
-    pub fn last(&self, shown: impl FnOnce(&PlayResult) -> Vec<StyledLine>) -> Vec<StyledLine> {
+    pub fn last(&self, format: impl FnOnce(&PlayResult) -> Vec<StyledLine>) -> Vec<StyledLine> {
         let mut lines = match self.last.prints.strip_suffix('\n') {
             Some(prints) => text::lines(Style::Plain, prints),
             None => Vec::new(),
@@ -199,7 +202,7 @@ impl Notebook {
             ));
         }
         if let Some(value) = self.value().filter(|_| self.last.has_value) {
-            lines.extend(shown(value));
+            lines.extend(format(value));
         }
         lines.extend(self.last.error.iter().cloned());
         if lines.is_empty() {
@@ -209,7 +212,7 @@ impl Notebook {
     }
 
     /// What the last play took.
-    pub fn time(&self) -> StyledLine {
+    pub fn timing_line(&self) -> StyledLine {
         match self.last.took {
             Some(took) => took.line(),
             None => StyledLine::of(Style::Dim, "there is no play yet that went well"),
@@ -217,22 +220,22 @@ impl Notebook {
     }
 }
 
-impl Saved {
+impl SavedScript {
     /// What is said once it is in a file.
-    pub fn said(&self, file: &Path) -> String {
+    pub fn summary(&self, file: &Path) -> String {
         let plural = if self.inputs == 1 { "" } else { "s" };
-        let mut said = format!("{} input{plural} in {}", self.inputs, visible(&file.display().to_string()));
+        let mut lines = format!("{} input{plural} in {}", self.inputs, visible(&file.display().to_string()));
         if history::holds_secret(&self.script) {
-            said.push_str("; it holds what could be a secret key");
+            lines.push_str("; it holds what could be a secret key");
         }
         for note in &self.notes {
-            said.push_str(&format!("; {}", visible(note)));
+            lines.push_str(&format!("; {}", visible(note)));
         }
-        said
+        lines
     }
 }
 
-impl Took {
+impl PlayTiming {
     /// The three figures in one line.
     pub fn line(self) -> StyledLine {
         let text = format!(
@@ -266,36 +269,39 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_can_be_written_until_something_new_is_played() {
+    fn lost_inputs_can_be_saved_until_the_next_play() {
         let mut notebook = Notebook::default();
-        notebook.ended("let x = 1", result("()", "null"), Duration::ZERO);
-        notebook.is_lost();
+        notebook.record_success("let x = 1", result("()", "null"), Duration::ZERO);
+        notebook.mark_lost();
         assert_eq!(notebook.inputs(), 0);
         let saved = notebook.save("here");
         assert!(saved.script.contains("let x = 1;") && saved.notes.len() == 1, "{saved:?}");
-        notebook.ended("2", result("i64", "2"), Duration::ZERO);
+        notebook.record_success("2", result("i64", "2"), Duration::ZERO);
         let saved = notebook.save("here");
         assert!(!saved.script.contains("let x") && saved.script.contains("2;") && saved.notes.is_empty(), "{saved:?}");
     }
 
     #[test]
-    fn the_last_play_is_kept_with_its_prints_within_bounds() {
+    fn last_play_is_kept_with_bounded_prints() {
         let mut notebook = Notebook::default();
-        notebook.begin("1");
-        notebook.printed("one");
-        notebook.ended("1", result("i64", "1"), Duration::from_millis(12));
-        let shown = |notebook: &Notebook| {
+        notebook.begin_play("1");
+        notebook.add_print("one");
+        notebook.record_success("1", result("i64", "1"), Duration::from_millis(12));
+        let format = |notebook: &Notebook| {
             let lines = notebook.last(|value| vec![StyledLine::of(Style::Plain, &value.output)]);
             lines.iter().map(StyledLine::to_string).collect::<Vec<_>>()
         };
-        assert_eq!(shown(&notebook), ["one", "1"]);
-        assert_eq!(notebook.time().to_string(), "1.50 ms in the circle, 7 operations, 12 ms until the answer was here");
-        notebook.begin("1");
+        assert_eq!(format(&notebook), ["one", "1"]);
+        assert_eq!(
+            notebook.timing_line().to_string(),
+            "1.50 ms in the circle, 7 operations, 12 ms until the answer was here"
+        );
+        notebook.begin_play("1");
         for _ in 0..5 {
-            notebook.printed(&"x".repeat(1 << 20));
+            notebook.add_print(&"x".repeat(1 << 20));
         }
-        let shown = shown(&notebook);
-        assert_eq!((shown.len(), shown[3].as_str()), (4, "… more than 4 MiB: the rest is not kept"));
+        let format = format(&notebook);
+        assert_eq!((format.len(), format[3].as_str()), (4, "… more than 4 MiB: the rest is not kept"));
         // `:plot` still has the value of the play before.
         assert_eq!(notebook.value().map(|value| value.output.as_str()), Some("1"));
     }

@@ -11,18 +11,18 @@ use ratatui::{
     widgets::{Axis, Chart, Dataset, GraphType, Widget},
 };
 
-use crate::truncate::grouped;
+use crate::truncate::group_digits;
 use frontend::text::{Size, Style, StyledLine};
-use series::{MAX_SERIES, Plotted, Range, Series};
+use series::{AxisRange, MAX_SERIES, PlotData, PlotSeries};
 
 /// What a chart has at least: with less there are axes and nothing else.
-const MIN: Size = Size { width: 24, height: 6 };
+const MIN_SIZE: Size = Size { width: 24, height: 6 };
 
 /// Rows of a chart, where nobody asks for another height.
 pub const MAX_ROWS: usize = 16;
 
 /// And at most, whatever there is: a buffer of cells is made for it.
-const MAX: Size = Size { width: 400, height: 100 };
+const MAX_SIZE: Size = Size { width: 400, height: 100 };
 
 /// What several series are told apart by beside their colours; one alone has the finest.
 const MARKS: [(char, Marker); MAX_SERIES] = [
@@ -36,26 +36,28 @@ const MARKS: [(char, Marker); MAX_SERIES] = [
 
 /// A chart of that size, with what is to be said of it. The error says what can be plotted.
 pub fn lines(result: &PlayResult, size: Size) -> Result<Vec<StyledLine>, String> {
-    let Plotted { series, skipped, more } = series::of(result)?;
-    let size =
-        Size { width: size.width.clamp(MIN.width, MAX.width), height: size.height.clamp(MIN.height, MAX.height) };
+    let PlotData { series, skipped, more } = series::from_result(result)?;
+    let size = Size {
+        width: size.width.clamp(MIN_SIZE.width, MAX_SIZE.width),
+        height: size.height.clamp(MIN_SIZE.height, MAX_SIZE.height),
+    };
     let mut notes = Vec::new();
     if skipped > 0 {
         let noun = if skipped == 1 { "value is no finite number" } else { "values are no finite numbers" };
-        notes.push(format!("{} {noun} and left out", grouped(skipped)));
+        notes.push(format!("{} {noun} and left out", group_digits(skipped)));
     }
     if more > 0 {
-        notes.push(format!("{} more series are left out", grouped(more)));
+        notes.push(format!("{} more series are left out", group_digits(more)));
     }
     let mut lines: Vec<StyledLine> = legend(&series, size.width).into_iter().collect();
     // In a small room the chart goes first.
-    let height = size.height.saturating_sub(lines.len() + notes.len()).max(MIN.height - 1);
+    let height = size.height.saturating_sub(lines.len() + notes.len()).max(MIN_SIZE.height - 1);
     lines.extend(chart(&series, Size { height, ..size }));
     lines.extend(notes.iter().map(|note| StyledLine::of(Style::Dim, note).truncated(size.width)));
     Ok(lines)
 }
 
-fn legend(series: &[Series], width: usize) -> Option<StyledLine> {
+fn legend(series: &[PlotSeries], width: usize) -> Option<StyledLine> {
     let mut line = StyledLine::default();
     for (number, (series, (mark, _))) in (0..).zip(series.iter().zip(MARKS)) {
         let name = series.name.as_ref()?;
@@ -66,13 +68,13 @@ fn legend(series: &[Series], width: usize) -> Option<StyledLine> {
     Some(line.truncated(width))
 }
 
-fn chart(series: &[Series], size: Size) -> Vec<StyledLine> {
-    let (across, up) = (Range::of(series, |point| point.0), Range::of(series, |point| point.1));
+fn chart(series: &[PlotSeries], size: Size) -> Vec<StyledLine> {
+    let (across, up) = (AxisRange::of(series, |point| point.0), AxisRange::of(series, |point| point.1));
     // All in parts of the range: whatever numbers there are, none that is drawn is far from one.
     let points: Vec<Vec<(f64, f64)>> = series
         .iter()
-        .map(|series| series.thinned(&across, size.width * 2))
-        .map(|points| points.iter().map(|(x, y)| (across.part(*x), up.part(*y))).collect())
+        .map(|series| series.thin(&across, size.width * 2))
+        .map(|points| points.iter().map(|(x, y)| (across.fraction(*x), up.fraction(*y))).collect())
         .collect();
     let is_alone = series.len() == 1;
     let datasets = (0..).zip(series.iter().zip(&points)).map(|(number, (series, points))| {
@@ -85,7 +87,7 @@ fn chart(series: &[Series], size: Size) -> Vec<StyledLine> {
         let style = Shown::new().fg(Color::Indexed(number));
         Dataset::default().data(points).marker(marker).graph_type(graph_type).style(style)
     });
-    let axis = |range: &Range| Axis::default().bounds([0.0, 1.0]).labels(range.labels()).style(Shown::new().dim());
+    let axis = |range: &AxisRange| Axis::default().bounds([0.0, 1.0]).labels(range.labels()).style(Shown::new().dim());
     let chart = Chart::new(datasets.collect())
         .x_axis(axis(&across).labels_alignment(Alignment::Right))
         .y_axis(axis(&up).labels_alignment(Alignment::Right))

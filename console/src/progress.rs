@@ -35,15 +35,15 @@ fn rounded(number: u64) -> String {
 }
 
 /// What goes round as long as something runs.
-const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const SPINNER_FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 /// What of it is shown so long after it began.
 pub fn spinner(elapsed: Duration) -> &'static str {
-    SPINNER[usize::try_from(elapsed.as_millis() / 100).unwrap_or(0) % SPINNER.len()]
+    SPINNER_FRAMES[usize::try_from(elapsed.as_millis() / 100).unwrap_or(0) % SPINNER_FRAMES.len()]
 }
 
 /// Columns of the bar.
-const BAR: u8 = 14;
+const BAR_WIDTH: u8 = 14;
 
 /// A play that runs.
 pub struct PlayStatus<'a> {
@@ -60,7 +60,7 @@ pub struct PlayStatus<'a> {
 }
 
 /// A part of the line about it: the columns between it and what is before it, its text, and how much it matters.
-struct Part {
+struct StatusPart {
     gap: usize,
     line: StyledLine,
     weight: u8,
@@ -71,7 +71,7 @@ impl PlayStatus<'_> {
     /// columns.
     pub fn line(&self, width: usize) -> StyledLine {
         let mut parts = self.parts();
-        let needed = |parts: &[Part]| parts.iter().map(|part| part.gap + part.line.width()).sum::<usize>();
+        let needed = |parts: &[StatusPart]| parts.iter().map(|part| part.gap + part.line.width()).sum::<usize>();
         while needed(&parts) > width && parts.len() > 1 {
             let least = (0..parts.len()).min_by_key(|index| parts[*index].weight).unwrap_or(0);
             parts.remove(least);
@@ -86,17 +86,17 @@ impl PlayStatus<'_> {
         line.truncated(width)
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let part = |gap, style, text: &str, weight| Part { gap, line: StyledLine::of(style, text), weight };
+    fn parts(&self) -> Vec<StatusPart> {
+        let part = |gap, style, text: &str, weight| StatusPart { gap, line: StyledLine::of(style, text), weight };
         let mut parts = vec![part(0, Style::Plain, self.spinner, 8)];
         let text = self.progress.and_then(text).filter(|text| !text.trim().is_empty());
         parts.push(part(1, Style::Plain, text.as_deref().unwrap_or("running"), 4));
         if let Some(ratio) = self.progress.and_then(ratio) {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 100")]
-            let (done, percent) = ((ratio * f64::from(BAR)).round() as u8, (ratio * 100.0).round() as u8);
+            let (done, percent) = ((ratio * f64::from(BAR_WIDTH)).round() as u8, (ratio * 100.0).round() as u8);
             let bar = StyledLine::of(Style::Success, &"█".repeat(done.into()));
-            let bar = bar.with(Style::Plain, &"░".repeat((BAR - done).into()));
-            parts.push(Part { gap: 1, line: bar, weight: 2 });
+            let bar = bar.with(Style::Plain, &"░".repeat((BAR_WIDTH - done).into()));
+            parts.push(StatusPart { gap: 1, line: bar, weight: 2 });
             parts.push(part(1, Style::Plain, &format!("{percent}%"), 6));
         } else if let Some((done, total)) = self.progress.and_then(|progress| progress.done.zip(progress.total)) {
             parts.push(part(2, Style::Plain, &format!("{done}/{total}"), 2));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_columns_will_do() {
+    fn status_line_accepts_any_width() {
         assert_eq!(status(Some(&progress(1, 2))).line(0).to_string(), "");
         assert!(status(None).line(usize::MAX).to_string().ends_with("Ctrl-C cancels"));
     }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_has_what_matters_most_in_its_columns() {
+    fn status_line_keeps_the_most_important_parts() {
         let mut progress = progress(40, 100);
         progress.text = Some("loading".into());
         let cases = [
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_told() {
+    fn unknown_progress_is_not_shown() {
         assert_eq!(status(None).line(80).to_string(), "⠋ running  3.4s  Ctrl-C cancels");
         let told = Progress { done: None, total: None, text: None, ..progress(0, 0) };
         assert_eq!(status(Some(&told)).line(80).to_string(), "⠋ running  3.4s  756 M operations  Ctrl-C cancels");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_script_says_is_a_part_of_the_whole() {
+    fn progress_ratio_is_always_between_0_and_1() {
         for (done, total, expected) in
             [(40, 100, Some(0.4)), (-1, 100, Some(0.0)), (i64::MAX, 1, Some(1.0)), (1, 0, None), (1, -5, None)]
         {

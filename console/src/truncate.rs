@@ -7,7 +7,7 @@ const MIN_ROWS: usize = 6;
 
 /// Lines as they are, if they find room in that many rows; otherwise the first and the last of them, and in between how
 /// many are hidden. A line that alone would fill half of the room is cut, and says how much more of it there is.
-pub fn folded(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
+pub fn truncate_lines(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
     let (width, height) = (size.width.max(1), size.height.max(MIN_ROWS));
     let rows = |line: &StyledLine| line.width().div_ceil(width).max(1);
     // More lines than rows do not fit, whatever they are.
@@ -15,7 +15,7 @@ pub fn folded(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
         return lines;
     }
     if let [line] = lines.as_slice() {
-        return vec![cut(line, width.saturating_mul(height - 1))];
+        return vec![truncate_line(line, width.saturating_mul(height - 1))];
     }
     let longest = width.saturating_mul(height / 2 - 1);
     let total = lines.len();
@@ -24,7 +24,7 @@ pub fn folded(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
     let mut left = room / 3;
     // The end first: it is the smaller part.
     for line in lines.iter().rev() {
-        let line = cut(line, longest);
+        let line = truncate_line(line, longest);
         let Some(rest) = left.checked_sub(rows(&line)) else { break };
         left = rest;
         last.push(line);
@@ -32,7 +32,7 @@ pub fn folded(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
     left += room - room / 3;
     let mut shown = Vec::new();
     for line in &lines[..total - last.len()] {
-        let line = cut(line, longest);
+        let line = truncate_line(line, longest);
         let Some(rest) = left.checked_sub(rows(&line)) else { break };
         left = rest;
         shown.push(line);
@@ -40,17 +40,20 @@ pub fn folded(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
     let hidden = total - shown.len() - last.len();
     if hidden > 0 {
         let noun = if hidden == 1 { "line is" } else { "lines are" };
-        shown.push(StyledLine::of(Style::Dim, &format!("… {} {noun} hidden; :last pages all of it", grouped(hidden))));
+        shown.push(StyledLine::of(
+            Style::Dim,
+            &format!("… {} {noun} hidden; :last pages all of it", group_digits(hidden)),
+        ));
     }
     shown.extend(last.into_iter().rev());
     shown
 }
 
-fn cut(line: &StyledLine, width: usize) -> StyledLine {
+fn truncate_line(line: &StyledLine, width: usize) -> StyledLine {
     if line.width() <= width {
         return line.clone();
     }
-    let note = |hidden: usize| format!(" … {} characters more; :last pages all of it", grouped(hidden));
+    let note = |hidden: usize| format!(" … {} characters more; :last pages all of it", group_digits(hidden));
     let characters = |line: &StyledLine| line.spans().iter().map(|piece| piece.text.chars().count()).sum::<usize>();
     let all = characters(line);
     let short = line.truncated(width.saturating_sub(note(all).chars().count()));
@@ -59,7 +62,7 @@ fn cut(line: &StyledLine, width: usize) -> StyledLine {
 }
 
 /// 1,234,567
-pub fn grouped(number: usize) -> String {
+pub fn group_digits(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -82,19 +85,19 @@ mod tests {
     }
 
     fn shown(lines: Vec<StyledLine>, size: Size) -> Vec<String> {
-        folded(lines, size).iter().map(StyledLine::to_string).collect()
+        truncate_lines(lines, size).iter().map(StyledLine::to_string).collect()
     }
 
     #[test]
-    fn what_fits_stays_as_it_is() {
-        assert_eq!(folded(numbers(10), SIZE), numbers(10));
-        assert_eq!(folded(Vec::new(), SIZE), []);
+    fn fitting_lines_are_unchanged() {
+        assert_eq!(truncate_lines(numbers(10), SIZE), numbers(10));
+        assert_eq!(truncate_lines(Vec::new(), SIZE), []);
         let wide = StyledLine::of(Style::Plain, &"x".repeat(600));
-        assert_eq!(folded(vec![wide.clone()], SIZE), [wide]);
+        assert_eq!(truncate_lines(vec![wide.clone()], SIZE), [wide]);
     }
 
     #[test]
-    fn of_what_does_not_fit_begin_and_end_are_shown() {
+    fn truncated_lines_show_begin_and_end() {
         let expected =
             ["1", "2", "3", "4", "5", "6", "… 991 lines are hidden; :last pages all of it", "998", "999", "1000"];
         assert_eq!(shown(numbers(1000), SIZE), expected);
@@ -104,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_and_says_how_much_more_there_is() {
+    fn long_line_is_truncated_with_a_count() {
         let wide = StyledLine::of(Style::Plain, &"x".repeat(100_000)).with(Style::Error, &"y".repeat(100_000));
         let lines = shown(vec![wide.clone()], SIZE);
         assert_eq!(lines.len(), 1);
@@ -119,29 +122,29 @@ mod tests {
     fn rows_are_counted_as_the_terminal_breaks_lines() {
         let wide = |count| vec![StyledLine::of(Style::Plain, &"日".repeat(60)); count];
         assert_eq!(shown(wide(5), SIZE).len(), 5);
-        let folded = folded(wide(50), SIZE);
+        let folded = truncate_lines(wide(50), SIZE);
         assert!(folded.iter().map(|line| line.width().div_ceil(60)).sum::<usize>() <= 10, "{folded:?}");
         assert!(folded.iter().any(|line| line.to_string().contains("are hidden")));
     }
 
     #[test]
-    fn any_size_will_do() {
+    fn truncation_accepts_any_size() {
         let wide = StyledLine::of(Style::Plain, &"x".repeat(1000));
         for width in [0, 1, usize::MAX] {
             for height in [0, 1, usize::MAX] {
                 for lines in [Vec::new(), vec![wide.clone()], [numbers(20), vec![wide.clone()]].concat()] {
-                    assert_eq!(folded(lines.clone(), Size { width, height }).is_empty(), lines.is_empty());
+                    assert_eq!(truncate_lines(lines.clone(), Size { width, height }).is_empty(), lines.is_empty());
                 }
             }
         }
         let all = [numbers(20), vec![wide]].concat();
-        assert_eq!(folded(all.clone(), Size { width: usize::MAX, height: usize::MAX }), all);
+        assert_eq!(truncate_lines(all.clone(), Size { width: usize::MAX, height: usize::MAX }), all);
     }
 
     #[test]
     fn numbers_are_grouped() {
         for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), text);
+            assert_eq!(group_digits(number), text);
         }
     }
 }

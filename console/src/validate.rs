@@ -84,7 +84,7 @@ mod tests {
     use super::Validator;
 
     #[test]
-    fn an_input_that_more_lines_could_complete_is_incomplete() {
+    fn input_that_more_lines_could_complete_is_incomplete() {
         let validator = Validator::new();
         let inputs = [
             "fn f(x) {",
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_complete_or_wrong_goes_to_the_circle() {
+    fn complete_and_invalid_inputs_are_sent() {
         let validator = Validator::new();
         let deep = "(".repeat(5000);
         let inputs = [

@@ -8,11 +8,11 @@ use client_ws::PlayResult;
 
 use frontend::text::{Style, StyledLine, SyntaxKind, lines};
 pub use node::{Key, Node, Shape};
-pub use pretty::shortened;
+pub use pretty::shorten;
 
 /// Shows what a play ended with; nothing for `()`. Arrays and maps within that many columns, scalars and strings as they
 /// are.
-pub fn lines_of(result: &PlayResult, width: usize) -> Vec<StyledLine> {
+pub fn format_value(result: &PlayResult, width: usize) -> Vec<StyledLine> {
     if result.output.is_empty() && result.r#type != "string" {
         return Vec::new();
     }
@@ -20,7 +20,7 @@ pub fn lines_of(result: &PlayResult, width: usize) -> Vec<StyledLine> {
         // Where text and JSON do not belong together, or the value is too large to be taken apart, the text is what the
         // circle says that it is.
         "array" | "map" => match Node::of(result) {
-            Some(node) => laid_out(&node, width),
+            Some(node) => layout(&node, width),
             None => lines(Style::Plain, &result.output),
         },
         "i64" | "f64" => lines(Style::Syntax(SyntaxKind::Number), &result.output),
@@ -31,7 +31,7 @@ pub fn lines_of(result: &PlayResult, width: usize) -> Vec<StyledLine> {
     }
 }
 
-fn laid_out(node: &Node<'_>, width: usize) -> Vec<StyledLine> {
+fn layout(node: &Node<'_>, width: usize) -> Vec<StyledLine> {
     if let Some(table) = table::lines(node, width) {
         return table;
     }
@@ -99,7 +99,7 @@ pub(crate) mod tests {
     }
 
     fn shown(result: &PlayResult, width: usize) -> String {
-        let lines = lines_of(result, width);
+        let lines = format_value(result, width);
         lines.iter().map(|line| line.to_string() + "\n").collect()
     }
 
@@ -107,7 +107,7 @@ pub(crate) mod tests {
     fn styled(result: &PlayResult, width: usize) -> String {
         let piece = |piece: &frontend::text::TextSpan| format!("{:?}:{}", piece.style, piece.text);
         let line = |line: &StyledLine| line.spans().iter().map(piece).collect::<Vec<_>>().join(" ");
-        lines_of(result, width).iter().map(line).collect::<Vec<_>>().join("\n")
+        format_value(result, width).iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -127,20 +127,20 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_string_is_told_from_a_number_by_its_colour() {
+    fn string_and_number_have_different_colours() {
         assert_eq!(styled(&result("string", "42", "\"42\""), 80), "Syntax(String):42");
         assert_eq!(styled(&result("i64", "42", "42"), 80), "Syntax(Number):42");
         assert_eq!(styled(&result("bool", "true", "true"), 80), "Syntax(Keyword):true");
     }
 
     #[test]
-    fn what_is_small_is_on_one_line_in_its_colours() {
+    fn small_value_is_on_one_coloured_line() {
         let result = result("array", r#"[1, c, "s", true, #{"k": NaN}]"#, r#"[1,"c","s",true,{"k":null}]"#);
         insta::assert_snapshot!(styled(&result, 80), @r#"Plain:[ Syntax(Number):1 Plain:, c,  Syntax(String):"s" Plain:,  Syntax(Keyword):true Plain:, #{"k":  Syntax(Number):NaN Plain:}]"#);
     }
 
     #[test]
-    fn what_is_large_is_pretty_printed() {
+    fn large_value_is_pretty_printed() {
         let matrix = of_json(&format!("[{0}, {0}, {0}]", "[10, 20, 30]"));
         let numbers =
             of_json(&format!("{{\"all\": {:?}, \"name\": \"tea\", \"none\": []}}", (0..40).collect::<Vec<_>>()));
@@ -157,7 +157,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_array_of_maps_with_the_same_keys_is_a_table() {
+    fn array_of_maps_with_the_same_keys_is_a_table() {
         let stock = of_json(
             r#"[{"name": "tea", "price": 2.5, "stock": 120, "tags": ["hot", 1]},
                 {"name": "日本茶", "price": 12.25, "stock": null, "tags": []},
@@ -175,7 +175,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_would_be_worse_as_a_table_is_none() {
+    fn unsuitable_values_are_not_tables() {
         let wide: Vec<String> = (0..30).map(|key| format!("\"key{key}\": \"value {key}\"")).collect();
         let cases = [
             "[{}]".to_owned(),
@@ -191,9 +191,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_table_of_many_rows_says_how_many_more_there_are() {
+    fn long_table_counts_its_hidden_rows() {
         let rows: Vec<String> = (0..100_000).map(|row| format!("{{\"n\":{row}}}")).collect();
-        let lines = lines_of(&of_json(&format!("[{}]", rows.join(","))), 80);
+        let lines = format_value(&of_json(&format!("[{}]", rows.join(","))), 80);
         assert_eq!(lines.len(), 1003);
         assert_eq!(lines[1002].to_string(), "… 99,000 more rows: ans.extract(1000..2000) has the next");
     }
@@ -207,35 +207,35 @@ pub(crate) mod tests {
         let texts = format!("[{}]", vec!["\"日本 \\u001b \\\" ]\""; 20_000].join(","));
         for json in [deep, deep_maps, nests, items, texts] {
             for width in [0, 1, 20, 80, 400, usize::MAX] {
-                let lines = lines_of(&of_json(&json), width);
+                let lines = format_value(&of_json(&json), width);
                 assert!(lines.len() <= 10_002, "{} lines", lines.len());
                 let is_clean = |line: &StyledLine| !line.to_string().contains(|character: char| character.is_control());
                 assert!(lines.iter().all(is_clean));
             }
         }
-        let lines = lines_of(&of_json(&format!("[{}]", vec!["\"日本 \\u001b\""; 2_000].join(","))), 40);
+        let lines = format_value(&of_json(&format!("[{}]", vec!["\"日本 \\u001b\""; 2_000].join(","))), 40);
         assert!(lines.iter().all(|line| line.width() <= 40));
     }
 
     #[test]
-    fn any_number_of_columns_will_do() {
+    fn layout_accepts_any_width() {
         let all = ["[]", "[1, 2]", r#"[{"a": 1}]"#, r#"{"a": [1, [2]]}"#, "[[1], [2]]"];
         for json in all {
             let result = of_json(json);
             let node = Node::of(&result).expect("it is one");
             for width in [0, 1, usize::MAX - 1, usize::MAX] {
-                assert!(!lines_of(&result, width).is_empty(), "{json}");
+                assert!(!format_value(&result, width).is_empty(), "{json}");
                 assert!(!pretty::lines(&node, width).is_empty(), "{json}");
                 let _table = table::lines(&node, width);
             }
         }
         assert!(shown(&of_json(r#"[{"a": 1}]"#), usize::MAX).contains('─'));
-        assert_eq!(["", "abc"].map(|text| shortened(text, 0)), ["", "…"]);
-        assert_eq!(shortened("abc", usize::MAX), "abc");
+        assert_eq!(["", "abc"].map(|text| shorten(text, 0)), ["", "…"]);
+        assert_eq!(shorten("abc", usize::MAX), "abc");
     }
 
     #[test]
-    fn what_is_too_large_to_show_is_not_laid_out_in_full() {
+    fn oversized_value_is_not_laid_out_in_full() {
         let size = |lines: &[StyledLine]| {
             let pieces = lines.iter().flat_map(StyledLine::spans);
             (lines.len(), pieces.map(|piece| piece.text.len()).sum::<usize>())
@@ -250,14 +250,14 @@ pub(crate) mod tests {
         let numbers = result("i64", &"1".repeat(30 << 20), "1");
         for result in [zeros, newlines, numbers] {
             for width in [1, 80, usize::MAX] {
-                let (lines, bytes) = size(&lines_of(&result, width));
+                let (lines, bytes) = size(&format_value(&result, width));
                 assert!(lines <= 100_001 && bytes <= (4 << 20) + 100, "{lines} lines of {bytes} bytes");
             }
         }
     }
 
     #[test]
-    fn text_and_json_that_do_not_belong_together_leave_the_text() {
+    fn mismatched_text_and_json_show_the_text() {
         assert_eq!(shown(&result("array", "[Thing { a: 1 }]", "[\"thing\"]"), 5), "[Thing { a: 1 }]\n");
     }
 }

@@ -43,13 +43,13 @@ What is too long is folded: :last shows all of it, in $PAGER. :plot draws number
 /// What `:help` says in all, with the keys of the place that it is said in, or of one topic.
 pub fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<StyledLine> {
     if topic.is_empty() {
-        return all(keys);
+        return overview(keys);
     }
     if topic == "keys" {
         return keys.iter().map(|(key, does)| StyledLine::of(Style::Plain, &format!("{key:16} {does}"))).collect();
     }
     if let Some(command) = COMMANDS.iter().find(|command| command.name == topic) {
-        return one(command);
+        return command_help(command);
     }
     if let Some((_, text)) = TOPICS.iter().find(|(name, _)| *name == topic) {
         return lines(Style::Plain, text);
@@ -67,29 +67,29 @@ pub fn topics() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|command| command.name).chain(TOPICS.iter().map(|(name, _)| *name)).chain(["keys"])
 }
 
-fn all(keys: &[(&str, &str)]) -> Vec<StyledLine> {
-    let mut said = lines(Style::Plain, INTRODUCTION);
+fn overview(keys: &[(&str, &str)]) -> Vec<StyledLine> {
+    let mut lines = lines(Style::Plain, INTRODUCTION);
     for command in COMMANDS {
         let usage = format!(":{} {}", command.name, command.argument);
-        said.push(StyledLine::of(Style::Plain, &format!("  {usage:20} ")).with(Style::Dim, command.summary));
+        lines.push(StyledLine::of(Style::Plain, &format!("  {usage:20} ")).with(Style::Dim, command.summary));
     }
-    said.push(StyledLine::of(Style::Plain, "Keys:"));
+    lines.push(StyledLine::of(Style::Plain, "Keys:"));
     for (key, does) in keys {
-        said.push(StyledLine::of(Style::Plain, &format!("  {key:20} ")).with(Style::Dim, does));
+        lines.push(StyledLine::of(Style::Plain, &format!("  {key:20} ")).with(Style::Dim, does));
     }
     let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
-    said.push(StyledLine::of(Style::Plain, &format!("More: :help {}", topics.join(", :help "))));
-    said
+    lines.push(StyledLine::of(Style::Plain, &format!("More: :help {}", topics.join(", :help "))));
+    lines
 }
 
-fn one(command: &CommandSpec) -> Vec<StyledLine> {
-    let mut said = vec![
+fn command_help(command: &CommandSpec) -> Vec<StyledLine> {
+    let mut lines = vec![
         StyledLine::of(Style::Plain, format!(":{} {}", command.name, command.argument).trim_end()),
         StyledLine::of(Style::Plain, &format!("  {}", command.summary)),
     ];
-    said.extend(command.more.lines().map(|line| StyledLine::of(Style::Plain, &format!("  {line}"))));
-    said.push(StyledLine::of(Style::Dim, &format!("  {}", command.example)));
-    said
+    lines.extend(command.details.lines().map(|line| StyledLine::of(Style::Plain, &format!("  {line}"))));
+    lines.push(StyledLine::of(Style::Dim, &format!("  {}", command.example)));
+    lines
 }
 
 #[cfg(test)]
@@ -97,10 +97,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_help_on_every_topic_that_is_offered() {
+    fn every_offered_topic_has_help() {
         for topic in topics() {
-            let said = help(topic, &[("Enter", "runs")]);
-            assert!(!said.is_empty() && !said[0].to_string().starts_with("there is no"), "{topic}");
+            let lines = help(topic, &[("Enter", "runs")]);
+            assert!(!lines.is_empty() && !lines[0].to_string().starts_with("there is no"), "{topic}");
         }
         assert_eq!(help("plt", &[])[0].to_string(), "there is no help on plt; did you mean :help plot?");
     }

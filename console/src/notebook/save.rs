@@ -4,19 +4,19 @@ use std::{collections::HashSet, ops::Range};
 
 use rhai::{Engine, OptimizationLevel, Token};
 
-use super::{Input, Saved};
+use super::{NotebookInput, SavedScript};
 use crate::{LAST_VALUE, highlight::lex};
 
 /// The first line: what runs it where it is executable, with arguments that are all its own.
 const SHEBANG: &str = "#!/usr/bin/env -S circles play --";
 
-pub(crate) fn script(inputs: &[Input], place: &str) -> Saved {
+pub(crate) fn build_script(inputs: &[NotebookInput], place: &str) -> SavedScript {
     let mut engine = Engine::new_raw();
     engine.set_optimization_level(OptimizationLevel::None);
     let place: String = place.chars().filter(|character| !character.is_control()).collect();
     let mut script = format!("{SHEBANG}\n// Played on {place}.\n");
     let mut notes = Vec::new();
-    let later = later_definitions(&engine, inputs);
+    let later = redefined_ranges(&engine, inputs);
     for (index, input) in inputs.iter().enumerate() {
         let mut text = input.script.clone();
         for range in later[index].iter().rev() {
@@ -24,19 +24,19 @@ pub(crate) fn script(inputs: &[Input], place: &str) -> Saved {
         }
         let is_used = input.has_value && uses_last_value(&engine, &inputs[index + 1..]);
         if is_used {
-            match bound(&engine, &text) {
+            match bind_last_value(&engine, &text) {
                 Some(binding) => text = binding,
                 None => notes.push(format!("`{LAST_VALUE}` could not be bound to the value of input {}", index + 1)),
             }
         }
         let text = text.trim();
         if !text.is_empty() {
-            script.push_str(&ended(&engine, text));
+            script.push_str(&terminate_statement(&engine, text));
             script.push('\n');
         }
     }
     for (index, input) in inputs.iter().enumerate() {
-        if let Some(word) = early_end(&engine, &input.script) {
+        if let Some(word) = find_early_exit(&engine, &input.script) {
             notes.push(format!("input {} may end it there, with `{word}`", index + 1));
         }
     }
@@ -46,11 +46,11 @@ pub(crate) fn script(inputs: &[Input], place: &str) -> Saved {
     if let Err(error) = engine.compile(&script[SHEBANG.len()..]) {
         notes.push(format!("it does not run as it is: {error}"));
     }
-    Saved { script, inputs: inputs.len(), notes }
+    SavedScript { script, inputs: inputs.len(), notes }
 }
 
 /// Where, in each input, functions are defined that a later input defines again: one script may have each only once.
-fn later_definitions(engine: &Engine, inputs: &[Input]) -> Vec<Vec<Range<usize>>> {
+fn redefined_ranges(engine: &Engine, inputs: &[NotebookInput]) -> Vec<Vec<Range<usize>>> {
     let mut known = HashSet::new();
     let mut later: Vec<Vec<Range<usize>>> = inputs
         .iter()
@@ -65,14 +65,14 @@ fn later_definitions(engine: &Engine, inputs: &[Input]) -> Vec<Vec<Range<usize>>
 }
 
 /// A function's definition in a script.
-struct Definition {
+struct FunctionDefinition {
     /// With the number of its parameters: functions that differ in it are different ones.
     name: (String, usize),
     range: Range<usize>,
 }
 
 /// The functions that a script defines, in their order.
-fn definitions(engine: &Engine, script: &str) -> Vec<Definition> {
+fn definitions(engine: &Engine, script: &str) -> Vec<FunctionDefinition> {
     let tokens = lex(engine, script);
     let mut found = Vec::new();
     let mut at = 0;
@@ -94,7 +94,7 @@ fn definitions(engine: &Engine, script: &str) -> Vec<Definition> {
         let parameters = tokens[open..close].iter().filter(|(token, _)| matches!(token, Token::Identifier(_))).count();
         let Some(end) = block_end(&tokens, close + 1) else { break };
         let name = script[tokens[at].1 + "fn".len()..tokens[open].1].trim().to_owned();
-        found.push(Definition { name: (name, parameters), range: tokens[first].1..tokens[end].1 + 1 });
+        found.push(FunctionDefinition { name: (name, parameters), range: tokens[first].1..tokens[end].1 + 1 });
         at = end + 1;
     }
     found
@@ -119,7 +119,7 @@ fn block_end(tokens: &[(Token, usize)], begin: usize) -> Option<usize> {
 }
 
 /// What ends a whole script outside of its functions.
-fn early_end(engine: &Engine, script: &str) -> Option<&'static str> {
+fn find_early_exit(engine: &Engine, script: &str) -> Option<&'static str> {
     let definitions = definitions(engine, script);
     let is_outside = |at: usize| !definitions.iter().any(|defined| defined.range.contains(&at));
     lex(engine, script).into_iter().find_map(|(token, at)| match token {
@@ -130,7 +130,7 @@ fn early_end(engine: &Engine, script: &str) -> Option<&'static str> {
 }
 
 /// Whether `ans` is read before it is bound anew.
-fn uses_last_value(engine: &Engine, later: &[Input]) -> bool {
+fn uses_last_value(engine: &Engine, later: &[NotebookInput]) -> bool {
     for input in later {
         let is_last_value = |token: &Token| matches!(token, Token::Identifier(name) if name.as_str() == LAST_VALUE);
         if lex(engine, &input.script).iter().any(|(token, _)| is_last_value(token)) {
@@ -144,21 +144,21 @@ fn uses_last_value(engine: &Engine, later: &[Input]) -> bool {
 }
 
 /// The same statements, the last of which binds its value to `ans`; `None` if there is no way to say that.
-fn bound(engine: &Engine, script: &str) -> Option<String> {
+fn bind_last_value(engine: &Engine, script: &str) -> Option<String> {
     let script = script.trim_end();
     // From the shortest end that is an expression.
     let mut ends = statement_ends(engine, script);
     ends.insert(0, 0);
     ends.into_iter().rev().find_map(|at| {
         let (before, last) = script.split_at(at);
-        let candidate = format!("{}let {LAST_VALUE} = {}", joined(before), last.trim_start());
+        let candidate = format!("{}let {LAST_VALUE} = {}", with_newline(before), last.trim_start());
         (!last.trim().is_empty() && engine.compile(before).is_ok() && engine.compile(&candidate).is_ok())
             .then_some(candidate)
     })
 }
 
 /// What stands before another statement, apart from it.
-fn joined(before: &str) -> String {
+fn with_newline(before: &str) -> String {
     let before = before.trim_end();
     if before.is_empty() { String::new() } else { format!("{before}\n") }
 }
@@ -185,7 +185,7 @@ fn statement_ends(engine: &Engine, script: &str) -> Vec<usize> {
 }
 
 /// A statement with what separates it from the next one.
-fn ended(engine: &Engine, text: &str) -> String {
+fn terminate_statement(engine: &Engine, text: &str) -> String {
     let tokens = lex(engine, text);
     if let Some((Token::SemiColon, at)) = tokens.last()
         && !text[*at..].contains("/*")
@@ -209,14 +209,14 @@ mod tests {
 
     /// What inputs come to as a script, without its head. An input that begins with `=` has a value.
     fn saved(inputs: &[&str]) -> (String, Vec<String>) {
-        let inputs: Vec<Input> = inputs
+        let inputs: Vec<NotebookInput> = inputs
             .iter()
-            .map(|input| Input {
+            .map(|input| NotebookInput {
                 script: input.strip_prefix('=').unwrap_or(input).to_owned(),
                 has_value: input.starts_with('='),
             })
             .collect();
-        let saved = script(&inputs, "here\n!");
+        let saved = build_script(&inputs, "here\n!");
         let body = saved.script.strip_prefix(&format!("{SHEBANG}\n// Played on here!.\n")).expect("its head");
         (body.to_owned(), saved.notes)
     }
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_was_defined_again_is_there_once() {
+    fn redefined_function_is_saved_once() {
         let (script, _) = saved(&["fn one() { 2 }", "fn one() { 1 }", "=one()"]);
         assert_eq!(script, "fn one() { 1 };\none();\n");
         let (script, notes) = saved(&[
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_comes_to_the_same() {
+    fn saved_script_has_the_same_result() {
         let inputs = [
             "let x = 40",
             "=x + 2",
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_script_cannot_say_is_told() {
+    fn unsavable_constructs_are_reported() {
         let (_, notes) = saved(&["export let x = 1", "{ break; }"]);
         assert!(notes.iter().any(|note| note.starts_with("it does not run as it is")), "{notes:?}");
         let (_, notes) = saved(&["fn f() { return 1; }", "if f() == 1 { return 2; }"]);

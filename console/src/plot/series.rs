@@ -15,16 +15,16 @@ const MAX_NAME: usize = 24;
 const DIGITS: [usize; 4] = [4, 7, 11, 17];
 
 #[derive(Debug, Default)]
-pub(crate) struct Series {
+pub(crate) struct PlotSeries {
     pub name: Option<String>,
     pub points: Vec<(f64, f64)>,
     skipped: usize,
 }
 
 #[derive(Debug)]
-pub(crate) struct Plotted {
+pub(crate) struct PlotData {
     /// At least one, each with a point.
-    pub series: Vec<Series>,
+    pub series: Vec<PlotSeries>,
     /// Values that cannot be drawn.
     pub skipped: usize,
     /// Series that are not among them.
@@ -32,33 +32,36 @@ pub(crate) struct Plotted {
 }
 
 /// What there is to draw in a value; the error says what was wanted instead of it.
-pub(crate) fn of(result: &PlayResult) -> Result<Plotted, String> {
-    let wanted = |what: &str| format!(":plot wants an array of numbers; this is {what}");
+pub(crate) fn from_result(result: &PlayResult) -> Result<PlotData, String> {
+    let expected = |what: &str| format!(":plot wants an array of numbers; this is {what}");
     let node = match result.r#type.as_str() {
-        "array" | "map" => Node::of(result).ok_or_else(|| wanted("something else"))?,
-        "i64" | "f64" => return Err(wanted("one number")),
-        "()" => return Err(wanted("()")),
-        other => return Err(wanted(&format!("a {}", brief(other)))),
+        "array" | "map" => Node::of(result).ok_or_else(|| expected("something else"))?,
+        "i64" | "f64" => return Err(expected("one number")),
+        "()" => return Err(expected("()")),
+        other => return Err(expected(&format!("a {}", short_name(other)))),
     };
     let found = match &node.shape {
-        Shape::Array(items) => of_array(items),
-        Shape::Map(items) => of_map(items),
+        Shape::Array(items) => series_of_array(items),
+        Shape::Map(items) => series_of_map(items),
         _ => None,
     };
     let mut series = found.ok_or_else(|| {
-        format!("{}. Pairs [x, y], maps with numbers and a map of arrays can be plotted, too", wanted(what(&node)))
+        format!(
+            "{}. Pairs [x, y], maps with numbers and a map of arrays can be plotted, too",
+            expected(describe_shape(&node))
+        )
     })?;
     let skipped = series.iter().map(|series| series.skipped).sum();
     series.retain(|series| !series.points.is_empty());
     if series.is_empty() {
-        return Err(wanted("one without any that is finite"));
+        return Err(expected("one without any that is finite"));
     }
     let more = series.len().saturating_sub(MAX_SERIES);
     series.truncate(MAX_SERIES);
-    Ok(Plotted { series, skipped, more })
+    Ok(PlotData { series, skipped, more })
 }
 
-fn what(node: &Node<'_>) -> &'static str {
+fn describe_shape(node: &Node<'_>) -> &'static str {
     match &node.shape {
         Shape::Map(_) => "a map",
         Shape::Array(items) => match items.iter().find(|item| number(item).is_none()).map(|item| &item.shape) {
@@ -81,16 +84,16 @@ fn number(node: &Node<'_>) -> Option<f64> {
     }
 }
 
-fn of_array(items: &[Node<'_>]) -> Option<Vec<Series>> {
+fn series_of_array(items: &[Node<'_>]) -> Option<Vec<PlotSeries>> {
     if let Some(Shape::Map(first)) = items.first().map(|item| &item.shape) {
-        return of_rows(items, first);
+        return series_of_rows(items, first);
     }
-    Some(vec![one(items)?])
+    Some(vec![series_of_items(items)?])
 }
 
 /// Numbers, one behind the other, or pairs.
-fn one(items: &[Node<'_>]) -> Option<Series> {
-    let mut series = Series::default();
+fn series_of_items(items: &[Node<'_>]) -> Option<PlotSeries> {
+    let mut series = PlotSeries::default();
     let is_pairs = matches!(items.first()?.shape, Shape::Array(_));
     for (index, item) in items.iter().enumerate() {
         let (x, y) = match &item.shape {
@@ -107,8 +110,8 @@ fn one(items: &[Node<'_>]) -> Option<Series> {
 }
 
 /// The columns of an array of maps that have numbers.
-fn of_rows(items: &[Node<'_>], first: &[(Key<'_>, Node<'_>)]) -> Option<Vec<Series>> {
-    let mut columns: Vec<Option<Series>> = first.iter().map(|(key, _)| Some(Series::named(key))).collect();
+fn series_of_rows(items: &[Node<'_>], first: &[(Key<'_>, Node<'_>)]) -> Option<Vec<PlotSeries>> {
+    let mut columns: Vec<Option<PlotSeries>> = first.iter().map(|(key, _)| Some(PlotSeries::named(key))).collect();
     for (index, item) in items.iter().enumerate() {
         let Shape::Map(map) = &item.shape else { return None };
         if map.len() != first.len() {
@@ -124,30 +127,30 @@ fn of_rows(items: &[Node<'_>], first: &[(Key<'_>, Node<'_>)]) -> Option<Vec<Seri
             }
         }
     }
-    let columns: Vec<Series> = columns.into_iter().flatten().collect();
+    let columns: Vec<PlotSeries> = columns.into_iter().flatten().collect();
     (!columns.is_empty()).then_some(columns)
 }
 
-fn of_map(items: &[(Key<'_>, Node<'_>)]) -> Option<Vec<Series>> {
+fn series_of_map(items: &[(Key<'_>, Node<'_>)]) -> Option<Vec<PlotSeries>> {
     let series = items.iter().map(|(key, node)| match &node.shape {
-        Shape::Array(items) => Some(Series { name: Series::named(key).name, ..one(items)? }),
+        Shape::Array(items) => Some(PlotSeries { name: PlotSeries::named(key).name, ..series_of_items(items)? }),
         _ => None,
     });
     series.collect::<Option<Vec<_>>>().filter(|series| !series.is_empty())
 }
 
 /// A name as the circle says it, short and without anything that drives a terminal.
-fn brief(name: &str) -> String {
+fn short_name(name: &str) -> String {
     let name = StyledLine::of(Style::Plain, name);
     let cut = name.truncated(MAX_NAME);
     let mark = if cut.width() < name.width() { "…" } else { "" };
     format!("{cut}{mark}")
 }
 
-impl Series {
+impl PlotSeries {
     fn named(key: &Key<'_>) -> Self {
         let name = if key.name.is_empty() { "\"\"" } else { key.name.as_ref() };
-        Self { name: Some(brief(name)), ..Self::default() }
+        Self { name: Some(short_name(name)), ..Self::default() }
     }
 
     fn push(&mut self, x: f64, y: f64) {
@@ -164,12 +167,12 @@ impl Series {
     }
 
     /// Points that look the same in so many columns: of each the first, the last, the lowest and the highest.
-    pub(crate) fn thinned(&self, across: &Range, columns: usize) -> Vec<(f64, f64)> {
+    pub(crate) fn thin(&self, across: &AxisRange, columns: usize) -> Vec<(f64, f64)> {
         if self.points.len() <= columns.saturating_mul(4) || !self.is_sorted() {
             return self.points.clone();
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the columns")]
-        let column = |point: &(f64, f64)| (across.part(point.0) * as_float(columns)) as usize;
+        let column = |point: &(f64, f64)| (across.fraction(point.0) * as_float(columns)) as usize;
         let mut thinned = Vec::new();
         for same in self.points.chunk_by(|left, right| column(left) == column(right)) {
             let (mut low, mut high) = (0, 0);
@@ -196,20 +199,20 @@ fn as_float(number: usize) -> f64 {
 
 /// From the least to the greatest number of one axis.
 #[derive(Debug)]
-pub(crate) struct Range {
+pub(crate) struct AxisRange {
     min: f64,
     max: f64,
 }
 
-impl Range {
-    pub(crate) fn of(series: &[Series], number: fn(&(f64, f64)) -> f64) -> Self {
+impl AxisRange {
+    pub(crate) fn of(series: &[PlotSeries], number: fn(&(f64, f64)) -> f64) -> Self {
         let numbers = series.iter().flat_map(|series| &series.points).map(number);
         let range = Self { min: f64::INFINITY, max: f64::NEG_INFINITY };
         numbers.fold(range, |range, number| Self { min: range.min.min(number), max: range.max.max(number) })
     }
 
     /// Where a number is in it, from 0 to 1. What is as wide as all numbers there are has no width that is one.
-    pub(crate) fn part(&self, number: f64) -> f64 {
+    pub(crate) fn fraction(&self, number: f64) -> f64 {
         let width = self.max / 2.0 - self.min / 2.0;
         let part = (number / 2.0 - self.min / 2.0) / width;
         if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.5 }
@@ -218,7 +221,7 @@ impl Range {
     /// Its ends; where they are one, that in the middle.
     pub(crate) fn labels(&self) -> Vec<String> {
         let at = |digits: usize| (label(self.min, digits), label(self.max, digits));
-        if self.part(self.min) >= self.part(self.max) {
+        if self.fraction(self.min) >= self.fraction(self.max) {
             return vec![String::new(), at(DIGITS[1]).0, String::new()];
         }
         let distinct = DIGITS.into_iter().map(at).find(|(min, max)| min != max);
@@ -249,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_short_and_tell_the_ends_apart() {
+    fn labels_are_short_and_distinct() {
         let cases = [
             (0.0, 9.0, ["0", "9"]),
             (-1.5, 2.25, ["-1.5", "2.25"]),
@@ -261,17 +264,17 @@ mod tests {
             (0.001, 0.002, ["0.001", "0.002"]),
         ];
         for (min, max, expected) in cases {
-            assert_eq!(Range { min, max }.labels(), expected);
+            assert_eq!(AxisRange { min, max }.labels(), expected);
         }
-        assert_eq!(Range { min: 5.0, max: 5.0 }.labels(), ["", "5", ""]);
+        assert_eq!(AxisRange { min: 5.0, max: 5.0 }.labels(), ["", "5", ""]);
     }
 
     #[test]
-    fn parts_are_from_0_to_1_whatever_the_range_is() {
+    fn fractions_are_from_0_to_1_for_every_range() {
         for (min, max) in [(f64::MIN, f64::MAX), (0.0, 5e-324), (1.0, 1.0), (-1e300, 1e-300), (0.0, 1.0)] {
-            let range = Range { min, max };
+            let range = AxisRange { min, max };
             for number in [min, max, 0.0, min / 3.0] {
-                assert!((0.0..=1.0).contains(&range.part(number)), "{min} {max} {number}");
+                assert!((0.0..=1.0).contains(&range.fraction(number)), "{min} {max} {number}");
             }
             assert!(!range.labels().is_empty());
         }
@@ -280,15 +283,15 @@ mod tests {
     #[test]
     fn thinned_points_have_the_same_ends_in_every_column() {
         let points: Vec<(f64, f64)> = (0..100_000).map(|n| (f64::from(n), f64::from(n * 7919 % 1000))).collect();
-        let series = Series { points, ..Series::default() };
+        let series = PlotSeries { points, ..PlotSeries::default() };
         let all = std::slice::from_ref(&series);
-        let (across, up) = (Range::of(all, |point| point.0), Range::of(all, |point| point.1));
-        let thinned = Series { points: series.thinned(&across, 200), ..Series::default() };
+        let (across, up) = (AxisRange::of(all, |point| point.0), AxisRange::of(all, |point| point.1));
+        let thinned = PlotSeries { points: series.thin(&across, 200), ..PlotSeries::default() };
         assert!(thinned.points.len() <= 4 * 201 && thinned.is_sorted(), "{}", thinned.points.len());
         for columns in [0, usize::MAX] {
-            assert!(!series.thinned(&across, columns).is_empty());
+            assert!(!series.thin(&across, columns).is_empty());
         }
-        let still = Range::of(std::slice::from_ref(&thinned), |point| point.1);
+        let still = AxisRange::of(std::slice::from_ref(&thinned), |point| point.1);
         assert_eq!((still.min, still.max), (up.min, up.max));
     }
 }

@@ -11,7 +11,7 @@ fn plotted(value: &Value) -> String {
 }
 
 #[test]
-fn numbers_are_a_chart() {
+fn numbers_are_drawn_as_a_chart() {
     let wave: Vec<f64> = (0..200).map(|n| (f64::from(n) / 15.0).sin() * 100.0).collect();
     let charts = [
         plotted(&json!(wave)),
@@ -23,26 +23,26 @@ fn numbers_are_a_chart() {
 }
 
 #[test]
-fn any_size_will_do() {
+fn chart_accepts_any_size() {
     let result = result_of(&json!([3, 1, 4]));
     for width in [0, usize::MAX] {
         for height in [0, usize::MAX] {
             let lines = lines(&result, Size { width, height }).expect("it can be plotted");
-            assert!((MIN.height - 1..=MAX.height).contains(&lines.len()));
-            assert!(lines.iter().all(|line| line.width() <= MAX.width));
+            assert!((MIN_SIZE.height - 1..=MAX_SIZE.height).contains(&lines.len()));
+            assert!(lines.iter().all(|line| line.width() <= MAX_SIZE.width));
         }
     }
 }
 
 #[test]
-fn a_type_that_cannot_be_plotted_cannot_drive_the_terminal() {
+fn name_of_an_unplottable_type_is_escaped() {
     let hostile = result(&format!("\u{1b}[2J\u{202e}{}", "x".repeat(100_000)), "", "null");
     let said = lines(&hostile, SIZE).expect_err("it is no number");
     assert_eq!(said, format!(":plot wants an array of numbers; this is a ␛[2J\u{fffd}{}…", "x".repeat(19)));
 }
 
 #[test]
-fn several_series_are_told_apart() {
+fn series_are_distinguished() {
     let line = |slope: i64| (0..30).map(|n| n * slope).collect::<Vec<_>>();
     let rows: Vec<Value> =
         (0..20).map(|n| json!({ "day": format!("d{n}"), "in": n * n, "out": 400 - n * 10 })).collect();
@@ -55,7 +55,7 @@ fn several_series_are_told_apart() {
 }
 
 #[test]
-fn what_has_no_place_in_a_chart_is_left_out_and_told() {
+fn unplottable_values_are_skipped_and_counted() {
     let gaps = result("array", "[1, NaN, (), inf, 2]", "[1,null,null,null,2]");
     let lines = lines(&gaps, SIZE).expect("it can be plotted");
     assert_eq!(lines.len(), SIZE.height);
@@ -81,8 +81,8 @@ fn every_number_and_every_size_has_a_chart() {
         for size in [0, 1, 7, 24, 80, 1000, usize::MAX] {
             for height in [0, 1, 6, 24, usize::MAX] {
                 let lines = lines(&value, Size { width: size, height }).expect("it can be plotted");
-                assert!(lines.len() <= height.clamp(MIN.height, MAX.height), "{}", lines.len());
-                assert!(lines.iter().all(|line| line.width() <= size.clamp(MIN.width, MAX.width)));
+                assert!(lines.len() <= height.clamp(MIN_SIZE.height, MAX_SIZE.height), "{}", lines.len());
+                assert!(lines.iter().all(|line| line.width() <= size.clamp(MIN_SIZE.width, MAX_SIZE.width)));
             }
         }
     }
@@ -90,7 +90,7 @@ fn every_number_and_every_size_has_a_chart() {
 }
 
 #[test]
-fn what_cannot_be_plotted_is_told_with_what_can() {
+fn plot_error_names_plottable_values() {
     let more = ". Pairs [x, y], maps with numbers and a map of arrays can be plotted, too";
     let cases = [
         (json!({ "a": 1 }), "a map", more),

@@ -16,31 +16,31 @@ use protocol::methods::Access;
 use tokio::time::Instant;
 
 use super::{
-    awaited::{Connected, Other, Pending, Retry, Running},
     core::{Announcement, Core},
     event::{CallerIdentity, ConnectionStatus, DisplayLines, SessionEvent},
-    opening::OtherCirclePolicy,
-    sentences,
+    messages,
+    options::OtherCirclePolicy,
+    pending::{ConnectOutcome, PendingCommand, ReplacingCircle, RetryState, RunningInput},
 };
 
 /// The pause before a lost connection is made again; each is twice as long as the one before.
-const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+const MIN_BACKOFF: Duration = Duration::from_millis(250);
 
-const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 impl Core {
     /// A user wants the connection, whatever circle is there.
-    pub(super) fn connect_asked(&mut self, is_kept: bool) {
+    pub(super) fn on_connect(&mut self, is_kept: bool) {
         self.reconnection.is_kept |= is_kept || self.connection.connections > 0;
         // Nobody waits for a connection that is there, and nothing is to be cancelled about it.
-        self.reconnection.is_awaited = self.connection.link != ConnectionStatus::Connected;
+        self.reconnection.is_awaited = self.connection.status != ConnectionStatus::Connected;
         if let Some(retry) = &mut self.reconnection.retry {
-            retry.is_expected = false;
+            retry.is_starting = false;
         }
-        if let Some(other) = &mut self.reconnection.other {
-            other.is_known = true;
+        if let Some(other) = &mut self.reconnection.replacing {
+            other.is_announced = true;
         }
-        match self.connection.link {
+        match self.connection.status {
             ConnectionStatus::Connected if self.login.identity == CallerIdentity::Anonymous && !self.can_play() => {
                 self.choose_key()
             }
@@ -56,49 +56,49 @@ impl Core {
     }
 
     /// A user wants the connection, once the circle is there.
-    pub(super) fn expect(&mut self) {
+    pub(super) fn wait_for_start(&mut self) {
         (self.reconnection.is_kept, self.reconnection.is_awaited) = (true, false);
-        match self.connection.link {
+        match self.connection.status {
             ConnectionStatus::Disconnected => {
                 self.reconnection.retry = None;
                 self.schedule_retry();
             }
             ConnectionStatus::Connecting => {
-                self.reconnection.retry.get_or_insert(Retry { at: None, backoff: FIRST_BACKOFF, is_expected: true });
+                self.reconnection.retry.get_or_insert(RetryState { at: None, backoff: MIN_BACKOFF, is_starting: true });
             }
             ConnectionStatus::Connected => {}
         }
         if let Some(retry) = &mut self.reconnection.retry {
-            retry.is_expected = true;
+            retry.is_starting = true;
         }
     }
 
     /// Whether the circle is being started, and what is submitted waits for it.
-    pub(super) fn is_expected(&self) -> bool {
-        self.reconnection.retry.as_ref().is_some_and(|retry| retry.is_expected)
+    pub(super) fn is_starting(&self) -> bool {
+        self.reconnection.retry.as_ref().is_some_and(|retry| retry.is_starting)
     }
 
     /// Connects, if there is no connection.
     pub(super) fn connect(&mut self) {
-        if self.connection.link != ConnectionStatus::Disconnected {
+        if self.connection.status != ConnectionStatus::Disconnected {
             return;
         }
-        self.connection.link = ConnectionStatus::Connecting;
+        self.connection.status = ConnectionStatus::Connecting;
         // The next pause goes on from this one.
         if let Some(retry) = &mut self.reconnection.retry {
             retry.at = None;
         }
         let (remote, target) = (self.remote.clone(), self.target.clone());
-        let is_awaited = self.reconnection.is_awaited || self.is_expected();
+        let is_awaited = self.reconnection.is_awaited || self.is_starting();
         self.connection.connecting = Some(Box::pin(async move {
             let result = remote.connect().await;
-            let moved = if result.is_err() && !is_awaited { moved(&target).await } else { None };
-            Connected { result, moved }
+            let moved = if result.is_err() && !is_awaited { find_moved_url(&target).await } else { None };
+            ConnectOutcome { result, moved }
         }));
     }
 
-    pub(super) fn connected(&mut self, Connected { result, moved }: Connected) {
-        self.connection.link = ConnectionStatus::Disconnected;
+    pub(super) fn on_connect_outcome(&mut self, ConnectOutcome { result, moved }: ConnectOutcome) {
+        self.connection.status = ConnectionStatus::Disconnected;
         for note in self.connection.identity_notes.take() {
             self.show(match note {
                 IdentityNote::FirstUse(text) => DisplayLines::note(&text),
@@ -106,16 +106,16 @@ impl Core {
             });
         }
         match result {
-            Ok(circle) => match self.other_than(&circle) {
-                None => self.established(circle),
-                Some(before) => self.found_another(&circle, &before),
+            Ok(circle) => match self.replaced_name(&circle) {
+                None => self.on_connected(circle),
+                Some(before) => self.on_other_circle(&circle, &before),
             },
-            Err(error) => self.not_connected(error, moved),
+            Err(error) => self.on_connect_failed(error, moved),
         }
     }
 
     /// The name of the session's circle, if that is not this one and its user has not said that any other will do.
-    fn other_than(&self, circle: &Description) -> Option<String> {
+    fn replaced_name(&self, circle: &Description) -> Option<String> {
         let before = self
             .connection
             .circle
@@ -128,7 +128,11 @@ impl Core {
         }
         let is_accepted = self.accepts_other()
             && self.reconnection.is_awaited
-            && self.reconnection.other.as_ref().is_some_and(|other| other.is_known && other.name == circle.name);
+            && self
+                .reconnection
+                .replacing
+                .as_ref()
+                .is_some_and(|other| other.is_announced && other.name == circle.name);
         (!is_accepted).then_some(before)
     }
 
@@ -137,30 +141,29 @@ impl Core {
     }
 
     /// Nothing is authenticated to another circle, or played on it, unasked.
-    fn found_another(&mut self, circle: &Description, before: &str) {
+    fn on_other_circle(&mut self, circle: &Description, before: &str) {
         self.remote.disconnect();
         self.reconnection.retry = None;
-        let text = sentences::another_circle(&circle.name, before);
+        let text = messages::other_circle(&circle.name, before);
         let has_waiting = !self.work.waiting.is_empty();
-        let is_known = has_waiting || self.reconnection.other.as_ref().is_some_and(|other| other.is_known);
-        self.reconnection.other = Some(Other { name: circle.name.clone(), is_known });
-        let text =
-            if self.accepts_other() { sentences::enter_tries_again(&text) } else { sentences::use_goes_there(&text) };
+        let is_known = has_waiting || self.reconnection.replacing.as_ref().is_some_and(|other| other.is_announced);
+        self.reconnection.replacing = Some(ReplacingCircle { name: circle.name.clone(), is_announced: is_known });
+        let text = if self.accepts_other() { messages::with_enter_hint(&text) } else { messages::with_use_hint(&text) };
         if std::mem::take(&mut self.reconnection.is_awaited) {
             let error = ClientError::Unreachable { url: self.target.url.to_string(), reason: text };
-            self.failed_to_connect(self.error(error));
+            self.report_connect_failure(self.error(error));
         } else {
             self.show(DisplayLines::warning(&text));
         }
         if has_waiting && self.accepts_other() {
-            self.give_back_unplayed();
-            self.reconnection.lost = 0;
+            self.return_unplayed_inputs();
+            self.reconnection.lost_inputs = 0;
         } else {
-            self.give_back();
+            self.return_inputs();
         }
     }
 
-    fn not_connected(&mut self, error: ClientError, moved: Option<String>) {
+    fn on_connect_failed(&mut self, error: ClientError, moved: Option<String>) {
         let error = self.error(error);
         // Asking again and again changes nothing.
         let is_final = error.is_final();
@@ -168,53 +171,53 @@ impl Core {
             self.reconnection.retry = None;
         }
         if std::mem::take(&mut self.reconnection.is_awaited) {
-            self.failed_to_connect(error);
-            self.give_back();
+            self.report_connect_failure(error);
+            self.return_inputs();
             if !is_final {
                 self.schedule_retry();
             }
         } else if is_final {
-            self.show(DisplayLines::warning(&sentences::enter_tries_again(&error.advice())));
-            self.give_back();
+            self.show(DisplayLines::warning(&messages::with_enter_hint(&error.advice())));
+            self.return_inputs();
         } else if let Some(url) = moved {
             self.reconnection.retry = None;
             if self.reconnection.moved_to.as_ref() != Some(&url) {
-                let text = sentences::moved(self.target.label(), &url);
+                let text = messages::moved(self.target.label(), &url);
                 self.show(DisplayLines::warning(&text));
                 self.reconnection.moved_to = Some(url);
             }
-            self.give_back();
+            self.return_inputs();
         } else {
             self.schedule_retry();
         }
     }
 
-    fn failed_to_connect(&mut self, error: CliError) {
+    fn report_connect_failure(&mut self, error: CliError) {
         self.report(SessionEvent::ConnectFailed(error));
-        self.key_command_ends(false);
+        self.finish_key_command(false);
     }
 
-    fn established(&mut self, circle: Description) {
+    fn on_connected(&mut self, circle: Description) {
         let is_first = self.connection.connections == 0;
         self.connection.connections += 1;
         self.reconnection.is_kept = true;
         self.reconnection.is_awaited = false;
         self.reconnection.retry = None;
         self.reconnection.moved_to = None;
-        let is_other = self.reconnection.other.take().is_some();
-        self.connection.link = ConnectionStatus::Connected;
+        let is_other = self.reconnection.replacing.take().is_some();
+        self.connection.status = ConnectionStatus::Connected;
         self.login.identity = CallerIdentity::Anonymous;
         self.connection.circle = Some(Arc::new(circle));
         self.connection.notices = Some(self.remote.clone().next_notice());
         let is_paused = std::mem::take(&mut self.reconnection.is_paused);
-        let announcement = if is_other { Announcement::Other } else { Announcement::Again };
+        let announcement = if is_other { Announcement::OtherCircle } else { Announcement::Reconnected };
         if !is_paused || is_other {
-            self.reconnection.unannounced = (!is_first).then_some(announcement);
+            self.reconnection.announcement = (!is_first).then_some(announcement);
         }
         self.report(SessionEvent::Connected { is_first });
         let is_open = self.access() == Some(Access::Open);
         if is_open && self.login.owner.is_none() && self.login.key.is_none() {
-            self.ready();
+            self.on_ready();
         } else {
             self.choose_key();
         }
@@ -228,21 +231,21 @@ impl Core {
         CliError::Client { target: self.target.clone(), error }
     }
 
-    pub(super) fn noticed(&mut self, notice: Result<Notice, ClientError>) {
+    pub(super) fn on_notice(&mut self, notice: Result<Notice, ClientError>) {
         match notice {
             Ok(notice) => {
                 self.connection.notices = Some(self.remote.clone().next_notice());
                 if let Notice::EnvironmentLost { reason } = notice {
                     let held = self.notebook.inputs();
-                    self.notebook.is_lost();
-                    self.show(DisplayLines::warning(&sentences::environment_lost(
+                    self.notebook.mark_lost();
+                    self.show(DisplayLines::warning(&messages::environment_lost(
                         &self.target,
                         &reason.to_string(),
                         held,
                     )));
                     if held > 0 {
-                        self.stop_loading();
-                        self.give_back_unplayed();
+                        self.cancel_load();
+                        self.return_unplayed_inputs();
                     }
                 }
             }
@@ -252,30 +255,30 @@ impl Core {
 
     /// The connection has ended. What runs on it reports so by its own error.
     fn connection_lost(&mut self, error: ClientError) {
-        if self.connection.link != ConnectionStatus::Connected {
+        if self.connection.status != ConnectionStatus::Connected {
             return;
         }
-        if self.is_on_connection() {
+        if self.uses_connection() {
             self.connection.unreported = Some(error);
             return;
         }
         if self.is_waiting_for_key() {
             return self.pause_connection();
         }
-        let text = sentences::connecting_again(&self.error(error).message());
-        self.loses_connection();
+        let text = messages::reconnecting(&self.error(error).message());
+        self.lose_connection();
         self.show(DisplayLines::warning(&text));
     }
 
     /// What ran on the connection has ended: `error`, if it went wrong.
-    pub(super) fn off_connection(&mut self, error: Option<&ClientError>) {
-        if self.is_on_connection() {
+    pub(super) fn finish_on_connection(&mut self, error: Option<&ClientError>) {
+        if self.uses_connection() {
             return;
         }
         let unreported = self.connection.unreported.take();
         if matches!(error, Some(ClientError::ConnectionLost { .. } | ClientError::NotConnected)) {
-            if self.connection.link == ConnectionStatus::Connected {
-                self.loses_connection();
+            if self.connection.status == ConnectionStatus::Connected {
+                self.lose_connection();
             }
         } else if let Some(error) = unreported {
             self.connection_lost(error);
@@ -293,20 +296,20 @@ impl Core {
     /// Does without the connection until the key is unlocked, without a word: nothing was lost.
     fn pause_connection(&mut self) {
         self.remote.disconnect();
-        self.connection.link = ConnectionStatus::Disconnected;
+        self.connection.status = ConnectionStatus::Disconnected;
         self.connection.notices = None;
         self.connection.unreported = None;
         self.reconnection.is_paused = true;
     }
 
     /// Whether something runs that ends by an error when the connection is lost.
-    fn is_on_connection(&self) -> bool {
-        self.work.running.as_ref().is_some_and(Running::is_play)
+    fn uses_connection(&self) -> bool {
+        self.work.running.as_ref().is_some_and(RunningInput::is_play)
             || self.work.part.is_some()
-            || matches!(self.work.pending, Some(Pending::Ask { .. }))
+            || matches!(self.work.pending, Some(PendingCommand::Query { .. }))
     }
 
-    fn loses_connection(&mut self) {
+    fn lose_connection(&mut self) {
         self.drop_connection();
         self.report(SessionEvent::ConnectionLost);
         self.schedule_retry();
@@ -315,7 +318,7 @@ impl Core {
     /// Closes the connection. What was typed is given back; what the environment held is gone.
     pub(super) fn drop_connection(&mut self) {
         self.remote.disconnect();
-        self.connection.link = ConnectionStatus::Disconnected;
+        self.connection.status = ConnectionStatus::Disconnected;
         self.connection.connecting = None;
         self.login.authenticating = None;
         self.login.identity = CallerIdentity::Anonymous;
@@ -323,38 +326,38 @@ impl Core {
         self.connection.notices = None;
         self.connection.unreported = None;
         self.reconnection.retry = None;
-        self.reconnection.unannounced = None;
-        self.reconnection.lost = self.reconnection.lost.max(self.notebook.inputs());
-        self.notebook.is_lost();
-        self.key_command_ends(false);
-        self.stop_loading();
-        self.give_back();
+        self.reconnection.announcement = None;
+        self.reconnection.lost_inputs = self.reconnection.lost_inputs.max(self.notebook.inputs());
+        self.notebook.mark_lost();
+        self.finish_key_command(false);
+        self.cancel_load();
+        self.return_inputs();
     }
 
     pub(super) fn disconnect(&mut self) {
-        let was_off = self.connection.link == ConnectionStatus::Disconnected;
+        let was_off = self.connection.status == ConnectionStatus::Disconnected;
         self.reconnection.is_kept = false;
         self.reconnection.is_awaited = false;
         self.reconnection.retry = None;
         self.login.key = None;
-        self.reconnection.lost = 0;
+        self.reconnection.lost_inputs = 0;
         if was_off {
-            self.key_command_ends(false);
-            return self.give_back();
+            self.finish_key_command(false);
+            return self.return_inputs();
         }
-        self.stop_listening();
+        self.detach();
         self.drop_connection();
         // A `:key` command that ended with the connection has put its key back.
         self.login.key = None;
-        self.reconnection.lost = 0;
-        self.note(sentences::DISCONNECTED);
+        self.reconnection.lost_inputs = 0;
+        self.note(messages::DISCONNECTED);
     }
 
     /// Stops making the connection, on behalf of its user.
     pub(super) fn stop_connecting(&mut self) {
         self.reconnection.is_awaited = false;
         // First, so that it belongs to the input that is given back.
-        self.remark(sentences::NOT_CONNECTED);
+        self.remark(messages::NOT_CONNECTED);
         self.drop_connection();
         if self.reconnection.is_kept {
             self.schedule_retry();
@@ -366,21 +369,22 @@ impl Core {
             return;
         }
         let backoff =
-            self.reconnection.retry.as_ref().map_or(FIRST_BACKOFF, |retry| (retry.backoff * 2).min(LONGEST_BACKOFF));
-        let is_expected = self.is_expected();
-        self.reconnection.retry = Some(Retry { at: Some(Instant::now() + jittered(backoff)), backoff, is_expected });
+            self.reconnection.retry.as_ref().map_or(MIN_BACKOFF, |retry| (retry.backoff * 2).min(MAX_BACKOFF));
+        let is_expected = self.is_starting();
+        self.reconnection.retry =
+            Some(RetryState { at: Some(Instant::now() + jitter(backoff)), backoff, is_starting: is_expected });
     }
 }
 
 /// Where a circle is that has taken another free port since.
-async fn moved(target: &CircleTarget) -> Option<String> {
+async fn find_moved_url(target: &CircleTarget) -> Option<String> {
     let TargetKind::Configured { name, config } = &target.kind else { return None };
     let found = target::find(name, config.as_deref()).await.ok()?;
     (!target::is_same_url(&found.url, &target.url)).then(|| found.url.into())
 }
 
 /// Half of it to all of it, so that a circle that is back is not asked by all of its clients at once.
-fn jittered(backoff: Duration) -> Duration {
+fn jitter(backoff: Duration) -> Duration {
     let random = RandomState::new().hash_one(()) % 512;
     backoff / 2 + backoff * u32::try_from(random).unwrap_or(0) / 1024
 }

@@ -11,10 +11,10 @@ use tokio::{
 };
 
 use super::{
-    awaited::{Connecting, Other, Pending, Retry, Running, RunningPart},
     event::{CallerIdentity, ConnectionStatus, DisplayLines, SessionEvent, SessionRequest, SessionState},
     keys::KeySource,
-    opening::{OtherCirclePolicy, SessionOptions},
+    options::{OtherCirclePolicy, SessionOptions},
+    pending::{ConnectFuture, PendingCommand, ReplacingCircle, RetryState, RunningInput, RunningPart},
     remote::{Remote, RemoteFuture},
 };
 use crate::notebook::Notebook;
@@ -25,7 +25,7 @@ pub(super) struct Core {
     pub(super) remote: Arc<dyn Remote>,
     pub(super) keys: Arc<dyn KeySource>,
     pub(super) room: Size,
-    pub(super) connection: Connection,
+    pub(super) connection: ConnectionState,
     pub(super) reconnection: Reconnection,
     pub(super) login: Login,
     pub(super) work: Workload,
@@ -35,9 +35,9 @@ pub(super) struct Core {
 
 /// The connection as it is.
 #[derive(Default)]
-pub(super) struct Connection {
-    pub(super) link: ConnectionStatus,
-    pub(super) connecting: Option<Connecting>,
+pub(super) struct ConnectionState {
+    pub(super) status: ConnectionStatus,
+    pub(super) connecting: Option<ConnectFuture>,
     pub(super) notices: Option<RemoteFuture<Notice>>,
     pub(super) circle: Option<Arc<Description>>,
     /// Connections that were made.
@@ -57,26 +57,26 @@ pub(super) struct Reconnection {
     pub(super) is_kept: bool,
     /// Whether a user waits for the connection that is being made.
     pub(super) is_awaited: bool,
-    pub(super) retry: Option<Retry>,
+    pub(super) retry: Option<RetryState>,
     /// What is done where another circle answers in the place of this one.
     pub(super) policy: OtherCirclePolicy,
     /// Another circle that was found there.
-    pub(super) other: Option<Other>,
+    pub(super) replacing: Option<ReplacingCircle>,
     /// Where the circle is, as it was said last.
     pub(super) moved_to: Option<String>,
     /// Inputs that had made what went with a connection, until that is said.
-    pub(super) lost: usize,
+    pub(super) lost_inputs: usize,
     /// What the newest connection is, until that is said.
-    pub(super) unannounced: Option<Announcement>,
+    pub(super) announcement: Option<Announcement>,
 }
 
 /// What a connection is to its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Announcement {
     /// One more to the same circle.
-    Again,
+    Reconnected,
     /// One to another circle in its place.
-    Other,
+    OtherCircle,
 }
 
 /// The key of the session: the one it is authenticated with, and the one to authenticate with.
@@ -96,9 +96,9 @@ pub(super) struct Login {
 #[derive(Default)]
 pub(super) struct Workload {
     pub(super) waiting: VecDeque<String>,
-    pub(super) running: Option<Running>,
+    pub(super) running: Option<RunningInput>,
     pub(super) part: Option<RunningPart>,
-    pub(super) pending: Option<Pending>,
+    pub(super) pending: Option<PendingCommand>,
     /// Files that are written.
     pub(super) saves: JoinSet<Result<String, CliError>>,
     pub(super) last_elapsed: Option<Duration>,
@@ -124,7 +124,7 @@ impl Core {
             remote,
             keys,
             room,
-            connection: Connection { identity_notes, ..Connection::default() },
+            connection: ConnectionState { identity_notes, ..ConnectionState::default() },
             reconnection: Reconnection { policy: other_circle, ..Reconnection::default() },
             login: Login { key, owner, ..Login::default() },
             work: Workload::default(),
@@ -158,14 +158,14 @@ impl Core {
 
     pub(super) fn state(&self) -> SessionState {
         SessionState {
-            connection: self.connection.link,
+            connection: self.connection.status,
             circle: self.connection.circle.clone(),
             identity: self.login.identity.clone(),
             key: self.login.key.clone(),
             is_reconnect_enabled: self.reconnection.is_kept,
-            is_replaced: self.reconnection.other.is_some(),
+            is_replaced: self.reconnection.replacing.is_some(),
             is_key_requested: self.login.requested.is_some(),
-            running: self.work.running.as_ref().map(Running::state),
+            running: self.work.running.as_ref().map(RunningInput::state),
             is_pending: self.work.pending.is_some() || self.work.part.is_some(),
             waiting: self.work.waiting.len(),
             inputs: self.notebook.inputs(),

@@ -77,7 +77,7 @@ pub enum DisplayKind {
 /// What a session leaves to whoever renders it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionRequest {
-    /// Unlock this key, then [`key_unlocked`](super::SessionHandle::key_unlocked) or [`keep_locked`](super::SessionHandle::keep_locked).
+    /// Unlock this key, then [`unlocked`](super::Session::unlocked) or [`stays_locked`](super::Session::stays_locked).
     Unlock(KeyName),
     /// The circle admits only keys, and there is none to use.
     NoKey(Access),
@@ -91,7 +91,7 @@ pub enum SessionRequest {
     Edit(String),
     /// Show the inputs that hold this text.
     History(String),
-    /// Find these circles, then [`fan_out`](super::SessionHandle::fan_out) over them.
+    /// Find these circles, then [`fan_out`](super::Session::fan_out) over them.
     FanOut(Vec<String>),
     /// Leave.
     Quit,

@@ -7,12 +7,12 @@ use tokio::{
 
 use super::{
     event::{FanOutEvent, FanOutOutcome, FanOutRefusal},
-    handle::{FanOutTarget, Input, Part, SessionHandle},
-    play::{Script, requested},
+    handle::{FanOutPart, FanOutTarget, SessionHandle, SessionInput},
+    play::{Script, wait_for_cancel},
 };
 
 /// Events that wait to be taken, before the circles are made to wait.
-const EVENTS: usize = 64;
+const EVENT_CAPACITY: usize = 64;
 
 /// Plays on several circles. Dropped, they are not listened to any more, which ends none of them.
 #[derive(Debug)]
@@ -27,12 +27,13 @@ impl FanOut {
     ///
     /// Events are to be taken ([`FanOut::next`]): until they are, plays that print wait.
     pub fn start(targets: &[FanOutTarget], script: &Script) -> Self {
-        let (report, events) = mpsc::channel(EVENTS);
+        let (report, events) = mpsc::channel(EVENT_CAPACITY);
         let (cancel, cancelled) = watch::channel(false);
         let mut requests = JoinSet::new();
         for (index, FanOutTarget { session, .. }) in targets.iter().cloned().enumerate() {
-            let part = Part { script: script.clone(), index, report: report.clone(), cancelled: cancelled.clone() };
-            requests.spawn(request(session, part));
+            let part =
+                FanOutPart { script: script.clone(), index, report: report.clone(), cancelled: cancelled.clone() };
+            requests.spawn(run_part(session, part));
         }
         Self { events, cancel, _requests: requests }
     }
@@ -49,14 +50,14 @@ impl FanOut {
 }
 
 /// Has a session play its part, once it has connected and authenticated as far as it does by itself.
-async fn request(session: SessionHandle, mut part: Part) {
+async fn run_part(session: SessionHandle, mut part: FanOutPart) {
     let is_settled = tokio::select! {
-        settled = settled(&session) => settled,
-        () = requested(&mut part.cancelled) => false,
+        settled = wait_until_settled(&session) => settled,
+        () = wait_for_cancel(&mut part.cancelled) => false,
     };
     if is_settled {
         let (index, report) = (part.index, part.report.clone());
-        if session.inputs.send(Input::Part(part)).await.is_err() {
+        if session.inputs.send(SessionInput::Part(part)).await.is_err() {
             let why = FanOutRefusal::Unreachable;
             drop(report.send((index, FanOutEvent::Refused(why))).await);
         }
@@ -66,10 +67,10 @@ async fn request(session: SessionHandle, mut part: Part) {
 }
 
 /// Waits until a session is connected and authenticated as far as it will be; false if it has ended. Cancel safe.
-async fn settled(session: &SessionHandle) -> bool {
+async fn wait_until_settled(session: &SessionHandle) -> bool {
     // The state may be older than the request to connect.
     let (sync, synced) = oneshot::channel();
-    if session.inputs.send(Input::Sync(sync)).await.is_err() || synced.await.is_err() {
+    if session.inputs.send(SessionInput::Sync(sync)).await.is_err() || synced.await.is_err() {
         return false;
     }
     session.watch().wait_for(|state| !state.is_settling() && !state.is_key_requested).await.is_ok()

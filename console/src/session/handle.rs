@@ -18,23 +18,23 @@ use crate::completion::CompletionList;
 
 /// The inputs of a session.
 #[derive(Debug)]
-pub(super) enum Input {
+pub(super) enum SessionInput {
     Connect {
         is_kept: bool,
     },
     Retry,
-    Expect,
+    WaitForStart,
     Target(CircleTarget),
     Disconnect,
     Authenticate,
     UseKey(KeyName),
     Unlocked(KeyName),
-    StaysLocked(KeyName),
+    KeepLocked(KeyName),
     Submit(String),
     Cancel,
-    Room(Size),
+    Size(Size),
     FanOut(Vec<FanOutTarget>),
-    Part(Part),
+    Part(FanOutPart),
     /// Answered once the inputs before it are taken.
     Sync(oneshot::Sender<()>),
 }
@@ -50,14 +50,14 @@ pub struct FanOutTarget {
 
 /// What one session has to play.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct FanOutPart {
     pub(super) script: Script,
     pub(super) index: usize,
     pub(super) report: mpsc::Sender<(usize, FanOutEvent)>,
     pub(super) cancelled: watch::Receiver<bool>,
 }
 
-impl Part {
+impl FanOutPart {
     pub(super) async fn end(self, event: FanOutEvent) {
         // Nobody listens any more where the plays were given up.
         drop(self.report.send((self.index, event)).await);
@@ -67,11 +67,11 @@ impl Part {
 /// A session. Clones are the same session; it ends with the last of them.
 #[derive(Clone)]
 pub struct SessionHandle {
-    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) inputs: mpsc::Sender<SessionInput>,
     pub(super) state: watch::Receiver<SessionState>,
     pub(super) remote: Arc<dyn Remote>,
     pub(super) target: Arc<CircleTarget>,
-    pub(super) _task: Arc<Ended>,
+    pub(super) _task: Arc<TaskGuard>,
 }
 
 impl std::fmt::Debug for SessionHandle {
@@ -81,12 +81,12 @@ impl std::fmt::Debug for SessionHandle {
 }
 
 /// Ends the task, and the connection, when it is dropped.
-pub(super) struct Ended {
+pub(super) struct TaskGuard {
     pub(super) task: AbortHandle,
     pub(super) remote: Arc<dyn Remote>,
 }
 
-impl Drop for Ended {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
         self.task.abort();
         self.remote.disconnect();
@@ -140,69 +140,69 @@ impl SessionHandle {
 
     /// Connects, on behalf of a user who waits for it. With `is_kept` it goes on trying where the circle cannot be reached.
     pub fn connect(&self, is_kept: bool) -> Result<(), QueueFull> {
-        self.send(Input::Connect { is_kept })
+        self.send(SessionInput::Connect { is_kept })
     }
 
     /// Connects at once, if a connection is wanted and there is none: the circle may be there again.
     pub fn retry(&self) -> Result<(), QueueFull> {
-        self.send(Input::Retry)
+        self.send(SessionInput::Retry)
     }
 
     /// Connects once the circle is there, which is being started. What is submitted until then waits.
     pub fn wait_for_start(&self) -> Result<(), QueueFull> {
-        self.send(Input::Expect)
+        self.send(SessionInput::WaitForStart)
     }
 
     /// Says where the circle is from now on; the connection ([`Remote`]) is to know that, too.
     pub fn set_target(&self, target: CircleTarget) -> Result<(), QueueFull> {
-        self.send(Input::Target(target))
+        self.send(SessionInput::Target(target))
     }
 
     /// Closes the connection, for good. What runs is cancelled.
     pub fn disconnect(&self) -> Result<(), QueueFull> {
-        self.send(Input::Disconnect)
+        self.send(SessionInput::Disconnect)
     }
 
     /// Chooses the key, and authenticates.
     pub fn authenticate(&self) -> Result<(), QueueFull> {
-        self.send(Input::Authenticate)
+        self.send(SessionInput::Authenticate)
     }
 
     /// Authenticates with a key in the place of the one that the session is authenticated with, which takes a new
     /// connection: variables are gone.
     pub fn use_key(&self, name: KeyName) -> Result<(), QueueFull> {
-        self.send(Input::UseKey(name))
+        self.send(SessionInput::UseKey(name))
     }
 
-    /// A key that was requested ([`SessionRequest::Unlock`](super::SessionRequest::Unlock)) is with the key source now.
+    /// A key that was requested ([`Request::Unlock`](super::Request::Unlock)) is with the key source now.
     pub fn key_unlocked(&self, name: KeyName) -> Result<(), QueueFull> {
-        self.send(Input::Unlocked(name))
+        self.send(SessionInput::Unlocked(name))
     }
 
     /// A key that was requested stays locked.
     pub fn keep_locked(&self, name: KeyName) -> Result<(), QueueFull> {
-        self.send(Input::StaysLocked(name))
+        self.send(SessionInput::KeepLocked(name))
     }
 
-    /// Plays an input or obeys it, once it can. It ends in [`SessionEvent::InputFinished`] or [`SessionEvent::InputsReturned`].
+    /// Plays an input or obeys it, once it can. It ends in [`Event::Done`] or [`Event::GivenBack`].
     pub fn submit(&self, input: String) -> Result<(), QueueFull> {
-        self.send(Input::Submit(input))
+        self.send(SessionInput::Submit(input))
     }
 
     /// Cancels what goes on: the play, whatever else is awaited, the connection that is being made. A second time soon after
     /// the first it no longer waits for the play's end. Inputs that wait are given back.
     pub fn cancel(&self) -> Result<(), QueueFull> {
-        self.send(Input::Cancel)
+        self.send(SessionInput::Cancel)
     }
 
     /// Says how much room there is for what is shown from now on.
     pub fn set_size(&self, room: Size) -> Result<(), QueueFull> {
-        self.send(Input::Room(room))
+        self.send(SessionInput::Size(room))
     }
 
-    /// Answers [`SessionRequest::FanOut`](super::SessionRequest::FanOut): plays on those circles.
+    /// Answers [`Request::FanOut`](super::Request::FanOut): plays on those circles.
     pub fn fan_out(&self, targets: Vec<FanOutTarget>) -> Result<(), QueueFull> {
-        self.send(Input::FanOut(targets))
+        self.send(SessionInput::FanOut(targets))
     }
 
     /// Asks the circle what may stand at a character of a script; nothing without an answer. `offset` characters of the
@@ -213,10 +213,10 @@ impl SessionHandle {
         (script, at, offset): (String, usize, usize),
     ) -> impl Future<Output = Option<CompletionList>> + Send + 'static {
         let answer = self.remote.clone().complete(script, at as u64);
-        async move { Some(CompletionList::of_answer(input, cursor, offset, answer.await.ok()?)) }
+        async move { Some(CompletionList::from_answer(input, cursor, offset, answer.await.ok()?)) }
     }
 
-    fn send(&self, input: Input) -> Result<(), QueueFull> {
+    fn send(&self, input: SessionInput) -> Result<(), QueueFull> {
         self.inputs.try_send(input).map_err(|_| QueueFull)
     }
 }

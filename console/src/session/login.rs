@@ -6,17 +6,17 @@ use client_ws::ClientError;
 use keys::{KeyPair, keystore::KeyName};
 
 use super::{
-    awaited::Pending,
     core::{Announcement, Core},
     event::{CallerIdentity, ConnectionStatus, SessionEvent, SessionRequest},
-    sentences,
+    messages,
+    pending::PendingCommand,
 };
 
 impl Core {
     /// Chooses the key, and authenticates with it once it is unlocked.
     pub(super) fn choose_key(&mut self) {
-        match self.connection.link {
-            ConnectionStatus::Disconnected => return self.connect_asked(false),
+        match self.connection.status {
+            ConnectionStatus::Disconnected => return self.on_connect(false),
             ConnectionStatus::Connecting => return,
             ConnectionStatus::Connected if self.login.identity != CallerIdentity::Anonymous => return,
             ConnectionStatus::Connected => {}
@@ -38,13 +38,13 @@ impl Core {
                 if let Some(access) = self.access() {
                     self.request(SessionRequest::NoKey(access));
                 }
-                self.key_command_ends(false);
+                self.finish_key_command(false);
             }
             Err(error) => {
                 self.announce();
                 self.report(SessionEvent::NotAdmitted(None, error));
-                self.key_command_ends(false);
-                self.give_back();
+                self.finish_key_command(false);
+                self.return_inputs();
             }
         }
     }
@@ -62,7 +62,7 @@ impl Core {
         self.login.authenticating = Some((identity, self.remote.clone().authenticate(keypair)));
     }
 
-    pub(super) fn authenticated(&mut self, result: Result<(), ClientError>) {
+    pub(super) fn on_authenticated(&mut self, result: Result<(), ClientError>) {
         let Some((identity, _)) = self.login.authenticating.take() else { return };
         let key = match &identity {
             CallerIdentity::Key(name) => Some(name.clone()),
@@ -71,21 +71,21 @@ impl Core {
         let Err(error) = result else {
             self.login.identity = identity;
             self.login.key = key;
-            self.key_command_ends(true);
-            return self.ready();
+            self.finish_key_command(true);
+            return self.on_ready();
         };
         self.login.identity = CallerIdentity::Anonymous;
         // It is not known whose the session is now: the circle may have taken the signature.
         let is_known = matches!(error, ClientError::Rpc(_));
-        let is_first = self.connection.connections == 1 && self.reconnection.unannounced.is_none();
+        let is_first = self.connection.connections == 1 && self.reconnection.announcement.is_none();
         let error = self.error(error);
         self.announce();
         self.report(SessionEvent::NotAdmitted(key, error));
         if is_first && self.work.pending.is_none() {
             self.login.key = None;
         }
-        self.key_command_ends(false);
-        self.give_back();
+        self.finish_key_command(false);
+        self.return_inputs();
         if !is_known {
             self.drop_connection();
             self.schedule_retry();
@@ -94,7 +94,7 @@ impl Core {
 
     /// A user wants to use another key than the one that the session is authenticated with.
     pub(super) fn use_key(&mut self, name: KeyName) {
-        if self.connection.link != ConnectionStatus::Connected || self.login.identity == CallerIdentity::Anonymous {
+        if self.connection.status != ConnectionStatus::Connected || self.login.identity == CallerIdentity::Anonymous {
             self.login.key = Some(name);
             return self.choose_key();
         }
@@ -102,28 +102,28 @@ impl Core {
         if self.keys.unlocked(&name).is_none() {
             return self.request_key(name);
         }
-        self.connect_as(name);
+        self.reconnect_as(name);
     }
 
-    fn connect_as(&mut self, name: KeyName) {
+    fn reconnect_as(&mut self, name: KeyName) {
         let held = self.notebook.inputs();
-        self.stop_listening();
+        self.detach();
         self.drop_connection();
-        self.reconnection.lost = 0;
-        self.note(&sentences::connecting_as(&name));
+        self.reconnection.lost_inputs = 0;
+        self.note(&messages::connecting_as(&name));
         if held > 0 {
-            self.note(sentences::VARIABLES_GONE);
+            self.note(messages::VARIABLES_GONE);
         }
         self.login.key = Some(name);
-        self.connect_asked(true);
+        self.on_connect(true);
     }
 
-    pub(super) fn key_unlocked(&mut self, name: KeyName) {
+    pub(super) fn on_key_unlocked(&mut self, name: KeyName) {
         if self.login.requested.take_if(|requested| *requested == name).is_none() {
             return;
         }
-        match (self.connection.link, &self.login.identity) {
-            (ConnectionStatus::Connected, CallerIdentity::Key(other)) if *other != name => self.connect_as(name),
+        match (self.connection.status, &self.login.identity) {
+            (ConnectionStatus::Connected, CallerIdentity::Key(other)) if *other != name => self.reconnect_as(name),
             (ConnectionStatus::Connected, CallerIdentity::Anonymous) => {
                 if let Some(keypair) = self.keys.unlocked(&name) {
                     self.authenticate(CallerIdentity::Key(name), keypair);
@@ -131,58 +131,59 @@ impl Core {
             }
             (ConnectionStatus::Disconnected, CallerIdentity::Anonymous) if self.reconnection.is_paused => {
                 self.login.key = Some(name);
-                self.connect_asked(false);
+                self.on_connect(false);
             }
             _ => {}
         }
     }
 
-    pub(super) fn key_stays_locked(&mut self, name: &KeyName) {
+    pub(super) fn on_key_kept_locked(&mut self, name: &KeyName) {
         if self.login.requested.take_if(|requested| requested == name).is_none() {
             return;
         }
         self.login.key = self.state().authenticated().cloned();
-        self.key_command_ends(false);
+        self.finish_key_command(false);
         match self.login.identity {
-            CallerIdentity::Anonymous if self.state().is_ready() => self.ready(),
+            CallerIdentity::Anonymous if self.state().is_ready() => self.on_ready(),
             // The session stays as it was, and what was typed meanwhile is for it.
-            _ => self.carry_on(),
+            _ => self.start_waiting_inputs(),
         }
         if !self.state().is_ready() {
-            self.give_back();
+            self.return_inputs();
         }
     }
 
     /// The `:key` command that waits for the key has ended.
-    pub(super) fn key_command_ends(&mut self, is_used: bool) {
-        let Some(Pending::Key { before }) = self.work.pending.take_if(|pending| matches!(pending, Pending::Key { .. }))
+    pub(super) fn finish_key_command(&mut self, is_used: bool) {
+        let Some(PendingCommand::Key { before }) =
+            self.work.pending.take_if(|pending| matches!(pending, PendingCommand::Key { .. }))
         else {
             return;
         };
         if !is_used {
             self.login.key = before;
         }
-        self.done();
+        self.finish_input();
     }
 
     /// Inputs can be played from now on.
-    pub(super) fn ready(&mut self) {
+    pub(super) fn on_ready(&mut self) {
         self.announce();
         self.report(SessionEvent::Ready);
-        self.carry_on();
+        self.start_waiting_inputs();
     }
 
     /// Says that there is another connection, once it is known whose; inputs that were typed before are given back.
     pub(super) fn announce(&mut self) {
-        let Some(announcement) = self.reconnection.unannounced.take() else { return };
-        let lost = std::mem::take(&mut self.reconnection.lost);
+        let Some(announcement) = self.reconnection.announcement.take() else { return };
+        let lost = std::mem::take(&mut self.reconnection.lost_inputs);
         let text = match (announcement, &self.connection.circle) {
-            (Announcement::Other, Some(circle)) => sentences::connected_to(&circle.name),
-            _ => sentences::connected_again(&self.target, self.state().authenticated(), lost),
+            (Announcement::OtherCircle, Some(circle)) => messages::connected_to(&circle.name),
+            _ => messages::reconnected(&self.target, self.state().authenticated(), lost),
         };
         self.note(&text);
         if lost > 0 {
-            self.give_back_unplayed();
+            self.return_unplayed_inputs();
         }
     }
 }

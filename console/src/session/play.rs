@@ -9,10 +9,10 @@ use tokio::{
 };
 
 /// How much longer than its own timeout a play is waited for: the circle takes a second to kill it, and the answer its way.
-const ANSWER_GRACE: Duration = Duration::from_secs(10);
+const ANSWER_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// Updates that wait to be taken, before the circle is made to wait.
-const UPDATES: usize = 64;
+const UPDATE_CAPACITY: usize = 64;
 
 /// What is played.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ pub struct SessionPlay {
     _task: JoinSet<()>,
 }
 
-/// Reports what happens to a play to whoever holds the [`SessionPlay`].
+/// Reports what happens to a play to whoever holds the [`Play`].
 #[derive(Debug)]
 pub struct PlayReporter {
     updates: mpsc::Sender<PlayUpdate>,
@@ -54,7 +54,7 @@ pub struct PlayReporter {
 impl SessionPlay {
     /// Plays a script on a client. To be called in a tokio runtime.
     ///
-    /// Updates are to be taken ([`SessionPlay::next`]): until they are, a play that prints waits.
+    /// Updates are to be taken ([`Play::next`]): until they are, a play that prints waits.
     pub fn start(client: Arc<CircleWsClient>, script: Script) -> Self {
         Self::spawn(|mut reporter| async move {
             let result = play(&client, &script, &mut reporter).await;
@@ -64,7 +64,7 @@ impl SessionPlay {
 
     /// A play that `run` reports of. To be called in a tokio runtime.
     pub fn spawn<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(PlayReporter) -> F) -> Self {
-        let (send, updates) = mpsc::channel(UPDATES);
+        let (send, updates) = mpsc::channel(UPDATE_CAPACITY);
         let (cancel, cancelled) = watch::channel(false);
         let mut task = JoinSet::new();
         task.spawn(run(PlayReporter { updates: send, cancel: cancelled }));
@@ -77,7 +77,7 @@ impl SessionPlay {
     }
 
     /// Waits for the play's end, whatever it is.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn wait_for_end(mut self) {
         while !matches!(self.next().await, PlayUpdate::Ended(_)) {}
     }
 
@@ -95,12 +95,12 @@ impl PlayReporter {
 
     /// Waits until the play is cancelled. Cancel safe.
     pub async fn wait_for_cancel(&mut self) {
-        requested(&mut self.cancel).await;
+        wait_for_cancel(&mut self.cancel).await;
     }
 }
 
 /// Waits until the cancellation is requested. Cancel safe.
-pub(super) async fn requested(cancel: &mut watch::Receiver<bool>) {
+pub(super) async fn wait_for_cancel(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -125,7 +125,7 @@ async fn play(
         request = request.bind(bind.as_str());
     }
     let mut running = request.start().await?;
-    let longest = script.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_add(ANSWER_GRACE));
+    let longest = script.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_add(ANSWER_GRACE_PERIOD));
     let mut late = std::pin::pin!(tokio::time::sleep(longest));
     let mut is_cancelled = false;
     // An event for which there is no room yet.
@@ -144,7 +144,7 @@ async fn play(
                 None => break,
             },
             // Also while there is no room: a reader who pauses does not keep a play from being cancelled.
-            () = requested(cancel), if !is_cancelled => {
+            () = wait_for_cancel(cancel), if !is_cancelled => {
                 is_cancelled = true;
                 running.cancel().await?;
             }

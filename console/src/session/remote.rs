@@ -59,7 +59,7 @@ impl Remote for CircleWsClient {
     }
 
     fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>> {
-        Box::pin(async move { commands::ask(&self, &command).await })
+        Box::pin(async move { commands::query(&self, &command).await })
     }
 
     fn complete(self: Arc<Self>, script: String, cursor: u64) -> RemoteFuture<CompleteResult> {

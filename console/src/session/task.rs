@@ -11,32 +11,32 @@ use tokio::{
 };
 
 use super::{
-    awaited::{Connected, Done, PartUpdate, Pending, Running, RunningPart, Update},
     core::Core,
     event::{ConnectionStatus, SessionState},
-    handle::{Ended, Events, Input, SessionHandle},
-    opening::SessionOptions,
+    handle::{Events, SessionHandle, SessionInput, TaskGuard},
+    options::SessionOptions,
+    pending::{CommandOutcome, ConnectOutcome, PartUpdate, PendingCommand, RunningInput, RunningPart, RunningUpdate},
 };
 
 /// Inputs on their way to the task. Its loop takes them at once; they wait in the session.
-const INPUTS: usize = 256;
+const INPUT_CAPACITY: usize = 256;
 
 /// Events that wait for room before no more notices are taken.
-const MAX_UNTAKEN: usize = 256;
+const MAX_UNREAD_EVENTS: usize = 256;
 
 /// Events that wait to be taken, before the session makes the circle wait.
-const EVENTS: usize = 64;
+const EVENT_CAPACITY: usize = 64;
 
 impl SessionHandle {
     /// Opens a session, which connects to nothing yet.
     pub fn open(runtime: &Handle, opening: SessionOptions) -> (Self, Events) {
-        let (inputs, taken) = mpsc::channel(INPUTS);
-        let (report, events) = mpsc::channel(EVENTS);
+        let (inputs, taken) = mpsc::channel(INPUT_CAPACITY);
+        let (report, events) = mpsc::channel(EVENT_CAPACITY);
         let (publish, state) = watch::channel(SessionState { key: opening.key.clone(), ..SessionState::default() });
         let (remote, target) = (opening.remote.clone(), Arc::new(opening.target.clone()));
         let task = runtime.spawn(Core::new(opening, report, publish).run(taken)).abort_handle();
         (
-            Self { inputs, state, remote: remote.clone(), target, _task: Arc::new(Ended { task, remote }) },
+            Self { inputs, state, remote: remote.clone(), target, _task: Arc::new(TaskGuard { task, remote }) },
             Events(events),
         )
     }
@@ -44,47 +44,47 @@ impl SessionHandle {
 
 /// What the loop woke up for.
 #[expect(clippy::large_enum_variant, reason = "it lives for one turn of the loop")]
-enum Woken {
-    Input(Input),
+enum Wakeup {
+    Input(SessionInput),
     Ended,
     Reported,
-    Connected(Connected),
+    Connected(ConnectOutcome),
     Authenticated(Result<(), ClientError>),
     Notice(Result<Notice, ClientError>),
     Retry,
-    Running(Update),
+    Running(RunningUpdate),
     Part(PartUpdate),
-    Pending(Done),
+    Pending(CommandOutcome),
     Saved(Result<String, CliError>),
 }
 
 impl Core {
-    pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+    pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<SessionInput>) {
         loop {
             match self.wake(&mut inputs).await {
-                Woken::Input(input) => self.input(input),
-                Woken::Ended => return,
-                Woken::Reported => continue,
-                Woken::Connected(connected) => self.connected(connected),
-                Woken::Authenticated(result) => self.authenticated(result),
-                Woken::Notice(notice) => self.noticed(notice),
-                Woken::Retry => self.connect(),
+                Wakeup::Input(input) => self.on_input(input),
+                Wakeup::Ended => return,
+                Wakeup::Reported => continue,
+                Wakeup::Connected(connected) => self.on_connect_outcome(connected),
+                Wakeup::Authenticated(result) => self.on_authenticated(result),
+                Wakeup::Notice(notice) => self.on_notice(notice),
+                Wakeup::Retry => self.connect(),
                 // Prints change nothing that anybody watches.
-                Woken::Running(update) if update.is_output() => {
-                    self.updated(update);
+                Wakeup::Running(update) if update.is_output() => {
+                    self.on_running_update(update);
                     continue;
                 }
-                Woken::Running(update) => self.updated(update),
-                Woken::Part(update) => self.part_updated(update),
-                Woken::Pending(done) => self.resolved(done),
-                Woken::Saved(saved) => self.saved(saved),
+                Wakeup::Running(update) => self.on_running_update(update),
+                Wakeup::Part(update) => self.on_part_update(update),
+                Wakeup::Pending(done) => self.on_command_outcome(done),
+                Wakeup::Saved(saved) => self.on_saved(saved),
             }
             self.publish();
         }
     }
 
     /// Waits for what comes next. Nothing is lost where it is dropped: each of what it waits for is cancel safe.
-    async fn wake(&mut self, inputs: &mut mpsc::Receiver<Input>) -> Woken {
+    async fn wake(&mut self, inputs: &mut mpsc::Receiver<SessionInput>) -> Wakeup {
         // What plays print waits until what they printed before is taken; everything else goes on.
         let has_room = self.reports.outbox.is_empty();
         let authenticated = async {
@@ -95,55 +95,57 @@ impl Core {
         };
         tokio::select! {
             biased;
-            input = inputs.recv() => input.map_or(Woken::Ended, Woken::Input),
+            input = inputs.recv() => input.map_or(Wakeup::Ended, Wakeup::Input),
             room = self.reports.report.reserve(), if !has_room => {
-                let Ok(room) = room else { return Woken::Ended };
+                let Ok(room) = room else { return Wakeup::Ended };
                 if let Some(event) = self.reports.outbox.pop_front() {
                     room.send(event);
                 }
-                Woken::Reported
+                Wakeup::Reported
             }
             connected = next(&mut self.connection.connecting) => {
                 self.connection.connecting = None;
-                Woken::Connected(connected)
+                Wakeup::Connected(connected)
             }
-            result = authenticated => Woken::Authenticated(result),
-            notice = next(&mut self.connection.notices), if self.reports.outbox.len() < MAX_UNTAKEN => {
+            result = authenticated => Wakeup::Authenticated(result),
+            notice = next(&mut self.connection.notices), if self.reports.outbox.len() < MAX_UNREAD_EVENTS => {
                 self.connection.notices = None;
-                Woken::Notice(notice)
+                Wakeup::Notice(notice)
             }
-            () = until(self.reconnection.retry.as_ref().and_then(|retry| retry.at)) => {
-                Woken::Retry
+            () = sleep_until_some(self.reconnection.retry.as_ref().and_then(|retry| retry.at)) => {
+                Wakeup::Retry
             }
-            update = Running::next(&mut self.work.running), if has_room => Woken::Running(update),
-            update = RunningPart::next(&mut self.work.part) => Woken::Part(update),
-            done = Pending::next(&mut self.work.pending) => Woken::Pending(done),
+            update = RunningInput::next(&mut self.work.running), if has_room => Wakeup::Running(update),
+            update = RunningPart::next(&mut self.work.part) => Wakeup::Part(update),
+            done = PendingCommand::next(&mut self.work.pending) => Wakeup::Pending(done),
             // A panic has been reported by its hook.
-            Some(Ok(saved)) = self.work.saves.join_next() => Woken::Saved(saved),
+            Some(Ok(saved)) = self.work.saves.join_next() => Wakeup::Saved(saved),
         }
     }
 
-    fn input(&mut self, input: Input) {
+    fn on_input(&mut self, input: SessionInput) {
         match input {
-            Input::Connect { is_kept } => self.connect_asked(is_kept),
-            Input::Retry if self.reconnection.is_kept && self.connection.link == ConnectionStatus::Disconnected => {
+            SessionInput::Connect { is_kept } => self.on_connect(is_kept),
+            SessionInput::Retry
+                if self.reconnection.is_kept && self.connection.status == ConnectionStatus::Disconnected =>
+            {
                 self.connect()
             }
-            Input::Retry => {}
-            Input::Expect => self.expect(),
-            Input::Target(target) => self.target = target,
-            Input::Disconnect => self.disconnect(),
-            Input::Authenticate => self.choose_key(),
-            Input::UseKey(name) => self.use_key(name),
-            Input::Unlocked(name) => self.key_unlocked(name),
-            Input::StaysLocked(name) => self.key_stays_locked(&name),
-            Input::Submit(input) => self.submit(input),
-            Input::Cancel => self.cancel(),
-            Input::Room(room) => self.room = room,
-            Input::FanOut(targets) => self.fan_out(targets),
-            Input::Part(part) => self.take_part(part),
+            SessionInput::Retry => {}
+            SessionInput::WaitForStart => self.wait_for_start(),
+            SessionInput::Target(target) => self.target = target,
+            SessionInput::Disconnect => self.disconnect(),
+            SessionInput::Authenticate => self.choose_key(),
+            SessionInput::UseKey(name) => self.use_key(name),
+            SessionInput::Unlocked(name) => self.on_key_unlocked(name),
+            SessionInput::KeepLocked(name) => self.on_key_kept_locked(&name),
+            SessionInput::Submit(input) => self.submit(input),
+            SessionInput::Cancel => self.cancel(),
+            SessionInput::Size(room) => self.room = room,
+            SessionInput::FanOut(targets) => self.on_fan_out_targets(targets),
+            SessionInput::Part(part) => self.start_part(part),
             // Whoever asked may be gone.
-            Input::Sync(answer) => drop(answer.send(())),
+            SessionInput::Sync(answer) => drop(answer.send(())),
         }
     }
 }
@@ -156,7 +158,7 @@ async fn next<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
     }
 }
 
-async fn until(at: Option<Instant>) {
+async fn sleep_until_some(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,

@@ -25,7 +25,7 @@ use frontend::{
 use protocol::methods::Access;
 use tokio::runtime::Handle;
 
-use self::fake::Circle;
+use self::fake::FakeCircle;
 use super::{
     DisplayKind, DisplayLines, Events, KeySource, Keyring, OtherCirclePolicy, SessionEvent, SessionHandle,
     SessionOptions, SessionRequest, SessionState,
@@ -45,11 +45,11 @@ const LOST: &str =
     "warning the connection to the circle at ws://team:9001 is lost: it ended without a word; connecting again";
 
 /// What is said of another connection, where nothing was lost with the one before.
-const AGAIN: &str = "note connected again to the circle at ws://team:9001, with a fresh session";
+const RECONNECTED: &str = "note connected again to the circle at ws://team:9001, with a fresh session";
 
 /// Where a session's keys come from.
 #[derive(Default)]
-struct Keys {
+struct TestKeys {
     ring: Keyring,
     /// The name of the default key.
     preferred: Option<KeyName>,
@@ -57,7 +57,7 @@ struct Keys {
     is_broken: bool,
 }
 
-impl KeySource for Keys {
+impl KeySource for TestKeys {
     fn preferred(&self) -> Result<Option<KeyName>, CliError> {
         if self.is_broken {
             return Err(CliError::usage("cannot read the keystore", "it is a file", "move it"));
@@ -74,13 +74,13 @@ impl KeySource for Keys {
 struct Console {
     session: SessionHandle,
     events: Events,
-    circle: Circle,
-    keys: Arc<Keys>,
+    circle: FakeCircle,
+    keys: Arc<TestKeys>,
 }
 
 /// How a console is opened.
 #[derive(Clone, Copy, Default)]
-struct Setup {
+struct ConsoleSetup {
     access: Access,
     name: Option<&'static str>,
     /// The key that the user named.
@@ -108,10 +108,11 @@ fn keypair(name: &str) -> KeyPair {
 }
 
 impl Console {
-    fn open(setup: Setup) -> Self {
-        let Setup { access, name, key: named, preferred, unlocked, is_scratch, is_broken, refuses_other } = setup;
-        let circle = Circle::new(name.unwrap_or("team"), access);
-        let keys = Arc::new(Keys { ring: Keyring::default(), preferred: preferred.map(key), is_broken });
+    fn open(setup: ConsoleSetup) -> Self {
+        let ConsoleSetup { access, name, key: named, preferred, unlocked, is_scratch, is_broken, refuses_other } =
+            setup;
+        let circle = FakeCircle::new(name.unwrap_or("team"), access);
+        let keys = Arc::new(TestKeys { ring: Keyring::default(), preferred: preferred.map(key), is_broken });
         for name in unlocked {
             keys.ring.insert(key(name), keypair(name).into());
         }
@@ -137,9 +138,9 @@ impl Console {
 
     /// One that is ready on an open circle of that name.
     async fn named(name: &'static str) -> Self {
-        let mut console = Self::open(Setup { name: Some(name), ..Setup::default() });
+        let mut console = Self::open(ConsoleSetup { name: Some(name), ..ConsoleSetup::default() });
         console.connect().await;
-        console.says(&["connected first", "ready"]).await;
+        console.expect_events(&["connected first", "ready"]).await;
         console
     }
 
@@ -147,18 +148,18 @@ impl Console {
     async fn with_inputs(inputs: &[&str]) -> Self {
         let mut console = Self::ready().await;
         for input in inputs {
-            console.plays(input).await;
+            console.play_to_end(input).await;
         }
         console
     }
 
     /// One that is authenticated as alice on an open circle.
     async fn alice() -> Self {
-        let setup = Setup { key: Some("alice"), unlocked: &["alice"], ..Setup::default() };
+        let setup = ConsoleSetup { key: Some("alice"), unlocked: &["alice"], ..ConsoleSetup::default() };
         let mut console = Self::open(setup);
         console.connect().await;
         console.circle.admit().await;
-        console.says(&["connected first", "ready"]).await;
+        console.expect_events(&["connected first", "ready"]).await;
         console
     }
 
@@ -191,17 +192,17 @@ impl Console {
     }
 
     /// Plays an input that comes to `()`.
-    async fn plays(&mut self, input: &str) {
+    async fn play_to_end(&mut self, input: &str) {
         self.submit(input);
         self.circle.plays(input).await.unit().await;
-        self.says(&[&format!("began {input}"), "value ", "done"]).await;
+        self.expect_events(&[&format!("began {input}"), "value ", "done"]).await;
     }
 
     /// Submits an input, and has the circle play it.
-    async fn begin(&mut self, input: &str) -> fake::Playing {
+    async fn begin(&mut self, input: &str) -> fake::FakePlay {
         self.submit(input);
         let playing = self.circle.plays(input).await;
-        self.says(&[&format!("began {input}")]).await;
+        self.expect_events(&[&format!("began {input}")]).await;
         playing
     }
 
@@ -211,29 +212,29 @@ impl Console {
     }
 
     /// The next event, as a line.
-    async fn said(&mut self) -> String {
+    async fn event_text(&mut self) -> String {
         said(&self.event().await)
     }
 
     /// Waits for these events, and no others between them.
-    async fn says(&mut self, expected: &[&str]) {
+    async fn expect_events(&mut self, expected: &[&str]) {
         for expected in expected {
-            assert_eq!(self.said().await, *expected);
+            assert_eq!(self.event_text().await, *expected);
         }
     }
 
     /// Waits until everybody waits: nothing more is reported then, and nothing asked of the circle.
-    async fn is_quiet(&mut self) {
+    async fn expect_no_event(&mut self) {
         if let Ok(event) = tokio::time::timeout(MOMENT, self.events.next()).await {
             panic!("the session reports: {}", event.map_or("its end".to_owned(), |event| said(&event)));
         }
-        if let Some(call) = self.circle.asked() {
+        if let Some(call) = self.circle.pending_call() {
             panic!("the session asks: {call:?}");
         }
     }
 
     /// All that is reported until everybody waits.
-    async fn rest(&mut self) -> Vec<String> {
+    async fn remaining_events(&mut self) -> Vec<String> {
         let mut rest = Vec::new();
         while let Ok(Some(event)) = tokio::time::timeout(MOMENT, self.events.next()).await {
             rest.push(said(&event));

@@ -61,7 +61,7 @@ impl<'a> Node<'a> {
     }
 
     fn read(json: &'a str, text: &'a str) -> Option<Self> {
-        let mut reader = Reader { rest: text, quoted: String::new(), left: MAX_NODES };
+        let mut reader = TextReader { rest: text, quoted: String::new(), left: MAX_NODES };
         let mut json = serde_json::Deserializer::from_str(json);
         let node = Reading(&mut reader).deserialize(&mut json).ok()?;
         (json.end().is_ok() && reader.rest.is_empty()).then_some(node)
@@ -74,7 +74,7 @@ impl<'a> Node<'a> {
 }
 
 /// What is left of the text.
-struct Reader<'a> {
+struct TextReader<'a> {
     rest: &'a str,
     /// A string in quotes, kept for its memory.
     quoted: String,
@@ -82,7 +82,7 @@ struct Reader<'a> {
     left: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> TextReader<'a> {
     fn take<E: Error>(&mut self, expected: &str) -> Result<(), E> {
         self.rest = self.rest.strip_prefix(expected).ok_or_else(unlike)?;
         Ok(())
@@ -129,7 +129,7 @@ fn unlike<E: Error>() -> E {
 }
 
 /// Reads a value.
-struct Reading<'r, 'a>(&'r mut Reader<'a>);
+struct Reading<'r, 'a>(&'r mut TextReader<'a>);
 
 impl<'a> Reading<'_, 'a> {
     fn leaf(text: &'a str, shape: Shape<'a>) -> Node<'a> {
@@ -237,7 +237,7 @@ impl<'a> Visitor<'a> for Reading<'_, 'a> {
 
 /// Reads an item and the comma before it.
 struct Next<'r, 'a> {
-    reader: &'r mut Reader<'a>,
+    reader: &'r mut TextReader<'a>,
     is_first: bool,
 }
 

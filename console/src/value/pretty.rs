@@ -12,7 +12,7 @@ const INDENT: usize = 2;
 /// What fits on a line is on one; otherwise each item has its own, and those of an array of nothing but scalars as many
 /// as fit.
 pub(super) fn lines(node: &Node<'_>, width: usize) -> Vec<StyledLine> {
-    let mut pretty = Pretty { lines: Vec::new(), line: StyledLine::default(), width };
+    let mut pretty = PrettyPrinter { lines: Vec::new(), line: StyledLine::default(), width };
     pretty.node(node, 0, 0);
     pretty.end_line();
     if pretty.is_full() {
@@ -64,13 +64,13 @@ pub(super) fn style(node: &Node<'_>) -> Style {
     }
 }
 
-struct Pretty {
+struct PrettyPrinter {
     lines: Vec<StyledLine>,
     line: StyledLine,
     width: usize,
 }
 
-impl Pretty {
+impl PrettyPrinter {
     fn is_full(&self) -> bool {
         self.lines.len() > MAX_LINES
     }
@@ -89,7 +89,7 @@ impl Pretty {
         let is_short = used.saturating_add(node.width) <= self.width;
         match &node.shape {
             Shape::Array(items) if !is_short && items.iter().all(|item| !item.has_parts()) => {
-                self.filled(items, indent);
+                self.fill(items, indent);
             }
             Shape::Array(items) if !is_short => {
                 self.line.push(Style::Plain, "[");
@@ -123,7 +123,7 @@ impl Pretty {
         }
     }
 
-    fn filled(&mut self, items: &[Node<'_>], indent: usize) {
+    fn fill(&mut self, items: &[Node<'_>], indent: usize) {
         self.line.push(Style::Plain, "[");
         let mut used = 0;
         for (index, item) in items.iter().enumerate() {
@@ -150,7 +150,7 @@ impl Pretty {
 }
 
 /// As much of a text as so many columns hold, with a mark where it goes on.
-pub fn shortened(text: &str, width: usize) -> String {
+pub fn shorten(text: &str, width: usize) -> String {
     if display_width(text) <= width {
         return text.to_owned();
     }

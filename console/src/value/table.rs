@@ -4,9 +4,9 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, ContentLineStyle, Lin
 
 use super::{
     node::{Node, Shape},
-    pretty::shortened,
+    pretty::shorten,
 };
-use crate::{LAST_VALUE, truncate::grouped};
+use crate::{LAST_VALUE, truncate::group_digits};
 use frontend::{
     text::{Style, StyledLine, SyntaxKind, display_width},
     visible::visible,
@@ -25,21 +25,21 @@ const MAX_CELL: usize = 200;
 const MIN_COLUMN: usize = 6;
 
 /// Columns between two columns' texts.
-const BETWEEN: usize = 3;
+const COLUMN_GAP: usize = 3;
 
 /// What stands between two cells of a row. No text that is shown has it, so that what comes from the layout can be told
 /// from what was laid out.
 const BORDER: char = '\u{1}';
 
 /// A row: its cells, in the order of the keys.
-type Row<'n, 'a> = Vec<&'n Node<'a>>;
+type TableRow<'n, 'a> = Vec<&'n Node<'a>>;
 
 /// `None` if it is none, or one that would be worse to read as a table of that width.
 pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<StyledLine>> {
     let (keys, rows) = rows(node)?;
     let shown = &rows[..rows.len().min(MAX_ROWS)];
-    let texts: Vec<Vec<String>> = shown.iter().map(|row| row.iter().map(|cell| text(cell)).collect()).collect();
-    let heads: Vec<String> = keys.iter().map(|key| head(key)).collect();
+    let texts: Vec<Vec<String>> = shown.iter().map(|row| row.iter().map(|cell| cell_text(cell)).collect()).collect();
+    let heads: Vec<String> = keys.iter().map(|key| header(key)).collect();
     if !has_room(&heads, &texts, width) {
         return None;
     }
@@ -62,16 +62,16 @@ pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<StyledLine>> {
     for (column, _) in table.column_iter_mut().zip(&is_number).filter(|(_, is_number)| **is_number) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut lines: Vec<StyledLine> = styled(table.lines(), &is_number).collect();
+    let mut lines: Vec<StyledLine> = style_lines(table.lines(), &is_number).collect();
     if let Some(more) = rows.len().checked_sub(MAX_ROWS).filter(|more| *more > 0) {
-        let more = grouped(more);
+        let more = group_digits(more);
         let note = format!("… {more} more rows: {LAST_VALUE}.extract({MAX_ROWS}..{}) has the next", 2 * MAX_ROWS);
         lines.push(StyledLine::of(Style::Dim, &note));
     }
     Some(lines)
 }
 
-fn rows<'n, 'a>(node: &'n Node<'a>) -> Option<(Vec<&'n str>, Vec<Row<'n, 'a>>)> {
+fn rows<'n, 'a>(node: &'n Node<'a>) -> Option<(Vec<&'n str>, Vec<TableRow<'n, 'a>>)> {
     let Shape::Array(items) = &node.shape else { return None };
     let map = |item: &'n Node<'a>| match &item.shape {
         Shape::Map(map) => Some(map),
@@ -102,23 +102,23 @@ fn has_room(heads: &[String], texts: &[Vec<String>], width: usize) -> bool {
         let cells = texts.iter().map(|row| &row[column]);
         cells.chain([&heads[column]]).map(|text| display_width(text).min(MIN_COLUMN)).max().unwrap_or(0)
     };
-    (0..heads.len()).map(|column| needed(column) + BETWEEN).sum::<usize>() <= width.saturating_add(1)
+    (0..heads.len()).map(|column| needed(column) + COLUMN_GAP).sum::<usize>() <= width.saturating_add(1)
 }
 
 /// Strings bare, since what they are stands over them; all on one line.
-fn text(cell: &Node<'_>) -> String {
+fn cell_text(cell: &Node<'_>) -> String {
     let text = match &cell.shape {
         Shape::String(text) => text.as_ref(),
         _ => cell.text,
     };
-    on_one_line(text, MAX_CELL)
+    to_one_line(text, MAX_CELL)
 }
 
 /// A text as one line that cannot be mistaken for several, of so many columns at most.
-fn on_one_line(text: &str, width: usize) -> String {
+fn to_one_line(text: &str, width: usize) -> String {
     // More than is shown need not be looked at.
     let begin = &text[..text.floor_char_boundary(width.saturating_mul(8))];
-    let mut shown = shortened(&visible(begin).replace('\n', "␊").replace('\t', "␉"), width);
+    let mut shown = shorten(&visible(begin).replace('\n', "␊").replace('\t', "␉"), width);
     // Characters without a width can be longer than they look.
     if begin.len() < text.len() && !shown.ends_with('…') {
         shown.push('…');
@@ -126,11 +126,11 @@ fn on_one_line(text: &str, width: usize) -> String {
     shown
 }
 
-fn head(key: &str) -> String {
-    if key.is_empty() { "\"\"".into() } else { on_one_line(key, MAX_NESTED) }
+fn header(key: &str) -> String {
+    if key.is_empty() { "\"\"".into() } else { to_one_line(key, MAX_NESTED) }
 }
 
-fn styled(lines: impl Iterator<Item = String>, is_number: &[bool]) -> impl Iterator<Item = StyledLine> {
+fn style_lines(lines: impl Iterator<Item = String>, is_number: &[bool]) -> impl Iterator<Item = StyledLine> {
     let mut is_head = true;
     lines.map(move |text| {
         let text = text.trim_end();

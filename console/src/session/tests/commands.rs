@@ -20,37 +20,37 @@ fn file() -> (tempfile::TempDir, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_and_plot_show_the_last_play_or_one_of_their_own() {
+async fn time_and_plot_show_the_last_play_or_the_given_script() {
     let mut console = Console::ready().await;
     for (input, answer) in [
         (":time", "remark there is no play yet that went well"),
         (":plot", "remark there is no value yet: play something, or :plot [1, 4, 9]"),
     ] {
         console.submit(input);
-        console.says(&[&format!("began {input}"), answer, "done"]).await;
+        console.expect_events(&[&format!("began {input}"), answer, "done"]).await;
     }
     console.submit(":time 1 + 1");
-    console.says(&["began :time 1 + 1"]).await;
+    console.expect_events(&["began :time 1 + 1"]).await;
     console.circle.plays("1 + 1").await.answer(2).await;
-    console.says(&["value 2", TOOK, "done"]).await;
+    console.expect_events(&["value 2", TOOK, "done"]).await;
     console.submit(":time");
-    console.says(&["began :time", TOOK, "done"]).await;
+    console.expect_events(&["began :time", TOOK, "done"]).await;
     console.submit(":plot [1, 4, 9]");
-    console.says(&["began :plot [1, 4, 9]"]).await;
+    console.expect_events(&["began :plot [1, 4, 9]"]).await;
     console.circle.plays("[1, 4, 9]").await.end(Ok(fake::result("array", "[1, 4, 9]"))).await;
-    let chart = console.said().await;
+    let chart = console.event_text().await;
     assert!(chart.starts_with("value ") && chart.lines().count() > 5, "{chart}");
-    console.says(&["done"]).await;
+    console.expect_events(&["done"]).await;
     // Again, without a play.
     console.submit(":plot");
-    console.says(&["began :plot", &chart, "done"]).await;
+    console.expect_events(&["began :plot", &chart, "done"]).await;
     console.begin("2").await.answer(2).await;
-    console.says(&["value 2", "done"]).await;
+    console.expect_events(&["value 2", "done"]).await;
     console.submit(":plot");
-    assert_eq!(console.said().await, "began :plot");
-    assert!(console.said().await.contains(":plot wants"));
-    console.says(&["done"]).await;
-    console.is_quiet().await;
+    assert_eq!(console.event_text().await, "began :plot");
+    assert!(console.event_text().await.contains(":plot wants"));
+    console.expect_events(&["done"]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,54 +61,58 @@ async fn last_shows_everything_that_the_last_play_printed_and_answered() {
     let text = format!("{lines:?}");
     playing.print("printed").await;
     playing.end(Ok(fake::result("array", &text))).await;
-    assert_eq!(console.said().await, "output printed");
-    let value = console.said().await;
+    assert_eq!(console.event_text().await, "output printed");
+    let value = console.event_text().await;
     assert!(value.starts_with("value [") && value.contains("line 0"), "{value}");
-    console.says(&["done"]).await;
+    console.expect_events(&["done"]).await;
     console.submit(":last");
-    assert_eq!(console.said().await, "began :last");
-    let all = console.said().await;
+    assert_eq!(console.event_text().await, "began :last");
+    let all = console.event_text().await;
     assert!(all.starts_with("listing printed\n") && all.contains("line 60") && all.contains("line 99"), "{all}");
-    console.says(&["done"]).await;
+    console.expect_events(&["done"]).await;
     // What went wrong is a part of it.
     console.begin("nowhere").await.fail(RpcError::Internal).await;
-    let error = console.said().await;
-    console.says(&["done"]).await;
+    let error = console.event_text().await;
+    console.expect_events(&["done"]).await;
     console.submit(":last");
-    console.says(&["began :last", &error.replacen("error ", "listing ", 1), "done"]).await;
+    console.expect_events(&["began :last", &error.replacen("error ", "listing ", 1), "done"]).await;
 }
 
 #[tokio::test]
-async fn save_writes_what_went_well_as_a_script() {
+async fn save_writes_successful_inputs_as_a_script() {
     let (_directory, file) = file();
     let mut console = Console::ready().await;
     console.submit(&format!(":save {file}"));
-    console.says(&[&format!("began :save {file}"), "remark nothing was played here yet", "done"]).await;
-    console.plays("let x = 40").await;
+    console.expect_events(&[&format!("began :save {file}"), "remark nothing was played here yet", "done"]).await;
+    console.play_to_end("let x = 40").await;
     console.begin("nowhere").await.fail(RpcError::Internal).await;
-    assert!(console.said().await.starts_with("error "));
-    console.says(&["done"]).await;
+    assert!(console.event_text().await.starts_with("error "));
+    console.expect_events(&["done"]).await;
     console.begin("x + 2").await.answer(42).await;
-    console.says(&["value 42", "done"]).await;
+    console.expect_events(&["value 42", "done"]).await;
     let _playing = console.begin("loop {}").await;
     console.submit(&format!(":save {file}"));
     let note =
         "1 play that went wrong left out, with what came before the error; what still runs or waits is not in it";
-    console.says(&[&format!("began :save {file}"), &format!("remark 2 inputs in {file}; {note}"), "done"]).await;
+    console
+        .expect_events(&[&format!("began :save {file}"), &format!("remark 2 inputs in {file}; {note}"), "done"])
+        .await;
     let saved = std::fs::read_to_string(&file).expect("it is there");
     assert!(saved.contains("let x = 40;\nx + 2;") && !saved.contains("loop"), "{saved}");
     // It is written over where that is meant.
     console.submit(&format!(":save {file}"));
-    assert_eq!(console.said().await, format!("began :save {file}"));
-    let refused = console.said().await;
+    assert_eq!(console.event_text().await, format!("began :save {file}"));
+    let refused = console.event_text().await;
     assert!(refused.starts_with("error ") && refused.contains("is there already"), "{refused}");
-    console.says(&["done"]).await;
+    console.expect_events(&["done"]).await;
     console.submit(&format!(":save! {file}"));
-    console.says(&[&format!("began :save! {file}"), &format!("remark 2 inputs in {file}; {note}"), "done"]).await;
+    console
+        .expect_events(&[&format!("began :save! {file}"), &format!("remark 2 inputs in {file}; {note}"), "done"])
+        .await;
 }
 
 #[tokio::test]
-async fn load_plays_a_file_and_shows_why_it_cannot() {
+async fn load_plays_a_file_or_shows_its_error() {
     let (directory, file) = file();
     std::fs::write(&file, "#!/usr/bin/env -S circles play\n40 + 2").expect("there is room");
     let mut console = Console::ready().await;
@@ -116,18 +120,18 @@ async fn load_plays_a_file_and_shows_why_it_cannot() {
     console.submit("next");
     let playing = console.circle.play().await;
     assert!(playing.script.text.ends_with("\n40 + 2") && !playing.script.text.contains("env"), "{:?}", playing.script);
-    console.says(&[&format!("began :load {file}")]).await;
+    console.expect_events(&[&format!("began :load {file}")]).await;
     playing.answer(42).await;
-    console.says(&["value 42", "done", "began next"]).await;
+    console.expect_events(&["value 42", "done", "began next"]).await;
     console.circle.plays("next").await.unit().await;
-    console.says(&["value ", "done"]).await;
+    console.expect_events(&["value ", "done"]).await;
     let none = directory.path().join("none.rhai").display().to_string();
     console.submit(&format!(":load {none}"));
     console.submit("next");
-    assert_eq!(console.said().await, format!("began :load {none}"));
-    let error = console.said().await;
+    assert_eq!(console.event_text().await, format!("began :load {none}"));
+    let error = console.event_text().await;
     assert!(error.starts_with("error ") && error.contains("cannot read the script"), "{error}");
-    console.says(&["done", "began next"]).await;
+    console.expect_events(&["done", "began next"]).await;
     console.circle.plays("next").await.unit().await;
 }
 
@@ -137,15 +141,15 @@ async fn file_that_is_too_large_for_the_circle_is_not_played() {
     std::fs::write(&file, format!("\"{}\"", "x".repeat(2 << 20))).expect("there is room");
     let mut console = Console::ready().await;
     console.submit(&format!(":load {file}"));
-    assert_eq!(console.said().await, format!("began :load {file}"));
-    let error = console.said().await;
+    assert_eq!(console.event_text().await, format!("began :load {file}"));
+    let error = console.event_text().await;
     assert!(error.starts_with("error ") && error.contains("split it"), "{error}");
-    console.says(&["done"]).await;
-    assert!(console.circle.asked().is_none());
+    console.expect_events(&["done"]).await;
+    assert!(console.circle.pending_call().is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn circle_answers_what_it_knows() {
+async fn query_commands_show_the_circles_answers() {
     let mut console = Console::ready().await;
     let cases = [
         (":vars", ReplCommand::Vars),
@@ -155,83 +159,83 @@ async fn circle_answers_what_it_knows() {
     ];
     for (input, command) in cases {
         console.submit(input);
-        let (asked, reply) = console.circle.question().await;
+        let (asked, reply) = console.circle.query().await;
         assert_eq!(asked, command);
         assert!(console.state().is_busy());
         reply.send(Ok(line("answer"))).expect("the session waits for it");
-        console.says(&[&format!("began {input}"), "listing answer", "done"]).await;
+        console.expect_events(&[&format!("began {input}"), "listing answer", "done"]).await;
     }
     console.submit(":vars");
-    let (_, reply) = console.circle.question().await;
+    let (_, reply) = console.circle.query().await;
     reply.send(Err(RpcError::Internal.into())).expect("the session waits for it");
-    assert_eq!(console.said().await, "began :vars");
-    assert!(console.said().await.starts_with("error "));
-    console.says(&["done"]).await;
-    console.is_quiet().await;
+    assert_eq!(console.event_text().await, "began :vars");
+    assert!(console.event_text().await.starts_with("error "));
+    console.expect_events(&["done"]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn reset_forgets_what_was_played() {
+async fn reset_clears_the_notebook() {
     let mut console = Console::with_inputs(&["let x = 1"]).await;
     console.submit(":reset");
-    let (command, reply) = console.circle.question().await;
+    let (command, reply) = console.circle.query().await;
     assert_eq!((command, console.state().inputs), (ReplCommand::Reset, 1));
     reply.send(Ok(line("a fresh environment"))).expect("the session waits for it");
-    console.says(&["began :reset", "listing a fresh environment", "done"]).await;
+    console.expect_events(&["began :reset", "listing a fresh environment", "done"]).await;
     assert_eq!(console.state().inputs, 0);
     // Nothing is lost with the connection now.
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.circle.accept().await;
-    console.says(&["connected again", super::AGAIN, "ready"]).await;
+    console.expect_events(&["connected again", super::RECONNECTED, "ready"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn question_that_is_cancelled_is_not_waited_for() {
+async fn query_that_is_cancelled_is_abandoned() {
     let mut console = Console::with_inputs(&["let x = 1"]).await;
     console.submit(":vars");
     console.submit("1");
-    let (_, reply) = console.circle.question().await;
+    let (_, reply) = console.circle.query().await;
     console.cancel();
     let told = "remark no longer waiting for it";
-    console.says(&["began :vars", told, "done", r#"given back ["1"]"#]).await;
+    console.expect_events(&["began :vars", told, "done", r#"given back ["1"]"#]).await;
     assert!(reply.is_closed() && console.state().inputs == 1);
     // A reset is carried out all the same.
     console.submit(":reset");
-    let _reply = console.circle.question().await;
+    let _reply = console.circle.query().await;
     console.cancel();
-    console.says(&["began :reset", told, "done"]).await;
-    console.is_quiet().await;
+    console.expect_events(&["began :reset", told, "done"]).await;
+    console.expect_no_event().await;
     assert_eq!(console.state().inputs, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn question_reports_the_loss_of_its_connection_by_its_own_error() {
+async fn query_reports_the_lost_connection_as_its_error() {
     let mut console = Console::ready().await;
     console.submit(":vars");
     console.submit("1");
-    let (_, reply) = console.circle.question().await;
+    let (_, reply) = console.circle.query().await;
     console.circle.lose();
     settle().await;
     reply.send(Err(fake::lost())).expect("the session waits for it");
-    assert_eq!(console.said().await, "began :vars");
-    assert!(console.said().await.starts_with("error "));
-    console.says(&["done", r#"given back ["1"]"#, "lost"]).await;
-    console.is_quiet().await;
+    assert_eq!(console.event_text().await, "began :vars");
+    assert!(console.event_text().await.starts_with("error "));
+    console.expect_events(&["done", r#"given back ["1"]"#, "lost"]).await;
+    console.expect_no_event().await;
     console.circle.accept().await;
-    console.says(&["connected again", super::AGAIN, "ready"]).await;
+    console.expect_events(&["connected again", super::RECONNECTED, "ready"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn question_that_times_out_keeps_the_connection() {
+async fn query_that_times_out_keeps_the_connection() {
     let mut console = Console::ready().await;
     console.submit(":vars");
-    let (_, reply) = console.circle.question().await;
+    let (_, reply) = console.circle.query().await;
     let after = std::time::Duration::from_secs(10);
     reply.send(Err(ClientError::TimedOut { after })).expect("the session waits for it");
-    assert_eq!(console.said().await, "began :vars");
-    assert!(console.said().await.starts_with("error "));
-    console.says(&["done"]).await;
-    console.is_quiet().await;
+    assert_eq!(console.event_text().await, "began :vars");
+    assert!(console.event_text().await.starts_with("error "));
+    console.expect_events(&["done"]).await;
+    console.expect_no_event().await;
     assert!(console.state().is_ready());
 }

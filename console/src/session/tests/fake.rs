@@ -28,14 +28,14 @@ type Reply<T> = oneshot::Sender<Result<T, ClientError>>;
 type Notices = mpsc::UnboundedReceiver<Result<Notice, ClientError>>;
 
 /// What a session asked.
-pub(super) enum Call {
+pub(super) enum RemoteCall {
     Connect(Reply<Description>),
     Authenticate(PublicKey, Reply<()>),
     Ask(ReplCommand, Reply<Vec<StyledLine>>),
-    Play(Playing),
+    Play(FakePlay),
 }
 
-impl std::fmt::Debug for Call {
+impl std::fmt::Debug for RemoteCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Connect(_) => f.write_str("connect"),
@@ -47,9 +47,9 @@ impl std::fmt::Debug for Call {
 }
 
 /// The test's end of a circle.
-pub(super) struct Circle {
-    pub(super) remote: Arc<Fake>,
-    calls: mpsc::UnboundedReceiver<Call>,
+pub(super) struct FakeCircle {
+    pub(super) remote: Arc<FakeRemote>,
+    calls: mpsc::UnboundedReceiver<RemoteCall>,
     notices: Option<mpsc::UnboundedSender<Result<Notice, ClientError>>>,
     pub(super) name: &'static str,
     pub(super) access: Access,
@@ -57,25 +57,25 @@ pub(super) struct Circle {
 }
 
 /// The session's end of it.
-pub(super) struct Fake {
-    calls: mpsc::UnboundedSender<Call>,
+pub(super) struct FakeRemote {
+    calls: mpsc::UnboundedSender<RemoteCall>,
     notices: Mutex<Option<Arc<tokio::sync::Mutex<Notices>>>>,
     is_connected: AtomicBool,
     disconnections: AtomicUsize,
 }
 
 /// A play as the circle has it.
-pub(super) struct Playing {
+pub(super) struct FakePlay {
     pub(super) script: Script,
     reporter: PlayReporter,
     /// Ends with the session's interest in the play.
     listened: oneshot::Receiver<()>,
 }
 
-impl Circle {
+impl FakeCircle {
     pub(super) fn new(name: &'static str, access: Access) -> Self {
         let (report, calls) = mpsc::unbounded_channel();
-        let remote = Fake {
+        let remote = FakeRemote {
             calls: report,
             notices: Mutex::new(None),
             is_connected: AtomicBool::new(false),
@@ -85,20 +85,20 @@ impl Circle {
     }
 
     /// What the session asks next.
-    pub(super) async fn call(&mut self) -> Call {
+    pub(super) async fn call(&mut self) -> RemoteCall {
         let call = tokio::time::timeout(NEVER, self.calls.recv()).await;
         call.expect("the session asks for something").expect("the session is there")
     }
 
     /// What the session has asked already, if anything.
-    pub(super) fn asked(&mut self) -> Option<Call> {
+    pub(super) fn pending_call(&mut self) -> Option<RemoteCall> {
         self.calls.try_recv().ok()
     }
 
     /// Waits for an attempt to connect.
     pub(super) async fn attempt(&mut self) -> Reply<Description> {
         match self.call().await {
-            Call::Connect(reply) => reply,
+            RemoteCall::Connect(reply) => reply,
             other => panic!("{other:?} instead of a connection"),
         }
     }
@@ -130,7 +130,7 @@ impl Circle {
     /// Waits for a key; whose it is, and where the answer goes.
     pub(super) async fn key(&mut self) -> (PublicKey, Reply<()>) {
         match self.call().await {
-            Call::Authenticate(key, reply) => (key, reply),
+            RemoteCall::Authenticate(key, reply) => (key, reply),
             other => panic!("{other:?} instead of an authentication"),
         }
     }
@@ -143,29 +143,29 @@ impl Circle {
     }
 
     /// Does not admit it.
-    pub(super) async fn turn_away(&mut self, error: ClientError) {
+    pub(super) async fn reject(&mut self, error: ClientError) {
         let (_, reply) = self.key().await;
         reply.send(Err(error)).expect("the session waits for it");
     }
 
     /// Waits for a question; where the answer goes.
-    pub(super) async fn question(&mut self) -> (ReplCommand, Reply<Vec<StyledLine>>) {
+    pub(super) async fn query(&mut self) -> (ReplCommand, Reply<Vec<StyledLine>>) {
         match self.call().await {
-            Call::Ask(command, reply) => (command, reply),
+            RemoteCall::Ask(command, reply) => (command, reply),
             other => panic!("{other:?} instead of a question"),
         }
     }
 
     /// Waits for a play.
-    pub(super) async fn play(&mut self) -> Playing {
+    pub(super) async fn play(&mut self) -> FakePlay {
         match self.call().await {
-            Call::Play(playing) => playing,
+            RemoteCall::Play(playing) => playing,
             other => panic!("{other:?} instead of a play"),
         }
     }
 
     /// Waits for a play of that script.
-    pub(super) async fn plays(&mut self, script: &str) -> Playing {
+    pub(super) async fn plays(&mut self, script: &str) -> FakePlay {
         let playing = self.play().await;
         assert_eq!(playing.script.text, script);
         playing
@@ -209,7 +209,7 @@ impl Circle {
     }
 }
 
-impl Playing {
+impl FakePlay {
     /// Prints, once there is room for it.
     pub(super) async fn print(&self, text: &str) {
         let output = Output { play: Id::number(1), stream: Stream::Print, text: text.to_owned(), position: None };
@@ -253,7 +253,7 @@ impl Playing {
     }
 
     /// Whether anybody listens to the play.
-    pub(super) fn is_heard(&mut self) -> bool {
+    pub(super) fn has_listener(&mut self) -> bool {
         matches!(self.listened.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
 
@@ -264,7 +264,7 @@ impl Playing {
     }
 }
 
-impl Fake {
+impl FakeRemote {
     fn notices(&self) -> MutexGuard<'_, Option<Arc<tokio::sync::Mutex<Notices>>>> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -272,7 +272,7 @@ impl Fake {
     /// Asks the test, once somebody waits for the answer.
     fn request<T: Send + 'static>(
         self: Arc<Self>,
-        call: impl FnOnce(Reply<T>) -> Call + Send + 'static,
+        call: impl FnOnce(Reply<T>) -> RemoteCall + Send + 'static,
     ) -> RemoteFuture<T> {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
@@ -281,32 +281,32 @@ impl Fake {
         })
     }
 
-    fn report(&self, call: Call) {
+    fn report(&self, call: RemoteCall) {
         // A test that has ended looks at nothing any more.
         drop(self.calls.send(call));
     }
 }
 
-impl Remote for Fake {
+impl Remote for FakeRemote {
     fn connect(self: Arc<Self>) -> RemoteFuture<Description> {
-        self.request(Call::Connect)
+        self.request(RemoteCall::Connect)
     }
 
     fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> RemoteFuture<()> {
-        self.request(move |reply| Call::Authenticate(keypair.public_key(), reply))
+        self.request(move |reply| RemoteCall::Authenticate(keypair.public_key(), reply))
     }
 
     fn play(self: Arc<Self>, script: Script) -> SessionPlay {
         SessionPlay::spawn(move |reporter| async move {
             let (listening, listened) = oneshot::channel::<()>();
-            self.report(Call::Play(Playing { script, reporter, listened }));
+            self.report(RemoteCall::Play(FakePlay { script, reporter, listened }));
             std::future::pending::<()>().await;
             drop(listening);
         })
     }
 
     fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>> {
-        self.request(move |reply| Call::Ask(command, reply))
+        self.request(move |reply| RemoteCall::Ask(command, reply))
     }
 
     fn complete(self: Arc<Self>, _: String, _: u64) -> RemoteFuture<CompleteResult> {

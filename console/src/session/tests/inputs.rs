@@ -1,6 +1,6 @@
 //! Which inputs wait, and which do not.
 
-use super::{Console, Setup, fake};
+use super::{Console, ConsoleSetup, fake};
 
 #[tokio::test(start_paused = true)]
 async fn inputs_run_in_the_order_in_which_they_were_typed() {
@@ -8,49 +8,53 @@ async fn inputs_run_in_the_order_in_which_they_were_typed() {
     for input in ["1", "2", ":vars", ":time 3"] {
         console.submit(input);
     }
-    console.says(&["began 1"]).await;
+    console.expect_events(&["began 1"]).await;
     assert_eq!(console.state().waiting, 3);
     console.circle.plays("1").await.answer(1).await;
-    console.says(&["value 1", "done", "began 2"]).await;
+    console.expect_events(&["value 1", "done", "began 2"]).await;
     console.circle.plays("2").await.answer(2).await;
-    console.says(&["value 2", "done", "began :vars"]).await;
+    console.expect_events(&["value 2", "done", "began :vars"]).await;
     console.answers_a_question().await;
-    console.says(&["listing x", "done", "began :time 3"]).await;
+    console.expect_events(&["listing x", "done", "began :time 3"]).await;
     console.circle.plays("3").await.answer(3).await;
     console
-        .says(&["value 3", "remark 1.50 ms in the circle, 7 operations, 0 µs until the answer was here", "done"])
+        .expect_events(&[
+            "value 3",
+            "remark 1.50 ms in the circle, 7 operations, 0 µs until the answer was here",
+            "done",
+        ])
         .await;
-    console.is_quiet().await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_64_inputs_wait() {
+async fn queue_holds_64_inputs() {
     let mut console = Console::ready().await;
     let playing = console.begin("loop {}").await;
     for input in 0..64 {
         console.submit(&input.to_string());
     }
-    console.is_quiet().await;
+    console.expect_no_event().await;
     assert_eq!(console.state().waiting, 64);
     console.submit("one more");
-    console.says(&["remark too much waits already: Ctrl-C gives it back", r#"given back ["one more"]"#]).await;
-    console.is_quiet().await;
+    console.expect_events(&["remark too much waits already: Ctrl-C gives it back", r#"given back ["one more"]"#]).await;
+    console.expect_no_event().await;
     playing.unit().await;
-    console.says(&["value ", "done", "began 0"]).await;
+    console.expect_events(&["value ", "done", "began 0"]).await;
     console.submit("one more");
     console.is_quiet_while_it_plays().await;
     assert_eq!(console.state().waiting, 64);
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_inputs_than_are_taken_are_refused() {
+async fn submit_fails_when_the_queue_is_full() {
     let console = Console::ready().await;
     let accepted = (0..1000).take_while(|_| console.session.submit("1".to_owned()).is_ok()).count();
     assert_eq!(accepted, 256);
 }
 
 #[tokio::test(start_paused = true)]
-async fn command_that_needs_no_play_never_waits() {
+async fn local_command_never_waits() {
     let mut console = Console::ready().await;
     let playing = console.begin("loop {}").await;
     console.submit("waits");
@@ -68,28 +72,28 @@ async fn command_that_needs_no_play_never_waits() {
     ];
     for (input, answer) in cases {
         console.submit(input);
-        console.says(&[&format!("began {input}"), answer, "done"]).await;
+        console.expect_events(&[&format!("began {input}"), answer, "done"]).await;
     }
-    console.is_quiet().await;
+    console.expect_no_event().await;
     // Also of a circle that answers beside a play.
     console.submit(":doc push");
-    console.says(&["began :doc push"]).await;
+    console.expect_events(&["began :doc push"]).await;
     console.answers_a_question().await;
-    console.says(&["listing x", "done"]).await;
+    console.expect_events(&["listing x", "done"]).await;
     playing.unit().await;
-    console.says(&["value ", "done", "began waits"]).await;
+    console.expect_events(&["value ", "done", "began waits"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn command_that_needs_no_play_needs_no_connection() {
-    let mut console = Console::open(Setup::default());
+async fn local_command_needs_no_connection() {
+    let mut console = Console::open(ConsoleSetup::default());
     for (input, answer) in
         [(":help", "request Help(\"\")"), (":quit", "request Quit"), (":use", "remark :use needs WHERE: :use team")]
     {
         console.submit(input);
-        console.says(&[&format!("began {input}"), answer, "done"]).await;
+        console.expect_events(&[&format!("began {input}"), answer, "done"]).await;
     }
-    console.is_quiet().await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,38 +104,42 @@ async fn command_that_depends_on_the_session_waits_for_the_play() {
     for input in inputs {
         console.submit(input);
     }
-    console.is_quiet().await;
+    console.expect_no_event().await;
     assert_eq!(console.state().waiting, inputs.len());
     console.cancel();
-    console.says(&[&format!("given back {inputs:?}")]).await;
+    console.expect_events(&[&format!("given back {inputs:?}")]).await;
     playing.cancel().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn input_that_waits_is_given_back_by_cancel_though_nothing_runs() {
-    let setup = Setup { access: protocol::methods::Access::Members, preferred: Some("alice"), ..Setup::default() };
+async fn cancel_returns_a_waiting_input_though_nothing_runs() {
+    let setup = ConsoleSetup {
+        access: protocol::methods::Access::Members,
+        preferred: Some("alice"),
+        ..ConsoleSetup::default()
+    };
     let mut console = Console::open(setup);
     console.connect().await;
-    console.says(&["connected first", "unlock alice"]).await;
+    console.expect_events(&["connected first", "unlock alice"]).await;
     console.submit("1");
-    console.is_quiet().await;
+    console.expect_no_event().await;
     console.cancel();
-    console.says(&[r#"given back ["1"]"#]).await;
-    console.is_quiet().await;
+    console.expect_events(&[r#"given back ["1"]"#]).await;
+    console.expect_no_event().await;
 }
 
 impl Console {
     /// Answers the one question that the session has asked.
     async fn answers_a_question(&mut self) {
-        let (_, reply) = self.circle.question().await;
+        let (_, reply) = self.circle.query().await;
         let line = frontend::text::StyledLine::of(frontend::text::Style::Plain, "x");
         reply.send(Ok(vec![line])).expect("the session waits for it");
     }
 
     /// Waits until everybody waits for the play that the session has begun.
-    async fn is_quiet_while_it_plays(&mut self) -> fake::Playing {
+    async fn is_quiet_while_it_plays(&mut self) -> fake::FakePlay {
         let playing = self.circle.play().await;
-        self.is_quiet().await;
+        self.expect_no_event().await;
         playing
     }
 }

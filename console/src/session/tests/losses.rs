@@ -3,12 +3,12 @@
 use client_ws::{Notice, RpcError};
 use protocol::{error::LossReason, methods::Access};
 
-use super::{AGAIN, Console, LOST, Setup, settle};
+use super::{Console, ConsoleSetup, LOST, RECONNECTED, settle};
 use crate::session::ConnectionStatus;
 
 const NOT_PLAYED: &str = "note what was typed was not played: Enter plays it in the fresh session";
 /// What is said of a connection to another circle, as its user wanted.
-const TAKEN: &str = "note connected to the circle 'lab', with a fresh session";
+const SWITCHED: &str = "note connected to the circle 'lab', with a fresh session";
 
 /// What is said of another circle in the place of the session's.
 const OTHER: &str = "the circle 'lab' is there now, and not 'team'";
@@ -18,240 +18,253 @@ fn gone(inputs: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_environment_is_said_with_what_it_held() {
+async fn lost_environment_is_reported_with_its_inputs() {
     let mut console = Console::with_inputs(&["let x = 1", "let y = 2"]).await;
     console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Idle });
-    let said = console.said().await;
+    let said = console.event_text().await;
     let start = "warning the circle at ws://team:9001 lost this session's environment (idle)";
     assert!(said.starts_with(&format!("{start}{}", gone("2 inputs"))), "{said}");
-    console.is_quiet().await;
+    console.expect_no_event().await;
     let state = console.state();
     assert!(state.is_ready() && state.inputs == 0, "{state:?}");
     // The notices go on; nothing was made since.
     console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Idle });
-    console.says(&[start]).await;
-    console.is_quiet().await;
+    console.expect_events(&[start]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_environment_gives_back_what_waits() {
+async fn lost_environment_returns_waiting_inputs() {
     let mut console = Console::with_inputs(&["let k = 1"]).await;
     console.submit(":vars");
     console.submit("k + 1");
-    let (_, reply) = console.circle.question().await;
+    let (_, reply) = console.circle.query().await;
     console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Killed });
-    console.says(&["began :vars"]).await;
-    assert!(console.said().await.contains("environment (killed): what 1 input had made is gone"));
-    console.says(&[NOT_PLAYED, r#"given back ["k + 1"]"#]).await;
+    console.expect_events(&["began :vars"]).await;
+    assert!(console.event_text().await.contains("environment (killed): what 1 input had made is gone"));
+    console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1"]"#]).await;
     reply.send(Ok(Vec::new())).expect("the session waits for it");
-    console.says(&["listing ", "done"]).await;
-    console.is_quiet().await;
+    console.expect_events(&["listing ", "done"]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn play_that_costs_the_environment_gives_back_what_waits() {
+async fn play_that_loses_the_environment_returns_waiting_inputs() {
     let mut console = Console::with_inputs(&["let k = 1"]).await;
     let playing = console.begin("loop {}").await;
     console.submit("k + 1");
     playing.fail(RpcError::EnvironmentLost { reason: LossReason::Memory }).await;
-    assert!(console.said().await.starts_with("error error: the play was ended"));
-    console.says(&[NOT_PLAYED, r#"given back ["k + 1"]"#, "done"]).await;
-    console.is_quiet().await;
+    assert!(console.event_text().await.starts_with("error error: the play was ended"));
+    console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1"]"#, "done"]).await;
+    console.expect_no_event().await;
     assert!(console.state().is_ready() && console.state().inputs == 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn play_that_costs_an_environment_without_anything_in_it_lets_the_next_run() {
+async fn play_that_loses_an_empty_environment_lets_the_next_run() {
     let mut console = Console::ready().await;
     let playing = console.begin("loop {}").await;
     console.submit("1");
     playing.fail(RpcError::EnvironmentLost { reason: LossReason::Memory }).await;
-    assert!(console.said().await.starts_with("error "));
-    console.says(&["done", "began 1"]).await;
+    assert!(console.event_text().await.starts_with("error "));
+    console.expect_events(&["done", "began 1"]).await;
     console.circle.plays("1").await.answer(1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn input_that_was_typed_for_variables_that_are_gone_is_given_back() {
+async fn input_for_lost_variables_is_returned() {
     let mut console = Console::with_inputs(&["let k = 1"]).await;
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.submit("k + 1");
     console.submit("k + 2");
     console.circle.accept().await;
-    assert_eq!(console.said().await, "connected again");
-    assert!(console.said().await.starts_with(&format!("{AGAIN}{}", gone("1 input"))));
-    console.says(&[NOT_PLAYED, r#"given back ["k + 1", "k + 2"]"#, "ready"]).await;
-    console.is_quiet().await;
+    assert_eq!(console.event_text().await, "connected again");
+    assert!(console.event_text().await.starts_with(&format!("{RECONNECTED}{}", gone("1 input"))));
+    console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1", "k + 2"]"#, "ready"]).await;
+    console.expect_no_event().await;
     // Played, once its user means it.
     console.begin("k + 1").await.answer(2).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn input_that_was_typed_for_variables_that_are_gone_is_given_back_once_the_key_is_known() {
+async fn input_for_lost_variables_is_returned_after_authentication() {
     let mut console = Console::alice().await;
-    console.plays("let k = 1").await;
+    console.play_to_end("let k = 1").await;
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.submit("k + 1");
     console.circle.accept().await;
-    console.says(&["connected again"]).await;
+    console.expect_events(&["connected again"]).await;
     console.circle.admit().await;
-    assert!(console.said().await.contains(" as alice, with a fresh session: what 1 input had made is gone"));
-    console.says(&[NOT_PLAYED, r#"given back ["k + 1"]"#, "ready"]).await;
-    console.is_quiet().await;
+    assert!(console.event_text().await.contains(" as alice, with a fresh session: what 1 input had made is gone"));
+    console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1"]"#, "ready"]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_lost_is_said_of_the_connection_that_holds() {
+async fn loss_is_reported_on_the_new_connection() {
     let mut console = Console::alice().await;
-    console.plays("let k = 1").await;
+    console.play_to_end("let k = 1").await;
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.circle.accept().await;
-    console.says(&["connected again"]).await;
+    console.expect_events(&["connected again"]).await;
     // Lost again before it is known whose it is.
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.circle.key().await;
     console.circle.accept().await;
     console.circle.admit().await;
-    console.says(&["connected again"]).await;
-    assert!(console.said().await.contains("what 1 input had made is gone"));
-    console.says(&["ready"]).await;
-    console.is_quiet().await;
+    console.expect_events(&["connected again"]).await;
+    assert!(console.event_text().await.contains("what 1 input had made is gone"));
+    console.expect_events(&["ready"]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_circle_in_its_place_is_refused_in_the_background() {
+async fn other_circle_is_refused_in_the_background() {
     let mut console = Console::with_inputs(&["let k = 1"]).await;
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.circle.name = "lab";
     console.circle.accept().await;
-    console.says(&[&format!("warning {OTHER}; Enter tries again")]).await;
+    console.expect_events(&[&format!("warning {OTHER}; Enter tries again")]).await;
     // It is not tried by itself any more, and what was there is told with the circle that is there again.
     tokio::time::sleep(std::time::Duration::from_mins(1)).await;
-    console.is_quiet().await;
+    console.expect_no_event().await;
     assert!(console.state().connection == ConnectionStatus::Disconnected && console.circle.disconnections() == 2);
     // The first input is for the circle before: nobody has said yet that another one will do.
     console.submit("k + 1");
     console.circle.accept().await;
     console
-        .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again")])
+        .expect_events(&[&format!(
+            "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again"
+        )])
         .await;
-    console.says(&[NOT_PLAYED, r#"given back ["k + 1"]"#]).await;
-    console.is_quiet().await;
+    console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1"]"#]).await;
+    console.expect_no_event().await;
     // The next one is for the circle that is there.
     console.submit("1");
     console.circle.accept().await;
-    console.says(&["connected again"]).await;
-    console.says(&[TAKEN, "ready", "began 1"]).await;
+    console.expect_events(&["connected again"]).await;
+    console.expect_events(&[SWITCHED, "ready", "began 1"]).await;
     console.circle.plays("1").await.answer(1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_circle_that_gave_an_input_back_is_taken_by_the_next() {
+async fn other_circle_is_accepted_after_a_returned_input() {
     let mut console = Console::ready().await;
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.submit("1");
     console.circle.name = "lab";
     console.circle.accept().await;
     console
-        .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again")])
+        .expect_events(&[&format!(
+            "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again"
+        )])
         .await;
-    console.says(&[NOT_PLAYED, r#"given back ["1"]"#]).await;
-    console.is_quiet().await;
+    console.expect_events(&[NOT_PLAYED, r#"given back ["1"]"#]).await;
+    console.expect_no_event().await;
     console.submit("1");
     console.circle.accept().await;
-    console.says(&["connected again", TAKEN, "ready", "began 1"]).await;
+    console.expect_events(&["connected again", SWITCHED, "ready", "began 1"]).await;
     console.circle.plays("1").await.answer(1).await;
-    console.says(&["value 1", "done"]).await;
+    console.expect_events(&["value 1", "done"]).await;
     // From now on it is the session's circle.
     console.circle.lose();
-    let said = console.rest().await;
+    let said = console.remaining_events().await;
     assert_eq!(said, ["lost", LOST]);
     console.circle.accept().await;
-    console.says(&["connected again"]).await;
+    console.expect_events(&["connected again"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_circle_is_taken_by_a_user_who_connects_knowing_of_it() {
+async fn other_circle_is_accepted_when_the_user_reconnects() {
     let mut console = Console::ready().await;
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.circle.name = "lab";
     console.circle.accept().await;
-    console.says(&[&format!("warning {OTHER}; Enter tries again")]).await;
+    console.expect_events(&[&format!("warning {OTHER}; Enter tries again")]).await;
     console.session.connect(true).expect("there is room");
     console.circle.accept().await;
-    console.says(&["connected again", TAKEN, "ready"]).await;
+    console.expect_events(&["connected again", SWITCHED, "ready"]).await;
     assert_eq!(console.state().circle.expect("it is known").name, "lab");
 }
 
 #[tokio::test(start_paused = true)]
-async fn yet_another_circle_is_not_the_one_that_its_user_knows_of() {
+async fn third_circle_is_refused_again() {
     let mut console = Console::ready().await;
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.circle.name = "lab";
     console.circle.accept().await;
-    console.says(&[&format!("warning {OTHER}; Enter tries again")]).await;
+    console.expect_events(&[&format!("warning {OTHER}; Enter tries again")]).await;
     console.circle.name = "mill";
     console.session.connect(true).expect("there is room");
     console.circle.accept().await;
     let said = "the circle 'mill' is there now, and not 'team'; Enter tries again";
-    console.says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {said}")]).await;
-    console.is_quiet().await;
+    console.expect_events(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {said}")]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_authenticated_to_another_circle() {
-    let setup = Setup { access: Access::Members, preferred: Some("alice"), unlocked: &["alice"], ..Setup::default() };
+async fn other_circle_gets_no_authentication() {
+    let setup = ConsoleSetup {
+        access: Access::Members,
+        preferred: Some("alice"),
+        unlocked: &["alice"],
+        ..ConsoleSetup::default()
+    };
     let mut console = Console::open(setup);
     console.connect().await;
     console.circle.admit().await;
-    console.says(&["connected first", "ready"]).await;
+    console.expect_events(&["connected first", "ready"]).await;
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.submit("1");
     console.circle.name = "lab";
     console.circle.accept().await;
     settle().await;
-    assert!(console.circle.asked().is_none());
+    assert!(console.circle.pending_call().is_none());
     console
-        .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again")])
+        .expect_events(&[&format!(
+            "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again"
+        )])
         .await;
-    console.says(&[NOT_PLAYED, r#"given back ["1"]"#]).await;
-    console.is_quiet().await;
+    console.expect_events(&[NOT_PLAYED, r#"given back ["1"]"#]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_circle_is_refused_for_good_where_it_is_another_sessions() {
-    let mut console = Console::open(Setup { refuses_other: true, ..Setup::default() });
+async fn other_circle_is_refused_permanently_by_policy() {
+    let mut console = Console::open(ConsoleSetup { refuses_other: true, ..ConsoleSetup::default() });
     console.connect().await;
-    console.says(&["connected first", "ready"]).await;
+    console.expect_events(&["connected first", "ready"]).await;
     console.circle.lose();
-    console.says(&["lost", LOST]).await;
+    console.expect_events(&["lost", LOST]).await;
     console.circle.name = "lab";
     console.circle.accept().await;
-    console.says(&[&format!("warning {OTHER}; :use goes to it")]).await;
+    console.expect_events(&[&format!("warning {OTHER}; :use goes to it")]).await;
     for _ in 0..2 {
         console.submit("1");
         console.circle.accept().await;
         console
-            .says(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {OTHER}; :use goes to it")])
+            .expect_events(&[&format!(
+                "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; :use goes to it"
+            )])
             .await;
-        console.says(&[r#"given back ["1"]"#]).await;
+        console.expect_events(&[r#"given back ["1"]"#]).await;
         assert!(console.state().is_replaced);
     }
-    console.is_quiet().await;
+    console.expect_no_event().await;
 }
 
 /// A file that is being read, and circles that are being found, when the environment goes.
 #[tokio::test(start_paused = true)]
-async fn script_that_is_still_being_prepared_is_not_played_in_a_fresh_environment() {
+async fn loading_script_is_not_played_in_a_new_environment() {
     let directory = tempfile::tempdir().expect("there is room");
     let file = directory.path().join("work.rhai");
     std::fs::write(&file, "k").expect("there is room");
@@ -260,11 +273,11 @@ async fn script_that_is_still_being_prepared_is_not_played_in_a_fresh_environmen
     console.submit(&load);
     // Both are there before the session has looked at either.
     console.circle.lose();
-    let said = console.rest().await;
+    let said = console.remaining_events().await;
     let begins = said.iter().filter(|said| **said == format!("began {load}")).count();
     let ends = said.iter().filter(|said| *said == "done").count();
     assert_eq!((begins, ends), (1, 1), "{said:?}");
-    if let Some(call) = console.circle.asked() {
+    if let Some(call) = console.circle.pending_call() {
         panic!("{call:?}");
     }
 }

@@ -9,7 +9,7 @@ use protocol::{
     methods::Access,
 };
 
-use super::{AGAIN, Console, LOST, Setup, fake, settle};
+use super::{Console, ConsoleSetup, LOST, RECONNECTED, fake, settle};
 use crate::session::{DisplayKind, SessionEvent};
 
 const CANCELLED: &str = "remark cancelled; the session and what it had done are kept";
@@ -24,12 +24,12 @@ async fn play_is_reported_in_order() {
     playing.print("one").await;
     playing.print("two").await;
     playing.answer(42).await;
-    console.says(&["output one", "output two"]).await;
+    console.expect_events(&["output one", "output two"]).await;
     let SessionEvent::Display(shown) = console.event().await else { panic!("no value") };
     assert_eq!(shown.kind, DisplayKind::Value);
     assert_eq!(shown.result.expect("its result is with it").output, "42");
-    console.says(&["done"]).await;
-    console.is_quiet().await;
+    console.expect_events(&["done"]).await;
+    console.expect_no_event().await;
     let state = console.state();
     assert!(state.running.is_none() && state.inputs == 1, "{state:?}");
     assert_eq!(state.last_elapsed, Some(Duration::from_micros(1500)));
@@ -43,7 +43,7 @@ async fn progress_is_in_the_state() {
     settle().await;
     let progress = console.state().running.expect("it runs").progress.expect("it said how far it is");
     assert_eq!(progress.done, Some(7));
-    console.is_quiet().await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,57 +55,57 @@ async fn failed_play_shows_its_error_and_keeps_the_session() {
     let error =
         ScriptError { message, kind: ScriptErrorKind::Runtime, line, column, function: None, hint: None, thrown: None };
     playing.fail(RpcError::Script(error.into())).await;
-    let said = console.said().await;
+    let said = console.event_text().await;
     assert!(said.starts_with("error ") && said.contains("Variable not found: nowhere"), "{said}");
-    console.says(&["done"]).await;
+    console.expect_events(&["done"]).await;
     let playing = console.begin("loop {}").await;
     playing.fail(RpcError::LimitExceeded { limit: PlayLimit::Time, max: 30_000 }).await;
-    assert!(console.said().await.starts_with("error error: the play was ended"));
-    console.says(&["done"]).await;
-    console.is_quiet().await;
+    assert!(console.event_text().await.starts_with("error error: the play was ended"));
+    console.expect_events(&["done"]).await;
+    console.expect_no_event().await;
     assert!(console.state().is_ready() && console.state().inputs == 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelled_play_gives_back_what_waits() {
+async fn cancelled_play_returns_waiting_inputs() {
     let mut console = Console::ready().await;
     let playing = console.begin("loop {}").await;
     console.submit("2");
     console.submit(":vars");
     console.cancel();
-    console.says(&[r#"given back ["2", ":vars"]"#]).await;
+    console.expect_events(&[r#"given back ["2", ":vars"]"#]).await;
     assert!(console.state().running.is_some_and(|running| running.cancelled.is_some()));
     // What is typed from now on waits for its end.
     console.submit("3");
-    console.is_quiet().await;
+    console.expect_no_event().await;
     playing.cancel().await;
-    console.says(&[CANCELLED, "done", "began 3"]).await;
+    console.expect_events(&[CANCELLED, "done", "began 3"]).await;
     console.circle.plays("3").await.answer(3).await;
-    console.says(&["value 3", "done"]).await;
-    console.is_quiet().await;
+    console.expect_events(&["value 3", "done"]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancellation_that_comes_too_late_leaves_the_value() {
+async fn late_cancellation_keeps_the_value() {
     let mut console = Console::ready().await;
     let mut playing = console.begin("1").await;
     console.cancel();
     playing.cancelled().await;
     playing.answer(1).await;
-    console.says(&["value 1", "done"]).await;
-    console.is_quiet().await;
+    console.expect_events(&["value 1", "done"]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn cancellation_by_somebody_else_is_an_error() {
     let mut console = Console::ready().await;
     console.begin("loop {}").await.fail(RpcError::Cancelled).await;
-    assert!(console.said().await.starts_with("error error: the play was ended"));
-    console.says(&["done"]).await;
+    assert!(console.event_text().await.starts_with("error error: the play was ended"));
+    console.expect_events(&["done"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn second_cancel_gives_up_waiting() {
+async fn second_cancel_stops_waiting() {
     let mut console = Console::ready().await;
     let mut playing = console.begin("loop {}").await;
     console.cancel();
@@ -113,12 +113,12 @@ async fn second_cancel_gives_up_waiting() {
     tokio::time::sleep(Duration::from_millis(1990)).await;
     console.submit("2");
     console.cancel();
-    console.says(&[r#"given back ["2"]"#, GIVEN_UP, "done"]).await;
+    console.expect_events(&[r#"given back ["2"]"#, GIVEN_UP, "done"]).await;
     playing.abandoned().await;
     // The circle plays what comes next behind it.
     console.begin("3").await.answer(3).await;
-    console.says(&["value 3", "done"]).await;
-    console.is_quiet().await;
+    console.expect_events(&["value 3", "done"]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,87 +130,87 @@ async fn second_cancel_after_a_while_cancels_again() {
         playing.cancelled().await;
         tokio::time::sleep(Duration::from_millis(2001)).await;
     }
-    console.is_quiet().await;
+    console.expect_no_event().await;
     assert!(console.state().running.is_some());
     console.cancel();
     console.cancel();
-    console.says(&[GIVEN_UP, "done"]).await;
-    console.is_quiet().await;
+    console.expect_events(&[GIVEN_UP, "done"]).await;
+    console.expect_no_event().await;
 }
 
 /// A loss that is noticed by a play and by the connection itself.
 #[tokio::test(start_paused = true)]
-async fn play_reports_the_loss_of_its_connection_by_its_own_error() {
+async fn play_reports_the_lost_connection_as_its_error() {
     for is_noticed_first in [true, false] {
         let mut console = Console::with_inputs(&["let x = 1"]).await;
         let playing = console.begin("pay(100)").await;
         console.submit("balance()");
         if is_noticed_first {
             console.circle.lose();
-            console.is_quiet().await;
+            console.expect_no_event().await;
             playing.fail(fake::lost()).await;
         } else {
             console.circle.lose_unnoticed();
             playing.fail(fake::lost()).await;
         }
-        let said = console.said().await;
+        let said = console.event_text().await;
         assert!(said.starts_with("error ") && said.contains("look before you play it again"), "{said}");
-        console.says(&[r#"given back ["balance()"]"#, "lost", "done"]).await;
+        console.expect_events(&[r#"given back ["balance()"]"#, "lost", "done"]).await;
         console.circle.accept().await;
-        let gone = format!("{AGAIN}: what 1 input had made is gone (:save FILE writes it as a script)");
-        console.says(&["connected again", &gone, "ready"]).await;
+        let gone = format!("{RECONNECTED}: what 1 input had made is gone (:save FILE writes it as a script)");
+        console.expect_events(&["connected again", &gone, "ready"]).await;
         // It is not played again.
-        console.is_quiet().await;
+        console.expect_no_event().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn loss_is_said_where_the_play_ended_before_it() {
+async fn loss_after_a_finished_play_is_reported() {
     let mut console = Console::ready().await;
     let playing = console.begin("1").await;
     console.circle.lose();
     settle().await;
     // The answer was on its way.
     playing.answer(1).await;
-    console.says(&["value 1", "lost", LOST, "done"]).await;
+    console.expect_events(&["value 1", "lost", LOST, "done"]).await;
     console.circle.accept().await;
-    let gone = format!("{AGAIN}: what 1 input had made is gone (:save FILE writes it as a script)");
-    console.says(&["connected again", &gone, "ready"]).await;
-    console.is_quiet().await;
+    let gone = format!("{RECONNECTED}: what 1 input had made is gone (:save FILE writes it as a script)");
+    console.expect_events(&["connected again", &gone, "ready"]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn loss_is_said_where_the_play_was_cancelled_or_given_up() {
+async fn loss_after_a_cancelled_or_abandoned_play_is_reported() {
     let mut console = Console::ready().await;
     let playing = console.begin("loop {}").await;
     console.cancel();
     console.circle.lose();
     settle().await;
     playing.cancel().await;
-    console.says(&[CANCELLED, "lost", LOST, "done"]).await;
+    console.expect_events(&[CANCELLED, "lost", LOST, "done"]).await;
     console.circle.accept().await;
-    console.says(&["connected again", AGAIN, "ready"]).await;
+    console.expect_events(&["connected again", RECONNECTED, "ready"]).await;
     let _playing = console.begin("loop {}").await;
     console.circle.lose();
     settle().await;
     console.cancel();
     console.cancel();
-    console.says(&[GIVEN_UP, "done", "lost", LOST]).await;
+    console.expect_events(&[GIVEN_UP, "done", "lost", LOST]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn play_on_a_connection_that_is_gone_unnoticed_is_not_lost_twice() {
+async fn play_on_a_dead_connection_reports_one_loss() {
     let mut console = Console::ready().await;
     console.circle.lose_unnoticed();
     console.begin("1").await.fail(client_ws::ClientError::NotConnected).await;
-    assert!(console.said().await.starts_with("error "));
-    console.says(&["lost", "done"]).await;
-    console.is_quiet().await;
+    assert!(console.event_text().await.starts_with("error "));
+    console.expect_events(&["lost", "done"]).await;
+    console.expect_no_event().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn script_for_a_circle_that_takes_less_is_given_back() {
-    let mut console = Console::open(Setup { access: Access::Open, ..Setup::default() });
+async fn oversized_script_is_returned() {
+    let mut console = Console::open(ConsoleSetup { access: Access::Open, ..ConsoleSetup::default() });
     console.circle.limits = Limits { message_kib: 1, ..Limits::default() };
     let large = format!("\"{}\"", "x".repeat(2000));
     // Before the circle has said what it takes.
@@ -218,10 +218,10 @@ async fn script_for_a_circle_that_takes_less_is_given_back() {
     console.circle.accept().await;
     let why = "error this is 2 KiB, and the circle takes messages of 1 KiB: split it";
     let back = format!("given back {:?}", [&large]);
-    console.says(&["connected first", "ready", why, &back]).await;
+    console.expect_events(&["connected first", "ready", why, &back]).await;
     console.submit(&large);
-    console.says(&[why, &back]).await;
-    console.is_quiet().await;
+    console.expect_events(&[why, &back]).await;
+    console.expect_no_event().await;
     console.begin("1").await.answer(1).await;
-    console.says(&["value 1", "done"]).await;
+    console.expect_events(&["value 1", "done"]).await;
 }

@@ -5,10 +5,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use super::{Console, fake::Playing, settle};
+use super::{Console, fake::FakePlay, settle};
 
 /// Prints without end; how often it could, so far.
-fn prints_without_end(playing: Playing) -> Arc<AtomicUsize> {
+fn prints_without_end(playing: FakePlay) -> Arc<AtomicUsize> {
     let printed = Arc::new(AtomicUsize::new(0));
     let count = printed.clone();
     tokio::spawn(async move {
@@ -26,7 +26,7 @@ fn prints_without_end(playing: Playing) -> Arc<AtomicUsize> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn play_that_prints_waits_for_whoever_takes_its_events() {
+async fn printing_play_waits_for_the_event_reader() {
     let mut console = Console::ready().await;
     let playing = console.begin("loop { print(1) }").await;
     let printed = prints_without_end(playing);
@@ -35,14 +35,14 @@ async fn play_that_prints_waits_for_whoever_takes_its_events() {
     let before = printed.load(Ordering::SeqCst);
     assert!((64..=256).contains(&before), "{before} prints");
     for _ in 0..10 {
-        console.says(&["output more"]).await;
+        console.expect_events(&["output more"]).await;
     }
     settle().await;
     assert_eq!(printed.load(Ordering::SeqCst), before + 10);
 }
 
 #[tokio::test(start_paused = true)]
-async fn inputs_are_taken_while_nobody_takes_the_events() {
+async fn inputs_are_accepted_while_nobody_reads_events() {
     let mut console = Console::ready().await;
     let mut playing = console.begin("loop { print(1) }").await;
     for _ in 0..64 {
@@ -59,7 +59,7 @@ async fn inputs_are_taken_while_nobody_takes_the_events() {
     assert_eq!(console.state().waiting, 0);
     let mut back = 0;
     while back < 300 {
-        let said = console.said().await;
+        let said = console.event_text().await;
         if let Some(inputs) = said.strip_prefix("given back ") {
             back += inputs.split(", ").count();
         }
@@ -67,11 +67,11 @@ async fn inputs_are_taken_while_nobody_takes_the_events() {
     assert_eq!(back, 300);
     playing.cancel().await;
     settle().await;
-    assert!(console.rest().await.ends_with(&["done".to_owned()]));
+    assert!(console.remaining_events().await.ends_with(&["done".to_owned()]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn loss_is_noticed_while_nobody_takes_the_events() {
+async fn loss_is_noticed_while_nobody_reads_events() {
     let mut console = Console::ready().await;
     let playing = console.begin("loop { print(1) }").await;
     for _ in 0..64 {

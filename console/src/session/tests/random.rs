@@ -8,15 +8,15 @@ use proptest::prelude::*;
 use protocol::{error::LossReason, methods::Access};
 
 use super::{
-    Console, Setup,
-    fake::{Call, lost, unreachable},
+    Console, ConsoleSetup,
+    fake::{RemoteCall, lost, unreachable},
     key, settle,
 };
 use crate::session::{ConnectionStatus, FanOutTarget, Remote, SessionEvent, SessionRequest};
 
 /// What a user, a circle or the network does.
 #[derive(Debug, Clone)]
-enum Step {
+enum RandomStep {
     /// A script, another one each time.
     Play,
     Command(&'static str),
@@ -42,27 +42,27 @@ enum Step {
     Read,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = RandomStep> {
     let commands =
         [":vars", ":doc push", ":who", ":last", ":time", ":hlep", ":key alice", ":key bob", ":each a 1", ":load /"];
     prop_oneof![
-        6 => Just(Step::Play),
-        4 => proptest::sample::select(commands.to_vec()).prop_map(Step::Command),
-        2 => Just(Step::Cancel),
-        1 => Just(Step::Connect),
-        1 => Just(Step::Retry),
-        1 => Just(Step::Disconnect),
-        1 => Just(Step::UseBob),
-        2 => proptest::sample::select(vec!["alice", "bob"]).prop_map(Step::Unlock),
-        1 => proptest::sample::select(vec!["alice", "bob"]).prop_map(Step::StaysLocked),
-        10 => Just(Step::Answer),
-        2 => Just(Step::Fail),
-        1 => Just(Step::Cost),
-        2 => Just(Step::Lose),
-        1 => Just(Step::Forget),
-        2 => Just(Step::Print),
-        3 => (0..3000u64).prop_map(Step::Wait),
-        6 => Just(Step::Read),
+        6 => Just(RandomStep::Play),
+        4 => proptest::sample::select(commands.to_vec()).prop_map(RandomStep::Command),
+        2 => Just(RandomStep::Cancel),
+        1 => Just(RandomStep::Connect),
+        1 => Just(RandomStep::Retry),
+        1 => Just(RandomStep::Disconnect),
+        1 => Just(RandomStep::UseBob),
+        2 => proptest::sample::select(vec!["alice", "bob"]).prop_map(RandomStep::Unlock),
+        1 => proptest::sample::select(vec!["alice", "bob"]).prop_map(RandomStep::StaysLocked),
+        10 => Just(RandomStep::Answer),
+        2 => Just(RandomStep::Fail),
+        1 => Just(RandomStep::Cost),
+        2 => Just(RandomStep::Lose),
+        1 => Just(RandomStep::Forget),
+        2 => Just(RandomStep::Print),
+        3 => (0..3000u64).prop_map(RandomStep::Wait),
+        6 => Just(RandomStep::Read),
     ]
 }
 
@@ -70,7 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     console: Console,
     /// What the session has asked, and nobody has answered.
-    asked: Vec<Call>,
+    asked: Vec<RemoteCall>,
     disconnections: usize,
     /// How many environments there were.
     environment: usize,
@@ -87,7 +87,7 @@ struct World {
 
 impl World {
     fn new(access: Access) -> Self {
-        let console = Console::open(Setup { access, preferred: Some("alice"), ..Setup::default() });
+        let console = Console::open(ConsoleSetup { access, preferred: Some("alice"), ..ConsoleSetup::default() });
         Self {
             console,
             asked: Vec::new(),
@@ -108,9 +108,9 @@ impl World {
         self.console.submit(input);
     }
 
-    async fn step(&mut self, step: Step) {
+    async fn step(&mut self, step: RandomStep) {
         match step {
-            Step::Play => {
+            RandomStep::Play => {
                 self.scripts += 1;
                 let script = format!("f({})", self.scripts);
                 if self.held > 0 {
@@ -118,38 +118,38 @@ impl World {
                 }
                 self.submit(&script);
             }
-            Step::Command(command) => self.submit(command),
-            Step::Cancel => self.console.cancel(),
-            Step::Connect => self.console.session.connect(true).expect("there is room"),
-            Step::Retry => self.console.session.retry().expect("there is room"),
-            Step::Disconnect => {
+            RandomStep::Command(command) => self.submit(command),
+            RandomStep::Cancel => self.console.cancel(),
+            RandomStep::Connect => self.console.session.connect(true).expect("there is room"),
+            RandomStep::Retry => self.console.session.retry().expect("there is room"),
+            RandomStep::Disconnect => {
                 self.console.session.disconnect().expect("there is room");
                 self.held = 0;
             }
-            Step::UseBob => {
+            RandomStep::UseBob => {
                 self.console.session.use_key(key("bob")).expect("there is room");
                 self.held = 0;
             }
-            Step::Unlock(name) => {
+            RandomStep::Unlock(name) => {
                 self.console.unlock(name);
                 self.held = 0;
             }
-            Step::StaysLocked(name) => self.console.stays_locked(name),
-            Step::Answer => self.answer().await,
-            Step::Fail => self.fail(RpcError::Forbidden { reason: "not this".to_owned() }.into()).await,
-            Step::Cost => self.cost().await,
-            Step::Lose => self.lose().await,
-            Step::Forget => self.forget().await,
-            Step::Print => {
+            RandomStep::StaysLocked(name) => self.console.stays_locked(name),
+            RandomStep::Answer => self.answer().await,
+            RandomStep::Fail => self.fail(RpcError::Forbidden { reason: "not this".to_owned() }.into()).await,
+            RandomStep::Cost => self.cost().await,
+            RandomStep::Lose => self.lose().await,
+            RandomStep::Forget => self.forget().await,
+            RandomStep::Print => {
                 for call in &self.asked {
-                    if let Call::Play(playing) = call {
+                    if let RemoteCall::Play(playing) = call {
                         // No more than finds room.
                         drop(tokio::time::timeout(Duration::ZERO, playing.print("more")).await);
                     }
                 }
             }
-            Step::Wait(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
-            Step::Read => self.read().await,
+            RandomStep::Wait(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
+            RandomStep::Read => self.read().await,
         }
         self.look().await;
     }
@@ -157,8 +157,8 @@ impl World {
     /// Notices what the session has asked and done.
     async fn look(&mut self) {
         settle().await;
-        while let Some(call) = self.console.circle.asked() {
-            if let Call::Play(playing) = &call
+        while let Some(call) = self.console.circle.pending_call() {
+            if let RemoteCall::Play(playing) = &call
                 && let Some(environment) = self.typed_for.get(&playing.script.text)
             {
                 assert_eq!(*environment, self.environment, "{} is played in another environment", playing.script.text);
@@ -179,7 +179,7 @@ impl World {
     async fn end_all(&mut self) {
         for call in std::mem::take(&mut self.asked) {
             match call {
-                Call::Connect(reply) if !reply.is_closed() => self.asked.push(Call::Connect(reply)),
+                RemoteCall::Connect(reply) if !reply.is_closed() => self.asked.push(RemoteCall::Connect(reply)),
                 call => answer_with(call, lost()).await,
             }
         }
@@ -190,14 +190,14 @@ impl World {
             return;
         }
         match self.asked.remove(0) {
-            Call::Connect(reply) if reply.is_closed() => {}
-            Call::Connect(reply) => {
+            RemoteCall::Connect(reply) if reply.is_closed() => {}
+            RemoteCall::Connect(reply) => {
                 self.console.circle.answer(reply);
                 self.environment += 1;
             }
-            Call::Authenticate(_, reply) => drop(reply.send(Ok(()))),
-            Call::Ask(_, reply) => drop(reply.send(Ok(Vec::new()))),
-            Call::Play(playing) => drop(tokio::time::timeout(Duration::ZERO, playing.answer(1)).await),
+            RemoteCall::Authenticate(_, reply) => drop(reply.send(Ok(()))),
+            RemoteCall::Ask(_, reply) => drop(reply.send(Ok(Vec::new()))),
+            RemoteCall::Play(playing) => drop(tokio::time::timeout(Duration::ZERO, playing.answer(1)).await),
         }
     }
 
@@ -210,7 +210,7 @@ impl World {
     }
 
     async fn cost(&mut self) {
-        if let Some(Call::Play(_)) = self.asked.first() {
+        if let Some(RemoteCall::Play(_)) = self.asked.first() {
             self.fail(RpcError::EnvironmentLost { reason: LossReason::Memory }.into()).await;
             self.environment += 1;
         }
@@ -224,7 +224,7 @@ impl World {
     }
 
     async fn forget(&mut self) {
-        let is_playing = self.asked.iter().any(|call| matches!(call, Call::Play(_)));
+        let is_playing = self.asked.iter().any(|call| matches!(call, RemoteCall::Play(_)));
         if self.console.circle.remote.is_connected() && !is_playing {
             // Nothing is on its way then: what is asked next is asked knowing of it.
             self.look().await;
@@ -281,12 +281,12 @@ impl std::fmt::Debug for World {
     }
 }
 
-async fn answer_with(call: Call, error: ClientError) {
+async fn answer_with(call: RemoteCall, error: ClientError) {
     match call {
-        Call::Connect(reply) => drop(reply.send(Err(unreachable()))),
-        Call::Authenticate(_, reply) => drop(reply.send(Err(error))),
-        Call::Ask(_, reply) => drop(reply.send(Err(error))),
-        Call::Play(playing) => drop(tokio::time::timeout(Duration::ZERO, playing.fail(error)).await),
+        RemoteCall::Connect(reply) => drop(reply.send(Err(unreachable()))),
+        RemoteCall::Authenticate(_, reply) => drop(reply.send(Err(error))),
+        RemoteCall::Ask(_, reply) => drop(reply.send(Err(error))),
+        RemoteCall::Play(playing) => drop(tokio::time::timeout(Duration::ZERO, playing.fail(error)).await),
     }
 }
 
@@ -294,7 +294,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn input_ends_once_whatever_happens(
+    fn input_ends_once_in_every_sequence(
         steps in proptest::collection::vec(step(), 1..60),
         access in proptest::sample::select(vec![Access::Open, Access::Members]),
     ) {

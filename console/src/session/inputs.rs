@@ -10,17 +10,18 @@ use frontend::{
 use tokio::time::Instant;
 
 use super::{
-    awaited::{Pending, Purpose, Running, RunningPart, SeveralPlays, Update, Work},
     core::Core,
     event::{CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, FanOutEvent, FanOutOutcome, SessionEvent},
+    messages,
+    pending::{PendingCommand, PlayKind, Purpose, RunningFanOut, RunningInput, RunningPart, RunningUpdate},
     play::{PlayUpdate, Script},
-    sentences,
 };
 use crate::{
     LAST_VALUE,
     commands::{self, ReplCommand},
+    message_size_error,
     notebook::costs_environment,
-    plot, too_large, truncate, value,
+    plot, truncate, value,
 };
 
 /// Inputs that may wait.
@@ -31,12 +32,12 @@ pub const GIVE_UP_WINDOW: Duration = Duration::from_secs(2);
 
 impl Core {
     pub(super) fn submit(&mut self, input: String) {
-        let Some(input) = self.fitting(input) else { return };
-        if !self.has_to_wait(&input) {
-            return self.carry_out(input);
+        let Some(input) = self.check_size(input) else { return };
+        if !self.must_wait(&input) {
+            return self.start_input(input);
         }
         if self.work.waiting.len() == MAX_WAITING {
-            self.remark(sentences::TOO_MUCH_WAITS);
+            self.remark(messages::QUEUE_FULL);
             return self.report(SessionEvent::InputsReturned(vec![input]));
         }
         self.work.waiting.push_back(input);
@@ -44,8 +45,8 @@ impl Core {
             && self.login.requested.is_none()
             && !self.state().is_ready()
             && self.work.pending.is_none();
-        match self.connection.link {
-            ConnectionStatus::Disconnected | ConnectionStatus::Connecting if self.is_expected() => {}
+        match self.connection.status {
+            ConnectionStatus::Disconnected | ConnectionStatus::Connecting if self.is_starting() => {}
             ConnectionStatus::Disconnected => {
                 self.reconnection.is_awaited = true;
                 self.connect();
@@ -57,7 +58,7 @@ impl Core {
     }
 
     /// Whether an input cannot be carried out now. What depends on what the session holds waits for the play before it.
-    fn has_to_wait(&self, input: &str) -> bool {
+    fn must_wait(&self, input: &str) -> bool {
         let is_at_work = self.work.running.is_some() || self.work.pending.is_some() || self.work.part.is_some();
         let is_ready = self.can_play();
         match input.trim().strip_prefix(':').map(ReplCommand::parse) {
@@ -72,88 +73,91 @@ impl Core {
     }
 
     /// The input, unless it is larger than what the circle takes: it is given back then.
-    fn fitting(&mut self, input: String) -> Option<String> {
+    fn check_size(&mut self, input: String) -> Option<String> {
         let is_fan_out =
             matches!(input.trim().strip_prefix(':').map(ReplCommand::parse), Some(Ok(ReplCommand::FanOut { .. })));
         // Each circle of a fan-out has a limit of its own.
         let circle = self.connection.circle.as_ref().filter(|_| !is_fan_out);
-        let Some(why) = circle.and_then(|circle| too_large(&circle.limits, &input)) else { return Some(input) };
+        let Some(why) = circle.and_then(|circle| message_size_error(&circle.limits, &input)) else {
+            return Some(input);
+        };
         self.show(DisplayLines::new(DisplayKind::Error, text::lines(Style::Plain, &why)));
         self.report(SessionEvent::InputsReturned(vec![input]));
         None
     }
 
-    fn carry_out(&mut self, input: String) {
+    fn start_input(&mut self, input: String) {
         self.report(SessionEvent::InputStarted(input.clone()));
         match input.trim().strip_prefix(':') {
-            Some(command) => self.obey(command),
+            Some(command) => self.run_command(command),
             None => self.play(input, Purpose::Value),
         }
     }
 
     /// Carries out what waited, as far as it can.
-    pub(super) fn carry_on(&mut self) {
+    pub(super) fn start_waiting_inputs(&mut self) {
         while let Some(next) = self.work.waiting.pop_front() {
             // A connection that is lost is noticed; what waits is given back then.
-            if self.has_to_wait(&next) || !self.remote.is_connected() {
+            if self.must_wait(&next) || !self.remote.is_connected() {
                 return self.work.waiting.push_front(next);
             }
             // It may have been typed before the circle said what it takes.
-            if let Some(next) = self.fitting(next) {
-                self.carry_out(next);
+            if let Some(next) = self.check_size(next) {
+                self.start_input(next);
             }
         }
     }
 
     /// An input was carried out.
-    pub(super) fn done(&mut self) {
+    pub(super) fn finish_input(&mut self) {
         self.report(SessionEvent::InputFinished);
     }
 
     pub(super) fn play(&mut self, script: String, purpose: Purpose) {
-        self.notebook.begin(&script);
+        self.notebook.begin_play(&script);
         let play = Script { text: script.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
-        let work = Work::Play(self.remote.clone().play(play));
+        let work = PlayKind::Single(self.remote.clone().play(play));
         self.start(work, script, purpose);
     }
 
-    pub(super) fn play_on_several(&mut self, several: SeveralPlays, script: String) {
-        self.start(Work::FanOut(several), script, Purpose::Value);
+    pub(super) fn play_fan_out(&mut self, several: RunningFanOut, script: String) {
+        self.start(PlayKind::FanOut(several), script, Purpose::Value);
     }
 
-    fn start(&mut self, work: Work, script: String, purpose: Purpose) {
+    fn start(&mut self, work: PlayKind, script: String, purpose: Purpose) {
         let started = Instant::now().into_std();
-        self.work.running = Some(Running { work, script, purpose, started, progress: None, cancelled: None });
+        self.work.running =
+            Some(RunningInput { play: work, script, purpose, started, progress: None, cancelled: None });
     }
 
     /// What runs on several circles.
-    pub(super) fn several(&mut self) -> Option<&mut SeveralPlays> {
-        match &mut self.work.running.as_mut()?.work {
-            Work::FanOut(several) => Some(several),
-            Work::Play(_) => None,
+    pub(super) fn fan_out_mut(&mut self) -> Option<&mut RunningFanOut> {
+        match &mut self.work.running.as_mut()?.play {
+            PlayKind::FanOut(several) => Some(several),
+            PlayKind::Single(_) => None,
         }
     }
 
-    pub(super) fn take_several(&mut self) -> Option<SeveralPlays> {
-        match self.work.running.take_if(|running| !running.is_play())?.work {
-            Work::FanOut(several) => Some(several),
-            Work::Play(_) => None,
+    pub(super) fn take_fan_out(&mut self) -> Option<RunningFanOut> {
+        match self.work.running.take_if(|running| !running.is_play())?.play {
+            PlayKind::FanOut(several) => Some(several),
+            PlayKind::Single(_) => None,
         }
     }
 
-    pub(super) fn updated(&mut self, update: Update) {
+    pub(super) fn on_running_update(&mut self, update: RunningUpdate) {
         match update {
-            Update::Play(PlayUpdate::Event(event)) => self.happened(event),
-            Update::Play(PlayUpdate::Ended(result)) => self.ended(result),
-            Update::FanOut(Some((index, event))) => self.one_of_several(index, event),
-            Update::FanOut(None) => self.all_ended(),
+            RunningUpdate::Play(PlayUpdate::Event(event)) => self.on_play_event(event),
+            RunningUpdate::Play(PlayUpdate::Ended(result)) => self.finish_play(result),
+            RunningUpdate::FanOut(Some((index, event))) => self.on_fan_out_event(index, event),
+            RunningUpdate::FanOut(None) => self.finish_fan_out(),
         }
     }
 
-    fn happened(&mut self, event: PlayEvent) {
+    fn on_play_event(&mut self, event: PlayEvent) {
         match event {
             PlayEvent::Output(output) => {
-                self.notebook.printed(&output.text);
+                self.notebook.add_print(&output.text);
                 self.report(SessionEvent::Output(output, None));
             }
             PlayEvent::Progress(progress) => {
@@ -165,40 +169,40 @@ impl Core {
         }
     }
 
-    fn ended(&mut self, result: Result<PlayResult, ClientError>) {
+    fn finish_play(&mut self, result: Result<PlayResult, ClientError>) {
         let Some(running) = self.work.running.take() else { return };
         match result {
             Ok(result) => {
                 let result = Arc::new(result);
                 let round_trip = Instant::now().into_std().saturating_duration_since(running.started);
-                self.went_well(&running.script, result.clone(), round_trip);
+                self.record_success(&running.script, result.clone(), round_trip);
                 let lines = match running.purpose {
                     Purpose::Plot => self.chart(&result),
                     Purpose::Value | Purpose::Time => value_lines(&result, self.room),
                 };
                 self.show(DisplayLines { lines, kind: DisplayKind::Value, result: Some(result) });
                 if running.purpose == Purpose::Time {
-                    self.remark_line(self.notebook.time());
+                    self.remark_line(self.notebook.timing_line());
                 }
-                self.off_connection(None);
+                self.finish_on_connection(None);
             }
             Err(ClientError::Rpc(RpcError::Cancelled)) if running.cancelled.is_some() => {
-                self.notebook.went_wrong(&[], false);
-                self.remark(sentences::CANCELLED);
-                self.off_connection(None);
+                self.notebook.record_failure(&[], false);
+                self.remark(messages::CANCELLED);
+                self.finish_on_connection(None);
             }
-            Err(error) => self.went_wrong(&running.script, error),
+            Err(error) => self.record_failure(&running.script, error),
         }
-        self.done();
-        self.carry_on();
+        self.finish_input();
+        self.start_waiting_inputs();
     }
 
-    pub(super) fn went_well(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
+    pub(super) fn record_success(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
         self.work.last_elapsed = Some(Duration::from_micros(result.elapsed_us));
-        self.notebook.ended(script, result, round_trip);
+        self.notebook.record_success(script, result, round_trip);
     }
 
-    fn went_wrong(&mut self, script: &str, error: ClientError) {
+    fn record_failure(&mut self, script: &str, error: ClientError) {
         let (is_lost, held) = (costs_environment(&error), self.notebook.inputs());
         let is_connection = match &error {
             ClientError::ConnectionLost { code, reason } => {
@@ -208,12 +212,12 @@ impl Core {
             _ => None,
         };
         let shown = DisplayLines::error(&CliError::from_play(script, &self.target, error), self.room.width);
-        self.notebook.went_wrong(&shown.lines, is_lost);
+        self.notebook.record_failure(&shown.lines, is_lost);
         self.show(shown);
         if is_lost && held > 0 {
-            self.give_back_unplayed();
+            self.return_unplayed_inputs();
         }
-        self.off_connection(is_connection.as_ref());
+        self.finish_on_connection(is_connection.as_ref());
     }
 
     /// The room for what is laid out over all of it: that of a usual terminal, where there is no bound.
@@ -236,24 +240,26 @@ impl Core {
             let is_second = running.cancelled.is_some_and(|before| now.duration_since(before) < GIVE_UP_WINDOW);
             running.cancelled = Some(now);
             if is_second {
-                return self.give_up();
+                return self.stop_waiting_for_play();
             }
             running.cancel();
-            return self.give_back();
+            return self.return_inputs();
         }
         match &self.work.pending {
-            Some(Pending::Load(_) | Pending::FanOut { .. }) => self.stop_waiting(sentences::NOT_BEGUN),
-            Some(Pending::Ask { command, .. }) => {
+            Some(PendingCommand::Load(_) | PendingCommand::FanOut { .. }) => {
+                self.abandon_pending(messages::NOT_STARTED)
+            }
+            Some(PendingCommand::Query { command, .. }) => {
                 // It is carried out all the same.
                 if *command == ReplCommand::Reset {
-                    self.notebook.is_lost();
+                    self.notebook.mark_lost();
                 }
-                self.stop_waiting(sentences::NOT_AWAITED);
+                self.abandon_pending(messages::STOPPED_WAITING);
             }
             // The circle is still being started; what waits for it does so no longer.
-            _ if self.is_expected() => {
-                self.key_command_ends(false);
-                self.give_back();
+            _ if self.is_starting() => {
+                self.finish_key_command(false);
+                self.return_inputs();
             }
             None if self.work.part.is_some() => self.cancel_part(),
             // A `:key` command, or what was typed, waits for the key.
@@ -263,51 +269,51 @@ impl Core {
             {
                 self.stop_connecting();
             }
-            _ => self.give_back(),
+            _ => self.return_inputs(),
         }
     }
 
-    fn stop_waiting(&mut self, why: &str) {
+    fn abandon_pending(&mut self, why: &str) {
         self.work.pending = None;
         self.remark(why);
-        self.done();
-        self.give_back();
-        self.off_connection(None);
-        self.carry_on();
+        self.finish_input();
+        self.return_inputs();
+        self.finish_on_connection(None);
+        self.start_waiting_inputs();
     }
 
     /// A file that is being read is not played: the environment that it was meant for is gone.
-    pub(super) fn stop_loading(&mut self) {
-        if self.work.pending.take_if(|pending| matches!(pending, Pending::Load(_))).is_some() {
-            self.remark(sentences::NOT_BEGUN);
-            self.done();
+    pub(super) fn cancel_load(&mut self) {
+        if self.work.pending.take_if(|pending| matches!(pending, PendingCommand::Load(_))).is_some() {
+            self.remark(messages::NOT_STARTED);
+            self.finish_input();
         }
     }
 
-    fn give_up(&mut self) {
-        self.give_back();
+    fn stop_waiting_for_play(&mut self) {
+        self.return_inputs();
         let Some(running) = self.work.running.take() else { return };
-        match running.work {
-            Work::Play(_) => {
-                self.notebook.went_wrong(&[], false);
-                self.remark(sentences::GIVEN_UP);
+        match running.play {
+            PlayKind::Single(_) => {
+                self.notebook.record_failure(&[], false);
+                self.remark(messages::GIVEN_UP);
             }
-            Work::FanOut(several) => self.show_several(several),
+            PlayKind::FanOut(several) => self.show_fan_out(several),
         }
-        self.done();
-        self.off_connection(None);
+        self.finish_input();
+        self.finish_on_connection(None);
     }
 
     /// Ends what is awaited, without a word: the connection is about to be closed.
-    pub(super) fn stop_listening(&mut self) {
+    pub(super) fn detach(&mut self) {
         if let Some(running) = self.work.running.take() {
             // What runs on others as well would go on there.
             running.cancel();
-            self.notebook.went_wrong(&[], false);
-            self.done();
+            self.notebook.record_failure(&[], false);
+            self.finish_input();
         }
-        if self.work.pending.take_if(|pending| !matches!(pending, Pending::Key { .. })).is_some() {
-            self.done();
+        if self.work.pending.take_if(|pending| !matches!(pending, PendingCommand::Key { .. })).is_some() {
+            self.finish_input();
         }
         if let Some(RunningPart { part, .. }) = self.work.part.take() {
             let error = self.error(ClientError::NotConnected);
@@ -316,7 +322,7 @@ impl Core {
     }
 
     /// Gives back what waits.
-    pub(super) fn give_back(&mut self) {
+    pub(super) fn return_inputs(&mut self) {
         if !self.work.waiting.is_empty() {
             let inputs = self.work.waiting.drain(..).collect();
             self.report(SessionEvent::InputsReturned(inputs));
@@ -324,10 +330,10 @@ impl Core {
     }
 
     /// Gives back what waits, where it is another environment that would play it.
-    pub(super) fn give_back_unplayed(&mut self) {
+    pub(super) fn return_unplayed_inputs(&mut self) {
         if !self.work.waiting.is_empty() {
-            self.note(sentences::NOT_PLAYED);
-            self.give_back();
+            self.note(messages::NOT_PLAYED);
+            self.return_inputs();
         }
     }
 
@@ -338,5 +344,5 @@ impl Core {
 
 /// A value as lines, as much of it as finds room.
 pub(super) fn value_lines(result: &PlayResult, room: Size) -> Vec<StyledLine> {
-    truncate::folded(value::lines_of(result, room.width), room)
+    truncate::truncate_lines(value::format_value(result, room.width), room)
 }

@@ -6,7 +6,7 @@ use client_ws::{Candidate, CandidateKind, CircleWsClient, ClientError, FunctionD
 use rhai::Engine;
 
 use super::ReplCommand;
-use crate::{highlight, truncate::grouped, value::shortened};
+use crate::{highlight, truncate::group_digits, value::shorten};
 use frontend::text::{Style, StyledLine, SyntaxKind, display_width};
 
 /// Lines of an answer: a circle can know more than anyone would read.
@@ -22,7 +22,7 @@ const MAX_SIGNATURE: usize = 16 << 10;
 const MAX_NAME: usize = 40;
 
 /// What the circle answers to a command; nothing to those that are not for it.
-pub async fn ask(client: &CircleWsClient, command: &ReplCommand) -> Result<Vec<StyledLine>, ClientError> {
+pub async fn query(client: &CircleWsClient, command: &ReplCommand) -> Result<Vec<StyledLine>, ClientError> {
     match command {
         ReplCommand::Vars => client.scope().await.map(|scope| variables(&scope)),
         ReplCommand::Functions(part) => {
@@ -40,9 +40,9 @@ pub async fn ask(client: &CircleWsClient, command: &ReplCommand) -> Result<Vec<S
             let circle = client.describe().await?;
             let who = circle.you.public_key.as_deref().unwrap_or("nobody (no key was proved)");
             let (name, url) = (&circle.name, client.url());
-            let said =
+            let lines =
                 [format!("circle   {name} at {url}"), format!("access   {}", circle.access), format!("you are  {who}")];
-            Ok(said.iter().map(|line| StyledLine::of(Style::Plain, line)).collect())
+            Ok(lines.iter().map(|line| StyledLine::of(Style::Plain, line)).collect())
         }
         _ => Ok(Vec::new()),
     }
@@ -65,14 +65,14 @@ impl BoundedLines {
     }
 
     fn finish(mut self) -> Vec<StyledLine> {
-        self.lines.extend(more(self.left_out));
+        self.lines.extend(omitted_line(self.left_out));
         self.lines
     }
 }
 
 /// How much is left out, if something is.
-fn more(left_out: usize) -> Option<StyledLine> {
-    (left_out > 0).then(|| StyledLine::of(Style::Dim, &format!("… and {} more", grouped(left_out))))
+fn omitted_line(left_out: usize) -> Option<StyledLine> {
+    (left_out > 0).then(|| StyledLine::of(Style::Dim, &format!("… and {} more", group_digits(left_out))))
 }
 
 fn variables(scope: &ScopeResult) -> Vec<StyledLine> {
@@ -81,7 +81,7 @@ fn variables(scope: &ScopeResult) -> Vec<StyledLine> {
     }
     let lexer = Engine::new_raw();
     let names: Vec<String> =
-        scope.variables.iter().take(MAX_LINES).map(|variable| shortened(&variable.name, MAX_NAME)).collect();
+        scope.variables.iter().take(MAX_LINES).map(|variable| shorten(&variable.name, MAX_NAME)).collect();
     let width = names.iter().map(|name| display_width(name)).max().unwrap_or(0);
     let row = |(variable, name): (&client_ws::Variable, &String)| {
         let padding = " ".repeat(width.saturating_sub(display_width(name)));
@@ -97,29 +97,29 @@ fn variables(scope: &ScopeResult) -> Vec<StyledLine> {
         }
         line
     };
-    let mut said: Vec<StyledLine> = scope.variables.iter().zip(&names).map(row).collect();
-    said.extend(more(scope.variables.len() - said.len()));
-    said
+    let mut lines: Vec<StyledLine> = scope.variables.iter().zip(&names).map(row).collect();
+    lines.extend(omitted_line(scope.variables.len() - lines.len()));
+    lines
 }
 
 fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<StyledLine> {
     let fitting = scope.functions.iter().filter(|function| function.name.contains(part));
-    let mut said = BoundedLines::default();
+    let mut lines = BoundedLines::default();
     for function in fitting {
-        said.push(|| {
+        lines.push(|| {
             StyledLine::of(Style::Syntax(SyntaxKind::Function), &function.name)
                 .with(Style::Plain, &format!("({})", function.params.join(", ")))
         });
     }
-    let told: BTreeSet<&str> = scope.functions.iter().map(|function| function.name.as_str()).collect();
+    let known: BTreeSet<&str> = scope.functions.iter().map(|function| function.name.as_str()).collect();
     let is_function = |kind| matches!(kind, CandidateKind::Function | CandidateKind::Method);
     for other in others.iter().filter(|other| is_function(other.kind)) {
-        let is_told = told.contains(other.text.as_str());
+        let is_told = known.contains(other.text.as_str());
         let Some(params) = other.detail.strip_prefix(&other.text).filter(|_| !is_told) else { continue };
-        said.push(|| StyledLine::of(Style::Syntax(SyntaxKind::Function), &other.text).with(Style::Dim, params));
+        lines.push(|| StyledLine::of(Style::Syntax(SyntaxKind::Function), &other.text).with(Style::Dim, params));
     }
-    match (said.lines.is_empty(), part) {
-        (false, _) => said.finish(),
+    match (lines.lines.is_empty(), part) {
+        (false, _) => lines.finish(),
         (true, "") => vec![StyledLine::of(
             Style::Dim,
             "no functions in this session yet; :functions TEXT shows the circle's that begin so",
@@ -134,7 +134,7 @@ fn docs(name: &str, found: &[FunctionDoc]) -> Vec<StyledLine> {
     if found.is_empty() {
         return vec![StyledLine::of(Style::Dim, &format!("there is no function {name}; Tab shows what there is"))];
     }
-    let (lexer, mut said) = (Engine::new_raw(), BoundedLines::default());
+    let (lexer, mut lines) = (Engine::new_raw(), BoundedLines::default());
     for function in found {
         let signature = &function.signature[..function.signature.floor_char_boundary(MAX_SIGNATURE)];
         let mut signature = highlight::lines(&lexer, signature);
@@ -144,13 +144,13 @@ fn docs(name: &str, found: &[FunctionDoc]) -> Vec<StyledLine> {
             last.push(Style::Dim, &format!("  ({origin})"));
         }
         for line in signature {
-            said.push(|| line);
+            lines.push(|| line);
         }
         for line in function.doc.lines() {
-            said.push(|| StyledLine::of(Style::Dim, &format!("  {line}")));
+            lines.push(|| StyledLine::of(Style::Dim, &format!("  {line}")));
         }
     }
-    said.finish()
+    lines.finish()
 }
 
 #[cfg(test)]
@@ -172,27 +172,27 @@ mod tests {
     }
 
     #[test]
-    fn variables_stand_in_columns() {
-        let said = shown(&variables(&scope(&[variable("a"), variable("日本"), variable("x\u{1b}[2J\n")], &[])));
-        assert_eq!(said, ["a       i64 = 1", "日本    i64 = 1", "x␛[2J   i64 = 1"]);
+    fn variables_are_aligned_in_columns() {
+        let lines = shown(&variables(&scope(&[variable("a"), variable("日本"), variable("x\u{1b}[2J\n")], &[])));
+        assert_eq!(lines, ["a       i64 = 1", "日本    i64 = 1", "x␛[2J   i64 = 1"]);
         assert_eq!(shown(&variables(&scope(&[], &[]))), ["no variables yet"]);
     }
 
     /// As wide as the longest name times all of them would be more than there is memory for.
     #[test]
-    fn what_a_hostile_circle_answers_is_bounded() {
+    fn answers_of_a_hostile_circle_are_bounded() {
         let mut all: Vec<Value> = (0..20_000).map(|number| variable(&format!("v{number}"))).collect();
         all[0] = variable(&"x".repeat(1 << 20));
-        let said = shown(&variables(&scope(&all, &[])));
-        assert_eq!(said[0], format!("{}…  i64 = 1", "x".repeat(MAX_NAME - 1)));
-        assert_eq!((said.len(), said[MAX_LINES].as_str()), (MAX_LINES + 1, "… and 19,000 more"));
-        assert!(said.iter().all(|line| display_width(line) <= MAX_NAME + "  i64 = 1".len()));
+        let lines = shown(&variables(&scope(&all, &[])));
+        assert_eq!(lines[0], format!("{}…  i64 = 1", "x".repeat(MAX_NAME - 1)));
+        assert_eq!((lines.len(), lines[MAX_LINES].as_str()), (MAX_LINES + 1, "… and 19,000 more"));
+        assert!(lines.iter().all(|line| display_width(line) <= MAX_NAME + "  i64 = 1".len()));
 
         let many: Vec<Value> = (0..2_000).map(|number| json!({ "name": format!("f{number}"), "params": [] })).collect();
-        let said = shown(&functions(&scope(&[], &many), &[], ""));
-        assert_eq!((said.len(), said[MAX_LINES].as_str()), (MAX_LINES + 1, "… and 1,000 more"));
+        let lines = shown(&functions(&scope(&[], &many), &[], ""));
+        assert_eq!((lines.len(), lines[MAX_LINES].as_str()), (MAX_LINES + 1, "… and 1,000 more"));
         let doc = json!([{ "signature": "f()", "doc": "line\n".repeat(2_000), "origin": "session" }]);
-        let said = docs("f", &serde_json::from_value::<Vec<FunctionDoc>>(doc).expect("one"));
-        assert_eq!(said.len(), MAX_LINES + 1);
+        let lines = docs("f", &serde_json::from_value::<Vec<FunctionDoc>>(doc).expect("one"));
+        assert_eq!(lines.len(), MAX_LINES + 1);
     }
 }

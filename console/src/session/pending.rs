@@ -16,42 +16,42 @@ use tokio::{task::JoinError, time::Instant};
 use super::{
     event::{FanOutEvent, FanOutOutcome, PlaySnapshot},
     fan_out::FanOut,
-    handle::Part,
-    play::{PlayUpdate, SessionPlay, requested},
+    handle::FanOutPart,
+    play::{PlayUpdate, SessionPlay, wait_for_cancel},
     remote::RemoteFuture,
 };
 use crate::commands::ReplCommand;
 
 /// A connection that is being made.
-pub(super) type Connecting = BoxFuture<'static, Connected>;
+pub(super) type ConnectFuture = BoxFuture<'static, ConnectOutcome>;
 
 /// What came of it.
-pub(super) struct Connected {
+pub(super) struct ConnectOutcome {
     pub(super) result: Result<Description, ClientError>,
     /// Where the circle is, if it has taken another free port (`"port": 0`) since.
     pub(super) moved: Option<String>,
 }
 
 /// When the connection is tried again.
-pub(super) struct Retry {
+pub(super) struct RetryState {
     /// `None` while it is tried.
     pub(super) at: Option<Instant>,
     /// The pause that led to it.
     pub(super) backoff: Duration,
     /// Whether the circle is being started: inputs wait until it is there.
-    pub(super) is_expected: bool,
+    pub(super) is_starting: bool,
 }
 
 /// Another circle in the place of the session's.
-pub(super) struct Other {
+pub(super) struct ReplacingCircle {
     pub(super) name: String,
     /// Whether its user was told so with an input that was given back: what is typed after that is for this circle.
-    pub(super) is_known: bool,
+    pub(super) is_announced: bool,
 }
 
 /// A play that has not ended.
-pub(super) struct Running {
-    pub(super) work: Work,
+pub(super) struct RunningInput {
+    pub(super) play: PlayKind,
     pub(super) script: String,
     pub(super) purpose: Purpose,
     pub(super) started: StdInstant,
@@ -59,11 +59,11 @@ pub(super) struct Running {
     pub(super) cancelled: Option<Instant>,
 }
 
-pub(super) enum Work {
+pub(super) enum PlayKind {
     /// A play on this session's circle.
-    Play(SessionPlay),
+    Single(SessionPlay),
     /// One on several circles.
-    FanOut(SeveralPlays),
+    FanOut(RunningFanOut),
 }
 
 /// What a play is for.
@@ -78,12 +78,12 @@ pub(super) enum Purpose {
 }
 
 /// What has happened to what runs.
-pub(super) enum Update {
+pub(super) enum RunningUpdate {
     Play(PlayUpdate),
     FanOut(Option<(usize, FanOutEvent)>),
 }
 
-impl Update {
+impl RunningUpdate {
     pub(super) fn is_output(&self) -> bool {
         matches!(
             self,
@@ -92,19 +92,19 @@ impl Update {
     }
 }
 
-impl Running {
+impl RunningInput {
     /// What happens next. Cancel safe.
-    pub(super) async fn next(running: &mut Option<Self>) -> Update {
-        match running.as_mut().map(|running| &mut running.work) {
-            Some(Work::Play(play)) => Update::Play(play.next().await),
-            Some(Work::FanOut(several)) => Update::FanOut(several.plays.next().await),
+    pub(super) async fn next(running: &mut Option<Self>) -> RunningUpdate {
+        match running.as_mut().map(|running| &mut running.play) {
+            Some(PlayKind::Single(play)) => RunningUpdate::Play(play.next().await),
+            Some(PlayKind::FanOut(several)) => RunningUpdate::FanOut(several.plays.next().await),
             None => std::future::pending().await,
         }
     }
 
     /// Whether it is a play on this session's own connection.
     pub(super) fn is_play(&self) -> bool {
-        matches!(self.work, Work::Play(_))
+        matches!(self.play, PlayKind::Single(_))
     }
 
     pub(super) fn state(&self) -> PlaySnapshot {
@@ -116,41 +116,41 @@ impl Running {
     }
 
     pub(super) fn cancel(&self) {
-        match &self.work {
-            Work::Play(play) => play.cancel(),
-            Work::FanOut(several) => several.plays.cancel(),
+        match &self.play {
+            PlayKind::Single(play) => play.cancel(),
+            PlayKind::FanOut(several) => several.plays.cancel(),
         }
     }
 }
 
 /// A future that is awaited beside everything else.
-type Awaited<T> = BoxFuture<'static, Result<Result<T, CliError>, JoinError>>;
+type BlockingResult<T> = BoxFuture<'static, Result<Result<T, CliError>, JoinError>>;
 
 /// What the next input waits for, other than a play.
-pub(super) enum Pending {
+pub(super) enum PendingCommand {
     /// The circle's answer to a command.
-    Ask { command: ReplCommand, answer: RemoteFuture<Vec<StyledLine>> },
+    Query { command: ReplCommand, answer: RemoteFuture<Vec<StyledLine>> },
     /// A key to authenticate with; the one before it.
     Key { before: Option<KeyName> },
     /// A file that is to be played.
-    Load(Awaited<String>),
+    Load(BlockingResult<String>),
     /// The circles that a script is to be played on.
     FanOut { script: String },
 }
 
 /// What came of it.
-pub(super) enum Done {
-    Asked(Result<Vec<StyledLine>, ClientError>),
+pub(super) enum CommandOutcome {
+    Answered(Result<Vec<StyledLine>, ClientError>),
     Loaded(Result<String, CliError>),
 }
 
-impl Pending {
+impl PendingCommand {
     /// What came of it. Cancel safe.
-    pub(super) async fn next(pending: &mut Option<Self>) -> Done {
+    pub(super) async fn next(pending: &mut Option<Self>) -> CommandOutcome {
         match pending {
-            Some(Self::Ask { answer, .. }) => Done::Asked(answer.await),
+            Some(Self::Query { answer, .. }) => CommandOutcome::Answered(answer.await),
             Some(Self::Load(read)) => match read.await {
-                Ok(read) => Done::Loaded(read),
+                Ok(read) => CommandOutcome::Loaded(read),
                 // A panic has been reported by its hook; or the runtime ends, and with it this task.
                 Err(_) => std::future::pending().await,
             },
@@ -161,7 +161,7 @@ impl Pending {
 
 /// A part that is played.
 pub(super) struct RunningPart {
-    pub(super) part: Part,
+    pub(super) part: FanOutPart,
     /// `None` once it has ended.
     pub(super) play: Option<SessionPlay>,
     pub(super) is_cancelled: bool,
@@ -194,7 +194,7 @@ impl RunningPart {
                 _ => PartUpdate::Reported(false),
             },
             () = part.report.closed() => PartUpdate::Reported(false),
-            () = requested(&mut part.cancelled), if !*is_cancelled => PartUpdate::Cancelled,
+            () = wait_for_cancel(&mut part.cancelled), if !*is_cancelled => PartUpdate::Cancelled,
             update = next(play), if has_room => PartUpdate::Play(update),
         }
     }
@@ -208,15 +208,15 @@ async fn next(play: &mut Option<SessionPlay>) -> PlayUpdate {
 }
 
 /// Plays on several circles, as the session shows them that they were asked of.
-pub(super) struct SeveralPlays {
+pub(super) struct RunningFanOut {
     pub(super) plays: FanOut,
     pub(super) labels: Vec<Arc<str>>,
-    pub(super) ends: Vec<End>,
+    pub(super) states: Vec<FanOutState>,
 }
 
 /// How far one of several plays is.
-pub(super) enum End {
-    NotYet,
+pub(super) enum FanOutState {
+    Running,
     Refused,
     Ended(FanOutOutcome),
 }

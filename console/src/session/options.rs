@@ -69,10 +69,10 @@ impl SessionOptions {
         keys: Arc<dyn KeySource>,
         room: Size,
     ) -> Result<Self, CliError> {
-        Self::checked(target, choice, IdentityCheck::new(UserFiles::for_current_user(), choice, config), keys, room)
+        Self::with_check(target, choice, IdentityCheck::new(UserFiles::for_current_user(), choice, config), keys, room)
     }
 
-    fn checked(
+    fn with_check(
         target: CircleTarget,
         choice: &ConnectOptions,
         check: IdentityCheck,
@@ -113,7 +113,7 @@ impl SessionOptions {
         let (url, keypair) = scratch::start(runtime, Workers::SameExecutable)?;
         let target = CircleTarget::scratch(url);
         let opening =
-            Self::checked(target, &ConnectOptions::default(), IdentityCheck::for_scratch_circle(), keys, room)?;
+            Self::with_check(target, &ConnectOptions::default(), IdentityCheck::for_scratch_circle(), keys, room)?;
         Ok(Self { owner: Some(keypair.into()), ..opening })
     }
 }
@@ -137,7 +137,7 @@ pub async fn connect_until_ready(session: &SessionHandle, events: &mut Events) -
     if session.connect(false).is_err() {
         return Err(CliError::Interrupted);
     }
-    settle(session, events).await
+    wait_until_ready(session, events).await
 }
 
 /// Goes on with a key that was unlocked.
@@ -149,10 +149,10 @@ pub async fn continue_with_key(session: &SessionHandle, events: &mut Events, nam
     if session.key_unlocked(name).is_err() {
         return Err(CliError::Interrupted);
     }
-    settle(session, events).await.map(drop)
+    wait_until_ready(session, events).await.map(drop)
 }
 
-async fn settle(session: &SessionHandle, events: &mut Events) -> Result<Readiness, CliError> {
+async fn wait_until_ready(session: &SessionHandle, events: &mut Events) -> Result<Readiness, CliError> {
     while let Some(event) = events.next().await {
         match event {
             SessionEvent::Ready => return Ok(Readiness::Ready),

@@ -12,51 +12,51 @@ use frontend::{
 use keys::keystore::KeyName;
 
 use super::{
-    awaited::{Done, Pending, Purpose},
     core::Core,
     event::{CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, SessionRequest},
     handle::FanOutTarget,
-    sentences,
+    messages,
+    pending::{CommandOutcome, PendingCommand, Purpose},
 };
-use crate::{commands::ReplCommand, too_large, value};
+use crate::{commands::ReplCommand, message_size_error, value};
 
 impl Core {
-    pub(super) fn obey(&mut self, command: &str) {
+    pub(super) fn run_command(&mut self, command: &str) {
         let command = match ReplCommand::parse(command) {
             Ok(command) => command,
-            Err(hint) => return self.answer_remark(&hint),
+            Err(hint) => return self.finish_with_remark(&hint),
         };
         match command {
-            ReplCommand::Help(topic) => self.leave_to(SessionRequest::Help(topic)),
-            ReplCommand::Quit => self.leave_to(SessionRequest::Quit),
-            ReplCommand::Use(place) => self.leave_to(SessionRequest::Use(place)),
-            ReplCommand::History(part) => self.leave_to(SessionRequest::History(part)),
-            ReplCommand::Edit => self.leave_to(SessionRequest::Edit(self.notebook.last_script().to_owned())),
-            ReplCommand::Key(name) => self.key_command(name),
+            ReplCommand::Help(topic) => self.forward(SessionRequest::Help(topic)),
+            ReplCommand::Quit => self.forward(SessionRequest::Quit),
+            ReplCommand::Use(place) => self.forward(SessionRequest::Use(place)),
+            ReplCommand::History(part) => self.forward(SessionRequest::History(part)),
+            ReplCommand::Edit => self.forward(SessionRequest::Edit(self.notebook.last_script().to_owned())),
+            ReplCommand::Key(name) => self.run_key_command(name),
             ReplCommand::Load(file) => {
                 let read = tokio::task::spawn_blocking(move || script::load(&file));
-                self.work.pending = Some(Pending::Load(Box::pin(read)));
+                self.work.pending = Some(PendingCommand::Load(Box::pin(read)));
             }
             ReplCommand::Save { file, overwrite: is_over } => self.save(file, is_over),
             ReplCommand::Time(script) if script.is_empty() && self.work.running.is_some() => {
-                self.answer_remark(sentences::STILL_RUNS);
+                self.finish_with_remark(messages::STILL_RUNS);
             }
             ReplCommand::Time(script) if script.is_empty() => {
-                self.remark_line(self.notebook.time());
-                self.done();
+                self.remark_line(self.notebook.timing_line());
+                self.finish_input();
             }
             ReplCommand::Time(script) => self.play(script, Purpose::Time),
             ReplCommand::Plot(script) if script.is_empty() => self.plot_last(),
             ReplCommand::Plot(script) => self.play(script, Purpose::Plot),
             ReplCommand::FanOut { targets: places, script } => {
-                self.work.pending = Some(Pending::FanOut { script });
+                self.work.pending = Some(PendingCommand::FanOut { script });
                 self.request(SessionRequest::FanOut(places));
             }
             ReplCommand::Last => {
                 let width = self.room.width;
-                let lines = self.notebook.last(|value| value::lines_of(value, width));
+                let lines = self.notebook.last(|value| value::format_value(value, width));
                 self.show(DisplayLines::new(DisplayKind::Listing, lines));
-                self.done();
+                self.finish_input();
             }
             ReplCommand::Vars
             | ReplCommand::Functions(_)
@@ -64,19 +64,19 @@ impl Core {
             | ReplCommand::Reset
             | ReplCommand::Who => {
                 let answer = self.remote.clone().query(command.clone());
-                self.work.pending = Some(Pending::Ask { command, answer });
+                self.work.pending = Some(PendingCommand::Query { command, answer });
             }
         }
     }
 
-    fn leave_to(&mut self, request: SessionRequest) {
+    fn forward(&mut self, request: SessionRequest) {
         self.request(request);
-        self.done();
+        self.finish_input();
     }
 
-    fn answer_remark(&mut self, text: &str) {
+    fn finish_with_remark(&mut self, text: &str) {
         self.show(DisplayLines::new(DisplayKind::Remark, text::lines(Style::Dim, text)));
-        self.done();
+        self.finish_input();
     }
 
     fn plot_last(&mut self) {
@@ -84,58 +84,58 @@ impl Core {
         match lines {
             Some(lines) => {
                 self.show(DisplayLines::new(DisplayKind::Value, lines));
-                self.done();
+                self.finish_input();
             }
-            None => self.answer_remark(sentences::NO_VALUE),
+            None => self.finish_with_remark(messages::NO_VALUE),
         }
     }
 
     /// Authenticates with a key where the session is anonymous; leaves it to whoever renders the session where it is
     /// another key's.
-    fn key_command(&mut self, name: KeyName) {
+    fn run_key_command(&mut self, name: KeyName) {
         if self.login.owner.is_some() {
-            self.remark(sentences::SCRATCH_KEY);
-            return self.answer_remark(sentences::SCRATCH_KEY_HINT);
+            self.remark(messages::SCRATCH_KEY);
+            return self.finish_with_remark(messages::SCRATCH_KEY_HINT);
         }
         match &self.login.identity {
-            CallerIdentity::Key(current) if *current == name => self.answer_remark(&sentences::uses_key(&name)),
+            CallerIdentity::Key(current) if *current == name => self.finish_with_remark(&messages::uses_key(&name)),
             CallerIdentity::Anonymous => {
                 let before = self.login.key.replace(name);
-                self.work.pending = Some(Pending::Key { before });
-                match self.connection.link {
+                self.work.pending = Some(PendingCommand::Key { before });
+                match self.connection.status {
                     // It is authenticated with as soon as the circle is there.
-                    ConnectionStatus::Disconnected if self.is_expected() => {}
-                    ConnectionStatus::Disconnected => self.connect_asked(true),
+                    ConnectionStatus::Disconnected if self.is_starting() => {}
+                    ConnectionStatus::Disconnected => self.on_connect(true),
                     ConnectionStatus::Connecting => {}
                     ConnectionStatus::Connected => self.choose_key(),
                 }
             }
-            _ => self.leave_to(SessionRequest::UseKey(name)),
+            _ => self.forward(SessionRequest::UseKey(name)),
         }
     }
 
     fn save(&mut self, file: PathBuf, is_over: bool) {
         let mut saved = self.notebook.save(&self.target.to_string());
         if saved.inputs == 0 {
-            return self.answer_remark(sentences::NOTHING_TO_SAVE);
+            return self.finish_with_remark(messages::NOTHING_TO_SAVE);
         }
         if self.work.running.is_some() || self.work.pending.is_some() {
-            saved.notes.push(sentences::NOT_SAVED.to_owned());
+            saved.notes.push(messages::NOT_SAVED.to_owned());
         }
-        let written = move || script::write(&file, &saved.script, is_over).map(|()| saved.said(&file));
+        let written = move || script::write(&file, &saved.script, is_over).map(|()| saved.summary(&file));
         self.work.saves.spawn_blocking(written);
     }
 
     /// What came of what was awaited.
-    pub(super) fn resolved(&mut self, done: Done) {
+    pub(super) fn on_command_outcome(&mut self, done: CommandOutcome) {
         match done {
-            Done::Asked(answer) => self.asked(answer),
-            Done::Loaded(read) => self.loaded(read),
+            CommandOutcome::Answered(answer) => self.on_query_answer(answer),
+            CommandOutcome::Loaded(read) => self.on_script_loaded(read),
         }
     }
 
-    fn asked(&mut self, answer: Result<Vec<StyledLine>, ClientError>) {
-        let Some(Pending::Ask { command, .. }) = self.work.pending.take() else { return };
+    fn on_query_answer(&mut self, answer: Result<Vec<StyledLine>, ClientError>) {
+        let Some(PendingCommand::Query { command, .. }) = self.work.pending.take() else { return };
         let error = match answer {
             Ok(lines) => {
                 if command == ReplCommand::Reset {
@@ -150,15 +150,16 @@ impl Core {
                 is_lost.then_some(ClientError::NotConnected)
             }
         };
-        self.done();
-        self.off_connection(error.as_ref());
-        self.carry_on();
+        self.finish_input();
+        self.finish_on_connection(error.as_ref());
+        self.start_waiting_inputs();
     }
 
-    fn loaded(&mut self, read: Result<String, CliError>) {
+    fn on_script_loaded(&mut self, read: Result<String, CliError>) {
         self.work.pending = None;
-        let too_large =
-            |script: &str| self.connection.circle.as_ref().and_then(|circle| too_large(&circle.limits, script));
+        let too_large = |script: &str| {
+            self.connection.circle.as_ref().and_then(|circle| message_size_error(&circle.limits, script))
+        };
         match read {
             Ok(script) => match too_large(&script) {
                 Some(why) => self.show(DisplayLines::new(DisplayKind::Error, text::lines(Style::Plain, &why))),
@@ -166,28 +167,28 @@ impl Core {
             },
             Err(error) => self.show(DisplayLines::error(&error, self.room.width)),
         }
-        self.done();
-        self.carry_on();
+        self.finish_input();
+        self.start_waiting_inputs();
     }
 
-    pub(super) fn saved(&mut self, written: Result<String, CliError>) {
+    pub(super) fn on_saved(&mut self, written: Result<String, CliError>) {
         match written {
             Ok(said) => self.remark(&said),
             Err(error) => self.show(DisplayLines::error(&error, self.room.width)),
         }
-        self.done();
+        self.finish_input();
     }
 
     /// The circles that a script is to be played on are known.
-    pub(super) fn fan_out(&mut self, targets: Vec<FanOutTarget>) {
-        let Some(Pending::FanOut { script }) =
-            self.work.pending.take_if(|pending| matches!(pending, Pending::FanOut { .. }))
+    pub(super) fn on_fan_out_targets(&mut self, targets: Vec<FanOutTarget>) {
+        let Some(PendingCommand::FanOut { script }) =
+            self.work.pending.take_if(|pending| matches!(pending, PendingCommand::FanOut { .. }))
         else {
             return;
         };
         if targets.is_empty() {
-            self.done();
-            return self.carry_on();
+            self.finish_input();
+            return self.start_waiting_inputs();
         }
         self.begin_fan_out(targets, script);
     }
