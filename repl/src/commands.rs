@@ -8,12 +8,14 @@ use frontend::{error::CliError, text::StyledLine, visible::visible};
 use rustyline::history::{History, SearchDirection};
 use terminal::{modes::Interrupts, output};
 
-use super::{MARGIN, Next, Repl, Sessions, awaiting::painted, keymap, outside, unless_interrupted};
+use super::{
+    NextStep, Repl, SCREEN_MARGIN, Sessions, external_programs, input_renderer::paint_lines, keymap, unless_interrupted,
+};
 
 impl Repl {
-    pub(super) fn obey(&mut self, request: SessionRequest) -> Result<Next, CliError> {
+    pub(super) fn handle_request(&mut self, request: SessionRequest) -> Result<NextStep, CliError> {
         match request {
-            SessionRequest::Quit => return Ok(Next::Leave),
+            SessionRequest::Quit => return Ok(NextStep::Quit),
             SessionRequest::Help(topic) => {
                 let width = output::stdout_size().map_or(usize::MAX, |(width, _)| width);
                 let lines = commands::help(&topic, keymap::KEYS);
@@ -21,28 +23,28 @@ impl Repl {
             }
             SessionRequest::Use(named) => {
                 let Self { runtime, sessions, interrupts, .. } = self;
-                let opened = runtime.block_on(unless_interrupted(interrupts, sessions.on(&named)));
-                self.turn_to(opened.unwrap_or(Err(CliError::Interrupted)));
+                let opened = runtime.block_on(unless_interrupted(interrupts, sessions.session_on(&named)));
+                self.switch_to(opened.unwrap_or(Err(CliError::Interrupted)));
             }
             SessionRequest::UseKey(name) => {
                 let Self { runtime, sessions, interrupts, .. } = self;
-                let opened = runtime.block_on(unless_interrupted(interrupts, sessions.as_key(name)));
-                self.turn_to(opened.unwrap_or(Err(CliError::Interrupted)));
+                let opened = runtime.block_on(unless_interrupted(interrupts, sessions.session_with_key(name)));
+                self.switch_to(opened.unwrap_or(Err(CliError::Interrupted)));
             }
             SessionRequest::Edit(text) => self.edit(&text),
-            SessionRequest::History(part) => self.page(&self.typed(&part))?,
+            SessionRequest::History(part) => self.page(&self.history_lines(&part))?,
             // Answered while the input is awaited.
             SessionRequest::Unlock(_) | SessionRequest::NoKey(_) | SessionRequest::FanOut(_) => {}
         }
-        Ok(Next::Prompt)
+        Ok(NextStep::Prompt)
     }
 
     /// Goes to a session, unless it could not be opened.
-    fn turn_to(&mut self, opened: Result<usize, CliError>) {
+    fn switch_to(&mut self, opened: Result<usize, CliError>) {
         match opened {
             Ok(index) => {
-                self.sessions.turn_to(index);
-                self.recall();
+                self.sessions.switch_to(index);
+                self.load_history();
             }
             Err(error) => output::report(&error),
         }
@@ -50,21 +52,21 @@ impl Repl {
 
     /// Has a text edited, to stand at the next prompt.
     pub(super) fn edit(&mut self, text: &str) {
-        let _its = self.notes.held();
-        match outside::edit(&self.quiet, text) {
+        let _terminal = self.notes.hold();
+        match external_programs::edit(&self.quiet, text) {
             // What is typed cannot hold control characters, and neither can what comes from a file.
-            Ok(Some(text)) => self.text = visible(&text).into_owned(),
+            Ok(Some(text)) => self.initial_text = visible(&text).into_owned(),
             // As it was, so that nothing is lost.
-            Ok(None) => text.clone_into(&mut self.text),
+            Ok(None) => text.clone_into(&mut self.initial_text),
             Err(error) => {
-                text.clone_into(&mut self.text);
+                text.clone_into(&mut self.initial_text);
                 output::report(&error);
             }
         }
     }
 
     /// The inputs that have a text in them, newest last.
-    fn typed(&self, part: &str) -> Vec<StyledLine> {
+    fn history_lines(&self, part: &str) -> Vec<StyledLine> {
         let history = self.editor.history();
         let inputs = (0..history.len()).rev().filter_map(|index| {
             let entry = history.get(index, SearchDirection::Reverse).ok()??;
@@ -75,15 +77,15 @@ impl Repl {
 
     /// Shows lines, in the pager if they are more than the screen has.
     pub(super) fn page(&self, lines: &[StyledLine]) -> Result<(), CliError> {
-        let text = painted(lines);
+        let text = paint_lines(lines);
         let is_long = output::stdout_size().is_some_and(|(columns, rows)| {
-            lines.iter().map(|line| line.width().div_ceil(columns.max(1)).max(1)).sum::<usize>() + MARGIN > rows
+            lines.iter().map(|line| line.width().div_ceil(columns.max(1)).max(1)).sum::<usize>() + SCREEN_MARGIN > rows
         });
         if !is_long {
             return Ok(output::to_stdout(&text)?);
         }
-        let _its = self.notes.held();
-        outside::page(&self.quiet, &text)
+        let _terminal = self.notes.hold();
+        external_programs::page(&self.quiet, &text)
     }
 }
 
@@ -91,14 +93,14 @@ impl Repl {
 /// circle that cannot be had keeps none of the others from playing.
 pub(super) async fn fan_out(
     sessions: &mut Sessions,
-    asking: &SessionHandle,
+    origin_session: &SessionHandle,
     labels: Vec<String>,
     interrupts: &mut Interrupts,
 ) {
     let mut targets: Vec<(usize, FanOutTarget)> = Vec::new();
     for label in labels {
-        let held: Vec<usize> = sessions.held();
-        let index = match unless_interrupted(interrupts, sessions.on(&label)).await {
+        let input_counts: Vec<usize> = sessions.input_counts();
+        let index = match unless_interrupted(interrupts, sessions.session_on(&label)).await {
             Some(Ok(index)) => index,
             Some(Err(error)) => {
                 output::report(&error);
@@ -112,7 +114,7 @@ pub(super) async fn fan_out(
         };
         let session = sessions.nth(index).session.clone();
         let state = session.state();
-        if held.get(index).is_some_and(|held| state.inputs < *held) {
+        if input_counts.get(index).is_some_and(|input_counts| state.inputs < *input_counts) {
             output::to_stderr(&format!("{label}: not played, since its variables are gone; :each again does it\n"));
         } else if state.is_ready() && !targets.iter().any(|(other, _)| *other == index) {
             // Why a session is not ready is reported.
@@ -120,5 +122,5 @@ pub(super) async fn fan_out(
         }
     }
     // A session that takes no input has ended.
-    let _full = asking.fan_out(targets.into_iter().map(|(_, target)| target).collect());
+    let _full = origin_session.fan_out(targets.into_iter().map(|(_, target)| target).collect());
 }

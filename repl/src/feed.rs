@@ -12,36 +12,36 @@ use tokio::{
 use super::notes::Notes;
 
 /// Events that wait for whoever listens.
-const WAITING: usize = 64;
+const CHANNEL_CAPACITY: usize = 64;
 
 /// Takes a session's events for as long as it lives.
 pub(super) struct Feed {
-    unheard: Unheard,
-    listener: Listener,
+    unheard: UnhandledEvents,
+    listener: EventListener,
     task: JoinHandle<()>,
 }
 
 /// Who listens to a session's events.
 #[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Option<Sender<SessionEvent>>>>);
+struct EventListener(Arc<Mutex<Option<Sender<SessionEvent>>>>);
 
 /// What becomes of events that nobody listens to.
 #[derive(Clone)]
-struct Unheard {
+struct UnhandledEvents {
     session: SessionHandle,
     notes: Notes,
 }
 
 /// While there is one, a session's events come here.
-pub(super) struct Listening {
+pub(super) struct Subscription {
     pub(super) events: Events,
-    unheard: Unheard,
-    listener: Listener,
+    unheard: UnhandledEvents,
+    listener: EventListener,
     /// Who listened before, and does again.
-    before: Option<Sender<SessionEvent>>,
+    previous: Option<Sender<SessionEvent>>,
 }
 
-impl Listener {
+impl EventListener {
     fn get(&self) -> MutexGuard<'_, Option<Sender<SessionEvent>>> {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -50,8 +50,8 @@ impl Listener {
 
 impl Feed {
     pub(super) fn start(runtime: &Handle, session: SessionHandle, mut events: Events, notes: Notes) -> Self {
-        let (listener, unheard) = (Listener::default(), Unheard { session, notes });
-        let (shared, leave) = (listener.clone(), unheard.clone());
+        let (listener, unheard) = (EventListener::default(), UnhandledEvents { session, notes });
+        let (shared, unhandled) = (listener.clone(), unheard.clone());
         let task = runtime.spawn(async move {
             while let Some(event) = events.next().await {
                 let listener = shared.get().clone();
@@ -60,15 +60,15 @@ impl Feed {
                     (SessionEvent::Display(shown), _)
                         if matches!(shown.kind, DisplayKind::Note | DisplayKind::Warning) =>
                     {
-                        leave.notes.show(&shown);
+                        unhandled.notes.show(&shown);
                     }
                     (event, Some(listener)) => {
                         // Whoever has stopped listening leaves it.
                         if let Err(left) = listener.send(event).await {
-                            leave.take(left.0);
+                            unhandled.handle(left.0);
                         }
                     }
-                    (event, None) => leave.take(event),
+                    (event, None) => unhandled.handle(event),
                 }
             }
         });
@@ -76,18 +76,23 @@ impl Feed {
     }
 
     /// Listens from now on, until what is returned is dropped.
-    pub(super) fn listen(&self) -> Listening {
-        let (send, events) = channel(WAITING);
+    pub(super) fn listen(&self) -> Subscription {
+        let (send, events) = channel(CHANNEL_CAPACITY);
         let before = self.listener.get().replace(send);
-        Listening { events: events.into(), unheard: self.unheard.clone(), listener: self.listener.clone(), before }
+        Subscription {
+            events: events.into(),
+            unheard: self.unheard.clone(),
+            listener: self.listener.clone(),
+            previous: before,
+        }
     }
 }
 
-impl Unheard {
-    fn take(&self, event: SessionEvent) {
+impl UnhandledEvents {
+    fn handle(&self, event: SessionEvent) {
         match event {
             SessionEvent::NotAdmitted(_, error) | SessionEvent::ConnectFailed(error) => {
-                self.notes.complain(&error.message())
+                self.notes.warn(&error.message())
             }
             SessionEvent::Display(shown) => self.notes.show(&shown),
             // Nobody is asked for a passphrase while a line is typed: the next input requests the key again.
@@ -106,11 +111,11 @@ impl Drop for Feed {
     }
 }
 
-impl Drop for Listening {
+impl Drop for Subscription {
     fn drop(&mut self) {
-        *self.listener.get() = self.before.take();
+        *self.listener.get() = self.previous.take();
         while let Some(event) = self.events.take() {
-            self.unheard.take(event);
+            self.unheard.handle(event);
         }
     }
 }

@@ -14,7 +14,7 @@ use rustyline::{
     KeyEvent, RepeatCount, Result, history::FileHistory,
 };
 
-use super::helper::Typing;
+use super::line_helper::LineHelper;
 use console::history;
 
 /// What `:help` says of keys.
@@ -44,7 +44,7 @@ pub(super) fn config(mode: Option<EditMode>) -> Result<Config> {
     let mode = match mode {
         Some(EditMode::Vi) => rustyline::EditMode::Vi,
         Some(EditMode::Emacs) => rustyline::EditMode::Emacs,
-        None if inputrc().is_some_and(|text| wants_vi(&text)) => rustyline::EditMode::Vi,
+        None if inputrc().is_some_and(|text| is_vi_mode(&text)) => rustyline::EditMode::Vi,
         None => rustyline::EditMode::Emacs,
     };
     let config = Config::builder()
@@ -67,7 +67,7 @@ fn inputrc() -> Option<String> {
 }
 
 /// Whether the last `set editing-mode` says so.
-fn wants_vi(inputrc: &str) -> bool {
+fn is_vi_mode(inputrc: &str) -> bool {
     let mut modes = inputrc.lines().rev().filter_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some("set") && words.next() == Some("editing-mode")).then(|| words.next())?
@@ -75,40 +75,40 @@ fn wants_vi(inputrc: &str) -> bool {
     modes.next() == Some("vi")
 }
 
-pub(super) fn bind(editor: &mut Editor<Typing, FileHistory>, pressed: &Arc<Pressed>) {
+pub(super) fn bind(editor: &mut Editor<LineHelper, FileHistory>, pressed: &Arc<KeyState>) {
     for key in [KeyEvent::alt('\r'), KeyEvent::ctrl('J')] {
         editor.bind_sequence(key, Cmd::Newline);
     }
-    editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(Clear(pressed.clone()))));
-    editor.bind_sequence(KeyEvent::ctrl('F'), EventHandler::Conditional(Box::new(TakeHint)));
+    editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(ClearHandler(pressed.clone()))));
+    editor.bind_sequence(KeyEvent::ctrl('F'), EventHandler::Conditional(Box::new(AcceptHintHandler)));
     let keys = vec![KeyEvent::ctrl('X'), KeyEvent::ctrl('E')];
-    editor.bind_sequence(Event::KeySeq(keys), EventHandler::Conditional(Box::new(Edit(pressed.clone()))));
+    editor.bind_sequence(Event::KeySeq(keys), EventHandler::Conditional(Box::new(EditHandler(pressed.clone()))));
 }
 
 /// What a key press leaves for when the line has ended.
 #[derive(Debug, Default)]
-pub(super) struct Pressed {
+pub(super) struct KeyState {
     /// The line that Ctrl-X Ctrl-E takes to an editor.
     edit: Mutex<Option<String>>,
     is_empty: AtomicBool,
 }
 
-impl Pressed {
+impl KeyState {
     /// The line that is to be edited.
     pub(super) fn take_edit(&self) -> Option<String> {
         self.edit.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether Ctrl-C found nothing to clear.
-    pub(super) fn found_nothing(&self) -> bool {
+    pub(super) fn was_line_empty(&self) -> bool {
         self.is_empty.load(Ordering::SeqCst)
     }
 }
 
 /// Ctrl-C, as ever; whether there was something to clear is kept.
-struct Clear(Arc<Pressed>);
+struct ClearHandler(Arc<KeyState>);
 
-impl ConditionalEventHandler for Clear {
+impl ConditionalEventHandler for ClearHandler {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
         self.0.is_empty.store(context.line().is_empty(), Ordering::SeqCst);
         Some(Cmd::Interrupt)
@@ -116,9 +116,9 @@ impl ConditionalEventHandler for Clear {
 }
 
 /// Ctrl-X Ctrl-E: the line ends as Ctrl-C ends it, and is kept to be edited.
-struct Edit(Arc<Pressed>);
+struct EditHandler(Arc<KeyState>);
 
-impl ConditionalEventHandler for Edit {
+impl ConditionalEventHandler for EditHandler {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
         *self.0.edit.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.line().to_owned());
         Some(Cmd::Interrupt)
@@ -126,9 +126,9 @@ impl ConditionalEventHandler for Edit {
 }
 
 /// Ctrl-F at the end of a line takes the hint, as Right does by itself.
-struct TakeHint;
+struct AcceptHintHandler;
 
-impl ConditionalEventHandler for TakeHint {
+impl ConditionalEventHandler for AcceptHintHandler {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
         (context.has_hint() && context.pos() == context.line().len()).then_some(Cmd::CompleteHint)
     }
@@ -136,10 +136,10 @@ impl ConditionalEventHandler for TakeHint {
 
 #[cfg(test)]
 mod tests {
-    use super::wants_vi;
+    use super::is_vi_mode;
 
     #[test]
-    fn the_mode_that_is_set_for_every_program_is_taken() {
+    fn edit_mode_comes_from_inputrc() {
         let cases = [
             ("", false),
             ("set editing-mode vi\n", true),
@@ -149,7 +149,7 @@ mod tests {
             ("set editing-mode", false),
         ];
         for (text, expected) in cases {
-            assert_eq!(wants_vi(text), expected, "{text}");
+            assert_eq!(is_vi_mode(text), expected, "{text}");
         }
     }
 }

@@ -3,15 +3,15 @@
 //! This thread reads lines and waits for what comes of them, one after the other (`awaiting`). Sessions look after their
 //! connections by themselves; what they report meanwhile is shown above the line that is typed (`feed`, `notes`).
 
-mod awaiting;
 mod commands;
+mod external_programs;
 mod feed;
-mod helper;
+mod input_renderer;
 mod keymap;
+mod line_helper;
 mod notes;
-mod outside;
 mod sessions;
-mod status;
+mod status_line;
 
 use std::{io::ErrorKind, path::Path, sync::Arc};
 
@@ -31,27 +31,27 @@ use terminal::{
 };
 use tokio::runtime::Runtime;
 
-use awaiting::{Asked, Awaiting, Ended};
-use helper::Typing;
+use input_renderer::{AwaitedRequest, InputRenderer, InputResult};
 pub use keymap::EditMode;
-use keymap::Pressed;
+use keymap::KeyState;
+use line_helper::LineHelper;
 use notes::Notes;
-use sessions::{MARGIN, Sessions};
+use sessions::{SCREEN_MARGIN, Sessions};
 
 /// Bytes of an input that is put back at the prompt; a longer one is in the history.
-const MAX_PUT_BACK: usize = 4096;
+const MAX_RESTORED_BYTES: usize = 4096;
 
 /// A REPL on a terminal.
 struct Repl {
     runtime: Runtime,
-    editor: Editor<Typing, FileHistory>,
+    editor: Editor<LineHelper, FileHistory>,
     sessions: Sessions,
     interrupts: Interrupts,
     notes: Notes,
-    pressed: Arc<Pressed>,
+    pressed: Arc<KeyState>,
     quiet: QuietTerminal,
     /// What stands at the next prompt.
-    text: String,
+    initial_text: String,
 }
 
 /// Reads, plays, prints, until Ctrl-D. `circle`: where, as people name it; without one, `$CIRCLES_CIRCLE` or a scratch
@@ -64,18 +64,19 @@ pub fn run(circle: Option<&str>, options: &Options, mode: Option<EditMode>) -> R
     let runtime = runtime::client_runtime()?;
     // All the time, so that there is no moment in which something typed is echoed or changed.
     let quiet = QuietTerminal::new();
-    let config = keymap::config(mode).map_err(|error| unusable(&error))?;
-    let mut editor: Editor<Typing, FileHistory> = Editor::with_config(config).map_err(|error| unusable(&error))?;
+    let config = keymap::config(mode).map_err(|error| terminal_error(&error))?;
+    let mut editor: Editor<LineHelper, FileHistory> =
+        Editor::with_config(config).map_err(|error| terminal_error(&error))?;
     // Without it (a terminal that can do nothing) notes come when they come.
     let notes = Notes::start(editor.create_external_printer().ok());
-    let sessions = runtime.block_on(Sessions::begin(runtime.handle().clone(), notes.clone(), circle, options))?;
+    let sessions = runtime.block_on(Sessions::start(runtime.handle().clone(), notes.clone(), circle, options))?;
     Repl::new(runtime, editor, sessions, notes, quiet, options)?.run()
 }
 
 impl Repl {
     fn new(
         runtime: Runtime,
-        mut editor: Editor<Typing, FileHistory>,
+        mut editor: Editor<LineHelper, FileHistory>,
         sessions: Sessions,
         notes: Notes,
         quiet: QuietTerminal,
@@ -85,51 +86,52 @@ impl Repl {
             let _in_it = runtime.enter();
             Interrupts::claim()?
         };
-        let pressed = Arc::new(Pressed::default());
+        let pressed = Arc::new(KeyState::default());
         keymap::bind(&mut editor, &pressed);
-        notes.take_logs()?;
+        notes.capture_logs()?;
         let session = sessions.current().session.clone();
         let config = options.config.clone();
         let known = move |takes: ArgumentKind, begun: &str| match takes {
-            ArgumentKind::Circle => sessions::circles(config.as_deref()),
-            ArgumentKind::Key => sessions::keys(),
+            ArgumentKind::Circle => sessions::circle_candidates(config.as_deref()),
+            ArgumentKind::Key => sessions::key_candidates(),
             ArgumentKind::File => completion::file_candidates(begun),
             _ => Vec::<CompletionItem>::new(),
         };
         let completer = Completer::new(runtime.handle().clone(), session.clone(), known);
-        editor.set_helper(Some(Typing::new(completer, session)));
-        let mut repl = Self { runtime, editor, sessions, interrupts, notes, pressed, quiet, text: String::new() };
-        repl.recall();
+        editor.set_helper(Some(LineHelper::new(completer, session)));
+        let mut repl =
+            Self { runtime, editor, sessions, interrupts, notes, pressed, quiet, initial_text: String::new() };
+        repl.load_history();
         Ok(repl)
     }
 
     fn run(mut self) -> Result<(), CliError> {
         to_stdout(&self.greeting())?;
         loop {
-            let prompt = helper::prompt(&self.sessions.current().session);
-            let text = std::mem::take(&mut self.text);
+            let prompt = line_helper::prompt(&self.sessions.current().session);
+            let text = std::mem::take(&mut self.initial_text);
             let read = {
-                let _prompting = self.notes.prompting();
+                let _prompting = self.notes.begin_prompt();
                 self.editor.readline_with_initial(&prompt, (&text, ""))
             };
             match read {
                 Ok(input) if input.trim().is_empty() => self.reconnect(),
                 Ok(input) => {
-                    self.remember(&input);
-                    if self.take(input)? == Next::Leave {
+                    self.add_to_history(&input);
+                    if self.run_input(input)? == NextStep::Quit {
                         return Ok(());
                     }
                 }
                 Err(ReadlineError::Interrupted) => match self.pressed.take_edit() {
                     Some(text) => self.edit(&text),
-                    None if self.pressed.found_nothing() => output::to_stderr("Ctrl-D leaves\n"),
+                    None if self.pressed.was_line_empty() => output::to_stderr("Ctrl-D leaves\n"),
                     None => {}
                 },
                 Err(ReadlineError::Eof) => return Ok(()),
                 Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
-                    self.notes.complain("what was typed is not UTF-8, and is not taken");
+                    self.notes.warn("what was typed is not UTF-8, and is not taken");
                 }
-                Err(error) => return Err(unusable(&error)),
+                Err(error) => return Err(terminal_error(&error)),
             }
         }
     }
@@ -140,7 +142,7 @@ impl Repl {
         let place = if open.is_scratch() {
             "a throw-away circle in this process, for you alone".to_owned()
         } else {
-            format!("{} at {}", helper::name(&open.session), open.session.target().url)
+            format!("{} at {}", line_helper::circle_name(&open.session), open.session.target().url)
         };
         format!(
             "{} {} · {place}\n{}\n",
@@ -151,22 +153,22 @@ impl Repl {
     }
 
     /// Takes up the history of the current session's circle and key.
-    fn recall(&mut self) {
+    fn load_history(&mut self) {
         let open = self.sessions.current();
         // What is in memory only.
         let _emptied = self.editor.clear_history();
         if let Some(file) = open.history().existing_path()
             && let Err(error) = self.editor.load_history(file)
         {
-            self.notes.complain(&history::read_error_text(file, &error));
+            self.notes.warn(&history::read_error_text(file, &error));
         }
         let session = open.session.clone();
         if let Some(helper) = self.editor.helper_mut() {
-            helper.turn_to(session);
+            helper.set_session(session);
         }
     }
 
-    fn remember(&mut self, input: &str) {
+    fn add_to_history(&mut self, input: &str) {
         if !history::is_kept(input) || !self.editor.add_history_entry(input).unwrap_or(false) {
             return;
         }
@@ -190,45 +192,45 @@ impl Repl {
                 let _ended = self.sessions.current().session.cancel();
             }
         }
-        self.follow_key(key.as_ref());
+        self.sync_key(key.as_ref());
     }
 
     /// Has the current session carry an input out, and renders what comes of it.
-    fn take(&mut self, input: String) -> Result<Next, CliError> {
+    fn run_input(&mut self, input: String) -> Result<NextStep, CliError> {
         let key = self.sessions.current().session.state().key;
         let Self { runtime, sessions, interrupts, .. } = self;
-        let ended = runtime.block_on(carry_out(sessions, interrupts, input))?;
+        let ended = runtime.block_on(submit_and_render(sessions, interrupts, input))?;
         if !ended.listing.is_empty() {
             self.page(&ended.listing)?;
         }
         if !ended.given_back.is_empty() {
-            self.put_back(&ended.given_back);
+            self.restore_inputs(&ended.given_back);
         }
-        self.follow_key(key.as_ref());
+        self.sync_key(key.as_ref());
         match ended.request {
-            Some(request) => self.obey(request),
-            None => Ok(Next::Prompt),
+            Some(request) => self.handle_request(request),
+            None => Ok(NextStep::Prompt),
         }
     }
 
     /// Takes up the history of another key, if the session is authenticated with another one than before.
-    fn follow_key(&mut self, before: Option<&KeyName>) {
+    fn sync_key(&mut self, before: Option<&KeyName>) {
         let state = self.sessions.current().session.state();
         if state.key.as_ref() != before
             && let Some(name) = state.authenticated()
         {
-            self.sessions.uses_key(name.clone());
-            self.recall();
+            self.sessions.set_key(name.clone());
+            self.load_history();
         }
     }
 
     /// What was not played is not lost: it stands at the next prompt where a session can play it, otherwise it is in the
     /// history.
-    fn put_back(&mut self, inputs: &[String]) {
+    fn restore_inputs(&mut self, inputs: &[String]) {
         let is_ready = self.sessions.current().session.state().is_ready();
         for input in inputs {
-            if is_ready && input.len() <= MAX_PUT_BACK || !history::is_kept(input) {
-                self.text.clone_from(input);
+            if is_ready && input.len() <= MAX_RESTORED_BYTES || !history::is_kept(input) {
+                self.initial_text.clone_from(input);
             } else {
                 output::to_stderr("  what you typed is in the history (Up)\n");
             }
@@ -237,17 +239,21 @@ impl Repl {
 }
 
 /// Submits an input to the current session, and renders what comes until it has ended.
-async fn carry_out(sessions: &mut Sessions, interrupts: &mut Interrupts, input: String) -> Result<Ended, CliError> {
+async fn submit_and_render(
+    sessions: &mut Sessions,
+    interrupts: &mut Interrupts,
+    input: String,
+) -> Result<InputResult, CliError> {
     interrupts.discard_pending().await;
     let session = sessions.current().session.clone();
     let mut listening = sessions.current().listen();
-    let mut awaiting = Awaiting::new();
-    if session.set_size(sessions::room()).is_err() || session.submit(input).is_err() {
+    let mut awaiting = InputRenderer::new();
+    if session.set_size(sessions::value_size()).is_err() || session.submit(input).is_err() {
         return Err(CliError::Interrupted);
     }
     while let Some(asked) = awaiting.next(&session, &mut listening, interrupts).await? {
         match asked {
-            Asked::Key(name) => {
+            AwaitedRequest::Key(name) => {
                 // One that finds no room is not the session's first input.
                 let _full = match sessions.unlock(&name) {
                     Ok(()) => session.key_unlocked(name),
@@ -257,7 +263,7 @@ async fn carry_out(sessions: &mut Sessions, interrupts: &mut Interrupts, input: 
                     }
                 };
             }
-            Asked::Circles(labels) => commands::fan_out(sessions, &session, labels, interrupts).await,
+            AwaitedRequest::Circles(labels) => commands::fan_out(sessions, &session, labels, interrupts).await,
         }
     }
     awaiting.finish(interrupts).await
@@ -273,11 +279,11 @@ async fn unless_interrupted<T>(interrupts: &mut Interrupts, future: impl Future<
 }
 
 #[derive(PartialEq, Eq)]
-enum Next {
+enum NextStep {
     Prompt,
-    Leave,
+    Quit,
 }
 
-fn unusable(error: &ReadlineError) -> CliError {
+fn terminal_error(error: &ReadlineError) -> CliError {
     CliError::usage("cannot read from this terminal", error.to_string(), "pipe a script in: circles play -")
 }

@@ -24,17 +24,17 @@ use terminal::{
 };
 
 /// Notes that may wait.
-const WAITING: usize = 256;
+const QUEUE_CAPACITY: usize = 256;
 
 /// Takes notes from anywhere, and never makes anyone wait.
 #[derive(Debug, Clone)]
 pub(crate) struct Notes {
     queue: SyncSender<String>,
-    shared: Arc<Shared>,
+    shared: Arc<NotesState>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct NotesState {
     is_prompting: AtomicBool,
     dropped: AtomicUsize,
     /// Held by who has the terminal for a while.
@@ -42,30 +42,30 @@ struct Shared {
 }
 
 /// While there is one, the prompt is on the screen.
-pub(crate) struct Prompting(Arc<Shared>);
+pub(crate) struct PromptGuard(Arc<NotesState>);
 
 impl Notes {
     /// `above` writes above the line that is being typed; without it notes go to stderr as they come. It blocks until the
     /// line's reader takes it, so it has a thread of its own.
-    pub(crate) fn start(mut above: Option<impl ExternalPrinter + Send + 'static>) -> Self {
-        let (queue, notes) = sync_channel::<String>(WAITING);
-        let shared = Arc::new(Shared::default());
-        let its = shared.clone();
+    pub(crate) fn start(mut external_printer: Option<impl ExternalPrinter + Send + 'static>) -> Self {
+        let (queue, notes) = sync_channel::<String>(QUEUE_CAPACITY);
+        let shared = Arc::new(NotesState::default());
+        let state = shared.clone();
         std::thread::spawn(move || {
             for mut note in notes {
-                let dropped = its.dropped.swap(0, Ordering::SeqCst);
+                let dropped = state.dropped.swap(0, Ordering::SeqCst);
                 if dropped > 0 {
                     note.push_str(&format!("… {dropped} more were not shown\n"));
                 }
-                match &mut above {
-                    Some(above) if its.is_prompting.load(Ordering::SeqCst) => {
+                match &mut external_printer {
+                    Some(external_printer) if state.is_prompting.load(Ordering::SeqCst) => {
                         // A terminal that is gone has its reader say so.
-                        let _gone = above.print(note);
+                        let _gone = external_printer.print(note);
                     }
                     _ => {
-                        let _mine = its.terminal();
+                        let _terminal = state.terminal();
                         // In the place of a status line, which comes again.
-                        let clear = if above.is_some() { "\r\x1b[K" } else { "" };
+                        let clear = if external_printer.is_some() { "\r\x1b[K" } else { "" };
                         output::to_stderr(&format!("{clear}{note}"));
                     }
                 }
@@ -75,7 +75,7 @@ impl Notes {
     }
 
     /// Shows log lines as notes: warnings only, because the session reports everything else that matters to its user.
-    pub(crate) fn take_logs(&self) -> Result<(), CliError> {
+    pub(crate) fn capture_logs(&self) -> Result<(), CliError> {
         let level = logging::level(tracing::Level::WARN)?;
         let notes = self.clone();
         let layer = fmt::layer().with_target(false).with_ansi(false).with_writer(move || notes.clone());
@@ -84,7 +84,7 @@ impl Notes {
         Ok(())
     }
 
-    pub(crate) fn say(&self, line: &StyledLine) {
+    pub(crate) fn show_line(&self, line: &StyledLine) {
         let lines = line.wrapped(output::stderr_columns());
         self.text(lines.iter().map(|line| Paint::for_stderr().line(line) + "\n").collect());
     }
@@ -93,15 +93,15 @@ impl Notes {
     pub(crate) fn show(&self, shown: &DisplayLines) {
         for line in &shown.lines {
             match shown.kind {
-                DisplayKind::Warning => self.say(&StyledLine::of(Style::Error, "✗ ").with_line(line)),
-                _ => self.say(line),
+                DisplayKind::Warning => self.show_line(&StyledLine::of(Style::Error, "✗ ").with_line(line)),
+                _ => self.show_line(line),
             }
         }
     }
 
     /// Something that went wrong.
-    pub(crate) fn complain(&self, text: &str) {
-        self.say(&StyledLine::of(Style::Error, "✗ ").with(Style::Plain, text));
+    pub(crate) fn warn(&self, text: &str) {
+        self.show_line(&StyledLine::of(Style::Error, "✗ ").with(Style::Plain, text));
     }
 
     fn text(&self, text: String) {
@@ -111,23 +111,23 @@ impl Notes {
     }
 
     /// Holds notes back for as long as somebody else has the terminal.
-    pub(crate) fn held(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
         self.shared.terminal()
     }
 
-    pub(crate) fn prompting(&self) -> Prompting {
+    pub(crate) fn begin_prompt(&self) -> PromptGuard {
         self.shared.is_prompting.store(true, Ordering::SeqCst);
-        Prompting(self.shared.clone())
+        PromptGuard(self.shared.clone())
     }
 }
 
-impl Shared {
+impl NotesState {
     fn terminal(&self) -> MutexGuard<'_, ()> {
         self.terminal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Prompting {
+impl Drop for PromptGuard {
     fn drop(&mut self) {
         self.0.is_prompting.store(false, Ordering::SeqCst);
     }

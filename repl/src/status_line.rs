@@ -11,13 +11,13 @@ use terminal::{
     status_line::{self, STATUS_LINE_DELAY},
 };
 
-use super::sessions::AUTHENTICATING;
+use super::sessions::AUTHENTICATING_TEXT;
 
 /// Takes away the line that the cursor is in.
-const CLEAR: &str = "\r\x1b[K";
+const CLEAR_LINE: &str = "\r\x1b[K";
 
 /// How long a cancellation is said to go on: as long as a second one gives up.
-const CANCELLING: Duration = console::session::GIVE_UP_WINDOW;
+const CANCELLING_WINDOW: Duration = console::session::GIVE_UP_WINDOW;
 
 pub(super) struct StatusLine {
     is_terminal: bool,
@@ -31,13 +31,13 @@ impl StatusLine {
     }
 
     /// What shows it, once there is something to show.
-    pub(super) fn shown(&mut self, state: &SessionState) -> String {
+    pub(super) fn show(&mut self, state: &SessionState) -> String {
         let elapsed = self.began.elapsed();
         let is_cancelling = state
             .running
             .as_ref()
             .and_then(|running| running.cancelled)
-            .is_some_and(|cancelled| cancelled.elapsed() < CANCELLING);
+            .is_some_and(|cancelled| cancelled.elapsed() < CANCELLING_WINDOW);
         if !self.is_terminal || elapsed < STATUS_LINE_DELAY && !is_cancelling {
             return String::new();
         }
@@ -49,14 +49,14 @@ impl StatusLine {
                 let progress = running.progress.as_ref();
                 progress::PlayStatus { spinner, elapsed, progress, waiting: 0, is_cancelling }.line(columns())
             }
-            None => status_line::format(awaited(state), elapsed).truncated(columns()),
+            None => status_line::format(pending_text(state), elapsed).truncated(columns()),
         };
-        format!("{CLEAR}{}", Paint::for_stderr().line(&line))
+        format!("{CLEAR_LINE}{}", Paint::for_stderr().line(&line))
     }
 
     /// What takes it away.
-    pub(super) fn cleared(&mut self) -> String {
-        if std::mem::take(&mut self.is_shown) { CLEAR.into() } else { String::new() }
+    pub(super) fn clear(&mut self) -> String {
+        if std::mem::take(&mut self.is_shown) { CLEAR_LINE.into() } else { String::new() }
     }
 }
 
@@ -65,10 +65,10 @@ fn columns() -> usize {
 }
 
 /// What a session waits for that plays nothing.
-fn awaited(state: &SessionState) -> &'static str {
+fn pending_text(state: &SessionState) -> &'static str {
     match (state.connection, &state.identity) {
         (ConnectionStatus::Disconnected | ConnectionStatus::Connecting, _) => "connecting",
-        (ConnectionStatus::Connected, CallerIdentity::Authenticating) => AUTHENTICATING,
+        (ConnectionStatus::Connected, CallerIdentity::Authenticating) => AUTHENTICATING_TEXT,
         (ConnectionStatus::Connected, _) => "waiting for the circle",
     }
 }

@@ -11,7 +11,7 @@ use terminal::{editor, modes::QuietTerminal, output, passphrase, programs::PAGER
 /// Has a text edited; `None` if the editor ended with an error, which means that nothing is to come of it.
 pub(crate) fn edit(quiet: &QuietTerminal, text: &str) -> Result<Option<String>, CliError> {
     editor::edit(text, |command| {
-        let _its = quiet.pause();
+        let _terminal = quiet.pause();
         command.status()
     })
 }
@@ -24,8 +24,8 @@ pub(crate) fn page(quiet: &QuietTerminal, text: &str) -> Result<(), CliError> {
     command.arg("-c").arg(&pager).env("LESS", std::env::var("LESS").unwrap_or_else(|_| "FRX".into()));
     command.stdin(Stdio::piped());
     let shown = {
-        let _its = quiet.pause();
-        let mut child = spawned(&mut command)?;
+        let _terminal = quiet.pause();
+        let mut child = spawn(&mut command)?;
         if let Some(mut stdin) = child.stdin.take() {
             // One that is left before the end reads no more.
             let _left = stdin.write_all(text.as_bytes());
@@ -39,6 +39,6 @@ pub(crate) fn page(quiet: &QuietTerminal, text: &str) -> Result<(), CliError> {
 }
 
 /// Starts a program without the variables that hold a passphrase.
-fn spawned(command: &mut Command) -> Result<std::process::Child, CliError> {
+fn spawn(command: &mut Command) -> Result<std::process::Child, CliError> {
     passphrase::remove_variables(command).spawn().map_err(|error| editor::start_error(&error))
 }

@@ -13,11 +13,11 @@ use terminal::{
 use tokio::sync::watch;
 use unicode_width::UnicodeWidthStr;
 
-use super::{feed::Listening, status::StatusLine};
+use super::{feed::Subscription, status_line::StatusLine};
 
 /// How an input has ended.
 #[derive(Debug, Default)]
-pub(super) struct Ended {
+pub(super) struct InputResult {
     /// What is shown in the pager, if it is longer than the screen.
     pub(super) listing: Vec<StyledLine>,
     /// Inputs that were not carried out.
@@ -27,7 +27,7 @@ pub(super) struct Ended {
 }
 
 /// What the session waits for meanwhile, on behalf of its user.
-pub(super) enum Asked {
+pub(super) enum AwaitedRequest {
     /// A key that is to be unlocked.
     Key(KeyName),
     /// Sessions on these circles.
@@ -35,23 +35,23 @@ pub(super) enum Asked {
 }
 
 /// Renders events until the input has ended, or until something is asked of the REPL that the session waits for.
-pub(super) struct Awaiting {
+pub(super) struct InputRenderer {
     printer: Printer,
     status: StatusLine,
-    ended: Ended,
+    result: InputResult,
     /// Columns of the widest label of circles that play side by side.
     label_width: usize,
     /// How often Ctrl-C was pressed: whoever has had enough waits for no reader any more.
     interrupts: watch::Sender<u32>,
 }
 
-impl Awaiting {
+impl InputRenderer {
     pub(super) fn new() -> Self {
         let (interrupts, _) = watch::channel(0);
         Self {
             printer: Printer::start(),
             status: StatusLine::new(),
-            ended: Ended::default(),
+            result: InputResult::default(),
             label_width: 0,
             interrupts,
         }
@@ -65,9 +65,9 @@ impl Awaiting {
     pub(super) async fn next(
         &mut self,
         session: &SessionHandle,
-        listening: &mut Listening,
+        listening: &mut Subscription,
         interrupts: &mut Interrupts,
-    ) -> Result<Option<Asked>, CliError> {
+    ) -> Result<Option<AwaitedRequest>, CliError> {
         let pressed = self.interrupts.clone();
         let cancelling = async {
             loop {
@@ -83,14 +83,18 @@ impl Awaiting {
         }
     }
 
-    async fn render(&mut self, session: &SessionHandle, listening: &mut Listening) -> Result<Option<Asked>, CliError> {
+    async fn render(
+        &mut self,
+        session: &SessionHandle,
+        listening: &mut Subscription,
+    ) -> Result<Option<AwaitedRequest>, CliError> {
         let mut tick = tokio::time::interval(STATUS_LINE_INTERVAL);
         loop {
             let event = tokio::select! {
                 biased;
                 event = listening.events.next() => event,
                 _ = tick.tick() => {
-                    let text = self.status.shown(&session.state());
+                    let text = self.status.show(&session.state());
                     self.note(text).await?;
                     continue;
                 }
@@ -102,26 +106,26 @@ impl Awaiting {
                     self.show_lines(&error.lines(output::stderr_columns())).await?;
                 }
                 Some(SessionEvent::InputsReturned(inputs)) => {
-                    self.ended.given_back.extend(inputs);
+                    self.result.given_back.extend(inputs);
                     if session.state().waiting == 0 && !session.state().is_busy() {
                         return Ok(None);
                     }
                 }
                 Some(SessionEvent::Request(SessionRequest::Unlock(name))) => {
                     self.clear().await?;
-                    return Ok(Some(Asked::Key(name)));
+                    return Ok(Some(AwaitedRequest::Key(name)));
                 }
                 Some(SessionEvent::Request(SessionRequest::FanOut(labels))) => {
                     self.clear().await?;
                     self.label_width = labels.iter().map(|label| label.width()).max().unwrap_or_default();
-                    return Ok(Some(Asked::Circles(labels)));
+                    return Ok(Some(AwaitedRequest::Circles(labels)));
                 }
                 Some(SessionEvent::Request(SessionRequest::NoKey(_))) => {
                     self.show_lines(&no_key_error(session).lines(output::stderr_columns())).await?;
                     // Inputs that wait for a key are not to wait here. A session that takes no input has ended.
                     let _ended = session.cancel();
                 }
-                Some(SessionEvent::Request(request)) => self.ended.request = Some(request),
+                Some(SessionEvent::Request(request)) => self.result.request = Some(request),
                 Some(SessionEvent::InputFinished) | None => return Ok(None),
                 Some(
                     SessionEvent::Connected { .. }
@@ -134,13 +138,13 @@ impl Awaiting {
     }
 
     /// Waits until everything is written, unless the user has had enough of it.
-    pub(super) async fn finish(mut self, interrupts: &mut Interrupts) -> Result<Ended, CliError> {
+    pub(super) async fn finish(mut self, interrupts: &mut Interrupts) -> Result<InputResult, CliError> {
         self.clear().await?;
         tokio::select! {
             written = self.printer.finish() => written?,
             () = interrupts.next() => {}
         }
-        Ok(self.ended)
+        Ok(self.result)
     }
 
     async fn output(&mut self, output: Output, label: Option<&str>) -> Result<(), CliError> {
@@ -164,11 +168,11 @@ impl Awaiting {
         self.clear().await?;
         match shown.kind {
             DisplayKind::Value => {
-                let text = painted(&shown.lines);
+                let text = paint_lines(&shown.lines);
                 self.unless_interrupted(self.printer.text(text)).await
             }
             DisplayKind::Listing => {
-                self.ended.listing.extend(shown.lines);
+                self.result.listing.extend(shown.lines);
                 Ok(())
             }
             DisplayKind::Error => self.show_lines(&shown.lines).await,
@@ -190,7 +194,7 @@ impl Awaiting {
     }
 
     async fn clear(&mut self) -> Result<(), CliError> {
-        let text = self.status.cleared();
+        let text = self.status.clear();
         self.note(text).await
     }
 
@@ -212,7 +216,7 @@ impl Awaiting {
 }
 
 /// Lines for stdout.
-pub(super) fn painted(lines: &[StyledLine]) -> String {
+pub(super) fn paint_lines(lines: &[StyledLine]) -> String {
     let paint = Paint::for_stdout();
     lines.iter().map(|line| paint.line(line) + "\n").collect()
 }

@@ -35,9 +35,9 @@ const MAX_NAME: usize = 40;
 
 /// What the prompt ends with: connected, and not.
 const CONNECTED: &str = "> ";
-const LOST: &str = "✗ ";
+const DISCONNECTED: &str = "✗ ";
 
-pub(crate) struct Typing {
+pub(crate) struct LineHelper {
     validator: validate::Validator,
     lexer: Engine,
     history: HistoryHinter,
@@ -45,10 +45,10 @@ pub(crate) struct Typing {
     completer: Completer,
     session: SessionHandle,
     /// Whether the line is drawn for the last time, as it stays.
-    is_last: Cell<bool>,
+    is_final_draw: Cell<bool>,
 }
 
-impl Typing {
+impl LineHelper {
     pub(crate) fn new(completer: Completer, session: SessionHandle) -> Self {
         Self {
             validator: validate::Validator::new(),
@@ -57,12 +57,12 @@ impl Typing {
             paint: Paint::for_stdout(),
             completer,
             session,
-            is_last: Cell::new(false),
+            is_final_draw: Cell::new(false),
         }
     }
 
     /// Goes to another session.
-    pub(crate) fn turn_to(&mut self, session: SessionHandle) {
+    pub(crate) fn set_session(&mut self, session: SessionHandle) {
         self.completer.set_session(session.clone());
         self.session = session;
     }
@@ -70,7 +70,7 @@ impl Typing {
 
 /// Where, as whom, and whether it was proved. Its end says whether there is a connection, also while it stands there.
 pub(crate) fn prompt(session: &SessionHandle) -> String {
-    let name = name(session);
+    let name = circle_name(session);
     // Also while there is no connection: the same key authenticates the next one.
     match session.state().key {
         Some(key) => format!("{name} ⚿ {key}{CONNECTED}"),
@@ -79,20 +79,20 @@ pub(crate) fn prompt(session: &SessionHandle) -> String {
 }
 
 /// What the circle calls itself, on one line of some length.
-pub(crate) fn name(session: &SessionHandle) -> String {
+pub(crate) fn circle_name(session: &SessionHandle) -> String {
     let name = session.state().circle.map_or(String::new(), |circle| circle.name.clone());
     text::StyledLine::of(Style::Plain, &name).truncated(MAX_NAME).to_string()
 }
 
 /// What is typed, without what would drive the terminal: rustyline draws it as it is, and takes that to have no width.
-fn drawn(line: &str) -> Cow<'_, str> {
+fn strip_controls(line: &str) -> Cow<'_, str> {
     let is_hidden = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
     if line.contains(is_hidden) { Cow::Owned(line.replace(is_hidden, "")) } else { Cow::Borrowed(line) }
 }
 
-impl Helper for Typing {}
+impl Helper for LineHelper {}
 
-impl rustyline::completion::Completer for Typing {
+impl rustyline::completion::Completer for LineHelper {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, position: usize, _: &Context<'_>) -> Result<(usize, Vec<Pair>)> {
@@ -116,12 +116,12 @@ impl rustyline::completion::Completer for Typing {
             Pair { display, replacement: text }
         };
         let pairs = completion.candidates.into_iter().map(pair).collect();
-        Ok((start.min(position), on_one_screen(pairs, output::stdout_size().unwrap_or((80, 24)))))
+        Ok((start.min(position), fit_screen(pairs, output::stdout_size().unwrap_or((80, 24)))))
     }
 }
 
 /// As many candidates as find room without a question that stands in the way of everything else, and how many more there are.
-fn on_one_screen(mut pairs: Vec<Pair>, (columns, rows): (usize, usize)) -> Vec<Pair> {
+fn fit_screen(mut pairs: Vec<Pair>, (columns, rows): (usize, usize)) -> Vec<Pair> {
     let width = pairs.iter().map(|pair| pair.display.width()).max().unwrap_or(0) + 2;
     let room = (columns / width.min(columns.max(1)).max(1)).max(1) * rows.saturating_sub(3).max(1);
     if pairs.len() <= room {
@@ -138,7 +138,7 @@ fn on_one_screen(mut pairs: Vec<Pair>, (columns, rows): (usize, usize)) -> Vec<P
     pairs
 }
 
-impl Hinter for Typing {
+impl Hinter for LineHelper {
     type Hint = String;
 
     fn hint(&self, line: &str, position: usize, context: &Context<'_>) -> Option<String> {
@@ -147,7 +147,7 @@ impl Hinter for Typing {
     }
 }
 
-impl Validator for Typing {
+impl Validator for LineHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> Result<ValidationResult> {
         Ok(if self.validator.is_incomplete(context.input()) {
             ValidationResult::Incomplete
@@ -157,9 +157,9 @@ impl Validator for Typing {
     }
 }
 
-impl Highlighter for Typing {
+impl Highlighter for LineHelper {
     fn highlight<'l>(&self, line: &'l str, position: usize) -> Cow<'l, str> {
-        let line = drawn(line);
+        let line = strip_controls(line);
         let Some((begin, script)) = commands::script_part(&line).filter(|_| self.paint.is_on()) else {
             return line;
         };
@@ -167,7 +167,7 @@ impl Highlighter for Typing {
         coloured.push_str(&line[..begin]);
         let mut done = 0;
         // What has been entered has no cursor that a bracket could stand at.
-        let parts = if self.is_last.take() {
+        let parts = if self.is_final_draw.take() {
             highlight::spans(&self.lexer, script)
         } else {
             highlight::spans_at(&self.lexer, script, position.saturating_sub(begin))
@@ -184,8 +184,8 @@ impl Highlighter for Typing {
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, is_default: bool) -> Cow<'b, str> {
         match prompt.strip_suffix(CONNECTED).filter(|_| is_default && !self.session.state().is_ready()) {
             // As wide as the other: rustyline has measured it already.
-            Some(where_and_whom) => {
-                Cow::Owned(format!("{}{}", self.paint.dim(where_and_whom), self.paint.styled(Style::Error, LOST)))
+            Some(label) => {
+                Cow::Owned(format!("{}{}", self.paint.dim(label), self.paint.styled(Style::Error, DISCONNECTED)))
             }
             None => Cow::Owned(self.paint.strong(prompt)),
         }
@@ -196,7 +196,7 @@ impl Highlighter for Typing {
     }
 
     fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
-        self.is_last.set(kind == CmdKind::ForcedRefresh);
+        self.is_final_draw.set(kind == CmdKind::ForcedRefresh);
         self.paint.is_on() || kind == CmdKind::ForcedRefresh
     }
 }
@@ -206,15 +206,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_that_is_longer_than_the_screen_says_how_much_is_missing() {
+    fn long_candidate_list_counts_its_hidden_items() {
         let pairs = |count: usize| -> Vec<Pair> {
             (0..count).map(|number| Pair { display: "x".repeat(38), replacement: format!("total_{number}") }).collect()
         };
-        assert_eq!(on_one_screen(pairs(14), (80, 10)).len(), 14);
-        let shown = on_one_screen(pairs(20), (80, 10));
+        assert_eq!(fit_screen(pairs(14), (80, 10)).len(), 14);
+        let shown = fit_screen(pairs(20), (80, 10));
         let last = shown.last().expect("there is one");
         assert_eq!((shown.len(), last.display.as_str(), last.replacement.as_str()), (14, "… 7 more", "total_"));
-        assert_eq!(on_one_screen(pairs(3), (0, 0)).len(), 1);
-        assert!(on_one_screen(Vec::new(), (0, 0)).is_empty());
+        assert_eq!(fit_screen(pairs(3), (0, 0)).len(), 1);
+        assert!(fit_screen(Vec::new(), (0, 0)).is_empty());
     }
 }
