@@ -3,7 +3,7 @@
 use keys::keystore::KeyName;
 use zeroize::Zeroizing;
 
-use super::{id::CircleId, layout::Pane};
+use super::{circle_id::CircleId, layout::Pane};
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,9 +16,9 @@ pub(crate) enum Action {
     /// Ask what becomes of circles that were started here.
     Quit,
     /// Quit; circles that were started here go on.
-    Keep,
+    QuitAndKeep,
     /// Quit once the circles that were started here have ended.
-    Release,
+    QuitAndStop,
     /// Quit without a question.
     QuitNow,
     Help,
@@ -28,7 +28,7 @@ pub(crate) enum Action {
     Copy(String, &'static str),
     AskAddress,
     /// Connect to a circle as people name it.
-    Open(String),
+    ConnectTo(String),
     Connect(CircleId),
     /// Connect though the circle's identity ends with its process.
     ConnectToEphemeral(CircleId),

@@ -1,16 +1,16 @@
 //! The app: its parts, and who takes which event.
 //!
 //! Everything that takes time happens elsewhere ([`Tasks`]) and posts a [`Message`]; the loop hands one after the other to
-//! the app, which changes its parts, and draws. A view is a file: it draws its pane, and says by an [`ReloadAction`] what it has
+//! the app, which changes its parts, and draws. A view is a file: it draws its pane, and says by an [`Action`] what it has
 //! done that is not its own affair.
 
 mod actions;
-mod choices;
 mod connect;
 mod control;
-mod hold;
 mod input;
+mod input_hold;
 mod keys;
+mod palette_items;
 mod panes;
 mod quit;
 mod requests;
@@ -22,73 +22,73 @@ use ratatui::crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEv
 
 use super::{
     action::Action,
-    circles::{Circles, Source},
-    event::{Event, Message},
-    id::CircleId,
-    keys::Keys,
-    logs::Logs,
-    repl::{Repl, SessionView},
+    circle_id::CircleId,
+    circles::{CircleSource, CirclesPane},
+    event::{AppEvent, Message},
+    keys::KeysPane,
+    logs::LogsPane,
+    repl::{ReplPane, SessionView},
+    session_status::SessionStatus,
     setup::Setup,
-    standing::Standing,
-    tasks::{SupervisorOf, Tasks},
+    tasks::{SupervisorRef, Tasks},
     theme::Theme,
     window::{Effect, Window},
 };
-use control::Control;
-use hold::Hold;
+use control::CircleControl;
+use input_hold::InputHold;
 
 /// Said where more is on its way to a session than it takes.
-const NOT_KEEPING_UP: &str = "the session does not keep up: try again in a moment";
+const SESSION_BUSY: &str = "the session does not keep up: try again in a moment";
 
 /// How far the app's end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    NotYet,
+enum QuitState {
+    Running,
     /// Once the supervisor has stopped what it is to stop.
-    Leaving,
+    Quitting,
     /// With that exit code.
-    Now(u8),
+    Ended(u8),
 }
 
 /// How the app ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
+pub(crate) struct AppExit {
     pub code: u8,
     /// What its user should know of the circles that were started here and go on.
-    pub farewell: Option<String>,
+    pub exit_message: Option<String>,
 }
 
 /// The state of the whole screen.
 pub(crate) struct App {
     setup: Setup,
     tasks: Tasks,
-    circles: Circles,
-    keys: Keys,
-    repl: Repl,
-    logs: Logs,
-    control: Control,
+    circles: CirclesPane,
+    keys: KeysPane,
+    repl: ReplPane,
+    logs: LogsPane,
+    control: CircleControl,
     window: Window,
-    hold: Hold,
-    end: End,
+    hold: InputHold,
+    quit_state: QuitState,
 }
 
 impl App {
     /// `first`: the circle to connect to at once, as people name it; `key`: the key to use.
     pub(crate) fn new(setup: Setup, tasks: Tasks, first: Option<String>, key: Option<KeyName>) -> Self {
         let app = Self {
-            circles: Circles::default(),
-            keys: Keys::new(key),
-            repl: Repl::new(tasks.keep_history()),
-            logs: Logs::default(),
-            control: Control::new(first),
+            circles: CirclesPane::default(),
+            keys: KeysPane::new(key),
+            repl: ReplPane::new(tasks.start_history_writer()),
+            logs: LogsPane::default(),
+            control: CircleControl::new(first),
             window: Window::new(Theme::new(setup.has_colours)),
-            hold: Hold::default(),
-            end: End::NotYet,
+            hold: InputHold::default(),
+            quit_state: QuitState::Running,
             setup,
             tasks,
         };
         app.tasks.read_config(app.setup.config.clone());
-        app.tasks.watch_supervisor(SupervisorOf::new(&app.setup));
+        app.tasks.watch_supervisor(SupervisorRef::new(&app.setup));
         if let Some(store) = &app.setup.keystore {
             app.tasks.list_keys(store.clone());
         }
@@ -102,10 +102,10 @@ impl App {
     }
 
     /// How the app ended, once it has.
-    pub(crate) fn ended(&self) -> Option<Ended> {
-        match self.end {
-            End::Now(code) => Some(Ended { code, farewell: self.farewell() }),
-            End::NotYet | End::Leaving => None,
+    pub(crate) fn ended(&self) -> Option<AppExit> {
+        match self.quit_state {
+            QuitState::Ended(code) => Some(AppExit { code, exit_message: self.farewell() }),
+            QuitState::Running | QuitState::Quitting => None,
         }
     }
 
@@ -120,81 +120,82 @@ impl App {
 
     /// Takes a message.
     pub(crate) fn update(&mut self, Message(event): Message) {
-        self.window.wake();
+        self.window.mark_stale();
         match event {
-            Event::Terminal(event) if self.hold.takes(&event) => self.hold.push(event),
-            Event::Terminal(event) => self.terminal(event),
-            Event::Tick => {
-                self.window.tick(self.is_lively());
+            AppEvent::Terminal(event) if self.hold.must_hold(&event) => self.hold.push(event),
+            AppEvent::Terminal(event) => self.on_terminal_event(event),
+            AppEvent::Tick => {
+                self.window.tick(self.is_animated());
                 self.hold.tick(self.window.now());
             }
-            Event::End(code) => self.end = End::Now(code),
-            Event::Complaint(text) => self.complain(text),
-            Event::Resolved(previous, resolved) => self.resolved(previous, resolved),
-            Event::ConfigRead(read) => self.config_read(read),
-            Event::KeysListed(listed) => self.keys_listed(listed),
-            Event::KeyMade(made) => self.key_made(made),
-            Event::KeyUnlocked(name, unlocked) => self.key_unlocked(&name, unlocked),
-            Event::Probed(id, listening) => self.probed(id, listening),
-            Event::Logged(id, lines) => lines.iter().for_each(|line| self.logs.push(id, line)),
-            Event::SupervisorFound(place) => {
+            AppEvent::Quit(code) => self.quit_state = QuitState::Ended(code),
+            AppEvent::Error(text) => self.report_error(text),
+            AppEvent::Resolved(previous, resolved) => self.on_resolved(previous, resolved),
+            AppEvent::ConfigRead(read) => self.on_config_read(read),
+            AppEvent::KeysListed(listed) => self.on_keys_listed(listed),
+            AppEvent::KeyMade(made) => self.on_key_made(made),
+            AppEvent::KeyUnlocked(name, unlocked) => self.on_key_unlocked(&name, unlocked),
+            AppEvent::Probed(id, listening) => self.on_probed(id, listening),
+            AppEvent::Logged(id, lines) => lines.iter().for_each(|line| self.logs.push(id, line)),
+            AppEvent::SupervisorFound(place) => {
                 self.logs.set_follower(self.tasks.follow_logs(place));
-                self.follow_shown();
+                self.follow_selected_log();
             }
-            Event::Supervisor(supervision) => self.supervision(supervision),
-            Event::Started(ids, started) => self.started(&ids, started),
-            Event::Stopped(stopped) => self.stopped(stopped),
-            Event::Released(released) => self.released(released),
-            Event::Session(id, event) => self.session_event(id, event),
+            AppEvent::Supervisor(supervision) => self.on_supervisor_report(supervision),
+            AppEvent::Started(ids, started) => self.on_started(&ids, started),
+            AppEvent::Stopped(stopped) => self.on_stopped(stopped),
+            AppEvent::Released(released) => self.on_released(released),
+            AppEvent::Session(id, event) => self.on_session_update(id, event),
         }
     }
 
     /// Whether something in a pane moves by itself.
-    fn is_lively(&self) -> bool {
-        let is_busy =
-            |session: &SessionView| matches!(Standing::of(&session.state), Standing::Running | Standing::Connecting);
-        self.repl.sessions().any(is_busy) || self.circles.shows_seconds(self.window.now())
+    fn is_animated(&self) -> bool {
+        let is_busy = |session: &SessionView| {
+            matches!(SessionStatus::of(&session.state), SessionStatus::Running | SessionStatus::Connecting)
+        };
+        self.repl.sessions().any(is_busy) || self.circles.needs_second_updates(self.window.now())
     }
 
-    fn terminal(&mut self, event: TerminalEvent) {
+    fn on_terminal_event(&mut self, event: TerminalEvent) {
         match event {
-            TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.key(key),
-            TerminalEvent::Paste(text) => self.pasted(&text),
+            TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.on_key(key),
+            TerminalEvent::Paste(text) => self.on_paste(&text),
             _ => {}
         }
     }
 
-    fn pasted(&mut self, text: &str) {
+    fn on_paste(&mut self, text: &str) {
         if let Some(popup) = &mut self.window.popup {
             return popup.paste(text);
         }
         if !self.is_typing() {
-            return self.say("a paste goes into the REPL: 3, then paste again");
+            return self.show_toast("a paste goes into the REPL: 3, then paste again");
         }
-        if self.shown_session().is_some_and(|session| !session.editor.paste(text)) {
-            self.complain("the paste was cut: an input has 256 KiB at the most");
+        if self.selected_session().is_some_and(|session| !session.editor.paste(text)) {
+            self.report_error("the paste was cut: an input has 256 KiB at the most");
         }
     }
 
-    fn key(&mut self, key: KeyEvent) {
+    fn on_key(&mut self, key: KeyEvent) {
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
         let action = match key.code {
             KeyCode::Char('z') if is_control => return self.window.push_effect(Effect::Suspend),
             KeyCode::Char('l') if is_control => return self.window.push_effect(Effect::Redraw),
-            _ if self.window.popup.is_some() => self.popup_key(key),
+            _ if self.window.popup.is_some() => self.on_popup_key(key),
             KeyCode::F(1) => Some(Action::Help),
             KeyCode::Char('p') if is_control => Some(Action::Palette),
             KeyCode::Char('c') if is_control => Some(Action::Cancel),
-            _ if self.is_typing() => self.circles.selected().and_then(|shown| self.repl.typed(key, shown)),
-            _ => self.pane_key(key),
+            _ if self.is_typing() => self.circles.selected().and_then(|shown| self.repl.on_editor_key(key, shown)),
+            _ => self.on_pane_key(key),
         };
         if let Some(action) = action {
-            self.act(action);
+            self.run_action(action);
         }
     }
 
     /// A key press in the popup, which closes with an action unless it waits for what comes of it.
-    fn popup_key(&mut self, key: KeyEvent) -> Option<Action> {
+    fn on_popup_key(&mut self, key: KeyEvent) -> Option<Action> {
         let popup = self.window.popup.as_mut()?;
         let action = popup.key(key)?;
         if action != Action::Close && !popup.is_busy() {
@@ -208,41 +209,41 @@ impl App {
         self.window.focus == super::layout::Pane::Repl && self.repl.is_typing(self.circles.selected())
     }
 
-    fn shown_session(&mut self) -> Option<&mut SessionView> {
+    fn selected_session(&mut self) -> Option<&mut SessionView> {
         self.repl.get_mut(self.circles.selected()?)
     }
 
     /// Shows a circle in the panes.
     fn show(&mut self, id: CircleId) {
         self.circles.select(id);
-        self.follow_shown();
+        self.follow_selected_log();
     }
 
     /// Follows the log of the circle that is shown, if it has one.
-    fn follow_shown(&self) {
+    fn follow_selected_log(&self) {
         let shown = self.circles.selected().and_then(|id| Some((id, self.circles.get(id)?)));
-        if let Some((id, entry)) = shown.filter(|(_, entry)| entry.source == Source::Config) {
+        if let Some((id, entry)) = shown.filter(|(_, entry)| entry.source == CircleSource::Config) {
             self.logs.follow(id, &entry.name);
         }
     }
 
     /// Hands something to the session on a circle.
-    fn hand(&mut self, id: CircleId, input: impl FnOnce(&SessionHandle) -> Result<(), QueueFull>) {
+    fn send_to_session(&mut self, id: CircleId, input: impl FnOnce(&SessionHandle) -> Result<(), QueueFull>) {
         if self.repl.get(id).is_some_and(|session| input(&session.session).is_err()) {
-            self.complain(NOT_KEEPING_UP);
+            self.report_error(SESSION_BUSY);
         }
     }
 
-    fn say(&mut self, text: impl Into<String>) {
-        self.window.say(text, false);
+    fn show_toast(&mut self, text: impl Into<String>) {
+        self.window.show_toast(text, false);
     }
 
     /// Says what went wrong: for a moment here, for longer in the log of the circle that is shown.
-    pub(crate) fn complain(&mut self, text: impl Into<String>) {
+    pub(crate) fn report_error(&mut self, text: impl Into<String>) {
         let text = text.into();
         if let Some(shown) = self.circles.selected() {
             self.logs.push(shown, &format!("circles tui: {text}"));
         }
-        self.window.say(text, true);
+        self.window.show_toast(text, true);
     }
 }

@@ -12,15 +12,15 @@ use ratatui::{
 };
 
 use super::{
-    circles::Circles,
+    circles::CirclesPane,
     help::Hint,
-    keys::{Keys, short},
+    keys::{KeysPane, short},
     layout::Pane,
     theme::Theme,
 };
 
 /// How long a short message stands.
-const STAYS: Duration = Duration::from_secs(6);
+const TOAST_DURATION: Duration = Duration::from_secs(6);
 
 /// A message that appears and goes.
 #[derive(Debug)]
@@ -36,12 +36,12 @@ impl Toast {
     }
 
     pub(crate) fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) > STAYS
+        now.saturating_duration_since(self.since) > TOAST_DURATION
     }
 }
 
-pub(crate) fn header(frame: &mut Frame<'_>, area: Rect, theme: Theme, circles: &Circles, keys: &Keys) {
-    let who = match keys.used() {
+pub(crate) fn header(frame: &mut Frame<'_>, area: Rect, theme: Theme, circles: &CirclesPane, keys: &KeysPane) {
+    let key_label = match keys.used() {
         Some(key) => format!("{} {}", key.name, short(&key.public_key.to_hex())),
         None => "no key yet".into(),
     };
@@ -49,8 +49,8 @@ pub(crate) fn header(frame: &mut Frame<'_>, area: Rect, theme: Theme, circles: &
     let others = circles.iter().filter(|(_, entry)| entry.is_down()).count();
     let left = Line::from(vec![
         Span::raw(" circles").bold(),
-        Span::raw(format!("  {who}  ")),
-        Span::styled("●", theme.good()),
+        Span::raw(format!("  {key_label}  ")),
+        Span::styled("●", theme.success()),
         Span::raw(format!(" {up} up ")),
         Span::raw("○").dim(),
         Span::raw(format!(" {others} down")),
@@ -79,9 +79,9 @@ pub(crate) fn footer(frame: &mut Frame<'_>, area: Rect, theme: Theme, hints: &[H
 pub(crate) fn message(frame: &mut Frame<'_>, area: Rect, theme: Theme, toast: Option<&Toast>) {
     let Some(toast) = toast else { return };
     let line = if toast.is_error {
-        Line::from(vec![Span::styled(" ✗ ", theme.bad()), Span::styled(toast.text.clone(), theme.bad())])
+        Line::from(vec![Span::styled(" ✗ ", theme.error()), Span::styled(toast.text.clone(), theme.error())])
     } else {
-        Line::from(vec![Span::styled(" ✓ ", theme.good()), Span::raw(toast.text.clone())])
+        Line::from(vec![Span::styled(" ✓ ", theme.success()), Span::raw(toast.text.clone())])
     };
     frame.render_widget(line, area);
 }

@@ -1,6 +1,6 @@
 //! The circles that there are, what state they are in, and the pane that shows them.
 
-mod entry;
+mod item;
 mod rows;
 
 use std::time::Instant;
@@ -10,8 +10,8 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 use frontend::target;
 
-use super::{action::Action, event::Listening, help::Hint, id::CircleId, list, tasks::Tasks};
-pub(crate) use entry::{Entry, Source, State};
+use super::{action::Action, circle_id::CircleId, event::ProbeResult, help::Hint, list, tasks::Tasks};
+pub(crate) use item::{CircleAvailability, CircleItem, CircleSource};
 
 /// What can be done in the pane.
 pub(crate) const HINTS: &[Hint] = &[
@@ -40,45 +40,45 @@ pub(crate) const SHORT_HINTS: &[Hint] = &[
 ];
 
 #[derive(Debug, Default)]
-pub(crate) struct Circles {
-    entries: Vec<Entry>,
+pub(crate) struct CirclesPane {
+    entries: Vec<CircleItem>,
     selected: usize,
 }
 
 /// What a supervisor's report changes for a circle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum StatusChange {
     /// It takes connections, or another process of it does.
     CameUp,
     /// It ended unexpectedly.
-    Fell,
+    Failed,
     /// It ended unexpectedly, and takes connections again.
-    CameBack,
+    Restarted,
     /// It does not apply what circles.json says of it now.
     Refused,
 }
 
 /// Which circles a supervisor's report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extent {
+pub(crate) enum ReportScope {
     /// All that it knows: it does not have the others.
     All,
     /// Those alone.
     Some,
 }
 
-impl Circles {
-    pub(crate) fn get(&self, id: CircleId) -> Option<&Entry> {
+impl CirclesPane {
+    pub(crate) fn get(&self, id: CircleId) -> Option<&CircleItem> {
         self.entries.get(id.0)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (CircleId, &Entry)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (CircleId, &CircleItem)> {
         self.entries.iter().enumerate().map(|(index, entry)| (CircleId(index), entry))
     }
 
     /// Whether the time that a circle is up is shown in seconds, or has just become minutes.
-    pub(crate) fn shows_seconds(&self, now: Instant) -> bool {
-        let since = |entry: &Entry| entry.since.filter(|_| entry.source == Source::Config);
+    pub(crate) fn needs_second_updates(&self, now: Instant) -> bool {
+        let since = |entry: &CircleItem| entry.since.filter(|_| entry.source == CircleSource::Config);
         self.entries.iter().filter_map(since).any(|since| {
             let seconds = now.saturating_duration_since(since).as_secs();
             seconds < 60 || seconds % 60 <= 1
@@ -95,69 +95,69 @@ impl Circles {
 
     pub(crate) fn add_scratch(&mut self, name: &str, url: String, now: Instant) -> CircleId {
         let since = Some(now);
-        self.add(Entry { since, ..Entry::new(name.to_owned(), url, Source::Scratch) })
+        self.add(CircleItem { since, ..CircleItem::new(name.to_owned(), url, CircleSource::Scratch) })
     }
 
     /// A circle by its address; the one that is known already, if it is.
     pub(crate) fn add_address(&mut self, url: String) -> CircleId {
-        let is_it = |entry: &Entry| target::is_same_url(entry.url(), &url);
-        if let Some(index) = self.entries.iter().position(is_it) {
+        let matches = |entry: &CircleItem| target::is_same_url(entry.url(), &url);
+        if let Some(index) = self.entries.iter().position(matches) {
             return CircleId(index);
         }
         let name = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
-        self.add(Entry::new(name, url, Source::Address))
+        self.add(CircleItem::new(name, url, CircleSource::Address))
     }
 
-    fn add(&mut self, entry: Entry) -> CircleId {
+    fn add(&mut self, entry: CircleItem) -> CircleId {
         self.entries.push(entry);
         CircleId(self.entries.len() - 1)
     }
 
     /// The circle of that name in circles.json, or one that was.
-    fn named(&self, name: &str) -> Option<CircleId> {
-        let is_it = |entry: &Entry| entry.source != Source::Scratch && entry.name == name;
-        self.entries.iter().position(is_it).map(CircleId)
+    fn find_by_name(&self, name: &str) -> Option<CircleId> {
+        let matches = |entry: &CircleItem| entry.source != CircleSource::Scratch && entry.name == name;
+        self.entries.iter().position(matches).map(CircleId)
     }
 
     /// Applies what circles.json says now. A circle that is not in it any more, and that no supervisor has up, stays as one
     /// known by its address.
     pub(crate) fn configure(&mut self, circles: &[CircleConfig], tasks: &Tasks) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.source == Source::Config) {
-            if !entry.is_kept_up() && !circles.iter().any(|circle| circle.name == entry.name) {
-                entry.source = Source::Address;
+        for entry in self.entries.iter_mut().filter(|entry| entry.source == CircleSource::Config) {
+            if !entry.is_supervised() && !circles.iter().any(|circle| circle.name == entry.name) {
+                entry.source = CircleSource::Address;
             }
         }
         for circle in circles {
-            let new = || Entry::new(circle.name.clone(), circle.url(), Source::Config);
-            let id = self.named(&circle.name).unwrap_or_else(|| self.add(new()));
+            let new = || CircleItem::new(circle.name.clone(), circle.url(), CircleSource::Config);
+            let id = self.find_by_name(&circle.name).unwrap_or_else(|| self.add(new()));
             let entry = &mut self.entries[id.0];
-            (entry.source, entry.url) = (Source::Config, circle.url());
+            (entry.source, entry.url) = (CircleSource::Config, circle.url());
             // Port 0 is another one each time: nobody can look there.
             let address = Some(launcher::connect_address(circle.address)).filter(|address| address.port() != 0);
             if entry.address != address {
-                (entry.address, entry.probing, entry.probed) = (address, None, None);
+                (entry.address, entry.probing, entry.probe_result) = (address, None, None);
             }
         }
-        self.look(tasks);
+        self.probe(tasks);
     }
 
-    fn look(&mut self, tasks: &Tasks) {
+    fn probe(&mut self, tasks: &Tasks) {
         for (index, entry) in self.entries.iter_mut().enumerate() {
             entry.look(CircleId(index), tasks);
         }
     }
 
     /// Takes what a supervisor says now; what that changes.
-    pub(crate) fn take(
+    pub(crate) fn apply_statuses(
         &mut self,
         statuses: Vec<CircleStatus>,
-        extent: Extent,
+        extent: ReportScope,
         now: Instant,
         tasks: &Tasks,
-    ) -> Vec<(CircleId, Change)> {
-        let before: Vec<_> = self.entries.iter().map(Before::of).collect();
-        if extent == Extent::All {
-            let is_reported = |entry: &Entry| statuses.iter().any(|status| status.name == entry.name);
+    ) -> Vec<(CircleId, StatusChange)> {
+        let before: Vec<_> = self.entries.iter().map(PreviousState::of).collect();
+        if extent == ReportScope::All {
+            let is_reported = |entry: &CircleItem| statuses.iter().any(|status| status.name == entry.name);
             for entry in self.entries.iter_mut().filter(|entry| entry.status.is_some()) {
                 if !is_reported(entry) {
                     entry.take(None, now);
@@ -165,28 +165,28 @@ impl Circles {
             }
         }
         for status in statuses {
-            let new = || Entry::new(status.name.clone(), status.url.clone(), Source::Config);
-            let id = self.named(&status.name).unwrap_or_else(|| self.add(new()));
+            let new = || CircleItem::new(status.name.clone(), status.url.clone(), CircleSource::Config);
+            let id = self.find_by_name(&status.name).unwrap_or_else(|| self.add(new()));
             let entry = &mut self.entries[id.0];
             // Which is up is in circles.json, or was when it was started.
-            entry.source = Source::Config;
+            entry.source = CircleSource::Config;
             entry.take(Some(status), now);
         }
-        self.look(tasks);
-        let before = before.into_iter().chain(std::iter::repeat(Before::UNKNOWN));
-        self.iter().zip(before).filter_map(|((id, entry), before)| Some((id, change(entry, before)?))).collect()
+        self.probe(tasks);
+        let before = before.into_iter().chain(std::iter::repeat(PreviousState::UNKNOWN));
+        self.iter().zip(before).filter_map(|((id, entry), before)| Some((id, detect_change(entry, before)?))).collect()
     }
 
     /// What listens where a circle would be.
-    pub(crate) fn probed(&mut self, id: CircleId, listening: Listening) {
+    pub(crate) fn set_probe_result(&mut self, id: CircleId, listening: ProbeResult) {
         // What its supervisor has is known better.
-        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| !entry.is_kept_up()) {
-            entry.probed = Some(listening);
+        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| !entry.is_supervised()) {
+            entry.probe_result = Some(listening);
         }
     }
 
     /// Has it probed at once, and posted also if it is as before: it may have been gone for a moment.
-    pub(crate) fn look_again(&mut self, id: CircleId, tasks: &Tasks) {
+    pub(crate) fn probe_again(&mut self, id: CircleId, tasks: &Tasks) {
         if let Some(entry) = self.entries.get_mut(id.0) {
             entry.probing = None;
             entry.look(id, tasks);
@@ -201,21 +201,21 @@ impl Circles {
     }
 
     /// A session of the user's is connected to it.
-    pub(crate) fn seen(&mut self, id: CircleId) {
-        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.source == Source::Address) {
-            entry.probed = Some(Listening::Circle);
+    pub(crate) fn mark_connected(&mut self, id: CircleId) {
+        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.source == CircleSource::Address) {
+            entry.probe_result = Some(ProbeResult::Circle);
         }
     }
 
     /// A session's connection to it is lost. Nobody looks at a circle that is known by its address alone.
-    pub(crate) fn lost(&mut self, id: CircleId) {
-        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.source == Source::Address) {
-            entry.probed = None;
+    pub(crate) fn mark_disconnected(&mut self, id: CircleId) {
+        if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.source == CircleSource::Address) {
+            entry.probe_result = None;
         }
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
-        if let Some(selected) = list::moved(key.code, self.selected, self.entries.len()) {
+        if let Some(selected) = list::move_selection(key.code, self.selected, self.entries.len()) {
             return Some(Action::Show(CircleId(selected)));
         }
         match key.code {
@@ -241,34 +241,42 @@ impl Circles {
 
 /// What was known of a circle before the supervisor reported it.
 #[derive(Debug, Clone, Copy)]
-struct Before {
-    state: State,
+struct PreviousState {
+    state: CircleAvailability,
     pid: Option<u32>,
     restarts: u32,
     has_refused: bool,
 }
 
-impl Before {
-    const UNKNOWN: Self = Self { state: State::Unknown, pid: None, restarts: 0, has_refused: false };
+impl PreviousState {
+    const UNKNOWN: Self = Self { state: CircleAvailability::Unknown, pid: None, restarts: 0, has_refused: false };
 
-    fn of(entry: &Entry) -> Self {
+    fn of(entry: &CircleItem) -> Self {
         let has_refused = entry.refused().is_some();
         Self { state: entry.state(), pid: entry.pid(), restarts: entry.restarts(), has_refused }
     }
 }
 
 /// What has changed for a circle.
-fn change(entry: &Entry, before: Before) -> Option<Change> {
+fn detect_change(entry: &CircleItem, before: PreviousState) -> Option<StatusChange> {
     let was = before.state;
     match entry.state() {
-        State::Up if entry.source == Source::Scratch => None,
+        CircleAvailability::Up if entry.source == CircleSource::Scratch => None,
         // It may have ended and come up again without having been seen down.
-        State::Up if was == State::Up && entry.restarts() > before.restarts => Some(Change::CameBack),
-        State::Up if was != State::Up || before.pid != entry.pid() => Some(Change::CameUp),
+        CircleAvailability::Up if was == CircleAvailability::Up && entry.restarts() > before.restarts => {
+            Some(StatusChange::Restarted)
+        }
+        CircleAvailability::Up if was != CircleAvailability::Up || before.pid != entry.pid() => {
+            Some(StatusChange::CameUp)
+        }
         // What had failed before this screen was there is no news.
-        State::Up if entry.refused().is_some() && !before.has_refused => Some(Change::Refused),
-        State::BackingOff | State::Failed if matches!(was, State::Up | State::Starting) => Some(Change::Fell),
-        State::Failed if was == State::BackingOff => Some(Change::Fell),
+        CircleAvailability::Up if entry.refused().is_some() && !before.has_refused => Some(StatusChange::Refused),
+        CircleAvailability::BackingOff | CircleAvailability::Failed
+            if matches!(was, CircleAvailability::Up | CircleAvailability::Starting) =>
+        {
+            Some(StatusChange::Failed)
+        }
+        CircleAvailability::Failed if was == CircleAvailability::BackingOff => Some(StatusChange::Failed),
         _ => None,
     }
 }
@@ -291,18 +299,18 @@ mod tests {
 
     /// What is said one after the other, by the supervisor or by a look, and what is shown then.
     #[test]
-    fn what_the_supervisor_says_is_what_is_shown() {
-        use Listening::{Circle, Draining, Nothing, Other};
-        type Reported = Result<Option<CircleStatus>, Listening>;
+    fn entry_shows_the_state_that_the_supervisor_reports() {
+        use ProbeResult::{Circle, Draining, Nothing, Other};
+        type Reported = Result<Option<CircleStatus>, ProbeResult>;
         let reported = |state, pid, restarts| -> Reported { Ok(Some(status(state, pid, restarts))) };
-        let cases: Vec<(Vec<Reported>, &str, &str, Option<Change>)> = vec![
+        let cases: Vec<(Vec<Reported>, &str, &str, Option<StatusChange>)> = vec![
             (vec![], "·", "", None),
             (vec![Err(Nothing)], "○", "down", None),
             (vec![Err(Circle)], "●", "up", None),
             (vec![Err(Draining)], "◑", "stopping", None),
             (vec![Err(Other)], "✗", "taken", None),
             (vec![reported(Supervised::Starting, Some(1), 0)], "◐", "starting", None),
-            (vec![reported(Supervised::Ready, Some(7), 0)], "●", "7s", Some(Change::CameUp)),
+            (vec![reported(Supervised::Ready, Some(7), 0)], "●", "7s", Some(StatusChange::CameUp)),
             // What its supervisor has is known better.
             (vec![reported(Supervised::Ready, Some(7), 0), Err(Nothing)], "●", "7s", None),
             (vec![reported(Supervised::Ready, Some(7), 0), reported(Supervised::Ready, Some(7), 0)], "●", "7s", None),
@@ -310,31 +318,31 @@ mod tests {
                 vec![reported(Supervised::Ready, Some(7), 0), reported(Supervised::Ready, Some(8), 1)],
                 "●",
                 "8s ↻1",
-                Some(Change::CameBack),
+                Some(StatusChange::Restarted),
             ),
             (
                 vec![reported(Supervised::Ready, Some(7), 0), reported(Supervised::Ready, Some(9), 0)],
                 "●",
                 "9s",
-                Some(Change::CameUp),
+                Some(StatusChange::CameUp),
             ),
             (
                 vec![reported(Supervised::Ready, Some(7), 0), reported(Supervised::BackingOff, None, 0)],
                 "✗",
                 "↻1",
-                Some(Change::Fell),
+                Some(StatusChange::Failed),
             ),
             (
                 vec![reported(Supervised::Starting, Some(7), 0), reported(Supervised::Failed, None, 0)],
                 "✗",
                 "failed",
-                Some(Change::Fell),
+                Some(StatusChange::Failed),
             ),
             (
                 vec![reported(Supervised::BackingOff, None, 3), reported(Supervised::Failed, None, 3)],
                 "✗",
                 "failed",
-                Some(Change::Fell),
+                Some(StatusChange::Failed),
             ),
             // Why it is down is not forgotten when it is seen to be down, but one that runs elsewhere is up.
             (vec![reported(Supervised::Failed, None, 0), Err(Nothing)], "✗", "failed", None),
@@ -346,20 +354,20 @@ mod tests {
         ];
         for (said, mark, word, last) in cases {
             let (mut entry, now, mut changed) =
-                (Entry::new("lab".into(), "ws://127.0.0.1:9".into(), Source::Config), Instant::now(), None);
+                (CircleItem::new("lab".into(), "ws://127.0.0.1:9".into(), CircleSource::Config), Instant::now(), None);
             for word in said.clone() {
-                let before = Before::of(&entry);
+                let before = PreviousState::of(&entry);
                 changed = None;
                 match word {
                     Ok(status) => {
                         entry.take(status, now);
-                        changed = change(&entry, before);
+                        changed = detect_change(&entry, before);
                     }
-                    Err(listening) if !entry.is_kept_up() => entry.probed = Some(listening),
+                    Err(listening) if !entry.is_supervised() => entry.probe_result = Some(listening),
                     Err(_) => {}
                 }
             }
-            assert_eq!((rows::shown(&entry, now), changed), ((mark, word.to_owned()), last), "{said:?}");
+            assert_eq!((rows::state_label(&entry, now), changed), ((mark, word.to_owned()), last), "{said:?}");
         }
     }
 }

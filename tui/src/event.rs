@@ -8,38 +8,38 @@ use keys::{
     KeyPair,
     keystore::{KeyEntry, KeyListing, KeyName},
 };
-use launcher::{CircleConfig, Statuses, place::SupervisorFiles};
+use launcher::{CircleConfig, Statuses, supervisor_files::SupervisorFiles};
 use ratatui::crossterm::event::Event as TerminalEvent;
 
-use super::id::CircleId;
+use super::circle_id::CircleId;
 
 /// A message to the app. Everything that happens elsewhere comes as one of these.
 #[derive(Debug)]
-pub(crate) struct Message(pub(crate) Event);
+pub(crate) struct Message(pub(crate) AppEvent);
 
 impl Message {
     /// Something that the terminal reports.
     pub(crate) fn terminal(event: TerminalEvent) -> Self {
-        Self(Event::Terminal(event))
+        Self(AppEvent::Terminal(event))
     }
 
     /// Ends the app with an exit code.
     pub(crate) fn end(code: u8) -> Self {
-        Self(Event::End(code))
+        Self(AppEvent::Quit(code))
     }
 }
 
 /// What has happened.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(crate) enum AppEvent {
     /// A key press, a paste, a new size.
     Terminal(TerminalEvent),
     /// A moment has passed: what is shown of time is no longer true.
     Tick,
     /// Something small went wrong elsewhere.
-    Complaint(String),
+    Error(String),
     /// A signal ends the process, with this exit code.
-    End(u8),
+    Quit(u8),
     /// circles.json was read; `None` if there is no such file.
     ConfigRead(Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError>),
     /// The keystore was read.
@@ -51,13 +51,13 @@ pub(crate) enum Event {
     /// A circle that was named was found; the circle that was shown when a command named it.
     Resolved(Option<CircleId>, Result<String, CliError>),
     /// Something has begun or stopped to listen where a circle would.
-    Probed(CircleId, Listening),
+    Probed(CircleId, ProbeResult),
     /// A circle has logged these lines.
     Logged(CircleId, Vec<String>),
     /// Where the supervisor of circles.json, its sockets and its logs are.
     SupervisorFound(SupervisorFiles),
     /// How that supervisor is.
-    Supervisor(Supervision),
+    Supervisor(SupervisorReport),
     /// The supervisor has started these circles, or has failed to.
     Started(Vec<CircleId>, Result<Statuses, CliError>),
     /// The supervisor has stopped circles, or has failed to.
@@ -70,7 +70,7 @@ pub(crate) enum Event {
 
 /// What listens at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Listening {
+pub(crate) enum ProbeResult {
     Nothing,
     /// It answers as a circle does.
     Circle,
@@ -81,7 +81,7 @@ pub(crate) enum Listening {
 
 /// How the supervisor of circles.json is.
 #[derive(Debug)]
-pub(crate) enum Supervision {
+pub(crate) enum SupervisorReport {
     /// There is none.
     Absent,
     /// It says that its circles are so.

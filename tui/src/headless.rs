@@ -18,7 +18,7 @@ use frontend::{error::CliError, scratch};
 use super::{
     app::App,
     event::Message,
-    run::{self, Outside},
+    event_loop::{self, TerminalHost},
     setup::Setup,
     tasks::Tasks,
 };
@@ -36,11 +36,11 @@ impl HeadlessApp {
     /// Starts it on a screen of that size, with a scratch circle as always. `first`: the circle to connect to at once.
     /// It needs a multi-threaded tokio runtime.
     pub fn start(setup: Setup, first: Option<&str>, (width, height): (u16, u16)) -> Self {
-        let (queue, messages) = mpsc::channel(run::QUEUE);
+        let (queue, messages) = mpsc::channel(event_loop::QUEUE_CAPACITY);
         let (to_frames, frames) = watch::channel(String::new());
         let (to_copied, copied) = watch::channel(String::new());
         let (end, ended) = oneshot::channel();
-        let outside = InMemory { frames: to_frames, copied: to_copied };
+        let outside = InMemoryTerminal { frames: to_frames, copied: to_copied };
         let (runtime, to_app, first) = (Handle::current(), queue.clone(), first.map(str::to_owned));
         // The app stays on one thread: a Rhai engine does.
         std::thread::spawn(move || {
@@ -51,7 +51,7 @@ impl HeadlessApp {
             }
             let run = async {
                 let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(io::Error::other)?;
-                run::run(app, &mut terminal, messages, outside).await
+                event_loop::run(app, &mut terminal, messages, outside).await
             };
             // Nobody need wait for it.
             let _unawaited = end.send(runtime.block_on(run).map(|ended| ended.code));
@@ -71,7 +71,7 @@ impl HeadlessApp {
     /// If it is none of these.
     pub async fn press(&self, keys: &[&str]) {
         for key in keys {
-            self.post(Event::Key(parse(key))).await;
+            self.post(Event::Key(parse_key(key))).await;
         }
     }
 
@@ -99,14 +99,14 @@ impl HeadlessApp {
         is_accepted: impl Fn(&str) -> bool,
         timeout: std::time::Duration,
     ) -> Result<String, String> {
-        let seen = async {
+        let frame = async {
             match self.frames.wait_for(|frame| is_accepted(frame)).await {
                 Ok(frame) => Some(frame.clone()),
                 Err(_) => None,
             }
         };
-        let seen = tokio::time::timeout(timeout, seen).await.ok().flatten();
-        seen.ok_or_else(|| self.frames.borrow().clone())
+        let frame = tokio::time::timeout(timeout, frame).await.ok().flatten();
+        frame.ok_or_else(|| self.frames.borrow().clone())
     }
 
     /// What was put on the clipboard last.
@@ -129,7 +129,7 @@ impl HeadlessApp {
     }
 }
 
-fn parse(key: &str) -> KeyEvent {
+fn parse_key(key: &str) -> KeyEvent {
     let (modifiers, name) = match key.split_at_checked(2) {
         Some(("C-", name)) if !name.is_empty() => (KeyModifiers::CONTROL, name),
         Some(("A-", name)) if !name.is_empty() => (KeyModifiers::ALT, name),
@@ -155,12 +155,12 @@ fn parse(key: &str) -> KeyEvent {
     KeyEvent::new(code, modifiers)
 }
 
-struct InMemory {
+struct InMemoryTerminal {
     frames: watch::Sender<String>,
     copied: watch::Sender<String>,
 }
 
-impl Outside<TestBackend> for InMemory {
+impl TerminalHost<TestBackend> for InMemoryTerminal {
     fn copy(&mut self, text: &str) {
         self.copied.send_replace(text.to_owned());
     }
@@ -182,9 +182,9 @@ impl Outside<TestBackend> for InMemory {
         terminal.backend_mut().resize(width, height);
     }
 
-    fn dealt_with(&mut self) {}
+    fn events_handled(&mut self) {}
 
-    fn drawn(&mut self, frame: &Buffer) {
+    fn frame_drawn(&mut self, frame: &Buffer) {
         self.frames.send_replace(text(frame));
     }
 }

@@ -6,7 +6,7 @@ use frontend::text::{Style, StyledLine};
 /// Keys, and what they do.
 pub(crate) type Hint = (&'static str, &'static str);
 
-const EVERYWHERE: &[Hint] = &[
+const GLOBAL_HINTS: &[Hint] = &[
     ("1-4", "circles, keys, REPL, logs"),
     ("Tab", "the next pane (Shift-Tab: the one before)"),
     ("f", "one pane on the whole screen, and back"),
@@ -29,7 +29,7 @@ const MARKS: &[Hint] = &[
 ];
 
 /// What is another thing on this screen than elsewhere.
-const HERE: &[Hint] = &[
+const TUI_NOTES: &[Hint] = &[
     ("each", "Here: circles that are up are connected to first. Which is not played on, and what to do then, is said."),
     (
         "key",
@@ -40,19 +40,19 @@ const HERE: &[Hint] = &[
 ];
 
 /// What `:help` says of a topic, and what the editor's keys do.
-pub(crate) fn of(topic: &str, typing: &[Hint]) -> Vec<StyledLine> {
+pub(crate) fn topic_lines(topic: &str, typing: &[Hint]) -> Vec<StyledLine> {
     let mut lines = commands::help(topic, typing);
-    let here = HERE.iter().find(|(name, _)| *name == topic);
+    let here = TUI_NOTES.iter().find(|(name, _)| *name == topic);
     lines.extend(here.map(|(_, here)| StyledLine::of(Style::Plain, &format!("  {here}"))));
     lines
 }
 
 /// Everything that works in a place, and everywhere.
-pub(crate) fn long(title: &'static str, hints: &[Hint]) -> Vec<(String, String)> {
+pub(crate) fn help_lines(title: &'static str, hints: &[Hint]) -> Vec<(String, String)> {
     let mut lines = vec![(title, "")];
     lines.extend(hints);
     lines.push(("Everywhere (outside of the editor, but for F1 and Ctrl)", ""));
-    lines.extend(EVERYWHERE);
+    lines.extend(GLOBAL_HINTS);
     lines.push(("Marks", ""));
     lines.extend(MARKS);
     lines.into_iter().map(|(keys, does)| (keys.to_owned(), does.to_owned())).collect()

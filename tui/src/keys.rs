@@ -1,6 +1,6 @@
 //! The keys in the keystore, which of them are unlocked, and the pane that shows them.
 
-mod choice;
+mod key_source;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -21,8 +21,8 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{action::Action, help::Hint, id::CircleId, list, theme::Theme};
-pub(crate) use choice::KeyChoice;
+use super::{action::Action, circle_id::CircleId, help::Hint, list, theme::Theme};
+pub(crate) use key_source::AppKeySource;
 
 /// What can be done in the pane.
 pub(crate) const HINTS: &[Hint] = &[
@@ -46,37 +46,37 @@ pub(crate) const SHORT_HINTS: &[Hint] = &[
 ];
 
 #[derive(Debug, Default)]
-pub(crate) struct Keys {
+pub(crate) struct KeysPane {
     entries: Vec<KeyEntry>,
     /// What sessions see of it.
-    choice: Arc<KeyChoice>,
+    source: Arc<AppKeySource>,
     /// The key to use, if it is not the default one.
-    used: Option<KeyName>,
+    current: Option<KeyName>,
     selected: usize,
     /// Whether the key to use was named on the command line: then open circles get it, too.
     is_named: bool,
     /// Whether the keystore has been read.
-    is_known: bool,
+    is_loaded: bool,
     /// The circles whose sessions wait for a key to be unlocked.
     waiting: HashMap<KeyName, BTreeSet<CircleId>>,
 }
 
-impl Keys {
+impl KeysPane {
     /// `used`: the key to use, if it is not the default one.
     pub(crate) fn new(used: Option<KeyName>) -> Self {
-        Self { is_named: used.is_some(), used, ..Self::default() }
+        Self { is_named: used.is_some(), current: used, ..Self::default() }
     }
 
     pub(crate) fn set(&mut self, listing: KeyListing) {
         self.entries = listing.entries;
         self.selected = self.selected.min(self.entries.len().saturating_sub(1));
-        self.is_known = true;
-        self.share();
+        self.is_loaded = true;
+        self.publish_choice();
     }
 
     /// The key that sessions authenticate with also on open circles.
     pub(crate) fn named(&self) -> Option<KeyName> {
-        self.used.clone().filter(|_| self.is_named)
+        self.current.clone().filter(|_| self.is_named)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -92,62 +92,62 @@ impl Keys {
     }
 
     /// Whether there is no such key, as far as is known.
-    pub(crate) fn lacks(&self, name: &KeyName) -> bool {
-        self.is_known && self.get(name).is_none()
+    pub(crate) fn is_missing(&self, name: &KeyName) -> bool {
+        self.is_loaded && self.get(name).is_none()
     }
 
     /// Has a circle's session wait for a key; whether it is the first.
-    pub(crate) fn wait_for(&mut self, name: KeyName, id: CircleId) -> bool {
+    pub(crate) fn add_waiter(&mut self, name: KeyName, id: CircleId) -> bool {
         let waiting = self.waiting.entry(name).or_default();
         let is_first = waiting.is_empty();
         waiting.insert(id);
         is_first
     }
 
-    pub(crate) fn is_waited_for(&self, name: &KeyName) -> bool {
+    pub(crate) fn has_waiters(&self, name: &KeyName) -> bool {
         self.waiting.contains_key(name)
     }
 
     /// The circles whose sessions wait for a key; from now on they do not.
-    pub(crate) fn take_waiting(&mut self, name: &KeyName) -> BTreeSet<CircleId> {
+    pub(crate) fn take_waiters(&mut self, name: &KeyName) -> BTreeSet<CircleId> {
         self.waiting.remove(name).unwrap_or_default()
     }
 
     pub(crate) fn use_key(&mut self, name: KeyName) {
-        self.used = Some(name);
-        self.share();
+        self.current = Some(name);
+        self.publish_choice();
     }
 
     /// The key to use: the one that was chosen, or the default one.
     pub(crate) fn used(&self) -> Option<&KeyEntry> {
         let default = || self.entries.iter().find(|entry| entry.default);
-        self.used.as_ref().and_then(|name| self.get(name)).or_else(default).or_else(|| self.entries.first())
+        self.current.as_ref().and_then(|name| self.get(name)).or_else(default).or_else(|| self.entries.first())
     }
 
     /// Where sessions get their keys from.
-    pub(crate) fn source(&self) -> Arc<KeyChoice> {
-        self.choice.clone()
+    pub(crate) fn source(&self) -> Arc<AppKeySource> {
+        self.source.clone()
     }
 
     pub(crate) fn unlock(&self, name: KeyName, keypair: Arc<KeyPair>) {
-        self.choice.unlock(name, keypair);
+        self.source.unlock(name, keypair);
     }
 
     /// Adds a key that was just made, selects it and uses it.
     pub(crate) fn add(&mut self, entry: KeyEntry) {
-        self.used = Some(entry.name.clone());
+        self.current = Some(entry.name.clone());
         let at = self.entries.partition_point(|other| other.name < entry.name);
         self.entries.insert(at, entry);
         self.selected = at;
-        self.share();
+        self.publish_choice();
     }
 
-    fn share(&self) {
-        self.choice.prefer(self.used().map(|entry| entry.name.clone()));
+    fn publish_choice(&self) {
+        self.source.prefer(self.used().map(|entry| entry.name.clone()));
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
-        if let Some(selected) = list::moved(key.code, self.selected, self.entries.len()) {
+        if let Some(selected) = list::move_selection(key.code, self.selected, self.entries.len()) {
             self.selected = selected;
             return None;
         }
@@ -167,7 +167,7 @@ impl Keys {
     }
 
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme) {
-        if self.entries.is_empty() && self.is_known {
+        if self.entries.is_empty() && self.is_loaded {
             let lines = vec![
                 Line::from("no key yet").dim(),
                 Line::from(vec![Span::styled("n", theme.key()), Span::raw(" makes one")]),
@@ -184,7 +184,7 @@ impl Keys {
             .skip(first)
             .take(usize::from(area.height))
             .map(|(index, entry)| {
-                let is_unlocked = self.choice.unlocked(&entry.name).is_some();
+                let is_unlocked = self.source.unlocked(&entry.name).is_some();
                 let marks = format!(
                     "{}{}",
                     if used == Some(&entry.name) { "✓" } else { " " },

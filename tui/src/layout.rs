@@ -3,13 +3,13 @@
 use ratatui::layout::{Constraint, Layout, Rect};
 
 /// Below this width there is one pane at a time.
-const WIDE: u16 = 80;
+const MIN_WIDE_COLUMNS: u16 = 80;
 
 /// Below this size there is only a sentence.
-const SMALLEST: (u16, u16) = (40, 10);
+const MIN_SIZE: (u16, u16) = (40, 10);
 
 /// Columns of the panes on the left.
-const LEFT: u16 = 26;
+const LEFT_COLUMNS: u16 = 26;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Pane {
@@ -44,9 +44,9 @@ impl Pane {
 
 /// What is shown where.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Places {
+pub(crate) enum ScreenLayout {
     /// Too small for anything but a sentence.
-    Sentence,
+    TooSmall,
     Panes {
         header: Rect,
         /// Each pane with its borders.
@@ -58,23 +58,24 @@ pub(crate) enum Places {
 }
 
 /// `focus` is the pane that is seen where there is room for one alone.
-pub(crate) fn places(screen: Rect, focus: Pane, is_zoomed: bool) -> Places {
-    if screen.width < SMALLEST.0 || screen.height < SMALLEST.1 {
-        return Places::Sentence;
+pub(crate) fn screen_layout(screen: Rect, focus: Pane, is_zoomed: bool) -> ScreenLayout {
+    if screen.width < MIN_SIZE.0 || screen.height < MIN_SIZE.1 {
+        return ScreenLayout::TooSmall;
     }
     let [header, main, message, footer] =
         Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1), Constraint::Length(1)])
             .areas(screen);
-    if screen.width < WIDE || is_zoomed {
-        return Places::Panes { header, panes: vec![(focus, main)], message, footer };
+    if screen.width < MIN_WIDE_COLUMNS || is_zoomed {
+        return ScreenLayout::Panes { header, panes: vec![(focus, main)], message, footer };
     }
     let logs = (main.height / 5).clamp(4, 10);
     // Neighbours share a border.
     let [upper, lower] = Layout::vertical([Constraint::Fill(1), Constraint::Length(logs)]).spacing(-1).areas(main);
-    let [left, right] = Layout::horizontal([Constraint::Length(LEFT), Constraint::Fill(1)]).spacing(-1).areas(upper);
+    let [left, right] =
+        Layout::horizontal([Constraint::Length(LEFT_COLUMNS), Constraint::Fill(1)]).spacing(-1).areas(upper);
     let [circles, keys] = Layout::vertical([Constraint::Fill(3), Constraint::Fill(2)]).spacing(-1).areas(left);
     let panes = vec![(Pane::Circles, circles), (Pane::Keys, keys), (Pane::Repl, right), (Pane::Logs, lower)];
-    Places::Panes { header, panes, message, footer }
+    ScreenLayout::Panes { header, panes, message, footer }
 }
 
 #[cfg(test)]
@@ -82,11 +83,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_size_has_its_places_within_the_screen() {
+    fn layout_fits_every_screen_size() {
         for (width, height) in (0..130).flat_map(|width| (0..50).map(move |height| (width, height))) {
             let screen = Rect::new(0, 0, width, height);
             for is_zoomed in [false, true] {
-                let Places::Panes { header, panes, message, footer } = places(screen, Pane::Repl, is_zoomed) else {
+                let ScreenLayout::Panes { header, panes, message, footer } =
+                    screen_layout(screen, Pane::Repl, is_zoomed)
+                else {
                     assert!(width < 40 || height < 10, "{width}x{height}");
                     continue;
                 };
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_panes_go_round() {
+    fn panes_are_cycled() {
         assert_eq!(Pane::Circles.step(-1), Pane::Logs);
         assert_eq!(Pane::Logs.step(1), Pane::Circles);
         assert_eq!(Pane::Keys.step(1), Pane::Repl);

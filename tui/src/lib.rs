@@ -3,21 +3,21 @@
 mod action;
 mod app;
 mod chrome;
+mod circle_id;
 mod circles;
 mod event;
+mod event_loop;
 pub mod headless;
 mod help;
-mod id;
 mod keys;
 mod layout;
 mod list;
 mod logs;
 mod popup;
 mod repl;
-mod run;
 mod screen;
+mod session_status;
 mod setup;
-mod standing;
 mod tasks;
 mod theme;
 mod welcome;
@@ -42,8 +42,8 @@ use tokio::{signal::unix::SignalKind, sync::mpsc};
 
 use app::App;
 use event::Message;
-use run::QUEUE;
-use screen::Screen;
+use event_loop::QUEUE_CAPACITY;
+use screen::AlternateScreen;
 use tasks::Tasks;
 
 pub use frontend::{
@@ -85,28 +85,28 @@ pub fn run(first: Option<String>, options: Options) -> Result<std::process::Exit
         has_colours: Paint::for_stdout().is_on(),
     };
     let runtime = terminal::runtime::runtime()?;
-    let (queue, messages) = mpsc::channel(QUEUE);
+    let (queue, messages) = mpsc::channel(QUEUE_CAPACITY);
     let scratch_circle = scratch::start(runtime.handle(), setup.workers());
     let tasks = Tasks::new(runtime.handle().clone(), queue.clone());
     let mut app = App::new(setup, tasks, first, key);
     match scratch_circle {
         Ok((url, keypair)) => app.add_scratch(scratch::NAME, url, keypair),
         // Everything else works without it.
-        Err(error) => app.complain(error.advice()),
+        Err(error) => app.report_error(error.advice()),
     }
     {
         let _in_runtime = runtime.enter();
         end_on_signals(&queue)?;
     }
     let unusable = |error: std::io::Error| CliError::io("cannot use this terminal", &error, "try circles repl");
-    let mut screen = Screen::take().map_err(unusable)?;
+    let mut screen = AlternateScreen::take().map_err(unusable)?;
     let outside = screen::listen(queue);
-    let ended = runtime.block_on(run::run(app, &mut screen.terminal, messages, outside));
+    let ended = runtime.block_on(event_loop::run(app, &mut screen.terminal, messages, outside));
     drop(screen);
     let ended = ended.map_err(unusable)?;
-    if let Some(farewell) = ended.farewell {
+    if let Some(farewell) = ended.exit_message {
         // The terminal may have gone with its user.
-        let _untold = to_stdout(&farewell);
+        let _unreported = to_stdout(&farewell);
     }
     // Not waited for: what still runs in it ends with the process.
     runtime.shutdown_background();

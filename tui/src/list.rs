@@ -3,16 +3,16 @@
 use ratatui::crossterm::event::KeyCode;
 
 /// Rows that a page has.
-const PAGE: usize = 10;
+const PAGE_ROWS: usize = 10;
 
 /// Which of so many is chosen after a key; `None` if the key is for something else.
-pub(crate) fn moved(code: KeyCode, selected: usize, count: usize) -> Option<usize> {
+pub(crate) fn move_selection(code: KeyCode, selected: usize, count: usize) -> Option<usize> {
     let last = count.saturating_sub(1);
     Some(match code {
         KeyCode::Up | KeyCode::Char('k') => selected.saturating_sub(1),
         KeyCode::Down | KeyCode::Char('j') => (selected + 1).min(last),
-        KeyCode::PageUp => selected.saturating_sub(PAGE),
-        KeyCode::PageDown => (selected + PAGE).min(last),
+        KeyCode::PageUp => selected.saturating_sub(PAGE_ROWS),
+        KeyCode::PageDown => (selected + PAGE_ROWS).min(last),
         KeyCode::Home | KeyCode::Char('g') => 0,
         KeyCode::End | KeyCode::Char('G') => last,
         _ => return None,

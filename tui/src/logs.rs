@@ -15,9 +15,9 @@ use frontend::visible::visible;
 
 use super::{
     action::Action,
+    circle_id::CircleId,
     help::Hint,
-    id::CircleId,
-    tasks::{Follower, MAX_LINES},
+    tasks::{LogFollower, MAX_LINES},
     theme::Theme,
     wrap,
 };
@@ -26,13 +26,13 @@ use super::{
 const LEVELS: [(&str, &[&str]); 3] = [("all", &[]), ("warnings", &["WARN", "ERROR"]), ("errors", &["ERROR"])];
 
 #[derive(Debug, Default)]
-pub(crate) struct Logs {
+pub(crate) struct LogsPane {
     lines: HashMap<CircleId, VecDeque<String>>,
     /// Rows below what is shown; 0 follows what comes.
-    back: usize,
+    scroll_back: usize,
     level: usize,
     /// Follows the files of circles.json's circles, once it is known where they are.
-    follower: Option<Follower>,
+    follower: Option<LogFollower>,
 }
 
 /// What can be done in the pane.
@@ -43,8 +43,8 @@ pub(crate) const HINTS: &[Hint] =
 pub(crate) const SHORT_HINTS: &[Hint] =
     &[("↑↓", "scroll"), ("?", "help"), ("q", "quit"), ("l", "level"), ("y", "copy"), ("f", "zoom"), ("1-4", "pane")];
 
-impl Logs {
-    pub(crate) fn set_follower(&mut self, follower: Follower) {
+impl LogsPane {
+    pub(crate) fn set_follower(&mut self, follower: LogFollower) {
         self.follower = Some(follower);
     }
 
@@ -57,7 +57,7 @@ impl Logs {
 
     pub(crate) fn push(&mut self, circle: CircleId, line: &str) {
         let lines = self.lines.entry(circle).or_default();
-        lines.extend(visible(line).lines().map(tidy));
+        lines.extend(visible(line).lines().map(shorten_timestamp));
         while lines.len() > MAX_LINES {
             lines.pop_front();
         }
@@ -65,14 +65,14 @@ impl Logs {
 
     pub(crate) fn key(&mut self, key: KeyEvent, shown: Option<CircleId>) -> Option<Action> {
         match key.code {
-            KeyCode::Up | KeyCode::Char('k') => self.back += 1,
-            KeyCode::Down | KeyCode::Char('j') => self.back = self.back.saturating_sub(1),
-            KeyCode::PageUp => self.back += 10,
-            KeyCode::PageDown => self.back = self.back.saturating_sub(10),
-            KeyCode::End | KeyCode::Char('G') => self.back = 0,
+            KeyCode::Up | KeyCode::Char('k') => self.scroll_back += 1,
+            KeyCode::Down | KeyCode::Char('j') => self.scroll_back = self.scroll_back.saturating_sub(1),
+            KeyCode::PageUp => self.scroll_back += 10,
+            KeyCode::PageDown => self.scroll_back = self.scroll_back.saturating_sub(10),
+            KeyCode::End | KeyCode::Char('G') => self.scroll_back = 0,
             KeyCode::Char('l') => {
                 self.level = (self.level + 1) % LEVELS.len();
-                self.back = 0;
+                self.scroll_back = 0;
             }
             KeyCode::Char('y') => {
                 let lines: Vec<&str> = self.lines.get(&shown?)?.iter().map(String::as_str).collect();
@@ -85,7 +85,7 @@ impl Logs {
 
     /// What the pane's title says of how it shows.
     pub(crate) fn mode(&self) -> String {
-        let follow = if self.back == 0 { "follow ●" } else { "follow ○" };
+        let follow = if self.scroll_back == 0 { "follow ●" } else { "follow ○" };
         if self.level == 0 { follow.into() } else { format!("{} · {follow}", LEVELS[self.level].0) }
     }
 
@@ -96,14 +96,14 @@ impl Logs {
         let is_shown = |line: &&String| levels.is_empty() || level(line).is_some_and(|level| levels.contains(&level));
         for line in lines.into_iter().flatten().rev().filter(is_shown) {
             let style = match level(line) {
-                Some("ERROR") => theme.bad(),
+                Some("ERROR") => theme.error(),
                 Some("WARN") => theme.warning(),
                 _ => Style::new(),
             };
-            for row in wrap::prose(Line::from(line.clone()).style(style), area.width).into_iter().rev() {
+            for row in wrap::wrap_words(Line::from(line.clone()).style(style), area.width).into_iter().rev() {
                 rows.push_front(row.style(style));
             }
-            if rows.len() >= height + self.back {
+            if rows.len() >= height + self.scroll_back {
                 break;
             }
         }
@@ -111,8 +111,8 @@ impl Logs {
             let hint = "what circles of circles.json log is shown here";
             return frame.render_widget(Paragraph::new(hint.dim()), area);
         }
-        self.back = self.back.min(rows.len().saturating_sub(height));
-        let end = rows.len() - self.back;
+        self.scroll_back = self.scroll_back.min(rows.len().saturating_sub(height));
+        let end = rows.len() - self.scroll_back;
         let start = end.saturating_sub(height);
         let shown: Vec<Line<'_>> = rows.into_iter().skip(start).take(end - start).collect();
         frame.render_widget(Paragraph::new(shown), area);
@@ -124,7 +124,7 @@ fn level(line: &str) -> Option<&str> {
 }
 
 /// The time of day is enough: `2026-11-24T12:01:07.123456Z  INFO …` becomes `12:01:07 INFO …`.
-fn tidy(line: &str) -> String {
+fn shorten_timestamp(line: &str) -> String {
     let Some((stamp, rest)) = line.split_once(' ') else { return line.to_owned() };
     let time = stamp.split_once('T').map(|(_, time)| time).filter(|time| stamp.ends_with('Z') && time.len() > 8);
     match time.and_then(|time| time.get(..8)) {
@@ -138,16 +138,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_told_with_the_time_of_day() {
-        assert_eq!(tidy("2026-11-24T12:01:07.123456Z  INFO play ok"), "12:01:07 INFO play ok");
-        assert_eq!(tidy("listening on ws://127.0.0.1:9001"), "listening on ws://127.0.0.1:9001");
-        assert_eq!(tidy(""), "");
-        assert_eq!(tidy("éTZ x"), "éTZ x");
+    fn line_is_shown_with_the_time_of_day() {
+        assert_eq!(shorten_timestamp("2026-11-24T12:01:07.123456Z  INFO play ok"), "12:01:07 INFO play ok");
+        assert_eq!(shorten_timestamp("listening on ws://127.0.0.1:9001"), "listening on ws://127.0.0.1:9001");
+        assert_eq!(shorten_timestamp(""), "");
+        assert_eq!(shorten_timestamp("éTZ x"), "éTZ x");
     }
 
     #[test]
-    fn what_is_kept_of_a_log_is_bounded() {
-        let mut logs = Logs::default();
+    fn log_buffer_is_bounded() {
+        let mut logs = LogsPane::default();
         for number in 0..MAX_LINES + 3 {
             logs.push(CircleId(0), &number.to_string());
         }

@@ -1,8 +1,8 @@
 //! What stands before everything else and wants an answer: forms, questions, help.
 
 mod field;
-mod leave;
 mod palette;
+mod quit;
 
 use keys::keystore::KeyName;
 use ratatui::{
@@ -16,13 +16,13 @@ use ratatui::{
 
 use super::{
     action::{Action, Secret},
-    id::CircleId,
+    circle_id::CircleId,
     theme::Theme,
     wrap,
 };
 use field::Field;
-pub(crate) use leave::Leave;
-pub(crate) use palette::{Choice, Palette};
+pub(crate) use palette::{Palette, PaletteItem};
+pub(crate) use quit::QuitPrompt;
 
 #[derive(Debug)]
 pub(crate) enum Popup {
@@ -38,21 +38,21 @@ pub(crate) enum Popup {
         yes: Action,
     },
     /// What is to become of the circles that were started here.
-    Leave(Leave),
+    QuitPrompt(QuitPrompt),
     /// Those circles are drained before the end.
-    Leaving(String),
-    NewKey(NewKey),
-    Passphrase(Passphrase),
-    Address(Address),
+    Quitting(String),
+    NewKey(NewKeyForm),
+    Passphrase(PassphraseForm),
+    Address(AddressForm),
     Palette(Palette),
 }
 
 /// A form for a new key.
 #[derive(Debug)]
-pub(crate) struct NewKey {
+pub(crate) struct NewKeyForm {
     name: Field,
     passphrase: Field,
-    again: Field,
+    repeat: Field,
     at: usize,
     pub error: Option<String>,
     pub is_busy: bool,
@@ -63,7 +63,7 @@ pub(crate) struct NewKey {
 
 /// A question for a key's passphrase.
 #[derive(Debug)]
-pub(crate) struct Passphrase {
+pub(crate) struct PassphraseForm {
     pub key: KeyName,
     field: Field,
     pub error: Option<String>,
@@ -72,18 +72,18 @@ pub(crate) struct Passphrase {
 
 /// A question for a circle's address.
 #[derive(Debug)]
-pub(crate) struct Address {
+pub(crate) struct AddressForm {
     field: Field,
     pub error: Option<String>,
     pub is_busy: bool,
 }
 
-impl NewKey {
+impl NewKeyForm {
     pub(crate) fn new(suggested: &'static str, circle: Option<CircleId>, why: Option<String>) -> Self {
         Self {
             name: Field::with_default(suggested),
             passphrase: Field::hidden(),
-            again: Field::hidden(),
+            repeat: Field::hidden(),
             at: 0,
             error: None,
             is_busy: false,
@@ -93,7 +93,7 @@ impl NewKey {
     }
 
     fn fields(&mut self) -> [&mut Field; 3] {
-        [&mut self.name, &mut self.passphrase, &mut self.again]
+        [&mut self.name, &mut self.passphrase, &mut self.repeat]
     }
 
     fn submit(&mut self) -> Option<Action> {
@@ -101,14 +101,14 @@ impl NewKey {
         let (at, error) = match name {
             Err(error) => (0, error.to_string()),
             Ok(_) if self.passphrase.text().is_empty() => (1, "an empty passphrase protects nothing".into()),
-            Ok(_) if self.passphrase.text() != self.again.text() => (2, "the two passphrases differ".into()),
+            Ok(_) if self.passphrase.text() != self.repeat.text() => (2, "the two passphrases differ".into()),
             Ok(name) => {
                 (self.error, self.is_busy) = (None, true);
                 return Some(Action::MakeKey(name, Secret(self.passphrase.secret())));
             }
         };
         if at == 2 {
-            self.again.clear();
+            self.repeat.clear();
         }
         (self.at, self.error) = (at, Some(error));
         None
@@ -129,13 +129,13 @@ impl NewKey {
     }
 }
 
-impl Passphrase {
+impl PassphraseForm {
     pub(crate) fn new(key: KeyName, error: Option<String>) -> Self {
         Self { key, field: Field::hidden(), error, is_busy: false }
     }
 
     /// It was the wrong one: another try.
-    pub(crate) fn refuse(&mut self, error: String) {
+    pub(crate) fn set_error(&mut self, error: String) {
         (self.error, self.is_busy) = (Some(error), false);
         self.field.clear();
     }
@@ -172,13 +172,13 @@ impl Popup {
             Self::NewKey(form) => form.is_busy,
             Self::Passphrase(form) => form.is_busy,
             Self::Address(form) => form.is_busy,
-            Self::Leaving(_) => true,
+            Self::Quitting(_) => true,
             _ => false,
         }
     }
 
     pub(crate) fn address() -> Self {
-        Self::Address(Address { field: Field::shown(), error: None, is_busy: false })
+        Self::Address(AddressForm { field: Field::visible(), error: None, is_busy: false })
     }
 
     /// What a key press leads to. The popup closes with the action unless it waits for what comes of it
@@ -201,8 +201,8 @@ impl Popup {
                 KeyCode::Char('y' | 'Y') => Some(yes.clone()),
                 _ => Some(Action::Close),
             },
-            Self::Leave(_) => Leave::key(key),
-            Self::Leaving(_) => leave::leaving_key(key),
+            Self::QuitPrompt(_) => QuitPrompt::key(key),
+            Self::Quitting(_) => quit::quitting_key(key),
             Self::NewKey(form) => form.key(key),
             Self::Passphrase(form) => form.key(key),
             Self::Address(form) => match key.code {
@@ -210,7 +210,7 @@ impl Popup {
                 _ if form.is_busy => None,
                 KeyCode::Enter if !form.field.text().is_empty() => {
                     (form.error, form.is_busy) = (None, true);
-                    Some(Action::Open(form.field.text().to_owned()))
+                    Some(Action::ConnectTo(form.field.text().to_owned()))
                 }
                 _ => {
                     form.field.key(key);
@@ -248,34 +248,34 @@ impl Popup {
                             Span::raw(format!("  {does}")),
                         ]),
                     })
-                    .flat_map(|line| broken(frame, line))
+                    .flat_map(|line| wrap_lines(frame, line))
                     .collect();
-                let area = window(frame, theme, title, &lines, "any key closes · ↓ ↑ scroll");
+                let area = draw_window(frame, theme, title, &lines, "any key closes · ↓ ↑ scroll");
                 let hidden = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_sub(area.height);
                 *scroll = (*scroll).min(hidden);
                 frame.render_widget(Paragraph::new(lines).scroll((*scroll, 0)), area);
             }
             Self::Confirm { question, .. } => {
-                let lines = broken(frame, Line::from(question.clone()));
-                let area = window(frame, theme, "Sure?", &lines, "y yes · any other key no");
+                let lines = wrap_lines(frame, Line::from(question.clone()));
+                let area = draw_window(frame, theme, "Sure?", &lines, "y yes · any other key no");
                 frame.render_widget(Paragraph::new(lines), area);
             }
-            Self::Leave(leave) => leave.draw(frame, theme),
-            Self::Leaving(names) => leave::draw_leaving(names, frame, theme, spinner),
+            Self::QuitPrompt(leave) => leave.draw(frame, theme),
+            Self::Quitting(names) => quit::draw_quitting(names, frame, theme, spinner),
             Self::NewKey(form) => {
                 let mut lines: Vec<Line<'_>> =
-                    form.why.iter().flat_map(|why| broken(frame, Line::from(why.clone()))).collect();
+                    form.why.iter().flat_map(|why| wrap_lines(frame, Line::from(why.clone()))).collect();
                 let first = lines.len();
                 for (label, field) in
-                    [("name        ", &form.name), ("passphrase  ", &form.passphrase), ("again       ", &form.again)]
+                    [("name        ", &form.name), ("passphrase  ", &form.passphrase), ("again       ", &form.repeat)]
                 {
                     lines.push(labelled(label, field));
                 }
                 let status = status(form.error.as_deref(), form.is_busy, "encrypting the key…", theme, spinner);
-                lines.extend(broken(frame, status));
-                let area = window(frame, theme, "New key", &lines, "Enter next · Esc cancel");
+                lines.extend(wrap_lines(frame, status));
+                let area = draw_window(frame, theme, "New key", &lines, "Enter next · Esc cancel");
                 frame.render_widget(Paragraph::new(lines), area);
-                let field = [&form.name, &form.passphrase, &form.again][form.at];
+                let field = [&form.name, &form.passphrase, &form.repeat][form.at];
                 cursor(frame, area, first + form.at, 12 + field.width());
             }
             Self::Passphrase(form) => {
@@ -283,21 +283,21 @@ impl Popup {
                 let column = question.chars().count() + form.field.width();
                 let mut lines = vec![labelled(&question, &form.field)];
                 let status = status(form.error.as_deref(), form.is_busy, "unlocking…", theme, spinner);
-                lines.extend(broken(frame, status));
-                let area = window(frame, theme, "Unlock", &lines, "Enter unlock · Esc cancel");
+                lines.extend(wrap_lines(frame, status));
+                let area = draw_window(frame, theme, "Unlock", &lines, "Enter unlock · Esc cancel");
                 frame.render_widget(Paragraph::new(lines), area);
                 cursor(frame, area, 0, column);
             }
             Self::Address(form) => {
                 let mut lines = vec![
                     Line::from("a name in circles.json, a port (9001), host:port or a ws:// URL").dim(),
-                    Line::from(form.field.seen().to_vec()),
+                    Line::from(form.field.spans().to_vec()),
                 ];
-                lines.extend(broken(
+                lines.extend(wrap_lines(
                     frame,
                     status(form.error.as_deref(), form.is_busy, "looking in circles.json…", theme, spinner),
                 ));
-                let area = window(frame, theme, "Connect to", &lines, "Enter connect · Esc cancel");
+                let area = draw_window(frame, theme, "Connect to", &lines, "Enter connect · Esc cancel");
                 frame.render_widget(Paragraph::new(lines), area);
                 cursor(frame, area, 1, form.field.width());
             }
@@ -307,19 +307,19 @@ impl Popup {
 }
 
 /// A line in as many as the screen wants.
-fn broken(frame: &Frame<'_>, line: Line<'static>) -> Vec<Line<'static>> {
-    wrap::prose(line, frame.area().width.saturating_sub(4))
+fn wrap_lines(frame: &Frame<'_>, line: Line<'static>) -> Vec<Line<'static>> {
+    wrap::wrap_words(line, frame.area().width.saturating_sub(4))
 }
 
 fn labelled(label: &str, field: &Field) -> Line<'static> {
     let mut spans = vec![Span::raw(label.to_owned()).dim()];
-    spans.extend(field.seen());
+    spans.extend(field.spans());
     spans.into()
 }
 
 fn status(error: Option<&str>, is_busy: bool, busy: &str, theme: Theme, spinner: &str) -> Line<'static> {
     match error {
-        Some(error) => Line::from(Span::styled(error.to_owned(), theme.bad())),
+        Some(error) => Line::from(Span::styled(error.to_owned(), theme.error())),
         None if is_busy => Line::from(format!("{spinner} {busy}")),
         None => Line::default(),
     }
@@ -331,9 +331,9 @@ fn cursor(frame: &mut Frame<'_>, area: Rect, row: usize, column: usize) {
 }
 
 /// A window in the middle that is as large as its lines want, and the room inside of it.
-fn window(frame: &mut Frame<'_>, theme: Theme, title: &str, lines: &[Line<'_>], hint: &str) -> Rect {
+fn draw_window(frame: &mut Frame<'_>, theme: Theme, title: &str, lines: &[Line<'_>], hint: &str) -> Rect {
     let widest = lines.iter().map(Line::width).max().unwrap_or(0).max(hint.chars().count() + 2).max(44);
-    let size = |wanted: usize, room: u16| u16::try_from(wanted).unwrap_or(u16::MAX).min(room);
+    let size = |needed: usize, room: u16| u16::try_from(needed).unwrap_or(u16::MAX).min(room);
     let screen = frame.area();
     let (width, height) = (size(widest + 4, screen.width), size(lines.len() + 2, screen.height));
     let area =

@@ -1,8 +1,8 @@
 //! The pane in which one plays: what was said, what runs, what is being typed.
 
-mod dialer;
+mod connector;
 mod editor;
-mod session;
+mod session_view;
 mod transcript;
 
 use std::{
@@ -31,9 +31,9 @@ use ratatui::{
 };
 use rhai::Engine;
 
-use super::{action::Action, help::Hint, id::CircleId, layout::Pane, theme::Look};
-pub(crate) use dialer::Dialer;
-pub(crate) use session::{SessionView, text_of};
+use super::{action::Action, circle_id::CircleId, help::Hint, layout::Pane, theme::DrawContext};
+pub(crate) use connector::Connector;
+pub(crate) use session_view::{SessionView, plain_text};
 pub(crate) use transcript::Transcript;
 
 /// How long a play runs before the status line says so.
@@ -67,7 +67,7 @@ pub(crate) const UNREADY_HINTS: &[Hint] = &[
 pub(crate) use editor::{HINTS as TYPING_HINTS, SHORT_HINTS as SHORT_TYPING_HINTS};
 
 /// The sessions, and what is needed to type in one.
-pub(crate) struct Repl {
+pub(crate) struct ReplPane {
     sessions: HashMap<CircleId, SessionView>,
     lexer: Engine,
     validator: Validator,
@@ -78,7 +78,7 @@ pub(crate) struct Repl {
     pub is_typing: bool,
 }
 
-impl Repl {
+impl ReplPane {
     pub(crate) fn new(keeper: HistoryWriter) -> Self {
         Self {
             sessions: HashMap::new(),
@@ -126,7 +126,7 @@ impl Repl {
     }
 
     /// Shows an input that is carried out from now on, and keeps it for other days.
-    pub(crate) fn began(&mut self, id: CircleId, input: &str) {
+    pub(crate) fn show_input(&mut self, id: CircleId, input: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.transcript.follow();
         session.transcript.extend(echo(&self.lexer, &session.name, input));
@@ -136,7 +136,7 @@ impl Repl {
     }
 
     /// A key press in the editor.
-    pub(crate) fn typed(&mut self, key: KeyEvent, shown: CircleId) -> Option<Action> {
+    pub(crate) fn on_editor_key(&mut self, key: KeyEvent, shown: CircleId) -> Option<Action> {
         let session = self.sessions.get_mut(&shown)?;
         match key.code {
             KeyCode::PageUp => session.transcript.page(-1),
@@ -172,7 +172,14 @@ impl Repl {
     }
 
     /// Draws the session on a circle. `is_editing`: whether letters that are typed go into the editor.
-    pub(crate) fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, look: Look, shown: CircleId, is_editing: bool) {
+    pub(crate) fn draw(
+        &mut self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        look: DrawContext,
+        shown: CircleId,
+        is_editing: bool,
+    ) {
         let Some(session) = self.sessions.get_mut(&shown) else { return };
         let waiting = session.state.waiting;
         let status = match &session.state.running {
@@ -211,7 +218,7 @@ impl Repl {
     }
 }
 
-fn status(look: Look, running: &PlaySnapshot, waiting: usize, width: u16) -> Option<ShownLine<'static>> {
+fn status(look: DrawContext, running: &PlaySnapshot, waiting: usize, width: u16) -> Option<ShownLine<'static>> {
     let elapsed = look.now.saturating_duration_since(running.started);
     if elapsed < STATUS_LINE_DELAY && running.progress.is_none() {
         return None;
@@ -228,13 +235,13 @@ fn status(look: Look, running: &PlaySnapshot, waiting: usize, width: u16) -> Opt
 
 fn hint(session: &SessionView) -> String {
     match session.access() {
-        Some(access) => format!("for {}: a proves yours", whom(access)),
+        Some(access) => format!("for {}: a proves yours", access_text(access)),
         None => "Enter connects".into(),
     }
 }
 
 /// For whom a circle is.
-pub(crate) fn whom(access: Access) -> &'static str {
+pub(crate) fn access_text(access: Access) -> &'static str {
     match access {
         Access::Open => "anyone",
         Access::Authenticated => "any key that proves itself",

@@ -22,11 +22,11 @@ use ratatui::{
 use rustix::process::{Signal, kill_current_process_group};
 use tokio::sync::mpsc;
 
-use super::{event::Message, run::Outside};
+use super::{event::Message, event_loop::TerminalHost};
 use frontend::error::CliError;
 use terminal::{editor, passphrase, programs::EDITOR};
 
-type Real = CrosstermBackend<Stdout>;
+type RealBackend = CrosstermBackend<Stdout>;
 
 /// Whether the terminal is taken over now.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
@@ -35,11 +35,11 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 static IS_LENT: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, for as long as this lives.
-pub(crate) struct Screen {
-    pub terminal: Terminal<Real>,
+pub(crate) struct AlternateScreen {
+    pub terminal: Terminal<RealBackend>,
 }
 
-impl Screen {
+impl AlternateScreen {
     /// Takes the terminal over. From now on a panic, in whatever thread, gives it back, says that it is a bug and ends the
     /// process: what would go on behind it could not be trusted.
     pub(crate) fn take() -> io::Result<Self> {
@@ -54,7 +54,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for AlternateScreen {
     fn drop(&mut self) {
         give_back();
     }
@@ -81,7 +81,7 @@ pub(crate) fn is_lent() -> bool {
 
 /// Posts what the terminal says, from a thread of its own, until nobody takes it or the terminal is gone. The next is read
 /// once the one before is dealt with: if that leaves the terminal to someone, the keys are theirs.
-pub(crate) fn listen(queue: mpsc::Sender<Message>) -> OnTerminal {
+pub(crate) fn listen(queue: mpsc::Sender<Message>) -> RealTerminal {
     let (dealt_with, is_dealt_with) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         while let Ok(event) = event::read() {
@@ -92,12 +92,12 @@ pub(crate) fn listen(queue: mpsc::Sender<Message>) -> OnTerminal {
         // Its user has gone with it, as a hangup says, too.
         let _ended = queue.blocking_send(Message::end(129));
     });
-    OnTerminal { dealt_with }
+    RealTerminal { dealt_with }
 }
 
 /// Whether the editor that is set is not there, as far as that can be told without starting it. The shell that starts it would
 /// write so on the terminal, where it would be found much later.
-fn is_missing() -> bool {
+fn is_editor_missing() -> bool {
     let Some((_, editor)) = EDITOR.from_env() else { return false };
     let program = editor.split_whitespace().next().unwrap_or_default();
     // Of anything else only a shell knows what it comes to.
@@ -112,32 +112,37 @@ fn is_missing() -> bool {
 }
 
 /// How a shell ends that does not find a program.
-fn not_found() -> ExitStatus {
+fn not_found_status() -> ExitStatus {
     ExitStatus::from_raw(127 << 8)
 }
 
 /// Does outside what the app wants done there.
-pub(crate) struct OnTerminal {
+pub(crate) struct RealTerminal {
     dealt_with: std::sync::mpsc::Sender<()>,
 }
 
-impl Outside<Real> for OnTerminal {
+impl TerminalHost<RealBackend> for RealTerminal {
     fn copy(&mut self, text: &str) {
         // OSC 52: the terminal puts it on its clipboard, also through ssh. One that cannot shows nothing of it.
         let _unseen = write!(stdout(), "\x1b]52;c;{}\x07", STANDARD.encode(text)).and_then(|()| stdout().flush());
     }
 
-    fn edit(&mut self, terminal: &mut Terminal<Real>, text: &str) -> io::Result<Result<Option<String>, CliError>> {
+    fn edit(
+        &mut self,
+        terminal: &mut Terminal<RealBackend>,
+        text: &str,
+    ) -> io::Result<Result<Option<String>, CliError>> {
         give_back();
         IS_LENT.store(true, Ordering::SeqCst);
-        let edited = editor::edit(text, |command| if is_missing() { Ok(not_found()) } else { command.status() });
+        let edited =
+            editor::edit(text, |command| if is_editor_missing() { Ok(not_found_status()) } else { command.status() });
         IS_LENT.store(false, Ordering::SeqCst);
         enter()?;
         self.redraw(terminal)?;
         Ok(edited)
     }
 
-    fn suspend(&mut self, terminal: &mut Terminal<Real>) -> io::Result<()> {
+    fn suspend(&mut self, terminal: &mut Terminal<RealBackend>) -> io::Result<()> {
         give_back();
         // The shell's whole job, as the terminal's own Ctrl-Z would have it. It returns when the shell continues it.
         kill_current_process_group(Signal::TSTP)?;
@@ -147,18 +152,18 @@ impl Outside<Real> for OnTerminal {
 
     /// Not by the library's own clearing: that one asks the terminal where its cursor is, and the answer would be read by
     /// the thread that reads keys.
-    fn redraw(&mut self, terminal: &mut Terminal<Real>) -> io::Result<()> {
+    fn redraw(&mut self, terminal: &mut Terminal<RealBackend>) -> io::Result<()> {
         execute!(stdout(), Clear(ClearType::All))?;
         *terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         Ok(())
     }
 
-    fn resized(&mut self, _: &mut Terminal<Real>, _: u16, _: u16) {}
+    fn resized(&mut self, _: &mut Terminal<RealBackend>, _: u16, _: u16) {}
 
-    fn dealt_with(&mut self) {
+    fn events_handled(&mut self) {
         // A thread that has ended waits for nothing.
         let _ended = self.dealt_with.send(());
     }
 
-    fn drawn(&mut self, _: &Buffer) {}
+    fn frame_drawn(&mut self, _: &Buffer) {}
 }

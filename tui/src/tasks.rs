@@ -12,12 +12,12 @@ use frontend::{config, target};
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
-    event::{Event, Message},
-    id::CircleId,
+    circle_id::CircleId,
+    event::{AppEvent, Message},
 };
-pub(crate) use logs::{Follower, MAX_LINES};
-pub(crate) use probe::Probing;
-pub(crate) use supervisor::SupervisorOf;
+pub(crate) use logs::{LogFollower, MAX_LINES};
+pub(crate) use probe::ProbeGuard;
+pub(crate) use supervisor::SupervisorRef;
 
 /// Starts tasks, and posts what comes of them.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl Tasks {
     }
 
     /// Waits for room: what comes too fast is made to wait, not dropped.
-    async fn post(&self, event: Event) {
+    async fn post(&self, event: AppEvent) {
         // An app that has ended takes no messages.
         drop(self.queue.send(Message(event)).await);
     }
@@ -42,10 +42,10 @@ impl Tasks {
     }
 
     /// Runs what blocks, and posts its outcome.
-    fn block<T: Send + 'static>(
+    fn spawn_blocking<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
-        event: impl FnOnce(T) -> Event + Send + 'static,
+        event: impl FnOnce(T) -> AppEvent + Send + 'static,
     ) {
         let tasks = self.clone();
         self.spawn(async move {
@@ -57,7 +57,7 @@ impl Tasks {
     }
 
     pub(crate) fn read_config(&self, named: Option<PathBuf>) {
-        self.block(move || config::find(named), Event::ConfigRead);
+        self.spawn_blocking(move || config::find(named), AppEvent::ConfigRead);
     }
 
     /// Finds a circle by what people call it.
@@ -65,6 +65,6 @@ impl Tasks {
     /// `previous`: the circle that was shown, if a command named this one.
     pub(crate) fn resolve(&self, place: String, config: Option<PathBuf>, previous: Option<CircleId>) {
         let resolved = move || target::parse(&place, config.as_deref()).map(|found| found.url.into());
-        self.block(resolved, move |resolved| Event::Resolved(previous, resolved));
+        self.spawn_blocking(resolved, move |resolved| AppEvent::Resolved(previous, resolved));
     }
 }

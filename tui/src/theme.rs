@@ -10,11 +10,11 @@ use ratatui::{
 use frontend::text::{Style, StyledLine, SyntaxKind};
 
 /// Colours of what is told apart by them.
-const SERIES: [Color; 6] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Blue, Color::Red];
+const SERIES_COLOURS: [Color; 6] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Blue, Color::Red];
 
 /// How things look at one moment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Look {
+pub(crate) struct DrawContext {
     pub theme: Theme,
     pub now: Instant,
     /// What goes round as long as something runs.
@@ -37,9 +37,9 @@ impl Theme {
             Style::Plain => plain,
             Style::Dim | Style::Syntax(SyntaxKind::Comment) => plain.dim(),
             Style::Strong => plain.bold(),
-            Style::Success => self.good(),
+            Style::Success => self.success(),
             Style::Error => self.fg(Color::Red).bold(),
-            Style::Series(number) => self.fg(SERIES[usize::from(number) % SERIES.len()]),
+            Style::Series(number) => self.fg(SERIES_COLOURS[usize::from(number) % SERIES_COLOURS.len()]),
             Style::Syntax(SyntaxKind::Keyword) => self.fg(Color::Magenta),
             Style::Syntax(SyntaxKind::String) => self.fg(Color::Green),
             Style::Syntax(SyntaxKind::Number) => self.fg(Color::Cyan),
@@ -53,7 +53,7 @@ impl Theme {
         if self.has_colours { Shown::new().fg(colour) } else { Shown::new() }
     }
 
-    pub(crate) fn good(self) -> Shown {
+    pub(crate) fn success(self) -> Shown {
         self.fg(Color::Green)
     }
 
@@ -61,7 +61,7 @@ impl Theme {
         self.fg(Color::Yellow)
     }
 
-    pub(crate) fn bad(self) -> Shown {
+    pub(crate) fn error(self) -> Shown {
         self.fg(Color::Red)
     }
 

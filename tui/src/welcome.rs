@@ -6,25 +6,34 @@ use ratatui::{
 };
 
 use super::{
-    circles::{Circles, Entry, Source, State},
+    circles::{CircleAvailability, CircleItem, CircleSource, CirclesPane},
     theme::Theme,
 };
 use frontend::visible::visible;
 
 /// What is offered for the chosen circle.
-pub(crate) fn lines(theme: Theme, circles: &Circles, chosen: Option<&Entry>, has_keys: bool) -> Vec<Line<'static>> {
+pub(crate) fn lines(
+    theme: Theme,
+    circles: &CirclesPane,
+    chosen: Option<&CircleItem>,
+    has_keys: bool,
+) -> Vec<Line<'static>> {
     let offer = |key: &str, what: String| {
         Line::from(vec![Span::raw("  "), Span::styled(format!("{key:7}"), theme.key()), Span::raw(what)])
     };
     let mut lines = vec![Line::default(), Line::from("  circles: live Rhai, guarded by keys").bold(), Line::default()];
     if let Some(entry) = chosen {
         let what = match (entry.source, entry.state()) {
-            (Source::Scratch, _) => "play now, on a circle of your own".to_owned(),
-            (Source::Config, State::Elsewhere | State::Up) => format!("connect to {}", entry.name),
-            (Source::Config, State::Taken) => format!("see what has the port of {}", entry.name),
-            (Source::Config, State::Starting) => format!("connect to {} once it is ready", entry.name),
-            (Source::Config, _) => format!("start {} and connect to it", entry.name),
-            (Source::Address, _) => format!("connect to {}", entry.name),
+            (CircleSource::Scratch, _) => "play now, on a circle of your own".to_owned(),
+            (CircleSource::Config, CircleAvailability::Unsupervised | CircleAvailability::Up) => {
+                format!("connect to {}", entry.name)
+            }
+            (CircleSource::Config, CircleAvailability::PortTaken) => format!("see what has the port of {}", entry.name),
+            (CircleSource::Config, CircleAvailability::Starting) => {
+                format!("connect to {} once it is ready", entry.name)
+            }
+            (CircleSource::Config, _) => format!("start {} and connect to it", entry.name),
+            (CircleSource::Address, _) => format!("connect to {}", entry.name),
         };
         lines.push(offer("Enter", what));
     }
@@ -42,15 +51,16 @@ pub(crate) fn lines(theme: Theme, circles: &Circles, chosen: Option<&Entry>, has
         lines.push(Line::default());
         lines.push(Line::from(Span::styled(
             format!("  {} goes on as it was: {}", entry.name, visible(why)),
-            theme.bad(),
+            theme.error(),
         )));
     }
-    let has_fallen = |entry: &&Entry| matches!(entry.state(), State::BackingOff | State::Failed);
-    if let Some(entry) = chosen.filter(has_fallen) {
+    let has_failed =
+        |entry: &&CircleItem| matches!(entry.state(), CircleAvailability::BackingOff | CircleAvailability::Failed);
+    if let Some(entry) = chosen.filter(has_failed) {
         lines.push(Line::default());
-        let again = if entry.state() == State::BackingOff { "; it is started again" } else { "" };
-        let why = visible(entry.why().unwrap_or("it ended"));
-        lines.push(Line::from(Span::styled(format!("  {} failed: {why}{again}", entry.name), theme.bad())));
+        let again = if entry.state() == CircleAvailability::BackingOff { "; it is started again" } else { "" };
+        let why = visible(entry.failure_reason().unwrap_or("it ended"));
+        lines.push(Line::from(Span::styled(format!("  {} failed: {why}{again}", entry.name), theme.error())));
         lines.push(Line::from("  its log below says why (4, then f for all of it)"));
     }
     lines

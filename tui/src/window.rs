@@ -6,10 +6,10 @@ use console::progress;
 
 use super::{
     chrome::Toast,
-    id::CircleId,
+    circle_id::CircleId,
     layout::Pane,
     popup::Popup,
-    theme::{Look, Theme},
+    theme::{DrawContext, Theme},
 };
 
 /// What only the loop can do, because it has the terminal.
@@ -47,7 +47,7 @@ impl Window {
     }
 
     /// Something has happened now.
-    pub(crate) fn wake(&mut self) {
+    pub(crate) fn mark_stale(&mut self) {
         self.now = Instant::now();
         self.is_stale = true;
     }
@@ -67,9 +67,9 @@ impl Window {
         self.now
     }
 
-    pub(crate) fn look(&self) -> Look {
+    pub(crate) fn look(&self) -> DrawContext {
         let age: Duration = self.now.saturating_duration_since(self.begun);
-        Look { theme: self.theme, now: self.now, spinner: progress::spinner(age) }
+        DrawContext { theme: self.theme, now: self.now, spinner: progress::spinner(age) }
     }
 
     pub(crate) fn toast(&self) -> Option<&Toast> {
@@ -77,7 +77,7 @@ impl Window {
     }
 
     /// Shows a short message.
-    pub(crate) fn say(&mut self, text: impl Into<String>, is_error: bool) {
+    pub(crate) fn show_toast(&mut self, text: impl Into<String>, is_error: bool) {
         self.toast = Some(Toast::new(text.into(), is_error, self.now));
     }
 

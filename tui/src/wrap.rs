@@ -8,14 +8,14 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 /// Breaks a line where it does not fit any more, at any character.
-pub(crate) fn rows(line: Line<'static>, width: u16) -> Vec<Line<'static>> {
-    broken(line, width, |_| None)
+pub(crate) fn wrap_anywhere(line: Line<'static>, width: u16) -> Vec<Line<'static>> {
+    break_line(line, width, |_| None)
 }
 
 /// Breaks a line where it does not fit any more, between words where there is a place for it in the row's second half.
-pub(crate) fn prose(line: Line<'static>, width: u16) -> Vec<Line<'static>> {
+pub(crate) fn wrap_words(line: Line<'static>, width: u16) -> Vec<Line<'static>> {
     let half = usize::from(width) / 2;
-    broken(line, width, |row| {
+    break_line(line, width, |row| {
         let mut columns = 0;
         let mut place = None;
         for (index, (grapheme, _)) in row.iter().enumerate() {
@@ -28,21 +28,21 @@ pub(crate) fn prose(line: Line<'static>, width: u16) -> Vec<Line<'static>> {
     })
 }
 
-type Cell = (String, Style);
+type StyledCell = (String, Style);
 
 /// `place`: how many cells of a full row stay in it; all of them, without one.
-fn broken(line: Line<'static>, width: u16, place: impl Fn(&[Cell]) -> Option<usize>) -> Vec<Line<'static>> {
+fn break_line(line: Line<'static>, width: u16, place: impl Fn(&[StyledCell]) -> Option<usize>) -> Vec<Line<'static>> {
     let width = usize::from(width.max(1));
     if line.width() <= width {
         return vec![line];
     }
-    let (mut rows, mut row, mut used) = (Vec::new(), Vec::<Cell>::new(), 0);
+    let (mut rows, mut row, mut used) = (Vec::new(), Vec::<StyledCell>::new(), 0);
     for span in line.spans {
         for grapheme in span.content.graphemes(true) {
             let columns = grapheme.width();
             if used + columns > width {
                 let rest = row.split_off(place(&row).unwrap_or(row.len()));
-                rows.push(joined(row));
+                rows.push(join_cells(row));
                 row = rest;
                 used = row.iter().map(|(grapheme, _)| grapheme.width()).sum();
             }
@@ -50,12 +50,12 @@ fn broken(line: Line<'static>, width: u16, place: impl Fn(&[Cell]) -> Option<usi
             used += columns;
         }
     }
-    rows.push(joined(row));
+    rows.push(join_cells(row));
     rows
 }
 
 /// Cells of one style as one span.
-fn joined(row: Vec<Cell>) -> Line<'static> {
+fn join_cells(row: Vec<StyledCell>) -> Line<'static> {
     let mut spans: Vec<Span<'static>> = Vec::new();
     for (grapheme, style) in row {
         match spans.last_mut() {
@@ -68,7 +68,7 @@ fn joined(row: Vec<Cell>) -> Line<'static> {
 
 /// Where the cursor is in the rows of a text that is broken like this: row and column. A place at a row's very end is the
 /// next row's begin.
-pub(crate) fn place(before: &str, width: u16) -> (u16, u16) {
+pub(crate) fn cursor_position(before: &str, width: u16) -> (u16, u16) {
     let width = usize::from(width.max(1));
     let (mut row, mut used) = (0_u16, 0);
     for grapheme in before.graphemes(true) {
@@ -89,11 +89,11 @@ mod tests {
     use super::*;
 
     fn texts(line: Line<'static>, width: u16) -> Vec<String> {
-        rows(line, width).iter().map(ToString::to_string).collect()
+        wrap_anywhere(line, width).iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn a_line_is_broken_where_it_does_not_fit() {
+    fn wrap_breaks_a_line_at_any_character() {
         assert_eq!(texts("abc".into(), 3), ["abc"]);
         assert_eq!(texts("abcd".into(), 3), ["abc", "d"]);
         assert_eq!(texts("日本語".into(), 5), ["日本", "語"]);
@@ -103,26 +103,27 @@ mod tests {
     }
 
     #[test]
-    fn prose_is_broken_between_words() {
-        let prose =
-            |text: &'static str, width| prose(text.into(), width).iter().map(ToString::to_string).collect::<Vec<_>>();
+    fn wrap_breaks_prose_between_words() {
+        let prose = |text: &'static str, width| {
+            wrap_words(text.into(), width).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
         assert_eq!(prose("the quick brown fox", 10), ["the quick ", "brown fox"]);
         assert_eq!(prose("a verylongword", 8), ["a verylo", "ngword"]);
         assert_eq!(prose("       x y", 4), ["    ", "   ", "x y"]);
     }
 
     #[test]
-    fn styles_survive_the_break() {
-        let rows = rows(Line::from("abcd".bold()), 3);
+    fn wrap_keeps_styles() {
+        let rows = wrap_anywhere(Line::from("abcd".bold()), 3);
         assert_eq!(rows[1].spans[0].style, Style::new().bold());
     }
 
     #[test]
-    fn the_cursor_is_where_the_next_character_goes() {
-        assert_eq!(place("", 3), (0, 0));
-        assert_eq!(place("ab", 3), (0, 2));
-        assert_eq!(place("abc", 3), (1, 0));
-        assert_eq!(place("日本", 3), (1, 2));
-        assert_eq!(place("a", 0), (1, 0));
+    fn cursor_is_at_the_next_character() {
+        assert_eq!(cursor_position("", 3), (0, 0));
+        assert_eq!(cursor_position("ab", 3), (0, 2));
+        assert_eq!(cursor_position("abc", 3), (1, 0));
+        assert_eq!(cursor_position("日本", 3), (1, 2));
+        assert_eq!(cursor_position("a", 0), (1, 0));
     }
 }

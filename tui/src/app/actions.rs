@@ -1,48 +1,48 @@
 //! Carries out what views ask for.
 
-use super::{App, End};
-use crate::id::CircleId;
+use super::{App, QuitState};
+use crate::circle_id::CircleId;
 use crate::{
     action::Action,
     layout::Pane,
-    popup::{NewKey, Palette, Popup},
-    tasks::SupervisorOf,
+    popup::{NewKeyForm, Palette, Popup},
+    tasks::SupervisorRef,
     window::Effect,
 };
 
 /// Bytes that are put on the clipboard: terminals drop more.
-const MAX_COPY: usize = 64 << 10;
+const MAX_COPY_BYTES: usize = 64 << 10;
 
 /// The name that is offered for a first key.
 const FIRST_KEY: &str = "default";
 
 impl App {
-    pub(super) fn act(&mut self, action: Action) {
+    pub(super) fn run_action(&mut self, action: Action) {
         match action {
             Action::Focus(pane) => self.focus(pane),
             Action::Show(id) => self.show(id),
             Action::StopTyping => self.repl.is_typing = false,
             Action::Quit => self.quit(),
-            Action::Keep => self.keep(),
-            Action::Release => self.release(),
+            Action::QuitAndKeep => self.quit_and_keep(),
+            Action::QuitAndStop => self.quit_and_stop(),
             Action::QuitNow => self.quit_now(),
             Action::Help => {
                 self.window.popup = Some(Popup::Help { title: "Help".into(), lines: self.help(), scroll: 0 });
             }
-            Action::Palette => self.window.popup = Some(Popup::Palette(Palette::new(self.choices()))),
+            Action::Palette => self.window.popup = Some(Popup::Palette(Palette::new(self.palette_items()))),
             Action::Zoom => self.window.is_zoomed = !self.window.is_zoomed,
             Action::Copy(text, what) => self.copy(&text, what),
             Action::AskAddress => self.window.popup = Some(Popup::address()),
-            Action::Open(text) => self.open(&text, None),
+            Action::ConnectTo(text) => self.open(&text, None),
             Action::Connect(id) => self.connect(id),
             Action::ConnectToEphemeral(id) => self.connect_to_ephemeral(id),
             Action::Disconnect(id) => self.disconnect(id),
             Action::Authenticate(id) => self.authenticate(id),
             Action::Start(id) => self.start(id),
             Action::StartAll => self.start_all(),
-            Action::AskStop(id) => self.ask(id, "Stop", Action::Stop(id)),
+            Action::AskStop(id) => self.confirm(id, "Stop", Action::Stop(id)),
             Action::Stop(id) => self.stop(id),
-            Action::AskRestart(id) => self.ask(id, "Restart", Action::Restart(id)),
+            Action::AskRestart(id) => self.confirm(id, "Restart", Action::Restart(id)),
             Action::Restart(id) => self.restart(id),
             Action::AskNewKey => self.ask_new_key(None, None),
             Action::MakeKey(name, passphrase) => {
@@ -56,13 +56,13 @@ impl App {
                 }
             }
             Action::UseKey(name) => {
-                self.say(format!("{name} is the key to be from now on"));
+                self.show_toast(format!("{name} is the key to be from now on"));
                 self.keys.use_key(name);
             }
             Action::DefaultKey(name) => {
                 if let Some(store) = &self.setup.keystore {
                     self.tasks.set_default_key(store.clone(), name.clone());
-                    self.say(format!("{name} is the default key"));
+                    self.show_toast(format!("{name} is the default key"));
                 }
             }
             Action::ReadKeys => {
@@ -77,7 +77,7 @@ impl App {
             Action::Cancel => self.cancel(),
             Action::Close => match self.window.popup.take() {
                 Some(Popup::Passphrase(form)) => self.keep_locked(&form.key),
-                Some(Popup::Leaving(_)) => self.end = End::NotYet,
+                Some(Popup::Quitting(_)) => self.quit_state = QuitState::Running,
                 _ => {}
             },
         }
@@ -90,28 +90,28 @@ impl App {
 
     fn copy(&mut self, text: &str, what: &str) {
         if text.is_empty() {
-            return self.say(format!("{what} is empty"));
+            return self.show_toast(format!("{what} is empty"));
         }
-        let is_cut = text.len() > MAX_COPY;
-        self.say(if is_cut { format!("copied the first 64 KiB of {what}") } else { format!("copied {what}") });
-        self.window.push_effect(Effect::Copy(text[..text.floor_char_boundary(MAX_COPY)].to_owned()));
+        let is_cut = text.len() > MAX_COPY_BYTES;
+        self.show_toast(if is_cut { format!("copied the first 64 KiB of {what}") } else { format!("copied {what}") });
+        self.window.push_effect(Effect::Copy(text[..text.floor_char_boundary(MAX_COPY_BYTES)].to_owned()));
     }
 
     fn stop(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let name = entry.name.clone();
-        self.say(format!("draining {name}…"));
-        self.tasks.stop(SupervisorOf::new(&self.setup), vec![name]);
+        self.show_toast(format!("draining {name}…"));
+        self.tasks.stop(SupervisorRef::new(&self.setup), vec![name]);
     }
 
     pub(super) fn ask_new_key(&mut self, circle: Option<CircleId>, why: Option<String>) {
         if self.setup.keystore.is_none() {
-            return self.complain("there is no home directory to keep a key in: set HOME");
+            return self.report_error("there is no home directory to keep a key in: set HOME");
         }
         if self.window.has_form() {
-            return self.say("first finish what is open (Esc closes it)");
+            return self.show_toast("first finish what is open (Esc closes it)");
         }
         let suggested = if self.keys.is_empty() { FIRST_KEY } else { "" };
-        self.window.popup = Some(Popup::NewKey(NewKey::new(suggested, circle, why)));
+        self.window.popup = Some(Popup::NewKey(NewKeyForm::new(suggested, circle, why)));
     }
 }

@@ -10,14 +10,14 @@ use frontend::{
     suggest, target,
 };
 
-use super::{App, NOT_KEEPING_UP};
+use super::{App, SESSION_BUSY};
 use crate::{
-    circles::{Entry, Source, State},
-    event::Listening,
-    id::CircleId,
+    circle_id::CircleId,
+    circles::{CircleAvailability, CircleItem, CircleSource},
+    event::ProbeResult,
     layout::Pane,
     popup::Popup,
-    repl::{Dialer, SessionView, Transcript},
+    repl::{Connector, SessionView, Transcript},
 };
 
 impl App {
@@ -26,19 +26,19 @@ impl App {
     /// `previous`: the circle that was shown when a command named this one. What is wrong is said there.
     pub(super) fn open(&mut self, text: &str, previous: Option<CircleId>) {
         let text = text.trim();
-        if let Some(id) = self.circle_named(text) {
+        if let Some(id) = self.find_circle(text) {
             self.window.popup.take_if(|popup| matches!(popup, Popup::Address(_)));
-            return self.go_to(id, previous);
+            return self.show_and_connect(id, previous);
         }
         if target::is_name(text) {
             return self.tasks.resolve(text.to_owned(), self.setup.config.clone(), previous);
         }
         // No file is needed for it, and what is typed next is for that circle.
-        self.resolved(previous, target::parse(text, None).map(|found| found.url.into()));
+        self.on_resolved(previous, target::parse(text, None).map(|found| found.url.into()));
     }
 
     /// Goes to a circle that was found, or says why it was not.
-    pub(super) fn resolved(&mut self, previous: Option<CircleId>, resolved: Result<String, CliError>) {
+    pub(super) fn on_resolved(&mut self, previous: Option<CircleId>, resolved: Result<String, CliError>) {
         let form = match &mut self.window.popup {
             Some(Popup::Address(form)) => Some(form),
             _ => None,
@@ -49,12 +49,12 @@ impl App {
                     self.window.popup = None;
                 }
                 let id = self.circles.add_address(url);
-                self.go_to(id, previous);
+                self.show_and_connect(id, previous);
             }
             Err(error) => match (form, previous.and_then(|previous| self.repl.get_mut(previous))) {
                 (_, Some(session)) => session.show_error(&error),
                 (Some(form), None) => (form.error, form.is_busy) = (Some(error.advice()), false),
-                (None, None) => self.complain(error.advice()),
+                (None, None) => self.report_error(error.advice()),
             },
         }
     }
@@ -62,7 +62,7 @@ impl App {
     /// Shows a circle, which what is typed next is for, and connects to it.
     ///
     /// `previous`: the circle that is shown again if this one cannot be reached.
-    fn go_to(&mut self, id: CircleId, previous: Option<CircleId>) {
+    fn show_and_connect(&mut self, id: CircleId, previous: Option<CircleId>) {
         self.show(id);
         self.connect(id);
         if let Some(session) = self.repl.get_mut(id) {
@@ -78,7 +78,7 @@ impl App {
         self.show(previous);
         if let Some(session) = self.repl.get_mut(previous) {
             session.show_error(error);
-            session.editor.give_back(typed);
+            session.editor.restore(typed);
         }
     }
 
@@ -94,7 +94,7 @@ impl App {
     pub(super) fn connect(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let (name, can_be_started) = (entry.name.clone(), entry.can_be_started());
-        let (is_starting, is_kept) = (entry.state() == State::Starting, entry.is_kept_up());
+        let (is_starting, is_kept) = (entry.state() == CircleAvailability::Starting, entry.is_supervised());
         let Some(session) = self.session(id) else { return };
         session.previous = None;
         if session.state.connection == ConnectionStatus::Connected {
@@ -114,9 +114,9 @@ impl App {
             self.focus(Pane::Repl);
         }
         if can_be_started || is_starting {
-            self.hand(id, SessionHandle::wait_for_start);
+            self.send_to_session(id, SessionHandle::wait_for_start);
         } else {
-            self.hand(id, |session| session.connect(is_kept));
+            self.send_to_session(id, |session| session.connect(is_kept));
         }
         if can_be_started {
             self.start(id);
@@ -127,11 +127,11 @@ impl App {
     pub(super) fn session(&mut self, id: CircleId) -> Option<&mut SessionView> {
         let entry = self.circles.get(id)?;
         let owner = self.repl.owner(id).cloned();
-        let target = || entry.destination(self.setup.config.as_deref());
+        let target = || entry.target(self.setup.config.as_deref());
         let session = match self.repl.entry(id) {
             Slot::Occupied(open) => open.into_mut(),
             Slot::Vacant(none) => {
-                let authority = self.setup.authority.clone().filter(|_| entry.source == Source::Address);
+                let authority = self.setup.authority.clone().filter(|_| entry.source == CircleSource::Address);
                 let accepts_ephemeral = self.setup.accepts_ephemeral;
                 let choice = ConnectOptions { key: None, authority, accepts_ephemeral };
                 let check = if owner.is_some() {
@@ -142,7 +142,7 @@ impl App {
                     IdentityCheck::new(user, &choice, self.setup.config.as_deref())
                 };
                 let identity_notes = check.notes();
-                let dialer = Arc::new(Dialer::new(entry.url(), choice.authority, check));
+                let dialer = Arc::new(Connector::new(entry.url(), choice.authority, check));
                 let key = if owner.is_some() { None } else { self.keys.named() };
                 let room = Transcript::default().room();
                 let (remote, keys) = (dialer.clone(), self.keys.source());
@@ -154,24 +154,24 @@ impl App {
                 none.insert(SessionView::new(entry.name.clone(), session, dialer, room))
             }
         };
-        if session.move_to(target, entry.url()).is_err() {
-            self.complain(NOT_KEEPING_UP);
+        if session.update_target(target, entry.url()).is_err() {
+            self.report_error(SESSION_BUSY);
         }
         self.repl.get_mut(id)
     }
 
     /// A circle takes connections, which a session may wait for.
-    pub(super) fn is_back(&mut self, id: CircleId) {
+    pub(super) fn retry_connection(&mut self, id: CircleId) {
         if self.repl.get(id).is_some() && self.session(id).is_some() {
-            self.hand(id, SessionHandle::retry);
+            self.send_to_session(id, SessionHandle::retry);
         }
     }
 
     /// Something has begun or stopped to listen where a circle would.
-    pub(super) fn probed(&mut self, id: CircleId, listening: Listening) {
-        self.circles.probed(id, listening);
-        if listening == Listening::Circle {
-            self.is_back(id);
+    pub(super) fn on_probed(&mut self, id: CircleId, listening: ProbeResult) {
+        self.circles.set_probe_result(id, listening);
+        if listening == ProbeResult::Circle {
+            self.retry_connection(id);
         }
     }
 
@@ -179,12 +179,12 @@ impl App {
         if let Some(session) = self.repl.get_mut(id) {
             session.is_awaited = false;
         }
-        self.hand(id, SessionHandle::disconnect);
+        self.send_to_session(id, SessionHandle::disconnect);
     }
 
     /// Authenticates with the key to use, once it is unlocked, once there is one.
     pub(super) fn authenticate(&mut self, id: CircleId) {
-        let Some(session) = self.repl.get_mut(id) else { return self.say("connect first: Enter") };
+        let Some(session) = self.repl.get_mut(id) else { return self.show_toast("connect first: Enter") };
         let text = match (session.state.connection, &session.state.identity) {
             (ConnectionStatus::Disconnected, _) => return self.connect(id),
             (_, CallerIdentity::Owner) => "the key that this circle is for is proved".to_owned(),
@@ -192,27 +192,27 @@ impl App {
             (_, CallerIdentity::Authenticating) => return,
             (_, CallerIdentity::Anonymous) => {
                 session.is_awaited = true;
-                self.hold.asked_for_key(id, self.window.now());
-                return self.hand(id, SessionHandle::authenticate);
+                self.hold.hold_for_key(id, self.window.now());
+                return self.send_to_session(id, SessionHandle::authenticate);
             }
         };
-        self.say(text);
+        self.show_toast(text);
     }
 
     /// The circle that is meant, if it is in the list.
-    pub(super) fn circle_named(&self, place: &str) -> Option<CircleId> {
+    pub(super) fn find_circle(&self, place: &str) -> Option<CircleId> {
         let url = || Some(target::parse(place, None).ok()?.url);
         // A name is looked for in the list alone: the file is not for this thread to read.
         let url = if target::is_name(place) { None } else { url() };
-        let is_it = |entry: &Entry| {
+        let matches = |entry: &CircleItem| {
             entry.name == place || url.as_deref().is_some_and(|url| target::is_same_url(entry.url(), url))
         };
-        self.circles.iter().find(|(_, entry)| is_it(entry)).map(|(id, _)| id)
+        self.circles.iter().find(|(_, entry)| matches(entry)).map(|(id, _)| id)
     }
 
     /// The circle that is meant. One that is named by its address is in the list from now on.
-    pub(super) fn circle_at(&mut self, place: &str) -> Result<CircleId, String> {
-        if let Some(id) = self.circle_named(place) {
+    pub(super) fn find_or_add_circle(&mut self, place: &str) -> Result<CircleId, String> {
+        if let Some(id) = self.find_circle(place) {
             return Ok(id);
         }
         if target::is_name(place) {

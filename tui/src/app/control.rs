@@ -11,19 +11,19 @@ use launcher::{CircleConfig, CircleStatus, Statuses};
 use super::App;
 use crate::{
     action::Action,
-    circles::{Change, Entry, Extent, Source, State},
-    event::Supervision,
-    id::CircleId,
+    circle_id::CircleId,
+    circles::{CircleAvailability, CircleItem, CircleSource, ReportScope, StatusChange},
+    event::SupervisorReport,
     popup::Popup,
-    tasks::SupervisorOf,
+    tasks::SupervisorRef,
 };
 
 /// Columns that a mistake in circles.json is shown within.
-const MISTAKE: usize = 72;
+const ERROR_COLUMNS: usize = 72;
 
 /// What to start once circles.json has been read: it may have been edited meanwhile.
 #[derive(Debug, Default)]
-struct Starts {
+struct PendingStarts {
     up: BTreeSet<CircleId>,
     restart: BTreeSet<CircleId>,
     /// Whatever can be started.
@@ -44,28 +44,28 @@ enum SupervisorHealth {
 
 /// What the app has to do with the supervisor of circles.json.
 #[derive(Debug, Default)]
-pub(super) struct Control {
+pub(super) struct CircleControl {
     health: SupervisorHealth,
     /// Why circles.json as it is now is not applied, where it is not.
     refused: Option<String>,
-    starts: Starts,
+    starts: PendingStarts,
     /// The circles that were started here and have not ended.
     pub started: BTreeSet<CircleId>,
     /// Whether any was.
     pub has_started: bool,
     /// Whether circles.json has been read.
-    is_configured: bool,
+    is_config_read: bool,
     /// The circles.json that was read.
     config_file: Option<PathBuf>,
     /// A circle to connect to as soon as circles.json has been read and its supervisor has been asked.
-    first: Option<String>,
+    initial_target: Option<String>,
 }
 
 type ConfigRead = Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError>;
 
-impl Control {
+impl CircleControl {
     pub(super) fn new(first: Option<String>) -> Self {
-        Self { first, ..Self::default() }
+        Self { initial_target: first, ..Self::default() }
     }
 
     /// The circles.json that was read.
@@ -93,13 +93,13 @@ impl App {
         let Some(entry) = self.circles.get(id) else { return };
         if !entry.can_be_started() {
             let why = match (entry.source, entry.state()) {
-                (Source::Scratch, _) => "is up: Enter plays there",
-                (Source::Address, _) => "is not in circles.json: only what is there can be started",
-                (_, State::Taken) => "cannot be started: what listens on its port is another program",
+                (CircleSource::Scratch, _) => "is up: Enter plays there",
+                (CircleSource::Address, _) => "is not in circles.json: only what is there can be started",
+                (_, CircleAvailability::PortTaken) => "cannot be started: what listens on its port is another program",
                 _ => "is up, or about to be",
             };
             let text = format!("{} {why}", entry.name);
-            return self.say(text);
+            return self.show_toast(text);
         }
         self.control.starts.up.insert(id);
         self.tasks.read_config(self.setup.config.clone());
@@ -116,63 +116,63 @@ impl App {
     }
 
     /// Asks before others lose what they have on a circle.
-    pub(super) fn ask(&mut self, id: CircleId, what: &str, yes: Action) {
+    pub(super) fn confirm(&mut self, id: CircleId, what: &str, yes: Action) {
         let Some(entry) = self.circles.get(id) else { return };
         if !entry.can_be_stopped() {
             let why = match (entry.source, entry.state()) {
-                (Source::Scratch, _) => "is inside of this program, and ends with it",
-                (Source::Config, State::Elsewhere) => {
+                (CircleSource::Scratch, _) => "is inside of this program, and ends with it",
+                (CircleSource::Config, CircleAvailability::Unsupervised) => {
                     "was started elsewhere, without a supervisor of this circles.json"
                 }
-                (Source::Config, State::Stopping) => "is stopping already",
-                (Source::Config, _) if matches!(yes, Action::Restart(_)) => return self.start(id),
-                (Source::Config, _) => "is not up",
-                (Source::Address, _) => "is not in circles.json",
+                (CircleSource::Config, CircleAvailability::Stopping) => "is stopping already",
+                (CircleSource::Config, _) if matches!(yes, Action::Restart(_)) => return self.start(id),
+                (CircleSource::Config, _) => "is not up",
+                (CircleSource::Address, _) => "is not in circles.json",
             };
             let text = format!("{} {why}", entry.name);
-            return self.say(text);
+            return self.show_toast(text);
         }
         let question =
             format!("{what} {}? What others play there is cancelled, and their variables are gone.", entry.name);
         self.window.popup = Some(Popup::Confirm { question, yes });
     }
 
-    pub(super) fn config_read(&mut self, read: ConfigRead) {
+    pub(super) fn on_config_read(&mut self, read: ConfigRead) {
         match read {
             Ok(found) => {
                 if let Some((file, circles)) = found {
                     self.circles.configure(&circles, &self.tasks);
                     self.control.config_file = Some(file);
-                    self.follow_shown();
+                    self.follow_selected_log();
                 }
-                self.start_what_waits();
+                self.start_pending();
             }
-            Err(error) => self.config_is_mistaken(&error),
+            Err(error) => self.on_config_error(&error),
         }
-        self.control.is_configured = true;
+        self.control.is_config_read = true;
         self.open_first();
     }
 
     /// Whether a circle is up already is to be known before it is connected to.
     fn open_first(&mut self) {
-        if self.control.is_configured
+        if self.control.is_config_read
             && self.control.health != SupervisorHealth::Unknown
-            && let Some(first) = self.control.first.take()
+            && let Some(first) = self.control.initial_target.take()
         {
             self.open(&first, None);
         }
     }
 
-    fn start_what_waits(&mut self) {
-        let Starts { mut up, restart, all } = std::mem::take(&mut self.control.starts);
+    fn start_pending(&mut self) {
+        let PendingStarts { mut up, restart, all } = std::mem::take(&mut self.control.starts);
         if all {
             let startable = self.circles.iter().filter(|(_, entry)| entry.can_be_started());
             up.extend(startable.map(|(id, _)| id));
             if up.is_empty() {
-                self.say("there is nothing to start: every circle of circles.json is up, or there is none");
+                self.show_toast("there is nothing to start: every circle of circles.json is up, or there is none");
             }
         }
-        up.retain(|id| self.circles.get(*id).is_some_and(|entry| entry.can_be_started() || is_gone(entry)));
+        up.retain(|id| self.circles.get(*id).is_some_and(|entry| entry.can_be_started() || is_removed(entry)));
         self.start_circles(StartCommand::Up, up);
         self.start_circles(StartCommand::Restart, restart);
     }
@@ -181,28 +181,28 @@ impl App {
         let (mut starting, mut names) = (Vec::new(), Vec::new());
         for id in ids {
             let Some(entry) = self.circles.get(id) else { continue };
-            if is_gone(entry) {
+            if is_removed(entry) {
                 let text = format!("{} cannot be started: circles.json does not have it any more", entry.name);
-                self.complain(text);
+                self.report_error(text);
                 continue;
             }
             names.push(entry.name.clone());
             starting.push(id);
-            if entry.is_idle() {
+            if entry.is_stopped() {
                 self.control.started.insert(id);
                 self.control.has_started = true;
             }
             self.circles.set_requested(id, true);
         }
         if !starting.is_empty() {
-            self.tasks.start(SupervisorOf::new(&self.setup), wish, starting, names);
+            self.tasks.start(SupervisorRef::new(&self.setup), wish, starting, names);
         }
     }
 
     /// circles.json has a mistake: nothing is changed.
-    fn config_is_mistaken(&mut self, error: &CliError) {
-        let lines: Vec<String> = error.lines(MISTAKE).iter().map(StyledLine::to_string).collect();
-        let Starts { up, restart, .. } = std::mem::take(&mut self.control.starts);
+    fn on_config_error(&mut self, error: &CliError) {
+        let lines: Vec<String> = error.lines(ERROR_COLUMNS).iter().map(StyledLine::to_string).collect();
+        let PendingStarts { up, restart, .. } = std::mem::take(&mut self.control.starts);
         for id in up.into_iter().chain(restart) {
             if let Some(session) = self.repl.get_mut(id) {
                 session.show_error(error);
@@ -215,120 +215,122 @@ impl App {
             }
         }
         if self.window.has_form() {
-            self.complain(error.advice());
+            self.report_error(error.advice());
         } else {
             self.window.popup = Some(Popup::text("circles.json", &lines));
         }
     }
 
-    pub(super) fn started(&mut self, ids: &[CircleId], started: Result<Statuses, CliError>) {
+    pub(super) fn on_started(&mut self, ids: &[CircleId], started: Result<Statuses, CliError>) {
         match started {
             Ok(statuses) => {
-                self.take_statuses(statuses.circles, Extent::Some);
-                self.supervisor_answered(ids);
+                self.apply_statuses(statuses.circles, ReportScope::Some);
+                self.clear_requested(ids);
             }
             Err(error) => {
-                self.supervisor_answered(ids);
+                self.clear_requested(ids);
                 for id in ids {
                     if let Some(session) = self.repl.get_mut(*id) {
                         session.show_error(&error);
                     }
                 }
-                self.complain(error.advice());
+                self.report_error(error.advice());
             }
         }
         self.forget_ended();
     }
 
-    fn supervisor_answered(&mut self, ids: &[CircleId]) {
+    fn clear_requested(&mut self, ids: &[CircleId]) {
         for id in ids {
             self.circles.set_requested(*id, false);
         }
     }
 
-    pub(super) fn stopped(&mut self, stopped: Result<(), CliError>) {
+    pub(super) fn on_stopped(&mut self, stopped: Result<(), CliError>) {
         if let Err(error) = stopped {
-            self.complain(error.advice());
+            self.report_error(error.advice());
         }
     }
 
-    pub(super) fn supervision(&mut self, supervision: Supervision) {
+    pub(super) fn on_supervisor_report(&mut self, supervision: SupervisorReport) {
         match supervision {
-            Supervision::Silent(error) => {
+            SupervisorReport::Silent(error) => {
                 if self.control.health != SupervisorHealth::Silent {
-                    self.complain(error.advice());
+                    self.report_error(error.advice());
                 }
                 self.control.health = SupervisorHealth::Silent;
             }
-            Supervision::Absent => self.supervisor_reported(Vec::new(), None),
-            Supervision::Present(Statuses { circles, refused, .. }) => self.supervisor_reported(circles, refused),
+            SupervisorReport::Absent => self.apply_supervisor_report(Vec::new(), None),
+            SupervisorReport::Present(Statuses { circles, refused, .. }) => {
+                self.apply_supervisor_report(circles, refused)
+            }
         }
         self.open_first();
     }
 
-    fn supervisor_reported(&mut self, statuses: Vec<CircleStatus>, refused: Option<String>) {
+    fn apply_supervisor_report(&mut self, statuses: Vec<CircleStatus>, refused: Option<String>) {
         if self.control.health == SupervisorHealth::Silent {
-            self.say("the supervisor answers again");
+            self.show_toast("the supervisor answers again");
         }
         self.control.health = SupervisorHealth::Known;
-        self.take_statuses(statuses, Extent::All);
+        self.apply_statuses(statuses, ReportScope::All);
         self.forget_ended();
         if self.control.refused != refused {
             if let Some(why) = &refused {
-                self.complain(format!("circles.json has a mistake, and circles go on as they are: {why}"));
+                self.report_error(format!("circles.json has a mistake, and circles go on as they are: {why}"));
             }
             self.control.refused = refused;
         }
     }
 
     fn forget_ended(&mut self) {
-        let is_there = |entry: &Entry| entry.is_requested || entry.is_kept_up();
+        let is_there = |entry: &CircleItem| entry.is_requested || entry.is_supervised();
         self.control.started.retain(|id| self.circles.get(*id).is_some_and(is_there));
     }
 
-    fn take_statuses(&mut self, statuses: Vec<CircleStatus>, extent: Extent) {
-        let changes = self.circles.take(statuses, extent, self.window.now(), &self.tasks);
-        self.follow_shown();
+    fn apply_statuses(&mut self, statuses: Vec<CircleStatus>, extent: ReportScope) {
+        let changes = self.circles.apply_statuses(statuses, extent, self.window.now(), &self.tasks);
+        self.follow_selected_log();
         for (id, change) in changes {
             match change {
-                Change::CameUp => self.is_back(id),
-                Change::Fell => self.circle_fell(id),
-                Change::Refused => self.change_refused(id),
-                Change::CameBack => {
-                    self.circle_came_back(id);
-                    self.is_back(id);
+                StatusChange::CameUp => self.retry_connection(id),
+                StatusChange::Failed => self.on_circle_failed(id),
+                StatusChange::Refused => self.on_change_refused(id),
+                StatusChange::Restarted => {
+                    self.on_circle_restarted(id);
+                    self.retry_connection(id);
                 }
             }
         }
     }
 
-    fn change_refused(&mut self, id: CircleId) {
+    fn on_change_refused(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let text = format!("{} goes on as it was: {}", entry.name, entry.refused().unwrap_or("it does not say why"));
-        self.complain(text);
+        self.report_error(text);
     }
 
-    fn circle_came_back(&mut self, id: CircleId) {
+    fn on_circle_restarted(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let text = format!("{} ended, and was started again; its log says why (4)", entry.name);
-        self.complain(text);
+        self.report_error(text);
     }
 
-    fn circle_fell(&mut self, id: CircleId) {
+    fn on_circle_failed(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
-        let again = if entry.state() == State::BackingOff { ", and is started again" } else { "" };
-        let why = entry.why().unwrap_or("it ended");
+        let again = if entry.state() == CircleAvailability::BackingOff { ", and is started again" } else { "" };
+        let why = entry.failure_reason().unwrap_or("it ended");
         let text = format!("{} is down: {why}{again}; its log says more (4)", entry.name);
         if let Some(session) =
             self.repl.get_mut(id).filter(|session| session.is_awaited || session.state.is_reconnect_enabled)
         {
             session.note(&text);
         }
-        self.complain(text);
+        self.report_error(text);
     }
 }
 
 /// Whether circles.json does not have it any more.
-fn is_gone(entry: &Entry) -> bool {
-    entry.source == Source::Address
+fn is_removed(entry: &CircleItem) -> bool {
+    entry.source == CircleSource::Address
 }

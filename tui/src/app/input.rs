@@ -7,10 +7,10 @@ use console::{
 };
 use frontend::error::CliError;
 
-use super::{App, NOT_KEEPING_UP};
+use super::{App, SESSION_BUSY};
 use crate::{
-    circles::{Entry, Source},
-    id::CircleId,
+    circle_id::CircleId,
+    circles::{CircleItem, CircleSource},
     layout::Pane,
     repl::SessionView,
     window::Effect,
@@ -23,7 +23,7 @@ impl App {
     /// Sends off what is typed, if it is complete. Where it takes the circle, the circle is connected to first.
     pub(super) fn submit(&mut self) {
         let Some(id) = self.circles.selected() else { return };
-        let can_be_started = self.circles.get(id).is_some_and(Entry::can_be_started);
+        let can_be_started = self.circles.get(id).is_some_and(CircleItem::can_be_started);
         let Some(session) = self.repl.get(id) else { return };
         let input = session.editor.text();
         let (is_blank, is_incomplete) = (input.trim().is_empty(), self.repl.is_incomplete(&input));
@@ -32,12 +32,12 @@ impl App {
         let Some(session) = self.repl.get_mut(id) else { return };
         if is_blank {
             if session.editor.drafts() > 0 {
-                session.editor.next();
+                session.editor.next_draft();
             }
         } else if is_incomplete {
             return session.editor.newline();
         } else if commands::needs_circle(&input) && is_full(session) {
-            return self.say("too much waits already: Ctrl-C gives it back");
+            return self.show_toast("too much waits already: Ctrl-C gives it back");
         } else {
             session.editor.take();
         }
@@ -49,33 +49,33 @@ impl App {
         }
         let Some(session) = self.repl.get_mut(id) else { return };
         if session.session.submit(input.clone()).is_err() {
-            session.editor.give_back([input]);
-            return self.complain(NOT_KEEPING_UP);
+            session.editor.restore([input]);
+            return self.report_error(SESSION_BUSY);
         }
-        self.hold.submitted(id, session, &input, self.window.now());
+        self.hold.hold_for_input(id, session, &input, self.window.now());
     }
 
     /// Ctrl-C: what goes on in the session that is shown, or else what is typed.
     pub(super) fn cancel(&mut self) {
         let is_typing = self.is_typing();
-        let Some(id) = self.circles.selected() else { return self.say("q quits") };
-        let Some(session) = self.repl.get_mut(id) else { return self.say("q quits") };
+        let Some(id) = self.circles.selected() else { return self.show_toast("q quits") };
+        let Some(session) = self.repl.get_mut(id) else { return self.show_toast("q quits") };
         if session.can_be_cancelled() {
             if session.state.connection != ConnectionStatus::Connected {
                 (session.is_awaited, session.previous) = (false, None);
             }
-            return self.hand(id, SessionHandle::cancel);
+            return self.send_to_session(id, SessionHandle::cancel);
         }
         if is_typing && !session.editor.is_empty() {
-            return session.editor.next();
+            return session.editor.next_draft();
         }
-        self.say(if is_typing { "Esc leaves the editor, then q quits" } else { "q quits" });
+        self.show_toast(if is_typing { "Esc leaves the editor, then q quits" } else { "q quits" });
         // Something may have begun that is not known here yet.
-        self.hand(id, SessionHandle::cancel);
+        self.send_to_session(id, SessionHandle::cancel);
     }
 
     pub(super) fn insert(&mut self, text: &str) {
-        if let Some(session) = self.shown_session() {
+        if let Some(session) = self.selected_session() {
             session.editor.recall(text);
             self.focus(Pane::Repl);
         }
@@ -92,7 +92,7 @@ impl App {
     }
 
     /// What came back from the editor.
-    pub(crate) fn edited(&mut self, id: CircleId, before: &str, edited: Result<Option<String>, CliError>) {
+    pub(crate) fn on_edited(&mut self, id: CircleId, before: &str, edited: Result<Option<String>, CliError>) {
         let Some(session) = self.repl.get_mut(id) else { return };
         let text = match edited {
             Ok(edited) => edited.unwrap_or_else(|| before.to_owned()),
@@ -110,11 +110,11 @@ impl App {
         if !after.is_empty() {
             let edited = session.editor.text();
             session.editor.set("");
-            session.editor.give_back(std::iter::once(edited).chain(after));
+            session.editor.restore(std::iter::once(edited).chain(after));
         }
-        self.hold.edited(id);
+        self.hold.finish_edit(id);
         if !is_whole {
-            self.complain("what was edited is cut: an input has 256 KiB at the most");
+            self.report_error("what was edited is cut: an input has 256 KiB at the most");
         }
     }
 
@@ -124,8 +124,10 @@ impl App {
         let (input, cursor) = session.editor.cursor();
         let mut file = None;
         let question = completion::completion_source(&input, cursor, |takes, begun| match takes {
-            ArgumentKind::Circle => self.circles.iter().map(|(_, entry)| circle(entry)).collect(),
-            ArgumentKind::Key => self.keys.iter().map(|entry| key(entry.name.as_str(), entry.default)).collect(),
+            ArgumentKind::Circle => self.circles.iter().map(|(_, entry)| circle_candidate(entry)).collect(),
+            ArgumentKind::Key => {
+                self.keys.iter().map(|entry| key_candidate(entry.name.as_str(), entry.default)).collect()
+            }
             ArgumentKind::File => {
                 file = Some(begun.to_owned());
                 Vec::new()
@@ -134,7 +136,7 @@ impl App {
         });
         match (question, file) {
             (CompletionSource::Local(asked), Some(begun)) => self.tasks.list_files(id, asked, begun),
-            (CompletionSource::Local(completion), None) => self.offer(id, completion),
+            (CompletionSource::Local(completion), None) => self.show_completions(id, completion),
             (CompletionSource::Circle { script, cursor: at, offset }, _) => {
                 let answer = session.session.complete((input, cursor), (script, at, offset));
                 self.tasks.complete(id, answer);
@@ -142,10 +144,10 @@ impl App {
         }
     }
 
-    pub(super) fn offer(&mut self, id: CircleId, completion: CompletionList) {
+    pub(super) fn show_completions(&mut self, id: CircleId, completion: CompletionList) {
         let Some(session) = self.repl.get_mut(id) else { return };
         if !session.editor.complete(completion) {
-            self.say("nothing fits here");
+            self.show_toast("nothing fits here");
         }
     }
 }
@@ -156,14 +158,14 @@ fn is_full(session: &SessionView) -> bool {
     waiting > 0 && waiting + session.editor.drafts() >= MAX_WAITING
 }
 
-fn circle(entry: &Entry) -> CompletionItem {
+fn circle_candidate(entry: &CircleItem) -> CompletionItem {
     let detail = match entry.source {
-        Source::Scratch => "throw-away".to_owned(),
-        Source::Config | Source::Address => entry.url().to_owned(),
+        CircleSource::Scratch => "throw-away".to_owned(),
+        CircleSource::Config | CircleSource::Address => entry.url().to_owned(),
     };
     CompletionItem { text: entry.name.clone(), detail }
 }
 
-fn key(name: &str, is_default: bool) -> CompletionItem {
+fn key_candidate(name: &str, is_default: bool) -> CompletionItem {
     CompletionItem { text: name.to_owned(), detail: if is_default { "default" } else { "" }.to_owned() }
 }

@@ -10,23 +10,23 @@ use keys::{
 };
 
 use super::App;
-use crate::popup::{Passphrase, Popup};
+use crate::popup::{PassphraseForm, Popup};
 
 impl App {
-    pub(super) fn keys_listed(&mut self, listed: Result<KeyListing, CliError>) {
+    pub(super) fn on_keys_listed(&mut self, listed: Result<KeyListing, CliError>) {
         match listed {
             Ok(listing) => {
                 for (path, error) in &listing.damaged {
                     let text = format!("the key in {} cannot be read: {error}", path.display());
-                    self.complain(text);
+                    self.report_error(text);
                 }
                 self.keys.set(listing);
             }
-            Err(error) => self.complain(error.advice()),
+            Err(error) => self.report_error(error.advice()),
         }
     }
 
-    pub(super) fn key_made(&mut self, made: Result<(KeyEntry, Arc<KeyPair>), CliError>) {
+    pub(super) fn on_key_made(&mut self, made: Result<(KeyEntry, Arc<KeyPair>), CliError>) {
         let form = match &mut self.window.popup {
             Some(Popup::NewKey(form)) if form.is_busy => Some(form),
             _ => None,
@@ -36,22 +36,22 @@ impl App {
                 let circle = form.map(|form| form.circle);
                 self.keys.unlock(entry.name.clone(), keypair);
                 self.keys.add(entry.clone());
-                self.say(format!("made {}; in Keys (2), y copies its public key", entry.name));
+                self.show_toast(format!("made {}; in Keys (2), y copies its public key", entry.name));
                 if let Some(circle) = circle {
                     self.window.popup = None;
                     if let Some(id) = circle {
-                        self.hand(id, SessionHandle::authenticate);
+                        self.send_to_session(id, SessionHandle::authenticate);
                     }
                 }
             }
             Err(error) => match form {
                 Some(form) => (form.error, form.is_busy) = (Some(error.advice()), false),
-                None => self.complain(error.advice()),
+                None => self.report_error(error.advice()),
             },
         }
     }
 
-    pub(super) fn key_unlocked(&mut self, name: &KeyName, unlocked: Result<Arc<KeyPair>, CliError>) {
+    pub(super) fn on_key_unlocked(&mut self, name: &KeyName, unlocked: Result<Arc<KeyPair>, CliError>) {
         let form = match &mut self.window.popup {
             Some(Popup::Passphrase(form)) if form.key == *name => Some(form),
             _ => None,
@@ -62,20 +62,20 @@ impl App {
                     self.window.popup = None;
                 }
                 self.keys.unlock(name.clone(), keypair);
-                for id in self.keys.take_waiting(name) {
-                    self.hand(id, |session| use_unlocked(session, name));
+                for id in self.keys.take_waiters(name) {
+                    self.send_to_session(id, |session| use_unlocked(session, name));
                 }
             }
-            (Err(error), Some(form)) => form.refuse(error.advice()),
+            (Err(error), Some(form)) => form.set_error(error.advice()),
             (Err(error), None) => {
                 // It was the one that was given; another try is asked for.
                 self.setup.passphrase = None;
-                if self.keys.is_waited_for(name) && !self.window.has_form() {
-                    let form = Passphrase::new(name.clone(), Some(error.advice()));
+                if self.keys.has_waiters(name) && !self.window.has_form() {
+                    let form = PassphraseForm::new(name.clone(), Some(error.advice()));
                     self.window.popup = Some(Popup::Passphrase(form));
                 } else {
                     self.keep_locked(name);
-                    self.complain(error.advice());
+                    self.report_error(error.advice());
                 }
             }
         }
@@ -83,8 +83,8 @@ impl App {
 
     /// Nobody gives the passphrase of a key.
     pub(super) fn keep_locked(&mut self, name: &KeyName) {
-        for id in self.keys.take_waiting(name) {
-            self.hand(id, |session| session.keep_locked(name.clone()));
+        for id in self.keys.take_waiters(name) {
+            self.send_to_session(id, |session| session.keep_locked(name.clone()));
         }
     }
 }

@@ -12,12 +12,12 @@ use super::App;
 use crate::{
     action::Action,
     chrome,
-    circles::{self, Entry},
+    circles::{self, CircleItem},
     help::{self, Hint},
     keys,
-    layout::{self, Pane, Places},
+    layout::{self, Pane, ScreenLayout},
     logs, repl,
-    standing::Standing,
+    session_status::SessionStatus,
     welcome,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct KeyContext {
 
 impl App {
     /// A key press outside of the editor: first what works everywhere, then what works in the pane.
-    pub(super) fn pane_key(&mut self, key: KeyEvent) -> Option<Action> {
+    pub(super) fn on_pane_key(&mut self, key: KeyEvent) -> Option<Action> {
         match key.code {
             KeyCode::Char(digit @ '1'..='4') => {
                 let index = digit.to_digit(10).unwrap_or(1) as usize - 1;
@@ -73,7 +73,7 @@ impl App {
     /// Help on everything that works where the user is.
     pub(super) fn help(&self) -> Vec<(String, String)> {
         let context = self.key_context();
-        help::long(context.title, context.long)
+        help::help_lines(context.title, context.long)
     }
 
     fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: Pane, area: Rect) {
@@ -83,7 +83,8 @@ impl App {
         match pane {
             Pane::Circles => {
                 let area = chrome::pane(frame, area, look.theme, focus, "Circles", self.control.mark());
-                let standing = |id| self.repl.get(id).map_or(Standing::None, |session| Standing::of(&session.state));
+                let standing =
+                    |id| self.repl.get(id).map_or(SessionStatus::None, |session| SessionStatus::of(&session.state));
                 self.circles.draw(frame, area, look.theme, look.now, standing);
             }
             Pane::Keys => {
@@ -92,7 +93,7 @@ impl App {
             }
             Pane::Logs => {
                 let (name, details) =
-                    entry.map_or(("", String::new()), |entry| (entry.name.as_str(), Entry::details(entry)));
+                    entry.map_or(("", String::new()), |entry| (entry.name.as_str(), CircleItem::details(entry)));
                 let title =
                     if details.is_empty() { format!("Logs {name}") } else { format!("Logs {name} · {details}") };
                 let mode = self.logs.mode();
@@ -109,7 +110,7 @@ impl App {
         if let Some(shown) = shown
             && let Some(session) = self.repl.get(shown)
         {
-            let took = session.state.last_elapsed.map_or(String::new(), took);
+            let took = session.state.last_elapsed.map_or(String::new(), format_duration);
             let title = format!("REPL {}", session.title());
             let area = chrome::pane(frame, area, look.theme, focus, &title, &took);
             return self.repl.draw(frame, area, look, shown, is_editing);
@@ -123,14 +124,15 @@ impl App {
     /// Draws everything.
     pub(crate) fn draw(&mut self, frame: &mut Frame<'_>) {
         let (focus, look) = (self.window.focus, self.window.look());
-        let (header, mut panes, message, footer) = match layout::places(frame.area(), focus, self.window.is_zoomed) {
-            Places::Sentence => {
-                let sentence = "This terminal is too small for circles: it wants 40 columns and 10 rows.";
-                let paragraph = Paragraph::new(sentence).wrap(Wrap { trim: true }).alignment(Alignment::Left);
-                return frame.render_widget(paragraph, frame.area());
-            }
-            Places::Panes { header, panes, message, footer } => (header, panes, message, footer),
-        };
+        let (header, mut panes, message, footer) =
+            match layout::screen_layout(frame.area(), focus, self.window.is_zoomed) {
+                ScreenLayout::TooSmall => {
+                    let text = "This terminal is too small for circles: it wants 40 columns and 10 rows.";
+                    let paragraph = Paragraph::new(text).wrap(Wrap { trim: true }).alignment(Alignment::Left);
+                    return frame.render_widget(paragraph, frame.area());
+                }
+                ScreenLayout::Panes { header, panes, message, footer } => (header, panes, message, footer),
+            };
         if panes.len() == 1 {
             chrome::tabs(frame, header, look.theme, focus);
         } else {
@@ -150,7 +152,7 @@ impl App {
 }
 
 /// A time in the unit that suits it.
-fn took(time: std::time::Duration) -> String {
+fn format_duration(time: std::time::Duration) -> String {
     match time.as_micros() {
         micros @ 0..1000 => format!("{micros}µs"),
         micros @ 1000..10_000_000 => format!("{}ms", micros / 1000),

@@ -2,107 +2,107 @@
 
 use frontend::error::CliError;
 
-use super::{App, End};
+use super::{App, QuitState};
 use crate::{
     action::Action,
-    circles::Entry,
-    popup::{Leave, Popup},
-    tasks::SupervisorOf,
+    circles::CircleItem,
+    popup::{Popup, QuitPrompt},
+    tasks::SupervisorRef,
 };
 
 /// Names that a sentence has; of more it says how many.
-const NAMES: usize = 4;
+const MAX_NAMES: usize = 4;
 
 impl App {
     pub(super) fn quit(&mut self) {
-        let started = self.names_started();
+        let started = self.started_names();
         let running = self.repl.sessions().filter(|session| session.state.running.is_some()).count();
         self.window.popup = match (started.is_empty(), running) {
             (true, 0) => return self.quit_now(),
             (true, _) => {
                 Some(Popup::Confirm { question: "A play is running. Cancel it and quit?".into(), yes: Action::QuitNow })
             }
-            (false, _) => Some(Popup::Leave(Leave::new(&listed(&started), started.len(), running > 0))),
+            (false, _) => Some(Popup::QuitPrompt(QuitPrompt::new(&join_names(&started), started.len(), running > 0))),
         };
     }
 
     /// Nothing that was started here is up. A supervisor that was started for it, and has nothing else up, is not left behind.
     pub(super) fn quit_now(&mut self) {
-        if self.end == End::Leaving {
+        if self.quit_state == QuitState::Quitting {
             // Whoever drains does so without being watched.
             self.control.started.clear();
-            self.end = End::Now(0);
+            self.quit_state = QuitState::Ended(0);
             return;
         }
         if self.control.has_started && self.control.is_known() {
-            self.end = End::Leaving;
-            return self.tasks.release(SupervisorOf::new(&self.setup), Vec::new());
+            self.quit_state = QuitState::Quitting;
+            return self.tasks.release(SupervisorRef::new(&self.setup), Vec::new());
         }
-        self.end = End::Now(0);
+        self.quit_state = QuitState::Ended(0);
     }
 
-    pub(super) fn keep(&mut self) {
-        self.end = End::Now(0);
+    pub(super) fn quit_and_keep(&mut self) {
+        self.quit_state = QuitState::Ended(0);
     }
 
-    pub(super) fn release(&mut self) {
-        let started = self.names_started();
-        self.end = End::Leaving;
-        self.window.popup = Some(Popup::Leaving(listed(&started)));
-        self.tasks.release(SupervisorOf::new(&self.setup), started);
+    pub(super) fn quit_and_stop(&mut self) {
+        let started = self.started_names();
+        self.quit_state = QuitState::Quitting;
+        self.window.popup = Some(Popup::Quitting(join_names(&started)));
+        self.tasks.release(SupervisorRef::new(&self.setup), started);
     }
 
-    pub(super) fn released(&mut self, released: Result<(), CliError>) {
-        match (self.end, released) {
-            (End::Leaving, Ok(())) => {
+    pub(super) fn on_released(&mut self, released: Result<(), CliError>) {
+        match (self.quit_state, released) {
+            (QuitState::Quitting, Ok(())) => {
                 self.control.started.clear();
-                self.end = End::Now(0);
+                self.quit_state = QuitState::Ended(0);
             }
             // That they are down is seen.
             (_, Ok(())) => {}
             (end, Err(error)) => {
-                self.window.popup.take_if(|popup| matches!(popup, Popup::Leaving(_)));
-                self.complain(error.advice());
-                self.end = match end {
+                self.window.popup.take_if(|popup| matches!(popup, Popup::Quitting(_)));
+                self.report_error(error.advice());
+                self.quit_state = match end {
                     // Nothing that was started here is up: there is nothing to be asked again.
-                    End::Leaving if self.control.started.is_empty() => End::Now(0),
-                    _ => End::NotYet,
+                    QuitState::Quitting if self.control.started.is_empty() => QuitState::Ended(0),
+                    _ => QuitState::Running,
                 };
             }
         }
     }
 
     /// The circles that were started here and are neither down nor about to be.
-    fn names_started(&self) -> Vec<String> {
+    fn started_names(&self) -> Vec<String> {
         let started = self.control.started.iter().filter_map(|id| self.circles.get(*id));
         started.filter(|entry| entry.can_be_stopped()).map(|entry| entry.name.clone()).collect()
     }
 
     /// What is said on the terminal once it is given back.
     pub(super) fn farewell(&self) -> Option<String> {
-        let started = self.names_started();
+        let started = self.started_names();
         if started.is_empty() {
             return None;
         }
         let config = self.setup.config.as_ref().map_or(String::new(), |file| format!(" --config {}", file.display()));
-        let up = self.circles.iter().filter(|(_, entry)| Entry::is_kept_up(entry)).count();
+        let up = self.circles.iter().filter(|(_, entry)| CircleItem::is_supervised(entry)).count();
         // Those of others are not to be ended with them.
         let names = if up > started.len() { format!(" {}", started.join(" ")) } else { String::new() };
         let goes = if started.len() == 1 { "goes" } else { "go" };
         Some(format!(
             "{} {goes} on in the background\n  to see: circles status{config}\n  to stop: circles down{config}{names}\n",
-            listed(&started)
+            join_names(&started)
         ))
     }
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn listed(names: &[String]) -> String {
+fn join_names(names: &[String]) -> String {
     match names {
         [] => String::new(),
         [name] => name.clone(),
-        [first @ .., last] if names.len() <= NAMES => format!("{} and {last}", first.join(", ")),
-        _ => format!("{} and {} more", names[..NAMES - 1].join(", "), names.len() - NAMES + 1),
+        [first @ .., last] if names.len() <= MAX_NAMES => format!("{} and {last}", first.join(", ")),
+        _ => format!("{} and {} more", names[..MAX_NAMES - 1].join(", "), names.len() - MAX_NAMES + 1),
     }
 }
 
@@ -111,12 +111,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sentence_has_a_few_names_and_says_how_many_more_there_are() {
+    fn name_list_is_bounded_and_counts_the_rest() {
         let names: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).into();
         let cases =
             [(0, ""), (1, "a"), (2, "a and b"), (3, "a, b and c"), (4, "a, b, c and d"), (5, "a, b, c and 2 more")];
         for (count, text) in cases {
-            assert_eq!(listed(&names[..count]), text);
+            assert_eq!(join_names(&names[..count]), text);
         }
     }
 }

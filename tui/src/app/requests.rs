@@ -11,20 +11,20 @@ use protocol::methods::Access;
 use super::App;
 use crate::{
     action::Action,
-    circles::Source,
+    circle_id::CircleId,
+    circles::CircleSource,
     help,
-    id::CircleId,
-    popup::{Passphrase, Popup},
-    repl::{TYPING_HINTS, whom},
+    popup::{PassphraseForm, Popup},
+    repl::{TYPING_HINTS, access_text},
     window::Effect,
 };
 
 impl App {
-    pub(super) fn requested(&mut self, id: CircleId, request: SessionRequest) {
+    pub(super) fn on_request(&mut self, id: CircleId, request: SessionRequest) {
         let Some(session) = self.repl.get_mut(id) else { return };
         match request {
-            SessionRequest::Help(topic) => session.transcript.extend(help::of(&topic, TYPING_HINTS)),
-            SessionRequest::Quit => self.act(Action::Quit),
+            SessionRequest::Help(topic) => session.transcript.extend(help::topic_lines(&topic, TYPING_HINTS)),
+            SessionRequest::Quit => self.run_action(Action::Quit),
             SessionRequest::Use(place) => self.open(&place, Some(id)),
             SessionRequest::Edit(text) => self.window.push_effect(Effect::Edit(id, text)),
             SessionRequest::History(part) => {
@@ -33,37 +33,37 @@ impl App {
                 let lines = history::lines(numbered, &part);
                 session.transcript.extend(lines);
             }
-            SessionRequest::Unlock(name) => self.unlock_requested(id, name),
+            SessionRequest::Unlock(name) => self.on_unlock_request(id, name),
             SessionRequest::UseKey(name) => self.use_another_key(id, name),
-            SessionRequest::NoKey(access) => self.key_needed(id, access),
+            SessionRequest::NoKey(access) => self.on_key_needed(id, access),
             SessionRequest::FanOut(places) => self.fan_out(id, places),
         }
     }
 
     /// Unlocks a key for a session: with the passphrase that was given, or with one that its user is asked for. A
     /// question comes only to someone who waits for it.
-    fn unlock_requested(&mut self, id: CircleId, name: KeyName) {
+    fn on_unlock_request(&mut self, id: CircleId, name: KeyName) {
         let is_selected = self.circles.selected() == Some(id);
         let Some(session) = self.repl.get_mut(id) else { return };
         let is_awaited = std::mem::take(&mut session.is_awaited);
         // It may be requested again, for another connection.
         if matches!(&self.window.popup, Some(Popup::Passphrase(form)) if form.key == name) {
-            self.keys.wait_for(name, id);
+            self.keys.add_waiter(name, id);
             return;
         }
-        if self.keys.lacks(&name) {
+        if self.keys.is_missing(&name) {
             self.no_such_key(id, &name);
-            return self.hand(id, |session| session.keep_locked(name));
+            return self.send_to_session(id, |session| session.keep_locked(name));
         }
         match (self.setup.passphrase.clone(), self.setup.keystore.clone()) {
             (Some(passphrase), Some(store)) => {
-                if self.keys.wait_for(name.clone(), id) {
+                if self.keys.add_waiter(name.clone(), id) {
                     self.tasks.unlock(store, name, passphrase);
                 }
             }
             _ if is_awaited && is_selected && self.has_room_for_question() => {
-                self.keys.wait_for(name.clone(), id);
-                self.window.popup = Some(Popup::Passphrase(Passphrase::new(name, None)));
+                self.keys.add_waiter(name.clone(), id);
+                self.window.popup = Some(Popup::Passphrase(PassphraseForm::new(name, None)));
             }
             _ => {
                 if let Some(session) = self.repl.get_mut(id).filter(|_| is_awaited) {
@@ -73,9 +73,9 @@ impl App {
                     };
                     let text = format!("{name} stays locked: {again} asks again");
                     session.note(&text);
-                    self.say(text);
+                    self.show_toast(text);
                 }
-                self.hand(id, |session| session.keep_locked(name));
+                self.send_to_session(id, |session| session.keep_locked(name));
             }
         }
     }
@@ -87,14 +87,14 @@ impl App {
 
     /// Authenticates with another key than the one that a session is authenticated with.
     fn use_another_key(&mut self, id: CircleId, name: KeyName) {
-        if self.keys.lacks(&name) {
+        if self.keys.is_missing(&name) {
             return self.no_such_key(id, &name);
         }
         if let Some(session) = self.repl.get_mut(id) {
             session.is_awaited = true;
         }
-        self.hold.asked_for_key(id, self.window.now());
-        self.hand(id, |session| session.use_key(name));
+        self.hold.hold_for_key(id, self.window.now());
+        self.send_to_session(id, |session| session.use_key(name));
     }
 
     fn no_such_key(&mut self, id: CircleId, name: &KeyName) {
@@ -106,11 +106,11 @@ impl App {
     }
 
     /// A circle admits only keys, and there is none.
-    fn key_needed(&mut self, id: CircleId, access: Access) {
+    fn on_key_needed(&mut self, id: CircleId, access: Access) {
         let is_shown = self.circles.selected() == Some(id) && self.window.popup.is_none();
         let Some(session) = self.repl.get_mut(id) else { return };
         if std::mem::take(&mut session.is_awaited) && is_shown {
-            let why = format!("{} is for {}, and there is no key yet.", session.name, whom(access));
+            let why = format!("{} is for {}, and there is no key yet.", session.name, access_text(access));
             self.ask_new_key(Some(id), Some(why));
         }
     }
@@ -119,7 +119,7 @@ impl App {
     fn fan_out(&mut self, id: CircleId, places: Vec<String>) {
         let (mut ids, mut targets) = (Vec::new(), Vec::new());
         for place in places {
-            match self.circle_at(&place) {
+            match self.find_or_add_circle(&place) {
                 Ok(found) if ids.contains(&found) => {}
                 Ok(found) => {
                     ids.push(found);
@@ -133,16 +133,16 @@ impl App {
                 }
             }
         }
-        self.hand(id, |session| session.fan_out(targets));
+        self.send_to_session(id, |session| session.fan_out(targets));
     }
 
     /// A circle to play on. It is connected to if it is up as far as is known.
     fn target(&mut self, id: CircleId, label: String) -> Option<FanOutTarget> {
         let entry = self.circles.get(id)?;
-        let is_up = entry.is_up() || entry.source == Source::Address;
+        let is_up = entry.is_up() || entry.source == CircleSource::Address;
         let session = self.session(id)?.session.clone();
         if is_up {
-            self.hand(id, |session| session.connect(false));
+            self.send_to_session(id, |session| session.connect(false));
         }
         Some(FanOutTarget { label, session })
     }

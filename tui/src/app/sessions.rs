@@ -11,70 +11,70 @@ use keys::keystore::KeyName;
 use super::App;
 use crate::{
     action::Action,
-    circles::Source,
+    circle_id::CircleId,
+    circles::CircleSource,
     event::SessionUpdate,
-    id::CircleId,
     popup::Popup,
-    repl::{text_of, whom},
+    repl::{access_text, plain_text},
 };
 
 impl App {
-    pub(super) fn session_event(&mut self, id: CircleId, event: SessionUpdate) {
+    pub(super) fn on_session_update(&mut self, id: CircleId, event: SessionUpdate) {
         let Some(session) = self.repl.get_mut(id) else { return };
         session.refresh();
         let is_awaited = self.hold.is_ended_by(id, &event, session);
         match event {
-            SessionUpdate::Reported(event) => self.reported(id, event),
+            SessionUpdate::Reported(event) => self.on_session_event(id, event),
             SessionUpdate::Changed => {}
             SessionUpdate::History(file, inputs) if session.history.as_ref() == Some(&file) => {
                 session.editor.set_history(inputs);
             }
             SessionUpdate::History(..) => {}
-            SessionUpdate::Completed(completion) => self.offer(id, completion),
+            SessionUpdate::Completed(completion) => self.show_completions(id, completion),
         }
         if is_awaited {
-            self.hold.end();
+            self.hold.release();
         }
     }
 
-    fn reported(&mut self, id: CircleId, event: session::SessionEvent) {
+    fn on_session_event(&mut self, id: CircleId, event: session::SessionEvent) {
         let Some(session) = self.repl.get_mut(id) else { return };
         match event {
-            session::SessionEvent::Connected { is_first } => self.connected(id, is_first),
-            session::SessionEvent::Ready => self.ready(id),
-            session::SessionEvent::ConnectFailed(error) => self.not_connected(id, &error),
+            session::SessionEvent::Connected { is_first } => self.on_connected(id, is_first),
+            session::SessionEvent::Ready => self.on_ready(id),
+            session::SessionEvent::ConnectFailed(error) => self.on_connect_failed(id, &error),
             session::SessionEvent::NotAdmitted(name, error) => {
                 session.is_awaited = false;
-                self.not_admitted(id, name.as_ref(), &error);
-                self.complain(error.message());
+                self.on_not_admitted(id, name.as_ref(), &error);
+                self.report_error(error.message());
             }
-            session::SessionEvent::ConnectionLost => self.lost(id),
-            session::SessionEvent::InputStarted(input) => self.began(id, &input),
+            session::SessionEvent::ConnectionLost => self.on_connection_lost(id),
+            session::SessionEvent::InputStarted(input) => self.on_input_started(id, &input),
             session::SessionEvent::InputFinished => {}
             session::SessionEvent::Output(output, label) => session.print(&output, label.as_deref()),
-            session::SessionEvent::Display(shown) => self.shown(id, shown),
-            session::SessionEvent::InputsReturned(inputs) => self.given_back(id, inputs),
-            session::SessionEvent::Request(request) => self.requested(id, request),
+            session::SessionEvent::Display(shown) => self.on_display(id, shown),
+            session::SessionEvent::InputsReturned(inputs) => self.on_inputs_returned(id, inputs),
+            session::SessionEvent::Request(request) => self.on_request(id, request),
         }
     }
 
-    fn connected(&mut self, id: CircleId, is_first: bool) {
-        self.circles.seen(id);
+    fn on_connected(&mut self, id: CircleId, is_first: bool) {
+        self.circles.mark_connected(id);
         let is_scratch = self.repl.owner(id).is_some();
         let Some(session) = self.repl.get_mut(id) else { return };
         session.previous = None;
         if let Some(circle) = session.state.circle.clone().filter(|_| is_first) {
-            let whom = if is_scratch { "you alone" } else { whom(circle.access) };
+            let whom = if is_scratch { "you alone" } else { access_text(circle.access) };
             let about = circle.description.as_ref().map_or(String::new(), |text| format!(" · {text}"));
             session.note(&format!("connected to {}, for {whom}{about}", circle.name));
         }
     }
 
     /// What is typed can be played from now on, and is kept for whoever types it.
-    fn ready(&mut self, id: CircleId) {
+    fn on_ready(&mut self, id: CircleId) {
         let (Some(session), Some(entry)) = (self.repl.get_mut(id), self.circles.get(id)) else { return };
         session.is_awaited = false;
-        let target = entry.destination(self.setup.config.as_deref());
+        let target = entry.target(self.setup.config.as_deref());
         let history = session.state.history_file(self.setup.history.as_deref(), &target);
         if session.history.as_ref() == Some(&history) {
             return;
@@ -84,11 +84,11 @@ impl App {
         } else {
             session.note("type Rhai and press Enter; :help shows what else");
         }
-        self.tasks.recall(id, history.clone());
+        self.tasks.read_history(id, history.clone());
         session.history = Some(history);
     }
 
-    fn not_connected(&mut self, id: CircleId, error: &CliError) {
+    fn on_connect_failed(&mut self, id: CircleId, error: &CliError) {
         let (Some(session), Some(entry)) = (self.repl.get_mut(id), self.circles.get(id)) else { return };
         session.is_awaited = false;
         session.show_error_text(&error.message());
@@ -104,33 +104,35 @@ impl App {
             // Another try changes nothing.
             None if error.is_final() => session.note(&error.parts().fix),
             None => session.note(match entry.source {
-                Source::Config => "s starts it, Enter tries again",
-                Source::Scratch | Source::Address => "Enter tries again; is it running, and is that its port?",
+                CircleSource::Config => "s starts it, Enter tries again",
+                CircleSource::Scratch | CircleSource::Address => {
+                    "Enter tries again; is it running, and is that its port?"
+                }
             }),
         }
         if !session.state.is_reconnect_enabled {
             self.return_to_previous(id, error);
         }
-        self.complain(error.message());
+        self.report_error(error.message());
     }
 
     /// The connection is lost; the session makes it again.
-    fn lost(&mut self, id: CircleId) {
-        self.circles.lost(id);
+    fn on_connection_lost(&mut self, id: CircleId) {
+        self.circles.mark_disconnected(id);
         let Some(entry) = self.circles.get(id) else { return };
-        let (text, is_back) = (format!("the connection to {} is lost", entry.name), entry.is_back());
+        let (text, is_back) = (format!("the connection to {} is lost", entry.name), entry.can_reconnect());
         // What led to it stands in the transcript.
-        self.window.say(text, true);
+        self.window.show_toast(text, true);
         if is_back {
-            self.is_back(id);
+            self.retry_connection(id);
         } else {
             // It may be there again sooner than it would be probed.
-            self.circles.look_again(id, &self.tasks);
+            self.circles.probe_again(id, &self.tasks);
         }
     }
 
-    fn began(&mut self, id: CircleId, input: &str) {
-        self.repl.began(id, input);
+    fn on_input_started(&mut self, id: CircleId, input: &str) {
+        self.repl.show_input(id, input);
         let command = input.trim().strip_prefix(':').map(ReplCommand::parse);
         if let Some(Ok(ReplCommand::Key(name))) = command
             && self.repl.owner(id).is_none()
@@ -145,31 +147,32 @@ impl App {
         }
     }
 
-    fn shown(&mut self, id: CircleId, shown: DisplayLines) {
-        let warning = (shown.kind == DisplayKind::Warning).then(|| text_of(&shown.lines));
+    fn on_display(&mut self, id: CircleId, shown: DisplayLines) {
+        let warning = (shown.kind == DisplayKind::Warning).then(|| plain_text(&shown.lines));
         if let Some(session) = self.repl.get_mut(id) {
             session.show(shown);
         }
         if let Some(warning) = warning {
-            self.complain(warning);
+            self.report_error(warning);
         }
     }
 
     /// Inputs were not carried out. Where a command named a circle that cannot be reached, its user has returned.
-    fn given_back(&mut self, id: CircleId, inputs: Vec<String>) {
+    fn on_inputs_returned(&mut self, id: CircleId, inputs: Vec<String>) {
         let Some(session) = self.repl.get(id) else { return };
         let previous = session.previous.filter(|_| !session.takes_input());
         if let Some(session) = self.repl.get_mut(previous.unwrap_or(id)) {
-            session.give_back(inputs);
+            session.restore_inputs(inputs);
         }
     }
 
     /// Says that a circle does not admit a key, where one looks for it.
-    fn not_admitted(&mut self, id: CircleId, name: Option<&KeyName>, error: &CliError) {
+    fn on_not_admitted(&mut self, id: CircleId, name: Option<&KeyName>, error: &CliError) {
         let key = name.and_then(|name| self.keys.get(name)).map(|entry| entry.public_key.to_hex());
         let Some(session) = self.repl.get_mut(id) else { return };
-        let is_stranger = matches!(error, CliError::Client { error: ClientError::Rpc(RpcError::Forbidden { .. }), .. });
-        match key.filter(|_| is_stranger) {
+        let is_forbidden =
+            matches!(error, CliError::Client { error: ClientError::Rpc(RpcError::Forbidden { .. }), .. });
+        match key.filter(|_| is_forbidden) {
             None => session.show_error(error),
             Some(key) => {
                 session.show_error_text(&error.message());

@@ -10,17 +10,17 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{CircleId, Circles, Entry, Source, State};
-use crate::{standing::Standing, theme::Theme};
+use super::{CircleAvailability, CircleId, CircleItem, CircleSource, CirclesPane};
+use crate::{session_status::SessionStatus, theme::Theme};
 
-impl Circles {
+impl CirclesPane {
     pub(crate) fn draw(
         &self,
         frame: &mut Frame<'_>,
         area: Rect,
         theme: Theme,
         now: Instant,
-        standing: impl Fn(CircleId) -> Standing,
+        standing: impl Fn(CircleId) -> SessionStatus,
     ) {
         let width = usize::from(area.width);
         let first = self.selected.saturating_sub(usize::from(area.height).saturating_sub(1));
@@ -35,22 +35,22 @@ impl Circles {
 }
 
 /// A mark and a word or two, which say the same.
-pub(super) fn shown(entry: &Entry, now: Instant) -> (&'static str, String) {
+pub(super) fn state_label(entry: &CircleItem, now: Instant) -> (&'static str, String) {
     match entry.state() {
-        State::Unknown => ("·", String::new()),
-        State::Down => ("○", "down".into()),
-        State::Elsewhere => ("●", "up".into()),
-        State::Taken => ("✗", "taken".into()),
-        State::Starting => ("◐", "starting".into()),
-        State::Up => {
+        CircleAvailability::Unknown => ("·", String::new()),
+        CircleAvailability::Down => ("○", "down".into()),
+        CircleAvailability::Unsupervised => ("●", "up".into()),
+        CircleAvailability::PortTaken => ("✗", "taken".into()),
+        CircleAvailability::Starting => ("◐", "starting".into()),
+        CircleAvailability::Up => {
             let up = entry.since.map_or("up".into(), |since| short(now.saturating_duration_since(since)));
             let restarts = entry.restarts();
             ("●", if restarts > 0 { format!("{up} ↻{restarts}") } else { up })
         }
-        State::Stopping => ("◑", "stopping".into()),
+        CircleAvailability::Stopping => ("◑", "stopping".into()),
         // That one counts.
-        State::BackingOff => ("✗", format!("↻{}", entry.restarts() + 1)),
-        State::Failed => ("✗", "failed".into()),
+        CircleAvailability::BackingOff => ("✗", format!("↻{}", entry.restarts() + 1)),
+        CircleAvailability::Failed => ("✗", "failed".into()),
     }
 }
 
@@ -65,21 +65,28 @@ fn short(time: Duration) -> String {
     }
 }
 
-fn row<'a>(entry: &Entry, is_selected: bool, standing: Standing, theme: Theme, now: Instant, width: usize) -> Line<'a> {
-    let (mark, word) = shown(entry, now);
+fn row<'a>(
+    entry: &CircleItem,
+    is_selected: bool,
+    standing: SessionStatus,
+    theme: Theme,
+    now: Instant,
+    width: usize,
+) -> Line<'a> {
+    let (mark, word) = state_label(entry, now);
     let style = match entry.state() {
-        State::Up | State::Elsewhere => theme.good(),
-        State::Starting | State::Stopping => theme.warning(),
-        State::BackingOff | State::Failed | State::Taken => theme.bad(),
-        State::Unknown | State::Down => Style::new().dim(),
+        CircleAvailability::Up | CircleAvailability::Unsupervised => theme.success(),
+        CircleAvailability::Starting | CircleAvailability::Stopping => theme.warning(),
+        CircleAvailability::BackingOff | CircleAvailability::Failed | CircleAvailability::PortTaken => theme.error(),
+        CircleAvailability::Unknown | CircleAvailability::Down => Style::new().dim(),
     };
     let port = entry.url().rsplit(':').next().unwrap_or_default().trim_end_matches('/');
     let (end, room) = (standing.mark(), width.saturating_sub(5));
     let mut text = match entry.source {
-        Source::Scratch => format!("{} throw-away", entry.name),
+        CircleSource::Scratch => format!("{} throw-away", entry.name),
         // Its name is its address.
-        Source::Address => format!("{} {word}", entry.name),
-        Source::Config => format!("{} {port} {word}", entry.name),
+        CircleSource::Address => format!("{} {word}", entry.name),
+        CircleSource::Config => format!("{} {port} {word}", entry.name),
     };
     if text.chars().count() > room {
         text = text.chars().take(room).collect();
@@ -99,17 +106,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_told_in_its_largest_unit() {
+    fn duration_is_shown_in_its_largest_unit() {
         for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m"), (7199, "1h"), (90_000, "1d")] {
             assert_eq!(short(Duration::from_secs(seconds)), text);
         }
     }
 
     #[test]
-    fn a_name_of_any_length_fits() {
-        let entry = Entry::new("x".repeat(64), "ws://127.0.0.1:65535".into(), Source::Config);
+    fn row_fits_a_name_of_any_length() {
+        let entry = CircleItem::new("x".repeat(64), "ws://127.0.0.1:65535".into(), CircleSource::Config);
         for width in 0..40 {
-            let line = row(&entry, true, Standing::Authenticated, Theme::new(false), Instant::now(), width);
+            let line = row(&entry, true, SessionStatus::Authenticated, Theme::new(false), Instant::now(), width);
             assert!(line.width() <= width.max(6), "{width}: {line:?}");
         }
     }

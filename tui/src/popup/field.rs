@@ -27,18 +27,18 @@ impl std::fmt::Debug for Field {
 }
 
 impl Field {
-    pub(crate) fn shown() -> Self {
+    pub(crate) fn visible() -> Self {
         Self { text: Zeroizing::new(String::with_capacity(MAX_BYTES)), is_hidden: false, default: "" }
     }
 
     /// One that means something if it is left empty.
     pub(crate) fn with_default(default: &'static str) -> Self {
-        Self { default, ..Self::shown() }
+        Self { default, ..Self::visible() }
     }
 
     /// What is typed into it is not seen, only that something is.
     pub(crate) fn hidden() -> Self {
-        Self { is_hidden: true, ..Self::shown() }
+        Self { is_hidden: true, ..Self::visible() }
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -53,7 +53,7 @@ impl Field {
     /// Empties it, and wipes what was there.
     pub(crate) fn clear(&mut self) {
         let Self { is_hidden, default, .. } = *self;
-        *self = Self { is_hidden, default, ..Self::shown() };
+        *self = Self { is_hidden, default, ..Self::visible() };
     }
 
     pub(crate) fn paste(&mut self, text: &str) {
@@ -81,18 +81,18 @@ impl Field {
     }
 
     /// As it is shown: what was typed, and what stands for nothing.
-    pub(crate) fn seen(&self) -> [Span<'static>; 2] {
+    pub(crate) fn spans(&self) -> [Span<'static>; 2] {
         let default = if self.text.is_empty() { self.default } else { "" };
-        [Span::raw(self.typed()), Span::raw(default).dim()]
+        [Span::raw(self.masked_text()), Span::raw(default).dim()]
     }
 
-    fn typed(&self) -> String {
+    fn masked_text(&self) -> String {
         if self.is_hidden { "•".repeat(self.text.graphemes(true).count()) } else { self.text.to_string() }
     }
 
     /// Columns that it is shown with.
     pub(crate) fn width(&self) -> usize {
-        self.typed().width()
+        self.masked_text().width()
     }
 }
 
@@ -101,10 +101,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hidden_field_shows_how_much_and_never_what() {
+    fn hidden_field_shows_only_its_length() {
         let mut field = Field::hidden();
         field.paste("pass\nwörd");
-        assert_eq!((field.text(), field.typed().as_str()), ("passwörd", "••••••••"));
+        assert_eq!((field.text(), field.masked_text().as_str()), ("passwörd", "••••••••"));
         assert!(!format!("{field:?}").contains("pass"));
         field.key(KeyEvent::new(KeyCode::Backspace, KeyModifiers::NONE));
         assert_eq!(field.text(), "passwör");
@@ -113,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn a_field_never_grows_past_its_room() {
-        let mut field = Field::shown();
+    fn field_never_exceeds_its_capacity() {
+        let mut field = Field::visible();
         let room = field.text.capacity();
         field.paste(&"é".repeat(10_000));
         assert_eq!((field.text().len(), field.text.capacity()), (MAX_BYTES, room));

@@ -8,7 +8,7 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Field, cursor, labelled, window};
+use super::{Field, cursor, draw_window, labelled};
 use crate::{action::Action, theme::Theme};
 
 /// Rows that are shown.
@@ -16,7 +16,7 @@ const ROWS: usize = 12;
 
 /// Something that can be chosen.
 #[derive(Debug, Clone)]
-pub(crate) struct Choice {
+pub(crate) struct PaletteItem {
     pub text: String,
     pub action: Action,
 }
@@ -24,18 +24,18 @@ pub(crate) struct Choice {
 #[derive(Debug)]
 pub(crate) struct Palette {
     field: Field,
-    choices: Vec<Choice>,
+    choices: Vec<PaletteItem>,
     selected: usize,
 }
 
 impl Palette {
-    pub(crate) fn new(choices: Vec<Choice>) -> Self {
-        Self { field: Field::shown(), choices, selected: 0 }
+    pub(crate) fn new(choices: Vec<PaletteItem>) -> Self {
+        Self { field: Field::visible(), choices, selected: 0 }
     }
 
     /// What fits what is typed, best first.
-    fn matching(&self) -> Vec<&Choice> {
-        let mut matching: Vec<(usize, &Choice)> = self
+    fn matching(&self) -> Vec<&PaletteItem> {
+        let mut matching: Vec<(usize, &PaletteItem)> = self
             .choices
             .iter()
             .filter_map(|choice| Some((distance(self.field.text(), &choice.text)?, choice)))
@@ -82,7 +82,7 @@ impl Palette {
         }
         // Always of one size: what jumps about cannot be read.
         lines.resize(rows + 1, Line::default());
-        let area = window(frame, theme, "Palette", &lines, "Enter do · Esc close");
+        let area = draw_window(frame, theme, "Palette", &lines, "Enter do · Esc close");
         frame.render_widget(Paragraph::new(lines), area);
         cursor(frame, area, 0, 2 + self.field.width());
     }
@@ -108,9 +108,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_letters_find_what_they_are_in() {
+    fn palette_matches_scattered_letters() {
         let choices = ["start sandbox", "stop sandbox", "new key"]
-            .map(|text| Choice { text: text.into(), action: Action::Insert(text.into()) });
+            .map(|text| PaletteItem { text: text.into(), action: Action::Insert(text.into()) });
         let mut palette = Palette::new(choices.into());
         palette.paste("stop");
         assert_eq!(palette.matching()[0].text, "stop sandbox");

@@ -22,10 +22,10 @@ use console::{
 };
 
 use crate::{action::Action, help::Hint, theme::Theme, wrap};
-use menu::{Choice, Menu};
+use menu::{Menu, MenuOutcome};
 
 /// Columns before what is typed.
-const PROMPT: u16 = 2;
+const PROMPT_COLUMNS: u16 = 2;
 
 /// Bytes of an input.
 const MAX_BYTES: usize = 256 << 10;
@@ -87,10 +87,10 @@ impl Editor {
     }
 
     /// Shows the first of several inputs; each of the others comes once the one before is taken. What is typed comes last.
-    pub(crate) fn give_back(&mut self, inputs: impl IntoIterator<Item = String>) {
+    pub(crate) fn restore(&mut self, inputs: impl IntoIterator<Item = String>) {
         let after = self.take_all();
         self.drafts = inputs.into_iter().chain(after).collect();
-        self.next();
+        self.next_draft();
     }
 
     /// What is typed, and what comes after it; the history need not remember it.
@@ -107,7 +107,7 @@ impl Editor {
     }
 
     /// Shows the next input in the place of what is typed.
-    pub(crate) fn next(&mut self) {
+    pub(crate) fn next_draft(&mut self) {
         let next = self.drafts.pop_front().unwrap_or_default();
         self.set(&next);
         self.browsing = None;
@@ -116,7 +116,7 @@ impl Editor {
     /// Takes what is typed, which the history remembers.
     pub(crate) fn take(&mut self) -> String {
         let text = self.remember();
-        self.next();
+        self.next_draft();
         text
     }
 
@@ -261,37 +261,38 @@ impl Editor {
     fn menu_key(&mut self, key: KeyEvent) -> bool {
         let Some(menu) = self.menu.take() else { return false };
         match menu.key(key) {
-            Choice::Open(menu) => self.menu = Some(menu),
-            Choice::Closed => {}
-            Choice::Taken { start, end, text } => self.replace(start, end, &text),
-            Choice::NotOurs => return false,
+            MenuOutcome::Open(menu) => self.menu = Some(menu),
+            MenuOutcome::Closed => {}
+            MenuOutcome::Accepted { start, end, text } => self.replace(start, end, &text),
+            MenuOutcome::Unhandled => return false,
         }
         true
     }
 
     /// Rows that it takes at that width.
     pub(crate) fn height(&self, width: u16) -> u16 {
-        let width = width.saturating_sub(PROMPT);
-        let rows: usize = self.area.lines().iter().map(|line| wrap::rows(Line::from(line.clone()), width).len()).sum();
+        let width = width.saturating_sub(PROMPT_COLUMNS);
+        let rows: usize =
+            self.area.lines().iter().map(|line| wrap::wrap_anywhere(Line::from(line.clone()), width).len()).sum();
         u16::try_from(rows.max(1)).unwrap_or(u16::MAX)
     }
 
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme, lexer: &Engine, has_focus: bool) {
-        let width = area.width.saturating_sub(PROMPT);
+        let width = area.width.saturating_sub(PROMPT_COLUMNS);
         let cursor = self.area.cursor();
         let (mut rows, mut at) = (Vec::new(), (0, 0));
-        let (text, place) = self.cursor();
-        let lines = match completion::byte(&text, place).filter(|_| has_focus) {
-            Some(place) => highlight::lines_at(lexer, &text, place),
+        let (text, cursor_index) = self.cursor();
+        let lines = match completion::byte(&text, cursor_index).filter(|_| has_focus) {
+            Some(cursor_index) => highlight::lines_at(lexer, &text, cursor_index),
             None => highlight::lines(lexer, &text),
         };
         for (number, line) in lines.iter().enumerate() {
             if number == cursor.0 {
                 let before: String = self.area.lines()[number].chars().take(cursor.1).collect();
-                let (row, column) = wrap::place(&before.replace('\t', "    "), width);
+                let (row, column) = wrap::cursor_position(&before.replace('\t', "    "), width);
                 at = (rows.len() + usize::from(row), column);
             }
-            for (index, row) in wrap::rows(theme.line(line), width).into_iter().enumerate() {
+            for (index, row) in wrap::wrap_anywhere(theme.line(line), width).into_iter().enumerate() {
                 let prompt = match (number, index) {
                     (0, 0) => "> ",
                     (_, 0) => "| ",
@@ -307,10 +308,11 @@ impl Editor {
         frame.render_widget(Paragraph::new(rows.into_iter().skip(first).take(height).collect::<Vec<_>>()), area);
         if has_focus && area.height > 0 {
             let row = u16::try_from(at.0 - first).unwrap_or(0).min(area.height - 1);
-            let place = Position::new((area.x + PROMPT + at.1).min(area.right().saturating_sub(1)), area.y + row);
-            frame.set_cursor_position(place);
+            let cursor_index =
+                Position::new((area.x + PROMPT_COLUMNS + at.1).min(area.right().saturating_sub(1)), area.y + row);
+            frame.set_cursor_position(cursor_index);
             if let Some(menu) = &self.menu {
-                menu.draw(frame, place, theme);
+                menu.draw(frame, cursor_index, theme);
             }
         }
     }

@@ -15,7 +15,7 @@ const MAX_LINES: usize = 10_000;
 const MAX_BYTES: usize = 4 << 20;
 
 /// Bytes of one line that are shown.
-const MAX_LINE: usize = 16 << 10;
+const MAX_LINE_BYTES: usize = 16 << 10;
 
 #[derive(Debug, Default)]
 pub(crate) struct Transcript {
@@ -32,10 +32,10 @@ pub(crate) struct Transcript {
 
 impl Transcript {
     pub(crate) fn push(&mut self, line: StyledLine) {
-        let line = shortened(line);
+        let line = truncate_line(line);
         if self.back > 0 {
             // What is in sight stays there.
-            self.back = self.back.saturating_add(wrap::prose(Theme::new(false).line(&line), self.width).len());
+            self.back = self.back.saturating_add(wrap::wrap_words(Theme::new(false).line(&line), self.width).len());
         }
         self.bytes += size(&line);
         self.lines.push_back(line);
@@ -98,7 +98,7 @@ impl Transcript {
         let needed = usize::from(height) + self.back;
         let mut rows = VecDeque::new();
         for line in self.lines.iter().rev() {
-            for row in wrap::prose(theme.line(line), width).into_iter().rev() {
+            for row in wrap::wrap_words(theme.line(line), width).into_iter().rev() {
                 rows.push_front(row);
             }
             if rows.len() >= needed {
@@ -117,18 +117,18 @@ fn size(line: &StyledLine) -> usize {
     line.spans().iter().map(|piece| piece.text.len()).sum::<usize>() + 64
 }
 
-fn shortened(line: StyledLine) -> StyledLine {
+fn truncate_line(line: StyledLine) -> StyledLine {
     let total: usize = line.spans().iter().map(|piece| piece.text.len()).sum();
-    if total <= MAX_LINE {
+    if total <= MAX_LINE_BYTES {
         return line;
     }
-    let (mut short, mut room) = (StyledLine::default(), MAX_LINE);
+    let (mut short, mut room) = (StyledLine::default(), MAX_LINE_BYTES);
     for piece in line.spans() {
         let end = piece.text.floor_char_boundary(room);
         short.push(piece.style, &piece.text[..end]);
         room -= end;
     }
-    short.with(Style::Dim, &format!(" … {} KiB more", (total - MAX_LINE).div_ceil(1024)))
+    short.with(Style::Dim, &format!(" … {} KiB more", (total - MAX_LINE_BYTES).div_ceil(1024)))
 }
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_rows_are_in_sight_and_the_others_a_scroll_away() {
+    fn transcript_shows_the_newest_rows_and_scrolls_to_the_others() {
         let mut transcript = Transcript::default();
         transcript.extend(["one", "two three", "four"].map(|text| StyledLine::of(Style::Plain, text)));
         assert_eq!(shown(&mut transcript, 5, 2), ["three", "four"]);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn transcript_is_bounded() {
         let mut transcript = Transcript::default();
         for number in 0..MAX_LINES + 5 {
             transcript.push(StyledLine::of(Style::Plain, &number.to_string()));

@@ -10,11 +10,11 @@ use keys::{
 use zeroize::Zeroizing;
 
 use super::Tasks;
-use crate::event::Event;
+use crate::event::AppEvent;
 
 impl Tasks {
     pub(crate) fn list_keys(&self, store: Keystore) {
-        self.block(move || store.list().map_err(Into::into), Event::KeysListed);
+        self.spawn_blocking(move || store.list().map_err(Into::into), AppEvent::KeysListed);
     }
 
     pub(crate) fn set_default_key(&self, store: Keystore, name: KeyName) {
@@ -22,7 +22,7 @@ impl Tasks {
             store.set_default(&name)?;
             Ok(store.list()?)
         };
-        self.block(listed, Event::KeysListed);
+        self.spawn_blocking(listed, AppEvent::KeysListed);
     }
 
     pub(crate) fn make_key(&self, store: Keystore, name: KeyName, passphrase: Zeroizing<String>, work: WorkFactor) {
@@ -33,12 +33,12 @@ impl Tasks {
             let entry = store.create(&name, &keypair, &passphrase, work)?;
             Ok((entry, Arc::new(keypair)))
         };
-        self.block(made, Event::KeyMade);
+        self.spawn_blocking(made, AppEvent::KeyMade);
     }
 
     pub(crate) fn unlock(&self, store: Keystore, name: KeyName, passphrase: Zeroizing<String>) {
         let named = name.clone();
         let unlocked = move || Ok(Arc::new(store.unlock(&name, &passphrase)?));
-        self.block(unlocked, move |unlocked| Event::KeyUnlocked(named, unlocked));
+        self.spawn_blocking(unlocked, move |unlocked| AppEvent::KeyUnlocked(named, unlocked));
     }
 }

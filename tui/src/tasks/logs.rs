@@ -4,29 +4,29 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use launcher::{
     log::{LogFilter, LogLine, LogReader, RotationPolicy},
-    place::SupervisorFiles,
+    supervisor_files::SupervisorFiles,
 };
 use tokio::sync::{Notify, watch};
 
 use frontend::{log_line, log_watch};
 
 use super::Tasks;
-use crate::{event::Event, id::CircleId};
+use crate::{circle_id::CircleId, event::AppEvent};
 
 /// Lines of a log that are kept.
 pub(crate) const MAX_LINES: usize = 2000;
 
 /// How often files are looked at where the system does not say that they have changed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The pause before they are looked at again, however much is written to them.
-const PAUSE: Duration = Duration::from_millis(50);
+const POLL_PAUSE: Duration = Duration::from_millis(50);
 
 /// Follows the logs of circles.
 #[derive(Debug)]
-pub(crate) struct Follower(watch::Sender<Vec<(CircleId, String)>>);
+pub(crate) struct LogFollower(watch::Sender<Vec<(CircleId, String)>>);
 
-impl Follower {
+impl LogFollower {
     /// Follows the log of another circle, too.
     pub(crate) fn follow(&self, id: CircleId, name: &str) {
         self.0.send_if_modified(|followed| {
@@ -40,7 +40,7 @@ impl Follower {
 }
 
 /// One log that is followed.
-struct Followed {
+struct FollowedLog {
     id: CircleId,
     path: PathBuf,
     /// `None` as long as it could not be opened.
@@ -49,9 +49,9 @@ struct Followed {
     error: Option<String>,
 }
 
-impl Followed {
+impl FollowedLog {
     /// What is new in it, and not more than is kept.
-    fn look(&mut self) -> Vec<String> {
+    fn read_new_lines(&mut self) -> Vec<String> {
         let read = if let Some(reader) = &mut self.reader {
             reader.read_new()
         } else {
@@ -80,7 +80,7 @@ impl Followed {
 
 impl Tasks {
     /// Follows logs until what is returned is dropped.
-    pub(crate) fn follow_logs(&self, place: SupervisorFiles) -> Follower {
+    pub(crate) fn follow_logs(&self, place: SupervisorFiles) -> LogFollower {
         let (follow, mut to_follow) = watch::channel(Vec::<(CircleId, String)>::new());
         let tasks = self.clone();
         self.spawn(async move {
@@ -91,33 +91,33 @@ impl Tasks {
             let watcher = match watching {
                 Ok(watcher) => Some(watcher),
                 Err(error) => {
-                    tasks.post(Event::Complaint(error.advice())).await;
+                    tasks.post(AppEvent::Error(error.advice())).await;
                     None
                 }
             };
-            let mut followed: Vec<Followed> = Vec::new();
+            let mut followed: Vec<FollowedLog> = Vec::new();
             loop {
                 tokio::select! {
                     () = changed.notified() => {}
                     is_open = to_follow.changed() => if is_open.is_err() { return },
-                    () = tokio::time::sleep(LOOK_INTERVAL), if watcher.is_none() => {}
+                    () = tokio::time::sleep(POLL_INTERVAL), if watcher.is_none() => {}
                 }
                 for (id, name) in to_follow.borrow_and_update().iter().skip(followed.len()) {
-                    followed.push(Followed { id: *id, path: place.log(name), reader: None, error: None });
+                    followed.push(FollowedLog { id: *id, path: place.log(name), reader: None, error: None });
                 }
                 let look = move || {
-                    let new: Vec<_> = followed.iter_mut().map(|log| (log.id, log.look())).collect();
+                    let new: Vec<_> = followed.iter_mut().map(|log| (log.id, log.read_new_lines())).collect();
                     (followed, new)
                 };
                 let Ok(looked) = tokio::task::spawn_blocking(look).await else { return };
                 let new;
                 (followed, new) = looked;
                 for (id, lines) in new.into_iter().filter(|(_, lines)| !lines.is_empty()) {
-                    tasks.post(Event::Logged(id, lines)).await;
+                    tasks.post(AppEvent::Logged(id, lines)).await;
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(POLL_PAUSE).await;
             }
         });
-        Follower(follow)
+        LogFollower(follow)
     }
 }

@@ -10,8 +10,8 @@ use tokio::{
 
 use super::Tasks;
 use crate::{
-    event::{Event, Listening},
-    id::CircleId,
+    circle_id::CircleId,
+    event::{AppEvent, ProbeResult},
 };
 
 /// How often circles are probed that their supervisor does not have up.
@@ -22,11 +22,11 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Ends the probing when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Probing(#[expect(dead_code, reason = "its end is what counts")] oneshot::Sender<()>);
+pub(crate) struct ProbeGuard(#[expect(dead_code, reason = "its end is what counts")] oneshot::Sender<()>);
 
 impl Tasks {
     /// Posts whenever something else listens at an address than before.
-    pub(crate) fn probe(&self, circle: CircleId, address: SocketAddr) -> Probing {
+    pub(crate) fn probe(&self, circle: CircleId, address: SocketAddr) -> ProbeGuard {
         let tasks = self.clone();
         let (stop, mut stopped) = oneshot::channel::<()>();
         self.spawn(async move {
@@ -37,20 +37,20 @@ impl Tasks {
                     _ = interval.tick() => {}
                     _ = &mut stopped => return,
                 }
-                let listening = listening(address).await;
+                let listening = probe_address(address).await;
                 if known.replace(listening) != Some(listening) {
-                    tasks.post(Event::Probed(circle, listening)).await;
+                    tasks.post(AppEvent::Probed(circle, listening)).await;
                 }
             }
         });
-        Probing(stop)
+        ProbeGuard(stop)
     }
 }
 
 /// What listens there. A circle answers `GET /healthz`, also while it drains.
-async fn listening(address: SocketAddr) -> Listening {
+async fn probe_address(address: SocketAddr) -> ProbeResult {
     let asked = async {
-        let Ok(mut socket) = TcpStream::connect(address).await else { return Listening::Nothing };
+        let Ok(mut socket) = TcpStream::connect(address).await else { return ProbeResult::Nothing };
         let mut answer = [0; 12];
         let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         let answered = async {
@@ -58,10 +58,10 @@ async fn listening(address: SocketAddr) -> Listening {
             socket.read_exact(&mut answer).await
         };
         match answered.await {
-            Ok(_) if &answer == b"HTTP/1.1 200" => Listening::Circle,
-            Ok(_) if &answer == b"HTTP/1.1 503" => Listening::Draining,
-            _ => Listening::Other,
+            Ok(_) if &answer == b"HTTP/1.1 200" => ProbeResult::Circle,
+            Ok(_) if &answer == b"HTTP/1.1 503" => ProbeResult::Draining,
+            _ => ProbeResult::Other,
         }
     };
-    tokio::time::timeout(PROBE_TIMEOUT, asked).await.unwrap_or(Listening::Other)
+    tokio::time::timeout(PROBE_TIMEOUT, asked).await.unwrap_or(ProbeResult::Other)
 }

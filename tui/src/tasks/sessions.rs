@@ -8,8 +8,8 @@ use console::{
 
 use super::Tasks;
 use crate::{
-    event::{Event, Message, SessionUpdate},
-    id::CircleId,
+    circle_id::CircleId,
+    event::{AppEvent, Message, SessionUpdate},
 };
 
 impl Tasks {
@@ -21,26 +21,26 @@ impl Tasks {
     }
 
     /// Reads what was typed in earlier days.
-    pub(crate) fn recall(&self, id: CircleId, history: HistoryFile) {
+    pub(crate) fn read_history(&self, id: CircleId, history: HistoryFile) {
         let file = history.clone();
         // Without it there is only less to walk through.
         let read = move || history.read().unwrap_or_default();
-        self.block(read, move |inputs| Event::Session(id, SessionUpdate::History(file, inputs)));
+        self.spawn_blocking(read, move |inputs| AppEvent::Session(id, SessionUpdate::History(file, inputs)));
     }
 
     /// Keeps what is typed for other days.
-    pub(crate) fn keep_history(&self) -> HistoryWriter {
+    pub(crate) fn start_history_writer(&self) -> HistoryWriter {
         let tasks = self.clone();
         HistoryWriter::start(move |error| {
             // An app that has ended, or has no time for it, need not know.
-            drop(tasks.queue.try_send(Message(Event::Complaint(error))));
+            drop(tasks.queue.try_send(Message(AppEvent::Error(error))));
         })
     }
 
     /// Offers the files that a name which was begun may become.
-    pub(crate) fn list_files(&self, id: CircleId, asked: CompletionList, begun: String) {
-        let listed = move || CompletionList { candidates: completion::file_candidates(&begun), ..asked };
-        self.block(listed, move |completion| Event::Session(id, SessionUpdate::Completed(completion)));
+    pub(crate) fn list_files(&self, id: CircleId, completion: CompletionList, prefix: String) {
+        let listed = move || CompletionList { candidates: completion::file_candidates(&prefix), ..completion };
+        self.spawn_blocking(listed, move |completion| AppEvent::Session(id, SessionUpdate::Completed(completion)));
     }
 
     /// Posts what may stand at the cursor, if the circle answers.
@@ -48,7 +48,7 @@ impl Tasks {
         let tasks = self.clone();
         self.spawn(async move {
             if let Some(completion) = answer.await {
-                tasks.post(Event::Session(id, SessionUpdate::Completed(completion))).await;
+                tasks.post(AppEvent::Session(id, SessionUpdate::Completed(completion))).await;
             }
         });
     }
@@ -70,6 +70,6 @@ async fn forward(
             },
             Ok(()) = state.changed() => SessionUpdate::Changed,
         };
-        tasks.post(Event::Session(id, event)).await;
+        tasks.post(AppEvent::Session(id, event)).await;
     }
 }

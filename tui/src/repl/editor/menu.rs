@@ -25,15 +25,15 @@ pub(super) struct Menu {
 }
 
 /// What a key press leads to.
-pub(super) enum Choice {
+pub(super) enum MenuOutcome {
     /// The menu stays open.
     Open(Menu),
     /// The menu is closed, and nothing is taken.
     Closed,
     /// A candidate takes the place of these characters.
-    Taken { start: usize, end: usize, text: String },
+    Accepted { start: usize, end: usize, text: String },
     /// The menu is closed, and the key is the editor's.
-    NotOurs,
+    Unhandled,
 }
 
 impl Menu {
@@ -41,19 +41,19 @@ impl Menu {
         Self { completion, selected: 0 }
     }
 
-    pub(super) fn key(mut self, key: KeyEvent) -> Choice {
+    pub(super) fn key(mut self, key: KeyEvent) -> MenuOutcome {
         let count = self.completion.candidates.len();
         match key.code {
             KeyCode::Tab | KeyCode::Down => self.selected = (self.selected + 1) % count,
             KeyCode::BackTab | KeyCode::Up => self.selected = (self.selected + count - 1) % count,
-            KeyCode::Esc => return Choice::Closed,
+            KeyCode::Esc => return MenuOutcome::Closed,
             KeyCode::Enter => {
                 let CompletionList { start, cursor: end, mut candidates, .. } = self.completion;
-                return Choice::Taken { start, end, text: candidates.swap_remove(self.selected).text };
+                return MenuOutcome::Accepted { start, end, text: candidates.swap_remove(self.selected).text };
             }
-            _ => return Choice::NotOurs,
+            _ => return MenuOutcome::Unhandled,
         }
-        Choice::Open(self)
+        MenuOutcome::Open(self)
     }
 
     /// Draws it above the cursor.
@@ -66,7 +66,7 @@ impl Menu {
             .enumerate()
             .skip(first)
             .take(usize::from(height))
-            .map(|(index, CompletionItem { text, detail })| (index, seen(text), seen(detail)))
+            .map(|(index, CompletionItem { text, detail })| (index, single_line(text), single_line(detail)))
             .collect();
         // More columns than any screen has would be more than a format takes.
         let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0).min(200);
@@ -91,6 +91,6 @@ impl Menu {
 }
 
 /// What is seen of a text on one line.
-fn seen(text: &str) -> String {
+fn single_line(text: &str) -> String {
     text::StyledLine::of(text::Style::Plain, text).to_string()
 }

@@ -21,7 +21,7 @@ fn candidates(editor: &Editor, start: usize, texts: &[&str]) -> CompletionList {
 }
 
 #[test]
-fn the_history_is_walked_and_what_was_typed_comes_back() {
+fn history_browsing_restores_the_typed_text() {
     let mut editor = typed("one");
     assert_eq!(editor.take(), "one");
     editor.paste("two\nlines");
@@ -45,7 +45,7 @@ fn the_history_is_walked_and_what_was_typed_comes_back() {
 }
 
 #[test]
-fn what_begins_with_a_space_or_holds_a_secret_is_not_remembered() {
+fn history_excludes_inputs_with_a_leading_space_or_a_secret() {
     let mut editor = typed(" secret");
     editor.take();
     editor.paste(&format!("let k = \"{}\"", "0f".repeat(32)));
@@ -55,7 +55,7 @@ fn what_begins_with_a_space_or_holds_a_secret_is_not_remembered() {
 }
 
 #[test]
-fn the_only_candidate_is_taken_and_several_are_offered() {
+fn single_candidate_is_inserted_and_several_are_offered() {
     let mut editor = typed("1 + tot");
     assert!(editor.complete(candidates(&editor, 4, &["total"])));
     assert_eq!(editor.text(), "1 + total");
@@ -69,7 +69,7 @@ fn the_only_candidate_is_taken_and_several_are_offered() {
 }
 
 #[test]
-fn candidates_are_drawn_so_that_all_of_them_is_seen() {
+fn menu_draws_candidates_in_full() {
     let mut editor = typed("to");
     let (input, cursor) = editor.cursor();
     let offered = [("total", "a\u{2028}b\u{1b}[2J\u{202e}c"), ("to\u{200b}p", "one\ttab")];
@@ -87,7 +87,7 @@ fn candidates_are_drawn_so_that_all_of_them_is_seen() {
 }
 
 #[test]
-fn an_answer_about_another_text_changes_nothing() {
+fn completion_for_another_text_is_ignored() {
     let mut editor = typed("to");
     let late = candidates(&editor, 0, &["total"]);
     press(&mut editor, KeyCode::Char('x'));
@@ -96,7 +96,7 @@ fn an_answer_about_another_text_changes_nothing() {
 }
 
 #[test]
-fn two_keys_ask_for_another_program_and_neither_is_typed() {
+fn ctrl_x_ctrl_e_opens_the_external_editor() {
     let mut editor = typed("one");
     let mut control = |letter| editor.key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL));
     assert_eq!((control('x'), control('e')), (None, Some(Action::Edit)));
@@ -106,7 +106,7 @@ fn two_keys_ask_for_another_program_and_neither_is_typed() {
 }
 
 #[test]
-fn a_paste_is_bounded_and_its_line_ends_are_lines() {
+fn paste_is_bounded_and_normalizes_line_ends() {
     let mut editor = typed("a\r\nb\rc");
     assert_eq!(editor.text(), "a\nb\nc");
     editor.set("");

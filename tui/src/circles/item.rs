@@ -10,16 +10,16 @@ use launcher::{CircleState as Supervised, CircleStatus};
 
 use super::CircleId;
 use crate::{
-    event::Listening,
-    tasks::{Probing, Tasks},
+    event::ProbeResult,
+    tasks::{ProbeGuard, Tasks},
 };
 use frontend::target::{CircleTarget, TargetKind};
 
 /// A circle that the app knows.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct CircleItem {
     pub name: String,
-    pub source: Source,
+    pub source: CircleSource,
     /// Its URL, as far as circles.json or its user says.
     pub(super) url: String,
     /// Where it listens, if that can be known before it does.
@@ -29,15 +29,15 @@ pub(crate) struct Entry {
     /// Since when it has taken connections.
     pub(super) since: Option<Instant>,
     /// What listens where it would be, while its supervisor does not have it up.
-    pub(super) probed: Option<Listening>,
-    pub(super) probing: Option<Probing>,
+    pub(super) probe_result: Option<ProbeResult>,
+    pub(super) probing: Option<ProbeGuard>,
     /// Whether its supervisor was asked to start it, and has not answered.
     pub is_requested: bool,
 }
 
 /// Where the app knows it from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum CircleSource {
     /// Inside this process, for its user alone.
     Scratch,
     /// From circles.json: a supervisor can have it up.
@@ -47,15 +47,15 @@ pub(crate) enum Source {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum CircleAvailability {
     /// Nothing is known yet.
     Unknown,
     /// Nothing listens there.
     Down,
     /// A circle is there that no supervisor of this circles.json has up.
-    Elsewhere,
+    Unsupervised,
     /// Another program has its port.
-    Taken,
+    PortTaken,
     /// It is not ready yet.
     Starting,
     /// It takes connections.
@@ -68,20 +68,20 @@ pub(crate) enum State {
     Failed,
 }
 
-impl Entry {
+impl CircleItem {
     /// As errors name it.
-    pub(crate) fn destination(&self, config: Option<&Path>) -> CircleTarget {
+    pub(crate) fn target(&self, config: Option<&Path>) -> CircleTarget {
         let said = match self.source {
-            Source::Scratch => TargetKind::Scratch,
-            Source::Config => {
+            CircleSource::Scratch => TargetKind::Scratch,
+            CircleSource::Config => {
                 TargetKind::Configured { name: self.name.as_str().into(), config: config.map(Into::into) }
             }
-            Source::Address => TargetKind::Address(self.name.as_str().into()),
+            CircleSource::Address => TargetKind::Address(self.name.as_str().into()),
         };
         CircleTarget { kind: said, url: self.url().into() }
     }
 
-    pub(super) fn new(name: String, url: String, source: Source) -> Self {
+    pub(super) fn new(name: String, url: String, source: CircleSource) -> Self {
         Self {
             name,
             source,
@@ -89,28 +89,28 @@ impl Entry {
             address: None,
             status: None,
             since: None,
-            probed: None,
+            probe_result: None,
             probing: None,
             is_requested: false,
         }
     }
 
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> CircleAvailability {
         match self.status.as_ref().map(|status| status.state) {
-            _ if self.source == Source::Scratch => State::Up,
-            Some(Supervised::Starting) => State::Starting,
-            Some(Supervised::Ready) => State::Up,
-            Some(Supervised::BackingOff) => State::BackingOff,
-            Some(Supervised::Draining) => State::Stopping,
-            _ if self.is_requested => State::Starting,
+            _ if self.source == CircleSource::Scratch => CircleAvailability::Up,
+            Some(Supervised::Starting) => CircleAvailability::Starting,
+            Some(Supervised::Ready) => CircleAvailability::Up,
+            Some(Supervised::BackingOff) => CircleAvailability::BackingOff,
+            Some(Supervised::Draining) => CircleAvailability::Stopping,
+            _ if self.is_requested => CircleAvailability::Starting,
             // Why it failed is worth more than that it is down.
-            Some(Supervised::Failed) if self.probed != Some(Listening::Circle) => State::Failed,
-            known => match (self.probed, known) {
-                (Some(Listening::Circle), _) => State::Elsewhere,
-                (Some(Listening::Draining), _) => State::Stopping,
-                (Some(Listening::Other), _) => State::Taken,
-                (Some(Listening::Nothing), _) | (None, Some(_)) => State::Down,
-                (None, None) => State::Unknown,
+            Some(Supervised::Failed) if self.probe_result != Some(ProbeResult::Circle) => CircleAvailability::Failed,
+            known => match (self.probe_result, known) {
+                (Some(ProbeResult::Circle), _) => CircleAvailability::Unsupervised,
+                (Some(ProbeResult::Draining), _) => CircleAvailability::Stopping,
+                (Some(ProbeResult::Other), _) => CircleAvailability::PortTaken,
+                (Some(ProbeResult::Nothing), _) | (None, Some(_)) => CircleAvailability::Down,
+                (None, None) => CircleAvailability::Unknown,
             },
         }
     }
@@ -118,43 +118,55 @@ impl Entry {
     /// Its URL now.
     pub(crate) fn url(&self) -> &str {
         match &self.status {
-            Some(status) if self.is_kept_up() => &status.url,
+            Some(status) if self.is_supervised() => &status.url,
             _ => &self.url,
         }
     }
 
     /// Whether its supervisor has it up, or is about to, or drains it.
-    pub(crate) fn is_kept_up(&self) -> bool {
+    pub(crate) fn is_supervised(&self) -> bool {
         self.status.as_ref().is_some_and(|status| !matches!(status.state, Supervised::Down | Supervised::Failed))
     }
 
     /// Whether its supervisor keeps it up, or is about to.
     pub(crate) fn can_be_stopped(&self) -> bool {
-        self.is_requested || self.is_kept_up() && self.state() != State::Stopping
+        self.is_requested || self.is_supervised() && self.state() != CircleAvailability::Stopping
     }
 
     /// Whether its supervisor can start it, and does not keep it up yet.
     pub(crate) fn can_be_started(&self) -> bool {
-        let is_up = matches!(self.state(), State::Elsewhere | State::Taken | State::Starting | State::Up);
-        self.source == Source::Config && !is_up
+        let is_up = matches!(
+            self.state(),
+            CircleAvailability::Unsupervised
+                | CircleAvailability::PortTaken
+                | CircleAvailability::Starting
+                | CircleAvailability::Up
+        );
+        self.source == CircleSource::Config && !is_up
     }
 
     /// Whether nobody has it up as far as is known: who starts it now has started it.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.can_be_started() && self.state() != State::BackingOff
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.can_be_started() && self.state() != CircleAvailability::BackingOff
     }
 
     /// Whether its supervisor has it up: a connection that was lost can be made again at once.
-    pub(crate) fn is_back(&self) -> bool {
-        self.source == Source::Config && self.state() == State::Up
+    pub(crate) fn can_reconnect(&self) -> bool {
+        self.source == CircleSource::Config && self.state() == CircleAvailability::Up
     }
 
     pub(crate) fn is_down(&self) -> bool {
-        matches!(self.state(), State::Down | State::Taken | State::Failed | State::BackingOff)
+        matches!(
+            self.state(),
+            CircleAvailability::Down
+                | CircleAvailability::PortTaken
+                | CircleAvailability::Failed
+                | CircleAvailability::BackingOff
+        )
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        matches!(self.state(), State::Up | State::Elsewhere)
+        matches!(self.state(), CircleAvailability::Up | CircleAvailability::Unsupervised)
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
@@ -162,7 +174,7 @@ impl Entry {
     }
 
     /// Why it ended last, while that is why it is not up.
-    pub(crate) fn why(&self) -> Option<&str> {
+    pub(crate) fn failure_reason(&self) -> Option<&str> {
         self.status.as_ref().and_then(|status| status.why.as_deref())
     }
 
@@ -177,7 +189,7 @@ impl Entry {
 
     /// What its supervisor knows of its process, for a person.
     pub(crate) fn details(&self) -> String {
-        let Some(status) = self.status.as_ref().filter(|_| self.is_kept_up()) else { return String::new() };
+        let Some(status) = self.status.as_ref().filter(|_| self.is_supervised()) else { return String::new() };
         let pid = status.pid.map(|pid| format!("pid {pid}"));
         let connections = status.connections.map(|count| match count {
             1 => "1 connection".to_owned(),
@@ -201,10 +213,10 @@ impl Entry {
 
     /// Has it looked what listens there, while its supervisor does not have it up.
     pub(super) fn look(&mut self, id: CircleId, tasks: &Tasks) {
-        if self.is_kept_up() || self.source != Source::Config {
+        if self.is_supervised() || self.source != CircleSource::Config {
             self.probing = None;
-            if self.source == Source::Config {
-                self.probed = None;
+            if self.source == CircleSource::Config {
+                self.probe_result = None;
             }
         } else if let Some(address) = self.address.filter(|_| self.probing.is_none()) {
             self.probing = Some(tasks.probe(id, address));

@@ -7,16 +7,16 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{broken, window};
+use super::{draw_window, wrap_lines};
 use crate::{action::Action, theme::Theme};
 
 /// The question.
 #[derive(Debug)]
-pub(crate) struct Leave {
+pub(crate) struct QuitPrompt {
     lines: Vec<String>,
 }
 
-impl Leave {
+impl QuitPrompt {
     pub(crate) fn new(names: &str, count: usize, is_playing: bool) -> Self {
         let mut lines = vec![match count {
             1 => format!("{names} was started here. Kept, it goes on without this screen."),
@@ -30,22 +30,23 @@ impl Leave {
 
     pub(super) fn key(key: KeyEvent) -> Option<Action> {
         match key.code {
-            KeyCode::Enter | KeyCode::Char('k' | 'K') => Some(Action::Keep),
-            KeyCode::Char('s' | 'S' | 'x') => Some(Action::Release),
+            KeyCode::Enter | KeyCode::Char('k' | 'K') => Some(Action::QuitAndKeep),
+            KeyCode::Char('s' | 'S' | 'x') => Some(Action::QuitAndStop),
             KeyCode::Esc | KeyCode::Char('c' | 'C' | 'n') => Some(Action::Close),
             _ => None,
         }
     }
 
     pub(super) fn draw(&self, frame: &mut Frame<'_>, theme: Theme) {
-        let lines: Vec<Line<'_>> = self.lines.iter().flat_map(|line| broken(frame, Line::from(line.clone()))).collect();
-        let area = window(frame, theme, "Quit", &lines, "Enter keep · s stop · Esc cancel");
+        let lines: Vec<Line<'_>> =
+            self.lines.iter().flat_map(|line| wrap_lines(frame, Line::from(line.clone()))).collect();
+        let area = draw_window(frame, theme, "Quit", &lines, "Enter keep · s stop · Esc cancel");
         frame.render_widget(Paragraph::new(lines), area);
     }
 }
 
 /// While they are drained.
-pub(super) fn leaving_key(key: KeyEvent) -> Option<Action> {
+pub(super) fn quitting_key(key: KeyEvent) -> Option<Action> {
     match key.code {
         KeyCode::Esc => Some(Action::Close),
         KeyCode::Char('q') => Some(Action::QuitNow),
@@ -53,8 +54,8 @@ pub(super) fn leaving_key(key: KeyEvent) -> Option<Action> {
     }
 }
 
-pub(super) fn draw_leaving(names: &str, frame: &mut Frame<'_>, theme: Theme, spinner: &str) {
-    let lines = broken(frame, Line::from(format!("{spinner} draining {names}…")));
-    let area = window(frame, theme, "Quit", &lines, "q quit without waiting · Esc stay here");
+pub(super) fn draw_quitting(names: &str, frame: &mut Frame<'_>, theme: Theme, spinner: &str) {
+    let lines = wrap_lines(frame, Line::from(format!("{spinner} draining {names}…")));
+    let area = draw_window(frame, theme, "Quit", &lines, "q quit without waiting · Esc stay here");
     frame.render_widget(Paragraph::new(lines), area);
 }

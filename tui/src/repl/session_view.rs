@@ -13,8 +13,8 @@ use frontend::{
 };
 use protocol::methods::{Access, Output, Stream};
 
-use super::{dialer::Dialer, editor::Editor, transcript::Transcript};
-use crate::id::CircleId;
+use super::{connector::Connector, editor::Editor, transcript::Transcript};
+use crate::circle_id::CircleId;
 
 /// A session, and what is seen of it.
 #[derive(Debug)]
@@ -33,13 +33,13 @@ pub(crate) struct SessionView {
     pub is_awaited: bool,
     /// The circle that was shown when a command named this one: it is shown again if this one cannot be reached.
     pub previous: Option<CircleId>,
-    dialer: Arc<Dialer>,
+    dialer: Arc<Connector>,
     /// The room that the session knows of.
     room: Size,
 }
 
 impl SessionView {
-    pub(crate) fn new(name: String, session: SessionHandle, dialer: Arc<Dialer>, room: Size) -> Self {
+    pub(crate) fn new(name: String, session: SessionHandle, dialer: Arc<Connector>, room: Size) -> Self {
         let (state, transcript, editor) = (session.state(), Transcript::default(), Editor::new());
         let (history, is_awaited, previous) = (None, false, None);
         Self { name, session, state, transcript, editor, history, is_awaited, previous, dialer, room }
@@ -51,8 +51,8 @@ impl SessionView {
     }
 
     /// Says where the circle is from now on.
-    pub(crate) fn move_to(&self, target: impl FnOnce() -> CircleTarget, url: &str) -> Result<(), QueueFull> {
-        if self.dialer.move_to(url) { self.session.set_target(target()) } else { Ok(()) }
+    pub(crate) fn update_target(&self, target: impl FnOnce() -> CircleTarget, url: &str) -> Result<(), QueueFull> {
+        if self.dialer.set_url(url) { self.session.set_target(target()) } else { Ok(()) }
     }
 
     /// Connects from now on also where the circle's identity ends with its process.
@@ -79,9 +79,9 @@ impl SessionView {
 
     /// Whether what is typed will be played, now or once the circle is ready for it.
     pub(crate) fn takes_input(&self) -> bool {
-        let is_coming = self.state.connection != ConnectionStatus::Connected
+        let is_connecting = self.state.connection != ConnectionStatus::Connected
             && (self.is_awaited || self.state.is_reconnect_enabled);
-        self.state.is_ready() || is_coming || self.state.identity == CallerIdentity::Authenticating
+        self.state.is_ready() || is_connecting || self.state.identity == CallerIdentity::Authenticating
     }
 
     /// Whether there is something that a cancellation would end.
@@ -119,7 +119,7 @@ impl SessionView {
     pub(crate) fn show(&mut self, shown: DisplayLines) {
         match (shown.kind, &shown.result) {
             (_, Some(result)) => self.transcript.set_last(result.output.clone()),
-            (DisplayKind::Value | DisplayKind::Error, None) => self.transcript.set_last(text_of(&shown.lines)),
+            (DisplayKind::Value | DisplayKind::Error, None) => self.transcript.set_last(plain_text(&shown.lines)),
             _ => {}
         }
         self.transcript.extend(shown.lines);
@@ -132,12 +132,12 @@ impl SessionView {
             let label = StyledLine::of(Style::Dim, &label);
             line.spans().iter().fold(label, |labelled, piece| labelled.with(piece.style, &piece.text))
         };
-        self.transcript.extend(printed(output).into_iter().map(labelled));
+        self.transcript.extend(output_lines(output).into_iter().map(labelled));
     }
 
     /// Puts inputs that were not carried out back into the editor.
-    pub(crate) fn give_back(&mut self, inputs: Vec<String>) {
-        self.editor.give_back(inputs);
+    pub(crate) fn restore_inputs(&mut self, inputs: Vec<String>) {
+        self.editor.restore(inputs);
         let inputs = self.editor.drafts() + 1;
         if inputs > 1 {
             self.note(&format!("{inputs} inputs are given back: Enter plays the first, and then the next is there"));
@@ -146,7 +146,7 @@ impl SessionView {
 }
 
 /// What a play prints, as lines: debugs with their place.
-fn printed(output: &Output) -> Vec<StyledLine> {
+fn output_lines(output: &Output) -> Vec<StyledLine> {
     match output.stream {
         Stream::Print => frontend::text::lines(Style::Plain, &output.text),
         Stream::Debug => {
@@ -156,6 +156,6 @@ fn printed(output: &Output) -> Vec<StyledLine> {
     }
 }
 
-pub(crate) fn text_of(lines: &[StyledLine]) -> String {
+pub(crate) fn plain_text(lines: &[StyledLine]) -> String {
     lines.iter().map(StyledLine::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -4,7 +4,7 @@ use console::session::{CallerIdentity, ConnectionStatus, SessionState};
 
 /// How a session stands, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum SessionStatus {
     None,
     Connecting,
     Connected,
@@ -12,7 +12,7 @@ pub(crate) enum Standing {
     Running,
 }
 
-impl Standing {
+impl SessionStatus {
     pub(crate) fn of(state: &SessionState) -> Self {
         match (state.connection, &state.identity) {
             (ConnectionStatus::Disconnected, _) => Self::None,

@@ -15,7 +15,7 @@ use console::{
 use ratatui::crossterm::event::Event as TerminalEvent;
 
 use super::App;
-use crate::{event::SessionUpdate, id::CircleId, repl::SessionView};
+use crate::{circle_id::CircleId, event::SessionUpdate, repl::SessionView};
 
 /// Events that wait at the most.
 const MAX_EVENTS: usize = 4096;
@@ -25,28 +25,28 @@ const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// What the terminal reports while a session is waited for.
 #[derive(Debug, Default)]
-pub(super) struct Hold {
+pub(super) struct InputHold {
     /// The session, what it is to do, and since when it is waited for.
-    awaited: Option<(CircleId, Awaited, Instant)>,
+    awaited: Option<(CircleId, HoldReason, Instant)>,
     events: VecDeque<TerminalEvent>,
 }
 
 /// What a session is to do first.
 #[derive(Debug, PartialEq, Eq)]
-enum Awaited {
+enum HoldReason {
     /// Request what its user typed.
     Request,
     /// Request an editor, which is to end.
     Edit,
     /// Carry out `:key`, or ask for the key.
-    Key { input: String, has_begun: bool },
+    Key { input: String, has_started: bool },
     /// Ask for the key, or authenticate.
     Unlock,
 }
 
-impl Hold {
+impl InputHold {
     /// Whether an event of the terminal has to wait.
-    pub(super) fn takes(&self, event: &TerminalEvent) -> bool {
+    pub(super) fn must_hold(&self, event: &TerminalEvent) -> bool {
         let is_busy = self.awaited.is_some() || !self.events.is_empty();
         is_busy && matches!(event, TerminalEvent::Key(_) | TerminalEvent::Paste(_))
     }
@@ -64,13 +64,13 @@ impl Hold {
     }
 
     /// Waits for what a session does with an input.
-    pub(super) fn submitted(&mut self, id: CircleId, session: &SessionView, input: &str, now: Instant) {
+    pub(super) fn hold_for_input(&mut self, id: CircleId, session: &SessionView, input: &str, now: Instant) {
         let can_ask = session.state.connection == session::ConnectionStatus::Connected || session.is_awaited;
         let awaited = match input.trim().strip_prefix(':').map(ReplCommand::parse) {
-            Some(Ok(ReplCommand::Use(_) | ReplCommand::Quit)) => Awaited::Request,
-            Some(Ok(ReplCommand::Edit)) => Awaited::Edit,
+            Some(Ok(ReplCommand::Use(_) | ReplCommand::Quit)) => HoldReason::Request,
+            Some(Ok(ReplCommand::Edit)) => HoldReason::Edit,
             Some(Ok(ReplCommand::Key(_))) if can_ask && !session.state.is_busy() => {
-                Awaited::Key { input: input.to_owned(), has_begun: false }
+                HoldReason::Key { input: input.to_owned(), has_started: false }
             }
             _ => return,
         };
@@ -78,13 +78,13 @@ impl Hold {
     }
 
     /// Waits until a session asks for a key.
-    pub(super) fn asked_for_key(&mut self, id: CircleId, now: Instant) {
-        self.awaited = Some((id, Awaited::Unlock, now));
+    pub(super) fn hold_for_key(&mut self, id: CircleId, now: Instant) {
+        self.awaited = Some((id, HoldReason::Unlock, now));
     }
 
     /// The editor has ended.
-    pub(super) fn edited(&mut self, id: CircleId) {
-        self.awaited.take_if(|(awaited, what, _)| *awaited == id && *what == Awaited::Edit);
+    pub(super) fn finish_edit(&mut self, id: CircleId) {
+        self.awaited.take_if(|(awaited, what, _)| *awaited == id && *what == HoldReason::Edit);
     }
 
     /// Whether nothing more is waited for once that event is handled.
@@ -98,30 +98,30 @@ impl Hold {
         let is_asked =
             matches!(event, Some(session::SessionEvent::Request(SessionRequest::Unlock(_) | SessionRequest::NoKey(_))));
         match (awaited, event) {
-            (Awaited::Request, event) => {
+            (HoldReason::Request, event) => {
                 matches!(event, Some(session::SessionEvent::Request(SessionRequest::Use(_) | SessionRequest::Quit)))
             }
-            (Awaited::Edit, _) => false,
-            (Awaited::Key { input, has_begun }, Some(session::SessionEvent::InputStarted(begun))) => {
+            (HoldReason::Edit, _) => false,
+            (HoldReason::Key { input, has_started: has_begun }, Some(session::SessionEvent::InputStarted(begun))) => {
                 *has_begun |= begun == input;
                 false
             }
-            (Awaited::Key { has_begun, .. }, Some(session::SessionEvent::InputFinished)) => *has_begun,
-            (Awaited::Key { .. }, _) => is_asked,
+            (HoldReason::Key { has_started: has_begun, .. }, Some(session::SessionEvent::InputFinished)) => *has_begun,
+            (HoldReason::Key { .. }, _) => is_asked,
             (
-                Awaited::Unlock,
+                HoldReason::Unlock,
                 Some(
                     session::SessionEvent::Ready
                     | session::SessionEvent::NotAdmitted(..)
                     | session::SessionEvent::ConnectionLost,
                 ),
             ) => true,
-            (Awaited::Unlock, _) => is_asked || session.state.identity == CallerIdentity::Authenticating,
+            (HoldReason::Unlock, _) => is_asked || session.state.identity == CallerIdentity::Authenticating,
         }
     }
 
     /// Nothing is waited for any more.
-    pub(super) fn end(&mut self) {
+    pub(super) fn release(&mut self) {
         self.awaited = None;
     }
 
@@ -142,7 +142,7 @@ impl App {
         let next = self.hold.next();
         let is_there = next.is_some();
         if let Some(event) = next {
-            self.terminal(event);
+            self.on_terminal_event(event);
         }
         is_there
     }

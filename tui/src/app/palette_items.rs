@@ -1,14 +1,14 @@
 //! What the palette offers: every action, circle, key and past input.
 
 use super::App;
-use crate::{action::Action, layout::Pane, popup::Choice};
+use crate::{action::Action, layout::Pane, popup::PaletteItem};
 
 /// Past inputs that are offered.
-const INPUTS: usize = 200;
+const MAX_PAST_INPUTS: usize = 200;
 
 impl App {
-    pub(super) fn choices(&self) -> Vec<Choice> {
-        let choice = |text: String, action: Action| Choice { text, action };
+    pub(super) fn palette_items(&self) -> Vec<PaletteItem> {
+        let choice = |text: String, action: Action| PaletteItem { text, action };
         let mut choices = Vec::new();
         for (id, entry) in self.circles.iter() {
             let name = &entry.name;
@@ -42,7 +42,7 @@ impl App {
         choices.push(choice("help".into(), Action::Help));
         choices.push(choice("quit".into(), Action::Quit));
         let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
-        for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).take(INPUTS) {
+        for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).take(MAX_PAST_INPUTS) {
             choices.push(choice(format!("again: {}", input.replace('\n', " ⏎ ")), Action::Insert(input.to_owned())));
         }
         choices

@@ -8,19 +8,19 @@ use keys::{KeyPair, keystore::KeyName};
 
 /// The key source of all sessions.
 #[derive(Default)]
-pub(crate) struct KeyChoice {
+pub(crate) struct AppKeySource {
     /// For as long as the app lives.
     unlocked: Keyring,
     preferred: Mutex<Option<KeyName>>,
 }
 
-impl std::fmt::Debug for KeyChoice {
+impl std::fmt::Debug for AppKeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeyChoice").finish_non_exhaustive()
     }
 }
 
-impl KeyChoice {
+impl AppKeySource {
     /// Keeps an unlocked key.
     pub(crate) fn unlock(&self, name: KeyName, keypair: Arc<KeyPair>) {
         self.unlocked.insert(name, keypair);
@@ -33,7 +33,7 @@ impl KeyChoice {
     }
 }
 
-impl KeySource for KeyChoice {
+impl KeySource for AppKeySource {
     fn preferred(&self) -> Result<Option<KeyName>, CliError> {
         Ok(self.preferred.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }

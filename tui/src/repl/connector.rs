@@ -11,35 +11,35 @@ use frontend::{known_circles::check::IdentityCheck, text::StyledLine};
 use keys::{Authority, KeyPair};
 
 /// A client, made when it is first needed, and again once the circle is elsewhere.
-pub(crate) struct Dialer {
+pub(crate) struct Connector {
     /// How the circle knows itself when it is reached through a tunnel.
     authority: Option<Authority>,
     check: IdentityCheck,
-    place: Mutex<Place>,
+    place: Mutex<Endpoint>,
 }
 
-struct Place {
+struct Endpoint {
     url: String,
     client: Option<Arc<CircleWsClient>>,
 }
 
-impl std::fmt::Debug for Dialer {
+impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Dialer").finish_non_exhaustive()
     }
 }
 
-impl Dialer {
+impl Connector {
     pub(crate) fn new(url: &str, authority: Option<Authority>, check: IdentityCheck) -> Self {
-        Self { authority, check, place: Mutex::new(Place { url: url.to_owned(), client: None }) }
+        Self { authority, check, place: Mutex::new(Endpoint { url: url.to_owned(), client: None }) }
     }
 
     /// Says where the circle is from now on; whether that is elsewhere. A connection that stands is kept.
-    pub(crate) fn move_to(&self, url: &str) -> bool {
-        let mut place = self.place();
-        let is_elsewhere = place.url != url;
+    pub(crate) fn set_url(&self, url: &str) -> bool {
+        let mut place = self.endpoint();
+        let has_changed = place.url != url;
         url.clone_into(&mut place.url);
-        is_elsewhere
+        has_changed
     }
 
     /// Connects from now on also where the circle's identity ends with its process.
@@ -47,14 +47,14 @@ impl Dialer {
         self.check.accept_ephemeral();
     }
 
-    fn place(&self) -> MutexGuard<'_, Place> {
+    fn endpoint(&self) -> MutexGuard<'_, Endpoint> {
         // Nothing panics while it is held.
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The client for the next connection.
-    fn next(&self) -> Result<Arc<CircleWsClient>, ClientError> {
-        let mut place = self.place();
+    fn new_client(&self) -> Result<Arc<CircleWsClient>, ClientError> {
+        let mut place = self.endpoint();
         let mut builder = self.check.clone().attach(CircleWsClient::builder(&*place.url));
         if let Some(authority) = &self.authority {
             builder = builder.authority(authority.clone());
@@ -67,7 +67,7 @@ impl Dialer {
     }
 
     fn client(&self) -> Result<Arc<CircleWsClient>, ClientError> {
-        self.place().client.clone().ok_or(ClientError::NotConnected)
+        self.endpoint().client.clone().ok_or(ClientError::NotConnected)
     }
 }
 
@@ -75,9 +75,9 @@ fn failed<T: Send + 'static>(error: ClientError) -> RemoteFuture<T> {
     Box::pin(std::future::ready(Err(error)))
 }
 
-impl Remote for Dialer {
+impl Remote for Connector {
     fn connect(self: Arc<Self>) -> RemoteFuture<Description> {
-        match self.next() {
+        match self.new_client() {
             Ok(client) => Remote::connect(client),
             Err(error) => failed(error),
         }
@@ -136,16 +136,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn url_of_no_circle_fails_to_connect() {
-        let dialer = Arc::new(Dialer::new("http://nowhere", None, IdentityCheck::for_scratch_circle()));
+    async fn invalid_url_fails_to_connect() {
+        let dialer = Arc::new(Connector::new("http://nowhere", None, IdentityCheck::for_scratch_circle()));
         assert!(matches!(Remote::connect(dialer).await, Err(ClientError::BadUrl { .. })));
     }
 
     #[test]
-    fn dialer_notices_that_its_circle_has_moved() {
-        let dialer = Dialer::new("ws://127.0.0.1:0", None, IdentityCheck::for_scratch_circle());
-        assert!(!dialer.move_to("ws://127.0.0.1:0"));
-        assert!(dialer.move_to("ws://127.0.0.1:9001"));
+    fn connector_notices_that_its_circle_has_moved() {
+        let dialer = Connector::new("ws://127.0.0.1:0", None, IdentityCheck::for_scratch_circle());
+        assert!(!dialer.set_url("ws://127.0.0.1:0"));
+        assert!(dialer.set_url("ws://127.0.0.1:9001"));
         assert!(!dialer.is_connected());
     }
 }
