@@ -55,54 +55,59 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What a play has changed so far, by item; `None` once it has ended.
 #[derive(Default)]
-struct Changes {
+struct StockChanges {
     added: BTreeMap<String, i64>,
     reserved: BTreeMap<String, i64>,
     /// Who reserves.
     key: String,
 }
 
-type Pending = Mutex<Option<Changes>>;
+type PendingChanges = Mutex<Option<StockChanges>>;
 
-fn stock(database: &Arc<Database>, keepers: Vec<PublicKey>) -> host::Module<Pending> {
-    let (of_count, of_end, keepers) = (database.clone(), database.clone(), Arc::new(keepers));
+fn stock(database: &Arc<Database>, keepers: Vec<PublicKey>) -> host::Module<PendingChanges> {
+    let (count_database, end_database, keepers) = (database.clone(), database.clone(), Arc::new(keepers));
     let begin = |play: &host::PlayContext| {
         let key = play.caller().map(PublicKey::to_hex).unwrap_or_default();
-        Mutex::new(Some(Changes { key, ..Changes::default() }))
+        Mutex::new(Some(StockChanges { key, ..StockChanges::default() }))
     };
-    let end = move |pending: Arc<Pending>, end: host::PlayEnd| {
-        let (database, changes) = (of_end.clone(), pending.lock().expect("nothing panics while it is held").take());
+    let end = move |pending: Arc<PendingChanges>, end: host::PlayEnd| {
+        let (database, changes) =
+            (end_database.clone(), pending.lock().expect("nothing panics while it is held").take());
         async move {
             match changes {
-                Some(changes) if end.is_success() => blocking(move || commit(&database, &changes)).await,
+                Some(changes) if end.is_success() => run_blocking(move || commit(&database, &changes)).await,
                 _ => Ok(()),
             }
         }
     };
     host::Module::for_each_play("stock", begin, end)
-        .function("count", ["item"], "How many there are.", move |_: host::Call<Pending>, (item,): (String,)| {
-            let database = of_count.clone();
-            blocking(move || count(&database, &item))
+        .function("count", ["item"], "How many there are.", move |_: host::Call<PendingChanges>, (item,): (String,)| {
+            let database = count_database.clone();
+            run_blocking(move || count(&database, &item))
         })
         .function(
             "reserve",
             ["item", "count"],
             "Sets so many aside for the caller, when the play succeeds; if there are not enough by then, it fails.",
-            |call: host::Call<Pending>, (item, count): (String, u32)| async move {
-                change(&call, &item.clone(), |changes| *changes.reserved.entry(item).or_default() += i64::from(count))
+            |call: host::Call<PendingChanges>, (item, count): (String, u32)| async move {
+                record_change(&call, &item.clone(), |changes| {
+                    *changes.reserved.entry(item).or_default() += i64::from(count)
+                })
             },
         )
         .function(
             "add",
             ["item", "count"],
             "Puts so many into the stock; for keepers.",
-            move |call: host::Call<Pending>, (item, count): (String, u32)| {
+            move |call: host::Call<PendingChanges>, (item, count): (String, u32)| {
                 let is_keeper = call.caller().is_some_and(|key| keepers.contains(key));
                 async move {
                     if !is_keeper {
                         return Err("only keepers add to the stock".into());
                     }
-                    change(&call, &item.clone(), |changes| *changes.added.entry(item).or_default() += i64::from(count))
+                    record_change(&call, &item.clone(), |changes| {
+                        *changes.added.entry(item).or_default() += i64::from(count)
+                    })
                 }
             },
         )
@@ -110,7 +115,11 @@ fn stock(database: &Arc<Database>, keepers: Vec<PublicKey>) -> host::Module<Pend
 
 /// Notes a change for the end of the play. What is kept here is the server's memory, and no limit of scripts holds it: so it is
 /// bounded.
-fn change(call: &host::Call<Pending>, item: &str, note: impl FnOnce(&mut Changes)) -> Result<(), host::Error> {
+fn record_change(
+    call: &host::Call<PendingChanges>,
+    item: &str,
+    record: impl FnOnce(&mut StockChanges),
+) -> Result<(), host::Error> {
     if item.len() > MAX_NAME {
         return Err("the name of an item has 64 bytes at the most".into());
     }
@@ -120,12 +129,12 @@ fn change(call: &host::Call<Pending>, item: &str, note: impl FnOnce(&mut Changes
     if changes.added.len() + changes.reserved.len() >= MAX_ITEMS {
         return Err("a play changes 100 items at the most".into());
     }
-    note(changes);
+    record(changes);
     Ok(())
 }
 
 /// The database blocks, and what serves connections must not.
-async fn blocking<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StockError> + Send + 'static,
 ) -> Result<T, host::Error> {
     match tokio::task::spawn_blocking(work).await {
@@ -159,7 +168,7 @@ fn count(database: &Database, item: &str) -> Result<i64, StockError> {
 }
 
 /// All of it or nothing: what is not committed is gone.
-fn commit(database: &Database, changes: &Changes) -> Result<(), StockError> {
+fn commit(database: &Database, changes: &StockChanges) -> Result<(), StockError> {
     let transaction = database.begin_write()?;
     {
         let (mut stock, mut reserved) = (transaction.open_table(STOCK)?, transaction.open_table(RESERVED)?);
@@ -167,15 +176,15 @@ fn commit(database: &Database, changes: &Changes) -> Result<(), StockError> {
             let left = stock.get(item.as_str())?.map_or(0, |count| count.value());
             stock.insert(item.as_str(), left.saturating_add(*added))?;
         }
-        for (item, wanted) in &changes.reserved {
+        for (item, reserved_amount) in &changes.reserved {
             let left = stock.get(item.as_str())?.map_or(0, |count| count.value());
-            if left < *wanted {
+            if left < *reserved_amount {
                 return Err(StockError::NotEnough { item: item.clone(), left });
             }
-            stock.insert(item.as_str(), left - wanted)?;
+            stock.insert(item.as_str(), left - reserved_amount)?;
             let key = (changes.key.as_str(), item.as_str());
             let held = reserved.get(key)?.map_or(0, |count| count.value());
-            reserved.insert(key, held.saturating_add(*wanted))?;
+            reserved.insert(key, held.saturating_add(*reserved_amount))?;
         }
     }
     transaction.commit()?;

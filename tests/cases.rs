@@ -8,17 +8,18 @@ use std::{path::PathBuf, process::Command};
 use serde_json::json;
 use trycmd::TestCases;
 
-use crate::support::{BINARY, Home, process::Server};
+use crate::support::{BINARY, Home, process::ServeProcess};
 
 /// There are the keys `alice`, the default one, and `bob`; a circle `sandbox` for all and a circle `team` for alice, which
 /// are up, and `down`, which is not.
 #[test]
-fn commands_say_and_end_as_their_cases_have_it() {
+fn commands_match_their_recorded_cases() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key().to_hex();
     home.add_key("bob");
-    let (sandbox, team) = (Server::open(), Server::start(&["--name", "team", "--member", &alice]));
-    let port = |server: &Server| server.authority().rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let (sandbox, team) = (ServeProcess::open(), ServeProcess::start(&["--name", "team", "--member", &alice]));
+    let port =
+        |server: &ServeProcess| server.authority().rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     let circles = json!({ "circles": [
         { "name": "sandbox", "port": port(&sandbox) },
         { "name": "team", "port": port(&team), "members": [alice] },
@@ -29,13 +30,13 @@ fn commands_say_and_end_as_their_cases_have_it() {
     std::fs::create_dir_all(&configuration).expect("made");
     std::fs::write(configuration.join("circles.json"), circles.to_string()).expect("written");
     let cases = TestCases::new();
-    cases.register_bin("circles", alone(&home));
+    cases.register_bin("circles", normalized(&home));
     cases.case(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/cmd/*.trycmd")).run();
 }
 
 /// A program that is the binary in that home, with an empty working directory of its own and nothing of the environment
 /// that this test was started in: whoever runs it may have a circles.json here, and a passphrase there.
-fn alone(home: &Home) -> PathBuf {
+fn normalized(home: &Home) -> PathBuf {
     let quoted = |word: &str| format!("'{}'", word.replace('\'', "'\\''"));
     let command = home.command();
     let set = command.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)));

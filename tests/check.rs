@@ -1,13 +1,13 @@
 //! `circles.json`: `circles check`, and circles by their names.
 
-use crate::support::{Home, free_port, process::Server};
+use crate::support::{Home, free_port, process::ServeProcess};
 
 fn with(home: &Home, text: &str) {
     std::fs::write(home.path().join("circles.json"), text).expect("written");
 }
 
 #[test]
-fn the_example_is_right() {
+fn example_config_is_valid() {
     let example = include_str!("../circles.json");
     let home = Home::new();
     // Its ports may be taken here.
@@ -21,7 +21,7 @@ fn the_example_is_right() {
 }
 
 #[test]
-fn a_mistake_is_shown_with_its_line_and_a_caret() {
+fn check_shows_a_mistake_with_its_line_and_a_caret() {
     let home = Home::new();
     with(&home, "{ \"circles\": [\n  { \"name\": \"a\", \"port\": 1 },\n  { \"name\": \"b\", \"port\": 1 }\n] }\n");
     let ran = home.run(&["check"]);
@@ -34,7 +34,7 @@ fn a_mistake_is_shown_with_its_line_and_a_caret() {
 }
 
 #[test]
-fn an_init_script_that_fails_is_found_without_starting_anything() {
+fn check_finds_a_failing_init_script_without_starting_anything() {
     let home = Home::new();
     std::fs::write(home.path().join("team.rhai"), "const A = 1;\nA + nowhere").expect("written");
     with(&home, r#"{ "circles": [{ "name": "team", "port": 0, "init": "team.rhai" }] }"#);
@@ -48,9 +48,9 @@ fn an_init_script_that_fails_is_found_without_starting_anything() {
 }
 
 #[test]
-fn all_that_would_not_start_is_said_and_pointed_at() {
+fn check_reports_everything_that_would_not_start() {
     // By a process that starts no other: what a test's own process has, so has each that it starts, for a moment.
-    let taken = Server::open();
+    let taken = ServeProcess::open();
     let port = taken.port();
     let home = Home::new();
     std::fs::write(home.path().join("bad.rhai"), "nowhere").expect("written");
@@ -81,7 +81,7 @@ fn all_that_would_not_start_is_said_and_pointed_at() {
 }
 
 #[test]
-fn what_our_own_circles_have_is_no_mistake() {
+fn check_accepts_ports_of_own_running_circles() {
     let port = free_port();
     let home = Home::new();
     with(&home, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
@@ -97,7 +97,7 @@ fn what_our_own_circles_have_is_no_mistake() {
 }
 
 #[test]
-fn logs_that_cannot_be_written_are_said() {
+fn check_reports_unwritable_logs() {
     let home = Home::new();
     with(&home, r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
     assert_eq!(home.run(&["check"]).code, Some(0));
@@ -116,9 +116,9 @@ fn logs_that_cannot_be_written_are_said() {
 }
 
 #[test]
-fn a_circle_is_found_by_its_name() {
+fn circle_is_found_by_its_name() {
     let home = Home::new();
-    let server = Server::start(&["--name", "team"]);
+    let server = ServeProcess::start(&["--name", "team"]);
     let port = server.authority().rsplit_once(':').expect("a port").1;
     with(&home, &format!(r#"{{ "circles": [{{ "name": "team", "port": {port} }}] }}"#));
     assert_eq!(home.run(&["play", "--circle", "team", "-e", "CIRCLE_NAME"]).stdout, "team\n");
@@ -141,7 +141,7 @@ fn a_circle_is_found_by_its_name() {
 }
 
 #[test]
-fn for_programs_it_is_one_object() {
+fn check_json_is_one_object() {
     let home = Home::new();
     let circles =
         r#"{ "circles": [{ "name": "right", "port": 0 }, { "name": "wrong", "port": 0, "init": "wrong.rhai" }] }"#;

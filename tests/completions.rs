@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Home, Ran};
+use crate::support::{CommandOutput, Home};
 
 const CIRCLES: &str = r#"{ "circles": [
     { "name": "sandbox", "port": 9001, "description": "for all" },
@@ -18,10 +18,10 @@ fn home() -> Home {
 }
 
 /// What fish is told for a line that ends in the last of these words: a candidate a line, with what it is.
-fn offered(home: &Home, words: &[&str]) -> Ran {
+fn offered(home: &Home, words: &[&str]) -> CommandOutput {
     let mut command = home.command();
     let output = command.args(["--", "circles"]).args(words).env("CIRCLES_COMPLETE", "fish").output().expect("runs");
-    Ran {
+    CommandOutput {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -36,7 +36,7 @@ fn names(home: &Home, words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn circles_and_keys_are_offered_where_they_are_meant() {
+fn completion_offers_circles_and_keys_where_they_apply() {
     let home = home();
     let circles: &[&[&str]] = &[
         &["play", "--circle", ""],
@@ -66,7 +66,7 @@ fn circles_and_keys_are_offered_where_they_are_meant() {
 }
 
 #[test]
-fn a_candidate_says_what_it_is() {
+fn completion_candidates_have_descriptions() {
     let ran = offered(&home(), &["up", "s"]);
     assert_eq!(ran.stdout, "sandbox\tws://127.0.0.1:9001, for all\n");
     let ran = offered(&home(), &["keys", "show", "a"]);
@@ -74,7 +74,7 @@ fn a_candidate_says_what_it_is() {
 }
 
 #[test]
-fn a_file_with_a_mistake_offers_nothing_and_says_nothing() {
+fn completion_is_silent_for_an_invalid_config() {
     let home = home();
     std::fs::write(home.path().join("other.json"), CIRCLES.replace("team", "other")).expect("written");
     std::fs::write(home.path().join("circles.json"), "{ broken").expect("written");
@@ -87,7 +87,7 @@ fn a_file_with_a_mistake_offers_nothing_and_says_nothing() {
 }
 
 #[test]
-fn what_is_no_question_is_answered_with_nothing() {
+fn completion_is_silent_for_an_invalid_request() {
     let home = home();
     for (shell, args) in [("tcsh", ["--", "circles", ""]), ("fish", ["up", "--", "circles"])] {
         let output = home.command().args(args).env("CIRCLES_COMPLETE", shell).output().expect("runs");
@@ -97,7 +97,7 @@ fn what_is_no_question_is_answered_with_nothing() {
 }
 
 #[test]
-fn bash_completes_with_the_script_that_it_is_given() {
+fn bash_completes_with_the_printed_script() {
     let home = home();
     let script = r#"
         source <("$CIRCLES" completions bash)
@@ -113,7 +113,7 @@ fn bash_completes_with_the_script_that_it_is_given() {
 }
 
 #[test]
-fn how_to_install_it_is_said_and_a_shell_that_is_not_known_is_refused() {
+fn completions_print_install_help_and_reject_unknown_shells() {
     let home = Home::new();
     let ran = home.run(&["completions"]);
     assert!(ran.code == Some(0) && ran.stdout.contains("source <(circles completions bash)"), "{ran:?}");

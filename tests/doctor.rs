@@ -6,29 +6,29 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::support::{Home, Ran, background::Background, ran};
+use crate::support::{CommandOutput, Home, background::BackgroundCircles, command_output};
 
 /// Everything in it that a terminal and its user have.
-const COMFORT: [(&str, &str); 4] =
+const HEALTHY_ENVIRONMENT: [(&str, &str); 4] =
     [("TERM", "xterm"), ("LANG", "C.UTF-8"), ("EDITOR", "/bin/sh -e"), ("PAGER", "/bin/cat")];
 
 /// What was found.
-struct Examined {
+struct DoctorReport {
     code: Option<i32>,
     findings: Vec<Value>,
 }
 
-impl Examined {
+impl DoctorReport {
     fn of(home: &Home, environment: &[(&str, &str)]) -> Self {
         let output = home
             .command()
             .env_remove("CIRCLES_PASSPHRASE")
-            .envs(COMFORT)
+            .envs(HEALTHY_ENVIRONMENT)
             .envs(environment.iter().copied())
             .args(["doctor", "--json"])
             .output()
             .expect("the binary runs");
-        let Ran { code, stdout, stderr } = ran(&output);
+        let CommandOutput { code, stdout, stderr } = command_output(&output);
         assert_eq!(stderr, "");
         let all: Value = serde_json::from_str(&stdout).expect("JSON");
         assert_eq!(all["exit_code"].as_i64(), code.map(i64::from));
@@ -37,7 +37,7 @@ impl Examined {
     }
 
     /// What is not all right: the level, what and why, and what mends it.
-    fn complaints(&self) -> Vec<String> {
+    fn findings(&self) -> Vec<String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let is_fine = |finding: &&Value| finding["level"] == "ok";
         self.findings
@@ -52,15 +52,15 @@ impl Examined {
     }
 
     /// Exactly one thing is not all right.
-    fn only(&self, code: i32, pieces: &[&str]) {
-        let complaints = self.complaints();
+    fn expect_only(&self, code: i32, pieces: &[&str]) {
+        let complaints = self.findings();
         assert_eq!((self.code, complaints.len()), (Some(code), 1), "{complaints:#?}");
         for piece in pieces {
             assert!(complaints[0].contains(piece), "{piece}: {complaints:#?}");
         }
     }
 
-    fn says(&self, what: &str) -> bool {
+    fn expect_finding(&self, what: &str) -> bool {
         self.findings.iter().any(|finding| finding["what"].as_str().is_some_and(|said| said.contains(what)))
     }
 }
@@ -84,10 +84,10 @@ fn tree(directory: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
 }
 
 #[test]
-fn an_empty_home_is_no_fault_and_stays_empty() {
+fn doctor_accepts_an_empty_home_and_changes_nothing() {
     let home = Home::new();
-    let examined = Examined::of(&home, &[]);
-    let complaints = examined.complaints();
+    let examined = DoctorReport::of(&home, &[]);
+    let complaints = examined.findings();
     assert_eq!((examined.code, complaints.len()), (Some(0), 2), "{complaints:#?}");
     assert!(complaints[0].contains("there is no key") && complaints[0].contains("circles keygen"), "{complaints:#?}");
     assert!(complaints[1].contains("there is no circles.json"), "{complaints:#?}");
@@ -95,18 +95,18 @@ fn an_empty_home_is_no_fault_and_stays_empty() {
 }
 
 #[test]
-fn where_all_is_well_nothing_is_wrong_and_nothing_is_changed() {
-    let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0 }] }"#);
+fn doctor_reports_a_healthy_setup_and_changes_nothing() {
+    let here = BackgroundCircles::start(r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0 }] }"#);
     let alice = here.home.add_key("alice").public_key();
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let before = tree(here.home.path());
-    let examined = Examined::of(&here.home, &[]);
-    assert_eq!((examined.code, examined.complaints()), (Some(0), Vec::new()));
-    assert!(examined.says(&format!("1 key; the default is alice ({alice})")));
-    assert!(examined.says("circles.json lists 2 circles") && examined.says("the supervisor runs"));
+    let examined = DoctorReport::of(&here.home, &[]);
+    assert_eq!((examined.code, examined.findings()), (Some(0), Vec::new()));
+    assert!(examined.expect_finding(&format!("1 key; the default is alice ({alice})")));
+    assert!(examined.expect_finding("circles.json lists 2 circles") && examined.expect_finding("the supervisor runs"));
     for circle in ["a", "b"] {
         let url = here.status(circle)["url"].as_str().expect("a URL").to_owned();
-        assert!(examined.says(&format!("{circle} is up at {url}; access: open")));
+        assert!(examined.expect_finding(&format!("{circle} is up at {url}; access: open")));
     }
     let after = tree(here.home.path());
     assert!(before.keys().eq(after.keys()), "{:?}", after.keys());
@@ -118,13 +118,13 @@ fn where_all_is_well_nothing_is_wrong_and_nothing_is_changed() {
 }
 
 #[test]
-fn a_person_reads_a_line_a_finding_with_marks_and_words() {
+fn doctor_prints_one_line_per_finding() {
     let home = Home::new();
     home.add_key("alice");
     fs::write(home.keys_directory().join("a\x1b[2J.json"), "").expect("written");
     fs::write(home.path().join("circles.json"), "{").expect("written");
     let output = home.command().arg("doctor").output().expect("the binary runs");
-    let Ran { code, stdout, stderr } = ran(&output);
+    let CommandOutput { code, stdout, stderr } = command_output(&output);
     assert_eq!((code, stderr.as_str()), (Some(6), ""), "{stdout}");
     let title = format!("circles {} on ", env!("CARGO_PKG_VERSION"));
     assert!(stdout.starts_with(&title), "{stdout}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{process::Server, wire::Wire};
+use crate::support::{process::ServeProcess, wire::WireClient};
 
 /// What a server may keep of hundreds of sessions that are over: its allocator's own.
 const MAX_GROWTH_KIB: u64 = 64 << 10;
@@ -33,10 +33,10 @@ fn scripts() -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_they_come_to_is_what_they_may_and_nobody_else_notices() {
+fn hostile_scripts_have_expected_outcomes_and_disturb_no_neighbour() {
     let limits = ["play_ms=20000", "memory_mib=16", "output_kib=64", "message_kib=4096"];
     let arguments: Vec<&str> = limits.iter().flat_map(|limit| ["--limit", limit]).collect();
-    let server = Server::start(&arguments);
+    let server = ServeProcess::start(&arguments);
     let mut neighbour = server.connect();
     neighbour.value("let mine = 7;");
     let before = server.descriptors();
@@ -47,7 +47,7 @@ fn what_they_come_to_is_what_they_may_and_nobody_else_notices() {
     for file in files {
         let text = std::fs::read_to_string(&file).expect("UTF-8");
         let expected = text.lines().next().and_then(|line| line.strip_prefix("// expect: ")).expect("its first line");
-        let mut wire: Wire = server.connect();
+        let mut wire: WireClient = server.connect();
         // Only those that may go on for ever are cut short: on a busy machine any other takes its time.
         let timeout_ms = expected.contains(" time").then_some(200);
         let answer = wire.call("play", json!({ "script": text, "timeout_ms": timeout_ms }));
@@ -63,5 +63,5 @@ fn what_they_come_to_is_what_they_may_and_nobody_else_notices() {
     // What they had is given back.
     let grown = server.resident_kib().saturating_sub(resident);
     assert!(grown < MAX_GROWTH_KIB, "the server has {grown} KiB more");
-    server.wait_until_it_has(1, before);
+    server.wait_until_at_most(1, before);
 }

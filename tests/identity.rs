@@ -11,7 +11,7 @@ use std::{
 
 use keys::identity_file;
 
-use crate::support::{background::Background, process::Server};
+use crate::support::{background::BackgroundCircles, process::ServeProcess};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it is there").permissions().mode() & 0o7777
@@ -25,7 +25,7 @@ fn public_key(file: &Path) -> String {
     identity_file::load(file).expect("an identity").public_key().to_hex()
 }
 
-impl Background {
+impl BackgroundCircles {
     /// What `status` says.
     fn identity(&self, name: &str) -> String {
         self.status(name)["identity"].as_str().expect("an identity").to_owned()
@@ -33,7 +33,7 @@ impl Background {
 
     /// The file that `identity show` names, after the public key.
     fn identity_file(&self, name: &str) -> PathBuf {
-        let shown = self.ok(&["identity", "show", name]);
+        let shown = self.run_ok(&["identity", "show", name]);
         let (key, file) = shown.trim_end().split_once("  ").expect("a key and a file");
         assert_eq!(key, public_key(Path::new(file)));
         file.into()
@@ -41,12 +41,13 @@ impl Background {
 }
 
 #[test]
-fn supervised_circle_has_an_identity_of_its_own_that_stays() {
-    let background = Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0 }] }"#);
+fn supervised_circle_keeps_its_own_identity() {
+    let background =
+        BackgroundCircles::start(r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0 }] }"#);
     let none = background.run(&["identity", "show", "a"]);
     assert_eq!(none.code, Some(2), "{none:?}");
     assert!(none.stderr.contains("circles up a"), "{none:?}");
-    background.ok(&["up"]);
+    background.run_ok(&["up"]);
     let (a, b) = (background.identity("a"), background.identity("b"));
     assert_ne!(a, b);
     let file = background.identity_file("a");
@@ -54,15 +55,15 @@ fn supervised_circle_has_an_identity_of_its_own_that_stays() {
     assert_eq!(mode(file.parent().expect("a directory")), 0o700);
     assert!(file.starts_with(background.home.path().join("state")), "beside what else is kept of circles: {file:?}");
     let shown: serde_json::Value =
-        serde_json::from_str(&background.ok(&["identity", "show", "a", "--json"])).expect("JSON");
+        serde_json::from_str(&background.run_ok(&["identity", "show", "a", "--json"])).expect("JSON");
     assert_eq!((&shown["public_key"], &shown["name"]), (&a.as_str().into(), &"a".into()));
 
     background.kill("a");
-    background.ok(&["restart", "a"]);
+    background.run_ok(&["restart", "a"]);
     assert_eq!(background.identity("a"), a, "it stays over restarts");
-    background.ok(&["down"]);
+    background.run_ok(&["down"]);
     assert!(background.status("a")["identity"].is_null(), "nothing runs");
-    background.ok(&["up", "a"]);
+    background.run_ok(&["up", "a"]);
     assert_eq!(background.identity("a"), a, "it stays over supervisors");
     let log = fs::read_to_string(background.files("a.log").pop().expect("a log")).expect("readable");
     assert_eq!(log.matches(&format!("made the identity {a} in ")).count(), 1, "{log}");
@@ -72,26 +73,26 @@ fn supervised_circle_has_an_identity_of_its_own_that_stays() {
 
 /// Somebody may tidy up while circles run.
 #[test]
-fn directory_of_identities_that_was_removed_is_made_again() {
-    let background = Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
-    background.ok(&["up"]);
+fn removed_identities_directory_is_recreated() {
+    let background = BackgroundCircles::start(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
+    background.run_ok(&["up"]);
     let (before, file) = (background.identity("a"), background.identity_file("a"));
     fs::remove_dir_all(file.parent().expect("a directory")).expect("removed");
-    background.ok(&["restart", "a"]);
+    background.run_ok(&["restart", "a"]);
     assert_ne!(background.identity("a"), before);
     assert_eq!(background.identity_file("a"), file);
 }
 
 #[test]
-fn identity_that_circles_json_names_is_made_and_shared_by_replicas() {
+fn configured_identity_is_created_and_shared_by_replicas() {
     let replica = |name: &str| format!(r#"{{ "name": "{name}", "port": 0, "identity": "team.identity" }}"#);
-    let background = Background::with(&format!("{{ \"circles\": [\n{},\n{}\n] }}", replica("a"), replica("b")));
-    background.ok(&["up"]);
+    let background = BackgroundCircles::start(&format!("{{ \"circles\": [\n{},\n{}\n] }}", replica("a"), replica("b")));
+    background.run_ok(&["up"]);
     let file = background.home.path().join("team.identity");
     assert_eq!(mode(&file), 0o600);
     assert_eq!((background.identity("a"), background.identity("b")), (public_key(&file), public_key(&file)));
     assert_eq!(background.identity_file("a"), file);
-    background.ok(&["down"]);
+    background.run_ok(&["down"]);
 
     set_mode(&file, 0o640);
     for args in [&["up", "a"][..], &["check"], &["identity", "show", "a"], &["identity", "rotate", "a", "--yes"]] {
@@ -101,7 +102,7 @@ fn identity_that_circles_json_names_is_made_and_shared_by_replicas() {
         assert!(said.contains("(mode 0640)") && said.contains(chmod), "{args:?}: {refused:?}");
     }
     set_mode(&file, 0o600);
-    background.ok(&["check"]);
+    background.run_ok(&["check"]);
     fs::write(&file, "no identity\n").expect("written");
     let refused = background.run(&["check"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
@@ -110,13 +111,13 @@ fn identity_that_circles_json_names_is_made_and_shared_by_replicas() {
 }
 
 #[test]
-fn identity_of_a_circle_that_is_served_alone_is_made_at_its_first_start() {
+fn identity_of_a_served_circle_is_created_at_first_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("team.identity");
     let flag = format!("--identity={}", file.display());
-    drop(Server::start(&[&flag]));
+    drop(ServeProcess::start(&[&flag]));
     let first = public_key(&file);
     assert_eq!(mode(&file), 0o600);
-    drop(Server::start(&[&flag]));
+    drop(ServeProcess::start(&[&flag]));
     assert_eq!(public_key(&file), first);
 }

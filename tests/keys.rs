@@ -13,7 +13,7 @@ fn mode(path: &std::path::Path) -> u32 {
 }
 
 #[test]
-fn a_key_is_made_encrypted_and_for_its_user_alone() {
+fn keygen_creates_an_encrypted_private_key_file() {
     let home = Home::new();
     let made = home.run(&["keygen", "alice"]);
     assert_eq!(made.code, Some(0), "{made:?}");
@@ -31,7 +31,7 @@ fn a_key_is_made_encrypted_and_for_its_user_alone() {
 }
 
 #[test]
-fn a_key_is_never_overwritten() {
+fn keygen_never_overwrites_a_key() {
     let home = Home::new();
     home.add_key("alice");
     let file = home.keys_directory().join("alice.json");
@@ -43,7 +43,7 @@ fn a_key_is_never_overwritten() {
 }
 
 #[test]
-fn a_name_that_leads_elsewhere_is_refused_and_nothing_is_made() {
+fn keygen_rejects_a_name_with_a_path() {
     for name in ["a/b", "../alice", "", ".hidden", "a b", "-x"] {
         let home = Home::new();
         let refused = home.run(&["keygen", "--", name]);
@@ -53,7 +53,7 @@ fn a_name_that_leads_elsewhere_is_refused_and_nothing_is_made() {
 }
 
 #[test]
-fn without_a_passphrase_no_key_is_made() {
+fn keygen_requires_a_passphrase() {
     let home = Home::new();
     for (variable, value) in [("CIRCLES_PASSPHRASE", ""), ("CIRCLES_PASSPHRASE_FILE", "/nonexistent/file")] {
         let output = home.command().args(["keygen", "alice"]).env(variable, value).output().expect("runs");
@@ -75,11 +75,11 @@ fn without_a_passphrase_no_key_is_made() {
 }
 
 #[test]
-fn a_passphrase_can_come_from_a_file() {
+fn passphrase_can_come_from_a_file() {
     let home = Home::new();
     fs::write(home.path().join("secret"), format!("{PASSPHRASE}\n")).expect("written");
     home.add_key("alice");
-    let server = crate::support::process::Server::start(&["--access", "authenticated"]);
+    let server = crate::support::process::ServeProcess::start(&["--access", "authenticated"]);
     let output = home
         .command()
         .args(["play", "--circle", &server.url, "-e", "1"])
@@ -116,7 +116,7 @@ fn keys_are_listed_shown_and_chosen() {
 }
 
 #[test]
-fn a_damaged_key_does_not_hide_the_others() {
+fn damaged_key_does_not_hide_the_others() {
     let home = Home::new();
     home.add_key("alice");
     fs::write(home.keys_directory().join("broken.json"), "{").expect("written");
@@ -125,11 +125,11 @@ fn a_damaged_key_does_not_hide_the_others() {
 }
 
 #[test]
-fn loose_permissions_of_a_key_are_refused_with_the_command_that_ends_them() {
+fn loose_key_permissions_are_refused_with_the_fixing_command() {
     let home = Home::new();
     home.add_key("alice");
     let (directory, file) = (home.keys_directory(), home.keys_directory().join("alice.json"));
-    let server = crate::support::process::Server::start(&["--access", "authenticated"]);
+    let server = crate::support::process::ServeProcess::start(&["--access", "authenticated"]);
     let play = || home.run(&["play", "--circle", &server.url, "-e", "1"]);
     for (path, loose, private) in [(&file, 0o666, "600"), (&directory, 0o777, "700")] {
         fs::set_permissions(path, fs::Permissions::from_mode(loose)).expect("opened");

@@ -9,17 +9,17 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
     Home, WAIT_TIMEOUT, eventually,
-    process::{Reaped, Server, children, wait_for_end},
-    wire::Wire,
+    process::{ReapedChild, ServeProcess, children, wait_for_end},
+    wire::WireClient,
 };
 
-struct Launched {
-    child: Reaped,
+struct LaunchProcess {
+    child: ReapedChild,
     lines: Receiver<String>,
     _home: Home,
 }
 
-impl Launched {
+impl LaunchProcess {
     fn start(config: &str, args: &[&str]) -> Self {
         let home = Home::new();
         std::fs::write(home.path().join("circles.json"), config).expect("written");
@@ -35,7 +35,7 @@ impl Launched {
                 }
             }
         });
-        Self { child: Reaped(child), lines, _home: home }
+        Self { child: ReapedChild(child), lines, _home: home }
     }
 
     fn pid(&self) -> Pid {
@@ -53,14 +53,14 @@ impl Launched {
     }
 
     /// A circle that takes connections, once it has said so and where; which of the two comes first is not said.
-    fn ready(&mut self, name: &str) -> Wire {
+    fn ready(&mut self, name: &str) -> WireClient {
         let (mut authority, mut is_ready) = (None, false);
         while authority.is_none() || !is_ready {
             let line = self.line(&format!("{name} | "));
             is_ready |= line.ends_with("| ready");
             authority = line.split_once("listening on ws://").map(|(_, url)| url.to_owned()).or(authority);
         }
-        Wire::connect(&authority.expect("it was said"))
+        WireClient::connect(&authority.expect("it was said"))
     }
 
     fn end(&mut self, signal: Signal) -> Option<i32> {
@@ -73,10 +73,10 @@ impl Launched {
 const ONE: &str = r#"{ "circles": [{ "name": "a", "port": 0, "limits": { "batch": 3 } }] }"#;
 
 #[test]
-fn each_circle_is_a_process_with_its_settings_and_the_end_drains_them_all() {
+fn launch_runs_a_process_per_circle_and_drains_them_at_the_end() {
     let config = r#"{ "circles": [{ "name": "a", "port": 0, "limits": { "batch": 3 } }, { "name": "b", "port": 0 }] }"#;
     for signal in [Signal::TERM, Signal::INT] {
-        let mut launched = Launched::start(config, &["a", "b"]);
+        let mut launched = LaunchProcess::start(config, &["a", "b"]);
         // Which of them is ready first is theirs.
         let (first, second) = (launched.line("listening on"), launched.line("listening on"));
         assert!(first != second, "{first} {second}");
@@ -85,15 +85,15 @@ fn each_circle_is_a_process_with_its_settings_and_the_end_drains_them_all() {
         assert_eq!(launched.end(signal), Some(0));
         circles.into_iter().for_each(wait_for_end);
     }
-    let mut launched = Launched::start(ONE, &[]);
+    let mut launched = LaunchProcess::start(ONE, &[]);
     let mut wire = launched.ready("a");
     let description = wire.call("describe", serde_json::json!([]))["result"].clone();
     assert_eq!((&description["name"], &description["limits"]["batch"]), (&"a".into(), &3.into()));
 }
 
 #[test]
-fn a_circle_that_dies_is_started_again() {
-    let mut launched = Launched::start(ONE, &[]);
+fn dead_circle_is_restarted() {
+    let mut launched = LaunchProcess::start(ONE, &[]);
     let mut wire = launched.ready("a");
     assert_eq!(wire.value("40 + 2"), 42);
     let [circle] = children(launched.pid())[..] else { panic!("one circle") };
@@ -103,8 +103,8 @@ fn a_circle_that_dies_is_started_again() {
 }
 
 #[test]
-fn no_circle_outlives_a_launcher_that_is_killed() {
-    let mut launched = Launched::start(ONE, &[]);
+fn circles_end_when_the_launcher_is_killed() {
+    let mut launched = LaunchProcess::start(ONE, &[]);
     let mut wire = launched.ready("a");
     wire.value("1");
     let circles = children(launched.pid());
@@ -115,11 +115,11 @@ fn no_circle_outlives_a_launcher_that_is_killed() {
 }
 
 #[test]
-fn what_cannot_start_says_why_and_is_not_tried_again_where_that_is_not_wanted() {
-    let taken = Server::open();
+fn unstartable_circle_is_reported_and_not_retried() {
+    let taken = ServeProcess::open();
     let port = taken.port();
     let config = format!(r#"{{ "circles": [{{ "name": "a", "port": {port}, "restart": "never" }}] }}"#);
-    let mut launched = Launched::start(&config, &[]);
+    let mut launched = LaunchProcess::start(&config, &[]);
     let owner = format!("port {port} is taken by `circles` (pid {})", taken.pid());
     assert!(launched.line("error: ").contains(&owner));
     assert!(launched.line("down: it ended with exit code 2").contains(&owner));
@@ -128,13 +128,13 @@ fn what_cannot_start_says_why_and_is_not_tried_again_where_that_is_not_wanted() 
 }
 
 #[test]
-fn an_init_script_that_does_not_end_is_ended_with_its_launcher() {
+fn endless_init_script_ends_with_its_launcher() {
     let home = Home::new();
     let script = home.path().join("loop.rhai");
     std::fs::write(&script, "loop {}").expect("written");
     let config = format!(r#"{{ "circles": [{{ "name": "a", "port": 0, "init": {script:?} }}] }}"#);
     for signal in [Signal::TERM, Signal::KILL] {
-        let mut launched = Launched::start(&config, &[]);
+        let mut launched = LaunchProcess::start(&config, &[]);
         let circles = eventually(|| {
             let circles = children(launched.pid());
             let is_running = circles.iter().any(|circle| !children(*circle).is_empty());
@@ -147,19 +147,19 @@ fn an_init_script_that_does_not_end_is_ended_with_its_launcher() {
 }
 
 #[test]
-fn a_reader_that_stands_still_holds_up_no_circle_and_no_end() {
+fn blocked_reader_delays_neither_circles_nor_shutdown() {
     let home = Home::new();
     std::fs::write(home.path().join("circles.json"), ONE).expect("written");
     let mut child = home.command().arg("launch").env("CIRCLES_LOG", "info").spawn().expect("runs");
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-    let mut launched = Reaped(child);
+    let mut launched = ReapedChild(child);
     let mut line = String::new();
     while !line.contains("listening on ws://") {
         line.clear();
         stdout.read_line(&mut line).expect("UTF-8");
     }
     let authority = line.trim_end().rsplit("ws://").next().expect("a URL").to_owned();
-    let mut wire = Wire::connect(&authority);
+    let mut wire = WireClient::connect(&authority);
     // A line of log for each, far more than the pipe holds, and nobody reads them.
     for _ in 0..3000 {
         assert_eq!(wire.value("1"), 1);
@@ -171,7 +171,7 @@ fn a_reader_that_stands_still_holds_up_no_circle_and_no_end() {
 }
 
 #[test]
-fn a_mistake_starts_nothing() {
+fn invalid_config_starts_nothing() {
     let home = Home::new();
     std::fs::write(home.path().join("circles.json"), r#"{ "circles": [{ "name": "a", "port": 1 }] }"#)
         .expect("written");

@@ -4,10 +4,10 @@
 use keys::KeyPair;
 use serde_json::{Value, json};
 
-use crate::support::process::Server;
+use crate::support::process::ServeProcess;
 
 /// A limit of a play.
-struct Case {
+struct LimitCase {
     setting: &'static str,
     within: String,
     beyond: String,
@@ -15,8 +15,8 @@ struct Case {
     limit: &'static str,
 }
 
-fn cases() -> Vec<Case> {
-    let case = |setting, within: &str, beyond: &str, limit| Case {
+fn cases() -> Vec<LimitCase> {
+    let case = |setting, within: &str, beyond: &str, limit| LimitCase {
         setting,
         within: within.into(),
         beyond: beyond.into(),
@@ -54,9 +54,9 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn a_play_that_meets_a_limit_is_told_which_and_a_session_goes_on() {
-    for Case { setting, within, beyond, limit } in cases() {
-        let server = Server::start(&["--limit", setting]);
+fn limit_error_names_the_limit_and_the_session_goes_on() {
+    for LimitCase { setting, within, beyond, limit } in cases() {
+        let server = ServeProcess::start(&["--limit", setting]);
         let mut wire = server.connect();
         let max: u64 = setting.split_once('=').expect("a setting").1.parse().expect("a number");
         wire.value("let kept = 7;");
@@ -109,8 +109,8 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn every_limit_that_describe_lists_has_a_test() {
-    let server = Server::open();
+fn every_limit_of_describe_has_a_test() {
+    let server = ServeProcess::open();
     let limits = server.connect().call("describe", json!([]))["result"]["limits"].clone();
     let mut untested: Vec<String> = limits.as_object().expect("limits").keys().cloned().collect();
     let cases = cases();
@@ -124,18 +124,18 @@ fn every_limit_that_describe_lists_has_a_test() {
 
 /// One that waits is no error; so what is shown is that it does not begin.
 #[test]
-fn the_plays_that_run_at_a_time_are_bounded() {
+fn concurrent_plays_are_bounded() {
     for (limits, is_same_caller) in
         [(["running_plays=1", "running_per_caller=9"], false), (["running_plays=9", "running_per_caller=1"], true)]
     {
-        let server = Server::start(&["--limit", limits[0], "--limit", limits[1]]);
+        let server = ServeProcess::start(&["--limit", limits[0], "--limit", limits[1]]);
         let (mut first, mut second) = (server.connect(), server.connect());
         if !is_same_caller {
             second.authenticate(&KeyPair::generate().expect("a key"));
         }
         second.value("1");
         let running = first.request("play", json!(["print(`begun`); loop {}"]));
-        first.printed("begun");
+        first.expect_print("begun");
         let waiting = second.request("play", json!(["print(`begun`); loop {}"]));
         // Time enough to begin, if it could.
         for _ in 0..500 {
@@ -151,7 +151,7 @@ fn the_plays_that_run_at_a_time_are_bounded() {
         if is_same_caller {
             // Another one has others.
             let running = first.request("play", json!(["print(`begun`); loop {}"]));
-            first.printed("begun");
+            first.expect_print("begun");
             let mut other = server.connect();
             other.authenticate(&KeyPair::generate().expect("a key"));
             assert_eq!(other.value("40 + 2"), 42);
@@ -161,13 +161,14 @@ fn the_plays_that_run_at_a_time_are_bounded() {
 }
 
 #[test]
-fn limits_that_are_shares_are_told_as_numbers() {
-    let server = Server::start(&["--limit", "workers=8", "--limit", "running_plays=40", "--limit", "total_mib=1000"]);
+fn relative_limits_are_described_as_numbers() {
+    let server =
+        ServeProcess::start(&["--limit", "workers=8", "--limit", "running_plays=40", "--limit", "total_mib=1000"]);
     let limits = server.connect().call("describe", json!([]))["result"]["limits"].clone();
     for (name, value) in [("sessions_per_caller", 2), ("running_per_caller", 10), ("memory_per_caller_mib", 250)] {
         assert_eq!(limits[name], value, "{name}");
     }
-    let limits = Server::open().connect().call("describe", json!([]))["result"]["limits"].clone();
+    let limits = ServeProcess::open().connect().call("describe", json!([]))["result"]["limits"].clone();
     assert!(limits["total_mib"].as_u64() > Some(0), "{limits}");
     assert_ne!(limits["memory_per_caller_mib"], Value::Null);
 }

@@ -18,11 +18,11 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{
     Home, WAIT_TIMEOUT,
-    background::Background,
+    background::BackgroundCircles,
     eventually,
-    process::{Reaped, Server, wait_for_end},
+    process::{ReapedChild, ServeProcess, wait_for_end},
     skip,
-    wire::Wire,
+    wire::WireClient,
 };
 
 /// The lines of a file of JSON.
@@ -40,10 +40,10 @@ fn until(path: &Path, is_so: impl Fn(&str) -> bool) -> String {
 }
 
 /// A circle that keeps an audit, and where that is.
-fn audited(home: &Home, args: &[&str]) -> (Server, PathBuf) {
+fn audited(home: &Home, args: &[&str]) -> (ServeProcess, PathBuf) {
     let path = home.path().join("a.audit");
     let args = [&["--audit-file", path.to_str().expect("UTF-8")], args].concat();
-    (Server::start(&args), path)
+    (ServeProcess::start(&args), path)
 }
 
 /// What each script came to, by the script; one that has several lines has several outcomes.
@@ -61,7 +61,7 @@ fn hash(script: &str) -> String {
 }
 
 #[test]
-fn each_play_has_one_line_whatever_comes_of_it() {
+fn audit_has_one_line_for_each_play() {
     let home = Home::new();
     let limits = ["--limit", "queued_plays=1", "--limit", "queued_kib=1", "--limit", "output_kib=1"];
     let (mut server, path) = audited(&home, &[&["--audit", "scripts"], &limits[..]].concat());
@@ -81,7 +81,7 @@ fn each_play_has_one_line_whatever_comes_of_it() {
     assert_eq!(wire.next()[0]["result"]["value"], "batch 1");
     // One runs, one waits, and for others there is no room.
     let running = wire.request("play", json!(["print(`r`); loop { `running` }"]));
-    wire.printed("r");
+    wire.expect_print("r");
     let waiting = wire.request("play", json!(["`waiting`"]));
     assert_eq!(wire.error("`busy`")["code"], -32006);
     assert_eq!(wire.error(&long)["code"], -32006);
@@ -90,7 +90,7 @@ fn each_play_has_one_line_whatever_comes_of_it() {
     assert_eq!(wire.answer(&running)["error"]["code"], -32005);
     // An environment that is lost, with the play that waits for it.
     let running = wire.request("play", json!(["print(`k`); loop { `killed` }"]));
-    wire.printed("k");
+    wire.expect_print("k");
     let waiting = wire.request("play", json!(["`lost with it`"]));
     wire.call("fetch_nonce", json!([KeyPair::generate().expect("a key").public_key().to_hex()]));
     server.workers().into_iter().for_each(|worker| kill_process(worker, Signal::KILL).expect("it is there"));
@@ -101,14 +101,14 @@ fn each_play_has_one_line_whatever_comes_of_it() {
     // A client that goes, with one that runs and one that waits.
     let mut gone = server.connect();
     gone.request("play", json!(["print(`g`); loop { `gone` }"]));
-    gone.printed("g");
+    gone.expect_print("g");
     gone.request("play", json!(["`gone, too`"]));
     drop(gone);
     // The circle notices that it is gone before the circle ends.
     until(&path, |text| ["{ `gone` }", "`gone, too`"].iter().all(|script| text.contains(script)));
     // The end of the circle.
     let running = wire.request("play", json!(["print(`s`); loop { `shut down` }"]));
-    wire.printed("s");
+    wire.expect_print("s");
     let waiting = wire.request("play", json!(["`not begun`"]));
     server.signal(Signal::TERM);
     assert_eq!(wire.answer(&waiting)["error"]["code"], -32008);
@@ -147,7 +147,7 @@ fn each_play_has_one_line_whatever_comes_of_it() {
 }
 
 #[test]
-fn an_audit_says_who_played_and_keeps_scripts_only_where_they_are_wanted() {
+fn audit_records_callers_and_scripts_only_on_request() {
     use std::os::unix::fs::PermissionsExt;
 
     let home = Home::new();
@@ -174,7 +174,7 @@ fn an_audit_says_who_played_and_keeps_scripts_only_where_they_are_wanted() {
 }
 
 #[test]
-fn a_circle_whose_audit_is_off_keeps_none() {
+fn disabled_audit_writes_nothing() {
     let home = Home::new();
     let (mut server, path) = audited(&home, &["--audit", "off"]);
     assert_eq!(server.connect().value("1"), 1);
@@ -185,7 +185,7 @@ fn a_circle_whose_audit_is_off_keeps_none() {
 
 /// What would be of use to whoever reads a log, and is not theirs to know.
 #[test]
-fn no_secret_and_no_script_is_logged_at_any_level() {
+fn logs_contain_no_secret_and_no_script_at_any_level() {
     let home = Home::new();
     let key = home.add_key("alice");
     for format in ["text", "json"] {
@@ -198,7 +198,7 @@ fn no_secret_and_no_script_is_logged_at_any_level() {
             .env("CIRCLES_LOG", "trace")
             .stderr(Stdio::piped());
         fs::write(home.path().join("init.rhai"), "const HIDDEN = \"init-secret\";").expect("written");
-        let mut server = Reaped(command.spawn().expect("it runs"));
+        let mut server = ReapedChild(command.spawn().expect("it runs"));
         let mut line = String::new();
         BufReader::new(server.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
         let url = line.trim().strip_prefix("listening on ").expect("a URL");
@@ -218,8 +218,8 @@ fn no_secret_and_no_script_is_logged_at_any_level() {
             "print(\"printed-secret\"); throw \"thrown-secret\"",
         ]);
         assert_eq!(ran.code, Some(1), "{ran:?}");
-        let mut wire = Wire::connect(url.strip_prefix("ws://").expect("a ws URL"));
-        let nonce = wire.nonce(&key);
+        let mut wire = WireClient::connect(url.strip_prefix("ws://").expect("a ws URL"));
+        let nonce = wire.request_nonce(&key);
         let signature = key.sign_nonce(&nonce).to_string();
         wire.call("authenticate", json!([key.public_key().to_hex(), signature.clone()]));
         wire.value("let held = \"value-secret\"; held");
@@ -238,13 +238,13 @@ fn no_secret_and_no_script_is_logged_at_any_level() {
 }
 
 #[test]
-fn every_line_of_a_json_log_is_json_whoever_wrote_it_and_is_shown_as_text() {
-    let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0, "log": "json" }] }"#);
-    here.ok(&["up"]);
+fn json_log_has_only_json_lines_and_is_shown_as_text() {
+    let here = BackgroundCircles::start(r#"{ "circles": [{ "name": "a", "port": 0, "log": "json" }] }"#);
+    here.run_ok(&["up"]);
     here.connect("a").error("throw 1");
     here.kill("a");
-    here.ok(&["up"]);
-    here.ok(&["down"]);
+    here.run_ok(&["up"]);
+    here.run_ok(&["down"]);
     let [path] = &here.files("a.log")[..] else { panic!("one log") };
     let lines = objects(path);
     for line in &lines {
@@ -257,62 +257,63 @@ fn every_line_of_a_json_log_is_json_whoever_wrote_it_and_is_shown_as_text() {
     for piece in ["it was ended by signal 9", "draining"] {
         assert!(messages.iter().any(|message| message.contains(piece)), "{piece}: {messages:?}");
     }
-    let shown = here.ok(&["logs"]);
+    let shown = here.run_ok(&["logs"]);
     assert!(
         shown.contains("Z  INFO listening on ws://") && shown.contains("Z  WARN it was ended by signal 9"),
         "{shown}"
     );
-    let raw = here.ok(&["logs", "--json"]);
+    let raw = here.run_ok(&["logs", "--json"]);
     assert_eq!(raw, fs::read_to_string(path).expect("it is there"));
 }
 
 #[test]
-fn logs_of_several_circles_are_told_in_the_order_of_time_and_since_a_time() {
-    let here =
-        Background::with(r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0, "log": "json" }] }"#);
+fn logs_of_several_circles_are_merged_by_time() {
+    let here = BackgroundCircles::start(
+        r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0, "log": "json" }] }"#,
+    );
     // In turn, so that no circle's lines are all before the other's.
     for name in ["a", "b", "a", "b"] {
-        here.ok(&["up", name]);
-        here.ok(&["down", name]);
+        here.run_ok(&["up", name]);
+        here.run_ok(&["down", name]);
     }
     let names = |text: &str| -> Vec<String> {
         let mut names: Vec<_> = text.lines().map(|line| line[..1].to_owned()).collect();
         names.dedup();
         names
     };
-    let all = here.ok(&["logs"]);
+    let all = here.run_ok(&["logs"]);
     assert_eq!(names(&all), ["a", "b", "a", "b"], "{all}");
     let time = |line: &str| line.split_whitespace().nth(2).expect("a time").to_owned();
     let third = all.lines().find(|line| line.starts_with("b | ") && line.contains("listening")).expect("a line");
-    let since = here.ok(&["logs", "--since", &time(third)]);
+    let since = here.run_ok(&["logs", "--since", &time(third)]);
     assert_eq!(names(&since), ["b", "a", "b"], "{since}");
     assert_eq!(since.lines().next(), Some(third));
-    assert_eq!(here.ok(&["logs", "--since", "1h"]), all);
-    assert_eq!(here.ok(&["logs", "--since", "2100-01-01T00:00:00+01:00"]), "");
-    assert_eq!(names(&here.ok(&["logs", "--since", "1h", "--tail", "1"])), ["a", "b"]);
+    assert_eq!(here.run_ok(&["logs", "--since", "1h"]), all);
+    assert_eq!(here.run_ok(&["logs", "--since", "2100-01-01T00:00:00+01:00"]), "");
+    assert_eq!(names(&here.run_ok(&["logs", "--since", "1h", "--tail", "1"])), ["a", "b"]);
     let ran = here.run(&["logs", "--since", "yesterday"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("RFC 3339"), "{ran:?}");
 }
 
 #[test]
-fn an_audit_is_shown_in_columns_and_followed_through_a_restart() {
-    let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0, "audit": "scripts" }] }"#);
+fn audit_is_shown_in_columns_and_followed_through_a_restart() {
+    let here = BackgroundCircles::start(r#"{ "circles": [{ "name": "a", "port": 0, "audit": "scripts" }] }"#);
     let mut following = here.home.command().args(["logs", "-f", "--audit", "a"]).spawn().expect("it runs");
     let stdout = BufReader::new(following.stdout.take().expect("piped"));
     let (sender, lines) = std::sync::mpsc::channel();
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    let mut following = Reaped(following);
-    here.ok(&["up"]);
+    let mut following = ReapedChild(following);
+    here.run_ok(&["up"]);
     here.connect("a").value("1 +\n 1");
     let line = lines.recv_timeout(WAIT_TIMEOUT).expect("a line");
     let end = format!(" µs  {}  127.0.0.1  1 +␊ 1", &hash("1 +\n 1")[..12]);
     assert!(line.contains("  #1  ok ") && line.ends_with(&end), "{line}");
-    here.ok(&["restart"]);
+    here.run_ok(&["restart"]);
     here.connect("a").error("throw 2");
     let line = lines.recv_timeout(WAIT_TIMEOUT).expect("a line");
     assert!(line.contains("  script_error ") && line.ends_with("  throw 2"), "{line}");
     following.0.kill().expect("it is there");
-    let raw = here.ok(&["logs", "--audit", "--json"]);
+    let raw = here.run_ok(&["logs", "--audit", "--json"]);
     let play: Value = serde_json::from_str(raw.lines().next().expect("a line")).expect("JSON");
     assert_eq!((raw.lines().count(), &play["script"]), (2, &"1 +\n 1".into()));
 }
@@ -341,7 +342,7 @@ fn audit_records_of_a_caller_are_not_evicted_by_another() {
     let mut wire = server.connect();
     // Without these bounds, 3 MiB of lines, where the files have 2.
     let busy = wire.request("play", json!(["print(`r`); loop {}"]));
-    wire.printed("r");
+    wire.expect_print("r");
     for _ in 0..PLAYS {
         wire.send(r#"{"jsonrpc":"2.0","method":"play","params":["1"]}"#);
     }
@@ -366,7 +367,7 @@ fn audit_records_of_a_caller_are_not_evicted_by_another() {
 
 /// More than the files hold: what is there is whole, and no more than it may be.
 #[test]
-fn an_audit_is_bounded_and_no_line_is_torn() {
+fn audit_is_bounded_and_has_only_whole_lines() {
     let home = Home::new();
     // So many that the caller's share is larger than what it plays.
     let (server, path) = audited(&home, &["--audit", "scripts", "--audit-rotation", "files=32"]);

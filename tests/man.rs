@@ -3,7 +3,7 @@
 use crate::support::Home;
 
 #[test]
-fn the_page_has_what_is_true_of_all_verbs() {
+fn man_page_has_the_common_sections() {
     let page = Home::new().run(&["man"]).stdout;
     assert!(page.contains(".TH circles 1"), "{page}");
     for section in ["NAME", "SYNOPSIS", "\"EXIT STATUS\"", "ENVIRONMENT", "FILES"] {
@@ -12,7 +12,7 @@ fn the_page_has_what_is_true_of_all_verbs() {
 }
 
 #[test]
-fn each_verb_has_a_page_of_its_own_and_hidden_ones_have_none() {
+fn man_writes_a_page_for_each_visible_command() {
     let home = Home::new();
     let ran = home.run(&["man", "--dir", "a/man1"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
@@ -28,7 +28,7 @@ fn each_verb_has_a_page_of_its_own_and_hidden_ones_have_none() {
 }
 
 #[test]
-fn a_verb_is_explained_by_help_and_by_its_page() {
+fn man_shows_the_page_of_a_command() {
     let home = Home::new();
     assert_eq!(home.run(&["help", "play"]), home.run(&["play", "--help"]));
     assert_eq!(home.run(&["help"]), home.run(&["--help"]));

@@ -3,17 +3,17 @@
 use keys::KeyPair;
 use serde_json::{Value, json};
 
-use crate::support::{eventually, process::Server, wire::Wire};
+use crate::support::{eventually, process::ServeProcess, wire::WireClient};
 
 /// What takes 32 MiB at once.
-const HOARD: &str = "let hoard = ``; hoard.pad(1024, 'x'); for i in 0..15 { hoard += hoard; }";
+const ALLOCATE_SCRIPT: &str = "let hoard = ``; hoard.pad(1024, 'x'); for i in 0..15 { hoard += hoard; }";
 
-fn server(limits: &[&str]) -> Server {
+fn server(limits: &[&str]) -> ServeProcess {
     let limits = limits.iter().chain(&["string_kib=65536"]);
-    Server::start(&limits.flat_map(|limit| ["--limit", limit]).collect::<Vec<_>>())
+    ServeProcess::start(&limits.flat_map(|limit| ["--limit", limit]).collect::<Vec<_>>())
 }
 
-fn proved(server: &Server) -> Wire {
+fn authenticated(server: &ServeProcess) -> WireClient {
     let mut wire = server.connect();
     wire.authenticate(&KeyPair::generate().expect("a key"));
     wire
@@ -21,8 +21,8 @@ fn proved(server: &Server) -> Wire {
 
 /// Has all of them take 32 MiB and play on, and something done meanwhile. In the end so many have theirs, at the most; how
 /// many do.
-fn hoard(wires: &mut [Wire], at_most: usize, meanwhile: impl FnOnce()) -> usize {
-    let script = format!("{HOARD} loop {{}}");
+fn hoard(wires: &mut [WireClient], at_most: usize, meanwhile: impl FnOnce()) -> usize {
+    let script = format!("{ALLOCATE_SCRIPT} loop {{}}");
     let plays: Vec<Value> = wires.iter_mut().map(|wire| wire.request("play", json!([script, 2000]))).collect();
     meanwhile();
     for (wire, play) in wires.iter_mut().zip(plays) {
@@ -47,11 +47,11 @@ fn hoard(wires: &mut [Wire], at_most: usize, meanwhile: impl FnOnce()) -> usize 
 }
 
 #[test]
-fn one_caller_cannot_fill_the_memory_of_the_others() {
+fn memory_of_one_caller_is_bounded() {
     let server = server(&["total_mib=200", "memory_per_caller_mib=80"]);
-    let mut modest = proved(&server);
+    let mut modest = authenticated(&server);
     modest.value("let mine = ``; mine.pad(10000, 'x');");
-    let mut greedy: Vec<Wire> = (0..6).map(|_| server.connect()).collect();
+    let mut greedy: Vec<WireClient> = (0..6).map(|_| server.connect()).collect();
     let kept = hoard(&mut greedy, 2, || {
         // Plays that grow, too.
         for length in 10_001..10_050 {
@@ -64,11 +64,11 @@ fn one_caller_cannot_fill_the_memory_of_the_others() {
 }
 
 #[test]
-fn the_workers_of_all_callers_together_are_bounded() {
+fn memory_of_all_workers_is_bounded() {
     let server = server(&["total_mib=120", "memory_per_caller_mib=70"]);
-    let mut modest = proved(&server);
+    let mut modest = authenticated(&server);
     modest.value("let mine = 7;");
-    let mut greedy: Vec<Wire> = (0..6).map(|_| proved(&server)).collect();
+    let mut greedy: Vec<WireClient> = (0..6).map(|_| authenticated(&server)).collect();
     let kept = hoard(&mut greedy, 3, || {
         for _ in 0..50 {
             assert_eq!(modest.value("mine"), 7);
@@ -79,10 +79,10 @@ fn the_workers_of_all_callers_together_are_bounded() {
 }
 
 #[test]
-fn a_session_that_fills_up_with_short_plays_is_told_that_it_lost_its_variables() {
+fn session_is_notified_when_it_loses_its_environment_to_memory() {
     let server = server(&["total_mib=100", "memory_per_caller_mib=20"]);
     let mut wire = server.connect();
-    let answer = wire.play(HOARD);
+    let answer = wire.play(ALLOCATE_SCRIPT);
     if answer.get("result").is_some() {
         assert_eq!(wire.notification("session.reset"), json!({ "reason": "memory" }));
     } else {
@@ -93,7 +93,7 @@ fn a_session_that_fills_up_with_short_plays_is_told_that_it_lost_its_variables()
 }
 
 #[test]
-fn no_worker_is_started_where_there_is_no_room_for_one() {
+fn worker_start_requires_free_memory() {
     for (limits, max) in
         [(["total_mib=50", "memory_per_caller_mib=4"], 4), (["total_mib=4", "memory_per_caller_mib=50"], 4)]
     {

@@ -11,17 +11,17 @@ use serde_json::json;
 use crate::support::{
     eventually,
     http::{UPGRADE, exchange, get, own},
-    process::Server,
+    process::ServeProcess,
 };
 
 /// One scrape.
-struct Page {
+struct MetricsPage {
     text: String,
     samples: BTreeMap<String, f64>,
 }
 
-impl Page {
-    fn of(server: &Server) -> Self {
+impl MetricsPage {
+    fn of(server: &ServeProcess) -> Self {
         let (status, head, text) = exchange(server.authority(), "/metrics", &own(server));
         assert_eq!(status, 200, "{text}");
         assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
@@ -30,7 +30,7 @@ impl Page {
     }
 
     /// As soon as it is as it should be.
-    fn when(server: &Server, is_right: impl Fn(&Self) -> bool) -> Self {
+    fn wait_for(server: &ServeProcess, is_right: impl Fn(&Self) -> bool) -> Self {
         eventually(|| {
             let page = Self::of(server);
             if is_right(&page) { Ok(page) } else { Err(page.text) }
@@ -38,7 +38,7 @@ impl Page {
     }
 
     #[track_caller]
-    fn is(&self, series: &str, value: u32) {
+    fn expect_value(&self, series: &str, value: u32) {
         assert_eq!(self.value(series), f64::from(value), "{series}");
     }
 
@@ -118,8 +118,8 @@ fn line(id: u64, method: &str, params: &serde_json::Value) -> serde_json::Value 
 }
 
 #[test]
-fn every_play_that_was_sent_is_counted_once_by_what_it_came_to() {
-    let server = Server::start(&["--limit", "queued_plays=4", "--limit", "output_kib=2"]);
+fn metrics_count_each_play_once_by_outcome() {
+    let server = ServeProcess::start(&["--limit", "queued_plays=4", "--limit", "output_kib=2"]);
     let mut wire = server.connect();
     let mut expected = HashMap::new();
     let mut count = |outcome: &'static str, plays: u32| *expected.entry(outcome).or_insert(0.0) += f64::from(plays);
@@ -142,10 +142,10 @@ fn every_play_that_was_sent_is_counted_once_by_what_it_came_to() {
     // What runs, what waits behind it, what finds no room, and what has an id that is taken.
     let running = wire.request("play", json!(["loop {}"]));
     let queued: Vec<_> = (0..4).map(|_| wire.request("play", json!(["1"]))).collect();
-    let page = Page::when(&server, |page| page.value("circles_queued_plays") == 4.0);
-    page.is("circles_running_plays", 1);
-    page.is("circles_workers", 1);
-    page.is("circles_connections", 1);
+    let page = MetricsPage::wait_for(&server, |page| page.value("circles_queued_plays") == 4.0);
+    page.expect_value("circles_running_plays", 1);
+    page.expect_value("circles_workers", 1);
+    page.expect_value("circles_connections", 1);
     wire.play("too much");
     count("busy_queued", 1);
     wire.send(json!({ "jsonrpc": "2.0", "id": queued[0], "method": "play", "params": ["1"] }).to_string());
@@ -182,7 +182,7 @@ fn every_play_that_was_sent_is_counted_once_by_what_it_came_to() {
     // A worker that is gone takes along what waits for it.
     let lost = wire.request("play", json!({ "script": "print(\"begun\"); loop {}" }));
     let behind = wire.request("play", json!(["1"]));
-    wire.printed("begun");
+    wire.expect_print("begun");
     server.workers().into_iter().for_each(|worker| kill_process(worker, Signal::KILL).expect("it is there"));
     assert_eq!(wire.answer(&lost)["error"]["code"], -32009);
     assert_eq!(wire.answer(&behind)["error"]["code"], -32009);
@@ -193,24 +193,24 @@ fn every_play_that_was_sent_is_counted_once_by_what_it_came_to() {
     for script in ["print(\"begun\"); loop {}", "1", "2"] {
         gone.request("play", json!([script]));
     }
-    gone.printed("begun");
+    gone.expect_print("begun");
     drop(gone);
     count("disconnected", 3);
 
     let sent = expected.values().sum::<f64>();
-    let page = Page::when(&server, |page| page.plays().values().sum::<f64>() >= sent);
+    let page = MetricsPage::wait_for(&server, |page| page.plays().values().sum::<f64>() >= sent);
     assert_eq!(page.plays(), expected);
-    let page = Page::when(&server, |page| page.value("circles_connections") < 2.0);
-    page.is("circles_queued_plays", 0);
-    page.is("circles_running_plays", 0);
-    page.is("circles_environments_lost_total{reason=\"killed\"}", 1);
+    let page = MetricsPage::wait_for(&server, |page| page.value("circles_connections") < 2.0);
+    page.expect_value("circles_queued_plays", 0);
+    page.expect_value("circles_running_plays", 0);
+    page.expect_value("circles_environments_lost_total{reason=\"killed\"}", 1);
 }
 
 #[test]
-fn who_proves_a_key_who_does_not_and_what_is_refused_is_counted() {
+fn metrics_count_authentications_and_rejections() {
     let keypair = KeyPair::generate().expect("a key");
     let member = keypair.public_key().to_hex();
-    let server = Server::start(&["--member", &member, "--limit", "connections=2"]);
+    let server = ServeProcess::start(&["--member", &member, "--limit", "connections=2"]);
     let (mut wire, other) = (server.connect(), server.connect());
     assert_eq!(wire.play("1")["error"]["code"], -32001);
     wire.send(r#"{"jsonrpc":"2.0","method":"play","params":["1"]}"#);
@@ -228,33 +228,33 @@ fn who_proves_a_key_who_does_not_and_what_is_refused_is_counted() {
     assert_eq!(get(server.authority(), "/", &format!("{headers}{}", UPGRADE.replace("13", "8"))).0, 426);
     assert_eq!(get(server.authority(), "/", &format!("{headers}{UPGRADE}content-length: 1\r\n")).0, 400);
 
-    let page = Page::of(&server);
-    page.is("circles_plays_total{outcome=\"unauthenticated\"}", 2);
-    page.is("circles_notifications_refused_total{reason=\"unauthenticated\"}", 2);
-    page.is("circles_notifications_refused_total{reason=\"invalid\"}", 1);
-    page.is("circles_authentications_total{outcome=\"ok\"}", 1);
-    page.is("circles_authentications_total{outcome=\"forbidden\"}", 1);
-    page.is("circles_authentications_total{outcome=\"invalid_credentials\"}", 2);
-    page.is("circles_sessions{identity=\"key\"}", 1);
-    page.is("circles_sessions{identity=\"anonymous\"}", 1);
+    let page = MetricsPage::of(&server);
+    page.expect_value("circles_plays_total{outcome=\"unauthenticated\"}", 2);
+    page.expect_value("circles_notifications_refused_total{reason=\"unauthenticated\"}", 2);
+    page.expect_value("circles_notifications_refused_total{reason=\"invalid\"}", 1);
+    page.expect_value("circles_authentications_total{outcome=\"ok\"}", 1);
+    page.expect_value("circles_authentications_total{outcome=\"forbidden\"}", 1);
+    page.expect_value("circles_authentications_total{outcome=\"invalid_credentials\"}", 2);
+    page.expect_value("circles_sessions{identity=\"key\"}", 1);
+    page.expect_value("circles_sessions{identity=\"anonymous\"}", 1);
     for (reason, times) in [("host", 2), ("origin", 1), ("version", 1), ("full", 0), ("draining", 0), ("handshake", 1)]
     {
-        page.is(&format!("circles_connections_refused_total{{reason=\"{reason}\"}}"), times);
+        page.expect_value(&format!("circles_connections_refused_total{{reason=\"{reason}\"}}"), times);
     }
     assert!(page.value("circles_memory_bytes{of=\"server\"}") > 100_000.0);
     drop((wire, other));
-    Page::when(&server, |page| page.value("circles_sessions{identity=\"key\"}") == 0.0);
+    MetricsPage::wait_for(&server, |page| page.value("circles_sessions{identity=\"key\"}") == 0.0);
 }
 
 #[test]
-fn how_long_plays_take_and_what_workers_have_is_told() {
-    let server = Server::open();
+fn metrics_measure_play_durations_and_worker_memory() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.call("play", json!({ "script": "loop {}", "timeout_ms": 300 }));
     wire.value("let held = []; held.pad(90000, 1.5); 1");
     // Its memory is looked at a quarter of a second after it was used.
-    let held = |page: &Page| page.value("circles_memory_bytes{of=\"workers\"}");
-    let page = Page::when(&server, |page| held(page) > f64::from(1 << 20));
+    let held = |page: &MetricsPage| page.value("circles_memory_bytes{of=\"workers\"}");
+    let page = MetricsPage::wait_for(&server, |page| held(page) > f64::from(1 << 20));
     let below = |bound: f64| buckets(&page.samples).iter().find(|(le, _)| *le == bound).expect("a bucket").1;
     // How long the second one took is the machine's affair.
     assert!(below(0.25) <= 1.0, "the first one took longer");
@@ -262,18 +262,18 @@ fn how_long_plays_take_and_what_workers_have_is_told() {
     let seconds = page.value("circles_play_seconds_sum");
     assert!(seconds >= 0.3, "{seconds}");
     for layer in ["process", "memory", "syscalls"] {
-        page.is(&format!("circles_sandbox_layer{{layer=\"{layer}\"}}"), 1);
+        page.expect_value(&format!("circles_sandbox_layer{{layer=\"{layer}\"}}"), 1);
     }
     wire.call("reset", json!([]));
-    Page::when(&server, |page| held(page) == 0.0).is("circles_workers", 0);
+    MetricsPage::wait_for(&server, |page| held(page) == 0.0).expect_value("circles_workers", 0);
 }
 
 /// Whatever a client says, as long as it connects: there are as many series as before, and none of them has its words.
 #[test]
-fn nothing_that_a_client_says_is_in_it() {
+fn metrics_contain_no_client_input() {
     const WORD: &str = "xyzzy";
-    let server = Server::open();
-    let before = Page::of(&server);
+    let server = ServeProcess::open();
+    let before = MetricsPage::of(&server);
     let mut wire = server.connect();
     let keypair = KeyPair::generate().expect("a key");
     wire.authenticate(&keypair);
@@ -289,7 +289,7 @@ fn nothing_that_a_client_says_is_in_it() {
     get(server.authority(), "/", &format!("{headers}{UPGRADE}origin: https://{WORD}.example\r\n"));
     get(server.authority(), "/", &format!("host: {WORD}.example\r\n"));
     wire.value("1");
-    let after = Page::of(&server);
+    let after = MetricsPage::of(&server);
     assert!(!after.text.contains(WORD), "{}", after.text);
     assert!(!after.text.contains(&keypair.public_key().to_hex()));
     assert!(before.samples.keys().eq(after.samples.keys()), "{}", after.text);

@@ -11,22 +11,25 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, Ran, background::Background, eventually, fake, free_port, process::Server, pty::Terminal};
+use crate::support::{
+    CommandOutput, Home, background::BackgroundCircles, eventually, fake, free_port, process::ServeProcess,
+    pty::Terminal,
+};
 
 /// On a throw-away circle.
-fn play(args: &[&str]) -> Ran {
+fn play(args: &[&str]) -> CommandOutput {
     Home::new().run(&[&["play"], args].concat())
 }
 
 #[test]
 fn prints_and_the_value_go_to_stdout_and_debugs_to_stderr() {
     let ran = play(&["-e", "print(\"hi\"); debug(\"x\"); let a = 40; a + 2"]);
-    assert_eq!(ran, Ran { code: Some(0), stdout: "hi\n42\n".into(), stderr: "[1:14] \"x\"\n".into() });
+    assert_eq!(ran, CommandOutput { code: Some(0), stdout: "hi\n42\n".into(), stderr: "[1:14] \"x\"\n".into() });
     assert_eq!(play(&["-e", "let quiet = 1;"]).stdout, "");
 }
 
 #[test]
-fn a_script_comes_from_a_file_or_standard_input() {
+fn script_comes_from_a_file_or_standard_input() {
     let home = Home::new();
     std::fs::write(home.path().join("script.rhai"), "#!/usr/bin/env -S circles play\nARGS[0] + nowhere")
         .expect("written");
@@ -46,7 +49,7 @@ fn arguments_reach_the_script_as_they_are() {
 }
 
 #[test]
-fn a_script_whose_first_line_ends_its_options_has_all_arguments() {
+fn script_with_a_shebang_gets_all_arguments() {
     let home = Home::new();
     std::fs::write(home.path().join("x.rhai"), "#!/usr/bin/env -S circles play --\nARGS").expect("written");
     let ran = home.run(&["play", "--", "x.rhai", "-n", "3", "--json", "--", "-e"]);
@@ -73,8 +76,8 @@ fn json_is_one_object_with_the_prints() {
 
 /// JSON escapes no more than the controls of ASCII.
 #[test]
-fn what_a_circle_says_drives_no_terminal_in_json_either() {
-    let (server, home) = (Server::open(), Home::new());
+fn json_output_escapes_control_characters() {
+    let (server, home) = (ServeProcess::open(), Home::new());
     let script = "print(\"\\u009b2J\"); \"\\u202e\"";
     let one = ["play", "--json", "--circle", &server.url, "-e", script];
     let several = ["play", "--json", "--circle", &server.url, "--circle", "1", "-e", script];
@@ -89,7 +92,7 @@ fn what_a_circle_says_drives_no_terminal_in_json_either() {
 
 /// Script, exit code, a piece of stderr.
 #[test]
-fn the_exit_code_says_what_happened() {
+fn exit_code_reflects_the_outcome() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["-e", "1 +"], 1, "error: "),
         (&["-e", "if true {\n  1\n"], 1, "2 |   1\n       ^\nerror: "),
@@ -120,7 +123,7 @@ fn the_exit_code_says_what_happened() {
 }
 
 #[test]
-fn a_circle_that_is_down_is_told_by_its_name_and_how_it_comes_up() {
+fn down_circle_is_reported_with_its_start_command() {
     let home = Home::new();
     let port = free_port();
     let circles = json!({ "circles": [{ "name": "team", "port": port }, { "name": "free", "port": 0 }] });
@@ -154,15 +157,15 @@ fn a_circle_that_is_down_is_told_by_its_name_and_how_it_comes_up() {
 }
 
 #[test]
-fn a_circle_on_a_free_port_is_found_by_its_name() {
-    let background = Background::with(r#"{ "circles": [{ "name": "free", "port": 0 }] }"#);
-    background.ok(&["up"]);
-    assert_eq!(background.ok(&["play", "--circle", "free", "-e", "CIRCLE_NAME"]), "free\n");
+fn circle_on_a_free_port_is_found_by_its_name() {
+    let background = BackgroundCircles::start(r#"{ "circles": [{ "name": "free", "port": 0 }] }"#);
+    background.run_ok(&["up"]);
+    assert_eq!(background.run_ok(&["play", "--circle", "free", "-e", "CIRCLE_NAME"]), "free\n");
 }
 
 #[test]
-fn a_bug_of_a_circle_asks_to_be_reported() {
-    let broken = fake::websocket(|text| {
+fn internal_error_asks_for_a_bug_report() {
+    let broken = fake::serve_websocket(|text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
         if call["method"] == "describe" {
             let description = json!({
@@ -180,20 +183,20 @@ fn a_bug_of_a_circle_asks_to_be_reported() {
 }
 
 #[test]
-fn what_is_no_circle_is_said_to_be_none() {
-    let echo = fake::websocket(str::to_owned);
+fn server_that_is_no_circle_is_reported() {
+    let echo = fake::serve_websocket(str::to_owned);
     let cases = [
-        (fake::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"), "HTTP 200"),
-        (fake::answering(b"SSH-2.0-OpenSSH_9.2\r\n"), "no circle"),
+        (fake::serve_bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"), "HTTP 200"),
+        (fake::serve_bytes(b"SSH-2.0-OpenSSH_9.2\r\n"), "no circle"),
         (echo, "no circle"),
-        (fake::websocket(|_| "hello \x1b[2J".into()), "not JSON-RPC"),
+        (fake::serve_websocket(|_| "hello \x1b[2J".into()), "not JSON-RPC"),
         (
-            fake::websocket(|_| {
+            fake::serve_websocket(|_| {
                 r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32601,"message":"Method not found","data":{"method":"describe"}}}"#.into()
             }),
             "describe",
         ),
-        (fake::websocket(|_| r#"{"jsonrpc":"2.0","id":2,"result":{"name":"x"}}"#.into()), "cannot be read"),
+        (fake::serve_websocket(|_| r#"{"jsonrpc":"2.0","id":2,"result":{"name":"x"}}"#.into()), "cannot be read"),
     ];
     for (authority, piece) in cases {
         let ran = play(&["--circle", &authority, "-e", "1"]);
@@ -203,10 +206,10 @@ fn what_is_no_circle_is_said_to_be_none() {
 }
 
 #[test]
-fn a_member_plays_as_the_key_that_was_proved() {
+fn member_plays_with_its_authenticated_key() {
     let home = Home::new();
     let (alice, bob) = (home.add_key("alice").public_key().to_hex(), home.add_key("bob"));
-    let server = Server::start(&["--name", "team", "--member", &alice]);
+    let server = ServeProcess::start(&["--name", "team", "--member", &alice]);
     let at = ["play", "--circle", server.url.as_str()];
     let ran = home.run(&[&at[..], &["-e", "CIRCLE_NAME + CALLER_PUBLIC_KEY"]].concat());
     assert_eq!(ran.stdout, format!("team{alice}\n"), "{ran:?}");
@@ -221,10 +224,10 @@ fn a_member_plays_as_the_key_that_was_proved() {
 }
 
 #[test]
-fn an_open_circle_is_authenticated_to_only_on_request() {
+fn open_circle_is_authenticated_to_only_on_request() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key().to_hex();
-    let server = Server::open();
+    let server = ServeProcess::open();
     let mut command = home.command();
     command.args(["play", "-e", "type_of(CALLER_PUBLIC_KEY)"]).env("CIRCLES_CIRCLE", &server.url);
     assert_eq!(String::from_utf8_lossy(&command.output().expect("runs").stdout), "()\n");
@@ -233,8 +236,8 @@ fn an_open_circle_is_authenticated_to_only_on_request() {
 }
 
 #[test]
-fn a_script_that_is_too_large_is_said_to_be() {
-    let server = Server::open();
+fn oversized_script_is_reported() {
+    let server = ServeProcess::open();
     let home = Home::new();
     std::fs::write(home.path().join("large.rhai"), "1;".repeat(150_000)).expect("written");
     let ran = home.run(&["play", "--circle", &server.url, "large.rhai"]);
@@ -243,13 +246,13 @@ fn a_script_that_is_too_large_is_said_to_be() {
 }
 
 #[test]
-fn a_pipe_gets_what_is_printed_as_it_is() {
+fn pipe_gets_prints_unchanged() {
     assert_eq!(play(&["-e", "print(\"\\x1b[2Jboo\")"]).stdout, "\x1b[2Jboo\n");
 }
 
 #[test]
 fn ctrl_c_cancels_the_play() {
-    let server = Server::open();
+    let server = ServeProcess::open();
     let mut child = Home::new()
         .command()
         .args(["play", "--circle", &server.url, "-e", "print(\"begun\"); loop {}"])
@@ -267,9 +270,9 @@ fn ctrl_c_cancels_the_play() {
 }
 
 #[test]
-fn a_reader_that_pauses_loses_nothing_and_ctrl_c_is_heard_meanwhile() {
+fn paused_reader_loses_nothing_and_ctrl_c_works() {
     let lines = "for i in 0..800 { let s = \"\"; s.pad(1000, 'x'); print(s) }";
-    let server = Server::open();
+    let server = ServeProcess::open();
     let home = Home::new();
     let spawn =
         |script: &str| home.command().args(["play", "--circle", &server.url, "-e", script]).spawn().expect("runs");
@@ -288,9 +291,9 @@ fn a_reader_that_pauses_loses_nothing_and_ctrl_c_is_heard_meanwhile() {
 
 /// A process in the background that changes the terminal would be stopped instead of ended.
 #[test]
-fn a_signal_that_was_ignored_from_the_start_stays_ignored() {
+fn inherited_ignored_signal_stays_ignored() {
     let home = Home::new();
-    let server = Server::open();
+    let server = ServeProcess::open();
     let script = "print(\"begun\"); let begun = timestamp(); while begun.elapsed < 0.5 {} 42";
     let mut child = std::process::Command::new("nohup")
         .args([crate::support::BINARY, "play", "--circle", &server.url, "-e", script])
@@ -310,7 +313,7 @@ fn a_signal_that_was_ignored_from_the_start_stays_ignored() {
 }
 
 #[test]
-fn a_reader_that_has_gone_ends_it_quietly() {
+fn closed_reader_ends_play_quietly() {
     let mut child = Home::new()
         .command()
         .args(["play", "-e", "print(1); loop { print(\"more\") }"])
@@ -326,7 +329,7 @@ fn a_reader_that_has_gone_ends_it_quietly() {
 }
 
 #[test]
-fn output_that_cannot_be_written_is_an_error_and_hides_none() {
+fn unwritable_output_is_an_error_and_hides_no_other() {
     let home = Home::new();
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux");
     let code =
@@ -337,7 +340,7 @@ fn output_that_cannot_be_written_is_an_error_and_hides_none() {
 }
 
 #[test]
-fn a_file_that_is_no_script_is_said_to_be_none() {
+fn invalid_script_file_is_reported() {
     let home = Home::new();
     std::fs::write(home.path().join("binary"), [0xff, 0xfe]).expect("written");
     std::fs::write(home.path().join("marked"), "\u{feff}40 + 2").expect("written");
@@ -347,7 +350,7 @@ fn a_file_that_is_no_script_is_said_to_be_none() {
 }
 
 #[test]
-fn without_a_verb_the_first_steps_are_shown() {
+fn program_without_a_command_shows_the_first_steps() {
     let ran = Home::new().run(&[]);
     insta::assert_snapshot!(ran.stdout, @r"
     circles: live Rhai, with keys that prove who you are

@@ -10,10 +10,10 @@ use std::{
 use rustix::process::{Pid, test_kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, WAIT_TIMEOUT, process::wait_for_end, wire::Wire};
+use crate::support::{Home, WAIT_TIMEOUT, process::wait_for_end, wire::WireClient};
 
 /// A circle, and the socket that it has for its supervisor.
-struct Supervised {
+struct SupervisedCircle {
     home: Home,
     child: Child,
     says: BufReader<UnixStream>,
@@ -21,7 +21,7 @@ struct Supervised {
     asked: u64,
 }
 
-impl Supervised {
+impl SupervisedCircle {
     fn start(arguments: &[&str]) -> Self {
         Self::start_in(Home::new(), arguments)
     }
@@ -37,13 +37,13 @@ impl Supervised {
         let arguments = [&["serve", "--supervised", "--name", "a", "--port", "0"], arguments].concat();
         let start = json!({ "jsonrpc": "2.0", "method": "start", "params": { "arguments": arguments } });
         writeln!(circle.says.get_ref(), "{start}").expect("it is there");
-        let ready = circle.hear();
+        let ready = circle.receive();
         assert_eq!(ready["method"], "ready");
         ready["params"]["address"].as_str().expect("an address").clone_into(&mut circle.address);
         circle
     }
 
-    fn hear(&mut self) -> Value {
+    fn receive(&mut self) -> Value {
         let mut line = String::new();
         assert!(self.says.read_line(&mut line).expect("it says something") > 0, "it has closed its socket");
         serde_json::from_str(&line).expect("JSON")
@@ -57,7 +57,7 @@ impl Supervised {
         let asked = json!({ "jsonrpc": "2.0", "id": self.asked, "method": "configure", "params": params });
         writeln!(self.says.get_ref(), "{asked}").expect("it is there");
         loop {
-            let said = self.hear();
+            let said = self.receive();
             if said["id"] == self.asked {
                 return said;
             }
@@ -74,8 +74,8 @@ impl Supervised {
         self.ask(arguments)["error"]["message"].as_str().expect("a refusal").to_owned()
     }
 
-    fn connect(&self) -> Wire {
-        Wire::connect(&self.address)
+    fn connect(&self) -> WireClient {
+        WireClient::connect(&self.address)
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -85,7 +85,7 @@ impl Supervised {
     }
 }
 
-impl Drop for Supervised {
+impl Drop for SupervisedCircle {
     fn drop(&mut self) {
         let _ended = self.child.kill();
         self.child.wait().expect("it was started here");
@@ -93,11 +93,11 @@ impl Drop for Supervised {
 }
 
 #[test]
-fn a_key_that_is_no_member_any_more_is_shown_out_and_the_others_stay() {
+fn removed_member_is_disconnected_and_the_others_stay() {
     let home = Home::new();
     let (one, other) = (home.add_key("one"), home.add_key("other"));
     let [one_hex, other_hex] = [&one, &other].map(|key| key.public_key().to_hex());
-    let mut circle = Supervised::start_in(home, &["--member", &one_hex, "--member", &other_hex]);
+    let mut circle = SupervisedCircle::start_in(home, &["--member", &one_hex, "--member", &other_hex]);
     let (mut leaves, mut stays) = (circle.connect(), circle.connect());
     leaves.authenticate(&one);
     stays.authenticate(&other);
@@ -116,10 +116,10 @@ fn a_key_that_is_no_member_any_more_is_shown_out_and_the_others_stay() {
 }
 
 #[test]
-fn hosts_origins_and_the_description_hold_at_once() {
-    let mut circle = Supervised::start(&[]);
+fn hosts_origins_and_description_apply_at_once() {
+    let mut circle = SupervisedCircle::start(&[]);
     let mut wire = circle.connect();
-    let get = |circle: &Supervised, host: &str| {
+    let get = |circle: &SupervisedCircle, host: &str| {
         let mut stream = std::net::TcpStream::connect(&circle.address).expect("it listens");
         stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
         write!(stream, "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("it takes requests");
@@ -137,9 +137,9 @@ fn hosts_origins_and_the_description_hold_at_once() {
 }
 
 #[test]
-fn a_new_init_script_and_new_modules_are_there_in_new_environments_alone() {
+fn new_init_script_and_modules_apply_to_new_environments_only() {
     let home = Home::new();
-    let mut circle = Supervised::start_in(home, &[]);
+    let mut circle = SupervisedCircle::start_in(home, &[]);
     circle.write("init.rhai", "fn answer() { 1 }");
     circle.write("modules/m.rhai", "fn answer() { 10 }");
     let arguments = ["--init", "init.rhai", "--modules", "modules"];
@@ -165,8 +165,8 @@ fn a_new_init_script_and_new_modules_are_there_in_new_environments_alone() {
 }
 
 #[test]
-fn what_fails_changes_nothing() {
-    let mut circle = Supervised::start(&["--limit", "play_ms=5000"]);
+fn failed_reconfiguration_changes_nothing() {
+    let mut circle = SupervisedCircle::start(&["--limit", "play_ms=5000"]);
     let mut wire = circle.connect();
     assert_eq!(wire.value("let x = 42; x"), 42);
     circle.write("broken.rhai", "let x = ;");
@@ -193,8 +193,8 @@ fn what_fails_changes_nothing() {
 }
 
 #[test]
-fn limits_hold_for_what_is_new() {
-    let mut circle = Supervised::start(&["--limit", "operations=100000", "--limit", "connections=2"]);
+fn limits_apply_to_new_sessions_and_plays() {
+    let mut circle = SupervisedCircle::start(&["--limit", "operations=100000", "--limit", "connections=2"]);
     let long = "for i in 0..20000 {} 42";
     let mut before = circle.connect();
     assert_eq!(before.value(long), 42);
@@ -202,7 +202,7 @@ fn limits_hold_for_what_is_new() {
     assert_eq!(before.value(long), 42, "its environment is the same");
     let mut after = circle.connect();
     assert_eq!(after.error(long)["code"], -32004);
-    let limits = |wire: &mut Wire| {
+    let limits = |wire: &mut WireClient| {
         let limits = wire.call("describe", json!({}))["result"]["limits"].clone();
         (limits["operations"].as_u64(), limits["connections"].as_u64())
     };
@@ -213,15 +213,15 @@ fn limits_hold_for_what_is_new() {
 }
 
 #[test]
-fn what_is_asked_while_an_init_script_runs_is_answered_and_so_is_the_end() {
-    let mut circle = Supervised::start(&[]);
+fn requests_and_drain_are_handled_while_an_init_script_runs() {
+    let mut circle = SupervisedCircle::start(&[]);
     circle.write("endless.rhai", "loop {}");
     let asked = json!({ "jsonrpc": "2.0", "id": "slow", "method": "configure", "params": { "arguments":
         ["serve", "--name", "a", "--port", "0", "--init", "endless.rhai", "--limit", "play_ms=20000"] } });
     writeln!(circle.says.get_ref(), "{asked}").expect("it is there");
     // It goes on serving, and giving signs of life.
     assert_eq!(circle.connect().value("40 + 2"), 42);
-    while circle.hear()["method"] != "figures" {}
+    while circle.receive()["method"] != "figures" {}
     assert_eq!(circle.ask(&[])["error"]["code"], -32600, "one at a time");
     writeln!(circle.says.get_ref(), r#"{{"jsonrpc":"2.0","method":"drain","params":{{}}}}"#).expect("it is there");
     wait_for_end(Pid::from_child(&circle.child));
@@ -229,8 +229,8 @@ fn what_is_asked_while_an_init_script_runs_is_answered_and_so_is_the_end() {
 }
 
 #[test]
-fn an_endless_init_script_does_not_outlive_its_circle() {
-    let mut circle = Supervised::start(&[]);
+fn endless_init_script_ends_with_its_circle() {
+    let mut circle = SupervisedCircle::start(&[]);
     circle.write("endless.rhai", "loop {}");
     let pid = Pid::from_child(&circle.child);
     assert_eq!(circle.connect().value("40 + 2"), 42);
@@ -243,7 +243,7 @@ fn an_endless_init_script_does_not_outlive_its_circle() {
         if let Some(new) = now.into_iter().find(|child| !before.contains(child) && cpu_ticks(*child) > 10) {
             break new;
         }
-        assert_eq!(circle.hear()["method"], "figures", "it is not answered yet");
+        assert_eq!(circle.receive()["method"], "figures", "it is not answered yet");
     };
     circle.child.kill().expect("it is there");
     wait_for_end(runs_it);
@@ -256,8 +256,8 @@ fn cpu_ticks(pid: Pid) -> u64 {
 }
 
 #[test]
-fn templates_that_nobody_needs_any_more_are_gone() {
-    let mut circle = Supervised::start(&[]);
+fn unused_fork_servers_are_ended() {
+    let mut circle = SupervisedCircle::start(&[]);
     circle.write("init.rhai", "fn answer() { 1 }");
     let pid = Pid::from_child(&circle.child);
     // A connection alone needs none, nor one that gave its environment back.
@@ -288,14 +288,14 @@ while True: signal.pause()
 ";
 
 #[test]
-fn circle_whose_files_cannot_be_read_is_ended_by_a_signal() {
-    let circle = Supervised::start(&[]);
+fn circle_with_blocked_files_is_ended_by_a_signal() {
+    let circle = SupervisedCircle::start(&[]);
     circle.write("leased.rhai", "const DAY = 1;");
     let mut lease = std::process::Command::new("python3");
     lease.args(["-c", LEASE]).arg(circle.home.path().join("leased.rhai"));
     let lease = lease.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn();
     let Ok(lease) = lease else { return crate::support::skip("no python3 here") };
-    let mut lease = crate::support::process::Reaped(lease);
+    let mut lease = crate::support::process::ReapedChild(lease);
     let mut said = BufReader::new(lease.0.stdout.take().expect("piped"));
     let mut line = String::new();
     said.read_line(&mut line).expect("it can be read");

@@ -7,10 +7,10 @@ use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use crate::support::{
-    background::Background,
+    background::BackgroundCircles,
     eventually, free_port,
     process::{children, wait_for_end},
-    wire::Wire,
+    wire::WireClient,
 };
 
 const A: &str = r#"{ "name": "a", "port": 0 }"#;
@@ -25,10 +25,10 @@ fn of(circles: &[&str]) -> String {
     format!("{{ \"circles\": [\n{}\n] }}", circles.join(",\n"))
 }
 
-impl Background {
+impl BackgroundCircles {
     /// All that `status` says.
     fn statuses(&self) -> Value {
-        serde_json::from_str(&self.ok(&["status", "--json"])).expect("JSON")
+        serde_json::from_str(&self.run_ok(&["status", "--json"])).expect("JSON")
     }
 
     fn names(&self) -> Vec<String> {
@@ -58,17 +58,17 @@ impl Background {
 }
 
 #[test]
-fn what_is_new_starts_what_is_removed_drains_and_what_is_untouched_loses_nothing() {
-    let here = Background::with(&of(&[A, B]));
-    here.ok(&["up"]);
+fn reload_starts_new_drains_removed_and_keeps_unchanged_circles() {
+    let here = BackgroundCircles::start(&of(&[A, B]));
+    here.run_ok(&["up"]);
     let (mut kept, mut drained) = (here.connect("a"), here.connect("b"));
     kept.value("let kept = 7;");
     drained.value("1");
     let (before, gone) = (here.pid("a"), here.pid("b"));
     let play = kept.request("play", json!({ "script": "print(`runs`); loop {}" }));
-    kept.printed("runs");
+    kept.expect_print("runs");
     here.configure(&of(&[C, A]));
-    here.ok(&["reload"]);
+    here.run_ok(&["reload"]);
     assert_eq!(here.names(), ["c", "a"]);
     assert_eq!(here.connect("c").value("CIRCLE_NAME"), "c");
     assert_eq!(drained.close_code(), 1001);
@@ -81,42 +81,42 @@ fn what_is_new_starts_what_is_removed_drains_and_what_is_untouched_loses_nothing
 }
 
 #[test]
-fn what_was_taken_down_stays_down_and_with_names_so_does_what_is_new() {
-    let here = Background::with(&of(&[A, B]));
-    here.ok(&["up"]);
-    here.ok(&["down", "b"]);
+fn reload_keeps_stopped_circles_down() {
+    let here = BackgroundCircles::start(&of(&[A, B]));
+    here.run_ok(&["up"]);
+    here.run_ok(&["down", "b"]);
     here.configure(&of(&[A, B, C]));
-    here.ok(&["reload"]);
+    here.run_ok(&["reload"]);
     assert_eq!((here.state("b"), here.state("c")), ("down".into(), "ready".into()));
-    here.ok(&["down"]);
+    here.run_ok(&["down"]);
 
     here.configure(&of(&[A, B]));
-    here.ok(&["up", "a"]);
+    here.run_ok(&["up", "a"]);
     here.configure(&of(&[A, B, C]));
-    here.ok(&["reload"]);
+    here.run_ok(&["reload"]);
     assert_eq!((here.state("b"), here.state("c")), ("down".into(), "down".into()));
     // Whoever wants all of them wants those to come, too.
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     here.configure(&of(&[A, B, C, r#"{ "name": "d", "port": 0 }"#]));
-    here.ok(&["reload"]);
+    here.run_ok(&["reload"]);
     assert_eq!((here.state("b"), here.state("d")), ("ready".into(), "ready".into()));
     // One that comes back is new.
-    here.ok(&["down", "c"]);
+    here.run_ok(&["down", "c"]);
     here.configure(&of(&[A]));
-    here.ok(&["reload"]);
+    here.run_ok(&["reload"]);
     assert_eq!(here.names(), ["a"]);
     here.configure(&of(&[A, C]));
-    here.ok(&["reload"]);
+    here.run_ok(&["reload"]);
     assert_eq!(here.state("c"), "ready");
 }
 
 /// Each with whether the circle is started again for it.
 #[test]
-fn only_host_port_and_access_start_a_circle_again() {
+fn reload_restarts_only_for_host_port_and_access() {
     let free = free_port();
-    let here = Background::with(&of(&[A, B]));
+    let here = BackgroundCircles::start(&of(&[A, B]));
     std::fs::write(here.home.path().join("b.rhai"), "fn b() { 1 }").expect("written");
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let mut untouched = here.connect("a");
     untouched.value("let kept = 7;");
     let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
@@ -134,7 +134,7 @@ fn only_host_port_and_access_start_a_circle_again() {
     let (before, mut last) = (here.pid("a"), here.pid("b"));
     for (fields, is_restarted) in cases {
         here.configure(&of(&[A, &format!(r#"{{ "name": "b", "port": 0, {fields} }}"#)]));
-        here.ok(&["reload"]);
+        here.run_ok(&["reload"]);
         let now = here.pid("b");
         assert_eq!(now != last, is_restarted, "{fields}");
         assert_eq!(here.state("b"), "ready");
@@ -143,28 +143,28 @@ fn only_host_port_and_access_start_a_circle_again() {
         last = now;
     }
     here.configure(&of(&[A, &format!(r#"{{ "name": "b", "port": {free} }}"#)]));
-    here.ok(&["reload"]);
+    here.run_ok(&["reload"]);
     assert_eq!(here.status("b")["url"], format!("ws://127.0.0.1:{free}"));
     assert_eq!((here.pid("a"), untouched.value("kept")), (before, json!(7)));
     assert_eq!(children(here.supervisor("a")).len(), 2);
 }
 
 #[test]
-fn diff_says_what_reload_then_does_and_does_nothing_itself() {
-    let here = Background::with(&of(&[A, B]));
+fn diff_shows_what_reload_does_and_changes_nothing() {
+    let here = BackgroundCircles::start(&of(&[A, B]));
     let said = here.run(&["diff"]);
     assert!(said.stdout == "a  starts\nb  starts\n" && said.stderr.contains("nothing runs"), "{said:?}");
     assert_eq!(here.run(&["reload"]).code, Some(3));
-    here.ok(&["up"]);
-    assert_eq!(here.ok(&["diff"]), "a  stays as it is\nb  stays as it is\n");
+    here.run_ok(&["up"]);
+    assert_eq!(here.run_ok(&["diff"]), "a  stays as it is\nb  stays as it is\n");
     // A change that is noticed before it is asked for is done already: another is tried then.
     let is_done_when_asked_for = (0..20).any(|number| {
         here.configure(&of(&[A, B]));
-        here.ok(&["reload"]);
+        here.run_ok(&["reload"]);
         let (a, b) = (here.pid("a"), here.pid("b"));
         here.configure(&of(&[&format!(r#"{{ "name": "a", "port": 0, "description": "{number}" }}"#), C]));
-        let (diff, names) = (here.ok(&["diff"]), here.names());
-        let reloaded: Value = serde_json::from_str(&here.ok(&["reload", "--json"])).expect("JSON");
+        let (diff, names) = (here.run_ok(&["diff"]), here.names());
+        let reloaded: Value = serde_json::from_str(&here.run_ok(&["reload", "--json"])).expect("JSON");
         assert_eq!((here.pid("a"), here.names()), (a, vec!["a".to_owned(), "c".into()]));
         wait_for_end(b);
         if names != ["a", "b"] || reloaded["circles"][0]["action"] == "nothing" {
@@ -183,14 +183,14 @@ fn diff_says_what_reload_then_does_and_does_nothing_itself() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_done_and_does_nothing() {
-    let here = Background::with(&of(&[A, B]));
-    let said = here.ok(&["up", "--dry-run"]);
+fn dry_run_shows_what_would_be_done_and_changes_nothing() {
+    let here = BackgroundCircles::start(&of(&[A, B]));
+    let said = here.run_ok(&["up", "--dry-run"]);
     assert_eq!(said, "the supervisor would be started\na  would be started\nb  would be started\n");
     assert!(here.files("/socket").is_empty());
-    here.ok(&["up", "a"]);
-    assert_eq!(here.ok(&["up", "--dry-run"]), "a  is up\nb  would be started\n");
-    let said = here.ok(&["restart", "--dry-run"]);
+    here.run_ok(&["up", "a"]);
+    assert_eq!(here.run_ok(&["up", "--dry-run"]), "a  is up\nb  would be started\n");
+    let said = here.run_ok(&["restart", "--dry-run"]);
     assert_eq!(said, "a  would be drained and started again\nb  would be started\n");
     let ran = here.run(&["up", "--dry-run", "c"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("there is no circle 'c'"), "{ran:?}");
@@ -198,9 +198,9 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 }
 
 #[test]
-fn several_reloads_at_once_are_as_one() {
-    let here = Background::with(&of(&[A, B]));
-    here.ok(&["up"]);
+fn concurrent_reloads_act_as_one() {
+    let here = BackgroundCircles::start(&of(&[A, B]));
+    here.run_ok(&["up"]);
     let before = here.pid("a");
     here.configure(&of(&[A, C]));
     let reloads: Vec<_> = (0..4).map(|_| here.home.command().arg("reload").spawn().expect("it runs")).collect();
@@ -215,29 +215,29 @@ fn several_reloads_at_once_are_as_one() {
 }
 
 #[test]
-fn a_reload_returns_once_what_an_earlier_one_has_begun_is_done() {
-    let here = Background::with(&of(&[A, B]));
-    here.ok(&["up"]);
+fn reload_waits_for_an_earlier_reload() {
+    let here = BackgroundCircles::start(&of(&[A, B]));
+    here.run_ok(&["up"]);
     // What plays is given a while when its circle drains.
     let mut playing = here.connect("b");
     let _play = playing.request("play", json!({ "script": "print(`runs`); loop {}" }));
-    playing.printed("runs");
+    playing.expect_print("runs");
     here.configure(&of(&[A]));
     here.until("b drains", |all| all["circles"][1]["state"] == "draining");
-    assert_eq!(here.ok(&["reload"]), "a  as it was\nb  drained\n");
+    assert_eq!(here.run_ok(&["reload"]), "a  as it was\nb  drained\n");
     assert_eq!(here.names(), ["a"]);
 }
 
 /// A client, and a play of it that runs until it is cancelled.
-fn playing(here: &Background, circle: &str) -> (Wire, Value) {
+fn playing(here: &BackgroundCircles, circle: &str) -> (WireClient, Value) {
     let mut wire = here.connect(circle);
     let play = wire.request("play", json!({ "script": "print(`runs`); loop {}" }));
-    wire.printed("runs");
+    wire.expect_print("runs");
     (wire, play)
 }
 
 /// Ends the play once its circle drains, which ends with it.
-fn cancel_when_draining(here: &Background, (mut wire, play): (Wire, Value)) {
+fn cancel_when_draining(here: &BackgroundCircles, (mut wire, play): (WireClient, Value)) {
     let drains = |one: &Value| one["state"] == "draining";
     here.until("a circle drains", |all| all["circles"].as_array().expect("a list").iter().any(drains));
     assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true);
@@ -246,11 +246,11 @@ fn cancel_when_draining(here: &Background, (mut wire, play): (Wire, Value)) {
 
 /// Each line is a circles.json that takes the place of the one before while a play still runs in what has the port.
 #[test]
-fn what_takes_over_a_port_begins_once_the_one_that_had_it_has_drained() {
+fn circle_starts_after_the_previous_owner_of_its_port_drained() {
     let (one, two) = (free_port(), free_port());
     let at = |name: &str, port: u16| format!(r#"{{ "name": "{name}", "port": {port} }}"#);
-    let here = Background::with(&of(&[&at("a", one), &at("b", two)]));
-    here.ok(&["up"]);
+    let here = BackgroundCircles::start(&of(&[&at("a", one), &at("b", two)]));
+    here.run_ok(&["up"]);
     let cases = [
         ("a", of(&[&at("new", one), &at("b", two)])),
         // Each has what the other had.
@@ -276,8 +276,8 @@ fn what_takes_over_a_port_begins_once_the_one_that_had_it_has_drained() {
     here.configure(&of(&[&at("new", two), &at("c", one)]));
     here.until("c waits", |all| all["circles"][1]["name"] == "c" && all["circles"][1]["state"] == "starting");
     assert!(here.status("c")["pid"].is_null());
-    here.ok(&["down", "c"]);
+    here.run_ok(&["down", "c"]);
     cancel_when_draining(&here, play);
-    here.ok(&["reload"]);
+    here.run_ok(&["reload"]);
     assert_eq!((here.names(), here.state("c")), (vec!["new".to_owned(), "c".into()], "down".into()));
 }

@@ -6,13 +6,13 @@ mod typing;
 
 use rustix::process::Signal;
 
-use crate::support::{Home, process::Server, pty::Terminal};
+use crate::support::{Home, process::ServeProcess, pty::Terminal};
 
 /// What the prompt says to the terminal as it goes: no more pastes in brackets.
 const PROMPT_ENDS: &str = "\x1b[?2004l";
 
 #[test]
-fn a_newcomer_types_and_gets_answers() {
+fn repl_answers_first_inputs() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("throw-away circle");
@@ -57,8 +57,8 @@ fn ctrl_c_cancels_the_play_and_keeps_the_session() {
 }
 
 #[test]
-fn what_is_typed_ahead_arrives_at_the_next_prompt() {
-    let server = Server::open();
+fn type_ahead_arrives_at_the_next_prompt() {
+    let server = ServeProcess::open();
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl", &server.url]);
     terminal.wait_for("circle> ");
@@ -72,7 +72,7 @@ fn what_is_typed_ahead_arrives_at_the_next_prompt() {
 }
 
 #[test]
-fn what_is_typed_is_coloured_where_that_is_wanted() {
+fn input_is_coloured_on_request() {
     let home = Home::new();
     let mut command = home.command();
     command.env("NO_COLOR", "");
@@ -83,7 +83,7 @@ fn what_is_typed_is_coloured_where_that_is_wanted() {
 }
 
 #[test]
-fn an_incomplete_input_goes_on_over_lines() {
+fn incomplete_input_continues_on_the_next_line() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
@@ -107,7 +107,7 @@ fn an_incomplete_input_goes_on_over_lines() {
 }
 
 #[test]
-fn lines_that_come_at_once_are_all_played() {
+fn lines_sent_at_once_are_all_played() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
@@ -116,8 +116,8 @@ fn lines_that_come_at_once_are_all_played() {
 }
 
 #[test]
-fn ctrl_c_is_heard_while_a_play_prints() {
-    let server = Server::start(&["--limit", "output_kib=100000000"]);
+fn ctrl_c_works_while_a_play_prints() {
+    let server = ServeProcess::start(&["--limit", "output_kib=100000000"]);
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl", &server.url]);
     for _ in 0..3 {
@@ -130,7 +130,7 @@ fn ctrl_c_is_heard_while_a_play_prints() {
 }
 
 #[test]
-fn the_terminal_is_left_as_it_was_found() {
+fn terminal_is_restored() {
     use rustix::termios::{LocalModes, tcgetattr};
 
     let home = Home::new();
@@ -145,7 +145,7 @@ fn the_terminal_is_left_as_it_was_found() {
 }
 
 #[test]
-fn what_a_circle_prints_cannot_drive_the_terminal() {
+fn prints_cannot_control_the_terminal() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
@@ -166,10 +166,10 @@ fn what_a_circle_prints_cannot_drive_the_terminal() {
 }
 
 #[test]
-fn the_prompt_says_where_and_as_whom() {
+fn prompt_shows_circle_and_key() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key().to_hex();
-    let server = Server::start(&["--name", "team", "--member", &alice]);
+    let server = ServeProcess::start(&["--name", "team", "--member", &alice]);
     let mut terminal = Terminal::run(&home, &["repl", server.authority()]);
     terminal.wait_for("team ⚿ alice> ");
     terminal.keys(":who\r");
@@ -180,10 +180,10 @@ fn the_prompt_says_where_and_as_whom() {
 }
 
 #[test]
-fn a_passphrase_is_asked_for_without_showing_it() {
+fn passphrase_is_prompted_without_echo() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key().to_hex();
-    let server = Server::start(&["--member", &alice]);
+    let server = ServeProcess::start(&["--member", &alice]);
     std::fs::write(home.path().join("none"), "").expect("written");
     let mut command = home.command();
     command.env_remove("CIRCLES_PASSPHRASE");
@@ -195,7 +195,7 @@ fn a_passphrase_is_asked_for_without_showing_it() {
 }
 
 #[test]
-fn history_is_kept_for_its_user_alone_and_without_secrets() {
+fn history_is_private_and_without_secrets() {
     use std::os::unix::fs::PermissionsExt;
 
     let home = Home::new();
@@ -225,7 +225,7 @@ fn history_is_kept_for_its_user_alone_and_without_secrets() {
 }
 
 #[test]
-fn without_a_terminal_it_plays_what_is_piped_in() {
+fn repl_without_a_terminal_plays_standard_input() {
     let home = Home::new();
     let ran = home.run_with(&["repl"], "fn f(x) {\n  x + 1\n}\nprint(\"hi\");\nf(41)\n");
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "hi\n42\n", ""));

@@ -10,12 +10,12 @@ use rustix::process::Signal;
 use crate::support::{
     Home, eventually,
     http::{UPGRADE, exchange, get, own},
-    process::Server,
+    process::ServeProcess,
 };
 
 #[test]
-fn a_port_that_is_taken_is_named() {
-    let server = Server::open();
+fn taken_port_is_reported_with_its_owner() {
+    let server = ServeProcess::open();
     let port = server.authority().rsplit_once(':').expect("a port").1;
     let ran = Home::new().run(&["serve", "--port", port]);
     assert_eq!(ran.code, Some(2));
@@ -24,7 +24,7 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn what_cannot_be_served_is_said_before_anything_starts() {
+fn invalid_arguments_are_reported_before_start() {
     let cases: &[(&[&str], &str)] = &[
         (&["--host", "0.0.0.0"], "--allow-open"),
         (&["--name", "Not A Name"], "[a-z0-9-]+"),
@@ -46,14 +46,14 @@ fn what_cannot_be_served_is_said_before_anything_starts() {
 }
 
 #[test]
-fn the_first_signal_drains_it_and_the_end_is_a_success() {
+fn first_signal_drains_and_exits_with_success() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut server = Server::open();
+        let mut server = ServeProcess::open();
         let mut wire = server.connect();
         // Within the grace of five seconds, however slow the machine is.
         let script = "print(\"begun\"); let begun = timestamp(); while begun.elapsed < 2.0 {} 42";
         let id = wire.request("play", serde_json::json!([script]));
-        wire.printed("begun");
+        wire.expect_print("begun");
         server.signal(signal);
         // What runs goes on, what is new is refused.
         let mut late = wire.call("play", serde_json::json!(["1"]));
@@ -68,9 +68,9 @@ fn the_first_signal_drains_it_and_the_end_is_a_success() {
 }
 
 #[test]
-fn what_waits_when_it_drains_is_answered_too() {
+fn queued_requests_are_answered_while_draining() {
     for _ in 0..10 {
-        let mut server = Server::open();
+        let mut server = ServeProcess::open();
         let mut wires: Vec<_> = (0..4).map(|_| server.connect()).collect();
         let ids: Vec<Vec<_>> = wires
             .iter_mut()
@@ -93,11 +93,11 @@ fn what_waits_when_it_drains_is_answered_too() {
 }
 
 #[test]
-fn an_init_script_is_in_every_session_and_tried_before_anyone_is_served() {
+fn init_script_runs_in_every_session_and_before_serving() {
     let home = Home::new();
     std::fs::write(home.path().join("good.rhai"), "const RATE = 7; fn rated(x) { x * global::RATE }").expect("written");
     std::fs::write(home.path().join("bad.rhai"), "let a = 1;\na + nowhere").expect("written");
-    let server = Server::start(&["--init", &home.path().join("good.rhai").display().to_string()]);
+    let server = ServeProcess::start(&["--init", &home.path().join("good.rhai").display().to_string()]);
     assert_eq!(server.connect().value("rated(6)"), 42);
     assert_eq!(server.connect().value("rated(RATE)"), 49);
     let ran = home.run(&["serve", "--port", "0", "--init", "bad.rhai"]);
@@ -108,8 +108,8 @@ fn an_init_script_is_in_every_session_and_tried_before_anyone_is_served() {
 }
 
 #[test]
-fn the_routes_beside_the_web_socket() {
-    let server = Server::start(&["--name", "team"]);
+fn http_routes_answer() {
+    let server = ServeProcess::start(&["--name", "team"]);
     let own = own(&server);
     assert_eq!(get(server.authority(), "/healthz", "host: anything\r\n"), (200, "ok".into()));
     let (status, contract) = get(server.authority(), "/openrpc.json", &own);
@@ -121,7 +121,7 @@ fn the_routes_beside_the_web_socket() {
 
 #[test]
 fn http_answers_tell_browsers_neither_to_guess_nor_to_embed() {
-    let server = Server::open();
+    let server = ServeProcess::open();
     let own = own(&server);
     for (path, host) in
         [("/", &*own), ("/openrpc.json", &own), ("/nowhere", &own), ("/healthz", &own), ("/", "host: evil\r\n")]
@@ -140,8 +140,8 @@ fn http_answers_tell_browsers_neither_to_guess_nor_to_embed() {
 }
 
 #[test]
-fn a_foreign_host_is_misdirected_and_told_of_the_setting() {
-    let server = Server::start(&["--hosts", "circle.example:8443"]);
+fn foreign_host_gets_421_with_the_setting() {
+    let server = ServeProcess::start(&["--hosts", "circle.example:8443"]);
     let port = server.authority().rsplit_once(':').expect("a port").1;
     for (host, status) in [
         (server.authority().to_owned(), 200),
@@ -162,8 +162,8 @@ fn a_foreign_host_is_misdirected_and_told_of_the_setting() {
 }
 
 #[test]
-fn a_foreign_origin_is_forbidden_and_told_of_the_setting() {
-    let server = Server::start(&["--origins", "https://console.example"]);
+fn foreign_origin_gets_403_with_the_setting() {
+    let server = ServeProcess::start(&["--origins", "https://console.example"]);
     let own = own(&server);
     for origin in ["https://evil.example", "null", "https://console.example.evil", "ws://127.0.0.1"] {
         let (status, body) = get(server.authority(), "/", &format!("{own}{UPGRADE}origin: {origin}\r\n"));
@@ -181,8 +181,8 @@ fn a_foreign_origin_is_forbidden_and_told_of_the_setting() {
 }
 
 #[test]
-fn what_is_not_rfc_6455_is_not_upgraded() {
-    let server = Server::open();
+fn invalid_handshake_is_not_upgraded() {
+    let server = ServeProcess::open();
     let own = own(&server);
     assert_eq!(get(server.authority(), "/", &format!("{own}{}", UPGRADE.replace("13", "8"))).0, 426);
     assert_eq!(
@@ -193,8 +193,8 @@ fn what_is_not_rfc_6455_is_not_upgraded() {
 }
 
 #[test]
-fn too_many_connections_are_refused_with_503() {
-    let server = Server::start(&["--limit", "connections=2"]);
+fn connection_limit_answers_503() {
+    let server = ServeProcess::start(&["--limit", "connections=2"]);
     let (_one, two) = (server.connect(), server.connect());
     let headers = format!("{}{UPGRADE}", own(&server));
     let (status, body) = get(server.authority(), "/", &headers);
@@ -213,16 +213,16 @@ fn too_many_connections_are_refused_with_503() {
 }
 
 #[test]
-fn a_sandbox_can_be_required() {
-    let server = Server::start(&["--sandbox", "required"]);
+fn sandbox_can_be_required() {
+    let server = ServeProcess::start(&["--sandbox", "required"]);
     assert_eq!(server.connect().value("40 + 2"), 42);
     let ran = Home::new().run(&["serve", "--port", "0", "--sandbox", "perhaps"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("required or best-effort"), "{ran:?}");
 }
 
 #[test]
-fn a_circle_whose_plays_may_take_next_to_nothing_starts_all_the_same() {
-    let server = Server::start(&["--limit", "play_ms=1"]);
+fn circle_starts_with_minimal_play_limits() {
+    let server = ServeProcess::start(&["--limit", "play_ms=1"]);
     assert_eq!(server.connect().error("loop {}")["data"], serde_json::json!({ "limit": "time", "max": 1 }));
 }
 
@@ -236,7 +236,7 @@ fn modules_with_links_to_themselves_are_read_once() {
     for number in 0..9 {
         std::os::unix::fs::symlink(".", modules.join(format!("l{number}"))).expect("linked");
     }
-    let mut server = Server::start(&["--modules", modules.to_str().expect("UTF-8")]);
+    let mut server = ServeProcess::start(&["--modules", modules.to_str().expect("UTF-8")]);
     assert_eq!(server.connect().value("import \"a\" as a; a::one()"), 1);
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(0));
@@ -271,7 +271,7 @@ fn hosts_and_origins_that_would_match_nothing_are_refused() {
 }
 
 #[test]
-fn init_script_that_is_no_file_is_refused_and_not_waited_for() {
+fn init_script_that_is_no_file_is_refused() {
     let home = Home::new();
     let fifo = home.path().join("init.rhai");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status().expect("there is mkfifo");
@@ -281,12 +281,12 @@ fn init_script_that_is_no_file_is_refused_and_not_waited_for() {
 }
 
 #[test]
-fn second_signal_ends_it_at_once() {
-    let mut server = Server::open();
+fn second_signal_ends_the_server_at_once() {
+    let mut server = ServeProcess::open();
     let mut wire = server.connect();
     // It has five seconds when the circle drains.
     wire.request("play", serde_json::json!(["print(\"begun\"); loop {}"]));
-    wire.printed("begun");
+    wire.expect_print("begun");
     server.signal(Signal::TERM);
     while wire.call("play", serde_json::json!(["1"]))["error"]["code"] != -32008 {}
     server.signal(Signal::TERM);
@@ -295,7 +295,7 @@ fn second_signal_ends_it_at_once() {
 
 /// Whoever started it may have blocked them.
 #[test]
-fn signals_end_it_though_they_were_blocked_before_it_was_started() {
+fn signals_blocked_at_start_end_the_server() {
     use std::io::{BufRead, BufReader};
 
     let home = Home::new();

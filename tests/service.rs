@@ -15,24 +15,24 @@ use rustix::process::{Pid, Signal, getsid, kill_process};
 
 use crate::support::{
     BINARY, Home, WAIT_TIMEOUT, eventually,
-    process::{Reaped, children, is_inspectable, wait_for_end, wait_until_stopped},
+    process::{ReapedChild, children, is_inspectable, wait_for_end, wait_until_stopped},
     skip,
-    wire::Wire,
+    wire::WireClient,
 };
 
 /// A command that runs, and what it says on stdout.
-struct Running {
-    child: Reaped,
+struct RunningProcess {
+    child: ReapedChild,
     lines: Receiver<String>,
 }
 
-impl Running {
+impl RunningProcess {
     fn start(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("it runs");
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         let (sender, lines) = channel();
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { child: Reaped(child), lines }
+        Self { child: ReapedChild(child), lines }
     }
 
     fn pid(&self) -> Pid {
@@ -57,12 +57,12 @@ impl Running {
 }
 
 /// Stands for systemd.
-struct Manager {
+struct ServiceManagerSocket {
     socket: UnixDatagram,
     path: PathBuf,
 }
 
-impl Manager {
+impl ServiceManagerSocket {
     fn listen(home: &Home) -> Self {
         let path = home.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
@@ -92,13 +92,13 @@ impl Manager {
         let mut said = Vec::new();
         while said.last().is_none_or(|line| line != last) {
             said.push(self.next());
-            said.retain(|line| line != ALIVE);
+            said.retain(|line| line != WATCHDOG);
         }
         said
     }
 }
 
-const ALIVE: &str = "WATCHDOG=1";
+const WATCHDOG: &str = "WATCHDOG=1";
 
 const TWO: &str = r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0 }] }"#;
 
@@ -131,13 +131,13 @@ fn with_a_file(home: &Home, file: &Path, args: &str) -> Command {
 }
 
 #[test]
-fn a_circle_is_in_a_session_of_its_own_and_inherits_next_to_nothing() {
+fn circle_process_has_its_own_session_and_a_clean_environment() {
     let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
-    let (file, manager) = (home.path().join("private"), Manager::listen(&home));
+    let (file, manager) = (home.path().join("private"), ServiceManagerSocket::listen(&home));
     std::fs::write(&file, "").expect("written");
     let mut command = with_a_file(&home, &file, "launch");
-    let mut launched = Running::start(command.env("NOTIFY_SOCKET", &manager.path));
-    Wire::connect(&launched.authority()).value("1");
+    let mut launched = RunningProcess::start(command.env("NOTIFY_SOCKET", &manager.path));
+    WireClient::connect(&launched.authority()).value("1");
     assert!(open_files(launched.pid()).contains(&file), "the launcher itself has it");
     let [circle] = children(launched.pid())[..] else { panic!("one circle") };
     let [template] = children(circle)[..] else { panic!("one template") };
@@ -158,7 +158,7 @@ fn a_circle_is_in_a_session_of_its_own_and_inherits_next_to_nothing() {
 }
 
 #[test]
-fn what_goes_on_in_the_background_holds_no_file_of_who_started_it() {
+fn background_processes_hold_no_inherited_files() {
     let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
     let file = home.path().join("private");
     std::fs::write(&file, "").expect("written");
@@ -172,10 +172,10 @@ fn what_goes_on_in_the_background_holds_no_file_of_who_started_it() {
 }
 
 #[test]
-fn a_service_manager_is_told_when_every_circle_is_up_how_it_goes_on_and_of_the_end() {
+fn service_manager_is_notified_of_ready_status_and_stop() {
     let home = configured(TWO);
-    let manager = Manager::listen(&home);
-    let mut launched = Running::start(home.command().arg("launch").env("NOTIFY_SOCKET", &manager.path));
+    let manager = ServiceManagerSocket::listen(&home);
+    let mut launched = RunningProcess::start(home.command().arg("launch").env("NOTIFY_SOCKET", &manager.path));
     let said = manager.until("READY=1");
     assert_eq!(said[said.len() - 2..], ["STATUS=2 of 2 circles are up", "READY=1"]);
     assert!(said[0].starts_with("STATUS=0 of 2 circles are up, a is starting"), "{said:?}");
@@ -191,31 +191,31 @@ fn a_service_manager_is_told_when_every_circle_is_up_how_it_goes_on_and_of_the_e
 }
 
 #[test]
-fn a_circle_that_cannot_start_does_not_keep_the_others_from_being_ready() {
+fn ready_notification_does_not_wait_for_a_failed_circle() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port();
     let home =
         configured(&format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}, {{ "name": "b", "port": 0 }}] }}"#));
-    let manager = Manager::listen(&home);
-    let mut launched = Running::start(home.command().arg("launch").env("NOTIFY_SOCKET", &manager.path));
+    let manager = ServiceManagerSocket::listen(&home);
+    let mut launched = RunningProcess::start(home.command().arg("launch").env("NOTIFY_SOCKET", &manager.path));
     let said = manager.until("READY=1");
     assert!(said[said.len() - 2].starts_with("STATUS=1 of 2 circles are up, a is "), "{said:?}");
     assert_eq!(launched.end(Signal::TERM), Some(0));
 }
 
 #[test]
-fn a_supervisor_gives_signs_of_life_and_none_while_it_stands_still() {
+fn supervisor_sends_watchdog_heartbeats_unless_blocked() {
     let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
     for args in [vec!["launch"], vec!["serve", "--port", "0"]] {
         // A path is bound once.
         let place = Home::new();
-        let manager = Manager::listen(&place);
+        let manager = ServiceManagerSocket::listen(&place);
         let mut command = home.command();
         command.args(&args).env("NOTIFY_SOCKET", &manager.path).env("WATCHDOG_USEC", "100000");
-        let mut running = Running::start(&mut command);
+        let mut running = RunningProcess::start(&mut command);
         manager.until("READY=1");
         for _ in 0..5 {
-            assert_eq!(manager.next(), ALIVE);
+            assert_eq!(manager.next(), WATCHDOG);
         }
         kill_process(running.pid(), Signal::STOP).expect("it is there");
         manager.socket.set_nonblocking(true).expect("a socket");
@@ -226,7 +226,7 @@ fn a_supervisor_gives_signs_of_life_and_none_while_it_stands_still() {
         assert!(manager.receive().is_err(), "five signs were due");
         manager.socket.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
         kill_process(running.pid(), Signal::CONT).expect("it is there");
-        assert_eq!(manager.next(), ALIVE);
+        assert_eq!(manager.next(), WATCHDOG);
         kill_process(running.pid(), Signal::TERM).expect("it is there");
         manager.until("STOPPING=1");
         wait_for_end(running.pid());
@@ -235,21 +235,21 @@ fn a_supervisor_gives_signs_of_life_and_none_while_it_stands_still() {
 }
 
 #[test]
-fn one_circle_can_be_a_service_by_itself() {
+fn serve_notifies_the_service_manager() {
     let home = Home::new();
-    let manager = Manager::listen(&home);
+    let manager = ServiceManagerSocket::listen(&home);
     let mut command = home.command();
     command.args(["serve", "--port", "0"]).env("NOTIFY_SOCKET", &manager.path);
-    let mut served = Running::start(&mut command);
+    let mut served = RunningProcess::start(&mut command);
     let authority = served.authority();
     assert_eq!(manager.until("READY=1"), [format!("STATUS=listening on ws://{authority}"), "READY=1".into()]);
-    assert_eq!(Wire::connect(&authority).value("40 + 2"), 42);
+    assert_eq!(WireClient::connect(&authority).value("40 + 2"), 42);
     assert_eq!(served.end(Signal::TERM), Some(0));
     assert_eq!(manager.until("STOPPING=1"), ["STOPPING=1"]);
 }
 
 #[test]
-fn the_unit_is_what_systemd_understands() {
+fn systemd_unit_is_valid() {
     let unit = include_str!("../contrib/systemd/circles.service");
     // Its program is not installed here.
     let unit = unit.replace("/usr/local/bin/circles", BINARY);
@@ -265,11 +265,12 @@ fn the_unit_is_what_systemd_understands() {
 }
 
 #[test]
-fn a_service_manager_that_does_not_listen_holds_up_nothing() {
+fn unresponsive_service_manager_delays_nothing() {
     let home = configured(TWO);
     let nowhere = home.path().join("nowhere");
-    let mut launched =
-        Running::start(home.command().arg("launch").env("NOTIFY_SOCKET", nowhere).env("WATCHDOG_USEC", "100000"));
-    assert_eq!(Wire::connect(&launched.authority()).value("40 + 2"), 42);
+    let mut launched = RunningProcess::start(
+        home.command().arg("launch").env("NOTIFY_SOCKET", nowhere).env("WATCHDOG_USEC", "100000"),
+    );
+    assert_eq!(WireClient::connect(&launched.authority()).value("40 + 2"), 42);
     assert_eq!(launched.end(Signal::TERM), Some(0));
 }

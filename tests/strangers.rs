@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::support::{
     eventually,
     http::{UPGRADE, get, own},
-    process::Server,
+    process::ServeProcess,
     skip,
 };
 
@@ -25,9 +25,9 @@ use crate::support::{
 const MESSAGE: usize = 16 << 10;
 
 /// A circle of that member.
-fn circle_of(member: &KeyPair, args: &[&str]) -> Server {
+fn circle_of(member: &KeyPair, args: &[&str]) -> ServeProcess {
     let key = member.public_key().to_hex();
-    Server::start(&[&["--access", "members", "--member", &key], args].concat())
+    ServeProcess::start(&[&["--access", "members", "--member", &key], args].concat())
 }
 
 /// A request that is filled up to so many bytes.
@@ -39,7 +39,7 @@ fn padded(length: usize) -> String {
 }
 
 #[test]
-fn stranger_has_messages_of_16_kib_and_a_member_has_more() {
+fn anonymous_client_is_limited_to_16_kib_messages() {
     let member = KeyPair::generate().expect("a key");
     let server = circle_of(&member, &[]);
     let mut wire = server.connect();
@@ -61,7 +61,7 @@ fn stranger_has_messages_of_16_kib_and_a_member_has_more() {
 }
 
 #[test]
-fn stranger_has_no_batches() {
+fn anonymous_client_cannot_send_batches() {
     let member = KeyPair::generate().expect("a key");
     let server = circle_of(&member, &[]);
     let mut wire = server.connect();
@@ -75,7 +75,7 @@ fn stranger_has_no_batches() {
 }
 
 #[test]
-fn address_has_so_many_connections_that_have_not_authenticated() {
+fn address_has_a_limit_of_unauthenticated_connections() {
     let member = KeyPair::generate().expect("a key");
     let server = circle_of(&member, &["--limit", "unauthenticated_per_address=2"]);
     let mut first = server.connect();
@@ -94,13 +94,13 @@ fn address_has_so_many_connections_that_have_not_authenticated() {
 }
 
 #[test]
-fn address_behind_a_trusted_proxy_is_the_one_that_the_proxy_states() {
+fn address_behind_a_trusted_proxy_is_the_forwarded_one() {
     let member = KeyPair::generate().expect("a key");
     let limit = ["--limit", "unauthenticated_per_address=1"];
-    let upgrade = |server: &Server, forwarded: &str| {
+    let upgrade = |server: &ServeProcess, forwarded: &str| {
         get(server.authority(), "/", &format!("{}{UPGRADE}x-forwarded-for: {forwarded}\r\n", own(server))).0
     };
-    let closed = |server: &Server| {
+    let closed = |server: &ServeProcess| {
         let metrics = get(server.authority(), "/metrics", &own(server)).1;
         let line = metrics.lines().find(|line| line.starts_with("circles_connections_closed_total{reason=\"room\"}"));
         line.and_then(|line| line.rsplit(' ').next()).expect("a count").to_owned()
@@ -120,7 +120,7 @@ fn address_behind_a_trusted_proxy_is_the_one_that_the_proxy_states() {
 }
 
 #[test]
-fn stranger_that_does_not_authenticate_in_time_is_closed() {
+fn anonymous_client_is_disconnected_after_the_authentication_timeout() {
     let member = KeyPair::generate().expect("a key");
     let server = circle_of(&member, &["--limit", "login_s=1"]);
     let (mut wire, mut silent) = (server.connect(), server.connect());
@@ -156,7 +156,7 @@ fn discover() -> Vec<u8> {
 struct Attacker(TcpStream);
 
 impl Attacker {
-    fn dial(server: &Server) -> std::io::Result<TcpStream> {
+    fn open_socket(server: &ServeProcess) -> std::io::Result<TcpStream> {
         let descriptor = socket(AddressFamily::INET, SocketType::STREAM, None)?;
         sockopt::set_socket_recv_buffer_size(&descriptor, 4096)?;
         let address: SocketAddrV4 = server.authority().parse().expect("an address");
@@ -169,8 +169,8 @@ impl Attacker {
     }
 
     /// Sends requests in the same write as the handshake, and does not wait for its answer.
-    fn connect_with_requests(server: &Server) -> std::io::Result<Self> {
-        let mut attacker = Self(Self::dial(server)?);
+    fn connect_with_requests(server: &ServeProcess) -> std::io::Result<Self> {
+        let mut attacker = Self(Self::open_socket(server)?);
         let mut bytes = format!("GET / HTTP/1.1\r\n{}{UPGRADE}\r\n", own(server)).into_bytes();
         while bytes.len() < 120 << 10 {
             bytes.extend(discover());
@@ -179,8 +179,8 @@ impl Attacker {
         Ok(attacker)
     }
 
-    fn connect(server: &Server) -> std::io::Result<Self> {
-        let mut stream = Self::dial(server)?;
+    fn connect(server: &ServeProcess) -> std::io::Result<Self> {
+        let mut stream = Self::open_socket(server)?;
         write!(stream, "GET / HTTP/1.1\r\n{}{UPGRADE}\r\n", own(server))?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -238,15 +238,15 @@ const ADDRESS_SPACE: u64 = 512 << 20;
 
 /// Bytes that strangers may cost the circle: what is for all connections. Their share is a quarter of that, but what was
 /// freed is not returned to the system at once.
-const MAX_FOR_STRANGERS: u64 = ADDRESS_SPACE / 8;
+const MAX_ANONYMOUS_BYTES: u64 = ADDRESS_SPACE / 8;
 
 #[test]
-fn strangers_cannot_kill_a_circle() {
+fn anonymous_clients_cannot_exhaust_a_circle() {
     attack(&[], false);
 }
 
 #[test]
-fn strangers_of_many_addresses_cannot_kill_a_circle() {
+fn anonymous_clients_of_many_addresses_cannot_exhaust_a_circle() {
     // From one address here, so without the bound of an address.
     attack(&["--limit", "unauthenticated_per_address=100000"], true);
 }
@@ -290,7 +290,7 @@ fn attack(args: &[&str], has_room: bool) {
             }
         }
     }
-    assert!(most < baseline + (MAX_FOR_STRANGERS >> 10), "{baseline} KiB before, {most} KiB at most");
+    assert!(most < baseline + (MAX_ANONYMOUS_BYTES >> 10), "{baseline} KiB before, {most} KiB at most");
     assert_eq!(wire.value("plays"), CONNECTIONS / 100);
     drop(attackers);
     eventually(|| {
@@ -300,10 +300,10 @@ fn attack(args: &[&str], has_room: bool) {
     assert_eq!(wire.value("plays"), CONNECTIONS / 100);
 }
 
-fn circle_of_bounded(member: &KeyPair, args: &[&str]) -> Server {
+fn circle_of_bounded(member: &KeyPair, args: &[&str]) -> ServeProcess {
     let key = member.public_key().to_hex();
     let args = [&["--access", "members", "--member", &key], args].concat();
-    let server = Server::start_within(ADDRESS_SPACE, &args);
+    let server = ServeProcess::start_within(ADDRESS_SPACE, &args);
     let limits = server.connect().call("describe", json!([]))["result"]["limits"].clone();
     assert_eq!(limits["connection_mib"], ADDRESS_SPACE >> 23, "an eighth of what it has");
     server

@@ -39,7 +39,7 @@ pub(crate) struct Home {
 
 /// What a command did.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -74,17 +74,17 @@ impl Home {
         command
     }
 
-    pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        ran(&self.command().args(args).output().expect("the binary runs"))
+    pub(crate) fn run(&self, args: &[&str]) -> CommandOutput {
+        command_output(&self.command().args(args).output().expect("the binary runs"))
     }
 
     /// With that on standard input.
-    pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Ran {
+    pub(crate) fn run_with(&self, args: &[&str], input: &str) -> CommandOutput {
         let mut child = self.command().args(args).stdin(Stdio::piped()).spawn().expect("the binary runs");
         let mut stdin = child.stdin.take().expect("piped");
         std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("it reads its input");
         drop(stdin);
-        ran(&child.wait_with_output().expect("it ends"))
+        command_output(&child.wait_with_output().expect("it ends"))
     }
 
     /// A key in this home, made without the second that a real one takes.
@@ -105,8 +105,8 @@ pub(crate) fn skip(why: &str) {
 }
 
 /// What it did, of a command that was not run by a [`Home`].
-pub(crate) fn ran(output: &Output) -> Ran {
-    Ran {
+pub(crate) fn command_output(output: &Output) -> CommandOutput {
+    CommandOutput {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout.clone()).expect("UTF-8"),
         stderr: String::from_utf8(output.stderr.clone()).expect("UTF-8"),

@@ -15,30 +15,30 @@ use ::keys::keystore::{Keystore, WorkFactor};
 use ::tui::{Directories, KnownCircles, Setup, SupervisorSetup, headless::HeadlessApp};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::Background, free_port};
+use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::BackgroundCircles, free_port};
 
 /// The app, and the home that it lives in.
-struct Screen {
+struct TuiScreen {
     app: HeadlessApp,
     runtime: Runtime,
     /// `None` once it is left.
-    background: Option<Background>,
+    background: Option<BackgroundCircles>,
 }
 
-impl Screen {
+impl TuiScreen {
     /// With that circles.json, on a screen of that size.
     fn start(config: &str, size: (u16, u16)) -> Self {
         Self::start_in(Home::new(), config, size)
     }
 
     fn start_in(home: Home, config: &str, size: (u16, u16)) -> Self {
-        let background = Background { home };
+        let background = BackgroundCircles { home };
         background.configure(config);
         Self::start_on(background, size)
     }
 
     /// Where circles may be up already.
-    fn start_on(background: Background, size: (u16, u16)) -> Self {
+    fn start_on(background: BackgroundCircles, size: (u16, u16)) -> Self {
         let home = &background.home;
         let file = home.path().join("circles.json");
         // Where the commands of this home have them, too.
@@ -74,7 +74,7 @@ impl Screen {
     }
 
     /// The same circles, from another terminal.
-    fn background(&self) -> &Background {
+    fn background(&self) -> &BackgroundCircles {
         self.background.as_ref().expect("it was not left")
     }
 
@@ -83,13 +83,13 @@ impl Screen {
     }
 
     /// Ends it; its home and its circles go on.
-    fn leave(self) -> Background {
+    fn leave(self) -> BackgroundCircles {
         self.runtime.block_on(self.app.hang_up());
-        self.left().0
+        self.quit_result().0
     }
 
     /// What goes on once it has ended by itself, and its exit code.
-    fn left(mut self) -> (Background, u8) {
+    fn quit_result(mut self) -> (BackgroundCircles, u8) {
         let code = self.end();
         (self.background.take().expect("it was not left"), code)
     }
@@ -107,7 +107,7 @@ impl Screen {
     }
 
     /// Waits for a screen that is as wanted.
-    fn until(&mut self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
+    fn wait_until(&mut self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
         match self.runtime.block_on(self.app.wait_until(is_wanted, WAIT_TIMEOUT)) {
             Ok(screen) => screen,
             Err(last) => panic!("{what} does not come; on the screen:\n{last}"),
@@ -116,13 +116,13 @@ impl Screen {
 
     /// Waits until that text stands on the screen.
     fn wait_for(&mut self, text: &str) -> String {
-        self.until(text, |screen| screen.contains(text))
+        self.wait_until(text, |screen| screen.contains(text))
     }
 
     /// Waits until a row of a pane begins with that text.
     fn wait_for_row(&mut self, text: &str) -> String {
         let is_border = |character: char| "│┃┨┠├┤┣┫┩┺┡┴┳┻".contains(character);
-        self.until(text, |screen| {
+        self.wait_until(text, |screen| {
             screen.lines().any(|line| line.split(is_border).any(|row| row.trim_end() == text || row.starts_with(text)))
         })
     }
@@ -142,7 +142,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for TuiScreen {
     fn drop(&mut self) {
         self.runtime.block_on(async {
             self.app.hang_up().await;

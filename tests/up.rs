@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{
     WAIT_TIMEOUT,
-    background::Background,
+    background::BackgroundCircles,
     eventually, free_port,
     process::{children, is_inspectable, wait_for_end},
 };
@@ -20,11 +20,11 @@ const TWO: &str =
     r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0, "access": "authenticated" }] }"#;
 
 #[test]
-fn circles_are_up_when_up_returns_and_nothing_is_left_after_down() {
+fn up_waits_until_ready_and_down_leaves_nothing() {
     use std::os::unix::fs::PermissionsExt;
 
-    let here = Background::with(TWO);
-    let said = here.ok(&["up"]);
+    let here = BackgroundCircles::start(TWO);
+    let said = here.run_ok(&["up"]);
     assert!(said.contains("a  ready  ws://127.0.0.1:") && said.contains("b  ready  ws://"), "{said}");
     let mut wire = here.connect("a");
     assert_eq!(wire.value("40 + 2"), 42);
@@ -37,7 +37,7 @@ fn circles_are_up_when_up_returns_and_nothing_is_left_after_down() {
     assert_eq!(fields.join(" "), documented);
     assert_eq!((&status["access"], &status["restarts"]), (&"authenticated".into(), &0.into()));
     assert!(status["uptime_s"].is_u64());
-    let table = here.ok(&["status"]);
+    let table = here.run_ok(&["status"]);
     assert!(table.starts_with("NAME  STATE  URL") && table.lines().count() == 3, "{table}");
 
     let [socket] = &here.files("/socket")[..] else { panic!("one socket") };
@@ -47,17 +47,17 @@ fn circles_are_up_when_up_returns_and_nothing_is_left_after_down() {
     let supervisor = here.supervisor("a");
     let circles = children(supervisor);
     assert_eq!(circles.len(), 2);
-    assert_eq!(here.ok(&["down"]), "a  down\nb  down\n");
+    assert_eq!(here.run_ok(&["down"]), "a  down\nb  down\n");
     circles.into_iter().chain([supervisor]).for_each(wait_for_end);
     assert!(here.files("/socket").is_empty());
     assert_eq!((here.state("a"), here.state("b")), ("down".into(), "down".into()));
-    assert_eq!(here.ok(&["down"]), "nothing is up\n");
+    assert_eq!(here.run_ok(&["down"]), "nothing is up\n");
 }
 
 #[test]
-fn the_supervisor_is_away_from_its_terminal_and_knows_no_passphrase() {
-    let here = Background::with(TWO);
-    here.ok(&["up", "a"]);
+fn supervisor_has_no_terminal_and_no_passphrase() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up", "a"]);
     let supervisor = here.supervisor("a");
     let session = |pid: Pid| rustix::process::getsid(Some(pid)).expect("it is there");
     assert_eq!(session(supervisor), supervisor);
@@ -72,17 +72,17 @@ fn the_supervisor_is_away_from_its_terminal_and_knows_no_passphrase() {
 }
 
 #[test]
-fn names_touch_only_those() {
-    let here = Background::with(TWO);
-    here.ok(&["up", "a"]);
+fn names_select_circles() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up", "a"]);
     assert_eq!((here.state("a"), here.state("b")), ("ready".into(), "down".into()));
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let (mut wire, kept) = (here.connect("a"), here.pid("a"));
     let before = here.pid("b");
     wire.value("let kept = 7;");
-    here.ok(&["restart", "b"]);
+    here.run_ok(&["restart", "b"]);
     assert_ne!(here.pid("b"), before);
-    assert_eq!(here.ok(&["down", "b"]), "b  down\n");
+    assert_eq!(here.run_ok(&["down", "b"]), "b  down\n");
     assert_eq!((here.state("b"), here.pid("a")), ("down".into(), kept));
     assert_eq!(wire.value("kept"), 7);
     let ran = here.run(&["up", "c"]);
@@ -90,14 +90,14 @@ fn names_touch_only_those() {
     let ran = here.run(&["down", "c"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("there is no circle 'c'"), "{ran:?}");
     // The supervisor stays for those that may be wanted again.
-    here.ok(&["down", "a"]);
-    here.ok(&["up", "b"]);
+    here.run_ok(&["down", "a"]);
+    here.run_ok(&["up", "b"]);
     assert_eq!((here.state("a"), here.state("b")), ("down".into(), "ready".into()));
 }
 
 #[test]
-fn several_ups_at_once_have_one_supervisor() {
-    let here = Background::with(TWO);
+fn concurrent_ups_start_one_supervisor() {
+    let here = BackgroundCircles::start(TWO);
     let ups: Vec<_> = (0..4).map(|_| here.home.command().arg("up").spawn().expect("it runs")).collect();
     for up in ups {
         let output = up.wait_with_output().expect("it ends");
@@ -109,38 +109,38 @@ fn several_ups_at_once_have_one_supervisor() {
 }
 
 #[test]
-fn up_during_a_down_starts_anew() {
-    let here = Background::with(TWO);
-    here.ok(&["up"]);
+fn up_during_a_down_starts_a_new_supervisor() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up"]);
     let before = here.supervisor("a");
     for _ in 0..3 {
         let down = here.home.command().arg("down").stdout(Stdio::null()).spawn().expect("it runs");
-        here.ok(&["up"]);
+        here.run_ok(&["up"]);
         assert!(down.wait_with_output().expect("it ends").status.success());
-        here.ok(&["up"]);
+        here.run_ok(&["up"]);
     }
     wait_for_end(before);
     assert_eq!(here.connect("a").value("40 + 2"), 42);
 }
 
 #[test]
-fn launch_and_up_are_one_supervisor() {
-    let here = Background::with(TWO);
-    here.ok(&["up", "a"]);
+fn launch_and_up_share_one_supervisor() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up", "a"]);
     let ran = here.run(&["launch"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("runs already"), "{ran:?}");
-    here.ok(&["down"]);
+    here.run_ok(&["down"]);
     for _ in 0..4 {
         let mut launch = here.home.command().arg("launch").stdout(Stdio::null()).spawn().expect("it runs");
         // Whichever of the two is first: it is one supervisor that has them.
-        here.ok(&["up"]);
+        here.run_ok(&["up"]);
         let launched = Pid::from_child(&launch);
         let is_launched = here.supervisor("a") == launched;
         if !is_launched {
             // It has to see the one that runs before that is gone.
             wait_for_end(launched);
         }
-        here.ok(&["down"]);
+        here.run_ok(&["down"]);
         wait_for_end(launched);
         let code = launch.wait().expect("it was started here").code();
         assert_eq!(code, Some(if is_launched { 0 } else { 2 }));
@@ -151,24 +151,24 @@ fn launch_and_up_are_one_supervisor() {
 fn logs_are_kept_and_followed_through_a_restart() {
     use std::io::{BufRead, BufReader};
 
-    let here = Background::with(TWO);
-    assert_eq!(here.ok(&["logs", "a"]), "");
+    let here = BackgroundCircles::start(TWO);
+    assert_eq!(here.run_ok(&["logs", "a"]), "");
     let mut following = here.home.command().args(["logs", "-f", "a"]).spawn().expect("it runs");
     let (sender, lines) = std::sync::mpsc::channel();
     let stdout = BufReader::new(following.stdout.take().expect("piped"));
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    let mut following = crate::support::process::Reaped(following);
+    let mut following = crate::support::process::ReapedChild(following);
     let next = |piece: &str| {
         while !lines.recv_timeout(WAIT_TIMEOUT).expect(piece).contains(piece) {}
     };
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     next("listening on ws://");
-    here.ok(&["restart", "a"]);
+    here.run_ok(&["restart", "a"]);
     next("draining");
     next("listening on ws://");
     following.0.kill().expect("it is there");
-    let last = here.ok(&["logs", "--tail", "1", "a"]);
+    let last = here.run_ok(&["logs", "--tail", "1", "a"]);
     assert!(last.contains("listening on ws://") && last.lines().count() == 1, "{last}");
-    let both = here.ok(&["logs"]);
+    let both = here.run_ok(&["logs"]);
     assert!(both.lines().any(|line| line.starts_with("b | ")) && both.lines().any(|line| line.starts_with("a | ")));
 }

@@ -7,18 +7,18 @@ use serde_json::json;
 
 use crate::support::{
     Home,
-    process::{Server, threads, wait_for_end, wait_until_stopped},
+    process::{ServeProcess, threads, wait_for_end, wait_until_stopped},
     skip,
-    wire::Wire,
+    wire::WireClient,
 };
 
 #[test]
-fn an_endless_loop_disturbs_nobody_and_can_be_cancelled_with_its_variables_kept() {
-    let server = Server::open();
+fn endless_loop_disturbs_nobody_and_cancel_keeps_variables() {
+    let server = ServeProcess::open();
     let (mut looping, mut other) = (server.connect(), server.connect());
     looping.value("let kept = 1;");
     let play = looping.request("play", json!(["kept = 2; print(\"begun\"); loop {}"]));
-    looping.printed("begun");
+    looping.expect_print("begun");
     assert_eq!(other.value("40 + 2"), 42);
     assert_eq!(looping.call("cancel", json!([play]))["result"], json!({ "cancelled": true }));
     assert_eq!(looping.answer(&play)["error"]["code"], -32005);
@@ -26,8 +26,8 @@ fn an_endless_loop_disturbs_nobody_and_can_be_cancelled_with_its_variables_kept(
 }
 
 #[test]
-fn a_worker_that_is_killed_costs_its_own_session_its_variables() {
-    let server = Server::open();
+fn killed_worker_loses_only_its_sessions_environment() {
+    let server = ServeProcess::open();
     let (mut victim, mut other) = (server.connect(), server.connect());
     victim.value("let mine = 1;");
     let [worker] = server.workers()[..] else { panic!("one worker") };
@@ -35,7 +35,7 @@ fn a_worker_that_is_killed_costs_its_own_session_its_variables() {
     let running = victim.request("play", json!(["print(\"begun\"); loop {}"]));
     let waiting = victim.request("play", json!(["mine"]));
     let reset = victim.request("reset", json!([]));
-    victim.printed("begun");
+    victim.expect_print("begun");
     kill_process(worker, Signal::KILL).expect("it is there");
     for play in [running, waiting] {
         let error = victim.answer(&play)["error"].clone();
@@ -47,8 +47,8 @@ fn a_worker_that_is_killed_costs_its_own_session_its_variables() {
 }
 
 #[test]
-fn a_worker_that_is_killed_between_plays_is_told_of() {
-    let server = Server::open();
+fn worker_killed_between_plays_is_reported() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.value("let mine = 1;");
     let [worker] = server.workers()[..] else { panic!("one worker") };
@@ -58,8 +58,8 @@ fn a_worker_that_is_killed_between_plays_is_told_of() {
 }
 
 #[test]
-fn descriptors_that_run_out_make_a_session_busy_and_cost_it_nothing() {
-    let server = Server::open();
+fn descriptor_exhaustion_makes_sessions_busy_without_loss() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     // Nothing is closed that is open, and nothing new can be opened.
     let none = Rlimit { current: Some(0), ..getrlimit(Resource::Nofile) };
@@ -71,8 +71,8 @@ fn descriptors_that_run_out_make_a_session_busy_and_cost_it_nothing() {
 }
 
 #[test]
-fn a_script_that_fills_its_memory_is_ended_and_its_session_kept() {
-    let server = Server::start(&["--limit", "memory_mib=16"]);
+fn script_over_its_memory_limit_is_stopped_and_its_session_kept() {
+    let server = ServeProcess::start(&["--limit", "memory_mib=16"]);
     let (mut wire, mut other) = (server.connect(), server.connect());
     wire.value("let kept = 7; let f = |x| x; let big = []; big.pad(10000, 0);");
     // What a closure captured is counted by no limit of the engine.
@@ -86,8 +86,8 @@ fn a_script_that_fills_its_memory_is_ended_and_its_session_kept() {
 }
 
 #[test]
-fn a_script_that_would_fill_its_memory_in_one_operation_costs_its_own_session_its_variables() {
-    let server = Server::open();
+fn script_over_memory_in_one_operation_loses_only_its_environment() {
+    let server = ServeProcess::open();
     let (mut wire, mut other) = (server.connect(), server.connect());
     other.value("let mine = 2;");
     let bomb = "let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b);";
@@ -98,14 +98,14 @@ fn a_script_that_would_fill_its_memory_in_one_operation_costs_its_own_session_it
 }
 
 #[test]
-fn a_worker_that_fails_costs_its_own_session_its_variables() {
-    let server = Server::open();
+fn failed_worker_loses_only_its_sessions_environment() {
+    let server = ServeProcess::open();
     let (mut wire, mut other) = (server.connect(), server.connect());
     wire.value("let mine = 1;");
     let [worker] = server.workers()[..] else { panic!("one worker") };
     other.value("let mine = 2;");
     let running = wire.request("play", json!(["print(\"begun\"); loop {}"]));
-    wire.printed("begun");
+    wire.expect_print("begun");
     // As what cannot be caught in there would.
     kill_process(worker, Signal::ABORT).expect("it is there");
     let error = wire.answer(&running)["error"].clone();
@@ -116,15 +116,15 @@ fn a_worker_that_fails_costs_its_own_session_its_variables() {
 
 /// At the least: how long more it takes is the machine's affair.
 #[test]
-fn a_session_whose_workers_crash_again_and_again_waits_for_the_next_one() {
-    let server = Server::open();
+fn session_with_crashing_workers_backs_off() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.value("1");
     let started = Instant::now();
     for _ in 0..5 {
         let [worker] = server.workers()[..] else { panic!("one worker") };
         let running = wire.request("play", json!(["print(\"begun\"); loop {}"]));
-        wire.printed("begun");
+        wire.expect_print("begun");
         kill_process(worker, Signal::ABORT).expect("it is there");
         assert_eq!(wire.answer(&running)["error"]["data"]["reason"], "crash");
         assert_eq!(wire.value("1"), 1);
@@ -134,8 +134,8 @@ fn a_session_whose_workers_crash_again_and_again_waits_for_the_next_one() {
 }
 
 #[test]
-fn a_session_that_resets_again_and_again_waits_for_its_next_worker() {
-    let server = Server::open();
+fn session_with_repeated_resets_backs_off() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.value("1");
     let started = Instant::now();
@@ -149,8 +149,8 @@ fn a_session_that_resets_again_and_again_waits_for_its_next_worker() {
 
 /// As while a huge script is parsed, which cannot be interrupted: only the kill ends it.
 #[test]
-fn a_play_that_does_not_stop_is_killed_a_second_later() {
-    let server = Server::open();
+fn play_that_does_not_stop_is_killed_after_a_second() {
+    let server = ServeProcess::open();
     let (mut wire, mut other) = (server.connect(), server.connect());
     wire.value("1");
     let [worker] = server.workers()[..] else { panic!("one worker") };
@@ -164,8 +164,8 @@ fn a_play_that_does_not_stop_is_killed_a_second_later() {
 }
 
 #[test]
-fn an_idle_connection_costs_no_worker() {
-    let server = Server::open();
+fn idle_connection_has_no_worker() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.call("describe", json!([]));
     assert_eq!(server.workers(), []);
@@ -174,12 +174,12 @@ fn an_idle_connection_costs_no_worker() {
 }
 
 #[test]
-fn nothing_is_left_when_a_connection_closes() {
-    let server = Server::open();
+fn connection_close_leaves_no_process() {
+    let server = ServeProcess::open();
     let (mut quiet, mut busy) = (server.connect(), server.connect());
     quiet.value("1");
     busy.request("play", json!(["print(\"begun\"); loop {}"]));
-    busy.printed("begun");
+    busy.expect_print("begun");
     let workers = server.workers();
     assert_eq!(workers.len(), 2);
     drop((quiet, busy));
@@ -187,15 +187,15 @@ fn nothing_is_left_when_a_connection_closes() {
 }
 
 #[test]
-fn nothing_is_left_when_a_server_is_killed() {
-    let mut server = Server::open();
+fn killed_server_leaves_no_process() {
+    let mut server = ServeProcess::open();
     let (mut quiet, mut busy) = (server.connect(), server.connect());
     quiet.value("1");
     busy.request("play", json!(["print(\"begun\"); loop {}"]));
-    busy.printed("begun");
+    busy.expect_print("begun");
     let workers = server.workers();
     assert_eq!(workers.len(), 2);
-    let templates = server.templates();
+    let templates = server.fork_servers();
     assert_eq!(templates.len(), 1);
     server.signal(Signal::KILL);
     server.wait();
@@ -203,11 +203,11 @@ fn nothing_is_left_when_a_server_is_killed() {
 }
 
 #[test]
-fn nothing_is_left_when_a_server_stops_with_a_play_that_does_not_end() {
-    let mut server = Server::open();
+fn server_stop_with_an_endless_play_leaves_no_process() {
+    let mut server = ServeProcess::open();
     let mut busy = server.connect();
     let play = busy.request("play", json!(["print(\"begun\"); loop {}"]));
-    busy.printed("begun");
+    busy.expect_print("begun");
     let workers = server.workers();
     server.signal(Signal::TERM);
     assert_eq!(busy.answer(&play)["error"]["code"], -32008);
@@ -217,12 +217,12 @@ fn nothing_is_left_when_a_server_stops_with_a_play_that_does_not_end() {
 }
 
 #[test]
-fn a_worker_inherits_nothing_of_its_server_and_has_nothing_of_another_worker() {
-    let server = Server::open();
+fn worker_inherits_nothing_from_its_server_or_other_workers() {
+    let server = ServeProcess::open();
     let (mut first, mut second) = (server.connect(), server.connect());
     first.value("1");
     second.value("1");
-    let (workers, templates) = (server.workers(), server.templates());
+    let (workers, templates) = (server.workers(), server.fork_servers());
     let ([first, second], [template]) = (&workers[..], &templates[..]) else { panic!("two of one") };
     let [of_first, of_second] = [first, second].map(|worker| descriptors(&worker.to_string()));
     let (Some(of_first), Some(of_second)) = (of_first, of_second) else {
@@ -254,11 +254,11 @@ fn descriptors(pid: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn what_one_worker_changes_no_other_sees_that_is_forked_later() {
+fn worker_changes_are_invisible_to_later_workers() {
     let home = Home::new();
     let init = home.path().join("init.rhai");
     std::fs::write(&init, "let list = [1]; const GIVEN = 7; fn common() { 1 }").expect("written");
-    let server = Server::start(&["--init", &init.display().to_string()]);
+    let server = ServeProcess::start(&["--init", &init.display().to_string()]);
     let (mut first, mut second) = (server.connect(), server.connect());
     first.value("list.push(2); let mine = 1; fn common() { 2 } fn own() { 3 }");
     assert_eq!(first.value("list.len() + common()"), 4);
@@ -270,13 +270,13 @@ fn what_one_worker_changes_no_other_sees_that_is_forked_later() {
 }
 
 #[test]
-fn a_template_that_is_killed_costs_its_sessions_their_variables_and_the_next_play_has_another() {
-    let server = Server::open();
+fn killed_fork_server_loses_environments_and_is_replaced() {
+    let server = ServeProcess::open();
     let (mut busy, mut quiet) = (server.connect(), server.connect());
     quiet.value("let mine = 1;");
     let play = busy.request("play", json!(["print(\"begun\"); loop {}"]));
-    busy.printed("begun");
-    let (workers, templates) = (server.workers(), server.templates());
+    busy.expect_print("begun");
+    let (workers, templates) = (server.workers(), server.fork_servers());
     let [template] = &templates[..] else { panic!("one template") };
     kill_process(*template, Signal::KILL).expect("it is there");
     let error = busy.answer(&play)["error"].clone();
@@ -285,12 +285,12 @@ fn a_template_that_is_killed_costs_its_sessions_their_variables_and_the_next_pla
     workers.into_iter().for_each(wait_for_end);
     assert_eq!(quiet.error("mine")["code"], -32000);
     assert_eq!(busy.value("40 + 2"), 42);
-    assert!(server.templates().len() == 1 && !server.templates().contains(template));
+    assert!(server.fork_servers().len() == 1 && !server.fork_servers().contains(template));
 }
 
 #[test]
-fn a_worker_is_in_a_class_that_interrupts_nobody_and_gives_way_once_a_play_takes_long() {
-    let server = Server::open();
+fn worker_has_batch_scheduling_and_lower_priority_for_long_plays() {
+    let server = ServeProcess::open();
     let (mut long, mut short) = (server.connect(), server.connect());
     let nicenesses = || -> Vec<Vec<String>> {
         server.workers().into_iter().map(|pid| threads(pid).iter().map(|fields| fields[16].clone()).collect()).collect()
@@ -301,7 +301,7 @@ fn a_worker_is_in_a_class_that_interrupts_nobody_and_gives_way_once_a_play_takes
     assert_eq!(threads(worker).iter().map(|fields| fields[38].as_str()).collect::<Vec<_>>(), ["3", "3"]);
     let play = long.request("play", json!(["loop { for i in 0..10000 {} print(\"on\"); }"]));
     while nicenesses() != [["19", "19"]] {
-        long.printed("on");
+        long.expect_print("on");
     }
     assert_eq!(long.call("cancel", json!([play]))["result"], json!({ "cancelled": true }));
     // For good, and for itself alone.
@@ -314,9 +314,9 @@ fn a_worker_is_in_a_class_that_interrupts_nobody_and_gives_way_once_a_play_takes
 }
 
 #[test]
-fn many_sessions_at_once_get_a_worker_each() {
-    let server = Server::open();
-    let mut wires: Vec<Wire> = (0..200).map(|_| server.connect()).collect();
+fn concurrent_sessions_get_a_worker_each() {
+    let server = ServeProcess::open();
+    let mut wires: Vec<WireClient> = (0..200).map(|_| server.connect()).collect();
     let plays: Vec<_> = (0..).zip(&mut wires).map(|(n, wire)| wire.request("play", json!([format!("{n}")]))).collect();
     for (n, (wire, play)) in wires.iter_mut().zip(plays).enumerate() {
         assert_eq!(wire.answer(&play)["result"]["value"], n);
@@ -328,8 +328,8 @@ fn many_sessions_at_once_get_a_worker_each() {
 }
 
 #[test]
-fn the_circles_workers_are_bounded() {
-    let server = Server::start(&["--limit", "workers=1", "--limit", "sessions_per_caller=2"]);
+fn workers_of_a_circle_are_bounded() {
+    let server = ServeProcess::start(&["--limit", "workers=1", "--limit", "sessions_per_caller=2"]);
     let (mut first, mut second) = (server.connect(), server.connect());
     first.value("1");
     let error = second.error("1");
@@ -339,8 +339,8 @@ fn the_circles_workers_are_bounded() {
 }
 
 #[test]
-fn one_caller_cannot_take_the_workers_of_the_others() {
-    let server = Server::start(&["--limit", "workers=8"]);
+fn workers_of_one_caller_are_bounded() {
+    let server = ServeProcess::start(&["--limit", "workers=8"]);
     let mut sessions = [(); 3].map(|()| server.connect());
     let [first, second, third] = &mut sessions;
     // A quarter of them, for all who come from one address and prove no key.
@@ -358,8 +358,8 @@ fn one_caller_cannot_take_the_workers_of_the_others() {
 }
 
 #[test]
-fn an_anonymous_session_that_does_nothing_gives_its_worker_back() {
-    let server = Server::start(&["--limit", "idle_s=1"]);
+fn idle_anonymous_session_returns_its_worker() {
+    let server = ServeProcess::start(&["--limit", "idle_s=1"]);
     let (mut known, mut anonymous) = (server.connect(), server.connect());
     known.authenticate(&keys::KeyPair::generate().expect("a key"));
     known.value("let mine = 1;");
@@ -371,12 +371,12 @@ fn an_anonymous_session_that_does_nothing_gives_its_worker_back() {
 }
 
 #[test]
-fn one_caller_with_many_connections_cannot_keep_another_waiting() {
-    let server = Server::start(&["--limit", "running_plays=2", "--limit", "running_per_caller=1"]);
+fn caller_with_many_connections_does_not_delay_another() {
+    let server = ServeProcess::start(&["--limit", "running_plays=2", "--limit", "running_per_caller=1"]);
     let mut greedy = [(); 3].map(|()| server.connect());
-    let begin = |wire: &mut Wire| wire.request("play", json!(["print(\"begun\"); loop {}"]));
+    let begin = |wire: &mut WireClient| wire.request("play", json!(["print(\"begun\"); loop {}"]));
     let first = begin(&mut greedy[0]);
-    greedy[0].printed("begun");
+    greedy[0].expect_print("begun");
     let (second, third) = (begin(&mut greedy[1]), begin(&mut greedy[2]));
     let mut other = server.connect();
     other.authenticate(&keys::KeyPair::generate().expect("a key"));
@@ -387,6 +387,6 @@ fn one_caller_with_many_connections_cannot_keep_another_waiting() {
     assert!(greedy[2].call("scope", json!([]))["result"].is_object());
     // The next in turn begins when the one before has ended.
     greedy[0].call("cancel", json!([first]));
-    greedy[2].printed("begun");
+    greedy[2].expect_print("begun");
     greedy[2].call("cancel", json!([third]));
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    Error,
+    BoxError,
     circle::CircleProcess,
     connect,
     latencies::{Latencies, print_ratios},
@@ -44,7 +44,7 @@ const PRINTS: &str = "prints without end";
 const RESETS: &str = "resets";
 
 /// Prints what plays, questions and cancels of the honest client take, alone and beside the others, from so many plays.
-pub(crate) async fn compare(plays: usize) -> Result<(), Error> {
+pub(crate) async fn measure_attacks(plays: usize) -> Result<(), BoxError> {
     let circle = CircleProcess::start()?;
     let url = format!("ws://{}", circle.authority);
     let honest = CircleWsClient::builder(url).keypair(KeyPair::generate()?).build()?;
@@ -70,37 +70,37 @@ pub(crate) async fn compare(plays: usize) -> Result<(), Error> {
     Ok(())
 }
 
-async fn measure(honest: &CircleWsClient, plays: usize) -> Result<[Latencies; 3], Error> {
+async fn measure(honest: &CircleWsClient, plays: usize) -> Result<[Latencies; 3], BoxError> {
     let [mut played, mut described, mut cancelled] = [Vec::new(), Vec::new(), Vec::new()];
     for number in 0..plays {
-        let begun = Instant::now();
+        let start = Instant::now();
         let result = honest.play("40 + 2").await?;
-        played.push(begun.elapsed());
+        played.push(start.elapsed());
         if result.output != "42" {
             return Err(format!("40 + 2 is {}", result.output).into());
         }
         if number % 4 == 0 {
-            let begun = Instant::now();
+            let start = Instant::now();
             honest.describe().await?;
-            described.push(begun.elapsed());
+            described.push(start.elapsed());
         }
         if number % 10 == 0 {
             let mut endless = honest.play("print(1); loop {}").start().await?;
             // It runs.
             endless.next().await;
-            let begun = Instant::now();
+            let start = Instant::now();
             endless.cancel().await?;
             // Its one outcome is an error that says so.
             drop(endless.result().await);
-            cancelled.push(begun.elapsed());
+            cancelled.push(start.elapsed());
         }
     }
     Ok([("a play", played), ("describe", described), ("cancel to its play's end", cancelled)]
-        .map(|(call, latencies)| Latencies::of(call, latencies)))
+        .map(|(call, latencies)| Latencies::new(call, latencies)))
 }
 
 /// Does harm until it is dropped.
-async fn attack(authority: &str, name: &str, script: String) -> Result<(), Error> {
+async fn attack(authority: &str, name: &str, script: String) -> Result<(), BoxError> {
     let mut client = connect(authority).await?;
     let call = |method: &str, params: serde_json::Value| {
         Message::text(serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string())
@@ -110,16 +110,16 @@ async fn attack(authority: &str, name: &str, script: String) -> Result<(), Error
         if name == PRINTS {
             std::future::pending::<()>().await;
         }
-        answer(&mut client).await?;
+        receive_response(&mut client).await?;
         if name == RESETS {
             client.send(call("reset", serde_json::json!([]))).await?;
-            answer(&mut client).await?;
+            receive_response(&mut client).await?;
         }
     }
 }
 
 /// Whatever it is: an error, most often.
-async fn answer(client: &mut crate::Client) -> Result<(), Error> {
+async fn receive_response(client: &mut crate::WsConnection) -> Result<(), BoxError> {
     loop {
         let message = client.next().await.ok_or("the connection ended")??;
         if message.is_text() && !message.to_text()?.contains("\"method\"") {

@@ -9,7 +9,7 @@ use std::{
 
 use server_ws::{Access, Circle, Limits};
 
-use crate::Error;
+use crate::BoxError;
 
 /// The argument that makes this program a circle.
 pub(crate) const FLAG: &str = "--circle";
@@ -21,7 +21,7 @@ pub(crate) const DEFAULTS: &str = "--defaults";
 pub(crate) const NEEDS_KEY: &str = "--needs-key";
 
 /// Serves a circle until standard input ends; says first where.
-pub(crate) async fn serve() -> Result<(), Error> {
+pub(crate) async fn serve() -> Result<(), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
     // All attackers come from one address and are to run at once: what is shown is what keeps them apart when they do.
@@ -44,7 +44,7 @@ pub(crate) struct CircleProcess {
 }
 
 impl CircleProcess {
-    pub(crate) fn start() -> Result<Self, Error> {
+    pub(crate) fn start() -> Result<Self, BoxError> {
         let mut child =
             Command::new(std::env::current_exe()?).arg(FLAG).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut authority = String::new();
@@ -54,12 +54,12 @@ impl CircleProcess {
     }
 
     /// KiB that the process has in memory.
-    pub(crate) fn resident(&self) -> Result<i64, Error> {
+    pub(crate) fn resident(&self) -> Result<i64, BoxError> {
         field(&format!("/proc/{}/status", self.child.id()), &["VmRSS:"])
     }
 
     /// KiB that belong to the processes below it alone, however deep they are.
-    pub(crate) fn private_below(&self) -> Result<i64, Error> {
+    pub(crate) fn private_below(&self) -> Result<i64, BoxError> {
         let mut parents = HashMap::new();
         for entry in std::fs::read_dir("/proc")?.flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
@@ -89,7 +89,7 @@ impl Drop for CircleProcess {
 }
 
 /// The sum of these lines of a file of the kernel's.
-fn field(file: &str, names: &[&str]) -> Result<i64, Error> {
+fn field(file: &str, names: &[&str]) -> Result<i64, BoxError> {
     let text = std::fs::read_to_string(file)?;
     let mut sum = 0;
     for name in names {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    Client, Error,
+    BoxError, WsConnection,
     circle::CircleProcess,
     connect,
     latencies::{Latencies, print_ratios},
@@ -25,7 +25,7 @@ const ENDLESS_MS: u64 = 200;
 const ID: u64 = 1;
 
 /// Prints how long the neighbour's plays take beside every `step`th script, as a ratio to so many quiet plays before.
-pub(crate) async fn compare(step: usize, quiet_plays: usize) -> Result<(), Error> {
+pub(crate) async fn compare(step: usize, quiet_plays: usize) -> Result<(), BoxError> {
     let circle = CircleProcess::start()?;
     let neighbour =
         CircleWsClient::builder(format!("ws://{}", circle.authority)).keypair(KeyPair::generate()?).build()?;
@@ -37,7 +37,7 @@ pub(crate) async fn compare(step: usize, quiet_plays: usize) -> Result<(), Error
     for _ in 0..quiet_plays {
         quiet.push(play(&neighbour).await?);
     }
-    let mut beside = Vec::new();
+    let mut disturbed = Vec::new();
     for script in scripts(step)? {
         let mut client = connect(&circle.authority).await?;
         let is_endless = script.lines().next().is_some_and(|expected| expected.contains(" time"));
@@ -45,21 +45,21 @@ pub(crate) async fn compare(step: usize, quiet_plays: usize) -> Result<(), Error
         let params = json!({ "script": script, "timeout_ms": timeout_ms });
         let request = json!({ "jsonrpc": "2.0", "id": ID, "method": "play", "params": params });
         client.send(Message::text(request.to_string())).await?;
-        let answer = tokio::spawn(async move { wait_for_answer(client).await.map_err(|error| error.to_string()) });
+        let answer = tokio::spawn(async move { receive_response(client).await.map_err(|error| error.to_string()) });
         // At least one, so that short scripts count, too.
-        beside.push(play(&neighbour).await?);
+        disturbed.push(play(&neighbour).await?);
         while !answer.is_finished() {
-            beside.push(play(&neighbour).await?);
+            disturbed.push(play(&neighbour).await?);
         }
         answer.await??;
     }
     let name = "a neighbour's play";
-    print_ratios("beside them", &[Latencies::of(name, quiet)], &[Latencies::of(name, beside)]);
+    print_ratios("beside them", &[Latencies::new(name, quiet)], &[Latencies::new(name, disturbed)]);
     Ok(())
 }
 
 /// How long a play of the neighbour takes.
-async fn play(neighbour: &CircleWsClient) -> Result<Duration, Error> {
+async fn play(neighbour: &CircleWsClient) -> Result<Duration, BoxError> {
     let begun = Instant::now();
     let result = neighbour.play("mine").await?;
     let latency = begun.elapsed();
@@ -67,7 +67,7 @@ async fn play(neighbour: &CircleWsClient) -> Result<Duration, Error> {
 }
 
 /// Whatever the answer is: an error, most often.
-async fn wait_for_answer(mut client: Client) -> Result<(), Error> {
+async fn receive_response(mut client: WsConnection) -> Result<(), BoxError> {
     loop {
         let message = client.next().await.ok_or("the connection ended")??;
         if message.is_text() && serde_json::from_str::<Value>(message.to_text()?)?["id"] == ID {
@@ -77,9 +77,9 @@ async fn wait_for_answer(mut client: Client) -> Result<(), Error> {
 }
 
 /// Every `step`th script, in the order of their names.
-fn scripts(step: usize) -> Result<Vec<String>, Error> {
+fn scripts(step: usize) -> Result<Vec<String>, BoxError> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/hostile");
-    let mut files = directory.read_dir()?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, Error>>()?;
+    let mut files = directory.read_dir()?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, BoxError>>()?;
     files.sort();
     files.into_iter().step_by(step).map(|file| Ok(std::fs::read_to_string(file)?)).collect()
 }

@@ -9,7 +9,7 @@ pub(crate) struct Latencies {
 }
 
 impl Latencies {
-    pub(crate) fn of(call: &'static str, mut latencies: Vec<Duration>) -> Self {
+    pub(crate) fn new(call: &'static str, mut latencies: Vec<Duration>) -> Self {
         latencies.sort();
         Self { call, sorted: latencies }
     }

@@ -16,26 +16,26 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
 
-type Error = Box<dyn std::error::Error>;
-type Client = WebSocketStream<TcpStream>;
+type BoxError = Box<dyn std::error::Error>;
+type WsConnection = WebSocketStream<TcpStream>;
 
-fn main() -> Result<(), Error> {
+fn main() -> Result<(), BoxError> {
     worker::run_if_worker();
-    let is_asked = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    let has_flag = |wanted: &str| std::env::args().any(|argument| argument == wanted);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if is_asked(circle::FLAG) {
+    if has_flag(circle::FLAG) {
         return runtime.block_on(circle::serve());
     }
-    if is_asked(starvation::ATTACK_FLAG) {
+    if has_flag(starvation::ATTACK_FLAG) {
         return runtime.block_on(starvation::attack_from_arguments());
     }
-    let is_quick = is_asked("--quick");
-    if is_asked(starvation::FLAG) {
+    let is_quick = has_flag("--quick");
+    if has_flag(starvation::FLAG) {
         return runtime.block_on(starvation::compare(is_quick));
     }
     runtime.block_on(async {
         round_trips::compare(if is_quick { 64 } else { 5_000 }).await?;
-        attack::compare(if is_quick { 20 } else { 3_000 }).await?;
+        attack::measure_attacks(if is_quick { 20 } else { 3_000 }).await?;
         let (step, quiet_plays) = if is_quick { (20, 20) } else { (1, 1_000) };
         corpus::compare(step, quiet_plays).await?;
         if is_quick {
@@ -45,7 +45,7 @@ fn main() -> Result<(), Error> {
     })
 }
 
-async fn connect(authority: &str) -> Result<Client, Error> {
+async fn connect(authority: &str) -> Result<WsConnection, BoxError> {
     let stream = TcpStream::connect(authority).await?;
     stream.set_nodelay(true)?;
     Ok(client_async(format!("ws://{authority}/"), stream).await?.0)

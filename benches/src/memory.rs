@@ -3,13 +3,13 @@
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{Client, Error, circle::CircleProcess, connect};
+use crate::{BoxError, WsConnection, circle::CircleProcess, connect};
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"play","params":["40 + 2"]}"#;
 const DESCRIBE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"describe"}"#;
 
 /// Prints both, from so many of each.
-pub(crate) async fn report(connections: i64, sessions: i64) -> Result<(), Error> {
+pub(crate) async fn report(connections: i64, sessions: i64) -> Result<(), BoxError> {
     let circle = CircleProcess::start()?;
     // What the first costs is not theirs, and only with a second one pages that workers share are seen to be shared.
     let _first = [client(&circle, CALL).await?, client(&circle, CALL).await?];
@@ -31,7 +31,7 @@ pub(crate) async fn report(connections: i64, sessions: i64) -> Result<(), Error>
 }
 
 /// One that has been answered.
-async fn client(circle: &CircleProcess, call: &str) -> Result<Client, Error> {
+async fn client(circle: &CircleProcess, call: &str) -> Result<WsConnection, BoxError> {
     let mut client = connect(&circle.authority).await?;
     client.send(Message::text(call)).await?;
     let answer = client.next().await.ok_or("the connection ended")??;

@@ -12,7 +12,7 @@ use futures_util::{SinkExt, StreamExt};
 use server_ws::{Circle, CircleBuilder, Workers, host};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{Client, Error, connect};
+use crate::{BoxError, WsConnection, connect};
 
 /// Scripts whose value is 42.
 const PLAY: &str = "40 + 2";
@@ -43,9 +43,9 @@ async fn echo(request: HttpRequest, payload: web::Payload) -> impl Responder {
 }
 
 /// Prints how they compare, from so many round trips a measurement.
-pub(crate) async fn compare(count: u32) -> Result<(), Error> {
-    let processes = start(Circle::builder("bench").host_module(answers()))?;
-    let threads = start(Circle::builder("bench").host_module(answers()).workers(Workers::TrustedThreads))?;
+pub(crate) async fn compare(count: u32) -> Result<(), BoxError> {
+    let processes = start(Circle::builder("bench").host_module(answer_module()))?;
+    let threads = start(Circle::builder("bench").host_module(answer_module()).workers(Workers::TrustedThreads))?;
     let echo_at = listener()?;
     let echo = echo_at.local_addr()?.to_string();
     let server = HttpServer::new(|| App::new().route("/", web::get().to(self::echo)))
@@ -83,14 +83,14 @@ pub(crate) async fn compare(count: u32) -> Result<(), Error> {
 }
 
 /// Serves a circle; says where.
-fn start(circle: CircleBuilder) -> Result<String, Error> {
+fn start(circle: CircleBuilder) -> Result<String, BoxError> {
     let listener = listener()?;
     let authority = listener.local_addr()?.to_string();
     tokio::spawn(server_ws::run(listener, circle.build()?, std::future::pending()));
     Ok(authority)
 }
 
-fn answers() -> host::Module {
+fn answer_module() -> host::Module {
     host::Module::new("bench").function("answer", [], "42.", |_: host::Call, (): ()| async { Ok(42) })
 }
 
@@ -99,7 +99,7 @@ fn listener() -> std::io::Result<TcpListener> {
 }
 
 /// The mean time of one, with that many on their way.
-async fn round_trips(client: &mut Client, script: &str, count: u32, depth: u32) -> Result<Duration, Error> {
+async fn round_trips(client: &mut WsConnection, script: &str, count: u32, depth: u32) -> Result<Duration, BoxError> {
     let begun = Instant::now();
     for _ in 0..count / depth {
         for number in 0..depth {
@@ -108,7 +108,7 @@ async fn round_trips(client: &mut Client, script: &str, count: u32, depth: u32) 
         }
         client.flush().await?;
         for _ in 0..depth {
-            answer(client).await?;
+            receive_response(client).await?;
         }
     }
     Ok(begun.elapsed() / (count / depth * depth))
@@ -118,7 +118,7 @@ fn call(id: u32, script: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"play","params":["{script}"]}}"#)
 }
 
-async fn answer(client: &mut Client) -> Result<(), Error> {
+async fn receive_response(client: &mut WsConnection) -> Result<(), BoxError> {
     let message = client.next().await.ok_or("the connection ended")??;
     let text = message.to_text()?;
     if text.contains("\"method\"") || text.contains("\"value\":42") {
@@ -128,11 +128,11 @@ async fn answer(client: &mut Client) -> Result<(), Error> {
 }
 
 /// A connection, and its first answer: of a circle, from a worker that had to be started for it.
-async fn first_answer(authority: &str) -> Result<Duration, Error> {
+async fn first_answer(authority: &str) -> Result<Duration, BoxError> {
     let begun = Instant::now();
     let mut client = connect(authority).await?;
     client.send(Message::text(call(1, PLAY))).await?;
-    answer(&mut client).await?;
+    receive_response(&mut client).await?;
     Ok(begun.elapsed())
 }
 

@@ -15,7 +15,7 @@ use keys::KeyPair;
 use tokio::{task::JoinSet, time::sleep};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{Client, Error, circle, connect, latencies::percentile_ms};
+use crate::{BoxError, WsConnection, circle, connect, latencies::percentile_ms};
 use attacks::{ATTACKS, Attack};
 
 /// The argument that asks for this table.
@@ -36,19 +36,19 @@ const SESSION_INTERVAL: Duration = Duration::from_millis(100);
 const NOTIFICATION: &str = r#"{"jsonrpc":"2.0","method""#;
 
 #[derive(Debug, Clone, Copy)]
-struct Times {
+struct PhaseDurations {
     quiet: Duration,
     warm_up: Duration,
     attacked: Duration,
 }
 
 /// Prints the table, of this program's circle or of that of another program (`--program FILE`, a `circles`).
-pub(crate) async fn compare(is_quick: bool) -> Result<(), Error> {
+pub(crate) async fn compare(is_quick: bool) -> Result<(), BoxError> {
     let ms = Duration::from_millis;
     let times = if is_quick {
-        Times { quiet: ms(50), warm_up: ms(10), attacked: ms(50) }
+        PhaseDurations { quiet: ms(50), warm_up: ms(10), attacked: ms(50) }
     } else {
-        Times { quiet: ms(2000), warm_up: ms(1500), attacked: ms(5000) }
+        PhaseDurations { quiet: ms(2000), warm_up: ms(1500), attacked: ms(5000) }
     };
     let value = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
     let (program, only) = (value(PROGRAM), value(ONLY).unwrap_or_default());
@@ -61,13 +61,13 @@ pub(crate) async fn compare(is_quick: bool) -> Result<(), Error> {
             if !row.contains(&only) {
                 continue;
             }
-            let circle = Started::circle(program.as_deref(), attack.is_stranger)?;
+            let circle = ChildProcess::circle(program.as_deref(), attack.is_stranger)?;
             let quiet = measure(&circle.authority, times.quiet).await?;
-            let attacker = Started::attacker(index, *connections, &circle.authority)?;
+            let attacker = ChildProcess::attacker(index, *connections, &circle.authority)?;
             sleep(times.warm_up).await;
             let attacked = measure(&circle.authority, times.attacked).await?;
             drop(attacker);
-            let pair = |of: fn(&Measured) -> &[Duration]| {
+            let pair = |of: fn(&Measurement) -> &[Duration]| {
                 let at = |measured| (percentile_ms(of(measured), 50), percentile_ms(of(measured), 99));
                 let ((quiet_p50, quiet_p99), (p50, p99)) = (at(&quiet), at(&attacked));
                 format!("{quiet_p50:.1} / {quiet_p99:.1} → {p50:.1} / {p99:.1}")
@@ -80,7 +80,7 @@ pub(crate) async fn compare(is_quick: bool) -> Result<(), Error> {
     Ok(())
 }
 
-struct Measured {
+struct Measurement {
     plays: Vec<Duration>,
     sessions: Vec<Duration>,
     /// New sessions that came to no value.
@@ -88,8 +88,8 @@ struct Measured {
 }
 
 /// Measures callers with keys of their own: plays of one session, and beside it new sessions to their first value.
-async fn measure(authority: &str, time: Duration) -> Result<Measured, Error> {
-    let session = async || -> Result<CircleWsClient, Error> {
+async fn measure(authority: &str, time: Duration) -> Result<Measurement, BoxError> {
+    let session = async || -> Result<CircleWsClient, BoxError> {
         let keypair = KeyPair::generate()?;
         let client = CircleWsClient::builder(format!("ws://{authority}")).keypair(keypair).build()?;
         client.connect().await?;
@@ -107,7 +107,7 @@ async fn measure(authority: &str, time: Duration) -> Result<Measured, Error> {
             taken.push(begun.elapsed());
             sleep(PLAY_INTERVAL).await;
         }
-        Ok::<_, Error>(taken)
+        Ok::<_, BoxError>(taken)
     };
     let sessions = async {
         let (mut taken, mut failed) = (Vec::new(), 0);
@@ -119,22 +119,22 @@ async fn measure(authority: &str, time: Duration) -> Result<Measured, Error> {
             }
             sleep(SESSION_INTERVAL).await;
         }
-        Ok::<_, Error>((taken, failed))
+        Ok::<_, BoxError>((taken, failed))
     };
     let (mut plays, (mut sessions, failed)) = tokio::try_join!(plays, sessions)?;
     plays.sort();
     sessions.sort();
-    Ok(Measured { plays, sessions, failed })
+    Ok(Measurement { plays, sessions, failed })
 }
 
 /// A process that ends when this is dropped.
-struct Started {
+struct ChildProcess {
     child: Child,
     authority: String,
 }
 
-impl Started {
-    fn circle(program: Option<&str>, needs_key: bool) -> Result<Self, Error> {
+impl ChildProcess {
+    fn circle(program: Option<&str>, needs_key: bool) -> Result<Self, BoxError> {
         let mut command = Command::new(program.map_or_else(std::env::current_exe, |program| Ok(program.into()))?);
         match program {
             Some(_) => command.args(["serve", "--port", "0", "--name", "bench"]),
@@ -152,7 +152,7 @@ impl Started {
         Ok(Self { child, authority })
     }
 
-    fn attacker(attack: usize, connections: usize, authority: &str) -> Result<Self, Error> {
+    fn attacker(attack: usize, connections: usize, authority: &str) -> Result<Self, BoxError> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([ATTACK_FLAG, &attack.to_string(), &connections.to_string(), authority]);
         let child = command.stdin(Stdio::piped()).spawn()?;
@@ -160,7 +160,7 @@ impl Started {
     }
 }
 
-impl Drop for Started {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         // Also one that drains: nothing of it is of interest any more.
         let _ended = self.child.kill();
@@ -169,7 +169,7 @@ impl Drop for Started {
 }
 
 /// Attacks until standard input ends, with the arguments behind [`ATTACK_FLAG`].
-pub(crate) async fn attack_from_arguments() -> Result<(), Error> {
+pub(crate) async fn attack_from_arguments() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip_while(|argument| argument != ATTACK_FLAG).skip(1).collect();
     let [attack, connections, authority] = &arguments[..] else { return Err("an attack, a number, an address".into()) };
     let attack: &'static Attack = ATTACKS.get(attack.parse::<usize>()?).ok_or("no such attack")?;
@@ -181,7 +181,7 @@ pub(crate) async fn attack_from_arguments() -> Result<(), Error> {
             loop {
                 let connected = connect(&authority).await.ok();
                 if let Some(client) = connected {
-                    let _ended = attack_on(client, attack).await;
+                    let _ended = run_attack(client, attack).await;
                 }
                 sleep(Duration::from_millis(10)).await;
             }
@@ -191,7 +191,7 @@ pub(crate) async fn attack_from_arguments() -> Result<(), Error> {
     Ok(())
 }
 
-async fn attack_on(mut client: Client, attack: &Attack) -> Result<(), Error> {
+async fn run_attack(mut client: WsConnection, attack: &Attack) -> Result<(), BoxError> {
     let messages = (attack.messages)();
     loop {
         for text in &messages {

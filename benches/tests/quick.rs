@@ -3,7 +3,7 @@
 use std::process::Command;
 
 #[test]
-fn harness_measures_everything_once() {
+fn harness_runs_all_benchmarks_once() {
     let output = Command::new(env!("CARGO_BIN_EXE_circles-benches")).arg("--quick").output().expect("the binary runs");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}{stderr}");

@@ -27,7 +27,7 @@ pub(crate) use known::KnownVerb;
 
 use repl::EditMode;
 
-use crate::completing::{self, Shell};
+use crate::shell_completion::{self, Shell};
 
 /// Play Rhai in live circles, with keys that prove who you are.
 #[derive(Debug, Parser)]
@@ -108,7 +108,7 @@ impl Verb {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConnectArgs {
     /// The key to authenticate with [default: the default key, on a circle that asks for one]
-    #[arg(long, value_name = "NAME", add = completing::keys())]
+    #[arg(long, value_name = "NAME", add = shell_completion::keys())]
     pub key: Option<KeyName>,
     /// How the circle knows itself, when it is dialled through a tunnel
     #[arg(long, value_name = "HOST:PORT")]
@@ -133,8 +133,8 @@ pub(crate) struct PassphraseArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TuiArgs {
     /// Connect to this one first: a name in circles.json, a port, host:port or a ws:// URL [default: $CIRCLES_CIRCLE]
-    #[arg(value_name = "WHERE", add = completing::circles())]
-    pub place: Option<String>,
+    #[arg(value_name = "WHERE", add = shell_completion::circles())]
+    pub target: Option<String>,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }
@@ -142,10 +142,10 @@ pub(crate) struct TuiArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReplArgs {
     /// A name in circles.json, a port, host:port or a ws:// URL [default: $CIRCLES_CIRCLE, then a throw-away circle]
-    #[arg(value_name = "WHERE", add = completing::circles())]
-    pub place: Option<String>,
+    #[arg(value_name = "WHERE", add = shell_completion::circles())]
+    pub target: Option<String>,
     /// The same as WHERE
-    #[arg(long, value_name = "WHERE", conflicts_with = "place", add = completing::circles())]
+    #[arg(long, value_name = "WHERE", conflicts_with = "place", add = shell_completion::circles())]
     pub circle: Option<String>,
     /// The keys that edit a line [default: as ~/.inputrc has it, otherwise emacs]
     #[arg(long, value_name = "MODE", env = "CIRCLES_EDIT_MODE", value_parser = edit_mode())]
@@ -159,7 +159,7 @@ pub(crate) struct ReplArgs {
 pub(crate) struct PlayArgs {
     /// A name in circles.json, a port, host:port or a ws:// URL; several with commas between, or given again [default:
     /// $CIRCLES_CIRCLE, then a throw-away circle]
-    #[arg(long, value_name = "WHERE", value_delimiter = ',', add = completing::circles())]
+    #[arg(long, value_name = "WHERE", value_delimiter = ',', add = shell_completion::circles())]
     pub circle: Vec<String>,
     /// The script itself, instead of a file
     #[arg(short = 'e', long = "expression", value_name = "SCRIPT", allow_hyphen_values = true)]
@@ -247,13 +247,13 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_well_formed() {
+    fn command_line_is_well_formed() {
         super::Cli::command().debug_assert();
     }
 
     /// Clap shows them as they are.
     #[test]
-    fn no_help_text_has_marks_of_markdown() {
+    fn help_texts_have_no_markdown() {
         fn look(command: &clap::Command) {
             let texts = command.get_arguments().filter_map(clap::Arg::get_help).chain(command.get_about());
             for text in texts {

@@ -2,9 +2,9 @@
 
 mod cli;
 mod commands;
-mod completing;
-mod init;
-mod question;
+mod confirmation;
+mod process_1;
+mod shell_completion;
 
 use std::process::ExitCode;
 
@@ -12,12 +12,12 @@ use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 
 use cli::{Cli, Verb};
-use completing::{SHELLS, VARIABLE};
 use frontend::{
     error::{BUG_EXIT_CODE, CliError},
     supervisor::StartCommand,
     visible::visible,
 };
+use shell_completion::{COMPLETE_VARIABLE, SHELLS};
 use terminal::{output, passphrase, secrets};
 
 /// The program. To be called first thing in `main`: this same executable is what evaluates scripts, in processes of their
@@ -25,7 +25,7 @@ use terminal::{output, passphrase, secrets};
 pub fn main() -> ExitCode {
     worker::run_if_worker();
     passphrase::take_from_environment(worker::take_variable);
-    if let Some(answered) = answer_shell() {
+    if let Some(answered) = complete_for_shell() {
         return answered;
     }
     worker::keep_descriptors();
@@ -46,13 +46,13 @@ pub fn main() -> ExitCode {
 
 /// Answers a shell that asks for candidates; `None` if none does. To be called before anything is printed, and before
 /// there are threads.
-fn answer_shell() -> Option<ExitCode> {
-    std::env::var_os(VARIABLE).filter(|value| !value.is_empty() && value != "0")?;
+fn complete_for_shell() -> Option<ExitCode> {
+    std::env::var_os(COMPLETE_VARIABLE).filter(|value| !value.is_empty() && value != "0")?;
     // Whatever goes wrong, a line that is being typed is no place to say it.
     std::panic::set_hook(Box::new(|_| {}));
     let answer = || {
         let here = std::env::current_dir().ok();
-        let environment = CompleteEnv::with_factory(Cli::command).var(VARIABLE).shells(SHELLS);
+        let environment = CompleteEnv::with_factory(Cli::command).var(COMPLETE_VARIABLE).shells(SHELLS);
         environment.try_complete(std::env::args_os(), here.as_deref())
     };
     match std::panic::catch_unwind(answer) {
@@ -88,9 +88,9 @@ fn run() -> ExitCode {
         return commands::tui::run(args).unwrap_or_else(|error| failed(&error));
     }
     if let Some(Verb::Launch(_) | Verb::Serve(_)) = &cli.verb
-        && init::is_wanted()
+        && process_1::is_process_1()
     {
-        return init::run().unwrap_or_else(|error| failed(&error));
+        return process_1::run_as_process_1().unwrap_or_else(|error| failed(&error));
     }
     let done = match cli.verb {
         None | Some(Verb::Tui(_)) => output::to_stdout(WELCOME).map_err(Into::into),

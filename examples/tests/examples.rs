@@ -13,25 +13,25 @@ use std::{
 
 use keys::KeyPair;
 use serde_json::json;
-use wire::Wire;
+use wire::WireClient;
 
 /// Bounds every wait: reaching it is a failure, never a way to pass.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]
-fn a_script_runs_without_a_server() {
+fn run_script_example_runs_script() {
     let run = |script| Command::new(env!("CARGO_BIN_EXE_run_script")).arg(script).output().expect("it runs");
     let ran = run("print(\"hi\"); 40 + 2");
     assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(0), b"hi\n42\n".as_slice()));
     assert_eq!(run("let a = []; loop { a.push(a); }").status.code(), Some(1));
 }
 
-struct Inventory {
+struct InventoryProcess {
     child: Child,
     authority: String,
 }
 
-impl Inventory {
+impl InventoryProcess {
     fn start(file: &Path, keeper: &KeyPair) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_inventory"))
             .args([file.as_os_str(), "0".as_ref(), keeper.public_key().to_hex().as_ref()])
@@ -44,14 +44,14 @@ impl Inventory {
         Self { child, authority }
     }
 
-    fn connect(&self, key: &KeyPair) -> Wire {
-        let mut wire = Wire::connect(&self.authority);
+    fn connect(&self, key: &KeyPair) -> WireClient {
+        let mut wire = WireClient::connect(&self.authority);
         assert_eq!(wire.authenticate(key)["result"]["authenticated"], true);
         wire
     }
 }
 
-impl Drop for Inventory {
+impl Drop for InventoryProcess {
     fn drop(&mut self) {
         // It may have ended already.
         let _ended = self.child.kill();
@@ -60,14 +60,14 @@ impl Drop for Inventory {
 }
 
 #[test]
-fn an_inventory_is_what_its_keys_make_of_it() {
+fn inventory_example_checks_keys_and_stock() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("stock.redb");
     let (keeper, guest) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
     {
-        let inventory = Inventory::start(&file, &keeper);
+        let inventory = InventoryProcess::start(&file, &keeper);
         let (mut keeper, mut guest) = (inventory.connect(&keeper), inventory.connect(&guest));
-        assert_eq!(Wire::connect(&inventory.authority).error("stock::count(\"tea\")")["code"], -32001);
+        assert_eq!(WireClient::connect(&inventory.authority).error("stock::count(\"tea\")")["code"], -32001);
         assert_eq!(guest.value("stock::count(\"tea\")"), 0);
         keeper.value("stock::add(\"tea\", 5); stock::add(\"salt\", 1);");
         assert_eq!(guest.error("stock::add(\"tea\", 5)")["message"], "stock::add: only keepers add to the stock");
@@ -79,7 +79,7 @@ fn an_inventory_is_what_its_keys_make_of_it() {
         assert_eq!(error["data"]["thrown"]["data"], json!({ "tea": 3 }));
         guest.error("stock::reserve(\"salt\", 1); throw \"changed my mind\";");
         let cancelled = guest.request("play", json!(["stock::reserve(\"salt\", 1); print(\"reserved\"); loop {}"]));
-        guest.printed("reserved");
+        guest.expect_print("reserved");
         guest.call("cancel", json!([cancelled]));
         assert_eq!(guest.answer(&cancelled)["error"]["code"], -32005);
         assert_eq!(keeper.value("[stock::count(\"salt\"), stock::count(\"tea\")]"), json!([1, 3]));
@@ -89,6 +89,6 @@ fn an_inventory_is_what_its_keys_make_of_it() {
         assert!(guest.error(many)["message"].as_str().is_some_and(|message| message.contains("100 items")));
         assert_eq!(guest.call("lookup", json!(["stock::add"]))["result"]["functions"][0]["origin"], "host");
     }
-    let again = Inventory::start(&file, &keeper);
+    let again = InventoryProcess::start(&file, &keeper);
     assert_eq!(again.connect(&guest).value("stock::count(\"tea\")"), 3);
 }

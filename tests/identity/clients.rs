@@ -5,25 +5,27 @@ use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::PathBuf};
 use keys::KeyPair;
 use rustix::process::Signal;
 
-use crate::support::{Home, Ran, background::Background, fake, free_port, process::Server, skip};
+use crate::support::{
+    CommandOutput, Home, background::BackgroundCircles, fake, free_port, process::ServeProcess, skip,
+};
 
 fn known_circles(home: &Home) -> Option<String> {
     fs::read_to_string(home.path().join("data/circles/known_circles")).ok()
 }
 
-fn play(home: &Home, circle: &str) -> Ran {
+fn play(home: &Home, circle: &str) -> CommandOutput {
     home.run(&["play", "--circle", circle, "-e", "40 + 2"])
 }
 
 /// A circle on a port that it keeps, with an identity of its own.
-fn served(home: &Home, port: u16, identity: &str) -> (Server, String) {
+fn served(home: &Home, port: u16, identity: &str) -> (ServeProcess, String) {
     let file: PathBuf = home.path().join(identity);
-    let server = Server::start_on(port, &["--identity", file.to_str().expect("UTF-8")]);
+    let server = ServeProcess::start_on(port, &["--identity", file.to_str().expect("UTF-8")]);
     (server, super::public_key(&file))
 }
 
 #[test]
-fn first_identity_is_said_and_remembered_and_another_one_is_refused() {
+fn first_identity_is_reported_and_remembered_and_another_is_refused() {
     let (home, port) = (Home::new(), free_port());
     let (mut server, first) = served(&home, port, "first");
     let ran = play(&home, &server.url);
@@ -74,7 +76,7 @@ fn program_in_the_place_of_a_circle_that_was_never_started_is_not_remembered() {
 }
 
 #[test]
-fn nothing_is_asked_of_a_circle_whose_identity_is_refused() {
+fn client_sends_nothing_after_refusing_an_identity() {
     let (sender, asked) = std::sync::mpsc::channel();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let impostor =
@@ -93,7 +95,7 @@ fn nothing_is_asked_of_a_circle_whose_identity_is_refused() {
 
 #[test]
 fn ephemeral_identity_is_never_remembered() {
-    let (home, server) = (Home::new(), Server::start_on(free_port(), &[]));
+    let (home, server) = (Home::new(), ServeProcess::start_on(free_port(), &[]));
     let ran = play(&home, &server.url);
     assert_eq!((&*ran.stdout, &*ran.stderr), ("42\n", ""));
     let (on_free_port, _) = served(&home, 0, "identity");
@@ -109,7 +111,7 @@ fn persistent_identity_that_has_become_ephemeral_is_a_warning_on_loopback() {
     server.signal(Signal::TERM);
     server.wait();
     let known = known_circles(&home);
-    let server = Server::start_on(port, &[]);
+    let server = ServeProcess::start_on(port, &[]);
     let ran = play(&home, &server.url);
     assert_eq!(ran.stdout, "42\n");
     assert!(ran.stderr.contains("its identity is ephemeral now"), "{ran:?}");
@@ -117,11 +119,11 @@ fn persistent_identity_that_has_become_ephemeral_is_a_warning_on_loopback() {
 }
 
 #[test]
-fn circle_of_ones_own_is_compared_with_what_its_supervisor_says() {
+fn own_circle_is_compared_with_its_supervisors_report() {
     let port = free_port();
     let circles = format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#);
-    let background = Background::with(&circles);
-    background.ok(&["up"]);
+    let background = BackgroundCircles::start(&circles);
+    background.run_ok(&["up"]);
     let home = &background.home;
     // By its name and by its address.
     for circle in ["a", &port.to_string(), &format!("localhost:{port}"), &format!("[::1]:{port}")] {
@@ -130,11 +132,11 @@ fn circle_of_ones_own_is_compared_with_what_its_supervisor_says() {
     }
     assert_eq!(known_circles(home), None);
     // It has a new identity, which its supervisor says.
-    background.ok(&["identity", "rotate", "a", "--yes"]);
+    background.run_ok(&["identity", "rotate", "a", "--yes"]);
     assert_eq!(play(home, "a").stdout, "42\n");
 
     // Another program takes its place while it is down.
-    background.ok(&["down"]);
+    background.run_ok(&["down"]);
     let (sender, asked) = std::sync::mpsc::channel();
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("it is free");
     fake::impostor(listener, "a", move |method| sender.send(method.to_owned()).expect("the test listens"));
@@ -147,15 +149,15 @@ fn circle_of_ones_own_is_compared_with_what_its_supervisor_says() {
 }
 
 #[test]
-fn program_on_the_other_loopback_address_of_ones_own_circle_is_refused() {
+fn program_on_the_other_loopback_address_of_an_own_circle_is_refused() {
     let port = free_port();
-    let background = Background::with(&format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
+    let background = BackgroundCircles::start(&format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
     let home = &background.home;
     let Ok(listener) = TcpListener::bind(("::1", port)) else {
         return skip("this machine has no loopback address of IPv6");
     };
     fake::impostor(listener, "a", |_| {});
-    background.ok(&["up"]);
+    background.run_ok(&["up"]);
     assert_eq!(play(home, "a").stdout, "42\n");
     let ran = play(home, &format!("[::1]:{port}"));
     assert_eq!(ran.code, Some(4), "{ran:?}");

@@ -6,7 +6,7 @@ use keys::keystore::Keystore;
 use serde_json::{Value, json};
 
 use super::mode;
-use crate::support::{Home, PASSPHRASE, Ran, ran};
+use crate::support::{CommandOutput, Home, PASSPHRASE, command_output};
 
 /// A secret key, of nobody.
 const SECRET: &str = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
@@ -15,8 +15,8 @@ fn public_key_of_secret() -> String {
     keys::KeyPair::from_secret_hex(SECRET).expect("a secret key").public_key().to_hex()
 }
 
-fn with(home: &Home, args: &[&str], environment: &[(&str, &str)]) -> Ran {
-    ran(&home.command().args(args).envs(environment.iter().copied()).output().expect("it runs"))
+fn with(home: &Home, args: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
+    command_output(&home.command().args(args).envs(environment.iter().copied()).output().expect("it runs"))
 }
 
 fn unlock(home: &Home, name: &str, passphrase: &str) -> Option<String> {
@@ -25,7 +25,7 @@ fn unlock(home: &Home, name: &str, passphrase: &str) -> Option<String> {
 }
 
 #[test]
-fn an_exported_key_comes_in_elsewhere_with_its_passphrase() {
+fn exported_key_is_imported_with_its_passphrase() {
     let (home, elsewhere) = (Home::new(), Home::new());
     let alice = home.add_key("alice");
     let exported = home.run(&["keys", "export", "alice"]);
@@ -50,7 +50,7 @@ fn an_exported_key_comes_in_elsewhere_with_its_passphrase() {
 }
 
 #[test]
-fn a_bare_secret_goes_out_when_that_is_meant_and_comes_in_with_a_passphrase() {
+fn bare_secret_is_exported_on_confirmation_and_imported_with_a_passphrase() {
     let home = Home::new();
     let imported = home.run_with(&["keys", "import", "alice", "-"], &format!("0x{SECRET}\n"));
     assert_eq!((imported.code, imported.stdout), (Some(0), format!("{}\n", public_key_of_secret())));
@@ -59,7 +59,7 @@ fn a_bare_secret_goes_out_when_that_is_meant_and_comes_in_with_a_passphrase() {
     assert!(!file.contains(SECRET) && unlock(&home, "alice", PASSPHRASE).as_deref() == Some(SECRET));
 
     let bare = home.run(&["keys", "export", "alice", "--secret", "--yes"]);
-    assert_eq!(bare, Ran { code: Some(0), stdout: format!("{SECRET}\n"), stderr: String::new() });
+    assert_eq!(bare, CommandOutput { code: Some(0), stdout: format!("{SECRET}\n"), stderr: String::new() });
     let wrong = with(&home, &["keys", "export", "alice", "--secret", "--yes"], &[("CIRCLES_PASSPHRASE", "wrong")]);
     assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(6), ""));
     assert!(wrong.stderr.contains("wrong passphrase"), "{wrong:?}");
@@ -74,7 +74,7 @@ fn a_bare_secret_goes_out_when_that_is_meant_and_comes_in_with_a_passphrase() {
 }
 
 #[test]
-fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
+fn secret_on_the_command_line_is_refused_and_not_echoed() {
     let home = Home::new();
     let prefixed = format!("0x{SECRET}");
     for args in [vec!["alice", SECRET], vec!["alice", &prefixed], vec![SECRET], vec![&prefixed, "-"]] {
@@ -89,7 +89,7 @@ fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn what_is_no_key_is_not_imported() {
+fn import_rejects_invalid_keys() {
     let home = Home::new();
     home.add_key("alice");
     let exported = home.run(&["keys", "export", "alice"]).stdout;
@@ -114,7 +114,7 @@ fn what_is_no_key_is_not_imported() {
 }
 
 #[test]
-fn a_passphrase_is_changed_by_scripts() {
+fn passphrase_is_changed_without_a_terminal() {
     let home = Home::new();
     let alice = home.add_key("alice").secret_hex().to_string();
     let change = |environment: &[(&str, &str)]| with(&home, &["keys", "passwd", "alice"], environment);
@@ -150,7 +150,7 @@ fn a_passphrase_is_changed_by_scripts() {
 }
 
 #[test]
-fn a_key_is_renamed_and_never_over_another() {
+fn rename_never_overwrites_a_key() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key();
     home.add_key("bob");
@@ -164,7 +164,7 @@ fn a_key_is_renamed_and_never_over_another() {
 }
 
 #[test]
-fn a_removed_key_is_gone_and_what_is_missing_then_is_said() {
+fn remove_deletes_a_key_and_reports_the_missing_default() {
     let home = Home::new();
     for name in ["alice", "bob"] {
         home.add_key(name);
@@ -179,7 +179,7 @@ fn a_removed_key_is_gone_and_what_is_missing_then_is_said() {
 }
 
 #[test]
-fn a_key_that_is_not_there_is_said_by_every_verb_with_the_one_that_was_meant() {
+fn missing_key_is_reported_with_a_suggestion_by_every_command() {
     let home = Home::new();
     home.add_key("alice");
     for args in [
@@ -199,7 +199,7 @@ fn a_key_that_is_not_there_is_said_by_every_verb_with_the_one_that_was_meant() {
 }
 
 #[test]
-fn what_prints_a_public_key_says_it_as_json_too() {
+fn public_key_commands_have_json_output() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key().to_hex();
     let expected = json!({ "name": "alice", "public_key": alice, "default": true });

@@ -4,10 +4,10 @@ use std::process::{Command, Stdio};
 
 use keys::keystore::Keystore;
 
-use crate::support::{BINARY, Home, PASSPHRASE, Ran, pty::Terminal, ran};
+use crate::support::{BINARY, CommandOutput, Home, PASSPHRASE, command_output, pty::Terminal};
 
 /// With nobody to ask.
-fn alone(home: &Home, args: &[&str]) -> Ran {
+fn alone(home: &Home, args: &[&str]) -> CommandOutput {
     let output = Command::new("setsid")
         .args(["--wait", BINARY])
         .args(args)
@@ -19,7 +19,7 @@ fn alone(home: &Home, args: &[&str]) -> Ran {
         .stdin(Stdio::null())
         .output()
         .expect("setsid of util-linux is there");
-    ran(&output)
+    command_output(&output)
 }
 
 /// On a terminal, where nothing is in the environment.
@@ -30,7 +30,7 @@ fn terminal(home: &Home, args: &[&str]) -> Terminal {
 }
 
 #[test]
-fn a_key_is_removed_only_after_a_yes() {
+fn remove_requires_confirmation() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key().to_hex();
     let remove = ["keys", "remove", "alice"];
@@ -57,7 +57,7 @@ fn a_key_is_removed_only_after_a_yes() {
 }
 
 #[test]
-fn without_a_terminal_nothing_is_agreed_to() {
+fn confirmation_requires_a_terminal() {
     let home = Home::new();
     home.add_key("alice");
     for args in [&["keys", "remove", "alice"] as &[&str], &["keys", "export", "alice", "--secret"]] {
@@ -75,7 +75,7 @@ fn without_a_terminal_nothing_is_agreed_to() {
 }
 
 #[test]
-fn a_secret_is_shown_after_a_yes_and_the_passphrase() {
+fn secret_export_requires_confirmation_and_the_passphrase() {
     let home = Home::new();
     let secret = home.add_key("alice").secret_hex().to_string();
     let mut asked = terminal(&home, &["keys", "export", "alice", "--secret"]);
@@ -89,7 +89,7 @@ fn a_secret_is_shown_after_a_yes_and_the_passphrase() {
 }
 
 #[test]
-fn a_passphrase_is_changed_on_the_terminal_without_showing_any() {
+fn passphrase_is_changed_on_the_terminal_without_echo() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key();
     let mut asked = terminal(&home, &["keys", "passwd", "alice"]);
@@ -121,7 +121,7 @@ fn a_passphrase_is_changed_on_the_terminal_without_showing_any() {
 }
 
 #[test]
-fn a_bare_secret_is_typed_without_being_shown_and_its_passphrase_twice() {
+fn bare_secret_is_prompted_without_echo_and_its_passphrase_twice() {
     let home = Home::new();
     let secret = keys::KeyPair::generate().expect("a key").secret_hex().to_string();
     let mut asked = terminal(&home, &["keys", "import", "alice"]);
@@ -143,7 +143,7 @@ fn a_bare_secret_is_typed_without_being_shown_and_its_passphrase_twice() {
 }
 
 #[test]
-fn an_editor_is_told_no_passphrase() {
+fn editor_gets_no_passphrase_variables() {
     let home = Home::new();
     let mut command = home.command();
     command.envs([("CIRCLES_NEW_PASSPHRASE", "two"), ("CIRCLES_PASSPHRASE_FILE", "/nowhere")]);

@@ -15,9 +15,9 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use crate::support::{
     BINARY, Home, PASSPHRASE,
-    process::{Reaped, Server, is_inspectable},
+    process::{ReapedChild, ServeProcess, is_inspectable},
     skip,
-    wire::Wire,
+    wire::WireClient,
 };
 
 /// A user without privileges, as most distributions have one.
@@ -85,7 +85,7 @@ fn assert_protected(pid: Pid, user: Option<u32>) {
     }
 }
 
-fn assert_no_core_file(process: &mut Reaped, home: &Home) {
+fn assert_no_core_file(process: &mut ReapedChild, home: &Home) {
     let ended = process.0.wait().expect("it was started here");
     assert_eq!((ended.signal(), ended.core_dumped()), (Some(Signal::ABORT.as_raw()), false));
     let cores: Vec<_> = fs::read_dir(home.path())
@@ -97,16 +97,16 @@ fn assert_no_core_file(process: &mut Reaped, home: &Home) {
 }
 
 #[test]
-fn unlocked_key_is_kept_from_core_files_and_from_other_processes_of_its_user() {
+fn unlocked_key_is_hidden_from_core_files_and_other_processes() {
     let home = Home::new();
     home.add_key("alice");
     let Some((binary, user)) = for_an_ordinary_user(&home) else { return };
-    let server = Server::start(&["--access", "authenticated"]);
+    let server = ServeProcess::start(&["--access", "authenticated"]);
     let mut command = permissive(&binary, &["play", "--circle", &server.url, "-e", "print(\"begun\"); loop {}"]);
     let environment = home.command();
     command.env_clear().envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.current_dir(home.path()).stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
-    let mut client = Reaped(as_user(&mut command, user).spawn().expect("sh is everywhere"));
+    let mut client = ReapedChild(as_user(&mut command, user).spawn().expect("sh is everywhere"));
     let mut line = String::new();
     BufReader::new(client.0.stdout.take().expect("piped")).read_line(&mut line).expect("it prints");
     // By now it has read the passphrase, unlocked the key and authenticated with it.
@@ -134,11 +134,11 @@ fn server_with_an_identity_is_kept_from_core_files_and_from_other_processes_of_i
     let environment = home.command();
     command.env_clear().envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.current_dir(home.path()).stdout(std::process::Stdio::piped());
-    let mut server = Reaped(as_user(&mut command, user).spawn().expect("sh is everywhere"));
+    let mut server = ReapedChild(as_user(&mut command, user).spawn().expect("sh is everywhere"));
     let mut line = String::new();
     BufReader::new(server.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
     let url = line.trim().strip_prefix("listening on ").expect("it listens").to_owned();
-    let mut wire = Wire::connect(url.strip_prefix("ws://").expect("without TLS"));
+    let mut wire = WireClient::connect(url.strip_prefix("ws://").expect("without TLS"));
     assert_eq!(wire.value("40 + 2"), 42);
 
     let pid = Pid::from_child(&server.0);
@@ -154,7 +154,7 @@ fn server_has_no_passphrase_in_its_environment() {
     let mut command = home.command();
     command.args(["serve", "--port", "0"]).stdout(std::process::Stdio::piped());
     command.env("CIRCLES_NEW_PASSPHRASE", PASSPHRASE).env("CIRCLES_PASSPHRASE", PASSPHRASE);
-    let mut server = Reaped(command.spawn().expect("it runs"));
+    let mut server = ReapedChild(command.spawn().expect("it runs"));
     let mut line = String::new();
     BufReader::new(server.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
     let pid = Pid::from_child(&server.0);

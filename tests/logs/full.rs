@@ -5,7 +5,7 @@ use std::process::Command;
 use super::*;
 
 /// A circle with a log and an audit, started by a shell that has set up its files; and its URL.
-fn start(home: &Home, before: &str, log: &Path, audit: &Path) -> (Reaped, String) {
+fn start(home: &Home, before: &str, log: &Path, audit: &Path) -> (ReapedChild, String) {
     let mut command = Command::new("sh");
     let server = home.command();
     command
@@ -22,14 +22,14 @@ fn start(home: &Home, before: &str, log: &Path, audit: &Path) -> (Reaped, String
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    let mut child = Reaped(command.spawn().expect("there is a shell"));
+    let mut child = ReapedChild(command.spawn().expect("there is a shell"));
     let mut line = String::new();
     BufReader::new(child.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
     let authority = line.trim().strip_prefix("listening on ws://").unwrap_or_else(|| panic!("{line:?}")).to_owned();
     (child, authority)
 }
 
-fn end(child: &Reaped) {
+fn end(child: &ReapedChild) {
     let pid = rustix::process::Pid::from_child(&child.0);
     kill_process(pid, Signal::TERM).expect("it is there");
     wait_for_end(pid);
@@ -50,11 +50,11 @@ fn audited_numbers(path: &Path) -> (Vec<u64>, u64) {
 }
 
 #[test]
-fn a_circle_whose_log_and_audit_have_no_room_goes_on() {
+fn circle_survives_a_full_disk() {
     let home = Home::new();
     let full = Path::new("/dev/full");
     let (mut child, authority) = start(&home, "", full, full);
-    let mut wire = Wire::connect(&authority);
+    let mut wire = WireClient::connect(&authority);
     for number in 0..100 {
         assert_eq!(wire.value(&number.to_string()), number);
     }
@@ -63,12 +63,12 @@ fn a_circle_whose_log_and_audit_have_no_room_goes_on() {
 }
 
 #[test]
-fn a_file_that_may_not_grow_is_no_end_and_what_is_there_is_whole() {
+fn circle_survives_a_file_size_limit_with_whole_lines() {
     let home = Home::new();
     let (log, audit) = (home.path().join("a.log"), home.path().join("a.audit"));
     // 512 bytes a block in sh: 8 KiB.
     let (mut child, authority) = start(&home, "ulimit -f 16 &&", &log, &audit);
-    let mut wire = Wire::connect(&authority);
+    let mut wire = WireClient::connect(&authority);
     for number in 0..200 {
         assert_eq!(wire.value(&format!("{number};{number}")), number);
     }
@@ -81,7 +81,7 @@ fn a_file_that_may_not_grow_is_no_end_and_what_is_there_is_whole() {
 
 /// In a mount namespace of its own, where the system lets its user have one.
 #[test]
-fn what_a_full_disk_cost_is_counted_once_there_is_room_again() {
+fn lost_lines_are_counted_after_a_full_disk() {
     let home = Home::new();
     let disk = home.path().join("disk");
     fs::create_dir(&disk).expect("made");
@@ -111,7 +111,7 @@ fn what_a_full_disk_cost_is_counted_once_there_is_room_again() {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    let mut child = Reaped(command.spawn().expect("there is unshare"));
+    let mut child = ReapedChild(command.spawn().expect("there is unshare"));
     let mut line = String::new();
     BufReader::new(child.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
     let authority = line.trim().strip_prefix("listening on ws://").unwrap_or_else(|| panic!("{line:?}"));
@@ -119,7 +119,7 @@ fn what_a_full_disk_cost_is_counted_once_there_is_room_again() {
     let inside = |path: &Path| inside.join(path.strip_prefix("/").expect("absolute"));
 
     // 12 MiB of records, where 8 may wait and as many are on their way.
-    let mut wire = Wire::connect(authority);
+    let mut wire = WireClient::connect(authority);
     let padding = "x".repeat(200 << 10);
     for number in 0..120 {
         assert_eq!(wire.value(&format!("{number};\"{padding}\";{number}")), number);

@@ -15,17 +15,17 @@ use serde_json::json;
 use crate::support::{
     Home,
     http::UPGRADE,
-    process::{Reaped, wait_for_end},
-    wire::Wire,
+    process::{ReapedChild, wait_for_end},
+    wire::WireClient,
 };
 
 /// A server whose log is a file, with the file and the authority of the server.
-fn logged(home: &Home, args: &[&str]) -> (Reaped, PathBuf, String) {
+fn logged(home: &Home, args: &[&str]) -> (ReapedChild, PathBuf, String) {
     let log = home.path().join("a.log");
     let mut command = home.command();
     command.args(["serve", "--port", "0", "--log-file"]).arg(&log).args(args);
     command.env("CIRCLES_LOG", "info").stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut server = Reaped(command.spawn().expect("it runs"));
+    let mut server = ReapedChild(command.spawn().expect("it runs"));
     let mut line = String::new();
     BufReader::new(server.0.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
     let authority = line.trim().strip_prefix("listening on ws://").expect("a URL").to_owned();
@@ -33,7 +33,7 @@ fn logged(home: &Home, args: &[&str]) -> (Reaped, PathBuf, String) {
 }
 
 /// The log of a server that has ended.
-fn log_at_the_end(server: &Reaped, log: &Path) -> String {
+fn log_at_the_end(server: &ReapedChild, log: &Path) -> String {
     let pid = rustix::process::Pid::from_child(&server.0);
     kill_process(pid, Signal::TERM).expect("it is there");
     wait_for_end(pid);
@@ -44,7 +44,7 @@ fn log_at_the_end(server: &Reaped, log: &Path) -> String {
 fn failed_authentications_are_logged_with_address_and_key_and_not_each() {
     let home = Home::new();
     let (server, log, authority) = logged(&home, &[]);
-    let connect = || Wire::connect(&authority);
+    let connect = || WireClient::connect(&authority);
     let key = KeyPair::generate().expect("a key").public_key().to_hex();
     for _ in 0..100 {
         let mut wire = connect();
@@ -69,7 +69,7 @@ fn failed_authentications_are_logged_with_address_and_key_and_not_each() {
 fn refused_connections_are_logged_with_their_address_and_not_each() {
     let home = Home::new();
     let (server, log, authority) = logged(&home, &["--limit", "connections=1"]);
-    let mut wire = Wire::connect(&authority);
+    let mut wire = WireClient::connect(&authority);
     for _ in 0..100 {
         let mut stream = TcpStream::connect(&authority).expect("it listens");
         write!(stream, "GET / HTTP/1.1\r\nhost: {authority}\r\n{UPGRADE}\r\n").expect("it takes requests");

@@ -7,12 +7,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, fake, process::Server, skip};
+use crate::support::{Home, fake, process::ServeProcess, skip};
 
 /// What stands for a circle that hands out nonces of that authority; its own authority, and the methods that it is asked for.
-fn handing_out_nonces_of(claimed: impl Fn() -> String + Clone + Send + 'static) -> (String, Receiver<Value>) {
+fn serve_nonces_of(claimed: impl Fn() -> String + Clone + Send + 'static) -> (String, Receiver<Value>) {
     let (sender, receiver) = std::sync::mpsc::channel();
-    let liar = fake::websocket(move |text| {
+    let liar = fake::serve_websocket(move |text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
         sender.send(call["method"].clone()).expect("the test listens");
         let result = if call["method"] == "describe" {
@@ -34,8 +34,8 @@ fn handing_out_nonces_of(claimed: impl Fn() -> String + Clone + Send + 'static) 
 
 /// A circle that hands out another circle's nonces could have them signed and be somebody there.
 #[test]
-fn a_nonce_of_another_authority_is_not_signed() {
-    let (liar, receiver) = handing_out_nonces_of(|| "bank.example:9001".into());
+fn nonce_of_another_authority_is_not_signed() {
+    let (liar, receiver) = serve_nonces_of(|| "bank.example:9001".into());
     let home = Home::new();
     home.add_key("alice");
     let ran = home.run(&["play", "--circle", &liar, "-e", "1"]);
@@ -46,9 +46,9 @@ fn a_nonce_of_another_authority_is_not_signed() {
 
 /// Both loopback addresses have that name, and another user of the machine can listen on one of them.
 #[test]
-fn a_nonce_of_localhost_is_not_signed() {
+fn nonce_of_localhost_is_not_signed() {
     let known = Arc::new(OnceLock::new());
-    let (liar, receiver) = handing_out_nonces_of({
+    let (liar, receiver) = serve_nonces_of({
         let known = known.clone();
         move || String::clone(known.get().expect("it is known"))
     });
@@ -71,17 +71,17 @@ fn localhost_is_reached_and_authenticated_to_at_either_loopback_address() {
             skip("this machine has no loopback address of IPv6");
             continue;
         }
-        let server = Server::start(&["--host", host, "--access", "authenticated"]);
+        let server = ServeProcess::start(&["--host", host, "--access", "authenticated"]);
         let ran = home.run(&["play", "--circle", &format!("localhost:{}", server.port()), "-e", "40 + 2"]);
         assert_eq!(ran.stdout, "42\n", "{host}: {ran:?}");
     }
 }
 
 #[test]
-fn an_authority_of_ones_own_goes_through_a_tunnel() {
+fn explicit_authority_works_through_a_tunnel() {
     let home = Home::new();
     home.add_key("alice");
-    let server = Server::start(&["--access", "authenticated", "--hosts", "circle.example"]);
+    let server = ServeProcess::start(&["--access", "authenticated", "--hosts", "circle.example"]);
     let through = ["play", "--circle", &server.url, "--authority", "circle.example", "-e", "1"];
     // Where a tunnel ends, nothing tells a circle without a lasting identity from another.
     let ran = home.run(&through);

@@ -5,11 +5,11 @@ use std::io::{BufRead, BufReader};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, Ran, process::Server};
+use crate::support::{CommandOutput, Home, process::ServeProcess};
 
 #[test]
-fn a_script_is_played_on_several_circles_side_by_side() {
-    let (one, other) = (Server::start(&["--name", "one"]), Server::start(&["--name", "other"]));
+fn script_is_played_on_several_circles_concurrently() {
+    let (one, other) = (ServeProcess::start(&["--name", "one"]), ServeProcess::start(&["--name", "other"]));
     let home = Home::new();
     let circles =
         |down: bool| format!("{},{}{}", one.url, other.authority(), if down { ",ws://127.0.0.1:2" } else { "" });
@@ -42,8 +42,8 @@ fn a_script_is_played_on_several_circles_side_by_side() {
 }
 
 #[test]
-fn a_circle_plays_once_however_often_and_by_whatever_name_it_is_named() {
-    let (server, other) = (Server::start(&["--name", "team"]), Server::start(&["--name", "other"]));
+fn circle_named_twice_plays_once() {
+    let (server, other) = (ServeProcess::start(&["--name", "team"]), ServeProcess::start(&["--name", "other"]));
     let home = Home::new();
     let port = server.authority().rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).expect("a port");
     let circles = json!({ "circles": [{ "name": "team", "port": port }] });
@@ -51,7 +51,7 @@ fn a_circle_plays_once_however_often_and_by_whatever_name_it_is_named() {
     let names = ["team".to_owned(), port.to_string(), format!("127.0.0.1:{port}"), format!("ws://127.0.0.1:{port}/")];
     // As one that is alone.
     let ran = home.run(&["play", "--circle", &names.join(", "), "--circle", "team", "-e", "print(1); CIRCLE_NAME"]);
-    assert_eq!(ran, Ran { code: Some(0), stdout: "1\nteam\n".into(), stderr: String::new() });
+    assert_eq!(ran, CommandOutput { code: Some(0), stdout: "1\nteam\n".into(), stderr: String::new() });
     let two = format!("{port},{},team", other.url);
     let ran = home.run(&["play", "--json", "--circle", &two, "-e", "CIRCLE_NAME"]);
     let all: Value = serde_json::from_str(&ran.stdout).expect("JSON");
@@ -66,10 +66,11 @@ fn a_circle_plays_once_however_often_and_by_whatever_name_it_is_named() {
 }
 
 #[test]
-fn several_circles_are_named_by_the_environment_and_one_passphrase_will_do() {
+fn circles_named_by_the_environment_share_one_passphrase() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key().to_hex();
-    let (one, other) = (Server::start(&["--member", &alice]), Server::start(&["--access", "authenticated"]));
+    let (one, other) =
+        (ServeProcess::start(&["--member", &alice]), ServeProcess::start(&["--access", "authenticated"]));
     let mut command = home.command();
     command
         .args(["play", "--json", "-e", "CALLER_PUBLIC_KEY"])
@@ -94,7 +95,7 @@ fn several_circles_are_named_by_the_environment_and_one_passphrase_will_do() {
 
 #[test]
 fn ctrl_c_cancels_the_plays_on_all_circles() {
-    let (one, other) = (Server::open(), Server::open());
+    let (one, other) = (ServeProcess::open(), ServeProcess::open());
     let circles = format!("{},{}", one.url, other.url);
     let mut child = Home::new()
         .command()

@@ -5,9 +5,9 @@ use std::fs;
 use super::*;
 
 #[test]
-fn a_mistake_changes_nothing_is_told_with_its_line_and_heals() {
-    let here = Background::with(&of(&[A, B]));
-    here.ok(&["up"]);
+fn invalid_config_changes_nothing_and_recovers() {
+    let here = BackgroundCircles::start(&of(&[A, B]));
+    here.run_ok(&["up"]);
     let (a, b) = (here.pid("a"), here.pid("b"));
     here.configure(&of(&[A, r#"{ "name": "c", "port": 0, "acess": "open" }"#]));
     for verb in ["reload", "diff"] {
@@ -17,20 +17,20 @@ fn a_mistake_changes_nothing_is_told_with_its_line_and_heals() {
     }
     let refused = here.statuses()["refused"].as_str().expect("it is refused").to_owned();
     assert!(refused.contains("circles.json:3:"), "{refused}");
-    let table = here.ok(&["status"]);
+    let table = here.run_ok(&["status"]);
     assert!(table.contains("circles.json is not taken over: ") && table.contains(&refused), "{table}");
     assert_eq!((here.pid("a"), here.pid("b")), (a, b));
     here.wait_until_logged("not taken over, and nothing is changed: ", 0);
     here.configure(&of(&[A, B, C]));
     here.until("it heals by itself", |all| all.get("refused").is_none() && all["circles"][2]["state"] == "ready");
     assert_eq!((here.pid("a"), here.pid("b")), (a, b));
-    assert!(here.ok(&["logs"]).contains("(supervisor) | "));
+    assert!(here.run_ok(&["logs"]).contains("(supervisor) | "));
 }
 
 #[test]
-fn a_mistake_that_is_saved_is_told_by_status_and_the_log() {
-    let here = Background::with(&of(&[A]));
-    here.ok(&["up"]);
+fn invalid_config_is_reported_by_status_and_log() {
+    let here = BackgroundCircles::start(&of(&[A]));
+    here.run_ok(&["up"]);
     let before = here.pid("a");
     here.configure("{ \"circles\": [\n");
     here.until("it is told", |all| all.get("refused").is_some());
@@ -40,10 +40,10 @@ fn a_mistake_that_is_saved_is_told_by_status_and_the_log() {
 
 /// Whatever takes the place of circles.json, and that what runs does not notice.
 #[test]
-fn what_is_no_circles_json_changes_nothing() {
-    let here = Background::with(&of(&[A, B]));
+fn unreadable_config_changes_nothing() {
+    let here = BackgroundCircles::start(&of(&[A, B]));
     let path = here.home.path().join("circles.json");
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let (a, b) = (here.pid("a"), here.pid("b"));
     let mut wire = here.connect("a");
     wire.value("let kept = 7;");
@@ -74,18 +74,18 @@ fn what_is_no_circles_json_changes_nothing() {
             fs::remove_file(&path).expect("it is there");
         }
         here.configure(&of(&[A, B]));
-        here.ok(&["reload"]);
+        here.run_ok(&["reload"]);
         assert_eq!((here.pid("a"), here.pid("b")), (a, b), "{fault}");
         assert!(here.statuses().get("refused").is_none(), "{fault}");
     }
 }
 
 #[test]
-fn a_circle_that_refuses_goes_on_as_it_was_and_takes_over_what_is_mended() {
-    let here = Background::with(&of(&[A, r#"{ "name": "b", "port": 0, "init": "b.rhai" }"#]));
+fn circle_that_rejects_a_change_keeps_its_config_and_applies_the_fix() {
+    let here = BackgroundCircles::start(&of(&[A, r#"{ "name": "b", "port": 0, "init": "b.rhai" }"#]));
     let script = here.home.path().join("b.rhai");
     fs::write(&script, "const DAY = 1;").expect("written");
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let before = here.pid("b");
     fs::write(&script, "throw \"no such day\"").expect("written");
     let ran = here.run(&["reload"]);
@@ -93,21 +93,21 @@ fn a_circle_that_refuses_goes_on_as_it_was_and_takes_over_what_is_mended() {
     assert!(ran.stderr.contains("no such day"), "{ran:?}");
     let told = here.status("b")["refused"].as_str().expect("it refuses").to_owned();
     assert!(told.contains("no such day"), "{told}");
-    assert!(here.ok(&["status"]).contains("not as circles.json has it: "));
+    assert!(here.run_ok(&["status"]).contains("not as circles.json has it: "));
     eventually(|| {
-        let logs = here.ok(&["logs", "b"]);
+        let logs = here.run_ok(&["logs", "b"]);
         if logs.contains("does not take over what circles.json says now: ") { Ok(()) } else { Err(logs) }
     });
     assert_eq!((here.pid("b"), here.connect("b").value("DAY")), (before, json!(1)));
     fs::write(&script, "const DAY = 2;").expect("written");
-    here.ok(&["reload"]);
+    here.run_ok(&["reload"]);
     assert!(here.status("b").get("refused").is_none());
     assert_eq!((here.pid("b"), here.connect("b").value("DAY")), (before, json!(2)));
 }
 
 #[test]
-fn what_cannot_start_takes_over_what_is_mended_with_its_next_start() {
-    let here = Background::with(&of(&[A, r#"{ "name": "b", "port": 0, "init": "b.rhai" }"#]));
+fn failed_circle_applies_the_fix_at_its_next_start() {
+    let here = BackgroundCircles::start(&of(&[A, r#"{ "name": "b", "port": 0, "init": "b.rhai" }"#]));
     let script = here.home.path().join("b.rhai");
     fs::write(&script, "throw 1").expect("written");
     assert_eq!(here.run(&["up"]).code, Some(2));

@@ -5,13 +5,13 @@ use std::{fs, os::unix::fs::symlink, process::Stdio};
 use rustix::process::{Signal, kill_process};
 
 use super::*;
-use crate::support::{process::Reaped, pty::Terminal};
+use crate::support::{process::ReapedChild, pty::Terminal};
 
 #[test]
-fn saving_the_file_is_enough_however_that_is_done() {
-    let here = Background::with(&of(&[A]));
+fn save_of_the_file_triggers_a_reload() {
+    let here = BackgroundCircles::start(&of(&[A]));
     let at = |name: &str| here.home.path().join(name);
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let before = here.pid("a");
     let has = |names: &'static [&str]| {
         here.until("the circles of the file", |all| {
@@ -36,8 +36,8 @@ fn saving_the_file_is_enough_however_that_is_done() {
 }
 
 #[test]
-fn a_directory_that_is_replaced_is_watched_and_those_above_it_too() {
-    let here = Background::with(&of(&[A]));
+fn replaced_directories_are_watched() {
+    let here = BackgroundCircles::start(&of(&[A]));
     let at = |name: &str| here.home.path().join(name);
     fs::remove_file(at("circles.json")).expect("removed");
     let write = |top: &str, circles: &[&str]| {
@@ -47,7 +47,7 @@ fn a_directory_that_is_replaced_is_watched_and_those_above_it_too() {
     write("top", &[A]);
     let config = at("top/conf/circles.json");
     symlink(&config, at("circles.json")).expect("linked");
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let has = |count: usize| {
         here.until(&format!("{count} circles"), |all| all["circles"].as_array().expect("a list").len() == count);
     };
@@ -72,8 +72,8 @@ fn a_directory_that_is_replaced_is_watched_and_those_above_it_too() {
 }
 
 #[test]
-fn a_file_that_a_link_leads_to_is_watched_and_the_link_too() {
-    let here = Background::with(&of(&[A]));
+fn symlink_and_its_target_are_watched() {
+    let here = BackgroundCircles::start(&of(&[A]));
     let at = |name: &str| here.home.path().join(name);
     for (folder, circles) in [("one", of(&[A])), ("two", of(&[A, B]))] {
         fs::create_dir(at(folder)).expect("made");
@@ -85,9 +85,9 @@ fn a_file_that_a_link_leads_to_is_watched_and_the_link_too() {
     // Found by its canonical path, which is another one later on.
     let canonical = at("one/circles.json");
     let named = ["--config", canonical.to_str().expect("UTF-8")];
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let count = || {
-        let said = here.ok(&["status", "--json", named[0], named[1]]);
+        let said = here.run_ok(&["status", "--json", named[0], named[1]]);
         let all: Value = serde_json::from_str(&said).expect("JSON");
         all["circles"].as_array().expect("a list").len()
     };
@@ -99,16 +99,17 @@ fn a_file_that_a_link_leads_to_is_watched_and_the_link_too() {
     until(2);
     fs::write(at("two/circles.json"), of(&[A, B, C])).expect("written");
     until(3);
-    here.ok(&["down", named[0], named[1]]);
+    here.run_ok(&["down", named[0], named[1]]);
 }
 
 #[test]
-fn what_is_in_an_init_script_and_in_modules_is_watched_too() {
-    let here = Background::with(&of(&[A, r#"{ "name": "b", "port": 0, "init": "b.rhai", "modules": "scripts" }"#]));
+fn init_script_and_modules_are_watched() {
+    let here =
+        BackgroundCircles::start(&of(&[A, r#"{ "name": "b", "port": 0, "init": "b.rhai", "modules": "scripts" }"#]));
     let at = |name: &str| here.home.path().join(name);
     fs::write(at("b.rhai"), "const DAY = 1;").expect("written");
     fs::create_dir(at("scripts")).expect("made");
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let (a, b) = (here.pid("a"), here.pid("b"));
     let mut before = here.connect("b");
     assert_eq!(before.value("DAY"), 1);
@@ -128,9 +129,9 @@ fn what_is_in_an_init_script_and_in_modules_is_watched_too() {
 }
 
 #[test]
-fn a_signal_reloads_in_the_background() {
-    let here = Background::with(&of(&[A]));
-    here.ok(&["up"]);
+fn sighup_reloads_in_the_background() {
+    let here = BackgroundCircles::start(&of(&[A]));
+    here.run_ok(&["up"]);
     let (supervisor, before) = (here.supervisor("a"), here.pid("a"));
     kill_process(supervisor, Signal::HUP).expect("it is there");
     here.wait_until_logged("is taken over: nothing is different", 0);
@@ -141,20 +142,21 @@ fn a_signal_reloads_in_the_background() {
 }
 
 #[test]
-fn in_the_foreground_a_signal_reloads_unless_it_is_the_terminal_that_goes() {
-    let here = Background::with(&of(&[A]));
+fn sighup_reloads_in_the_foreground_without_a_terminal() {
+    let here = BackgroundCircles::start(&of(&[A]));
     let mut command = std::process::Command::new("setsid");
     let environment = here.home.command();
     command.arg(crate::support::BINARY).arg("launch").env_clear().stdin(Stdio::null()).stdout(Stdio::null());
     command.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let mut launched = Reaped(command.current_dir(here.home.path()).spawn().expect("setsid of util-linux is there"));
+    let mut launched =
+        ReapedChild(command.current_dir(here.home.path()).spawn().expect("setsid of util-linux is there"));
     // `setsid` has made itself the binary.
     let pid = Pid::from_child(&launched.0);
     here.until("a is up", |all| all["circles"][0]["state"] == "ready");
     kill_process(pid, Signal::HUP).expect("it is there");
     here.wait_until_logged("is taken over: nothing is different", 0);
     assert_eq!(here.supervisor("a"), pid);
-    here.ok(&["down"]);
+    here.run_ok(&["down"]);
     wait_for_end(pid);
     assert_eq!(launched.0.wait().expect("it was started here").code(), Some(0));
 

@@ -1,11 +1,11 @@
 //! The `:` commands.
 
-use crate::support::{Home, process::Server, pty::Terminal};
+use crate::support::{Home, process::ServeProcess, pty::Terminal};
 
 #[test]
-fn use_goes_to_another_circle_and_comes_back_to_the_session_as_it_was() {
+fn use_switches_circles_and_returns_to_the_kept_session() {
     let home = Home::new();
-    let team = Server::start(&["--name", "team"]);
+    let team = ServeProcess::start(&["--name", "team"]);
     let port = team.authority().rsplit_once(':').expect("a port").1;
     std::fs::write(
         home.path().join("circles.json"),
@@ -37,10 +37,10 @@ fn use_goes_to_another_circle_and_comes_back_to_the_session_as_it_was() {
 }
 
 #[test]
-fn a_key_is_proved_in_place_and_another_one_has_a_session_beside_it() {
+fn key_command_authenticates_in_place_and_opens_a_session_for_another_key() {
     let home = Home::new();
     let (alice, bob) = (home.add_key("alice").public_key().to_hex(), home.add_key("bob").public_key().to_hex());
-    let server = Server::open();
+    let server = ServeProcess::open();
     let mut terminal = Terminal::run(&home, &["repl", &server.url]);
     terminal.wait_for("circle> ");
     terminal.keys("let kept = 40\r");
@@ -66,9 +66,9 @@ fn a_key_is_proved_in_place_and_another_one_has_a_session_beside_it() {
 }
 
 #[test]
-fn a_throw_away_circle_can_be_gone_to_from_any_other() {
+fn use_switches_to_a_scratch_circle() {
     let home = Home::new();
-    let server = Server::open();
+    let server = ServeProcess::open();
     let mut command = home.command();
     // An editor that changes nothing.
     command.env("VISUAL", "true");
@@ -89,10 +89,10 @@ fn a_throw_away_circle_can_be_gone_to_from_any_other() {
 
 /// With the echo off while it is typed, and Enter being Enter, although the prompt's own terminal has neither.
 #[test]
-fn a_passphrase_that_a_command_needs_is_asked_for() {
+fn command_prompts_for_the_passphrase_it_needs() {
     let home = Home::new();
     home.add_key("alice");
-    let server = Server::open();
+    let server = ServeProcess::open();
     let mut command = home.command();
     command.env_remove("CIRCLES_PASSPHRASE");
     let mut terminal = Terminal::run_command(&home, &command, &["repl", &server.url]);
@@ -107,7 +107,7 @@ fn a_passphrase_that_a_command_needs_is_asked_for() {
 }
 
 #[test]
-fn what_went_well_is_saved_as_a_script_that_runs_again() {
+fn save_writes_a_script_that_runs_again() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     for input in [
@@ -150,7 +150,7 @@ fn what_went_well_is_saved_as_a_script_that_runs_again() {
 }
 
 #[test]
-fn a_file_that_fails_shows_its_own_line() {
+fn load_shows_the_failing_line_of_the_file() {
     let home = Home::new();
     std::fs::write(home.path().join("bad.rhai"), "#!/usr/bin/env -S circles play\nlet a = 1;\na + nowhere")
         .expect("written");
@@ -179,9 +179,9 @@ fn a_file_that_fails_shows_its_own_line() {
 }
 
 #[test]
-fn several_circles_answer_side_by_side() {
+fn fan_out_shows_answers_side_by_side() {
     let home = Home::new();
-    let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
+    let (team, lab) = (ServeProcess::start(&["--name", "team"]), ServeProcess::start(&["--name", "lab"]));
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
     terminal.keys(&format!(
@@ -208,7 +208,7 @@ fn several_circles_answer_side_by_side() {
 #[test]
 fn ctrl_c_cancels_on_every_circle() {
     let home = Home::new();
-    let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
+    let (team, lab) = (ServeProcess::start(&["--name", "team"]), ServeProcess::start(&["--name", "lab"]));
     let mut terminal = Terminal::run(&home, &["repl", &team.url]);
     terminal.wait_for("team> ");
     terminal.keys(&format!(":each {},{} print(`be${{\"gun\"}}`); loop {{}}\r", team.authority(), lab.authority()));
@@ -223,7 +223,7 @@ fn ctrl_c_cancels_on_every_circle() {
 }
 
 #[test]
-fn the_last_play_is_timed_drawn_and_shown_again() {
+fn time_plot_and_last_show_the_last_play() {
     let home = Home::new();
     let mut command = home.command();
     // A pager that says that it is one.
@@ -258,7 +258,7 @@ fn the_last_play_is_timed_drawn_and_shown_again() {
 }
 
 #[test]
-fn the_progress_of_a_play_is_shown_as_a_bar() {
+fn progress_of_a_play_is_shown_as_a_bar() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
@@ -273,7 +273,7 @@ fn the_progress_of_a_play_is_shown_as_a_bar() {
 }
 
 #[test]
-fn help_is_there_in_all_and_on_each_topic() {
+fn help_shows_an_overview_and_each_topic() {
     let home = Home::new();
     let mut command = home.command();
     command.env("PAGER", "cat");

@@ -13,24 +13,24 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Home,
-    background::Background,
+    background::BackgroundCircles,
     fake, free_port,
-    process::{Server, children},
+    process::{ServeProcess, children},
     pty::Terminal,
 };
 
-fn kill(server: &mut Server) {
+fn kill(server: &mut ServeProcess) {
     server.signal(Signal::KILL);
     server.wait();
 }
 
 #[test]
-fn a_lost_connection_is_said_above_the_line_and_made_again_by_itself() {
+fn lost_connection_is_reported_above_the_line_and_restored() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key().to_hex();
     let access = ["--name", "team", "--member", alice.as_str()];
     let port = free_port();
-    let mut server = Server::start_on(port, &access);
+    let mut server = ServeProcess::start_on(port, &access);
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("team ⚿ alice> ");
     terminal.keys("let x = 1\r");
@@ -41,7 +41,7 @@ fn a_lost_connection_is_said_above_the_line_and_made_again_by_itself() {
     // Whole, and above what is being typed, which is still there; the prompt says that there is no connection.
     terminal.wait_for_words("is lost: it ended without a word; connecting again");
     terminal.wait_for_screen("team ⚿ alice✗ CALLER_PUBLIC_KEY + `/${i");
-    let _server = Server::start_on(port, &access);
+    let _server = ServeProcess::start_on(port, &access);
     terminal.wait_for_words("as alice, with a fresh session: what 1 input had made is gone");
     terminal.wait_for_screen("team ⚿ alice> CALLER_PUBLIC_KEY + `/${i");
     terminal.keys("s_def_var(\"x\")}`\r");
@@ -49,10 +49,10 @@ fn a_lost_connection_is_said_above_the_line_and_made_again_by_itself() {
 }
 
 #[test]
-fn what_is_entered_on_a_lost_connection_waits_for_its_user_to_know() {
+fn input_on_a_lost_connection_is_returned() {
     let home = Home::new();
     let port = free_port();
-    let mut server = Server::start_on(port, &[]);
+    let mut server = ServeProcess::start_on(port, &[]);
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("circle> ");
     terminal.keys("let x = 1; print(`be${\"gun\"}`); loop {}\r");
@@ -65,7 +65,7 @@ fn what_is_entered_on_a_lost_connection_waits_for_its_user_to_know() {
     terminal.keys("x\r");
     terminal.wait_for("connection refused");
     terminal.wait_for("in the history");
-    let _server = Server::start_on(port, &[]);
+    let _server = ServeProcess::start_on(port, &[]);
     terminal.wait_for_words("connected again");
     // Nothing went well before, so nothing is said to be gone, and Up brings back what could not be played.
     terminal.wait_for("circle> ");
@@ -74,8 +74,8 @@ fn what_is_entered_on_a_lost_connection_waits_for_its_user_to_know() {
 }
 
 /// A circle that counts what is played on it, and hangs up at the first.
-fn deaf_at_first(played: Arc<Mutex<Vec<String>>>) -> String {
-    fake::conversing(move |text| {
+fn server_losing_the_first_answer(played: Arc<Mutex<Vec<String>>>) -> String {
+    fake::serve_conversation(move |text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
         let result = match call["method"].as_str() {
             Some("describe") => fake::description("deaf"),
@@ -94,10 +94,10 @@ fn deaf_at_first(played: Arc<Mutex<Vec<String>>>) -> String {
 }
 
 #[test]
-fn a_play_whose_answer_was_lost_is_not_played_again() {
+fn play_without_an_answer_is_not_replayed() {
     let home = Home::new();
     let played = Arc::new(Mutex::new(Vec::new()));
-    let authority = deaf_at_first(played.clone());
+    let authority = server_losing_the_first_answer(played.clone());
     let mut terminal = Terminal::run(&home, &["repl", &authority]);
     terminal.wait_for("deaf> ");
     terminal.keys("pay(100)\r");
@@ -109,8 +109,8 @@ fn a_play_whose_answer_was_lost_is_not_played_again() {
 }
 
 #[test]
-fn an_environment_that_the_circle_gave_up_is_said_above_the_line() {
-    let server = Server::start(&["--limit", "idle_s=1"]);
+fn lost_environment_is_reported_above_the_line() {
+    let server = ServeProcess::start(&["--limit", "idle_s=1"]);
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl", &server.url]);
     terminal.wait_for("circle> ");
@@ -124,7 +124,7 @@ fn an_environment_that_the_circle_gave_up_is_said_above_the_line() {
 }
 
 #[test]
-fn a_log_line_comes_above_the_line_that_is_typed() {
+fn log_line_is_printed_above_the_input() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
@@ -144,15 +144,15 @@ fn a_log_line_comes_above_the_line_that_is_typed() {
 }
 
 #[test]
-fn another_circle_in_its_place_is_not_taken_for_it() {
+fn other_circle_at_the_same_address_is_detected() {
     let home = Home::new();
     let port = free_port();
-    let mut server = Server::start_on(port, &["--name", "team"]);
+    let mut server = ServeProcess::start_on(port, &["--name", "team"]);
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("team> ");
     kill(&mut server);
     terminal.wait_for_words("connecting again");
-    let _other = Server::start_on(port, &["--name", "other"]);
+    let _other = ServeProcess::start_on(port, &["--name", "other"]);
     terminal.keys("1\r");
     terminal.wait_for_words("the circle 'other' is there now, and not 'team'");
     terminal.wait_for("team✗ ");
@@ -164,36 +164,36 @@ fn another_circle_in_its_place_is_not_taken_for_it() {
 }
 
 #[test]
-fn a_key_that_could_not_be_proved_is_not_proved_later() {
+fn failed_authentication_is_not_retried() {
     let home = Home::new();
     home.add_key("alice");
     let port = free_port();
-    let mut server = Server::start_on(port, &[]);
+    let mut server = ServeProcess::start_on(port, &[]);
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("circle> ");
     kill(&mut server);
     terminal.wait_for_words("connecting again");
     terminal.keys(":key alice\r");
     terminal.wait_for("error: ");
-    let _server = Server::start_on(port, &[]);
+    let _server = ServeProcess::start_on(port, &[]);
     terminal.wait_for_words("connected again");
     terminal.keys("type_of(CALLER_PUBLIC_KEY)\r");
     terminal.wait_for("()\r\n");
 }
 
 #[test]
-fn a_circle_that_took_another_port_is_told_where_it_is() {
-    let here = Background::with(r#"{ "circles": [{ "name": "team", "port": 0 }] }"#);
-    here.ok(&["up"]);
+fn circle_on_a_new_port_is_reported_with_its_address() {
+    let here = BackgroundCircles::start(r#"{ "circles": [{ "name": "team", "port": 0 }] }"#);
+    here.run_ok(&["up"]);
     let url = here.status("team")["url"].as_str().expect("a URL").to_owned();
     let mut terminal = Terminal::run(&here.home, &["repl", "team"]);
     terminal.wait_for("team> ");
-    here.ok(&["down"]);
+    here.run_ok(&["down"]);
     terminal.wait_for_words("connecting again");
     // Its port is somebody else's by now, who hangs up on everyone.
     let listener = std::net::TcpListener::bind(url.strip_prefix("ws://").expect("a ws URL")).expect("it is free");
     std::thread::spawn(move || listener.incoming().for_each(drop));
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     terminal.wait_for_words("circle 'team' is at ws://");
     terminal.wait_for_words(":use team goes to it there");
     terminal.keys(":use team\r");
@@ -203,8 +203,8 @@ fn a_circle_that_took_another_port_is_told_where_it_is() {
 }
 
 #[test]
-fn what_an_environment_held_that_a_play_cost_can_still_be_saved() {
-    let server = Server::open();
+fn inputs_of_a_lost_environment_can_be_saved() {
+    let server = ServeProcess::open();
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl", &server.url]);
     terminal.wait_for("circle> ");
@@ -224,9 +224,9 @@ fn what_an_environment_held_that_a_play_cost_can_still_be_saved() {
 }
 
 /// A circle that takes any signature, and is another one once it has hung up on a play; what it is asked after that.
-fn replaced(authority: Arc<OnceLock<String>>, asked: Arc<Mutex<Vec<String>>>) -> String {
+fn server_replaced_by_another(authority: Arc<OnceLock<String>>, asked: Arc<Mutex<Vec<String>>>) -> String {
     let is_replaced = Arc::new(AtomicBool::new(false));
-    fake::conversing(move |text| {
+    fake::serve_conversation(move |text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
         let method = call["method"].as_str().expect("a method");
         let is_other = is_replaced.load(Ordering::SeqCst);
@@ -252,11 +252,11 @@ fn replaced(authority: Arc<OnceLock<String>>, asked: Arc<Mutex<Vec<String>>>) ->
 }
 
 #[test]
-fn nothing_is_proved_to_another_circle_in_the_place_of_one() {
+fn other_circle_gets_no_authentication() {
     let home = Home::new();
     home.add_key("alice");
     let (known, asked) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
-    let authority = replaced(known.clone(), asked.clone());
+    let authority = server_replaced_by_another(known.clone(), asked.clone());
     known.set(authority.clone()).expect("once");
     let mut terminal = Terminal::run(&home, &["repl", &authority, "--key", "alice"]);
     terminal.wait_for("team ⚿ alice> ");
@@ -267,9 +267,9 @@ fn nothing_is_proved_to_another_circle_in_the_place_of_one() {
 }
 
 #[test]
-fn each_dials_a_circle_that_is_gone_once() {
+fn fan_out_connects_once_to_an_unreachable_circle() {
     let home = Home::new();
-    let mut server = Server::open();
+    let mut server = ServeProcess::open();
     let at = server.authority().to_owned();
     let mut terminal = Terminal::run(&home, &["repl", &at]);
     terminal.wait_for("circle> ");

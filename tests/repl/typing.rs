@@ -1,10 +1,10 @@
 //! What the keys do.
 
 use super::PROMPT_ENDS;
-use crate::support::{Home, process::Server, pty::Terminal};
+use crate::support::{Home, process::ServeProcess, pty::Terminal};
 
 #[test]
-fn up_brings_back_an_input_of_several_lines_whole() {
+fn up_recalls_a_whole_multiline_input() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
@@ -28,7 +28,7 @@ fn up_brings_back_an_input_of_several_lines_whole() {
 }
 
 #[test]
-fn a_paste_of_500_lines_is_one_input() {
+fn paste_of_500_lines_is_one_input() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
@@ -44,7 +44,7 @@ fn a_paste_of_500_lines_is_one_input() {
 }
 
 #[test]
-fn ctrl_c_on_a_half_typed_input_clears_it_and_never_leaves() {
+fn ctrl_c_clears_the_input_and_never_quits() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     for half in ["let a = ", "fn f() {\r  loop {\r", "`text ${", ":load fi"] {
@@ -60,7 +60,7 @@ fn ctrl_c_on_a_half_typed_input_clears_it_and_never_leaves() {
 }
 
 #[test]
-fn the_hint_is_taken_with_ctrl_f_and_with_right() {
+fn hint_is_accepted_with_ctrl_f_and_right() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     for (take, answer) in [("40 + 2\r", "42\r\n"), ("4\x06\r", "42\r\n"), ("40\x1b[C + 1\r", "43\r\n")] {
@@ -71,7 +71,7 @@ fn the_hint_is_taken_with_ctrl_f_and_with_right() {
 }
 
 #[test]
-fn ctrl_x_ctrl_e_goes_on_in_the_editor() {
+fn ctrl_x_ctrl_e_opens_the_editor() {
     use std::os::unix::fs::PermissionsExt;
 
     let home = Home::new();
@@ -96,7 +96,7 @@ fn ctrl_x_ctrl_e_goes_on_in_the_editor() {
 }
 
 #[test]
-fn without_an_editor_nothing_is_lost() {
+fn missing_editor_keeps_the_input() {
     let home = Home::new();
     let mut command = home.command();
     command.env("VISUAL", "/nonexistent/editor");
@@ -110,7 +110,7 @@ fn without_an_editor_nothing_is_lost() {
 }
 
 #[test]
-fn vi_keys_edit_where_they_are_wanted() {
+fn vi_mode_edits_with_vi_keys() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl", "--edit-mode", "vi"]);
     terminal.wait_for("scratch> ");
@@ -128,7 +128,7 @@ fn vi_keys_edit_where_they_are_wanted() {
 }
 
 #[test]
-fn the_line_is_whole_after_a_resize() {
+fn line_is_redrawn_after_a_resize() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
@@ -145,11 +145,11 @@ fn the_line_is_whole_after_a_resize() {
 }
 
 #[test]
-fn each_circle_and_each_key_has_a_history_of_its_own() {
+fn history_is_separate_for_each_circle_and_key() {
     let home = Home::new();
     home.add_key("alice");
     home.add_key("bob");
-    let (one, other) = (Server::open(), Server::open());
+    let (one, other) = (ServeProcess::open(), ServeProcess::open());
     let kept = |at: &str, key: &str, input: &str| {
         let mut terminal = Terminal::run(&home, &["repl", at, "--key", key]);
         terminal.wait_for(&format!("circle ⚿ {key}> "));
@@ -174,14 +174,14 @@ fn each_circle_and_each_key_has_a_history_of_its_own() {
 
 /// A circle that completes when it likes: typing does not wait for it.
 #[test]
-fn a_slow_circle_makes_completion_late_and_never_the_typing() {
+fn slow_circle_delays_completion_but_not_typing() {
     use serde_json::{Value, json};
 
     use crate::support::fake;
 
     let (answer, may_answer) = std::sync::mpsc::channel::<()>();
     let may_answer = std::sync::Arc::new(std::sync::Mutex::new(may_answer));
-    let authority = fake::conversing(move |text| {
+    let authority = fake::serve_conversation(move |text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
         if call["method"] == "describe" {
             let described = json!({ "jsonrpc": "2.0", "id": call["id"], "result": fake::description("slow") });
@@ -206,7 +206,7 @@ fn a_slow_circle_makes_completion_late_and_never_the_typing() {
 }
 
 #[test]
-fn what_is_not_utf8_is_refused_and_costs_nothing() {
+fn invalid_utf8_is_rejected_harmlessly() {
     use std::io::Write;
 
     let home = Home::new();
@@ -225,7 +225,7 @@ fn what_is_not_utf8_is_refused_and_costs_nothing() {
 }
 
 #[test]
-fn a_terminal_that_can_do_nothing_is_read_line_by_line() {
+fn dumb_terminal_is_read_line_by_line() {
     let home = Home::new();
     let mut command = home.command();
     command.env("TERM", "dumb").env_remove("NO_COLOR");
@@ -239,7 +239,7 @@ fn a_terminal_that_can_do_nothing_is_read_line_by_line() {
 }
 
 #[test]
-fn what_was_typed_before_a_ctrl_c_arrives_at_the_next_prompt() {
+fn type_ahead_before_ctrl_c_arrives_at_the_next_prompt() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
@@ -254,7 +254,7 @@ fn what_was_typed_before_a_ctrl_c_arrives_at_the_next_prompt() {
 }
 
 #[test]
-fn a_list_of_candidates_asks_nothing_and_waits_for_nothing() {
+fn candidate_list_needs_no_confirmation() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");

@@ -43,11 +43,11 @@ fn only_child(pid: Pid) -> Pid {
 }
 
 #[test]
-fn process_1_reaps_orphans_hands_signals_on_and_ends_with_its_program() {
+fn process_1_reaps_orphans_and_forwards_signals() {
     let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
     let Some(mut command) = unshared(&home, FIRST) else { return };
-    let mut launched = Running::start(command.arg("launch"));
-    let mut wire = Wire::connect(&launched.authority());
+    let mut launched = RunningProcess::start(command.arg("launch"));
+    let mut wire = WireClient::connect(&launched.authority());
     assert_eq!(wire.value("40 + 2"), 42);
     let first = only_child(launched.pid());
     let program = only_child(first);
@@ -60,7 +60,7 @@ fn process_1_reaps_orphans_hands_signals_on_and_ends_with_its_program() {
     kill_process(circle, Signal::KILL).expect("it is there");
     [circle, template, worker].into_iter().for_each(wait_until_reaped);
 
-    let mut wire = Wire::connect(&launched.authority());
+    let mut wire = WireClient::connect(&launched.authority());
     assert_eq!(wire.value("40 + 2"), 42);
     let template = only_child(only_child(program));
     let worker = only_child(template);
@@ -82,7 +82,7 @@ fn process_1_reaps_orphans_hands_signals_on_and_ends_with_its_program() {
 fn process_1_ends_as_its_program_does() {
     let home = Home::new();
     let Some(mut command) = unshared(&home, FIRST) else { return };
-    let mut served = Running::start(command.args(["serve", "--port", "0"]));
+    let mut served = RunningProcess::start(command.args(["serve", "--port", "0"]));
     served.authority();
     let first = only_child(served.pid());
     kill_process(only_child(first), Signal::KILL).expect("it is there");
@@ -95,7 +95,7 @@ fn process_1_ends_as_its_program_does() {
 }
 
 #[test]
-fn a_user_without_a_home_has_a_place_among_the_temporary_files() {
+fn user_without_a_home_uses_a_temporary_directory() {
     let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
     let temporary = tempfile::tempdir().expect("a directory");
     // Neither a home nor one that can be used, as container engines set it.
@@ -107,8 +107,8 @@ fn a_user_without_a_home_has_a_place_among_the_temporary_files() {
             Some(command)
         };
         let Some(mut command) = nobody(&["launch"]) else { return };
-        let mut launched = Running::start(&mut command);
-        assert_eq!(Wire::connect(&launched.authority()).value("40 + 2"), 42);
+        let mut launched = RunningProcess::start(&mut command);
+        assert_eq!(WireClient::connect(&launched.authority()).value("40 + 2"), 42);
         let status = nobody(&["status"]).expect("it was there before").output().expect("it runs");
         assert!(String::from_utf8_lossy(&status.stdout).contains("ready"), "{status:?}");
         assert_eq!(launched.end(Signal::TERM), Some(0));
@@ -124,7 +124,7 @@ fn a_user_without_a_home_has_a_place_among_the_temporary_files() {
 }
 
 #[test]
-fn the_image_s_circles_json_is_right() {
+fn container_image_config_is_valid() {
     // Its port may be taken here, and its volume is not there.
     let config = include_str!("../../contrib/container/circles.json").replace("\"port\": 9001", "\"port\": 0");
     let home = configured(&config.replace("/var/lib/circles/", ""));
@@ -133,7 +133,7 @@ fn the_image_s_circles_json_is_right() {
 }
 
 #[test]
-fn scripts_and_modules_that_cannot_be_read_are_pointed_at() {
+fn unreadable_scripts_and_modules_are_reported() {
     let home = configured(
         "{ \"circles\": [\n  { \"name\": \"a\", \"port\": 0, \"init\": \"a.rhai\" },\n  \
          { \"name\": \"b\", \"port\": 0, \"modules\": \"m\" }\n] }",
@@ -159,7 +159,7 @@ fn scripts_and_modules_that_cannot_be_read_are_pointed_at() {
 }
 
 #[test]
-fn a_port_that_needs_a_privilege_is_told_to_who_has_it_not() {
+fn privileged_port_is_reported() {
     let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     if first.trim().parse::<u16>().is_ok_and(|first| first <= 80) {
         skip("anyone may have port 80 here");

@@ -14,19 +14,19 @@ use super::{Attacker, MESSAGE, circle_of, circle_of_bounded, discover, frame, pa
 use crate::support::{
     eventually,
     http::{get, own},
-    process::Server,
+    process::ServeProcess,
     skip,
-    wire::Wire,
+    wire::WireClient,
 };
 
 /// What a circle says that its connections hold.
-fn counted_bytes(server: &Server) -> u64 {
+fn counted_bytes(server: &ServeProcess) -> u64 {
     let page = get(server.authority(), "/metrics", &own(server)).1;
     let line = page.lines().find_map(|line| line.strip_prefix("circles_memory_bytes{of=\"connections\"} "));
     line.and_then(|bytes| bytes.parse().ok()).unwrap_or_else(|| panic!("{page}"))
 }
 
-fn member_of(server: &Server, member: &KeyPair) -> Wire {
+fn member_of(server: &ServeProcess, member: &KeyPair) -> WireClient {
     let mut wire = server.connect();
     wire.authenticate(member);
     wire
@@ -49,7 +49,7 @@ fn requests_in_a_row_cannot_kill_a_circle() {
     for path in ["/", "/healthz", "/openrpc.json"] {
         let requests = format!("GET {path} HTTP/1.1\nHost:x\n\n").repeat(16_000);
         let attackers: Vec<_> = (0..250)
-            .filter_map(|_| Attacker::dial(&server).ok())
+            .filter_map(|_| Attacker::open_socket(&server).ok())
             .inspect(|stream| send_all_at_once(stream, requests.as_bytes()))
             .collect();
         assert_eq!(wire.value("40 + 2"), 42);
@@ -60,7 +60,7 @@ fn requests_in_a_row_cannot_kill_a_circle() {
 
 #[test]
 fn socket_is_closed_after_one_request_and_with_an_endless_head() {
-    let server = Server::open();
+    let server = ServeProcess::open();
     let request = format!("GET /healthz HTTP/1.1\r\n{}\r\n", own(&server));
     let mut stream = TcpStream::connect(server.authority()).expect("it listens");
     stream.write_all(request.repeat(2).as_bytes()).expect("it takes requests");
@@ -82,7 +82,7 @@ fn socket_is_closed_after_one_request_and_with_an_endless_head() {
         let mut byte = [0];
         assert!(!stream.read(&mut byte).is_ok_and(|read| read > 0), "there is no answer to it");
     }
-    server.wait_until_it_has(0, before);
+    server.wait_until_at_most(0, before);
 }
 
 /// The rest of a buffer keeps all of it.

@@ -5,15 +5,15 @@ use std::{fs, path::PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Home, Ran, eventually, process::parent, wire::Wire};
+use super::{CommandOutput, Home, eventually, process::parent, wire::WireClient};
 
 /// A home with a circles.json, in which nothing runs any more when the test is over.
-pub(crate) struct Background {
+pub(crate) struct BackgroundCircles {
     pub home: Home,
 }
 
-impl Background {
-    pub(crate) fn with(config: &str) -> Self {
+impl BackgroundCircles {
+    pub(crate) fn start(config: &str) -> Self {
         let background = Self { home: Home::new() };
         background.configure(config);
         background
@@ -23,19 +23,19 @@ impl Background {
         fs::write(self.home.path().join("circles.json"), config).expect("written");
     }
 
-    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> CommandOutput {
         self.home.run(args)
     }
 
     /// What has to go well.
-    pub(crate) fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn run_ok(&self, args: &[&str]) -> String {
         let ran = self.run(args);
         assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
         ran.stdout
     }
 
     pub(crate) fn status(&self, name: &str) -> Value {
-        let all: Value = serde_json::from_str(&self.ok(&["status", "--json"])).expect("JSON");
+        let all: Value = serde_json::from_str(&self.run_ok(&["status", "--json"])).expect("JSON");
         let circles = all["circles"].as_array().expect("a list");
         circles.iter().find(|circle| circle["name"] == name).expect(name).clone()
     }
@@ -59,9 +59,9 @@ impl Background {
         });
     }
 
-    pub(crate) fn connect(&self, name: &str) -> Wire {
+    pub(crate) fn connect(&self, name: &str) -> WireClient {
         let status = self.status(name);
-        Wire::connect(status["url"].as_str().expect("a URL").strip_prefix("ws://").expect("a ws URL"))
+        WireClient::connect(status["url"].as_str().expect("a URL").strip_prefix("ws://").expect("a ws URL"))
     }
 
     /// The supervisor, and all that it has started.
@@ -85,7 +85,7 @@ impl Background {
     }
 }
 
-impl Drop for Background {
+impl Drop for BackgroundCircles {
     fn drop(&mut self) {
         let down = self.home.run(&["down"]);
         // The test has failed already.

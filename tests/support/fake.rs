@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Message, accept};
 
 /// Answers each connection with those bytes, whatever it says; returns its authority.
-pub(crate) fn answering(bytes: &'static [u8]) -> String {
-    serving(move |mut stream| {
+pub(crate) fn serve_bytes(bytes: &'static [u8]) -> String {
+    serve_streams(move |mut stream| {
         let mut request = [0; 4096];
         if stream.read(&mut request).is_ok() && stream.write_all(bytes).is_ok() {
             // Until the client has had enough.
@@ -30,8 +30,8 @@ pub(crate) fn description(name: &str) -> Value {
 }
 
 /// Accepts `WebSockets`, identifies itself, and answers each other text with what `answer` makes of it.
-pub(crate) fn websocket(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
-    conversing(move |text| Some(answer(text)))
+pub(crate) fn serve_websocket(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
+    serve_conversation(move |text| Some(answer(text)))
 }
 
 /// The key that these circles identify themselves with.
@@ -40,7 +40,7 @@ pub(crate) fn identity() -> KeyPair {
 }
 
 /// The answer to `identify`, if that is what the text asks for.
-fn identified(text: &str, dialled: &Authority, is_persistent: bool) -> Option<String> {
+fn identify_response(text: &str, dialled: &Authority, is_persistent: bool) -> Option<String> {
     let call: Value = serde_json::from_str(text).ok().filter(|call: &Value| call["method"] == "identify")?;
     let challenge = call["params"]["challenge"].as_str()?.parse().ok()?;
     let signature = identity().sign_identity(&IdentityStatement::new(dialled, challenge, is_persistent)).to_string();
@@ -50,32 +50,32 @@ fn identified(text: &str, dialled: &Authority, is_persistent: bool) -> Option<St
 }
 
 /// The same, and ends the connection where there is no answer.
-pub(crate) fn conversing(answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static) -> String {
-    conversing_on(TcpListener::bind("127.0.0.1:0").expect("a port"), false, answer)
+pub(crate) fn serve_conversation(answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static) -> String {
+    serve_conversation_on(TcpListener::bind("127.0.0.1:0").expect("a port"), false, answer)
 }
 
 /// An open circle of that name with an identity that is said to last; calls `hear` with each method that it is asked for but
 /// `identify`.
-pub(crate) fn impostor(listener: TcpListener, name: &str, hear: impl Fn(&str) + Clone + Send + 'static) -> String {
+pub(crate) fn impostor(listener: TcpListener, name: &str, on_method: impl Fn(&str) + Clone + Send + 'static) -> String {
     let description = description(name);
-    conversing_on(listener, true, move |text| {
+    serve_conversation_on(listener, true, move |text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
-        hear(call["method"].as_str().expect("a method"));
+        on_method(call["method"].as_str().expect("a method"));
         Some(json!({ "jsonrpc": "2.0", "id": call["id"], "result": description }).to_string())
     })
 }
 
-fn conversing_on(
+fn serve_conversation_on(
     listener: TcpListener,
     is_persistent: bool,
     answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static,
 ) -> String {
-    serving_on(listener, move |stream| {
+    serve_streams_on(listener, move |stream| {
         let dialled = Authority::from_socket_addr(stream.local_addr().expect("bound"), 80);
         let Ok(mut socket) = accept(stream) else { return };
         while let Ok(message) = socket.read() {
             let Message::Text(text) = message else { continue };
-            let answer = identified(&text, &dialled, is_persistent).or_else(|| answer(&text));
+            let answer = identify_response(&text, &dialled, is_persistent).or_else(|| answer(&text));
             let Some(answer) = answer else { return };
             if socket.send(Message::text(answer)).is_err() {
                 return;
@@ -84,11 +84,11 @@ fn conversing_on(
     })
 }
 
-fn serving(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
-    serving_on(TcpListener::bind("127.0.0.1:0").expect("a port"), serve)
+fn serve_streams(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
+    serve_streams_on(TcpListener::bind("127.0.0.1:0").expect("a port"), serve)
 }
 
-fn serving_on(listener: TcpListener, serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
+fn serve_streams_on(listener: TcpListener, serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
     let authority = listener.local_addr().expect("bound").to_string();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {

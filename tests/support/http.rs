@@ -5,14 +5,14 @@ use std::{
     net::{Shutdown, TcpStream},
 };
 
-use super::{WAIT_TIMEOUT, process::Server};
+use super::{WAIT_TIMEOUT, process::ServeProcess};
 
 /// What asks for a WebSocket.
 pub(crate) const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
     sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// The host that a server answers to.
-pub(crate) fn own(server: &Server) -> String {
+pub(crate) fn own(server: &ServeProcess) -> String {
     format!("host: {}\r\n", server.authority())
 }
 

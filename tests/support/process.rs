@@ -11,16 +11,16 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
-use super::{BINARY, Home, WAIT_TIMEOUT, eventually, skip, wire::Wire};
+use super::{BINARY, Home, WAIT_TIMEOUT, eventually, skip, wire::WireClient};
 
 /// `circles serve`, on a free port.
-pub(crate) struct Server {
+pub(crate) struct ServeProcess {
     child: Child,
     pub url: String,
     _home: Home,
 }
 
-impl Server {
+impl ServeProcess {
     pub(crate) fn start(args: &[&str]) -> Self {
         Self::start_on(0, args)
     }
@@ -72,8 +72,8 @@ impl Server {
         self.authority().rsplit_once(':').expect("a port").1.parse().expect("a number")
     }
 
-    pub(crate) fn connect(&self) -> Wire {
-        Wire::connect(self.authority())
+    pub(crate) fn connect(&self) -> WireClient {
+        WireClient::connect(self.authority())
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -98,7 +98,7 @@ impl Server {
     }
 
     /// What its workers are forked from.
-    pub(crate) fn templates(&self) -> Vec<Pid> {
+    pub(crate) fn fork_servers(&self) -> Vec<Pid> {
         children(self.pid())
     }
 
@@ -116,17 +116,17 @@ impl Server {
     }
 
     /// Waits until it has no more workers, and no more files and sockets open, than that.
-    pub(crate) fn wait_until_it_has(&self, max_workers: usize, max_descriptors: usize) {
+    pub(crate) fn wait_until_at_most(&self, max_workers: usize, max_descriptors: usize) {
         eventually(|| {
             let (workers, descriptors) = (self.workers().len(), self.descriptors());
-            let is_so = workers <= max_workers && descriptors <= max_descriptors;
-            is_so.then_some(()).ok_or_else(|| format!("{workers} workers, {descriptors} descriptors"))
+            let is_met = workers <= max_workers && descriptors <= max_descriptors;
+            is_met.then_some(()).ok_or_else(|| format!("{workers} workers, {descriptors} descriptors"))
         });
     }
 
     /// Its worker processes.
     pub(crate) fn workers(&self) -> Vec<Pid> {
-        self.templates().into_iter().flat_map(children).collect()
+        self.fork_servers().into_iter().flat_map(children).collect()
     }
 }
 
@@ -141,7 +141,7 @@ pub(crate) fn is_inspectable(circle: Pid) -> bool {
     !is_denied
 }
 
-impl Drop for Server {
+impl Drop for ServeProcess {
     fn drop(&mut self) {
         // It may have ended already, as the test wanted it.
         let _ended = self.child.kill();
@@ -157,9 +157,9 @@ pub(crate) fn memory_kib(pid: Pid, field: &str) -> u64 {
 }
 
 /// A process that does not outlive its test.
-pub(crate) struct Reaped(pub Child);
+pub(crate) struct ReapedChild(pub Child);
 
-impl Drop for Reaped {
+impl Drop for ReapedChild {
     fn drop(&mut self) {
         // It may have ended already, as the test wanted it.
         let _ended = self.0.kill();

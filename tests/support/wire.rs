@@ -12,8 +12,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client::IntoClie
 
 use super::WAIT_TIMEOUT;
 
-pub(crate) struct Wire {
-    pub socket: WebSocket<Patient>,
+pub(crate) struct WireClient {
+    pub socket: WebSocket<RetryingStream>,
     /// Notifications that came while an answer was waited for.
     pub notifications: VecDeque<Value>,
     /// Answers to something else than was waited for.
@@ -23,16 +23,16 @@ pub(crate) struct Wire {
 
 /// A socket whose reads go on when a signal comes: with a timeout they would not, and children of other tests end all the
 /// time.
-pub(crate) struct Patient(TcpStream);
+pub(crate) struct RetryingStream(TcpStream);
 
-impl Patient {
+impl RetryingStream {
     /// The same socket, for someone else to write to.
     pub(crate) fn try_clone(&self) -> io::Result<TcpStream> {
         self.0.try_clone()
     }
 }
 
-impl Read for Patient {
+impl Read for RetryingStream {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.0.read(bytes) {
@@ -43,7 +43,7 @@ impl Read for Patient {
     }
 }
 
-impl Write for Patient {
+impl Write for RetryingStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes)
     }
@@ -53,14 +53,14 @@ impl Write for Patient {
     }
 }
 
-impl Wire {
+impl WireClient {
     pub(crate) fn connect(authority: &str) -> Self {
         let stream = TcpStream::connect(authority).expect("it listens");
         stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
         // What follows a request is to arrive while it is carried out.
         stream.set_nodelay(true).expect("a TCP socket");
         let request = format!("ws://{authority}/").into_client_request().expect("a URL");
-        let (socket, _) = tokio_tungstenite::tungstenite::client(request, Patient(stream)).expect("it upgrades");
+        let (socket, _) = tokio_tungstenite::tungstenite::client(request, RetryingStream(stream)).expect("it upgrades");
         Self { socket, notifications: VecDeque::new(), answers: Vec::new(), ids: 1000 }
     }
 
@@ -170,19 +170,19 @@ impl Wire {
         self.play(script)["error"].clone()
     }
 
-    pub(crate) fn nonce(&mut self, keypair: &KeyPair) -> Nonce {
+    pub(crate) fn request_nonce(&mut self, keypair: &KeyPair) -> Nonce {
         let answer = self.call("fetch_nonce", json!([keypair.public_key().to_hex()]));
         Nonce::parse(answer["result"]["nonce"].as_str().expect("a nonce")).expect("of the right form")
     }
 
     pub(crate) fn authenticate(&mut self, keypair: &KeyPair) -> Value {
-        let nonce = self.nonce(keypair);
+        let nonce = self.request_nonce(keypair);
         let signature = keypair.sign_nonce(&nonce).to_string();
         self.call("authenticate", json!([keypair.public_key().to_hex(), signature]))
     }
 
     /// Waits until the play prints that.
-    pub(crate) fn printed(&mut self, text: &str) {
+    pub(crate) fn expect_print(&mut self, text: &str) {
         while self.notification("play.output")["text"] != text {}
     }
 }

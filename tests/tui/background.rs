@@ -4,10 +4,10 @@ use std::{fs::OpenOptions, io::Write, path::PathBuf};
 
 use rustix::process::{Signal, kill_process};
 
-use super::{Screen, free_port};
+use super::{TuiScreen, free_port};
 use crate::support::{
     Home,
-    background::Background,
+    background::BackgroundCircles,
     eventually,
     process::{parent, wait_for_end, wait_until_stopped},
 };
@@ -18,8 +18,8 @@ fn config(names: &[&str]) -> String {
     format!(r#"{{ "circles": [{}] }}"#, names.iter().map(circle).collect::<Vec<_>>().join(", "))
 }
 
-fn start(names: &[&str]) -> Screen {
-    let mut screen = Screen::start(&config(names), (120, 40));
+fn start(names: &[&str]) -> TuiScreen {
+    let mut screen = TuiScreen::start(&config(names), (120, 40));
     for name in names {
         screen.wait_for(&format!("○ {name}"));
     }
@@ -32,7 +32,7 @@ fn has_row(shown: &str, begin: &str, end: &str) -> bool {
 }
 
 #[test]
-fn what_is_kept_lives_on_and_is_found_again() {
+fn kept_circles_survive_quit_and_are_found_again() {
     let mut screen = start(&["lab"]);
     screen.press(&["Down", "s"]);
     screen.wait_for("● lab");
@@ -40,23 +40,23 @@ fn what_is_kept_lives_on_and_is_found_again() {
     screen.wait_for("lab was started here");
     // No is no.
     screen.press(&["Esc"]);
-    screen.until("the question is gone", |shown| !shown.contains("was started here"));
+    screen.wait_until("the question is gone", |shown| !shown.contains("was started here"));
     screen.press(&["q", "Enter"]);
-    let (here, code) = screen.left();
+    let (here, code) = screen.quit_result();
     assert_eq!(code, 0);
     assert_eq!((here.state("lab"), here.connect("lab").value("40 + 2")), ("ready".into(), 42.into()));
     let pid = here.pid("lab");
 
-    let mut screen = Screen::start_on(here, (120, 40));
+    let mut screen = TuiScreen::start_on(here, (120, 40));
     screen.wait_for("● lab");
     screen.press(&["Down"]);
     screen.wait_for(&format!("4 Logs lab · pid {pid}"));
     // It was not started from this one: nothing is asked.
     screen.press(&["q"]);
-    let (here, code) = screen.left();
+    let (here, code) = screen.quit_result();
     assert_eq!((code, here.pid("lab")), (0, pid));
 
-    let mut screen = Screen::start_on(here, (120, 40));
+    let mut screen = TuiScreen::start_on(here, (120, 40));
     screen.wait_for("● lab");
     screen.press(&["Down"]);
     screen.wait_for(&format!("4 Logs lab · pid {pid}"));
@@ -66,23 +66,23 @@ fn what_is_kept_lives_on_and_is_found_again() {
 }
 
 #[test]
-fn what_is_stopped_leaves_no_process() {
+fn stopped_circle_leaves_no_process() {
     let mut screen = start(&["lab", "team"]);
     screen.press(&["S"]);
-    screen.until("both", |shown| shown.contains("● lab") && shown.contains("● team"));
+    screen.wait_until("both", |shown| shown.contains("● lab") && shown.contains("● team"));
     let here = screen.background();
     let processes = [here.supervisor("lab"), here.pid("lab"), here.pid("team")];
     screen.press(&["q"]);
     screen.wait_for("lab and team were started here");
     screen.press(&["s"]);
-    let (here, code) = screen.left();
+    let (here, code) = screen.quit_result();
     assert_eq!(code, 0);
     processes.into_iter().for_each(wait_for_end);
     assert_eq!((here.state("lab"), here.state("team")), ("down".into(), "down".into()));
 }
 
 #[test]
-fn what_was_stopped_before_leaves_no_supervisor_behind() {
+fn quit_after_stop_leaves_no_supervisor() {
     let mut screen = start(&["lab"]);
     screen.press(&["Down", "s"]);
     screen.wait_for("● lab");
@@ -90,15 +90,15 @@ fn what_was_stopped_before_leaves_no_supervisor_behind() {
     screen.press(&["x", "y"]);
     screen.wait_for("○ lab");
     screen.press(&["q"]);
-    let (_here, code) = screen.left();
+    let (_here, code) = screen.quit_result();
     assert_eq!(code, 0);
     wait_for_end(supervisor);
 }
 
 #[test]
-fn what_others_started_is_not_stopped_with_it() {
+fn quit_does_not_stop_circles_of_others() {
     let mut screen = start(&["lab", "team"]);
-    screen.background().ok(&["up", "team"]);
+    screen.background().run_ok(&["up", "team"]);
     screen.wait_for("● team");
     let team = screen.background().pid("team");
     screen.press(&["Down", "Enter"]);
@@ -112,14 +112,14 @@ fn what_others_started_is_not_stopped_with_it() {
     screen.press(&["s"]);
     // A play that runs has a few seconds.
     screen.wait_for("draining lab…");
-    let (here, code) = screen.left();
+    let (here, code) = screen.quit_result();
     assert_eq!(code, 0);
     wait_for_end(lab);
     assert_eq!((here.pid("team"), here.state("lab")), (team, "down".into()));
 }
 
 #[test]
-fn who_does_not_want_to_wait_for_the_end_need_not() {
+fn quit_can_skip_waiting_for_the_drain() {
     let mut screen = start(&["lab"]);
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");
@@ -131,34 +131,34 @@ fn who_does_not_want_to_wait_for_the_end_need_not() {
     screen.wait_for("draining lab…");
     // Back to the screen, while it drains.
     screen.press(&["Esc"]);
-    screen.until("the wait is over", |shown| !shown.contains("draining lab…"));
+    screen.wait_until("the wait is over", |shown| !shown.contains("draining lab…"));
     screen.wait_for("◑ lab");
     // Its play may still be running.
     screen.press(&["q", "y"]);
-    let (_here, code) = screen.left();
+    let (_here, code) = screen.quit_result();
     assert_eq!(code, 0);
     processes.into_iter().for_each(wait_for_end);
 }
 
 #[test]
-fn what_is_started_elsewhere_is_seen_and_its_restart_noticed() {
+fn circle_started_elsewhere_is_shown_with_its_restart() {
     let mut screen = start(&["lab"]);
-    screen.background().ok(&["up"]);
+    screen.background().run_ok(&["up"]);
     screen.wait_for("● lab");
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");
     for round in 1..=3 {
         // Much sooner than anybody would look.
-        screen.background().ok(&["restart"]);
+        screen.background().run_ok(&["restart"]);
         let is_back = |shown: &str| shown.matches("connected again to").count() == round;
-        screen.until("a fresh session", is_back);
+        screen.wait_until("a fresh session", is_back);
     }
-    screen.background().ok(&["down"]);
+    screen.background().run_ok(&["down"]);
     screen.wait_for("○ lab");
 }
 
 #[test]
-fn a_supervisor_that_is_killed_takes_its_circles_along_and_they_are_started_anew() {
+fn killed_supervisor_ends_its_circles_and_they_can_be_restarted() {
     let mut screen = start(&["lab"]);
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");
@@ -174,7 +174,7 @@ fn a_supervisor_that_is_killed_takes_its_circles_along_and_they_are_started_anew
 }
 
 #[test]
-fn a_supervisor_that_stands_still_is_told_and_holds_up_nothing() {
+fn blocked_supervisor_is_reported_and_blocks_nothing() {
     let mut screen = start(&["lab"]);
     screen.press(&["Down", "s"]);
     screen.wait_for("● lab");
@@ -189,11 +189,11 @@ fn a_supervisor_that_stands_still_is_told_and_holds_up_nothing() {
     let shown = screen.wait_for_row("42");
     assert!(shown.contains("● lab"), "{shown}");
     kill_process(supervisor, Signal::CONT).expect("it is there");
-    screen.until("an answer", |shown| !shown.contains("no answer"));
+    screen.wait_until("an answer", |shown| !shown.contains("no answer"));
 }
 
 #[test]
-fn a_mistake_while_circles_are_up_is_pointed_at_and_nothing_is_lost() {
+fn invalid_config_is_reported_while_circles_stay_up() {
     let mut screen = start(&["lab", "team"]);
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");
@@ -212,8 +212,8 @@ fn a_mistake_while_circles_are_up_is_pointed_at_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_circles_json_that_is_written_later_is_found() {
-    let mut screen = Screen::start_on(Background { home: Home::new() }, (120, 40));
+fn config_written_later_is_found() {
+    let mut screen = TuiScreen::start_on(BackgroundCircles { home: Home::new() }, (120, 40));
     screen.wait_for("cannot read");
     screen.press(&["Esc"]);
     screen.background().configure(&config(&["lab"]));
@@ -222,7 +222,7 @@ fn a_circles_json_that_is_written_later_is_found() {
 }
 
 #[test]
-fn a_file_that_is_saved_is_taken_over_and_one_with_a_mistake_told() {
+fn saved_config_is_applied_and_an_invalid_one_reported() {
     let mut screen = start(&["lab"]);
     screen.press(&["S"]);
     screen.wait_for("● lab");
@@ -235,24 +235,24 @@ fn a_file_that_is_saved_is_taken_over_and_one_with_a_mistake_told() {
     // It was not wished up: it is there to be started.
     let shown = screen.wait_for("○ team");
     assert!(shown.contains("● lab"), "{shown}");
-    screen.until("the mistake is gone", |shown| !shown.contains("circles.json ✗"));
+    screen.wait_until("the mistake is gone", |shown| !shown.contains("circles.json ✗"));
 }
 
 /// The log of a circle, as it is on the disk.
-fn log(here: &Background, name: &str) -> PathBuf {
+fn log(here: &BackgroundCircles, name: &str) -> PathBuf {
     here.files(&format!("{name}.log")).pop().expect("it has a log")
 }
 
 #[test]
-fn logs_are_followed_through_restarts_and_rotations_and_drive_no_terminal() {
+fn logs_are_followed_through_restarts_and_rotations() {
     let mut screen = start(&["lab"]);
-    screen.background().ok(&["up"]);
-    screen.background().ok(&["restart"]);
+    screen.background().run_ok(&["up"]);
+    screen.background().run_ok(&["restart"]);
     screen.press(&["Down", "4", "f"]);
     // What was written before it was looked at.
-    screen.until("the past", |shown| shown.matches("listening on").count() == 2);
-    screen.background().ok(&["restart"]);
-    screen.until("what is written", |shown| shown.matches("listening on").count() == 3);
+    screen.wait_until("the past", |shown| shown.matches("listening on").count() == 2);
+    screen.background().run_ok(&["restart"]);
+    screen.wait_until("what is written", |shown| shown.matches("listening on").count() == 3);
     let path = log(screen.background(), "lab");
     let write = |text: &str| {
         let mut file = OpenOptions::new().create(true).append(true).open(&path).expect("it opens");
@@ -263,6 +263,6 @@ fn logs_are_followed_through_restarts_and_rotations_and_drive_no_terminal() {
     write("\x1b[2Jafter\n");
     let shown = screen.wait_for("after");
     assert!(shown.contains("before") && shown.contains("[2Jafter") && shown.contains("listening on"), "{shown}");
-    screen.background().ok(&["down"]);
+    screen.background().run_ok(&["down"]);
     screen.wait_for("draining");
 }

@@ -4,14 +4,14 @@ use std::net::TcpListener;
 
 use rustix::process::{Signal, kill_process};
 
-use super::{Screen, free_port};
-use crate::support::{Home, PASSPHRASE, process::Server};
+use super::{TuiScreen, free_port};
+use crate::support::{Home, PASSPHRASE, process::ServeProcess};
 
 #[test]
-fn a_circle_is_started_by_connecting_to_it_and_stopped_only_when_that_is_meant() {
+fn connect_starts_a_circle_and_stop_requires_confirmation() {
     let port = free_port();
     let config = format!(r#"{{ "circles": [{{ "name": "lab", "port": {port} }}] }}"#);
-    let mut screen = Screen::start(&config, (80, 24));
+    let mut screen = TuiScreen::start(&config, (80, 24));
     screen.wait_for(&format!("○ lab {port} down"));
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab, for anyone");
@@ -20,14 +20,14 @@ fn a_circle_is_started_by_connecting_to_it_and_stopped_only_when_that_is_meant()
     screen.press(&["Esc", "1", "x"]);
     screen.wait_for("Stop lab?");
     screen.press(&["Enter"]);
-    screen.until("the question is gone", |shown| !shown.contains("Stop lab?") && shown.contains("● lab"));
+    screen.wait_until("the question is gone", |shown| !shown.contains("Stop lab?") && shown.contains("● lab"));
     screen.press(&["x", "y"]);
     screen.wait_for(&format!("○ lab {port} down"));
     screen.wait_for("the connection to circle 'lab' at");
 }
 
 #[test]
-fn a_stranger_is_told_the_key_to_be_admitted_by_and_is_in_after_a_restart() {
+fn rejected_key_is_shown_and_admitted_after_a_restart() {
     let home = Home::new();
     let key = home.add_key("alice").public_key().to_hex();
     let port = free_port();
@@ -36,7 +36,7 @@ fn a_stranger_is_told_the_key_to_be_admitted_by_and_is_in_after_a_restart() {
             r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "members", "members": [{members}] }}] }}"#
         )
     };
-    let mut screen = Screen::start_in(home, &config(""), (120, 40));
+    let mut screen = TuiScreen::start_in(home, &config(""), (120, 40));
     screen.wait_for("team");
     screen.press(&["Down", "Enter"]);
     screen.wait_for("passphrase of alice");
@@ -52,10 +52,10 @@ fn a_stranger_is_told_the_key_to_be_admitted_by_and_is_in_after_a_restart() {
 }
 
 #[test]
-fn a_circle_that_dies_in_mid_play_is_said_started_again_and_connected_to() {
+fn circle_that_dies_during_a_play_is_restarted_and_reconnected() {
     let port = free_port();
     let config = format!(r#"{{ "circles": [{{ "name": "lab", "port": {port} }}] }}"#);
-    let mut screen = Screen::start(&config, (120, 40));
+    let mut screen = TuiScreen::start(&config, (120, 40));
     screen.wait_for("lab");
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");
@@ -74,7 +74,7 @@ fn a_circle_that_dies_in_mid_play_is_said_started_again_and_connected_to() {
 }
 
 #[test]
-fn what_cannot_start_says_so_where_one_looks() {
+fn start_failure_is_shown_in_the_session() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port();
     let home = Home::new();
@@ -85,7 +85,7 @@ fn what_cannot_start_says_so_where_one_looks() {
                           {{ "name": "busy", "port": {port}, "restart": "never" }}] }}"#,
         free_port()
     );
-    let mut screen = Screen::start_in(home, &config, (120, 40));
+    let mut screen = TuiScreen::start_in(home, &config, (120, 40));
     screen.wait_for("lab");
     screen.press(&["Down", "s"]);
     screen.wait_for("no luck");
@@ -97,8 +97,8 @@ fn what_cannot_start_says_so_where_one_looks() {
 }
 
 #[test]
-fn a_mistake_in_circles_json_is_pointed_at_and_hurts_nothing_else() {
-    let mut screen = Screen::start("{ \"circles\": [{ \"name\": \"lab\", \"prot\": 1 }] }", (80, 24));
+fn invalid_config_is_reported_and_affects_nothing_else() {
+    let mut screen = TuiScreen::start("{ \"circles\": [{ \"name\": \"lab\", \"prot\": 1 }] }", (80, 24));
     let shown = screen.wait_for("mean `port`?");
     assert!(shown.contains('^') && shown.contains("unknown field `prot`; did you"), "{shown}");
     screen.press(&["Enter"]);
@@ -108,9 +108,9 @@ fn a_mistake_in_circles_json_is_pointed_at_and_hurts_nothing_else() {
 }
 
 #[test]
-fn each_circle_has_a_session_of_its_own() {
-    let (one, two) = (Server::open(), Server::open());
-    let mut screen = Screen::alone();
+fn session_is_separate_for_each_circle() {
+    let (one, two) = (ServeProcess::open(), ServeProcess::open());
+    let mut screen = TuiScreen::alone();
     screen.wait_for("scratch");
     for (server, value) in [(&one, "111"), (&two, "222")] {
         screen.press(&["1", "o"]);
@@ -129,8 +129,8 @@ fn each_circle_has_a_session_of_its_own() {
 }
 
 #[test]
-fn a_circle_that_is_not_there_is_said_to_be_so() {
-    let mut screen = Screen::alone();
+fn unreachable_circle_is_reported() {
+    let mut screen = TuiScreen::alone();
     screen.wait_for("scratch");
     screen.press(&["o"]);
     screen.write("nowhere\n");
@@ -142,8 +142,8 @@ fn a_circle_that_is_not_there_is_said_to_be_so() {
 }
 
 #[test]
-fn a_circles_json_that_was_mended_is_read_again() {
-    let mut screen = Screen::start("{ \"circles\": [", (80, 24));
+fn fixed_config_is_read_again() {
+    let mut screen = TuiScreen::start("{ \"circles\": [", (80, 24));
     screen.wait_for("circles.json:1:");
     screen.press(&["Enter"]);
     let port = free_port();
@@ -154,14 +154,14 @@ fn a_circles_json_that_was_mended_is_read_again() {
 }
 
 #[test]
-fn nobody_is_asked_for_a_key_who_is_busy_elsewhere() {
+fn passphrase_prompt_does_not_interrupt_other_work() {
     let home = Home::new();
     let key = home.add_key("alice").public_key().to_hex();
     let port = free_port();
     let config = format!(
         r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "members", "members": ["{key}"] }}] }}"#
     );
-    let mut screen = Screen::start_in(home, &config, (80, 24));
+    let mut screen = TuiScreen::start_in(home, &config, (80, 24));
     screen.wait_for("team");
     screen.press(&["Down", "Enter"]);
     screen.wait_for("passphrase of alice");
@@ -169,7 +169,7 @@ fn nobody_is_asked_for_a_key_who_is_busy_elsewhere() {
     screen.write("half of");
     let circle = screen.background().pid("team");
     kill_process(circle, Signal::KILL).expect("it is there");
-    screen.until("it is started again", |shown| {
+    screen.wait_until("it is started again", |shown| {
         shown.lines().any(|line| line.contains(&format!("● team {port}")) && line.contains("↻1"))
     });
     screen.write(" a line");

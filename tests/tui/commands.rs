@@ -2,15 +2,15 @@
 
 use rustix::process::Signal;
 
-use super::{Screen, free_port};
-use crate::support::{Home, PASSPHRASE, process::Server};
+use super::{TuiScreen, free_port};
+use crate::support::{Home, PASSPHRASE, process::ServeProcess};
 
 #[test]
-fn use_chooses_another_circle_and_comes_back_to_the_session_as_it_was() {
-    let team = Server::start(&["--name", "team"]);
+fn use_switches_circles_and_returns_to_the_kept_session() {
+    let team = ServeProcess::start(&["--name", "team"]);
     let port = team.authority().rsplit_once(':').expect("a port").1.to_owned();
     let config = format!(r#"{{ "circles": [{{ "name": "team", "port": {port} }}] }}"#);
-    let mut screen = Screen::start(&config, (120, 40));
+    let mut screen = TuiScreen::start(&config, (120, 40));
     screen.play_alone();
     screen.wait_for(&format!("● team {port} up"));
     screen.write("let here = 40;\n");
@@ -42,11 +42,11 @@ fn use_chooses_another_circle_and_comes_back_to_the_session_as_it_was() {
 }
 
 #[test]
-fn a_key_is_proved_in_place_and_another_one_connects_anew() {
+fn key_command_authenticates_in_place_and_reconnects_for_another_key() {
     let home = Home::new();
     let (alice, bob) = (home.add_key("alice").public_key().to_hex(), home.add_key("bob").public_key().to_hex());
-    let server = Server::open();
-    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    let server = ServeProcess::open();
+    let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     screen.wait_for("▸alice");
     screen.write(":key alice\n");
@@ -83,12 +83,12 @@ fn a_key_is_proved_in_place_and_another_one_connects_anew() {
 }
 
 #[test]
-fn a_key_that_was_proved_is_proved_again_by_a_connection_that_is_made_again() {
+fn reconnect_authenticates_again() {
     let home = Home::new();
     home.add_key("alice");
     let port = free_port();
-    let mut server = Server::start_on(port, &[]);
-    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (200, 40));
+    let mut server = ServeProcess::start_on(port, &[]);
+    let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (200, 40));
     screen.play_alone();
     screen.write(&format!(":use {port}\n"));
     screen.wait_for("connected to circle");
@@ -101,7 +101,7 @@ fn a_key_that_was_proved_is_proved_again_by_a_connection_that_is_made_again() {
     server.signal(Signal::KILL);
     server.wait();
     screen.wait_for("; connecting again");
-    let _server = Server::start_on(port, &[]);
+    let _server = ServeProcess::start_on(port, &[]);
     screen.press(&["Enter"]);
     screen.wait_for("as alice, with a fresh session");
     // What was played can still be written.
@@ -112,8 +112,8 @@ fn a_key_that_was_proved_is_proved_again_by_a_connection_that_is_made_again() {
 }
 
 #[test]
-fn what_went_well_is_saved_as_a_script_that_runs_again() {
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (160, 50));
+fn save_writes_a_script_that_runs_again() {
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (160, 50));
     screen.play_alone();
     let file = screen.home().path().join("work.rhai").display().to_string();
     screen.write(":save nowhere.rhai\n");
@@ -148,8 +148,8 @@ fn what_went_well_is_saved_as_a_script_that_runs_again() {
 }
 
 #[test]
-fn a_file_that_fails_shows_its_own_line() {
-    let mut screen = Screen::alone();
+fn load_shows_the_failing_line_of_the_file() {
+    let mut screen = TuiScreen::alone();
     let directory = screen.home().path().to_owned();
     std::fs::write(directory.join("bad.rhai"), "#!/usr/bin/env -S circles play\nlet a = 1;\na + nowhere")
         .expect("written");
@@ -164,8 +164,8 @@ fn a_file_that_fails_shows_its_own_line() {
 
 /// A pipe that nobody writes to.
 #[test]
-fn a_file_that_cannot_be_read_to_its_end_is_refused() {
-    let mut screen = Screen::alone();
+fn load_rejects_a_file_that_is_no_regular_file() {
+    let mut screen = TuiScreen::alone();
     let pipe = screen.home().path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("there is mkfifo");
     assert!(made.success());
@@ -177,12 +177,12 @@ fn a_file_that_cannot_be_read_to_its_end_is_refused() {
 }
 
 #[test]
-fn several_circles_answer_side_by_side() {
-    let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
-    let closed = Server::start(&["--access", "authenticated"]);
+fn fan_out_shows_answers_side_by_side() {
+    let (team, lab) = (ServeProcess::start(&["--name", "team"]), ServeProcess::start(&["--name", "lab"]));
+    let closed = ServeProcess::start(&["--access", "authenticated"]);
     let home = Home::new();
     home.add_key("alice");
-    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     let (one, two, locked) = (team.authority(), lab.authority(), closed.authority());
     // They are connected to first.
@@ -193,7 +193,9 @@ fn several_circles_answer_side_by_side() {
     screen.wait_for("scrath: there is no such circle here; did you mean scratch?");
     screen.wait_for(&format!("{one} | from team"));
     screen.wait_for(&format!("{two} | from lab"));
-    screen.until("both in one row", |shown| shown.lines().any(|row| row.contains("team42") && row.contains("lab42")));
+    screen.wait_until("both in one row", |shown| {
+        shown.lines().any(|row| row.contains("team42") && row.contains("lab42"))
+    });
     // What they have stays.
     screen.write(&format!(":use {two}\n"));
     screen.wait_for("connected to lab");
@@ -203,27 +205,27 @@ fn several_circles_answer_side_by_side() {
 
 #[test]
 fn ctrl_c_cancels_on_every_circle() {
-    let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+    let (team, lab) = (ServeProcess::start(&["--name", "team"]), ServeProcess::start(&["--name", "lab"]));
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     screen.write(&format!(
         ":each {},{},scratch print(`be${{\"gun\"}}`); loop {{}}\n",
         team.authority(),
         lab.authority()
     ));
-    screen.until("all", |shown| shown.matches("| begun").count() == 3);
+    screen.wait_until("all", |shown| shown.matches("| begun").count() == 3);
     screen.write("6 * 7\n");
     screen.wait_for("1 waiting");
     screen.press(&["C-c"]);
-    screen.until("all", |shown| shown.to_lowercase().matches("cancelled").count() >= 3);
+    screen.wait_until("all", |shown| shown.to_lowercase().matches("cancelled").count() >= 3);
     screen.wait_for_row("> 6 * 7");
     screen.press(&["Enter"]);
     screen.wait_for_row("42");
 }
 
 #[test]
-fn the_last_play_is_timed_drawn_and_shown_again() {
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 30));
+fn time_plot_and_last_show_the_last_play() {
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (120, 30));
     screen.play_alone();
     screen.write(":plot\n");
     screen.wait_for("there is no value yet");
@@ -233,22 +235,22 @@ fn the_last_play_is_timed_drawn_and_shown_again() {
     screen.wait_for_row("[1, 4, 9, 16]");
     screen.wait_for("until the answer was here");
     screen.write(":plot\n");
-    screen.until("a chart", |shown| shown.contains('┤') || shown.contains("16│") || shown.contains("16 │"));
+    screen.wait_until("a chart", |shown| shown.contains('┤') || shown.contains("16│") || shown.contains("16 │"));
     screen.write(":plot \"words\"\n");
     screen.wait_for(":plot wants");
     screen.write("let all = []; for i in 0..200 { all.push(`line ${i}`); print(`printed ${i}`); } all\n");
     let folded = screen.wait_for("hidden; :last pages all of it");
     assert!(folded.contains("line 199") && !folded.contains("line 150"), "{folded}");
     screen.write(":last\n");
-    screen.until("all of it", |shown| shown.contains("line 150") && !shown.contains("hidden"));
+    screen.wait_until("all of it", |shown| shown.contains("line 150") && !shown.contains("hidden"));
     screen.press(&["PageUp"]);
     screen.wait_for("line 0");
     screen.wait_for_row("printed 199");
 }
 
 #[test]
-fn what_needs_no_play_does_not_wait_for_the_running_one() {
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+fn local_command_does_not_wait_for_the_running_play() {
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     screen.write("let kept = 1;\nprint(`be${\"gun\"}`); loop {}\n");
     screen.wait_for_row("begun");
@@ -268,15 +270,15 @@ fn what_needs_no_play_does_not_wait_for_the_running_one() {
 }
 
 #[test]
-fn a_command_that_needs_no_circle_starts_none() {
+fn local_command_starts_no_circle() {
     let config = format!(r#"{{ "circles": [{{ "name": "lab", "port": {} }}] }}"#, free_port());
-    let mut screen = Screen::start(&config, (120, 40));
+    let mut screen = TuiScreen::start(&config, (120, 40));
     screen.wait_for("○ lab");
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");
     screen.write("40 + 2\n");
     screen.wait_for_row("42");
-    screen.background().ok(&["down", "lab"]);
+    screen.background().run_ok(&["down", "lab"]);
     screen.wait_for("○ lab");
     screen.write(&format!(":save {}/work.rhai\n", screen.home().path().display()));
     let shown = screen.wait_for("1 input in ");
@@ -284,8 +286,8 @@ fn a_command_that_needs_no_circle_starts_none() {
 }
 
 #[test]
-fn an_input_that_is_no_complete_script_goes_on_also_behind_a_command() {
-    let mut screen = Screen::alone();
+fn incomplete_script_after_a_command_continues_on_the_next_line() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write(":time (40 +\n2)\n");
     screen.wait_for_row("42");
@@ -296,8 +298,8 @@ fn an_input_that_is_no_complete_script_goes_on_also_behind_a_command() {
 }
 
 #[test]
-fn help_says_what_is_another_thing_here() {
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 60));
+fn help_shows_tui_specific_notes() {
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (120, 60));
     screen.play_alone();
     screen.write(":help\n");
     screen.wait_for(":each A,B SCRIPT");
@@ -310,9 +312,9 @@ fn help_says_what_is_another_thing_here() {
 }
 
 #[test]
-fn what_is_typed_behind_use_is_for_the_circle_that_it_names() {
-    let (team, lab) = (Server::start(&["--name", "team"]), Server::start(&["--name", "lab"]));
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+fn type_ahead_after_use_is_for_the_named_circle() {
+    let (team, lab) = (ServeProcess::start(&["--name", "team"]), ServeProcess::start(&["--name", "lab"]));
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     let (one, two) = (team.authority(), lab.authority());
     screen.write(&format!(
@@ -328,8 +330,8 @@ fn what_is_typed_behind_use_is_for_the_circle_that_it_names() {
 }
 
 #[test]
-fn what_is_typed_behind_edit_comes_after_what_was_edited() {
-    let mut screen = Screen::alone();
+fn type_ahead_after_edit_follows_the_edited_text() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("40 + 2\n");
     screen.wait_for_row("42");
@@ -341,11 +343,11 @@ fn what_is_typed_behind_edit_comes_after_what_was_edited() {
 }
 
 #[test]
-fn what_is_typed_behind_quit_answers_its_question() {
-    let mut screen = Screen::alone();
+fn type_ahead_after_quit_answers_its_question() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("print(`be${\"gun\"}`); loop {}\n");
     screen.wait_for_row("begun");
     screen.write(":quit\ny");
-    assert_eq!(screen.left().1, 0);
+    assert_eq!(screen.quit_result().1, 0);
 }

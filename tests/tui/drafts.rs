@@ -8,14 +8,14 @@ use std::{
 
 use rustix::process::{Signal, kill_process};
 
-use super::{Screen, free_port};
-use crate::support::process::Server;
+use super::{TuiScreen, free_port};
+use crate::support::process::ServeProcess;
 
 /// On a circle of that name, on which something was played.
-fn on_one() -> (Screen, Server, u16) {
+fn on_one() -> (TuiScreen, ServeProcess, u16) {
     let port = free_port();
-    let server = Server::start_on(port, &["--name", "one"]);
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (200, 40));
+    let server = ServeProcess::start_on(port, &["--name", "one"]);
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (200, 40));
     screen.play_alone();
     screen.write(&format!(":use {port}\n"));
     screen.wait_for("connected to one");
@@ -25,7 +25,7 @@ fn on_one() -> (Screen, Server, u16) {
 }
 
 /// Takes a connection that waits at a door, and hands on what either side says until it ends.
-fn let_through(door: &TcpListener, to: &str) -> [JoinHandle<()>; 2] {
+fn forward_connections(door: &TcpListener, to: &str) -> [JoinHandle<()>; 2] {
     let (client, _) = door.accept().expect("somebody is at the door");
     let circle = TcpStream::connect(to).expect("it listens");
     let hand_on = |mut from: TcpStream, mut to: TcpStream| {
@@ -40,8 +40,8 @@ fn let_through(door: &TcpListener, to: &str) -> [JoinHandle<()>; 2] {
 }
 
 #[test]
-fn a_circle_that_cannot_be_reached_leaves_the_one_that_was_shown() {
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+fn unreachable_circle_returns_to_the_previous_one() {
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     screen.write("let kept = 40;\n");
     for _again in 1..=2 {
@@ -57,12 +57,12 @@ fn a_circle_that_cannot_be_reached_leaves_the_one_that_was_shown() {
 }
 
 #[test]
-fn another_circle_in_the_same_place_plays_nothing_that_was_typed_for_the_one_before() {
+fn other_circle_at_the_same_address_plays_no_earlier_input() {
     let (mut screen, mut server, port) = on_one();
     server.signal(Signal::KILL);
     server.wait();
     screen.wait_for("; connecting again");
-    let _two = Server::start_on(port, &["--name", "two"]);
+    let _two = ServeProcess::start_on(port, &["--name", "two"]);
     screen.write("let k = 99; CIRCLE_NAME + k\n");
     screen.wait_for("the circle 'two' is there now, and not 'one'");
     screen.wait_for("what was typed was not played");
@@ -72,7 +72,7 @@ fn another_circle_in_the_same_place_plays_nothing_that_was_typed_for_the_one_bef
 }
 
 #[test]
-fn what_was_typed_for_variables_that_are_gone_is_not_played_unasked() {
+fn input_for_lost_variables_is_not_played() {
     let (mut screen, mut server, port) = on_one();
     server.signal(Signal::KILL);
     server.wait();
@@ -81,8 +81,8 @@ fn what_was_typed_for_variables_that_are_gone_is_not_played_unasked() {
     let door = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     screen.write("let k = 99; CIRCLE_NAME + k\n");
     screen.wait_for("1 waiting");
-    let again = Server::start(&["--name", "one", "--hosts", &format!("127.0.0.1:{port}")]);
-    let _through = let_through(&door, again.authority());
+    let again = ServeProcess::start(&["--name", "one", "--hosts", &format!("127.0.0.1:{port}")]);
+    let _through = forward_connections(&door, again.authority());
     screen.wait_for("what 1 input had made is gone (:save FILE writes");
     screen.wait_for("what was typed was not played");
     screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
@@ -91,15 +91,15 @@ fn what_was_typed_for_variables_that_are_gone_is_not_played_unasked() {
 }
 
 #[test]
-fn what_was_typed_for_a_circle_that_was_stopped_is_not_played_once_it_is_up_again() {
+fn input_for_a_stopped_circle_is_not_played_after_its_restart() {
     let config = format!(r#"{{ "circles": [{{ "name": "lab", "port": {} }}] }}"#, free_port());
-    let mut screen = Screen::start(&config, (160, 40));
+    let mut screen = TuiScreen::start(&config, (160, 40));
     screen.wait_for("○ lab");
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");
     screen.write("let total = 5; total + 1\n");
     screen.wait_for_row("6");
-    screen.background().ok(&["down", "lab"]);
+    screen.background().run_ok(&["down", "lab"]);
     screen.wait_for("○ lab");
     screen.write("let total = 7\n");
     screen.wait_for("what 1 input had made is gone");
@@ -108,7 +108,7 @@ fn what_was_typed_for_a_circle_that_was_stopped_is_not_played_once_it_is_up_agai
 }
 
 #[test]
-fn what_waits_for_a_play_that_costs_the_variables_is_not_played_unasked() {
+fn queued_input_is_not_played_after_the_environment_is_lost() {
     let (mut screen, server, _) = on_one();
     screen.write("print(`be${\"gun\"}`); loop {}\n");
     screen.wait_for_row("begun");
@@ -121,8 +121,8 @@ fn what_waits_for_a_play_that_costs_the_variables_is_not_played_unasked() {
 }
 
 #[test]
-fn inputs_are_given_back_one_by_one() {
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+fn inputs_are_returned_one_by_one() {
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     screen.write("print(`be${\"gun\"}`); loop {}\n");
     screen.wait_for_row("begun");
@@ -144,8 +144,8 @@ fn inputs_are_given_back_one_by_one() {
 }
 
 #[test]
-fn what_finds_no_room_among_what_waits_stays_in_the_editor() {
-    let mut screen = Screen::start(r#"{ "circles": [] }"#, (120, 40));
+fn input_beyond_the_queue_stays_in_the_editor() {
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     screen.write("print(`be${\"gun\"}`); loop {}\n");
     screen.wait_for_row("begun");

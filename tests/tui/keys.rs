@@ -4,12 +4,12 @@ use ::keys::keystore::Keystore;
 
 use rustix::process::Signal;
 
-use super::{Screen, free_port};
-use crate::support::{Home, PASSPHRASE, process::Server};
+use super::{TuiScreen, free_port};
+use crate::support::{Home, PASSPHRASE, process::ServeProcess};
 
 #[test]
-fn a_key_is_made_and_what_is_wrong_with_the_form_is_said_in_it() {
-    let mut screen = Screen::alone();
+fn new_key_form_creates_a_key_and_shows_its_errors() {
+    let mut screen = TuiScreen::alone();
     screen.wait_for("no key yet");
     screen.press(&["2", "n"]);
     screen.wait_for("New key");
@@ -33,11 +33,11 @@ fn a_key_is_made_and_what_is_wrong_with_the_form_is_said_in_it() {
 }
 
 #[test]
-fn a_passphrase_is_asked_for_once_and_a_wrong_one_is_said() {
+fn passphrase_is_prompted_once_and_a_wrong_one_reported() {
     let home = Home::new();
     let keypair = home.add_key("alice");
-    let server = Server::start(&["--access", "members", "--member", &keypair.public_key().to_hex()]);
-    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (80, 24));
+    let server = ServeProcess::start(&["--access", "members", "--member", &keypair.public_key().to_hex()]);
+    let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (80, 24));
     screen.wait_for("▸alice");
     screen.press(&["o"]);
     screen.wait_for("Connect to");
@@ -61,9 +61,9 @@ fn a_passphrase_is_asked_for_once_and_a_wrong_one_is_said() {
 }
 
 #[test]
-fn a_circle_that_wants_a_key_offers_to_make_the_first_one() {
-    let server = Server::start(&["--access", "authenticated"]);
-    let mut screen = Screen::alone();
+fn members_circle_offers_to_create_the_first_key() {
+    let server = ServeProcess::start(&["--access", "authenticated"]);
+    let mut screen = TuiScreen::alone();
     screen.wait_for("no key yet");
     screen.press(&["o"]);
     screen.write(&format!("{}\n", server.url));
@@ -76,11 +76,11 @@ fn a_circle_that_wants_a_key_offers_to_make_the_first_one() {
 }
 
 #[test]
-fn one_passphrase_serves_all_who_wait_for_the_key() {
+fn passphrase_unlocks_the_key_for_all_waiting_sessions() {
     let home = Home::new();
     let key = home.add_key("alice").public_key().to_hex();
-    let servers = [(); 2].map(|()| Server::start(&["--access", "members", "--member", &key]));
-    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (80, 24));
+    let servers = [(); 2].map(|()| ServeProcess::start(&["--access", "members", "--member", &key]));
+    let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (80, 24));
     screen.wait_for("▸alice");
     screen.press(&["o"]);
     screen.write(&format!("{}\n", servers[0].authority()));
@@ -96,34 +96,34 @@ fn one_passphrase_serves_all_who_wait_for_the_key() {
     screen.press(&["Esc", "1", "Up", "a"]);
     // In the rows of both circles and in that of the key.
     let marks = |shown: &str| shown.lines().filter(|line| line.chars().take(26).any(|mark| mark == '⚿')).count();
-    screen.until("both", |shown| marks(shown) == 3);
+    screen.wait_until("both", |shown| marks(shown) == 3);
 }
 
 #[test]
-fn what_is_typed_into_a_form_is_not_taken_away_by_what_happens_elsewhere() {
+fn form_input_survives_other_events() {
     let home = Home::new();
     let key = home.add_key("alice").public_key().to_hex();
     let port = free_port();
     let config = format!(
         r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "members", "members": ["{key}"] }}] }}"#
     );
-    let mut screen = Screen::start_in(home, &config, (80, 24));
+    let mut screen = TuiScreen::start_in(home, &config, (80, 24));
     screen.wait_for("team");
     // It takes some time until it is up and wants the key.
     screen.press(&["Down", "Enter", "Esc", "n"]);
     screen.write("bob\nsecr");
-    let shown = screen.until("the wish for a key", |shown| shown.contains("a proves yours"));
+    let shown = screen.wait_until("the wish for a key", |shown| shown.contains("a proves yours"));
     assert!(shown.contains("New key") && shown.contains("••••"), "{shown}");
     screen.write("et\nsecret\n");
     screen.wait_for("made bob");
 }
 
 #[test]
-fn a_passphrase_that_is_typed_at_once_is_neither_played_nor_kept() {
+fn type_ahead_passphrase_is_neither_played_nor_recorded() {
     let home = Home::new();
     let (alice, bob) = (home.add_key("alice").public_key().to_hex(), home.add_key("bob").public_key().to_hex());
-    let server = Server::open();
-    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    let server = ServeProcess::open();
+    let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     screen.wait_for("▸alice");
     screen.write(&format!(":use {}\n:key alice\n{PASSPHRASE}\n", server.authority()));
@@ -147,12 +147,12 @@ fn a_passphrase_that_is_typed_at_once_is_neither_played_nor_kept() {
 }
 
 #[test]
-fn a_passphrase_serves_a_session_whose_connection_was_lost_meanwhile() {
+fn passphrase_authenticates_a_session_that_lost_its_connection() {
     let home = Home::new();
     home.add_key("alice");
     let port = free_port();
-    let mut server = Server::start_on(port, &[]);
-    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    let mut server = ServeProcess::start_on(port, &[]);
+    let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     screen.wait_for("▸alice");
     screen.write(&format!(":use {port}\n"));
@@ -162,27 +162,27 @@ fn a_passphrase_serves_a_session_whose_connection_was_lost_meanwhile() {
     server.signal(Signal::KILL);
     server.wait();
     screen.wait_for("is lost");
-    let _server = Server::start_on(port, &[]);
+    let _server = ServeProcess::start_on(port, &[]);
     screen.wait_for("connected again to");
     screen.write(&format!("{PASSPHRASE}\n"));
     screen.wait_for("⚿ alice");
 }
 
 #[test]
-fn passphrase_is_asked_for_once_though_the_circle_ends_the_connection_meanwhile() {
+fn passphrase_is_prompted_once_though_the_circle_disconnects() {
     let home = Home::new();
     let key = home.add_key("alice").public_key().to_hex();
     let port = free_port();
     let members = ["--access", "members", "--member", &key];
-    let mut server = Server::start_on(port, &members);
-    let mut screen = Screen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
+    let mut server = ServeProcess::start_on(port, &members);
+    let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     screen.wait_for("▸alice");
     screen.write(&format!(":use {port}\n"));
     screen.wait_for("passphrase of alice");
     server.signal(Signal::KILL);
     server.wait();
-    let _server = Server::start_on(port, &members);
+    let _server = ServeProcess::start_on(port, &members);
     screen.write(&format!("{PASSPHRASE}\n"));
     screen.wait_for("⚿ alice");
 }

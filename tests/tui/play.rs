@@ -2,12 +2,12 @@
 
 use rustix::process::Signal;
 
-use super::{Screen, free_port};
-use crate::support::process::{Server, wait_for_end};
+use super::{TuiScreen, free_port};
+use crate::support::process::{ServeProcess, wait_for_end};
 
 #[test]
-fn a_prompt_is_a_key_press_away_and_a_session_keeps_what_it_was_told() {
-    let mut screen = Screen::alone();
+fn session_starts_with_one_key_press_and_keeps_its_variables() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("let a = 40;\na + 2\n");
     screen.wait_for_row("42");
@@ -17,8 +17,8 @@ fn a_prompt_is_a_key_press_away_and_a_session_keeps_what_it_was_told() {
 }
 
 #[test]
-fn an_error_shows_its_line_and_a_caret() {
-    let mut screen = Screen::alone();
+fn error_shows_its_line_and_a_caret() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("let a = 1;\n");
     screen.write("a + nothing\n");
@@ -32,8 +32,8 @@ fn an_error_shows_its_line_and_a_caret() {
 }
 
 #[test]
-fn a_value_is_laid_out_in_the_columns_there_are() {
-    let mut screen = Screen::alone();
+fn value_layout_uses_the_available_columns() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("[#{name: \"tea\", stock: 120, by: 'c'}, #{name: \"日本\", stock: 7, by: ' '}]\n");
     screen.wait_for(" by │ name │ stock");
@@ -47,8 +47,8 @@ fn a_value_is_laid_out_in_the_columns_there_are() {
 }
 
 #[test]
-fn prints_arrive_while_a_play_runs_and_a_cancelled_play_keeps_the_session() {
-    let mut screen = Screen::alone();
+fn prints_arrive_during_a_play_and_cancel_keeps_the_session() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("let kept = 7;\n");
     screen.write("print(\"begun\"); loop { progress(40, 100, \"loading\") }\n");
@@ -66,16 +66,16 @@ fn prints_arrive_while_a_play_runs_and_a_cancelled_play_keeps_the_session() {
 }
 
 #[test]
-fn what_is_typed_ahead_is_played_in_its_order() {
-    let mut screen = Screen::alone();
+fn type_ahead_is_played_in_order() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("let all = [];\nfor i in 0..300000 { }\nall.push(1);\nall.push(2);\nall\n");
     screen.wait_for("[1, 2]");
 }
 
 #[test]
-fn what_prints_without_end_holds_up_no_key_press() {
-    let mut screen = Screen::alone();
+fn endless_prints_do_not_delay_keys() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("loop { print(\"flood\") }\n");
     screen.wait_for("flood");
@@ -87,8 +87,8 @@ fn what_prints_without_end_holds_up_no_key_press() {
 }
 
 #[test]
-fn what_a_script_prints_cannot_drive_the_screen() {
-    let mut screen = Screen::alone();
+fn prints_cannot_control_the_screen() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("print(\"\\x1b[2J\\x07end\")\n");
     screen.wait_for("␛[2J␇end");
@@ -96,7 +96,7 @@ fn what_a_script_prints_cannot_drive_the_screen() {
 
 #[test]
 fn commands_begin_with_a_colon() {
-    let mut screen = Screen::alone();
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write(":who\n");
     screen.wait_for("you are  0");
@@ -111,8 +111,8 @@ fn commands_begin_with_a_colon() {
 }
 
 #[test]
-fn tab_completes_from_the_session_also_while_a_play_runs() {
-    let mut screen = Screen::alone();
+fn tab_completes_from_the_session_during_a_play() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("let total_tea = 40;\nlet total_milk = 1002;\ntotal_milk\n");
     // While a play runs, what it will have made is not offered.
@@ -146,8 +146,8 @@ fn tab_completes_from_the_session_also_while_a_play_runs() {
 }
 
 #[test]
-fn what_a_session_has_and_what_functions_do_can_be_asked() {
-    let mut screen = Screen::alone();
+fn vars_functions_and_doc_show_the_session() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("/// Doubles a number.\nfn double(x) { x * 2 }\nlet total = double(21);\n");
     screen.write(":vars\n");
@@ -159,8 +159,8 @@ fn what_a_session_has_and_what_functions_do_can_be_asked() {
 }
 
 #[test]
-fn earlier_inputs_come_back_also_in_another_life() {
-    let mut screen = Screen::alone();
+fn history_survives_a_restart() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("1111 + 1\n");
     screen.wait_for_row("1112");
@@ -169,7 +169,7 @@ fn earlier_inputs_come_back_also_in_another_life() {
     screen.press(&["Up"]);
     screen.wait_for_row("> 1111 + 1");
     // Kept by the time that it has ended; by another life, found.
-    let mut screen = Screen::start_on(screen.leave(), (80, 24));
+    let mut screen = TuiScreen::start_on(screen.leave(), (80, 24));
     screen.play_alone();
     screen.write("3333 + 1\n");
     screen.wait_for_row("3334");
@@ -180,8 +180,8 @@ fn earlier_inputs_come_back_also_in_another_life() {
 }
 
 #[test]
-fn a_paste_of_several_lines_is_one_input() {
-    let mut screen = Screen::alone();
+fn paste_of_several_lines_is_one_input() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.runtime.block_on(screen.app.paste("let x = 3;\nx * 14"));
     screen.wait_for("| x * 14");
@@ -190,8 +190,8 @@ fn a_paste_of_several_lines_is_one_input() {
 }
 
 #[test]
-fn the_screen_may_have_any_size_at_any_time() {
-    let mut screen = Screen::alone();
+fn screen_accepts_any_size_at_any_time() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("loop { print(\"a line of some length that is broken in several rows where it must be\") }\n");
     screen.wait_for("a line");
@@ -208,8 +208,8 @@ fn the_screen_may_have_any_size_at_any_time() {
 }
 
 #[test]
-fn an_output_is_copied() {
-    let mut screen = Screen::alone();
+fn output_is_copied_to_the_clipboard() {
+    let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("\"line\" + 1\n");
     screen.wait_for_row("line1");
@@ -219,10 +219,10 @@ fn an_output_is_copied() {
 }
 
 #[test]
-fn a_lost_connection_is_made_again_and_nothing_typed_is_lost() {
+fn lost_connection_is_restored_and_no_input_is_lost() {
     let port = free_port();
-    let mut server = Server::start_on(port, &[]);
-    let mut screen = Screen::alone();
+    let mut server = ServeProcess::start_on(port, &[]);
+    let mut screen = TuiScreen::alone();
     screen.wait_for("scratch");
     screen.press(&["o"]);
     screen.write(&format!("{port}\n"));
@@ -234,7 +234,7 @@ fn a_lost_connection_is_made_again_and_nothing_typed_is_lost() {
     screen.write("12 * 12");
     screen.press(&["Enter"]);
     screen.wait_for("connection refused");
-    let _server = Server::start_on(port, &[]);
+    let _server = ServeProcess::start_on(port, &[]);
     screen.wait_for("connected again to");
     screen.wait_for("with a fresh session: what 1");
     // What was typed is back in the editor.
@@ -244,9 +244,9 @@ fn a_lost_connection_is_made_again_and_nothing_typed_is_lost() {
 }
 
 #[test]
-fn disconnecting_ends_what_runs() {
-    let server = Server::open();
-    let mut screen = Screen::alone();
+fn disconnect_ends_the_running_play() {
+    let server = ServeProcess::open();
+    let mut screen = TuiScreen::alone();
     screen.wait_for("scratch");
     screen.press(&["o"]);
     screen.write(&format!("{}\n", server.authority()));

@@ -5,7 +5,7 @@ use ::keys::{
     keystore::{Keystore, WorkFactor},
 };
 
-use super::{Screen, free_port};
+use super::{TuiScreen, free_port};
 use crate::support::{Home, PASSPHRASE};
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
@@ -60,7 +60,7 @@ fn snap(name: &str, (width, height): (u16, u16), screen: &str, ports: &[u16]) {
     insta::assert_snapshot!(format!("{name}_{width}x{height}"), settled(screen, ports));
 }
 
-fn start(size: (u16, u16), home: Home) -> (Screen, [u16; 2]) {
+fn start(size: (u16, u16), home: Home) -> (TuiScreen, [u16; 2]) {
     let ports = [free_port(), free_port()];
     // Made before: what a circle logs when it makes its identity has another length each time.
     identity_file::load_or_create(&home.path().join("circle.identity")).expect("made");
@@ -71,8 +71,8 @@ fn start(size: (u16, u16), home: Home) -> (Screen, [u16; 2]) {
         ] }}"#,
         ports[0], ports[1]
     );
-    let mut screen = Screen::start_in(home, &config, size);
-    screen.until("both circles", |shown| shown.matches("down").count() >= 3);
+    let mut screen = TuiScreen::start_in(home, &config, size);
+    screen.wait_until("both circles", |shown| shown.matches("down").count() >= 3);
     (screen, ports)
 }
 
@@ -87,7 +87,7 @@ fn home_of_alice() -> Home {
 }
 
 #[test]
-fn the_first_start() {
+fn first_start_screen() {
     for size in SIZES {
         let (mut screen, ports) = start(size, Home::new());
         let shown = screen.wait_for("n makes one");
@@ -99,7 +99,7 @@ fn the_first_start() {
 }
 
 #[test]
-fn a_session() {
+fn session_screen() {
     for size in SIZES {
         let (mut screen, ports) = start(size, home_of_alice());
         screen.wait_for("▸alice");
@@ -114,7 +114,7 @@ fn a_session() {
         screen.write("[1, 2, 3].map(|x| x * y)\n");
         screen.wait_for("error: Variable not found: y");
         screen.write("let total = [\n1,");
-        let shown = screen.until("the input, and the log of the last play", |shown| {
+        let shown = screen.wait_until("the input, and the log of the last play", |shown| {
             shown.contains("| 1,")
                 && shown.contains("✓")
                 && shown.contains("code=-32000")
@@ -125,23 +125,23 @@ fn a_session() {
 }
 
 #[test]
-fn circles_and_their_logs() {
+fn logs_screen() {
     for size in SIZES {
         let (mut screen, ports) = start(size, home_of_alice());
         screen.wait_for("▸alice");
         screen.press(&["S"]);
-        screen.until("both circles", |shown| {
+        screen.wait_until("both circles", |shown| {
             shown.contains(&format!("● sandbox {}", ports[0])) && shown.contains(&format!("● team {}", ports[1]))
         });
         screen.press(&["Down", "4"]);
         let is_there = |shown: &str| shown.contains("listening on") && shown.contains("0 connections");
-        let shown = screen.until("its log", |shown| is_there(shown) && shown.contains("l level"));
+        let shown = screen.wait_until("its log", |shown| is_there(shown) && shown.contains("l level"));
         snap("logs", size, &shown, &ports);
     }
 }
 
 #[test]
-fn help_and_palette() {
+fn help_and_palette_screens() {
     for size in SIZES {
         let (mut screen, ports) = start(size, home_of_alice());
         screen.wait_for("▸alice");
@@ -160,9 +160,9 @@ fn narrow_screens() {
     let (mut screen, ports) = start((80, 24), home_of_alice());
     screen.wait_for("▸alice");
     screen.resize(60, 16);
-    let shown = screen.until("tabs", |shown| shown.lines().count() == 16);
+    let shown = screen.wait_until("tabs", |shown| shown.lines().count() == 16);
     snap("circles", (60, 16), &shown, &ports);
     screen.resize(30, 8);
-    let shown = screen.until("a sentence", |shown| shown.lines().count() == 8);
+    let shown = screen.wait_until("a sentence", |shown| shown.lines().count() == 8);
     snap("sentence", (30, 8), &shown, &ports);
 }

@@ -3,16 +3,16 @@
 use rustix::process::Signal;
 
 use super::free_port;
-use crate::support::{Home, background::Background, process::Server, pty::Terminal};
+use crate::support::{Home, background::BackgroundCircles, process::ServeProcess, pty::Terminal};
 
 /// What enters the alternate screen, and what leaves it.
 const ENTERS: &str = "\x1b[?1049h";
 const LEAVES: &str = "\x1b[?1049l";
 
 #[test]
-fn start_key_circle_play_cancel_quit() {
+fn session_from_start_to_quit_works_on_a_terminal() {
     let port = free_port();
-    let here = Background::with(&format!(
+    let here = BackgroundCircles::start(&format!(
         r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "authenticated" }}] }}"#
     ));
     let mut command = here.home.command();
@@ -48,7 +48,7 @@ fn start_key_circle_play_cancel_quit() {
 
 #[test]
 fn ephemeral_identity_off_this_machine_is_accepted_on_the_screen() {
-    let (home, server) = (Home::new(), Server::start(&["--hosts", "circle.example"]));
+    let (home, server) = (Home::new(), ServeProcess::start(&["--hosts", "circle.example"]));
     let mut terminal = Terminal::run(&home, &["tui", &server.url, "--authority", "circle.example"]);
     terminal.wait_for_screen("nothing tells the circle from an impostor");
     terminal.keys("y");
@@ -58,9 +58,10 @@ fn ephemeral_identity_off_this_machine_is_accepted_on_the_screen() {
 }
 
 #[test]
-fn what_was_started_here_outlives_a_signal() {
+fn started_circles_outlive_a_signal() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
-        let here = Background::with(&format!(r#"{{ "circles": [{{ "name": "lab", "port": {} }}] }}"#, free_port()));
+        let here =
+            BackgroundCircles::start(&format!(r#"{{ "circles": [{{ "name": "lab", "port": {} }}] }}"#, free_port()));
         let mut terminal = Terminal::run(&here.home, &["tui"]);
         terminal.wait_for_screen("play now");
         terminal.keys("S");
@@ -73,7 +74,7 @@ fn what_was_started_here_outlives_a_signal() {
 }
 
 #[test]
-fn a_signal_gives_the_terminal_back() {
+fn signal_restores_the_terminal() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
         let home = Home::new();
         let mut terminal = Terminal::run(&home, &["tui"]);
@@ -87,7 +88,7 @@ fn a_signal_gives_the_terminal_back() {
 }
 
 #[test]
-fn an_editor_has_the_terminal_to_itself_and_what_it_leaves_is_typed() {
+fn editor_gets_the_terminal_and_its_text_is_inserted() {
     let home = Home::new();
     let editor = home.path().join("editor");
     // It shows that it reads what is typed, in a terminal that echoes, and that a Ctrl-C is its own affair.
@@ -125,7 +126,7 @@ fn an_editor_has_the_terminal_to_itself_and_what_it_leaves_is_typed() {
 }
 
 #[test]
-fn an_editor_that_is_not_there_is_told_on_the_screen_alone() {
+fn missing_editor_is_reported_on_the_screen() {
     let home = Home::new();
     let mut command = home.command();
     command.env("VISUAL", "nosuchedit --wait");
@@ -142,7 +143,7 @@ fn an_editor_that_is_not_there_is_told_on_the_screen_alone() {
 }
 
 #[test]
-fn ctrl_z_gives_the_terminal_back_and_takes_it_again() {
+fn ctrl_z_suspends_and_restores_the_screen() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["tui"]);
     terminal.wait_for_screen("play now");
@@ -157,7 +158,7 @@ fn ctrl_z_gives_the_terminal_back_and_takes_it_again() {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_to_do() {
+fn tui_without_a_terminal_says_what_to_do() {
     let ran = Home::new().run(&["tui"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("no terminal") && ran.stderr.contains("circles play -"), "{ran:?}");

@@ -2,28 +2,28 @@
 
 use super::*;
 use crate::support::{
-    process::{Server, wait_until_stopped},
-    ran,
+    command_output,
+    process::{ServeProcess, wait_until_stopped},
 };
 
 #[test]
-fn a_circle_that_is_killed_is_started_again_and_counted() {
-    let here = Background::with(TWO);
-    here.ok(&["up"]);
+fn killed_circle_is_restarted_and_counted() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up"]);
     let other = here.pid("b");
     here.kill("a");
     // Told while it waits to be started again or after that: it is up then.
-    here.ok(&["up", "a"]);
+    here.run_ok(&["up", "a"]);
     assert_eq!(here.connect("a").value("40 + 2"), 42);
     assert_eq!(here.pid("b"), other);
-    assert!(here.ok(&["logs", "a"]).contains("it was ended by signal 9"));
+    assert!(here.run_ok(&["logs", "a"]).contains("it was ended by signal 9"));
 }
 
 #[test]
-fn no_circle_outlives_a_supervisor_that_is_killed_and_the_next_up_works() {
+fn circles_end_when_the_supervisor_is_killed_and_up_works_again() {
     // The port stays the same, so the next circle can have it only once this one has ended.
-    let here = Background::with(&format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free_port()));
-    here.ok(&["up"]);
+    let here = BackgroundCircles::start(&format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free_port()));
+    here.run_ok(&["up"]);
     let (supervisor, circle) = (here.supervisor("a"), here.pid("a"));
     // A play that runs keeps the circle draining for a while.
     let mut wire = here.connect("a");
@@ -31,19 +31,19 @@ fn no_circle_outlives_a_supervisor_that_is_killed_and_the_next_up_works() {
     wire.next();
     kill_process(supervisor, Signal::KILL).expect("it is there");
     wait_for_end(supervisor);
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     wait_for_end(circle);
     assert_ne!(here.supervisor("a"), supervisor);
-    assert!(here.ok(&["logs", "a"]).contains("draining"), "it went on to log when its supervisor was gone");
+    assert!(here.run_ok(&["logs", "a"]).contains("draining"), "it went on to log when its supervisor was gone");
     assert_eq!(here.connect("a").value("40 + 2"), 42);
     assert_eq!(here.status("a")["restarts"], 0, "it waited for the port");
 }
 
 #[test]
-fn what_does_not_start_is_told_with_its_log_and_holds_up_no_other() {
-    let taken = Server::open();
+fn failed_circle_is_reported_with_its_log_and_delays_no_other() {
+    let taken = ServeProcess::open();
     let port = taken.port();
-    let here = Background::with(&format!(
+    let here = BackgroundCircles::start(&format!(
         r#"{{ "circles": [{{ "name": "a", "port": {port} }}, {{ "name": "b", "port": 0 }}] }}"#
     ));
     let ran = here.run(&["up"]);
@@ -54,16 +54,18 @@ fn what_does_not_start_is_told_with_its_log_and_holds_up_no_other() {
     let why = ran.stderr.split_once("not up: 'a' (it ended with exit code 2: ").expect("it is said").1;
     assert!(why.contains(&owner), "{ran:?}");
     assert!(matches!(&*here.state("a"), "backing-off" | "starting"));
-    let status = here.ok(&["status"]);
+    let status = here.run_ok(&["status"]);
     assert!(status.contains("it ended with exit code 2") && status.contains(&owner), "{status}");
     drop(taken);
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     assert_eq!(here.connect("a").value("40 + 2"), 42);
 }
 
 #[test]
-fn an_init_script_that_fails_is_told_and_one_that_does_not_end_is_late() {
-    let here = Background::with(r#"{ "circles": [{ "name": "a", "port": 0, "init": "a.rhai", "restart": "never" }] }"#);
+fn failing_and_endless_init_scripts_are_reported() {
+    let here = BackgroundCircles::start(
+        r#"{ "circles": [{ "name": "a", "port": 0, "init": "a.rhai", "restart": "never" }] }"#,
+    );
     let script = here.home.path().join("a.rhai");
     fs::write(&script, "throw \"no such day\"").expect("written");
     let ran = here.run(&["up"]);
@@ -73,32 +75,32 @@ fn an_init_script_that_fails_is_told_and_one_that_does_not_end_is_late() {
     let ran = here.run(&["up", "--timeout", "300ms"]);
     assert!(ran.code == Some(3) && ran.stderr.contains("not ready after 0.3 s"), "{ran:?}");
     fs::write(&script, "const DAY = 1;").expect("written");
-    here.ok(&["restart"]);
+    here.run_ok(&["restart"]);
     assert_eq!(here.connect("a").value("DAY"), 1);
 }
 
 #[test]
-fn a_mistake_in_circles_json_changes_nothing() {
-    let here = Background::with(r#"{ "circles": [{ "name": "a" }] }"#);
+fn invalid_config_changes_nothing() {
+    let here = BackgroundCircles::start(r#"{ "circles": [{ "name": "a" }] }"#);
     for verb in ["up", "status", "restart"] {
         let ran = here.run(&[verb]);
         assert!(ran.code == Some(2) && ran.stderr.contains("'a' needs a port"), "{ran:?}");
     }
     here.configure(TWO);
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let before = here.pid("a");
     here.configure("{");
     assert_eq!(here.run(&["restart"]).code, Some(2));
     // How they are, and their end, need no circles.json that is right.
     assert_eq!(here.pid("a"), before);
-    here.ok(&["down", "b"]);
-    here.ok(&["down"]);
+    here.run_ok(&["down", "b"]);
+    here.run_ok(&["down"]);
 }
 
 #[test]
-fn a_supervisor_that_stands_still_is_told() {
-    let here = Background::with(TWO);
-    here.ok(&["up", "a"]);
+fn blocked_supervisor_is_reported() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up", "a"]);
     let supervisor = here.supervisor("a");
     kill_process(supervisor, Signal::STOP).expect("it is there");
     wait_until_stopped(supervisor);
@@ -106,7 +108,7 @@ fn a_supervisor_that_stands_still_is_told() {
     let commands = [&["status"][..], &["reload"], &["down", "a"]];
     let running = commands.map(|args| here.home.command().args(args).spawn().expect("it runs"));
     for (args, command) in commands.into_iter().zip(running) {
-        let ran = ran(&command.wait_with_output().expect("it ends"));
+        let ran = command_output(&command.wait_with_output().expect("it ends"));
         assert!(ran.code == Some(3) && ran.stderr.contains("has not answered within 5 s"), "{args:?}: {ran:?}");
     }
     kill_process(supervisor, Signal::CONT).expect("it is there");
@@ -114,9 +116,9 @@ fn a_supervisor_that_stands_still_is_told() {
 }
 
 #[test]
-fn a_signal_to_the_supervisor_drains_and_leaves_nothing() {
-    let here = Background::with(TWO);
-    here.ok(&["up"]);
+fn signal_to_the_supervisor_drains_all_circles() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up"]);
     let supervisor = here.supervisor("a");
     let circles = children(supervisor);
     kill_process(supervisor, Signal::TERM).expect("it is there");
@@ -127,14 +129,14 @@ fn a_signal_to_the_supervisor_drains_and_leaves_nothing() {
 
 /// Lines that are sent to the control socket, and the code of the error that each is answered with.
 #[test]
-fn what_makes_no_sense_at_the_control_socket_is_answered_and_changes_nothing() {
+fn control_socket_rejects_invalid_requests() {
     use std::{
         io::{BufRead, BufReader, Write},
         os::unix::net::UnixStream,
     };
 
-    let here = Background::with(TWO);
-    here.ok(&["up", "a"]);
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up", "a"]);
     let [path] = &here.files("/socket")[..] else { panic!("one socket") };
     let mut socket = UnixStream::connect(path).expect("it listens");
     let mut answers = BufReader::new(socket.try_clone().expect("a socket")).lines();

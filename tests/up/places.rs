@@ -5,15 +5,17 @@ use std::{os::unix::fs::PermissionsExt, path::Path};
 use super::*;
 use crate::support::{Home, skip};
 
-fn with_run_directory(here: &Background, run: &Path, args: &[&str]) -> crate::support::Ran {
-    crate::support::ran(&here.home.command().env("XDG_RUNTIME_DIR", run).args(args).output().expect("it runs"))
+fn with_run_directory(here: &BackgroundCircles, run: &Path, args: &[&str]) -> crate::support::CommandOutput {
+    crate::support::command_output(
+        &here.home.command().env("XDG_RUNTIME_DIR", run).args(args).output().expect("it runs"),
+    )
 }
 
 /// What cleaners of temporary files do, and the system when a user logs out.
 #[test]
-fn supervisor_whose_runtime_directory_is_removed_is_found_and_ended() {
+fn supervisor_with_a_removed_runtime_directory_is_found_and_ended() {
     let port = free_port();
-    let here = Background::with(&format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
+    let here = BackgroundCircles::start(&format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
     let run = here.home.path().join("run");
     let ok = |args: &[&str]| {
         let ran = with_run_directory(&here, &run, args);
@@ -41,22 +43,22 @@ fn supervisor_whose_runtime_directory_is_removed_is_found_and_ended() {
     fs::remove_dir_all(&run).expect("it was there");
     fs::write(&run, "in the way").expect("written");
     // From another session of the same user.
-    assert_eq!(pid(&here.ok(&["status", "--json"])), circle);
+    assert_eq!(pid(&here.run_ok(&["status", "--json"])), circle);
     fs::remove_dir_all(here.home.path().join("state")).expect("it was there");
     eventually(|| match here.files("/supervisor").len() {
         1 => Ok(()),
         files => Err(files),
     });
-    assert_eq!(pid(&here.ok(&["status", "--json"])), circle, "also where its locks were removed");
-    assert_eq!(here.ok(&["down"]), "a  down\n");
+    assert_eq!(pid(&here.run_ok(&["status", "--json"])), circle, "also where its locks were removed");
+    assert_eq!(here.run_ok(&["down"]), "a  down\n");
     [circle, supervisor].into_iter().for_each(wait_for_end);
     assert_eq!(here.state("a"), "down");
 }
 
 #[test]
-fn supervisor_that_cannot_be_reached_is_told_and_down_ends_it() {
-    let here = Background::with(TWO);
-    here.ok(&["up"]);
+fn unreachable_supervisor_is_reported_and_ended_by_down() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up"]);
     let (supervisor, circles) = (here.supervisor("a"), [here.pid("a"), here.pid("b")]);
     // It heals nothing, and answers nobody.
     kill_process(supervisor, Signal::STOP).expect("it is there");
@@ -77,8 +79,8 @@ fn supervisor_that_cannot_be_reached_is_told_and_down_ends_it() {
 
 #[test]
 fn circle_of_a_killed_supervisor_is_draining_and_down_waits_for_it() {
-    let here = Background::with(&format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free_port()));
-    here.ok(&["up"]);
+    let here = BackgroundCircles::start(&format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free_port()));
+    here.run_ok(&["up"]);
     let (supervisor, circle) = (here.supervisor("a"), here.pid("a"));
     // It drains once it goes on.
     kill_process(circle, Signal::STOP).expect("it is there");
@@ -97,8 +99,8 @@ fn circle_of_a_killed_supervisor_is_draining_and_down_waits_for_it() {
 }
 
 #[test]
-fn circle_that_nobody_supervises_is_told_with_its_process() {
-    let server = crate::support::process::Server::open();
+fn unsupervised_circle_is_reported_with_its_process() {
+    let server = crate::support::process::ServeProcess::open();
     let here = Home::new();
     let config = format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, server.port());
     fs::write(here.path().join("circles.json"), config).expect("written");
@@ -112,8 +114,8 @@ fn circle_that_nobody_supervises_is_told_with_its_process() {
 }
 
 #[test]
-fn runtime_directory_that_others_can_write_to_is_refused() {
-    let here = Background::with(TWO);
+fn runtime_directory_writable_by_others_is_refused() {
+    let here = BackgroundCircles::start(TWO);
     let run = here.home.path().join("run");
     let own = run.join("circles");
     fs::create_dir_all(&own).expect("made");
@@ -129,10 +131,10 @@ fn runtime_directory_that_others_can_write_to_is_refused() {
 #[test]
 fn runtime_directory_of_another_user_is_refused() {
     const OTHER: u32 = 65534;
-    let here = Background::with(TWO);
-    here.ok(&["up"]);
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up"]);
     let id = here.files("/socket")[0].parent().and_then(Path::file_name).expect("a name").to_owned();
-    here.ok(&["down"]);
+    here.run_ok(&["down"]);
     let (run, precious) = (here.home.path().join("run"), here.home.path().join("precious"));
     fs::create_dir_all(run.join("circles")).expect("made");
     fs::create_dir(&precious).expect("made");
@@ -164,11 +166,11 @@ fn runtime_directory_of_another_user_is_refused() {
 
 /// Says what it is asked for as a supervisor would, in a directory that is right.
 #[test]
-fn supervisor_of_another_user_is_not_believed() {
-    let here = Background::with(TWO);
-    here.ok(&["up"]);
+fn supervisor_of_another_user_is_not_trusted() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up"]);
     let socket = here.files("/socket")[0].clone();
-    here.ok(&["down"]);
+    here.run_ok(&["down"]);
     // A process of another user that has got a listening socket there.
     let script = format!(
         "import os, socket\ns = socket.socket(socket.AF_UNIX)\ns.bind({:?})\nos.setuid(65534)\ns.listen()\nprint('listening', flush=True)\nwhile True: s.accept()[0].close()",
@@ -192,11 +194,11 @@ fn supervisor_of_another_user_is_not_believed() {
 }
 
 #[test]
-fn idle_connections_shut_no_status_out() {
+fn idle_connections_do_not_block_status() {
     use std::os::unix::net::UnixStream;
 
-    let here = Background::with(TWO);
-    here.ok(&["up"]);
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up"]);
     let socket = here.files("/socket")[0].clone();
     let idle: Vec<_> = (0..200).map(|_| UnixStream::connect(&socket).expect("it listens")).collect();
     assert_eq!(here.state("a"), "ready");
@@ -205,13 +207,13 @@ fn idle_connections_shut_no_status_out() {
 
 /// Every user of the system can read the arguments of a process.
 #[test]
-fn arguments_of_a_circle_name_no_member_host_or_path() {
+fn circle_arguments_contain_no_member_host_or_path() {
     let member = "03c0bbb68e093afbf56d0540682ab98e53f3d6050491ff2b1d8463e2479e25b5e8";
-    let here = Background::with(&format!(
+    let here = BackgroundCircles::start(&format!(
         r#"{{ "circles": [{{ "name": "a", "port": 0, "members": ["{member}"], "hosts": ["circle.example"], "init": "a.rhai" }}] }}"#
     ));
     fs::write(here.home.path().join("a.rhai"), "const DAY = 1;").expect("written");
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     let arguments = fs::read(format!("/proc/{}/cmdline", here.pid("a"))).expect("it is there");
     let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
     assert_eq!(arguments.trim(), "circles serve --supervised --name=a --port=0");

@@ -7,20 +7,20 @@ use std::{
 
 use super::*;
 use crate::support::{
-    process::{Reaped, wait_until_stopped},
+    process::{ReapedChild, wait_until_stopped},
     pty::Terminal,
 };
 
 #[test]
-fn status_takes_names_as_the_others_do() {
-    let here = Background::with(TWO);
+fn status_accepts_names() {
+    let here = BackgroundCircles::start(TWO);
     for is_up in [false, true] {
         if is_up {
-            here.ok(&["up", "a"]);
+            here.run_ok(&["up", "a"]);
         }
-        let table = here.ok(&["status", "b"]);
+        let table = here.run_ok(&["status", "b"]);
         assert!(table.lines().count() == 2 && table.contains("\nb     down"), "{table}");
-        assert_eq!(here.ok(&["status", "b", "a"]).lines().count(), 3);
+        assert_eq!(here.run_ok(&["status", "b", "a"]).lines().count(), 3);
         for args in [&["status", "aa"][..], &["status", "--watch", "aa"], &["status", "--json", "aa"]] {
             let ran = here.run(args);
             assert!(ran.code == Some(2) && ran.stdout.is_empty(), "{ran:?}");
@@ -30,9 +30,9 @@ fn status_takes_names_as_the_others_do() {
 }
 
 #[test]
-fn status_tells_what_circles_do_and_have() {
-    let here = Background::with(TWO);
-    here.ok(&["up", "a"]);
+fn status_shows_connections_memory_and_plays() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up", "a"]);
     let mut wire = here.connect("a");
     for number in 0..7 {
         wire.value(&format!("let x = {number}; 1"));
@@ -48,15 +48,15 @@ fn status_tells_what_circles_do_and_have() {
     for field in ["connections", "workers", "plays", "memory_bytes", "sandbox"] {
         assert!(down[field].is_null(), "{down}");
     }
-    let table = here.ok(&["status", "a"]);
+    let table = here.run_ok(&["status", "a"]);
     // A whole sandbox is nothing to speak of.
     assert!(table.contains("MEMORY") && table.contains(" MiB  7\n") && !table.contains("SANDBOX"), "{table}");
 }
 
 #[test]
-fn a_watched_terminal_is_drawn_in_place_and_given_back() {
-    let here = Background::with(TWO);
-    here.ok(&["up"]);
+fn watch_draws_in_place_and_restores_the_terminal() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up"]);
     let supervisor = here.supervisor("a");
     let mut terminal = Terminal::run(&here.home, &["status", "--watch"]);
     terminal.wait_until("a table on a screen of its own", |screen| {
@@ -80,7 +80,7 @@ fn a_watched_terminal_is_drawn_in_place_and_given_back() {
     // What is left without a supervisor, and once there is another.
     kill_process(supervisor, Signal::KILL).expect("it is there");
     terminal.wait_until("both down", |screen| screen.contents().matches(" down ").count() == 2);
-    here.ok(&["up"]);
+    here.run_ok(&["up"]);
     terminal.wait_until("both up again", |screen| screen.contents().matches(" ready ").count() == 2);
 
     // Ctrl-Z gives the terminal back until it is continued.
@@ -109,10 +109,11 @@ fn a_watched_terminal_is_drawn_in_place_and_given_back() {
 }
 
 #[test]
-fn what_is_watched_by_a_program_is_said_when_it_changes() {
-    let here = Background::with(TWO);
-    here.ok(&["up", "a"]);
-    let mut watch = Reaped(here.home.command().args(["status", "--watch", "--json", "a"]).spawn().expect("it runs"));
+fn watch_without_a_terminal_prints_changes() {
+    let here = BackgroundCircles::start(TWO);
+    here.run_ok(&["up", "a"]);
+    let mut watch =
+        ReapedChild(here.home.command().args(["status", "--watch", "--json", "a"]).spawn().expect("it runs"));
     let (sender, lines) = channel();
     let stdout = BufReader::new(watch.0.stdout.take().expect("piped"));
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -134,13 +135,13 @@ fn what_is_watched_by_a_program_is_said_when_it_changes() {
     let wire = here.connect("a");
     next("a connection", &|status| status["connections"] == 1);
     drop(wire);
-    here.ok(&["down"]);
+    here.run_ok(&["down"]);
     next("its end", &|status| status["state"] == "down");
-    here.ok(&["up", "a"]);
+    here.run_ok(&["up", "a"]);
     next("its return", &|status| status["state"] == "ready");
     // What does not concern it is no news, and no end.
     here.configure("{");
-    here.ok(&["down"]);
+    here.run_ok(&["down"]);
     here.configure(TWO);
     next("its end again", &|status| status["state"] == "down");
     kill_process(Pid::from_child(&watch.0), Signal::INT).expect("it is there");

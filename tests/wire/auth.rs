@@ -3,7 +3,7 @@
 use keys::{Challenge, IdentityStatement, KeyPair, Nonce, PublicKey};
 use serde_json::{Value, json};
 
-use crate::support::process::Server;
+use crate::support::process::ServeProcess;
 
 fn code(answer: &Value) -> i64 {
     answer["error"]["code"].as_i64().unwrap_or_default()
@@ -11,8 +11,8 @@ fn code(answer: &Value) -> i64 {
 
 /// Before authentication, and the nonce names the key that was shown.
 #[test]
-fn identify_signs_the_challenge_for_the_authority_that_was_dialled() {
-    let server = Server::start(&["--access", "authenticated"]);
+fn identify_signs_the_challenge_for_the_dialled_authority() {
+    let server = ServeProcess::start(&["--access", "authenticated"]);
     let mut wire = server.connect();
     let challenge = "AB".repeat(32);
     let shown = wire.call("identify", json!({ "challenge": challenge }))["result"].clone();
@@ -33,9 +33,9 @@ fn identify_signs_the_challenge_for_the_authority_that_was_dialled() {
 }
 
 #[test]
-fn protected_methods_need_a_proved_key() {
+fn protected_methods_require_authentication() {
     let alice = KeyPair::generate().expect("a key");
-    let server = Server::start(&["--access", "authenticated"]);
+    let server = ServeProcess::start(&["--access", "authenticated"]);
     let mut wire = server.connect();
     for (method, params) in [("play", json!(["1"])), ("cancel", json!([1])), ("reset", json!([])), ("play", json!([]))]
     {
@@ -51,11 +51,11 @@ fn protected_methods_need_a_proved_key() {
 }
 
 #[test]
-fn a_nonce_says_what_it_is_for() {
-    let server = Server::open();
+fn nonce_names_its_purpose() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let alice = KeyPair::generate().expect("a key");
-    let (first, second) = (wire.nonce(&alice), wire.nonce(&alice));
+    let (first, second) = (wire.request_nonce(&alice), wire.request_nonce(&alice));
     assert_eq!(first.authority().as_str(), server.authority());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     assert!(first.expires_unix().abs_diff(now + 60) <= 10, "{first}");
@@ -63,11 +63,11 @@ fn a_nonce_says_what_it_is_for() {
 }
 
 #[test]
-fn access_and_caller_are_those_at_admission() {
+fn caller_is_fixed_at_admission() {
     let alice = KeyPair::generate().expect("a key");
-    let server = Server::open();
+    let server = ServeProcess::open();
     let mut wire = server.connect();
-    let nonce = wire.nonce(&alice);
+    let nonce = wire.request_nonce(&alice);
     let running = wire.request("play", json!(["print(`begun`); let n = 0; while n < 300000 { n += 1; } n"]));
     let before = wire.request("play", json!(["type_of(CALLER_PUBLIC_KEY)"]));
     let proof =
@@ -80,13 +80,13 @@ fn access_and_caller_are_those_at_admission() {
 }
 
 /// From the right signature and its nonce to one that is none.
-type Forge<'a> = &'a dyn Fn(&str, &Nonce) -> String;
+type ForgedSignature<'a> = &'a dyn Fn(&str, &Nonce) -> String;
 
 #[test]
-fn what_is_no_proof_is_refused_with_the_same_words_and_spends_the_nonce() {
+fn invalid_signatures_get_one_error_and_consume_the_nonce() {
     let (alice, bob) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
     let key = alice.public_key().to_hex();
-    let server = Server::open();
+    let server = ServeProcess::open();
     let high_s = |signature: &str| {
         // n − s, in hex, for the secp256k1 group order n.
         let order = hex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
@@ -99,7 +99,7 @@ fn what_is_no_proof_is_refused_with_the_same_words_and_spends_the_nonce() {
         }
         out.iter().fold(signature[..64].to_owned(), |text, byte| format!("{text}{byte:02x}"))
     };
-    let forgeries: [(&str, Forge<'_>); 6] = [
+    let forgeries: [(&str, ForgedSignature<'_>); 6] = [
         ("of another key", &|_, nonce| bob.sign_nonce(nonce).to_string()),
         ("high s", &|right, _| high_s(right)),
         ("DER", &|right, _| format!("3044022000{}0220{}", &right[2..64], &right[64..])),
@@ -109,7 +109,7 @@ fn what_is_no_proof_is_refused_with_the_same_words_and_spends_the_nonce() {
     ];
     for (what, forge) in forgeries {
         let mut wire = server.connect();
-        let nonce = wire.nonce(&alice);
+        let nonce = wire.request_nonce(&alice);
         let right = alice.sign_nonce(&nonce).to_string();
         let forged = forge(&right, &nonce);
         for signature in [forged, right] {
@@ -129,20 +129,20 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_signature_for_another_circle_is_worth_nothing_here() {
+fn signature_for_another_circle_is_rejected() {
     let alice = KeyPair::generate().expect("a key");
-    let (here, there) = (Server::open(), Server::open());
+    let (here, there) = (ServeProcess::open(), ServeProcess::open());
     let (mut here, mut there) = (here.connect(), there.connect());
-    here.nonce(&alice);
-    let nonce = there.nonce(&alice);
+    here.request_nonce(&alice);
+    let nonce = there.request_nonce(&alice);
     let signature = alice.sign_nonce(&nonce).to_string();
     assert_eq!(code(&here.call("authenticate", json!([alice.public_key().to_hex(), signature]))), -32002);
 }
 
 #[test]
-fn five_failures_close_the_connection_once_they_are_answered() {
+fn connection_closes_after_five_failed_authentications() {
     let alice = KeyPair::generate().expect("a key");
-    let server = Server::open();
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     for _ in 0..5 {
         assert_eq!(code(&wire.call("authenticate", json!([alice.public_key().to_hex(), "00"]))), -32002);
@@ -151,11 +151,11 @@ fn five_failures_close_the_connection_once_they_are_answered() {
 }
 
 #[test]
-fn what_comes_along_with_five_failures_is_not_judged() {
+fn requests_after_five_failures_are_not_processed() {
     let alice = KeyPair::generate().expect("a key");
-    let server = Server::open();
+    let server = ServeProcess::open();
     let mut wire = server.connect();
-    let nonce = wire.nonce(&alice);
+    let nonce = wire.request_nonce(&alice);
     let proof = |signature: String, id: u64| {
         let key = if id == 6 { alice.public_key().to_hex() } else { "none".into() };
         json!({ "jsonrpc": "2.0", "id": id, "method": "authenticate", "params": [key, signature] })
@@ -168,9 +168,9 @@ fn what_comes_along_with_five_failures_is_not_judged() {
 }
 
 #[test]
-fn a_session_has_one_identity() {
+fn session_has_one_identity() {
     let (alice, bob) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
-    let server = Server::open();
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.authenticate(&alice);
     assert_eq!(code(&wire.authenticate(&bob)), -32003);
@@ -179,9 +179,9 @@ fn a_session_has_one_identity() {
 }
 
 #[test]
-fn only_members_become_a_members_circles_sessions() {
+fn members_circle_admits_only_members() {
     let (alice, bob) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
-    let server = Server::start(&["--member", &alice.public_key().to_hex()]);
+    let server = ServeProcess::start(&["--member", &alice.public_key().to_hex()]);
     let mut wire = server.connect();
     assert_eq!(code(&wire.authenticate(&bob)), -32003);
     assert_eq!(code(&wire.play("1")), -32001);

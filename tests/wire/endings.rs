@@ -4,10 +4,10 @@ use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::races::{Dice, Outcome, outcome, script};
+use super::races::{Dice, RaceOutcome, outcome, script};
 use crate::support::{
-    process::{Server, wait_for_end},
-    wire::Wire,
+    process::{ServeProcess, wait_for_end},
+    wire::WireClient,
 };
 
 /// What a session is at when its client goes.
@@ -23,8 +23,8 @@ const BUSY: &[&[&str]] = &[
 ];
 
 #[test]
-fn whatever_a_session_is_at_when_its_client_goes_nothing_stays_behind() {
-    let server = Server::open();
+fn disconnect_at_any_stage_leaves_nothing() {
+    let server = ServeProcess::open();
     let (mut dice, mut other) = (Dice::new(), server.connect());
     other.value("let mine = 7;");
     let before = server.descriptors();
@@ -59,12 +59,12 @@ fn whatever_a_session_is_at_when_its_client_goes_nothing_stays_behind() {
         }
         assert_eq!(other.value("mine"), 7);
     }
-    server.wait_until_it_has(1, before);
+    server.wait_until_at_most(1, before);
     assert_eq!(other.value("mine"), 7);
 }
 
 /// Reads until that play is answered; how often a loss was told meanwhile, by a notification or as an answer.
-fn losses_until(wire: &mut Wire, play: &Value) -> (usize, Value) {
+fn losses_until(wire: &mut WireClient, play: &Value) -> (usize, Value) {
     let mut losses = 0;
     loop {
         let message = wire.next();
@@ -81,8 +81,8 @@ fn losses_until(wire: &mut Wire, play: &Value) -> (usize, Value) {
 }
 
 #[test]
-fn a_worker_that_is_killed_at_any_time_is_told_of_exactly_once() {
-    let server = Server::open();
+fn killed_worker_is_reported_exactly_once() {
+    let server = ServeProcess::open();
     let mut dice = Dice::new();
     for round in 0..90 {
         let mut wire = server.connect();
@@ -90,7 +90,7 @@ fn a_worker_that_is_killed_at_any_time_is_told_of_exactly_once() {
         let [worker] = server.workers()[..] else { panic!("one worker") };
         let kill = || kill_process(worker, Signal::KILL).expect("it is there");
         let mut losses = 0;
-        let mut play = |wire: &mut Wire, script: &str, kill: Option<&dyn Fn()>| {
+        let mut play = |wire: &mut WireClient, script: &str, kill: Option<&dyn Fn()>| {
             let play = wire.request("play", json!([script]));
             if let Some(kill) = kill {
                 kill();
@@ -104,14 +104,14 @@ fn a_worker_that_is_killed_at_any_time_is_told_of_exactly_once() {
             0 => {
                 kill();
                 let outcome = outcome(&play(&mut wire, &length, None));
-                assert!(matches!(outcome, Outcome::Value | Outcome::Lost), "{outcome:?}");
+                assert!(matches!(outcome, RaceOutcome::Value | RaceOutcome::Lost), "{outcome:?}");
             }
             1 => {
                 let outcome = outcome(&play(&mut wire, &length, Some(&kill)));
-                assert!(matches!(outcome, Outcome::Value | Outcome::Lost), "{outcome:?}");
+                assert!(matches!(outcome, RaceOutcome::Value | RaceOutcome::Lost), "{outcome:?}");
             }
             _ => {
-                assert_eq!(outcome(&play(&mut wire, &length, None)), Outcome::Value);
+                assert_eq!(outcome(&play(&mut wire, &length, None)), RaceOutcome::Value);
                 kill();
             }
         }
@@ -126,7 +126,7 @@ fn a_worker_that_is_killed_at_any_time_is_told_of_exactly_once() {
 }
 
 /// The answers that come before the connection is closed, each once.
-fn until_closed(wire: &mut Wire) -> Vec<Value> {
+fn until_closed(wire: &mut WireClient) -> Vec<Value> {
     let mut answers: Vec<Value> = Vec::new();
     loop {
         match wire.socket.read() {
@@ -147,11 +147,11 @@ fn until_closed(wire: &mut Wire) -> Vec<Value> {
 }
 
 #[test]
-fn a_server_that_ends_answers_each_play_once_whoever_cancels_what() {
+fn server_shutdown_answers_each_play_once() {
     let mut dice = Dice::new();
     for _ in 0..10 {
-        let mut server = Server::open();
-        let mut wires: Vec<Wire> = (0..4).map(|_| server.connect()).collect();
+        let mut server = ServeProcess::open();
+        let mut wires: Vec<WireClient> = (0..4).map(|_| server.connect()).collect();
         let mut plays: Vec<Vec<Value>> = Vec::new();
         for wire in &mut wires {
             plays.push(
@@ -187,7 +187,7 @@ fn a_server_that_ends_answers_each_play_once_whoever_cancels_what() {
                 // One that came too late to be read is not answered.
                 if let [answer] = find(cancel)[..] {
                     let outcome = outcome(find(&plays[*at])[0]);
-                    let is_cancelled = matches!(outcome, Outcome::Cancelled | Outcome::Lost);
+                    let is_cancelled = matches!(outcome, RaceOutcome::Cancelled | RaceOutcome::Lost);
                     assert_eq!(answer["result"]["cancelled"], is_cancelled, "{outcome:?}");
                 }
             }

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Home,
-    process::{Server, wait_until_stopped},
-    wire::Wire,
+    process::{ServeProcess, wait_until_stopped},
+    wire::WireClient,
 };
 
-fn complete(wire: &mut Wire, before: &str) -> Value {
+fn complete(wire: &mut WireClient, before: &str) -> Value {
     wire.call("complete", json!([before, before.chars().count()]))["result"].clone()
 }
 
@@ -24,13 +24,13 @@ fn candidate(result: &Value, text: &str) -> Option<(String, String)> {
     Some((part("kind"), part("detail")))
 }
 
-fn expect(wire: &mut Wire, before: &str, text: &str, kind: &str, detail: &str) {
+fn expect(wire: &mut WireClient, before: &str, text: &str, kind: &str, detail: &str) {
     let result = complete(wire, before);
     assert_eq!(candidate(&result, text), Some((kind.into(), detail.into())), "{before}: {result}");
 }
 
 /// The session's only worker.
-fn worker(server: &Server) -> Pid {
+fn worker(server: &ServeProcess) -> Pid {
     let [worker] = server.workers()[..] else { panic!("one worker") };
     worker
 }
@@ -46,14 +46,14 @@ fn stop(process: Pid) {
 }
 
 #[test]
-fn each_kind_of_candidate_is_offered() {
+fn complete_offers_each_kind_of_candidate() {
     let home = Home::new();
     std::fs::write(home.path().join("init.rhai"), "fn circle_fn(a) { a }").expect("written");
     std::fs::create_dir(home.path().join("modules")).expect("made");
     let module = "/// Of a rectangle.\nfn area(a, b) { a * b }";
     std::fs::write(home.path().join("modules/geo.rhai"), module).expect("written");
     let path = |name: &str| home.path().join(name).display().to_string();
-    let server = Server::start(&["--init", &path("init.rhai"), "--modules", &path("modules")]);
+    let server = ServeProcess::start(&["--init", &path("init.rhai"), "--modules", &path("modules")]);
     let mut wire = server.connect();
     // A session without a worker gets one for its question.
     expect(&mut wire, "circ", "circle_fn", "function", "circle_fn(a)");
@@ -85,8 +85,8 @@ fn each_kind_of_candidate_is_offered() {
 }
 
 #[test]
-fn a_cursor_counts_scalar_values_and_what_is_behind_it_changes_nothing() {
-    let server = Server::open();
+fn complete_counts_scalar_values_and_ignores_text_after_the_cursor() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.value("let total = 1;");
     let script = "\"ß🦀\" + tot + \"";
@@ -100,8 +100,8 @@ fn a_cursor_counts_scalar_values_and_what_is_behind_it_changes_nothing() {
 }
 
 #[test]
-fn scope_shows_what_there_is_after_each_play() {
-    let server = Server::open();
+fn scope_shows_variables_and_functions_after_each_play() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     assert_eq!(wire.call("scope", json!([]))["result"], json!({ "variables": [], "functions": [] }));
     wire.value("let x = [1, `a`]; const C = 'c'; fn f(a, b) {}");
@@ -127,12 +127,12 @@ fn scope_shows_what_there_is_after_each_play() {
 }
 
 #[test]
-fn while_a_play_runs_they_answer_from_before_it_without_values() {
-    let server = Server::open();
+fn queries_during_a_play_answer_from_the_state_before_it() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.value("let before = #{key: 1}; fn known(a) {}");
     let play = wire.request("play", json!(["let during = 1; before = 7; fn unknown() {} print(`begun`); loop {}"]));
-    wire.printed("begun");
+    wire.expect_print("begun");
     expect(&mut wire, "bef", "before", "variable", "map");
     expect(&mut wire, "before.", "keys", "method", "keys(map: map) -> array");
     assert_eq!(candidate(&complete(&mut wire, "before."), "key"), None);
@@ -152,12 +152,12 @@ fn while_a_play_runs_they_answer_from_before_it_without_values() {
 }
 
 #[test]
-fn a_play_that_prints_without_end_holds_up_no_answer() {
-    let server = Server::start(&["--limit", "output_kib=1048576"]);
+fn endless_prints_do_not_delay_queries() {
+    let server = ServeProcess::start(&["--limit", "output_kib=1048576"]);
     let mut wire = server.connect();
     wire.value("let before = 1;");
     let play = wire.request("play", json!(["loop { print(`x`); }"]));
-    wire.printed("x");
+    wire.expect_print("x");
     for _ in 0..20 {
         expect(&mut wire, "bef", "before", "variable", "i64");
     }
@@ -172,7 +172,7 @@ fn lookup_finds_signatures_docs_and_origins() {
     std::fs::create_dir(home.path().join("modules")).expect("made");
     std::fs::write(home.path().join("modules/geo.rhai"), "/// Of a module.\nfn area(a, b) {}").expect("written");
     let path = |name: &str| home.path().join(name).display().to_string();
-    let server = Server::start(&["--init", &path("init.rhai"), "--modules", &path("modules")]);
+    let server = ServeProcess::start(&["--init", &path("init.rhai"), "--modules", &path("modules")]);
     let mut wire = server.connect();
     wire.value("import \"geo\" as g; /** Of the\n  session. */\nfn mine() {} /// stray\nlet x = 1;");
     let cases = [
@@ -199,8 +199,8 @@ fn lookup_finds_signatures_docs_and_origins() {
 }
 
 #[test]
-fn they_need_a_proved_key_where_plays_do() {
-    let server = Server::start(&["--access", "authenticated"]);
+fn queries_require_authentication_like_plays() {
+    let server = ServeProcess::start(&["--access", "authenticated"]);
     let mut wire = server.connect();
     let calls = [("complete", json!(["", 0])), ("scope", json!([])), ("lookup", json!(["print"]))];
     for (method, params) in calls.clone() {
@@ -214,8 +214,8 @@ fn they_need_a_proved_key_where_plays_do() {
 }
 
 #[test]
-fn a_batch_of_them_is_one_array_and_none_is_told_what_a_notification_finds() {
-    let server = Server::open();
+fn batched_queries_are_one_array_and_notifications_get_no_answer() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.send(
         json!([
@@ -243,8 +243,8 @@ fn a_batch_of_them_is_one_array_and_none_is_told_what_a_notification_finds() {
 }
 
 #[test]
-fn the_answers_of_a_batch_are_held_to_the_output_limit() {
-    let server = Server::start(&["--limit", "output_kib=4"]);
+fn batched_answers_respect_the_output_limit() {
+    let server = ServeProcess::start(&["--limit", "output_kib=4"]);
     let mut wire = server.connect();
     let text = "x".repeat(900);
     wire.value(&format!("let a = \"{text}\"; let b = a; let c = a;"));
@@ -255,8 +255,8 @@ fn the_answers_of_a_batch_are_held_to_the_output_limit() {
 }
 
 #[test]
-fn what_is_not_answered_is_bounded_and_all_of_it_is_in_the_end() {
-    let server = Server::start(&["--limit", "queued_kib=1"]);
+fn pending_queries_are_bounded_and_all_answered() {
+    let server = ServeProcess::start(&["--limit", "queued_kib=1"]);
     let mut wire = server.connect();
     wire.value("let x = 1;");
     let worker = worker(&server);
@@ -285,8 +285,8 @@ fn what_is_not_answered_is_bounded_and_all_of_it_is_in_the_end() {
 }
 
 #[test]
-fn a_question_that_takes_too_long_is_busy_and_its_late_answer_is_dropped() {
-    let server = Server::open();
+fn expired_query_is_busy_and_its_late_answer_is_dropped() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.value("let x = 1;");
     let worker = worker(&server);
@@ -299,8 +299,8 @@ fn a_question_that_takes_too_long_is_busy_and_its_late_answer_is_dropped() {
 }
 
 #[test]
-fn a_worker_that_is_lost_leaves_no_question_unanswered() {
-    let server = Server::open();
+fn lost_worker_leaves_no_query_unanswered() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.value("let x = 1;");
     let worker = worker(&server);
@@ -318,8 +318,8 @@ fn a_worker_that_is_lost_leaves_no_question_unanswered() {
 }
 
 #[test]
-fn a_circle_that_ends_leaves_no_question_unanswered() {
-    let mut server = Server::open();
+fn shutdown_leaves_no_query_unanswered() {
+    let mut server = ServeProcess::open();
     let mut wire = server.connect();
     wire.value("let x = 1;");
     stop(worker(&server));
@@ -332,8 +332,8 @@ fn a_circle_that_ends_leaves_no_question_unanswered() {
 }
 
 #[test]
-fn a_circle_without_a_worker_to_give_says_so() {
-    let server = Server::start(&["--limit", "workers=1", "--limit", "sessions_per_caller=2"]);
+fn query_without_a_free_worker_is_busy() {
+    let server = ServeProcess::start(&["--limit", "workers=1", "--limit", "sessions_per_caller=2"]);
     let (mut first, mut second) = (server.connect(), server.connect());
     first.value("1");
     let error = second.call("complete", json!(["x", 1]))["error"].clone();
@@ -341,8 +341,8 @@ fn a_circle_without_a_worker_to_give_says_so() {
 }
 
 #[test]
-fn what_a_hostile_session_holds_costs_bounded_answers() {
-    let server = Server::start(&["--limit", "output_kib=64"]);
+fn answers_about_a_hostile_session_are_bounded() {
+    let server = ServeProcess::start(&["--limit", "output_kib=64"]);
     let mut wire = server.connect();
     wire.value(
         "let m = #{}; for i in 0..50000 { m[`key_${i}`] = i; } let deep = #{}; for i in 0..60 { deep = #{d: deep}; }",
@@ -360,8 +360,8 @@ fn what_a_hostile_session_holds_costs_bounded_answers() {
 }
 
 #[test]
-fn the_client_asks_what_the_page_says() {
-    let server = Server::open();
+fn client_methods_match_the_documentation() {
+    let server = ServeProcess::open();
     let client = client_ws::CircleWsClient::builder(&server.url).build().expect("a URL");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

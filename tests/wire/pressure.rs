@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::support::process::{self, Server};
+use crate::support::process::{self, ServeProcess};
 
 #[test]
-fn a_client_that_does_not_read_slows_only_itself_and_its_deadline_is_kept() {
-    let server = Server::start(&["--limit", "output_kib=1048576", "--limit", "play_ms=1500"]);
+fn client_that_does_not_read_slows_only_itself_and_deadlines_hold() {
+    let server = ServeProcess::start(&["--limit", "output_kib=1048576", "--limit", "play_ms=1500"]);
     let (mut deaf, mut other) = (server.connect(), server.connect());
     let line = "x".repeat(2000);
     let play = deaf.request("play", json!([format!("let n = 0; loop {{ n += 1; print(`{line}`) }}")]));
@@ -38,8 +38,8 @@ fn waiting_in_the_kernel(port: u16) -> u64 {
 }
 
 #[test]
-fn what_is_printed_to_nobody_costs_bounded_memory_everywhere() {
-    let server = Server::start(&["--limit", "output_kib=1048576", "--limit", "play_ms=3000"]);
+fn unread_prints_use_bounded_memory() {
+    let server = ServeProcess::start(&["--limit", "output_kib=1048576", "--limit", "play_ms=3000"]);
     let mut other = server.connect();
     other.authenticate(&keys::KeyPair::generate().expect("a key"));
     other.value("1");
@@ -76,8 +76,8 @@ fn what_is_printed_to_nobody_costs_bounded_memory_everywhere() {
 }
 
 #[test]
-fn a_thousand_requests_at_once_are_all_answered() {
-    let server = Server::open();
+fn pipelined_requests_are_all_answered() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let mut writer = wire.socket.get_ref().try_clone().expect("a descriptor");
     let ids: Vec<_> = (0..1000).map(|n| json!(format!("r{n}"))).collect();
@@ -103,8 +103,8 @@ fn a_thousand_requests_at_once_are_all_answered() {
 }
 
 #[test]
-fn a_flood_of_empty_objects_costs_a_bounded_amount_of_memory() {
-    let server = Server::open();
+fn flood_of_empty_objects_uses_bounded_memory() {
+    let server = ServeProcess::open();
     let wire = server.connect();
     let mut writer = wire.socket.get_ref().try_clone().expect("a descriptor");
     writer.set_write_timeout(Some(std::time::Duration::from_millis(500))).expect("a timeout");

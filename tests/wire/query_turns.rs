@@ -5,16 +5,16 @@ use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 use crate::support::{
-    process::{Server, threads, wait_until_stopped},
-    wire::Wire,
+    process::{ServeProcess, threads, wait_until_stopped},
+    wire::WireClient,
 };
 
 #[test]
-fn questions_of_one_caller_take_turns_and_another_caller_has_its_own() {
-    let server = Server::open();
+fn queries_of_one_caller_are_serialized_and_do_not_delay_others() {
+    let server = ServeProcess::open();
     // As many sessions of one caller have questions answered at a time.
     let turns = std::thread::available_parallelism().expect("a number").get();
-    let mut holders: Vec<Wire> = (0..turns).map(|_| server.connect()).collect();
+    let mut holders: Vec<WireClient> = (0..turns).map(|_| server.connect()).collect();
     for wire in &mut holders {
         wire.value("1");
     }
@@ -44,8 +44,8 @@ fn questions_of_one_caller_take_turns_and_another_caller_has_its_own() {
 }
 
 #[test]
-fn a_worker_whose_questions_take_long_gives_way() {
-    let server = Server::open();
+fn worker_with_slow_queries_gets_lower_priority() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.value("1");
     let [worker] = server.workers()[..] else { panic!("one worker") };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::support::{process::Server, wire::Wire};
+use crate::support::{process::ServeProcess, wire::WireClient};
 
 /// Numbers that look random and are the same in every run.
 pub(super) struct Dice(u64);
@@ -29,15 +29,15 @@ pub(super) fn script(dice: &mut Dice) -> String {
 }
 
 /// Questions that are answered at once, so that what follows comes a little later.
-fn dawdle(wire: &mut Wire, dice: &mut Dice) -> Vec<Value> {
+fn wait_randomly(wire: &mut WireClient, dice: &mut Dice) -> Vec<Value> {
     (0..dice.below(4)).map(|_| wire.request("describe", json!([]))).collect()
 }
 
 /// The answers to those requests, exactly one each; then the session still plays, and nothing else was answered.
-fn settle(wire: &mut Wire, ids: impl IntoIterator<Item = Value>) -> Answers {
+fn settle(wire: &mut WireClient, ids: impl IntoIterator<Item = Value>) -> Answers {
     let mut missing: BTreeSet<String> = ids.into_iter().map(|id| id.to_string()).collect();
     let mut answers = BTreeMap::new();
-    let mut take = |wire: &mut Wire, missing: &mut BTreeSet<String>| {
+    let mut take = |wire: &mut WireClient, missing: &mut BTreeSet<String>| {
         let message = wire.next();
         if message.get("method").is_none() {
             let id = message["id"].to_string();
@@ -71,17 +71,17 @@ impl Answers {
     }
 
     /// What a play came to, held against what a cancellation of it was told.
-    fn outcome(&self, play: &Value, cancel: &Value) -> Outcome {
+    fn outcome(&self, play: &Value, cancel: &Value) -> RaceOutcome {
         let (answer, cancelled) = (self.of(play), &self.of(cancel)["result"]["cancelled"]);
         let outcome = outcome(answer);
-        let is_cancelled = matches!(outcome, Outcome::Cancelled | Outcome::Lost);
+        let is_cancelled = matches!(outcome, RaceOutcome::Cancelled | RaceOutcome::Lost);
         assert_eq!(cancelled, &json!(is_cancelled), "{answer}");
         outcome
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Outcome {
+pub(super) enum RaceOutcome {
     Value,
     Cancelled,
     Time,
@@ -90,20 +90,20 @@ pub(super) enum Outcome {
 }
 
 /// Anything else is none that a play here may have.
-pub(super) fn outcome(answer: &Value) -> Outcome {
+pub(super) fn outcome(answer: &Value) -> RaceOutcome {
     match (answer["error"]["code"].as_i64(), answer["error"]["data"]["limit"].as_str()) {
-        (None, _) if answer["result"]["value"] == 7 => Outcome::Value,
-        (Some(-32004), Some("time")) => Outcome::Time,
-        (Some(-32005), _) => Outcome::Cancelled,
-        (Some(-32008), _) => Outcome::ShuttingDown,
-        (Some(-32009), _) => Outcome::Lost,
+        (None, _) if answer["result"]["value"] == 7 => RaceOutcome::Value,
+        (Some(-32004), Some("time")) => RaceOutcome::Time,
+        (Some(-32005), _) => RaceOutcome::Cancelled,
+        (Some(-32008), _) => RaceOutcome::ShuttingDown,
+        (Some(-32009), _) => RaceOutcome::Lost,
         _ => panic!("{answer}"),
     }
 }
 
 #[test]
-fn a_cancellation_and_a_result_agree() {
-    let server = Server::open();
+fn cancellation_and_result_agree() {
+    let server = ServeProcess::open();
     let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
     for round in 0..400 {
         // At the ends there is no doubt; in between there is.
@@ -117,7 +117,7 @@ fn a_cancellation_and_a_result_agree() {
         if is_awaited {
             answers.add(settle(&mut wire, [play.clone()]));
         }
-        let mut ids = dawdle(&mut wire, &mut dice);
+        let mut ids = wait_randomly(&mut wire, &mut dice);
         let cancel = wire.request("cancel", json!([play]));
         ids.push(cancel.clone());
         ids.extend((!is_awaited).then(|| play.clone()));
@@ -125,18 +125,18 @@ fn a_cancellation_and_a_result_agree() {
         seen.insert(answers.outcome(&play, &cancel));
     }
     // Both sides won.
-    assert!(seen.contains(&Outcome::Value) && seen.contains(&Outcome::Cancelled), "{seen:?}");
+    assert!(seen.contains(&RaceOutcome::Value) && seen.contains(&RaceOutcome::Cancelled), "{seen:?}");
 }
 
 #[test]
-fn of_two_cancellations_the_second_is_told_what_the_first_was_or_that_it_is_over() {
-    let server = Server::open();
+fn second_cancellation_gets_the_outcome_of_the_first() {
+    let server = ServeProcess::open();
     let (mut wire, mut dice) = (server.connect(), Dice::new());
     for _ in 0..200 {
         let play = wire.request("play", json!([script(&mut dice)]));
-        let mut ids = dawdle(&mut wire, &mut dice);
+        let mut ids = wait_randomly(&mut wire, &mut dice);
         let first = wire.request("cancel", json!([play]));
-        ids.extend(dawdle(&mut wire, &mut dice));
+        ids.extend(wait_randomly(&mut wire, &mut dice));
         let second = wire.request("cancel", json!([play]));
         ids.extend([play.clone(), first.clone(), second.clone()]);
         let answers = settle(&mut wire, ids);
@@ -147,8 +147,8 @@ fn of_two_cancellations_the_second_is_told_what_the_first_was_or_that_it_is_over
 }
 
 #[test]
-fn a_time_limit_and_a_result_leave_one_of_them() {
-    let server = Server::open();
+fn time_limit_and_result_leave_one_outcome() {
+    let server = ServeProcess::open();
     let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
     for round in 0..200 {
         // At the ends there is no doubt; in between there is.
@@ -160,12 +160,12 @@ fn a_time_limit_and_a_result_leave_one_of_them() {
         let play = wire.request("play", json!([script, if round % 20 == 0 { 10_000 } else { 1 + dice.below(2) }]));
         seen.insert(outcome(settle(&mut wire, [play.clone()]).of(&play)));
     }
-    assert_eq!(seen, BTreeSet::from([Outcome::Value, Outcome::Time]));
+    assert_eq!(seen, BTreeSet::from([RaceOutcome::Value, RaceOutcome::Time]));
 }
 
 #[test]
-fn a_cancellation_and_a_time_limit_agree() {
-    let server = Server::open();
+fn cancellation_and_time_limit_agree() {
+    let server = ServeProcess::open();
     let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
     for round in 0..200 {
         // The limit strikes first, last, or about when the cancellation comes.
@@ -185,12 +185,12 @@ fn a_cancellation_and_a_time_limit_agree() {
         answers.add(settle(&mut wire, ids));
         seen.insert(answers.outcome(&play, &cancel));
     }
-    assert!(seen.contains(&Outcome::Time) && seen.contains(&Outcome::Cancelled), "{seen:?}");
+    assert!(seen.contains(&RaceOutcome::Time) && seen.contains(&RaceOutcome::Cancelled), "{seen:?}");
 }
 
 #[test]
-fn what_waits_is_cancelled_before_it_begins_or_as_what_runs() {
-    let server = Server::open();
+fn queued_play_is_cancelled_before_or_after_its_start() {
+    let server = ServeProcess::open();
     let (mut wire, mut dice) = (server.connect(), Dice::new());
     for _ in 0..100 {
         wire.value("let done = [];");
@@ -199,7 +199,7 @@ fn what_waits_is_cancelled_before_it_begins_or_as_what_runs() {
         let mut ids = plays.clone();
         let mut cancels = Vec::new();
         for play in plays.iter().rev() {
-            ids.extend(dawdle(&mut wire, &mut dice));
+            ids.extend(wait_randomly(&mut wire, &mut dice));
             cancels.push((play, wire.request("cancel", json!([play]))));
         }
         ids.extend(cancels.iter().map(|(_, cancel)| cancel.clone()));
@@ -210,27 +210,27 @@ fn what_waits_is_cancelled_before_it_begins_or_as_what_runs() {
         for (play, cancel) in cancels {
             let place = plays.iter().position(|other| other == play).expect("one of them") as u64;
             // What has its value was done; what was cancelled was or was not.
-            let has_value = answers.outcome(play, &cancel) == Outcome::Value;
+            let has_value = answers.outcome(play, &cancel) == RaceOutcome::Value;
             assert!(!has_value || done.contains(&place), "{place} {done:?}");
         }
     }
 }
 
 #[test]
-fn a_reset_comes_after_what_was_before_it_and_before_what_was_behind() {
-    let server = Server::open();
+fn reset_keeps_its_place_in_the_queue() {
+    let server = ServeProcess::open();
     let (mut wire, mut dice) = (server.connect(), Dice::new());
     for _ in 0..60 {
         let before = wire.request("play", json!([format!("let mine = 1; {}", script(&mut dice))]));
-        let mut ids = dawdle(&mut wire, &mut dice);
+        let mut ids = wait_randomly(&mut wire, &mut dice);
         let reset = wire.request("reset", json!([]));
         let behind = wire.request("play", json!(["if is_def_var(`mine`) { 1 } else { 7 }"]));
-        ids.extend(dawdle(&mut wire, &mut dice));
+        ids.extend(wait_randomly(&mut wire, &mut dice));
         let cancel = wire.request("cancel", json!([before]));
         ids.extend([before.clone(), reset.clone(), behind.clone(), cancel.clone()]);
         let answers = settle(&mut wire, ids);
         answers.outcome(&before, &cancel);
         assert_eq!(answers.of(&reset)["result"], json!({ "reset": true }));
-        assert_eq!(outcome(answers.of(&behind)), Outcome::Value);
+        assert_eq!(outcome(answers.of(&behind)), RaceOutcome::Value);
     }
 }

@@ -3,7 +3,7 @@
 use keys::KeyPair;
 use serde_json::{Value, json};
 
-use crate::support::{process::Server, wire::Wire};
+use crate::support::{process::ServeProcess, wire::WireClient};
 
 /// The time after which the circle takes another request, from an answer that refuses one.
 fn retry_after_ms(answer: &Value) -> Option<u64> {
@@ -11,13 +11,13 @@ fn retry_after_ms(answer: &Value) -> Option<u64> {
 }
 
 #[test]
-fn requests_of_one_caller_in_a_minute_are_bounded() {
+fn requests_per_minute_of_a_caller_are_bounded() {
     // The next one is taken half a minute after the first.
-    let server = Server::start(&["--limit", "per_minute=2"]);
+    let server = ServeProcess::start(&["--limit", "per_minute=2"]);
     let mut wire = server.connect();
     assert_eq!(wire.call("describe", json!([]))["result"]["limits"]["per_minute"], 2);
     let running = wire.request("play", json!(["print(`begun`); loop {}"]));
-    wire.printed("begun");
+    wire.expect_print("begun");
     let mut same = server.connect();
     let refused = same.play("1");
     assert!((1..=30_000).contains(&retry_after_ms(&refused).expect("it is refused")), "{refused}");
@@ -34,8 +34,8 @@ fn requests_of_one_caller_in_a_minute_are_bounded() {
 }
 
 #[test]
-fn keys_are_callers_of_their_own() {
-    let server = Server::start(&["--access", "authenticated", "--limit", "per_minute=3"]);
+fn keys_are_separate_callers() {
+    let server = ServeProcess::start(&["--access", "authenticated", "--limit", "per_minute=3"]);
     let mut wires = [(); 2].map(|()| server.connect());
     for wire in &mut wires {
         wire.authenticate(&KeyPair::generate().expect("a key"));
@@ -47,10 +47,10 @@ fn keys_are_callers_of_their_own() {
 }
 
 #[test]
-fn clients_without_a_key_have_a_limit_and_lock_nobody_out() {
-    let server = Server::start(&["--access", "authenticated"]);
+fn anonymous_clients_share_a_limit_and_block_no_other() {
+    let server = ServeProcess::start(&["--access", "authenticated"]);
     let mut stranger = server.connect();
-    let refuse = |stranger: &mut Wire| {
+    let refuse = |stranger: &mut WireClient| {
         for answered in 0..100_000 {
             if retry_after_ms(&stranger.call("describe", json!([]))).is_some() {
                 return answered;

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::process::Server;
+use crate::support::process::ServeProcess;
 
 /// What is sent, and what one message answers it: `null` in an answer's place means anything but absence.
 #[test]
-fn requests_and_their_answers() {
-    let server = Server::open();
+fn requests_get_the_documented_answers() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let cases = [
         // JSON-RPC 2.0 §5.1, §7
@@ -97,8 +97,8 @@ fn covers(answer: &Value, expected: &Value) -> bool {
 }
 
 #[test]
-fn an_id_comes_back_as_it_was_written() {
-    let server = Server::open();
+fn id_is_returned_verbatim() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     for id in ["0", "1.0", "1e2", "-0", "123456789012345678901234567890", "null", r#""""#, r#""\u0041\/""#] {
         wire.send(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"cancel","params":[1]}}"#));
@@ -119,8 +119,8 @@ fn an_id_comes_back_as_it_was_written() {
 
 /// Ids that are JSON and that no tree of values can hold.
 #[test]
-fn an_id_that_cannot_be_used_goes_back_as_it_was_written() {
-    let server = Server::open();
+fn unusable_id_is_returned_verbatim() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     let surrogates = format!("\"{}\"", r"\ud800".repeat(30));
@@ -148,11 +148,11 @@ fn an_id_that_cannot_be_used_goes_back_as_it_was_written() {
 }
 
 #[test]
-fn an_id_that_an_unanswered_play_has_is_refused_under_null() {
-    let server = Server::open();
+fn duplicate_id_of_a_running_play_is_rejected_under_null() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.send(r#"{"jsonrpc":"2.0","id":"a","method":"play","params":["print(1); loop {}"]}"#);
-    wire.printed("1");
+    wire.expect_print("1");
     for method in ["play", "describe", "nothing"] {
         let answer = wire.exchange(&format!(r#"{{"jsonrpc":"2.0","id":"\u0061","method":"{method}","params":["1"]}}"#));
         assert_eq!((&answer["id"], &answer["error"]["code"]), (&Value::Null, &json!(-32600)), "{method}");
@@ -168,8 +168,8 @@ fn an_id_that_an_unanswered_play_has_is_refused_under_null() {
 }
 
 #[test]
-fn a_notification_is_carried_out_and_never_answered() {
-    let server = Server::open();
+fn notification_is_executed_and_never_answered() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.send(r#"{"jsonrpc":"2.0","method":"play","params":["let n = 5; print(`unheard`); nowhere"]}"#);
     wire.send(r#"{"jsonrpc":"2.0","method":"nothing"}"#);
@@ -181,8 +181,8 @@ fn a_notification_is_carried_out_and_never_answered() {
 }
 
 #[test]
-fn a_batch_is_answered_once_by_one_array() {
-    let server = Server::open();
+fn batch_is_answered_by_one_array() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let batch = json!([
         { "jsonrpc": "2.0", "id": 1, "method": "play", "params": ["let a = 1; a"] },
@@ -206,12 +206,12 @@ fn a_batch_is_answered_once_by_one_array() {
 }
 
 #[test]
-fn a_plays_id_is_taken_until_its_batch_is_answered() {
-    let server = Server::open();
+fn play_id_is_reserved_until_its_batch_is_answered() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let member = |id: u64, script: &str| json!({ "jsonrpc": "2.0", "id": id, "method": "play", "params": [script] });
     wire.send(json!([member(1, "1"), member(2, "print(`begun`); loop {}")]).to_string());
-    wire.printed("begun");
+    wire.expect_print("begun");
     let refused = wire.exchange(&member(1, "3").to_string());
     assert_eq!((&refused["id"], &refused["error"]["data"]["id"]), (&Value::Null, &json!(1)));
     wire.send(r#"{"jsonrpc":"2.0","method":"cancel","params":[2]}"#);
@@ -222,7 +222,7 @@ fn a_plays_id_is_taken_until_its_batch_is_answered() {
 
 #[test]
 fn documents_of_one_batch_are_bounded_together() {
-    let server = Server::start(&["--limit", "output_kib=80"]);
+    let server = ServeProcess::start(&["--limit", "output_kib=80"]);
     let call = |id, method| json!({ "jsonrpc": "2.0", "id": id, "method": method });
     let batch = json!([call(1, "rpc.discover"), call(2, "rpc.discover"), call(3, "rpc.discover"), call(4, "describe")]);
     let mut wire = server.connect();
@@ -233,8 +233,8 @@ fn documents_of_one_batch_are_bounded_together() {
 }
 
 #[test]
-fn a_batch_is_bounded_in_members_and_results() {
-    let server = Server::start(&["--limit", "batch=3", "--limit", "output_kib=1"]);
+fn batch_is_bounded_in_members_and_results() {
+    let server = ServeProcess::start(&["--limit", "batch=3", "--limit", "output_kib=1"]);
     let mut wire = server.connect();
     let member = |id: u64, script: &str| json!({ "jsonrpc": "2.0", "id": id, "method": "play", "params": [script] });
     let too_many: Vec<_> = (0..4).map(|id| member(id, "1")).collect();
@@ -248,11 +248,11 @@ fn a_batch_is_bounded_in_members_and_results() {
 }
 
 #[test]
-fn everything_but_plays_is_answered_while_a_script_runs() {
-    let server = Server::open();
+fn requests_other_than_plays_are_answered_during_a_play() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let play = wire.request("play", json!(["print(1); loop {}"]));
-    wire.printed("1");
+    wire.expect_print("1");
     assert_eq!(wire.call("describe", json!([]))["result"]["name"], "circle");
     assert!(wire.call("rpc.discover", json!([]))["result"]["methods"].is_array());
     assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true);
@@ -260,8 +260,8 @@ fn everything_but_plays_is_answered_while_a_script_runs() {
 }
 
 #[test]
-fn the_contract_names_what_the_circle_answers() {
-    let server = Server::open();
+fn openrpc_contract_matches_the_answers() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let contract = wire.call("rpc.discover", json!([]))["result"].clone();
     assert_eq!(contract, serde_json::from_str::<Value>(protocol::OPENRPC).expect("JSON"));

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::process::Server;
+use crate::support::process::ServeProcess;
 
 #[test]
-fn a_session_keeps_what_its_plays_make_and_shows_it_to_no_other() {
-    let server = Server::open();
+fn session_keeps_its_environment_private() {
+    let server = ServeProcess::open();
     let (mut mine, mut other) = (server.connect(), server.connect());
     mine.value("let x = 1; const C = 7; fn f(n) { n + global::C } let up = || { x += 1; x };");
     assert_eq!(mine.value("up.call(); up.call(); [x, f(1), C]"), json!([3, 8, 7]));
@@ -18,10 +18,10 @@ fn a_session_keeps_what_its_plays_make_and_shows_it_to_no_other() {
 }
 
 #[test]
-fn imports_stay_from_play_to_play() {
+fn imports_persist_across_plays() {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("geo.rhai"), "fn area(a, b) { a * b }").expect("written");
-    let server = Server::start(&["--modules", &directory.path().display().to_string()]);
+    let server = ServeProcess::start(&["--modules", &directory.path().display().to_string()]);
     let mut wire = server.connect();
     assert_eq!(wire.call("describe", json!([]))["result"]["modules"], json!(["geo"]));
     wire.value("import \"geo\" as g;");
@@ -31,8 +31,8 @@ fn imports_stay_from_play_to_play() {
 
 /// Script, output, type, value.
 #[test]
-fn values_have_the_forms_that_the_protocol_says() {
-    let server = Server::open();
+fn values_have_the_documented_forms() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let cases = [
         ("", "", "()", Value::Null),
@@ -60,8 +60,8 @@ fn values_have_the_forms_that_the_protocol_says() {
 }
 
 #[test]
-fn a_value_too_deep_or_too_large_is_a_limit_and_the_environment_is_kept() {
-    let server = Server::start(&["--limit", "output_kib=2"]);
+fn value_over_a_limit_keeps_the_environment() {
+    let server = ServeProcess::start(&["--limit", "output_kib=2"]);
     let mut wire = server.connect();
     assert_eq!(wire.error("let a = 1; for i in 0..64 { a = [a]; } let kept = 1; a").get("code"), None);
     let error = wire.error("a = [a]; a");
@@ -73,8 +73,8 @@ fn a_value_too_deep_or_too_large_is_a_limit_and_the_environment_is_kept() {
 }
 
 #[test]
-fn each_limit_of_a_play_is_told_by_name_and_keeps_the_environment() {
-    let server = Server::start(&[
+fn limit_errors_name_the_limit_and_keep_the_environment() {
+    let server = ServeProcess::start(&[
         "--limit",
         "play_ms=60000",
         "--limit",
@@ -119,8 +119,8 @@ fn each_limit_of_a_play_is_told_by_name_and_keeps_the_environment() {
 }
 
 #[test]
-fn a_plays_own_timeout_only_shortens_the_circles() {
-    let server = Server::start(&["--limit", "play_ms=300"]);
+fn play_timeout_only_shortens_the_circle_limit() {
+    let server = ServeProcess::start(&["--limit", "play_ms=300"]);
     let mut wire = server.connect();
     for (timeout, max) in
         [(json!(50), 50), (json!(3_600_000), 300), (json!(u64::MAX), 300), (Value::Null, 300), (json!(0), 0)]
@@ -131,8 +131,8 @@ fn a_plays_own_timeout_only_shortens_the_circles() {
 }
 
 #[test]
-fn prints_come_as_they_happen_before_the_response_and_in_order() {
-    let server = Server::open();
+fn prints_arrive_in_order_before_the_response() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.send(r#"{"jsonrpc":"2.0","id":"p","method":"play","params":["for i in 0..3 { print(i) }\n  debug(`x`); 9"]}"#);
     for text in ["0", "1", "2"] {
@@ -147,8 +147,8 @@ fn prints_come_as_they_happen_before_the_response_and_in_order() {
 }
 
 #[test]
-fn a_long_play_is_reported_on() {
-    let server = Server::open();
+fn long_play_sends_progress() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let play = wire.request("play", json!(["progress(40, 100, `loading`); loop {}"]));
     let progress = wire.notification("play.progress");
@@ -175,13 +175,13 @@ fn a_long_play_is_reported_on() {
 }
 
 #[test]
-fn cancel_ends_what_runs_and_what_waits_and_nothing_else() {
-    let server = Server::open();
+fn cancel_ends_running_and_queued_plays_only() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let running = wire.request("play", json!(["let done = []; done.push(1); print(`begun`); loop {}"]));
     let waiting = wire.request("play", json!(["done.push(2)"]));
     let last = wire.request("play", json!(["done.push(3); done"]));
-    wire.printed("begun");
+    wire.expect_print("begun");
     assert_eq!(wire.call("cancel", json!([waiting]))["result"]["cancelled"], true);
     assert_eq!(wire.answer(&waiting)["error"]["code"], -32005);
     assert_eq!(wire.call("cancel", json!({ "play": running }))["result"]["cancelled"], true);
@@ -194,11 +194,11 @@ fn cancel_ends_what_runs_and_what_waits_and_nothing_else() {
 }
 
 #[test]
-fn a_queue_that_is_full_is_busy() {
-    let server = Server::start(&["--limit", "queued_plays=2", "--limit", "queued_kib=1"]);
+fn full_queue_is_busy() {
+    let server = ServeProcess::start(&["--limit", "queued_plays=2", "--limit", "queued_kib=1"]);
     let mut wire = server.connect();
     let running = wire.request("play", json!(["print(`begun`); loop {}"]));
-    wire.printed("begun");
+    wire.expect_print("begun");
     let large = format!("\"{}\".len()", "x".repeat(900));
     let (first, second) = (wire.request("play", json!([large])), wire.request("play", json!([large])));
     let error = wire.answer(&second)["error"].clone();
@@ -213,8 +213,8 @@ fn a_queue_that_is_full_is_busy() {
 }
 
 #[test]
-fn the_value_is_bound_on_request() {
-    let server = Server::open();
+fn value_is_bound_on_request() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.call("play", json!({ "script": "6 * 7", "bind": "ans" }));
     wire.call("play", json!({ "script": "let x = 1;", "bind": "ans" }));
@@ -222,8 +222,8 @@ fn the_value_is_bound_on_request() {
 }
 
 #[test]
-fn an_error_says_what_and_where() {
-    let server = Server::open();
+fn error_has_message_and_position() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let error = wire.error("let x = 1;\nx +");
     assert_eq!(
@@ -241,8 +241,8 @@ fn an_error_says_what_and_where() {
 }
 
 #[test]
-fn an_error_is_bounded_and_keeps_the_environment() {
-    let server = Server::start(&["--limit", "output_kib=1"]);
+fn error_is_bounded_and_keeps_the_environment() {
+    let server = ServeProcess::start(&["--limit", "output_kib=1"]);
     let mut wire = server.connect();
     wire.value("let kept = 1;");
     let name = "f".repeat(120_000);
@@ -253,8 +253,8 @@ fn an_error_is_bounded_and_keeps_the_environment() {
 }
 
 #[test]
-fn describe_says_what_the_circle_is_and_whom_it_sees() {
-    let server = Server::start(&[
+fn describe_shows_the_circle_and_the_caller() {
+    let server = ServeProcess::start(&[
         "--name",
         "team",
         "--description",

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use crate::support::{process::Server, wire::Wire};
+use crate::support::{process::ServeProcess, wire::WireClient};
 
 fn frame(payload: impl Into<Vec<u8>>, opcode: Data, is_final: bool) -> Message {
     Message::Frame(Frame::message(payload.into(), OpCode::Data(opcode), is_final))
@@ -25,7 +25,7 @@ fn more(payload: impl Into<Vec<u8>>, is_final: bool) -> Message {
 }
 
 /// Sends as much as the circle takes, and gives the code that it closes with.
-fn code_after(wire: &mut Wire, frames: impl IntoIterator<Item = Message>) -> u16 {
+fn code_after(wire: &mut WireClient, frames: impl IntoIterator<Item = Message>) -> u16 {
     for frame in frames {
         // It may have closed before the last of them.
         if wire.socket.send(frame).is_err() {
@@ -36,8 +36,8 @@ fn code_after(wire: &mut Wire, frames: impl IntoIterator<Item = Message>) -> u16
 }
 
 #[test]
-fn what_is_no_text_within_the_bound_closes_with_its_code() {
-    let server = Server::start(&["--limit", "message_kib=4"]);
+fn invalid_messages_close_with_their_code() {
+    let server = ServeProcess::start(&["--limit", "message_kib=4"]);
     let spaces = " ".repeat(3000);
     let cases: Vec<(&str, Vec<Message>, u16)> = vec![
         ("binary", vec![Message::binary(vec![1])], 1003),
@@ -64,8 +64,8 @@ fn what_is_no_text_within_the_bound_closes_with_its_code() {
 
 /// Nothing of it need arrive.
 #[test]
-fn a_frame_that_states_a_length_over_the_bound_closes_at_once() {
-    let server = Server::open();
+fn oversized_frame_header_closes_at_once() {
+    let server = ServeProcess::open();
     for header in [
         &b"\x81\xff\0\0\x01\0\0\0\0\0"[..],
         b"\x01\xff\0\0\0\0\x7f\xff\xff\xff",
@@ -81,8 +81,8 @@ fn a_frame_that_states_a_length_over_the_bound_closes_at_once() {
 }
 
 #[test]
-fn a_message_of_just_the_bound_is_taken() {
-    let server = Server::start(&["--limit", "message_kib=4"]);
+fn message_of_maximum_size_is_accepted() {
+    let server = ServeProcess::start(&["--limit", "message_kib=4"]);
     let mut wire = server.connect();
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"play","params":["40 + 2"]}"#;
     let padded = format!("{call}{}", " ".repeat(4096 - call.len()));
@@ -90,8 +90,8 @@ fn a_message_of_just_the_bound_is_taken() {
 }
 
 #[test]
-fn fragments_make_one_message_and_control_frames_may_come_between() {
-    let server = Server::open();
+fn fragments_are_joined_around_control_frames() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"play","params":["`ä`"]}"#;
     let (start, end) = call.as_bytes().split_at(call.find('ä').expect("it is there") + 1);
@@ -104,16 +104,16 @@ fn fragments_make_one_message_and_control_frames_may_come_between() {
 }
 
 #[test]
-fn a_frame_that_is_not_masked_closes_with_1002() {
-    let server = Server::open();
+fn unmasked_frame_closes_with_1002() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.socket.get_mut().write_all(b"\x81\x02hi").expect("taken");
     assert_eq!(wire.close_code(), 1002);
 }
 
 #[test]
-fn a_close_is_answered() {
-    let server = Server::open();
+fn close_frame_is_answered() {
+    let server = ServeProcess::open();
     let mut wire = server.connect();
     wire.socket.close(None).expect("sent");
     wire.closed();
@@ -122,8 +122,8 @@ fn a_close_is_answered() {
 }
 
 #[test]
-fn compression_is_not_agreed_to() {
-    let server = Server::open();
+fn compression_is_not_negotiated() {
+    let server = ServeProcess::open();
     let mut stream = std::net::TcpStream::connect(server.authority()).expect("it listens");
     write!(
         stream,

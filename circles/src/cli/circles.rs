@@ -10,12 +10,12 @@ use clap::Args;
 use server_ws::Access;
 
 use super::ConfigArgs;
-use crate::completing;
+use crate::shell_completion;
 
 #[derive(Debug, Args)]
 pub(crate) struct LaunchArgs {
     /// Only these [default: all of them]
-    #[arg(value_name = "NAME", add = completing::circles())]
+    #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -37,7 +37,7 @@ pub(crate) struct SuperviseArgs {
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
     /// Only these [default: all of them]
-    #[arg(value_name = "NAME", add = completing::circles())]
+    #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
     /// How long to wait for them (90s, 2m)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "60s")]
@@ -73,7 +73,7 @@ pub(crate) struct DiffArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DownArgs {
     /// Only these [default: all of them, and their supervisor]
-    #[arg(value_name = "NAME", add = completing::circles())]
+    #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -82,7 +82,7 @@ pub(crate) struct DownArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Only of these [default: all of them]
-    #[arg(value_name = "NAME", add = completing::circles())]
+    #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
     /// Go on, in place, until Ctrl-C; where the output is no terminal, say it once more whenever something has changed
     #[arg(short, long)]
@@ -97,7 +97,7 @@ pub(crate) struct StatusArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// Only of these [default: all of them]
-    #[arg(value_name = "NAME", add = completing::circles())]
+    #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
     /// Go on with what is written from now on, until Ctrl-C
     #[arg(short, long)]

@@ -3,14 +3,14 @@
 use clap::Subcommand;
 
 use super::ConfigArgs;
-use crate::completing;
+use crate::shell_completion;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IdentityVerb {
     /// Show the public key that a circle identifies itself with, and the file of its secret key
     Show {
         /// The name of the circle in circles.json
-        #[arg(add = completing::circles())]
+        #[arg(add = shell_completion::circles())]
         name: String,
         /// Print {"name", "public_key", "file"}
         #[arg(long)]
@@ -21,7 +21,7 @@ pub(crate) enum IdentityVerb {
     /// Give a circle a new identity, which clients refuse until they forget the old one, and restart the circle if it is up
     Rotate {
         /// The name of the circle in circles.json
-        #[arg(add = completing::circles())]
+        #[arg(add = shell_completion::circles())]
         name: String,
         /// Do not ask
         #[arg(short, long)]

@@ -6,7 +6,7 @@ use ::keys::keystore::KeyName;
 use clap::{Args, Subcommand};
 
 use super::PassphraseArgs;
-use crate::completing;
+use crate::shell_completion;
 
 #[derive(Debug, Args)]
 pub(crate) struct KeygenArgs {
@@ -31,7 +31,7 @@ pub(crate) enum KeysVerb {
     /// Print the public key of one
     Show {
         /// Its name [default: the default key]
-        #[arg(add = completing::keys())]
+        #[arg(add = shell_completion::keys())]
         name: Option<KeyName>,
         /// Print {"name", "public_key", "default"}
         #[arg(long)]
@@ -40,7 +40,7 @@ pub(crate) enum KeysVerb {
     /// Print the name of the default key, or choose it
     Default {
         /// Its name from now on
-        #[arg(add = completing::keys())]
+        #[arg(add = shell_completion::keys())]
         name: Option<KeyName>,
         /// Print {"name", "public_key", "default"}
         #[arg(long, conflicts_with = "name")]
@@ -49,7 +49,7 @@ pub(crate) enum KeysVerb {
     /// Print a key as it is kept, encrypted with its passphrase: what import reads
     Export {
         /// Its name
-        #[arg(add = completing::keys())]
+        #[arg(add = shell_completion::keys())]
         name: KeyName,
         /// Print the bare secret key instead, as hex, once that was agreed to
         #[arg(long)]
@@ -65,7 +65,7 @@ pub(crate) enum KeysVerb {
     /// Change the passphrase of one
     Passwd {
         /// Its name
-        #[arg(add = completing::keys())]
+        #[arg(add = shell_completion::keys())]
         name: KeyName,
         #[command(flatten)]
         passphrase: PassphraseArgs,
@@ -75,7 +75,7 @@ pub(crate) enum KeysVerb {
     /// Give one another name
     Rename {
         /// Its name so far
-        #[arg(add = completing::keys())]
+        #[arg(add = shell_completion::keys())]
         old: KeyName,
         /// Its name from now on, which no other has
         new: KeyName,
@@ -83,7 +83,7 @@ pub(crate) enum KeysVerb {
     /// Remove one for good, once that was agreed to
     Remove {
         /// Its name
-        #[arg(add = completing::keys())]
+        #[arg(add = shell_completion::keys())]
         name: KeyName,
         /// Do not ask
         #[arg(short, long)]

@@ -3,7 +3,7 @@
 use ::keys::Authority;
 use clap::Subcommand;
 
-use crate::completing;
+use crate::shell_completion;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KnownVerb {
@@ -16,7 +16,7 @@ pub(crate) enum KnownVerb {
     /// Forget the identity of a circle, so that the next one is accepted as at a first use
     Forget {
         /// How the circle is dialled
-        #[arg(value_name = "HOST:PORT", add = completing::known())]
+        #[arg(value_name = "HOST:PORT", add = shell_completion::known_circles())]
         authority: Authority,
     },
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use keys::identity_file::{self, IdentityFileError};
-use launcher::{ConfigLocator, place::SupervisorFiles, port};
+use launcher::{ConfigLocator, port, supervisor_files::SupervisorFiles};
 use protocol::methods::Access;
 use rustix::fs::{Access as Permission, access};
 use serde_json::json;
@@ -22,7 +22,7 @@ use frontend::{
 use terminal::output::to_stdout;
 
 /// Modules of a circle that are told which cannot be read.
-const MODULES_TOLD: usize = 3;
+const MAX_LISTED_MODULES: usize = 3;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
     match check(args) {
@@ -40,26 +40,26 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
     let pointer = ConfigLocator::load(&path)?;
     let runtime = terminal::runtime::client_runtime()?;
     let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
-    let (mut failed, mut objects, mut of_all) = (Vec::new(), Vec::new(), Vec::new());
-    let place = supervisor::place(args.config.path()).and_then(|place| logs(&place).map(|()| place));
+    let (mut failed, mut objects, mut global_errors) = (Vec::new(), Vec::new(), Vec::new());
+    let place = supervisor::place(args.config.path()).and_then(|place| check_log_directory(&place).map(|()| place));
     if let Err(error) = &place {
-        of_all.push(error.advice());
+        global_errors.push(error.advice());
         if !args.json {
             terminal::output::report(error);
         }
         failed.push("all, for want of logs");
     }
     let place = place.ok();
-    let ours = match &place {
+    let own_pids = match &place {
         Some(place) => runtime.block_on(supervisor::circle_pids(place)),
         None => Vec::new(),
     };
     for circle in &circles {
         // One that cannot start hides nothing of the others, nor one mistake another.
-        let mut mistakes = mistakes(circle, &pointer, &ours);
-        mistakes.extend(place.as_ref().and_then(|place| log(&place.log(&circle.name)).err()));
+        let mut mistakes = find_errors(circle, &pointer, &own_pids);
+        mistakes.extend(place.as_ref().and_then(|place| check_log_file(&place.log(&circle.name)).err()));
         if circle.init.as_deref().is_none_or(|init| File::open(init).is_ok()) {
-            mistakes.extend(runtime.block_on(try_init(circle)).err());
+            mistakes.extend(runtime.block_on(check_init_script(circle)).err());
         }
         if !mistakes.is_empty() {
             failed.push(circle.name.as_str());
@@ -84,7 +84,7 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
         to_stdout(&format!("{:width$}  {}  {access}\n", circle.name, circle.url()))?;
     }
     if args.json {
-        let written = to_stdout(&format!("{}\n", json!({ "circles": objects, "errors": of_all })));
+        let written = to_stdout(&format!("{}\n", json!({ "circles": objects, "errors": global_errors })));
         return if failed.is_empty() { Ok(written?) } else { Err(CliError::AlreadyReported { exit_code: 2 }) };
     }
     if !failed.is_empty() {
@@ -94,12 +94,12 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
 }
 
 /// What this machine has against a circle, each at the field that says so. What `ours` have, our own circles, is not.
-pub(crate) fn mistakes(circle: &launcher::CircleConfig, pointer: &ConfigLocator, ours: &[u32]) -> Vec<CliError> {
+pub(crate) fn find_errors(circle: &launcher::CircleConfig, pointer: &ConfigLocator, own_pids: &[u32]) -> Vec<CliError> {
     let at = |field, what: String| CliError::Config(pointer.error_at(&circle.name, field, what));
     let mut mistakes = Vec::new();
     match port::check_address(circle.address) {
-        Err(port::PortError::Taken { owner, .. }) if ours.contains(&owner.pid) => {}
-        Err(unusable) => mistakes.push(at(unusable.field(), said(&unusable))),
+        Err(port::PortError::Taken { owner, .. }) if own_pids.contains(&owner.pid) => {}
+        Err(unusable) => mistakes.push(at(unusable.field(), unusable_text(&unusable))),
         Ok(()) => {}
     }
     if let Some(init) = &circle.init
@@ -117,7 +117,7 @@ pub(crate) fn mistakes(circle: &launcher::CircleConfig, pointer: &ConfigLocator,
             let error = File::open(&file).err()?;
             Some(at("modules", format!("cannot read {}: {}", file.display(), os_error_text(&error))))
         });
-        mistakes.extend(unreadable.take(MODULES_TOLD));
+        mistakes.extend(unreadable.take(MAX_LISTED_MODULES));
     }
     if let Some(why) = circle.identity.as_deref().and_then(unusable_identity) {
         mistakes.push(at("identity", why));
@@ -142,7 +142,7 @@ fn unusable_identity(file: &Path) -> Option<String> {
     }
 }
 
-fn said(unusable: &port::PortError) -> String {
+fn unusable_text(unusable: &port::PortError) -> String {
     let what = match unusable {
         port::PortError::System(error) => os_error_text(error),
         other => other.to_string(),
@@ -154,7 +154,7 @@ fn said(unusable: &port::PortError) -> String {
 }
 
 /// Whether logs can be written at all.
-fn logs(place: &SupervisorFiles) -> Result<(), CliError> {
+fn check_log_directory(place: &SupervisorFiles) -> Result<(), CliError> {
     access(place.logs(), Permission::WRITE_OK | Permission::EXEC_OK).map_err(|error| {
         let fix = "make it writable, or set XDG_STATE_HOME to a directory that is";
         CliError::io(format!("cannot write logs in {}", place.logs().display()), &error.into(), fix)
@@ -162,7 +162,7 @@ fn logs(place: &SupervisorFiles) -> Result<(), CliError> {
 }
 
 /// Whether one that was begun can be gone on with; nothing is begun.
-fn log(path: &Path) -> Result<(), CliError> {
+fn check_log_file(path: &Path) -> Result<(), CliError> {
     match OpenOptions::new().append(true).open(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(CliError::io(
             format!("cannot write the log {}", path.display()),
@@ -174,7 +174,7 @@ fn log(path: &Path) -> Result<(), CliError> {
 }
 
 /// Runs the init script as the circle will, and starts nothing.
-pub(crate) async fn try_init(circle: &launcher::CircleConfig) -> Result<(), CliError> {
+pub(crate) async fn check_init_script(circle: &launcher::CircleConfig) -> Result<(), CliError> {
     let cannot = |why: String| CliError::usage(format!("the circle '{}' cannot start", circle.name), why, "");
     let mut builder = Circle::builder(&circle.name).limits(circle.limits.clone());
     if let Some(modules) = &circle.modules {

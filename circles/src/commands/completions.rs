@@ -6,7 +6,7 @@ use crate::cli::CompletionsArgs;
 use frontend::error::CliError;
 use terminal::output::to_stdout;
 
-const HOW: &str = "\
+const INSTALL_HELP: &str = "\
 Tab completes commands, options, and the circles and keys that there are. Say so to your shell once:
 
   bash   echo 'source <(circles completions bash)' >> ~/.bashrc
@@ -17,7 +17,7 @@ It works from the next shell on. As it is evaluated anew by each shell, it fits 
 ";
 
 pub(crate) fn run(args: &CompletionsArgs) -> Result<(), CliError> {
-    let Some(shell) = args.shell else { return Ok(to_stdout(HOW)?) };
+    let Some(shell) = args.shell else { return Ok(to_stdout(INSTALL_HELP)?) };
     Ok(to_stdout(&shell.script(&program()))?)
 }
 

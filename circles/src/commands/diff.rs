@@ -32,7 +32,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
             .collect()
     };
     if args.json {
-        return Ok(to_stdout(&json(&changes))?);
+        return Ok(to_stdout(&changes_json(&changes))?);
     }
     let width = changes.iter().map(|change| change.name.len()).max().unwrap_or_default();
     for change in &changes {
@@ -40,10 +40,10 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
             ReloadAction::Start => "starts".into(),
             ReloadAction::Drain => "drains, and is forgotten".into(),
             ReloadAction::Forget => "is forgotten".into(),
-            ReloadAction::Restart => format!("restarts: {}", fields(&change.fields)),
-            ReloadAction::Change => format!("changes while it runs: {}", fields(&change.fields)),
+            ReloadAction::Restart => format!("restarts: {}", format_fields(&change.fields)),
+            ReloadAction::Change => format!("changes while it runs: {}", format_fields(&change.fields)),
             ReloadAction::Later if change.fields.is_empty() => "is new, and stays down".into(),
-            ReloadAction::Later => format!("stays down: {}", fields(&change.fields)),
+            ReloadAction::Later => format!("stays down: {}", format_fields(&change.fields)),
             _ => "stays as it is".into(),
         };
         to_stdout(&format!("{:width$}  {what}\n", change.name))?;
@@ -52,10 +52,10 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
 }
 
 /// The fields that are different, for a person.
-pub(crate) fn fields(fields: &[CircleField]) -> String {
+pub(crate) fn format_fields(fields: &[CircleField]) -> String {
     fields.iter().map(CircleField::to_string).collect::<Vec<_>>().join(", ")
 }
 
-pub(crate) fn json(changes: &[CircleChange]) -> String {
+pub(crate) fn changes_json(changes: &[CircleChange]) -> String {
     format!("{}\n", serde_json::json!({ "circles": changes }))
 }

@@ -5,13 +5,13 @@ mod circles;
 mod finding;
 mod keystore;
 mod machine;
-mod place;
+mod permissions;
 
 use std::io::IsTerminal;
 
 use serde_json::json;
 
-use self::finding::{Finding, Level, Section};
+use self::finding::{Finding, Section, Severity};
 use crate::cli::DoctorArgs;
 use frontend::error::CliError;
 use terminal::output::{Paint, to_stdout};
@@ -57,9 +57,9 @@ fn as_text(findings: &[Finding]) -> String {
         }
         text += &format!("  {}\n", finding.line(paint, is_plain));
     }
-    let count = |is_meant: fn(&Level) -> bool| findings.iter().filter(|finding| is_meant(&finding.level)).count();
-    let errors = count(|level| matches!(level, Level::Fault(_)));
-    let warnings = count(|level| matches!(level, Level::Warning));
+    let count = |is_meant: fn(&Severity) -> bool| findings.iter().filter(|finding| is_meant(&finding.level)).count();
+    let errors = count(|level| matches!(level, Severity::Error(_)));
+    let warnings = count(|level| matches!(level, Severity::Warning));
     let of = |count: usize, what: &str| match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use launcher::{
     control::{CircleNames, ControlError, Down},
-    place::SupervisorFilesError,
+    supervisor_files::SupervisorFilesError,
 };
 use rustix::{
     io::Errno,
@@ -20,7 +20,7 @@ use frontend::{
 use terminal::output::to_stdout;
 
 /// A circle that does not drain is killed long before that.
-const PATIENCE: Duration = Duration::from_mins(1);
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
     let place = supervisor::place(args.config.path())?;
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
     let is_all = names.is_none();
     let ended = runtime.block_on(async {
         let Some((mut client, _)) = supervisor::connect_with_status(&place).await? else { return Ok(None) };
-        let statuses = client.call::<Down>(&CircleNames { names }, PATIENCE).await?;
+        let statuses = client.call::<Down>(&CircleNames { names }, STOP_TIMEOUT).await?;
         if is_all {
             client.wait_until_closed().await;
         }
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
         Err(ControlError::Disconnected) => None,
         // It cannot be asked, but told.
         Err(ControlError::Place(SupervisorFilesError::Unreachable { pid, .. })) if is_all => {
-            end(pid)?;
+            terminate_supervisor(pid)?;
             None
         }
         other => other.map_err(supervisor::control_error)?,
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
 }
 
 /// Has a supervisor that does not listen drain its circles and end.
-fn end(pid: Option<u32>) -> Result<(), CliError> {
+fn terminate_supervisor(pid: Option<u32>) -> Result<(), CliError> {
     let Some(pid) = pid else {
         let why = "it does not listen, and which process it is cannot be told";
         let fix = "is it in another container? End it there: circles down";

@@ -11,13 +11,13 @@ use keys::identity_file::{self, IdentityFileError};
 use launcher::{
     CircleState,
     control::{ControlError, Restart},
-    place::SupervisorFiles,
+    supervisor_files::SupervisorFiles,
 };
 use serde_json::json;
 
 use crate::{
     cli::{ConfigArgs, IdentityVerb},
-    question,
+    confirmation,
 };
 use terminal::output::{self, to_stdout};
 
@@ -32,7 +32,7 @@ pub(crate) fn run(verb: &IdentityVerb) -> Result<(), CliError> {
 }
 
 /// The file of a circle's identity, and the place of its supervisor. Nothing is made.
-fn find(name: &str, config: &ConfigArgs) -> Result<(PathBuf, SupervisorFiles), CliError> {
+fn find_identity_file(name: &str, config: &ConfigArgs) -> Result<(PathBuf, SupervisorFiles), CliError> {
     let circle = config::circle(config.path(), name)?;
     let directories = supervisor::find_directories();
     let place = SupervisorFiles::open(&config::path(config.path())?, &directories.run, &directories.state)?;
@@ -41,7 +41,7 @@ fn find(name: &str, config: &ConfigArgs) -> Result<(PathBuf, SupervisorFiles), C
     Ok((std::path::absolute(&file).unwrap_or(file), place))
 }
 
-fn failed(name: &str, error: IdentityFileError) -> CliError {
+fn identity_error(name: &str, error: IdentityFileError) -> CliError {
     match error {
         IdentityFileError::Missing { path } => CliError::usage(
             format!("the circle '{name}' has no identity yet"),
@@ -53,8 +53,8 @@ fn failed(name: &str, error: IdentityFileError) -> CliError {
 }
 
 fn show(name: &str, is_json: bool, config: &ConfigArgs) -> Result<(), CliError> {
-    let (file, _) = find(name, config)?;
-    let public_key = identity_file::load(&file).map_err(|error| failed(name, error))?.public_key().to_hex();
+    let (file, _) = find_identity_file(name, config)?;
+    let public_key = identity_file::load(&file).map_err(|error| identity_error(name, error))?.public_key().to_hex();
     let text = if is_json {
         json!({ "name": name, "public_key": public_key, "file": file.display().to_string() }).to_string()
     } else {
@@ -63,18 +63,18 @@ fn show(name: &str, is_json: bool, config: &ConfigArgs) -> Result<(), CliError> 
     Ok(to_stdout(&format!("{text}\n"))?)
 }
 
-fn rotate(name: &str, is_meant: bool, config: &ConfigArgs) -> Result<(), CliError> {
-    let (file, place) = find(name, config)?;
+fn rotate(name: &str, is_confirmed: bool, config: &ConfigArgs) -> Result<(), CliError> {
+    let (file, place) = find_identity_file(name, config)?;
     // That there is none, or that it is open to others, is said before anything is asked.
-    let old = identity_file::load(&file).map_err(|error| failed(name, error))?.public_key();
-    question::make_sure(
-        is_meant,
+    let old = identity_file::load(&file).map_err(|error| identity_error(name, error))?.public_key();
+    confirmation::confirm(
+        is_confirmed,
         &format!(
             "Give {name} a new identity instead of {old}? Clients that know the circle refuse it until they forget it."
         ),
         &format!("the identity of '{name}' is not rotated"),
     )?;
-    let rotated = identity_file::rotate(&file).map_err(|error| failed(name, error))?;
+    let rotated = identity_file::rotate(&file).map_err(|error| identity_error(name, error))?;
     to_stdout(&format!("{}\n", rotated.new))?;
     output::to_stderr(&format!(
         "{name} has this identity from its next start on, instead of {}\n  clients that know the circle refuse it until \
@@ -97,7 +97,7 @@ fn restart(name: &str, place: &SupervisorFiles) -> Result<(), CliError> {
         }
         Ok(Some(supervisor::call_running::<Restart>(place, &names, RESTART_TIMEOUT + CONTROL_TIMEOUT).await?))
     });
-    let by_hand = |error: CliError| {
+    let restart_hint = |error: CliError| {
         CliError::supervisor(
             format!("the circle '{name}' is not restarted, and has its old identity still"),
             error.message(),
@@ -110,8 +110,8 @@ fn restart(name: &str, place: &SupervisorFiles) -> Result<(), CliError> {
             output::to_stderr(&format!("{name} is down\n  start it: circles up {name}\n"));
             return Ok(());
         }
-        Err(RestartError::Supervisor(error)) => return Err(by_hand(supervisor::control_error(error))),
-        Err(RestartError::Restart(error)) => return Err(by_hand(error)),
+        Err(RestartError::Supervisor(error)) => return Err(restart_hint(supervisor::control_error(error))),
+        Err(RestartError::Restart(error)) => return Err(restart_hint(error)),
         Ok(Some(Some(statuses))) => statuses,
     };
     match restarted.circles.into_iter().find(|circle| circle.name == name) {

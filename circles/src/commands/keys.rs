@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{KeysVerb, NewPassphraseArgs, PassphraseArgs},
-    question,
+    confirmation,
 };
 use frontend::error::CliError;
 use terminal::{
@@ -23,19 +23,21 @@ pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
         KeysVerb::Show { name, json } => {
             let name = match name {
                 Some(name) => name.clone(),
-                None => default_or_none(&store)?,
+                None => require_default(&store)?,
             };
             print_public_key(&store.show(&name)?, *json)
         }
-        KeysVerb::Default { name: None, json: true } => print_public_key(&store.show(&default_or_none(&store)?)?, true),
-        KeysVerb::Default { name: None, json: false } => Ok(to_stdout(&format!("{}\n", default_or_none(&store)?))?),
+        KeysVerb::Default { name: None, json: true } => print_public_key(&store.show(&require_default(&store)?)?, true),
+        KeysVerb::Default { name: None, json: false } => Ok(to_stdout(&format!("{}\n", require_default(&store)?))?),
         KeysVerb::Default { name: Some(name), .. } => {
             store.set_default(name)?;
             output::to_stderr(&format!("{name} is the default key\n"));
             Ok(())
         }
         KeysVerb::Export { name, secret: false, .. } => Ok(to_stdout(&store.export(name)?)?),
-        KeysVerb::Export { name, secret: true, yes, passphrase } => export::secret(&store, name, *yes, passphrase),
+        KeysVerb::Export { name, secret: true, yes, passphrase } => {
+            export::export_secret(&store, name, *yes, passphrase)
+        }
         KeysVerb::Import(args) => import::run(&store, args),
         KeysVerb::Passwd { name, passphrase, new_passphrase } => passwd(&store, name, passphrase, new_passphrase),
         KeysVerb::Rename { old, new } => {
@@ -75,7 +77,7 @@ fn passwd(store: &Keystore, name: &KeyName, old: &PassphraseArgs, new: &NewPassp
     Ok(())
 }
 
-fn remove(store: &Keystore, name: &KeyName, is_meant: bool) -> Result<(), CliError> {
+fn remove(store: &Keystore, name: &KeyName, is_confirmed: bool) -> Result<(), CliError> {
     let listing = store.list()?;
     let entry = listing.entries.iter().find(|entry| entry.name == *name);
     let is_default = entry.is_some_and(|entry| entry.default);
@@ -87,8 +89,8 @@ fn remove(store: &Keystore, name: &KeyName, is_meant: bool) -> Result<(), CliErr
             _ => format!("{name}, which is damaged"),
         },
     };
-    question::make_sure(
-        is_meant,
+    confirmation::confirm(
+        is_confirmed,
         &format!("Remove {what}? Without a copy of it nobody can be {name} any more."),
         &format!("the key '{name}' is not removed"),
     )?;
@@ -100,7 +102,7 @@ fn remove(store: &Keystore, name: &KeyName, is_meant: bool) -> Result<(), CliErr
     Ok(())
 }
 
-fn default_or_none(store: &Keystore) -> Result<KeyName, CliError> {
+fn require_default(store: &Keystore) -> Result<KeyName, CliError> {
     store.default_key()?.ok_or(CliError::NoDefaultKey)
 }
 

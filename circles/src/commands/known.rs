@@ -8,7 +8,7 @@ use crate::cli::KnownVerb;
 use terminal::output::{self, to_stdout};
 
 /// The exit code of a file of known circles with lines that cannot be read.
-const UNREADABLE: u8 = 6;
+const UNREADABLE_EXIT_CODE: u8 = 6;
 
 pub(crate) fn run(verb: &KnownVerb) -> Result<(), CliError> {
     let known = KnownCircles::open_default()?;
@@ -42,7 +42,7 @@ fn list(known: &KnownCircles, is_json: bool) -> Result<(), CliError> {
     for line in listing.unreadable {
         output::report(&known.unreadable_line_error(line).into());
     }
-    if is_whole { Ok(()) } else { Err(CliError::AlreadyReported { exit_code: UNREADABLE }) }
+    if is_whole { Ok(()) } else { Err(CliError::AlreadyReported { exit_code: UNREADABLE_EXIT_CODE }) }
 }
 
 fn forget(known: &KnownCircles, authority: &Authority) -> Result<(), CliError> {

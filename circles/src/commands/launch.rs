@@ -15,14 +15,14 @@ use terminal::{
 };
 
 /// How long the last lines may take to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     config::circles(args.config.path(), &args.names)?;
     let place = supervisor::place(args.config.path())?;
     let runtime = terminal::runtime::runtime()?;
     ignore_file_size_signal(&runtime)?;
-    let (held, starting) = supervisor::acquire_locks(&runtime, &place)?;
+    let (supervisor_lock, start_lock) = supervisor::acquire_locks(&runtime, &place)?;
     let hangup = supervisor::HangupAction::for_foreground();
     let done = runtime.block_on(async {
         let mut begin = supervisor::prepare_start(&place, &args.names, true, hangup)?;
@@ -30,8 +30,8 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
         let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
         let shutdown = shutdown_at(&hangup.end_signals())?;
         let SupervisorHandle { mut events, task: mut ended } =
-            launcher::supervisor::start(place, held, begin, shutdown)?;
-        drop(starting);
+            launcher::supervisor::start(place, supervisor_lock, begin, shutdown)?;
+        drop(start_lock);
         // A thread of its own: a reader of this output who stands still must hold up nothing.
         let (end, mut written) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
                 },
             }
         };
-        if !is_written && let Ok(Ok(Err(unwritten))) = tokio::time::timeout(LAST_WORDS, written).await {
+        if !is_written && let Ok(Ok(Err(unwritten))) = tokio::time::timeout(FINAL_OUTPUT_TIMEOUT, written).await {
             return Err(unwritten.into());
         }
         if failed.is_empty() {
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_circle_says_cannot_drive_the_terminal() {
+    fn launch_escapes_output_of_circles() {
         let hostile = || "\u{1b}[2J\u{202e}".to_owned();
         let all = [
             CircleEventKind::Log(hostile()),

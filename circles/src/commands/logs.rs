@@ -36,11 +36,11 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
         .follow
         .then(|| {
             log_watch::watch(place.logs(), move || {
-                let _one_waits_already = changed.try_send(());
+                let _already_pending = changed.try_send(());
             })
         })
         .transpose()?;
-    let wanted = LogFilter { last: args.tail.or(args.since.is_none().then_some(LAST_LINES)), since: args.since };
+    let filter = LogFilter { last: args.tail.or(args.since.is_none().then_some(LAST_LINES)), since: args.since };
     let (mut readers, mut all) = (Vec::new(), Vec::new());
     for name in &names {
         let rotation = circles.iter().find(|circle| circle.name == *name).map(|circle| circle.audit_rotation);
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
             Some(rotation) if args.audit => (place.audit(name), rotation.bounds()),
             _ => (place.log(name), RotationPolicy::LOG),
         };
-        let (lines, reader) = LogReader::last_lines(&path, bounds, wanted).map_err(|error| unreadable(name, &error))?;
+        let (lines, reader) = LogReader::last_lines(&path, bounds, filter).map_err(|error| read_error(name, &error))?;
         all.extend(lines.into_iter().map(|line| (name, line)));
         readers.push((name, reader));
     }
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     }
     while changes.recv().is_ok() {
         for (name, reader) in &mut readers {
-            for line in reader.read_new().map_err(|error| unreadable(name, &error))? {
+            for line in reader.read_new().map_err(|error| read_error(name, &error))? {
                 print(name, &line)?;
             }
         }
@@ -71,6 +71,6 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn unreadable(name: &str, error: &std::io::Error) -> CliError {
+fn read_error(name: &str, error: &std::io::Error) -> CliError {
     CliError::io(format!("cannot read the log of '{name}'"), error, "")
 }

@@ -147,7 +147,7 @@ mod tests {
 
     /// The directories stand with the files in the documentation.
     #[test]
-    fn variables_are_those_of_the_documentation() {
+    fn variables_match_the_documentation() {
         let documented = include_str!("../../../docs/operating.md");
         let table = documented.split_once("## Environment variables").and_then(|(_, rest)| rest.split_once("\n## "));
         let rows = table.expect("a section").0.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |"));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_are_those_of_the_documentation() {
+    fn exit_codes_match_the_documentation() {
         let documented = include_str!("../../../docs/operating.md");
         for (code, meaning) in EXIT_CODES {
             assert!(documented.contains(&format!("| {code} | {meaning} |")), "{code}");

@@ -2,7 +2,7 @@
 
 mod attempts;
 mod outcome;
-mod telling;
+mod reporter;
 
 use client_ws::{ClientError, RpcError};
 use std::{fmt::Write as _, path::Path, time::Duration};
@@ -19,15 +19,15 @@ use terminal::{
     runtime::{client_runtime, unlock_into_keyring},
 };
 
-use attempts::Attempt;
-use outcome::{Outcome, Played};
-use telling::Telling;
+use attempts::ConnectAttempt;
+use outcome::{FinishedPlay, ScriptOutcome};
+use reporter::Reporter;
 
 /// How long interrupted plays are waited for.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
-    match given_script(args).and_then(|(text, arguments)| play_given(args, text, &arguments)) {
+    match read_script_argument(args).and_then(|(text, arguments)| play_with_arguments(args, text, &arguments)) {
         Err(error) if args.json && !matches!(error, CliError::AlreadyReported { .. }) => {
             // Whether or not anybody reads it, the exit code says what happened to the script.
             let _unread = line_to_stdout(&outcome::error_object(&error).to_string());
@@ -47,11 +47,11 @@ pub(crate) fn run_piped(circle: Option<&str>, options: &connect::Options) -> Res
     play(&named, options, script, false)
 }
 
-fn play_given(args: &PlayArgs, text: String, arguments: &[String]) -> Result<(), CliError> {
+fn play_with_arguments(args: &PlayArgs, text: String, arguments: &[String]) -> Result<(), CliError> {
     let has_arguments = !arguments.is_empty() || text.contains("ARGS");
     let before = has_arguments.then(|| format!("const ARGS = {};", array_literal(arguments)));
     let script = Script { text, prelude: before, timeout: args.timeout, bind: None };
-    play(&asked(args), &args.connect.options(), || Ok(script), args.json)
+    play(&requested_circles(args), &args.connect.options(), || Ok(script), args.json)
 }
 
 /// `script` is called once there is a circle to play on.
@@ -65,54 +65,54 @@ fn play(
         let attempts = open(named, options).await?;
         let script = script()?;
         let names: Vec<String> = attempts.iter().map(|attempt| attempt.label.clone()).collect();
-        let telling = Telling::start(&names, is_json);
+        let reporter = Reporter::start(&names, is_json);
         let mut interrupts = Interrupts::claim()?;
-        let (mut outcomes, mut players, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, Attempt { label, opened }) in attempts.into_iter().enumerate() {
+        let (mut outcomes, mut indices, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, ConnectAttempt { label, session: opened }) in attempts.into_iter().enumerate() {
             // What stands for it until it has ended.
             outcomes.push(Err(CliError::Interrupted));
             match opened {
                 Ok(opened) => {
-                    targets.push(FanOutTarget { label, session: opened.listened_to() });
-                    players.push(index);
+                    targets.push(FanOutTarget { label, session: opened.drain_events() });
+                    indices.push(index);
                 }
-                Err(error) => outcomes[index] = telling.ended(index, Err(error)).await?,
+                Err(error) => outcomes[index] = reporter.report_outcome(index, Err(error)).await?,
             }
         }
         let mut plays = FanOut::start(&targets, &script);
-        let heard = tokio::select! {
-            heard = listen(&mut plays, &targets, &players, &telling, &mut outcomes) => Some(heard),
+        let finished = tokio::select! {
+            finished = listen(&mut plays, &targets, &indices, &reporter, &mut outcomes) => Some(finished),
             () = interrupts.next() => None,
         };
-        let Some(heard) = heard else {
+        let Some(finished) = finished else {
             plays.cancel();
             // Whether they were cancelled in time or not, the user is told the same.
             let ended = async { while plays.next().await.is_some() {} };
-            let _late = tokio::time::timeout(FAREWELL, ended).await;
-            return outcome::interrupted(&names, &outcomes, is_json);
+            let _late = tokio::time::timeout(CANCEL_TIMEOUT, ended).await;
+            return outcome::report_interrupted(&names, &outcomes, is_json);
         };
-        heard?;
+        finished?;
         // What is printed still is all there before the value or the error, unless the user has had enough of it.
         tokio::select! {
-            written = telling.finish() => written?,
-            () = interrupts.next() => return outcome::interrupted(&names, &outcomes, is_json),
+            written = reporter.finish() => written?,
+            () = interrupts.next() => return outcome::report_interrupted(&names, &outcomes, is_json),
         }
-        outcome::tell(&names, outcomes, is_json)
+        outcome::report_outcomes(&names, outcomes, is_json)
     })
 }
 
 /// Opens sessions on the circles that were named, or on a scratch circle. A passphrase that is needed is asked for here.
-async fn open(named: &[String], options: &connect::Options) -> Result<Vec<Attempt>, CliError> {
+async fn open(named: &[String], options: &connect::Options) -> Result<Vec<ConnectAttempt>, CliError> {
     if named.is_empty() {
         connect::check_scratch_options(&options.connect)?;
-        return attempts::on_scratch().await;
+        return attempts::open_scratch().await;
     }
     let keyring = Keyring::default();
-    attempts::on_circles(named, options, |name| unlock_into_keyring(&keyring, name, options.passphrase_fd)).await
+    attempts::open_circles(named, options, |name| unlock_into_keyring(&keyring, name, options.passphrase_fd)).await
 }
 
 /// The circles that were named, as they were said.
-fn asked(args: &PlayArgs) -> Vec<String> {
+fn requested_circles(args: &PlayArgs) -> Vec<String> {
     let all = if args.circle.is_empty() { target::argument_or_env(None) } else { Some(args.circle.join(",")) };
     let Some(all) = all else { return Vec::new() };
     match split_list(&all) {
@@ -126,20 +126,20 @@ fn asked(args: &PlayArgs) -> Vec<String> {
 async fn listen(
     plays: &mut FanOut,
     targets: &[FanOutTarget],
-    players: &[usize],
-    telling: &Telling,
-    outcomes: &mut [Outcome],
+    indices: &[usize],
+    reporter: &Reporter,
+    outcomes: &mut [ScriptOutcome],
 ) -> Result<(), CliError> {
     let mut prints = vec![Vec::new(); outcomes.len()];
     while let Some((player, event)) = plays.next().await {
-        let index = players[player];
+        let index = indices[player];
         let ended = match event {
             FanOutEvent::Output(output) => {
-                prints[index].extend(telling.output(index, output).await?);
+                prints[index].extend(reporter.output(index, output).await?);
                 continue;
             }
             FanOutEvent::Ended(Ended::Value(result)) => {
-                Ok(Played { result, prints: std::mem::take(&mut prints[index]) })
+                Ok(FinishedPlay { result, prints: std::mem::take(&mut prints[index]) })
             }
             FanOutEvent::Ended(Ended::Failed(error)) => Err(error),
             FanOutEvent::Ended(Ended::Cancelled) => Err(CliError::Interrupted),
@@ -153,13 +153,13 @@ async fn listen(
                 Err(CliError::Client { target: place, error })
             }
         };
-        outcomes[index] = telling.ended(index, ended).await?;
+        outcomes[index] = reporter.report_outcome(index, ended).await?;
     }
     Ok(())
 }
 
 /// The script, and what is left of the arguments for it.
-fn given_script(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
+fn read_script_argument(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
     if let Some(script) = &args.expression {
         return Ok((script.clone(), args.rest.clone()));
     }
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_become_an_array_of_strings_whatever_is_in_them() {
+    fn arguments_become_an_escaped_array_literal() {
         let items = ["a\"b", "\\", "\n\u{1b}", "ä${x}`"].map(String::from);
         assert_eq!(array_literal(&items), "[\"a\\\"b\", \"\\\\\", \"\\u000a\\u001b\", \"ä${x}`\", ]");
     }

@@ -3,15 +3,15 @@
 use launcher::{
     CircleChange, CircleState, ReloadAction, Statuses,
     control::{ControlError, Reload},
-    place::SupervisorFiles,
+    supervisor_files::SupervisorFiles,
 };
 use protocol::methods::NoParams;
 
 use crate::{
     cli::ReloadArgs,
     commands::{
-        diff::{fields, json},
-        up::last_words,
+        diff::{changes_json, format_fields},
+        up::print_last_log_lines,
     },
 };
 use frontend::{error::CliError, supervisor, visible::visible};
@@ -40,11 +40,11 @@ pub(crate) fn run(args: &ReloadArgs) -> Result<(), CliError> {
         ));
     };
     if args.json {
-        to_stdout(&json(&reloaded.changes))?;
+        to_stdout(&changes_json(&reloaded.changes))?;
     } else {
         print(&reloaded.changes, &reloaded.statuses)?;
     }
-    judge(&place, &reloaded.changes, &reloaded.statuses)
+    check_result(&place, &reloaded.changes, &reloaded.statuses)
 }
 
 fn print(changes: &[CircleChange], statuses: &Statuses) -> Result<(), CliError> {
@@ -54,12 +54,12 @@ fn print(changes: &[CircleChange], statuses: &Statuses) -> Result<(), CliError> 
         let is_ready = status.is_some_and(|status| status.state == CircleState::Ready);
         let what = match change.action {
             ReloadAction::Start if is_ready => "started".into(),
-            ReloadAction::Restart if is_ready => format!("started again: {}", fields(&change.fields)),
+            ReloadAction::Restart if is_ready => format!("started again: {}", format_fields(&change.fields)),
             ReloadAction::Start | ReloadAction::Restart => "not started".into(),
             ReloadAction::Drain => "drained".into(),
             ReloadAction::Forget => "forgotten".into(),
             ReloadAction::Change if status.is_some_and(|status| status.refused.is_some()) => "as it was".into(),
-            ReloadAction::Change => format!("changed: {}", fields(&change.fields)),
+            ReloadAction::Change => format!("changed: {}", format_fields(&change.fields)),
             ReloadAction::Later => "down".into(),
             _ => "as it was".into(),
         };
@@ -69,13 +69,13 @@ fn print(changes: &[CircleChange], statuses: &Statuses) -> Result<(), CliError> 
 }
 
 /// What is not as circles.json has it now.
-fn judge(place: &SupervisorFiles, changes: &[CircleChange], statuses: &Statuses) -> Result<(), CliError> {
+fn check_result(place: &SupervisorFiles, changes: &[CircleChange], statuses: &Statuses) -> Result<(), CliError> {
     let mut failed = Vec::new();
     for change in changes {
         let Some(status) = statuses.circles.iter().find(|status| status.name == change.name) else { continue };
         match change.action {
             ReloadAction::Start | ReloadAction::Restart if status.state != CircleState::Ready => {
-                last_words(place, status);
+                print_last_log_lines(place, status);
                 failed.push(format!("'{}' ({})", change.name, status.why.as_deref().unwrap_or("it was taken down")));
             }
             ReloadAction::Change | ReloadAction::Nothing => {

@@ -8,7 +8,7 @@ use super::play;
 use crate::cli::ReplArgs;
 
 pub(crate) fn run(args: &ReplArgs) -> Result<(), CliError> {
-    let circle = args.place.as_deref().or(args.circle.as_deref());
+    let circle = args.target.as_deref().or(args.circle.as_deref());
     let options = args.connect.options();
     if stdin().is_terminal() {
         ::repl::run(circle, &options, args.edit_mode)

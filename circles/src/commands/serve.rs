@@ -1,10 +1,10 @@
 //! `circles serve`: one circle in this process.
 
 mod audit;
-mod described;
-mod records;
+mod circle_args;
+mod circle_logs;
 pub(crate) mod shutdown;
-mod supervised;
+mod supervisor_ipc;
 
 use std::{
     io::ErrorKind,
@@ -12,15 +12,15 @@ use std::{
     sync::Arc,
 };
 
+use circle_logs::CircleLogs;
 use keys::{
     KeyPair,
     identity_file::{self, LoadedIdentity},
 };
-use launcher::{SdNotifier, link::Ready, log::LogLevel, port::PortError};
-use records::Records;
+use launcher::{SdNotifier, ipc::Ready, log::LogLevel, port::PortError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use shutdown::{RUNTIME_TIMEOUT, shutdown};
-use supervised::Supervisor;
+use supervisor_ipc::SupervisorIpc;
 use tokio::{runtime::Runtime, sync::oneshot};
 
 use crate::cli::ServeArgs;
@@ -39,50 +39,50 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
     // lead a process group has it where it is.
     let _leads_already = rustix::process::setsid();
     let runtime = runtime()?;
-    let mut supervisor = runtime.block_on(async { Supervisor::at_stdin() })?;
+    let mut supervisor = runtime.block_on(async { SupervisorIpc::from_stdin() })?;
     // What it is to be is not among its arguments, which every user of the system can read.
-    match runtime.block_on(supervisor.start()) {
-        Some(arguments) => serve(&described::parse(arguments)?, runtime, Some(supervisor)),
+    match runtime.block_on(supervisor.receive_arguments()) {
+        Some(arguments) => serve(&circle_args::parse_args(arguments)?, runtime, Some(supervisor)),
         // It has ended, or does not want it any more.
         None => Ok(()),
     }
 }
 
-fn serve(args: &ServeArgs, runtime: Runtime, supervisor: Option<Supervisor>) -> Result<(), CliError> {
+fn serve(args: &ServeArgs, runtime: Runtime, supervisor: Option<SupervisorIpc>) -> Result<(), CliError> {
     // Held until the process ends: a successor waits for that.
-    let _held = args.lock_file.as_deref().map(launcher::place::acquire_lock).transpose()?;
+    let _held = args.lock_file.as_deref().map(launcher::supervisor_files::acquire_lock).transpose()?;
     ignore_file_size_signal(&runtime)?;
     // Until all is said.
-    let records = Records::start(args)?;
-    records.hear_panics();
-    let served = serve_on(&runtime, args, supervisor, &records);
+    let records = CircleLogs::start(args)?;
+    records.log_panics();
+    let served = serve_circle(&runtime, args, supervisor, &records);
     // What blocks, as on a file system that stands still, must not keep the process.
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
-    served.inspect_err(|error| records.keep(LogLevel::Error, &error.advice()))
+    served.inspect_err(|error| records.write_to_file(LogLevel::Error, &error.advice()))
 }
 
-fn serve_on(
+fn serve_circle(
     runtime: &Runtime,
     args: &ServeArgs,
-    mut supervisor: Option<Supervisor>,
-    records: &Records,
+    mut supervisor: Option<SupervisorIpc>,
+    records: &CircleLogs,
 ) -> Result<(), CliError> {
     raise_descriptor_limit();
     let identity = identity(args, records)?;
-    let circle = Arc::new(described::circle(args, records.audit(), identity)?);
+    let circle = Arc::new(circle_args::build_circle(args, records.audit(), identity)?);
 
-    let wanted = SocketAddr::new(args.host, args.port);
-    let listener = TcpListener::bind(wanted).map_err(|error| cannot_listen(wanted, error))?;
-    let address = listener.local_addr().map_err(|error| cannot_listen(wanted, error))?;
+    let address = SocketAddr::new(args.host, args.port);
+    let listener = TcpListener::bind(address).map_err(|error| listen_error(address, error))?;
+    let address = listener.local_addr().map_err(|error| listen_error(address, error))?;
     // A supervisor says itself how its circles are.
     let mut manager = if supervisor.is_some() { SdNotifier::default() } else { SdNotifier::from_environment() };
-    runtime.spawn(Records::count_plays(records.audit_writer()));
+    runtime.spawn(CircleLogs::write_counts_periodically(records.audit_writer()));
     runtime.block_on(async {
         let signalled = shutdown(records.flusher())?;
         // Before anyone is told where it is: until its init script has run, nothing answers.
-        let wants_the_end = async {
+        let drain_requested = async {
             match &mut supervisor {
-                Some(supervisor) => supervisor.wants_the_end().await,
+                Some(supervisor) => supervisor.wait_for_drain().await,
                 None => std::future::pending().await,
             }
         };
@@ -90,14 +90,14 @@ fn serve_on(
         tokio::select! {
             checked = server_ws::check(&circle) => checked.map_err(|error| match (error.kind(), &args.init) {
                 (ErrorKind::InvalidData, Some(init)) => script::init_script_error("the circle cannot start".into(), init, &error),
-                _ => cannot_serve(&error),
+                _ => serve_error(&error),
             })?,
             () = &mut signalled => return Ok(()),
-            () = wants_the_end => return Ok(()),
+            () = drain_requested => return Ok(()),
         }
         let dialled = launcher::connect_address(address);
         let listening = format!("listening on ws://{dialled}");
-        records.keep(LogLevel::Info, &listening);
+        records.write_to_file(LogLevel::Info, &listening);
         match output::to_stdout(&format!("{listening}\n")).map_err(CliError::from) {
             // Nobody need read where it is.
             Ok(()) | Err(CliError::OutputClosed) => {}
@@ -105,24 +105,24 @@ fn serve_on(
         }
         let (drain, drained) = oneshot::channel();
         // Without a supervisor nobody sends there, and it is not dropped either.
-        let _kept = match supervisor {
+        let _unused_drain = match supervisor {
             Some(supervisor) => {
                 let observer = circle.observer();
-                let figures = move || supervised::figures(&observer.snapshot());
+                let figures = move || supervisor_ipc::to_heartbeat(&observer.snapshot());
                 let (running, started) = (circle.clone(), (args.host, args.port));
                 let configure = move |arguments| {
                     let running = running.clone();
-                    async move { described::take_over(&running, started, arguments).await }
+                    async move { circle_args::apply_config(&running, started, arguments).await }
                 };
                 let identity = Some(circle.identity().to_hex());
-                tokio::spawn(supervisor.attend(Ready { address: dialled, identity }, figures, configure, drain));
+                tokio::spawn(supervisor.run(Ready { address: dialled, identity }, figures, configure, drain));
                 None
             }
             None => Some(drain),
         };
         manager.set_status(&listening);
         manager.notify_ready();
-        let (stopping, stops) = oneshot::channel();
+        let (stopping, stop_signal) = oneshot::channel();
         let shutdown = async {
             tokio::select! {
                 () = signalled => {}
@@ -132,22 +132,25 @@ fn serve_on(
             // Who hears it is there for as long as the circle is served.
             let _told = stopping.send(());
         };
-        let served = managed(server_ws::run(listener, circle, shutdown), manager, stops).await;
-        served.map_err(|error| cannot_serve(&error))
+        let served = serve_with_notifications(server_ws::run(listener, circle, shutdown), manager, stop_signal).await;
+        served.map_err(|error| serve_error(&error))
     })
 }
 
 /// The circle's identity, where it has a file for it.
-fn identity(args: &ServeArgs, records: &Records) -> Result<Option<KeyPair>, CliError> {
+fn identity(args: &ServeArgs, records: &CircleLogs) -> Result<Option<KeyPair>, CliError> {
     let Some(file) = &args.identity else { return Ok(None) };
     let LoadedIdentity { keypair, is_new } = identity_file::load_or_create(file)?;
     if is_new {
-        records.keep(LogLevel::Info, &format!("made the identity {} in {}", keypair.public_key(), file.display()));
+        records.write_to_file(
+            LogLevel::Info,
+            &format!("made the identity {} in {}", keypair.public_key(), file.display()),
+        );
     }
     Ok(Some(keypair))
 }
 
-fn cannot_listen(address: SocketAddr, error: std::io::Error) -> CliError {
+fn listen_error(address: SocketAddr, error: std::io::Error) -> CliError {
     let (ip, port) = (address.ip(), address.port());
     let why = PortError::from_bind_error(address, error);
     let fix = match (&why, why.advice()) {
@@ -166,12 +169,16 @@ fn cannot_listen(address: SocketAddr, error: std::io::Error) -> CliError {
 }
 
 /// Serves, and tells the service manager meanwhile that this is alive, and when the circle drains.
-async fn managed<S: Future>(serving: S, mut manager: SdNotifier, mut stops: oneshot::Receiver<()>) -> S::Output {
+async fn serve_with_notifications<S: Future>(
+    serving: S,
+    mut manager: SdNotifier,
+    mut stop_signal: oneshot::Receiver<()>,
+) -> S::Output {
     tokio::pin!(serving);
     loop {
         tokio::select! {
             biased;
-            _ = &mut stops, if !stops.is_terminated() => manager.notify_stopping(),
+            _ = &mut stop_signal, if !stop_signal.is_terminated() => manager.notify_stopping(),
             served = &mut serving => {
                 // It may have drained at once.
                 manager.notify_stopping();
@@ -182,7 +189,7 @@ async fn managed<S: Future>(serving: S, mut manager: SdNotifier, mut stops: ones
     }
 }
 
-fn cannot_serve(error: &std::io::Error) -> CliError {
+fn serve_error(error: &std::io::Error) -> CliError {
     match error.kind() {
         ErrorKind::Unsupported => CliError::usage(
             "the circle will not start",

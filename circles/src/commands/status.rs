@@ -4,14 +4,14 @@ mod screen;
 mod table;
 mod watch;
 
-pub(crate) use table::is_full;
+pub(crate) use table::is_full_sandbox;
 
 use std::io::{IsTerminal, stdout};
 
 use launcher::{
     Statuses,
     control::{ControlClient, ControlError, Status},
-    place::SupervisorFiles,
+    supervisor_files::SupervisorFiles,
 };
 use protocol::methods::NoParams;
 
@@ -26,16 +26,16 @@ use frontend::{
 use terminal::output::{self, Paint, to_stdout};
 
 pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
-    let mut source = Source::of(args)?;
+    let mut source = StatusSource::of(args)?;
     if args.watch {
         return watch::run(source, args.json);
     }
-    let statuses = terminal::runtime::client_runtime()?.block_on(source.look())?;
-    Ok(to_stdout(&said(&statuses, args.json))?)
+    let statuses = terminal::runtime::client_runtime()?.block_on(source.fetch())?;
+    Ok(to_stdout(&format_statuses(&statuses, args.json))?)
 }
 
 /// All of it, for whoever reads no screen.
-fn said(statuses: &Statuses, is_json: bool) -> String {
+fn format_statuses(statuses: &Statuses, is_json: bool) -> String {
     if is_json {
         let mut all = serde_json::json!({ "circles": statuses.circles });
         if let Some(refused) = &statuses.refused {
@@ -50,20 +50,20 @@ fn said(statuses: &Statuses, is_json: bool) -> String {
 }
 
 /// Where it is known how circles are: their supervisor, for as long as there is one.
-struct Source<'a> {
+struct StatusSource<'a> {
     args: &'a StatusArgs,
     place: SupervisorFiles,
     client: Option<ControlClient>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> StatusSource<'a> {
     fn of(args: &'a StatusArgs) -> Result<Self, CliError> {
         Ok(Self { args, place: supervisor::place(args.config.path())?, client: None })
     }
 
     /// How those are now that are meant.
-    async fn look(&mut self) -> Result<Statuses, CliError> {
-        let mut statuses = match self.ask().await.map_err(supervisor::control_error)? {
+    async fn fetch(&mut self) -> Result<Statuses, CliError> {
+        let mut statuses = match self.query_supervisor().await.map_err(supervisor::control_error)? {
             Some(statuses) => statuses,
             None => Statuses {
                 circles: {
@@ -88,7 +88,7 @@ impl<'a> Source<'a> {
     }
 
     /// What the supervisor says; nothing, without one.
-    async fn ask(&mut self) -> Result<Option<Statuses>, ControlError> {
+    async fn query_supervisor(&mut self) -> Result<Option<Statuses>, ControlError> {
         // Who was asked before may have another in its place by now.
         for _ in 0..2 {
             let mut client = match self.client.take() {

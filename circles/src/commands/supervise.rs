@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use launcher::{SupervisorHandle, place::SupervisorFiles};
+use launcher::{SupervisorHandle, supervisor_files::SupervisorFiles};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 
 use crate::{
@@ -25,12 +25,12 @@ pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     let runtime = terminal::runtime::runtime()?;
     ignore_file_size_signal(&runtime)?;
     // Who started it sees to it that there is no other but one that is ending.
-    let held = place.lock_supervisor()?;
+    let lock = place.lock_supervisor()?;
     let done = runtime.block_on(async {
         let begin = supervisor::prepare_start(&place, names, false, supervisor::HangupAction::Reload)?;
         let supervision = launcher::supervisor::start(
             place,
-            held,
+            lock,
             begin,
             shutdown_at(&supervisor::HangupAction::Reload.end_signals())?,
         );

@@ -5,5 +5,5 @@ use frontend::{error::CliError, target};
 use crate::cli::TuiArgs;
 
 pub(crate) fn run(args: &TuiArgs) -> Result<std::process::ExitCode, CliError> {
-    ::tui::run(target::argument_or_env(args.place.as_deref()), args.connect.options())
+    ::tui::run(target::argument_or_env(args.target.as_deref()), args.connect.options())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use launcher::{
     CircleState, CircleStatus, Statuses,
     log::{LogFilter, LogReader, RotationPolicy},
-    place::SupervisorFiles,
+    supervisor_files::SupervisorFiles,
 };
 
 use crate::cli::UpArgs;
@@ -27,32 +27,37 @@ pub(crate) fn run(args: &UpArgs, wish: StartCommand) -> Result<(), CliError> {
     if args.dry_run {
         return dry_run::run(args, wish);
     }
-    let wanted: Vec<String> =
+    let names: Vec<String> =
         config::circles(args.config.path(), &args.names)?.into_iter().map(|circle| circle.name).collect();
     let supervisors = SupervisorSetup::for_user()?;
     let place = supervisors.files(args.config.path())?;
-    let told = supervisor::start_circles(&supervisors, &place, &args.names, wish, args.timeout);
-    let statuses = terminal::runtime::client_runtime()?.block_on(told)?;
-    report(&place, &wanted, &statuses, args.timeout)
+    let started = supervisor::start_circles(&supervisors, &place, &args.names, wish, args.timeout);
+    let statuses = terminal::runtime::client_runtime()?.block_on(started)?;
+    report(&place, &names, &statuses, args.timeout)
 }
 
-fn report(place: &SupervisorFiles, wanted: &[String], statuses: &Statuses, patience: Duration) -> Result<(), CliError> {
-    let width = wanted.iter().map(String::len).max().unwrap_or_default();
+fn report(
+    place: &SupervisorFiles,
+    names: &[String],
+    statuses: &Statuses,
+    answer_timeout: Duration,
+) -> Result<(), CliError> {
+    let width = names.iter().map(String::len).max().unwrap_or_default();
     let (mut failed, mut late) = (Vec::new(), Vec::new());
-    for circle in statuses.circles.iter().filter(|circle| wanted.contains(&circle.name)) {
+    for circle in statuses.circles.iter().filter(|circle| names.contains(&circle.name)) {
         match circle.state {
             CircleState::Ready => to_stdout(&format!("{:width$}  ready  {}\n", circle.name, circle.url))?,
             CircleState::Starting | CircleState::Draining => {
-                last_words(place, circle);
+                print_last_log_lines(place, circle);
                 late.push(circle.name.as_str());
             }
             _ => {
-                last_words(place, circle);
+                print_last_log_lines(place, circle);
                 failed.push(format!("'{}' ({})", circle.name, circle.why.as_deref().unwrap_or("it was taken down")));
             }
         }
     }
-    let why_late = format!("not ready after {} s", patience.as_secs_f64());
+    let why_late = format!("not ready after {} s", answer_timeout.as_secs_f64());
     if !failed.is_empty() {
         failed.extend(late.iter().map(|name| format!("'{name}' ({why_late})")));
         let fix = "their logs above say why; circles check looks at circles.json, circles logs has more";
@@ -65,10 +70,10 @@ fn report(place: &SupervisorFiles, wanted: &[String], statuses: &Statuses, patie
     Ok(())
 }
 
-pub(crate) fn last_words(place: &SupervisorFiles, circle: &CircleStatus) {
+pub(crate) fn print_last_log_lines(place: &SupervisorFiles, circle: &CircleStatus) {
     // Without a log there is still the error.
-    let wanted = LogFilter { last: Some(LAST_LINES), since: None };
-    let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), RotationPolicy::LOG, wanted) else { return };
+    let names = LogFilter { last: Some(LAST_LINES), since: None };
+    let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), RotationPolicy::LOG, names) else { return };
     let paint = Paint::for_stderr();
     for line in lines {
         to_stderr(&format!(

@@ -21,19 +21,19 @@ pub(super) enum Section {
 
 /// How it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
-    Fine,
+pub(super) enum Severity {
+    Ok,
     /// It works, and not as well as it could.
     Warning,
     /// It is wrong, with the exit code of what it is.
-    Fault(u8),
+    Error(u8),
 }
 
 /// What was found, why, and the command that mends it.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) section: Section,
-    pub(super) level: Level,
+    pub(super) level: Severity,
     parts: ErrorParts,
 }
 
@@ -48,7 +48,7 @@ impl Section {
     }
 
     /// As `--json` has it.
-    fn word(self) -> &'static str {
+    fn json_name(self) -> &'static str {
         match self {
             Self::Keys => "keys",
             Self::Config => "config",
@@ -57,17 +57,17 @@ impl Section {
         }
     }
 
-    pub(super) fn fine(self, what: impl Into<String>) -> Finding {
-        self.found(Level::Fine, what, "", "")
+    pub(super) fn ok(self, what: impl Into<String>) -> Finding {
+        self.finding(Severity::Ok, what, "", "")
     }
 
     pub(super) fn warning(self, what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Finding {
-        self.found(Level::Warning, what, why, fix)
+        self.finding(Severity::Warning, what, why, fix)
     }
 
-    pub(super) fn found(
+    pub(super) fn finding(
         self,
-        level: Level,
+        level: Severity,
         what: impl Into<String>,
         why: impl Into<String>,
         fix: impl Into<String>,
@@ -76,28 +76,28 @@ impl Section {
     }
 
     /// What another command would fail with; `fix` where that says none.
-    pub(super) fn fault(self, error: &CliError, fix: &str) -> Finding {
+    pub(super) fn error(self, error: &CliError, fix: &str) -> Finding {
         let mut parts = error.parts();
         if parts.fix.is_empty() {
             parts.fix = fix.into();
         }
-        Finding { section: self, level: Level::Fault(error.exit_code()), parts }
+        Finding { section: self, level: Severity::Error(error.exit_code()), parts }
     }
 }
 
-impl Level {
+impl Severity {
     pub(super) fn exit_code(self) -> Option<u8> {
         match self {
-            Self::Fine | Self::Warning => None,
-            Self::Fault(code) => Some(code),
+            Self::Ok | Self::Warning => None,
+            Self::Error(code) => Some(code),
         }
     }
 
     fn word(self) -> &'static str {
         match self {
-            Self::Fine => "ok",
+            Self::Ok => "ok",
             Self::Warning => "warning",
-            Self::Fault(_) => "error",
+            Self::Error(_) => "error",
         }
     }
 }
@@ -107,7 +107,7 @@ impl Finding {
         let ErrorParts { what, why, fix } = &self.parts;
         let or_null = |text: &String| if text.is_empty() { Value::Null } else { text.as_str().into() };
         json!({
-            "section": self.section.word(),
+            "section": self.section.json_name(),
             "level": self.level.word(),
             "what": what,
             "why": or_null(why),
@@ -118,21 +118,21 @@ impl Finding {
     /// A line, without its end. With `is_plain` in ASCII, as far as it is ours.
     pub(super) fn line(&self, paint: Paint, is_plain: bool) -> String {
         let (mark, colour) = match self.level {
-            Level::Fine => (if is_plain { "+" } else { "✓" }, "32"),
-            Level::Warning => ("!", "33"),
-            Level::Fault(_) => (if is_plain { "x" } else { "✗" }, "1;31"),
+            Severity::Ok => (if is_plain { "+" } else { "✓" }, "32"),
+            Severity::Warning => ("!", "33"),
+            Severity::Error(_) => (if is_plain { "x" } else { "✗" }, "1;31"),
         };
         let ErrorParts { what, why, fix } = &self.parts;
-        let mut said = what.clone();
+        let mut text = what.clone();
         if !why.is_empty() {
-            said += &format!(": {why}");
+            text += &format!(": {why}");
         }
         if !fix.is_empty() {
-            said += &format!(" {} {fix}", if is_plain { "->" } else { "→" });
+            text += &format!(" {} {fix}", if is_plain { "->" } else { "→" });
         }
         // A line is a finding, whatever a circle or a file name says.
-        let said = visible(&said).replace('\n', " ");
-        format!("{} {said}", paint.with_code(colour, &format!("{mark} {:7}", self.level.word())))
+        let text = visible(&text).replace('\n', " ");
+        format!("{} {text}", paint.with_code(colour, &format!("{mark} {:7}", self.level.word())))
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_one_argument() {
+    fn quoted_path_is_one_argument() {
         for (path, expected) in [
             ("/a/b-c.json", "/a/b-c.json"),
             ("/a b", "'/a b'"),

@@ -9,19 +9,19 @@ use std::{
 use keys::keystore::{KeyListing, Keystore, KeystoreError};
 
 use super::{
-    finding::{Finding, Level, Section, quoted},
-    place::{aside, directory, files, private},
+    finding::{Finding, Section, Severity, quoted},
+    permissions::{backup_path, check_directory, check_private, list_files},
 };
 use frontend::error::os_error_text;
 use terminal::passphrase::was_in_environment;
 
 /// The exit code of what is wrong here.
-const KEYSTORE: u8 = 6;
+const KEYSTORE_EXIT_CODE: u8 = 6;
 
 pub(super) fn examine() -> Vec<Finding> {
     let mut findings = match Keystore::open_default() {
         Ok(store) => keys(&store),
-        Err(error) => vec![Section::Keys.fault(&error.into(), "")],
+        Err(error) => vec![Section::Keys.error(&error.into(), "")],
     };
     findings.extend(passphrase());
     findings
@@ -32,14 +32,14 @@ fn keys(store: &Keystore) -> Vec<Finding> {
         Some(mode) => {
             let error = KeystoreError::WritableDirectory { path: store.dir().to_owned(), mode };
             let fix = format!("chmod 700 {}", quoted(store.dir()));
-            Section::Keys.found(Level::Fault(KEYSTORE), error.to_string(), "", fix)
+            Section::Keys.finding(Severity::Error(KEYSTORE_EXIT_CODE), error.to_string(), "", fix)
         }
-        None => directory(Section::Keys, "keys", store.dir(), KEYSTORE),
+        None => check_directory(Section::Keys, "keys", store.dir(), KEYSTORE_EXIT_CODE),
     }];
     let listing = match store.list() {
         Ok(listing) => listing,
         Err(error) => {
-            findings.push(Section::Keys.fault(&error.into(), ""));
+            findings.push(Section::Keys.error(&error.into(), ""));
             return findings;
         }
     };
@@ -53,22 +53,22 @@ fn keys(store: &Keystore) -> Vec<Finding> {
             "circles that ask for one are closed to you",
             "circles keygen NAME",
         ),
-        (count, None) if is_default_damaged => Section::Keys.fine(counted(count)),
+        (count, None) if is_default_damaged => Section::Keys.ok(count_text(count)),
         (count, None) => Section::Keys.warning(
-            format!("{}, and none is the default", counted(count)),
+            format!("{}, and none is the default", count_text(count)),
             "circles that ask for a key need --key NAME",
             format!("circles keys default {}", entries[0].name),
         ),
         (count, Some(default)) => {
-            Section::Keys.fine(format!("{}; the default is {} ({})", counted(count), default.name, default.public_key))
+            Section::Keys.ok(format!("{}; the default is {} ({})", count_text(count), default.name, default.public_key))
         }
     });
     let first = entries.first().map_or("NAME", |entry| entry.name.as_str());
-    findings.extend(damaged.iter().map(|(path, error)| self::damaged(path, error, first)));
+    findings.extend(damaged.iter().map(|(path, error)| damaged_finding(path, error, first)));
     let is_key = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix == "json");
-    let of_keys: Vec<PathBuf> = files(store.dir()).into_iter().filter(is_key).collect();
+    let of_keys: Vec<PathBuf> = list_files(store.dir()).into_iter().filter(is_key).collect();
     let why = "who has it can guess its passphrase undisturbed";
-    findings.extend(private(Section::Keys, &of_keys, why, KEYSTORE));
+    findings.extend(check_private(Section::Keys, &of_keys, why, KEYSTORE_EXIT_CODE));
     findings.extend(leftovers(store));
     findings
 }
@@ -97,7 +97,7 @@ fn open_to_writes(directory: &Path) -> Option<u32> {
     (found.is_dir() && mode & 0o022 != 0).then_some(mode)
 }
 
-fn counted(count: usize) -> String {
+fn count_text(count: usize) -> String {
     match count {
         1 => "1 key".into(),
         _ => format!("{count} keys"),
@@ -105,29 +105,29 @@ fn counted(count: usize) -> String {
 }
 
 /// `first` is a key that could be the default.
-fn damaged(path: &Path, error: &KeystoreError, first: &str) -> Finding {
+fn damaged_finding(path: &Path, error: &KeystoreError, first: &str) -> Finding {
     let fix = if path.extension().is_some() {
-        format!("restore it from a backup, or move it away: mv {} {}", quoted(path), quoted(&aside(path)))
+        format!("restore it from a backup, or move it away: mv {} {}", quoted(path), quoted(&backup_path(path)))
     } else {
         format!("circles keys default {first}")
     };
-    Section::Keys.found(Level::Fault(KEYSTORE), error.to_string(), "", fix)
+    Section::Keys.finding(Severity::Error(KEYSTORE_EXIT_CODE), error.to_string(), "", fix)
 }
 
 /// Where one comes from that nobody is asked for. It is not read.
 fn passphrase() -> Option<Finding> {
     let Some(file) = var_os("CIRCLES_PASSPHRASE_FILE").map(PathBuf::from) else {
         return was_in_environment()
-            .then(|| Section::Keys.fine("passphrases come from the environment: CIRCLES_PASSPHRASE"));
+            .then(|| Section::Keys.ok("passphrases come from the environment: CIRCLES_PASSPHRASE"));
     };
     if let Err(error) = file.metadata() {
         let what = format!("CIRCLES_PASSPHRASE_FILE names {}, which is not to be had", file.display());
         let fix = "unset CIRCLES_PASSPHRASE_FILE";
-        return Some(Section::Keys.found(Level::Fault(KEYSTORE), what, os_error_text(&error), fix));
+        return Some(Section::Keys.finding(Severity::Error(KEYSTORE_EXIT_CODE), what, os_error_text(&error), fix));
     }
     let why = "it holds a passphrase";
-    let open = private(Section::Keys, std::slice::from_ref(&file), why, KEYSTORE);
+    let open = check_private(Section::Keys, std::slice::from_ref(&file), why, KEYSTORE_EXIT_CODE);
     Some(open.into_iter().next().unwrap_or_else(|| {
-        Section::Keys.fine(format!("passphrases come from {} (CIRCLES_PASSPHRASE_FILE)", file.display()))
+        Section::Keys.ok(format!("passphrases come from {} (CIRCLES_PASSPHRASE_FILE)", file.display()))
     }))
 }

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use worker::{ForkServer, Layer, Play, Program, WorkerEvent, WorkerSetup};
 
 use super::{
-    finding::{Finding, Level, Section},
-    place::{directory, files, private},
+    finding::{Finding, Section, Severity},
+    permissions::{check_directory, check_private, list_files},
 };
 use console::history;
 use frontend::{error::os_error_text, supervisor};
@@ -24,33 +24,37 @@ use terminal::{
 };
 
 /// How long a worker may take to start and to play nothing.
-const PATIENCE: Duration = Duration::from_secs(2);
+const WORKER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Open files with which a circle takes fewer than a thousand connections with their workers.
-const FEW_FILES: u64 = 4096;
+const RECOMMENDED_OPEN_FILES: u64 = 4096;
 
 /// The exit code of what is wrong here.
-const SETUP: u8 = 2;
+const SETUP_EXIT_CODE: u8 = 2;
 
 /// What a worker is kept by here: one is started for it, plays nothing, and ends.
 pub(super) async fn sandbox() -> Finding {
     let fault = |why: String| {
         let fix = "circles cannot play here; see docs/security.md for what they need";
-        Section::Machine.found(Level::Fault(SETUP), "a worker cannot be started", why, fix)
+        Section::Machine.finding(Severity::Error(SETUP_EXIT_CODE), "a worker cannot be started", why, fix)
     };
-    let layers = match timeout(PATIENCE, layers()).await {
-        Err(_) => return fault(format!("it has not played after {} s", PATIENCE.as_secs())),
+    let layers = match timeout(WORKER_TIMEOUT, layers()).await {
+        Err(_) => return fault(format!("it has not played after {} s", WORKER_TIMEOUT.as_secs())),
         Ok(Err(why)) => return fault(why),
         Ok(Ok(layers)) => layers,
     };
     let missing = |layer, what: &str| {
         let fix = "docs/security.md says what that means; a circle that is not on loopback refuses to start";
         (!layers.contains(&layer)).then(|| {
-            Section::Machine.warning(format!("scripts are not kept from the system: no layer '{what}'"), WHY, fix)
+            Section::Machine.warning(
+                format!("scripts are not kept from the system: no layer '{what}'"),
+                NOT_SUPPORTED,
+                fix,
+            )
         })
     };
     missing(Layer::Syscalls, "syscalls").or_else(|| missing(Layer::Memory, "memory")).unwrap_or_else(|| {
-        Section::Machine.fine(if layers.contains(&Layer::Network) {
+        Section::Machine.ok(if layers.contains(&Layer::Network) {
             "the sandbox for scripts is whole: process, memory, syscalls (seccomp), network"
         } else {
             "the sandbox for scripts holds: process, memory, syscalls (seccomp); no layer 'network', \
@@ -59,7 +63,7 @@ pub(super) async fn sandbox() -> Finding {
     })
 }
 
-const WHY: &str = "this system does not offer it";
+const NOT_SUPPORTED: &str = "this system does not offer it";
 
 async fn layers() -> Result<Vec<Layer>, String> {
     let setup = WorkerSetup { circle: "doctor".into(), ..WorkerSetup::default() };
@@ -88,20 +92,20 @@ pub(super) fn examine() -> Vec<Finding> {
 fn open_files() -> Finding {
     // `serve` takes as many as there may be, whatever it was started with.
     match getrlimit(Resource::Nofile).maximum {
-        Some(most) if most < FEW_FILES => Section::Machine.warning(
+        Some(most) if most < RECOMMENDED_OPEN_FILES => Section::Machine.warning(
             format!("a process may have only {most} open files"),
             "a circle takes fewer connections and workers for it: 1 a connection, 3 or 4 a worker",
             "raise the hard limit: ulimit -Hn, or LimitNOFILE= of the service",
         ),
-        Some(most) => Section::Machine.fine(format!("a process may have {most} open files")),
-        None => Section::Machine.fine("a process may have any number of open files"),
+        Some(most) => Section::Machine.ok(format!("a process may have {most} open files")),
+        None => Section::Machine.ok("a process may have any number of open files"),
     }
 }
 
 fn terminal() -> Vec<Finding> {
     let name = var("TERM").unwrap_or_default();
     let first = if !std::io::stdout().is_terminal() {
-        Section::Machine.fine("the output goes to no terminal")
+        Section::Machine.ok("the output goes to no terminal")
     } else if matches!(name.as_str(), "" | "dumb") {
         let what = if name.is_empty() { "TERM is not set" } else { "TERM is dumb" };
         let why = "the line is edited without keys, and the TUI cannot draw";
@@ -109,11 +113,11 @@ fn terminal() -> Vec<Finding> {
     } else {
         let size = output::stdout_size().map_or(String::new(), |(columns, rows)| format!(", {columns} by {rows}"));
         let colours = if Paint::for_stdout().is_on() { "in colour" } else { "without colours" };
-        Section::Machine.fine(format!("the terminal is {name}{size}, {colours}"))
+        Section::Machine.ok(format!("the terminal is {name}{size}, {colours}"))
     };
     let locale = locale();
     let second = match &locale {
-        Some(locale) if is_utf8(locale) => Section::Machine.fine(format!("the locale is {locale}")),
+        Some(locale) if is_utf8(locale) => Section::Machine.ok(format!("the locale is {locale}")),
         _ => Section::Machine.warning(
             format!("the locale is {}, which is not UTF-8", locale.as_deref().unwrap_or("C")),
             "a terminal of that locale shows frames and marks as other characters",
@@ -136,26 +140,26 @@ pub(super) fn is_utf8(locale: &str) -> bool {
 /// A program that people choose by a variable; otherwise it is the first of the usual ones that is there.
 fn program(what: &str, program: &ProgramChoice) -> Finding {
     let ProgramChoice { variables, defaults: usual } = program;
-    let usual = usual.iter().find(|program| find(program).is_some()).copied().unwrap_or(usual[0]);
+    let usual = usual.iter().find(|program| find_on_path(program).is_some()).copied().unwrap_or(usual[0]);
     let chosen = program.from_env();
-    let (command, whence) = match &chosen {
+    let (command, source) = match &chosen {
         Some((name, command)) => (command.as_str(), format!("${name}")),
         None => (usual, "by default".into()),
     };
     // With its arguments it is for a shell; what it is called comes first.
     let called = command.split_whitespace().next().unwrap_or_default();
-    if find(called).is_some() {
-        return Section::Machine.fine(format!("the {what} is {command} ({whence})"));
+    if find_on_path(called).is_some() {
+        return Section::Machine.ok(format!("the {what} is {command} ({source})"));
     }
     let variable = chosen.as_ref().map_or(variables[variables.len() - 1], |(name, _)| *name);
     Section::Machine.warning(
-        format!("the {what} {command} ({whence}) is not found"),
+        format!("the {what} {command} ({source}) is not found"),
         "it is no program on PATH",
         format!("export {variable}=PROGRAM"),
     )
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+fn find_on_path(program: &str) -> Option<PathBuf> {
     let is_there = |path: &Path| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
     if program.is_empty() {
         return None;
@@ -171,10 +175,15 @@ fn directories() -> Vec<Finding> {
     let supervisor::Directories { run, state } = supervisor::find_directories();
     let mut findings = Vec::new();
     if let Some(histories) = history::default_directory() {
-        findings.push(directory(Section::Machine, "inputs (the history)", &histories, SETUP));
-        findings.extend(private(Section::Machine, &files(&histories), "it holds what was typed", SETUP));
+        findings.push(check_directory(Section::Machine, "inputs (the history)", &histories, SETUP_EXIT_CODE));
+        findings.extend(check_private(
+            Section::Machine,
+            &list_files(&histories),
+            "it holds what was typed",
+            SETUP_EXIT_CODE,
+        ));
     }
-    findings.push(directory(Section::Machine, "logs", &state.join("logs"), SETUP));
-    findings.push(directory(Section::Machine, "sockets", &run, SETUP));
+    findings.push(check_directory(Section::Machine, "logs", &state.join("logs"), SETUP_EXIT_CODE));
+    findings.push(check_directory(Section::Machine, "sockets", &run, SETUP_EXIT_CODE));
     findings
 }

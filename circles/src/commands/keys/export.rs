@@ -2,15 +2,20 @@
 
 use keys::keystore::{KeyName, Keystore};
 
-use crate::{cli::PassphraseArgs, question};
+use crate::{cli::PassphraseArgs, confirmation};
 use frontend::error::CliError;
 use terminal::{output::to_stdout, passphrase};
 
-pub(super) fn secret(store: &Keystore, name: &KeyName, is_meant: bool, args: &PassphraseArgs) -> Result<(), CliError> {
+pub(super) fn export_secret(
+    store: &Keystore,
+    name: &KeyName,
+    is_confirmed: bool,
+    args: &PassphraseArgs,
+) -> Result<(), CliError> {
     // That there is no such key is said before anything is asked.
     store.show(name)?;
-    question::make_sure(
-        is_meant,
+    confirmation::confirm(
+        is_confirmed,
         &format!("Print the secret key of {name}? Whoever comes to see it can be {name} on every circle."),
         &format!("the secret key of '{name}' is not printed"),
     )?;

@@ -39,9 +39,9 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
     let text = read(file)?;
     let text = text.trim();
     let entry = if text.starts_with('{') {
-        encrypted(store, &name, text, &source)?
+        import_encrypted(store, &name, text, &source)?
     } else {
-        secret(store, &name, text, &source, args)?
+        import_secret(store, &name, text, &source, args)?
     };
     let note = if entry.default { ", the default key" } else { "" };
     output::to_stderr(&format!("imported {name}{note}; its public key, for operators to admit:\n"));
@@ -54,22 +54,28 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn encrypted(store: &Keystore, name: &KeyName, text: &str, source: &str) -> Result<KeyEntry, CliError> {
+fn import_encrypted(store: &Keystore, name: &KeyName, text: &str, source: &str) -> Result<KeyEntry, CliError> {
     store.import(name, text, Path::new(source)).map_err(|error| match error {
         KeystoreError::Damaged { path, reason } if path == Path::new(source) => {
-            cannot(source, &reason, "is it all of what circles keys export wrote?")
+            import_error(source, &reason, "is it all of what circles keys export wrote?")
         }
         other => other.into(),
     })
 }
 
-fn secret(store: &Keystore, name: &KeyName, text: &str, source: &str, args: &ImportArgs) -> Result<KeyEntry, CliError> {
+fn import_secret(
+    store: &Keystore,
+    name: &KeyName,
+    text: &str,
+    source: &str,
+    args: &ImportArgs,
+) -> Result<KeyEntry, CliError> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     let is_secret = holds_secret(digits) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let keypair = if is_secret { KeyPair::from_secret_hex(digits).ok() } else { None };
     let keypair = keypair.ok_or_else(|| {
         let why = "it holds neither an exported key nor a secret key of 64 hex digits";
-        cannot(source, why, "export one elsewhere: circles keys export NAME")
+        import_error(source, why, "export one elsewhere: circles keys export NAME")
     })?;
     let chosen = passphrase::choose(args.passphrase.passphrase_fd)?;
     Ok(store.create(name, &keypair, &chosen, passphrase::WORK_FACTOR)?)
@@ -78,7 +84,7 @@ fn secret(store: &Keystore, name: &KeyName, text: &str, source: &str, args: &Imp
 /// All of a file, of standard input, or a line that is typed and not shown.
 fn read(file: Option<&Path>) -> Result<Zeroizing<String>, CliError> {
     let source: Box<dyn Read> = match file {
-        Some(file) => Box::new(File::open(file).map_err(|error| unreadable(file, &error))?),
+        Some(file) => Box::new(File::open(file).map_err(|error| read_error(file, &error))?),
         None if io::stdin().is_terminal() => {
             let question = "The exported key, or a secret key of 64 hex digits (it is not shown): ";
             return passphrase::prompt_hidden(question).map_err(|_| CliError::Interrupted);
@@ -89,15 +95,15 @@ fn read(file: Option<&Path>) -> Result<Zeroizing<String>, CliError> {
     // Room from the start for all that is read: a buffer that grows leaves unwiped pieces behind.
     let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES + 1));
     let length =
-        source.take(MAX_BYTES as u64 + 1).read_to_string(&mut text).map_err(|error| unreadable(source_name, &error))?;
+        source.take(MAX_BYTES as u64 + 1).read_to_string(&mut text).map_err(|error| read_error(source_name, &error))?;
     if length > MAX_BYTES {
         let why = format!("it holds more than {MAX_BYTES} bytes, and no key does");
-        return Err(cannot(&source_name.display().to_string(), &why, "check its name"));
+        return Err(import_error(&source_name.display().to_string(), &why, "check its name"));
     }
     Ok(text)
 }
 
-fn unreadable(file: &Path, error: &io::Error) -> CliError {
+fn read_error(file: &Path, error: &io::Error) -> CliError {
     // A file that is called so is one; a file that is not there was none.
     if holds_secret(&file.to_string_lossy()) {
         return secret_as_argument();
@@ -114,6 +120,6 @@ fn secret_as_argument() -> CliError {
     )
 }
 
-fn cannot(source: &str, why: &str, fix: &str) -> CliError {
+fn import_error(source: &str, why: &str, fix: &str) -> CliError {
     CliError::usage(format!("cannot import {source}"), why, fix)
 }

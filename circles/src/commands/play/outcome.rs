@@ -10,17 +10,21 @@ use frontend::error::CliError;
 use terminal::output::line_to_stdout;
 
 /// How one ended.
-pub(super) type Outcome = Result<Played, CliError>;
+pub(super) type ScriptOutcome = Result<FinishedPlay, CliError>;
 
 /// A play that came to its end, and what it printed, where that is not printed yet.
 #[derive(Debug)]
-pub(super) struct Played {
+pub(super) struct FinishedPlay {
     pub result: Arc<PlayResult>,
     pub prints: Vec<Output>,
 }
 
 /// Says the value of one alone; of several, that is said already. The error is the first one in the order of naming.
-pub(super) fn tell(names: &[String], mut outcomes: Vec<Outcome>, is_json: bool) -> Result<(), CliError> {
+pub(super) fn report_outcomes(
+    names: &[String],
+    mut outcomes: Vec<ScriptOutcome>,
+    is_json: bool,
+) -> Result<(), CliError> {
     if outcomes.len() > 1 {
         let written = if is_json { line_to_stdout(&objects(names, &outcomes)) } else { Ok(()) };
         let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
@@ -41,7 +45,7 @@ pub(super) fn tell(names: &[String], mut outcomes: Vec<Outcome>, is_json: bool) 
 }
 
 /// The user has had enough of it.
-pub(super) fn interrupted(names: &[String], outcomes: &[Outcome], is_json: bool) -> Result<(), CliError> {
+pub(super) fn report_interrupted(names: &[String], outcomes: &[ScriptOutcome], is_json: bool) -> Result<(), CliError> {
     if outcomes.len() > 1 && is_json {
         terminal::output::report(&CliError::Interrupted);
         // Whether or not anybody reads it.
@@ -51,7 +55,7 @@ pub(super) fn interrupted(names: &[String], outcomes: &[Outcome], is_json: bool)
     Err(CliError::Interrupted)
 }
 
-fn objects(names: &[String], outcomes: &[Outcome]) -> String {
+fn objects(names: &[String], outcomes: &[ScriptOutcome]) -> String {
     let all = names.iter().zip(outcomes).map(|(name, outcome)| {
         let mut object = outcome.as_ref().map_or_else(error_object, object);
         object["circle"] = name.as_str().into();
@@ -60,7 +64,7 @@ fn objects(names: &[String], outcomes: &[Outcome]) -> String {
     json!({ "circles": all.collect::<Vec<_>>() }).to_string()
 }
 
-fn object(played: &Played) -> Value {
+fn object(played: &FinishedPlay) -> Value {
     let mut object = serde_json::to_value(&*played.result).unwrap_or_default();
     let prints = played.prints.iter().map(|output| json!({ "stream": output.stream, "text": output.text }));
     object["prints"] = prints.collect();

@@ -1,6 +1,6 @@
 //! The audit of a circle: a line for each play, or a count where a caller has used its share. A thread of its own writes it.
 
-mod shares;
+mod quota;
 
 use std::{
     io::{self, Write},
@@ -12,39 +12,39 @@ use launcher::log::{LineEncoder, LineQueue, LogFile, RotationPolicy, WriterGuard
 use server_ws::{PlayCaller, PlayRecord};
 use sha2::{Digest, Sha256};
 
-use shares::{Count, Play, Shares};
+use quota::{AuditQuota, AuditedPlay, PlayCount};
 
 /// Bytes of records that wait to be written, their scripts included.
 const MAX_WAITING: usize = 8 << 20;
 
 /// Bytes of a line besides its script.
-const LINE: usize = 320;
+const LINE_BYTES: usize = 320;
 
 /// The audit, for as long as the circle is served. Dropped, it writes the counts that are left, and waits until all is written.
 pub(super) struct AuditLog {
     writer: AuditWriter,
-    _writing: WriterGuard<Item>,
+    _writer_thread: WriterGuard<AuditItem>,
 }
 
 /// Where records are handed over.
 #[derive(Clone)]
 pub(super) struct AuditWriter {
-    shares: Arc<Mutex<Shares<PlayCaller>>>,
-    queue: LineQueue<Item>,
+    shares: Arc<Mutex<AuditQuota<PlayCaller>>>,
+    queue: LineQueue<AuditItem>,
     has_scripts: bool,
 }
 
-enum Item {
+enum AuditItem {
     Play(Box<PlayRecord>),
-    Count(Count<PlayCaller>),
+    Count(PlayCount<PlayCaller>),
 }
 
 impl AuditLog {
     pub(super) fn start(circle: &str, has_scripts: bool, bounds: RotationPolicy, file: LogFile) -> io::Result<Self> {
         let form = Lines { circle: circle.to_owned(), has_scripts };
         let (queue, writing) = LineQueue::start("audit", MAX_WAITING, form, file)?;
-        let shares = Arc::new(Mutex::new(Shares::of(bounds.total(), Instant::now())));
-        Ok(Self { writer: AuditWriter { shares, queue, has_scripts }, _writing: writing })
+        let shares = Arc::new(Mutex::new(AuditQuota::of(bounds.total(), Instant::now())));
+        Ok(Self { writer: AuditWriter { shares, queue, has_scripts }, _writer_thread: writing })
     }
 
     pub(super) fn writer(&self) -> AuditWriter {
@@ -62,18 +62,18 @@ impl AuditWriter {
     /// Writes a line for the play, or counts it. Never waits for the disk.
     pub(super) fn record(&self, record: PlayRecord) {
         let script = if self.has_scripts { json_length(record.script()) } else { 0 };
-        let play = Play { outcome: record.outcome, code: record.code, bytes: (LINE + script) as u64 };
+        let play = AuditedPlay { outcome: record.outcome, code: record.code, bytes: (LINE_BYTES + script) as u64 };
         let caller = record.caller.quota_caller();
-        let has_line = self.shares().note(caller, &play, record.is_refused, Instant::now(), record.ended);
+        let has_line = self.shares().record(caller, &play, record.is_refused, Instant::now(), record.ended);
         if has_line {
             // The script is in memory whether it will be written or not.
-            let bytes = LINE + record.script().len();
-            self.queue.push(Item::Play(Box::new(record)), bytes);
+            let bytes = LINE_BYTES + record.script().len();
+            self.queue.push(AuditItem::Play(Box::new(record)), bytes);
         }
     }
 
     pub(super) fn write_due_counts(&self) {
-        let counts = self.shares().due(Instant::now());
+        let counts = self.shares().take_due(Instant::now());
         self.push(counts);
     }
 
@@ -88,13 +88,13 @@ impl AuditWriter {
         self.queue.flush();
     }
 
-    fn push(&self, counts: Vec<Count<PlayCaller>>) {
+    fn push(&self, counts: Vec<PlayCount<PlayCaller>>) {
         for count in counts {
-            self.queue.push(Item::Count(count), LINE);
+            self.queue.push(AuditItem::Count(count), LINE_BYTES);
         }
     }
 
-    fn shares(&self) -> MutexGuard<'_, Shares<PlayCaller>> {
+    fn shares(&self) -> MutexGuard<'_, AuditQuota<PlayCaller>> {
         // Nothing that can panic is done with them.
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,11 +118,11 @@ struct Lines {
     has_scripts: bool,
 }
 
-impl LineEncoder<Item> for Lines {
-    fn encode_line(&mut self, item: &Item, text: &mut Vec<u8>) {
+impl LineEncoder<AuditItem> for Lines {
+    fn encode_line(&mut self, item: &AuditItem, text: &mut Vec<u8>) {
         match item {
-            Item::Play(play) => self.play(play, text),
-            Item::Count(count) => self.count(count, text),
+            AuditItem::Play(play) => self.play(play, text),
+            AuditItem::Count(count) => self.count(count, text),
         }
     }
 
@@ -157,7 +157,7 @@ impl Lines {
         text.extend_from_slice(b"}\n");
     }
 
-    fn count(&self, count: &Count<PlayCaller>, text: &mut Vec<u8>) {
+    fn count(&self, count: &PlayCount<PlayCaller>, text: &mut Vec<u8>) {
         let [first, last] = [count.first, count.last].map(humantime::format_rfc3339_micros);
         write!(text, r#"{{"timestamp":"{last}","circle":"{}","#, self.circle).expect(MEMORY);
         match count.caller {

@@ -17,29 +17,29 @@ use tokio::{
 pub(crate) const RUNTIME_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the last words may take.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The exit code after a second signal.
-const ENDED_AT_ONCE: i32 = 130;
+const SECOND_SIGNAL_EXIT_CODE: i32 = 130;
 
 /// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once, after
 /// these last words.
 pub(crate) fn shutdown(
-    last_words: impl FnOnce() + Send + 'static,
+    final_output: impl FnOnce() + Send + 'static,
 ) -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
-    first_of(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()], last_words)
+    on_first_signal(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()], final_output)
 }
 
 /// The same at other signals.
 pub(crate) fn shutdown_at(kinds: &[SignalKind]) -> Result<impl Future<Output = ()> + Send + use<>, CliError> {
-    first_of(kinds, || {})
+    on_first_signal(kinds, || {})
 }
 
 /// Signals are heard by a thread of their own, with a runtime of its own: whatever blocks the other one, or its end, a second
 /// signal ends the process.
-fn first_of<L: FnOnce() + Send + 'static>(
+fn on_first_signal<L: FnOnce() + Send + 'static>(
     kinds: &[SignalKind],
-    last_words: L,
+    final_output: L,
 ) -> Result<impl Future<Output = ()> + Send + use<L>, CliError> {
     let kinds: Vec<SignalKind> = kinds.iter().copied().filter(|kind| !is_ignored(*kind)).collect();
     let (send, first) = oneshot::channel();
@@ -48,7 +48,7 @@ fn first_of<L: FnOnce() + Send + 'static>(
         CliError::usage("cannot listen to signals", os_error_text(error), "are there too many processes?")
     };
     let runtime = Builder::new_current_thread().enable_io().build().map_err(|error| cannot(&error))?;
-    let hear = move || {
+    let listen_thread = move || {
         runtime.block_on(async {
             let listening = kinds.into_iter().map(listen).collect::<Result<Vec<_>, _>>();
             let (mut signals, listening) = match listening {
@@ -65,10 +65,10 @@ fn first_of<L: FnOnce() + Send + 'static>(
             // Where nobody waits for it, all is done already.
             let _done = send.send(());
             next(&mut signals).await;
-            end_at_once(last_words);
+            exit_now(final_output);
         });
     };
-    thread::Builder::new().name("signals".into()).spawn(hear).map_err(|error| cannot(&error))?;
+    thread::Builder::new().name("signals".into()).spawn(listen_thread).map_err(|error| cannot(&error))?;
     is_listening.recv().map_err(|_| cannot(&std::io::Error::other("the thread for signals has ended")))??;
     Ok(async move {
         if first.await.is_err() {
@@ -78,19 +78,19 @@ fn first_of<L: FnOnce() + Send + 'static>(
 }
 
 /// The last words have a thread of their own: a disk or a terminal that stands still does not keep the process.
-fn end_at_once(last_words: impl FnOnce() + Send + 'static) {
+fn exit_now(final_output: impl FnOnce() + Send + 'static) {
     let (tell, said) = mpsc::channel();
-    let say = move || {
-        last_words();
+    let write_final_output = move || {
+        final_output();
         output::to_stderr("ended at once, by a second signal\n");
         // The process may have ended without waiting any longer.
         let _late = tell.send(());
     };
-    if thread::Builder::new().name("last words".into()).spawn(say).is_ok() {
+    if thread::Builder::new().name("last words".into()).spawn(write_final_output).is_ok() {
         // Said, or late.
-        let _said = said.recv_timeout(LAST_WORDS);
+        let _said = said.recv_timeout(FINAL_OUTPUT_TIMEOUT);
     }
-    std::process::exit(ENDED_AT_ONCE);
+    std::process::exit(SECOND_SIGNAL_EXIT_CODE);
 }
 
 async fn next(signals: &mut [Signal]) {

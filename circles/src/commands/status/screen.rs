@@ -19,13 +19,13 @@ use terminal::{
 };
 
 /// The terminal, for as long as this lives.
-pub(super) struct Screen {
+pub(super) struct WatchScreen {
     paint: Paint,
     /// What is typed is not shown.
     quiet: Option<QuietTerminal>,
 }
 
-impl Screen {
+impl WatchScreen {
     pub(super) fn take() -> Result<Self, OutputError> {
         let mut screen = Self { paint: Paint::for_stdout(), quiet: None };
         screen.enter()?;
@@ -49,7 +49,7 @@ impl Screen {
     /// For the terminal's Ctrl-Z: it returns when the shell continues it.
     pub(super) fn suspend(&mut self) -> Result<(), OutputError> {
         self.give_back();
-        stop()?;
+        stop_process()?;
         self.enter()
     }
 
@@ -65,21 +65,21 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for WatchScreen {
     fn drop(&mut self) {
         self.give_back();
     }
 }
 
 /// Stops this process, as the terminal's Ctrl-Z would where nobody listens to that.
-pub(super) fn stop() -> Result<(), OutputError> {
+pub(super) fn stop_process() -> Result<(), OutputError> {
     kill_process(getpid(), Signal::STOP).map_err(|error| OutputError(error.into()))
 }
 
 /// What draws over a terminal of that size.
 fn compose(to: &mut Vec<u8>, paint: Paint, lines: &[StyledLine], columns: usize, rows: usize) -> io::Result<()> {
     queue!(to, MoveTo(0, 0))?;
-    for (row, line) in within(lines, rows).into_iter().enumerate() {
+    for (row, line) in fit_rows(lines, rows).into_iter().enumerate() {
         if row > 0 {
             to.extend(b"\r\n");
         }
@@ -91,7 +91,7 @@ fn compose(to: &mut Vec<u8>, paint: Paint, lines: &[StyledLine], columns: usize,
 }
 
 /// So many as there are rows for; what is left out is said.
-fn within(lines: &[StyledLine], rows: usize) -> Vec<StyledLine> {
+fn fit_rows(lines: &[StyledLine], rows: usize) -> Vec<StyledLine> {
     if lines.len() <= rows {
         return lines.to_vec();
     }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_cut_and_said() {
+    fn screen_truncates_and_counts_hidden_lines() {
         let lines: Vec<StyledLine> =
             (0..9).map(|number| StyledLine::of(Style::Plain, &format!("line {number} is long"))).collect();
         for (columns, rows) in [(0, 0), (1, 1), (7, 3), (80, 9), (80, 24)] {
@@ -118,6 +118,6 @@ mod tests {
             assert!(shown.lines().count() <= rows && shown.lines().all(|line| line.chars().count() < columns.max(1)));
             assert_eq!(shown.contains("line 8"), rows >= 9 && columns >= 8, "{columns} {rows}: {shown}");
         }
-        assert_eq!(within(&lines, 3).last().expect("a line").to_string(), "… and 7 lines more");
+        assert_eq!(fit_rows(&lines, 3).last().expect("a line").to_string(), "… and 7 lines more");
     }
 }

@@ -10,7 +10,7 @@ use frontend::text::{Style, StyledLine};
 /// What holds where scripts are kept from the system as well as can be.
 const ALL_LAYERS: [&str; 3] = ["process", "memory", "syscalls"];
 
-const BETWEEN: &str = "  ";
+const COLUMN_GAP: &str = "  ";
 
 type Column = (&'static str, fn(&CircleStatus) -> String);
 
@@ -32,21 +32,21 @@ const COLUMNS: [Column; 11] = [
 const SANDBOX: &str = "SANDBOX";
 
 /// What a narrow terminal goes without, one after the other.
-const DISPENSABLE: [&str; 4] = ["PLAYS", "ACCESS", "RESTARTS", "PID"];
+const OPTIONAL_COLUMNS: [&str; 4] = ["PLAYS", "ACCESS", "RESTARTS", "PID"];
 
 /// A line of titles, one for each circle, and what there is to say of those that are not well. With fewer columns where that
 /// many cells of the terminal would not do.
 pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<StyledLine> {
     let circles = &statuses.circles;
-    let is_sandboxed = circles.iter().all(|circle| circle.sandbox.as_deref().is_none_or(is_full));
+    let is_sandboxed = circles.iter().all(|circle| circle.sandbox.as_deref().is_none_or(is_full_sandbox));
     let mut columns: Vec<Vec<String>> = COLUMNS
         .iter()
         .filter(|(title, _)| *title != SANDBOX || !is_sandboxed)
         .map(|(title, cell)| std::iter::once((*title).to_owned()).chain(circles.iter().map(cell)).collect())
         .collect();
-    for title in DISPENSABLE {
-        if columns.iter().map(|column| widest(column) + BETWEEN.len()).sum::<usize>()
-            <= width.saturating_add(BETWEEN.len())
+    for title in OPTIONAL_COLUMNS {
+        if columns.iter().map(|column| widest(column) + COLUMN_GAP.len()).sum::<usize>()
+            <= width.saturating_add(COLUMN_GAP.len())
         {
             break;
         }
@@ -54,7 +54,7 @@ pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<StyledLine> {
     }
     let row = |index: usize| {
         let cells: Vec<String> = columns.iter().map(|column| padded(&column[index], widest(column))).collect();
-        cells.join(BETWEEN).trim_end().to_owned()
+        cells.join(COLUMN_GAP).trim_end().to_owned()
     };
     let mut lines = vec![StyledLine::of(Style::Dim, &row(0))];
     for (index, circle) in circles.iter().enumerate() {
@@ -80,7 +80,7 @@ fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or("-".into(), |value| value.to_string())
 }
 
-pub(crate) fn is_full(layers: &[String]) -> bool {
+pub(crate) fn is_full_sandbox(layers: &[String]) -> bool {
     ALL_LAYERS.iter().all(|layer| layers.iter().any(|holds| holds == layer))
 }
 
@@ -88,7 +88,7 @@ fn sandbox(circle: &CircleStatus) -> String {
     match circle.sandbox.as_deref() {
         None => "-".into(),
         Some([]) => "none".into(),
-        Some(layers) if is_full(layers) => "full".into(),
+        Some(layers) if is_full_sandbox(layers) => "full".into(),
         Some(layers) => layers.join(", "),
     }
 }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_goes_without_some_columns() {
+    fn narrow_terminal_hides_optional_columns() {
         let all = text(&[circle(Some(&ALL_LAYERS))], usize::MAX);
         assert_eq!(
             all,
@@ -155,17 +155,17 @@ mod tests {
     }
 
     #[test]
-    fn a_sandbox_that_is_not_whole_is_shown() {
+    fn incomplete_sandbox_is_shown() {
         let mut down = circle(None);
         (down.state, down.why) = (CircleState::Failed, Some("it ended\nbadly\x1b[2J".into()));
         let shown =
             text(&[circle(Some(&["process", "memory"])), circle(Some(&[])), circle(Some(&ALL_LAYERS)), down], 900);
-        let last: Vec<&str> = shown.lines().map(|line| line.rsplit(BETWEEN).next().expect("a cell")).collect();
+        let last: Vec<&str> = shown.lines().map(|line| line.rsplit(COLUMN_GAP).next().expect("a cell")).collect();
         assert_eq!(last, ["SANDBOX", "process, memory", "none", "full", "-", "it ended badly␛[2J"]);
     }
 
     #[test]
-    fn sizes_are_told_in_the_unit_that_says_most() {
+    fn sizes_use_the_best_unit() {
         let cases = [(0, "0.0 KiB"), (1 << 10, "1.0 KiB"), (1_000 << 10, "1.0 MiB"), (1_536 << 20, "1.5 GiB")];
         for (bytes, text) in cases {
             assert_eq!(size(bytes), text);

@@ -12,8 +12,8 @@ use tokio::{
 };
 
 use super::{
-    Source, said,
-    screen::{self, Screen},
+    StatusSource, format_statuses,
+    screen::{self, WatchScreen},
     table,
 };
 use frontend::signals::{is_ignored, listen};
@@ -21,11 +21,11 @@ use frontend::{error::CliError, text::StyledLine};
 use terminal::output::to_stdout;
 
 /// How often it is looked; a circle says something new as often.
-const EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-type Looked = Result<Statuses, CliError>;
+type StatusResult = Result<Statuses, CliError>;
 
-pub(super) fn run(source: Source<'_>, is_json: bool) -> Result<(), CliError> {
+pub(super) fn run(source: StatusSource<'_>, is_json: bool) -> Result<(), CliError> {
     let kind = terminal::runtime::runtime()?.block_on(watch(source, is_json))?;
     if kind == SignalKind::interrupt() {
         // That is how one ceases to watch, and nothing went wrong.
@@ -36,23 +36,23 @@ pub(super) fn run(source: Source<'_>, is_json: bool) -> Result<(), CliError> {
 }
 
 /// Until the signal that it returns.
-async fn watch(mut source: Source<'_>, is_json: bool) -> Result<SignalKind, CliError> {
-    let (mut signals, mut view) = (Signals::listen()?, View { is_json, last: None, screen: None });
-    let mut ticks = interval(EVERY);
+async fn watch(mut source: StatusSource<'_>, is_json: bool) -> Result<SignalKind, CliError> {
+    let (mut signals, mut view) = (Signals::listen()?, WatchView { is_json, last: None, screen: None });
+    let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let looking = async {
             ticks.tick().await;
-            source.look().await
+            source.fetch().await
         };
         tokio::pin!(looking);
         let looked = loop {
             tokio::select! {
                 looked = &mut looking => break looked,
-                happened = signals.next() => match happened {
-                    Happened::Resized => view.draw()?,
-                    Happened::Suspended => view.suspend()?,
-                    Happened::Ended(kind) => {
+                signal = signals.next() => match signal {
+                    WatchSignal::Resized => view.draw()?,
+                    WatchSignal::Suspended => view.suspend()?,
+                    WatchSignal::Ended(kind) => {
                         view.end()?;
                         return Ok(kind);
                     }
@@ -65,13 +65,13 @@ async fn watch(mut source: Source<'_>, is_json: bool) -> Result<SignalKind, CliE
 
 /// What a signal says.
 #[derive(Debug, Clone, Copy)]
-enum Happened {
+enum WatchSignal {
     Ended(SignalKind),
     Suspended,
     Resized,
 }
 
-struct Signals(Vec<(Happened, Signal)>);
+struct Signals(Vec<(WatchSignal, Signal)>);
 
 impl Signals {
     fn listen() -> Result<Self, CliError> {
@@ -79,40 +79,38 @@ impl Signals {
             (SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()), SignalKind::window_change());
         let ends = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
         let signals = ends
-            .map(|kind| (kind, Happened::Ended(kind)))
+            .map(|kind| (kind, WatchSignal::Ended(kind)))
             .into_iter()
-            .chain([(stop, Happened::Suspended), (resize, Happened::Resized)])
+            .chain([(stop, WatchSignal::Suspended), (resize, WatchSignal::Resized)])
             .filter(|(kind, _)| !is_ignored(*kind));
-        Ok(Self(signals.map(|(kind, happened)| Ok((happened, listen(kind)?))).collect::<Result<_, CliError>>()?))
+        Ok(Self(signals.map(|(kind, signal)| Ok((signal, listen(kind)?))).collect::<Result<_, CliError>>()?))
     }
 
     /// Waits for the next one. Cancel safe.
-    async fn next(&mut self) -> Happened {
+    async fn next(&mut self) -> WatchSignal {
         std::future::poll_fn(|context| {
-            let come = self
-                .0
-                .iter_mut()
-                .find_map(|(happened, signal)| signal.poll_recv(context).is_ready().then_some(*happened));
-            come.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+            let received =
+                self.0.iter_mut().find_map(|(signal, stream)| stream.poll_recv(context).is_ready().then_some(*signal));
+            received.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
         })
         .await
     }
 }
 
 /// Where it is shown: in place on a terminal, elsewhere once more whenever something has changed.
-struct View {
+struct WatchView {
     is_json: bool,
-    last: Option<Looked>,
-    screen: Option<Screen>,
+    last: Option<StatusResult>,
+    screen: Option<WatchScreen>,
 }
 
-impl View {
-    fn show(&mut self, looked: Looked) -> Result<(), CliError> {
+impl WatchView {
+    fn show(&mut self, looked: StatusResult) -> Result<(), CliError> {
         let is_first = self.last.is_none();
         if is_first {
             // What is wrong from the start is an error as ever.
             if looked.is_ok() && stdout().is_terminal() && !self.is_json {
-                self.screen = Some(Screen::take()?);
+                self.screen = Some(WatchScreen::take()?);
             }
         }
         let is_new = self.last.as_ref().is_none_or(|last| !is_same(last, &looked));
@@ -121,7 +119,7 @@ impl View {
             (Some(_), _) => self.draw(),
             (None, Ok(statuses)) if is_new => {
                 let before = if is_first || self.is_json { "" } else { "\n" };
-                Ok(to_stdout(&format!("{before}{}", said(statuses, self.is_json)))?)
+                Ok(to_stdout(&format!("{before}{}", format_statuses(statuses, self.is_json)))?)
             }
             (None, Err(error)) if is_new => {
                 terminal::output::report(error);
@@ -133,7 +131,7 @@ impl View {
 
     fn draw(&self) -> Result<(), CliError> {
         let (Some(screen), Some(looked)) = (&self.screen, &self.last) else { return Ok(()) };
-        let width = Screen::size().0.saturating_sub(1);
+        let width = WatchScreen::size().0.saturating_sub(1);
         let lines: Vec<StyledLine> = match looked {
             Ok(statuses) => table::lines(statuses, width),
             Err(error) => error.lines(width),
@@ -144,7 +142,7 @@ impl View {
     fn suspend(&mut self) -> Result<(), CliError> {
         match &mut self.screen {
             Some(screen) => screen.suspend()?,
-            None => screen::stop()?,
+            None => screen::stop_process()?,
         }
         self.draw()
     }
@@ -154,7 +152,7 @@ impl View {
         match (self.screen.take(), &self.last) {
             (Some(screen), Some(Ok(statuses))) => {
                 drop(screen);
-                Ok(to_stdout(&said(statuses, self.is_json))?)
+                Ok(to_stdout(&format_statuses(statuses, self.is_json))?)
             }
             _ => Ok(()),
         }
@@ -162,7 +160,7 @@ impl View {
 }
 
 /// Whether nothing has happened but that time has passed.
-fn is_same(one: &Looked, other: &Looked) -> bool {
+fn is_same(one: &StatusResult, other: &StatusResult) -> bool {
     let timeless =
         |statuses: &Statuses| -> Vec<_> { statuses.circles.iter().map(CircleStatus::without_uptime).collect() };
     match (one, other) {
@@ -179,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn that_time_passes_is_no_news() {
+    fn uptime_alone_is_no_change() {
         let text = r#"{ "circles": [{ "name": "a", "port": 1 }] }"#;
         let circles = launcher::parse(text, Path::new("circles.json")).expect("valid");
         let circle = |uptime_s, connections| CircleStatus { uptime_s, connections, ..CircleStatus::down(&circles[0]) };

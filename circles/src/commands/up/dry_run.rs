@@ -12,7 +12,7 @@ use frontend::{config, error::CliError, supervisor};
 use terminal::output::to_stdout;
 
 pub(super) fn run(args: &UpArgs, wish: StartCommand) -> Result<(), CliError> {
-    let wanted = config::circles(args.config.path(), &args.names)?;
+    let circles = config::circles(args.config.path(), &args.names)?;
     let place = supervisor::place(args.config.path())?;
     let asked = terminal::runtime::client_runtime()?.block_on(async {
         let Some(mut client) = ControlClient::connect(&place).await? else { return Ok(None) };
@@ -27,8 +27,8 @@ pub(super) fn run(args: &UpArgs, wish: StartCommand) -> Result<(), CliError> {
     if known.is_none() {
         to_stdout("the supervisor would be started\n")?;
     }
-    let width = wanted.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
-    for circle in &wanted {
+    let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
+    for circle in &circles {
         let status = known.iter().flatten().find(|status| status.name == circle.name);
         let what = match (status.map_or(CircleState::Down, |status| status.state), wish) {
             (CircleState::Down | CircleState::Failed, _) => "would be started",

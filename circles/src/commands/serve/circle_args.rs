@@ -12,7 +12,7 @@ use crate::cli::{Cli, ServeArgs, Verb};
 use frontend::{error::CliError, script, suggest};
 
 /// Reads its files. Blocks.
-pub(crate) fn circle(
+pub(crate) fn build_circle(
     args: &ServeArgs,
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
     identity: Option<KeyPair>,
@@ -44,7 +44,7 @@ pub(crate) fn circle(
             None if !args.host.is_loopback() => Sandbox::Required,
             _ => Sandbox::BestEffort,
         })
-        .limits(limits(&args.limit)?);
+        .limits(parse_limits(&args.limit)?);
     if let Some(description) = &args.description {
         circle = circle.description(description);
     }
@@ -77,7 +77,7 @@ pub(crate) fn circle(
 }
 
 /// The arguments that a supervisor has sent.
-pub(crate) fn parse(arguments: Vec<String>) -> Result<ServeArgs, CliError> {
+pub(crate) fn parse_args(arguments: Vec<String>) -> Result<ServeArgs, CliError> {
     let not_understood = |why: String| {
         CliError::usage(
             "the circle cannot start",
@@ -93,26 +93,30 @@ pub(crate) fn parse(arguments: Vec<String>) -> Result<ServeArgs, CliError> {
 }
 
 /// Has a circle that runs become what other arguments describe, as far as it can.
-pub(crate) async fn take_over(circle: &Circle, started: (IpAddr, u16), arguments: Vec<String>) -> Result<(), RpcError> {
+pub(crate) async fn apply_config(
+    circle: &Circle,
+    started: (IpAddr, u16),
+    arguments: Vec<String>,
+) -> Result<(), RpcError> {
     let refused = |message: String| RpcError::Other(ErrorObject { code: CONFIG_INVALID, message, data: None });
-    let described = tokio::task::spawn_blocking(move || {
+    let configured = tokio::task::spawn_blocking(move || {
         let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments));
         match parsed.map(|cli| cli.verb) {
             Ok(Some(Verb::Serve(args))) if (args.host, args.port) == started => {
-                self::circle(&args, None::<fn(PlayRecord)>, None).map_err(|error| error.advice())
+                build_circle(&args, None::<fn(PlayRecord)>, None).map_err(|error| error.advice())
             }
             Ok(Some(Verb::Serve(_))) => Err("its address cannot change while it runs".into()),
             Ok(_) => Err("this describes no circle".into()),
             Err(error) => Err(error.to_string()),
         }
     });
-    let described = described.await.map_err(|_| RpcError::Internal)?.map_err(refused)?;
-    circle.reconfigure(described).await.map_err(|error| refused(error.to_string()))
+    let configured = configured.await.map_err(|_| RpcError::Internal)?.map_err(refused)?;
+    circle.reconfigure(configured).await.map_err(|error| refused(error.to_string()))
 }
 
 /// `NAME=VALUE` over the defaults.
-fn limits(settings: &[String]) -> Result<Limits, CliError> {
-    let wrong = |setting: &str, why: &str| {
+fn parse_limits(settings: &[String]) -> Result<Limits, CliError> {
+    let invalid = |setting: &str, why: &str| {
         let names = serde_json::to_value(Limits::default()).unwrap_or_default();
         let names = names.as_object().into_iter().flat_map(|names| names.keys().map(String::as_str));
         let name = setting.split('=').next().unwrap_or_default();
@@ -124,9 +128,9 @@ fn limits(settings: &[String]) -> Result<Limits, CliError> {
     };
     let mut limits = Limits::default();
     for setting in settings {
-        let (name, value) = setting.split_once('=').ok_or_else(|| wrong(setting, "there is no '='"))?;
-        let value: u64 = value.parse().map_err(|_| wrong(setting, "the value is no whole number"))?;
-        limits.set(name, value).map_err(|error| wrong(setting, &error.to_string()))?;
+        let (name, value) = setting.split_once('=').ok_or_else(|| invalid(setting, "there is no '='"))?;
+        let value: u64 = value.parse().map_err(|_| invalid(setting, "the value is no whole number"))?;
+        limits.set(name, value).map_err(|error| invalid(setting, &error.to_string()))?;
     }
     Ok(limits)
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use launcher::link::{
+use launcher::ipc::{
     ConfigureResult, HEARTBEAT_INTERVAL, Heartbeat, IpcClosed, Ready, SupervisorReceiver, SupervisorSender, ToCircle,
 };
 use protocol::RpcError;
@@ -11,37 +11,37 @@ use tokio::{net::UnixStream, sync::oneshot};
 use frontend::error::CliError;
 
 /// The supervisor, at the other end of standard input.
-pub(crate) struct Supervisor {
+pub(crate) struct SupervisorIpc {
     to: SupervisorSender,
     from: SupervisorReceiver,
 }
 
-impl Supervisor {
-    pub(crate) fn at_stdin() -> Result<Self, CliError> {
+impl SupervisorIpc {
+    pub(crate) fn from_stdin() -> Result<Self, CliError> {
         let socket = || {
             let socket: std::os::unix::net::UnixStream = std::io::stdin().as_fd().try_clone_to_owned()?.into();
             socket.set_nonblocking(true)?;
             UnixStream::from_std(socket)
         };
         let socket = socket().map_err(|error| CliError::io("cannot talk to the supervisor", &error, ""))?;
-        let (to, from) = launcher::link::supervisor_channel(socket);
+        let (to, from) = launcher::ipc::supervisor_channel(socket);
         Ok(Self { to, from })
     }
 
     /// Waits for the arguments of the circle; none, where the supervisor is gone, or wants the circle's end.
-    pub(crate) async fn start(&mut self) -> Option<Vec<String>> {
+    pub(crate) async fn receive_arguments(&mut self) -> Option<Vec<String>> {
         self.from.receive_arguments().await
     }
 
     /// Waits until it wants the circle, which is not ready yet, to end.
-    pub(crate) async fn wants_the_end(&mut self) {
+    pub(crate) async fn wait_for_drain(&mut self) {
         // Nothing else is wanted before it is ready.
         while self.from.next().await != ToCircle::Drain {}
     }
 
     /// Says that the circle takes connections, then gives signs of life and does what is wanted for as long as both are there.
     /// `drain` is sent to when it is to end.
-    pub(crate) async fn attend<C: Future<Output = Result<(), RpcError>>>(
+    pub(crate) async fn run<C: Future<Output = Result<(), RpcError>>>(
         mut self,
         ready: Ready,
         figures: impl Fn() -> Heartbeat,
@@ -49,17 +49,17 @@ impl Supervisor {
         drain: oneshot::Sender<()>,
     ) -> Result<(), IpcClosed> {
         self.to.notify(&ready).await?;
-        let mut beat = tokio::time::interval(HEARTBEAT_INTERVAL);
+        let mut heartbeat_interval = tokio::time::interval(HEARTBEAT_INTERVAL);
         let (mut drain, mut configuring) = (Some(drain), None);
         loop {
             tokio::select! {
-                _ = beat.tick() => self.to.notify(&figures()).await?,
+                _ = heartbeat_interval.tick() => self.to.notify(&figures()).await?,
                 wanted = self.from.next(), if drain.is_some() => match wanted {
                     ToCircle::Configure(id, _) if configuring.is_some() => {
                         self.to.respond(&id, Err(RpcError::invalid_request("one is still being answered"))).await?;
                     }
                     ToCircle::Configure(id, configuration) => {
-                        configuring = Some(Box::pin(with(id, configure(configuration.arguments))));
+                        configuring = Some(Box::pin(tag(id, configure(configuration.arguments))));
                     }
                     _ => drop(drain.take()),
                 },
@@ -75,7 +75,7 @@ impl Supervisor {
 }
 
 /// What a supervisor is told of them.
-pub(crate) fn figures(figures: &server_ws::CircleSnapshot) -> Heartbeat {
+pub(crate) fn to_heartbeat(figures: &server_ws::CircleSnapshot) -> Heartbeat {
     Heartbeat {
         connections: figures.connections,
         workers: figures.workers,
@@ -85,6 +85,6 @@ pub(crate) fn figures(figures: &server_ws::CircleSnapshot) -> Heartbeat {
     }
 }
 
-async fn with<T, O>(tag: T, future: impl Future<Output = O>) -> (T, O) {
+async fn tag<T, O>(tag: T, future: impl Future<Output = O>) -> (T, O) {
     (tag, future.await)
 }

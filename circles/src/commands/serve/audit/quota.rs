@@ -20,18 +20,18 @@ const FILES_TO_BUDGET: u64 = 4;
 const LEFT_TO_SHARE: u64 = 2;
 
 /// The least time that plays are counted for one line, and the most.
-const FIRST_INTERVAL: Duration = Duration::from_secs(1);
-const LONGEST_INTERVAL: Duration = Duration::from_hours(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+const MAX_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Callers that are told apart. While so many have counts, those of others are one.
 const MAX_CALLERS: usize = 1024;
 
 /// Bytes of a line with a count.
-const COUNT: u64 = 256;
+const COUNT_LINE_BYTES: u64 = 256;
 
 /// A play that has ended.
 #[derive(Debug)]
-pub(super) struct Play {
+pub(super) struct AuditedPlay {
     pub(super) outcome: &'static str,
     pub(super) code: Option<i64>,
     /// Of its line.
@@ -40,7 +40,7 @@ pub(super) struct Play {
 
 /// Plays of a caller that have no line of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Count<C> {
+pub(super) struct PlayCount<C> {
     /// None: of callers that could not be told apart.
     pub(super) caller: Option<C>,
     pub(super) outcome: &'static str,
@@ -51,38 +51,45 @@ pub(super) struct Count<C> {
 }
 
 #[derive(Debug)]
-pub(super) struct Shares<C> {
+pub(super) struct AuditQuota<C> {
     /// Bytes of a day, and those of today that are used.
     budget: u64,
     used: u64,
     day_begun: Instant,
-    callers: HashMap<Option<C>, Usage<C>>,
+    callers: HashMap<Option<C>, CallerAuditUsage<C>>,
 }
 
 #[derive(Debug)]
-struct Usage<C> {
+struct CallerAuditUsage<C> {
     used: u64,
     interval: Duration,
     /// When the counts are due, while plays are counted.
     due: Option<Instant>,
     /// One for each outcome.
-    counts: Vec<Count<C>>,
+    counts: Vec<PlayCount<C>>,
 }
 
-impl<C> Default for Usage<C> {
+impl<C> Default for CallerAuditUsage<C> {
     fn default() -> Self {
-        Self { used: 0, interval: FIRST_INTERVAL, due: None, counts: Vec::new() }
+        Self { used: 0, interval: MIN_INTERVAL, due: None, counts: Vec::new() }
     }
 }
 
-impl<C: Copy + Eq + Hash> Shares<C> {
+impl<C: Copy + Eq + Hash> AuditQuota<C> {
     /// The shares of files that have so many bytes together.
     pub(super) fn of(files: u64, now: Instant) -> Self {
         Self { budget: files / FILES_TO_BUDGET, used: 0, day_begun: now, callers: HashMap::new() }
     }
 
     /// Whether a play has a line of its own; otherwise it is counted.
-    pub(super) fn note(&mut self, caller: C, play: &Play, is_refused: bool, now: Instant, at: SystemTime) -> bool {
+    pub(super) fn record(
+        &mut self,
+        caller: C,
+        play: &AuditedPlay,
+        is_refused: bool,
+        now: Instant,
+        at: SystemTime,
+    ) -> bool {
         self.begin_day(now);
         let caller = self.entry_for(caller);
         let share = self.share();
@@ -98,26 +105,26 @@ impl<C: Copy + Eq + Hash> Shares<C> {
             count.plays += 1;
             count.last = at;
         } else {
-            let Play { outcome, code, .. } = *play;
-            usage.counts.push(Count { caller, outcome, code, plays: 1, first: at, last: at });
+            let AuditedPlay { outcome, code, .. } = *play;
+            usage.counts.push(PlayCount { caller, outcome, code, plays: 1, first: at, last: at });
         }
         false
     }
 
     /// The counts that are to be written now.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Count<C>> {
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<PlayCount<C>> {
         self.begin_day(now);
         let (share, mut all) = (self.share(), Vec::new());
         for usage in self.callers.values_mut().filter(|usage| usage.due.is_some_and(|due| due <= now)) {
             if usage.counts.is_empty() {
-                (usage.due, usage.interval) = (None, FIRST_INTERVAL);
+                (usage.due, usage.interval) = (None, MIN_INTERVAL);
                 continue;
             }
-            let bytes = COUNT * usage.counts.len() as u64;
+            let bytes = COUNT_LINE_BYTES * usage.counts.len() as u64;
             usage.used += bytes;
             self.used += bytes;
-            if usage.used + COUNT > share {
-                usage.interval = (usage.interval * 2).min(LONGEST_INTERVAL);
+            if usage.used + COUNT_LINE_BYTES > share {
+                usage.interval = (usage.interval * 2).min(MAX_INTERVAL);
             }
             usage.due = Some(now + usage.interval);
             all.append(&mut usage.counts);
@@ -126,7 +133,7 @@ impl<C: Copy + Eq + Hash> Shares<C> {
     }
 
     /// All counts, for who writes no more.
-    pub(super) fn take_all(&mut self) -> Vec<Count<C>> {
+    pub(super) fn take_all(&mut self) -> Vec<PlayCount<C>> {
         self.callers.values_mut().flat_map(|usage| std::mem::take(&mut usage.counts)).collect()
     }
 
@@ -141,7 +148,7 @@ impl<C: Copy + Eq + Hash> Shares<C> {
         }
         (self.day_begun, self.used) = (now, 0);
         self.callers.retain(|_, usage| !usage.counts.is_empty());
-        self.callers.values_mut().for_each(|usage| (usage.used, usage.interval) = (0, FIRST_INTERVAL));
+        self.callers.values_mut().for_each(|usage| (usage.used, usage.interval) = (0, MIN_INTERVAL));
     }
 
     /// The caller, where there is room for another; whoever used least and has no counts makes room.
@@ -164,30 +171,30 @@ mod tests {
     const FILES: u64 = 64 << 20;
     const BYTES: u64 = 320;
 
-    fn play(outcome: &'static str) -> Play {
-        Play { outcome, code: None, bytes: BYTES }
+    fn play(outcome: &'static str) -> AuditedPlay {
+        AuditedPlay { outcome, code: None, bytes: BYTES }
     }
 
-    fn note(shares: &mut Shares<u32>, caller: u32, now: Instant) -> bool {
-        shares.note(caller, &play("ok"), false, now, SystemTime::UNIX_EPOCH)
+    fn note(shares: &mut AuditQuota<u32>, caller: u32, now: Instant) -> bool {
+        shares.record(caller, &play("ok"), false, now, SystemTime::UNIX_EPOCH)
     }
 
     #[test]
     fn refused_plays_are_counted_for_each_caller_and_second() {
         let begun = Instant::now();
-        let mut shares = Shares::of(FILES, begun);
+        let mut shares = AuditQuota::of(FILES, begun);
         let at = |s| SystemTime::UNIX_EPOCH + Duration::from_secs(s);
         for (caller, outcome) in [(1, "busy_queued"), (2, "busy_queued"), (1, "busy_memory"), (1, "busy_queued")] {
-            assert!(!shares.note(caller, &play(outcome), true, begun, at(u64::from(caller))));
+            assert!(!shares.record(caller, &play(outcome), true, begun, at(u64::from(caller))));
         }
-        assert!(shares.due(begun + FIRST_INTERVAL / 2).is_empty());
-        let mut due = shares.due(begun + FIRST_INTERVAL);
+        assert!(shares.take_due(begun + MIN_INTERVAL / 2).is_empty());
+        let mut due = shares.take_due(begun + MIN_INTERVAL);
         due.sort_by_key(|count| (count.caller, count.outcome));
-        let of = |count: &Count<u32>| (count.caller, count.outcome, count.plays);
+        let of = |count: &PlayCount<u32>| (count.caller, count.outcome, count.plays);
         let expected = [(Some(1), "busy_memory", 1), (Some(1), "busy_queued", 2), (Some(2), "busy_queued", 1)];
         assert_eq!(due.iter().map(of).collect::<Vec<_>>(), expected);
         assert!(note(&mut shares, 1, begun), "what is not refused has its line");
-        shares.note(1, &play("busy_queued"), true, begun, at(9));
+        shares.record(1, &play("busy_queued"), true, begun, at(9));
         assert_eq!(shares.take_all().len(), 1);
     }
 
@@ -195,7 +202,7 @@ mod tests {
     #[test]
     fn caller_beyond_its_share_is_counted_and_others_keep_their_lines() {
         let begun = Instant::now();
-        let mut shares = Shares::of(FILES, begun);
+        let mut shares = AuditQuota::of(FILES, begun);
         let (mut lines, mut counts, mut counted, mut all) = (0_u64, 0_u64, 0_u64, 0_u64);
         for s in 0..86_400 {
             let now = begun + Duration::from_secs(s);
@@ -206,7 +213,7 @@ mod tests {
             if s % 3600 == 0 {
                 assert!(note(&mut shares, 2, now), "a caller that plays now and then has its lines");
             }
-            let due = shares.due(now);
+            let due = shares.take_due(now);
             counts += due.len() as u64;
             counted += due.iter().map(|count| count.plays).sum::<u64>();
         }
@@ -218,9 +225,9 @@ mod tests {
     }
 
     #[test]
-    fn all_callers_together_fill_a_quarter_of_the_files_in_a_day() {
+    fn callers_together_fill_a_quarter_of_the_files_in_a_day() {
         let begun = Instant::now();
-        let mut shares = Shares::of(FILES, begun);
+        let mut shares = AuditQuota::of(FILES, begun);
         let mut lines = 0;
         for caller in 0..5000 {
             lines += (0..1000).filter(|_| note(&mut shares, caller, begun)).count() as u64;
@@ -232,12 +239,12 @@ mod tests {
     #[test]
     fn table_is_bounded_and_callers_beyond_are_counted_as_one() {
         let begun = Instant::now();
-        let mut shares = Shares::of(FILES, begun);
+        let mut shares = AuditQuota::of(FILES, begun);
         for caller in 0..100_000 {
-            assert!(!shares.note(caller, &play("busy_queued"), true, begun, SystemTime::UNIX_EPOCH));
+            assert!(!shares.record(caller, &play("busy_queued"), true, begun, SystemTime::UNIX_EPOCH));
         }
         assert_eq!(shares.callers.len(), MAX_CALLERS + 1);
-        let due = shares.due(begun + FIRST_INTERVAL);
+        let due = shares.take_due(begun + MIN_INTERVAL);
         let others = due.iter().find(|count| count.caller.is_none()).expect("there are others");
         assert_eq!(others.plays, 100_000 - MAX_CALLERS as u64);
         // Those have no counts any more, and make room.

@@ -3,21 +3,21 @@
 use protocol::methods::{Output, Stream};
 use unicode_width::UnicodeWidthStr;
 
-use super::outcome::Outcome;
+use super::outcome::ScriptOutcome;
 use frontend::error::{CliError, OutputError};
 use terminal::{
     output::{self, OutputLabel},
     printer::Printer,
 };
 
-pub(super) struct Telling {
+pub(super) struct Reporter {
     printer: Printer,
     /// None for a circle that is alone.
     labels: Vec<OutputLabel>,
     is_json: bool,
 }
 
-impl Telling {
+impl Reporter {
     pub(super) fn start(names: &[String], is_json: bool) -> Self {
         let width = names.iter().map(|name| name.width()).max().unwrap_or_default();
         let is_several = names.len() > 1;
@@ -39,7 +39,11 @@ impl Telling {
     }
 
     /// Says how it ended, where it is one of several.
-    pub(super) async fn ended(&self, circle: usize, outcome: Outcome) -> Result<Outcome, CliError> {
+    pub(super) async fn report_outcome(
+        &self,
+        circle: usize,
+        outcome: ScriptOutcome,
+    ) -> Result<ScriptOutcome, CliError> {
         let Some(label) = self.labels.get(circle) else { return Ok(outcome) };
         match &outcome {
             Err(error) => {

@@ -31,30 +31,31 @@ const MAX_LOG: usize = 1 << 20;
 /// How often it is looked whether counts of the audit are due.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
-type Line = Arc<[u8]>;
+type SharedLine = Arc<[u8]>;
 
 /// Where the circle writes. Dropped, it waits until all is written that can be.
-pub(super) struct Records {
+pub(super) struct CircleLogs {
     format: LogFormat,
-    outputs: Outputs,
+    outputs: LogOutputs,
     audit: Option<AuditLog>,
-    _log: Vec<WriterGuard<Line>>,
+    _log: Vec<WriterGuard<SharedLine>>,
 }
 
 /// Where lines of the log go.
 #[derive(Clone)]
-struct Outputs {
-    stderr: LineQueue<Line>,
-    file: Option<LineQueue<Line>>,
+struct LogOutputs {
+    stderr: LineQueue<SharedLine>,
+    file: Option<LineQueue<SharedLine>>,
 }
 
-impl Records {
+impl CircleLogs {
     /// Begins the log of this process, and the audit where one is to be.
     pub(super) fn start(args: &ServeArgs) -> Result<Self, CliError> {
         let format = args.log_format;
         let mut writing = Vec::new();
         let mut queue = |name, output: Box<dyn Write + Send>| {
-            let (queue, writes) = LineQueue::start(name, MAX_LOG, Lines(format), output).map_err(no_thread)?;
+            let (queue, writes) =
+                LineQueue::start(name, MAX_LOG, LogLineFormat(format), output).map_err(thread_error)?;
             writing.push(writes);
             Ok::<_, CliError>(queue)
         };
@@ -68,16 +69,16 @@ impl Records {
                 let bounds = args.audit_rotation.bounds();
                 let has_scripts = args.audit == Audit::Scripts;
                 let file = open(path, bounds)?;
-                Some(AuditLog::start(&args.name, has_scripts, bounds, file).map_err(no_thread)?)
+                Some(AuditLog::start(&args.name, has_scripts, bounds, file).map_err(thread_error)?)
             }
             _ => None,
         };
-        let records = Self { format, outputs: Outputs { stderr, file }, audit, _log: writing };
-        records.trace()?;
+        let records = Self { format, outputs: LogOutputs { stderr, file }, audit, _log: writing };
+        records.init_tracing()?;
         Ok(records)
     }
 
-    fn trace(&self) -> Result<(), CliError> {
+    fn init_tracing(&self) -> Result<(), CliError> {
         let level = logging::level(tracing::Level::INFO)?;
         let layer = fmt::layer().with_target(false).with_writer(self.outputs.clone());
         let layer: Box<dyn Layer<Registry> + Send + Sync> = match self.format {
@@ -97,7 +98,7 @@ impl Records {
     }
 
     /// Has the audit's counts of plays written when they are due, until the end.
-    pub(super) async fn count_plays(audit: Option<AuditWriter>) {
+    pub(super) async fn write_counts_periodically(audit: Option<AuditWriter>) {
         let Some(audit) = audit else { return };
         let mut tick = tokio::time::interval(COUNT_INTERVAL);
         loop {
@@ -112,12 +113,12 @@ impl Records {
     }
 
     /// A line for the file alone: it is said on stderr in other words.
-    pub(super) fn keep(&self, level: LogLevel, line: &str) {
+    pub(super) fn write_to_file(&self, level: LogLevel, line: &str) {
         self.outputs.keep(self.format, level, line);
     }
 
     /// Has bugs written down, too.
-    pub(super) fn hear_panics(&self) {
+    pub(super) fn log_panics(&self) {
         let (format, outputs) = (self.format, self.outputs.clone());
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -144,7 +145,7 @@ impl Records {
     }
 }
 
-impl Outputs {
+impl LogOutputs {
     fn keep(&self, format: LogFormat, level: LogLevel, line: &str) {
         if let Some(file) = &self.file {
             file.push_line(format, level, line);
@@ -161,15 +162,15 @@ trait PushLine {
     fn push_line(&self, format: LogFormat, level: LogLevel, line: &str);
 }
 
-impl PushLine for LineQueue<Line> {
+impl PushLine for LineQueue<SharedLine> {
     fn push_line(&self, format: LogFormat, level: LogLevel, line: &str) {
-        let line: Line = format.format_line(SystemTime::now(), level, line).into_bytes().into();
+        let line: SharedLine = format.format_line(SystemTime::now(), level, line).into_bytes().into();
         let bytes = line.len();
         self.push(line, bytes);
     }
 }
 
-impl<'a> MakeWriter<'a> for Outputs {
+impl<'a> MakeWriter<'a> for LogOutputs {
     type Writer = &'a Self;
 
     fn make_writer(&'a self) -> Self::Writer {
@@ -178,9 +179,9 @@ impl<'a> MakeWriter<'a> for Outputs {
 }
 
 /// It is handed whole lines.
-impl Write for &Outputs {
+impl Write for &LogOutputs {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let shared: Line = line.into();
+        let shared: SharedLine = line.into();
         if let Some(file) = &self.file {
             file.push(shared.clone(), line.len());
         }
@@ -193,10 +194,10 @@ impl Write for &Outputs {
     }
 }
 
-struct Lines(LogFormat);
+struct LogLineFormat(LogFormat);
 
-impl LineEncoder<Line> for Lines {
-    fn encode_line(&mut self, line: &Line, text: &mut Vec<u8>) {
+impl LineEncoder<SharedLine> for LogLineFormat {
+    fn encode_line(&mut self, line: &SharedLine, text: &mut Vec<u8>) {
         text.extend_from_slice(line);
     }
 
@@ -214,6 +215,6 @@ fn open(path: &Path, bounds: RotationPolicy) -> Result<LogFile, CliError> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` has it")]
-fn no_thread(error: io::Error) -> CliError {
+fn thread_error(error: io::Error) -> CliError {
     CliError::io("cannot write the log", &error, "are there too many processes?")
 }

@@ -16,7 +16,7 @@ use keys::keystore::Keystore;
 use frontend::{config, known_circles::KnownCircles, visible::visible};
 
 /// The variable that asks for candidates instead of running a command.
-pub(crate) const VARIABLE: &str = "CIRCLES_COMPLETE";
+pub(crate) const COMPLETE_VARIABLE: &str = "CIRCLES_COMPLETE";
 
 /// Digits of a public key that tell it from the others beside it.
 const DIGITS: usize = 12;
@@ -40,7 +40,7 @@ impl Shell {
             Self::Fish => &Fish,
         };
         let (mut script, name) = (Vec::new(), env!("CARGO_PKG_NAME"));
-        shell.write_registration(VARIABLE, name, name, program, &mut script).expect("a Vec takes everything");
+        shell.write_registration(COMPLETE_VARIABLE, name, name, program, &mut script).expect("a Vec takes everything");
         String::from_utf8_lossy(&script).into_owned()
     }
 }
@@ -49,7 +49,7 @@ impl Shell {
 pub(crate) fn circles() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         // A file with a mistake is told by the command, if it is run.
-        let circles = config::find(named_config(std::env::args_os())).ok().flatten();
+        let circles = config::find(config_argument(std::env::args_os())).ok().flatten();
         let candidates = circles.into_iter().flat_map(|(_, circles)| circles).map(|circle| {
             let description = circle.description.as_deref().map_or(String::new(), |text| format!(", {text}"));
             let place = if circle.address.port() == 0 { "a free port".into() } else { circle.url() };
@@ -73,7 +73,7 @@ pub(crate) fn keys() -> ArgValueCandidates {
 }
 
 /// Authorities of the circles that are known.
-pub(crate) fn known() -> ArgValueCandidates {
+pub(crate) fn known_circles() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let listing = KnownCircles::open_default().and_then(|known| known.list()).unwrap_or_default();
         let candidates = listing.circles.iter().map(|circle| {
@@ -90,7 +90,7 @@ fn candidate(name: &str, help: &str) -> CompletionCandidate {
 }
 
 /// The `--config` of the line that is being typed.
-fn named_config(words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
+fn config_argument(words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     let mut words = words.skip_while(|word| word != "--").skip(1);
     while let Some(word) = words.next() {
         if word == "--config" {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_configuration_is_the_one_of_the_line() {
+    fn completion_uses_the_config_of_the_command_line() {
         let cases: &[(&[&str], Option<&str>)] = &[
             (&["circles", "--", "circles", "up", "--config", "a.json", ""], Some("a.json")),
             (&["circles", "--", "circles", "up", "--config=b.json", ""], Some("b.json")),
@@ -117,16 +117,16 @@ mod tests {
             (&["circles", "--config", "x", "--", "circles", "up", ""], None),
         ];
         for (words, config) in cases {
-            assert_eq!(named_config(words.iter().map(OsString::from)), config.map(PathBuf::from), "{words:?}");
+            assert_eq!(config_argument(words.iter().map(OsString::from)), config.map(PathBuf::from), "{words:?}");
         }
     }
 
     /// Bash, zsh and fish have different rules; the script is what they get.
     #[test]
-    fn each_shell_has_a_script_that_runs_this_program() {
+    fn shell_scripts_run_this_program() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let script = shell.script("/opt/a b/circles");
-            assert!(script.contains("'/opt/a b/circles'") && script.contains(VARIABLE), "{script}");
+            assert!(script.contains("'/opt/a b/circles'") && script.contains(COMPLETE_VARIABLE), "{script}");
         }
     }
 }

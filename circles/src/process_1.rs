@@ -23,13 +23,13 @@ use terminal::passphrase;
 const SIGNALS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::CHILD];
 
 /// Whether this is process 1.
-pub(crate) fn is_wanted() -> bool {
+pub(crate) fn is_process_1() -> bool {
     std::process::id() == 1
 }
 
 /// Starts the program with the same arguments, hands signals on to it and reaps what ends, until it has ended: with its
 /// exit code, or 128 and the number of the signal that ended it. The kernel then ends whatever is left.
-pub(crate) fn run() -> Result<ExitCode, CliError> {
+pub(crate) fn run_as_process_1() -> Result<ExitCode, CliError> {
     let cannot = |error: &std::io::Error| CliError::usage("cannot start", os_error_text(error), "is /proc mounted?");
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| cannot(&error))?;
     runtime.block_on(async {
@@ -63,8 +63,9 @@ pub(crate) fn run() -> Result<ExitCode, CliError> {
 
 async fn next(signals: &mut [(unix::Signal, Signal)]) -> Signal {
     poll_fn(|context| {
-        let come = signals.iter_mut().find_map(|(come, signal)| come.poll_recv(context).is_ready().then_some(*signal));
-        come.map_or(Poll::Pending, Poll::Ready)
+        let signal =
+            signals.iter_mut().find_map(|(stream, signal)| stream.poll_recv(context).is_ready().then_some(*signal));
+        signal.map_or(Poll::Pending, Poll::Ready)
     })
     .await
 }

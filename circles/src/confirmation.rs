@@ -12,12 +12,12 @@ use terminal::output;
 const MAX_ANSWER: u64 = 1024;
 
 /// The exit code of what was asked for and then not wanted: that of an interruption.
-const DECLINED: u8 = 130;
+const DECLINED_EXIT_CODE: u8 = 130;
 
 /// Asks, unless it was said before, whatever stdin and stdout are. After any answer but yes nothing is to be done, and
 /// that is said; `what` says what is not done where there is nobody to ask.
-pub(crate) fn make_sure(is_said: bool, question: &str, what: &str) -> Result<(), CliError> {
-    if is_said {
+pub(crate) fn confirm(is_confirmed: bool, question: &str, what: &str) -> Result<(), CliError> {
+    if is_confirmed {
         return Ok(());
     }
     // Ctrl-C is then an end with the code of one.
@@ -35,7 +35,7 @@ pub(crate) fn make_sure(is_said: bool, question: &str, what: &str) -> Result<(),
         "y" | "yes" => Ok(()),
         _ => {
             output::to_stderr("nothing was done\n");
-            Err(CliError::AlreadyReported { exit_code: DECLINED })
+            Err(CliError::AlreadyReported { exit_code: DECLINED_EXIT_CODE })
         }
     }
 }

@@ -12,13 +12,13 @@ use frontend::{
 };
 
 /// Of what a circle says of its sandbox.
-const LAYERS: usize = 8;
+const MAX_LAYERS: usize = 8;
 
 /// Characters of what a circle calls itself or a layer.
-const WORD: usize = 64;
+const MAX_WORD_CHARS: usize = 64;
 
 /// What is at a URL.
-pub(super) enum Answer {
+pub(super) enum CircleProbe {
     Circle {
         name: String,
         access: Access,
@@ -28,7 +28,7 @@ pub(super) enum Answer {
     None(String),
 }
 
-impl Answer {
+impl CircleProbe {
     /// Whether it is the circle of that name.
     pub(super) fn is_of(&self, circle: &str) -> bool {
         matches!(self, Self::Circle { name, .. } if name == circle)
@@ -36,26 +36,26 @@ impl Answer {
 }
 
 /// Asks a circle.
-pub(super) async fn ask(url: String, config: Option<&Path>, patience: Duration) -> Answer {
+pub(super) async fn probe(url: String, config: Option<&Path>, answer_timeout: Duration) -> CircleProbe {
     let asked = async {
         let check =
             IdentityCheck::new(UserFiles::for_current_user(), &ConnectOptions::default(), config).without_recording();
-        let client = check.attach(CircleWsClient::builder(url)).timeout(patience).build()?;
+        let client = check.attach(CircleWsClient::builder(url)).timeout(answer_timeout).build()?;
         client.connect().await?;
         fetch_description(&client).await
     };
-    match timeout(patience, asked).await {
-        Ok(Ok(said)) => Answer::Circle {
+    match timeout(answer_timeout, asked).await {
+        Ok(Ok(said)) => CircleProbe::Circle {
             name: short(&said.name),
             access: said.access,
-            sandbox: said.sandbox.iter().take(LAYERS).map(|layer| short(layer)).collect(),
+            sandbox: said.sandbox.iter().take(MAX_LAYERS).map(|layer| short(layer)).collect(),
         },
-        Ok(Err(error)) => Answer::None(error.to_string()),
-        Err(_) => Answer::None(format!("no answer within {} s", patience.as_secs())),
+        Ok(Err(error)) => CircleProbe::None(error.to_string()),
+        Err(_) => CircleProbe::None(format!("no answer within {} s", answer_timeout.as_secs())),
     }
 }
 
 /// As much of it as is worth a line.
 fn short(word: &str) -> String {
-    word.chars().take(WORD).collect()
+    word.chars().take(MAX_WORD_CHARS).collect()
 }
