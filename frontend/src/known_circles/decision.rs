@@ -120,6 +120,15 @@ pub fn decide(encounter: &DecisionInput) -> Decision {
             shown,
             is_persistent,
         }),
+        None if encounter.own == Own::Unstarted
+            && !encounter.is_system_assigned_port
+            && (is_persistent || encounter.is_loopback) =>
+        {
+            Decision::Warn(format!(
+                "no supervisor has started the circle of circles.json at {authority}, so another program answers there: its \
+                 identity {shown} is not remembered"
+            ))
+        }
         None if !is_persistent => {
             if encounter.is_loopback || encounter.accepts_ephemeral {
                 Decision::Accept
@@ -128,10 +137,6 @@ pub fn decide(encounter: &DecisionInput) -> Decision {
             }
         }
         None if encounter.is_system_assigned_port => Decision::Accept,
-        None if encounter.own == Own::Unstarted => Decision::Warn(format!(
-            "no supervisor has started the circle of circles.json at {authority}, so another program answers there: its \
-             identity {shown} is not remembered"
-        )),
         None => Decision::AcceptAndRemember(format!(
             "first use of the circle at {authority}: remembered its identity {shown}"
         )),

@@ -131,6 +131,8 @@ impl Session {
                 self.close(1001, "the circle is shutting down");
             }
         }
+        // The client decides how long the closing takes.
+        drop(turn);
         self.close_connection(inbound).await;
     }
 
