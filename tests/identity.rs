@@ -106,7 +106,7 @@ fn configured_identity_is_created_and_shared_by_replicas() {
     fs::write(&file, "no identity\n").expect("written");
     let refused = background.run(&["check"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.stderr.contains("holds no identity"), "{refused:?}");
+    assert!(refused.stderr.contains("is not a valid identity file"), "{refused:?}");
     assert_eq!(fs::read_to_string(&file).expect("readable"), "no identity\n", "it is kept");
 }
 

@@ -1,50 +1,67 @@
-//! The authority: how a circle is named by those who dial it.
+//! The authority: the host and port by which a client addresses a circle.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// The longest authority, in bytes. A DNS name has at most 253.
+/// Maximum length of an authority, in bytes. A DNS name has at most 253.
 pub const AUTHORITY_MAX_BYTES: usize = 300;
 
 /// Host and port as the WHATWG URL standard's `host` getter writes them: lower case, IPv6 in brackets, the port after
 /// a colon unless it is the scheme's default.
 ///
-/// It is compared as text. Whoever makes one from a URL or a socket drops the default port; nothing is added or
-/// dropped when one is read.
+/// Authorities are compared as text. Code that derives one from a URL or a socket drops the default port; parsing adds
+/// and drops nothing.
+///
+/// # Examples
+///
+/// ```
+/// use keys::Authority;
+///
+/// # fn main() -> Result<(), keys::AuthorityError> {
+/// let authority: Authority = "Circles.Example.org:9001".parse()?;
+/// assert_eq!(authority.as_str(), "circles.example.org:9001");
+/// assert!(Authority::new("[::1]", None)?.is_loopback());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Authority(String);
 
-/// Why a text is no authority.
+/// The reason why a text is not an authority.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorityError {
-    /// There is no host in it.
-    #[error("it names no host")]
+    /// The host is missing.
+    #[error("the host is missing")]
     Empty,
-    /// Longer than [`AUTHORITY_MAX_BYTES`].
-    #[error("it is {bytes} bytes long, and {AUTHORITY_MAX_BYTES} is the most")]
+    /// The text is longer than [`AUTHORITY_MAX_BYTES`].
+    #[error("it is {bytes} bytes long; the maximum is {AUTHORITY_MAX_BYTES}")]
     TooLong {
-        /// Its length.
+        /// Length of the text in bytes.
         bytes: usize,
     },
-    /// A character that cannot stand in a host: whitespace, a control character, not ASCII, or one of the standard's
+    /// A character is not allowed in a host: whitespace, a control character, not ASCII, or one of the standard's
     /// forbidden host code points.
-    #[error("character {position} cannot stand in a host name")]
+    #[error("character {position} is not allowed in a host name")]
     Character {
-        /// Counted from 1.
+        /// Position of the character, counted from 1.
         position: usize,
     },
-    /// Brackets without an IPv6 address in them, or such an address without brackets.
-    #[error("an IPv6 address stands in brackets, as in [::1]:9001, and nothing else does")]
+    /// Brackets around something other than an IPv6 address, or an IPv6 address without brackets.
+    #[error("brackets enclose an IPv6 address, as in [::1]:9001, and only an IPv6 address")]
     Ipv6,
-    /// What follows the host is not a colon and a port.
-    #[error("after the host comes nothing, or a colon and a port from 0 to 65535 without leading zeros")]
+    /// Something other than a colon and a port follows the host.
+    #[error("only a colon and a port (0 to 65535, without leading zeros) may follow the host")]
     Port,
 }
 
 impl Authority {
-    /// Reads a `Host` header: lower-cases it and changes nothing else.
+    /// Parses the value of a `Host` header: lower-cases it and changes nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`AuthorityError`] if the text is not a host with an optional port.
     pub fn from_host_header(text: &str) -> Result<Self, AuthorityError> {
         if text.len() > AUTHORITY_MAX_BYTES {
             return Err(AuthorityError::TooLong { bytes: text.len() });
@@ -67,8 +84,12 @@ impl Authority {
         Ok(Self(text.to_ascii_lowercase()))
     }
 
-    /// A host (a name, an IPv4 address, an IPv6 address in brackets) and the port, `None` where it is the default of
-    /// the scheme. This is what `url::Url` gives with `host_str()` and `port()`.
+    /// Builds an authority from a host (a name, an IPv4 address, an IPv6 address in brackets) and a port, which is
+    /// `None` if it is the scheme's default: the values that `url::Url` returns from `host_str()` and `port()`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`AuthorityError`] if the host is invalid, or is an IPv6 address without brackets.
     pub fn new(host: &str, port: Option<u16>) -> Result<Self, AuthorityError> {
         let host_only = if host.starts_with('[') { host.ends_with(']') } else { !host.contains(':') };
         if !host_only {
@@ -80,10 +101,10 @@ impl Authority {
         }
     }
 
-    /// The authority of an address; the port is left out if it is `default_port` (80 for `ws`, 443 for `wss`).
+    /// Builds the authority of a socket address, without the port if it is `default_port` (80 for `ws`, 443 for `wss`).
     ///
-    /// An IPv4 address inside an IPv6 one (`::ffff:127.0.0.1`, what a socket for both reports) is written as the
-    /// IPv4 address that was dialled. An IPv6 zone is left out, as in a URL.
+    /// An IPv4-mapped IPv6 address (`::ffff:127.0.0.1`, as a dual-stack socket reports it) is written as the IPv4
+    /// address that the client connected to. An IPv6 zone is left out, as in a URL.
     pub fn from_socket_addr(address: SocketAddr, default_port: u16) -> Self {
         let host = match address.ip().to_canonical() {
             IpAddr::V4(ip) => ip.to_string(),
@@ -92,8 +113,8 @@ impl Authority {
         if address.port() == default_port { Self(host) } else { Self(format!("{host}:{}", address.port())) }
     }
 
-    /// Whether it is of this machine: an address in 127.0.0.0/8, `::1`, either as an IPv4 address inside an IPv6 one, or
-    /// `localhost`.
+    /// Whether the host is this machine: `localhost`, `::1`, or an address in 127.0.0.0/8, also as an IPv4-mapped IPv6
+    /// address.
     pub fn is_loopback(&self) -> bool {
         if let Some(rest) = self.0.strip_prefix('[') {
             let address = rest.split(']').next().unwrap_or_default().parse::<Ipv6Addr>();
@@ -103,7 +124,7 @@ impl Authority {
         host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// Its text.
+    /// The authority as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -116,7 +137,7 @@ fn check_host(host: &str) -> Result<(), AuthorityError> {
     if host.is_empty() {
         return Err(AuthorityError::Empty);
     }
-    // WHATWG URL §3.2, forbidden domain code points; controls and the space are refused before.
+    // WHATWG URL §3.2, forbidden domain code points; the caller has already rejected controls and the space.
     match host.chars().position(|c| "#/:<>?@[\\]^|%".contains(c)) {
         Some(at) => Err(AuthorityError::Character { position: at + 1 }),
         None => Ok(()),
@@ -124,7 +145,7 @@ fn check_host(host: &str) -> Result<(), AuthorityError> {
 }
 
 fn check_port(port: &str) -> Result<(), AuthorityError> {
-    // Written back and compared, which rules out a sign and leading zeros.
+    // Comparing with the number's canonical form rules out a sign and leading zeros.
     match port.parse::<u16>() {
         Ok(number) if number.to_string() == port => Ok(()),
         _ => Err(AuthorityError::Port),

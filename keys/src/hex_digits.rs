@@ -1,14 +1,14 @@
-//! Hex digits of one exact length into bytes, with a fault that never holds the text itself.
+//! Hex decoding of texts with a fixed length. Errors never contain the text, which may be a secret.
 
-/// What is wrong with a text that should be hex digits.
+/// The reason why a text is not the expected hex digits.
 pub(crate) enum HexError {
-    /// Another number of characters than two for each byte.
+    /// The number of characters is not two for each byte.
     Length { found: usize },
-    /// The character at this position, counted from 1, is no hex digit.
+    /// The character at this position, counted from 1, is not a hex digit.
     Digit { position: usize },
 }
 
-/// Fills `bytes` from exactly twice as many hex digits, of either case.
+/// Fills `bytes` from exactly twice as many hex digits of either case.
 pub(crate) fn decode(text: &str, bytes: &mut [u8]) -> Result<(), HexError> {
     if text.len() != bytes.len() * 2 {
         return Err(HexError::Length { found: text.chars().count() });
@@ -16,6 +16,6 @@ pub(crate) fn decode(text: &str, bytes: &mut [u8]) -> Result<(), HexError> {
     if let Some(at) = text.chars().position(|c| !c.is_ascii_hexdigit()) {
         return Err(HexError::Digit { position: at + 1 });
     }
-    hex::decode_to_slice(text, bytes).expect("length and digits were looked at");
+    hex::decode_to_slice(text, bytes).expect("length and digits are checked above");
     Ok(())
 }

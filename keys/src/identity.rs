@@ -1,4 +1,4 @@
-//! The identity of a circle: the statement by which a circle shows that it holds the key that it is known by.
+//! The identity of a circle: the statement that a circle signs to show that it holds its key.
 
 use std::{fmt, str::FromStr};
 
@@ -8,22 +8,23 @@ const PURPOSE: &str = "circles.identity.v1";
 
 const CHALLENGE_BYTES: usize = 32;
 
-/// 32 random bytes that a client sends, so that no circle can answer with an earlier signature: 64 hex digits of either
-/// case as text, lower case where they are signed.
+/// A client's challenge: 32 random bytes, so that a circle cannot answer with an earlier signature.
+///
+/// As text, a challenge is 64 hex digits; parsing accepts either case, and the signed form is lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Challenge([u8; CHALLENGE_BYTES]);
 
-/// Why a text is no challenge.
+/// The error for a text that is not a challenge.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a challenge is 64 hex digits (32 random bytes)")]
 pub struct ChallengeParseError;
 
 impl Challenge {
-    /// A challenge from the operating system's random source.
+    /// Generates a challenge from the operating system's random source.
     ///
     /// # Errors
     ///
-    /// The operating system gives no random bytes.
+    /// Returns a [`RandomError`] if the operating system provides no random bytes.
     pub fn generate() -> Result<Self, RandomError> {
         let mut bytes = [0; CHALLENGE_BYTES];
         getrandom::fill(&mut bytes).map_err(RandomError::from)?;
@@ -41,27 +42,28 @@ impl FromStr for Challenge {
     }
 }
 
-/// The text in lower case.
+/// Writes the challenge in lower case.
 impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&hex::encode(self.0))
     }
 }
 
-/// `circles.identity.v1 aud=127.0.0.1:9001 challenge=<64 hex digits> persistent=true`: what the signature is for, the
-/// authority that the client dialled, the client's challenge, and whether the circle keeps its key.
+/// The statement that a circle signs to identify itself to a client.
 ///
-/// It begins with another purpose than a [`Nonce`](crate::Nonce), so neither signature can stand for the other.
+/// Its form is `circles.identity.v1 aud=127.0.0.1:9001 challenge=<64 hex digits> persistent=true`: the purpose of the
+/// signature, the authority that the client connected to, the client's challenge, and whether the circle keeps its key.
+/// The purpose differs from that of a [`Nonce`](crate::Nonce), so a signature of one is never valid for the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityStatement(String);
 
 impl IdentityStatement {
-    /// The statement of the circle that a client dialled as `authority`.
+    /// Builds the statement of a circle to which a client connected as `authority`.
     pub fn new(authority: &Authority, challenge: Challenge, persistent: bool) -> Self {
         Self(format!("{PURPOSE} aud={authority} challenge={challenge} persistent={persistent}"))
     }
 
-    /// The line of text, which is what is signed.
+    /// The line of text that is signed.
     pub fn as_str(&self) -> &str {
         &self.0
     }

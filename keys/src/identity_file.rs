@@ -1,7 +1,7 @@
-//! The key that a circle identifies itself with, in a file: 64 hex digits of a secp256k1 secret and a newline, mode 0600.
+//! Identity files: a circle's own secret key as 64 hex digits of secp256k1 and a newline, mode 0600.
 //!
-//! A circle uses it without anyone there to type a passphrase, so it is not encrypted: whoever reads the file can be the
-//! circle. A file that the group or others can read or write is therefore refused. Unix only.
+//! Nobody is there to type a passphrase when a circle starts, so the file is not encrypted: anyone who can read it can
+//! impersonate the circle. A file that the group or others can read or write is therefore refused. Unix only.
 
 use std::fs;
 use std::io;
@@ -12,60 +12,71 @@ use zeroize::Zeroizing;
 use crate::private_files::{self, PrivateFileError, RequiredPermissions, WriteOutcome};
 use crate::{KeyPair, PublicKey, RandomError};
 
-/// Far more than an identity takes.
+/// Maximum size of an identity file, far more than an identity needs.
 const MAX_BYTES: u64 = 1024;
 
-/// Why an identity was not read or written. Nothing of the secret is in any of them.
+/// The reason why an identity file was not read or written. No error contains any part of the secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityFileError {
-    /// Name another file, or make this one.
-    #[error("there is no identity in {}", path.display())]
+    /// The file does not exist. To fix it, use another path or create the file.
+    #[error("the identity file {} does not exist", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
     },
-    /// Restore it from a backup; or move it away, and another is made.
-    #[error("{} holds no identity: {reason}", path.display())]
+    /// The file is not an identity file. To fix it, restore the file from a backup, or move it away to have a new
+    /// identity generated.
+    #[error("{} is not a valid identity file: {reason}", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         reason: String,
     },
-    /// The file cannot be read or written, or is open to others.
+    /// The file cannot be read or written, or is accessible to others.
     #[error(transparent)]
     File(#[from] PrivateFileError),
-    /// The system has no random bytes for a new identity.
+    /// The operating system provided no random bytes for a new identity.
     #[error(transparent)]
     Random(#[from] RandomError),
 }
 
-/// An identity that is in its file.
+/// An identity loaded from its file.
 #[derive(Debug)]
 pub struct LoadedIdentity {
     /// The circle's key.
     pub keypair: KeyPair,
-    /// Whether the file was made just now.
+    /// Whether this call created the file.
     pub is_new: bool,
 }
 
-/// What a rotation has changed.
+/// The public keys before and after a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdentityRotation {
-    /// The public key from before, which clients may know.
+    /// The replaced public key, which clients may have stored.
     pub old: PublicKey,
-    /// The public key from now on.
+    /// The new public key.
     pub new: PublicKey,
 }
 
-/// Reads an identity. A link is followed: it is the file behind it that nobody else may read or write.
+/// Reads an identity. Follows symbolic links: the permissions of the target count.
+///
+/// # Errors
+///
+/// Returns [`IdentityFileError::Missing`] if there is no such file, [`IdentityFileError::Invalid`] if it is not an
+/// identity file, and [`IdentityFileError::File`] if it cannot be read or others can access it.
 pub fn load(path: &Path) -> Result<KeyPair, IdentityFileError> {
     read_keypair(path)?.ok_or_else(|| IdentityFileError::Missing { path: path.to_owned() })
 }
 
-/// Reads an identity, and makes one where there is none. The directory must be there. Processes that make one at the same time
-/// all return the same.
+/// Reads an identity, or creates one if the file is missing. The directory must exist. Processes that do this at the
+/// same time all return the same identity.
+///
+/// # Errors
+///
+/// Returns an [`IdentityFileError`] if an existing file is invalid or accessible to others, if a new one cannot be
+/// written, or if there are no random bytes.
 pub fn load_or_create(path: &Path) -> Result<LoadedIdentity, IdentityFileError> {
     if let Some(keypair) = read_keypair(path)? {
         return Ok(LoadedIdentity { keypair, is_new: false });
@@ -74,16 +85,21 @@ pub fn load_or_create(path: &Path) -> Result<LoadedIdentity, IdentityFileError> 
     match private_files::write_new(directory(path), path, &text(&keypair))? {
         WriteOutcome::Written => Ok(LoadedIdentity { keypair, is_new: true }),
         WriteOutcome::AlreadyExists => {
-            let invalid = || invalid(path, "it is gone, or a link that leads nowhere");
+            let invalid = || invalid(path, "it was removed, or is a dangling symbolic link");
             Ok(LoadedIdentity { keypair: read_keypair(path)?.ok_or_else(invalid)?, is_new: false })
         }
     }
 }
 
-/// Puts a new identity in place of one that is there, in one step. A circle that runs has the old one until it is restarted.
+/// Replaces an existing identity with a new one, atomically. A running circle keeps the old one until it is restarted.
+///
+/// # Errors
+///
+/// Returns an [`IdentityFileError`] if the present identity cannot be read, if the new one cannot be written, or if
+/// there are no random bytes. In each case the file is unchanged.
 pub fn rotate(path: &Path) -> Result<IdentityRotation, IdentityFileError> {
     let old = load(path)?.public_key();
-    // The file behind a link is replaced, not the link.
+    // Replace the target of a symbolic link, not the link.
     let file = fs::canonicalize(path).map_err(|source| metadata_error(path, source))?;
     let keypair = KeyPair::generate()?;
     private_files::replace(directory(&file), &file, &text(&keypair))?;
@@ -110,7 +126,7 @@ fn invalid(path: &Path, reason: &str) -> IdentityFileError {
     IdentityFileError::Invalid { path: path.to_owned(), reason: reason.to_owned() }
 }
 
-/// Where the file is, as a path that can be opened.
+/// The file's directory, as a path that can be opened.
 fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -120,7 +136,7 @@ fn directory(path: &Path) -> &Path {
 
 fn text(keypair: &KeyPair) -> Zeroizing<String> {
     let digits = keypair.secret_hex();
-    // Room from the start: a text that grows leaves unwiped pieces behind.
+    // Allocate the final size up front: a string that grows leaves copies that are not wiped.
     let mut text = Zeroizing::new(String::with_capacity(digits.len() + 1));
     text.push_str(&digits);
     text.push('\n');

@@ -1,14 +1,29 @@
-//! The keystore: a directory of secret keys, each encrypted with a passphrase of its own.
+//! The keystore: a directory of secret keys, each encrypted with its own passphrase.
 //!
-//! One file a key, `NAME.json`, mode 0600 in a directory of mode 0700:
-//! `{"version":1,"public_key":"02…","secret":"-----BEGIN AGE ENCRYPTED FILE-----…"}`. The secret is 64 hex digits inside
-//! [age](https://age-encryption.org/v1) (scrypt, armored), so that `age -d` reads it too. The file `default` holds the
-//! name of the key that is used where none is named.
+//! Each key has a file `NAME.json`, mode 0600, in a directory of mode 0700:
+//! `{"version":1,"public_key":"02…","secret":"-----BEGIN AGE ENCRYPTED FILE-----…"}`. The secret is 64 hex digits,
+//! encrypted with [age](https://age-encryption.org/v1) (scrypt, armored), so that `age -d` can decrypt it too. The file
+//! `default` contains the name of the default key.
 //!
-//! Only `unlock` proves that a file is whole: until then its `public_key` is what the file says. Unix only.
+//! Only [`Keystore::unlock`] verifies a file: until then, its `public_key` is an unverified claim. Unix only.
 //!
-//! Whoever changes something holds the lock of `.lock` meanwhile, so that none of two changes at the same time is lost. Readers
-//! need none: each file is replaced in one step.
+//! A process that changes the keystore locks `.lock` meanwhile, so that concurrent changes do not overwrite each other.
+//! Readers need no lock, because each file is replaced atomically.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use keys::{KeyPair, keystore::{Keystore, WorkFactor}};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keystore = Keystore::open_default()?;
+//! let name = "alice".parse()?;
+//! keystore.create(&name, &KeyPair::generate()?, "open sesame", WorkFactor::Calibrated)?;
+//! let pair = keystore.unlock(&name, "open sesame")?;
+//! assert_eq!(pair.public_key(), keystore.show(&name)?.public_key);
+//! # Ok(())
+//! # }
+//! ```
 
 mod error;
 mod key_file;
@@ -30,66 +45,78 @@ use crate::{KeyPair, PublicKey};
 const SUFFIX: &str = ".json";
 const DEFAULT_FILE: &str = "default";
 
-/// Far more than a key takes; a larger file is none of ours.
+/// Maximum size of a key file, far more than a key needs.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// A directory of keys. Making one touches nothing; each call reads the disk anew.
+/// A directory of encrypted keys. Constructing one does not touch the disk; every method reads the disk again.
 #[derive(Clone, Debug)]
 pub struct Keystore {
     dir: PathBuf,
 }
 
-/// What a keystore says about a key without its passphrase.
+/// The public information about a key, available without its passphrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyEntry {
-    /// Its name in the keystore.
+    /// The key's name in the keystore.
     pub name: KeyName,
-    /// Its public key, as its file says.
+    /// The public key in the file, unverified.
     pub public_key: PublicKey,
-    /// Whether it is the one that is used where none is named.
+    /// Whether the key is the default key, which clients use if none is named.
     pub default: bool,
 }
 
-/// All that is in a keystore: a file that cannot be read hides none of the others.
+/// The contents of a keystore. Unreadable files are listed separately and hide no other key.
 #[derive(Debug, Default)]
 pub struct KeyListing {
-    /// The keys, by name.
+    /// The keys, sorted by name.
     pub entries: Vec<KeyEntry>,
-    /// The files that could not be read, by path, and why.
+    /// The files that could not be read, sorted by path, each with its error.
     pub damaged: Vec<(PathBuf, KeystoreError)>,
 }
 
-/// The file names of a keystore.
+/// The names of the key files in a keystore.
 #[derive(Default)]
 struct KeyFileNames {
     keys: Vec<KeyName>,
-    /// Files that end like a key's and whose name is none.
+    /// Files with the suffix of a key file whose name is not a key name.
     misnamed: Vec<(PathBuf, KeyNameError)>,
 }
 
 impl Keystore {
-    /// The keystore in `dir`, which need not exist: the first write creates it, mode 0700. A write to one that others may
-    /// enter takes their permissions away.
+    /// Opens the keystore in `dir`, which need not exist.
+    ///
+    /// The first write creates the directory with mode 0700. If others can access an existing directory, the next write
+    /// removes their permissions.
     pub fn at(dir: PathBuf) -> Self {
         Self { dir }
     }
 
-    /// The user's keystore: `keys` in the data directory of `circles` (on Linux `$XDG_DATA_HOME/circles/keys`, by default
-    /// `~/.local/share/circles/keys`). [`KeystoreError::NoHome`] if there is no home directory.
+    /// Opens the user's keystore: `keys` in the data directory of `circles` (on Linux `$XDG_DATA_HOME/circles/keys`, by
+    /// default `~/.local/share/circles/keys`).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::NoHome`] if the user has no home directory.
     pub fn open_default() -> Result<Self, KeystoreError> {
         let dirs = directories::ProjectDirs::from("", "", "circles").ok_or(KeystoreError::NoHome)?;
         Ok(Self::at(dirs.data_dir().join("keys")))
     }
 
-    /// Where it is.
+    /// The directory of the keystore.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Encrypts a key with `passphrase` and stores it under a name that is free in the sense of [`Keystore::exists`]. It is
-    /// there whole or not at all, and never in place of another. The first key of a keystore becomes its default.
+    /// Encrypts a key with `passphrase` and stores it under a name that is free in the sense of [`Keystore::exists`].
     ///
-    /// Takes the time that `work` says: call it where blocking is allowed.
+    /// The file is written atomically and never replaces another key. The first key of a keystore becomes its default.
+    ///
+    /// Blocks for the time that `work` takes: call it where blocking is allowed.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::EmptyPassphrase`], [`KeystoreError::BadWorkFactor`], [`KeystoreError::Exists`] if the
+    /// name is taken, and other errors if the keystore cannot be read or written.
     pub fn create(
         &self,
         name: &KeyName,
@@ -100,19 +127,27 @@ impl Keystore {
         if passphrase.is_empty() {
             return Err(KeystoreError::EmptyPassphrase);
         }
-        // Before the work, which takes its time; it counts once the lock is held.
+        // Fail early, before the expensive encryption; `add` checks again with the lock held.
         self.check_name_free(name)?;
         let file = KeyFile::seal(keypair, passphrase, work)?;
         self.add(name, &file)
     }
 
-    /// Whether [`Keystore::create`] would refuse the name: it is taken, or one that differs only in case is. For asking
-    /// before the passphrase is.
+    /// Whether the name, or one that differs only in case, is taken, so that [`Keystore::create`] would refuse it. A
+    /// client checks this before it asks for a passphrase.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::Io`] if the keystore cannot be listed.
     pub fn exists(&self, name: &KeyName) -> Result<bool, KeystoreError> {
         Ok(find_ignoring_case(&self.names()?.keys, name).is_some())
     }
 
-    /// All keys, by name, and the files that could not be read. No directory is an empty keystore.
+    /// Lists all keys and all files that could not be read. A missing directory is an empty keystore.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::Io`] if the keystore cannot be listed.
     pub fn list(&self) -> Result<KeyListing, KeystoreError> {
         let names = self.names()?;
         let mut listing = KeyListing::default();
@@ -138,20 +173,32 @@ impl Keystore {
         Ok(listing)
     }
 
-    /// One key.
+    /// Returns the public information about a key.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::NoSuchKey`], and other errors if the file of the key or of the default cannot be read.
     pub fn show(&self, name: &KeyName) -> Result<KeyEntry, KeystoreError> {
         let public_key = self.read(name)?.public_key();
         let default = self.read_default()?.as_ref() == Some(name);
         Ok(KeyEntry { name: name.clone(), public_key, default })
     }
 
-    /// The key that is used where none is named. `None` if there is none, also when the one that was named is gone.
+    /// Returns the name of the default key, or `None` if there is no default or its key was removed.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`KeystoreError`] if the default or the list of keys cannot be read.
     pub fn default_key(&self) -> Result<Option<KeyName>, KeystoreError> {
         let Some(name) = self.read_default()? else { return Ok(None) };
         Ok(self.names()?.keys.contains(&name).then_some(name))
     }
 
-    /// Names the key that is used where none is named; it must be there.
+    /// Sets the default key.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::NoSuchKey`], and other errors if the keystore cannot be read or written.
     pub fn set_default(&self, name: &KeyName) -> Result<(), KeystoreError> {
         self.must_exist(name)?;
         let _lock = self.begin_change()?;
@@ -159,30 +206,42 @@ impl Keystore {
         self.write_default(name)
     }
 
-    /// Decrypts a key, and makes sure that it is the one whose public key the file shows.
+    /// Decrypts a key, and verifies that it matches the public key in its file.
     ///
-    /// A file that others may read or write, and a directory that others may write to, are refused before any work, as ssh
-    /// does: [`KeystoreError::LoosePermissions`], [`KeystoreError::WritableDirectory`].
+    /// Blocks for as long as [`Keystore::create`] did: call it where blocking is allowed.
     ///
-    /// Takes as long as [`Keystore::create`] did: call it where blocking is allowed.
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::WrongPassphrase`], [`KeystoreError::NoSuchKey`], [`KeystoreError::Damaged`], and
+    /// [`KeystoreError::Altered`] if the public key does not match. Like ssh, it refuses a file that others can read or
+    /// write ([`KeystoreError::LoosePermissions`]) and a directory that others can write to
+    /// ([`KeystoreError::WritableDirectory`]) before it decrypts anything.
     pub fn unlock(&self, name: &KeyName, passphrase: &str) -> Result<KeyPair, KeystoreError> {
         self.read_private(name)?.open(name, passphrase, &self.path(name))
     }
 
-    /// Whether [`Keystore::unlock`] would refuse the key whatever its passphrase is, because of its permissions or because its
-    /// file is damaged. For asking before the passphrase is.
+    /// Checks that [`Keystore::unlock`] would not refuse the key whatever the passphrase, because of its permissions or
+    /// because its file is damaged. A client checks this before it asks for the passphrase.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error that [`Keystore::unlock`] would return.
     pub fn check_unlockable(&self, name: &KeyName) -> Result<(), KeystoreError> {
         self.read_private(name).map(drop)
     }
 
-    /// The files that interrupted writes have left behind, and those of writes that are going on. They can hold whole keys,
-    /// encrypted. The next change of the keystore removes what interrupted writes have left.
+    /// Lists the temporary files of interrupted and of ongoing writes. They can contain complete keys, encrypted. The
+    /// next change of the keystore removes the files of interrupted writes.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::Io`] if the keystore cannot be listed.
     pub fn leftovers(&self) -> Result<Vec<PathBuf>, KeystoreError> {
         Ok(private_files::staged_files(&self.dir)?)
     }
 
-    /// Makes the directory where there is none, and keeps other processes from changing it until the lock is dropped.
-    /// Removes what interrupted writes have left behind, which nobody else does.
+    /// Creates the directory if necessary, locks it until the returned lock is dropped, and removes the files of
+    /// interrupted writes.
     fn begin_change(&self) -> Result<Option<File>, KeystoreError> {
         Ok(private_files::begin_change(&self.dir)?)
     }
@@ -204,11 +263,13 @@ impl Keystore {
     }
 
     fn parse(text: Option<Zeroizing<String>>, path: &Path) -> Result<KeyFile, KeystoreError> {
-        let text = text.ok_or_else(|| KeystoreError::damaged(path, "it is gone, or a link that leads nowhere"))?;
+        let text =
+            text.ok_or_else(|| KeystoreError::damaged(path, "it was removed, or is a dangling symbolic link"))?;
         KeyFile::from_text(&text, path)
     }
 
-    /// Looked up in the listing, because a file system that ignores case would open another key's file.
+    /// Looks the name up in the directory listing, because a file system that ignores case would open another key's
+    /// file.
     fn must_exist(&self, name: &KeyName) -> Result<(), KeystoreError> {
         let keys = self.names()?.keys;
         if keys.contains(name) { Ok(()) } else { Err(no_such_key(name, &keys)) }
@@ -221,7 +282,7 @@ impl Keystore {
         }
     }
 
-    /// Puts a key under a name that is free. The first one becomes the default.
+    /// Adds a key under a free name. The first key becomes the default.
     fn add(&self, name: &KeyName, file: &KeyFile) -> Result<KeyEntry, KeystoreError> {
         let _lock = self.begin_change()?;
         self.check_name_free(name)?;
@@ -234,7 +295,7 @@ impl Keystore {
             WriteOutcome::AlreadyExists => return Err(KeystoreError::Exists { name: name.clone() }),
         }
         if default && let Err(error) = self.write_default(name) {
-            // A key of which the caller is told that it was not made is not to be there; if it stays, it is at least whole.
+            // The caller gets an error, so the key must not remain. If it cannot be removed, it is at least complete.
             let _stays = private_files::remove(&self.dir, &path);
             return Err(error);
         }
@@ -248,14 +309,18 @@ impl Keystore {
         };
         match text.trim_end().parse() {
             Ok(name) => Ok(Some(name)),
-            Err(error) => Err(KeystoreError::Damaged { path, reason: format!("it holds no key name: {error}") }),
+            Err(error) => {
+                Err(KeystoreError::Damaged { path, reason: format!("it does not contain a key name: {error}") })
+            }
         }
     }
 
-    /// Removes a default that names none of the keys, as a crash amid a change can leave it: a key that comes to have the
-    /// name is not the one that was chosen. To be called before there is one, with the lock held.
+    /// Removes a default that names none of the keys, which a crash during a change can leave behind.
+    ///
+    /// Otherwise the next key of that name would become the default although nobody chose it. Call this with the lock
+    /// held, before adding a key.
     fn clear_dangling_default(&self, keys: &[KeyName]) -> Result<(), KeystoreError> {
-        // A damaged one names no key.
+        // A damaged default names no key.
         match self.read_default().unwrap_or_default() {
             Some(named) if !keys.contains(&named) => {
                 Ok(private_files::remove(&self.dir, &self.dir.join(DEFAULT_FILE))?)
@@ -271,7 +336,7 @@ impl Keystore {
     fn names(&self) -> Result<KeyFileNames, KeystoreError> {
         let mut names = KeyFileNames::default();
         for file in private_files::file_names(&self.dir)? {
-            // A leading dot marks a file that is being written.
+            // A leading dot marks the temporary file of a write.
             let Some(stem) = file.strip_suffix(SUFFIX).filter(|stem| !stem.starts_with('.')) else { continue };
             match stem.parse() {
                 Ok(name) => names.keys.push(name),
@@ -283,7 +348,7 @@ impl Keystore {
     }
 }
 
-/// The key whose name a file system that ignores case would take for `name`.
+/// Finds the key whose name a file system that ignores case would treat as equal to `name`.
 fn find_ignoring_case<'keys>(keys: &'keys [KeyName], name: &KeyName) -> Option<&'keys KeyName> {
     keys.iter().find(|key| key.as_str().eq_ignore_ascii_case(name.as_str()))
 }

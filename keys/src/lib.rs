@@ -1,12 +1,12 @@
-//! Who somebody is to a circle, and how they prove it.
+//! The keys of circles and their callers, and the texts that they sign to authenticate.
 //!
-//! A person or program is a secp256k1 key. To prove that it holds one, it signs a [`Nonce`]: one line of text that
-//! the circle made for this connection, bound to the [`Authority`] that was dialled, to the identity of the circle and
-//! to a short time. A circle shows its identity by signing an [`IdentityStatement`] first. Both sides of that live
-//! here, and so do the encrypted keystore on disk and the files that hold a circle's own key (feature `keystore`, on
-//! by default).
+//! To a circle, a person or program is a secp256k1 key. To authenticate, a client signs a [`Nonce`]: one line of text
+//! that the circle generates for this connection, bound to the [`Authority`] that the client connected to, to the
+//! identity of the circle and to a short time. The circle shows its identity first, by signing an
+//! [`IdentityStatement`]. This crate implements both sides, the encrypted keystore on disk and the files that hold a
+//! circle's own key (feature `keystore`, on by default).
 //!
-//! Without that feature nothing here reads files or a clock (the time is handed in), and the crate builds for
+//! Without that feature, the crate reads neither files nor a clock (the caller passes the time), and builds for
 //! `wasm32-unknown-unknown`.
 //!
 //! ```
@@ -21,20 +21,22 @@
 //! let identity = circle.public_key();
 //! assert!(identity.verify_identity(&statement, &circle.sign_identity(&statement)));
 //!
-//! // The circle makes a nonce:
+//! // The circle generates a nonce:
 //! let nonce = Nonce::new(&dialled, identity, now + NONCE_LIFETIME_S, random);
 //!
-//! // The client signs what it was sent only if it was made for the authority and the circle that it reached, and for now:
+//! // The client signs the nonce only if it is for this authority, this circle and this time:
 //! let received = Nonce::parse(nonce.as_str())?;
 //! received.check(&dialled, identity, now)?;
 //! let key = KeyPair::generate()?;
 //! let signature = key.sign_nonce(&received);
 //!
-//! // The circle again:
+//! // The circle verifies the signature:
 //! assert!(key.public_key().verify_nonce(nonce.as_str(), &signature));
 //! # Ok(())
 //! # }
 //! ```
+
+#![warn(clippy::missing_errors_doc)]
 
 mod authority;
 mod hex_digits;

@@ -1,4 +1,4 @@
-//! Reading and writing files that are for their owner alone: bounded, private, whole or not at all. Unix only.
+//! Reads and writes files that only their owner may access: bounded in size, mode 0600, replaced atomically. Unix only.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -12,88 +12,89 @@ use rustix::io::Errno;
 use tempfile::NamedTempFile;
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// What the name of a file that is being written begins with. A process that is killed meanwhile leaves the file behind.
+/// Prefix of the temporary files of writes. A process that is killed during a write leaves its file behind.
 const STAGED_PREFIX: &str = ".new-";
 
-/// Any right of the group or of everybody.
+/// Permission bits of the group and of others.
 const RIGHTS_OF_OTHERS: u32 = 0o077;
 
-/// What lets others change a file; put files into a directory, or other files in place of those that are there.
+/// Permission bits that let others change a file, or add and replace files in a directory.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// Held by whoever changes something. It stays, since who waits for it must be waiting for the same file.
+/// Lock file that a process locks while it changes the directory. It is never removed, because all waiting processes
+/// must wait for the same file.
 const LOCK_FILE: &str = ".lock";
 
-/// How long another may hold it, who needs it for a few writes: longer only if that process stands still.
+/// How long to wait for the lock. Its holder needs it for a few writes only, unless that process is stopped.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether the lock is free, which nothing tells.
+/// Interval between attempts to take the lock: there is no notification of its release.
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What came of writing a file that must not be there yet.
+/// The outcome of writing a file that must not exist yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteOutcome {
-    /// The file is there now.
+    /// The file was written.
     Written,
-    /// Another file was there before, and still is.
+    /// A file of that name existed and is unchanged.
     AlreadyExists,
 }
 
-/// Which files are read.
+/// The permissions that a file must have to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequiredPermissions {
-    /// Files with any permissions.
+    /// Any permissions.
     Any,
-    /// Files that only their owner may write, in a directory that only its owner may write to.
+    /// Only the owner may write the file, and only the owner of the directory may write to the directory.
     Trusted,
-    /// Files that only their owner may read or write, in a directory that only its owner may write to.
+    /// Only the owner may read or write the file, and only the owner of the directory may write to the directory.
     Private,
-    /// As [`Reading::Private`], in any directory.
+    /// Only the owner may read or write the file; the directory may have any permissions.
     PrivateAnywhere,
 }
 
-/// Why a file was not read or written. Nothing of its content is in any of them.
+/// The reason why a file was not read or written. No error contains any of the file's content.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivateFileError {
-    /// Something else is there than a file with a bounded text.
+    /// The path is not a regular file with UTF-8 text of bounded size.
     #[error("{} {reason}", path.display())]
     NotText {
         /// The file.
         path: PathBuf,
-        /// What is there, to follow its path.
+        /// What it is instead, as a phrase that follows the path.
         reason: String,
     },
-    /// Take the others' permissions away: `chmod 600`.
+    /// Others can access the file. To fix it: `chmod 600`.
     #[error("{} is open to others (mode {mode:04o}), so circles does not use it", path.display())]
     LoosePermissions {
         /// The file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits.
         mode: u32,
     },
-    /// Take the others' permissions away: `chmod 700`.
+    /// Others can write to the directory. To fix it: `chmod 700`.
     #[error("others can write to {} (mode {mode:04o}), so circles uses no file in it", path.display())]
     WritableDirectory {
         /// The directory.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits.
         mode: u32,
     },
-    /// Try again once the other process is done; if it stands still, end it.
-    #[error("another process holds {} and does not let go of it", path.display())]
+    /// Another process holds the lock. To fix it, try again when that process has finished, or end it if it is stuck.
+    #[error("another process has held the lock {} for more than {} s", path.display(), LOCK_TIMEOUT.as_secs())]
     Busy {
-        /// The file that it has locked.
+        /// The locked file.
         path: PathBuf,
     },
-    /// See what the operating system says, which is the source of this error and not in its message.
+    /// The operating system reported an error: it is the source of this error and not part of the message.
     #[error("could not {action} {}", path.display())]
     Io {
-        /// What it happened to.
+        /// The file or directory.
         path: PathBuf,
-        /// What was tried, to be followed by the path.
+        /// The failed action, as a verb phrase that the path follows.
         action: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -108,7 +109,8 @@ impl PrivateFileError {
     }
 }
 
-/// Makes the directory, and every missing one above it, for its owner alone; closes an existing one to others.
+/// Creates the directory and its missing parents with mode 0700; removes the permissions of others from an existing
+/// one.
 fn ensure_dir(dir: &Path) -> Result<(), PrivateFileError> {
     DirBuilder::new()
         .recursive(true)
@@ -123,7 +125,11 @@ fn ensure_dir(dir: &Path) -> Result<(), PrivateFileError> {
     Ok(())
 }
 
-/// The names in the directory that are text, in no order; none if there is no directory.
+/// Lists the names in a directory that are UTF-8, in no particular order. A missing directory is empty.
+///
+/// # Errors
+///
+/// Returns [`PrivateFileError::Io`] if the directory cannot be listed.
 pub fn file_names(dir: &Path) -> Result<Vec<String>, PrivateFileError> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -137,8 +143,14 @@ pub fn file_names(dir: &Path) -> Result<Vec<String>, PrivateFileError> {
     Ok(names)
 }
 
-/// The text of a regular file in `dir` of at most `max_bytes`, in a buffer that is wiped when dropped. `None` if there is no
-/// such file.
+/// Reads the text of a regular file in `dir`, at most `max_bytes`, into a buffer that is wiped on drop. Returns `None`
+/// if there is no such file.
+///
+/// # Errors
+///
+/// Returns [`PrivateFileError::LoosePermissions`] or [`PrivateFileError::WritableDirectory`] if the permissions are not
+/// those `required`, [`PrivateFileError::NotText`] if the path is not a regular file with UTF-8 text within the bound,
+/// and [`PrivateFileError::Io`] if it cannot be read.
 pub fn read_text(
     dir: &Path,
     path: &Path,
@@ -167,7 +179,7 @@ pub fn read_text(
         Err(Errno::NOENT) => return Ok(None),
         file => File::from(file.map_err(io::Error::from).map_err(PrivateFileError::io(path, "open"))?),
     };
-    // Of the opened file, so that no other file can take its place in between.
+    // Take the metadata of the open file, so that nobody can exchange the file in between.
     let metadata = file.metadata().map_err(PrivateFileError::io(path, "look at"))?;
     if !metadata.is_file() {
         return Err(PrivateFileError::not_text(path, "is not a regular file"));
@@ -178,7 +190,7 @@ pub fn read_text(
         }
         _ => {}
     }
-    // Room from the start for all that is read: a buffer that grows leaves unwiped pieces behind.
+    // Allocate the final size up front: a buffer that grows leaves copies that are not wiped.
     let room = usize::try_from(metadata.len().min(max_bytes) + 1).unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(PrivateFileError::io(path, "read"))?;
@@ -198,7 +210,11 @@ fn permission_bits(metadata: &Metadata) -> u32 {
     metadata.permissions().mode() & 0o7777
 }
 
-/// Writes a file that must not be there yet, mode 0600.
+/// Writes a file that must not exist yet, mode 0600.
+///
+/// # Errors
+///
+/// Returns [`PrivateFileError::Io`] if the file cannot be written.
 pub fn write_new(dir: &Path, path: &Path, text: &str) -> Result<WriteOutcome, PrivateFileError> {
     match stage(dir, text)?.persist_noclobber(path) {
         Ok(_) => {}
@@ -209,13 +225,21 @@ pub fn write_new(dir: &Path, path: &Path, text: &str) -> Result<WriteOutcome, Pr
     Ok(WriteOutcome::Written)
 }
 
-/// Writes a file, in place of the one that may be there, mode 0600.
+/// Writes a file, mode 0600, and atomically replaces an existing one.
+///
+/// # Errors
+///
+/// Returns [`PrivateFileError::Io`] if the file cannot be written.
 pub fn replace(dir: &Path, path: &Path, text: &str) -> Result<(), PrivateFileError> {
     stage(dir, text)?.persist(path).map_err(|refused| PrivateFileError::io(path, "replace")(refused.error))?;
     sync_dir(dir)
 }
 
-/// Gives a file another name, and never that of another file.
+/// Renames a file without replacing another one.
+///
+/// # Errors
+///
+/// Returns [`PrivateFileError::Io`] if the file cannot be renamed.
 pub fn rename(dir: &Path, from: &Path, to: &Path) -> Result<WriteOutcome, PrivateFileError> {
     match rename_noreplace(from, to) {
         Ok(()) => {}
@@ -226,38 +250,46 @@ pub fn rename(dir: &Path, from: &Path, to: &Path) -> Result<WriteOutcome, Privat
     Ok(WriteOutcome::Written)
 }
 
-/// In one step where the system has it.
+/// Renames atomically where the operating system and the file system support it.
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system can.
+        // Not every file system supports this flag.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_noreplace(from, to),
         moved => Ok(moved?),
     }
 }
 
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn move_to_free(from: &Path, to: &Path) -> io::Result<()> {
+fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
     link_noreplace(from, to)
 }
 
-/// In two steps, between which the file has both names.
+/// Renames in two steps, between which the file has both names.
 fn link_noreplace(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)?;
     fs::remove_file(from).inspect_err(|_| {
-        // As it was; if not even that can be done, the file has two names and is not lost.
+        // Restore the previous state. If that fails too, the file has two names and is not lost.
         let _two_names = fs::remove_file(to);
     })
 }
 
-/// Gives a file the same name in other letters, which on a file system that ignores case is its own already.
+/// Changes only the case of a file's name. A file system that ignores case would report the new name as existing.
+///
+/// # Errors
+///
+/// Returns [`PrivateFileError::Io`] if the file cannot be renamed.
 pub fn rename_case(dir: &Path, from: &Path, to: &Path) -> Result<(), PrivateFileError> {
     fs::rename(from, to).map_err(PrivateFileError::io(from, "rename"))?;
     sync_dir(dir)
 }
 
-/// Removes a file. One that is gone already is no fault.
+/// Removes a file. A missing file is not an error.
+///
+/// # Errors
+///
+/// Returns [`PrivateFileError::Io`] if the file cannot be removed.
 pub fn remove(dir: &Path, path: &Path) -> Result<(), PrivateFileError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -265,26 +297,35 @@ pub fn remove(dir: &Path, path: &Path) -> Result<(), PrivateFileError> {
     }
 }
 
-/// The files of interrupted writes, and of writes that are going on, by name.
+/// Lists the temporary files of interrupted and of ongoing writes, sorted.
+///
+/// # Errors
+///
+/// Returns [`PrivateFileError::Io`] if the directory cannot be listed.
 pub fn staged_files(dir: &Path) -> Result<Vec<PathBuf>, PrivateFileError> {
     let mut staged: Vec<_> = file_names(dir)?
         .into_iter()
         .filter(|name| name.starts_with(STAGED_PREFIX))
         .map(|name| dir.join(name))
-        // A directory of that name is none of ours.
+        // A directory of that name is not a temporary file of a write.
         .filter(|path| path.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()))
         .collect();
     staged.sort();
     Ok(staged)
 }
 
-/// Removes the files of interrupted writes. The caller holds the lock, so no write is going on.
+/// Removes the files of interrupted writes. The caller holds the lock, so no write is in progress.
 fn remove_staged(dir: &Path) -> Result<(), PrivateFileError> {
     staged_files(dir)?.iter().try_for_each(|path| remove(dir, path))
 }
 
-/// Makes the directory where there is none, and keeps other processes from changing its files until the lock is dropped. Removes
-/// what interrupted writes have left behind, which nobody else does. `None` on a file system that has no locks.
+/// Prepares a change of a directory: creates it if necessary, locks it until the returned lock is dropped, and removes
+/// the files of interrupted writes. Returns `None` on a file system without locks.
+///
+/// # Errors
+///
+/// Returns [`PrivateFileError::Busy`] if another process holds the lock for too long, and [`PrivateFileError::Io`] if
+/// the directory cannot be created, locked or cleaned up.
 pub fn begin_change(dir: &Path) -> Result<Option<File>, PrivateFileError> {
     ensure_dir(dir)?;
     let lock = lock(dir)?;
@@ -295,8 +336,10 @@ pub fn begin_change(dir: &Path) -> Result<Option<File>, PrivateFileError> {
     Ok(lock)
 }
 
-/// Keeps others from changing anything until it is dropped, also when that is by the end of the process. Blocks, within bounds.
-/// `None` on a file system that has no locks, as some in a network: what can be done in one step is safe there, too.
+/// Locks the directory until the lock is dropped or the process ends. Blocks for at most [`LOCK_TIMEOUT`].
+///
+/// Returns `None` on a file system without locks, such as some network file systems: changes in one step are safe even
+/// there.
 fn lock(dir: &Path) -> Result<Option<File>, PrivateFileError> {
     let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new()
@@ -321,8 +364,8 @@ fn lock(dir: &Path) -> Result<Option<File>, PrivateFileError> {
     }
 }
 
-/// The text on disk under a passing name in the same directory, from where it takes one step to its place. Removed when
-/// dropped.
+/// Writes the text to a temporary file in the same directory, from where one rename puts it in place. The file is
+/// removed on drop.
 fn stage(dir: &Path, text: &str) -> Result<NamedTempFile, PrivateFileError> {
     let mut file = tempfile::Builder::new()
         .prefix(STAGED_PREFIX)
@@ -335,7 +378,7 @@ fn stage(dir: &Path, text: &str) -> Result<NamedTempFile, PrivateFileError> {
     Ok(file)
 }
 
-/// Makes a new name last through a power cut.
+/// Flushes the directory, so that a new name survives a power failure.
 fn sync_dir(dir: &Path) -> Result<(), PrivateFileError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(PrivateFileError::io(dir, "flush"))
 }
@@ -346,30 +389,30 @@ mod tests {
 
     use super::{WriteOutcome, file_names, link_noreplace, lock, rename, write_new};
 
-    /// The race that `create` cannot see when it looks for the name.
+    /// The race that `create` cannot detect when it checks the name.
     #[test]
     fn write_new_keeps_existing_file() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.json");
-        fs::write(&path, "theirs").expect("written");
-        assert_eq!(write_new(dir.path(), &path, "ours").expect("no fault"), WriteOutcome::AlreadyExists);
+        fs::write(&path, "theirs").expect("write");
+        assert_eq!(write_new(dir.path(), &path, "ours").expect("no error"), WriteOutcome::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).expect("read"), "theirs");
-        assert_eq!(file_names(dir.path()).expect("listed"), ["a.json"]);
+        assert_eq!(file_names(dir.path()).expect("list"), ["a.json"]);
     }
-    /// By whatever way: the file system of one machine does not take both.
+    /// Tests both implementations of the rename: the file system of one machine uses only one of them.
     #[test]
     fn rename_does_not_replace_file() {
         let dir = tempfile::tempdir().expect("a directory");
         let (from, to) = (dir.path().join("a.json"), dir.path().join("b.json"));
-        fs::write(&from, "a").expect("written");
-        fs::write(&to, "b").expect("written");
-        assert_eq!(rename(dir.path(), &from, &to).expect("no fault"), WriteOutcome::AlreadyExists);
+        fs::write(&from, "a").expect("write");
+        fs::write(&to, "b").expect("write");
+        assert_eq!(rename(dir.path(), &from, &to).expect("no error"), WriteOutcome::AlreadyExists);
         link_noreplace(&from, &to).expect_err("it is taken");
         assert_eq!(fs::read_to_string(&to).expect("read"), "b");
-        fs::remove_file(&to).expect("removed");
+        fs::remove_file(&to).expect("remove");
         link_noreplace(&from, &to).expect("it is free");
-        assert_eq!(rename(dir.path(), &to, &from).expect("no fault"), WriteOutcome::Written);
-        assert_eq!(file_names(dir.path()).expect("listed"), ["a.json"]);
+        assert_eq!(rename(dir.path(), &to, &from).expect("no error"), WriteOutcome::Written);
+        assert_eq!(file_names(dir.path()).expect("list"), ["a.json"]);
     }
 
     #[test]

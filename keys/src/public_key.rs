@@ -1,4 +1,4 @@
-//! A public key and its one text form.
+//! Public keys and their text form.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,37 +8,37 @@ use crate::{IdentityStatement, Signature};
 
 const BYTES: usize = 33;
 
-/// A point of secp256k1, written as its compressed form (SEC 1 §2.3.3): 33 bytes, 66 lower-case hex digits.
+/// A public key: a point of secp256k1, written in compressed form (SEC 1 §2.3.3) as 66 lower-case hex digits.
 ///
-/// Equal keys have equal text, and keys are ordered as their texts are. Parsing takes hex of either case and
-/// nothing but the compressed form.
+/// Equal keys have equal texts, and keys are ordered like their texts. Parsing accepts hex digits of either case, and
+/// only the compressed form.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey(secp256k1::PublicKey);
 
-/// Why a text is no key. The text itself is not in the message.
+/// The reason why a text is not a key. The message does not contain the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyParseError {
-    /// Too short or too long; another form of key, perhaps.
+    /// The text is too short or too long; it may be another form of a key.
     #[error("{what} is {digits} hex digits, not {found} characters")]
     Length {
-        /// What was expected.
+        /// The expected kind of key.
         what: &'static str,
-        /// How many hex digits it has.
+        /// Number of hex digits of that kind of key.
         digits: usize,
-        /// How many characters there were.
+        /// Number of characters of the text.
         found: usize,
     },
-    /// A character that is no hex digit.
+    /// A character is not a hex digit.
     #[error("character {position} is not a hex digit")]
     NotHex {
-        /// Counted from 1.
+        /// Position of the character, counted from 1.
         position: usize,
     },
-    /// Hex of the right length that is no compressed point of the curve.
+    /// The hex digits are not a compressed point of the curve.
     #[error("these digits are not a compressed point of the curve secp256k1")]
     NotAPoint,
-    /// Hex of the right length that is zero or not below the order of the curve.
+    /// The hex digits are zero, or not below the order of the curve.
     #[error("these digits are not a secret key of secp256k1: zero, or not below the order of the curve")]
     NotASecret,
 }
@@ -57,24 +57,24 @@ impl PublicKey {
         Self(secp256k1::PublicKey::from_secret_key(secret))
     }
 
-    /// All 66 digits, lower case.
+    /// The key as 66 lower-case hex digits.
     pub fn to_hex(&self) -> String {
         hex::encode(self.0.serialize())
     }
 
-    /// First and last four digits, `02ab…9f1c`: for prompts and titles, where a person recognises a key. Too short
-    /// to tell keys apart where it matters.
+    /// The first and last four digits, `02ab…9f1c`, for prompts and titles where a person recognises a key. Too short
+    /// for security decisions.
     pub fn short(&self) -> String {
         let digits = self.to_hex();
         format!("{}…{}", &digits[..4], &digits[digits.len() - 4..])
     }
 
-    /// Whether `signature` was made with this key's secret over SHA-256 of the UTF-8 bytes of `nonce_text`.
+    /// Whether `signature` is this key's signature of SHA-256 of the UTF-8 bytes of `nonce_text`.
     pub fn verify_nonce(&self, nonce_text: &str, signature: &Signature) -> bool {
         signature.verify(&self.0, nonce_text)
     }
 
-    /// Whether `signature` was made with this key's secret over SHA-256 of the statement's UTF-8 bytes.
+    /// Whether `signature` is this key's signature of SHA-256 of the statement's UTF-8 bytes.
     pub fn verify_identity(&self, statement: &IdentityStatement, signature: &Signature) -> bool {
         signature.verify(&self.0, statement.as_str())
     }

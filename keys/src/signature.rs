@@ -1,4 +1,4 @@
-//! A signature and its one text form.
+//! Signatures and their text form.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,39 +10,39 @@ use crate::hex_digits::{self, HexError};
 
 const BYTES: usize = 64;
 
-/// An ECDSA signature over secp256k1, written as 64 bytes r‖s, each big-endian: 128 hex digits.
+/// An ECDSA signature over secp256k1, written as 128 hex digits: 64 bytes r‖s, each big-endian.
 ///
-/// Only low-S signatures exist here (BIP-0062: s at most half the order of the curve), so nobody can turn one
-/// signature into a second one for the same text. Parsing refuses high-S, DER and everything else.
+/// Only low-S signatures are accepted (BIP-0062: s at most half the order of the curve), so nobody can derive a second
+/// signature of the same text from the first. Parsing rejects high-S, DER and every other form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signature(ecdsa::Signature);
 
-/// Why a text is no signature.
+/// The reason why a text is not a signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureParseError {
-    /// Too short or too long; DER, perhaps.
+    /// The text is too short or too long; it may be DER.
     #[error("a signature is 128 hex digits (64 bytes, r and s, not DER), not {found} characters")]
     Length {
-        /// How many characters there were.
+        /// Number of characters of the text.
         found: usize,
     },
-    /// A character that is no hex digit.
+    /// A character is not a hex digit.
     #[error("character {position} is not a hex digit")]
     NotHex {
-        /// Counted from 1.
+        /// Position of the character, counted from 1.
         position: usize,
     },
-    /// r or s is zero or not below the order of the curve.
+    /// r or s is zero, or not below the order of the curve.
     #[error("r or s is out of range")]
     OutOfRange,
-    /// The other of the two values of s that would verify.
+    /// s is the larger of the two values that would verify.
     #[error("s is in the upper half of its range; only low-S signatures are accepted (BIP-0062)")]
     HighS,
 }
 
 impl Signature {
-    /// Deterministic (RFC 6979, no extra entropy) and low-S, as libsecp256k1 makes them.
+    /// Signs a text. The signature is deterministic (RFC 6979, no extra entropy) and low-S, as in libsecp256k1.
     pub(crate) fn make(secret: &SecretKey, text: &str) -> Self {
         Self(ecdsa::sign(message(text), secret))
     }
@@ -65,7 +65,7 @@ impl FromStr for Signature {
             HexError::Length { found } => SignatureParseError::Length { found },
             HexError::Digit { position } => SignatureParseError::NotHex { position },
         })?;
-        // The library reads a zero, which no signer can make, and takes it for a signature that never verifies.
+        // No signer can produce a zero, but the library parses it as a signature that never verifies.
         if bytes.chunks_exact(BYTES / 2).any(|half| half.iter().all(|&byte| byte == 0)) {
             return Err(SignatureParseError::OutOfRange);
         }

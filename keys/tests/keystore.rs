@@ -1,4 +1,4 @@
-//! The keystore on a disk: what it writes, what it refuses, and what it makes of files that others wrote.
+//! The keystore on disk: what it writes, what it refuses, and how it handles files of other origin.
 #![cfg(feature = "keystore")]
 
 #[path = "keystore/leftovers.rs"]
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 const QUICK: WorkFactor = WorkFactor::Log2(2);
 
-/// A keystore that does not exist yet, two directories below one that is removed with the value.
+/// Returns a keystore that does not exist yet, two directories below a temporary one.
 fn fresh() -> (TempDir, Keystore) {
     let root = tempfile::tempdir().expect("a directory");
     let store = Keystore::at(root.path().join("circles/keys"));
@@ -39,7 +39,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it is there").permissions().mode() & 0o7777
 }
 
-/// All but the lock, which stays.
+/// The file names in the keystore except the lock, which is never removed.
 fn files(store: &Keystore) -> Vec<String> {
     let entries = fs::read_dir(store.dir()).expect("a directory");
     let mut names: Vec<_> =
@@ -55,10 +55,10 @@ fn edit(store: &Keystore, file: &str, change: impl FnOnce(String) -> String) {
     fs::write(path, change(text)).expect("written");
 }
 
-/// A key's file that asks for another work factor than the one that it was made with.
+/// Changes the work factor in the text of a key file.
 fn with_work_factor(text: &str, log2: u8) -> String {
     let mut json: serde_json::Value = serde_json::from_str(text).expect("JSON");
-    // "age-encryption.org/v1\n-> scrypt SALT 2\n" in base64: the factor is changed by writing the armor anew.
+    // The armor is base64 of "age-encryption.org/v1\n-> scrypt SALT 2\n", so it has to be encoded again.
     let binary = {
         let mut bytes = Vec::new();
         let armor = json["secret"].as_str().expect("text").as_bytes();
@@ -146,7 +146,7 @@ fn create_refuses_existing_name_ignoring_case() {
     assert_eq!(fs::read(store.dir().join("alice.json")).expect("read"), before);
     assert_eq!(files(&store), ["alice.json", "default"]);
     assert_eq!(store.show(&name("alice")).expect("shown").public_key, first.public_key());
-    // Reading keeps to the case.
+    // Reading is case-sensitive.
     assert!(matches!(store.show(&name("ALICE")), Err(KeystoreError::NoSuchKey { .. })));
 }
 
@@ -173,7 +173,7 @@ fn unlock_distinguishes_wrong_passphrase_from_damaged_file() {
             "{refused}"
         );
     }
-    // The last line of the armor holds the end of the encrypted digits.
+    // The last line of the armor contains the end of the encrypted digits.
     edit(&store, "alice.json", |text| text.replace("\\n-----END", "AAAA\\n-----END"));
     assert!(matches!(store.unlock(&name("alice"), "open sesame"), Err(KeystoreError::Damaged { .. })));
 }
@@ -194,7 +194,7 @@ fn unlock_refuses_excessive_work_factor() {
     add(&store, "alice");
     edit(&store, "alice.json", |text| with_work_factor(&text, 23));
     let refused = store.unlock(&name("alice"), "open sesame").expect_err("too much");
-    assert!(refused.to_string().ends_with("it asks for a scrypt work factor of 23, and 22 is the most"), "{refused}");
+    assert!(refused.to_string().ends_with("it requires a scrypt work factor of 23; the maximum is 22"), "{refused}");
 }
 
 #[test]
@@ -206,13 +206,13 @@ fn damaged_file_hides_no_other_key() {
     put("binary.json", &[0xff, 0xfe]);
     put("empty.json", b"");
     put("huge.json", &vec![b' '; 70_000]);
-    put("later.json", br#"{"version":2,"anything":[]}"#);
+    put("newer.json", br#"{"version":2,"anything":[]}"#);
     put("no key.json", b"{}");
     put("part.json", br#"{"version":1,"public_key":"02"}"#);
     put("point.json", br#"{"version":1,"public_key":"02","secret":""}"#);
     put("zero.json", br#"{"version":0}"#);
     put("notes.txt", b"not a key's file");
-    put(".new-1234.json", b"a write that a crash cut short");
+    put(".new-1234.json", b"an interrupted write");
     fs::create_dir(store.dir().join("folder.json")).expect("created");
     symlink(root.path().join("nowhere"), store.dir().join("link.json")).expect("linked");
     let pipe = store.dir().join("pipe.json");
@@ -235,9 +235,9 @@ fn damaged_file_hides_no_other_key() {
         ("empty.json", "it is not JSON"),
         ("folder.json", "it is not a regular file"),
         ("huge.json", "it is larger than 65536 bytes"),
-        ("later.json", "was written by a newer circles (format 2)"),
-        ("link.json", "a link that leads nowhere"),
-        ("no key.json", "a key's name is made of"),
+        ("newer.json", "was written by a newer version of circles (format 2)"),
+        ("link.json", "a dangling symbolic link"),
+        ("no key.json", "a key's name may contain only"),
         ("part.json", "a field is missing"),
         ("pipe.json", "it is not a regular file"),
         ("point.json", "`public_key`: a compressed public key is 66 hex digits, not 2 characters"),

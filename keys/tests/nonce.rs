@@ -1,4 +1,4 @@
-//! The nonce and the authority in it: the one form of each, and what a client refuses to sign.
+//! The text forms of nonces and authorities, and the nonces that a client refuses to sign.
 
 use keys::{
     AUTHORITY_MAX_BYTES, Authority, AuthorityError, KeyPair, NONCE_LAPSED_TOLERANCE_S, NONCE_LIFETIME_S,
@@ -6,7 +6,7 @@ use keys::{
 };
 use proptest::prelude::*;
 
-/// The public key of the secret 1, as the identity of a circle.
+/// The public key of the secret key 1, used as the identity of a circle.
 const CIRCLE: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 
 const RND: &str = "00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff";
@@ -190,8 +190,12 @@ fn nonce_for_other_authority_is_rejected() {
     let dialled = authority("127.0.0.1:9001");
     let refused = nonce.check(&dialled, circle(), 1000).expect_err("another authority");
     assert_eq!(refused, NonceRejection::Authority { expected: dialled, claimed: authority("evil.example") });
-    assert!(refused.to_string().contains("dialled 127.0.0.1:9001, but was asked to sign for evil.example"));
-    // The port is part of it.
+    assert!(
+        refused
+            .to_string()
+            .contains("connected to 127.0.0.1:9001, but the circle asked for a signature for evil.example")
+    );
+    // The port is part of the authority.
     assert!(Nonce::new(&authority("a:1"), circle(), 1000, [0; 32]).check(&authority("a"), circle(), 1000).is_err());
 }
 
@@ -235,7 +239,7 @@ proptest! {
     #[test]
     fn parsers_never_panic(text in any::<String>()) {
         prop_assert!(Nonce::parse(&text).is_err());
-        // What is read as an authority is read the same again.
+        // Parsing the text of an authority returns the same authority.
         if let Ok(authority) = text.parse::<Authority>() {
             prop_assert_eq!(authority.as_str().parse(), Ok(authority));
         }

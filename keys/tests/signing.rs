@@ -1,14 +1,14 @@
-//! Keys and signatures: their text forms, and proof against vectors made elsewhere.
+//! The text forms of keys and signatures, and signatures against independent vectors.
 
 use keys::{
     Authority, Challenge, IdentityStatement, KeyPair, KeyParseError, Nonce, PublicKey, Signature, SignatureParseError,
 };
 
-/// The public key of the secret 1: the curve's generator (SEC 2 §2.4.1).
+/// The public key of the secret key 1: the curve's generator (SEC 2 §2.4.1).
 const GENERATOR: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 const SATOSHI: &str = "934b1ea10a4b3c1757e2b0c017d0b6143ce3c9a7e6a4a49860d7a6ab210ee3d8\
                        2442ce9d2b916064108014783e923ec36b49743e2ffa1c4496f01a512aafd9e5";
-/// The same r, and the order of the curve less the same s.
+/// The same r, with s subtracted from the order of the curve.
 const SATOSHI_HIGH_S: &str = "934b1ea10a4b3c1757e2b0c017d0b6143ce3c9a7e6a4a49860d7a6ab210ee3d8\
                               dbbd3162d46e9f9bef7feb87c16dc13b4f6568a87f4e83f728e2443ba586675c";
 const SATOSHI_DER: &str = "3045022100934b1ea10a4b3c1757e2b0c017d0b6143ce3c9a7e6a4a49860d7a6ab210ee3d8\
@@ -36,7 +36,7 @@ fn published_vector_verifies() {
     assert!(!public(GENERATOR).verify_nonce("Satoshi Nakamoto", &changed));
 }
 
-/// Expected values from RFC 6979 §3.2 written out with Python's integers and hmac.
+/// The expected values come from RFC 6979 §3.2 written out with Python's integers and hmac.
 #[test]
 fn nonce_signature_is_deterministic() {
     let pair = secret("c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0fe");
@@ -54,7 +54,7 @@ fn nonce_signature_is_deterministic() {
     assert!(pair.public_key().verify_nonce(nonce.as_str(), &signature));
 }
 
-/// Computed as the signature of the nonce is.
+/// The expected values are computed like those of the nonce signature.
 #[test]
 fn identity_signature_binds_challenge_and_authority() {
     let circle = secret(&"1dea".repeat(16));
@@ -82,7 +82,7 @@ fn identity_signature_binds_challenge_and_authority() {
     ] {
         assert!(!verifies(&other), "{other:?}");
     }
-    // A statement is no nonce.
+    // A statement is not a nonce.
     assert!(Nonce::parse(statement.as_str()).is_err());
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with a keystore, by what a person can do about it.
+//! The errors of the keystore, one variant for each remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,98 +7,98 @@ use super::key_file::MAX_WORK_LOG2;
 use super::key_name::{KeyName, KeyNameError};
 use crate::private_files::PrivateFileError;
 
-/// Why the keystore did not do it. No passphrase and no secret is in any of them.
+/// The reason why a keystore operation failed. No error contains a passphrase or a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeystoreError {
-    /// Name another, or make it.
+    /// No key has this name. To fix it, use another name or create the key.
     #[error("there is no key `{name}`{}", list_known(known))]
     NoSuchKey {
-        /// The name that was asked for.
+        /// The requested name.
         name: KeyName,
-        /// The names that there are, sorted.
+        /// The existing names, sorted.
         known: Vec<String>,
     },
-    /// Take another name.
-    #[error("a key `{name}` exists already; names that differ only in case count as one")]
+    /// The name is taken. To fix it, use another name.
+    #[error("a key `{name}` already exists; names that differ only in case count as the same name")]
     Exists {
-        /// The name as it exists.
+        /// The existing name.
         name: KeyName,
     },
-    /// Try again. (A file whose encrypted part is damaged in some places looks the same.)
+    /// The passphrase is wrong. To fix it, try again. (Some kinds of damage to the encrypted part look the same.)
     #[error("wrong passphrase for the key `{name}`")]
     WrongPassphrase {
-        /// The key.
+        /// The name of the key.
         name: KeyName,
     },
-    /// Choose a passphrase.
-    #[error("a key needs a passphrase that is not empty")]
+    /// The passphrase is empty. To fix it, choose another one.
+    #[error("the passphrase of a key cannot be empty")]
     EmptyPassphrase,
-    /// Choose a name that can be one.
+    /// The text is not a valid name for a key.
     #[error(transparent)]
     BadName(#[from] KeyNameError),
-    /// Choose a work factor that can be opened again.
-    #[error("a scrypt work factor is from 1 to {MAX_WORK_LOG2}, not {log2}")]
+    /// The work factor is out of range.
+    #[error("a scrypt work factor is a number from 1 to {MAX_WORK_LOG2}, not {log2}")]
     BadWorkFactor {
-        /// The base-2 logarithm that was asked for.
+        /// The requested base-2 logarithm.
         log2: u8,
     },
-    /// Restore the file from a backup, or move it away.
+    /// The file is damaged. To fix it, restore the file from a backup, or move it away.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         reason: String,
     },
-    /// Update.
-    #[error("{} was written by a newer circles (format {version})", path.display())]
+    /// A newer version of `circles` wrote the file. To fix it, update `circles`.
+    #[error("{} was written by a newer version of circles (format {version})", path.display())]
     NewerVersion {
         /// The file.
         path: PathBuf,
-        /// The version that it says.
+        /// The version of the file's format.
         version: u64,
     },
-    /// Do not use it: somebody put another public key or another secret into it.
-    #[error("{} was altered: its secret key does not belong to the public key that it shows", path.display())]
+    /// Someone replaced the public key or the secret in the file, so it must not be used.
+    #[error("{} was altered: its secret key does not match its public key", path.display())]
     Altered {
         /// The file.
         path: PathBuf,
     },
-    /// Take the others' permissions away: `chmod 600`.
+    /// Others can access the file. To fix it: `chmod 600`.
     #[error("{} is open to others (mode {mode:04o}), so circles does not use it", path.display())]
     LoosePermissions {
         /// The file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits.
         mode: u32,
     },
-    /// Take the others' permissions away: `chmod 700`.
+    /// Others can write to the directory. To fix it: `chmod 700`.
     #[error("others can write to {} (mode {mode:04o}), so circles uses no key in it", path.display())]
     WritableDirectory {
         /// The directory.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits.
         mode: u32,
     },
-    /// Try again once the other process is done; if it stands still, end it.
-    #[error("another process is changing the keystore and has not come to an end (it holds {})", path.display())]
+    /// Another process holds the lock. To fix it, try again when that process has finished, or end it if it is stuck.
+    #[error("another process is changing the keystore and did not finish in time (it holds the lock {})", path.display())]
     Busy {
-        /// The file that it has locked.
+        /// The locked file.
         path: PathBuf,
     },
-    /// See what the operating system says, which is the source of this error and not in its message.
+    /// The operating system reported an error: it is the source of this error and not part of the message.
     #[error("could not {action} {}", path.display())]
     Io {
-        /// What it happened to.
+        /// The file or directory.
         path: PathBuf,
-        /// What was tried, to be followed by the path.
+        /// The failed action, as a verb phrase that the path follows.
         action: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// Set `HOME`, or say where the keystore is.
-    #[error("no home directory was found, so there is no place for the keystore")]
+    /// The user has no home directory. To fix it, set `HOME` or name the keystore's directory.
+    #[error("there is no home directory for the keystore")]
     NoHome,
 }
 

@@ -1,4 +1,4 @@
-//! What is in a key's file, and the encryption of its secret.
+//! The content of a key file, and the encryption of its secret.
 
 use std::io::Read as _;
 use std::iter;
@@ -15,28 +15,30 @@ use crate::{KeyPair, PublicKey};
 const VERSION: u64 = 1;
 const SECRET_DIGITS: u64 = 64;
 
-/// What age adds to the last, here the only, chunk of a payload: Poly1305's tag.
+/// Length of the Poly1305 tag that age adds to the last, here the only, chunk of a payload.
 const TAG_BYTES: u64 = 16;
 
-/// The largest scrypt work factor that is made or opened, as the base-2 logarithm of N: 4 GiB of memory, some
-/// seconds. What a fast machine calibrates to stays below, and a file cannot ask for hours.
+/// Maximum scrypt work factor, as the base-2 logarithm of N: 4 GiB of memory, some seconds.
+///
+/// The calibrated factor of a fast machine is lower, and the bound keeps a file from requiring hours of work.
 pub const MAX_WORK_LOG2: u8 = 22;
 
-/// How much work scrypt makes of a passphrase, for us once and for who guesses it at every guess.
+/// The cost of turning a passphrase into a key with scrypt: the owner pays it once, an attacker for every guess.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WorkFactor {
-    /// What age expects to take this machine about a second, from a short measurement. What it comes to was, where it
-    /// was measured, N = 2^20: 1 GiB of memory, and 2 to 4 s beside other work.
+    /// The factor that age expects to take about a second on this machine, from a short measurement. On the machine on
+    /// which we measured, it was N = 2^20: 1 GiB of memory, and 2 to 4 s under load.
     #[default]
     Calibrated,
-    /// N = 2 to the power of this, from 1 to [`MAX_WORK_LOG2`]; it takes 2^this KiB of memory. Small ones are for tests.
+    /// N = 2 to the power of this number, from 1 to [`MAX_WORK_LOG2`]; it takes 2^this KiB of memory. Small factors are
+    /// for tests.
     Log2(u8),
 }
 
-/// A file's content that was found to be in order.
+/// The parsed content of a key file.
 pub(super) struct KeyFile {
     public_key: PublicKey,
-    /// Armored age.
+    /// The encrypted secret: armored age.
     secret: String,
 }
 
@@ -47,7 +49,7 @@ struct KeyFileJson {
     secret: String,
 }
 
-/// Read before the rest, whose form depends on it.
+/// The version of a key file, parsed first because the form of the other fields depends on it.
 #[derive(Deserialize)]
 struct KeyFileVersion {
     version: u64,
@@ -84,7 +86,7 @@ impl KeyFile {
             return Err(KeystoreError::NewerVersion { path: path.to_owned(), version });
         }
         if version < VERSION {
-            return Err(KeystoreError::damaged(path, format!("there is no version {version} of this file")));
+            return Err(KeystoreError::damaged(path, format!("there is no version {version} of the file format")));
         }
         let stored: KeyFileJson = from_json(text, path)?;
         let public_key = stored
@@ -101,23 +103,24 @@ impl KeyFile {
             }
             other => decrypt_error(&other, path),
         })?;
-        let keypair = KeyPair::from_secret_hex(&digits)
-            .map_err(|error| KeystoreError::damaged(path, format!("what was encrypted is no secret key: {error}")))?;
+        let keypair = KeyPair::from_secret_hex(&digits).map_err(|error| {
+            KeystoreError::damaged(path, format!("the encrypted text is not a secret key: {error}"))
+        })?;
         if keypair.public_key() != self.public_key {
             return Err(KeystoreError::Altered { path: path.to_owned() });
         }
         Ok(keypair)
     }
 
-    /// Makes sure that who knows the passphrase could open it, as far as that shows without: the armor is whole, the work is
-    /// bounded, and what is encrypted is as long as a secret key.
+    /// Checks, as far as possible without the passphrase, that the passphrase would decrypt the file: the armor is
+    /// complete, the work factor is within bounds, and the encrypted text is as long as a secret key.
     pub(super) fn check_sealed(&self, path: &Path) -> Result<(), KeystoreError> {
         let mut sealed = Vec::new();
         age::armor::ArmoredReader::new(self.secret.as_bytes())
             .read_to_end(&mut sealed)
             .map_err(|error| decrypt_error(&error.into(), path))?;
         let mut payload = sealed.as_slice();
-        // It refuses any work, and says how much there would be.
+        // With a maximum of 0, age refuses to decrypt and reports the work factor in its error.
         let mut nobody = scrypt::Identity::new(SecretString::from(""));
         nobody.set_max_work_factor(0);
         let tried = age::Decryptor::new_buffered(&mut payload)
@@ -128,7 +131,7 @@ impl KeyFile {
             Ok(()) => return Err(KeystoreError::damaged(path, "`secret` is not encrypted with a passphrase")),
         }
         if payload.len() as u64 != SECRET_DIGITS + TAG_BYTES {
-            return Err(KeystoreError::damaged(path, "what is encrypted is not as long as a secret key"));
+            return Err(KeystoreError::damaged(path, "the encrypted text is not as long as a secret key"));
         }
         Ok(())
     }
@@ -138,27 +141,27 @@ impl KeyFile {
         identity.set_max_work_factor(MAX_WORK_LOG2);
         let armored = age::armor::ArmoredReader::new(self.secret.as_bytes());
         let plaintext = age::Decryptor::new_buffered(armored)?.decrypt(iter::once(&identity as &dyn age::Identity))?;
-        // Room from the start for all that is read: a buffer that grows leaves unwiped pieces behind.
+        // Allocate the final size up front: a buffer that grows leaves copies that are not wiped.
         let mut digits = Zeroizing::new(String::with_capacity(128));
         plaintext.take(SECRET_DIGITS + 1).read_to_string(&mut digits)?;
         Ok(digits)
     }
 }
 
-/// What is wrong with an encrypted secret, whatever its passphrase is.
+/// Converts an error of age that does not depend on the passphrase.
 fn decrypt_error(error: &DecryptError, path: &Path) -> KeystoreError {
     match error {
         DecryptError::ExcessiveWork { required, .. } => KeystoreError::damaged(
             path,
-            format!("it asks for a scrypt work factor of {required}, and {MAX_WORK_LOG2} is the most"),
+            format!("it requires a scrypt work factor of {required}; the maximum is {MAX_WORK_LOG2}"),
         ),
         DecryptError::NoMatchingKeys => KeystoreError::damaged(path, "`secret` is not encrypted with a passphrase"),
-        // age translates its messages, and takes the reader's locale for it; the kind of fault is all there is to say.
-        _ => KeystoreError::damaged(path, "`secret` is not a whole age file"),
+        // age translates its messages to the user's locale, so they are not repeated here.
+        _ => KeystoreError::damaged(path, "`secret` is not a complete age file"),
     }
 }
 
-/// The place of the fault without the text, which serde would quote.
+/// Parses JSON. The error gives the position without the text, which serde would quote.
 fn from_json<'text, T: Deserialize<'text>>(text: &'text str, path: &Path) -> Result<T, KeystoreError> {
     serde_json::from_str(text).map_err(|error| {
         let category = if error.is_data() { "a field is missing or has another type" } else { "it is not JSON" };

@@ -5,37 +5,37 @@ use std::str::FromStr;
 
 const MAX: usize = 64;
 
-/// The name of a key, which is also its file's: 1 to 64 of `A–Z a–z 0–9 . _ -`, beginning with neither dot nor dash.
+/// The name of a key, also used as its file name: 1 to 64 of `A–Z a–z 0–9 . _ -`, not beginning with a dot or dash.
 ///
-/// Names that differ only in case are different names, but one keystore holds only one of them.
+/// Names that differ only in case are different names, but one keystore can contain only one of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyName(String);
 
-/// Why a text cannot name a key; each message says what can.
+/// The reason why a text cannot name a key. Each message states the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyNameError {
-    /// No character, or too many.
+    /// The text is empty or too long.
     #[error("a key's name has 1 to {MAX} characters, not {found}")]
     Length {
-        /// How many characters there were.
+        /// Number of characters.
         found: usize,
     },
-    /// A dot or a dash at the front, where it would make a hidden file or look like an option.
-    #[error("a key's name begins with a letter, a digit or an underscore")]
+    /// The text begins with a dot or a dash, as hidden files and options do.
+    #[error("a key's name must begin with a letter, a digit or an underscore")]
     Start,
-    /// A character that file systems or shells read in their own way.
+    /// The text has a character that is not allowed, because file systems or shells may interpret it.
     #[error(
-        "a key's name is made of the letters A-Z a-z, digits, `.`, `_` and `-`; character {position} is none of them"
+        "a key's name may contain only the letters A-Z a-z, digits, `.`, `_` and `-`; character {position} is not allowed"
     )]
     Character {
-        /// Counted from 1.
+        /// Position of the character, counted from 1.
         position: usize,
     },
 }
 
 impl KeyName {
-    /// Its text.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What becomes of keys that are there, and keys that come from elsewhere.
+//! Operations on existing keys: export, import, change of passphrase, rename, remove.
 
 use std::path::Path;
 
@@ -7,19 +7,28 @@ use crate::KeyPair;
 use crate::private_files::{self, WriteOutcome};
 
 impl Keystore {
-    /// A key as it is in its file, encrypted: what [`Keystore::import`] takes. One that nobody could open any more is
-    /// [`KeystoreError::Damaged`], so that no such copy is relied on.
+    /// Exports a key as the text of its file, still encrypted, for [`Keystore::import`].
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::NoSuchKey`], and [`KeystoreError::Damaged`] for a file that no passphrase could
+    /// decrypt, so that nobody relies on such a copy.
     pub fn export(&self, name: &KeyName) -> Result<String, KeystoreError> {
         let file = self.read(name)?;
         file.check_sealed(&self.path(name))?;
         Ok(file.to_text())
     }
 
-    /// Stores what [`Keystore::export`] gave, on this machine or another, under a name that is free in the sense of
-    /// [`Keystore::exists`]. It keeps its passphrase, so nothing proves yet that the secret belongs to the public key:
-    /// [`Keystore::unlock`] does. The first key of a keystore becomes its default.
+    /// Stores an [exported](Keystore::export) key under a name that is free in the sense of [`Keystore::exists`].
     ///
-    /// `source` is where the text comes from, for the errors about it.
+    /// The key keeps its passphrase, so the import cannot verify that the secret matches the public key:
+    /// [`Keystore::unlock`] does. The first key of a keystore becomes its default. `source` is the origin of the text,
+    /// for error messages.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::Damaged`] or [`KeystoreError::NewerVersion`] if the text is not a usable key,
+    /// [`KeystoreError::Exists`] if the name is taken, and other errors if the keystore cannot be read or written.
     pub fn import(&self, name: &KeyName, text: &str, source: &Path) -> Result<KeyEntry, KeystoreError> {
         let file = KeyFile::from_text(text, source)?;
         file.check_sealed(source)?;
@@ -27,12 +36,17 @@ impl Keystore {
         self.add(name, &file)
     }
 
-    /// Encrypts a key that [`Keystore::unlock`] gave with another passphrase. Its file has the one or the other, whatever
-    /// happens meanwhile. [`KeystoreError::Altered`] if what has the name by now is another key.
+    /// Encrypts an [unlocked](Keystore::unlock) key with another passphrase. The change is atomic.
     ///
-    /// A copy of the file from before, as in a backup, still opens with the passphrase from before.
+    /// A copy of the previous file, such as a backup, still opens with the previous passphrase.
     ///
-    /// Takes the time that `work` says: call it where blocking is allowed.
+    /// Blocks for the time that `work` takes: call it where blocking is allowed.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::EmptyPassphrase`], [`KeystoreError::BadWorkFactor`], [`KeystoreError::NoSuchKey`],
+    /// [`KeystoreError::Altered`] if another key has the name now, and other errors if the keystore cannot be read or
+    /// written.
     pub fn change_passphrase(
         &self,
         name: &KeyName,
@@ -59,7 +73,13 @@ impl Keystore {
         }
     }
 
-    /// Gives a key another name, which must be free; in other letters its own is. The default goes with it.
+    /// Renames a key. The new name must be free, or differ from the old one only in case. A default key stays the
+    /// default.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::NoSuchKey`], [`KeystoreError::Exists`] if the new name is taken, and other errors if
+    /// the keystore cannot be read or written.
     pub fn rename(&self, old: &KeyName, new: &KeyName) -> Result<KeyEntry, KeystoreError> {
         self.must_exist(old)?;
         let _held = self.begin_change()?;
@@ -74,7 +94,7 @@ impl Keystore {
         let entry = KeyEntry { name: new.clone(), public_key, default };
         self.move_key(old, new)?;
         if default && let Err(error) = self.write_default(new) {
-            // As it was; if not even that can be done, the key is there under its new name.
+            // Restore the previous state. If that fails too, the key exists under its new name.
             let _renamed = self.move_key(new, old);
             return Err(error);
         }
@@ -92,21 +112,26 @@ impl Keystore {
         }
     }
 
-    /// Removes a key, for good, also one whose file is damaged, with all that interrupted writes have left behind. Was it the
-    /// default, there is none until another is [named](Keystore::set_default): who somebody is is not for the keystore to
-    /// guess.
+    /// Removes a key permanently, even if its file is damaged, and all files of interrupted writes.
+    ///
+    /// If the key was the default, there is no default until one is [set](Keystore::set_default): the keystore does not
+    /// guess which key the user wants.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeystoreError::NoSuchKey`], and other errors if the keystore cannot be read or written.
     pub fn remove(&self, name: &KeyName) -> Result<(), KeystoreError> {
         self.must_exist(name)?;
         let _held = self.begin_change()?;
         self.must_exist(name)?;
-        // A damaged one names no key.
+        // A damaged default names no key.
         let default = self.read_default().unwrap_or_default().as_ref() == Some(name);
         if default {
             private_files::remove(&self.dir, &self.dir.join(DEFAULT_FILE))?;
         }
         Ok(private_files::remove(&self.dir, &self.path(name)).inspect_err(|_| {
             if default {
-                // As it was; if not even that can be done, the key is there and can be named again.
+                // Restore the previous state. If that fails too, the key exists and can be set as the default again.
                 let _none = self.write_default(name);
             }
         })?)

@@ -1,4 +1,4 @@
-//! Files that killed writes leave behind.
+//! The temporary files of interrupted writes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::{QUICK, add, files, fresh, name};
 
 type ChangeFn<'a> = &'a dyn Fn() -> Result<(), KeystoreError>;
 
-/// Leaves what a process leaves that is killed between the file and its place: a whole encrypted key, and a part of one.
+/// Creates the files that a process leaves if it is killed during a write: a complete encrypted key, and a part of one.
 fn create_leftovers(store: &Keystore) -> Vec<PathBuf> {
     let leftovers = [".new-AbCdEf", ".new-x1Y2z3"].map(|file| store.dir().join(file));
     fs::copy(store.dir().join("alice.json"), &leftovers[0]).expect("copied");
@@ -34,7 +34,7 @@ fn leftovers_are_listed_and_hide_nothing() {
     assert_eq!(store.leftovers().expect("looked"), leftovers);
     let listing = store.list().expect("listed");
     assert_eq!((listing.entries.len(), listing.damaged.len()), (1, 0));
-    // To look is no change.
+    // Listing removes nothing.
     assert!(leftovers.iter().all(|file| file.exists()));
 }
 
@@ -70,7 +70,7 @@ fn removed_key_leaves_no_file() {
     assert_eq!(files(&store), Vec::<String>::new());
 }
 
-/// Another process may be about to move such a file to its place.
+/// The process that holds the lock may be about to rename such a file.
 #[test]
 fn leftovers_stay_while_another_process_holds_the_lock() {
     let (_root, store) = fresh();

@@ -1,4 +1,4 @@
-//! What becomes of keys that are there, and of keys that come from elsewhere.
+//! Export, import, change of passphrase, rename and removal of keys.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn import(store: &Keystore, text: &str) -> Result<keys::keystore::KeyEntry, Keys
 }
 
 #[test]
-fn an_exported_key_is_the_same_key_with_the_same_passphrase_elsewhere() {
+fn exported_key_keeps_secret_and_passphrase() {
     let (_root, store) = fresh();
     let (pair, _) = add(&store, "alice");
     let text = store.export(&name("alice")).expect("exported");
@@ -36,17 +36,17 @@ fn an_exported_key_is_the_same_key_with_the_same_passphrase_elsewhere() {
     let unlocked = elsewhere.unlock(&name("bob"), "open sesame").expect("unlocked");
     assert_eq!(unlocked.secret_hex(), pair.secret_hex());
 
-    // Never in place of another, whatever its case.
+    // An import never replaces another key, whatever the case of its name.
     let refused = elsewhere.import(&name("BOB"), &text, Path::new(SOURCE)).expect_err("taken");
     assert!(matches!(refused, KeystoreError::Exists { name: ref taken } if taken.as_str() == "bob"));
 }
 
 #[test]
-fn a_key_that_nobody_could_open_is_neither_exported_nor_imported() {
+fn unusable_key_is_neither_exported_nor_imported() {
     let (_root, store) = fresh();
     add(&store, "alice");
     let whole = store.export(&name("alice")).expect("exported");
-    let of_nothing = {
+    let without_key = {
         let mut recipient = age::scrypt::Recipient::new(age::secrecy::SecretString::from("open sesame"));
         recipient.set_work_factor(2);
         let sealed = age::encrypt_and_armor(&recipient, b"40 + 2").expect("sealed");
@@ -57,12 +57,12 @@ fn a_key_that_nobody_could_open_is_neither_exported_nor_imported() {
     let cases = [
         (String::new(), "it is not JSON"),
         ("{}".into(), "a field is missing"),
-        (whole.replace("\"version\":1", "\"version\":2"), "was written by a newer circles"),
+        (whole.replace("\"version\":1", "\"version\":2"), "was written by a newer version of circles"),
         (whole.replace("\"public_key\":\"0", "\"public_key\":\"9"), "`public_key`: "),
-        (whole.replace("\\n-----END AGE ENCRYPTED FILE-----", ""), "not a whole age file"),
-        (whole.replace("-----BEGIN AGE", "-----BEGIN PGP"), "not a whole age file"),
-        (with_work_factor(&whole, 23), "a scrypt work factor of 23, and 22 is the most"),
-        (of_nothing, "not as long as a secret key"),
+        (whole.replace("\\n-----END AGE ENCRYPTED FILE-----", ""), "not a complete age file"),
+        (whole.replace("-----BEGIN AGE", "-----BEGIN PGP"), "not a complete age file"),
+        (with_work_factor(&whole, 23), "a scrypt work factor of 23; the maximum is 22"),
+        (without_key, "not as long as a secret key"),
     ];
     let (_root, elsewhere) = fresh();
     for (text, expected) in &cases {
@@ -77,7 +77,7 @@ fn a_key_that_nobody_could_open_is_neither_exported_nor_imported() {
 }
 
 #[test]
-fn a_changed_passphrase_opens_the_same_key_and_the_one_before_does_not() {
+fn passphrase_change_replaces_old_passphrase() {
     let (_root, store) = fresh();
     let (pair, before) = add(&store, "alice");
     let unlocked = store.unlock(&name("alice"), "open sesame").expect("unlocked");
@@ -94,14 +94,14 @@ fn a_changed_passphrase_opens_the_same_key_and_the_one_before_does_not() {
 }
 
 #[test]
-fn a_passphrase_that_is_not_changed_leaves_the_file_as_it_was() {
+fn refused_passphrase_change_keeps_file() {
     let (_root, store) = fresh();
     let (pair, _) = add(&store, "alice");
     let other = KeyPair::generate().expect("random bytes");
     let before = fs::read(store.dir().join("alice.json")).expect("read");
     let change = |key: &str, pair, passphrase| store.change_passphrase(&name(key), pair, passphrase, QUICK);
     assert!(matches!(change("alice", &pair, ""), Err(KeystoreError::EmptyPassphrase)));
-    // What has the name by now is another key, which would be lost.
+    // Another key has this name now, which the change would overwrite.
     assert!(matches!(change("alice", &other, "x"), Err(KeystoreError::Altered { .. })));
     assert!(matches!(change("bob", &pair, "x"), Err(KeystoreError::NoSuchKey { .. })));
     assert_eq!(fs::read(store.dir().join("alice.json")).expect("read"), before);
@@ -109,7 +109,7 @@ fn a_passphrase_that_is_not_changed_leaves_the_file_as_it_was() {
 }
 
 #[test]
-fn a_renamed_key_keeps_its_passphrase_and_stays_the_default() {
+fn renamed_key_keeps_passphrase_and_default() {
     let (_root, store) = fresh();
     let (alice, _) = add(&store, "alice");
     add(&store, "bob");
@@ -120,14 +120,14 @@ fn a_renamed_key_keeps_its_passphrase_and_stays_the_default() {
     store.unlock(&name("carol"), "open sesame").expect("unlocked");
     assert!(!store.rename(&name("bob"), &name("dave")).expect("renamed").default);
     assert_eq!(default(&store).as_deref(), Some("carol"));
-    // In other letters its own name is free.
+    // A rename may change only the case.
     store.rename(&name("carol"), &name("Carol")).expect("renamed");
     assert_eq!(files(&store), ["Carol.json", "dave.json", "default"]);
     assert_eq!(default(&store).as_deref(), Some("Carol"));
 }
 
 #[test]
-fn a_key_is_never_renamed_over_another() {
+fn rename_does_not_replace_other_key() {
     let (_root, store) = fresh();
     let (alice, _) = add(&store, "alice");
     let (bob, _) = add(&store, "bob");
@@ -142,7 +142,7 @@ fn a_key_is_never_renamed_over_another() {
 }
 
 #[test]
-fn a_removed_key_is_gone_and_no_other_becomes_the_default_by_itself() {
+fn removed_default_key_leaves_no_default() {
     let (_root, store) = fresh();
     for key in ["alice", "bob", "carol"] {
         add(&store, key);
@@ -152,12 +152,12 @@ fn a_removed_key_is_gone_and_no_other_becomes_the_default_by_itself() {
     store.remove(&name("alice")).expect("removed");
     assert_eq!((files(&store), default(&store)), (vec!["carol.json".into()], None));
     assert!(matches!(store.remove(&name("alice")), Err(KeystoreError::NoSuchKey { .. })));
-    // One that is made under the name again is not the one that was chosen.
+    // A new key of the same name is not the key that the user chose as the default.
     assert!(!add(&store, "alice").1.default);
 }
 
 #[test]
-fn a_damaged_key_can_be_removed() {
+fn damaged_key_can_be_removed() {
     let (_root, store) = fresh();
     add(&store, "alice");
     edit(&store, "alice.json", |_| "{".into());
@@ -167,7 +167,7 @@ fn a_damaged_key_can_be_removed() {
 }
 
 #[test]
-fn changes_of_a_keystore_that_is_not_there_create_nothing() {
+fn changing_a_missing_keystore_creates_nothing() {
     let (root, store) = fresh();
     let pair = KeyPair::generate().expect("random bytes");
     let missing = [
@@ -180,9 +180,9 @@ fn changes_of_a_keystore_that_is_not_there_create_nothing() {
     assert_eq!(fs::read_dir(root.path()).expect("listed").count(), 0);
 }
 
-/// That it cannot be locked stands for all that keeps a keystore from being written to, and holds for root, too.
+/// A lock file that cannot be opened stands for every obstacle to writing, and is one for root, too.
 #[test]
-fn what_cannot_be_done_is_not_done_by_half() {
+fn failed_change_keeps_keystore() {
     let (_root, store) = fresh();
     add(&store, "alice");
     let before = fs::read(store.dir().join("alice.json")).expect("read");
@@ -205,11 +205,11 @@ fn what_cannot_be_done_is_not_done_by_half() {
 }
 
 #[test]
-fn a_key_that_cannot_be_removed_stays_the_default() {
+fn unremovable_key_stays_default() {
     let (_root, store) = fresh();
     add(&store, "alice");
     let path = store.dir().join("alice.json");
-    // No file of that name can be removed, not even by root.
+    // A directory cannot be removed as a file, not even by root.
     fs::remove_file(&path).expect("removed");
     fs::create_dir(&path).expect("made");
     assert!(matches!(store.remove(&name("alice")), Err(KeystoreError::Io { .. })));
@@ -219,9 +219,9 @@ fn a_key_that_cannot_be_removed_stays_the_default() {
     );
 }
 
-/// As a crash between the two steps of a rename leaves it.
+/// Simulates a crash between the two steps of a rename.
 #[test]
-fn a_key_under_the_name_of_a_default_that_is_gone_is_not_the_default() {
+fn key_with_name_of_dangling_default_is_not_default() {
     let crashed = || {
         let (root, store) = fresh();
         add(&store, "alice");
@@ -241,9 +241,9 @@ fn a_key_under_the_name_of_a_default_that_is_gone_is_not_the_default() {
     assert_eq!(default(&store), None);
 }
 
-/// Each of two that want the same thing at the same time gets it whole or not at all.
+/// Each of two concurrent changes succeeds or fails as a whole.
 #[test]
-fn of_changes_at_the_same_time_none_is_lost() {
+fn concurrent_changes_do_not_overwrite_each_other() {
     for _ in 0..20 {
         let (_root, store) = fresh();
         let (alice, _) = add(&store, "alice");
@@ -252,7 +252,7 @@ fn of_changes_at_the_same_time_none_is_lost() {
         let renamed = thread::scope(|scope| {
             let renaming = ["alice", "bob"].map(|old| scope.spawn(|| store.rename(&name(old), &name("carol")).is_ok()));
             let changing = scope.spawn(|| store.change_passphrase(&name("alice"), &key, "x", QUICK).is_ok());
-            let _it_may_be_renamed_by_then = changing.join().expect("no panic");
+            let _fails_after_rename = changing.join().expect("no panic");
             renaming.map(|one| one.join().expect("no panic"))
         });
         assert_eq!(renamed.iter().filter(|done| **done).count(), 1);

@@ -1,4 +1,4 @@
-//! Keys that others could read or write.
+//! Keys that others can read or write.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -9,7 +9,7 @@ use keys::keystore::KeystoreError;
 use super::{QUICK, add, fresh, mode, name};
 
 fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the owner may");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set mode");
 }
 
 #[test]
@@ -19,20 +19,20 @@ fn unlock_refuses_key_file_with_loose_permissions() {
     let alice = store.dir().join("alice.json");
     for loose in [0o640, 0o604, 0o620, 0o602, 0o610, 0o666] {
         set_mode(&alice, loose);
-        let refused = store.unlock(&name("alice"), "open sesame").expect_err("others may use the file");
+        let refused = store.unlock(&name("alice"), "open sesame").expect_err("others can access the file");
         assert!(
             matches!(&refused, KeystoreError::LoosePermissions { path, mode } if *path == alice && *mode == loose),
             "{loose:o}: {refused}"
         );
         assert!(refused.to_string().contains(&format!("(mode {loose:04o})")), "{refused}");
-        // A client can say so before it asks for the passphrase.
+        // A client can report the error before it asks for the passphrase.
         assert!(matches!(store.check_unlockable(&name("alice")), Err(KeystoreError::LoosePermissions { .. })));
-        // What needs no secret works still: the key can be looked at, and removed.
+        // Operations that need no secret still work: the key can be shown and removed.
         store.show(&name("alice")).expect("shown");
     }
     for private in [0o600, 0o400] {
         set_mode(&alice, private);
-        store.unlock(&name("alice"), "open sesame").expect("the file is for its owner alone");
+        store.unlock(&name("alice"), "open sesame").expect("only the owner can access the file");
     }
 }
 
@@ -43,7 +43,7 @@ fn unlock_checks_permissions_of_link_target() {
     let (alice, target) = (store.dir().join("alice.json"), root.path().join("elsewhere"));
     fs::rename(&alice, &target).expect("moved");
     symlink(&target, &alice).expect("linked");
-    store.unlock(&name("alice"), "open sesame").expect("the target is for its owner alone");
+    store.unlock(&name("alice"), "open sesame").expect("only the owner can access the target");
     set_mode(&target, 0o644);
     let refused = store.unlock(&name("alice"), "open sesame").expect_err("others may read the target");
     assert!(matches!(refused, KeystoreError::LoosePermissions { .. }), "{refused}");
@@ -61,10 +61,10 @@ fn unlock_refuses_key_in_writable_directory() {
             "{loose:o}: {refused}"
         );
     }
-    // Others who may only look get no further than the files' own permissions.
+    // In a directory that others can only list, the permissions of the files protect them.
     set_mode(store.dir(), 0o755);
     store.unlock(&name("alice"), "open sesame").expect("nobody else may write there");
-    // A write closes the directory, as it does with any that is open to others.
+    // A write makes the directory private.
     set_mode(store.dir(), 0o777);
     store.change_passphrase(&name("alice"), &pair, "open barley", QUICK).expect("changed");
     assert_eq!(mode(store.dir()), 0o700);
