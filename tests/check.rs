@@ -29,7 +29,7 @@ fn check_shows_a_mistake_with_its_line_and_a_caret() {
     insta::assert_snapshot!(ran.stderr, @r#"
     3 |   { "name": "b", "port": 1 }
                                  ^
-    error: circles.json:3:26: the port 1 is that of 'a', too
+    error: circles.json:3:26: port 1 is already used by circle 'a'
     "#);
 }
 

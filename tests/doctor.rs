@@ -45,7 +45,7 @@ impl DoctorReport {
             .filter(|finding| !is_fine(finding))
             .map(|finding| {
                 let [level, what, why, fix] = ["level", "what", "why", "fix"].map(|part| text(&finding[part]));
-                assert!(!fix.is_empty() || what.starts_with("and others"), "{finding}: nothing mends it");
+                assert!(!fix.is_empty() || what.starts_with("more files"), "{finding}: no fix");
                 format!("{level} {what}: {why} -> {fix}")
             })
             .collect()
@@ -89,7 +89,7 @@ fn doctor_accepts_an_empty_home_and_changes_nothing() {
     let examined = DoctorReport::of(&home, &[]);
     let complaints = examined.findings();
     assert_eq!((examined.code, complaints.len()), (Some(0), 2), "{complaints:#?}");
-    assert!(complaints[0].contains("there is no key") && complaints[0].contains("circles keygen"), "{complaints:#?}");
+    assert!(complaints[0].contains("there are no keys") && complaints[0].contains("circles keygen"), "{complaints:#?}");
     assert!(complaints[1].contains("there is no circles.json"), "{complaints:#?}");
     assert!(tree(home.path()).is_empty());
 }

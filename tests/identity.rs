@@ -66,7 +66,7 @@ fn supervised_circle_keeps_its_own_identity() {
     background.run_ok(&["up", "a"]);
     assert_eq!(background.identity("a"), a, "it stays over supervisors");
     let log = fs::read_to_string(background.files("a.log").pop().expect("a log")).expect("readable");
-    assert_eq!(log.matches(&format!("made the identity {a} in ")).count(), 1, "{log}");
+    assert_eq!(log.matches(&format!("created identity {a} in ")).count(), 1, "{log}");
     let secret = fs::read_to_string(&file).expect("readable");
     assert!(!log.contains(secret.trim()), "no secret in the log");
 }

@@ -46,7 +46,7 @@ fn known_circles_of_a_user_who_knows_none_are_none() {
     let home = Home::new();
     let listed = home.run(&["known", "list"]);
     assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), ""), "{listed:?}");
-    assert!(listed.stderr.contains("no circle is known yet"), "{listed:?}");
+    assert!(listed.stderr.contains("there are no known circles yet"), "{listed:?}");
     assert_eq!(home.run(&["known", "forget", "a:1"]).code, Some(6));
     assert_eq!(home.run(&["known", "forget", "a b"]).code, Some(2));
     assert!(!home.keys_directory().with_file_name("known_circles").exists());

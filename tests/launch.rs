@@ -98,7 +98,7 @@ fn dead_circle_is_restarted() {
     assert_eq!(wire.value("40 + 2"), 42);
     let [circle] = children(launched.pid())[..] else { panic!("one circle") };
     kill_process(circle, Signal::KILL).expect("it is there");
-    assert!(launched.line("down").contains("signal 9; again in 0."));
+    assert!(launched.line("down").contains("signal 9; restarting in 0."));
     assert_eq!(launched.ready("a").value("40 + 2"), 42);
 }
 
@@ -122,7 +122,7 @@ fn unstartable_circle_is_reported_and_not_retried() {
     let mut launched = LaunchProcess::start(&config, &[]);
     let owner = format!("port {port} is taken by `circles` (pid {})", taken.pid());
     assert!(launched.line("error: ").contains(&owner));
-    assert!(launched.line("down: it ended with exit code 2").contains(&owner));
+    assert!(launched.line("down: exited with code 2").contains(&owner));
     wait_for_end(launched.pid());
     assert_eq!(launched.child.0.wait().expect("it was started here").code(), Some(2));
 }

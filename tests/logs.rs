@@ -252,16 +252,13 @@ fn json_log_has_only_json_lines_and_is_shown_as_text() {
         assert!(["timestamp", "level", "message"].iter().all(|name| fields[*name].is_string()), "{line}");
     }
     let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().expect("text")).collect();
-    assert!(messages[0].starts_with("made the identity "), "{messages:?}");
+    assert!(messages[0].starts_with("created identity "), "{messages:?}");
     assert!(messages[1].starts_with("listening on ws://"), "{messages:?}");
-    for piece in ["it was ended by signal 9", "draining"] {
+    for piece in ["killed by signal 9", "draining"] {
         assert!(messages.iter().any(|message| message.contains(piece)), "{piece}: {messages:?}");
     }
     let shown = here.run_ok(&["logs"]);
-    assert!(
-        shown.contains("Z  INFO listening on ws://") && shown.contains("Z  WARN it was ended by signal 9"),
-        "{shown}"
-    );
+    assert!(shown.contains("Z  INFO listening on ws://") && shown.contains("Z  WARN killed by signal 9"), "{shown}");
     let raw = here.run_ok(&["logs", "--json"]);
     assert_eq!(raw, fs::read_to_string(path).expect("it is there"));
 }

@@ -353,12 +353,12 @@ fn invalid_script_file_is_reported() {
 fn program_without_a_command_shows_the_first_steps() {
     let ran = Home::new().run(&[]);
     insta::assert_snapshot!(ran.stdout, @r"
-    circles: live Rhai, with keys that prove who you are
+    circles: live Rhai, guarded by keys
 
-      circles tui               a screen to play on: circles, keys, a REPL, logs
-      circles repl              type Rhai now, on a throw-away circle
-      circles keygen alice      make a key to prove who you are
+      circles tui               open the terminal interface: circles, keys, a REPL, logs
+      circles repl              type Rhai now, on a scratch circle in this process
+      circles keygen alice      make a key to sign in with
 
-    circles --help lists everything.
+    circles --help lists all commands.
     ");
 }

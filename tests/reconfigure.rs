@@ -178,7 +178,7 @@ fn failed_reconfiguration_changes_nothing() {
         (&["--modules", "nowhere"], "nowhere"),
         (&["--access", "authenticated"], "the access cannot change"),
         (&["--sandbox", "required"], "the sandbox cannot change"),
-        (&["--host", "127.0.0.2"], "its address cannot change"),
+        (&["--host", "127.0.0.2"], "the address of a running circle cannot change"),
         (&["--name", "b"], "'--name"),
         (&["--limit", "luck=1"], "luck"),
         (&["--limit", "workers=0"], "cannot be 0"),

@@ -17,8 +17,8 @@ const A: &str = r#"{ "name": "a", "port": 0 }"#;
 const B: &str = r#"{ "name": "b", "port": 0 }"#;
 const C: &str = r#"{ "name": "c", "port": 0 }"#;
 
-/// What the supervisor logs of a circles.json that it does not take over.
-const REFUSAL: &str = "and nothing is changed";
+/// What the supervisor logs about a circles.json that it does not apply.
+const REFUSAL: &str = "still using the previous version";
 
 /// A circles.json.
 fn of(circles: &[&str]) -> String {
@@ -156,7 +156,7 @@ fn diff_shows_what_reload_does_and_changes_nothing() {
     assert!(said.stdout == "a  starts\nb  starts\n" && said.stderr.contains("nothing runs"), "{said:?}");
     assert_eq!(here.run(&["reload"]).code, Some(3));
     here.run_ok(&["up"]);
-    assert_eq!(here.run_ok(&["diff"]), "a  stays as it is\nb  stays as it is\n");
+    assert_eq!(here.run_ok(&["diff"]), "a  no change\nb  no change\n");
     // A change that is noticed before it is asked for is done already: another is tried then.
     let is_done_when_asked_for = (0..20).any(|number| {
         here.configure(&of(&[A, B]));
@@ -170,7 +170,7 @@ fn diff_shows_what_reload_does_and_changes_nothing() {
         if names != ["a", "b"] || reloaded["circles"][0]["action"] == "nothing" {
             return false;
         }
-        assert_eq!(diff, "a  changes while it runs: description\nc  starts\nb  drains, and is forgotten\n");
+        assert_eq!(diff, "a  changes without a restart: description\nc  starts\nb  drains, and is removed\n");
         let expected = json!({ "circles": [
             { "name": "a", "action": "change", "fields": ["description"] },
             { "name": "c", "action": "start", "fields": [] },
@@ -191,7 +191,7 @@ fn dry_run_shows_what_would_be_done_and_changes_nothing() {
     here.run_ok(&["up", "a"]);
     assert_eq!(here.run_ok(&["up", "--dry-run"]), "a  is up\nb  would be started\n");
     let said = here.run_ok(&["restart", "--dry-run"]);
-    assert_eq!(said, "a  would be drained and started again\nb  would be started\n");
+    assert_eq!(said, "a  would be drained and restarted\nb  would be started\n");
     let ran = here.run(&["up", "--dry-run", "c"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("there is no circle 'c'"), "{ran:?}");
     assert_eq!((here.state("a"), here.state("b")), ("ready".into(), "down".into()));
@@ -224,7 +224,7 @@ fn reload_waits_for_an_earlier_reload() {
     playing.expect_print("runs");
     here.configure(&of(&[A]));
     here.until("b drains", |all| all["circles"][1]["state"] == "draining");
-    assert_eq!(here.run_ok(&["reload"]), "a  as it was\nb  drained\n");
+    assert_eq!(here.run_ok(&["reload"]), "a  no change\nb  drained\n");
     assert_eq!(here.names(), ["a"]);
 }
 

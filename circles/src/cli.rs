@@ -1,4 +1,4 @@
-//! The arguments.
+//! Command-line arguments.
 
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without Markdown")]
 
@@ -29,7 +29,7 @@ use repl::EditMode;
 
 use crate::shell_completion::{self, Shell};
 
-/// Play Rhai in live circles, with keys that prove who you are.
+/// Play Rhai scripts in live circles, guarded by keys.
 #[derive(Debug, Parser)]
 #[command(name = "circles", version, about)]
 pub(crate) struct Cli {
@@ -39,63 +39,63 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// A screen to play on: circles, keys, a REPL, logs
+    /// Open the terminal interface: circles, keys, a REPL, logs
     Tui(TuiArgs),
-    /// A line REPL, on a circle or on a throw-away one inside this process
+    /// Open a REPL on a circle, or on a scratch circle (temporary, in this process)
     Repl(ReplArgs),
-    /// Play one script: its prints, its value, an exit code
+    /// Play one script: print its output and its value, and exit with a code for the outcome
     Play(PlayArgs),
-    /// Make a keypair, protected by a passphrase, and print its public key
+    /// Make a key pair, protect it with a passphrase, and print the public key
     Keygen(KeygenArgs),
-    /// List, show, choose, export, import, rename and remove keys, change their passphrases
+    /// List, show, export, import, rename and remove keys, choose the default key, change passphrases
     #[command(subcommand)]
     Keys(KeysVerb),
-    /// List the circles whose identities are remembered, and forget them
+    /// List the circles whose identities your clients remember, or forget one
     #[command(subcommand)]
     Known(KnownVerb),
-    /// Validate circles.json and its init scripts, without starting anything
+    /// Validate circles.json and its init scripts without starting anything
     Check(CheckArgs),
-    /// What is set up, what runs, what is wrong, and the command that mends it; changes nothing
+    /// Check keys, configuration, circles and this machine: what is wrong, and how to fix it (changes nothing)
     Doctor(DoctorArgs),
-    /// Keep the circles of circles.json up, a process each, until Ctrl-C
+    /// Run the configured circles in the foreground, one process each, until Ctrl-C
     Launch(LaunchArgs),
-    /// Start circles of circles.json in the background, and wait until they take connections
+    /// Start circles in the background, and wait until they accept connections
     Up(UpArgs),
-    /// Drain circles that are up, and wait until they have ended
+    /// Drain running circles, and wait until they have ended
     Down(DownArgs),
-    /// Drain circles that are up, and start them as circles.json has them now
+    /// Drain running circles, and start them again with the current circles.json
     Restart(UpArgs),
-    /// Take over what is different in circles.json, and nothing else; a change of it is taken over by itself, too
+    /// Apply changes in circles.json now (changes are also picked up automatically)
     Reload(ReloadArgs),
-    /// What a reload would do
+    /// Show what a reload would change
     Diff(DiffArgs),
-    /// How the circles of circles.json are
+    /// Show the status of all configured circles
     Status(StatusArgs),
-    /// What circles that were started by up or launch have logged
+    /// Show the circles' logs
     Logs(LogsArgs),
-    /// The supervisor that up starts
+    /// Run the supervisor that up starts
     #[command(hide = true)]
     Supervise(SuperviseArgs),
-    /// Show what a circle of circles.json identifies itself with, and give it a new identity
+    /// Show the identity of a configured circle, or replace it
     #[command(subcommand)]
     Identity(IdentityVerb),
     /// Serve one circle in this process until Ctrl-C
     Serve(ServeArgs),
-    /// Print the contract for machines (OpenRPC)
+    /// Print the machine-readable description of the protocol (OpenRPC)
     Openrpc,
-    /// Print what makes Tab complete in a shell; without one, how to install it
+    /// Print the Tab completion script of a shell; without a shell, how to install it
     Completions(CompletionsArgs),
-    /// Print the manual page of circles or of a verb, or write them all
+    /// Print the manual page of circles or of a command, or write all pages
     Man(ManArgs),
 }
 
 impl Verb {
-    /// Whether the process of the verb has a secret key in its memory: a user's, or the identity of a circle.
+    /// Returns whether the command holds a secret key in memory: a user's key, or the identity of a circle.
     pub(crate) fn holds_secrets(&self) -> bool {
         self.reads_passphrases() || matches!(self, Self::Serve(_))
     }
 
-    /// Whether the verb reads passphrases, or unlocks or makes keys, itself.
+    /// Returns whether the command itself reads passphrases, or unlocks or makes keys.
     pub(crate) fn reads_passphrases(&self) -> bool {
         matches!(
             self,
@@ -104,16 +104,16 @@ impl Verb {
     }
 }
 
-/// How a circle is reached, and as whom.
+/// How to connect to a circle, and with which key.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConnectArgs {
-    /// The key to authenticate with [default: the default key, on a circle that asks for one]
+    /// Authenticate with this key [default: the default key, if the circle requires one]
     #[arg(long, value_name = "NAME", add = shell_completion::keys())]
     pub key: Option<KeyName>,
-    /// How the circle knows itself, when it is dialled through a tunnel
+    /// The circle's own address, if you connect through a tunnel
     #[arg(long, value_name = "HOST:PORT")]
     pub authority: Option<Authority>,
-    /// Use a circle that is not on this machine though its identity ends with its process, so that nothing tells it from an impostor
+    /// Accept a remote circle whose identity changes with each start: an impostor would look the same
     #[arg(long)]
     pub accept_ephemeral: bool,
     #[command(flatten)]
@@ -122,17 +122,17 @@ pub(crate) struct ConnectArgs {
     pub config: ConfigArgs,
 }
 
-/// Where a passphrase comes from when nobody is to be asked.
+/// Source of the passphrase, if not the terminal.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PassphraseArgs {
-    /// Read the passphrase from this file descriptor [otherwise $CIRCLES_PASSPHRASE_FILE, $CIRCLES_PASSPHRASE, the terminal]
+    /// Read the passphrase from this file descriptor [default: $CIRCLES_PASSPHRASE_FILE, then $CIRCLES_PASSPHRASE, then the terminal]
     #[arg(long, value_name = "N")]
     pub passphrase_fd: Option<u32>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TuiArgs {
-    /// Connect to this one first: a name in circles.json, a port, host:port or a ws:// URL [default: $CIRCLES_CIRCLE]
+    /// Connect to this circle first: a name in circles.json, a port, host:port or a ws:// URL [default: $CIRCLES_CIRCLE]
     #[arg(value_name = "WHERE", add = shell_completion::circles())]
     pub target: Option<String>,
     #[command(flatten)]
@@ -141,13 +141,13 @@ pub(crate) struct TuiArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplArgs {
-    /// A name in circles.json, a port, host:port or a ws:// URL [default: $CIRCLES_CIRCLE, then a throw-away circle]
+    /// The circle: a name in circles.json, a port, host:port or a ws:// URL [default: $CIRCLES_CIRCLE, then a scratch circle]
     #[arg(value_name = "WHERE", add = shell_completion::circles())]
     pub target: Option<String>,
-    /// The same as WHERE
-    #[arg(long, value_name = "WHERE", conflicts_with = "place", add = shell_completion::circles())]
+    /// Same as WHERE
+    #[arg(long, value_name = "WHERE", conflicts_with = "target", add = shell_completion::circles())]
     pub circle: Option<String>,
-    /// The keys that edit a line [default: as ~/.inputrc has it, otherwise emacs]
+    /// Key bindings for editing a line [default: those of ~/.inputrc, otherwise emacs]
     #[arg(long, value_name = "MODE", env = "CIRCLES_EDIT_MODE", value_parser = edit_mode())]
     pub edit_mode: Option<EditMode>,
     #[command(flatten)]
@@ -157,20 +157,20 @@ pub(crate) struct ReplArgs {
 #[derive(Debug, Args)]
 #[command(override_usage = "circles play [OPTIONS] (-e SCRIPT | FILE | -) [ARG]... [-- -ARG...]")]
 pub(crate) struct PlayArgs {
-    /// A name in circles.json, a port, host:port or a ws:// URL; several with commas between, or given again [default:
-    /// $CIRCLES_CIRCLE, then a throw-away circle]
+    /// The circle: a name in circles.json, a port, host:port or a ws:// URL; separate several with commas, or repeat the
+    /// option [default: $CIRCLES_CIRCLE, then a scratch circle]
     #[arg(long, value_name = "WHERE", value_delimiter = ',', add = shell_completion::circles())]
     pub circle: Vec<String>,
-    /// The script itself, instead of a file
+    /// Play this script instead of a file
     #[arg(short = 'e', long = "expression", value_name = "SCRIPT", allow_hyphen_values = true)]
     pub expression: Option<String>,
-    /// The script's file, or - for standard input; what follows is for the script, which finds it in ARGS
+    /// The script file, or - for standard input; the script finds the arguments after it in ARGS
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) rest: Vec<String>,
     /// Print one JSON object: the result with its prints, or the error; for several circles {"circles": […]}
     #[arg(long)]
     pub json: bool,
-    /// Shorten the circle's time limit (5s, 200ms)
+    /// Stop the script after this time, if the circle's limit is longer (5s, 200ms)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
     #[command(flatten)]
@@ -179,15 +179,16 @@ pub(crate) struct PlayArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// The shell to print the script for
     pub shell: Option<Shell>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// The verb whose page it is (play, keys list) [default: the program's]
+    /// The command whose page to print (play, keys list) [default: circles itself]
+    #[arg(value_name = "COMMAND")]
     pub verb: Vec<String>,
-    /// Write the pages of circles and of each verb into this directory
+    /// Write the pages of circles and of all commands into this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "verb")]
     pub dir: Option<PathBuf>,
 }
@@ -196,10 +197,10 @@ fn edit_mode() -> impl TypedValueParser<Value = EditMode> {
     PossibleValuesParser::new(["emacs", "vi"]).map(|mode| if mode == "vi" { EditMode::Vi } else { EditMode::Emacs })
 }
 
-/// Which circles.json is meant.
+/// Path of circles.json.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigArgs {
-    /// The circles.json [default: the one here, then the one in the user's configuration directory]
+    /// Use this circles.json [default: the one in this directory, then the one in your configuration directory]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
 }
@@ -251,7 +252,7 @@ mod tests {
         super::Cli::command().debug_assert();
     }
 
-    /// Clap shows them as they are.
+    /// Clap prints help texts unchanged, so Markdown would be visible.
     #[test]
     fn help_texts_have_no_markdown() {
         fn look(command: &clap::Command) {

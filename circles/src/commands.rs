@@ -1,4 +1,4 @@
-//! One file a verb.
+//! Commands, one file each.
 
 pub(crate) mod check;
 pub(crate) mod completions;

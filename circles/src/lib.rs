@@ -1,4 +1,4 @@
-//! `circles`: play Rhai in live circles, keep the keys to them, serve one. The binary's `main` calls [`main`].
+//! The `circles` program: plays Rhai in live circles, keeps keys, and serves circles. The binary's `main` calls [`main`].
 
 mod cli;
 mod commands;
@@ -20,61 +20,61 @@ use frontend::{
 use shell_completion::{COMPLETE_VARIABLE, SHELLS};
 use terminal::{output, passphrase, secrets};
 
-/// The program. To be called first thing in `main`: this same executable is what evaluates scripts, in processes of their
-/// own, and then it never returns.
+/// Runs the program. Call it first thing in `main`: workers are processes of this same executable, and in a worker this
+/// function never returns.
 pub fn main() -> ExitCode {
     worker::run_if_worker();
     passphrase::take_from_environment(worker::take_variable);
-    if let Some(answered) = complete_for_shell() {
-        return answered;
+    if let Some(exit_code) = complete_for_shell() {
+        return exit_code;
     }
     worker::keep_descriptors();
     worker::limit_arenas();
     worker::unblock_signals();
-    // Started by way of /proc/self/exe it would be called `exe` wherever processes are listed.
+    // A process that is started through /proc/self/exe would be listed as `exe`.
     #[cfg(target_os = "linux")]
     let _unnamed = rustix::thread::set_name(c"circles");
     std::panic::set_hook(Box::new(|panic| {
-        // It can quote what a circle has said.
+        // A panic message can quote text from a circle.
         let panic = panic.to_string();
         let panic = visible(&panic);
         eprintln!("error: this is a bug in circles: {panic}\n  please report it, with what you did");
     }));
-    // The hook has said it; what is left is the exit code.
+    // The hook has printed the message; only the exit code is left.
     std::panic::catch_unwind(run).unwrap_or(ExitCode::from(BUG_EXIT_CODE))
 }
 
-/// Answers a shell that asks for candidates; `None` if none does. To be called before anything is printed, and before
-/// there are threads.
+/// Prints completion candidates if a shell asks for them; `None` otherwise. Call it before anything is printed and before
+/// any thread starts.
 fn complete_for_shell() -> Option<ExitCode> {
     std::env::var_os(COMPLETE_VARIABLE).filter(|value| !value.is_empty() && value != "0")?;
-    // Whatever goes wrong, a line that is being typed is no place to say it.
+    // An error message would land in the line that the user is typing.
     std::panic::set_hook(Box::new(|_| {}));
-    let answer = || {
+    let complete = || {
         let here = std::env::current_dir().ok();
         let environment = CompleteEnv::with_factory(Cli::command).var(COMPLETE_VARIABLE).shells(SHELLS);
         environment.try_complete(std::env::args_os(), here.as_deref())
     };
-    match std::panic::catch_unwind(answer) {
+    match std::panic::catch_unwind(complete) {
         Ok(Ok(_)) => Some(ExitCode::SUCCESS),
         _ => Some(ExitCode::FAILURE),
     }
 }
 
 const WELCOME: &str = "\
-circles: live Rhai, with keys that prove who you are
+circles: live Rhai, guarded by keys
 
-  circles tui               a screen to play on: circles, keys, a REPL, logs
-  circles repl              type Rhai now, on a throw-away circle
-  circles keygen alice      make a key to prove who you are
+  circles tui               open the terminal interface: circles, keys, a REPL, logs
+  circles repl              type Rhai now, on a scratch circle in this process
+  circles keygen alice      make a key to sign in with
 
-circles --help lists everything.
+circles --help lists all commands.
 ";
 
-/// Parse, dispatch, exit code.
+/// Parses the arguments, runs the command and returns its exit code.
 fn run() -> ExitCode {
     let cli = Cli::parse();
-    // Before the first secret is read, made or asked for.
+    // Before the first secret is read, made or prompted for.
     if !cli.verb.as_ref().is_some_and(Verb::reads_passphrases) {
         passphrase::wipe();
     }
@@ -83,7 +83,7 @@ fn run() -> ExitCode {
         let what = "cannot keep the memory of this process from other processes";
         return failed(&CliError::io(what, &error, "allow prctl and setrlimit to this process"));
     }
-    // The one verb that has an exit code of its own.
+    // The only command that chooses its exit code itself.
     if let Some(Verb::Tui(args)) = &cli.verb {
         return commands::tui::run(args).unwrap_or_else(|error| failed(&error));
     }

@@ -1,8 +1,8 @@
-//! `circles`: play Rhai in live circles, keep the keys to them, serve one. The library of the same name is all of it.
+//! The `circles` program. Its code is the library of the same name.
 
 use std::process::ExitCode;
 
-/// In a worker it counts what a script has.
+/// Counts the memory of scripts in a worker process.
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
 

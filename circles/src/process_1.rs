@@ -1,6 +1,6 @@
-//! Being process 1, as in a container. The kernel gives it the orphans of all processes, which stay as zombies unless it
-//! reaps them, and keeps signals from it that it has not asked for. So this process does that and nothing else, and a child
-//! of it is the program: whose own children nobody else reaps.
+//! Init process (process 1), as in a container. The kernel makes process 1 the parent of all orphans, which stay zombies
+//! until it reaps them, and drops signals that process 1 has no handler for. So this process only reaps and forwards
+//! signals, and runs the program as a child. The program's own children stay the program's to reap.
 
 use std::{
     future::poll_fn,
@@ -19,21 +19,22 @@ use frontend::error::{CliError, os_error_text};
 use frontend::signals::{is_ignored, listen};
 use terminal::passphrase;
 
-/// What is handed on, and what says that a child has ended.
+/// Signals that are forwarded, and SIGCHLD.
 const SIGNALS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::CHILD];
 
-/// Whether this is process 1.
+/// Returns whether this process is process 1.
 pub(crate) fn is_process_1() -> bool {
     std::process::id() == 1
 }
 
-/// Starts the program with the same arguments, hands signals on to it and reaps what ends, until it has ended: with its
-/// exit code, or 128 and the number of the signal that ended it. The kernel then ends whatever is left.
+/// Runs the program with the same arguments, forwards signals to it and reaps orphans until the program has ended.
+/// Returns the program's exit code, or 128 plus the number of the signal that killed it. The kernel then kills all
+/// remaining processes.
 pub(crate) fn run_as_process_1() -> Result<ExitCode, CliError> {
     let cannot = |error: &std::io::Error| CliError::usage("cannot start", os_error_text(error), "is /proc mounted?");
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| cannot(&error))?;
     runtime.block_on(async {
-        // Before there is anyone to be told of them: none is lost.
+        // Before the program starts, so that no signal is lost.
         let mut signals = Vec::new();
         for signal in SIGNALS {
             let kind = SignalKind::from_raw(signal.as_raw());
@@ -42,9 +43,9 @@ pub(crate) fn run_as_process_1() -> Result<ExitCode, CliError> {
             }
         }
         let mut command = Command::new("/proc/self/exe");
-        // A Ctrl-C in a container's terminal is handed on, and would otherwise come twice.
+        // In a process group of its own: a Ctrl-C in the container's terminal is forwarded, and would otherwise arrive twice.
         command.arg0("circles").args(std::env::args_os().skip(1)).process_group(0);
-        // It needs none, and whoever sees its environment is to see none.
+        // The program takes no passphrase from its environment, which other processes can read.
         let child = passphrase::remove_variables(&mut command).spawn().map_err(|error| cannot(&error))?;
         let program = Pid::from_child(&child);
         loop {
@@ -54,7 +55,7 @@ pub(crate) fn run_as_process_1() -> Result<ExitCode, CliError> {
                         return Ok(code);
                     }
                 }
-                // Its id is its own until it is reaped, here.
+                // The process id cannot be reused before it is reaped, here.
                 signal => drop(kill_process(program, signal)),
             }
         }
@@ -70,7 +71,7 @@ async fn next(signals: &mut [(unix::Signal, Signal)]) -> Signal {
     .await
 }
 
-/// Reaps all that have ended; the exit code of the program, once it is one of them.
+/// Reaps all ended processes; returns the exit code of the program if it is among them.
 fn reap(program: Pid) -> Option<ExitCode> {
     while let Ok(Some((ended, status))) = wait(WaitOptions::NOHANG) {
         if ended == program {

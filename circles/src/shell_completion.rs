@@ -1,5 +1,5 @@
-//! What a shell offers at Tab: which circles and keys there are, and which circles are known. The script that `circles completions` prints runs this
-//! program again, with a variable that says for which shell; nothing is said that is no candidate, and nothing started.
+//! Tab completion of circles, keys and known circles. The script that `circles completions` prints runs this program again,
+//! with a variable that names the shell. The program then prints only candidates, and starts nothing.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -15,15 +15,15 @@ use keys::keystore::Keystore;
 
 use frontend::{config, known_circles::KnownCircles, visible::visible};
 
-/// The variable that asks for candidates instead of running a command.
+/// Environment variable that requests completion candidates instead of running a command.
 pub(crate) const COMPLETE_VARIABLE: &str = "CIRCLES_COMPLETE";
 
-/// Digits of a public key that tell it from the others beside it.
+/// Digits of a public key that are shown: enough to tell the keys of one user apart.
 const DIGITS: usize = 12;
 
 pub(crate) const SHELLS: Shells<'static> = Shells(&[&Bash, &Zsh, &Fish]);
 
-/// Shells whose completion knows this program.
+/// Shells that `circles completions` supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Shell {
     Bash,
@@ -32,7 +32,7 @@ pub(crate) enum Shell {
 }
 
 impl Shell {
-    /// What the shell is to evaluate. `program` is how it runs this one.
+    /// The completion script of the shell; `program` is the command that the script runs.
     pub(crate) fn script(self, program: &str) -> String {
         let shell: &dyn EnvCompleter = match self {
             Self::Bash => &Bash,
@@ -45,21 +45,21 @@ impl Shell {
     }
 }
 
-/// Names of the circles of circles.json.
+/// Completes names of circles in circles.json.
 pub(crate) fn circles() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        // A file with a mistake is told by the command, if it is run.
+        // The command itself reports an invalid file.
         let circles = config::find(config_argument(std::env::args_os())).ok().flatten();
         let candidates = circles.into_iter().flat_map(|(_, circles)| circles).map(|circle| {
             let description = circle.description.as_deref().map_or(String::new(), |text| format!(", {text}"));
-            let place = if circle.address.port() == 0 { "a free port".into() } else { circle.url() };
-            candidate(&circle.name, &format!("{place}{description}"))
+            let url = if circle.address.port() == 0 { "a free port".into() } else { circle.url() };
+            candidate(&circle.name, &format!("{url}{description}"))
         });
         candidates.collect()
     })
 }
 
-/// Names of the keys of the keystore.
+/// Completes names of keys in the keystore.
 pub(crate) fn keys() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let listing = Keystore::open_default().and_then(|store| store.list()).unwrap_or_default();
@@ -72,7 +72,7 @@ pub(crate) fn keys() -> ArgValueCandidates {
     })
 }
 
-/// Authorities of the circles that are known.
+/// Completes authorities of known circles.
 pub(crate) fn known_circles() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let listing = KnownCircles::open_default().and_then(|known| known.list()).unwrap_or_default();
@@ -89,7 +89,7 @@ fn candidate(name: &str, help: &str) -> CompletionCandidate {
     CompletionCandidate::new(name).help(Some(StyledStr::from(help)))
 }
 
-/// The `--config` of the line that is being typed.
+/// The value of `--config` on the command line that the user is typing.
 fn config_argument(words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     let mut words = words.skip_while(|word| word != "--").skip(1);
     while let Some(word) = words.next() {
@@ -121,7 +121,7 @@ mod tests {
         }
     }
 
-    /// Bash, zsh and fish have different rules; the script is what they get.
+    /// The shells have different quoting rules; the program's path must survive them.
     #[test]
     fn shell_scripts_run_this_program() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {

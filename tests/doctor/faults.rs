@@ -54,7 +54,7 @@ fn doctor_finds_faults_of_keys() {
     let home = healthy_home();
     let (directory, alice) = (home.keys_directory(), home.keys_directory().join("alice.json"));
     open(&directory, 0o755);
-    DoctorReport::of(&home, &[]).expect_only(0, &["warning", "which others can look into", "chmod 700"]);
+    DoctorReport::of(&home, &[]).expect_only(0, &["warning", "which is open to others", "chmod 700"]);
     fix(&home);
     open(&directory, 0o722);
     DoctorReport::of(&home, &[]).expect_only(6, &["error", "others can write to", "(mode 0722)", "chmod 700"]);
@@ -69,7 +69,7 @@ fn doctor_finds_faults_of_keys() {
     assert!(examined.expect_finding("1 key; the default is alice"));
     fix(&home);
     fs::remove_file(directory.join("default")).expect("removed");
-    DoctorReport::of(&home, &[]).expect_only(0, &["warning", "none is the default", "circles keys default alice"]);
+    DoctorReport::of(&home, &[]).expect_only(0, &["warning", "but no default key", "circles keys default alice"]);
     fix(&home);
     fs::write(directory.join("default"), "../x\n").expect("written");
     DoctorReport::of(&home, &[]).expect_only(6, &["default is damaged", "circles keys default alice"]);
@@ -78,7 +78,7 @@ fn doctor_finds_faults_of_keys() {
     fs::write(&directory, "").expect("written");
     let examined = DoctorReport::of(&home, &[]);
     assert_eq!(examined.code, Some(6));
-    assert!(examined.findings()[0].contains("it is no directory"), "{:#?}", examined.findings());
+    assert!(examined.findings()[0].contains("it is not a directory"), "{:#?}", examined.findings());
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn doctor_finds_leftovers_of_interrupted_writes() {
     fs::write(one, "{").expect("written");
     let why = "the next change of the keystore removes it";
     DoctorReport::of(&home, &[])
-        .expect_only(0, &["warning", ".new-AbCdEf is left of an interrupted write", why, "rm -f "]);
+        .expect_only(0, &["warning", ".new-AbCdEf is left over from an interrupted write", why, "rm -f "]);
     fs::write(other, "{").expect("written");
     DoctorReport::of(&home, &[]).expect_only(0, &["warning", ".new-AbCdEf and another file are left", ".new-gHiJkL"]);
     fix(&home);
@@ -108,7 +108,7 @@ fn doctor_finds_faults_of_passphrases() {
     DoctorReport::of(&home, &named).expect_only(6, &["error", "CIRCLES_PASSPHRASE_FILE names", "unset"]);
     fs::write(&file, "x").expect("written");
     open(&file, 0o640);
-    DoctorReport::of(&home, &named).expect_only(6, &["error", "it holds a passphrase", "chmod 600"]);
+    DoctorReport::of(&home, &named).expect_only(6, &["error", "it contains a passphrase", "chmod 600"]);
     open(&file, 0o600);
     assert_eq!(DoctorReport::of(&home, &named).findings(), Vec::<String>::new());
     let examined = DoctorReport::of(&home, &[("CIRCLES_PASSPHRASE", "hush")]);
@@ -192,7 +192,7 @@ fn doctor_finds_an_unsupervised_circle() {
     configure(&home, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
     let examined = DoctorReport::of(&home, &[]);
     examined.expect_only(0, &["the access of a is authenticated", "circles.json says open"]);
-    assert!(examined.expect_finding("by no supervisor of yours"));
+    assert!(examined.expect_finding("not under your supervisor"));
 
     let naked = fake::serve_websocket(|text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
@@ -205,7 +205,7 @@ fn doctor_finds_an_unsupervised_circle() {
     let port = naked.rsplit_once(':').expect("a port").1.to_owned();
     configure(&home, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
     DoctorReport::of(&home, &[])
-        .expect_only(0, &["warning", "the scripts of a are not kept", "what holds is only: process"]);
+        .expect_only(0, &["warning", "the scripts of a are not fully isolated", "active layers: only process"]);
 }
 
 #[test]
@@ -238,6 +238,6 @@ fn doctor_finds_faults_of_this_machine() {
     DoctorReport::of(&home, &[]).expect_only(2, &["error", "a-b.txt is open to others", "chmod 600"]);
     fix(&home);
     fs::write(home.path().join("state/circles/logs"), "").expect("written");
-    DoctorReport::of(&home, &[]).expect_only(2, &["error", "logs cannot be kept in", "it is no directory", "mv "]);
+    DoctorReport::of(&home, &[]).expect_only(2, &["error", "cannot keep logs in", "it is not a directory", "mv "]);
     fix(&home);
 }

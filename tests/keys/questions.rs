@@ -125,7 +125,7 @@ fn bare_secret_is_prompted_without_echo_and_its_passphrase_twice() {
     let home = Home::new();
     let secret = keys::KeyPair::generate().expect("a key").secret_hex().to_string();
     let mut asked = terminal(&home, &["keys", "import", "alice"]);
-    asked.wait_for("(it is not shown): ");
+    asked.wait_for("(not shown): ");
     asked.keys(&format!("{secret}\r"));
     let between = asked.wait_for("Passphrase for the new key: ");
     assert!(!between.contains(&secret), "{between:?}");

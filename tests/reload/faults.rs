@@ -18,9 +18,12 @@ fn invalid_config_changes_nothing_and_recovers() {
     let refused = here.statuses()["refused"].as_str().expect("it is refused").to_owned();
     assert!(refused.contains("circles.json:3:"), "{refused}");
     let table = here.run_ok(&["status"]);
-    assert!(table.contains("circles.json is not taken over: ") && table.contains(&refused), "{table}");
+    assert!(
+        table.contains("circles.json has an error; still using the previous version: ") && table.contains(&refused),
+        "{table}"
+    );
     assert_eq!((here.pid("a"), here.pid("b")), (a, b));
-    here.wait_until_logged("not taken over, and nothing is changed: ", 0);
+    here.wait_until_logged("still using the previous version: ", 0);
     here.configure(&of(&[A, B, C]));
     here.until("it heals by itself", |all| all.get("refused").is_none() && all["circles"][2]["state"] == "ready");
     assert_eq!((here.pid("a"), here.pid("b")), (a, b));
@@ -34,7 +37,7 @@ fn invalid_config_is_reported_by_status_and_log() {
     let before = here.pid("a");
     here.configure("{ \"circles\": [\n");
     here.until("it is told", |all| all.get("refused").is_some());
-    here.wait_until_logged("not taken over, and nothing is changed: ", 0);
+    here.wait_until_logged("still using the previous version: ", 0);
     assert_eq!(here.pid("a"), before);
 }
 
@@ -89,11 +92,11 @@ fn circle_that_rejects_a_change_keeps_its_config_and_applies_the_fix() {
     let before = here.pid("b");
     fs::write(&script, "throw \"no such day\"").expect("written");
     let ran = here.run(&["reload"]);
-    assert!(ran.code == Some(2) && ran.stderr.contains("'b' goes on as it was"), "{ran:?}");
+    assert!(ran.code == Some(2) && ran.stderr.contains("'b' keeps its previous configuration"), "{ran:?}");
     assert!(ran.stderr.contains("no such day"), "{ran:?}");
     let told = here.status("b")["refused"].as_str().expect("it refuses").to_owned();
     assert!(told.contains("no such day"), "{told}");
-    assert!(here.run_ok(&["status"]).contains("not as circles.json has it: "));
+    assert!(here.run_ok(&["status"]).contains("change not applied: "));
     eventually(|| {
         let logs = here.run_ok(&["logs", "b"]);
         if logs.contains("does not take over what circles.json says now: ") { Ok(()) } else { Err(logs) }

@@ -29,7 +29,7 @@ fn save_of_the_file_triggers_a_reload() {
         has(names);
     }
     fs::rename(at("circles.json"), at("circles.json~")).expect("moved");
-    here.wait_until_logged("is not taken over, and nothing is changed: cannot read", 0);
+    here.wait_until_logged("circles.json has an error; still using the previous version: cannot read", 0);
     here.configure(&of(&[A, C]));
     has(&["a", "c"]);
     assert_eq!(here.pid("a"), before);
@@ -134,7 +134,7 @@ fn sighup_reloads_in_the_background() {
     here.run_ok(&["up"]);
     let (supervisor, before) = (here.supervisor("a"), here.pid("a"));
     kill_process(supervisor, Signal::HUP).expect("it is there");
-    here.wait_until_logged("is taken over: nothing is different", 0);
+    here.wait_until_logged("reloaded circles.json: no changes", 0);
     here.configure(&of(&[A, B]));
     kill_process(supervisor, Signal::HUP).expect("it is there");
     here.until("b is up", |all| all["circles"][1]["state"] == "ready");
@@ -154,7 +154,7 @@ fn sighup_reloads_in_the_foreground_without_a_terminal() {
     let pid = Pid::from_child(&launched.0);
     here.until("a is up", |all| all["circles"][0]["state"] == "ready");
     kill_process(pid, Signal::HUP).expect("it is there");
-    here.wait_until_logged("is taken over: nothing is different", 0);
+    here.wait_until_logged("reloaded circles.json: no changes", 0);
     assert_eq!(here.supervisor("a"), pid);
     here.run_ok(&["down"]);
     wait_for_end(pid);

@@ -16,7 +16,7 @@ fn killed_circle_is_restarted_and_counted() {
     here.run_ok(&["up", "a"]);
     assert_eq!(here.connect("a").value("40 + 2"), 42);
     assert_eq!(here.pid("b"), other);
-    assert!(here.run_ok(&["logs", "a"]).contains("it was ended by signal 9"));
+    assert!(here.run_ok(&["logs", "a"]).contains("killed by signal 9"));
 }
 
 #[test]
@@ -51,11 +51,11 @@ fn failed_circle_is_reported_with_its_log_and_delays_no_other() {
     assert!(ran.stdout.contains("b  ready") && !ran.stdout.contains("a  ready"), "{ran:?}");
     let owner = format!("port {port} is taken by `circles` (pid {})", taken.pid());
     assert!(ran.stderr.contains("a | ") && ran.stderr.contains(&owner), "{ran:?}");
-    let why = ran.stderr.split_once("not up: 'a' (it ended with exit code 2: ").expect("it is said").1;
+    let why = ran.stderr.split_once("circles did not start: 'a' (exited with code 2: ").expect("it is said").1;
     assert!(why.contains(&owner), "{ran:?}");
     assert!(matches!(&*here.state("a"), "backing-off" | "starting"));
     let status = here.run_ok(&["status"]);
-    assert!(status.contains("it ended with exit code 2") && status.contains(&owner), "{status}");
+    assert!(status.contains("exited with code 2") && status.contains(&owner), "{status}");
     drop(taken);
     here.run_ok(&["up"]);
     assert_eq!(here.connect("a").value("40 + 2"), 42);

@@ -73,7 +73,7 @@ fn watch_draws_in_place_and_restores_the_terminal() {
         rows[0].starts_with("NAME  STATE") && rows[1].starts_with("a     ready") && rows[2].starts_with("b     ready")
     });
     terminal.resize(30, 2);
-    terminal.wait_for_screen("… and 2 lines more");
+    terminal.wait_for_screen("… 2 more lines");
     terminal.resize(100, 30);
     terminal.wait_until("a large one", |screen| screen.contents().contains("MEMORY"));
 

@@ -1,4 +1,4 @@
-//! The arguments of what serves circles and keeps them up.
+//! Arguments of the commands that serve and supervise circles.
 
 use std::{
     path::PathBuf,
@@ -14,35 +14,35 @@ use crate::shell_completion;
 
 #[derive(Debug, Args)]
 pub(crate) struct LaunchArgs {
-    /// Only these [default: all of them]
+    /// Circles to act on [default: all]
     #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
     #[command(flatten)]
     pub config: ConfigArgs,
 }
 
-/// What `circles up` and the TUI start a supervisor with.
+/// Arguments that `circles up` and the TUI start a supervisor with.
 #[derive(Debug, Args)]
 pub(crate) struct SuperviseArgs {
     #[command(flatten)]
     pub launch: LaunchArgs,
-    /// Where its socket and its locks are
+    /// Directory of the supervisor's socket and locks
     #[arg(long, value_name = "DIR")]
     pub run_directory: PathBuf,
-    /// Where its logs are
+    /// Directory of the supervisor's logs
     #[arg(long, value_name = "DIR")]
     pub state_directory: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
-    /// Only these [default: all of them]
+    /// Circles to act on [default: all]
     #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
-    /// How long to wait for them (90s, 2m)
+    /// Wait this long for the circles to be ready (90s, 2m)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "60s")]
     pub timeout: Duration,
-    /// Say what would be done, and do nothing
+    /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub(crate) struct ReloadArgs {
     /// Print {"circles": [{"name", "action", "fields"}]}
     #[arg(long)]
     pub json: bool,
-    /// How long to wait for what it starts and drains (90s, 2m)
+    /// Wait this long for circles to start and drain (90s, 2m)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "60s")]
     pub timeout: Duration,
     #[command(flatten)]
@@ -72,7 +72,7 @@ pub(crate) struct DiffArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DownArgs {
-    /// Only these [default: all of them, and their supervisor]
+    /// Circles to act on [default: all, and their supervisor]
     #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
     #[command(flatten)]
@@ -81,10 +81,10 @@ pub(crate) struct DownArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Only of these [default: all of them]
+    /// Circles to show [default: all]
     #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
-    /// Go on, in place, until Ctrl-C; where the output is no terminal, say it once more whenever something has changed
+    /// Update in place until Ctrl-C; if the output is not a terminal, print again at each change
     #[arg(short, long)]
     pub watch: bool,
     /// Print {"circles": [{"name", "url", "state", …}]}: docs/operating.md lists the fields
@@ -96,22 +96,22 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
-    /// Only of these [default: all of them]
+    /// Circles to show [default: all]
     #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
-    /// Go on with what is written from now on, until Ctrl-C
+    /// Follow the logs until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
-    /// The last so many lines of each [default: 100, or all with --since]
+    /// Show the last N lines of each log [default: 100, or all with --since]
     #[arg(long, value_name = "N")]
     pub tail: Option<usize>,
-    /// Only what was written since then (10m, 2026-11-24T12:00:00Z)
+    /// Show only lines since this time (10m, 2026-11-24T12:00:00Z)
     #[arg(long, value_name = "WHEN", value_parser = since)]
     pub since: Option<SystemTime>,
-    /// Who played, when, and what it came to, instead of the log
+    /// Show the audit instead of the log: who played, when, and the outcome
     #[arg(long)]
     pub audit: bool,
-    /// The lines as they are written
+    /// Print the lines unchanged, as the files have them
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -120,29 +120,29 @@ pub(crate) struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Standard input is a socket to a supervisor, which is told when it is ready and whose end is its end
+    /// Run under a supervisor: standard input is its socket, and the circle ends with it
     #[arg(long, hide = true)]
     pub supervised: bool,
-    /// Also write the log there
+    /// Also write the log to this file
     #[arg(long, hide = true)]
     pub log_file: Option<PathBuf>,
-    /// How the log is written: text, or json, an object a line
+    /// Format of the log: text, or json (one object per line)
     #[arg(long, value_name = "FORMAT", default_value_t)]
     pub log_format: launcher::LogFormat,
-    /// What is kept of each play: hashes of scripts, the scripts themselves, or off
+    /// What the audit keeps of each play: hashes of scripts, whole scripts, or nothing (off)
     #[arg(long, value_name = "WHAT", default_value_t)]
     pub audit: launcher::Audit,
-    /// Write a JSON line there for each play: who, when, what it came to [default: none is kept]
+    /// Write a JSON line for each play to this file: who, when, the outcome [default: no audit]
     #[arg(long, value_name = "FILE")]
     pub audit_file: Option<PathBuf>,
-    /// How the files of the audit are rotated: MiB of each, how many there are, and after how many days a new one is begun
-    /// whatever the size (file_mib=8,files=8,days=7)
+    /// Rotation of the audit files: MiB per file, number of files, and days until a new file begins regardless of size
+    /// (file_mib=8,files=8,days=7)
     #[arg(long, value_name = "NAME=N,…", default_value_t)]
     pub audit_rotation: launcher::AuditRotation,
-    /// Begin once nobody else holds this file, and hold it
+    /// Wait for a lock on this file, and hold it
     #[arg(long, hide = true)]
     pub lock_file: Option<PathBuf>,
-    /// The port; 0 takes a free one, which is printed
+    /// The port to listen on; 0 takes a free port and prints it
     #[arg(long)]
     pub port: u16,
     /// The address to listen on
@@ -151,48 +151,47 @@ pub(crate) struct ServeArgs {
     /// The circle's name
     #[arg(long, default_value = "circle")]
     pub name: String,
-    /// What describe says of it
+    /// Description of the circle, shown to clients
     #[arg(long)]
     pub description: Option<String>,
     /// Who may play [default: members with --member, otherwise open]
     #[arg(long)]
     pub access: Option<Access>,
-    /// A public key that may play; can be given again
+    /// A public key that may play; repeat the option for more
     #[arg(long, value_name = "HEX")]
     pub member: Vec<PublicKey>,
-    /// required: refuse to start where scripts cannot be kept from the system; best-effort: start, and say so [default:
-    /// best-effort on loopback, otherwise required]
+    /// required: refuse to start if scripts cannot be isolated from the system; best-effort: start anyway with a warning
+    /// [default: best-effort on loopback, otherwise required]
     #[arg(long)]
     pub sandbox: Option<launcher::Sandbox>,
-    /// Let anyone play who can reach an address that is not loopback
+    /// Let anyone play who can reach the circle, also on an address other than loopback
     #[arg(long)]
     pub allow_open: bool,
-    /// Authorities that it answers to besides its own address, with commas between
+    /// Further authorities that the circle answers to, separated by commas
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = launcher::parse_host)]
     pub hosts: Vec<Authority>,
-    /// Web origins whose pages may connect, with commas between
+    /// Web origins whose pages may connect, separated by commas
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',', value_parser = launcher::parse_origin)]
     pub origins: Vec<String>,
-    /// Addresses of proxies whose X-Forwarded-For says where a client is, with commas between
+    /// Addresses of proxies whose X-Forwarded-For header is trusted, separated by commas
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = launcher::parse_proxy)]
     pub trusted_proxies: Vec<std::net::IpAddr>,
-    /// The one directory that import reads
+    /// The only directory that scripts can import from
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
-    /// A Rhai file whose functions and constants every session has
+    /// A Rhai file whose functions and constants every session gets
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
-    /// A file that holds the circle's identity and is made if it is not there [default: an identity that ends with this
-    /// process]
+    /// File of the circle's identity, made if it does not exist [default: a new identity for this process]
     #[arg(long, value_name = "FILE")]
     pub identity: Option<PathBuf>,
-    /// A limit (play_ms=2000); can be given again
+    /// A limit (play_ms=2000); repeat the option for more
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
 }
 
-/// A time, or how long ago it is.
+/// Parses a time, or a duration before now.
 fn since(text: &str) -> Result<SystemTime, &'static str> {
     let ago = humantime::parse_duration(text).ok().and_then(|ago| SystemTime::now().checked_sub(ago));
-    ago.or_else(|| launcher::log::parse_time(text)).ok_or("it is neither a duration (10m) nor a time (RFC 3339)")
+    ago.or_else(|| launcher::log::parse_time(text)).ok_or("expected a duration (10m) or a time (RFC 3339)")
 }

@@ -1,4 +1,4 @@
-//! The arguments of `circles identity`.
+//! Arguments of `circles identity`.
 
 use clap::Subcommand;
 
@@ -7,9 +7,9 @@ use crate::shell_completion;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IdentityVerb {
-    /// Show the public key that a circle identifies itself with, and the file of its secret key
+    /// Show the public key of a circle's identity, and the file of its secret key
     Show {
-        /// The name of the circle in circles.json
+        /// Name of the circle in circles.json
         #[arg(add = shell_completion::circles())]
         name: String,
         /// Print {"name", "public_key", "file"}
@@ -18,12 +18,12 @@ pub(crate) enum IdentityVerb {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Give a circle a new identity, which clients refuse until they forget the old one, and restart the circle if it is up
+    /// Give a circle a new identity, and restart it if it is up; clients refuse the circle until they forget the old identity
     Rotate {
-        /// The name of the circle in circles.json
+        /// Name of the circle in circles.json
         #[arg(add = shell_completion::circles())]
         name: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
         #[command(flatten)]

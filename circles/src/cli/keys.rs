@@ -1,4 +1,4 @@
-//! The arguments of what deals with keys.
+//! Arguments of the commands for keys.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::shell_completion;
 
 #[derive(Debug, Args)]
 pub(crate) struct KeygenArgs {
-    /// Its name: up to 64 letters, digits, dots, dashes and underscores
+    /// Name of the new key: up to 64 letters, digits, dots, dashes and underscores
     #[arg(default_value = "default")]
     pub name: KeyName,
     /// Print {"name", "public_key", "default"}
@@ -22,49 +22,49 @@ pub(crate) struct KeygenArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysVerb {
-    /// Every key with its public key
+    /// List all keys with their public keys
     List {
         /// Print {"keys": [{"name", "public_key", "default"}]}
         #[arg(long)]
         json: bool,
     },
-    /// Print the public key of one
+    /// Print the public key of a key
     Show {
-        /// Its name [default: the default key]
+        /// Name of the key [default: the default key]
         #[arg(add = shell_completion::keys())]
         name: Option<KeyName>,
         /// Print {"name", "public_key", "default"}
         #[arg(long)]
         json: bool,
     },
-    /// Print the name of the default key, or choose it
+    /// Print the name of the default key, or choose another
     Default {
-        /// Its name from now on
+        /// Name of the key to make the default
         #[arg(add = shell_completion::keys())]
         name: Option<KeyName>,
         /// Print {"name", "public_key", "default"}
         #[arg(long, conflicts_with = "name")]
         json: bool,
     },
-    /// Print a key as it is kept, encrypted with its passphrase: what import reads
+    /// Print a key, encrypted with its passphrase, for import elsewhere
     Export {
-        /// Its name
+        /// Name of the key
         #[arg(add = shell_completion::keys())]
         name: KeyName,
-        /// Print the bare secret key instead, as hex, once that was agreed to
+        /// Print the secret key unencrypted, as hex, after confirmation
         #[arg(long)]
         secret: bool,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long, requires = "secret")]
         yes: bool,
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
-    /// Take in a key that was exported, or a bare secret key, which gets a passphrase
+    /// Import an exported key, or an unencrypted secret key, which gets a passphrase
     Import(ImportArgs),
-    /// Change the passphrase of one
+    /// Change the passphrase of a key
     Passwd {
-        /// Its name
+        /// Name of the key
         #[arg(add = shell_completion::keys())]
         name: KeyName,
         #[command(flatten)]
@@ -72,20 +72,20 @@ pub(crate) enum KeysVerb {
         #[command(flatten)]
         new_passphrase: NewPassphraseArgs,
     },
-    /// Give one another name
+    /// Rename a key
     Rename {
-        /// Its name so far
+        /// Current name
         #[arg(add = shell_completion::keys())]
         old: KeyName,
-        /// Its name from now on, which no other has
+        /// New name, not in use
         new: KeyName,
     },
-    /// Remove one for good, once that was agreed to
+    /// Remove a key for good, after confirmation
     Remove {
-        /// Its name
+        /// Name of the key
         #[arg(add = shell_completion::keys())]
         name: KeyName,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
@@ -93,10 +93,10 @@ pub(crate) enum KeysVerb {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    // Not parsed by clap, whose errors repeat what was typed: it may be a secret that came to the wrong place.
-    /// Its name from now on, which no other has
+    // Not parsed by clap, whose errors repeat the argument: the user may have typed a secret here by mistake.
+    /// Name of the imported key, not in use
     pub name: String,
-    /// Where it is read from; - is standard input [default: standard input, on a terminal a question]
+    /// File to read; - is standard input [default: standard input; asks if that is a terminal]
     #[arg(value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// Print {"name", "public_key", "default"}
@@ -106,10 +106,10 @@ pub(crate) struct ImportArgs {
     pub passphrase: PassphraseArgs,
 }
 
-/// Where a passphrase comes from that is to take the place of another.
+/// Source of the new passphrase, if not the terminal.
 #[derive(Debug, Args)]
 pub(crate) struct NewPassphraseArgs {
-    /// Read the new passphrase from this file descriptor [otherwise $CIRCLES_NEW_PASSPHRASE_FILE, $CIRCLES_NEW_PASSPHRASE, the terminal]
+    /// Read the new passphrase from this file descriptor [default: $CIRCLES_NEW_PASSPHRASE_FILE, then $CIRCLES_NEW_PASSPHRASE, then the terminal]
     #[arg(long, value_name = "N")]
     pub new_passphrase_fd: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! The arguments of `circles known`.
+//! Arguments of `circles known`.
 
 use ::keys::Authority;
 use clap::Subcommand;
@@ -7,15 +7,15 @@ use crate::shell_completion;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KnownVerb {
-    /// Show every known circle with its identity
+    /// List all known circles with their identities
     List {
         /// Print {"circles": [{"authority", "public_key"}], "unreadable": [{"line", "reason"}]}
         #[arg(long)]
         json: bool,
     },
-    /// Forget the identity of a circle, so that the next one is accepted as at a first use
+    /// Forget the identity of a circle: the next connection accepts and remembers a new one
     Forget {
-        /// How the circle is dialled
+        /// Address of the circle, as in circles known list
         #[arg(value_name = "HOST:PORT", add = shell_completion::known_circles())]
         authority: Authority,
     },

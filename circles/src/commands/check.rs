@@ -1,4 +1,4 @@
-//! `circles check`: is circles.json right, could its circles start on this machine, and do their init scripts run.
+//! `circles check`: validate circles.json, run its init scripts, and check that its circles can start on this machine.
 
 use std::{
     fs::{File, OpenOptions},
@@ -21,13 +21,13 @@ use frontend::{
 };
 use terminal::output::to_stdout;
 
-/// Modules of a circle that are told which cannot be read.
+/// Largest number of unreadable modules that are reported for a circle.
 const MAX_LISTED_MODULES: usize = 3;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
     match check(args) {
         Err(error) if args.json && !matches!(error, CliError::AlreadyReported { .. }) => {
-            // Whether or not anybody reads it.
+            // Even if nobody reads stdout.
             let _unread = to_stdout(&format!("{}\n", json!({ "circles": [], "errors": [error.advice()] })));
             Err(error)
         }
@@ -41,27 +41,27 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
     let runtime = terminal::runtime::client_runtime()?;
     let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     let (mut failed, mut objects, mut global_errors) = (Vec::new(), Vec::new(), Vec::new());
-    let place = supervisor::place(args.config.path()).and_then(|place| check_log_directory(&place).map(|()| place));
-    if let Err(error) = &place {
+    let files = supervisor::place(args.config.path()).and_then(|files| check_log_directory(&files).map(|()| files));
+    if let Err(error) = &files {
         global_errors.push(error.advice());
         if !args.json {
             terminal::output::report(error);
         }
-        failed.push("all, for want of logs");
+        failed.push("all (their logs cannot be written)");
     }
-    let place = place.ok();
-    let own_pids = match &place {
-        Some(place) => runtime.block_on(supervisor::circle_pids(place)),
+    let files = files.ok();
+    let own_pids = match &files {
+        Some(files) => runtime.block_on(supervisor::circle_pids(files)),
         None => Vec::new(),
     };
     for circle in &circles {
-        // One that cannot start hides nothing of the others, nor one mistake another.
-        let mut mistakes = find_errors(circle, &pointer, &own_pids);
-        mistakes.extend(place.as_ref().and_then(|place| check_log_file(&place.log(&circle.name)).err()));
+        // Reports all errors of all circles, not just the first.
+        let mut errors = find_errors(circle, &pointer, &own_pids);
+        errors.extend(files.as_ref().and_then(|files| check_log_file(&files.log(&circle.name)).err()));
         if circle.init.as_deref().is_none_or(|init| File::open(init).is_ok()) {
-            mistakes.extend(runtime.block_on(check_init_script(circle)).err());
+            errors.extend(runtime.block_on(check_init_script(circle)).err());
         }
-        if !mistakes.is_empty() {
+        if !errors.is_empty() {
             failed.push(circle.name.as_str());
         }
         if args.json {
@@ -69,12 +69,12 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
                 "name": circle.name,
                 "url": circle.url(),
                 "access": circle.access,
-                "errors": mistakes.iter().map(CliError::advice).collect::<Vec<_>>(),
+                "errors": errors.iter().map(CliError::advice).collect::<Vec<_>>(),
             }));
             continue;
         }
-        mistakes.iter().for_each(terminal::output::report);
-        if !mistakes.is_empty() {
+        errors.iter().for_each(terminal::output::report);
+        if !errors.is_empty() {
             continue;
         }
         let access = match circle.access {
@@ -88,28 +88,29 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
         return if failed.is_empty() { Ok(written?) } else { Err(CliError::AlreadyReported { exit_code: 2 }) };
     }
     if !failed.is_empty() {
-        return Err(CliError::usage(format!("cannot start: {}", failed.join(", ")), "", "the errors above say why"));
+        return Err(CliError::usage(format!("cannot start: {}", failed.join(", ")), "", "fix the errors above"));
     }
-    Ok(to_stdout(&format!("{} is right\n", path.display()))?)
+    Ok(to_stdout(&format!("{} is valid\n", path.display()))?)
 }
 
-/// What this machine has against a circle, each at the field that says so. What `ours` have, our own circles, is not.
+/// Finds what prevents a circle from starting on this machine; each error points at its field. A port that one of
+/// `own_pids` holds, the user's own circles, is no error.
 pub(crate) fn find_errors(circle: &launcher::CircleConfig, pointer: &ConfigLocator, own_pids: &[u32]) -> Vec<CliError> {
     let at = |field, what: String| CliError::Config(pointer.error_at(&circle.name, field, what));
-    let mut mistakes = Vec::new();
+    let mut errors = Vec::new();
     match port::check_address(circle.address) {
         Err(port::PortError::Taken { owner, .. }) if own_pids.contains(&owner.pid) => {}
-        Err(unusable) => mistakes.push(at(unusable.field(), unusable_text(&unusable))),
+        Err(unusable) => errors.push(at(unusable.field(), unusable_text(&unusable))),
         Ok(()) => {}
     }
     if let Some(init) = &circle.init
         && let Err(error) = File::open(init)
     {
-        mistakes.push(at("init", format!("cannot read {}: {}", init.display(), os_error_text(&error))));
+        errors.push(at("init", format!("cannot read {}: {}", init.display(), os_error_text(&error))));
     }
     if let Some(directory) = &circle.modules {
         let names = worker::module_names(directory).unwrap_or_else(|error| {
-            mistakes.push(at("modules", format!("cannot read {}: {}", directory.display(), os_error_text(&error))));
+            errors.push(at("modules", format!("cannot read {}: {}", directory.display(), os_error_text(&error))));
             Vec::new()
         });
         let unreadable = names.iter().filter_map(|name| {
@@ -117,15 +118,15 @@ pub(crate) fn find_errors(circle: &launcher::CircleConfig, pointer: &ConfigLocat
             let error = File::open(&file).err()?;
             Some(at("modules", format!("cannot read {}: {}", file.display(), os_error_text(&error))))
         });
-        mistakes.extend(unreadable.take(MAX_LISTED_MODULES));
+        errors.extend(unreadable.take(MAX_LISTED_MODULES));
     }
     if let Some(why) = circle.identity.as_deref().and_then(unusable_identity) {
-        mistakes.push(at("identity", why));
+        errors.push(at("identity", why));
     }
-    mistakes
+    errors
 }
 
-/// Why an identity cannot be read or made there.
+/// Returns why the identity file can be neither read nor made.
 fn unusable_identity(file: &Path) -> Option<String> {
     match identity_file::load(file) {
         Ok(_) => None,
@@ -153,15 +154,15 @@ fn unusable_text(unusable: &port::PortError) -> String {
     }
 }
 
-/// Whether logs can be written at all.
-fn check_log_directory(place: &SupervisorFiles) -> Result<(), CliError> {
-    access(place.logs(), Permission::WRITE_OK | Permission::EXEC_OK).map_err(|error| {
+/// Checks that the directory of logs is writable.
+fn check_log_directory(files: &SupervisorFiles) -> Result<(), CliError> {
+    access(files.logs(), Permission::WRITE_OK | Permission::EXEC_OK).map_err(|error| {
         let fix = "make it writable, or set XDG_STATE_HOME to a directory that is";
-        CliError::io(format!("cannot write logs in {}", place.logs().display()), &error.into(), fix)
+        CliError::io(format!("cannot write logs in {}", files.logs().display()), &error.into(), fix)
     })
 }
 
-/// Whether one that was begun can be gone on with; nothing is begun.
+/// Checks that an existing log is writable. Creates nothing.
 fn check_log_file(path: &Path) -> Result<(), CliError> {
     match OpenOptions::new().append(true).open(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(CliError::io(
@@ -173,7 +174,7 @@ fn check_log_file(path: &Path) -> Result<(), CliError> {
     }
 }
 
-/// Runs the init script as the circle will, and starts nothing.
+/// Runs the init script as the circle would, without starting the circle.
 pub(crate) async fn check_init_script(circle: &launcher::CircleConfig) -> Result<(), CliError> {
     let cannot = |why: String| CliError::usage(format!("the circle '{}' cannot start", circle.name), why, "");
     let mut builder = Circle::builder(&circle.name).limits(circle.limits.clone());

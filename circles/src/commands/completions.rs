@@ -1,4 +1,4 @@
-//! `circles completions [SHELL]`: what a shell is to evaluate, so that Tab completes.
+//! `circles completions [SHELL]`: print the Tab completion script of a shell.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use frontend::error::CliError;
 use terminal::output::to_stdout;
 
 const INSTALL_HELP: &str = "\
-Tab completes commands, options, and the circles and keys that there are. Say so to your shell once:
+Tab can complete commands, options, circles and keys. Add a line to the configuration of your shell:
 
   bash   echo 'source <(circles completions bash)' >> ~/.bashrc
   zsh    echo 'source <(circles completions zsh)' >> ~/.zshrc        (below compinit)
   fish   echo 'circles completions fish | source' > ~/.config/fish/completions/circles.fish
 
-It works from the next shell on. As it is evaluated anew by each shell, it fits the program that is installed.
+Then open a new shell. Each shell asks the installed program, so completion stays up to date.
 ";
 
 pub(crate) fn run(args: &CompletionsArgs) -> Result<(), CliError> {
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &CompletionsArgs) -> Result<(), CliError> {
     Ok(to_stdout(&shell.script(&program()))?)
 }
 
-/// As it was called: a name that is looked for in `PATH` stays one, so that what is installed later is found, too.
+/// The program as the user called it. A bare name stays one, so that the shell finds a later version in `PATH`.
 fn program() -> String {
     let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     let is_path = called.components().count() > 1;

@@ -1,4 +1,4 @@
-//! `circles diff`: what a reload would do.
+//! `circles diff`: show what a reload would change.
 
 use launcher::{
     CircleChange, CircleField, ReloadAction,
@@ -11,13 +11,13 @@ use frontend::{config, error::CliError, supervisor};
 use terminal::output::{to_stderr, to_stdout};
 
 pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
-    let place = supervisor::place(args.config.path())?;
-    let asked = terminal::runtime::client_runtime()?.block_on(async {
-        let Some(mut client) = ControlClient::connect(&place).await? else { return Ok(None) };
+    let files = supervisor::place(args.config.path())?;
+    let response = terminal::runtime::client_runtime()?.block_on(async {
+        let Some(mut client) = ControlClient::connect(&files).await? else { return Ok(None) };
         client.call::<Diff>(&NoParams {}, supervisor::CONTROL_TIMEOUT).await.map(|diff| Some(diff.changes))
     });
-    let changes = match asked {
-        // It was just ending.
+    let changes = match response {
+        // The supervisor was shutting down.
         Err(ControlError::Disconnected) => None,
         other => other.map_err(supervisor::control_error)?,
     };
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
         changes
     } else {
         let circles = config::load(args.config.path())?.1;
-        to_stderr("nothing runs, so nothing is reloaded; this is what circles up would do\n");
+        to_stderr("no supervisor runs; this is what circles up would do\n");
         circles
             .into_iter()
             .map(|circle| CircleChange { name: circle.name, action: ReloadAction::Start, fields: Vec::new() })
@@ -38,20 +38,20 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
     for change in &changes {
         let what = match change.action {
             ReloadAction::Start => "starts".into(),
-            ReloadAction::Drain => "drains, and is forgotten".into(),
-            ReloadAction::Forget => "is forgotten".into(),
+            ReloadAction::Drain => "drains, and is removed".into(),
+            ReloadAction::Forget => "is removed".into(),
             ReloadAction::Restart => format!("restarts: {}", format_fields(&change.fields)),
-            ReloadAction::Change => format!("changes while it runs: {}", format_fields(&change.fields)),
+            ReloadAction::Change => format!("changes without a restart: {}", format_fields(&change.fields)),
             ReloadAction::Later if change.fields.is_empty() => "is new, and stays down".into(),
             ReloadAction::Later => format!("stays down: {}", format_fields(&change.fields)),
-            _ => "stays as it is".into(),
+            _ => "no change".into(),
         };
         to_stdout(&format!("{:width$}  {what}\n", change.name))?;
     }
     Ok(())
 }
 
-/// The fields that are different, for a person.
+/// Changed fields as text.
 pub(crate) fn format_fields(fields: &[CircleField]) -> String {
     fields.iter().map(CircleField::to_string).collect::<Vec<_>>().join(", ")
 }

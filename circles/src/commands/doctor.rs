@@ -1,5 +1,5 @@
-//! `circles doctor`: what is set up, what runs, what is wrong, and the command that mends it. It looks, and neither starts,
-//! makes nor asks anything; whatever does not answer costs it a bounded time.
+//! `circles doctor`: check keys, configuration, circles and this machine, and name the command that fixes each problem. It
+//! changes and starts nothing, prompts for nothing, and waits a bounded time for each answer.
 
 mod circles;
 mod finding;
@@ -21,7 +21,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), CliError> {
     let runtime = terminal::runtime::runtime()?;
     let findings = runtime.block_on(async {
-        // Beside each other: each waits for processes that may not answer.
+        // Concurrently: both wait for processes that may not answer.
         let (circles, sandbox) = tokio::join!(circles::examine(&args.config), machine::sandbox());
         let mut findings = keystore::examine();
         findings.extend(circles);
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), CliError> {
     if code == 0 { Ok(()) } else { Err(CliError::AlreadyReported { exit_code: code }) }
 }
 
-/// That of the first fault, in the order in which they are told; warnings are none.
+/// The exit code of the first error, in the order of the output; 0 if there are only warnings.
 fn exit_code(findings: &[Finding]) -> u8 {
     findings.iter().find_map(|finding| finding.level.exit_code()).unwrap_or_default()
 }
@@ -46,7 +46,7 @@ fn as_json(findings: &[Finding], code: u8) -> String {
 
 fn as_text(findings: &[Finding]) -> String {
     let (paint, is_utf8) = (Paint::for_stdout(), machine::locale().is_some_and(|locale| machine::is_utf8(&locale)));
-    // A file or a program reads it as what it is written in.
+    // A file or a pipe gets UTF-8 regardless of the locale.
     let is_plain = std::io::stdout().is_terminal() && !is_utf8;
     let mut text = format!("circles {VERSION} on {} {}\n", std::env::consts::OS, std::env::consts::ARCH);
     let mut section: Option<Section> = None;

@@ -1,4 +1,4 @@
-//! `circles down [NAME…]`: drains, and waits for the end.
+//! `circles down [NAME…]`: drain circles, and wait until they have ended.
 
 use std::time::Duration;
 
@@ -19,16 +19,16 @@ use frontend::{
 };
 use terminal::output::to_stdout;
 
-/// A circle that does not drain is killed long before that.
+/// Longest wait for circles to end. The supervisor kills a circle that does not drain long before that.
 const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
-    let place = supervisor::place(args.config.path())?;
+    let files = supervisor::place(args.config.path())?;
     let runtime = terminal::runtime::client_runtime()?;
     let names = (!args.names.is_empty()).then(|| args.names.clone());
     let is_all = names.is_none();
     let ended = runtime.block_on(async {
-        let Some((mut client, _)) = supervisor::connect_with_status(&place).await? else { return Ok(None) };
+        let Some((mut client, _)) = supervisor::connect_with_status(&files).await? else { return Ok(None) };
         let statuses = client.call::<Down>(&CircleNames { names }, STOP_TIMEOUT).await?;
         if is_all {
             client.wait_until_closed().await;
@@ -36,9 +36,9 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
         Ok(Some(statuses.circles))
     });
     let ended = match ended {
-        // It was just ending by itself.
+        // The supervisor was shutting down.
         Err(ControlError::Disconnected) => None,
-        // It cannot be asked, but told.
+        // The supervisor accepts no requests, but it can be signalled.
         Err(ControlError::Place(SupervisorFilesError::Unreachable { pid, .. })) if is_all => {
             terminate_supervisor(pid)?;
             None
@@ -47,16 +47,15 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
     };
     let mut strays = Vec::new();
     if is_all {
-        supervisor::wait_for_end(&runtime, &place)?;
+        supervisor::wait_for_end(&runtime, &files)?;
     }
     if ended.is_none() {
-        // Nothing is to be done, but a name that means nothing is a mistake all the same. Without names, what is stopped
-        // needs no circles.json.
+        // Nothing is left to do, but an unknown name is still an error. Without names no circles.json is needed.
         let circles = match config::circles(args.config.path(), &args.names) {
             Err(_) if is_all => Vec::new(),
             circles => circles?,
         };
-        unsupervised::wait_for_end(&place, &circles)?;
+        unsupervised::wait_for_end(&files, &circles)?;
         strays.extend(unsupervised::stray_process_notes(&circles));
     }
     let names = ended.unwrap_or_default();
@@ -72,11 +71,11 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Has a supervisor that does not listen drain its circles and end.
+/// Signals a supervisor that accepts no requests to drain its circles and end.
 fn terminate_supervisor(pid: Option<u32>) -> Result<(), CliError> {
     let Some(pid) = pid else {
-        let why = "it does not listen, and which process it is cannot be told";
-        let fix = "is it in another container? End it there: circles down";
+        let why = "it does not respond, and its process is unknown";
+        let fix = "if it runs in another container, run there: circles down";
         return Err(CliError::supervisor("cannot end the supervisor", why, fix));
     };
     let process = i32::try_from(pid).ok().and_then(Pid::from_raw);

@@ -1,4 +1,4 @@
-//! `circles identity show|rotate NAME`: what the circles of circles.json identify themselves with.
+//! `circles identity show|rotate NAME`: identities of the circles in circles.json.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 use terminal::output::{self, to_stdout};
 
-/// How long the circle may take to drain and to be ready again.
+/// Time for the circle to drain and to be ready again.
 const RESTART_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
 
 pub(crate) fn run(verb: &IdentityVerb) -> Result<(), CliError> {
@@ -31,14 +31,14 @@ pub(crate) fn run(verb: &IdentityVerb) -> Result<(), CliError> {
     }
 }
 
-/// The file of a circle's identity, and the place of its supervisor. Nothing is made.
+/// Finds the identity file of a circle and the files of its supervisor. Creates nothing.
 fn find_identity_file(name: &str, config: &ConfigArgs) -> Result<(PathBuf, SupervisorFiles), CliError> {
     let circle = config::circle(config.path(), name)?;
     let directories = supervisor::find_directories();
-    let place = SupervisorFiles::open(&config::path(config.path())?, &directories.run, &directories.state)?;
-    let file = circle.identity.unwrap_or_else(|| place.identity(name));
-    // What is shown can be used from anywhere.
-    Ok((std::path::absolute(&file).unwrap_or(file), place))
+    let files = SupervisorFiles::open(&config::path(config.path())?, &directories.run, &directories.state)?;
+    let file = circle.identity.unwrap_or_else(|| files.identity(name));
+    // Absolute, so that the user can paste it anywhere.
+    Ok((std::path::absolute(&file).unwrap_or(file), files))
 }
 
 fn identity_error(name: &str, error: IdentityFileError) -> CliError {
@@ -64,48 +64,47 @@ fn show(name: &str, is_json: bool, config: &ConfigArgs) -> Result<(), CliError> 
 }
 
 fn rotate(name: &str, is_confirmed: bool, config: &ConfigArgs) -> Result<(), CliError> {
-    let (file, place) = find_identity_file(name, config)?;
-    // That there is none, or that it is open to others, is said before anything is asked.
+    let (file, files) = find_identity_file(name, config)?;
+    // Reports a missing or exposed identity before asking.
     let old = identity_file::load(&file).map_err(|error| identity_error(name, error))?.public_key();
     confirmation::confirm(
         is_confirmed,
-        &format!(
-            "Give {name} a new identity instead of {old}? Clients that know the circle refuse it until they forget it."
-        ),
-        &format!("the identity of '{name}' is not rotated"),
+        &format!("Replace the identity {old} of {name}? Clients that know it refuse the circle until they forget it."),
+        &format!("cannot rotate the identity of '{name}'"),
     )?;
     let rotated = identity_file::rotate(&file).map_err(|error| identity_error(name, error))?;
     to_stdout(&format!("{}\n", rotated.new))?;
     output::to_stderr(&format!(
-        "{name} has this identity from its next start on, instead of {}\n  clients that know the circle refuse it until \
-         they forget the old one: circles known forget HOST:PORT\n  restart what else uses {}, as replicas\n",
+        "{name} gets this identity at its next start; the old one was {}\n  clients that know the circle refuse it until \
+         they forget the old identity: circles known forget HOST:PORT\n  restart everything else that uses {}, such as \
+         replicas\n",
         rotated.old,
         file.display()
     ));
-    restart(name, &place)
+    restart(name, &files)
 }
 
-/// Restarts the circle, if it is up.
-fn restart(name: &str, place: &SupervisorFiles) -> Result<(), CliError> {
+/// Restarts the circle if it is up.
+fn restart(name: &str, files: &SupervisorFiles) -> Result<(), CliError> {
     let names = [name.to_owned()];
     let restarted = terminal::runtime::client_runtime()?.block_on(async {
-        let Some((client, statuses)) = supervisor::connect_with_status(place).await? else { return Ok(None) };
+        let Some((client, statuses)) = supervisor::connect_with_status(files).await? else { return Ok(None) };
         drop(client);
         let is_up = |state| !matches!(state, CircleState::Down | CircleState::Failed);
         if !statuses.circles.iter().any(|circle| circle.name == name && is_up(circle.state)) {
             return Ok(None);
         }
-        Ok(Some(supervisor::call_running::<Restart>(place, &names, RESTART_TIMEOUT + CONTROL_TIMEOUT).await?))
+        Ok(Some(supervisor::call_running::<Restart>(files, &names, RESTART_TIMEOUT + CONTROL_TIMEOUT).await?))
     });
     let restart_hint = |error: CliError| {
         CliError::supervisor(
-            format!("the circle '{name}' is not restarted, and has its old identity still"),
+            format!("the circle '{name}' was not restarted and still has its old identity"),
             error.message(),
             format!("restart it: circles restart {name}"),
         )
     };
     let restarted = match restarted {
-        // A supervisor that is just ending has its circles end, too.
+        // A supervisor that is shutting down ends its circles, too.
         Err(RestartError::Supervisor(ControlError::Disconnected)) | Ok(None | Some(None)) => {
             output::to_stderr(&format!("{name} is down\n  start it: circles up {name}\n"));
             return Ok(());
@@ -120,7 +119,8 @@ fn restart(name: &str, place: &SupervisorFiles) -> Result<(), CliError> {
             Ok(())
         }
         circle => {
-            let why = circle.and_then(|circle| circle.why).unwrap_or_else(|| "it does not take connections yet".into());
+            let why =
+                circle.and_then(|circle| circle.why).unwrap_or_else(|| "it does not accept connections yet".into());
             Err(CliError::supervisor(
                 format!("the circle '{name}' is not up"),
                 frontend::visible::visible(&why).into_owned(),

@@ -11,14 +11,14 @@ use terminal::{output, passphrase};
 
 pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
     let store = Keystore::open_default()?;
-    // Before anyone thinks of a passphrase.
+    // Fail before the user has to think of a passphrase.
     if store.exists(&args.name)? {
         return Err(KeystoreError::Exists { name: args.name.clone() }.into());
     }
     let _restoring = terminal::runtime::client_runtime()?;
     let passphrase = passphrase::choose(args.passphrase.passphrase_fd)?;
     let keypair = KeyPair::generate().map_err(|error| {
-        CliError::usage("cannot make a key", error.to_string(), "the operating system gives no random bytes")
+        CliError::usage("cannot make a key", error.to_string(), "check that the operating system provides random bytes")
     })?;
     let entry = store.create(&args.name, &keypair, &passphrase, passphrase::WORK_FACTOR)?;
     let note = if entry.default { ", the default key" } else { "" };

@@ -42,15 +42,15 @@ pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
         KeysVerb::Passwd { name, passphrase, new_passphrase } => passwd(&store, name, passphrase, new_passphrase),
         KeysVerb::Rename { old, new } => {
             let entry = store.rename(old, new)?;
-            let note = if entry.default { ", and is the default key still" } else { "" };
-            output::to_stderr(&format!("{old} is called {new} from now on{note}\n"));
+            let note = if entry.default { ", still the default key" } else { "" };
+            output::to_stderr(&format!("renamed {old} to {new}{note}\n"));
             Ok(())
         }
         KeysVerb::Remove { name, yes } => remove(&store, name, *yes),
     }
 }
 
-/// The public key of one, for operators to admit.
+/// Prints a public key, which operators need to admit it.
 pub(crate) fn print_public_key(entry: &KeyEntry, is_json: bool) -> Result<(), CliError> {
     let text = if is_json { as_json(entry).to_string() } else { entry.public_key.to_hex() };
     Ok(to_stdout(&format!("{text}\n"))?)
@@ -65,14 +65,14 @@ fn as_json(entry: &KeyEntry) -> Value {
 }
 
 fn passwd(store: &Keystore, name: &KeyName, old: &PassphraseArgs, new: &NewPassphraseArgs) -> Result<(), CliError> {
-    // That there is no such key is said before a passphrase is asked for, and a wrong one before another is thought of.
+    // Reports a missing key before prompting, and a wrong passphrase before the user has to think of a new one.
     store.show(name)?;
     let _restoring = terminal::runtime::client_runtime()?;
     let keypair = passphrase::unlock(store, name, old.passphrase_fd)?;
     let chosen = passphrase::choose_new(new.new_passphrase_fd, &format!("New passphrase of {name}: "))?;
     store.change_passphrase(name, &keypair, &chosen, passphrase::WORK_FACTOR)?;
     output::to_stderr(&format!(
-        "{name} has another passphrase from now on; copies from before, as in backups, still open with the one before\n"
+        "changed the passphrase of {name}; older copies, such as backups, still open with the old one\n"
     ));
     Ok(())
 }
@@ -91,8 +91,8 @@ fn remove(store: &Keystore, name: &KeyName, is_confirmed: bool) -> Result<(), Cl
     };
     confirmation::confirm(
         is_confirmed,
-        &format!("Remove {what}? Without a copy of it nobody can be {name} any more."),
-        &format!("the key '{name}' is not removed"),
+        &format!("Remove {what}? Without a backup the key is lost for good."),
+        &format!("cannot remove the key '{name}'"),
     )?;
     store.remove(name)?;
     output::to_stderr(&format!("removed {name}\n"));
@@ -120,7 +120,7 @@ fn list(store: &Keystore, is_json: bool) -> Result<(), CliError> {
             to_stdout(&format!("{:width$}  {}{mark}\n", entry.name.as_str(), entry.public_key))?;
         }
     }
-    // The others are of use still, so one that cannot be read is told and not more.
+    // A damaged key is reported but is no failure: the other keys still work.
     for (_, error) in listing.damaged {
         output::report(&CliError::Keystore(error));
     }

@@ -1,4 +1,4 @@
-//! `circles known list|forget`: the circles whose identities this user's clients remember.
+//! `circles known list|forget`: circles whose identities the user's clients remember.
 
 use frontend::{error::CliError, known_circles::KnownCircles};
 use keys::Authority;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::KnownVerb;
 use terminal::output::{self, to_stdout};
 
-/// The exit code of a file of known circles with lines that cannot be read.
+/// Exit code if the file of known circles has unreadable lines.
 const UNREADABLE_EXIT_CODE: u8 = 6;
 
 pub(crate) fn run(verb: &KnownVerb) -> Result<(), CliError> {
@@ -30,14 +30,16 @@ fn list(known: &KnownCircles, is_json: bool) -> Result<(), CliError> {
             listing.unreadable.iter().map(|line| json!({ "line": line.number, "reason": line.reason })).collect();
         to_stdout(&format!("{}\n", json!({ "circles": circles, "unreadable": unreadable })))?;
     } else if listing.circles.is_empty() && listing.unreadable.is_empty() {
-        output::to_stderr("no circle is known yet\n  a circle with an identity is remembered at its first use\n");
+        output::to_stderr(
+            "there are no known circles yet\n  clients remember the identity of a circle when they first connect to it\n",
+        );
     } else {
         let width = listing.circles.iter().map(|circle| circle.authority.as_str().len()).max().unwrap_or_default();
         for circle in &listing.circles {
             to_stdout(&format!("{:width$}  {}\n", circle.authority.as_str(), circle.public_key))?;
         }
     }
-    // The others are of use still, so each that cannot be read is reported and hides none.
+    // The readable lines are still useful, so each unreadable line is only reported.
     let is_whole = listing.unreadable.is_empty();
     for line in listing.unreadable {
         output::report(&known.unreadable_line_error(line).into());
@@ -48,7 +50,7 @@ fn list(known: &KnownCircles, is_json: bool) -> Result<(), CliError> {
 fn forget(known: &KnownCircles, authority: &Authority) -> Result<(), CliError> {
     known.forget(authority)?;
     output::to_stderr(&format!(
-        "forgot the circle at {authority}; the next identity that a client finds there is accepted and remembered\n"
+        "forgot the circle at {authority}; the next client accepts and remembers the identity that it finds there\n"
     ));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `circles launch [NAME…]`: the circles of circles.json in the foreground, a process each.
+//! `circles launch [NAME…]`: run the configured circles in the foreground, one process each.
 
 use std::time::Duration;
 
@@ -14,32 +14,32 @@ use terminal::{
     output::{Paint, to_stdout},
 };
 
-/// How long the last lines may take to be written.
+/// Time for the last lines to be written.
 const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     config::circles(args.config.path(), &args.names)?;
-    let place = supervisor::place(args.config.path())?;
+    let files = supervisor::place(args.config.path())?;
     let runtime = terminal::runtime::runtime()?;
     ignore_file_size_signal(&runtime)?;
-    let (supervisor_lock, start_lock) = supervisor::acquire_locks(&runtime, &place)?;
+    let (supervisor_lock, start_lock) = supervisor::acquire_locks(&runtime, &files)?;
     let hangup = supervisor::HangupAction::for_foreground();
     let done = runtime.block_on(async {
-        let mut begin = supervisor::prepare_start(&place, &args.names, true, hangup)?;
-        begin.manager = SdNotifier::from_environment();
-        let width = begin.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
+        let mut options = supervisor::prepare_start(&files, &args.names, true, hangup)?;
+        options.manager = SdNotifier::from_environment();
+        let width = options.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
         let shutdown = shutdown_at(&hangup.end_signals())?;
         let SupervisorHandle { mut events, task: mut ended } =
-            launcher::supervisor::start(place, supervisor_lock, begin, shutdown)?;
+            launcher::supervisor::start(files, supervisor_lock, options, shutdown)?;
         drop(start_lock);
-        // A thread of its own: a reader of this output who stands still must hold up nothing.
+        // In a thread of its own: a reader that blocks must not delay anything else.
         let (end, mut written) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
             let mut written = Ok(());
             while let Some(event) = events.blocking_recv().filter(|_| written.is_ok()) {
                 written = to_stdout(&line(&event, width));
             }
-            // The launcher may have gone on without it.
+            // The receiver may have timed out.
             let _unawaited = end.send(written);
         });
         let mut is_written = false;
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
             tokio::select! {
                 failed = &mut ended => break failed.unwrap_or_default(),
                 outcome = &mut written, if !is_written => match outcome {
-                    // Before the circles have ended, only because it could not be written.
+                    // The thread ends before the circles only if it cannot write.
                     Ok(Err(unwritten)) => return Err(unwritten.into()),
                     _ => is_written = true,
                 },
@@ -59,8 +59,8 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
         if failed.is_empty() {
             return Ok(());
         }
-        let fix = "its log above says why; circles check looks at circles.json";
-        Err(CliError::usage(format!("failed, and not started again: {}", failed.join(", ")), "", fix))
+        let fix = "see the log above; circles check validates circles.json";
+        Err(CliError::usage(format!("circles failed and were not restarted: {}", failed.join(", ")), "", fix))
     });
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
     done
@@ -70,7 +70,7 @@ fn line(event: &CircleEvent, width: usize) -> String {
     let paint = Paint::for_stdout();
     let name = paint.dim(&format!("{:width$} |", event.circle));
     match &event.kind {
-        // That it is ready says it all.
+        // `ready` is enough.
         CircleEventKind::Started { .. } | CircleEventKind::Listening(_) | CircleEventKind::Heartbeat(_) => {
             String::new()
         }
@@ -80,10 +80,10 @@ fn line(event: &CircleEvent, width: usize) -> String {
         CircleEventKind::Ready => format!("{name} {}\n", paint.strong("ready")),
         CircleEventKind::Configured { refused: None, .. } => String::new(),
         CircleEventKind::Configured { refused: Some(why), .. } => {
-            format!("{name} {}: {}\n", paint.error("goes on as it was"), visible(why))
+            format!("{name} {}: {}\n", paint.error("change not applied"), visible(why))
         }
         CircleEventKind::Ended { reason: why, restart_in: Some(wait) } => {
-            format!("{name} {}: {}; again in {:.1} s\n", paint.error("down"), visible(why), wait.as_secs_f64())
+            format!("{name} {}: {}; restarting in {:.1} s\n", paint.error("down"), visible(why), wait.as_secs_f64())
         }
         CircleEventKind::Ended { reason: why, restart_in: None } => {
             format!("{name} {}: {}\n", paint.error("down"), visible(why))

@@ -1,4 +1,4 @@
-//! `circles logs [-f] [--audit] [NAME…]`: what circles have logged, or who has played on them, and what they go on to write.
+//! `circles logs [-f] [--audit] [NAME…]`: show the logs or audits of circles, and follow them.
 
 use std::sync::mpsc::sync_channel;
 
@@ -8,13 +8,13 @@ use crate::cli::LogsArgs;
 use frontend::{config, error::CliError, log_line, log_watch, supervisor, visible::visible};
 use terminal::output::{Paint, to_stdout};
 
-/// Lines of each circle that are shown where nobody says how many.
+/// Lines of each log that are shown without `--tail` and `--since`.
 const LAST_LINES: usize = 100;
 
 pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     let circles = config::circles(args.config.path(), &args.names)?;
     let mut names: Vec<String> = circles.iter().map(|circle| circle.name.clone()).collect();
-    let place = supervisor::place(args.config.path())?;
+    let files = supervisor::place(args.config.path())?;
     let width = names.iter().map(String::len).max().unwrap_or_default();
     if args.names.is_empty() && !args.audit && !args.json {
         names.push(launcher::SUPERVISOR_LOG_NAME.to_owned());
@@ -30,12 +30,12 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
         };
         to_stdout(&format!("{before}{}\n", visible(&text)))
     };
-    // One that is not taken yet stands for all that follow.
+    // One pending notification is enough: reading takes all new lines.
     let (changed, changes) = sync_channel(1);
     let watching = args
         .follow
         .then(|| {
-            log_watch::watch(place.logs(), move || {
+            log_watch::watch(files.logs(), move || {
                 let _already_pending = changed.try_send(());
             })
         })
@@ -45,14 +45,14 @@ pub(crate) fn run(args: &LogsArgs) -> Result<(), CliError> {
     for name in &names {
         let rotation = circles.iter().find(|circle| circle.name == *name).map(|circle| circle.audit_rotation);
         let (path, bounds) = match rotation {
-            Some(rotation) if args.audit => (place.audit(name), rotation.bounds()),
-            _ => (place.log(name), RotationPolicy::LOG),
+            Some(rotation) if args.audit => (files.audit(name), rotation.bounds()),
+            _ => (files.log(name), RotationPolicy::LOG),
         };
         let (lines, reader) = LogReader::last_lines(&path, bounds, filter).map_err(|error| read_error(name, &error))?;
         all.extend(lines.into_iter().map(|line| (name, line)));
         readers.push((name, reader));
     }
-    // Those of one circle stay in their order where they are of one time.
+    // A stable sort: lines of one circle with equal times keep their order.
     all.sort_by_key(|(_, line)| line.time);
     for (name, line) in &all {
         print(name, line)?;

@@ -1,5 +1,5 @@
-//! `circles man [VERB | --dir DIR]`: the manual page of the program or of a verb, or all of them. From the same definitions as
-//! `--help`, and beside those what is true of all verbs.
+//! `circles man [COMMAND | --dir DIR]`: the manual page of the program or of a command, or all pages. They come from the same
+//! definitions as `--help`; the page of the program adds exit codes, environment variables and files.
 
 use std::{fs, io, path::Path};
 
@@ -32,27 +32,24 @@ const EXIT_CODES: &[(&str, &str)] = &[
 ];
 
 const ENVIRONMENT: &[(&str, &str)] = &[
-    ("CIRCLES_CIRCLE", "the circle where none is named; several for circles play, with commas between"),
-    ("CIRCLES_PASSPHRASE_FILE", "a file that holds the passphrase, so that nobody is asked"),
+    ("CIRCLES_CIRCLE", "the default circle; for circles play also several, separated by commas"),
+    ("CIRCLES_PASSPHRASE_FILE", "a file with the passphrase, used instead of a prompt"),
     ("CIRCLES_PASSPHRASE", "the passphrase itself"),
-    (
-        "CIRCLES_NEW_PASSPHRASE_FILE, CIRCLES_NEW_PASSPHRASE",
-        "the same for the passphrase that circles keys passwd gives to a key",
-    ),
+    ("CIRCLES_NEW_PASSPHRASE_FILE, CIRCLES_NEW_PASSPHRASE", "the same for the new passphrase in circles keys passwd"),
     ("CIRCLES_LOG", "how much circles log: error, warn, info, debug or trace"),
-    ("CIRCLES_EDIT_MODE", "emacs or vi: the keys that edit a line in circles repl"),
-    ("VISUAL, EDITOR, PAGER", "what circles repl edits and pages with"),
+    ("CIRCLES_EDIT_MODE", "emacs or vi: key bindings for editing a line in circles repl"),
+    ("VISUAL, EDITOR, PAGER", "the editor and the pager of circles repl"),
     ("NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "set by a service manager, for circles launch and serve"),
-    ("NO_COLOR, CLICOLOR_FORCE", "no colours, or colours also where the output is no terminal"),
-    ("XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR", "where the files below are"),
+    ("NO_COLOR, CLICOLOR_FORCE", "no colours; colours even if the output is not a terminal"),
+    ("XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR", "directories of the files below"),
 ];
 
 const FILES: &[(&str, &str)] = &[
     ("./circles.json, ~/.config/circles/circles.json", "the circles, unless --config names another file"),
     ("~/.local/share/circles/keys/", "the keys, each encrypted with its passphrase"),
-    ("~/.local/share/circles/known_circles", "the circles whose identities are remembered"),
-    ("~/.local/state/circles/history/", "what was typed, for each circle and key"),
-    ("~/.local/state/circles/identities/", "what circles identify themselves with, where circles.json names no file"),
+    ("~/.local/share/circles/known_circles", "the circles whose identities your clients remember"),
+    ("~/.local/state/circles/history/", "the history of inputs, for each circle and key"),
+    ("~/.local/state/circles/identities/", "identities of circles for which circles.json names no file"),
     ("~/.local/state/circles/logs/", "logs and audits of circles"),
     ("~/.local/state/circles/locks/", "locks of supervisors and circles"),
     ("$XDG_RUNTIME_DIR/circles/", "sockets of supervisors"),
@@ -77,25 +74,28 @@ pub(crate) fn run(args: &ManArgs) -> Result<(), CliError> {
         let path = directory.join(format!("{}.1", name(command)));
         page(command, *is_program).and_then(|page| fs::write(&path, page)).map_err(|error| failed(&path, &error))?;
     }
-    to_stderr(&format!("wrote {} pages: man -M, or a directory of $MANPATH/man1, shows them\n", pages.len()));
+    to_stderr(&format!(
+        "wrote {} pages; to read them with man, put them into a directory man1 on $MANPATH\n",
+        pages.len()
+    ));
     Ok(())
 }
 
-/// The command that these words name.
+/// Finds the subcommand with this name, such as `keys list`.
 fn find<'a>(program: &'a Command, words: &[String]) -> Result<&'a Command, CliError> {
     words.iter().try_fold(program, |command, word| {
         command.find_subcommand(word).filter(|verb| has_page(verb)).ok_or_else(|| {
             let known = command.get_subcommands().filter(|verb| has_page(verb)).map(Command::get_name);
             let fix = match suggest::nearest(word, known) {
                 Some(near) => format!("did you mean '{near}'?"),
-                None => "circles --help lists the verbs".into(),
+                None => "list the commands: circles --help".into(),
             };
-            CliError::usage(format!("there is no manual page of '{}'", visible(word)), "it is no verb", fix)
+            CliError::usage(format!("there is no manual page for '{}'", visible(word)), "there is no such command", fix)
         })
     })
 }
 
-/// `help` has the verbs once more.
+/// Excludes hidden commands, and `help`, which repeats all others.
 fn has_page(verb: &Command) -> bool {
     !verb.is_hide_set() && verb.get_name() != "help"
 }
@@ -107,7 +107,7 @@ fn collect<'a>(command: &'a Command, is_program: bool, pages: &mut Vec<(&'a Comm
     }
 }
 
-/// `circles-play`, as `man` finds pages of verbs.
+/// The name of a page, such as `circles-play`.
 fn name(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use terminal::programs::{EDITOR, PAGER};
 
-    /// The directories stand with the files in the documentation.
+    /// The documentation lists the XDG directories with the files.
     #[test]
     fn variables_match_the_documentation() {
         let documented = include_str!("../../../docs/operating.md");

@@ -1,4 +1,4 @@
-//! `circles play`: one script, its prints and its value, an exit code. On several circles at once, if they are named.
+//! `circles play`: play one script on one or several circles, and exit with a code for the outcome.
 
 mod attempts;
 mod outcome;
@@ -23,13 +23,13 @@ use attempts::ConnectAttempt;
 use outcome::{FinishedPlay, ScriptOutcome};
 use reporter::Reporter;
 
-/// How long interrupted plays are waited for.
+/// Time for interrupted plays to end.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
     match read_script_argument(args).and_then(|(text, arguments)| play_with_arguments(args, text, &arguments)) {
         Err(error) if args.json && !matches!(error, CliError::AlreadyReported { .. }) => {
-            // Whether or not anybody reads it, the exit code says what happened to the script.
+            // Even if nobody reads stdout, the exit code tells the outcome.
             let _unread = line_to_stdout(&outcome::error_object(&error).to_string());
             Err(error)
         }
@@ -54,7 +54,7 @@ fn play_with_arguments(args: &PlayArgs, text: String, arguments: &[String]) -> R
     play(&requested_circles(args), &args.connect.options(), || Ok(script), args.json)
 }
 
-/// `script` is called once there is a circle to play on.
+/// Plays the script, which is read only after the circles are connected.
 fn play(
     named: &[String],
     options: &connect::Options,
@@ -69,7 +69,7 @@ fn play(
         let mut interrupts = Interrupts::claim()?;
         let (mut outcomes, mut indices, mut targets) = (Vec::new(), Vec::new(), Vec::new());
         for (index, ConnectAttempt { label, session: opened }) in attempts.into_iter().enumerate() {
-            // What stands for it until it has ended.
+            // Placeholder until the play has ended.
             outcomes.push(Err(CliError::Interrupted));
             match opened {
                 Ok(opened) => {
@@ -86,13 +86,13 @@ fn play(
         };
         let Some(finished) = finished else {
             plays.cancel();
-            // Whether they were cancelled in time or not, the user is told the same.
+            // The message is the same whether or not the plays ended in time.
             let ended = async { while plays.next().await.is_some() {} };
             let _late = tokio::time::timeout(CANCEL_TIMEOUT, ended).await;
             return outcome::report_interrupted(&names, &outcomes, is_json);
         };
         finished?;
-        // What is printed still is all there before the value or the error, unless the user has had enough of it.
+        // All prints come before the value or the error, unless the user interrupts them.
         tokio::select! {
             written = reporter.finish() => written?,
             () = interrupts.next() => return outcome::report_interrupted(&names, &outcomes, is_json),
@@ -101,7 +101,7 @@ fn play(
     })
 }
 
-/// Opens sessions on the circles that were named, or on a scratch circle. A passphrase that is needed is asked for here.
+/// Opens sessions on the named circles, or on a scratch circle. Prompts for passphrases where needed.
 async fn open(named: &[String], options: &connect::Options) -> Result<Vec<ConnectAttempt>, CliError> {
     if named.is_empty() {
         connect::check_scratch_options(&options.connect)?;
@@ -111,18 +111,18 @@ async fn open(named: &[String], options: &connect::Options) -> Result<Vec<Connec
     attempts::open_circles(named, options, |name| unlock_into_keyring(&keyring, name, options.passphrase_fd)).await
 }
 
-/// The circles that were named, as they were said.
+/// The requested circles, as the user named them.
 fn requested_circles(args: &PlayArgs) -> Vec<String> {
     let all = if args.circle.is_empty() { target::argument_or_env(None) } else { Some(args.circle.join(",")) };
     let Some(all) = all else { return Vec::new() };
     match split_list(&all) {
-        // It was meant to name one: played elsewhere it would seem to have been played there.
+        // An empty name is an error: the script must not silently play on a scratch circle instead.
         none if none.is_empty() => vec![String::new()],
         named => named,
     }
 }
 
-/// Reports what happens as it happens, until all have ended.
+/// Reports output and outcomes as they arrive, until all plays have ended.
 async fn listen(
     plays: &mut FanOut,
     targets: &[FanOutTarget],
@@ -144,13 +144,13 @@ async fn listen(
             FanOutEvent::Ended(Ended::Failed(error)) => Err(error),
             FanOutEvent::Ended(Ended::Cancelled) => Err(CliError::Interrupted),
             FanOutEvent::Refused(why) => {
-                let place = targets[player].session.target().clone();
-                // A session that was ready is not any more.
+                let target = targets[player].session.target().clone();
+                // The session was ready before, but no longer is.
                 let error = match why {
                     FanOutRefusal::NeedsKey => ClientError::Rpc(RpcError::Unauthenticated),
                     FanOutRefusal::Unreachable | FanOutRefusal::Busy => ClientError::NotConnected,
                 };
-                Err(CliError::Client { target: place, error })
+                Err(CliError::Client { target, error })
             }
         };
         outcomes[index] = reporter.report_outcome(index, ended).await?;
@@ -158,7 +158,7 @@ async fn listen(
     Ok(())
 }
 
-/// The script, and what is left of the arguments for it.
+/// Reads the script; returns it with its arguments.
 fn read_script_argument(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
     if let Some(script) = &args.expression {
         return Ok((script.clone(), args.rest.clone()));

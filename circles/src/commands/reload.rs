@@ -1,4 +1,4 @@
-//! `circles reload`: until what is different in circles.json is taken over.
+//! `circles reload`: apply changes in circles.json, and wait until that is done.
 
 use launcher::{
     CircleChange, CircleState, ReloadAction, Statuses,
@@ -18,25 +18,25 @@ use frontend::{error::CliError, supervisor, visible::visible};
 use terminal::output::to_stdout;
 
 pub(crate) fn run(args: &ReloadArgs) -> Result<(), CliError> {
-    let place = supervisor::place(args.config.path())?;
-    let asked = terminal::runtime::client_runtime()?.block_on(async {
-        let Some((mut client, _)) = supervisor::connect_with_status(&place).await? else { return Ok(None) };
+    let files = supervisor::place(args.config.path())?;
+    let response = terminal::runtime::client_runtime()?.block_on(async {
+        let Some((mut client, _)) = supervisor::connect_with_status(&files).await? else { return Ok(None) };
         client.call::<Reload>(&NoParams {}, args.timeout).await.map(Some)
     });
-    let reloaded = match asked {
+    let reloaded = match response {
         Err(ControlError::Disconnected) => None,
-        Err(ControlError::TimedOut { timeout: patience }) if patience == args.timeout => {
-            let why = format!("not all is done after {} s", patience.as_secs_f64());
-            let fix = "it goes on by itself: circles status; or wait longer: --timeout";
-            return Err(CliError::supervisor("the reload takes long", why, fix));
+        Err(ControlError::TimedOut { timeout }) if timeout == args.timeout => {
+            let why = format!("it has not finished after {} s", timeout.as_secs_f64());
+            let fix = "it continues in the background: circles status; or wait longer: --timeout";
+            return Err(CliError::supervisor("the reload is not complete", why, fix));
         }
         other => other.map_err(supervisor::control_error)?,
     };
     let Some(reloaded) = reloaded else {
         return Err(CliError::supervisor(
             "there is nothing to reload",
-            format!("no supervisor of {} runs", place.config().display()),
-            "start it: circles up",
+            format!("no supervisor runs for {}", files.config().display()),
+            "start one: circles up",
         ));
     };
     if args.json {
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &ReloadArgs) -> Result<(), CliError> {
     } else {
         print(&reloaded.changes, &reloaded.statuses)?;
     }
-    check_result(&place, &reloaded.changes, &reloaded.statuses)
+    check_result(&files, &reloaded.changes, &reloaded.statuses)
 }
 
 fn print(changes: &[CircleChange], statuses: &Statuses) -> Result<(), CliError> {
@@ -54,33 +54,33 @@ fn print(changes: &[CircleChange], statuses: &Statuses) -> Result<(), CliError> 
         let is_ready = status.is_some_and(|status| status.state == CircleState::Ready);
         let what = match change.action {
             ReloadAction::Start if is_ready => "started".into(),
-            ReloadAction::Restart if is_ready => format!("started again: {}", format_fields(&change.fields)),
+            ReloadAction::Restart if is_ready => format!("restarted: {}", format_fields(&change.fields)),
             ReloadAction::Start | ReloadAction::Restart => "not started".into(),
             ReloadAction::Drain => "drained".into(),
-            ReloadAction::Forget => "forgotten".into(),
-            ReloadAction::Change if status.is_some_and(|status| status.refused.is_some()) => "as it was".into(),
+            ReloadAction::Forget => "removed".into(),
+            ReloadAction::Change if status.is_some_and(|status| status.refused.is_some()) => "change rejected".into(),
             ReloadAction::Change => format!("changed: {}", format_fields(&change.fields)),
             ReloadAction::Later => "down".into(),
-            _ => "as it was".into(),
+            _ => "no change".into(),
         };
         to_stdout(&format!("{:width$}  {what}\n", change.name))?;
     }
     Ok(())
 }
 
-/// What is not as circles.json has it now.
-fn check_result(place: &SupervisorFiles, changes: &[CircleChange], statuses: &Statuses) -> Result<(), CliError> {
+/// Fails if a change could not be applied.
+fn check_result(files: &SupervisorFiles, changes: &[CircleChange], statuses: &Statuses) -> Result<(), CliError> {
     let mut failed = Vec::new();
     for change in changes {
         let Some(status) = statuses.circles.iter().find(|status| status.name == change.name) else { continue };
         match change.action {
             ReloadAction::Start | ReloadAction::Restart if status.state != CircleState::Ready => {
-                print_last_log_lines(place, status);
-                failed.push(format!("'{}' ({})", change.name, status.why.as_deref().unwrap_or("it was taken down")));
+                print_last_log_lines(files, status);
+                failed.push(format!("'{}' ({})", change.name, status.why.as_deref().unwrap_or("it was stopped")));
             }
             ReloadAction::Change | ReloadAction::Nothing => {
                 if let Some(refused) = &status.refused {
-                    failed.push(format!("'{}' goes on as it was ({})", change.name, visible(refused)));
+                    failed.push(format!("'{}' keeps its previous configuration ({})", change.name, visible(refused)));
                 }
             }
             _ => {}
@@ -89,5 +89,9 @@ fn check_result(place: &SupervisorFiles, changes: &[CircleChange], statuses: &St
     if failed.is_empty() {
         return Ok(());
     }
-    Err(CliError::usage("not as circles.json has it", failed.join(", "), "mend that; the others are as it has them"))
+    Err(CliError::usage(
+        "not all changes were applied",
+        failed.join(", "),
+        "fix this and reload; the other changes are in effect",
+    ))
 }

@@ -1,4 +1,4 @@
-//! `circles repl [WHERE]`. Without a terminal: one script, all of standard input.
+//! `circles repl [WHERE]`. Without a terminal it plays all of standard input as one script.
 
 use std::io::{IsTerminal, stdin};
 

@@ -1,4 +1,4 @@
-//! `circles serve`: one circle in this process.
+//! `circles serve`: serve one circle in this process.
 
 mod audit;
 mod circle_args;
@@ -35,51 +35,51 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
     if !args.supervised {
         return serve(args, runtime()?, None);
     }
-    // Away from the supervisor's terminal, whose Ctrl-C is the supervisor's. Who starts it by hand from a shell that made it
-    // lead a process group has it where it is.
-    let _leads_already = rustix::process::setsid();
+    // Leaves the supervisor's terminal, whose Ctrl-C is for the supervisor. Fails only if a user started this process by hand
+    // as the leader of a process group.
+    let _already_leader = rustix::process::setsid();
     let runtime = runtime()?;
     let mut supervisor = runtime.block_on(async { SupervisorIpc::from_stdin() })?;
-    // What it is to be is not among its arguments, which every user of the system can read.
+    // The configuration is not in the arguments of the process, which every user of the system can read.
     match runtime.block_on(supervisor.receive_arguments()) {
         Some(arguments) => serve(&circle_args::parse_args(arguments)?, runtime, Some(supervisor)),
-        // It has ended, or does not want it any more.
+        // The supervisor has ended, or stopped the circle.
         None => Ok(()),
     }
 }
 
 fn serve(args: &ServeArgs, runtime: Runtime, supervisor: Option<SupervisorIpc>) -> Result<(), CliError> {
-    // Held until the process ends: a successor waits for that.
-    let _held = args.lock_file.as_deref().map(launcher::supervisor_files::acquire_lock).transpose()?;
+    // Held until the process ends: its successor waits for that.
+    let _lock = args.lock_file.as_deref().map(launcher::supervisor_files::acquire_lock).transpose()?;
     ignore_file_size_signal(&runtime)?;
-    // Until all is said.
-    let records = CircleLogs::start(args)?;
-    records.log_panics();
-    let served = serve_circle(&runtime, args, supervisor, &records);
-    // What blocks, as on a file system that stands still, must not keep the process.
+    // Lives until the last error is written.
+    let logs = CircleLogs::start(args)?;
+    logs.log_panics();
+    let served = serve_circle(&runtime, args, supervisor, &logs);
+    // A blocked thread, as on a hanging file system, must not keep the process alive.
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
-    served.inspect_err(|error| records.write_to_file(LogLevel::Error, &error.advice()))
+    served.inspect_err(|error| logs.write_to_file(LogLevel::Error, &error.advice()))
 }
 
 fn serve_circle(
     runtime: &Runtime,
     args: &ServeArgs,
     mut supervisor: Option<SupervisorIpc>,
-    records: &CircleLogs,
+    logs: &CircleLogs,
 ) -> Result<(), CliError> {
     raise_descriptor_limit();
-    let identity = identity(args, records)?;
-    let circle = Arc::new(circle_args::build_circle(args, records.audit(), identity)?);
+    let identity = identity(args, logs)?;
+    let circle = Arc::new(circle_args::build_circle(args, logs.audit(), identity)?);
 
     let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).map_err(|error| listen_error(address, error))?;
     let address = listener.local_addr().map_err(|error| listen_error(address, error))?;
-    // A supervisor says itself how its circles are.
-    let mut manager = if supervisor.is_some() { SdNotifier::default() } else { SdNotifier::from_environment() };
-    runtime.spawn(CircleLogs::write_counts_periodically(records.audit_writer()));
+    // A supervisor reports the state of its circles itself.
+    let mut sd_notifier = if supervisor.is_some() { SdNotifier::default() } else { SdNotifier::from_environment() };
+    runtime.spawn(CircleLogs::write_counts_periodically(logs.audit_writer()));
     runtime.block_on(async {
-        let signalled = shutdown(records.flusher())?;
-        // Before anyone is told where it is: until its init script has run, nothing answers.
+        let signalled = shutdown(logs.flusher())?;
+        // Before the address is announced: the circle answers nothing until its init script has run.
         let drain_requested = async {
             match &mut supervisor {
                 Some(supervisor) => supervisor.wait_for_drain().await,
@@ -97,55 +97,52 @@ fn serve_circle(
         }
         let dialled = launcher::connect_address(address);
         let listening = format!("listening on ws://{dialled}");
-        records.write_to_file(LogLevel::Info, &listening);
+        logs.write_to_file(LogLevel::Info, &listening);
         match output::to_stdout(&format!("{listening}\n")).map_err(CliError::from) {
-            // Nobody need read where it is.
+            // A closed stdout is fine.
             Ok(()) | Err(CliError::OutputClosed) => {}
             Err(error) => return Err(error),
         }
         let (drain, drained) = oneshot::channel();
-        // Without a supervisor nobody sends there, and it is not dropped either.
+        // Without a supervisor the sender must stay alive: dropping it would drain the circle.
         let _unused_drain = match supervisor {
             Some(supervisor) => {
                 let observer = circle.observer();
-                let figures = move || supervisor_ipc::to_heartbeat(&observer.snapshot());
-                let (running, started) = (circle.clone(), (args.host, args.port));
+                let heartbeat = move || supervisor_ipc::to_heartbeat(&observer.snapshot());
+                let (configured, started) = (circle.clone(), (args.host, args.port));
                 let configure = move |arguments| {
-                    let running = running.clone();
-                    async move { circle_args::apply_config(&running, started, arguments).await }
+                    let circle = configured.clone();
+                    async move { circle_args::apply_config(&circle, started, arguments).await }
                 };
                 let identity = Some(circle.identity().to_hex());
-                tokio::spawn(supervisor.run(Ready { address: dialled, identity }, figures, configure, drain));
+                tokio::spawn(supervisor.run(Ready { address: dialled, identity }, heartbeat, configure, drain));
                 None
             }
             None => Some(drain),
         };
-        manager.set_status(&listening);
-        manager.notify_ready();
+        sd_notifier.set_status(&listening);
+        sd_notifier.notify_ready();
         let (stopping, stop_signal) = oneshot::channel();
         let shutdown = async {
             tokio::select! {
                 () = signalled => {}
-                // Dropped, or its task ended because the supervisor has.
+                // Dropped at a drain request, or because the supervisor has ended.
                 _ = drained => {}
             }
-            // Who hears it is there for as long as the circle is served.
-            let _told = stopping.send(());
+            // The receiver lives as long as the circle is served.
+            let _sent = stopping.send(());
         };
-        let served = serve_with_notifications(server_ws::run(listener, circle, shutdown), manager, stop_signal).await;
+        let served = serve_with_notifications(server_ws::run(listener, circle, shutdown), sd_notifier, stop_signal).await;
         served.map_err(|error| serve_error(&error))
     })
 }
 
-/// The circle's identity, where it has a file for it.
-fn identity(args: &ServeArgs, records: &CircleLogs) -> Result<Option<KeyPair>, CliError> {
+/// Loads or creates the circle's identity, if a file is configured.
+fn identity(args: &ServeArgs, logs: &CircleLogs) -> Result<Option<KeyPair>, CliError> {
     let Some(file) = &args.identity else { return Ok(None) };
     let LoadedIdentity { keypair, is_new } = identity_file::load_or_create(file)?;
     if is_new {
-        records.write_to_file(
-            LogLevel::Info,
-            &format!("made the identity {} in {}", keypair.public_key(), file.display()),
-        );
+        logs.write_to_file(LogLevel::Info, &format!("created identity {} in {}", keypair.public_key(), file.display()));
     }
     Ok(Some(keypair))
 }
@@ -168,23 +165,23 @@ fn listen_error(address: SocketAddr, error: std::io::Error) -> CliError {
     CliError::usage(format!("cannot listen on {ip} port {port}"), why, fix)
 }
 
-/// Serves, and tells the service manager meanwhile that this is alive, and when the circle drains.
+/// Serves the circle, and notifies the service manager (`sd_notify`): watchdog pings, and the begin of draining.
 async fn serve_with_notifications<S: Future>(
     serving: S,
-    mut manager: SdNotifier,
+    mut sd_notifier: SdNotifier,
     mut stop_signal: oneshot::Receiver<()>,
 ) -> S::Output {
     tokio::pin!(serving);
     loop {
         tokio::select! {
             biased;
-            _ = &mut stop_signal, if !stop_signal.is_terminated() => manager.notify_stopping(),
+            _ = &mut stop_signal, if !stop_signal.is_terminated() => sd_notifier.notify_stopping(),
             served = &mut serving => {
-                // It may have drained at once.
-                manager.notify_stopping();
+                // Draining may have finished at once.
+                sd_notifier.notify_stopping();
                 return served;
             }
-            () = manager.wait_until_watchdog_due() => manager.notify_watchdog(),
+            () = sd_notifier.wait_until_watchdog_due() => sd_notifier.notify_watchdog(),
         }
     }
 }
@@ -192,19 +189,19 @@ async fn serve_with_notifications<S: Future>(
 fn serve_error(error: &std::io::Error) -> CliError {
     match error.kind() {
         ErrorKind::Unsupported => CliError::usage(
-            "the circle will not start",
+            "the circle refuses to start",
             error.to_string(),
-            "run it where seccomp is, or mean it: --sandbox best-effort (\"sandbox\" in circles.json)",
+            "run it on a system with seccomp, or confirm with --sandbox best-effort (\"sandbox\" in circles.json)",
         ),
-        ErrorKind::InvalidData => CliError::usage("the circle cannot start", error.to_string(), "mend its init script"),
-        _ => CliError::io("the circle ended", error, "its log says more"),
+        ErrorKind::InvalidData => CliError::usage("the circle cannot start", error.to_string(), "fix its init script"),
+        _ => CliError::io("the circle ended", error, "see its log"),
     }
 }
 
-/// As many descriptors as the system lets this process have: a connection takes one, a worker three.
+/// Raises the limit of open files to the hard limit: a connection takes one, a worker three.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }

@@ -1,4 +1,4 @@
-//! `circles status [--watch] [NAME…]`: how the circles of circles.json are.
+//! `circles status [--watch] [NAME…]`: show the status of circles.
 
 mod screen;
 mod table;
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
     Ok(to_stdout(&format_statuses(&statuses, args.json))?)
 }
 
-/// All of it, for whoever reads no screen.
+/// Formats statuses as text for stdout, or as JSON.
 fn format_statuses(statuses: &Statuses, is_json: bool) -> String {
     if is_json {
         let mut all = serde_json::json!({ "circles": statuses.circles });
@@ -49,26 +49,26 @@ fn format_statuses(statuses: &Statuses, is_json: bool) -> String {
     table::lines(statuses, width).iter().map(|line| paint.line(line) + "\n").collect()
 }
 
-/// Where it is known how circles are: their supervisor, for as long as there is one.
+/// Source of statuses: the supervisor if one runs, otherwise locks and ports.
 struct StatusSource<'a> {
     args: &'a StatusArgs,
-    place: SupervisorFiles,
+    files: SupervisorFiles,
     client: Option<ControlClient>,
 }
 
 impl<'a> StatusSource<'a> {
     fn of(args: &'a StatusArgs) -> Result<Self, CliError> {
-        Ok(Self { args, place: supervisor::place(args.config.path())?, client: None })
+        Ok(Self { args, files: supervisor::place(args.config.path())?, client: None })
     }
 
-    /// How those are now that are meant.
+    /// Fetches the current status of the requested circles.
     async fn fetch(&mut self) -> Result<Statuses, CliError> {
         let mut statuses = match self.query_supervisor().await.map_err(supervisor::control_error)? {
             Some(statuses) => statuses,
             None => Statuses {
                 circles: {
                     let circles = config::load(self.args.config.path())?.1;
-                    circles.iter().map(|circle| unsupervised::status(&self.place, circle)).collect()
+                    circles.iter().map(|circle| unsupervised::status(&self.files, circle)).collect()
                 },
                 is_ending: false,
                 refused: None,
@@ -79,7 +79,7 @@ impl<'a> StatusSource<'a> {
         if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
             let fix = match suggest::nearest(unknown, known.iter().copied()) {
                 Some(near) => format!("did you mean '{near}'?"),
-                None => "see which there are: circles status".into(),
+                None => "list the circles: circles status".into(),
             };
             return Err(CliError::usage(format!("there is no circle '{}'", visible(unknown)), "", fix));
         }
@@ -87,13 +87,13 @@ impl<'a> StatusSource<'a> {
         Ok(statuses)
     }
 
-    /// What the supervisor says; nothing, without one.
+    /// Queries the supervisor; `None` if none runs.
     async fn query_supervisor(&mut self) -> Result<Option<Statuses>, ControlError> {
-        // Who was asked before may have another in its place by now.
+        // Tries twice: another supervisor may have replaced the one of the last query.
         for _ in 0..2 {
             let mut client = match self.client.take() {
                 Some(client) => client,
-                None => match ControlClient::connect(&self.place).await? {
+                None => match ControlClient::connect(&self.files).await? {
                     Some(client) => client,
                     None => return Ok(None),
                 },

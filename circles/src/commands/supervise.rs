@@ -1,4 +1,4 @@
-//! `circles supervise`: what `circles up` starts, away from its terminal.
+//! `circles supervise`: the supervisor in the background, started by `circles up`.
 
 use std::fs::File;
 
@@ -17,32 +17,32 @@ use frontend::{
 use terminal::{modes::ignore_file_size_signal, output::to_stdout};
 
 pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
-    // It leads no process group, having just been started in that of `circles up`: nothing but that could be in the way.
-    let _leads_already = rustix::process::setsid();
+    // Fails only for the leader of a process group. This process was just started in the group of `circles up`.
+    let _already_leader = rustix::process::setsid();
     let LaunchArgs { config, names } = &args.launch;
-    let place = SupervisorFiles::create(&config::path(config.path())?, &args.run_directory, &args.state_directory)?;
+    let files = SupervisorFiles::create(&config::path(config.path())?, &args.run_directory, &args.state_directory)?;
     config::circles(config.path(), names)?;
     let runtime = terminal::runtime::runtime()?;
     ignore_file_size_signal(&runtime)?;
-    // Who started it sees to it that there is no other but one that is ending.
-    let lock = place.lock_supervisor()?;
+    // The parent process has checked that any other supervisor is shutting down.
+    let lock = files.lock_supervisor()?;
     let done = runtime.block_on(async {
-        let begin = supervisor::prepare_start(&place, names, false, supervisor::HangupAction::Reload)?;
+        let options = supervisor::prepare_start(&files, names, false, supervisor::HangupAction::Reload)?;
         let supervision = launcher::supervisor::start(
-            place,
+            files,
             lock,
-            begin,
+            options,
             shutdown_at(&supervisor::HangupAction::Reload.end_signals())?,
         );
-        // What happens is in the logs of the circles; nobody listens here.
+        // Nobody reads events here: they are in the logs of the circles.
         let SupervisorHandle { task: ended, .. } = supervision?;
         match to_stdout(&format!("{}\n", supervisor::LISTENING_LINE)).map_err(CliError::from) {
-            // Who started it has gone; the circles are wanted all the same.
+            // The parent process is gone, but the circles should run nevertheless.
             Ok(()) | Err(CliError::OutputClosed) => {}
             Err(error) => return Err(error),
         }
         leave_terminal().map_err(|error| CliError::usage("cannot leave the terminal", os_error_text(&error), ""))?;
-        // Those that failed are told by `status`.
+        // `circles status` shows failed circles.
         let _failed = ended.await;
         Ok(())
     });
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     done
 }
 
-/// Whatever it writes from now on goes nowhere.
+/// Redirects stdout and stderr to /dev/null.
 fn leave_terminal() -> std::io::Result<()> {
     let nowhere = File::options().read(true).write(true).open("/dev/null")?;
     dup2_stdout(&nowhere)?;

@@ -1,4 +1,4 @@
-//! `circles up [NAME…]` and `circles restart [NAME…]`: until every one of them takes connections, or does not.
+//! `circles up [NAME…]` and `circles restart [NAME…]`: wait until each circle accepts connections or has failed.
 
 mod dry_run;
 
@@ -20,24 +20,24 @@ use frontend::{
 };
 use terminal::output::{Paint, to_stderr, to_stdout};
 
-/// Lines of its log that are shown of a circle that does not start.
+/// Log lines that are shown for a circle that does not start.
 const LAST_LINES: usize = 8;
 
-pub(crate) fn run(args: &UpArgs, wish: StartCommand) -> Result<(), CliError> {
+pub(crate) fn run(args: &UpArgs, command: StartCommand) -> Result<(), CliError> {
     if args.dry_run {
-        return dry_run::run(args, wish);
+        return dry_run::run(args, command);
     }
     let names: Vec<String> =
         config::circles(args.config.path(), &args.names)?.into_iter().map(|circle| circle.name).collect();
     let supervisors = SupervisorSetup::for_user()?;
-    let place = supervisors.files(args.config.path())?;
-    let started = supervisor::start_circles(&supervisors, &place, &args.names, wish, args.timeout);
+    let files = supervisors.files(args.config.path())?;
+    let started = supervisor::start_circles(&supervisors, &files, &args.names, command, args.timeout);
     let statuses = terminal::runtime::client_runtime()?.block_on(started)?;
-    report(&place, &names, &statuses, args.timeout)
+    report(&files, &names, &statuses, args.timeout)
 }
 
 fn report(
-    place: &SupervisorFiles,
+    files: &SupervisorFiles,
     names: &[String],
     statuses: &Statuses,
     answer_timeout: Duration,
@@ -48,32 +48,32 @@ fn report(
         match circle.state {
             CircleState::Ready => to_stdout(&format!("{:width$}  ready  {}\n", circle.name, circle.url))?,
             CircleState::Starting | CircleState::Draining => {
-                print_last_log_lines(place, circle);
+                print_last_log_lines(files, circle);
                 late.push(circle.name.as_str());
             }
             _ => {
-                print_last_log_lines(place, circle);
-                failed.push(format!("'{}' ({})", circle.name, circle.why.as_deref().unwrap_or("it was taken down")));
+                print_last_log_lines(files, circle);
+                failed.push(format!("'{}' ({})", circle.name, circle.why.as_deref().unwrap_or("it was stopped")));
             }
         }
     }
     let why_late = format!("not ready after {} s", answer_timeout.as_secs_f64());
     if !failed.is_empty() {
         failed.extend(late.iter().map(|name| format!("'{name}' ({why_late})")));
-        let fix = "their logs above say why; circles check looks at circles.json, circles logs has more";
-        return Err(CliError::usage("not up", failed.join(", "), fix));
+        let fix = "see the logs above; circles check validates circles.json, circles logs shows more";
+        return Err(CliError::usage("circles did not start", failed.join(", "), fix));
     }
     if !late.is_empty() {
-        let fix = "it is still being tried: circles status; or wait longer: --timeout";
-        return Err(CliError::supervisor(format!("not up: {}", late.join(", ")), why_late, fix));
+        let fix = "the supervisor is still trying: circles status; or wait longer: --timeout";
+        return Err(CliError::supervisor(format!("circles are not up yet: {}", late.join(", ")), why_late, fix));
     }
     Ok(())
 }
 
-pub(crate) fn print_last_log_lines(place: &SupervisorFiles, circle: &CircleStatus) {
-    // Without a log there is still the error.
+pub(crate) fn print_last_log_lines(files: &SupervisorFiles, circle: &CircleStatus) {
+    // If the log cannot be read, the error message is still printed.
     let names = LogFilter { last: Some(LAST_LINES), since: None };
-    let Ok((lines, _)) = LogReader::last_lines(&place.log(&circle.name), RotationPolicy::LOG, names) else { return };
+    let Ok((lines, _)) = LogReader::last_lines(&files.log(&circle.name), RotationPolicy::LOG, names) else { return };
     let paint = Paint::for_stderr();
     for line in lines {
         to_stderr(&format!(

@@ -1,4 +1,4 @@
-//! circles.json, its supervisor, and each circle: as they are told to be, and as they answer.
+//! Checks of circles.json, its supervisor and each circle: as configured, and as they answer.
 
 mod probe;
 
@@ -30,30 +30,30 @@ use frontend::{
     target::{self, CircleTarget, TargetKind},
 };
 
-/// How long a circle or the supervisor may take to answer.
+/// Longest wait for an answer of a circle or of the supervisor.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the init scripts of all circles may take that do not run.
+/// Longest time for the init scripts of all circles that are down.
 const INIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Circles that are dialled, and init scripts that are tried, at the same time.
+/// Largest numbers of circles that are probed, and of init scripts that are run, at the same time.
 const MAX_CONCURRENT_PROBES: usize = 128;
 const MAX_CONCURRENT_INITS: usize = 4;
 
-/// The exit code of a circle that should be up and is not.
+/// Exit code of a circle that should be up but is not.
 const NOT_UP_EXIT_CODE: u8 = 3;
 
-/// That of one which cannot be as it is told to be.
+/// Exit code of an invalid configuration.
 const CONFIG_EXIT_CODE: u8 = 2;
 
-/// Where this user's circles are kept up, if anywhere.
+/// The supervisor of the user's circles, if one runs.
 enum SupervisorInfo {
     None,
     Running(Statuses),
     Unknown,
 }
 
-/// Commands that mend something, with the `--config` that was given.
+/// Builds commands that fix problems, with the user's `--config`.
 struct CommandHints {
     suffix: String,
 }
@@ -89,14 +89,14 @@ pub(super) async fn examine(args: &ConfigArgs) -> Vec<Finding> {
         }
     };
     let loaded = launcher::load(&path);
-    let (kept, findings_of_supervisor) = query_supervisor(&path, &commands).await;
+    let (supervisor_info, supervisor_findings) = query_supervisor(&path, &commands).await;
     let mut findings = Vec::new();
     match &loaded {
         Err(error) => findings.push(Section::Config.finding(
             Severity::Error(CONFIG_EXIT_CODE),
             error.to_string(),
             "",
-            format!("mend it; {} points at it", commands.run("check")),
+            format!("fix it; {} shows where", commands.run("check")),
         )),
         Ok(circles) => {
             let path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
@@ -107,52 +107,59 @@ pub(super) async fn examine(args: &ConfigArgs) -> Vec<Finding> {
         }
     }
     let Ok(circles) = loaded else {
-        findings.extend(findings_of_supervisor);
+        findings.extend(supervisor_findings);
         return findings;
     };
-    let answers = probe_circles(circles.iter().map(|circle| url(circle, &kept)), Some(&path)).await;
-    findings.extend(check_machine(&path, &circles, &kept, &answers, &commands).await);
-    if let SupervisorInfo::Running(Statuses { refused: Some(refused), .. }) = &kept {
+    let answers = probe_circles(circles.iter().map(|circle| url(circle, &supervisor_info)), Some(&path)).await;
+    findings.extend(check_machine(&path, &circles, &supervisor_info, &answers, &commands).await);
+    if let SupervisorInfo::Running(Statuses { refused: Some(refused), .. }) = &supervisor_info {
         let fix = commands.run("reload");
-        findings.push(Section::Config.warning("the supervisor has not taken it over", refused, fix));
+        findings.push(Section::Config.warning(
+            "it has an error; the supervisor still uses the previous version",
+            refused,
+            fix,
+        ));
     }
-    findings.extend(findings_of_supervisor);
+    findings.extend(supervisor_findings);
     findings.extend(
-        circles.iter().zip(&answers).flat_map(|(circle, answer)| circle_findings(circle, &kept, answer, &commands)),
+        circles
+            .iter()
+            .zip(&answers)
+            .flat_map(|(circle, answer)| circle_findings(circle, &supervisor_info, answer, &commands)),
     );
     findings.extend(default_target_findings(args).await);
     findings
 }
 
-/// Where it is now; nowhere, as far as anyone knows, if it takes a free port and does not run.
-fn url(circle: &CircleConfig, kept: &SupervisorInfo) -> Option<String> {
+/// The current URL of a circle; `None` for a circle on a free port that is not ready.
+fn url(circle: &CircleConfig, supervisor_info: &SupervisorInfo) -> Option<String> {
     if circle.address.port() != 0 {
         return Some(circle.url());
     }
-    kept.status(circle).filter(|status| status.state == CircleState::Ready).map(|status| status.url.clone())
+    supervisor_info.status(circle).filter(|status| status.state == CircleState::Ready).map(|status| status.url.clone())
 }
 
 fn missing_config(error: &CliError) -> Finding {
     let parts = error.parts();
-    let fix = "write one, if circles are to stay up: docs/operating.md shows how";
+    let fix = "write one to run circles in the background: docs/operating.md shows how";
     Section::Config.warning(parts.what, parts.why, fix)
 }
 
-/// What the supervisor says, and what there is to say of it.
+/// Queries the supervisor; returns its answer and the findings about the supervisor itself.
 async fn query_supervisor(path: &Path, commands: &CommandHints) -> (SupervisorInfo, Vec<Finding>) {
     let directories = supervisor::find_directories();
-    let Ok(place) = SupervisorFiles::open(path, &directories.run, &directories.state) else {
-        // There is no such file, which was said already.
+    let Ok(files) = SupervisorFiles::open(path, &directories.run, &directories.state) else {
+        // The missing file is a finding already.
         return (SupervisorInfo::Unknown, Vec::new());
     };
     let unknown = |why: String| {
-        let fix = format!("see what holds it up, end it, and start anew: {}", commands.run("up"));
+        let fix = format!("find out what blocks it, kill it, and start again: {}", commands.run("up"));
         let fault =
             Section::Circles.finding(Severity::Error(NOT_UP_EXIT_CODE), "the supervisor does not answer", why, fix);
         (SupervisorInfo::Unknown, vec![fault])
     };
-    match timeout(ANSWER_TIMEOUT, supervisor::connect_with_status(&place)).await {
-        Err(_) => unknown(format!("not within {} s", ANSWER_TIMEOUT.as_secs())),
+    match timeout(ANSWER_TIMEOUT, supervisor::connect_with_status(&files)).await {
+        Err(_) => unknown(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())),
         Ok(Err(ControlError::Disconnected) | Ok(None)) => (SupervisorInfo::None, Vec::new()),
         Ok(Err(ControlError::Place(error))) => {
             let ErrorParts { what, why, fix } = CliError::from(error).parts();
@@ -161,7 +168,11 @@ async fn query_supervisor(path: &Path, commands: &CommandHints) -> (SupervisorIn
         Ok(Err(error)) => unknown(error.to_string()),
         Ok(Ok(Some((_, statuses)))) => {
             let how = if statuses.is_ending {
-                Section::Circles.warning("the supervisor is ending", "", format!("once it has: {}", commands.run("up")))
+                Section::Circles.warning(
+                    "the supervisor is shutting down",
+                    "",
+                    format!("when it has ended: {}", commands.run("up")),
+                )
             } else {
                 Section::Circles.ok("the supervisor runs")
             };
@@ -170,40 +181,40 @@ async fn query_supervisor(path: &Path, commands: &CommandHints) -> (SupervisorIn
     }
 }
 
-/// How each circle answers, in their order.
+/// Probes circles; returns the answers in the order of the URLs.
 async fn probe_circles(urls: impl Iterator<Item = Option<String>>, config: Option<&Path>) -> Vec<CircleProbe> {
-    let (mut asking, room) = (JoinSet::new(), Arc::new(Semaphore::new(MAX_CONCURRENT_PROBES)));
+    let (mut probes, permits) = (JoinSet::new(), Arc::new(Semaphore::new(MAX_CONCURRENT_PROBES)));
     let mut answers = Vec::new();
     for (index, url) in urls.enumerate() {
-        answers.push(CircleProbe::None("it was not asked".into()));
-        let (Some(url), room, config) = (url, room.clone(), config.map(Path::to_owned)) else { continue };
-        asking.spawn(async move {
-            let _room = room.acquire_owned().await;
+        answers.push(CircleProbe::None("it was not probed".into()));
+        let (Some(url), permits, config) = (url, permits.clone(), config.map(Path::to_owned)) else { continue };
+        probes.spawn(async move {
+            let _permit = permits.acquire_owned().await;
             (index, probe(url, config.as_deref(), ANSWER_TIMEOUT).await)
         });
     }
-    while let Some(asked) = asking.join_next().await {
-        if let Ok((index, answer)) = asked {
+    while let Some(finished) = probes.join_next().await {
+        if let Ok((index, answer)) = finished {
             answers[index] = answer;
         }
     }
     answers
 }
 
-/// What this machine has against circles that do not run. One that runs shows that it has nothing.
+/// Finds what prevents stopped circles from starting on this machine.
 async fn check_machine(
     path: &Path,
     circles: &[CircleConfig],
-    kept: &SupervisorInfo,
+    supervisor_info: &SupervisorInfo,
     answers: &[CircleProbe],
     commands: &CommandHints,
 ) -> Vec<Finding> {
-    let check = format!("{} points at it", commands.run("check"));
+    let check = format!("{} shows where", commands.run("check"));
     let pointer = match ConfigLocator::load(path) {
         Ok(pointer) => pointer,
         Err(error) => return vec![Section::Config.error(&error.into(), &check)],
     };
-    let ours: Vec<u32> = match kept {
+    let ours: Vec<u32> = match supervisor_info {
         SupervisorInfo::Running(statuses) => statuses.circles.iter().filter_map(|circle| circle.pid).collect(),
         SupervisorInfo::None | SupervisorInfo::Unknown => Vec::new(),
     };
@@ -217,28 +228,28 @@ async fn check_machine(
     findings
 }
 
-/// Runs init scripts as their circles would, within a time for all of them.
+/// Runs init scripts as their circles would, with one timeout for all.
 async fn check_init_scripts<'a>(circles: impl Iterator<Item = &'a CircleConfig>, check: &str) -> Vec<Finding> {
-    let (mut trying, room) = (JoinSet::new(), Arc::new(Semaphore::new(MAX_CONCURRENT_INITS)));
+    let (mut runs, permits) = (JoinSet::new(), Arc::new(Semaphore::new(MAX_CONCURRENT_INITS)));
     let with_init = circles.filter(|circle| circle.init.as_deref().is_some_and(Path::is_file));
     for circle in with_init {
-        let (circle, room) = (circle.clone(), room.clone());
-        trying.spawn(async move {
-            let _room = room.acquire_owned().await;
+        let (circle, permits) = (circle.clone(), permits.clone());
+        runs.spawn(async move {
+            let _permit = permits.acquire_owned().await;
             check_init_script(&circle).await
         });
     }
     let mut findings = Vec::new();
     let until = Instant::now() + INIT_TIMEOUT;
     loop {
-        match timeout_at(until, trying.join_next()).await {
+        match timeout_at(until, runs.join_next()).await {
             Ok(None) => break,
             Ok(Some(Ok(Err(error)))) => findings.push(Section::Config.error(&error, check)),
             Ok(Some(_)) => {}
-            // What is left of them ends with the set.
+            // Dropping the set ends the remaining scripts.
             Err(_) => {
-                let why = format!("they have not come to an end after {} s", INIT_TIMEOUT.as_secs());
-                findings.push(Section::Config.warning("not all init scripts could be tried", why, check));
+                let why = format!("they have not finished after {} s", INIT_TIMEOUT.as_secs());
+                findings.push(Section::Config.warning("cannot check all init scripts", why, check));
                 break;
             }
         }
@@ -246,16 +257,16 @@ async fn check_init_scripts<'a>(circles: impl Iterator<Item = &'a CircleConfig>,
     findings
 }
 
-/// A circle, as its supervisor has it and as it answers.
+/// Findings about a circle: its state in the supervisor, and its answer.
 fn circle_findings(
     circle: &CircleConfig,
-    kept: &SupervisorInfo,
+    supervisor_info: &SupervisorInfo,
     answer: &CircleProbe,
     commands: &CommandHints,
 ) -> Vec<Finding> {
     let name = &circle.name;
-    let status = kept.status(circle);
-    let url = url(circle, kept).unwrap_or_else(|| circle.url());
+    let status = supervisor_info.status(circle);
+    let url = url(circle, supervisor_info).unwrap_or_else(|| circle.url());
     let [logs, up, restart] = ["logs", "up", "restart"].map(|verb| commands.run(&format!("{verb} {name}")));
     let not_up = |what: String, why: &str, fix: String| {
         Section::Circles.finding(Severity::Error(NOT_UP_EXIT_CODE), what, why, fix)
@@ -263,7 +274,7 @@ fn circle_findings(
     let why = |status: &CircleStatus| status.why.clone().unwrap_or_default();
     let mut findings = vec![match (status, status.map(|status| status.state), answer) {
         (Some(_), Some(CircleState::Ready), CircleProbe::None(reason)) => not_up(
-            format!("{name} is up and does not answer at {url}"),
+            format!("{name} is up but does not answer at {url}"),
             reason,
             format!("{restart}; {logs} may say why"),
         ),
@@ -271,22 +282,22 @@ fn circle_findings(
             not_up(format!("{name} has failed"), &why(status), format!("see {logs}; then {up}"))
         }
         (Some(status), Some(CircleState::BackingOff), _) => {
-            not_up(format!("{name} ended and is started again"), &why(status), logs.clone())
+            not_up(format!("{name} ended and is restarting"), &why(status), logs.clone())
         }
         (Some(_), Some(CircleState::Starting), _) => {
-            Section::Circles.warning(format!("{name} is being started"), "", commands.run("status --watch"))
+            Section::Circles.warning(format!("{name} is starting"), "", commands.run("status --watch"))
         }
         (Some(_), Some(CircleState::Draining), _) => {
-            Section::Circles.warning(format!("{name} is ending"), "", format!("once it has: {up}"))
+            Section::Circles.warning(format!("{name} is draining"), "", format!("when it has ended: {up}"))
         }
         (_, _, CircleProbe::Circle { name: there, access, .. }) if there == name => {
-            let whose = if status.is_some() { "" } else { ", by no supervisor of yours" };
+            let whose = if status.is_some() { "" } else { ", not under your supervisor" };
             Section::Circles.ok(format!("{name} is up at {url}{whose}; access: {access}"))
         }
         (_, _, CircleProbe::Circle { name: there, .. }) => Section::Circles.warning(
-            format!("{name} is down, and another circle is at {url}"),
-            format!("it says that it is '{there}'"),
-            "give one of them another port",
+            format!("{name} is down, and another circle uses {url}"),
+            format!("its name is '{there}'"),
+            "change the port of one of them",
         ),
         (_, _, CircleProbe::None(_)) => {
             let why = status.map(why).unwrap_or_default();
@@ -296,9 +307,9 @@ fn circle_findings(
     if let Some(refused) = status.and_then(|status| status.refused.as_ref()) {
         findings.push(Section::Circles.finding(
             Severity::Error(CONFIG_EXIT_CODE),
-            format!("{name} goes on as it was, not as circles.json has it"),
+            format!("{name} keeps its previous configuration"),
             refused,
-            format!("mend circles.json; then {}", commands.run("reload")),
+            format!("fix circles.json; then {}", commands.run("reload")),
         ));
     }
     if let CircleProbe::Circle { name: there, access, sandbox } = answer
@@ -313,40 +324,37 @@ fn circle_findings(
         }
         if !is_full_sandbox(sandbox) {
             findings.push(Section::Circles.warning(
-                format!("the scripts of {name} are not kept from the system"),
+                format!("the scripts of {name} are not fully isolated from the system"),
                 match sandbox.as_slice() {
-                    [] => "nothing holds them".into(),
-                    layers => format!("what holds is only: {}", layers.join(", ")),
+                    [] => "no sandbox layer is active".into(),
+                    layers => format!("active layers: only {}", layers.join(", ")),
                 },
-                "docs/security.md says what that means",
+                "docs/security.md explains the risk",
             ));
         }
     }
     findings
 }
 
-/// Where commands go that name no circle, if that is said. Those of circles.json were asked with the others.
+/// Findings about the default circles in `CIRCLES_CIRCLE`. Those in circles.json were probed before.
 async fn default_target_findings(args: &ConfigArgs) -> Vec<Finding> {
     let all = target::argument_or_env(None).unwrap_or_default();
-    let parsed: Vec<_> = all
-        .split(',')
-        .filter(|findings_of_supervisor| !findings_of_supervisor.is_empty())
-        .map(|findings_of_supervisor| target::parse(findings_of_supervisor, args.path()))
-        .collect();
+    let parsed: Vec<_> =
+        all.split(',').filter(|target| !target.is_empty()).map(|target| target::parse(target, args.path())).collect();
     let address = |found: &CircleTarget| matches!(found.kind, TargetKind::Address(_)).then(|| found.url.to_string());
     let answers = probe_circles(parsed.iter().map(|found| found.as_ref().ok().and_then(address)), args.path()).await;
     let finding = |(found, answer): (Result<CircleTarget, CliError>, CircleProbe)| match (found, answer) {
         (Err(error), _) => Section::Circles.error(&error, "unset CIRCLES_CIRCLE"),
         (Ok(found), CircleProbe::Circle { name, access, .. }) => {
-            Section::Circles.ok(format!("CIRCLES_CIRCLE says {}: the circle '{name}'; access: {access}", found.label()))
+            Section::Circles.ok(format!("CIRCLES_CIRCLE is {}: the circle '{name}'; access: {access}", found.label()))
         }
         (Ok(found), CircleProbe::None(_)) if address(&found).is_none() => {
-            Section::Circles.ok(format!("CIRCLES_CIRCLE says {}, which is in circles.json", found.label()))
+            Section::Circles.ok(format!("CIRCLES_CIRCLE is {}, which is in circles.json", found.label()))
         }
         (Ok(found), CircleProbe::None(reason)) => Section::Circles.warning(
-            format!("CIRCLES_CIRCLE says {}, which does not answer", found.label()),
+            format!("CIRCLES_CIRCLE is {}, which does not answer", found.label()),
             reason,
-            "start it, or unset CIRCLES_CIRCLE",
+            "start the circle, or unset CIRCLES_CIRCLE",
         ),
     };
     parsed.into_iter().zip(answers).map(finding).collect()

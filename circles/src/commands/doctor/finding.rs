@@ -1,4 +1,4 @@
-//! One thing that was looked at, and how it was found.
+//! Findings of `circles doctor`.
 
 use std::{borrow::Cow, path::Path};
 
@@ -10,7 +10,7 @@ use frontend::{
 };
 use terminal::output::Paint;
 
-/// What it is about, in the order in which it is told.
+/// Section of the report; sections are printed in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Keys,
@@ -19,17 +19,17 @@ pub(super) enum Section {
     Machine,
 }
 
-/// How it is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Severity {
     Ok,
-    /// It works, and not as well as it could.
+    /// It works, but not as well as it could.
     Warning,
-    /// It is wrong, with the exit code of what it is.
+    /// It does not work. Has the exit code of `circles doctor`.
     Error(u8),
 }
 
-/// What was found, why, and the command that mends it.
+/// What was checked and found, why, and the command that fixes it.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) section: Section,
@@ -47,7 +47,7 @@ impl Section {
         }
     }
 
-    /// As `--json` has it.
+    /// Name in the output of `--json`.
     fn json_name(self) -> &'static str {
         match self {
             Self::Keys => "keys",
@@ -75,7 +75,7 @@ impl Section {
         Finding { section: self, level, parts: ErrorParts { what: what.into(), why: why.into(), fix: fix.into() } }
     }
 
-    /// What another command would fail with; `fix` where that says none.
+    /// A finding from the error of another command; `fix` applies if the error has none.
     pub(super) fn error(self, error: &CliError, fix: &str) -> Finding {
         let mut parts = error.parts();
         if parts.fix.is_empty() {
@@ -115,7 +115,7 @@ impl Finding {
         })
     }
 
-    /// A line, without its end. With `is_plain` in ASCII, as far as it is ours.
+    /// The finding as a line, without a line break. With `is_plain`, marks are ASCII.
     pub(super) fn line(&self, paint: Paint, is_plain: bool) -> String {
         let (mark, colour) = match self.level {
             Severity::Ok => (if is_plain { "+" } else { "✓" }, "32"),
@@ -130,17 +130,17 @@ impl Finding {
         if !fix.is_empty() {
             text += &format!(" {} {fix}", if is_plain { "->" } else { "→" });
         }
-        // A line is a finding, whatever a circle or a file name says.
+        // One line for each finding, even if a circle or a file name contains line breaks.
         let text = visible(&text).replace('\n', " ");
         format!("{} {text}", paint.with_code(colour, &format!("{mark} {:7}", self.level.word())))
     }
 }
 
-/// A path as an argument of a command that can be copied.
+/// A path, quoted as a shell argument.
 pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     if text.chars().any(char::is_control) {
-        // As bash and zsh read it; shown as it is, it would be another name.
+        // In the syntax of bash and zsh: control characters would not be shown as they are.
         let escape = |character: char| match character {
             '\'' | '\\' => format!("\\{character}"),
             _ if character.is_control() => format!("\\u{:04x}", u32::from(character)),

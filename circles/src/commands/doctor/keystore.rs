@@ -1,4 +1,4 @@
-//! The keys, and where passphrases come from.
+//! Checks of the keystore, and of the source of passphrases.
 
 use std::{
     env::var_os,
@@ -15,7 +15,7 @@ use super::{
 use frontend::error::os_error_text;
 use terminal::passphrase::was_in_environment;
 
-/// The exit code of what is wrong here.
+/// Exit code of errors found here.
 const KEYSTORE_EXIT_CODE: u8 = 6;
 
 pub(super) fn examine() -> Vec<Finding> {
@@ -45,18 +45,18 @@ fn keys(store: &Keystore) -> Vec<Finding> {
     };
     let KeyListing { entries, damaged } = &listing;
     let default = entries.iter().find(|entry| entry.default);
-    // Said of the file by its own line.
+    // A damaged default file has a finding of its own.
     let is_default_damaged = damaged.iter().any(|(path, _)| path.extension().is_none());
     findings.push(match (entries.len(), default) {
         (0, _) => Section::Keys.warning(
-            "there is no key",
-            "circles that ask for one are closed to you",
+            "there are no keys",
+            "you cannot use circles that require a key",
             "circles keygen NAME",
         ),
         (count, None) if is_default_damaged => Section::Keys.ok(count_text(count)),
         (count, None) => Section::Keys.warning(
-            format!("{}, and none is the default", count_text(count)),
-            "circles that ask for a key need --key NAME",
+            format!("{}, but no default key", count_text(count)),
+            "circles that require a key need --key NAME",
             format!("circles keys default {}", entries[0].name),
         ),
         (count, Some(default)) => {
@@ -67,30 +67,30 @@ fn keys(store: &Keystore) -> Vec<Finding> {
     findings.extend(damaged.iter().map(|(path, error)| damaged_finding(path, error, first)));
     let is_key = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix == "json");
     let of_keys: Vec<PathBuf> = list_files(store.dir()).into_iter().filter(is_key).collect();
-    let why = "who has it can guess its passphrase undisturbed";
+    let why = "anyone who can read it can try passphrases without limit";
     findings.extend(check_private(Section::Keys, &of_keys, why, KEYSTORE_EXIT_CODE));
     findings.extend(leftovers(store));
     findings
 }
 
-/// Files of writes that were interrupted and that no later write has removed.
+/// Finds files of interrupted writes that no later write has removed.
 fn leftovers(store: &Keystore) -> Option<Finding> {
     let files = store.leftovers().unwrap_or_default();
     let (first, others) = files.split_first()?;
     let what = match others.len() {
-        0 => format!("{} is left of an interrupted write", first.display()),
-        1 => format!("{} and another file are left of interrupted writes", first.display()),
-        count => format!("{} and {count} other files are left of interrupted writes", first.display()),
+        0 => format!("{} is left over from an interrupted write", first.display()),
+        1 => format!("{} and another file are left over from interrupted writes", first.display()),
+        count => format!("{} and {count} other files are left over from interrupted writes", first.display()),
     };
     let arguments: Vec<_> = files.iter().map(|file| quoted(file)).collect();
     Some(Section::Keys.warning(
         what,
-        "such a file can hold a whole key; the next change of the keystore removes it",
+        "such a file can contain a whole key; the next change to the keystore removes it",
         format!("rm -f {}", arguments.join(" ")),
     ))
 }
 
-/// The mode of a directory to which others can write, so that no key in it is used.
+/// The mode of a directory that others can write to; the keystore refuses to use its keys.
 fn open_to_writes(directory: &Path) -> Option<u32> {
     let found = directory.metadata().ok()?;
     let mode = found.permissions().mode() & 0o7777;
@@ -104,7 +104,7 @@ fn count_text(count: usize) -> String {
     }
 }
 
-/// `first` is a key that could be the default.
+/// A finding about a damaged file. `first` is a key to suggest as the default.
 fn damaged_finding(path: &Path, error: &KeystoreError, first: &str) -> Finding {
     let fix = if path.extension().is_some() {
         format!("restore it from a backup, or move it away: mv {} {}", quoted(path), quoted(&backup_path(path)))
@@ -114,18 +114,18 @@ fn damaged_finding(path: &Path, error: &KeystoreError, first: &str) -> Finding {
     Section::Keys.finding(Severity::Error(KEYSTORE_EXIT_CODE), error.to_string(), "", fix)
 }
 
-/// Where one comes from that nobody is asked for. It is not read.
+/// Checks the source of a passphrase that needs no prompt, without reading the passphrase.
 fn passphrase() -> Option<Finding> {
     let Some(file) = var_os("CIRCLES_PASSPHRASE_FILE").map(PathBuf::from) else {
         return was_in_environment()
             .then(|| Section::Keys.ok("passphrases come from the environment: CIRCLES_PASSPHRASE"));
     };
     if let Err(error) = file.metadata() {
-        let what = format!("CIRCLES_PASSPHRASE_FILE names {}, which is not to be had", file.display());
+        let what = format!("CIRCLES_PASSPHRASE_FILE names {}, which is not readable", file.display());
         let fix = "unset CIRCLES_PASSPHRASE_FILE";
         return Some(Section::Keys.finding(Severity::Error(KEYSTORE_EXIT_CODE), what, os_error_text(&error), fix));
     }
-    let why = "it holds a passphrase";
+    let why = "it contains a passphrase";
     let open = check_private(Section::Keys, std::slice::from_ref(&file), why, KEYSTORE_EXIT_CODE);
     Some(open.into_iter().next().unwrap_or_else(|| {
         Section::Keys.ok(format!("passphrases come from {} (CIRCLES_PASSPHRASE_FILE)", file.display()))

@@ -1,4 +1,4 @@
-//! What this machine and this terminal can do, and where files go.
+//! Checks of this machine: sandbox, open files, terminal, programs, directories.
 
 use std::{
     env::{split_paths, var, var_os},
@@ -23,31 +23,31 @@ use terminal::{
     programs::{EDITOR, PAGER, ProgramChoice},
 };
 
-/// How long a worker may take to start and to play nothing.
+/// Longest time for a worker to start and to play an empty script.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Open files with which a circle takes fewer than a thousand connections with their workers.
+/// Limit of open files below which a circle cannot serve a thousand connections with workers.
 const RECOMMENDED_OPEN_FILES: u64 = 4096;
 
-/// The exit code of what is wrong here.
+/// Exit code of errors found here.
 const SETUP_EXIT_CODE: u8 = 2;
 
-/// What a worker is kept by here: one is started for it, plays nothing, and ends.
+/// Checks the sandbox layers of a worker. Starts one for that, which plays an empty script and ends.
 pub(super) async fn sandbox() -> Finding {
     let fault = |why: String| {
-        let fix = "circles cannot play here; see docs/security.md for what they need";
-        Section::Machine.finding(Severity::Error(SETUP_EXIT_CODE), "a worker cannot be started", why, fix)
+        let fix = "circles cannot run scripts here; docs/security.md says what they need";
+        Section::Machine.finding(Severity::Error(SETUP_EXIT_CODE), "cannot start a worker", why, fix)
     };
     let layers = match timeout(WORKER_TIMEOUT, layers()).await {
-        Err(_) => return fault(format!("it has not played after {} s", WORKER_TIMEOUT.as_secs())),
+        Err(_) => return fault(format!("no answer within {} s", WORKER_TIMEOUT.as_secs())),
         Ok(Err(why)) => return fault(why),
         Ok(Ok(layers)) => layers,
     };
     let missing = |layer, what: &str| {
-        let fix = "docs/security.md says what that means; a circle that is not on loopback refuses to start";
+        let fix = "docs/security.md explains the risk; a circle that is not on loopback refuses to start";
         (!layers.contains(&layer)).then(|| {
             Section::Machine.warning(
-                format!("scripts are not kept from the system: no layer '{what}'"),
+                format!("scripts are not fully isolated from the system: layer '{what}' is missing"),
                 NOT_SUPPORTED,
                 fix,
             )
@@ -55,19 +55,19 @@ pub(super) async fn sandbox() -> Finding {
     };
     missing(Layer::Syscalls, "syscalls").or_else(|| missing(Layer::Memory, "memory")).unwrap_or_else(|| {
         Section::Machine.ok(if layers.contains(&Layer::Network) {
-            "the sandbox for scripts is whole: process, memory, syscalls (seccomp), network"
+            "the sandbox for scripts is complete: process, memory, syscalls (seccomp), network"
         } else {
-            "the sandbox for scripts holds: process, memory, syscalls (seccomp); no layer 'network', \
+            "the sandbox for scripts works: process, memory, syscalls (seccomp); layer 'network' is missing, \
              because the system refuses a network namespace"
         })
     })
 }
 
-const NOT_SUPPORTED: &str = "this system does not offer it";
+const NOT_SUPPORTED: &str = "this system does not support it";
 
 async fn layers() -> Result<Vec<Layer>, String> {
     let setup = WorkerSetup { circle: "doctor".into(), ..WorkerSetup::default() };
-    // Forked, as those of a circle are.
+    // From a fork server, as in a circle.
     let fork_server = ForkServer::start(Program::SameExecutable, setup).await.map_err(|error| os_error_text(&error))?;
     let mut worker = fork_server.start_worker().await.map_err(|error| os_error_text(&error))?;
     worker.play(&Play { number: 1, script: "()", bind: None, caller: None });
@@ -90,11 +90,11 @@ pub(super) fn examine() -> Vec<Finding> {
 }
 
 fn open_files() -> Finding {
-    // `serve` takes as many as there may be, whatever it was started with.
+    // `serve` raises its limit to the hard limit.
     match getrlimit(Resource::Nofile).maximum {
         Some(most) if most < RECOMMENDED_OPEN_FILES => Section::Machine.warning(
             format!("a process may have only {most} open files"),
-            "a circle takes fewer connections and workers for it: 1 a connection, 3 or 4 a worker",
+            "that limits a circle: each connection needs 1 file, each worker 3 or 4",
             "raise the hard limit: ulimit -Hn, or LimitNOFILE= of the service",
         ),
         Some(most) => Section::Machine.ok(format!("a process may have {most} open files")),
@@ -105,10 +105,10 @@ fn open_files() -> Finding {
 fn terminal() -> Vec<Finding> {
     let name = var("TERM").unwrap_or_default();
     let first = if !std::io::stdout().is_terminal() {
-        Section::Machine.ok("the output goes to no terminal")
+        Section::Machine.ok("the output is not a terminal")
     } else if matches!(name.as_str(), "" | "dumb") {
         let what = if name.is_empty() { "TERM is not set" } else { "TERM is dumb" };
-        let why = "the line is edited without keys, and the TUI cannot draw";
+        let why = "line editing has no keys, and the TUI cannot draw";
         Section::Machine.warning(what, why, "export TERM=xterm-256color")
     } else {
         let size = output::stdout_size().map_or(String::new(), |(columns, rows)| format!(", {columns} by {rows}"));
@@ -120,14 +120,14 @@ fn terminal() -> Vec<Finding> {
         Some(locale) if is_utf8(locale) => Section::Machine.ok(format!("the locale is {locale}")),
         _ => Section::Machine.warning(
             format!("the locale is {}, which is not UTF-8", locale.as_deref().unwrap_or("C")),
-            "a terminal of that locale shows frames and marks as other characters",
+            "the terminal shows wrong characters for frames and marks",
             "export LANG=C.UTF-8",
         ),
     };
     vec![first, second]
 }
 
-/// The locale of characters, as the C library finds it.
+/// The locale of character encoding, chosen as in the C library.
 pub(super) fn locale() -> Option<String> {
     ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name).ok().filter(|value| !value.is_empty()))
 }
@@ -137,24 +137,24 @@ pub(super) fn is_utf8(locale: &str) -> bool {
     encoding.contains("utf-8") || encoding.contains("utf8")
 }
 
-/// A program that people choose by a variable; otherwise it is the first of the usual ones that is there.
+/// Checks a program that an environment variable selects; the default is the first installed one of the usual programs.
 fn program(what: &str, program: &ProgramChoice) -> Finding {
-    let ProgramChoice { variables, defaults: usual } = program;
-    let usual = usual.iter().find(|program| find_on_path(program).is_some()).copied().unwrap_or(usual[0]);
+    let ProgramChoice { variables, defaults } = program;
+    let default = defaults.iter().find(|program| find_on_path(program).is_some()).copied().unwrap_or(defaults[0]);
     let chosen = program.from_env();
     let (command, source) = match &chosen {
         Some((name, command)) => (command.as_str(), format!("${name}")),
-        None => (usual, "by default".into()),
+        None => (default, "by default".into()),
     };
-    // With its arguments it is for a shell; what it is called comes first.
-    let called = command.split_whitespace().next().unwrap_or_default();
-    if find_on_path(called).is_some() {
+    // A shell runs the command with its arguments; the first word is the program.
+    let executable = command.split_whitespace().next().unwrap_or_default();
+    if find_on_path(executable).is_some() {
         return Section::Machine.ok(format!("the {what} is {command} ({source})"));
     }
     let variable = chosen.as_ref().map_or(variables[variables.len() - 1], |(name, _)| *name);
     Section::Machine.warning(
         format!("the {what} {command} ({source}) is not found"),
-        "it is no program on PATH",
+        "there is no such program on PATH",
         format!("export {variable}=PROGRAM"),
     )
 }
@@ -179,7 +179,7 @@ fn directories() -> Vec<Finding> {
         findings.extend(check_private(
             Section::Machine,
             &list_files(&histories),
-            "it holds what was typed",
+            "it contains what you typed",
             SETUP_EXIT_CODE,
         ));
     }

@@ -1,4 +1,4 @@
-//! Whether files and directories are there, can be used, and are their user's alone.
+//! Checks that files and directories exist, are usable, and are closed to other users.
 
 use std::{
     fs::Metadata,
@@ -9,33 +9,33 @@ use std::{
 use super::finding::{Finding, Section, Severity, quoted};
 use frontend::supervisor::can_be_created;
 
-/// What anyone but its user may do.
+/// Permission bits of group and others.
 const OTHERS_MODE: u32 = 0o077;
 
-/// Files of a directory that are told one by one.
+/// Largest number of files of a directory that are listed.
 const MAX_LISTED_FILES: usize = 5;
 
-/// A directory for `what`, which are several. `code` is that of a fault.
+/// Checks a directory for `what`, a plural. `code` is the exit code of an error.
 pub(super) fn check_directory(section: Section, what: &str, path: &Path, code: u8) -> Finding {
     let fault = |why: &str, fix: String| {
-        section.finding(Severity::Error(code), format!("{what} cannot be kept in {}", path.display()), why, fix)
+        section.finding(Severity::Error(code), format!("cannot keep {what} in {}", path.display()), why, fix)
     };
     let Ok(found) = path.metadata() else {
         if can_be_created(path) {
             return section.ok(format!("{what} will be kept in {}", path.display()));
         }
         let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-        return fault(&format!("{} cannot be written", there.display()), format!("chmod u+rwx {}", quoted(there)));
+        return fault(&format!("{} is not writable", there.display()), format!("chmod u+rwx {}", quoted(there)));
     };
     if !found.is_dir() {
-        return fault("it is no directory", format!("mv {} {}", quoted(path), quoted(&backup_path(path))));
+        return fault("it is not a directory", format!("mv {} {}", quoted(path), quoted(&backup_path(path))));
     }
     if !can_be_created(path) {
-        return fault("it cannot be written", format!("chmod u+rwx {}", quoted(path)));
+        return fault("it is not writable", format!("chmod u+rwx {}", quoted(path)));
     }
     match open_to_others(&found) {
         Some(mode) => section.warning(
-            format!("{what} are kept in {}, which others can look into", path.display()),
+            format!("{what} are kept in {}, which is open to others", path.display()),
             format!("its mode is {mode:04o}"),
             format!("chmod 700 {}", quoted(path)),
         ),
@@ -43,13 +43,13 @@ pub(super) fn check_directory(section: Section, what: &str, path: &Path, code: u
     }
 }
 
-/// Those of the files that others may read or write, each with the command that ends it. `code` is that of a fault.
+/// Finds files that others can read or write, with the command that fixes each. `code` is the exit code of an error.
 pub(super) fn check_private(section: Section, files: &[PathBuf], why: &str, code: u8) -> Vec<Finding> {
     let open = files.iter().filter_map(|file| Some((file, open_to_others(&file.metadata().ok()?)?)));
     let mut findings = Vec::new();
     for (file, mode) in open {
         if findings.len() == MAX_LISTED_FILES {
-            findings.push(section.finding(Severity::Error(code), "and others beside it", "", ""));
+            findings.push(section.finding(Severity::Error(code), "more files there are open to others", "", ""));
             break;
         }
         findings.push(section.finding(
@@ -62,7 +62,7 @@ pub(super) fn check_private(section: Section, files: &[PathBuf], why: &str, code
     findings
 }
 
-/// The files of a directory, by name; none, where it cannot be read.
+/// The files of a directory, sorted by name; empty if it cannot be read.
 pub(super) fn list_files(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = directory.read_dir() else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -70,7 +70,7 @@ pub(super) fn list_files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Where something can be moved that is in the way.
+/// Path to move a file out of the way to.
 pub(super) fn backup_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".aside");

@@ -1,4 +1,4 @@
-//! `circles keys export NAME --secret`: the one place where a secret key is shown, on purpose only.
+//! `circles keys export NAME --secret`: the only command that shows a secret key, after confirmation.
 
 use keys::keystore::{KeyName, Keystore};
 
@@ -12,15 +12,15 @@ pub(super) fn export_secret(
     is_confirmed: bool,
     args: &PassphraseArgs,
 ) -> Result<(), CliError> {
-    // That there is no such key is said before anything is asked.
+    // Reports a missing key before asking.
     store.show(name)?;
     confirmation::confirm(
         is_confirmed,
-        &format!("Print the secret key of {name}? Whoever comes to see it can be {name} on every circle."),
-        &format!("the secret key of '{name}' is not printed"),
+        &format!("Print the secret key of {name}? Anyone who sees it can sign in as {name} on every circle."),
+        &format!("cannot print the secret key of '{name}'"),
     )?;
     let _restoring = terminal::runtime::client_runtime()?;
     let keypair = passphrase::unlock(store, name, args.passphrase_fd)?;
-    // Written as it is: what it were copied into would not be wiped.
+    // Without a copy: a copy would not be wiped.
     Ok(to_stdout(&keypair.secret_hex()).and_then(|()| to_stdout("\n"))?)
 }

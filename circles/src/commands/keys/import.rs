@@ -1,4 +1,4 @@
-//! `circles keys import NAME [FILE]`: a key from elsewhere, in either form that `export` writes.
+//! `circles keys import NAME [FILE]`: import a key in either format of `export`.
 
 use std::{
     fs::File,
@@ -18,10 +18,10 @@ use console::history::holds_secret;
 use frontend::error::CliError;
 use terminal::{output, passphrase};
 
-/// Bytes of a key file, and far more than one has.
+/// Largest key file, in bytes; real ones are far smaller.
 const MAX_BYTES: usize = 64 << 10;
 
-/// Standard input, as an argument.
+/// Argument that stands for standard input.
 const STDIN: &str = "-";
 
 pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
@@ -29,7 +29,7 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
         return Err(secret_as_argument());
     }
     let name: KeyName = args.name.parse().map_err(KeystoreError::BadName)?;
-    // Before anything is asked.
+    // Fail before prompting.
     if store.exists(&name)? {
         return Err(KeystoreError::Exists { name }.into());
     }
@@ -49,7 +49,7 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
     let listing = store.list()?;
     let twin = listing.entries.iter().find(|other| other.name != name && other.public_key == entry.public_key);
     if let Some(twin) = twin {
-        output::to_stderr(&format!("it is the same key as {}\n", twin.name));
+        output::to_stderr(&format!("this is the same key as {}\n", twin.name));
     }
     Ok(())
 }
@@ -57,7 +57,7 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
 fn import_encrypted(store: &Keystore, name: &KeyName, text: &str, source: &str) -> Result<KeyEntry, CliError> {
     store.import(name, text, Path::new(source)).map_err(|error| match error {
         KeystoreError::Damaged { path, reason } if path == Path::new(source) => {
-            import_error(source, &reason, "is it all of what circles keys export wrote?")
+            import_error(source, &reason, "check that it is the complete output of circles keys export")
         }
         other => other.into(),
     })
@@ -74,49 +74,49 @@ fn import_secret(
     let is_secret = holds_secret(digits) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let keypair = if is_secret { KeyPair::from_secret_hex(digits).ok() } else { None };
     let keypair = keypair.ok_or_else(|| {
-        let why = "it holds neither an exported key nor a secret key of 64 hex digits";
-        import_error(source, why, "export one elsewhere: circles keys export NAME")
+        let why = "it contains neither an exported key nor a secret key of 64 hex digits";
+        import_error(source, why, "export the key first: circles keys export NAME")
     })?;
     let chosen = passphrase::choose(args.passphrase.passphrase_fd)?;
     Ok(store.create(name, &keypair, &chosen, passphrase::WORK_FACTOR)?)
 }
 
-/// All of a file, of standard input, or a line that is typed and not shown.
+/// Reads a file, standard input, or a hidden line from the terminal.
 fn read(file: Option<&Path>) -> Result<Zeroizing<String>, CliError> {
     let source: Box<dyn Read> = match file {
         Some(file) => Box::new(File::open(file).map_err(|error| read_error(file, &error))?),
         None if io::stdin().is_terminal() => {
-            let question = "The exported key, or a secret key of 64 hex digits (it is not shown): ";
+            let question = "Exported key, or secret key of 64 hex digits (not shown): ";
             return passphrase::prompt_hidden(question).map_err(|_| CliError::Interrupted);
         }
         None => Box::new(io::stdin()),
     };
     let source_name = file.map_or(Path::new("standard input"), |file| file);
-    // Room from the start for all that is read: a buffer that grows leaves unwiped pieces behind.
+    // Full capacity from the start: a buffer that grows leaves unwiped copies behind.
     let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES + 1));
     let length =
         source.take(MAX_BYTES as u64 + 1).read_to_string(&mut text).map_err(|error| read_error(source_name, &error))?;
     if length > MAX_BYTES {
-        let why = format!("it holds more than {MAX_BYTES} bytes, and no key does");
-        return Err(import_error(&source_name.display().to_string(), &why, "check its name"));
+        let why = format!("it is larger than {MAX_BYTES} bytes; no key is");
+        return Err(import_error(&source_name.display().to_string(), &why, "check the file name"));
     }
     Ok(text)
 }
 
 fn read_error(file: &Path, error: &io::Error) -> CliError {
-    // A file that is called so is one; a file that is not there was none.
+    // An existing file may have such a name; if there is no such file, the user typed a secret.
     if holds_secret(&file.to_string_lossy()) {
         return secret_as_argument();
     }
-    CliError::io(format!("cannot read {}", file.display()), error, "check its name; - is standard input")
+    CliError::io(format!("cannot read {}", file.display()), error, "check the file name; - is standard input")
 }
 
-/// Without what was typed.
+/// The error for a secret key as an argument. It does not repeat the secret.
 fn secret_as_argument() -> CliError {
     CliError::usage(
-        "a secret key is not for the command line",
-        "other processes see arguments, and the shell keeps them in its history",
-        "take it for known to others and make another; a secret is read from a file or from standard input: circles keys import NAME",
+        "a secret key cannot be an argument",
+        "other processes can see arguments, and the shell keeps them in its history",
+        "treat this key as exposed and make another; import reads secrets from a file or standard input: circles keys import NAME",
     )
 }
 

@@ -1,4 +1,4 @@
-//! Sessions on the circles that were named, opened side by side.
+//! Sessions on the named circles, opened concurrently.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,54 +19,54 @@ use keys::{KeyPair, keystore::KeyName};
 use terminal::output::line_to_stderr;
 use tokio::runtime::Handle;
 
-/// Nothing is shown by the sessions themselves.
+/// Size without limits: the sessions themselves show nothing.
 const UNBOUNDED: Size = Size { width: usize::MAX, height: usize::MAX };
 
-/// What became of connecting to one of several circles.
+/// Result of connecting to one circle.
 pub(super) struct ConnectAttempt {
-    /// The circle as its user named it.
+    /// The circle, as the user named it.
     pub label: String,
     pub session: Result<ReadySession, CliError>,
 }
 
-/// A session that is ready.
+/// A session that is ready, with its events.
 pub(super) struct ReadySession {
     pub session: SessionHandle,
     pub events: Events,
 }
 
 impl ReadySession {
-    /// The session, whose events are taken from now on: what it reports beside its play is of no interest, and nobody is
-    /// asked for a key while it plays.
+    /// Discards the events of the session from now on and returns it. Only the play matters, and nobody is asked for a
+    /// passphrase while it runs.
     pub(super) fn drain_events(self) -> SessionHandle {
         let Self { session, mut events } = self;
-        let listened_to = session.clone();
+        let returned = session.clone();
         tokio::spawn(async move {
             while let Some(event) = events.next().await {
                 if let SessionEvent::Request(SessionRequest::Unlock(name)) = event {
-                    // A session that takes no input has ended.
+                    // Fails only if the session has ended.
                     let _ended = session.keep_locked(name);
                 }
             }
         });
-        listened_to
+        returned
     }
 }
 
-/// A session on a scratch circle.
+/// Opens a session on a scratch circle.
 pub(super) async fn open_scratch() -> Result<Vec<ConnectAttempt>, CliError> {
-    let opening = SessionOptions::scratch(&Handle::current(), Arc::new(Keyring::default()), UNBOUNDED)?;
-    let (session, mut events) = SessionHandle::open(&Handle::current(), opening);
+    let session_options = SessionOptions::scratch(&Handle::current(), Arc::new(Keyring::default()), UNBOUNDED)?;
+    let (session, mut events) = SessionHandle::open(&Handle::current(), session_options);
     let opened = connect_until_ready(&session, &mut events).await.map(|_| ReadySession { session, events })?;
     Ok(vec![ConnectAttempt { label: scratch::NAME.into(), session: Ok(opened) }])
 }
 
-/// Opens a session on each circle, once however often it was named; they are in the order of the naming. A circle that
-/// cannot be reached, or does not admit the key, keeps nobody from the others. `unlock` is asked for each key once.
+/// Opens one session per circle, in the order in which the user named them, even if one is named twice. A circle that
+/// cannot be reached or does not admit the key does not affect the others. Calls `unlock` once per key.
 ///
 /// # Errors
 ///
-/// A mistake in what was named, or a key that cannot be had: then nothing is authenticated to anyone.
+/// Fails for an invalid name or an unavailable key, before any session authenticates.
 pub(super) async fn open_circles(
     named: &[String],
     options: &Options,
@@ -75,7 +75,7 @@ pub(super) async fn open_circles(
     let (mut labels, mut targets, mut urls) = (Vec::new(), Vec::new(), BTreeSet::new());
     for name in named {
         let target = split_user_errors(target::find(name, options.config.as_deref()).await)?;
-        // A target without a URL is reported when it is connected to.
+        // Connecting reports a target without a URL.
         let url = target.as_ref().ok().and_then(|target| CircleUrl::parse(&target.url).ok());
         if url.is_none_or(|url| urls.insert(url.as_str().to_owned())) {
             labels.push(name.clone());
@@ -120,7 +120,7 @@ async fn connect_one(
     Ok((ReadySession { session, events }, sessions))
 }
 
-/// A circle that is not there is one thing; what nobody could connect with is another.
+/// Separates mistakes of the user, which end the command, from circles that cannot be reached.
 fn split_user_errors<T>(answer: Result<T, CliError>) -> Result<Result<T, CliError>, CliError> {
     match answer {
         Err(error) if matches!(error.exit_code(), 2 | 6) => Err(error),

@@ -1,4 +1,4 @@
-//! How plays ended, at the end: values, `--json`, the exit code.
+//! Outcomes of plays: values, `--json`, the exit code.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use frontend::error::CliError;
 use terminal::output::line_to_stdout;
 
-/// How one ended.
 pub(super) type ScriptOutcome = Result<FinishedPlay, CliError>;
 
-/// A play that came to its end, and what it printed, where that is not printed yet.
+/// A successful play, with the prints that are kept for `--json`.
 #[derive(Debug)]
 pub(super) struct FinishedPlay {
     pub result: Arc<PlayResult>,
     pub prints: Vec<Output>,
 }
 
-/// Says the value of one alone; of several, that is said already. The error is the first one in the order of naming.
+/// Prints the value of a single play; the reporter has printed those of several. The error is that of the first failed play,
+/// in the order in which the user named the circles.
 pub(super) fn report_outcomes(
     names: &[String],
     mut outcomes: Vec<ScriptOutcome>,
@@ -29,7 +29,7 @@ pub(super) fn report_outcomes(
         let written = if is_json { line_to_stdout(&objects(names, &outcomes)) } else { Ok(()) };
         let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
         return match failed {
-            // Whether or not anybody reads it.
+            // Even if nobody reads stdout.
             Some(error) => Err(CliError::AlreadyReported { exit_code: error.exit_code() }),
             None => Ok(written?),
         };
@@ -44,11 +44,11 @@ pub(super) fn report_outcomes(
     Ok(())
 }
 
-/// The user has had enough of it.
+/// Reports that the user interrupted the plays.
 pub(super) fn report_interrupted(names: &[String], outcomes: &[ScriptOutcome], is_json: bool) -> Result<(), CliError> {
     if outcomes.len() > 1 && is_json {
         terminal::output::report(&CliError::Interrupted);
-        // Whether or not anybody reads it.
+        // Even if nobody reads stdout.
         let _unread = line_to_stdout(&objects(names, outcomes));
         return Err(CliError::AlreadyReported { exit_code: CliError::Interrupted.exit_code() });
     }
@@ -71,7 +71,7 @@ fn object(played: &FinishedPlay) -> Value {
     object
 }
 
-/// An error that the circle did not answer has no code.
+/// The error as JSON. Only an error from the circle has a code.
 pub(super) fn error_object(error: &CliError) -> Value {
     let error = match error {
         CliError::Play { error, .. } | CliError::Client { error: ClientError::Rpc(error), .. } => rpc_as_json(error),

@@ -1,4 +1,4 @@
-//! What is told of plays while they run: prints, and where there are several, whose they are and how each ended.
+//! Output of running plays: prints and, with several circles, labels and the outcome of each play.
 
 use protocol::methods::{Output, Stream};
 use unicode_width::UnicodeWidthStr;
@@ -12,7 +12,7 @@ use terminal::{
 
 pub(super) struct Reporter {
     printer: Printer,
-    /// None for a circle that is alone.
+    /// Empty for a single circle.
     labels: Vec<OutputLabel>,
     is_json: bool,
 }
@@ -25,7 +25,7 @@ impl Reporter {
         Self { printer: Printer::start(), labels, is_json }
     }
 
-    /// Prints it, or gives it back to be kept.
+    /// Prints the output, or returns it for `--json`.
     pub(super) async fn output(&self, circle: usize, output: Output) -> Result<Option<Output>, CliError> {
         if self.is_json {
             return Ok(Some(output));
@@ -38,7 +38,7 @@ impl Reporter {
         Ok(None)
     }
 
-    /// Says how it ended, where it is one of several.
+    /// Prints the outcome, if the play is one of several.
     pub(super) async fn report_outcome(
         &self,
         circle: usize,
@@ -58,7 +58,7 @@ impl Reporter {
         Ok(outcome)
     }
 
-    /// Waits until all of it is written.
+    /// Waits until all output is written.
     pub(super) async fn finish(self) -> Result<(), OutputError> {
         self.printer.finish().await
     }

@@ -1,4 +1,4 @@
-//! The audit of a circle: a line for each play, or a count where a caller has used its share. A thread of its own writes it.
+//! The audit of a circle: a line for each play, or a count once a caller has used its quota. A separate thread writes it.
 
 mod quota;
 
@@ -14,22 +14,22 @@ use sha2::{Digest, Sha256};
 
 use quota::{AuditQuota, AuditedPlay, PlayCount};
 
-/// Bytes of records that wait to be written, their scripts included.
+/// Largest size of records that wait to be written, in bytes, including their scripts.
 const MAX_WAITING: usize = 8 << 20;
 
-/// Bytes of a line besides its script.
+/// Size of a line without its script, in bytes.
 const LINE_BYTES: usize = 320;
 
-/// The audit, for as long as the circle is served. Dropped, it writes the counts that are left, and waits until all is written.
+/// The audit of a served circle. Dropping it writes the remaining counts and waits until all is written.
 pub(super) struct AuditLog {
     writer: AuditWriter,
     _writer_thread: WriterGuard<AuditItem>,
 }
 
-/// Where records are handed over.
+/// Handle that queues records for the writer thread.
 #[derive(Clone)]
 pub(super) struct AuditWriter {
-    shares: Arc<Mutex<AuditQuota<PlayCaller>>>,
+    quota: Arc<Mutex<AuditQuota<PlayCaller>>>,
     queue: LineQueue<AuditItem>,
     has_scripts: bool,
 }
@@ -41,10 +41,10 @@ enum AuditItem {
 
 impl AuditLog {
     pub(super) fn start(circle: &str, has_scripts: bool, bounds: RotationPolicy, file: LogFile) -> io::Result<Self> {
-        let form = Lines { circle: circle.to_owned(), has_scripts };
-        let (queue, writing) = LineQueue::start("audit", MAX_WAITING, form, file)?;
-        let shares = Arc::new(Mutex::new(AuditQuota::of(bounds.total(), Instant::now())));
-        Ok(Self { writer: AuditWriter { shares, queue, has_scripts }, _writer_thread: writing })
+        let format = AuditLineFormat { circle: circle.to_owned(), has_scripts };
+        let (queue, writing) = LineQueue::start("audit", MAX_WAITING, format, file)?;
+        let quota = Arc::new(Mutex::new(AuditQuota::of(bounds.total(), Instant::now())));
+        Ok(Self { writer: AuditWriter { quota, queue, has_scripts }, _writer_thread: writing })
     }
 
     pub(super) fn writer(&self) -> AuditWriter {
@@ -59,30 +59,30 @@ impl Drop for AuditLog {
 }
 
 impl AuditWriter {
-    /// Writes a line for the play, or counts it. Never waits for the disk.
+    /// Queues a line for the play, or counts the play. Never waits for the disk.
     pub(super) fn record(&self, record: PlayRecord) {
         let script = if self.has_scripts { json_length(record.script()) } else { 0 };
         let play = AuditedPlay { outcome: record.outcome, code: record.code, bytes: (LINE_BYTES + script) as u64 };
         let caller = record.caller.quota_caller();
-        let has_line = self.shares().record(caller, &play, record.is_refused, Instant::now(), record.ended);
+        let has_line = self.quota().record(caller, &play, record.is_refused, Instant::now(), record.ended);
         if has_line {
-            // The script is in memory whether it will be written or not.
+            // The record holds its script in memory even if only the hash is written.
             let bytes = LINE_BYTES + record.script().len();
             self.queue.push(AuditItem::Play(Box::new(record)), bytes);
         }
     }
 
     pub(super) fn write_due_counts(&self) {
-        let counts = self.shares().take_due(Instant::now());
+        let counts = self.quota().take_due(Instant::now());
         self.push(counts);
     }
 
     fn write_all_counts(&self) {
-        let counts = self.shares().take_all();
+        let counts = self.quota().take_all();
         self.push(counts);
     }
 
-    /// Waits until everything is written that can be, for who ends the process. Blocks, for two seconds at the most.
+    /// Writes everything that waits, before the process ends. Blocks for two seconds at most.
     pub(super) fn flush(&self) {
         self.write_all_counts();
         self.queue.flush();
@@ -94,13 +94,13 @@ impl AuditWriter {
         }
     }
 
-    fn shares(&self) -> MutexGuard<'_, AuditQuota<PlayCaller>> {
-        // Nothing that can panic is done with them.
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    fn quota(&self) -> MutexGuard<'_, AuditQuota<PlayCaller>> {
+        // No code can panic while it holds the lock.
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Bytes of a text as JSON writes it.
+/// Length of a text as a JSON string, in bytes.
 fn json_length(text: &str) -> usize {
     let length = |byte| match byte {
         b'"' | b'\\' => 2,
@@ -110,15 +110,15 @@ fn json_length(text: &str) -> usize {
     text.bytes().map(length).sum()
 }
 
-const MEMORY: &str = "memory takes what is written";
+const INFALLIBLE_WRITE: &str = "writing into memory cannot fail";
 
-/// A JSON object for each.
-struct Lines {
+/// Encodes items as JSON, one object per line.
+struct AuditLineFormat {
     circle: String,
     has_scripts: bool,
 }
 
-impl LineEncoder<AuditItem> for Lines {
+impl LineEncoder<AuditItem> for AuditLineFormat {
     fn encode_line(&mut self, item: &AuditItem, text: &mut Vec<u8>) {
         match item {
             AuditItem::Play(play) => self.play(play, text),
@@ -128,11 +128,11 @@ impl LineEncoder<AuditItem> for Lines {
 
     fn encode_lost(&mut self, lines: u64, text: &mut Vec<u8>) {
         let now = humantime::format_rfc3339_micros(SystemTime::now());
-        writeln!(text, r#"{{"timestamp":"{now}","lost":{lines}}}"#).expect(MEMORY);
+        writeln!(text, r#"{{"timestamp":"{now}","lost":{lines}}}"#).expect(INFALLIBLE_WRITE);
     }
 }
 
-impl Lines {
+impl AuditLineFormat {
     fn play(&self, play: &PlayRecord, text: &mut Vec<u8>) {
         let (ended, hash) = (humantime::format_rfc3339_micros(play.ended), Sha256::digest(play.script()));
         write!(
@@ -141,33 +141,33 @@ impl Lines {
             r#"{{"timestamp":"{ended}","circle":"{}","session":{},"caller":"{}","outcome":"{}","#,
             self.circle, play.session, play.caller, play.outcome
         )
-        .expect(MEMORY);
+        .expect(INFALLIBLE_WRITE);
         if let Some(code) = play.code {
-            write!(text, r#""code":{code},"#).expect(MEMORY);
+            write!(text, r#""code":{code},"#).expect(INFALLIBLE_WRITE);
         }
-        write!(text, r#""elapsed_us":{},"script_sha256":""#, play.elapsed.as_micros()).expect(MEMORY);
+        write!(text, r#""elapsed_us":{},"script_sha256":""#, play.elapsed.as_micros()).expect(INFALLIBLE_WRITE);
         let at = text.len();
         text.resize(at + 2 * hash.len(), b'0');
         hex::encode_to_slice(hash, &mut text[at..]).expect("two digits a byte");
         text.push(b'"');
         if self.has_scripts {
             text.extend_from_slice(br#","script":"#);
-            serde_json::to_writer(&mut *text, play.script()).expect(MEMORY);
+            serde_json::to_writer(&mut *text, play.script()).expect(INFALLIBLE_WRITE);
         }
         text.extend_from_slice(b"}\n");
     }
 
     fn count(&self, count: &PlayCount<PlayCaller>, text: &mut Vec<u8>) {
         let [first, last] = [count.first, count.last].map(humantime::format_rfc3339_micros);
-        write!(text, r#"{{"timestamp":"{last}","circle":"{}","#, self.circle).expect(MEMORY);
+        write!(text, r#"{{"timestamp":"{last}","circle":"{}","#, self.circle).expect(INFALLIBLE_WRITE);
         match count.caller {
-            Some(caller) => write!(text, r#""caller":"{caller}","#).expect(MEMORY),
+            Some(caller) => write!(text, r#""caller":"{caller}","#).expect(INFALLIBLE_WRITE),
             None => text.extend_from_slice(br#""caller":"others","#),
         }
-        write!(text, r#""outcome":"{}","#, count.outcome).expect(MEMORY);
+        write!(text, r#""outcome":"{}","#, count.outcome).expect(INFALLIBLE_WRITE);
         if let Some(code) = count.code {
-            write!(text, r#""code":{code},"#).expect(MEMORY);
+            write!(text, r#""code":{code},"#).expect(INFALLIBLE_WRITE);
         }
-        writeln!(text, r#""plays":{},"since":"{first}"}}"#, count.plays).expect(MEMORY);
+        writeln!(text, r#""plays":{},"since":"{first}"}}"#, count.plays).expect(INFALLIBLE_WRITE);
     }
 }

@@ -1,4 +1,4 @@
-//! The circle that arguments describe.
+//! Builds circles from arguments.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox};
 use crate::cli::{Cli, ServeArgs, Verb};
 use frontend::{error::CliError, script, suggest};
 
-/// Reads its files. Blocks.
+/// Builds the circle. Blocks: reads the files that the arguments name.
 pub(crate) fn build_circle(
     args: &ServeArgs,
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
@@ -20,15 +20,15 @@ pub(crate) fn build_circle(
     let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
     if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
         return Err(CliError::usage(
-            format!("will not serve an open circle on {}", args.host),
-            "anyone who reaches that address could play",
-            "say who may: --access authenticated, or --member HEX; or mean it: --allow-open",
+            format!("refusing to serve an open circle on {}", args.host),
+            "anyone who can reach that address could play",
+            "restrict access (--access authenticated, or --member HEX), or confirm with --allow-open",
         ));
     }
     if access != Access::Members && !args.member.is_empty() {
         return Err(CliError::usage(
-            "--member says who may play",
-            "with this --access others may, too",
+            "--member conflicts with --access",
+            "with this --access others may play, too",
             "leave one of the two out",
         ));
     }
@@ -49,14 +49,14 @@ pub(crate) fn build_circle(
         circle = circle.description(description);
     }
     if let Some(directory) = &args.modules {
-        // A worker has no working directory of the user's.
+        // Workers do not run in the user's working directory.
         let directory = directory.canonicalize().map_err(|error| {
             CliError::io(format!("cannot read the modules in {}", directory.display()), &error, "check --modules")
         })?;
         circle = circle.modules(directory);
     }
     if let Some(keypair) = identity {
-        // A port that the system chose is another circle's next time.
+        // The system may give a free port to another circle next time.
         circle = if args.port == 0 { circle.ephemeral_identity(keypair) } else { circle.identity(keypair) };
     }
     if let Some(audit) = audit {
@@ -68,31 +68,31 @@ pub(crate) fn build_circle(
     circle.build().map_err(|error| {
         let fix = match error {
             BuildError::Modules { .. } => {
-                "check --modules (\"modules\" in circles.json): it is a directory of modules alone"
+                "check --modules (\"modules\" in circles.json): use a directory with nothing but modules"
             }
             _ => "",
         };
-        CliError::usage("cannot make the circle", error.to_string(), fix)
+        CliError::usage("cannot create the circle", error.to_string(), fix)
     })
 }
 
-/// The arguments that a supervisor has sent.
+/// Parses the arguments from a supervisor.
 pub(crate) fn parse_args(arguments: Vec<String>) -> Result<ServeArgs, CliError> {
     let not_understood = |why: String| {
         CliError::usage(
             "the circle cannot start",
             why,
-            "is its supervisor another version? End it and start anew: circles down, circles up",
+            "if the supervisor is another version, restart it: circles down, circles up",
         )
     };
     match Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments)).map(|cli| cli.verb) {
         Ok(Some(Verb::Serve(args))) => Ok(args),
-        Ok(_) => Err(not_understood("what its supervisor sent describes no circle".into())),
+        Ok(_) => Err(not_understood("its supervisor sent no configuration of a circle".into())),
         Err(error) => Err(not_understood(error.to_string())),
     }
 }
 
-/// Has a circle that runs become what other arguments describe, as far as it can.
+/// Applies new arguments to a running circle, or rejects them.
 pub(crate) async fn apply_config(
     circle: &Circle,
     started: (IpAddr, u16),
@@ -105,8 +105,8 @@ pub(crate) async fn apply_config(
             Ok(Some(Verb::Serve(args))) if (args.host, args.port) == started => {
                 build_circle(&args, None::<fn(PlayRecord)>, None).map_err(|error| error.advice())
             }
-            Ok(Some(Verb::Serve(_))) => Err("its address cannot change while it runs".into()),
-            Ok(_) => Err("this describes no circle".into()),
+            Ok(Some(Verb::Serve(_))) => Err("the address of a running circle cannot change".into()),
+            Ok(_) => Err("this is no configuration of a circle".into()),
             Err(error) => Err(error.to_string()),
         }
     });
@@ -114,7 +114,7 @@ pub(crate) async fn apply_config(
     circle.reconfigure(configured).await.map_err(|error| refused(error.to_string()))
 }
 
-/// `NAME=VALUE` over the defaults.
+/// Applies `NAME=VALUE` settings to the default limits.
 fn parse_limits(settings: &[String]) -> Result<Limits, CliError> {
     let invalid = |setting: &str, why: &str| {
         let names = serde_json::to_value(Limits::default()).unwrap_or_default();
@@ -122,14 +122,14 @@ fn parse_limits(settings: &[String]) -> Result<Limits, CliError> {
         let name = setting.split('=').next().unwrap_or_default();
         let fix = match suggest::nearest(name, names) {
             Some(near) if near != name => format!("did you mean '{near}'?"),
-            _ => "give NAME=VALUE, a whole number; `describe` lists the names".into(),
+            _ => "give NAME=VALUE with a whole number; describe lists the names".into(),
         };
-        CliError::usage(format!("--limit {} cannot be used", frontend::visible::visible(setting)), why, fix)
+        CliError::usage(format!("invalid --limit {}", frontend::visible::visible(setting)), why, fix)
     };
     let mut limits = Limits::default();
     for setting in settings {
-        let (name, value) = setting.split_once('=').ok_or_else(|| invalid(setting, "there is no '='"))?;
-        let value: u64 = value.parse().map_err(|_| invalid(setting, "the value is no whole number"))?;
+        let (name, value) = setting.split_once('=').ok_or_else(|| invalid(setting, "it has no '='"))?;
+        let value: u64 = value.parse().map_err(|_| invalid(setting, "the value is not a whole number"))?;
         limits.set(name, value).map_err(|error| invalid(setting, &error.to_string()))?;
     }
     Ok(limits)

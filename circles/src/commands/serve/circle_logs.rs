@@ -1,5 +1,5 @@
-//! What a circle writes down: its log, on stderr and in a file, and the audit of its plays. All of it is written by threads of
-//! its own, so that no disk and no terminal holds up a connection.
+//! Logs of a circle: its log, on stderr and in a file, and the audit of its plays. Separate threads write them, so that a slow
+//! disk or terminal delays no connection.
 
 use std::{
     io::{self, Write},
@@ -25,15 +25,15 @@ use crate::cli::ServeArgs;
 use frontend::error::CliError;
 use terminal::{logging, output};
 
-/// Bytes of a log that wait to be written.
+/// Largest size of log lines that wait to be written, in bytes.
 const MAX_LOG: usize = 1 << 20;
 
-/// How often it is looked whether counts of the audit are due.
+/// Interval of checks for due counts of the audit.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 type SharedLine = Arc<[u8]>;
 
-/// Where the circle writes. Dropped, it waits until all is written that can be.
+/// Log and audit of a circle. Dropping it waits until everything is written.
 pub(super) struct CircleLogs {
     format: LogFormat,
     outputs: LogOutputs,
@@ -41,7 +41,7 @@ pub(super) struct CircleLogs {
     _log: Vec<WriterGuard<SharedLine>>,
 }
 
-/// Where lines of the log go.
+/// Outputs of the log.
 #[derive(Clone)]
 struct LogOutputs {
     stderr: LineQueue<SharedLine>,
@@ -49,7 +49,7 @@ struct LogOutputs {
 }
 
 impl CircleLogs {
-    /// Begins the log of this process, and the audit where one is to be.
+    /// Starts the log of this process, and the audit if one is configured.
     pub(super) fn start(args: &ServeArgs) -> Result<Self, CliError> {
         let format = args.log_format;
         let mut writing = Vec::new();
@@ -91,13 +91,13 @@ impl CircleLogs {
         Ok(())
     }
 
-    /// Where records of plays are handed over, if anywhere.
+    /// The function that takes records of plays, if auditing is on.
     pub(super) fn audit(&self) -> Option<impl Fn(PlayRecord) + Send + Sync + use<>> {
         let audit = self.audit.as_ref()?.writer();
         Some(move |record: PlayRecord| audit.record(record))
     }
 
-    /// Has the audit's counts of plays written when they are due, until the end.
+    /// Writes the audit's counts of plays whenever they are due. Never returns.
     pub(super) async fn write_counts_periodically(audit: Option<AuditWriter>) {
         let Some(audit) = audit else { return };
         let mut tick = tokio::time::interval(COUNT_INTERVAL);
@@ -107,17 +107,17 @@ impl CircleLogs {
         }
     }
 
-    /// Who writes the audit, if anybody does.
+    /// The writer of the audit, if auditing is on.
     pub(super) fn audit_writer(&self) -> Option<AuditWriter> {
         self.audit.as_ref().map(AuditLog::writer)
     }
 
-    /// A line for the file alone: it is said on stderr in other words.
+    /// Writes a line to the file only: stderr has the message in another form.
     pub(super) fn write_to_file(&self, level: LogLevel, line: &str) {
         self.outputs.keep(self.format, level, line);
     }
 
-    /// Has bugs written down, too.
+    /// Logs panics, too.
     pub(super) fn log_panics(&self) {
         let (format, outputs) = (self.format, self.outputs.clone());
         let report = std::panic::take_hook();
@@ -128,12 +128,12 @@ impl CircleLogs {
                 LogFormat::Text => report(panic),
                 LogFormat::Json => outputs.stderr.push_line(format, LogLevel::Error, &bug),
             }
-            // Nobody knows what is left of the process afterwards.
+            // The process may not survive the panic.
             outputs.flush();
         }));
     }
 
-    /// Has all written that waits, for who ends the process.
+    /// A function that writes everything that waits, to be called before the process ends.
     pub(super) fn flusher(&self) -> impl FnOnce() + Send + use<> {
         let (outputs, audit) = (self.outputs.clone(), self.audit_writer());
         move || {
@@ -153,7 +153,7 @@ impl LogOutputs {
     }
 
     fn flush(&self) {
-        // The file first: a terminal may stand still.
+        // The file first: the terminal may block.
         self.file.iter().chain([&self.stderr]).for_each(LineQueue::flush);
     }
 }
@@ -178,7 +178,7 @@ impl<'a> MakeWriter<'a> for LogOutputs {
     }
 }
 
-/// It is handed whole lines.
+/// Takes whole lines, as the formatter of `tracing` writes them.
 impl Write for &LogOutputs {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let shared: SharedLine = line.into();
@@ -202,19 +202,19 @@ impl LineEncoder<SharedLine> for LogLineFormat {
     }
 
     fn encode_lost(&mut self, lines: u64, text: &mut Vec<u8>) {
-        let line = format!("({lines} lines are lost: they could not be written in time)");
+        let line = format!("({lines} lines lost: they could not be written in time)");
         text.extend_from_slice(self.0.format_line(SystemTime::now(), LogLevel::Warn, &line).as_bytes());
     }
 }
 
 fn open(path: &Path, bounds: RotationPolicy) -> Result<LogFile, CliError> {
     LogFile::open(path, bounds).map_err(|error| {
-        let fix = "see that it can be written, or set XDG_STATE_HOME";
+        let fix = "make it writable, or set XDG_STATE_HOME";
         CliError::io(format!("cannot write {}", path.display()), &error, fix)
     })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "as `map_err` has it")]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` needs")]
 fn thread_error(error: io::Error) -> CliError {
     CliError::io("cannot write the log", &error, "are there too many processes?")
 }

@@ -1,4 +1,4 @@
-//! Ends at a first signal in order, and at a second one at once.
+//! Shutdown by signals: the first one drains, the second one ends the process at once.
 
 use std::{sync::mpsc, thread, time::Duration};
 
@@ -13,30 +13,30 @@ use tokio::{
     sync::oneshot,
 };
 
-/// How long a runtime may take to end once all is done.
+/// Time for a runtime to end once all is done.
 pub(crate) const RUNTIME_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the last words may take.
+/// Time for the final output.
 const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The exit code after a second signal.
+/// Exit code after a second signal.
 const SECOND_SIGNAL_EXIT_CODE: i32 = 130;
 
-/// Done at the first SIGTERM, SIGINT or SIGHUP that the process was not started to ignore; a second ends it at once, after
-/// these last words.
+/// Completes at the first SIGTERM, SIGINT or SIGHUP, except signals that the process inherited as ignored. A second signal
+/// runs `final_output` and ends the process.
 pub(crate) fn shutdown(
     final_output: impl FnOnce() + Send + 'static,
 ) -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
     on_first_signal(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()], final_output)
 }
 
-/// The same at other signals.
+/// As [`shutdown`], for other signals and without final output.
 pub(crate) fn shutdown_at(kinds: &[SignalKind]) -> Result<impl Future<Output = ()> + Send + use<>, CliError> {
     on_first_signal(kinds, || {})
 }
 
-/// Signals are heard by a thread of their own, with a runtime of its own: whatever blocks the other one, or its end, a second
-/// signal ends the process.
+/// Listens in a separate thread with its own runtime, so that a second signal ends the process even if the main runtime is
+/// blocked.
 fn on_first_signal<L: FnOnce() + Send + 'static>(
     kinds: &[SignalKind],
     final_output: L,
@@ -45,7 +45,7 @@ fn on_first_signal<L: FnOnce() + Send + 'static>(
     let (send, first) = oneshot::channel();
     let (tell, is_listening) = mpsc::channel();
     let cannot = |error: &std::io::Error| {
-        CliError::usage("cannot listen to signals", os_error_text(error), "are there too many processes?")
+        CliError::usage("cannot listen for signals", os_error_text(error), "are there too many processes?")
     };
     let runtime = Builder::new_current_thread().enable_io().build().map_err(|error| cannot(&error))?;
     let listen_thread = move || {
@@ -56,13 +56,13 @@ fn on_first_signal<L: FnOnce() + Send + 'static>(
                 Err(error) => (Vec::new(), Err(error)),
             };
             let is_over = listening.is_err();
-            // Whoever started this thread waits for it.
-            let _told = tell.send(listening);
+            // The starting thread waits for this.
+            let _sent = tell.send(listening);
             if is_over {
                 return;
             }
             next(&mut signals).await;
-            // Where nobody waits for it, all is done already.
+            // If the receiver is gone, all is done already.
             let _done = send.send(());
             next(&mut signals).await;
             exit_now(final_output);
@@ -77,18 +77,18 @@ fn on_first_signal<L: FnOnce() + Send + 'static>(
     })
 }
 
-/// The last words have a thread of their own: a disk or a terminal that stands still does not keep the process.
+/// Writes the final output in a separate thread: a blocked disk or terminal must not keep the process alive.
 fn exit_now(final_output: impl FnOnce() + Send + 'static) {
-    let (tell, said) = mpsc::channel();
+    let (tell, written) = mpsc::channel();
     let write_final_output = move || {
         final_output();
-        output::to_stderr("ended at once, by a second signal\n");
-        // The process may have ended without waiting any longer.
+        output::to_stderr("second signal: ended at once\n");
+        // The main thread may have stopped waiting.
         let _late = tell.send(());
     };
-    if thread::Builder::new().name("last words".into()).spawn(write_final_output).is_ok() {
-        // Said, or late.
-        let _said = said.recv_timeout(FINAL_OUTPUT_TIMEOUT);
+    if thread::Builder::new().name("final output".into()).spawn(write_final_output).is_ok() {
+        // Written, or too late.
+        let _written = written.recv_timeout(FINAL_OUTPUT_TIMEOUT);
     }
     std::process::exit(SECOND_SIGNAL_EXIT_CODE);
 }

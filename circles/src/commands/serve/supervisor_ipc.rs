@@ -1,4 +1,4 @@
-//! A circle's talk with its supervisor.
+//! IPC of a circle with its supervisor.
 
 use std::os::fd::AsFd;
 
@@ -28,23 +28,23 @@ impl SupervisorIpc {
         Ok(Self { to, from })
     }
 
-    /// Waits for the arguments of the circle; none, where the supervisor is gone, or wants the circle's end.
+    /// Waits for the arguments of the circle; `None` if the supervisor has ended or stops the circle.
     pub(crate) async fn receive_arguments(&mut self) -> Option<Vec<String>> {
         self.from.receive_arguments().await
     }
 
-    /// Waits until it wants the circle, which is not ready yet, to end.
+    /// Waits until the supervisor drains the circle, which is not ready yet.
     pub(crate) async fn wait_for_drain(&mut self) {
-        // Nothing else is wanted before it is ready.
+        // Other messages do not matter before the circle is ready.
         while self.from.next().await != ToCircle::Drain {}
     }
 
-    /// Says that the circle takes connections, then gives signs of life and does what is wanted for as long as both are there.
-    /// `drain` is sent to when it is to end.
+    /// Reports that the circle is ready, then sends heartbeats and handles messages until the connection closes. Drops `drain`
+    /// when the supervisor drains the circle.
     pub(crate) async fn run<C: Future<Output = Result<(), RpcError>>>(
         mut self,
         ready: Ready,
-        figures: impl Fn() -> Heartbeat,
+        heartbeat: impl Fn() -> Heartbeat,
         configure: impl Fn(Vec<String>) -> C,
         drain: oneshot::Sender<()>,
     ) -> Result<(), IpcClosed> {
@@ -53,17 +53,17 @@ impl SupervisorIpc {
         let (mut drain, mut configuring) = (Some(drain), None);
         loop {
             tokio::select! {
-                _ = heartbeat_interval.tick() => self.to.notify(&figures()).await?,
-                wanted = self.from.next(), if drain.is_some() => match wanted {
+                _ = heartbeat_interval.tick() => self.to.notify(&heartbeat()).await?,
+                message = self.from.next(), if drain.is_some() => match message {
                     ToCircle::Configure(id, _) if configuring.is_some() => {
-                        self.to.respond(&id, Err(RpcError::invalid_request("one is still being answered"))).await?;
+                        self.to.respond(&id, Err(RpcError::invalid_request("the previous configuration is still being applied"))).await?;
                     }
                     ToCircle::Configure(id, configuration) => {
                         configuring = Some(Box::pin(tag(id, configure(configuration.arguments))));
                     }
                     _ => drop(drain.take()),
                 },
-                (id, configured) = async { configuring.as_mut().expect("as the condition says").await },
+                (id, configured) = async { configuring.as_mut().expect("some, by the condition below").await },
                     if configuring.is_some() =>
                 {
                     configuring = None;
@@ -74,14 +74,14 @@ impl SupervisorIpc {
     }
 }
 
-/// What a supervisor is told of them.
-pub(crate) fn to_heartbeat(figures: &server_ws::CircleSnapshot) -> Heartbeat {
+/// The heartbeat for a snapshot.
+pub(crate) fn to_heartbeat(snapshot: &server_ws::CircleSnapshot) -> Heartbeat {
     Heartbeat {
-        connections: figures.connections,
-        workers: figures.workers,
-        plays: figures.plays,
-        memory_bytes: figures.memory_bytes(),
-        sandbox: figures.sandbox.iter().copied().map(Into::into).collect(),
+        connections: snapshot.connections,
+        workers: snapshot.workers,
+        plays: snapshot.plays,
+        memory_bytes: snapshot.memory_bytes(),
+        sandbox: snapshot.sandbox.iter().copied().map(Into::into).collect(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The terminal of `status --watch`: drawn over in place, and given back as it was.
+//! Screen of `status --watch`: redrawn in place, and restored at the end.
 
 use std::io::{self, Write, stdout};
 
@@ -18,10 +18,10 @@ use terminal::{
     output::{Paint, stdout_size},
 };
 
-/// The terminal, for as long as this lives.
+/// The alternate screen of the terminal. Dropping it restores the terminal.
 pub(super) struct WatchScreen {
     paint: Paint,
-    /// What is typed is not shown.
+    /// Turns off the echo of typed characters.
     quiet: Option<QuietTerminal>,
 }
 
@@ -32,12 +32,12 @@ impl WatchScreen {
         Ok(screen)
     }
 
-    /// Cells of the terminal: columns and rows.
+    /// Columns and rows of the terminal.
     pub(super) fn size() -> (usize, usize) {
         stdout_size().unwrap_or((80, 24))
     }
 
-    /// Draws over what was there, in one piece: nothing is cleared before there is something in its place.
+    /// Redraws the screen in one write, without clearing it first, so that it does not flicker.
     pub(super) fn draw(&self, lines: &[StyledLine]) -> Result<(), OutputError> {
         let (columns, rows) = Self::size();
         let mut bytes = Vec::new();
@@ -46,7 +46,7 @@ impl WatchScreen {
         stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(OutputError)
     }
 
-    /// For the terminal's Ctrl-Z: it returns when the shell continues it.
+    /// Suspends the process, for Ctrl-Z. Returns when the shell continues it.
     pub(super) fn suspend(&mut self) -> Result<(), OutputError> {
         self.give_back();
         stop_process()?;
@@ -59,7 +59,7 @@ impl WatchScreen {
     }
 
     fn give_back(&mut self) {
-        // If it fails there is nothing that could be done.
+        // Nothing can be done if this fails.
         let _untidy = execute!(stdout(), Show, LeaveAlternateScreen);
         self.quiet = None;
     }
@@ -71,32 +71,32 @@ impl Drop for WatchScreen {
     }
 }
 
-/// Stops this process, as the terminal's Ctrl-Z would where nobody listens to that.
+/// Stops this process, as the default action of Ctrl-Z does.
 pub(super) fn stop_process() -> Result<(), OutputError> {
     kill_process(getpid(), Signal::STOP).map_err(|error| OutputError(error.into()))
 }
 
-/// What draws over a terminal of that size.
+/// Writes what redraws a terminal of this size.
 fn compose(to: &mut Vec<u8>, paint: Paint, lines: &[StyledLine], columns: usize, rows: usize) -> io::Result<()> {
     queue!(to, MoveTo(0, 0))?;
     for (row, line) in fit_rows(lines, rows).into_iter().enumerate() {
         if row > 0 {
             to.extend(b"\r\n");
         }
-        // One that fills its row would have the rest of it cleared in the next.
+        // One column less: after a full row, clearing to the end of the line would affect the next row.
         to.extend(paint.line(&line.truncated(columns.saturating_sub(1))).as_bytes());
         queue!(to, Clear(ClearType::UntilNewLine))?;
     }
     queue!(to, Clear(ClearType::FromCursorDown))
 }
 
-/// So many as there are rows for; what is left out is said.
+/// Limits lines to the number of rows; the last one says how many are hidden.
 fn fit_rows(lines: &[StyledLine], rows: usize) -> Vec<StyledLine> {
     if lines.len() <= rows {
         return lines.to_vec();
     }
     let shown = rows.saturating_sub(1);
-    let more = StyledLine::of(Style::Dim, &format!("… and {} lines more", lines.len() - shown));
+    let more = StyledLine::of(Style::Dim, &format!("… {} more lines", lines.len() - shown));
     lines[..shown].iter().cloned().chain((rows > 0).then_some(more)).collect()
 }
 
@@ -118,6 +118,6 @@ mod tests {
             assert!(shown.lines().count() <= rows && shown.lines().all(|line| line.chars().count() < columns.max(1)));
             assert_eq!(shown.contains("line 8"), rows >= 9 && columns >= 8, "{columns} {rows}: {shown}");
         }
-        assert_eq!(fit_rows(&lines, 3).last().expect("a line").to_string(), "… and 7 lines more");
+        assert_eq!(fit_rows(&lines, 3).last().expect("a line").to_string(), "… 7 more lines");
     }
 }

@@ -1,4 +1,4 @@
-//! How circles are, as lines.
+//! Statuses of circles as a table.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use frontend::text::{Style, StyledLine};
 
-/// What holds where scripts are kept from the system as well as can be.
+/// Layers of a complete sandbox.
 const ALL_LAYERS: [&str; 3] = ["process", "memory", "syscalls"];
 
 const COLUMN_GAP: &str = "  ";
@@ -28,14 +28,13 @@ const COLUMNS: [Column; 11] = [
     (SANDBOX, sandbox),
 ];
 
-/// Shown where one of the circles has not all of it.
+/// Column that is shown only if the sandbox of a circle is incomplete.
 const SANDBOX: &str = "SANDBOX";
 
-/// What a narrow terminal goes without, one after the other.
+/// Columns that are hidden on a narrow terminal, in this order.
 const OPTIONAL_COLUMNS: [&str; 4] = ["PLAYS", "ACCESS", "RESTARTS", "PID"];
 
-/// A line of titles, one for each circle, and what there is to say of those that are not well. With fewer columns where that
-/// many cells of the terminal would not do.
+/// A line of titles, a line for each circle, and reasons of problems. Hides optional columns if `width` is too small.
 pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<StyledLine> {
     let circles = &statuses.circles;
     let is_sandboxed = circles.iter().all(|circle| circle.sandbox.as_deref().is_none_or(is_full_sandbox));
@@ -60,10 +59,12 @@ pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<StyledLine> {
     for (index, circle) in circles.iter().enumerate() {
         lines.push(StyledLine::of(Style::Plain, &row(index + 1)));
         lines.extend(circle.why.as_ref().map(|why| StyledLine::of(Style::Plain, &format!("  {why}"))));
-        let refused = |refused| StyledLine::of(Style::Plain, &format!("  not as circles.json has it: {refused}"));
+        let refused = |refused| StyledLine::of(Style::Plain, &format!("  change not applied: {refused}"));
         lines.extend(circle.refused.as_ref().map(refused));
     }
-    let refused = |refused| StyledLine::of(Style::Plain, &format!("circles.json is not taken over: {refused}"));
+    let refused = |refused| {
+        StyledLine::of(Style::Plain, &format!("circles.json has an error; still using the previous version: {refused}"))
+    };
     lines.extend(statuses.refused.as_ref().map(refused));
     lines
 }
@@ -93,7 +94,7 @@ fn sandbox(circle: &CircleStatus) -> String {
     }
 }
 
-/// With one digit behind the point, in the unit in which that says most.
+/// Formats a size with one decimal digit in the largest fitting unit.
 #[expect(clippy::cast_precision_loss, reason = "it is rounded anyway")]
 fn size(bytes: u64) -> String {
     let mut value = bytes as f64 / 1024.0;

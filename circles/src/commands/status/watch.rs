@@ -1,4 +1,4 @@
-//! `circles status --watch`: how circles are, from now on.
+//! `circles status --watch`: show the status of circles until Ctrl-C.
 
 use std::{
     io::{IsTerminal, stdout},
@@ -20,7 +20,7 @@ use frontend::signals::{is_ignored, listen};
 use frontend::{error::CliError, text::StyledLine};
 use terminal::output::to_stdout;
 
-/// How often it is looked; a circle says something new as often.
+/// Interval of queries; circles send heartbeats as often.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 type StatusResult = Result<Statuses, CliError>;
@@ -28,27 +28,27 @@ type StatusResult = Result<Statuses, CliError>;
 pub(super) fn run(source: StatusSource<'_>, is_json: bool) -> Result<(), CliError> {
     let kind = terminal::runtime::runtime()?.block_on(watch(source, is_json))?;
     if kind == SignalKind::interrupt() {
-        // That is how one ceases to watch, and nothing went wrong.
+        // Ctrl-C is the normal way to stop watching.
         return Ok(());
     }
-    // As a shell says it of a process that a signal ended.
+    // The code that shells use for a process killed by a signal.
     std::process::exit(128 + kind.as_raw_value())
 }
 
-/// Until the signal that it returns.
+/// Watches until a signal, and returns it.
 async fn watch(mut source: StatusSource<'_>, is_json: bool) -> Result<SignalKind, CliError> {
     let (mut signals, mut view) = (Signals::listen()?, WatchView { is_json, last: None, screen: None });
     let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let looking = async {
+        let fetching = async {
             ticks.tick().await;
             source.fetch().await
         };
-        tokio::pin!(looking);
-        let looked = loop {
+        tokio::pin!(fetching);
+        let result = loop {
             tokio::select! {
-                looked = &mut looking => break looked,
+                result = &mut fetching => break result,
                 signal = signals.next() => match signal {
                     WatchSignal::Resized => view.draw()?,
                     WatchSignal::Suspended => view.suspend()?,
@@ -59,11 +59,11 @@ async fn watch(mut source: StatusSource<'_>, is_json: bool) -> Result<SignalKind
                 }
             }
         };
-        view.show(looked)?;
+        view.show(result)?;
     }
 }
 
-/// What a signal says.
+/// Signals that `--watch` handles.
 #[derive(Debug, Clone, Copy)]
 enum WatchSignal {
     Ended(SignalKind),
@@ -86,7 +86,7 @@ impl Signals {
         Ok(Self(signals.map(|(kind, signal)| Ok((signal, listen(kind)?))).collect::<Result<_, CliError>>()?))
     }
 
-    /// Waits for the next one. Cancel safe.
+    /// Waits for the next signal. Cancel safe.
     async fn next(&mut self) -> WatchSignal {
         std::future::poll_fn(|context| {
             let received =
@@ -97,7 +97,7 @@ impl Signals {
     }
 }
 
-/// Where it is shown: in place on a terminal, elsewhere once more whenever something has changed.
+/// Output of `--watch`: in place on a terminal; otherwise appended at each change.
 struct WatchView {
     is_json: bool,
     last: Option<StatusResult>,
@@ -105,17 +105,17 @@ struct WatchView {
 }
 
 impl WatchView {
-    fn show(&mut self, looked: StatusResult) -> Result<(), CliError> {
+    fn show(&mut self, result: StatusResult) -> Result<(), CliError> {
         let is_first = self.last.is_none();
         if is_first {
-            // What is wrong from the start is an error as ever.
-            if looked.is_ok() && stdout().is_terminal() && !self.is_json {
+            // An error of the first query ends the command, as without `--watch`.
+            if result.is_ok() && stdout().is_terminal() && !self.is_json {
                 self.screen = Some(WatchScreen::take()?);
             }
         }
-        let is_new = self.last.as_ref().is_none_or(|last| !is_same(last, &looked));
-        let looked = self.last.insert(if is_first { Ok(looked?) } else { looked });
-        match (&self.screen, looked) {
+        let is_new = self.last.as_ref().is_none_or(|last| !is_same(last, &result));
+        let result = self.last.insert(if is_first { Ok(result?) } else { result });
+        match (&self.screen, result) {
             (Some(_), _) => self.draw(),
             (None, Ok(statuses)) if is_new => {
                 let before = if is_first || self.is_json { "" } else { "\n" };
@@ -130,9 +130,9 @@ impl WatchView {
     }
 
     fn draw(&self) -> Result<(), CliError> {
-        let (Some(screen), Some(looked)) = (&self.screen, &self.last) else { return Ok(()) };
+        let (Some(screen), Some(result)) = (&self.screen, &self.last) else { return Ok(()) };
         let width = WatchScreen::size().0.saturating_sub(1);
-        let lines: Vec<StyledLine> = match looked {
+        let lines: Vec<StyledLine> = match result {
             Ok(statuses) => table::lines(statuses, width),
             Err(error) => error.lines(width),
         };
@@ -147,7 +147,7 @@ impl WatchView {
         self.draw()
     }
 
-    /// What was drawn last stays behind, below what was on the terminal before.
+    /// Leaves the screen, and prints the last status on the normal one.
     fn end(&mut self) -> Result<(), CliError> {
         match (self.screen.take(), &self.last) {
             (Some(screen), Some(Ok(statuses))) => {
@@ -159,7 +159,7 @@ impl WatchView {
     }
 }
 
-/// Whether nothing has happened but that time has passed.
+/// Returns whether two results differ only in uptimes.
 fn is_same(one: &StatusResult, other: &StatusResult) -> bool {
     let timeless =
         |statuses: &Statuses| -> Vec<_> { statuses.circles.iter().map(CircleStatus::without_uptime).collect() };

@@ -1,4 +1,4 @@
-//! `circles up --dry-run`, `circles restart --dry-run`: what would be done.
+//! `circles up --dry-run` and `circles restart --dry-run`: show what would be done.
 
 use launcher::{
     CircleState,
@@ -11,18 +11,18 @@ use crate::cli::UpArgs;
 use frontend::{config, error::CliError, supervisor};
 use terminal::output::to_stdout;
 
-pub(super) fn run(args: &UpArgs, wish: StartCommand) -> Result<(), CliError> {
+pub(super) fn run(args: &UpArgs, command: StartCommand) -> Result<(), CliError> {
     let circles = config::circles(args.config.path(), &args.names)?;
-    let place = supervisor::place(args.config.path())?;
-    let asked = terminal::runtime::client_runtime()?.block_on(async {
-        let Some(mut client) = ControlClient::connect(&place).await? else { return Ok(None) };
+    let files = supervisor::place(args.config.path())?;
+    let response = terminal::runtime::client_runtime()?.block_on(async {
+        let Some(mut client) = ControlClient::connect(&files).await? else { return Ok(None) };
         client.call::<Status>(&NoParams {}, supervisor::CONTROL_TIMEOUT).await.map(Some)
     });
-    let statuses = match asked {
+    let statuses = match response {
         Err(ControlError::Disconnected) => None,
         other => other.map_err(supervisor::control_error)?,
     };
-    // Another one would be started once it has ended.
+    // A supervisor that is shutting down would be replaced.
     let known = statuses.filter(|statuses| !statuses.is_ending).map(|statuses| statuses.circles);
     if known.is_none() {
         to_stdout("the supervisor would be started\n")?;
@@ -30,13 +30,13 @@ pub(super) fn run(args: &UpArgs, wish: StartCommand) -> Result<(), CliError> {
     let width = circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
     for circle in &circles {
         let status = known.iter().flatten().find(|status| status.name == circle.name);
-        let what = match (status.map_or(CircleState::Down, |status| status.state), wish) {
+        let what = match (status.map_or(CircleState::Down, |status| status.state), command) {
             (CircleState::Down | CircleState::Failed, _) => "would be started",
-            (_, StartCommand::Restart) => "would be drained and started again",
+            (_, StartCommand::Restart) => "would be drained and restarted",
             (CircleState::Ready, StartCommand::Up) => "is up",
             (CircleState::Starting, StartCommand::Up) => "is starting",
-            (CircleState::BackingOff, StartCommand::Up) => "would be started again at once",
-            (CircleState::Draining, StartCommand::Up) => "would be started again once it has drained",
+            (CircleState::BackingOff, StartCommand::Up) => "would be restarted now",
+            (CircleState::Draining, StartCommand::Up) => "would be restarted after it has drained",
             (_, StartCommand::Up) => "would be up",
         };
         to_stdout(&format!("{:width$}  {what}\n", circle.name))?;

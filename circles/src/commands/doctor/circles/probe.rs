@@ -1,4 +1,4 @@
-//! What a circle says of itself to whoever asks, which needs no key.
+//! Description of a circle, which the circle gives without a key.
 
 use std::{path::Path, time::Duration};
 
@@ -11,51 +11,50 @@ use frontend::{
     known_circles::check::{IdentityCheck, UserFiles},
 };
 
-/// Of what a circle says of its sandbox.
+/// Largest number of sandbox layers that are read from a description.
 const MAX_LAYERS: usize = 8;
 
-/// Characters of what a circle calls itself or a layer.
+/// Longest name of a circle or a layer, in characters.
 const MAX_WORD_CHARS: usize = 64;
 
-/// What is at a URL.
+/// Answer from a URL.
 pub(super) enum CircleProbe {
     Circle {
         name: String,
         access: Access,
         sandbox: Vec<String>,
     },
-    /// No circle, or none that answers in time: why.
+    /// No circle, or no answer in time, with the reason.
     None(String),
 }
 
 impl CircleProbe {
-    /// Whether it is the circle of that name.
+    /// Returns whether the circle with this name answered.
     pub(super) fn is_of(&self, circle: &str) -> bool {
         matches!(self, Self::Circle { name, .. } if name == circle)
     }
 }
 
-/// Asks a circle.
+/// Asks a circle for its description.
 pub(super) async fn probe(url: String, config: Option<&Path>, answer_timeout: Duration) -> CircleProbe {
-    let asked = async {
+    let description = async {
         let check =
             IdentityCheck::new(UserFiles::for_current_user(), &ConnectOptions::default(), config).without_recording();
         let client = check.attach(CircleWsClient::builder(url)).timeout(answer_timeout).build()?;
         client.connect().await?;
         fetch_description(&client).await
     };
-    match timeout(answer_timeout, asked).await {
-        Ok(Ok(said)) => CircleProbe::Circle {
-            name: short(&said.name),
-            access: said.access,
-            sandbox: said.sandbox.iter().take(MAX_LAYERS).map(|layer| short(layer)).collect(),
+    match timeout(answer_timeout, description).await {
+        Ok(Ok(circle)) => CircleProbe::Circle {
+            name: short(&circle.name),
+            access: circle.access,
+            sandbox: circle.sandbox.iter().take(MAX_LAYERS).map(|layer| short(layer)).collect(),
         },
         Ok(Err(error)) => CircleProbe::None(error.to_string()),
         Err(_) => CircleProbe::None(format!("no answer within {} s", answer_timeout.as_secs())),
     }
 }
 
-/// As much of it as is worth a line.
 fn short(word: &str) -> String {
     word.chars().take(MAX_WORD_CHARS).collect()
 }

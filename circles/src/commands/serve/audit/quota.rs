@@ -1,9 +1,9 @@
-//! How much of the audit each caller may fill, so that nobody evicts the records of others. Pure: the time is handed in.
+//! Quota of the audit for each caller, so that no caller evicts the records of others. Callers pass in the time.
 //!
-//! In a day all callers together fill a quarter of the audit's files with lines of plays, and each of them half of what is left
-//! of that quarter then. Who alone plays without end has a third of it, and a caller that comes later still finds room. Beyond
-//! its share a caller's plays are counted: one line for each outcome after a second, and after twice as long each time while
-//! that goes on. Refused plays cost a caller nothing, and are always counted.
+//! In a day the lines of all callers together fill at most a quarter of the audit's files, the day's budget. One caller may
+//! use half of the remaining budget. So a single caller that plays without end uses a third of the budget, and a later caller
+//! still has room. Beyond its quota a caller's plays are counted: one line for each outcome after a second, then after
+//! intervals that double as long as that continues. Rejected plays use no quota, and are always counted.
 
 use std::{
     collections::HashMap,
@@ -13,35 +13,35 @@ use std::{
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Of the audit's files, what the plays of a day may fill.
+/// Size of the audit's files divided by the budget of a day.
 const FILES_TO_BUDGET: u64 = 4;
 
-/// Of what is left of the day's budget, what one caller may have.
-const LEFT_TO_SHARE: u64 = 2;
+/// Remaining budget of the day divided by the quota of one caller.
+const BUDGET_TO_QUOTA: u64 = 2;
 
-/// The least time that plays are counted for one line, and the most.
+/// Shortest and longest interval in which plays are counted into one line.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Callers that are told apart. While so many have counts, those of others are one.
+/// Largest number of callers with counts of their own. All further callers share one.
 const MAX_CALLERS: usize = 1024;
 
-/// Bytes of a line with a count.
+/// Size of a line with a count, in bytes.
 const COUNT_LINE_BYTES: u64 = 256;
 
-/// A play that has ended.
+/// A finished play.
 #[derive(Debug)]
 pub(super) struct AuditedPlay {
     pub(super) outcome: &'static str,
     pub(super) code: Option<i64>,
-    /// Of its line.
+    /// Size of its line.
     pub(super) bytes: u64,
 }
 
-/// Plays of a caller that have no line of their own.
+/// Number of plays of a caller that have no line of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PlayCount<C> {
-    /// None: of callers that could not be told apart.
+    /// `None` for the callers beyond [`MAX_CALLERS`].
     pub(super) caller: Option<C>,
     pub(super) outcome: &'static str,
     pub(super) code: Option<i64>,
@@ -52,7 +52,7 @@ pub(super) struct PlayCount<C> {
 
 #[derive(Debug)]
 pub(super) struct AuditQuota<C> {
-    /// Bytes of a day, and those of today that are used.
+    /// Bytes of a day, and bytes used today.
     budget: u64,
     used: u64,
     day_begun: Instant,
@@ -63,7 +63,7 @@ pub(super) struct AuditQuota<C> {
 struct CallerAuditUsage<C> {
     used: u64,
     interval: Duration,
-    /// When the counts are due, while plays are counted.
+    /// Time at which the counts are due, if plays are counted.
     due: Option<Instant>,
     /// One for each outcome.
     counts: Vec<PlayCount<C>>,
@@ -76,12 +76,12 @@ impl<C> Default for CallerAuditUsage<C> {
 }
 
 impl<C: Copy + Eq + Hash> AuditQuota<C> {
-    /// The shares of files that have so many bytes together.
+    /// Quotas for audit files with this total size in bytes.
     pub(super) fn of(files: u64, now: Instant) -> Self {
         Self { budget: files / FILES_TO_BUDGET, used: 0, day_begun: now, callers: HashMap::new() }
     }
 
-    /// Whether a play has a line of its own; otherwise it is counted.
+    /// Records a play. Returns whether it gets a line of its own; otherwise the play is counted.
     pub(super) fn record(
         &mut self,
         caller: C,
@@ -92,9 +92,9 @@ impl<C: Copy + Eq + Hash> AuditQuota<C> {
     ) -> bool {
         self.begin_day(now);
         let caller = self.entry_for(caller);
-        let share = self.share();
+        let quota = self.caller_quota();
         let usage = self.callers.entry(caller).or_default();
-        if !is_refused && usage.used + play.bytes <= share {
+        if !is_refused && usage.used + play.bytes <= quota {
             usage.used += play.bytes;
             self.used += play.bytes;
             return true;
@@ -111,10 +111,10 @@ impl<C: Copy + Eq + Hash> AuditQuota<C> {
         false
     }
 
-    /// The counts that are to be written now.
+    /// Takes the counts that are due.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<PlayCount<C>> {
         self.begin_day(now);
-        let (share, mut all) = (self.share(), Vec::new());
+        let (quota, mut all) = (self.caller_quota(), Vec::new());
         for usage in self.callers.values_mut().filter(|usage| usage.due.is_some_and(|due| due <= now)) {
             if usage.counts.is_empty() {
                 (usage.due, usage.interval) = (None, MIN_INTERVAL);
@@ -123,7 +123,7 @@ impl<C: Copy + Eq + Hash> AuditQuota<C> {
             let bytes = COUNT_LINE_BYTES * usage.counts.len() as u64;
             usage.used += bytes;
             self.used += bytes;
-            if usage.used + COUNT_LINE_BYTES > share {
+            if usage.used + COUNT_LINE_BYTES > quota {
                 usage.interval = (usage.interval * 2).min(MAX_INTERVAL);
             }
             usage.due = Some(now + usage.interval);
@@ -132,14 +132,14 @@ impl<C: Copy + Eq + Hash> AuditQuota<C> {
         all
     }
 
-    /// All counts, for who writes no more.
+    /// Takes all counts, due or not.
     pub(super) fn take_all(&mut self) -> Vec<PlayCount<C>> {
         self.callers.values_mut().flat_map(|usage| std::mem::take(&mut usage.counts)).collect()
     }
 
-    /// What one caller may have of today's budget.
-    fn share(&self) -> u64 {
-        self.budget.saturating_sub(self.used) / LEFT_TO_SHARE
+    /// The quota of one caller now.
+    fn caller_quota(&self) -> u64 {
+        self.budget.saturating_sub(self.used) / BUDGET_TO_QUOTA
     }
 
     fn begin_day(&mut self, now: Instant) {
@@ -151,7 +151,8 @@ impl<C: Copy + Eq + Hash> AuditQuota<C> {
         self.callers.values_mut().for_each(|usage| (usage.used, usage.interval) = (0, MIN_INTERVAL));
     }
 
-    /// The caller, where there is room for another; whoever used least and has no counts makes room.
+    /// The key of the caller's entry. A full table evicts the caller with the least usage and without counts; `None` if there
+    /// is no such caller.
     fn entry_for(&mut self, caller: C) -> Option<C> {
         let caller = Some(caller);
         if self.callers.len() < MAX_CALLERS || self.callers.contains_key(&caller) {
@@ -175,80 +176,80 @@ mod tests {
         AuditedPlay { outcome, code: None, bytes: BYTES }
     }
 
-    fn note(shares: &mut AuditQuota<u32>, caller: u32, now: Instant) -> bool {
-        shares.record(caller, &play("ok"), false, now, SystemTime::UNIX_EPOCH)
+    fn note(quota: &mut AuditQuota<u32>, caller: u32, now: Instant) -> bool {
+        quota.record(caller, &play("ok"), false, now, SystemTime::UNIX_EPOCH)
     }
 
     #[test]
     fn refused_plays_are_counted_for_each_caller_and_second() {
         let begun = Instant::now();
-        let mut shares = AuditQuota::of(FILES, begun);
+        let mut quota = AuditQuota::of(FILES, begun);
         let at = |s| SystemTime::UNIX_EPOCH + Duration::from_secs(s);
         for (caller, outcome) in [(1, "busy_queued"), (2, "busy_queued"), (1, "busy_memory"), (1, "busy_queued")] {
-            assert!(!shares.record(caller, &play(outcome), true, begun, at(u64::from(caller))));
+            assert!(!quota.record(caller, &play(outcome), true, begun, at(u64::from(caller))));
         }
-        assert!(shares.take_due(begun + MIN_INTERVAL / 2).is_empty());
-        let mut due = shares.take_due(begun + MIN_INTERVAL);
+        assert!(quota.take_due(begun + MIN_INTERVAL / 2).is_empty());
+        let mut due = quota.take_due(begun + MIN_INTERVAL);
         due.sort_by_key(|count| (count.caller, count.outcome));
         let of = |count: &PlayCount<u32>| (count.caller, count.outcome, count.plays);
         let expected = [(Some(1), "busy_memory", 1), (Some(1), "busy_queued", 2), (Some(2), "busy_queued", 1)];
         assert_eq!(due.iter().map(of).collect::<Vec<_>>(), expected);
-        assert!(note(&mut shares, 1, begun), "what is not refused has its line");
-        shares.record(1, &play("busy_queued"), true, begun, at(9));
-        assert_eq!(shares.take_all().len(), 1);
+        assert!(note(&mut quota, 1, begun), "a play that is not rejected has its line");
+        quota.record(1, &play("busy_queued"), true, begun, at(9));
+        assert_eq!(quota.take_all().len(), 1);
     }
 
-    /// As fast as it goes, for a day: what it writes is a small part of the files, and others have lines.
+    /// A caller plays as fast as possible for a day: its lines fill a small part of the files, and others have lines.
     #[test]
     fn caller_beyond_its_share_is_counted_and_others_keep_their_lines() {
         let begun = Instant::now();
-        let mut shares = AuditQuota::of(FILES, begun);
+        let mut quota = AuditQuota::of(FILES, begun);
         let (mut lines, mut counts, mut counted, mut all) = (0_u64, 0_u64, 0_u64, 0_u64);
         for s in 0..86_400 {
             let now = begun + Duration::from_secs(s);
             for _ in 0..100 {
-                lines += u64::from(note(&mut shares, 1, now));
+                lines += u64::from(note(&mut quota, 1, now));
                 all += 1;
             }
             if s % 3600 == 0 {
-                assert!(note(&mut shares, 2, now), "a caller that plays now and then has its lines");
+                assert!(note(&mut quota, 2, now), "a caller that plays rarely has its lines");
             }
-            let due = shares.take_due(now);
+            let due = quota.take_due(now);
             counts += due.len() as u64;
             counted += due.iter().map(|count| count.plays).sum::<u64>();
         }
-        counted += shares.take_all().iter().map(|count| count.plays).sum::<u64>();
+        counted += quota.take_all().iter().map(|count| count.plays).sum::<u64>();
         assert_eq!(lines + counted, all);
         assert!((FILES / 16 / BYTES..=FILES / 12 / BYTES).contains(&lines), "{lines}");
         assert!(counts < 100, "{counts}");
-        assert!(note(&mut shares, 1, begun + DAY), "another day");
+        assert!(note(&mut quota, 1, begun + DAY), "another day");
     }
 
     #[test]
     fn callers_together_fill_a_quarter_of_the_files_in_a_day() {
         let begun = Instant::now();
-        let mut shares = AuditQuota::of(FILES, begun);
+        let mut quota = AuditQuota::of(FILES, begun);
         let mut lines = 0;
         for caller in 0..5000 {
-            lines += (0..1000).filter(|_| note(&mut shares, caller, begun)).count() as u64;
+            lines += (0..1000).filter(|_| note(&mut quota, caller, begun)).count() as u64;
         }
         assert!(lines * BYTES <= FILES / 4, "{lines}");
-        assert!(shares.callers.len() <= MAX_CALLERS + 1);
+        assert!(quota.callers.len() <= MAX_CALLERS + 1);
     }
 
     #[test]
     fn table_is_bounded_and_callers_beyond_are_counted_as_one() {
         let begun = Instant::now();
-        let mut shares = AuditQuota::of(FILES, begun);
+        let mut quota = AuditQuota::of(FILES, begun);
         for caller in 0..100_000 {
-            assert!(!shares.record(caller, &play("busy_queued"), true, begun, SystemTime::UNIX_EPOCH));
+            assert!(!quota.record(caller, &play("busy_queued"), true, begun, SystemTime::UNIX_EPOCH));
         }
-        assert_eq!(shares.callers.len(), MAX_CALLERS + 1);
-        let due = shares.take_due(begun + MIN_INTERVAL);
+        assert_eq!(quota.callers.len(), MAX_CALLERS + 1);
+        let due = quota.take_due(begun + MIN_INTERVAL);
         let others = due.iter().find(|count| count.caller.is_none()).expect("there are others");
         assert_eq!(others.plays, 100_000 - MAX_CALLERS as u64);
-        // Those have no counts any more, and make room.
-        assert!(note(&mut shares, 100_001, begun));
-        assert!(shares.callers.contains_key(&Some(100_001)));
+        // Callers without counts are evicted.
+        assert!(note(&mut quota, 100_001, begun));
+        assert!(quota.callers.contains_key(&Some(100_001)));
     }
 }
