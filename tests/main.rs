@@ -26,4 +26,5 @@ mod strangers;
 mod tui;
 mod up;
 mod wire;
+mod words;
 mod workers;
