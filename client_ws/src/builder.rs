@@ -1,4 +1,4 @@
-//! How a client is described.
+//! The builder of a client.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,10 +9,27 @@ use crate::{
     transport::MaybeSend,
 };
 
-/// How long connecting may take, and the answer to anything that is not a play.
+/// Default of [`CircleWsClientBuilder::timeout`].
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Describes a client before it connects.
+/// A builder that configures a [`CircleWsClient`] before it connects.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use client_ws::CircleWsClient;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = CircleWsClient::builder("ws://127.0.0.1:9001")
+///     .keypair(keys::KeyPair::generate()?)
+///     .timeout(Duration::from_secs(5))
+///     .build()?;
+/// assert!(!client.is_connected());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct CircleWsClientBuilder {
     url: String,
@@ -27,39 +44,42 @@ impl CircleWsClientBuilder {
         Self { url, keypair: None, authority: None, timeout: DEFAULT_TIMEOUT, identity_rules: IdentityRules::default() }
     }
 
-    /// The key that [`authenticate`](CircleWsClient::authenticate) proves.
+    /// Sets the key with which [`authenticate`](CircleWsClient::authenticate) authenticates.
     #[must_use]
     pub fn keypair(mut self, keypair: impl Into<Arc<KeyPair>>) -> Self {
         self.keypair = Some(keypair.into());
         self
     }
 
-    /// How the circle knows itself, when it is dialled through a tunnel: sent as `Host`, expected in the nonce.
+    /// Sets the circle's own authority, for connections through a tunnel. The client sends it as `Host` and expects it
+    /// in the nonce.
     #[must_use]
     pub fn authority(mut self, authority: Authority) -> Self {
         self.authority = Some(authority);
         self
     }
 
-    /// The identity that the circle has to show, a public key: [`connect`](CircleWsClient::connect) is
-    /// [`ClientError::OtherIdentity`] where it shows another one.
+    /// Sets the expected identity of the circle. If the circle shows another one, [`connect`](CircleWsClient::connect)
+    /// returns [`ClientError::OtherIdentity`].
     #[must_use]
     pub fn expect_identity(mut self, public_key: PublicKey) -> Self {
         self.identity_rules.expected = Some(public_key);
         self
     }
 
-    /// Connects to circles whose identity ends with their process also where they are not on this machine. Unless this is
-    /// called, that is [`ClientError::EphemeralIdentity`].
+    /// Accepts circles on other machines whose identity is ephemeral, that is, ends with the circle's process. By
+    /// default, [`connect`](CircleWsClient::connect) returns [`ClientError::EphemeralIdentity`] for them.
     #[must_use]
     pub fn accept_ephemeral_identity(mut self) -> Self {
         self.identity_rules.accepts_ephemeral = true;
         self
     }
 
-    /// A check of the program's own, called with the authority that was dialled and the identity that the circle has shown,
-    /// before anything else is sent. Its error refuses the circle ([`ClientError::IdentityRefused`]). It decides about
-    /// ephemeral identities, too.
+    /// Sets a custom check of the circle's identity.
+    ///
+    /// The client calls the check with the authority that it connected to and the identity that the circle has shown,
+    /// before it sends anything else. If the check returns an error, [`connect`](CircleWsClient::connect) returns
+    /// [`ClientError::IdentityRefused`]. The check also decides about ephemeral identities.
     #[must_use]
     pub fn check_identity<F, E>(
         mut self,
@@ -73,14 +93,18 @@ impl CircleWsClientBuilder {
         self
     }
 
-    /// How long connecting may take, and the answer to anything that is not a play; 10 seconds unless said otherwise.
+    /// Sets the timeout for connecting and for the answers to all requests except plays. Default: 10 seconds.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Makes the client; it is not connected yet. The error is a URL that cannot be one of a circle.
+    /// Builds the client, which is not connected yet.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ClientError::BadUrl`] if the URL is not the URL of a circle.
     pub fn build(self) -> Result<CircleWsClient, ClientError> {
         let url = CircleUrl::parse(&self.url)?;
         Ok(CircleWsClient::new(url, self))

@@ -1,4 +1,4 @@
-//! Where a circle is, and the authority that it is dialled as.
+//! The URL of a circle, and the endpoints and authorities that follow from it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,10 +7,10 @@ use url::{Host, Url};
 
 use crate::ClientError;
 
-/// The port of a `ws` URL that names none.
+/// Default port of `ws` URLs.
 const DEFAULT_PORT: u16 = 80;
 
-/// A circle's URL, normalised as the WHATWG URL standard says, before anything is dialled.
+/// The URL of a circle, normalised according to the WHATWG URL standard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CircleUrl {
     url: Url,
@@ -18,32 +18,37 @@ pub struct CircleUrl {
 }
 
 impl CircleUrl {
-    /// Takes a `ws://` URL.
+    /// Parses a `ws://` URL.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ClientError::BadUrl`] if the text is not a `ws://` URL, or has a user, a password, a query or a
+    /// fragment.
     pub fn parse(text: &str) -> Result<Self, ClientError> {
         let bad = |reason: &str| ClientError::BadUrl { url: shorten(text), reason: reason.into() };
         let url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
         match url.scheme() {
             "ws" => {}
-            "wss" => return Err(bad("this version cannot do TLS yet, so only ws:// URLs can be dialled")),
-            _ => return Err(bad("a circle has a ws:// URL")),
+            "wss" => return Err(bad("this version does not support TLS yet; use a ws:// URL")),
+            _ => return Err(bad("the URL of a circle begins with ws://")),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(bad("a circle takes no user and no password, it takes keys"));
+            return Err(bad("it must not contain a user or a password; circles authenticate callers by key"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(bad("a circle's URL has no query and no fragment"));
+            return Err(bad("it must not contain a query or a fragment"));
         }
-        let host = url.host_str().ok_or_else(|| bad("there is no host"))?;
+        let host = url.host_str().ok_or_else(|| bad("the host is missing"))?;
         let authority = Authority::new(host, url.port()).map_err(|error| bad(&error.to_string()))?;
         Ok(Self { url, authority })
     }
 
-    /// The authority of the URL. For `localhost` a client sends and expects the literal address that it reaches.
+    /// The authority of the URL. For `localhost`, a client sends and expects the literal address that it connects to.
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
 
-    /// The URL in its normal form.
+    /// The normalised URL.
     pub fn as_str(&self) -> &str {
         self.url.as_str()
     }
@@ -52,11 +57,12 @@ impl CircleUrl {
         self.url.path()
     }
 
-    /// The endpoints that a client tries, in this order: host and port as the operating system's resolver takes them, and the
-    /// authority by which the circle there is known.
+    /// The endpoints that a client tries, in this order: host and port for the operating system's resolver, and the
+    /// circle's authority there.
     ///
-    /// `localhost` is two addresses, and another user of the machine can listen on the one that the circle does not hold. A
-    /// nonce that named `localhost` would be valid at both, so each has its literal address as its authority.
+    /// `localhost` stands for two addresses, and another user of the machine can listen on the one that the circle does
+    /// not use. A nonce for `localhost` would be valid at both, so the authority of each endpoint is its literal
+    /// address.
     pub(crate) fn endpoints(&self) -> Vec<(String, u16, Authority)> {
         let port = self.url.port_or_known_default().unwrap_or(DEFAULT_PORT);
         let host = match self.url.host() {

@@ -1,5 +1,5 @@
-//! The one task that owns the connection. It reads while it writes: a circle may take what is written only once what it
-//! wrote has been read.
+//! The task that owns the connection. It reads while it writes, because a circle may not read before the client has
+//! read what the circle wrote.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,17 +16,17 @@ use crate::{
     transport::{TransportReceiver, TransportSender, platform},
 };
 
-/// A circle that was not asked anything for so long is asked for a sign of life.
+/// Interval after the last request at which the client sends a ping.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A circle that gave none for so long is late.
+/// Time without a message or pong after which the circle is late.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One that gives none for so long from then on is gone. A client that was stopped itself (Ctrl-Z) finds its clock gone on,
-/// and what came meanwhile unread: it counts.
+/// Further time after which the connection is lost. After a client was itself stopped (Ctrl-Z), its timer has expired
+/// while messages are waiting: those still count.
 const HEARTBEAT_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-/// A request to be sent.
+/// A request for the task to send.
 #[derive(Debug)]
 pub(crate) struct OutgoingRequest {
     pub(crate) id: u64,
@@ -35,10 +35,10 @@ pub(crate) struct OutgoingRequest {
     pub(crate) events: Option<mpsc::Sender<PlayEvent>>,
 }
 
-/// What is told without having been asked: a notice, or last of all why the connection is over.
+/// A notice, or, as the last item, the reason for the end of the connection.
 pub(crate) type NoticeResult = Result<Notice, ClientError>;
 
-/// Runs until the connection ends or nobody can send commands any more.
+/// Runs until the connection ends or all senders of requests are dropped.
 pub(crate) async fn run(
     mut sender: impl TransportSender,
     mut receiver: impl TransportReceiver,
@@ -47,15 +47,15 @@ pub(crate) async fn run(
     limit: MessageLimit,
     url: String,
 ) {
-    // Each sender has a place of its own in the channel, so there always is one for the end.
+    // Each sender has a guaranteed slot in the channel, so a second sender reserves one for the final error.
     let mut last = notices.clone();
     let pending = Arc::new(Mutex::new(PendingRequests::new(limit.clone())));
     let write = async {
         loop {
             let sent = match platform::timeout(PING_INTERVAL, requests.next()).await {
-                Some(Some(command)) => {
-                    lock(&pending).insert(command.id, command.response_sender, command.events);
-                    sender.send(command.text).await
+                Some(Some(request)) => {
+                    lock(&pending).insert(request.id, request.response_sender, request.events);
+                    sender.send(request.text).await
                 }
                 Some(None) => {
                     sender.close().await;
@@ -82,7 +82,7 @@ pub(crate) async fn run(
                 None if !was_late => continue,
                 None => {
                     let reason = format!(
-                        "the circle gives no sign of life for {} s",
+                        "no heartbeat from the circle for {} s",
                         (HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD).as_secs()
                     );
                     return ClientError::ConnectionLost { code: None, reason };
@@ -94,14 +94,14 @@ pub(crate) async fn run(
             let delivery = lock(&pending).receive(text.as_ref());
             match delivery {
                 Ok(Delivery::Done) => {}
-                // Waits for whoever listens, and so slows down the play that prints. If nobody does any more, the
-                // print is dropped.
+                // Waits for the receiver of events, and so slows down a play that prints. If the receiver is
+                // dropped, the output is dropped as well.
                 Ok(Delivery::Event(mut events, event)) => {
-                    let _unheard = events.send(event).await;
+                    let _receiver_dropped = events.send(event).await;
                 }
-                // Told while there is room; a notice that nobody takes must not hold up answers.
+                // Dropped if the channel is full: a notice that nobody takes must not delay answers.
                 Ok(Delivery::Notice(notice)) => {
-                    let _unheard = notices.try_send(Ok(notice));
+                    let _receiver_dropped = notices.try_send(Ok(notice));
                 }
                 Err(reason) => return ClientError::NotACircle { url: url.clone(), reason },
             }
@@ -111,22 +111,22 @@ pub(crate) async fn run(
         pin_mut!(write, read);
         future::select(write, read).await.factor_first().0
     };
-    // Closed first, so that nothing can come in behind what is failed here.
+    // Close the channel first, so that no request can arrive after the last one that fails here.
     requests.close();
     let mut pending = lock(&pending);
-    while let Ok(command) = requests.try_recv() {
-        pending.insert(command.id, command.response_sender, command.events);
+    while let Ok(request) = requests.try_recv() {
+        pending.insert(request.id, request.response_sender, request.events);
     }
     pending.fail_all(|| clone_error(&error));
-    // Nobody may want to know.
-    let _unheard = last.try_send(Err(error));
+    // The client may have been dropped.
+    let _receiver_dropped = last.try_send(Err(error));
 }
 
 fn lock(pending: &Mutex<PendingRequests>) -> MutexGuard<'_, PendingRequests> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The error that ends a connection, once for each request that it leaves unanswered.
+/// Copies the error that ended the connection, for each unanswered request.
 fn clone_error(error: &ClientError) -> ClientError {
     match error {
         ClientError::ConnectionLost { code, reason } => {

@@ -1,95 +1,97 @@
-//! What can go wrong for a client, a variant per thing that a caller can do about it.
+//! The errors of a client, one variant for each remedy.
 
 use keys::{NonceRejection, PublicKey, RandomError};
 use protocol::RpcError;
 
 use crate::IdentityRefusal;
 
-/// Why a client could not do something.
+/// The reason why an operation of a client failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The URL is not one of a circle.
-    #[error("{url:?} is no URL of a circle: {reason}")]
+    /// The URL is not the URL of a circle.
+    #[error("{url:?} is not the URL of a circle: {reason}")]
     BadUrl {
-        /// As it was given.
+        /// The given URL.
         url: String,
-        /// What is wrong with it.
+        /// What is wrong with the URL.
         reason: String,
     },
-    /// Nobody answers there.
+    /// The network could not connect to the URL.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
-        /// Where it was tried.
+        /// The URL of the circle.
         url: String,
-        /// What the network said.
+        /// The network's error.
         reason: String,
     },
-    /// What answers there does not speak the protocol.
-    #[error("what answers at {url} is no circle: {reason}")]
+    /// The server at the URL does not speak the protocol.
+    #[error("the server at {url} is not a circle: {reason}")]
     NotACircle {
-        /// Where it was tried.
+        /// The URL of the circle.
         url: String,
-        /// What it did instead.
+        /// What the server did instead.
         reason: String,
     },
-    /// The circle does not take the connection (HTTP 403, 421, 503), and says why.
-    #[error("{url} refuses the connection (HTTP {status}): {reason}")]
+    /// The circle refused the connection (HTTP 403, 421, 503).
+    #[error("{url} refused the connection (HTTP {status}): {reason}")]
     Refused {
-        /// Where it was tried.
+        /// The URL of the circle.
         url: String,
         /// The HTTP status.
         status: u16,
-        /// The circle's own words.
+        /// The circle's reason.
         reason: String,
     },
-    /// The connection ended; what was not answered may or may not have happened.
-    #[error("the connection is lost: {reason}")]
+    /// The connection ended. Plays without an answer may still have run.
+    #[error("connection lost: {reason}")]
     ConnectionLost {
-        /// The close code (RFC 6455 §7.4), where there was one.
+        /// The close code (RFC 6455 §7.4), if the circle sent one.
         code: Option<u16>,
-        /// Why, as far as it is known.
+        /// The reason, as far as the client knows it.
         reason: String,
     },
-    /// [`connect`](crate::CircleWsClient::connect) was not called, or the connection is over.
+    /// The client is not connected: [`connect`](crate::CircleWsClient::connect) was not called, or the connection has
+    /// ended.
     #[error("not connected")]
     NotConnected,
-    /// The circle took longer than the client waits for what is not a play.
+    /// The circle did not answer within the client's [timeout](crate::CircleWsClientBuilder::timeout).
     #[error("no answer within {} s", .after.as_secs())]
     TimedOut {
-        /// How long it waited.
+        /// The timeout.
         after: std::time::Duration,
     },
-    /// To authenticate, a keypair is needed.
-    #[error("there is no key to authenticate with")]
+    /// The client has no key to authenticate with.
+    #[error("cannot authenticate: the client has no key")]
     NoKey,
-    /// The circle asked for a signature that must not be given.
-    #[error("the circle's nonce is not signed: {0}")]
+    /// The client refused to sign the circle's nonce.
+    #[error("the client did not sign the circle's nonce: {0}")]
     NonceRejected(#[from] NonceRejection),
-    /// The circle asked for a signature of something that is no nonce.
-    #[error("the circle's nonce is not signed: {0}")]
+    /// The circle asked for a signature of a text that is not a nonce.
+    #[error("the client did not sign the circle's nonce: {0}")]
     BadNonce(#[from] keys::NonceError),
-    /// The circle is not the one that was expected.
-    #[error("another circle answers at {url}: the identity {expected} is expected, and it shows {shown}")]
+    /// The circle has another identity than the expected one.
+    #[error("another circle answers at {url}: expected the identity {expected}, but the circle has {shown}")]
     OtherIdentity {
-        /// Where it was tried.
+        /// The URL of the circle.
         url: String,
-        /// The identity that [`expect_identity`](crate::CircleWsClientBuilder::expect_identity) named.
+        /// The identity set with [`expect_identity`](crate::CircleWsClientBuilder::expect_identity).
         expected: Box<PublicKey>,
-        /// The identity that the circle shows.
+        /// The circle's identity.
         shown: Box<PublicKey>,
     },
-    /// The circle has an identity that ends with its process, and is not on this machine: nothing tells it from an impostor.
-    #[error("the identity of the circle at {url} is ephemeral, so nothing tells that circle from an impostor")]
+    /// The circle is on another machine and has an ephemeral identity, so nothing distinguishes it from an impostor.
+    #[error("the circle at {url} has an ephemeral identity, so nothing distinguishes it from an impostor")]
     EphemeralIdentity {
-        /// Where it was tried.
+        /// The URL of the circle.
         url: String,
     },
-    /// The check that [`check_identity`](crate::CircleWsClientBuilder::check_identity) set refuses the circle's identity.
-    #[error("the identity of the circle is refused: {0}")]
+    /// The check set with [`check_identity`](crate::CircleWsClientBuilder::check_identity) refused the circle's
+    /// identity.
+    #[error("the identity check refused the circle: {0}")]
     IdentityRefused(IdentityRefusal),
-    /// The operating system has no random bytes for a challenge.
-    #[error("cannot ask the circle for its identity: {0}")]
+    /// The operating system provided no random bytes for a challenge.
+    #[error("cannot generate a challenge for the circle: {0}")]
     Random(#[from] RandomError),
     /// The circle answered with an error.
     #[error("{0}")]

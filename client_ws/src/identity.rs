@@ -1,4 +1,4 @@
-//! The identity of a circle, as a client sees it: shown by a signature before anything else is sent, then checked.
+//! Verification of a circle's identity, before the client sends anything else.
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -10,22 +10,22 @@ use crate::{
     transport::{BoxFuture, MaybeSend},
 };
 
-/// The identity that a circle has shown, with a valid signature for the authority that was dialled.
+/// The identity of a circle, verified by its signature for the authority that the client connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifiedIdentity {
     /// The circle's public key.
     pub public_key: PublicKey,
-    /// Whether the circle keeps the key at this address. An ephemeral identity ends with the circle's process, and tells
-    /// nothing about the next circle there.
+    /// Whether the circle keeps the key at this address. An ephemeral identity ends with the circle's process and says
+    /// nothing about the next circle at the address.
     pub is_persistent: bool,
 }
 
-/// The reason for which a check of the program's own refuses an identity.
+/// The error by which a custom check refuses an identity.
 pub type IdentityRefusal = Box<dyn Error + Send + Sync>;
 
 type CustomCheck = dyn Fn(Authority, VerifiedIdentity) -> BoxFuture<'static, Result<(), IdentityRefusal>> + Send + Sync;
 
-/// The identities with which a client stays connected.
+/// The rules by which a client accepts a circle's identity.
 #[derive(Clone, Default)]
 pub(crate) struct IdentityRules {
     pub(crate) expected: Option<PublicKey>,
@@ -51,7 +51,7 @@ impl IdentityRules {
         }));
     }
 
-    /// Whether the client goes on with the circle that it dialled as `dialled`.
+    /// Checks whether the client accepts the circle that it connected to as `target_authority`.
     pub(crate) async fn verify(
         &self,
         url: &CircleUrl,
@@ -65,7 +65,7 @@ impl IdentityRules {
                 return Err(ClientError::OtherIdentity { url: url.to_string(), expected, shown });
             }
         } else if self.check.is_none() {
-            // Through a tunnel, a circle that is dialled on loopback is elsewhere; and so is one that is said to be there.
+            // With a tunnel, only one of the two authorities is loopback, and the circle is on another machine.
             let is_loopback = target_authority.is_loopback() && url.authority().is_loopback();
             if !identity.is_persistent && !is_loopback && !self.accepts_ephemeral {
                 return Err(ClientError::EphemeralIdentity { url: url.to_string() });
@@ -78,18 +78,18 @@ impl IdentityRules {
     }
 }
 
-/// The identity in a circle's answer, if its signature is valid for this authority and challenge. The error says what is wrong.
+/// Verifies the signature in a circle's answer for this authority and challenge, and returns its identity. The error
+/// says what is wrong.
 pub(crate) fn verify_identity(
     answer: &IdentifyResult,
     target_authority: &Authority,
     challenge: Challenge,
 ) -> Result<VerifiedIdentity, &'static str> {
-    let public_key: PublicKey =
-        answer.pubkey.parse().map_err(|_| "the key that it identifies itself with is no key")?;
-    let signature: Signature = answer.signature.parse().map_err(|_| "the signature of its identity is no signature")?;
+    let public_key: PublicKey = answer.pubkey.parse().map_err(|_| "the public key of its identity is malformed")?;
+    let signature: Signature = answer.signature.parse().map_err(|_| "the signature of its identity is malformed")?;
     let statement = IdentityStatement::new(target_authority, challenge, answer.persistent);
     if !public_key.verify_identity(&statement, &signature) {
-        return Err("the signature of its identity is not valid");
+        return Err("the signature of its identity does not match");
     }
     Ok(VerifiedIdentity { public_key, is_persistent: answer.persistent })
 }

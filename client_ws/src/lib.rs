@@ -1,4 +1,4 @@
-//! The client of a circle: play scripts, see what they print while they run, cancel them, prove who you are.
+//! A client of circles: play scripts, receive their output while they run, cancel them, authenticate with a key.
 //!
 //! ```no_run
 //! use client_ws::{CircleWsClient, PlayEvent};
@@ -19,12 +19,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A circle shows its identity before anything else is sent. A program that knows the identity says so with
-//! [`expect_identity`](CircleWsClientBuilder::expect_identity); one that remembers identities, as ssh does, gives a
-//! [check](CircleWsClientBuilder::check_identity) of its own.
+//! The client verifies the circle's identity before it sends anything else. A program that knows the identity sets it
+//! with [`expect_identity`](CircleWsClientBuilder::expect_identity); one that remembers identities, like ssh, sets a
+//! [custom check](CircleWsClientBuilder::check_identity).
 //!
-//! Native clients need a tokio runtime. Everything but the transport knows neither a runtime nor a socket, so that the
-//! browser's transport can take its place.
+//! Native clients need a tokio runtime. Only the transport uses a runtime and sockets, so that a transport for browsers
+//! can replace it.
+
+#![warn(clippy::missing_errors_doc)]
 
 mod builder;
 mod circle_url;

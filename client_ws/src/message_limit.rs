@@ -1,53 +1,53 @@
-//! How large a message of the circle may be.
+//! The limit for the size of the circle's messages.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Bytes of one message from a circle, whatever the circle states.
+/// Maximum size of a message, in bytes, whatever limit the circle states.
 pub(crate) const MAX_MESSAGE: usize = 32 << 20;
 
-/// How many times its output a message can be: a value is there as text and as JSON, and one byte of text can
-/// take six in JSON (see "Transport" in `docs/protocol.md`).
+/// Maximum ratio of the size of a message to that of its output: a value is included as text and as JSON, where one
+/// byte of text can take six (see "Transport" in `docs/protocol.md`).
 const OUTPUT_FACTOR: usize = 7;
 
-/// Bytes of a message beside the output: what the output limit of a circle does not count, such as the names of its modules.
+/// Allowance, in bytes, for what a circle's output limit does not count, such as the names of its modules.
 const ENVELOPE: usize = 1 << 20;
 
-/// The limit that holds for the messages of one connection. Clones share the limit.
+/// The message limit of one connection. Clones share the limit.
 #[derive(Debug, Clone)]
 pub(crate) struct MessageLimit(Arc<AtomicUsize>);
 
 impl MessageLimit {
-    /// The limit before the circle has stated its own.
+    /// Creates the limit that applies until the circle states its own.
     pub(crate) fn new() -> Self {
         Self(Arc::new(AtomicUsize::new(MAX_MESSAGE)))
     }
 
-    /// Takes over what the circle states as its limit of output.
+    /// Derives the limit from the output limit that the circle states.
     pub(crate) fn set_stated(&self, output_kib: u64) {
         let output = usize::try_from(output_kib).unwrap_or(usize::MAX).saturating_mul(1024);
         let stated = output.saturating_mul(OUTPUT_FACTOR).saturating_add(ENVELOPE).min(MAX_MESSAGE);
         self.0.store(stated, Ordering::Relaxed);
     }
 
-    /// Forgets what the circle has stated: a fresh environment can have another limit of output.
+    /// Forgets the stated limit: a fresh environment can have another output limit.
     pub(crate) fn forget_stated(&self) {
         self.0.store(MAX_MESSAGE, Ordering::Relaxed);
     }
 
-    /// Refuses a message of that many bytes if it is over the limit. The error says so.
+    /// Checks the size of a message. The error is a text for the user.
     pub(crate) fn check(&self, size: usize) -> Result<(), String> {
         let max = self.0.load(Ordering::Relaxed);
         if size > max { Err(limit_message(size, max)) } else { Ok(()) }
     }
 }
 
-/// What is to be said of a message over the limit.
+/// The error text for a message over the limit.
 pub(crate) fn limit_message(size: usize, max: usize) -> String {
     let kib = |bytes: usize| bytes.div_ceil(1024);
-    format!("the circle sent a message of {} KiB, and this client takes {} KiB from the circle", kib(size), kib(max))
+    format!("the circle sent a message of {} KiB; this client accepts at most {} KiB", kib(size), kib(max))
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(limit.check(MAX_MESSAGE), Ok(()));
         assert_eq!(
             limit.check(MAX_MESSAGE + 1),
-            Err("the circle sent a message of 32769 KiB, and this client takes 32768 KiB from the circle".to_owned())
+            Err("the circle sent a message of 32769 KiB; this client accepts at most 32768 KiB".to_owned())
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Which answer belongs to whom. No I/O.
+//! The pending requests, and the routing of the circle's messages to them. No I/O.
 
 use std::collections::HashMap;
 
@@ -14,24 +14,24 @@ use serde_json::value::RawValue;
 
 use crate::{ClientError, PlayEvent, message_limit::MessageLimit};
 
-/// Bytes of one answer that is an error. The texts of an error have 16 KiB at the most, and escapes in JSON.
+/// Maximum size of an error response, in bytes. The texts of an error have at most 16 KiB before JSON escapes them.
 const MAX_ERROR: usize = 512 << 10;
 
-/// The answer to one request.
+/// The response to one request, not parsed yet.
 pub(crate) type RawResponse = Result<Box<RawValue>, ClientError>;
 
-/// Something that the circle tells without being asked.
+/// An unsolicited notification about the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// The environment was lost between plays, with its variables.
+    /// The environment and its variables were lost between plays.
     EnvironmentLost {
-        /// What took it.
+        /// Why the environment was lost.
         reason: LossReason,
     },
 }
 
-/// The requests that are not answered yet.
+/// The requests without a response, by id.
 #[derive(Debug)]
 pub(crate) struct PendingRequests {
     waiting: HashMap<u64, PendingRequest>,
@@ -44,14 +44,14 @@ struct PendingRequest {
     events: Option<mpsc::Sender<PlayEvent>>,
 }
 
-/// What is to be done with something that came.
+/// The action that follows a message.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// It was delivered, or is nobody's.
+    /// None: the message was delivered, or has no receiver.
     Done,
-    /// It goes to a play that is listened to.
+    /// Send the event to the receiver of a play's events.
     Event(mpsc::Sender<PlayEvent>, PlayEvent),
-    /// It goes to whoever listens to the client.
+    /// Send the notice to the client.
     Notice(Notice),
 }
 
@@ -63,19 +63,21 @@ impl PendingRequests {
     pub(crate) fn insert(
         &mut self,
         id: u64,
-        answer: oneshot::Sender<RawResponse>,
+        response_sender: oneshot::Sender<RawResponse>,
         events: Option<mpsc::Sender<PlayEvent>>,
     ) {
-        self.waiting.insert(id, PendingRequest { response_sender: answer, events });
+        self.waiting.insert(id, PendingRequest { response_sender, events });
     }
 
-    /// Takes a message of the circle. The error says that it is none.
+    /// Routes a message of the circle. The error says why the message is invalid.
     pub(crate) fn receive(&mut self, text: &str) -> Result<Delivery, String> {
-        let message = message::parse_server_message(text).ok_or("it sends what is not JSON-RPC 2.0")?;
+        let message = message::parse_server_message(text).ok_or("it sent a message that is not JSON-RPC 2.0")?;
         match message {
-            ServerMessage::Response { result: Err(_), .. } if text.len() > MAX_ERROR => {
-                Err(format!("it sends an error of {} KiB", text.len().div_ceil(1024)))
-            }
+            ServerMessage::Response { result: Err(_), .. } if text.len() > MAX_ERROR => Err(format!(
+                "it sent an error of {} KiB; the maximum is {} KiB",
+                text.len().div_ceil(1024),
+                MAX_ERROR >> 10
+            )),
             ServerMessage::Response { id, result } => self.handle_response(&id, result),
             ServerMessage::Notification { method, params } => self.handle_notification(&method, &params),
         }
@@ -86,13 +88,15 @@ impl PendingRequests {
             self.limit.forget_stated();
         }
         if let Some(waiting) = id.as_number().and_then(|number| self.waiting.remove(&number)) {
-            // Whoever asked may have gone.
-            let _gone = waiting.response_sender.send(result.map_err(ClientError::Rpc));
+            // The caller may have dropped its future.
+            let _receiver_dropped = waiting.response_sender.send(result.map_err(ClientError::Rpc));
             return Ok(Delivery::Done);
         }
         match result {
-            // Under the id null a circle says that it did not understand; then some request will never be answered.
-            Err(error) if id.as_written() == "null" => Err(format!("it did not understand this client: {error}")),
+            // With the id null, the circle reports a request that it could not parse and will never answer.
+            Err(error) if id.as_written() == "null" => {
+                Err(format!("it could not parse a request of this client: {error}"))
+            }
             _ => Ok(Delivery::Done),
         }
     }
@@ -112,7 +116,7 @@ impl PendingRequests {
                 self.limit.forget_stated();
                 Ok(Delivery::Notice(Notice::EnvironmentLost { reason }))
             }
-            // A client ignores notifications that it does not know.
+            // A client ignores unknown notifications.
             _ => Ok(Delivery::Done),
         }
     }
@@ -123,17 +127,17 @@ impl PendingRequests {
         events.map_or(Delivery::Done, |events| Delivery::Event(events, event))
     }
 
-    /// Answers everything that waits: the connection is over.
+    /// Fails all pending requests because the connection has ended.
     pub(crate) fn fail_all(&mut self, error: impl Fn() -> ClientError) {
         for (_, waiting) in self.waiting.drain() {
-            // Whoever asked may have gone.
-            let _gone = waiting.response_sender.send(Err(error()));
+            // The caller may have dropped its future.
+            let _receiver_dropped = waiting.response_sender.send(Err(error()));
         }
     }
 }
 
 fn parse_params<T: DeserializeOwned>(method: &str, params: &RawValue) -> Result<T, String> {
-    serde_json::from_str(params.get()).map_err(|error| format!("its {method} cannot be read: {error}"))
+    serde_json::from_str(params.get()).map_err(|error| format!("its notification `{method}` is invalid: {error}"))
 }
 
 #[cfg(test)]
@@ -190,7 +194,10 @@ mod tests {
                 r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32000,"message":"{message}","data":{{"kind":"runtime"}}}}}}"#
             )
         };
-        assert_eq!(pending.receive(&error(MAX_ERROR)).expect_err("too large"), "it sends an error of 513 KiB");
+        assert_eq!(
+            pending.receive(&error(MAX_ERROR)).expect_err("too large"),
+            "it sent an error of 513 KiB; the maximum is 512 KiB"
+        );
         pending.receive(&error(MAX_ERROR / 2)).expect("an error");
         assert!(matches!(response.now_or_never(), Some(Ok(Err(ClientError::Rpc(RpcError::Script(_)))))));
     }
@@ -204,7 +211,7 @@ mod tests {
             let limit = MessageLimit::new();
             limit.set_stated(1);
             let mut pending = PendingRequests::new(limit.clone());
-            let _asked = insert_request(&mut pending, 1);
+            let _response = insert_request(&mut pending, 1);
             assert!(limit.check(2 << 20).is_err());
             pending.receive(text).expect("JSON-RPC");
             assert_eq!(limit.check(2 << 20), Ok(()), "{text}");

@@ -1,4 +1,4 @@
-//! One play: how it is described, what comes while it runs, its result.
+//! Plays: the request, the events of a running play and its result.
 
 use std::{collections::VecDeque, convert::Infallible, future::IntoFuture, time::Duration};
 
@@ -16,20 +16,20 @@ use crate::{
     transport::BoxFuture,
 };
 
-/// Events that wait to be taken, before the circle is made to wait.
+/// Maximum number of events that wait for the program, before the client stops reading from the circle.
 const MAX_QUEUED_EVENTS: usize = 64;
 
-/// What comes while a play runs.
+/// An event of a running play.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum PlayEvent {
-    /// It printed something.
+    /// The play printed a text.
     Output(Output),
-    /// How far it is.
+    /// The play reported its progress.
     Progress(Progress),
 }
 
-/// A play that is not sent yet. Awaited, it is sent and gives its result; what it prints is dropped.
+/// A play that is not sent yet. Awaiting the request sends the play and returns its result; its output is dropped.
 #[derive(Debug)]
 #[must_use = "a play is sent when it is awaited or started"]
 pub struct PlayRequest<'a> {
@@ -42,22 +42,26 @@ impl<'a> PlayRequest<'a> {
         Self { client, params: PlayParams { script, timeout_ms: None, bind: None } }
     }
 
-    /// Shortens the circle's time limit; whole milliseconds, rounded up.
+    /// Sets a time limit below the circle's own, rounded up to whole milliseconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.params.timeout_ms = Some(u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
         self
     }
 
-    /// A variable that the value is also bound to, when it is other than `()`.
+    /// Sets a variable to which the circle binds the value, unless the value is `()`.
     pub fn bind(mut self, name: impl Into<String>) -> Self {
         self.params.bind = Some(name.into());
         self
     }
 
-    /// Sends it, to be listened to.
+    /// Sends the play, and returns a handle to receive its events.
     ///
-    /// While its events are not taken, this client takes nothing else from the circle, and the play waits: take them, or
-    /// drop the [`RunningPlay`], which ends the listening and not the play.
+    /// While the program does not take the events, the client reads nothing else from the circle, and the play waits.
+    /// Take the events, or drop the [`PlayHandle`]: the play goes on, without events.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ClientError::NotConnected`] if the client is not connected.
     pub async fn start(self) -> Result<PlayHandle<'a>, ClientError> {
         let (to_play, events) = mpsc::channel(MAX_QUEUED_EVENTS);
         let (id, answer) = self.client.request::<methods::Play>(&self.params, Some(to_play)).await?;
@@ -79,24 +83,24 @@ impl<'a> IntoFuture for PlayRequest<'a> {
     }
 }
 
-/// A play that was sent.
+/// A handle to a play that was sent.
 #[derive(Debug)]
 pub struct PlayHandle<'a> {
     client: &'a CircleWsClient,
     id: Id,
-    /// Events that came while its cancellation was answered.
+    /// Events that arrived while the client waited for the answer to a cancellation.
     buffered: VecDeque<PlayEvent>,
     events: mpsc::Receiver<PlayEvent>,
     response: oneshot::Receiver<RawResponse>,
 }
 
 impl PlayHandle<'_> {
-    /// Its id, for [`CircleWsClient::cancel`].
+    /// The play's id, for [`CircleWsClient::cancel`].
     pub fn id(&self) -> &Id {
         &self.id
     }
 
-    /// The next event; `None` once it has ended. Cancel safe.
+    /// Waits for the next event; returns `None` once the play has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<PlayEvent> {
         match self.buffered.pop_front() {
             Some(event) => Some(event),
@@ -104,16 +108,21 @@ impl PlayHandle<'_> {
         }
     }
 
-    /// Ends it; false if it had ended. Its events so far and its result can still be taken.
+    /// Cancels the play. Returns false if the play had already ended. The events so far and the result are still
+    /// available.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ClientError`] if the connection or the request fails.
     pub async fn cancel(&mut self) -> Result<bool, ClientError> {
         let cancel = std::pin::pin!(self.client.cancel(&self.id));
-        // The answer comes behind the events that are on their way, so those are taken meanwhile. A play that is being
-        // cancelled sends no more, which bounds them.
+        // The answer arrives after the events that are already on their way, so they are buffered meanwhile. The circle
+        // sends no further events of a cancelled play, which bounds the buffer.
         let mut events = self.events.by_ref().fuse();
-        let early = &mut self.buffered;
+        let buffered = &mut self.buffered;
         let take_event = async {
             while let Some(event) = events.next().await {
-                early.push_back(event);
+                buffered.push_back(event);
             }
             future::pending::<Infallible>().await
         };
@@ -124,7 +133,11 @@ impl PlayHandle<'_> {
         }
     }
 
-    /// Its result, once it has ended. Events that were not taken are dropped.
+    /// Waits for the end of the play and returns its result. Remaining events are dropped.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ClientError::Rpc`] if the play failed, and other errors if the connection is lost.
     pub async fn result(mut self) -> Result<PlayResult, ClientError> {
         let url: CircleUrl = self.client.url().clone();
         self.events.close();

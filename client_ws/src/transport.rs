@@ -1,4 +1,4 @@
-//! What the client asks of a connection: two small traits, and the platform's ways to spawn and to wait.
+//! The transport interface: the two halves of a connection, and the platform's functions for tasks and time.
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod native;
@@ -6,34 +6,34 @@ pub(crate) mod native;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use native as platform;
 
-/// `Send` where there are threads to be sent to.
+/// `Send` on platforms with threads.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use Send as MaybeSend;
 
-/// A boxed future, `Send` where there are threads to be sent to.
+/// A boxed future, `Send` on platforms with threads.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use futures_util::future::BoxFuture;
 
 use crate::ClientError;
 
-/// The half of a connection that sends.
+/// The sending half of a connection.
 pub(crate) trait TransportSender: MaybeSend + 'static {
     /// Sends one text message.
     fn send(&mut self, text: String) -> impl Future<Output = Result<(), ClientError>> + MaybeSend;
 
-    /// Asks for a sign of life; where a client cannot, it does nothing.
+    /// Sends a ping, if the platform supports it.
     fn ping(&mut self) -> impl Future<Output = Result<(), ClientError>> + MaybeSend;
 
-    /// Says goodbye.
+    /// Closes the connection with a close frame.
     fn close(&mut self) -> impl Future<Output = ()> + MaybeSend;
 }
 
-/// The half of a connection that receives.
+/// The receiving half of a connection.
 pub(crate) trait TransportReceiver: MaybeSend + 'static {
-    /// A text message as it came.
+    /// A text message as received.
     type Text: AsRef<str> + MaybeSend;
 
-    /// The next text message, or `None` for a sign of life that says nothing; the error says how the connection ended.
-    /// Cancel safe.
+    /// Waits for the next text message, or `None` for a ping or pong. The error says how the connection ended. Cancel
+    /// safe.
     fn receive(&mut self) -> impl Future<Output = Result<Option<Self::Text>, ClientError>> + MaybeSend;
 }

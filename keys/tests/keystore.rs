@@ -206,7 +206,7 @@ fn damaged_file_hides_no_other_key() {
     put("binary.json", &[0xff, 0xfe]);
     put("empty.json", b"");
     put("huge.json", &vec![b' '; 70_000]);
-    put("newer.json", br#"{"version":2,"anything":[]}"#);
+    put("later.json", br#"{"version":2,"anything":[]}"#);
     put("no key.json", b"{}");
     put("part.json", br#"{"version":1,"public_key":"02"}"#);
     put("point.json", br#"{"version":1,"public_key":"02","secret":""}"#);
@@ -235,7 +235,7 @@ fn damaged_file_hides_no_other_key() {
         ("empty.json", "it is not JSON"),
         ("folder.json", "it is not a regular file"),
         ("huge.json", "it is larger than 65536 bytes"),
-        ("newer.json", "was written by a newer version of circles (format 2)"),
+        ("later.json", "was written by a newer version of circles (format 2)"),
         ("link.json", "a dangling symbolic link"),
         ("no key.json", "a key's name may contain only"),
         ("part.json", "a field is missing"),

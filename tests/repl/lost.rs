@@ -39,7 +39,7 @@ fn lost_connection_is_reported_above_the_line_and_restored() {
     terminal.wait_for("/${i");
     kill(&mut server);
     // Whole, and above what is being typed, which is still there; the prompt says that there is no connection.
-    terminal.wait_for_words("is lost: it ended without a word; connecting again");
+    terminal.wait_for_words("is lost: no reason given; connecting again");
     terminal.wait_for_screen("team ⚿ alice✗ CALLER_PUBLIC_KEY + `/${i");
     let _server = ServeProcess::start_on(port, &access);
     terminal.wait_for_words("as alice, with a fresh session: what 1 input had made is gone");
@@ -59,7 +59,7 @@ fn input_on_a_lost_connection_is_returned() {
     terminal.wait_for("begun");
     kill(&mut server);
     // A play that was under way says so itself, and what to make of it.
-    terminal.wait_for("is lost: it ended without a word");
+    terminal.wait_for("is lost: no reason given");
     terminal.wait_for("look before you play it again");
     terminal.wait_for("circle✗ ");
     terminal.keys("x\r");

@@ -1,4 +1,4 @@
-//! The client beside a circle that a test plays.
+//! Tests of the client against a circle that the test simulates.
 
 use keys::IdentityStatement;
 use protocol::methods::IdentifyResult;
@@ -11,7 +11,7 @@ use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
 
-/// A circle that identifies itself to the client that connects, and ends the connection when the test does.
+/// Returns a connected client and the simulated circle's end of the connection.
 async fn connect_identified() -> (CircleWsClient, WebSocketStream<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("ws://{}", listener.local_addr().expect("bound"));
@@ -21,9 +21,9 @@ async fn connect_identified() -> (CircleWsClient, WebSocketStream<TcpStream>) {
     (client, accepted)
 }
 
-/// A client's connection, once the circle has identified itself with an ephemeral key.
+/// Accepts a connection and identifies the circle with an ephemeral key.
 async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
-    let (stream, _) = listener.accept().await.expect("it dials");
+    let (stream, _) = listener.accept().await.expect("a connection");
     let mut socket = accept_async(stream).await.expect("a WebSocket");
     identify(&mut socket, listener).await;
     socket
@@ -31,14 +31,14 @@ async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
 
 async fn identify(socket: &mut WebSocketStream<TcpStream>, listener: &TcpListener) {
     let circle = KeyPair::generate().expect("random bytes");
-    let dialled = Authority::from_socket_addr(listener.local_addr().expect("bound"), 80);
+    let target = Authority::from_socket_addr(listener.local_addr().expect("bound"), 80);
     let challenge = next_params(socket, "identify").await["challenge"].as_str().expect("text").parse().expect("hex");
-    let signature = circle.sign_identity(&IdentityStatement::new(&dialled, challenge, false)).to_string();
+    let signature = circle.sign_identity(&IdentityStatement::new(&target, challenge, false)).to_string();
     let identity = IdentifyResult { pubkey: circle.public_key().to_hex(), persistent: false, signature };
     answer(socket, 1, &json!(identity)).await;
 }
 
-/// The parameters of the next request, which is of that method.
+/// Receives the next request, checks its method and returns its parameters.
 async fn next_params(socket: &mut WebSocketStream<TcpStream>, method: &str) -> Value {
     let request = socket.next().await.expect("a request").expect("it is read");
     let request: Value = serde_json::from_str(request.to_text().expect("text")).expect("JSON");
@@ -62,13 +62,13 @@ async fn circle_without_valid_identity_is_not_a_circle() {
         let url = format!("ws://{}", listener.local_addr().expect("bound"));
         let client = CircleWsClient::builder(url).build().expect("a URL");
         let (connected, _socket) = tokio::join!(client.connect(), async {
-            let (stream, _) = listener.accept().await.expect("it dials");
+            let (stream, _) = listener.accept().await.expect("a connection");
             let mut socket = accept_async(stream).await.expect("a WebSocket");
             next_params(&mut socket, "identify").await;
             answer(&mut socket, 1, &result).await;
             socket
         });
-        let error = connected.expect_err("it has not shown it");
+        let error = connected.expect_err("no valid identity");
         assert!(matches!(error, ClientError::NotACircle { .. }), "{error}");
         assert!(!client.is_connected() && client.identity().is_none());
     }
@@ -94,9 +94,9 @@ async fn client_sends_nothing_to_refused_circle() {
 async fn client_does_not_sign_nonce_for_other_circle() {
     let (client, mut socket) = connect_identified().await;
     client.set_keypair(KeyPair::generate().expect("random bytes"));
-    let dialled = client.url().authority().clone();
+    let target = client.url().authority().clone();
     let other = KeyPair::generate().expect("random bytes").public_key();
-    let nonce = Nonce::new(&dialled, other, platform::now_unix() + 60, [0; 32]);
+    let nonce = Nonce::new(&target, other, platform::now_unix() + 60, [0; 32]);
     let (refused, ()) = tokio::join!(client.authenticate(), async {
         next_params(&mut socket, "fetch_nonce").await;
         answer(&mut socket, 2, &json!({ "nonce": nonce.as_str() })).await;
@@ -113,14 +113,14 @@ async fn client_connects_to_localhost_by_literal_address() {
     let port = listener.local_addr().expect("bound").port();
     let client = CircleWsClient::builder(format!("ws://localhost:{port}")).build().expect("a URL");
     let mut host = String::new();
-    // The library's type of a callback has a large error.
+    // The library's callback type has a large error.
     #[expect(clippy::result_large_err)]
     let record = |request: &Request, response: Response| {
         host = request.headers()["host"].to_str().expect("text").to_owned();
         Ok(response)
     };
     let (connected, _accepted) = tokio::join!(client.connect(), async {
-        let (stream, _) = listener.accept().await.expect("it dials");
+        let (stream, _) = listener.accept().await.expect("a connection");
         let mut socket = tokio_tungstenite::accept_hdr_async(stream, record).await.expect("a WebSocket");
         identify(&mut socket, &listener).await;
         socket
@@ -159,7 +159,7 @@ async fn silent_server_is_not_a_circle() {
     assert!(matches!(client.describe().await, Err(ClientError::NotConnected)));
 }
 
-/// Why a client's connection ends, once its circle is gone.
+/// The reason that the client reports for the end of its connection.
 async fn close_reason(client: CircleWsClient, circle: WebSocketStream<TcpStream>) -> String {
     drop(circle);
     match client.next_notice().await {
@@ -171,10 +171,10 @@ async fn close_reason(client: CircleWsClient, circle: WebSocketStream<TcpStream>
 #[tokio::test]
 async fn message_over_32_mib_closes_connection_early() {
     let (client, mut circle) = connect_identified().await;
-    // A text frame without a mask (RFC 6455 §5.2), of which nothing but the header comes.
+    // The header of an unmasked text frame (RFC 6455 §5.2) without its payload.
     let header = [&[0x81, 127][..], &(250_u64 << 20).to_be_bytes()].concat();
     circle.get_mut().write_all(&header).await.expect("it is sent");
-    let expected = "the circle sent a message of 256000 KiB, and this client takes 32768 KiB from the circle";
+    let expected = "the circle sent a message of 256000 KiB; this client accepts at most 32768 KiB";
     assert_eq!(close_reason(client, circle).await, expected);
 }
 
@@ -182,7 +182,7 @@ async fn message_over_32_mib_closes_connection_early() {
 async fn fragments_over_32_mib_close_connection() {
     let (client, mut circle) = connect_identified().await;
     let fragment = vec![b' '; 1 << 20];
-    // The client stops reading before the last of them.
+    // The client stops reading before the last fragment.
     let mut is_first = true;
     for _ in 0..40 {
         let header = [&[u8::from(is_first), 127][..], &(1_u64 << 20).to_be_bytes()].concat();
@@ -191,7 +191,7 @@ async fn fragments_over_32_mib_close_connection() {
             break;
         }
     }
-    assert!(close_reason(client, circle).await.contains("and this client takes 32768 KiB from the circle"));
+    assert!(close_reason(client, circle).await.contains("this client accepts at most 32768 KiB"));
 }
 
 #[tokio::test]
@@ -209,6 +209,6 @@ async fn message_over_stated_limit_closes_connection() {
     };
     circle.send(notification(1000).into()).await.expect("it is sent");
     circle.send(notification(1200).into()).await.expect("it is sent");
-    let expected = "the circle sent a message of 1201 KiB, and this client takes 1031 KiB from the circle";
+    let expected = "the circle sent a message of 1201 KiB; this client accepts at most 1031 KiB";
     assert_eq!(close_reason(client, circle).await, expected);
 }

@@ -22,34 +22,34 @@ fn answer(circle: &KeyPair, statement: &IdentityStatement, persistent: bool) -> 
 
 #[test]
 fn identity_requires_signature_for_authority_and_challenge() {
-    let (circle, dialled) = (circle(), authority("127.0.0.1:9001"));
+    let (circle, target) = (circle(), authority("127.0.0.1:9001"));
     let challenge = Challenge::generate().expect("random bytes");
-    let statement = IdentityStatement::new(&dialled, challenge, true);
-    let identity = verify_identity(&answer(&circle, &statement, true), &dialled, challenge).expect("it is valid");
+    let statement = IdentityStatement::new(&target, challenge, true);
+    let identity = verify_identity(&answer(&circle, &statement, true), &target, challenge).expect("it is valid");
     assert_eq!(identity, VerifiedIdentity { public_key: circle.public_key(), is_persistent: true });
 
     let earlier = Challenge::generate().expect("random bytes");
     for (statement, persistent) in [
-        // Another circle's answer passed on, an answer of an earlier connection, and one that was changed.
+        // A forwarded answer of another circle, an answer of an earlier connection, and a modified one.
         (IdentityStatement::new(&authority("127.0.0.1:9002"), challenge, true), true),
-        (IdentityStatement::new(&dialled, earlier, true), true),
-        (IdentityStatement::new(&dialled, challenge, false), true),
+        (IdentityStatement::new(&target, earlier, true), true),
+        (IdentityStatement::new(&target, challenge, false), true),
     ] {
-        verify_identity(&answer(&circle, &statement, persistent), &dialled, challenge).expect_err("it is not valid");
+        verify_identity(&answer(&circle, &statement, persistent), &target, challenge).expect_err("it is not valid");
     }
-    let mut of_another = answer(&circle, &statement, true);
-    of_another.pubkey = self::circle().public_key().to_hex();
-    verify_identity(&of_another, &dialled, challenge).expect_err("it is not valid");
+    let mut forged = answer(&circle, &statement, true);
+    forged.pubkey = self::circle().public_key().to_hex();
+    verify_identity(&forged, &target, challenge).expect_err("it is not valid");
     for (pubkey, signature) in [("", "00"), ("02", &*"0".repeat(128)), (&circle.public_key().to_hex(), "")] {
         let answer = IdentifyResult { pubkey: pubkey.into(), persistent: true, signature: signature.into() };
-        verify_identity(&answer, &dialled, challenge).expect_err("it is not valid");
+        verify_identity(&answer, &target, challenge).expect_err("it is not valid");
     }
 }
 
-/// Whether rules go on with an identity.
-async fn is_accepted(rules: &IdentityRules, url: &str, dialled: &str, identity: VerifiedIdentity) -> bool {
+/// Whether the rules accept an identity.
+async fn is_accepted(rules: &IdentityRules, url: &str, target: &str, identity: VerifiedIdentity) -> bool {
     let url = CircleUrl::parse(url).expect("a URL");
-    rules.verify(&url, &authority(dialled), identity).await.is_ok()
+    rules.verify(&url, &authority(target), identity).await.is_ok()
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn ephemeral_identity_is_refused_off_loopback_unless_accepted() {
     assert!(is_accepted(&rules, "ws://localhost:9001", "[::1]:9001", ephemeral).await);
     assert!(is_accepted(&rules, &remote, REMOTE_AUTHORITY, persistent).await);
     assert!(!is_accepted(&rules, &remote, REMOTE_AUTHORITY, ephemeral).await);
-    // Tunnels: one from here, and a name that says here.
+    // Tunnels: one that begins at loopback, and one that ends there.
     assert!(!is_accepted(&rules, "ws://127.0.0.1:8000", REMOTE_AUTHORITY, ephemeral).await);
     assert!(!is_accepted(&rules, &remote, "127.0.0.1:9001", ephemeral).await);
     let accepting = IdentityRules { accepts_ephemeral: true, ..IdentityRules::default() };
@@ -91,5 +91,5 @@ async fn custom_check_decides() {
     let other = VerifiedIdentity { public_key: circle().public_key(), is_persistent: true };
     let url = CircleUrl::parse(&remote).expect("a URL");
     let error = rules.verify(&url, &authority(REMOTE_AUTHORITY), other).await.expect_err("it is not known");
-    assert_eq!(error.to_string(), "the identity of the circle is refused: not known");
+    assert_eq!(error.to_string(), "the identity check refused the circle: not known");
 }

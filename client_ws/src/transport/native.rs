@@ -1,4 +1,4 @@
-//! The native transport: tokio-tungstenite.
+//! The native transport, based on tokio-tungstenite.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +25,7 @@ use crate::{
     message_limit::{MAX_MESSAGE, limit_message},
 };
 
-/// Bytes that are read at a time; the library's default of 128 KiB is held by every connection.
+/// Size of the read buffer, in bytes. Every connection allocates one; the library's default is 128 KiB.
 const READ_BUFFER: usize = 16 << 10;
 
 type NativeSocket = WebSocketStream<TcpStream>;
@@ -37,8 +37,8 @@ pub(crate) struct NativeReceiver {
     url: String,
 }
 
-/// Dials a circle, and gives the authority by which it was dialled: `authority`, or else that of the endpoint that was
-/// reached. Reaching an endpoint may take as long as `connect_timeout`, and so may the circle's answer to the upgrade.
+/// Connects to a circle. Returns both halves of the connection and the authority that the client connected to:
+/// `authority` if given, otherwise that of the endpoint. `connect_timeout` applies to each endpoint and to the upgrade.
 pub(crate) async fn connect(
     url: &CircleUrl,
     authority: Option<&Authority>,
@@ -65,17 +65,17 @@ pub(crate) async fn connect(
         .await
         .ok_or_else(|| ClientError::NotACircle {
             url: url.to_string(),
-            reason: format!("it takes the connection and says nothing for {} s", connect_timeout.as_secs()),
+            reason: format!("it accepted the connection but did not answer within {} s", connect_timeout.as_secs()),
         })?
         .map_err(|error| handshake_error(url, &error))?;
     let (sender, receiver) = socket.split();
     Ok((NativeSender(sender), NativeReceiver { socket: receiver, url: url.to_string() }, authority))
 }
 
-/// Connects to the first endpoint that takes a connection, and gives its authority.
+/// Connects to the first endpoint that accepts a connection, and returns its authority.
 ///
-/// The error is the first endpoint's: of `localhost`, a machine without IPv6 would answer for the second that it has no such
-/// address, which says nothing about the circle.
+/// The error is that of the first endpoint: for the second one of `localhost`, a machine without IPv6 would report a
+/// missing address, which says nothing about the circle.
 async fn connect_any(url: &CircleUrl, connect_timeout: Duration) -> Result<(TcpStream, Authority), String> {
     let mut first_reason = None;
     for (host, port, authority) in url.endpoints() {
@@ -113,11 +113,11 @@ fn http_error(url: String, response: &Response<Option<Vec<u8>>>) -> ClientError 
     let body_text: String = body.trim().chars().filter(|character| !character.is_control()).take(300).collect();
     match status {
         403 | 421 | 503 => ClientError::Refused { url, status, reason: body_text },
-        _ => ClientError::NotACircle { url, reason: format!("it answers HTTP {status} and no WebSocket") },
+        _ => ClientError::NotACircle { url, reason: format!("it answered with HTTP {status} instead of a WebSocket") },
     }
 }
 
-/// The operating system's words without its number.
+/// The text of the operating system's error without its number.
 fn error_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
@@ -133,8 +133,8 @@ impl TransportSender for NativeSender {
     }
 
     async fn close(&mut self) {
-        // A connection that is gone already need not be closed.
-        let _closed = self.0.close().await;
+        // Closing fails if the connection has already ended.
+        let _already_closed = self.0.close().await;
     }
 }
 
@@ -146,43 +146,46 @@ impl TransportReceiver for NativeReceiver {
             Some(Ok(Message::Text(text))) => Ok(Some(text)),
             Some(Ok(Message::Close(frame))) => Err(closed(frame)),
             Some(Ok(Message::Binary(_))) => {
-                Err(ClientError::NotACircle { url: self.url.clone(), reason: "it sends binary messages".into() })
+                Err(ClientError::NotACircle { url: self.url.clone(), reason: "it sent a binary message".into() })
             }
             Some(Ok(_)) => Ok(None),
             Some(Err(error)) => Err(lost(&error)),
-            None => Err(ClientError::ConnectionLost { code: None, reason: "the circle ended it".into() }),
+            None => Err(ClientError::ConnectionLost { code: None, reason: "the circle ended the connection".into() }),
         }
     }
 }
 
 fn closed(frame: Option<CloseFrame>) -> ClientError {
     let Some(frame) = frame else {
-        return ClientError::ConnectionLost { code: None, reason: "the circle closed it".into() };
+        return ClientError::ConnectionLost { code: None, reason: "the circle closed the connection".into() };
     };
     let code = u16::from(frame.code);
     let body_text: String = frame.reason.chars().filter(|character| !character.is_control()).collect();
-    let reason =
-        if body_text.is_empty() { format!("the circle closed it ({code})") } else { format!("{body_text} ({code})") };
+    let reason = if body_text.is_empty() {
+        format!("the circle closed the connection ({code})")
+    } else {
+        format!("{body_text} ({code})")
+    };
     ClientError::ConnectionLost { code: Some(code), reason }
 }
 
 fn lost(error: &Error) -> ClientError {
     let reason = match error {
         Error::Io(error) => error_text(error),
-        // A process that was killed, or a machine that is gone.
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => "it ended without a word".into(),
+        // A killed process or a machine that is down.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => "no reason given".into(),
         Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => limit_message(*size, *max_size),
         other => other.to_string(),
     };
     ClientError::ConnectionLost { code: None, reason }
 }
 
-/// Runs a future in the background.
+/// Runs a future as a background task.
 pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(future);
 }
 
-/// `None` if the future took longer.
+/// Waits for a future, and returns `None` if it takes longer than `after`.
 pub(crate) async fn timeout<F: Future>(after: Duration, future: F) -> Option<F::Output> {
     tokio::time::timeout(after, future).await.ok()
 }

@@ -42,7 +42,7 @@ const UNREACHABLE: &str = "connect failed: cannot reach the circle at ws://team:
 
 /// What is said of a connection that ends without a word.
 const LOST: &str =
-    "warning the connection to the circle at ws://team:9001 is lost: it ended without a word; connecting again";
+    "warning the connection to the circle at ws://team:9001 is lost: no reason given; connecting again";
 
 /// What is said of another connection, where nothing was lost with the one before.
 const RECONNECTED: &str = "note connected again to the circle at ws://team:9001, with a fresh session";

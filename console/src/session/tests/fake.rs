@@ -10,7 +10,7 @@ use frontend::text::StyledLine;
 use keys::{KeyPair, PublicKey};
 use protocol::{
     Id, Limits,
-    methods::{Access, Output, Progress, Stream, You},
+    methods::{Access, CallerInfo, Output, Progress, Stream},
 };
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
@@ -201,7 +201,7 @@ impl FakeCircle {
             version: String::new(),
             protocol: protocol::VERSION,
             access: self.access,
-            you: You { public_key: None, admitted: self.access == Access::Open },
+            you: CallerInfo { public_key: None, admitted: self.access == Access::Open },
             modules: Vec::new(),
             sandbox: Vec::new(),
             limits: self.limits.clone(),
@@ -344,7 +344,7 @@ pub(super) fn result(r#type: &str, json: &str) -> PlayResult {
 
 /// The error of everything that was asked on a connection that is lost.
 pub(super) fn lost() -> ClientError {
-    ClientError::ConnectionLost { code: None, reason: "it ended without a word".to_owned() }
+    ClientError::ConnectionLost { code: None, reason: "no reason given".to_owned() }
 }
 
 pub(super) fn unreachable() -> ClientError {
