@@ -1,7 +1,7 @@
-//! Commands with what they print and their exit codes, kept as data in `cmd/`.
+//! Snapshot tests of commands: output and exit codes, recorded in `cmd/`.
 //!
-//! A case is a command as it is typed, `? N` where it does not end with 0, and what it says, stdout and stderr together;
-//! `[..]` is any text. `TRYCMD=overwrite` writes what is said now, to be read before it is kept.
+//! A case is a command line, `? N` for an exit code other than 0, and the output, stdout and stderr together; `[..]` stands
+//! for any text. `TRYCMD=overwrite` records the current output; review it before you commit it.
 
 use std::{path::PathBuf, process::Command};
 
@@ -10,8 +10,8 @@ use trycmd::TestCases;
 
 use crate::support::{BINARY, Home, process::ServeProcess};
 
-/// There are the keys `alice`, the default one, and `bob`; a circle `sandbox` for all and a circle `team` for alice, which
-/// are up, and `down`, which is not.
+/// The home has the keys `alice` (default) and `bob`. The circles `sandbox` (open) and `team` (member alice) are up, `down`
+/// is down.
 #[test]
 fn commands_match_their_recorded_cases() {
     let home = Home::new();
@@ -23,7 +23,7 @@ fn commands_match_their_recorded_cases() {
     let circles = json!({ "circles": [
         { "name": "sandbox", "port": port(&sandbox) },
         { "name": "team", "port": port(&team), "members": [alice] },
-        // Nobody but the superuser listens there, and they do not.
+        // Only root can listen on port 1, and does not.
         { "name": "down", "port": 1 },
     ]});
     let configuration = home.path().join(".config/circles");
@@ -34,8 +34,8 @@ fn commands_match_their_recorded_cases() {
     cases.case(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/cmd/*.trycmd")).run();
 }
 
-/// A program that is the binary in that home, with an empty working directory of its own and nothing of the environment
-/// that this test was started in: whoever runs it may have a circles.json here, and a passphrase there.
+/// Writes a wrapper that runs the binary in this home, with an empty working directory and a clean environment: whoever runs
+/// the tests may have a circles.json or a passphrase of their own.
 fn normalized(home: &Home) -> PathBuf {
     let quoted = |word: &str| format!("'{}'", word.replace('\'', "'\\''"));
     let command = home.command();
@@ -46,8 +46,8 @@ fn normalized(home: &Home) -> PathBuf {
     let directory = quoted(&home.path().join("case.XXXXXX").to_string_lossy());
     let script = format!("#!/bin/sh\ncd \"$(mktemp -d {directory})\" && exec {} \"$@\"\n", words.join(" "));
     let path = home.path().join("circles");
-    // By a process of its own: what another test starts at the same time could still have the file open for writing, and
-    // then it cannot be run.
+    // A separate process writes the file: a child of another test could inherit the descriptor, and a file that is open for
+    // writing cannot be executed.
     let write = ["-c", "printf %s \"$2\" >\"$1\" && chmod 700 \"$1\"", "sh"];
     let written = Command::new("sh").args(write).arg(&path).arg(script).status().expect("there is a shell");
     assert!(written.success(), "{written}");

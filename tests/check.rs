@@ -1,4 +1,4 @@
-//! `circles.json`: `circles check`, and circles by their names.
+//! `circles check`, and circles of circles.json by name.
 
 use crate::support::{Home, free_port, process::ServeProcess};
 
@@ -10,7 +10,7 @@ fn with(home: &Home, text: &str) {
 fn example_config_is_valid() {
     let example = include_str!("../circles.json");
     let home = Home::new();
-    // Its ports may be taken here.
+    // The ports may be taken on this machine.
     with(&home, &example.replace("9001", "0").replace("9002", "0"));
     let ran = home.run(&["check"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -49,7 +49,7 @@ fn check_finds_a_failing_init_script_without_starting_anything() {
 
 #[test]
 fn check_reports_everything_that_would_not_start() {
-    // By a process that starts no other: what a test's own process has, so has each that it starts, for a moment.
+    // A separate process takes the port: a child of the test process could inherit a listening socket for a moment.
     let taken = ServeProcess::open();
     let port = taken.port();
     let home = Home::new();
@@ -87,7 +87,7 @@ fn check_accepts_ports_of_own_running_circles() {
     with(&home, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
     assert_eq!(home.run(&["up"]).code, Some(0));
     let ours = home.run(&["check"]);
-    // It is another's, for another configuration.
+    // For another configuration the port belongs to a foreign circle.
     let elsewhere = Home::new();
     with(&elsewhere, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
     let theirs = elsewhere.run(&["check"]);
@@ -124,7 +124,7 @@ fn circle_is_found_by_its_name() {
     assert_eq!(home.run(&["play", "--circle", "team", "-e", "CIRCLE_NAME"]).stdout, "team\n");
     let ran = home.run(&["play", "--circle", "taem", "-e", "1"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("did you mean 'team'?"), "{ran:?}");
-    // Not here: the one of the user.
+    // Not in this directory: the user's own circles.json.
     let elsewhere = Home::new();
     let users = elsewhere.path().join("config/circles");
     std::fs::create_dir_all(&users).expect("made");

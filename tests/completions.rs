@@ -1,4 +1,4 @@
-//! `circles completions`, and what it has a shell ask.
+//! `circles completions`, and the candidates that shells request.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ fn home() -> Home {
     home
 }
 
-/// What fish is told for a line that ends in the last of these words: a candidate a line, with what it is.
+/// Candidates for fish at the last of these words: one per line, with a description.
 fn offered(home: &Home, words: &[&str]) -> CommandOutput {
     let mut command = home.command();
     let output = command.args(["--", "circles"]).args(words).env("CIRCLES_COMPLETE", "fish").output().expect("runs");
@@ -80,7 +80,7 @@ fn completion_is_silent_for_an_invalid_config() {
     std::fs::write(home.path().join("circles.json"), "{ broken").expect("written");
     assert!(names(&home, &["up", ""]).is_empty());
     assert!(names(&home, &["up", "--config", "missing.json", ""]).is_empty());
-    // The one that the line names is the one that counts.
+    // `--config` on the command line applies.
     assert_eq!(names(&home, &["up", "--config", "other.json", ""]), ["sandbox", "other"]);
     std::fs::write(home.keys_directory().join("alice.json"), "{ broken").expect("written");
     assert!(names(&home, &["keys", "show", ""]).is_empty());

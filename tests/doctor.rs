@@ -1,4 +1,4 @@
-//! `circles doctor`: what it finds, and that it only looks.
+//! `circles doctor`: its findings, and that it changes nothing.
 
 mod faults;
 
@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::support::{CommandOutput, Home, background::BackgroundCircles, command_output};
 
-/// Everything in it that a terminal and its user have.
+/// Environment of a terminal with which the doctor finds no problem.
 const HEALTHY_ENVIRONMENT: [(&str, &str); 4] =
     [("TERM", "xterm"), ("LANG", "C.UTF-8"), ("EDITOR", "/bin/sh -e"), ("PAGER", "/bin/cat")];
 
-/// What was found.
+/// Output of `circles doctor --json`.
 struct DoctorReport {
     code: Option<i32>,
     findings: Vec<Value>,
@@ -36,7 +36,7 @@ impl DoctorReport {
         Self { code, findings: all["findings"].as_array().expect("a list").clone() }
     }
 
-    /// What is not all right: the level, what and why, and what mends it.
+    /// Warnings and errors as text: level, what, why and fix.
     fn findings(&self) -> Vec<String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let is_fine = |finding: &&Value| finding["level"] == "ok";
@@ -51,7 +51,7 @@ impl DoctorReport {
             .collect()
     }
 
-    /// Exactly one thing is not all right.
+    /// Asserts that there is exactly one warning or error, with these pieces of text.
     fn expect_only(&self, code: i32, pieces: &[&str]) {
         let complaints = self.findings();
         assert_eq!((self.code, complaints.len()), (Some(code), 1), "{complaints:#?}");
@@ -65,7 +65,7 @@ impl DoctorReport {
     }
 }
 
-/// All files with what is in them, and their modes.
+/// All files with their contents and modes.
 fn tree(directory: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     let (mut found, mut left) = (BTreeMap::new(), vec![directory.to_owned()]);
     while let Some(directory) = left.pop() {
@@ -110,7 +110,7 @@ fn doctor_reports_a_healthy_setup_and_changes_nothing() {
     }
     let after = tree(here.home.path());
     assert!(before.keys().eq(after.keys()), "{:?}", after.keys());
-    // What circles log meanwhile is theirs.
+    // Circles may write to their logs meanwhile.
     let settled = |tree: BTreeMap<String, (u32, Vec<u8>)>| -> Vec<_> {
         tree.into_iter().filter(|(path, _)| Path::new(path).extension().is_none_or(|suffix| suffix != "log")).collect()
     };

@@ -1,5 +1,5 @@
-//! Scripts that mean harm, in `hostile/`: what each of them may come to stands in its first line. Others lose nothing by
-//! them; how long others wait beside them, `benches/` measures.
+//! Malicious scripts, in `hostile/`; the first line of each lists its possible outcomes. Other sessions must lose nothing.
+//! `benches/` measures how long others wait.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::support::{process::ServeProcess, wire::WireClient};
 
-/// What a server may keep of hundreds of sessions that are over: its allocator's own.
+/// Memory that a server may keep after hundreds of sessions: the allocator's.
 const MAX_GROWTH_KIB: u64 = 64 << 10;
 
-/// What a play came to, in the words of the files.
+/// Outcome of a play, in the words of the scripts' first lines.
 fn outcome(answer: &Value) -> String {
     let error = &answer["error"];
     let word = |name: &str| error["data"][name].as_str().unwrap_or("?").to_owned();
@@ -48,19 +48,19 @@ fn hostile_scripts_have_expected_outcomes_and_disturb_no_neighbour() {
         let text = std::fs::read_to_string(&file).expect("UTF-8");
         let expected = text.lines().next().and_then(|line| line.strip_prefix("// expect: ")).expect("its first line");
         let mut wire: WireClient = server.connect();
-        // Only those that may go on for ever are cut short: on a busy machine any other takes its time.
+        // Only scripts that may run for ever get a short timeout: others may be slow on a busy machine.
         let timeout_ms = expected.contains(" time").then_some(200);
         let answer = wire.call("play", json!({ "script": text, "timeout_ms": timeout_ms }));
         let came_to = outcome(&answer);
         if !expected.split(" | ").any(|expected| expected == came_to) {
             wrong.push(format!("{}: {came_to}, not {expected}", file.display()));
         }
-        // Its own session goes on, and so does the neighbour's.
+        // The script's own session goes on, and so does the neighbour's.
         assert_eq!(wire.value("40 + 2"), 42, "{}", file.display());
         assert_eq!(neighbour.value("mine"), 7, "{}", file.display());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // What they had is given back.
+    // The memory of the sessions is returned.
     let grown = server.resident_kib().saturating_sub(resident);
     assert!(grown < MAX_GROWTH_KIB, "the server has {grown} KiB more");
     server.wait_until_at_most(1, before);

@@ -1,4 +1,4 @@
-//! What circles identify themselves with: the files, what `status` says, `circles serve --identity`.
+//! Identities of circles: files, `status`, and `circles serve --identity`.
 
 mod clients;
 mod rotation;
@@ -26,12 +26,12 @@ fn public_key(file: &Path) -> String {
 }
 
 impl BackgroundCircles {
-    /// What `status` says.
+    /// Identity according to `status`.
     fn identity(&self, name: &str) -> String {
         self.status(name)["identity"].as_str().expect("an identity").to_owned()
     }
 
-    /// The file that `identity show` names, after the public key.
+    /// File according to `identity show`.
     fn identity_file(&self, name: &str) -> PathBuf {
         let shown = self.run_ok(&["identity", "show", name]);
         let (key, file) = shown.trim_end().split_once("  ").expect("a key and a file");
@@ -71,7 +71,7 @@ fn supervised_circle_keeps_its_own_identity() {
     assert!(!log.contains(secret.trim()), "no secret in the log");
 }
 
-/// Somebody may tidy up while circles run.
+/// A user may remove the directory while circles run.
 #[test]
 fn removed_identities_directory_is_recreated() {
     let background = BackgroundCircles::start(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);

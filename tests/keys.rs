@@ -59,7 +59,7 @@ fn keygen_requires_a_passphrase() {
         let output = home.command().args(["keygen", "alice"]).env(variable, value).output().expect("runs");
         assert_eq!(output.status.code(), Some(6), "{variable}");
     }
-    // Nobody to ask: a session without a terminal.
+    // A session without a terminal has nobody to ask.
     let output = std::process::Command::new("setsid")
         .args(["--wait", crate::support::BINARY, "keygen", "alice"])
         .env_remove("CIRCLES_PASSPHRASE")

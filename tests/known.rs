@@ -10,7 +10,7 @@ fn key() -> String {
     KeyPair::generate().expect("random bytes").public_key().to_hex()
 }
 
-/// A home whose file of known circles has this text.
+/// A home with this text in the file of known circles.
 fn knowing(text: &str) -> (Home, PathBuf) {
     let home = Home::new();
     let file = home.keys_directory().with_file_name("known_circles");

@@ -42,7 +42,7 @@ impl LaunchProcess {
         Pid::from_child(&self.child.0)
     }
 
-    /// The next line that has that piece.
+    /// Waits for the next line that contains this piece.
     fn line(&mut self, piece: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(WAIT_TIMEOUT).unwrap_or_else(|_| panic!("{piece:?} does not come"));
@@ -52,7 +52,7 @@ impl LaunchProcess {
         }
     }
 
-    /// A circle that takes connections, once it has said so and where; which of the two comes first is not said.
+    /// Waits until a circle has printed its address and `ready`, in any order, and connects to it.
     fn ready(&mut self, name: &str) -> WireClient {
         let (mut authority, mut is_ready) = (None, false);
         while authority.is_none() || !is_ready {
@@ -77,7 +77,7 @@ fn launch_runs_a_process_per_circle_and_drains_them_at_the_end() {
     let config = r#"{ "circles": [{ "name": "a", "port": 0, "limits": { "batch": 3 } }, { "name": "b", "port": 0 }] }"#;
     for signal in [Signal::TERM, Signal::INT] {
         let mut launched = LaunchProcess::start(config, &["a", "b"]);
-        // Which of them is ready first is theirs.
+        // Either circle may be ready first.
         let (first, second) = (launched.line("listening on"), launched.line("listening on"));
         assert!(first != second, "{first} {second}");
         let circles = children(launched.pid());
@@ -160,7 +160,7 @@ fn blocked_reader_delays_neither_circles_nor_shutdown() {
     }
     let authority = line.trim_end().rsplit("ws://").next().expect("a URL").to_owned();
     let mut wire = WireClient::connect(&authority);
-    // A line of log for each, far more than the pipe holds, and nobody reads them.
+    // Each play logs a line: far more than the pipe holds, and nobody reads it.
     for _ in 0..3000 {
         assert_eq!(wire.value("1"), 1);
     }

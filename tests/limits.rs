@@ -1,5 +1,5 @@
-//! Each limit of a circle by its name: what meets it is told so, with `max` in the unit of the setting, and what is just
-//! within it is not.
+//! Tests of every limit: a script just over a limit gets an error with the limit's name and `max` in the unit of the setting;
+//! a script just within the limit does not.
 
 use keys::KeyPair;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ struct LimitCase {
     setting: &'static str,
     within: String,
     beyond: String,
-    /// In `data`, beside the number that was set.
+    /// Name of the limit in the error's `data`.
     limit: &'static str,
 }
 
@@ -23,14 +23,14 @@ fn cases() -> Vec<LimitCase> {
         limit,
     };
     let nested = |depth| format!("{}1{}", "(".repeat(depth), ")".repeat(depth));
-    // Properties that are assigned are not counted yet.
+    // Rhai does not count properties that are assigned one by one.
     let properties =
         |count| format!("let m = #{{}}; for i in 0..{count} {{ let n = #{{}}; n[`k${{i}}`] = i; m.mixin(n); }}");
     vec![
         case("play_ms=700", "1", "loop {}", "time"),
         case("operations=5000", "for i in 0..500 {}", "for i in 0..50000 {}", "operations"),
         case("output_kib=3", "let s = ``; s.pad(3000, 'x'); s", "let s = ``; s.pad(3100, 'x'); s", "output"),
-        // A print counts 256 bytes more.
+        // Each print counts 256 bytes in addition to its text.
         case("output_kib=4", "for i in 0..15 { print(``) }", "for i in 0..17 { print(``) }", "output"),
         case(
             "call_depth=7",
@@ -41,7 +41,7 @@ fn cases() -> Vec<LimitCase> {
         case("expression_depth=20", &nested(5), &nested(20), "depth"),
         case("string_kib=2", "let s = ``; s.pad(2048, 'x'); 1", "let s = ``; s.pad(2049, 'x'); 1", "size"),
         case("array_items=50", "let a = []; a.pad(50, 0); 1", "let a = []; a.pad(51, 0); 1", "size"),
-        // Of a blob, bytes.
+        // A blob counts its bytes.
         case("array_items=60", "blob(60)", "blob(61)", "size"),
         case("map_items=20", &properties(20), &properties(22), "size"),
         case(
@@ -72,40 +72,32 @@ fn limit_error_names_the_limit_and_the_session_goes_on() {
     }
 }
 
-/// Limits of a session or a circle: the name, the source of their tests, and a test there.
+/// Limits with tests elsewhere: name of the limit, source of the test, name of the test.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
-    ("queued_plays", include_str!("wire/session.rs"), "a_queue_that_is_full_is_busy"),
-    ("queued_kib", include_str!("wire/session.rs"), "a_queue_that_is_full_is_busy"),
-    ("message_kib", include_str!("wire/transport.rs"), "a_message_of_just_the_bound_is_taken"),
-    ("batch", include_str!("wire/rpc.rs"), "a_batch_is_bounded_in_members_and_results"),
-    ("idle_s", include_str!("workers.rs"), "an_anonymous_session_that_does_nothing_gives_its_worker_back"),
-    ("connections", include_str!("serve.rs"), "too_many_connections_are_refused_with_503"),
-    (
-        "unauthenticated_per_address",
-        include_str!("strangers.rs"),
-        "address_has_so_many_connections_that_have_not_authenticated",
-    ),
-    ("login_s", include_str!("strangers.rs"), "stranger_that_does_not_authenticate_in_time_is_closed"),
-    ("connection_mib", include_str!("strangers.rs"), "strangers_cannot_kill_a_circle"),
-    ("workers", include_str!("workers.rs"), "the_circles_workers_are_bounded"),
-    ("sessions_per_caller", include_str!("workers.rs"), "one_caller_cannot_take_the_workers_of_the_others"),
-    ("running_plays", include_str!("limits.rs"), "the_plays_that_run_at_a_time_are_bounded"),
-    ("running_per_caller", include_str!("limits.rs"), "the_plays_that_run_at_a_time_are_bounded"),
-    ("host_calls", include_str!("../server_ws/tests/host/limits.rs"), "calls_are_counted_and_their_sizes_bounded"),
-    ("host_kib", include_str!("../server_ws/tests/host/limits.rs"), "calls_are_counted_and_their_sizes_bounded"),
-    (
-        "running_host_calls",
-        include_str!("../server_ws/tests/host/limits.rs"),
-        "a_call_over_those_that_may_run_waits_its_turn",
-    ),
+    ("queued_plays", include_str!("wire/session.rs"), "full_queue_is_busy"),
+    ("queued_kib", include_str!("wire/session.rs"), "full_queue_is_busy"),
+    ("message_kib", include_str!("wire/transport.rs"), "message_of_maximum_size_is_accepted"),
+    ("batch", include_str!("wire/rpc.rs"), "batch_is_bounded_in_members_and_results"),
+    ("idle_s", include_str!("workers.rs"), "idle_anonymous_session_returns_its_worker"),
+    ("connections", include_str!("serve.rs"), "connection_limit_answers_503"),
+    ("unauthenticated_per_address", include_str!("strangers.rs"), "address_has_a_limit_of_unauthenticated_connections"),
+    ("login_s", include_str!("strangers.rs"), "anonymous_client_is_disconnected_after_the_authentication_timeout"),
+    ("connection_mib", include_str!("strangers.rs"), "anonymous_clients_cannot_exhaust_a_circle"),
+    ("workers", include_str!("workers.rs"), "workers_of_a_circle_are_bounded"),
+    ("sessions_per_caller", include_str!("workers.rs"), "workers_of_one_caller_are_bounded"),
+    ("running_plays", include_str!("limits.rs"), "concurrent_plays_are_bounded"),
+    ("running_per_caller", include_str!("limits.rs"), "concurrent_plays_are_bounded"),
+    ("host_calls", include_str!("../server_ws/tests/host/limits.rs"), "calls_are_limited_in_number_and_size"),
+    ("host_kib", include_str!("../server_ws/tests/host/limits.rs"), "calls_are_limited_in_number_and_size"),
+    ("running_host_calls", include_str!("../server_ws/tests/host/limits.rs"), "excess_call_waits_for_grant"),
     (
         "host_calls_per_caller",
         include_str!("../server_ws/tests/host/limits.rs"),
-        "one_callers_calls_do_not_hold_up_anothers",
+        "calls_of_one_caller_do_not_block_another",
     ),
-    ("total_mib", include_str!("memory.rs"), "the_workers_of_all_callers_together_are_bounded"),
-    ("memory_per_caller_mib", include_str!("memory.rs"), "one_caller_cannot_fill_the_memory_of_the_others"),
-    ("per_minute", include_str!("wire/rate.rs"), "requests_of_one_caller_in_a_minute_are_bounded"),
+    ("total_mib", include_str!("memory.rs"), "memory_of_all_workers_is_bounded"),
+    ("memory_per_caller_mib", include_str!("memory.rs"), "memory_of_one_caller_is_bounded"),
+    ("per_minute", include_str!("wire/rate.rs"), "requests_per_minute_of_a_caller_are_bounded"),
 ];
 
 #[test]
@@ -122,7 +114,7 @@ fn every_limit_of_describe_has_a_test() {
     }
 }
 
-/// One that waits is no error; so what is shown is that it does not begin.
+/// A waiting play is no error, so the test shows that the play does not begin.
 #[test]
 fn concurrent_plays_are_bounded() {
     for (limits, is_same_caller) in
@@ -137,19 +129,19 @@ fn concurrent_plays_are_bounded() {
         let running = first.request("play", json!(["print(`begun`); loop {}"]));
         first.expect_print("begun");
         let waiting = second.request("play", json!(["print(`begun`); loop {}"]));
-        // Time enough to begin, if it could.
+        // Enough time for the play to begin, if it could.
         for _ in 0..500 {
             second.call("describe", json!([]));
         }
         assert_eq!(second.call("cancel", json!([waiting]))["result"]["cancelled"], true);
         assert_eq!(second.answer(&waiting)["error"]["code"], -32005);
         assert!(second.notifications.is_empty(), "{:?}", second.notifications);
-        // And begins when it can.
+        // The play begins when another ends.
         let waiting = second.request("play", json!(["40 + 2"]));
         assert_eq!(first.call("cancel", json!([running]))["result"]["cancelled"], true);
         assert_eq!(second.answer(&waiting)["result"]["value"], 42);
         if is_same_caller {
-            // Another one has others.
+            // Another caller has a limit of its own.
             let running = first.request("play", json!(["print(`begun`); loop {}"]));
             first.expect_print("begun");
             let mut other = server.connect();

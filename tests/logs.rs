@@ -1,4 +1,4 @@
-//! What a circle writes down: the audit of its plays, its log in either format, and what `circles logs` makes of them.
+//! Logs of a circle: the audit of plays, the log in both formats, and `circles logs`.
 
 mod full;
 mod suppressed;
@@ -25,13 +25,13 @@ use crate::support::{
     wire::WireClient,
 };
 
-/// The lines of a file of JSON.
+/// Reads a file with a JSON object per line.
 fn objects(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).expect("it is there");
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
 }
 
-/// Reads a file until that is so.
+/// Reads a file until its text satisfies a condition.
 fn until(path: &Path, is_so: impl Fn(&str) -> bool) -> String {
     eventually(|| {
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -39,14 +39,14 @@ fn until(path: &Path, is_so: impl Fn(&str) -> bool) -> String {
     })
 }
 
-/// A circle that keeps an audit, and where that is.
+/// Starts a circle with an audit; returns it with the path of the audit.
 fn audited(home: &Home, args: &[&str]) -> (ServeProcess, PathBuf) {
     let path = home.path().join("a.audit");
     let args = [&["--audit-file", path.to_str().expect("UTF-8")], args].concat();
     (ServeProcess::start(&args), path)
 }
 
-/// What each script came to, by the script; one that has several lines has several outcomes.
+/// Outcomes by script; a script with several lines has several outcomes.
 fn outcomes(plays: &[Value]) -> BTreeMap<&str, Vec<&str>> {
     let mut outcomes = BTreeMap::<_, Vec<_>>::new();
     for play in plays {
@@ -79,7 +79,7 @@ fn audit_has_one_line_for_each_play() {
         r#"[{"jsonrpc":"2.0","id":1,"method":"play","params":["`batch 1`"]},{"jsonrpc":"2.0","method":"play","params":["`batch 2`"]}]"#,
     );
     assert_eq!(wire.next()[0]["result"]["value"], "batch 1");
-    // One runs, one waits, and for others there is no room.
+    // One play runs, one waits, and the queue is full.
     let running = wire.request("play", json!(["print(`r`); loop { `running` }"]));
     wire.expect_print("r");
     let waiting = wire.request("play", json!(["`waiting`"]));
@@ -88,7 +88,7 @@ fn audit_has_one_line_for_each_play() {
     wire.call("cancel", json!([waiting]));
     wire.call("cancel", json!([running]));
     assert_eq!(wire.answer(&running)["error"]["code"], -32005);
-    // An environment that is lost, with the play that waits for it.
+    // A lost environment, with a play that waits for it.
     let running = wire.request("play", json!(["print(`k`); loop { `killed` }"]));
     wire.expect_print("k");
     let waiting = wire.request("play", json!(["`lost with it`"]));
@@ -96,17 +96,17 @@ fn audit_has_one_line_for_each_play() {
     server.workers().into_iter().for_each(|worker| kill_process(worker, Signal::KILL).expect("it is there"));
     assert_eq!(wire.answer(&running)["error"]["code"], -32009);
     assert_eq!(wire.answer(&waiting)["error"]["code"], -32009);
-    // Not admitted: no plays.
+    // Invalid requests are no plays.
     wire.call("play", json!({ "script": "`typo`", "timout_ms": 1 }));
-    // A client that goes, with one that runs and one that waits.
+    // A client disconnects while one play runs and one waits.
     let mut gone = server.connect();
     gone.request("play", json!(["print(`g`); loop { `gone` }"]));
     gone.expect_print("g");
     gone.request("play", json!(["`gone, too`"]));
     drop(gone);
-    // The circle notices that it is gone before the circle ends.
+    // The circle has noticed the disconnection before it ends.
     until(&path, |text| ["{ `gone` }", "`gone, too`"].iter().all(|script| text.contains(script)));
-    // The end of the circle.
+    // The circle ends while one play runs and one waits.
     let running = wire.request("play", json!(["print(`s`); loop { `shut down` }"]));
     wire.expect_print("s");
     let waiting = wire.request("play", json!(["`not begun`"]));
@@ -117,7 +117,7 @@ fn audit_has_one_line_for_each_play() {
     assert_eq!(server.wait().code(), Some(0));
 
     let (counts, plays): (Vec<_>, Vec<_>) = objects(&path).into_iter().partition(|line| line["plays"].is_u64());
-    // A notification, refused without a word; and the two that there was no room for.
+    // A rejected notification, and the two plays beyond the queue.
     assert!(counts.iter().all(|count| count["outcome"] == "busy_queued" && count["code"] == -32006), "{counts:?}");
     assert_eq!(counts.iter().filter_map(|count| count["plays"].as_u64()).sum::<u64>(), 3);
     let expected = [
@@ -183,7 +183,7 @@ fn disabled_audit_writes_nothing() {
     assert!(!path.exists());
 }
 
-/// What would be of use to whoever reads a log, and is not theirs to know.
+/// Readers of a log must learn neither keys nor scripts.
 #[test]
 fn logs_contain_no_secret_and_no_script_at_any_level() {
     let home = Home::new();
@@ -229,7 +229,7 @@ fn logs_contain_no_secret_and_no_script_at_any_level() {
         wait_for_end(rustix::process::Pid::from_child(&server.0));
         let said = [fs::read_to_string(&log).expect("it is there"), reading.join().expect("no panic").expect("UTF-8")];
         for text in said {
-            assert!(text.contains("authenticated") && text.contains("play ended"), "{text}");
+            assert!(text.contains("authenticated") && text.contains("play finished"), "{text}");
             for secret in ["secret", "correct horse", nonce.as_str(), &signature] {
                 assert!(!text.contains(secret), "{secret}: {text}");
             }
@@ -268,7 +268,7 @@ fn logs_of_several_circles_are_merged_by_time() {
     let here = BackgroundCircles::start(
         r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0, "log": "json" }] }"#,
     );
-    // In turn, so that no circle's lines are all before the other's.
+    // Alternately, so that lines of both circles are interleaved.
     for name in ["a", "b", "a", "b"] {
         here.run_ok(&["up", name]);
         here.run_ok(&["down", name]);
@@ -315,7 +315,7 @@ fn audit_is_shown_in_columns_and_followed_through_a_restart() {
     assert_eq!((raw.lines().count(), &play["script"]), (2, &"1 +\n 1".into()));
 }
 
-/// How many plays the lines of an audit stand for, by their caller and outcome.
+/// Number of plays in the lines of an audit, by caller and outcome.
 fn counted(lines: &[Value]) -> BTreeMap<(String, String), u64> {
     let mut plays = BTreeMap::new();
     for line in lines {
@@ -325,7 +325,7 @@ fn counted(lines: &[Value]) -> BTreeMap<(String, String), u64> {
     plays
 }
 
-/// One key plays once; then a caller at an address plays as fast as it can: what there is room for, and what is refused.
+/// A key plays once; then an anonymous caller plays as fast as possible, with accepted and with rejected plays.
 #[test]
 fn audit_records_of_a_caller_are_not_evicted_by_another() {
     const PLAYS: u64 = 10_000;
@@ -337,7 +337,7 @@ fn audit_records_of_a_caller_are_not_evicted_by_another() {
     deed.authenticate(&key);
     deed.value("`the deed`");
     let mut wire = server.connect();
-    // Without these bounds, 3 MiB of lines, where the files have 2.
+    // Without a quota these plays would fill 3 MiB of lines, more than the 2 MiB of the files.
     let busy = wire.request("play", json!(["print(`r`); loop {}"]));
     wire.expect_print("r");
     for _ in 0..PLAYS {
@@ -362,14 +362,14 @@ fn audit_records_of_a_caller_are_not_evicted_by_another() {
     assert!(lines.len() < 2000, "{}", lines.len());
 }
 
-/// More than the files hold: what is there is whole, and no more than it may be.
+/// Plays more than the files hold: all lines are whole, and the files stay within their limits.
 #[test]
 fn audit_is_bounded_and_has_only_whole_lines() {
     let home = Home::new();
-    // So many that the caller's share is larger than what it plays.
+    // Enough files that the caller stays within its quota.
     let (server, path) = audited(&home, &["--audit", "scripts", "--audit-rotation", "files=32"]);
     let mut wire = server.connect();
-    // 10 MiB, where a file has 8.
+    // 10 MiB; a file has 8.
     let padding = "x".repeat(100 << 10);
     for number in 0..100 {
         wire.value(&format!("{number}; \"{padding}\".len"));

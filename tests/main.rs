@@ -1,4 +1,4 @@
-//! End to end: the real binary, real sockets, private home directories.
+//! End-to-end tests: the real binary, real sockets, private home directories.
 
 mod support;
 

@@ -1,11 +1,11 @@
-//! What the workers of a circle have in sum, and what one caller may have of it.
+//! Memory limits of all workers of a circle, and of one caller.
 
 use keys::KeyPair;
 use serde_json::{Value, json};
 
 use crate::support::{eventually, process::ServeProcess, wire::WireClient};
 
-/// What takes 32 MiB at once.
+/// Script that allocates 32 MiB at once.
 const ALLOCATE_SCRIPT: &str = "let hoard = ``; hoard.pad(1024, 'x'); for i in 0..15 { hoard += hoard; }";
 
 fn server(limits: &[&str]) -> ServeProcess {
@@ -19,8 +19,8 @@ fn authenticated(server: &ServeProcess) -> WireClient {
     wire
 }
 
-/// Has all of them take 32 MiB and play on, and something done meanwhile. In the end so many have theirs, at the most; how
-/// many do.
+/// Has all clients allocate 32 MiB and keep playing, and calls `meanwhile`. Asserts that at most `at_most` clients keep their
+/// environment, and returns how many do.
 fn hoard(wires: &mut [WireClient], at_most: usize, meanwhile: impl FnOnce()) -> usize {
     let script = format!("{ALLOCATE_SCRIPT} loop {{}}");
     let plays: Vec<Value> = wires.iter_mut().map(|wire| wire.request("play", json!([script, 2000]))).collect();
@@ -39,7 +39,7 @@ fn hoard(wires: &mut [WireClient], at_most: usize, meanwhile: impl FnOnce()) -> 
         let kept = lengths.filter(|length| *length == 32 << 20).count();
         if kept <= at_most { Ok(kept) } else { Err(format!("{kept} have what they hoarded")) }
     });
-    // Everyone's session goes on.
+    // All sessions go on.
     for wire in wires {
         assert_eq!(wire.value("40 + 2"), 42);
     }
@@ -53,12 +53,12 @@ fn memory_of_one_caller_is_bounded() {
     modest.value("let mine = ``; mine.pad(10000, 'x');");
     let mut greedy: Vec<WireClient> = (0..6).map(|_| server.connect()).collect();
     let kept = hoard(&mut greedy, 2, || {
-        // Plays that grow, too.
+        // Growing environments, too.
         for length in 10_001..10_050 {
             assert_eq!(modest.value(&format!("mine.pad({length}, 'x'); mine.len()")), length);
         }
     });
-    // The last one always has room.
+    // The last environment always fits.
     assert!(kept >= 1);
     assert_eq!(modest.value("mine.len()"), 10_049);
 }
@@ -86,7 +86,7 @@ fn session_is_notified_when_it_loses_its_environment_to_memory() {
     if answer.get("result").is_some() {
         assert_eq!(wire.notification("session.reset"), json!({ "reason": "memory" }));
     } else {
-        // On a machine that is slow it was looked at before it had ended.
+        // On a slow machine its memory was sampled before the play had ended.
         assert_eq!(answer["error"]["data"]["reason"], "memory", "{answer}");
     }
     assert_eq!(wire.error("hoard")["data"]["kind"], "runtime");
@@ -109,7 +109,7 @@ fn worker_start_requires_free_memory() {
             wires.push(wire);
         };
         assert_eq!(refusal, json!({ "limit": "memory", "max": max }));
-        // What others give back is there for who was refused.
+        // Memory that others return is available to the rejected client.
         drop(wires);
         let mut wire = server.connect();
         eventually(|| {

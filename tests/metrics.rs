@@ -1,4 +1,4 @@
-//! `GET /metrics`: what it counts, how it is written, and what is never in it.
+//! `GET /metrics`: counters, format, and what it must not contain.
 
 #![expect(clippy::float_cmp, reason = "what is counted is whole")]
 
@@ -14,7 +14,7 @@ use crate::support::{
     process::ServeProcess,
 };
 
-/// One scrape.
+/// Result of a scrape.
 struct MetricsPage {
     text: String,
     samples: BTreeMap<String, f64>,
@@ -29,7 +29,7 @@ impl MetricsPage {
         Self { text, samples }
     }
 
-    /// As soon as it is as it should be.
+    /// Scrapes until the page satisfies a condition.
     fn wait_for(server: &ServeProcess, is_right: impl Fn(&Self) -> bool) -> Self {
         eventually(|| {
             let page = Self::of(server);
@@ -55,7 +55,7 @@ impl MetricsPage {
     }
 }
 
-/// Each line is what the format says that it may be, in the order that it asks for.
+/// Parses a page, and checks the format and order of its lines.
 fn parse(text: &str) -> BTreeMap<String, f64> {
     let is_name = |name: &str| {
         !name.is_empty() && name.chars().all(|character| character.is_ascii_lowercase() || character == '_')
@@ -103,7 +103,7 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-/// Those of the histogram, by their bounds.
+/// Buckets of the histogram, by their bounds.
 fn buckets(samples: &BTreeMap<String, f64>) -> Vec<(f64, f64)> {
     let bound = |series: &str| -> Option<f64> {
         series.strip_prefix("circles_play_seconds_bucket{le=\"")?.strip_suffix("\"}")?.parse().ok()
@@ -139,7 +139,7 @@ fn metrics_count_each_play_once_by_outcome() {
     wire.call("play", json!({ "text": "1" }));
     count("invalid", 2);
 
-    // What runs, what waits behind it, what finds no room, and what has an id that is taken.
+    // A running play, queued plays, a play beyond the queue, and a duplicate id.
     let running = wire.request("play", json!(["loop {}"]));
     let queued: Vec<_> = (0..4).map(|_| wire.request("play", json!(["1"]))).collect();
     let page = MetricsPage::wait_for(&server, |page| page.value("circles_queued_plays") == 4.0);
@@ -159,7 +159,7 @@ fn metrics_count_each_play_once_by_outcome() {
     }
     count("ok", 3);
 
-    // Notifications are plays as any other.
+    // Notifications count as plays, too.
     wire.send(r#"{"jsonrpc":"2.0","method":"play","params":["1"]}"#);
     wire.send(r#"{"jsonrpc":"2.0","method":"play","params":["throw 2"]}"#);
     wire.send(r#"{"jsonrpc":"2.0","method":"play","params":[]}"#);
@@ -168,7 +168,7 @@ fn metrics_count_each_play_once_by_outcome() {
     count("script_error", 1);
     count("invalid", 1);
 
-    // Members of a batch too, the one whose result does not fit among them.
+    // Members of a batch count, including the one whose result does not fit.
     let large = json!({ "script": "let s = \"\"; s.pad(1500, 'x'); s" });
     let batch = [(1, large.clone()), (2, large), (3, json!(["4"])), (4, json!(["throw 5"]))];
     let batch: Vec<_> = batch.iter().map(|(id, params)| line(*id, "play", params)).collect();
@@ -179,7 +179,7 @@ fn metrics_count_each_play_once_by_outcome() {
     count("limit_output", 1);
     count("script_error", 1);
 
-    // A worker that is gone takes along what waits for it.
+    // A killed worker loses the queued plays, too.
     let lost = wire.request("play", json!({ "script": "print(\"begun\"); loop {}" }));
     let behind = wire.request("play", json!(["1"]));
     wire.expect_print("begun");
@@ -188,7 +188,7 @@ fn metrics_count_each_play_once_by_outcome() {
     assert_eq!(wire.answer(&behind)["error"]["code"], -32009);
     count("lost_killed", 2);
 
-    // And those whose client has gone.
+    // Plays of a disconnected client count.
     let mut gone = server.connect();
     for script in ["print(\"begun\"); loop {}", "1", "2"] {
         gone.request("play", json!([script]));
@@ -252,11 +252,11 @@ fn metrics_measure_play_durations_and_worker_memory() {
     let mut wire = server.connect();
     wire.call("play", json!({ "script": "loop {}", "timeout_ms": 300 }));
     wire.value("let held = []; held.pad(90000, 1.5); 1");
-    // Its memory is looked at a quarter of a second after it was used.
+    // The circle samples memory a quarter of a second after the worker's last use.
     let held = |page: &MetricsPage| page.value("circles_memory_bytes{of=\"workers\"}");
     let page = MetricsPage::wait_for(&server, |page| held(page) > f64::from(1 << 20));
     let below = |bound: f64| buckets(&page.samples).iter().find(|(le, _)| *le == bound).expect("a bucket").1;
-    // How long the second one took is the machine's affair.
+    // The second play may take any time on a busy machine.
     assert!(below(0.25) <= 1.0, "the first one took longer");
     assert_eq!(below(f64::INFINITY), 2.0);
     let seconds = page.value("circles_play_seconds_sum");
@@ -268,7 +268,7 @@ fn metrics_measure_play_durations_and_worker_memory() {
     MetricsPage::wait_for(&server, |page| held(page) == 0.0).expect_value("circles_workers", 0);
 }
 
-/// Whatever a client says, as long as it connects: there are as many series as before, and none of them has its words.
+/// Client input neither adds series nor appears in them.
 #[test]
 fn metrics_contain_no_client_input() {
     const WORD: &str = "xyzzy";

@@ -16,7 +16,7 @@ use crate::support::{
     pty::Terminal,
 };
 
-/// On a throw-away circle.
+/// Plays on a scratch circle.
 fn play(args: &[&str]) -> CommandOutput {
     Home::new().run(&[&["play"], args].concat())
 }
@@ -35,7 +35,7 @@ fn script_comes_from_a_file_or_standard_input() {
         .expect("written");
     let ran = home.run(&["play", "script.rhai", "a"]);
     assert_eq!(ran.code, Some(1));
-    // The first line is blanked, so the position is that of the file.
+    // The shebang line is blanked, so positions are those of the file.
     assert!(ran.stderr.starts_with("2 | ARGS[0] + nowhere\n              ^\n"), "{}", ran.stderr);
     assert_eq!(home.run_with(&["play", "-"], "6 * 7").stdout, "42\n");
 }
@@ -54,7 +54,7 @@ fn script_with_a_shebang_gets_all_arguments() {
     std::fs::write(home.path().join("x.rhai"), "#!/usr/bin/env -S circles play --\nARGS").expect("written");
     let ran = home.run(&["play", "--", "x.rhai", "-n", "3", "--json", "--", "-e"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "[\"-n\", \"3\", \"--json\", \"--\", \"-e\"]\n"), "{ran:?}");
-    // Without it, options are taken wherever they stand.
+    // Without `--`, options are recognized anywhere.
     let ran = home.run(&["play", "x.rhai", "3", "--json"]);
     assert!(ran.stdout.starts_with('{') && ran.stdout.contains("[\"3\"]"), "{ran:?}");
 }
@@ -74,7 +74,7 @@ fn json_is_one_object_with_the_prints() {
     assert_eq!((ran.code, &object["error"]["code"]), (Some(3), &Value::Null));
 }
 
-/// JSON escapes no more than the controls of ASCII.
+/// JSON itself escapes only the control characters of ASCII.
 #[test]
 fn json_output_escapes_control_characters() {
     let (server, home) = (ServeProcess::open(), Home::new());
@@ -86,7 +86,7 @@ fn json_output_escapes_control_characters() {
         let said = Terminal::run(&home, args).wait_for("}\r\n");
         assert!(said.contains('\u{fffd}') && !said.contains(['\u{9b}', '\u{202e}']), "{said:?}");
     }
-    // A program gets it as it is.
+    // A pipe gets the text unchanged.
     assert!(home.run(&one).stdout.contains('\u{9b}'));
 }
 
@@ -263,7 +263,7 @@ fn ctrl_c_cancels_the_play() {
     assert_eq!(line, "begun\n");
     kill_process(Pid::from_child(&child), Signal::INT).expect("it is there");
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
-    // Its worker went with its connection.
+    // The worker ends with the connection.
     for worker in server.workers() {
         crate::support::process::wait_for_end(worker);
     }
@@ -276,7 +276,7 @@ fn paused_reader_loses_nothing_and_ctrl_c_works() {
     let home = Home::new();
     let spawn =
         |script: &str| home.command().args(["play", "--circle", &server.url, "-e", script]).spawn().expect("runs");
-    // More than a pipe holds, and nobody reads.
+    // More output than a pipe holds, and nobody reads it.
     let mut child = spawn(&format!("{lines} loop {{}}"));
     let deaf = child.stdout.take().expect("piped");
     eventually(|| (!server.workers().is_empty()).then_some(()).ok_or("there is no worker"));
@@ -284,12 +284,12 @@ fn paused_reader_loses_nothing_and_ctrl_c_works() {
     crate::support::process::wait_for_end(Pid::from_child(&child));
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
     drop(deaf);
-    // Once it reads, everything is there.
+    // A reader gets the whole output.
     let output = spawn(&format!("{lines} \"end\"")).wait_with_output().expect("it ends");
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 801);
 }
 
-/// A process in the background that changes the terminal would be stopped instead of ended.
+/// Changing the terminal would stop a background process instead of ending it.
 #[test]
 fn inherited_ignored_signal_stays_ignored() {
     let home = Home::new();

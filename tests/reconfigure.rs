@@ -1,4 +1,4 @@
-//! A circle that becomes another while it runs, asked as its supervisor asks it.
+//! Reconfiguration of a running circle over the IPC with its supervisor.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Home, WAIT_TIMEOUT, process::wait_for_end, wire::WireClient};
 
-/// A circle, and the socket that it has for its supervisor.
+/// A circle, with the supervisor's end of the IPC.
 struct SupervisedCircle {
     home: Home,
     child: Child,
@@ -49,7 +49,7 @@ impl SupervisedCircle {
         serde_json::from_str(&line).expect("JSON")
     }
 
-    /// Tells it what it is to be; its answer.
+    /// Sends a configuration; returns the circle's answer.
     fn ask(&mut self, arguments: &[&str]) -> Value {
         self.asked += 1;
         let arguments = [&["serve", "--name", "a", "--port", "0"], arguments].concat();
@@ -69,7 +69,7 @@ impl SupervisedCircle {
         assert_eq!(said["result"], json!({}), "{said}");
     }
 
-    /// Why it does not.
+    /// Sends a configuration that the circle rejects; returns the reason.
     fn refusal(&mut self, arguments: &[&str]) -> String {
         self.ask(arguments)["error"]["message"].as_str().expect("a refusal").to_owned()
     }
@@ -151,7 +151,7 @@ fn new_init_script_and_modules_apply_to_new_environments_only() {
     let answer = r#"import "m" as m; answer() + m::answer()"#;
     assert_eq!(wire.value(answer), 11);
 
-    // The same arguments, and other files.
+    // The same arguments, but changed files.
     circle.write("modules/m.rhai", "fn answer() { 40 }");
     circle.configure(&arguments);
     assert_eq!(circle.connect().value(answer), 41);
@@ -159,7 +159,7 @@ fn new_init_script_and_modules_apply_to_new_environments_only() {
     circle.configure(&arguments);
     assert_eq!(circle.connect().value(answer), 42);
     assert_eq!(wire.value("answer() + m::answer()"), 11);
-    // What a reset makes is new.
+    // A reset environment is a new one.
     assert_eq!(wire.call("reset", json!({}))["result"]["reset"], true);
     assert_eq!(wire.value(answer), 42);
 }
@@ -219,7 +219,7 @@ fn requests_and_drain_are_handled_while_an_init_script_runs() {
     let asked = json!({ "jsonrpc": "2.0", "id": "slow", "method": "configure", "params": { "arguments":
         ["serve", "--name", "a", "--port", "0", "--init", "endless.rhai", "--limit", "play_ms=20000"] } });
     writeln!(circle.says.get_ref(), "{asked}").expect("it is there");
-    // It goes on serving, and giving signs of life.
+    // The circle keeps serving and sending heartbeats.
     assert_eq!(circle.connect().value("40 + 2"), 42);
     while circle.receive()["method"] != "figures" {}
     assert_eq!(circle.ask(&[])["error"]["code"], -32600, "one at a time");
@@ -249,7 +249,7 @@ fn endless_init_script_ends_with_its_circle() {
     wait_for_end(runs_it);
 }
 
-/// How long a process has computed, in hundredths of a second: `proc_pid_stat(5)`.
+/// CPU time of a process, in hundredths of a second: `proc_pid_stat(5)`.
 fn cpu_ticks(pid: Pid) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(11)?.parse().ok()).unwrap_or_default()
@@ -260,7 +260,7 @@ fn unused_fork_servers_are_ended() {
     let mut circle = SupervisedCircle::start(&[]);
     circle.write("init.rhai", "fn answer() { 1 }");
     let pid = Pid::from_child(&circle.child);
-    // A connection alone needs none, nor one that gave its environment back.
+    // Neither an idle connection nor a reset session needs a fork server.
     let (_idle, mut has_reset) = (circle.connect(), circle.connect());
     assert_eq!(has_reset.value("40 + 2"), 42);
     assert_eq!(has_reset.call("reset", json!({}))["result"]["reset"], true);
@@ -277,7 +277,7 @@ fn unused_fork_servers_are_ended() {
     assert!(test_kill_process(pid).is_ok());
 }
 
-/// Holds a lease on a file: whoever opens it waits, as on a file system that stands still.
+/// Python script that holds a lease on a file: opening the file blocks, as on a hanging file system.
 const LEASE: &str = "
 import fcntl, os, signal, sys
 file = os.open(sys.argv[1], os.O_RDWR)

@@ -1,4 +1,4 @@
-//! `circles reload`, `circles diff`, SIGHUP, and circles.json that is watched: what is different is taken over, and nothing else.
+//! Reloads (`circles reload`, SIGHUP, saved files) and `circles diff`: only changes in circles.json are applied.
 
 mod faults;
 mod occasions;
@@ -17,16 +17,16 @@ const A: &str = r#"{ "name": "a", "port": 0 }"#;
 const B: &str = r#"{ "name": "b", "port": 0 }"#;
 const C: &str = r#"{ "name": "c", "port": 0 }"#;
 
-/// What the supervisor logs about a circles.json that it does not apply.
+/// Piece of the supervisor's log message about an invalid circles.json.
 const REFUSAL: &str = "still using the previous version";
 
-/// A circles.json.
+/// Text of a circles.json with these circles.
 fn of(circles: &[&str]) -> String {
     format!("{{ \"circles\": [\n{}\n] }}", circles.join(",\n"))
 }
 
 impl BackgroundCircles {
-    /// All that `status` says.
+    /// Output of `status --json`.
     fn statuses(&self) -> Value {
         serde_json::from_str(&self.run_ok(&["status", "--json"])).expect("JSON")
     }
@@ -36,7 +36,7 @@ impl BackgroundCircles {
         circles.as_array().expect("a list").iter().map(|one| one["name"].as_str().expect("a name").to_owned()).collect()
     }
 
-    /// Waits until `status` says that.
+    /// Waits until `status` satisfies a condition.
     fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
         eventually(|| {
             let statuses = self.statuses();
@@ -44,13 +44,13 @@ impl BackgroundCircles {
         });
     }
 
-    /// How often the supervisor has logged that.
+    /// Counts a piece of text in the supervisor's log.
     fn times_logged(&self, piece: &str) -> usize {
         let log = self.files("(supervisor).log").pop().and_then(|path| std::fs::read_to_string(path).ok());
         log.unwrap_or_default().matches(piece).count()
     }
 
-    /// Waits until the supervisor has logged that more often than so many times.
+    /// Waits until the supervisor's log contains the piece more than `times_before` times.
     fn wait_until_logged(&self, piece: &str, times_before: usize) {
         let is_logged = || self.times_logged(piece) > times_before;
         eventually(|| is_logged().then_some(()).ok_or_else(|| format!("{piece:?} is not logged")));
@@ -73,7 +73,7 @@ fn reload_starts_new_drains_removed_and_keeps_unchanged_circles() {
     assert_eq!(here.connect("c").value("CIRCLE_NAME"), "c");
     assert_eq!(drained.close_code(), 1001);
     wait_for_end(gone);
-    // Its play runs as if nothing had happened, until it is cancelled.
+    // The play runs undisturbed until it is cancelled.
     assert_eq!(here.pid("a"), before);
     assert_eq!(kept.call("cancel", json!([play]))["result"]["cancelled"], true);
     assert_eq!(kept.answer(&play)["error"]["code"], -32005);
@@ -95,12 +95,12 @@ fn reload_keeps_stopped_circles_down() {
     here.configure(&of(&[A, B, C]));
     here.run_ok(&["reload"]);
     assert_eq!((here.state("b"), here.state("c")), ("down".into(), "down".into()));
-    // Whoever wants all of them wants those to come, too.
+    // `up` without names includes circles that are added later.
     here.run_ok(&["up"]);
     here.configure(&of(&[A, B, C, r#"{ "name": "d", "port": 0 }"#]));
     here.run_ok(&["reload"]);
     assert_eq!((here.state("b"), here.state("d")), ("ready".into(), "ready".into()));
-    // One that comes back is new.
+    // A circle that returns counts as new.
     here.run_ok(&["down", "c"]);
     here.configure(&of(&[A]));
     here.run_ok(&["reload"]);
@@ -110,7 +110,7 @@ fn reload_keeps_stopped_circles_down() {
     assert_eq!(here.state("c"), "ready");
 }
 
-/// Each with whether the circle is started again for it.
+/// Each case says whether the change restarts the circle.
 #[test]
 fn reload_restarts_only_for_host_port_and_access() {
     let free = free_port();
@@ -157,7 +157,7 @@ fn diff_shows_what_reload_does_and_changes_nothing() {
     assert_eq!(here.run(&["reload"]).code, Some(3));
     here.run_ok(&["up"]);
     assert_eq!(here.run_ok(&["diff"]), "a  no change\nb  no change\n");
-    // A change that is noticed before it is asked for is done already: another is tried then.
+    // The watcher may apply a change before `reload` does; then the test tries another one.
     let is_done_when_asked_for = (0..20).any(|number| {
         here.configure(&of(&[A, B]));
         here.run_ok(&["reload"]);
@@ -218,7 +218,7 @@ fn concurrent_reloads_act_as_one() {
 fn reload_waits_for_an_earlier_reload() {
     let here = BackgroundCircles::start(&of(&[A, B]));
     here.run_ok(&["up"]);
-    // What plays is given a while when its circle drains.
+    // A running play keeps its circle draining for a while.
     let mut playing = here.connect("b");
     let _play = playing.request("play", json!({ "script": "print(`runs`); loop {}" }));
     playing.expect_print("runs");
@@ -228,7 +228,7 @@ fn reload_waits_for_an_earlier_reload() {
     assert_eq!(here.names(), ["a"]);
 }
 
-/// A client, and a play of it that runs until it is cancelled.
+/// Connects a client with a play that runs until it is cancelled.
 fn playing(here: &BackgroundCircles, circle: &str) -> (WireClient, Value) {
     let mut wire = here.connect(circle);
     let play = wire.request("play", json!({ "script": "print(`runs`); loop {}" }));
@@ -236,7 +236,7 @@ fn playing(here: &BackgroundCircles, circle: &str) -> (WireClient, Value) {
     (wire, play)
 }
 
-/// Ends the play once its circle drains, which ends with it.
+/// Cancels the play when its circle drains, which ends the circle.
 fn cancel_when_draining(here: &BackgroundCircles, (mut wire, play): (WireClient, Value)) {
     let drains = |one: &Value| one["state"] == "draining";
     here.until("a circle drains", |all| all["circles"].as_array().expect("a list").iter().any(drains));
@@ -244,7 +244,7 @@ fn cancel_when_draining(here: &BackgroundCircles, (mut wire, play): (WireClient,
     assert_eq!(wire.close_code(), 1001);
 }
 
-/// Each line is a circles.json that takes the place of the one before while a play still runs in what has the port.
+/// Each case replaces circles.json while a play still runs in the circle that has the port.
 #[test]
 fn circle_starts_after_the_previous_owner_of_its_port_drained() {
     let (one, two) = (free_port(), free_port());
@@ -253,7 +253,7 @@ fn circle_starts_after_the_previous_owner_of_its_port_drained() {
     here.run_ok(&["up"]);
     let cases = [
         ("a", of(&[&at("new", one), &at("b", two)])),
-        // Each has what the other had.
+        // The circles swap their ports.
         ("new", of(&[&at("new", two), &at("b", one)])),
     ];
     for (circle, config) in cases {
@@ -271,7 +271,7 @@ fn circle_starts_after_the_previous_owner_of_its_port_drained() {
     }
     assert_eq!(here.status("new")["url"], format!("ws://127.0.0.1:{two}"));
 
-    // What waits can be taken down, and does not come then.
+    // A circle that waits for its port can be stopped.
     let play = playing(&here, "b");
     here.configure(&of(&[&at("new", two), &at("c", one)]));
     here.until("c waits", |all| all["circles"][1]["name"] == "c" && all["circles"][1]["state"] == "starting");

@@ -8,14 +8,14 @@ use rustix::process::Signal;
 
 use crate::support::{Home, process::ServeProcess, pty::Terminal};
 
-/// What the prompt says to the terminal as it goes: no more pastes in brackets.
+/// Escape sequence at the end of a prompt: turns off bracketed paste.
 const PROMPT_ENDS: &str = "\x1b[?2004l";
 
 #[test]
 fn repl_answers_first_inputs() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
-    terminal.wait_for("throw-away circle");
+    terminal.wait_for("a temporary circle");
     terminal.wait_for("scratch> ");
     terminal.keys("let x = 40; fn sq(n) { n * n }\r");
     terminal.wait_for("scratch> ");
@@ -43,14 +43,14 @@ fn ctrl_c_cancels_the_play_and_keeps_the_session() {
     terminal.keys("\x03");
     terminal.wait_for("cancelled");
     terminal.wait_for("scratch> ");
-    // At the prompt it clears the line, and on an empty line it only hints.
+    // At the prompt Ctrl-C clears the line, and on an empty line it only prints a hint.
     terminal.keys("garbage(\x03");
     terminal.wait_for("scratch> ");
     terminal.keys("kept * 6\r");
     terminal.wait_for("42");
     terminal.wait_for("scratch> ");
     terminal.keys("\x03");
-    terminal.wait_for("Ctrl-D leaves");
+    terminal.wait_for("press Ctrl-D to quit");
     terminal.wait_for("scratch> ");
     terminal.keys("\x04");
     assert_eq!(terminal.end(), Some(0));
@@ -92,16 +92,16 @@ fn incomplete_input_continues_on_the_next_line() {
     terminal.keys("double(21)\r");
     terminal.wait_for("42\r\n");
     terminal.wait_for("scratch> ");
-    // The error's line is that of the whole input.
+    // The error's line counts from the begin of the whole input.
     terminal.keys("let a = [\r1,\rnowhere]\r");
     terminal.wait_for("3 | nowhere]");
     terminal.wait_for("(line 3, column 1)");
     terminal.wait_for("scratch> ");
-    // What cannot be completed is sent and comes back with an error, not with another line to type.
+    // Input that no further line can complete is sent, and its error is shown.
     terminal.keys("\"open\r");
     terminal.wait_for("error: ");
     terminal.wait_for("scratch> ");
-    // Two blank lines send what is incomplete.
+    // Two blank lines send incomplete input.
     terminal.keys("foo(\r\r\r");
     terminal.wait_for("error: ");
 }
@@ -149,7 +149,7 @@ fn prints_cannot_control_the_terminal() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
-    // What is typed, what is seen of it, and what must not come right before that.
+    // Input, expected output, and text that must not appear right before it.
     let plays = [
         ("print(\"\\x1b]0;title\\x07seen1\")\r", "␛]0;title␇seen1", "\x1b]0;title\x07"),
         ("debug(`\\${\"\\x1b[2J\"}seen2`)\r", "seen2", "\x1b[2J"),
@@ -246,7 +246,7 @@ fn tab_completes_from_the_circle() {
     terminal.keys("cup.col\t\r");
     terminal.wait_for("white");
     terminal.wait_for("scratch> ");
-    // Several: their signatures are listed.
+    // Several candidates: their signatures are listed.
     terminal.keys("to_\t\t");
     terminal.wait_for("to_lower(");
     terminal.keys("\x03");

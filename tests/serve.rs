@@ -1,4 +1,4 @@
-//! `circles serve`: its start, its end, the routes beside the WebSocket.
+//! `circles serve`: start, shutdown, and HTTP routes.
 
 use std::{
     io::{Read, Write},
@@ -50,12 +50,12 @@ fn first_signal_drains_and_exits_with_success() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = ServeProcess::open();
         let mut wire = server.connect();
-        // Within the grace of five seconds, however slow the machine is.
+        // Two seconds fit into the grace period of five, even on a slow machine.
         let script = "print(\"begun\"); let begun = timestamp(); while begun.elapsed < 2.0 {} 42";
         let id = wire.request("play", serde_json::json!([script]));
         wire.expect_print("begun");
         server.signal(signal);
-        // What runs goes on, what is new is refused.
+        // The running play continues, new ones are rejected.
         let mut late = wire.call("play", serde_json::json!(["1"]));
         while late["error"]["code"] != -32008 {
             late = wire.call("play", serde_json::json!(["1"]));
@@ -76,7 +76,7 @@ fn queued_requests_are_answered_while_draining() {
             .iter_mut()
             .map(|wire| (0..40).map(|_| wire.request("play", serde_json::json!(["1"]))).collect())
             .collect();
-        // Its answer says that everything before it was admitted.
+        // The answer shows that the circle has accepted all earlier requests.
         for wire in &mut wires {
             wire.call("describe", serde_json::json!([]));
         }
@@ -202,7 +202,7 @@ fn connection_limit_answers_503() {
     let metrics = get(server.authority(), "/metrics", &own(&server)).1;
     assert!(metrics.contains("circles_connections_refused_total{reason=\"full\"} 1\n"), "{metrics}");
     drop(two);
-    // Its place is free once the server has seen it go.
+    // The connection counts until the server notices its end.
     eventually(|| {
         let mut stream = TcpStream::connect(server.authority()).expect("it listens");
         write!(stream, "GET / HTTP/1.1\r\n{headers}\r\n").expect("it takes requests");
@@ -226,7 +226,7 @@ fn circle_starts_with_minimal_play_limits() {
     assert_eq!(server.connect().error("loop {}")["data"], serde_json::json!({ "limit": "time", "max": 1 }));
 }
 
-/// Nine links are nine folders to look into, and in each of them nine: nobody lives to see the end of that.
+/// Nine links in each directory would be an exponential number of directories, so each is read once.
 #[test]
 fn modules_with_links_to_themselves_are_read_once() {
     let home = Home::new();
@@ -283,7 +283,7 @@ fn init_script_that_is_no_file_is_refused() {
 fn second_signal_ends_the_server_at_once() {
     let mut server = ServeProcess::open();
     let mut wire = server.connect();
-    // It has five seconds when the circle drains.
+    // The play would have five seconds while the circle drains.
     wire.request("play", serde_json::json!(["print(\"begun\"); loop {}"]));
     wire.expect_print("begun");
     server.signal(Signal::TERM);
@@ -292,7 +292,7 @@ fn second_signal_ends_the_server_at_once() {
     assert_eq!(server.wait().code(), Some(130));
 }
 
-/// Whoever started it may have blocked them.
+/// The parent process may have blocked the signals.
 #[test]
 fn signals_blocked_at_start_end_the_server() {
     use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! `circles launch` and `circles serve` under a service manager, and what they start.
+//! `circles launch` and `circles serve` under a service manager, and inherited state of their children.
 
 mod container;
 
@@ -20,7 +20,7 @@ use crate::support::{
     wire::WireClient,
 };
 
-/// A command that runs, and what it says on stdout.
+/// A running command, with its lines on stdout.
 struct RunningProcess {
     child: ReapedChild,
     lines: Receiver<String>,
@@ -39,7 +39,7 @@ impl RunningProcess {
         Pid::from_child(&self.child.0)
     }
 
-    /// Where a circle takes connections.
+    /// Waits for the address of a circle.
     fn authority(&self) -> String {
         loop {
             let line = self.lines.recv_timeout(WAIT_TIMEOUT).expect("it says where it is");
@@ -56,7 +56,7 @@ impl RunningProcess {
     }
 }
 
-/// Stands for systemd.
+/// The socket of a fake service manager.
 struct ServiceManagerSocket {
     socket: UnixDatagram,
     path: PathBuf,
@@ -70,7 +70,8 @@ impl ServiceManagerSocket {
         Self { socket, path }
     }
 
-    /// One datagram. With a timeout a signal ends the system call, and children of other tests end all the time.
+    /// Receives a datagram; retries after signals. With a timeout the system call does not restart, and children of other tests
+    /// cause SIGCHLD all the time.
     fn receive(&self) -> io::Result<String> {
         let mut said = [0; 1024];
         loop {
@@ -87,7 +88,7 @@ impl ServiceManagerSocket {
         self.receive().expect("it says more")
     }
 
-    /// What it says up to something, but for signs of life.
+    /// Receives messages up to `last`, without watchdog pings.
     fn until(&self, last: &str) -> Vec<String> {
         let mut said = Vec::new();
         while said.last().is_none_or(|line| line != last) {
@@ -119,7 +120,7 @@ fn open_files(pid: Pid) -> Vec<PathBuf> {
     descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect()
 }
 
-/// A command with a file open that is not meant for it.
+/// A command that inherits an open file.
 fn with_a_file(home: &Home, file: &Path, args: &str) -> Command {
     let mut command = Command::new("sh");
     let script = format!("exec 9<{} && exec {BINARY} {args}", file.display());
@@ -207,7 +208,7 @@ fn ready_notification_does_not_wait_for_a_failed_circle() {
 fn supervisor_sends_watchdog_heartbeats_unless_blocked() {
     let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
     for args in [vec!["launch"], vec!["serve", "--port", "0"]] {
-        // A path is bound once.
+        // A socket path can be bound only once.
         let place = Home::new();
         let manager = ServiceManagerSocket::listen(&place);
         let mut command = home.command();
@@ -251,7 +252,7 @@ fn serve_notifies_the_service_manager() {
 #[test]
 fn systemd_unit_is_valid() {
     let unit = include_str!("../contrib/systemd/circles.service");
-    // Its program is not installed here.
+    // The program is not installed on this machine.
     let unit = unit.replace("/usr/local/bin/circles", BINARY);
     let home = Home::new();
     let path = home.path().join("circles.service");

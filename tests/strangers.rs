@@ -1,4 +1,4 @@
-//! Connections of a circle that needs a key, before they have authenticated: what they may do, and what they cost.
+//! Unauthenticated connections to a circle that requires a key: what they may do, and what they cost.
 
 mod memory;
 
@@ -21,16 +21,16 @@ use crate::support::{
     skip,
 };
 
-/// Bytes of the largest message of a stranger.
+/// Largest message of an unauthenticated client, in bytes.
 const MESSAGE: usize = 16 << 10;
 
-/// A circle of that member.
+/// Starts a circle with this member.
 fn circle_of(member: &KeyPair, args: &[&str]) -> ServeProcess {
     let key = member.public_key().to_hex();
     ServeProcess::start(&[&["--access", "members", "--member", &key], args].concat())
 }
 
-/// A request that is filled up to so many bytes.
+/// A request that is padded to this length.
 fn padded(length: usize) -> String {
     let request =
         |padding: &str| json!({ "jsonrpc": "2.0", "id": 1, "method": "describe", "params": {}, "x": padding });
@@ -47,7 +47,7 @@ fn anonymous_client_is_limited_to_16_kib_messages() {
     wire.send(padded(MESSAGE + 1));
     assert_eq!(wire.close_code(), 1009);
 
-    // Also in fragments, each of which is small.
+    // Small fragments count together.
     let mut wire = server.connect();
     let mut raw = wire.socket.get_ref().try_clone().expect("a socket");
     for (first, length) in [(0x01, MESSAGE / 2), (0x00, MESSAGE / 2), (0x80, 1)] {
@@ -80,7 +80,7 @@ fn address_has_a_limit_of_unauthenticated_connections() {
     let server = circle_of(&member, &["--limit", "unauthenticated_per_address=2"]);
     let mut first = server.connect();
     first.authenticate(&member);
-    // Each new one of the address makes room, so whoever keeps connections keeps nobody out.
+    // A new connection of the address replaces an old one, so kept connections lock nobody out.
     let mut kept: Vec<_> = (0..10).map(|_| Attacker::connect(&server).expect("it upgrades")).collect();
     let newest = kept.split_off(9);
     let closed = || get(server.authority(), "/metrics", &own(&server)).1;
@@ -113,7 +113,7 @@ fn address_behind_a_trusted_proxy_is_the_forwarded_one() {
         (101, "1"),
         "there is another one of the proxy itself"
     );
-    // Without a proxy a client cannot choose.
+    // Without a trusted proxy the header is ignored.
     let direct = circle_of(&member, &limit);
     let _one = direct.connect();
     assert_eq!((upgrade(&direct, "192.0.2.1"), &*closed(&direct)), (101, "1"));
@@ -128,14 +128,14 @@ fn anonymous_client_is_disconnected_after_the_authentication_timeout() {
     let mut unread = Attacker::connect(&server).expect("it upgrades");
     unread.ask_without_reading();
     assert_eq!(silent.close_code(), 1008);
-    // Whatever stands in the way of a close frame.
+    // Even if the client does not read the close frame.
     unread.wait_for_end();
     assert_eq!(wire.value("40 + 2"), 42);
     let closed = get(server.authority(), "/metrics", &own(&server)).1;
     assert!(closed.contains("circles_connections_closed_total{reason=\"login\"} 2\n"), "{closed}");
 }
 
-/// A masked frame that says that it has so many bytes of text, with as many of them as were sent.
+/// A masked frame that announces `stated` bytes of text and contains `sent` of them.
 fn frame(first: u8, stated: usize, sent: usize) -> Vec<u8> {
     let length = u64::try_from(stated).expect("a length");
     let mut bytes = vec![first, 0x80 | 127];
@@ -145,14 +145,14 @@ fn frame(first: u8, stated: usize, sent: usize) -> Vec<u8> {
     bytes
 }
 
-/// A frame that asks for the largest answer.
+/// A frame with the request that has the largest answer.
 fn discover() -> Vec<u8> {
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "rpc.discover" }).to_string();
     let length = u8::try_from(request.len()).expect("short");
     [&[0x81, 0x80 | length, 0, 0, 0, 0], request.as_bytes()].concat()
 }
 
-/// A client with a small receive buffer that reads nothing.
+/// A client with a small receive buffer that does not read.
 struct Attacker(TcpStream);
 
 impl Attacker {
@@ -195,17 +195,17 @@ impl Attacker {
         }
     }
 
-    /// Sends as much as the kernel takes at once. An attacker does not care whether the circle has closed.
+    /// Sends as much as the kernel takes at once, even if the circle has closed the connection.
     fn send(&mut self, bytes: &[u8]) {
         let _is_closed = self.0.set_nonblocking(true).and_then(|()| self.0.write(bytes)).is_err();
     }
 
-    /// More answers than anyone would keep for a stranger.
+    /// Requests far more answers than a circle keeps for an unauthenticated client.
     fn ask_without_reading(&mut self) {
         self.send(&discover().repeat(64));
     }
 
-    /// What finding 1 of the attack had as a batch.
+    /// Sends the same requests as a batch.
     fn send_batch(&mut self) {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "rpc.discover" });
         let batch = json!(vec![request; 64]).to_string();
@@ -222,22 +222,22 @@ impl Attacker {
         self.send(&[frame(0x01, stated, stated), frame(0x00, stated, stated / 2)].concat());
     }
 
-    /// Waits until the circle has closed the connection, without taking it for an answer to a close.
+    /// Waits until the circle has closed the connection, without sending a close frame first.
     fn wait_for_end(&mut self) {
         self.0.set_nonblocking(false).expect("a socket");
         let mut bytes = [0; 4096];
-        // What was on its way first; a reset is an end, too.
+        // Reads what is still on its way; a reset is an end, too.
         while self.0.read(&mut bytes).is_ok_and(|read| read > 0) {}
     }
 }
 
 const CONNECTIONS: usize = 4000;
 
-/// Bytes of address space that the circle has.
+/// Address space of the circle, in bytes.
 const ADDRESS_SPACE: u64 = 512 << 20;
 
-/// Bytes that strangers may cost the circle: what is for all connections. Their share is a quarter of that, but what was
-/// freed is not returned to the system at once.
+/// Largest memory that unauthenticated clients may cost the circle, in bytes: the budget of all connections. Their quota is a
+/// quarter of that, but freed memory is not returned to the system at once.
 const MAX_ANONYMOUS_BYTES: u64 = ADDRESS_SPACE / 8;
 
 #[test]
@@ -247,7 +247,7 @@ fn anonymous_clients_cannot_exhaust_a_circle() {
 
 #[test]
 fn anonymous_clients_of_many_addresses_cannot_exhaust_a_circle() {
-    // From one address here, so without the bound of an address.
+    // All connections come from one address here, so the limit per address is lifted.
     attack(&["--limit", "unauthenticated_per_address=100000"], true);
 }
 
@@ -282,7 +282,7 @@ fn attack(args: &[&str], has_room: bool) {
         if number % 100 == 0 {
             assert_eq!(wire.value("plays += 1; plays"), number / 100 + 1, "a member's plays go on");
             most = most.max(server.resident_kib());
-            // Members come in, too, unless strangers have all connections of their address.
+            // Members can connect, unless unauthenticated clients hold all connections of the address.
             if has_room && number % 1000 == 0 {
                 let mut other = server.connect();
                 other.authenticate(&member);

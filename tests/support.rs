@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! Helpers of the tests.
 
 pub(crate) mod background;
 pub(crate) mod eventually;
@@ -25,19 +25,19 @@ use tempfile::TempDir;
 pub(crate) use eventually::eventually;
 pub(crate) use ports::free_port;
 
-/// Bounds every wait: reaching it is a failure, never a way to pass.
+/// Limit of every wait. Reaching it fails the test.
 pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_circles");
 
 pub(crate) const PASSPHRASE: &str = "correct horse";
 
-/// A home directory of a test's own.
+/// Temporary home directory of a test.
 pub(crate) struct Home {
     directory: TempDir,
 }
 
-/// What a command did.
+/// Exit code and output of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CommandOutput {
     pub code: Option<i32>,
@@ -58,7 +58,7 @@ impl Home {
         self.path().join("data/circles/keys")
     }
 
-    /// The binary, in this home and without anything else of the test's environment.
+    /// Command that runs the binary in this home, without the test's environment.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(BINARY);
         command
@@ -78,7 +78,7 @@ impl Home {
         command_output(&self.command().args(args).output().expect("the binary runs"))
     }
 
-    /// With that on standard input.
+    /// Runs the binary with this text on standard input.
     pub(crate) fn run_with(&self, args: &[&str], input: &str) -> CommandOutput {
         let mut child = self.command().args(args).stdin(Stdio::piped()).spawn().expect("the binary runs");
         let mut stdin = child.stdin.take().expect("piped");
@@ -87,7 +87,7 @@ impl Home {
         command_output(&child.wait_with_output().expect("it ends"))
     }
 
-    /// A key in this home, made without the second that a real one takes.
+    /// Creates a key with a low work factor, which saves a second.
     pub(crate) fn add_key(&self, name: &str) -> KeyPair {
         let keypair = KeyPair::generate().expect("a key");
         Keystore::at(self.keys_directory())
@@ -99,12 +99,12 @@ impl Home {
 
 /// Reports that the running test is skipped, and why. The test returns after that.
 pub(crate) fn skip(why: &str) {
-    // Each test has a thread of its own, which is named after the test.
+    // Each test runs in a thread with the test's name.
     let thread = std::thread::current();
     skipped::report(thread.name().unwrap_or("a test without a name"), why);
 }
 
-/// What it did, of a command that was not run by a [`Home`].
+/// Output of a command that was not run through a [`Home`].
 pub(crate) fn command_output(output: &Output) -> CommandOutput {
     CommandOutput {
         code: output.status.code(),

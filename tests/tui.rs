@@ -1,4 +1,4 @@
-//! `circles tui`: the real loop on a screen in memory, with real circles; and the real binary on a terminal.
+//! `circles tui`: the real event loop on a screen in memory, with real circles; and the real binary on a terminal.
 
 mod background;
 mod circles;
@@ -17,16 +17,16 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::BackgroundCircles, free_port};
 
-/// The app, and the home that it lives in.
+/// The app, with its home.
 struct TuiScreen {
     app: HeadlessApp,
     runtime: Runtime,
-    /// `None` once it is left.
+    /// `None` after [`TuiScreen::leave`].
     background: Option<BackgroundCircles>,
 }
 
 impl TuiScreen {
-    /// With that circles.json, on a screen of that size.
+    /// Starts the app with this circles.json and screen size.
     fn start(config: &str, size: (u16, u16)) -> Self {
         Self::start_in(Home::new(), config, size)
     }
@@ -37,11 +37,11 @@ impl TuiScreen {
         Self::start_on(background, size)
     }
 
-    /// Where circles may be up already.
+    /// Starts the app in a home where circles may be up already.
     fn start_on(background: BackgroundCircles, size: (u16, u16)) -> Self {
         let home = &background.home;
         let file = home.path().join("circles.json");
-        // Where the commands of this home have them, too.
+        // The directories that commands in this home use.
         let state = home.path().join("state/circles");
         let directories = Directories { run: state.join("run"), state };
         let setup = Setup {
@@ -64,7 +64,7 @@ impl TuiScreen {
         Self { app, runtime, background: Some(background) }
     }
 
-    /// On a screen of the usual size, without a circle in circles.json.
+    /// Starts the app on a screen of 80 by 24, without circles in circles.json.
     fn alone() -> Self {
         Self::start(r#"{ "circles": [] }"#, (80, 24))
     }
@@ -73,7 +73,7 @@ impl TuiScreen {
         &self.background().home
     }
 
-    /// The same circles, from another terminal.
+    /// The same circles, for commands from another terminal.
     fn background(&self) -> &BackgroundCircles {
         self.background.as_ref().expect("it was not left")
     }
@@ -82,13 +82,13 @@ impl TuiScreen {
         self.home().path().join("circles.json")
     }
 
-    /// Ends it; its home and its circles go on.
+    /// Ends the app; its home and its circles stay.
     fn leave(self) -> BackgroundCircles {
         self.runtime.block_on(self.app.hang_up());
         self.quit_result().0
     }
 
-    /// What goes on once it has ended by itself, and its exit code.
+    /// Waits for the app to quit; returns its home and its exit code.
     fn quit_result(mut self) -> (BackgroundCircles, u8) {
         let code = self.end();
         (self.background.take().expect("it was not left"), code)
@@ -106,7 +106,7 @@ impl TuiScreen {
         self.runtime.block_on(self.app.resize(width, height));
     }
 
-    /// Waits for a screen that is as wanted.
+    /// Waits until the screen satisfies a condition.
     fn wait_until(&mut self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
         match self.runtime.block_on(self.app.wait_until(is_wanted, WAIT_TIMEOUT)) {
             Ok(screen) => screen,
@@ -114,12 +114,12 @@ impl TuiScreen {
         }
     }
 
-    /// Waits until that text stands on the screen.
+    /// Waits until the screen shows this text.
     fn wait_for(&mut self, text: &str) -> String {
         self.wait_until(text, |screen| screen.contains(text))
     }
 
-    /// Waits until a row of a pane begins with that text.
+    /// Waits until a row of a pane begins with this text.
     fn wait_for_row(&mut self, text: &str) -> String {
         let is_border = |character: char| "│┃┨┠├┤┣┫┩┺┡┴┳┻".contains(character);
         self.wait_until(text, |screen| {
@@ -127,7 +127,7 @@ impl TuiScreen {
         })
     }
 
-    /// A prompt on the throw-away circle, from the first screen.
+    /// Opens a prompt on the scratch circle from the first screen.
     fn play_alone(&mut self) {
         self.wait_for("Enter  play now");
         self.press(&["Enter"]);
@@ -135,7 +135,7 @@ impl TuiScreen {
         self.wait_for_row(">");
     }
 
-    /// Its exit code, once it has ended by itself.
+    /// Waits for the app to quit; returns its exit code.
     fn end(&mut self) -> u8 {
         let ended = async { tokio::time::timeout(WAIT_TIMEOUT, self.app.end()).await };
         self.runtime.block_on(ended).expect("it ends in time").expect("it ends")
@@ -146,7 +146,7 @@ impl Drop for TuiScreen {
     fn drop(&mut self) {
         self.runtime.block_on(async {
             self.app.hang_up().await;
-            // How it ends is what tests look at that want to know.
+            // Tests of the exit code call `end` themselves.
             let _ended = self.app.end().await;
         });
     }

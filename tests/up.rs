@@ -28,8 +28,8 @@ fn up_waits_until_ready_and_down_leaves_nothing() {
     assert!(said.contains("a  ready  ws://127.0.0.1:") && said.contains("b  ready  ws://"), "{said}");
     let mut wire = here.connect("a");
     assert_eq!(wire.value("40 + 2"), 42);
-    // It is told with the next sign of life.
-    eventually(|| (here.status("a")["connections"] == 1).then_some(()).ok_or("the connection is not told"));
+    // The supervisor learns it with the next heartbeat.
+    eventually(|| (here.status("a")["connections"] == 1).then_some(()).ok_or("the connection is not counted"));
     let status = here.status("b");
     let fields: Vec<&str> = status.as_object().expect("an object").keys().map(String::as_str).collect();
     let documented =
@@ -89,7 +89,7 @@ fn names_select_circles() {
     assert!(ran.code == Some(2) && ran.stderr.contains("there is no circle 'c'"), "{ran:?}");
     let ran = here.run(&["down", "c"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("there is no circle 'c'"), "{ran:?}");
-    // The supervisor stays for those that may be wanted again.
+    // The supervisor keeps running: the user may start circles again.
     here.run_ok(&["down", "a"]);
     here.run_ok(&["up", "b"]);
     assert_eq!((here.state("a"), here.state("b")), ("down".into(), "ready".into()));
@@ -132,12 +132,12 @@ fn launch_and_up_share_one_supervisor() {
     here.run_ok(&["down"]);
     for _ in 0..4 {
         let mut launch = here.home.command().arg("launch").stdout(Stdio::null()).spawn().expect("it runs");
-        // Whichever of the two is first: it is one supervisor that has them.
+        // Whichever of the two is first, one supervisor has all circles.
         here.run_ok(&["up"]);
         let launched = Pid::from_child(&launch);
         let is_launched = here.supervisor("a") == launched;
         if !is_launched {
-            // It has to see the one that runs before that is gone.
+            // The launcher must see the running supervisor before that ends.
             wait_for_end(launched);
         }
         here.run_ok(&["down"]);

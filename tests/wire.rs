@@ -1,4 +1,4 @@
-//! The protocol, spoken by a client that knows only its page.
+//! The protocol, tested by a client that is written from its documentation.
 
 mod auth;
 mod endings;

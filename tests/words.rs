@@ -78,7 +78,8 @@ fn check(name: &str, text: &str, failures: &mut Vec<String>) {
 #[test]
 fn pages_use_the_words_of_the_field() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let mut files: Vec<_> = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "protocol/openrpc.json"].map(|file| root.join(file)).into();
+    let mut files: Vec<_> =
+        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "protocol/openrpc.json"].map(|file| root.join(file)).into();
     let docs = fs::read_dir(root.join("docs")).expect("readable").map(|entry| entry.expect("readable").path());
     files.extend(docs.filter(|path| path.is_file()));
     let snapshots = fs::read_dir(root.join("tests/tui/snapshots")).expect("readable");
@@ -96,7 +97,8 @@ fn help_uses_the_words_of_the_field() {
     let home = Home::new();
     let overview = home.run(&["--help"]).stdout;
     let verbs = overview.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let verbs: Vec<_> = verbs.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help").collect();
+    let verbs: Vec<_> =
+        verbs.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help").collect();
     assert!(verbs.len() > 15, "{overview}");
     let mut failures = Vec::new();
     check("circles --help", &overview, &mut failures);

@@ -1,4 +1,4 @@
-//! What one client's scripts cost another: nothing.
+//! Workers isolate sessions: scripts of one client do not affect another.
 
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,7 @@ fn worker_killed_between_plays_is_reported() {
 fn descriptor_exhaustion_makes_sessions_busy_without_loss() {
     let server = ServeProcess::open();
     let mut wire = server.connect();
-    // Nothing is closed that is open, and nothing new can be opened.
+    // Open descriptors stay open, but the process can open no more.
     let none = Rlimit { current: Some(0), ..getrlimit(Resource::Nofile) };
     let before = prlimit(Some(server.pid()), Resource::Nofile, none).expect("the process is ours");
     let error = wire.error("1");
@@ -75,10 +75,10 @@ fn script_over_its_memory_limit_is_stopped_and_its_session_kept() {
     let server = ServeProcess::start(&["--limit", "memory_mib=16"]);
     let (mut wire, mut other) = (server.connect(), server.connect());
     wire.value("let kept = 7; let f = |x| x; let big = []; big.pad(10000, 0);");
-    // What a closure captured is counted by no limit of the engine.
+    // The engine does not count captured values of closures; only the memory limit does.
     let error = wire.error("loop { f = f.curry(big); }");
     assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "memory", "max": 16 })));
-    // A session that is full may still make room.
+    // A session at its limit can still free memory.
     assert_eq!(wire.value("kept"), 7);
     wire.value("f = 0;");
     assert_eq!(wire.value("f = |x| x; for i in 0..50 { f = f.curry(big); } 1"), 1);
@@ -106,7 +106,7 @@ fn failed_worker_loses_only_its_sessions_environment() {
     other.value("let mine = 2;");
     let running = wire.request("play", json!(["print(\"begun\"); loop {}"]));
     wire.expect_print("begun");
-    // As what cannot be caught in there would.
+    // Stands for a crash that the worker cannot catch.
     kill_process(worker, Signal::ABORT).expect("it is there");
     let error = wire.answer(&running)["error"].clone();
     assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("crash")));
@@ -114,7 +114,7 @@ fn failed_worker_loses_only_its_sessions_environment() {
     assert_eq!(other.value("mine"), 2);
 }
 
-/// At the least: how long more it takes is the machine's affair.
+/// Asserts only lower bounds: a busy machine may take longer.
 #[test]
 fn session_with_crashing_workers_backs_off() {
     let server = ServeProcess::open();
@@ -129,7 +129,7 @@ fn session_with_crashing_workers_backs_off() {
         assert_eq!(wire.answer(&running)["error"]["data"]["reason"], "crash");
         assert_eq!(wire.value("1"), 1);
     }
-    // After the third, fourth and fifth.
+    // Delays after the third, fourth and fifth crash.
     assert!(started.elapsed() >= Duration::from_millis(100 + 200 + 400), "{:?}", started.elapsed());
 }
 
@@ -143,11 +143,11 @@ fn session_with_repeated_resets_backs_off() {
         wire.call("reset", json!([]));
         assert_eq!(wire.value("1"), 1);
     }
-    // The first one is free.
+    // The first reset has no delay.
     assert!(started.elapsed() >= Duration::from_millis(3 * 250), "{:?}", started.elapsed());
 }
 
-/// As while a huge script is parsed, which cannot be interrupted: only the kill ends it.
+/// Only a kill ends a worker that cannot be interrupted, as while it parses a huge script.
 #[test]
 fn play_that_does_not_stop_is_killed_after_a_second() {
     let server = ServeProcess::open();
@@ -226,7 +226,7 @@ fn worker_inherits_nothing_from_its_server_or_other_workers() {
     let ([first, second], [template]) = (&workers[..], &templates[..]) else { panic!("two of one") };
     let [of_first, of_second] = [first, second].map(|worker| descriptors(&worker.to_string()));
     let (Some(of_first), Some(of_second)) = (of_first, of_second) else {
-        // What is to be seen here, tests/template.rs of `worker` sees from inside.
+        // The tests of the crate `worker` check the same from inside a worker.
         skip("a process that is not dumpable shows its descriptors to root alone");
         return;
     };
@@ -235,19 +235,19 @@ fn worker_inherits_nothing_from_its_server_or_other_workers() {
         [*template, server.pid()].map(|pid| descriptors(&pid.to_string()).expect("readable"));
     for (open, other) in [(&of_first, &of_second), (&of_second, &of_first)] {
         let sockets: Vec<_> = open.iter().filter(|name| name.starts_with("socket:")).collect();
-        // Work and control.
+        // One socket for plays, one for control.
         assert_eq!(sockets.len(), 2, "{open:?}");
         let elsewhere = [other, &of_template, &of_server];
         assert!(sockets.iter().all(|socket| elsewhere.iter().all(|there| !there.contains(socket))), "{open:?}");
         let others: Vec<_> = open.iter().filter(|name| !name.starts_with("socket:") && *name != "/dev/null").collect();
         assert!(others.is_empty(), "{others:?}");
     }
-    // All of the same name and user, of one session that is not the server's.
+    // All have the same name and user, and one session, which is not the server's.
     let sessions = [*first, *second, *template].map(|pid| threads(pid)[0][3].clone());
     assert_eq!(sessions, [(); 3].map(|()| template.to_string()));
 }
 
-/// Of a process that shows them.
+/// Open descriptors of a process; `None` if the kernel does not show them.
 fn descriptors(pid: &str) -> Option<Vec<String>> {
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     Some(open.filter_map(|entry| Some(std::fs::read_link(entry.ok()?.path()).ok()?.display().to_string())).collect())
@@ -297,14 +297,14 @@ fn worker_has_batch_scheduling_and_lower_priority_for_long_plays() {
     };
     long.value("1");
     let [worker] = server.workers()[..] else { panic!("one worker") };
-    // SCHED_BATCH, of both threads.
+    // Both threads have the policy SCHED_BATCH (3).
     assert_eq!(threads(worker).iter().map(|fields| fields[38].as_str()).collect::<Vec<_>>(), ["3", "3"]);
     let play = long.request("play", json!(["loop { for i in 0..10000 {} print(\"on\"); }"]));
     while nicenesses() != [["19", "19"]] {
         long.expect_print("on");
     }
     assert_eq!(long.call("cancel", json!([play]))["result"], json!({ "cancelled": true }));
-    // For good, and for itself alone.
+    // The lower priority stays, and applies to this worker only.
     assert_eq!(long.answer(&play)["error"]["code"], -32005);
     assert_eq!(long.value("1"), 1);
     short.value("1");
@@ -343,12 +343,12 @@ fn workers_of_one_caller_are_bounded() {
     let server = ServeProcess::start(&["--limit", "workers=8"]);
     let mut sessions = [(); 3].map(|()| server.connect());
     let [first, second, third] = &mut sessions;
-    // A quarter of them, for all who come from one address and prove no key.
+    // A quarter of the workers, for all anonymous clients of one address.
     first.value("1");
     second.value("1");
     let error = third.error("1");
     assert_eq!((&error["code"], &error["data"]), (&json!(-32006), &json!({ "limit": "sessions", "max": 2 })));
-    // Who proves a key is someone else.
+    // An authenticated client is another caller.
     third.authenticate(&keys::KeyPair::generate().expect("a key"));
     assert_eq!(third.value("40 + 2"), 42);
     let mut fourth = server.connect();
@@ -366,7 +366,7 @@ fn idle_anonymous_session_returns_its_worker() {
     anonymous.value("let mine = 2;");
     assert_eq!(anonymous.notification("session.reset"), json!({ "reason": "idle" }));
     assert_eq!(anonymous.error("mine")["data"]["kind"], "runtime");
-    // Who has proved a key was idle for longer.
+    // The authenticated session was idle for longer, and keeps its environment.
     assert_eq!(known.value("mine"), 1);
 }
 
@@ -381,11 +381,11 @@ fn caller_with_many_connections_does_not_delay_another() {
     let mut other = server.connect();
     other.authenticate(&keys::KeyPair::generate().expect("a key"));
     assert_eq!(other.value("40 + 2"), 42);
-    // One that waits for its turn can be cancelled, and asked about meanwhile.
+    // A waiting play can be cancelled, and its session answers queries.
     assert_eq!(greedy[1].call("cancel", json!([second]))["result"]["cancelled"], true);
     assert_eq!(greedy[1].answer(&second)["error"]["code"], -32005);
     assert!(greedy[2].call("scope", json!([]))["result"].is_object());
-    // The next in turn begins when the one before has ended.
+    // The next play begins when the previous one has ended.
     greedy[0].call("cancel", json!([first]));
     greedy[2].expect_print("begun");
     greedy[2].call("cancel", json!([third]));

@@ -1,4 +1,4 @@
-//! Each thing that can be wrong, alone.
+//! Each problem that `circles doctor` finds, one at a time.
 
 use std::{net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 
@@ -11,7 +11,7 @@ use crate::support::{
     process::{ServeProcess, wait_for_end, wait_until_stopped},
 };
 
-/// A home in which all is well, without circles that should be up.
+/// A home without problems, and without circles that should be up.
 fn healthy_home() -> Home {
     let home = Home::new();
     home.add_key("alice");
@@ -28,7 +28,7 @@ fn open(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode is changed");
 }
 
-/// Runs the command that mends the one thing that is wrong, and all is well.
+/// Runs the command that fixes the only problem, and checks that none is left.
 fn fix(home: &Home) {
     let examined = DoctorReport::of(home, &[]);
     let complaints = examined.findings();
@@ -43,7 +43,7 @@ fn fix(home: &Home) {
     assert_eq!(DoctorReport::of(home, &[]).findings(), Vec::<String>::new());
 }
 
-/// A circles.json of two circles, `a` and `b`, whose ports are free and stay the same.
+/// A circles.json with two circles, `a` and `b`, on fixed free ports.
 fn fixed_ports() -> String {
     let (a, b) = (free_port(), free_port());
     format!(r#"{{ "circles": [{{ "name": "a", "port": {a} }}, {{ "name": "b", "port": {b} }}] }}"#)
@@ -94,7 +94,7 @@ fn doctor_finds_leftovers_of_interrupted_writes() {
     DoctorReport::of(&home, &[]).expect_only(0, &["warning", ".new-AbCdEf and another file are left", ".new-gHiJkL"]);
     fix(&home);
     assert!(!one.exists() && !other.exists());
-    // What it says of the next change is so.
+    // The next change of the keystore removes the file, as the finding says.
     fs::write(one, "{").expect("written");
     assert_eq!(home.run(&["keys", "remove", "alice", "--yes"]).code, Some(0));
     assert!(!one.exists());
@@ -124,7 +124,7 @@ fn doctor_finds_faults_of_circles_json() {
         command_output(&home.command().args(["doctor", "--config", "nowhere.json"]).output().expect("it runs"));
     assert!(missing.code == Some(2) && missing.stdout.contains("cannot read nowhere.json"), "{missing:?}");
 
-    // What mends it is said for the file that was named.
+    // The fix names the file of `--config`.
     fs::write(home.path().join("other.json"), "[]").expect("written");
     let other = command_output(&home.command().args(["doctor", "--config", "other.json"]).output().expect("it runs"));
     assert!(other.code == Some(2) && other.stdout.contains("circles check --config other.json"), "{other:?}");
@@ -141,7 +141,7 @@ fn doctor_finds_faults_of_circles_json() {
     let complaints = examined.findings();
     assert_eq!(examined.code, Some(2));
     assert!(complaints[0].contains(&format!("port {port} is taken")), "{complaints:#?}");
-    // It takes connections and says nothing, which is waited for within bounds.
+    // A listener that never answers: the doctor waits a bounded time.
     assert!(complaints[1].contains("a is down"), "{complaints:#?}");
 }
 
@@ -156,18 +156,18 @@ fn doctor_finds_faults_of_circles() {
     assert!(down.findings()[0].contains("a is down") && down.findings()[0].ends_with("circles up a"));
     here.run_ok(&["up"]);
 
-    // One stands still, and one has ended for good.
+    // One circle hangs, and one has failed.
     let (a, b) = (here.pid("a"), here.pid("b"));
     kill_process(b, Signal::STOP).expect("it is there");
     wait_until_stopped(b);
     DoctorReport::of(&here.home, &[]).expect_only(3, &["error", "b is up and does not answer", "circles restart b"]);
     kill_process(b, Signal::CONT).expect("it is there");
-    // It has come to itself.
+    // The circle answers again.
     drop(here.connect("b"));
     kill_process(a, Signal::KILL).expect("it is there");
     wait_for_end(a);
     eventually(|| (here.state("a") == "failed").then_some(()).ok_or("a has not failed"));
-    DoctorReport::of(&here.home, &[]).expect_only(3, &["error", "a has failed", "ended by signal 9", "circles up a"]);
+    DoctorReport::of(&here.home, &[]).expect_only(3, &["error", "a has failed", "killed by signal 9", "circles up a"]);
 
     let supervisor = here.supervisor("b");
     kill_process(supervisor, Signal::STOP).expect("it is there");
@@ -177,7 +177,7 @@ fn doctor_finds_faults_of_circles() {
     assert_eq!(stopped.code, Some(3));
     assert!(stopped.findings()[0].contains("the supervisor does not answer"), "{:#?}", stopped.findings());
 
-    // What is wrong with keys comes first, and so does its code.
+    // Problems with keys come first, and determine the exit code.
     fs::write(here.home.keys_directory().join("bob.json"), "{").expect("written");
     open(&here.home.keys_directory().join("bob.json"), 0o600);
     let both = DoctorReport::of(&here.home, &[]);
@@ -217,7 +217,7 @@ fn doctor_finds_faults_of_the_default_circle() {
     examine(&free_port().to_string()).expect_only(0, &["warning", "which does not answer", "unset CIRCLES_CIRCLE"]);
     let served = ServeProcess::open();
     assert_eq!(examine(served.authority()).findings(), Vec::<String>::new());
-    // As play takes several.
+    // Several circles, as `play` takes them.
     examine(&format!("{},x y", served.authority())).expect_only(2, &["'x y' says no circle"]);
 }
 

@@ -1,4 +1,4 @@
-//! What clients make of the identities of circles.
+//! Identities of circles, checked by clients.
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::PathBuf};
 
@@ -17,7 +17,7 @@ fn play(home: &Home, circle: &str) -> CommandOutput {
     home.run(&["play", "--circle", circle, "-e", "40 + 2"])
 }
 
-/// A circle on a port that it keeps, with an identity of its own.
+/// Serves a circle on a fixed port, with an identity file.
 fn served(home: &Home, port: u16, identity: &str) -> (ServeProcess, String) {
     let file: PathBuf = home.path().join(identity);
     let server = ServeProcess::start_on(port, &["--identity", file.to_str().expect("UTF-8")]);
@@ -47,7 +47,7 @@ fn first_identity_is_reported_and_remembered_and_another_is_refused() {
     assert_eq!(play(&home, &impostor.url).stdout, "42\n");
 }
 
-/// Someone else's directory, say: whoever wrote it knows the secret of the identity that it names.
+/// A circles.json in a directory of someone else may name an identity whose secret they know.
 #[test]
 fn circles_json_in_the_working_directory_does_not_outweigh_what_is_known() {
     let (home, port) = (Home::new(), free_port());
@@ -131,11 +131,11 @@ fn own_circle_is_compared_with_its_supervisors_report() {
         assert_eq!((&*ran.stdout, &*ran.stderr), ("42\n", ""), "{circle}: {ran:?}");
     }
     assert_eq!(known_circles(home), None);
-    // It has a new identity, which its supervisor says.
+    // The supervisor reports the new identity.
     background.run_ok(&["identity", "rotate", "a", "--yes"]);
     assert_eq!(play(home, "a").stdout, "42\n");
 
-    // Another program takes its place while it is down.
+    // Another program listens on the circle's port while the circle is down.
     background.run_ok(&["down"]);
     let (sender, asked) = std::sync::mpsc::channel();
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("it is free");

@@ -1,4 +1,4 @@
-//! Keys that come and go, and what becomes of them meanwhile.
+//! Changes of keys: export, import, passphrases, names, removal.
 
 use std::{fs, process::Command};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::mode;
 use crate::support::{CommandOutput, Home, PASSPHRASE, command_output};
 
-/// A secret key, of nobody.
+/// A secret key that nobody uses.
 const SECRET: &str = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
 
 fn public_key_of_secret() -> String {
@@ -39,7 +39,7 @@ fn exported_key_is_imported_with_its_passphrase() {
     assert_eq!(mode(&elsewhere.keys_directory().join("a.json")), 0o600);
     assert_eq!(unlock(&elsewhere, "a", PASSPHRASE).as_deref(), Some(alice.secret_hex().as_str()));
 
-    // From a file, too; and that it is there already is said.
+    // Imports from a file, too, and reports that the key exists already under another name.
     fs::write(elsewhere.path().join("key"), &exported.stdout).expect("written");
     let again = elsewhere.run(&["keys", "import", "b", "key", "--json"]);
     let told: Value = serde_json::from_str(&again.stdout).expect("JSON");
@@ -63,7 +63,7 @@ fn bare_secret_is_exported_on_confirmation_and_imported_with_a_passphrase() {
     let wrong = with(&home, &["keys", "export", "alice", "--secret", "--yes"], &[("CIRCLES_PASSPHRASE", "wrong")]);
     assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(6), ""));
     assert!(wrong.stderr.contains("wrong passphrase"), "{wrong:?}");
-    // --yes says nothing of a copy that is encrypted.
+    // An encrypted export needs no confirmation, so --yes is an error.
     assert_eq!(home.run(&["keys", "export", "alice", "--yes"]).code, Some(2));
 
     let empty = Home::new();
@@ -83,7 +83,7 @@ fn secret_on_the_command_line_is_refused_and_not_echoed() {
         assert!(refused.stderr.contains("standard input") && !refused.stderr.contains(SECRET), "{refused:?}");
     }
     assert!(!home.keys_directory().exists());
-    // A file may be called so.
+    // A file may have such a name.
     fs::write(home.path().join(SECRET), SECRET).expect("written");
     assert_eq!(home.run(&["keys", "import", "alice", SECRET]).code, Some(0));
 }
@@ -134,7 +134,7 @@ fn passphrase_is_changed_without_a_terminal() {
     let changed = change(&[("CIRCLES_PASSPHRASE", "two"), ("CIRCLES_NEW_PASSPHRASE_FILE", &three)]);
     assert_eq!(changed.code, Some(0), "{changed:?}");
 
-    // Each from a descriptor of its own.
+    // Both passphrases come from file descriptors.
     let changed = Command::new("sh")
         .args(["-c", "\"$0\" keys passwd alice --passphrase-fd 3 --new-passphrase-fd 4 3<three 4<<X\nfour\nX"])
         .arg(crate::support::BINARY)

@@ -1,4 +1,4 @@
-//! What is asked before it is done, on the terminal.
+//! Confirmations and passphrase prompts on the terminal.
 
 use std::process::{Command, Stdio};
 
@@ -6,7 +6,7 @@ use keys::keystore::Keystore;
 
 use crate::support::{BINARY, CommandOutput, Home, PASSPHRASE, command_output, pty::Terminal};
 
-/// With nobody to ask.
+/// Runs a command without a terminal.
 fn alone(home: &Home, args: &[&str]) -> CommandOutput {
     let output = Command::new("setsid")
         .args(["--wait", BINARY])
@@ -22,7 +22,7 @@ fn alone(home: &Home, args: &[&str]) -> CommandOutput {
     command_output(&output)
 }
 
-/// On a terminal, where nothing is in the environment.
+/// Runs a command on a terminal, without a passphrase in the environment.
 fn terminal(home: &Home, args: &[&str]) -> Terminal {
     let mut command = home.command();
     command.env_remove("CIRCLES_PASSPHRASE");
@@ -68,7 +68,7 @@ fn confirmation_requires_a_terminal() {
             "{refused:?}"
         );
     }
-    // What takes its place is named where it would be looked for.
+    // The error names the variables that replace the prompt.
     let new = alone(&home, &["keys", "passwd", "alice"]);
     assert!(new.code == Some(6) && new.stderr.contains("CIRCLES_PASSPHRASE_FILE"), "{new:?}");
     assert_eq!(home.run(&["keys", "list"]).stdout.lines().count(), 1);

@@ -1,4 +1,4 @@
-//! What others get of a process that holds a passphrase and an unlocked key: nothing.
+//! Protection of processes that hold a passphrase or an unlocked key.
 
 use std::{
     fs,
@@ -20,10 +20,10 @@ use crate::support::{
     wire::WireClient,
 };
 
-/// A user without privileges, as most distributions have one.
+/// User id of `nobody` in most distributions.
 const NOBODY: u32 = 65534;
 
-/// Gives a directory, and all that is in it, to that user.
+/// Gives a directory with its contents to a user.
 fn give(path: &Path, user: u32) {
     chown(path, Some(user), Some(user)).expect("root may");
     if path.is_dir() {
@@ -33,7 +33,7 @@ fn give(path: &Path, user: u32) {
     }
 }
 
-/// Has the kernel show a file of a process to its own user.
+/// Reads a file of `/proc/PID` as the user of the process.
 fn shown(pid: Pid, file: &str, user: Option<u32>) -> Output {
     let mut command = Command::new("cat");
     command.arg(format!("/proc/{pid}/{file}")).env("LC_ALL", "C");
@@ -47,14 +47,14 @@ fn as_user(command: &mut Command, user: Option<u32>) -> &mut Command {
     }
 }
 
-/// A binary in the home, and the user without privileges who owns both where root runs the tests: root may read everything.
+/// Copies the binary into the home. If root, who may read everything, runs the tests, gives both to an unprivileged user.
 fn for_an_ordinary_user(home: &Home) -> Option<(PathBuf, Option<u32>)> {
     let user = geteuid().is_root().then_some(NOBODY);
     if let Err(error) = as_user(&mut Command::new("true"), user).status() {
         skip(&format!("no process can be started as user {NOBODY}: {error}"));
         return None;
     }
-    // The folder of the binary may be closed to that user. A binary that cannot be read would leave no core file by itself.
+    // The user may not have access to the build directory, and an unreadable binary never leaves a core file.
     let binary = home.path().join("circles");
     fs::copy(BINARY, &binary).expect("copied");
     if let Some(user) = user {
@@ -63,7 +63,7 @@ fn for_an_ordinary_user(home: &Home) -> Option<(PathBuf, Option<u32>)> {
     Some((binary, user))
 }
 
-/// As permissive as the system lets it, so that a core file is missing for no other reason.
+/// Command with the highest possible limit of core files, so that no other limit prevents one.
 fn permissive(binary: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg("ulimit -S -c \"$(ulimit -H -c)\"; exec \"$0\" \"$@\"").arg(binary).args(args);
@@ -71,7 +71,7 @@ fn permissive(binary: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// The kernel writes no core file of the process, and shows its memory to no other process of its user.
+/// Asserts that the kernel writes no core file of the process and shows its memory to no other process of its user.
 fn assert_protected(pid: Pid, user: Option<u32>) {
     let limits = shown(pid, "limits", user);
     let limits = String::from_utf8(limits.stdout).expect("text");
@@ -109,7 +109,7 @@ fn unlocked_key_is_hidden_from_core_files_and_other_processes() {
     let mut client = ReapedChild(as_user(&mut command, user).spawn().expect("sh is everywhere"));
     let mut line = String::new();
     BufReader::new(client.0.stdout.take().expect("piped")).read_line(&mut line).expect("it prints");
-    // By now it has read the passphrase, unlocked the key and authenticated with it.
+    // By now the client has read the passphrase, unlocked the key and authenticated.
     assert_eq!(line, "begun\n");
 
     let pid = Pid::from_child(&client.0);
@@ -125,7 +125,7 @@ fn unlocked_key_is_hidden_from_core_files_and_other_processes() {
     assert_no_core_file(&mut client, &home);
 }
 
-/// A server holds the secret of its circle's identity. Its supervisor and its workers do without its `/proc`.
+/// A server holds the secret of its circle's identity. Neither its supervisor nor its workers need its `/proc`.
 #[test]
 fn server_with_an_identity_is_kept_from_core_files_and_from_other_processes_of_its_user() {
     let home = Home::new();
@@ -147,7 +147,7 @@ fn server_with_an_identity_is_kept_from_core_files_and_from_other_processes_of_i
     assert_no_core_file(&mut server, &home);
 }
 
-/// Anyone who starts a server may have the variables set for other commands.
+/// The user may have set the variables for other commands.
 #[test]
 fn server_has_no_passphrase_in_its_environment() {
     let home = Home::new();

@@ -1,10 +1,10 @@
-//! Disks that are full, and files that may not grow.
+//! Full disks and limits of file sizes.
 
 use std::process::Command;
 
 use super::*;
 
-/// A circle with a log and an audit, started by a shell that has set up its files; and its URL.
+/// Starts a circle with a log and an audit, after the shell commands in `before`; returns it with its address.
 fn start(home: &Home, before: &str, log: &Path, audit: &Path) -> (ReapedChild, String) {
     let mut command = Command::new("sh");
     let server = home.command();
@@ -35,7 +35,7 @@ fn end(child: &ReapedChild) {
     wait_for_end(pid);
 }
 
-/// The numbers of the plays that an audit has, and how many it says are lost.
+/// Numbers of the plays in an audit, and the number of lost lines.
 fn audited_numbers(path: &Path) -> (Vec<u64>, u64) {
     let (mut numbers, mut lost) = (Vec::new(), 0);
     let older = PathBuf::from(format!("{}.1", path.display()));
@@ -66,7 +66,7 @@ fn circle_survives_a_full_disk() {
 fn circle_survives_a_file_size_limit_with_whole_lines() {
     let home = Home::new();
     let (log, audit) = (home.path().join("a.log"), home.path().join("a.audit"));
-    // 512 bytes a block in sh: 8 KiB.
+    // sh counts blocks of 512 bytes: 8 KiB.
     let (mut child, authority) = start(&home, "ulimit -f 16 &&", &log, &audit);
     let mut wire = WireClient::connect(&authority);
     for number in 0..200 {
@@ -75,11 +75,11 @@ fn circle_survives_a_file_size_limit_with_whole_lines() {
     end(&child);
     assert_eq!(child.0.wait().expect("it was started here").code(), Some(0));
     assert_eq!(fs::metadata(&audit).expect("it is there").len(), 8192);
-    // The plays of one caller do not fill it.
-    assert!(fs::read_to_string(&log).expect("it is there").contains("play ok"));
+    // The log has room, as it suppresses repeated plays of one caller.
+    assert!(fs::read_to_string(&log).expect("it is there").contains("play finished"));
 }
 
-/// In a mount namespace of its own, where the system lets its user have one.
+/// Needs a mount namespace, which not every system permits.
 #[test]
 fn lost_lines_are_counted_after_a_full_disk() {
     let home = Home::new();
@@ -118,14 +118,14 @@ fn lost_lines_are_counted_after_a_full_disk() {
     let inside = PathBuf::from(format!("/proc/{}/root", child.0.id()));
     let inside = |path: &Path| inside.join(path.strip_prefix("/").expect("absolute"));
 
-    // 12 MiB of records, where 8 may wait and as many are on their way.
+    // 12 MiB of records; at most 8 MiB may wait, and as much is being written.
     let mut wire = WireClient::connect(authority);
     let padding = "x".repeat(200 << 10);
     for number in 0..120 {
         assert_eq!(wire.value(&format!("{number};\"{padding}\";{number}")), number);
     }
     fs::remove_file(inside(&disk.join("filler"))).expect("it was there");
-    // 200 KiB never fit on a disk of 64: what waits, waits on. Room is made for good.
+    // A record of 200 KiB never fits on a disk of 64 KiB, so records wait until the disk is enlarged.
     let room = Command::new("nsenter")
         .args(["-U", "-m", "--preserve-credentials", "-t", &child.0.id().to_string()])
         .args(["mount", "-o", "remount,size=64m"])
@@ -137,10 +137,10 @@ fn lost_lines_are_counted_after_a_full_disk() {
     until(&audit, |text| text.contains("\"lost\":") && text.ends_with('\n'));
     let (numbers, lost) = audited_numbers(&audit);
     assert!(lost > 0 && numbers.len() as u64 + lost == 120, "{} and {lost}", numbers.len());
-    // The first ones are there: it is the later ones for which there was no room.
+    // The first records are written; later ones found no room in the queue.
     assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
-    // The log had room to wait in.
-    let log = until(&inside(&log), |text| text.contains("play ok"));
+    // The lines of the log fitted into their queue.
+    let log = until(&inside(&log), |text| text.contains("play finished"));
     assert!(!log.contains("lost"), "{log}");
     end(&child);
 }

@@ -1,4 +1,4 @@
-//! What one caller repeats is logged now and then, so that it pushes nothing else out of the log.
+//! Suppression of repeated log lines of one caller, so that they evict nothing else from the log.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::support::{
     wire::WireClient,
 };
 
-/// A server whose log is a file, with the file and the authority of the server.
+/// Starts a server with a log file; returns it with the file and its authority.
 fn logged(home: &Home, args: &[&str]) -> (ReapedChild, PathBuf, String) {
     let log = home.path().join("a.log");
     let mut command = home.command();
@@ -32,7 +32,7 @@ fn logged(home: &Home, args: &[&str]) -> (ReapedChild, PathBuf, String) {
     (server, log, authority)
 }
 
-/// The log of a server that has ended.
+/// Ends a server and reads its log.
 fn log_at_the_end(server: &ReapedChild, log: &Path) -> String {
     let pid = rustix::process::Pid::from_child(&server.0);
     kill_process(pid, Signal::TERM).expect("it is there");
@@ -51,7 +51,7 @@ fn failed_authentications_are_logged_with_address_and_key_and_not_each() {
         let params = json!({ "pubkey": key, "signature": "00".repeat(64) });
         assert_eq!(wire.call("authenticate", params)["error"]["code"], -32002);
     }
-    // What is no key is not repeated.
+    // The log does not repeat an invalid key.
     connect().call("authenticate", json!({ "pubkey": "no\nkey", "signature": "" }));
     let mut wire = connect();
     for _ in 0..1000 {
@@ -62,7 +62,7 @@ fn failed_authentications_are_logged_with_address_and_key_and_not_each() {
     assert!(failed[0].contains("address=127.0.0.1") && failed[0].contains(&format!("key=\"{key}\"")), "{failed:?}");
     assert!(failed.iter().all(|line| line.contains("session{number=")), "{failed:?}");
     assert!(failed.len() < 50 && !text.contains("no\\nkey"), "{failed:?}");
-    assert!((1..500).contains(&text.matches("play ok").count()), "plays of one caller are suppressed, too");
+    assert!((1..500).contains(&text.matches("play finished").count()), "plays of one caller are suppressed, too");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn refused_connections_are_logged_with_their_address_and_not_each() {
         stream.read_exact(&mut status).expect("it answers");
         assert_eq!(&status, b"HTTP/1.1 503");
     }
-    // More sockets than there may be are not answered.
+    // Sockets beyond the limit are not answered.
     let silent: Vec<_> = (0..50).map(|_| TcpStream::connect(&authority).expect("it listens")).collect();
     assert_eq!(wire.value("40 + 2"), 42);
     drop(silent);

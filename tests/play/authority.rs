@@ -1,4 +1,4 @@
-//! The authority of a circle: what a client signs for, and what it is dialled as.
+//! Authority of a circle: the address that a client dials and signs for.
 
 use std::{
     net::TcpListener,
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Home, fake, process::ServeProcess, skip};
 
-/// What stands for a circle that hands out nonces of that authority; its own authority, and the methods that it is asked for.
+/// Starts a fake circle that issues nonces of the `claimed` authority. Returns its own authority and the requests to it.
 fn serve_nonces_of(claimed: impl Fn() -> String + Clone + Send + 'static) -> (String, Receiver<Value>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let liar = fake::serve_websocket(move |text| {
@@ -19,7 +19,7 @@ fn serve_nonces_of(claimed: impl Fn() -> String + Clone + Send + 'static) -> (St
             json!({
                 "name": "liar", "version": "1", "protocol": 1, "access": "authenticated", "modules": [],
                 "you": { "public_key": null, "admitted": false }, "sandbox": [],
-                // A later version says more, which is not for this one to mind.
+                // Clients ignore fields of a later version.
                 "limits": { "play_ms": 30000, "idle_s": 600 },
             })
         } else {
@@ -32,7 +32,7 @@ fn serve_nonces_of(claimed: impl Fn() -> String + Clone + Send + 'static) -> (St
     (liar, receiver)
 }
 
-/// A circle that hands out another circle's nonces could have them signed and be somebody there.
+/// A circle that issues another circle's nonces could use the signatures there.
 #[test]
 fn nonce_of_another_authority_is_not_signed() {
     let (liar, receiver) = serve_nonces_of(|| "bank.example:9001".into());
@@ -44,7 +44,7 @@ fn nonce_of_another_authority_is_not_signed() {
     assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["describe", "fetch_nonce"]);
 }
 
-/// Both loopback addresses have that name, and another user of the machine can listen on one of them.
+/// Both loopback addresses are `localhost`, and another user of the machine can listen on one of them.
 #[test]
 fn nonce_of_localhost_is_not_signed() {
     let known = Arc::new(OnceLock::new());
@@ -83,7 +83,7 @@ fn explicit_authority_works_through_a_tunnel() {
     home.add_key("alice");
     let server = ServeProcess::start(&["--access", "authenticated", "--hosts", "circle.example"]);
     let through = ["play", "--circle", &server.url, "--authority", "circle.example", "-e", "1"];
-    // Where a tunnel ends, nothing tells a circle without a lasting identity from another.
+    // Through a tunnel, nothing distinguishes a circle without a persistent identity from an impostor.
     let ran = home.run(&through);
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stderr.contains("--accept-ephemeral"), "{ran:?}");

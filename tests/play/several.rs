@@ -28,7 +28,7 @@ fn script_is_played_on_several_circles_concurrently() {
         "{ran:?}"
     );
 
-    // One that is not there keeps the others from nothing; several may also be named one by one.
+    // An unreachable circle does not affect the others. The option can be repeated.
     let ran = home.run(&["play", "--json", "--circle", "1", "--circle", &circles(true), "-e", "print(1); CIRCLE_NAME"]);
     let all: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     let of = |index: usize, field: &str| all["circles"][index][field].clone();
@@ -36,7 +36,7 @@ fn script_is_played_on_several_circles_concurrently() {
     assert_eq!((of(1, "value"), of(2, "value")), (json!("one"), json!("other")));
     assert_eq!(of(1, "prints"), json!([{ "stream": "print", "text": "1" }]));
     assert_eq!((of(0, "error")["code"].clone(), of(3, "error").is_object()), (Value::Null, true));
-    // The first that failed, in the order of naming.
+    // The exit code is that of the first failed circle, in the order of the arguments.
     let ran = home.run(&["play", "--circle", &circles(true), "-e", "if CIRCLE_NAME == \"other\" { throw 1 }"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
 }
@@ -49,7 +49,7 @@ fn circle_named_twice_plays_once() {
     let circles = json!({ "circles": [{ "name": "team", "port": port }] });
     std::fs::write(home.path().join("circles.json"), circles.to_string()).expect("written");
     let names = ["team".to_owned(), port.to_string(), format!("127.0.0.1:{port}"), format!("ws://127.0.0.1:{port}/")];
-    // As one that is alone.
+    // The same circle named twice prints as a single one.
     let ran = home.run(&["play", "--circle", &names.join(", "), "--circle", "team", "-e", "print(1); CIRCLE_NAME"]);
     assert_eq!(ran, CommandOutput { code: Some(0), stdout: "1\nteam\n".into(), stderr: String::new() });
     let two = format!("{port},{},team", other.url);
@@ -58,7 +58,7 @@ fn circle_named_twice_plays_once() {
     let played = all["circles"].as_array().expect("several").iter();
     let played: Vec<_> = played.map(|one| (one["circle"].clone(), one["value"].clone())).collect();
     assert_eq!(played, [(json!(port.to_string()), json!("team")), (json!(other.url), json!("other"))]);
-    // A name that is none is a mistake, and no throw-away circle.
+    // An empty name is an error, and does not mean a scratch circle.
     for empty in ["", " , "] {
         let ran = home.run(&["play", "--circle", empty, "-e", "1"]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
@@ -75,14 +75,14 @@ fn circles_named_by_the_environment_share_one_passphrase() {
     command
         .args(["play", "--json", "-e", "CALLER_PUBLIC_KEY"])
         .env("CIRCLES_CIRCLE", format!("{},{}", one.url, other.url));
-    // A pipe can be read once.
+    // A pipe can be read only once.
     let (passphrase, mut written) = std::io::pipe().expect("a pipe");
     std::io::Write::write_all(&mut written, crate::support::PASSPHRASE.as_bytes()).expect("written");
     drop(written);
     let output = command.arg("--passphrase-fd=0").stdin(passphrase).output().expect("runs");
     let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&all["circles"][0]["value"], &all["circles"][1]["value"]), (&json!(alice), &json!(alice)));
-    // Whose passphrase is wrong plays nowhere.
+    // With a wrong passphrase nothing is played.
     let ran = home
         .command()
         .args(["play", "-e", "1"])

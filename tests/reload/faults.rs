@@ -1,4 +1,4 @@
-//! What goes wrong with a reload, and that it changes nothing.
+//! Faults of a reload, which change nothing.
 
 use std::fs;
 
@@ -41,7 +41,7 @@ fn invalid_config_is_reported_by_status_and_log() {
     assert_eq!(here.pid("a"), before);
 }
 
-/// Whatever takes the place of circles.json, and that what runs does not notice.
+/// Whatever replaces circles.json, running circles are not affected.
 #[test]
 fn unreadable_config_changes_nothing() {
     let here = BackgroundCircles::start(&of(&[A, B]));
@@ -99,7 +99,7 @@ fn circle_that_rejects_a_change_keeps_its_config_and_applies_the_fix() {
     assert!(here.run_ok(&["status"]).contains("change not applied: "));
     eventually(|| {
         let logs = here.run_ok(&["logs", "b"]);
-        if logs.contains("does not take over what circles.json says now: ") { Ok(()) } else { Err(logs) }
+        if logs.contains("the circle keeps its previous configuration: ") { Ok(()) } else { Err(logs) }
     });
     assert_eq!((here.pid("b"), here.connect("b").value("DAY")), (before, json!(1)));
     fs::write(&script, "const DAY = 2;").expect("written");
@@ -117,12 +117,12 @@ fn failed_circle_applies_the_fix_at_its_next_start() {
     fs::write(&script, "const DAY = 1;").expect("written");
     here.until("b is up", |all| all["circles"][1]["state"] == "ready");
     assert_eq!(here.connect("b").value("DAY"), 1);
-    // A new one that cannot start is told, and costs the others nothing.
+    // A new circle that cannot start is reported, and does not affect the others.
     let before = here.pid("a");
     here.configure(&of(&[A, r#"{ "name": "c", "port": 0, "init": "c.rhai", "restart": "never" }"#]));
     fs::write(here.home.path().join("c.rhai"), "throw \"no such night\"").expect("written");
     let ran = here.run(&["reload"]);
-    // Where it was noticed before it was asked for, `status` has it.
+    // If the watcher has applied the change before `reload`, `status` shows the failure.
     let is_told = ran.code == Some(2) && ran.stderr.contains("no such night");
     assert!(is_told || ran.code == Some(0), "{ran:?}");
     here.until("c has failed", |all| all["circles"][1]["state"] == "failed");

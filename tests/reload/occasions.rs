@@ -1,4 +1,4 @@
-//! What a reload happens by: saving a file, and SIGHUP.
+//! Triggers of a reload: saved files and SIGHUP.
 
 use std::{fs, os::unix::fs::symlink, process::Stdio};
 
@@ -22,7 +22,7 @@ fn save_of_the_file_triggers_a_reload() {
     };
     here.configure(&of(&[A, B]));
     has(&["a", "b"]);
-    // As editors do it, once and once more: what is watched is not the file that was there first.
+    // Editors replace the file by renaming. Twice, as the watched file is then not the first one.
     for (circles, names) in [(&[A, C][..], &["a", "c"][..]), (&[A, B], &["a", "b"])] {
         fs::write(at("circles.json.new"), of(circles)).expect("written");
         fs::rename(at("circles.json.new"), at("circles.json")).expect("moved");
@@ -62,7 +62,7 @@ fn replaced_directories_are_watched() {
     fs::rename(at("other"), at("top")).expect("moved");
     write("top", &[A, B, C]);
     has(3);
-    // Put back only once it is noticed that it is gone.
+    // Restored only after the supervisor has noticed the removal.
     let before = here.times_logged(REFUSAL);
     fs::rename(at("top"), at("top.gone")).expect("moved");
     here.wait_until_logged(REFUSAL, before);
@@ -82,7 +82,7 @@ fn symlink_and_its_target_are_watched() {
     symlink("one", at("current")).expect("linked");
     fs::remove_file(at("circles.json")).expect("removed");
     symlink("current/circles.json", at("circles.json")).expect("linked");
-    // Found by its canonical path, which is another one later on.
+    // Finds the supervisor by its canonical path, which changes below.
     let canonical = at("one/circles.json");
     let named = ["--config", canonical.to_str().expect("UTF-8")];
     here.run_ok(&["up"]);
@@ -124,7 +124,7 @@ fn init_script_and_modules_are_watched() {
     fs::create_dir_all(at("scripts/deep")).expect("made");
     fs::write(at("scripts/deep/m.rhai"), "fn day() { 2 }").expect("written");
     until("import \"deep/m\" as m; m::day()");
-    // Whoever was there before has what was there before.
+    // Existing sessions keep the previous module.
     assert_eq!((here.pid("a"), here.pid("b"), before.value("DAY")), (a, b, json!(1)));
 }
 
@@ -150,7 +150,7 @@ fn sighup_reloads_in_the_foreground_without_a_terminal() {
     command.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut launched =
         ReapedChild(command.current_dir(here.home.path()).spawn().expect("setsid of util-linux is there"));
-    // `setsid` has made itself the binary.
+    // `setsid` has executed the binary in its own process.
     let pid = Pid::from_child(&launched.0);
     here.until("a is up", |all| all["circles"][0]["state"] == "ready");
     kill_process(pid, Signal::HUP).expect("it is there");

@@ -16,7 +16,7 @@ fn use_switches_circles_and_returns_to_the_kept_session() {
     terminal.wait_for("scratch> ");
     terminal.keys("let here = 40\r");
     terminal.wait_for("scratch> ");
-    // Tab knows the circles of circles.json.
+    // Tab completes circles of circles.json.
     terminal.keys(":use te\t\r");
     terminal.wait_for("team> ");
     terminal.keys("is_def_var(\"here\")\r");
@@ -27,7 +27,7 @@ fn use_switches_circles_and_returns_to_the_kept_session() {
     terminal.keys("here + 2\r");
     terminal.wait_for("42\r\n");
     terminal.wait_for("scratch> ");
-    // Where there is nothing to go to, one stays.
+    // An invalid target leaves the session as it is.
     terminal.keys(":use taem\r");
     terminal.wait_for("did you mean 'team'?");
     terminal.wait_for("scratch> ");
@@ -70,7 +70,7 @@ fn use_switches_to_a_scratch_circle() {
     let home = Home::new();
     let server = ServeProcess::open();
     let mut command = home.command();
-    // An editor that changes nothing.
+    // An editor that leaves the file unchanged.
     command.env("VISUAL", "true");
     let mut terminal = Terminal::run_command(&home, &command, &["repl", &server.url]);
     terminal.wait_for("circle> ");
@@ -79,7 +79,7 @@ fn use_switches_to_a_scratch_circle() {
     terminal.keys("let x = 42; print(x)\r");
     terminal.wait_for("42\r\n");
     terminal.wait_for("scratch> ");
-    // What failed is what one wants to edit.
+    // `:edit` opens the failed input.
     terminal.keys("x +* 2\r");
     terminal.wait_for("error: ");
     terminal.wait_for("scratch> ");
@@ -87,7 +87,7 @@ fn use_switches_to_a_scratch_circle() {
     terminal.wait_for_screen("scratch> x +* 2");
 }
 
-/// With the echo off while it is typed, and Enter being Enter, although the prompt's own terminal has neither.
+/// The passphrase prompt turns off the echo and reads whole lines, although the terminal is in raw mode for the prompt.
 #[test]
 fn command_prompts_for_the_passphrase_it_needs() {
     let home = Home::new();
@@ -129,7 +129,7 @@ fn save_writes_a_script_that_runs_again() {
     terminal.keys(":save ~/work.rhai\r");
     terminal.wait_for("6 inputs in ");
     terminal.wait_for("scratch> ");
-    // It is not lost to a second thought.
+    // `:save` does not overwrite an existing file; `:save!` does.
     terminal.keys(":save ~/work.rhai\r");
     terminal.wait_for("is there already");
     terminal.wait_for(":save! ");
@@ -165,7 +165,7 @@ fn load_shows_the_failing_line_of_the_file() {
     terminal.keys(":load pipe\r");
     terminal.wait_for("it is no file");
     terminal.wait_for("scratch> ");
-    // What went wrong is what the last play came to, and is told where inputs are saved.
+    // `:last` shows the error of the last play, and `:save` reports failed inputs.
     terminal.keys(":last\r");
     terminal.wait_for("Variable not found: nowhere");
     terminal.wait_for("scratch> ");
@@ -189,7 +189,7 @@ fn fan_out_shows_answers_side_by_side() {
         team.authority(),
         lab.authority()
     ));
-    // One that is not there keeps none of the others from it.
+    // An unreachable circle does not affect the others.
     terminal.wait_for("connection refused");
     terminal.wait_for_screen(&format!("{} | from team", team.authority()));
     terminal.wait_for_screen(&format!("{} | from lab", lab.authority()));
@@ -197,7 +197,7 @@ fn fan_out_shows_answers_side_by_side() {
     let row =
         |screen: &vt100::Screen| screen.contents().lines().any(|row| row.contains("team42") && row.contains("lab42"));
     terminal.wait_until("both in one row", row);
-    // What they have stays, and the place one is at does, too.
+    // Their variables are kept, and the session stays on its circle.
     terminal.keys(&format!("6 * 7\r:use {}\r", lab.authority()));
     terminal.wait_for("42\r\n");
     terminal.wait_for("lab> ");
@@ -226,7 +226,7 @@ fn ctrl_c_cancels_on_every_circle() {
 fn time_plot_and_last_show_the_last_play() {
     let home = Home::new();
     let mut command = home.command();
-    // A pager that says that it is one.
+    // A pager that marks its output.
     command.env("PAGER", "sed s/^/paged:/");
     let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
     terminal.wait_for("scratch> ");
@@ -244,7 +244,7 @@ fn time_plot_and_last_show_the_last_play() {
     terminal.keys(":plot \"words\"\r");
     terminal.wait_for(":plot wants");
     terminal.wait_for("scratch> ");
-    // Folded, with the way to all of it.
+    // Truncated, with a hint how to see everything.
     terminal.keys("let all = []; for i in 0..200 { all.push(`line ${i} of what is as long as it has to be to have a line of its own`); print(`printed ${i}`); } all\r");
     terminal.wait_for("printed 199\r\n");
     terminal.wait_for("hidden; :last pages all of it");
@@ -267,7 +267,7 @@ fn progress_of_a_play_is_shown_as_a_bar() {
     terminal.wait_for("Ctrl-C cancels");
     terminal.keys("\x03");
     terminal.wait_for("cancelled; the session and what it had done are kept");
-    // It goes where it stood.
+    // The status line is removed.
     terminal.wait_for("scratch> ");
     terminal.wait_until("no status line", |screen| !screen.contents().contains("loading █"));
 }

@@ -1,4 +1,4 @@
-//! Connections that are lost, and what is made of it.
+//! Lost connections, environments and answers.
 
 use std::{
     sync::{
@@ -38,7 +38,7 @@ fn lost_connection_is_reported_above_the_line_and_restored() {
     terminal.keys("CALLER_PUBLIC_KEY + `/${i");
     terminal.wait_for("/${i");
     kill(&mut server);
-    // Whole, and above what is being typed, which is still there; the prompt says that there is no connection.
+    // The whole message is above the typed input, which is still there; the prompt shows the lost connection.
     terminal.wait_for_words("is lost: no reason given; connecting again");
     terminal.wait_for_screen("team ⚿ alice✗ CALLER_PUBLIC_KEY + `/${i");
     let _server = ServeProcess::start_on(port, &access);
@@ -58,7 +58,7 @@ fn input_on_a_lost_connection_is_returned() {
     terminal.keys("let x = 1; print(`be${\"gun\"}`); loop {}\r");
     terminal.wait_for("begun");
     kill(&mut server);
-    // A play that was under way says so itself, and what to make of it.
+    // A running play reports the loss, with advice.
     terminal.wait_for("is lost: no reason given");
     terminal.wait_for("look before you play it again");
     terminal.wait_for("circle✗ ");
@@ -67,13 +67,13 @@ fn input_on_a_lost_connection_is_returned() {
     terminal.wait_for("in the history");
     let _server = ServeProcess::start_on(port, &[]);
     terminal.wait_for_words("connected again");
-    // Nothing went well before, so nothing is said to be gone, and Up brings back what could not be played.
+    // No input had succeeded, so none is reported as lost; Up recalls the input that was not played.
     terminal.wait_for("circle> ");
     terminal.keys("\x1b[A\r");
     terminal.wait_for("Variable not found: x");
 }
 
-/// A circle that counts what is played on it, and hangs up at the first.
+/// A fake circle that records plays, and closes the connection at the first.
 fn server_losing_the_first_answer(played: Arc<Mutex<Vec<String>>>) -> String {
     fake::serve_conversation(move |text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
@@ -130,7 +130,7 @@ fn log_line_is_printed_above_the_input() {
     terminal.wait_for("scratch> ");
     terminal.keys("6 *");
     terminal.wait_for_screen("scratch> 6 *");
-    // Its throw-away circle is in the same process, and says that it has lost what forks its workers.
+    // The scratch circle runs in the same process, and logs that it has lost its fork server.
     for template in children(terminal.pid()) {
         kill_process(template, Signal::KILL).expect("it is there");
     }
@@ -156,7 +156,7 @@ fn other_circle_at_the_same_address_is_detected() {
     terminal.keys("1\r");
     terminal.wait_for_words("the circle 'other' is there now, and not 'team'");
     terminal.wait_for("team✗ ");
-    // On purpose one can go there.
+    // `:use` connects there on request.
     terminal.keys(&format!(":use {port}\r"));
     terminal.wait_for("other> ");
     terminal.keys("CIRCLE_NAME\r");
@@ -190,7 +190,7 @@ fn circle_on_a_new_port_is_reported_with_its_address() {
     terminal.wait_for("team> ");
     here.run_ok(&["down"]);
     terminal.wait_for_words("connecting again");
-    // Its port is somebody else's by now, who hangs up on everyone.
+    // Another server has the old port, and closes all connections.
     let listener = std::net::TcpListener::bind(url.strip_prefix("ws://").expect("a ws URL")).expect("it is free");
     std::thread::spawn(move || listener.incoming().for_each(drop));
     here.run_ok(&["up"]);
@@ -223,7 +223,8 @@ fn inputs_of_a_lost_environment_can_be_saved() {
     assert!(saved.contains("let kept = 42;") && !saved.contains("loop"), "{saved}");
 }
 
-/// A circle that takes any signature, and is another one once it has hung up on a play; what it is asked after that.
+/// A fake circle that accepts any signature. After it has closed the connection at a play, it is another circle, and `asked`
+/// records its requests.
 fn server_replaced_by_another(authority: Arc<OnceLock<String>>, asked: Arc<Mutex<Vec<String>>>) -> String {
     let is_replaced = Arc::new(AtomicBool::new(false));
     fake::serve_conversation(move |text| {

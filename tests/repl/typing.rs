@@ -1,4 +1,4 @@
-//! What the keys do.
+//! Keys of the editor.
 
 use super::PROMPT_ENDS;
 use crate::support::{Home, process::ServeProcess, pty::Terminal};
@@ -15,12 +15,12 @@ fn up_recalls_a_whole_multiline_input() {
     terminal.wait_for("scratch> ");
     terminal.keys("\x1b[A\x1b[A");
     terminal.wait_for("x * 2\r\n}");
-    // All of it is one input: its end can be changed, and Enter plays it.
+    // The recalled input is one: its end can be edited, and Enter plays it.
     terminal.keys(" twice(21)\r");
     terminal.wait_for("42\r\n");
     terminal.keys("\x04");
     assert_eq!(terminal.end(), Some(0));
-    // In another run, too.
+    // The history also works after a restart.
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
     terminal.keys("\x1b[A\r");
@@ -36,7 +36,7 @@ fn paste_of_500_lines_is_one_input() {
     terminal.keys(&format!("\x1b[200~let total = 0;\n{}\ntotal + 1000000\x1b[201~\r", lines.join("\n")));
     terminal.wait_for("1124750\r\n");
     terminal.wait_for("scratch> ");
-    // One entry of the history: the one before it is not a line of it.
+    // The paste is one entry of the history, separate from the previous one.
     terminal.keys("total\r");
     terminal.wait_for("124750\r\n");
     let kept = std::fs::read_to_string(home.path().join("state/circles/history/scratch-anonymous.txt")).expect("kept");
@@ -56,7 +56,7 @@ fn ctrl_c_clears_the_input_and_never_quits() {
     terminal.wait_for("scratch> ");
     terminal.keys("6 * 7\r");
     let before = terminal.wait_for("42\r\n");
-    assert!(!before.contains("Ctrl-D leaves"), "{before:?}");
+    assert!(!before.contains("press Ctrl-D to quit"), "{before:?}");
 }
 
 #[test]
@@ -83,12 +83,12 @@ fn ctrl_x_ctrl_e_opens_the_editor() {
     let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
     terminal.wait_for("scratch> ");
     terminal.keys("2\x18\x05");
-    // What comes of it stands at the prompt, to be looked at before it is played.
+    // The edited text is at the prompt, and is not played yet.
     terminal.wait_for("2\r\n+ 40");
     terminal.keys("\r");
     terminal.wait_for("42\r\n");
     terminal.wait_for("scratch> ");
-    // The last input, likewise.
+    // `:edit` does the same with the last input.
     terminal.keys(":edit\r");
     terminal.wait_for("+ 40\r\n+ 40");
     terminal.keys("\r");
@@ -114,7 +114,7 @@ fn vi_mode_edits_with_vi_keys() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl", "--edit-mode", "vi"]);
     terminal.wait_for("scratch> ");
-    // Back to the begin, one character away, and to its end.
+    // Vi keys: to the begin, delete a character, append at the end.
     terminal.keys("x40 + \x1b");
     terminal.keys("0xA2\r");
     terminal.wait_for("42\r\n");
@@ -172,7 +172,7 @@ fn history_is_separate_for_each_circle_and_key() {
     assert!(listed.contains("alices") && !listed.contains("bobs"), "{listed:?}");
 }
 
-/// A circle that completes when it likes: typing does not wait for it.
+/// A circle that answers completions late: typing does not wait for it.
 #[test]
 fn slow_circle_delays_completion_but_not_typing() {
     use serde_json::{Value, json};
@@ -196,11 +196,12 @@ fn slow_circle_delays_completion_but_not_typing() {
     let mut terminal = Terminal::run(&home, &["repl", &authority]);
     terminal.wait_for("slow> ");
     terminal.keys("tot\t");
-    // It has not answered, and what is typed is there all the same.
+    // The circle has not answered, and the typed text is shown nevertheless.
     terminal.keys("a");
     terminal.wait_for_screen("slow> tota");
     answer.send(()).expect("it listens");
-    // What was known last serves: the answer to this one never comes. More than once, because that answer has a way to go.
+    // The previous candidates are offered, as this request gets no answer. Several Tabs, because the previous answer may still
+    // be on its way.
     terminal.keys("\t\t\t\t\t");
     terminal.wait_for_screen("slow> total_tea");
 }
@@ -215,10 +216,10 @@ fn invalid_utf8_is_rejected_harmlessly() {
     terminal.keys("let kept = 42\r");
     terminal.wait_for("scratch> ");
     terminal.keyboard.write_all(b"\xe4\r").expect("it takes bytes");
-    terminal.wait_for("is not UTF-8");
+    terminal.wait_for("it is not valid UTF-8");
     terminal.keys("kept\r");
     terminal.wait_for("42\r\n");
-    // A space of several bytes behind a command is one.
+    // A multi-byte space after a command is a separator.
     terminal.wait_for("scratch> ");
     terminal.keys(":time\u{a0}6 * 7\r");
     terminal.wait_for("until the answer was here");
@@ -263,7 +264,7 @@ fn candidate_list_needs_no_confirmation() {
     terminal.keys("len() + 39\r");
     terminal.wait_for("42\r\n");
     terminal.wait_for("scratch> ");
-    // A comment is open until it is closed.
+    // An open comment continues on the next line.
     terminal.keys("/* on and\ron */ 41 + 2\r");
     terminal.wait_for("43\r\n");
 }

@@ -1,10 +1,11 @@
-//! As in a container: as process 1, as a user who is nobody, without a home.
+//! Circles in a container: as process 1, as an unknown user, without a home.
 
 use std::{os::unix::fs::PermissionsExt, process::Stdio};
 
 use super::*;
 
-/// `unshare` with those flags before the binary; `None`, with the reason said, where it may not be used.
+/// Command that runs the binary under `unshare` with these flags; reports a skipped test and returns `None` if that is not
+/// permitted.
 fn unshared(home: &Home, flags: &[&str]) -> Option<Command> {
     let tried = Command::new("unshare").args(flags).arg("true").stdin(Stdio::null()).output();
     match tried {
@@ -28,10 +29,10 @@ fn unshared(home: &Home, flags: &[&str]) -> Option<Command> {
 
 const FIRST: &[&str] = &["--user", "--map-root-user", "--fork", "--pid", "--mount-proc", "--kill-child"];
 
-/// A user who is in no passwd(5).
+/// Flags of `unshare` for a user without an entry in passwd(5).
 const NOBODY: &[&str] = &["--user", "--map-user=54321", "--map-group=54321"];
 
-/// Waits until nothing of a process is left, not even a zombie.
+/// Waits until a process has ended and is reaped.
 fn wait_until_reaped(pid: Pid) {
     let path = PathBuf::from(format!("/proc/{pid}"));
     eventually(|| (!path.exists()).then_some(()).ok_or_else(|| format!("{pid} is not reaped")));
@@ -56,7 +57,7 @@ fn process_1_reaps_orphans_and_forwards_signals() {
     let circle = only_child(program);
     let template = only_child(circle);
     let worker = only_child(template);
-    // Whose template and worker are left to process 1.
+    // Process 1 reaps the circle's fork server and worker.
     kill_process(circle, Signal::KILL).expect("it is there");
     [circle, template, worker].into_iter().for_each(wait_until_reaped);
 
@@ -66,7 +67,7 @@ fn process_1_reaps_orphans_and_forwards_signals() {
     let worker = only_child(template);
     kill_process(template, Signal::KILL).expect("it is there");
     [template, worker].into_iter().for_each(wait_until_reaped);
-    // Nobody else's children were reaped: the circle goes on, and has another template.
+    // The circle's own children are not reaped by process 1: the circle continues, with another fork server.
     eventually(|| {
         let answer = wire.play("40 + 2");
         if answer["result"]["value"] == 42 { Ok(()) } else { Err(answer) }
@@ -98,7 +99,7 @@ fn process_1_ends_as_its_program_does() {
 fn user_without_a_home_uses_a_temporary_directory() {
     let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
     let temporary = tempfile::tempdir().expect("a directory");
-    // Neither a home nor one that can be used, as container engines set it.
+    // Without a home, and with an unusable one, as container engines set it.
     for users_home in [None, Some("/proc")] {
         let nobody = |args: &[&str]| {
             let mut command = unshared(&home, NOBODY)?;
@@ -113,7 +114,7 @@ fn user_without_a_home_uses_a_temporary_directory() {
         assert!(String::from_utf8_lossy(&status.stdout).contains("ready"), "{status:?}");
         assert_eq!(launched.end(Signal::TERM), Some(0));
     }
-    // One that somebody else can look into is not taken.
+    // A directory that is open to others is not used.
     let place = temporary.path().join("circles-54321");
     std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
     let mut command = unshared(&home, NOBODY).expect("it was there before");
@@ -125,7 +126,7 @@ fn user_without_a_home_uses_a_temporary_directory() {
 
 #[test]
 fn container_image_config_is_valid() {
-    // Its port may be taken here, and its volume is not there.
+    // The port may be taken on this machine, and there is no volume.
     let config = include_str!("../../contrib/container/circles.json").replace("\"port\": 9001", "\"port\": 0");
     let home = configured(&config.replace("/var/lib/circles/", ""));
     let check = home.run(&["check"]);

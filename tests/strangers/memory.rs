@@ -1,4 +1,4 @@
-//! What clients can make a circle hold in memory, and what it costs others.
+//! Memory that clients can make a circle hold, and its effect on other clients.
 
 use std::{
     io::{Read, Write},
@@ -19,7 +19,7 @@ use crate::support::{
     wire::WireClient,
 };
 
-/// What a circle says that its connections hold.
+/// Memory of connections, according to the circle's metrics.
 fn counted_bytes(server: &ServeProcess) -> u64 {
     let page = get(server.authority(), "/metrics", &own(server)).1;
     let line = page.lines().find_map(|line| line.strip_prefix("circles_memory_bytes{of=\"connections\"} "));
@@ -32,14 +32,14 @@ fn member_of(server: &ServeProcess, member: &KeyPair) -> WireClient {
     wire
 }
 
-/// Bytes that a client sends though nobody reads them: as many as the kernel takes.
+/// Sends as many of the bytes as the kernel takes at once.
 fn send_all_at_once(stream: &TcpStream, bytes: &[u8]) {
     stream.set_nonblocking(true).expect("a socket");
     let _is_full = (&*stream).write_all(bytes).is_err();
     stream.set_nonblocking(false).expect("a socket");
 }
 
-/// Each takes kilobytes once it is understood, and is a few bytes long.
+/// A request of a few bytes takes kilobytes once it is parsed.
 #[test]
 fn requests_in_a_row_cannot_kill_a_circle() {
     let member = KeyPair::generate().expect("a key");
@@ -65,7 +65,7 @@ fn socket_is_closed_after_one_request_and_with_an_endless_head() {
     let mut stream = TcpStream::connect(server.authority()).expect("it listens");
     stream.write_all(request.repeat(2).as_bytes()).expect("it takes requests");
     let mut answer = Vec::new();
-    // A reset is an end, too: the second request is not read.
+    // A reset is an end, too: the circle does not read the second request.
     let _is_reset = stream.read_to_end(&mut answer).is_err();
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.matches("HTTP/1.1 200").count() == 1 && answer.contains("connection: close"), "{answer}");
@@ -85,7 +85,7 @@ fn socket_is_closed_after_one_request_and_with_an_endless_head() {
     server.wait_until_at_most(0, before);
 }
 
-/// The rest of a buffer keeps all of it.
+/// One byte of the next message must not keep the whole buffer alive.
 #[test]
 fn start_of_a_next_message_does_not_keep_the_one_before() {
     let member = KeyPair::generate().expect("a key");
@@ -95,7 +95,7 @@ fn start_of_a_next_message_does_not_keep_the_one_before() {
     for _ in 0..900 {
         let mut wire = member_of(&server, &member);
         assert!(wire.exchange(&message)["result"].is_object());
-        // A frame that is as large, but for nearly all of it; and one byte of another.
+        // Either the header of a large frame, or one byte of another frame.
         let next = if held.len() % 2 == 0 { frame(0x81, 15 * MESSAGE, 0) } else { vec![0x81] };
         wire.socket.get_mut().write_all(&next).expect("it takes bytes");
         held.push(wire);
@@ -137,7 +137,7 @@ fn member_who_holds_almost_all_memory_keeps_no_other_out() {
     let key = greedy.public_key().to_hex();
     let server = circle_of_bounded(&modest, &["--member", &key]);
     let mut held = Vec::new();
-    // Twice what arrives is counted, and there are 64 MiB.
+    // The circle counts twice the received bytes, up to 64 MiB.
     while counted_bytes(&server) < 63 << 20 {
         let mut wire = member_of(&server, &greedy);
         wire.socket.get_mut().write_all(&frame(0x81, 15 * MESSAGE, 14 * MESSAGE)).expect("it takes bytes");
@@ -164,7 +164,7 @@ fn malformed_requests_count_towards_the_rate() {
     assert_eq!(codes.last(), Some(&-32007), "{codes:?}");
 }
 
-/// Where there is memory for a wave of strangers, it goes back to the system once they are gone.
+/// Memory of a wave of unauthenticated clients goes back to the system when they are gone.
 #[test]
 fn memory_of_strangers_is_returned_to_the_system() {
     const STRANGERS: usize = 2000;
@@ -232,7 +232,7 @@ fn queries_and_scripts_of_many_connections_cannot_kill_a_circle() {
         let mut wire = server.connect();
         wire.authenticate(&member);
         let messages = if number % 2 == 0 { vec![&question; 8] } else { vec![&play] };
-        // Connections of the caller who holds most are closed, perhaps this one.
+        // The circle closes connections of the caller that holds most, perhaps this one.
         let _is_closed = messages.into_iter().any(|text| wire.socket.send(Message::text(text.as_str())).is_err());
         held.push(wire);
     }

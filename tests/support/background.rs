@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{CommandOutput, Home, eventually, process::parent, wire::WireClient};
 
-/// A home with a circles.json, in which nothing runs any more when the test is over.
+/// Home with a circles.json. Dropping it ends its circles.
 pub(crate) struct BackgroundCircles {
     pub home: Home,
 }
@@ -27,7 +27,7 @@ impl BackgroundCircles {
         self.home.run(args)
     }
 
-    /// What has to go well.
+    /// Runs a command that must succeed; returns its stdout.
     pub(crate) fn run_ok(&self, args: &[&str]) -> String {
         let ran = self.run(args);
         assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
@@ -64,7 +64,7 @@ impl BackgroundCircles {
         WireClient::connect(status["url"].as_str().expect("a URL").strip_prefix("ws://").expect("a ws URL"))
     }
 
-    /// The supervisor, and all that it has started.
+    /// Process of the supervisor of a circle.
     pub(crate) fn supervisor(&self, name: &str) -> Pid {
         parent(self.pid(name)).expect("it has a parent")
     }
@@ -88,7 +88,7 @@ impl BackgroundCircles {
 impl Drop for BackgroundCircles {
     fn drop(&mut self) {
         let down = self.home.run(&["down"]);
-        // The test has failed already.
+        // Only if the test has not failed already.
         if !std::thread::panicking() {
             assert_eq!(down.code, Some(0), "{down:?}");
         }

@@ -1,4 +1,4 @@
-//! Waiting for what no event announces: a file, `/proc`, a state that another process reports.
+//! Polling for changes without an event: a file, `/proc`, a state that another process reports.
 
 use std::{
     fmt::Display,
@@ -8,7 +8,7 @@ use std::{
 
 use super::WAIT_TIMEOUT;
 
-/// How long the waiting test leaves the processor to what it waits for.
+/// Pause between attempts.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Repeats an attempt until it succeeds, and returns its result.

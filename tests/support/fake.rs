@@ -1,4 +1,4 @@
-//! Servers that are no circles, or not honest ones.
+//! Fake servers: no circles, or dishonest ones.
 
 use std::{
     io::{Read, Write},
@@ -10,18 +10,18 @@ use keys::{Authority, IdentityStatement, KeyPair};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Message, accept};
 
-/// Answers each connection with those bytes, whatever it says; returns its authority.
+/// Starts a server that answers each connection with these bytes; returns its authority.
 pub(crate) fn serve_bytes(bytes: &'static [u8]) -> String {
     serve_streams(move |mut stream| {
         let mut request = [0; 4096];
         if stream.read(&mut request).is_ok() && stream.write_all(bytes).is_ok() {
-            // Until the client has had enough.
+            // Until the client closes the connection.
             while stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {}
         }
     })
 }
 
-/// What an open circle of that name says of itself.
+/// Description of an open circle with this name.
 pub(crate) fn description(name: &str) -> Value {
     json!({
         "name": name, "version": "1", "protocol": 1, "access": "open", "modules": [], "sandbox": [],
@@ -29,17 +29,17 @@ pub(crate) fn description(name: &str) -> Value {
     })
 }
 
-/// Accepts `WebSockets`, identifies itself, and answers each other text with what `answer` makes of it.
+/// Starts a WebSocket server that identifies itself and answers all other messages by `answer`; returns its authority.
 pub(crate) fn serve_websocket(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
     serve_conversation(move |text| Some(answer(text)))
 }
 
-/// The key that these circles identify themselves with.
+/// Identity of the fake circles.
 pub(crate) fn identity() -> KeyPair {
     KeyPair::from_secret_hex(&"07".repeat(32)).expect("a key")
 }
 
-/// The answer to `identify`, if that is what the text asks for.
+/// Answer to a request of `identify`; `None` for other messages.
 fn identify_response(text: &str, dialled: &Authority, is_persistent: bool) -> Option<String> {
     let call: Value = serde_json::from_str(text).ok().filter(|call: &Value| call["method"] == "identify")?;
     let challenge = call["params"]["challenge"].as_str()?.parse().ok()?;
@@ -49,13 +49,13 @@ fn identify_response(text: &str, dialled: &Authority, is_persistent: bool) -> Op
     Some(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }).to_string())
 }
 
-/// The same, and ends the connection where there is no answer.
+/// As [`serve_websocket`], but closes the connection if there is no answer.
 pub(crate) fn serve_conversation(answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static) -> String {
     serve_conversation_on(TcpListener::bind("127.0.0.1:0").expect("a port"), false, answer)
 }
 
-/// An open circle of that name with an identity that is said to last; calls `hear` with each method that it is asked for but
-/// `identify`.
+/// Starts an open circle with this name and an allegedly persistent identity. Calls `on_method` with the method of each
+/// request except `identify`.
 pub(crate) fn impostor(listener: TcpListener, name: &str, on_method: impl Fn(&str) + Clone + Send + 'static) -> String {
     let description = description(name);
     serve_conversation_on(listener, true, move |text| {

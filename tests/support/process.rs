@@ -1,4 +1,4 @@
-//! Circles as processes, and what they leave behind.
+//! Processes of circles.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -13,7 +13,7 @@ use rustix::{
 
 use super::{BINARY, Home, WAIT_TIMEOUT, eventually, skip, wire::WireClient};
 
-/// `circles serve`, on a free port.
+/// A process of `circles serve` on a free port. Dropping it kills the process.
 pub(crate) struct ServeProcess {
     child: Child,
     pub url: String,
@@ -25,14 +25,14 @@ impl ServeProcess {
         Self::start_on(0, args)
     }
 
-    /// On that port.
+    /// Starts the server on this port.
     pub(crate) fn start_on(port: u16, args: &[&str]) -> Self {
         let home = Home::new();
         let command = home.command();
         Self::spawn(home, command, port, args)
     }
 
-    /// In a process that has so many bytes of address space, and so have its workers: the limit is hard.
+    /// Starts the server with a hard limit of its address space, in bytes, which workers inherit.
     pub(crate) fn start_within(address_space: u64, args: &[&str]) -> Self {
         let home = Home::new();
         let mut command = Command::new("/bin/sh");
@@ -84,30 +84,30 @@ impl ServeProcess {
         kill_process(self.pid(), signal).expect("it is there");
     }
 
-    /// Its end, which something else must bring about.
+    /// Waits for the process to end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         wait_for_end(self.pid());
         self.child.wait().expect("it was started here")
     }
 
-    /// What it wrote to stdout after its first line.
+    /// Output to stdout after the first line.
     pub(crate) fn rest_of_stdout(&mut self) -> String {
         let mut rest = String::new();
         self.child.stdout.as_mut().expect("piped").read_to_string(&mut rest).expect("UTF-8");
         rest
     }
 
-    /// What its workers are forked from.
+    /// Processes that fork the workers.
     pub(crate) fn fork_servers(&self) -> Vec<Pid> {
         children(self.pid())
     }
 
-    /// KiB that it has in memory.
+    /// Resident memory in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
         memory_kib(self.pid(), "VmRSS:")
     }
 
-    /// The number of files and sockets that the server has open; 0 where the kernel does not show it.
+    /// Number of open files and sockets; 0 if the kernel does not show them.
     pub(crate) fn descriptors(&self) -> usize {
         if !is_inspectable(self.pid()) {
             return 0;
@@ -115,7 +115,7 @@ impl ServeProcess {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("Linux").count()
     }
 
-    /// Waits until it has no more workers, and no more files and sockets open, than that.
+    /// Waits until the server has at most these numbers of workers and of open files and sockets.
     pub(crate) fn wait_until_at_most(&self, max_workers: usize, max_descriptors: usize) {
         eventually(|| {
             let (workers, descriptors) = (self.workers().len(), self.descriptors());
@@ -124,14 +124,14 @@ impl ServeProcess {
         });
     }
 
-    /// Its worker processes.
+    /// Processes of the workers.
     pub(crate) fn workers(&self) -> Vec<Pid> {
         self.fork_servers().into_iter().flat_map(children).collect()
     }
 }
 
-/// Whether the kernel shows the environment and the open files of a circle's process to this one. A circle is not dumpable,
-/// so they are shown to root alone; the test does without them elsewhere.
+/// Returns whether the kernel shows the environment and the open files of a circle's process. A circle is not dumpable, so
+/// only root can see them; other users' tests skip the check.
 pub(crate) fn is_inspectable(circle: Pid) -> bool {
     let denied = |error: std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
     let is_denied = std::fs::read_dir(format!("/proc/{circle}/fd")).err().is_some_and(denied);
@@ -143,38 +143,38 @@ pub(crate) fn is_inspectable(circle: Pid) -> bool {
 
 impl Drop for ServeProcess {
     fn drop(&mut self) {
-        // It may have ended already, as the test wanted it.
+        // The process may have ended already.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
 }
 
-/// A field of `/proc/PID/status`; `VmHWM` is the most that a process ever had in memory.
+/// A field of `/proc/PID/status` in KiB; `VmHWM` is the peak of resident memory.
 pub(crate) fn memory_kib(pid: Pid, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
     let line = status.lines().find(|line| line.starts_with(field)).expect("Linux");
     line.split_whitespace().nth(1).expect("a figure").parse().expect("a number")
 }
 
-/// A process that does not outlive its test.
+/// A child process that is killed and reaped at the end of its test.
 pub(crate) struct ReapedChild(pub Child);
 
 impl Drop for ReapedChild {
     fn drop(&mut self) {
-        // It may have ended already, as the test wanted it.
+        // The process may have ended already.
         let _ended = self.0.kill();
         let _reaped = self.0.wait();
     }
 }
 
-/// The children of a process that have not ended.
+/// Children of a process, without zombies.
 pub(crate) fn children(parent: Pid) -> Vec<Pid> {
     std::fs::read_dir("/proc")
         .expect("Linux")
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter_map(Pid::from_raw)
         .filter(|pid| {
-            // proc(5): pid (name) state ppid …; a zombie has ended and is not reaped yet.
+            // proc(5): pid (name) state ppid …
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
             let mut fields = rest.split(' ');
@@ -183,14 +183,14 @@ pub(crate) fn children(parent: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// The parent of a process; `None` if it has ended.
+/// Parent of a process; `None` if the process has ended.
 pub(crate) fn parent(pid: Pid) -> Option<Pid> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(") ")?;
     Pid::from_raw(rest.split(' ').nth(1)?.parse().ok()?)
 }
 
-/// The fields of proc(5)'s stat from the state on (the third), of each thread of a process.
+/// Fields of `stat` (proc(5)) from the third one, the state, for each thread of a process.
 pub(crate) fn threads(pid: Pid) -> Vec<Vec<String>> {
     let fields = |stat: String| stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').map(Into::into).collect());
     std::fs::read_dir(format!("/proc/{pid}/task"))
@@ -199,19 +199,19 @@ pub(crate) fn threads(pid: Pid) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Waits until a process that was sent SIGSTOP or SIGTSTP stands still: each of its threads does.
+/// Waits until all threads of a process have stopped after SIGSTOP or SIGTSTP.
 pub(crate) fn wait_until_stopped(pid: Pid) {
     let is_stopped = || threads(pid).iter().all(|fields| fields[0] == "T");
-    eventually(|| is_stopped().then_some(()).ok_or_else(|| format!("process {pid} goes on")));
+    eventually(|| is_stopped().then_some(()).ok_or_else(|| format!("process {pid} is running")));
 }
 
-/// Waits until a process has ended, whoever its parent is.
+/// Waits until a process has ended, even if it is not a child.
 pub(crate) fn wait_for_end(pid: Pid) {
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
     let timeout = Timespec { tv_sec: WAIT_TIMEOUT.as_secs().try_into().expect("small"), tv_nsec: 0 };
     let ended = loop {
         match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout)) {
-            // Another test's child has ended.
+            // SIGCHLD: a child of another test has ended.
             Err(Errno::INTR) => {}
             ended => break ended.expect("poll works"),
         }

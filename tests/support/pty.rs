@@ -1,4 +1,4 @@
-//! A terminal: what is typed into it, and what stands on it.
+//! Terminals of tests: a pseudoterminal with keyboard and screen.
 
 use std::{
     fs::{File, OpenOptions},
@@ -26,10 +26,10 @@ pub(crate) struct Terminal {
     child: Child,
     pub(crate) keyboard: File,
     screen: Receiver<Vec<u8>>,
-    /// Everything so far, and how much of it was waited for already.
+    /// All output so far, and the length that was already waited for.
     seen: String,
     taken: usize,
-    /// What a terminal makes of it.
+    /// Emulator that shows the output.
     emulator: vt100::Parser,
 }
 
@@ -38,7 +38,7 @@ impl Terminal {
         Self::run_command(home, &home.command(), args)
     }
 
-    /// In the environment of a command of that home.
+    /// Runs the binary with the environment of a command.
     pub(crate) fn run_command(home: &Home, command: &Command, args: &[&str]) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).expect("granted");
@@ -69,7 +69,7 @@ impl Terminal {
         let (sender, screen) = channel();
         thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // The terminal reports an error once nobody has it open any more.
+            // The terminal reports an error when no process has it open any more.
             loop {
                 match master.read(&mut bytes) {
                     Ok(length @ 1..) => {
@@ -89,7 +89,7 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).expect("it takes keys");
     }
 
-    /// Waits until that text stands on the screen, after what was waited for before; gives what came before it.
+    /// Waits for this text in the output, after what was waited for before; returns the output before the text.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let until = Instant::now() + WAIT_TIMEOUT;
         loop {
@@ -113,19 +113,19 @@ impl Terminal {
         self.seen.push_str(&String::from_utf8_lossy(bytes));
     }
 
-    /// Waits until that text stands on the screen as a whole, wherever the program put its pieces.
+    /// Waits until the screen shows this text.
     pub(crate) fn wait_for_screen(&mut self, text: &str) {
         self.wait_until(text, |screen| screen.contents().contains(text));
     }
 
-    /// Waits until those words stand on the screen, wherever their rows end.
+    /// Waits until the screen shows these words, wherever lines are wrapped.
     pub(crate) fn wait_for_words(&mut self, words: &str) {
         self.wait_until(words, |screen| {
             screen.contents().split_whitespace().collect::<Vec<_>>().join(" ").contains(words)
         });
     }
 
-    /// Gives it another size.
+    /// Resizes the terminal.
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let cells = |cells| NonZero::new(cells).expect("not zero");
@@ -133,7 +133,7 @@ impl Terminal {
         tcsetwinsize(&self.keyboard, size).expect("a size");
     }
 
-    /// Waits until the screen is as it should be.
+    /// Waits until the screen satisfies a condition.
     pub(crate) fn wait_until(&mut self, what: &str, is_right: impl Fn(&vt100::Screen) -> bool) {
         let until = Instant::now() + WAIT_TIMEOUT;
         while !is_right(self.emulator.screen()) {
@@ -147,12 +147,12 @@ impl Terminal {
         }
     }
 
-    /// What runs in it: `setsid` has made itself the binary.
+    /// Process of the binary, which `setsid` has executed in its own process.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
-    /// Signals what runs in it.
+    /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("it is there");
     }
@@ -161,7 +161,7 @@ impl Terminal {
         wait_for_end(Pid::from_child(&self.child));
     }
 
-    /// Its exit code.
+    /// Waits for the process to end; returns its exit code.
     pub(crate) fn end(mut self) -> Option<i32> {
         wait_for_end(Pid::from_child(&self.child));
         self.child.wait().expect("it ends").code()
@@ -170,7 +170,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It may have ended already, as the test wanted it.
+        // The process may have ended already.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }

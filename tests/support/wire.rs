@@ -1,4 +1,4 @@
-//! A client that knows the protocol only from its page: text frames and JSON, nothing of `client_ws`.
+//! A client for the documented protocol: text frames and JSON, without `client_ws`.
 
 use std::{
     collections::VecDeque,
@@ -14,19 +14,19 @@ use super::WAIT_TIMEOUT;
 
 pub(crate) struct WireClient {
     pub socket: WebSocket<RetryingStream>,
-    /// Notifications that came while an answer was waited for.
+    /// Notifications that arrived while a test waited for an answer.
     pub notifications: VecDeque<Value>,
-    /// Answers to something else than was waited for.
+    /// Answers to other requests than a test waited for.
     answers: Vec<Value>,
     ids: u64,
 }
 
-/// A socket whose reads go on when a signal comes: with a timeout they would not, and children of other tests end all the
-/// time.
+/// A socket that retries reads after a signal. With a timeout the system call does not restart, and children of other tests
+/// cause SIGCHLD all the time.
 pub(crate) struct RetryingStream(TcpStream);
 
 impl RetryingStream {
-    /// The same socket, for someone else to write to.
+    /// The same socket, to write to from elsewhere.
     pub(crate) fn try_clone(&self) -> io::Result<TcpStream> {
         self.0.try_clone()
     }
@@ -57,7 +57,7 @@ impl WireClient {
     pub(crate) fn connect(authority: &str) -> Self {
         let stream = TcpStream::connect(authority).expect("it listens");
         stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
-        // What follows a request is to arrive while it is carried out.
+        // Messages must arrive at once, while earlier requests are executed.
         stream.set_nodelay(true).expect("a TCP socket");
         let request = format!("ws://{authority}/").into_client_request().expect("a URL");
         let (socket, _) = tokio_tungstenite::tungstenite::client(request, RetryingStream(stream)).expect("it upgrades");
@@ -68,7 +68,7 @@ impl WireClient {
         self.socket.send(Message::text(text.into())).expect("it takes text");
     }
 
-    /// The next text message.
+    /// Waits for the next text message.
     pub(crate) fn next(&mut self) -> Value {
         loop {
             match self.socket.read().expect("a message") {
@@ -79,12 +79,12 @@ impl WireClient {
         }
     }
 
-    /// The close frame, after whatever is still on its way. It is answered, so that the server need not wait (RFC 6455 §5.5.1).
+    /// Waits for the close frame, and answers it, so that the server does not wait (RFC 6455 §5.5.1).
     pub(crate) fn closed(&mut self) -> Option<CloseFrame> {
         loop {
             match self.socket.read() {
                 Ok(Message::Close(frame)) => {
-                    // A server that is gone already needs no answer.
+                    // Fails if the server has closed the connection.
                     let _answered = self.socket.flush();
                     return frame;
                 }
@@ -99,7 +99,7 @@ impl WireClient {
         self.closed().expect("a close frame with a code").code.into()
     }
 
-    /// Sends text and takes the next message.
+    /// Sends a text, and waits for the next message.
     pub(crate) fn exchange(&mut self, text: &str) -> Value {
         self.send(text);
         self.next()
@@ -114,7 +114,7 @@ impl WireClient {
         id
     }
 
-    /// The answer to a request; what else comes before it is kept.
+    /// Waits for the answer to a request; keeps other messages before it.
     pub(crate) fn answer(&mut self, id: &Value) -> Value {
         loop {
             if let Some(at) = self.answers.iter().position(|answer| answer["id"] == *id) {
@@ -129,12 +129,12 @@ impl WireClient {
         }
     }
 
-    /// Answers that came while another was waited for.
+    /// Takes the answers that arrived while a test waited for another.
     pub(crate) fn take_answers(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.answers)
     }
 
-    /// The next notification of that method; others before it are dropped.
+    /// Waits for the next notification of this method; drops others before it.
     pub(crate) fn notification(&mut self, method: &str) -> Value {
         loop {
             let message = match self.notifications.pop_front() {
@@ -159,13 +159,13 @@ impl WireClient {
         self.call("play", json!({ "script": script }))
     }
 
-    /// The value of a play that must succeed.
+    /// Plays a script that must succeed; returns its value.
     pub(crate) fn value(&mut self, script: &str) -> Value {
         let answer = self.play(script);
         answer.get("result").unwrap_or_else(|| panic!("{script}: {answer}"))["value"].clone()
     }
 
-    /// The error code of a play that must fail.
+    /// Plays a script that must fail; returns its error.
     pub(crate) fn error(&mut self, script: &str) -> Value {
         self.play(script)["error"].clone()
     }
@@ -181,7 +181,7 @@ impl WireClient {
         self.call("authenticate", json!([keypair.public_key().to_hex(), signature]))
     }
 
-    /// Waits until the play prints that.
+    /// Waits until the play prints this text.
     pub(crate) fn expect_print(&mut self, text: &str) {
         while self.notification("play.output")["text"] != text {}
     }

@@ -1,4 +1,4 @@
-//! Circles in the background, seen from the TUI: they live on after it, and are the same as those of `circles up`.
+//! Circles in the background: they outlive the TUI, and are the same as those of `circles up`.
 
 use std::{fs::OpenOptions, io::Write, path::PathBuf};
 
@@ -12,7 +12,7 @@ use crate::support::{
     process::{parent, wait_for_end, wait_until_stopped},
 };
 
-/// A circles.json with circles of those names.
+/// A circles.json with circles of these names.
 fn config(names: &[&str]) -> String {
     let circle = |name: &&str| format!(r#"{{ "name": "{name}", "port": {} }}"#, free_port());
     format!(r#"{{ "circles": [{}] }}"#, names.iter().map(circle).collect::<Vec<_>>().join(", "))
@@ -26,7 +26,7 @@ fn start(names: &[&str]) -> TuiScreen {
     screen
 }
 
-/// Whether a row begins so, and ends with that.
+/// Returns whether a row of the left pane contains `begin` and then `end`.
 fn has_row(shown: &str, begin: &str, end: &str) -> bool {
     shown.lines().any(|line| line.contains(begin) && line.chars().take(26).collect::<String>().contains(end))
 }
@@ -37,10 +37,10 @@ fn kept_circles_survive_quit_and_are_found_again() {
     screen.press(&["Down", "s"]);
     screen.wait_for("● lab");
     screen.press(&["q"]);
-    screen.wait_for("lab was started here");
-    // No is no.
+    screen.wait_for("You started lab.");
+    // Esc answers the question with no.
     screen.press(&["Esc"]);
-    screen.wait_until("the question is gone", |shown| !shown.contains("was started here"));
+    screen.wait_until("the question is gone", |shown| !shown.contains("You started"));
     screen.press(&["q", "Enter"]);
     let (here, code) = screen.quit_result();
     assert_eq!(code, 0);
@@ -51,7 +51,7 @@ fn kept_circles_survive_quit_and_are_found_again() {
     screen.wait_for("● lab");
     screen.press(&["Down"]);
     screen.wait_for(&format!("4 Logs lab · pid {pid}"));
-    // It was not started from this one: nothing is asked.
+    // Another program started the circle, so the TUI does not ask.
     screen.press(&["q"]);
     let (here, code) = screen.quit_result();
     assert_eq!((code, here.pid("lab")), (0, pid));
@@ -73,7 +73,7 @@ fn stopped_circle_leaves_no_process() {
     let here = screen.background();
     let processes = [here.supervisor("lab"), here.pid("lab"), here.pid("team")];
     screen.press(&["q"]);
-    screen.wait_for("lab and team were started here");
+    screen.wait_for("You started lab and team.");
     screen.press(&["s"]);
     let (here, code) = screen.quit_result();
     assert_eq!(code, 0);
@@ -107,10 +107,10 @@ fn quit_does_not_stop_circles_of_others() {
     screen.wait_for_row("begun");
     let lab = screen.background().pid("lab");
     screen.press(&["Esc", "q"]);
-    let shown = screen.wait_for("lab was started here");
-    assert!(shown.contains("Plays that run are cancelled."), "{shown}");
+    let shown = screen.wait_for("You started lab.");
+    assert!(shown.contains("Running plays are cancelled."), "{shown}");
     screen.press(&["s"]);
-    // A play that runs has a few seconds.
+    // A running play has a few seconds.
     screen.wait_for("draining lab…");
     let (here, code) = screen.quit_result();
     assert_eq!(code, 0);
@@ -129,11 +129,11 @@ fn quit_can_skip_waiting_for_the_drain() {
     let processes = [here.supervisor("lab"), here.pid("lab")];
     screen.press(&["Esc", "q", "s"]);
     screen.wait_for("draining lab…");
-    // Back to the screen, while it drains.
+    // Esc returns to the screen while the circle drains.
     screen.press(&["Esc"]);
     screen.wait_until("the wait is over", |shown| !shown.contains("draining lab…"));
     screen.wait_for("◑ lab");
-    // Its play may still be running.
+    // The play may still be running.
     screen.press(&["q", "y"]);
     let (_here, code) = screen.quit_result();
     assert_eq!(code, 0);
@@ -148,7 +148,7 @@ fn circle_started_elsewhere_is_shown_with_its_restart() {
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");
     for round in 1..=3 {
-        // Much sooner than anybody would look.
+        // Reconnects without any key.
         screen.background().run_ok(&["restart"]);
         let is_back = |shown: &str| shown.matches("connected again to").count() == round;
         screen.wait_until("a fresh session", is_back);
@@ -183,7 +183,7 @@ fn blocked_supervisor_is_reported_and_blocks_nothing() {
     wait_until_stopped(supervisor);
     screen.wait_for("it has not answered within 5 s");
     screen.wait_for("no answer");
-    // What it said last is still shown, and everything else works.
+    // The last status is still shown, and everything else works.
     screen.press(&["Up", "Enter"]);
     screen.write("40 + 2\n");
     let shown = screen.wait_for_row("42");
@@ -228,17 +228,17 @@ fn saved_config_is_applied_and_an_invalid_one_reported() {
     screen.wait_for("● lab");
     let right = std::fs::read_to_string(screen.config()).expect("it is there");
     screen.background().configure("{ \"circles\": [");
-    screen.wait_for("circles.json has a mistake, and circles go on as they are");
+    screen.wait_for("circles.json has an error; still using the previous version");
     screen.wait_for("circles.json ✗");
     let more = format!(r#"{{ "name": "team", "port": {} }}] }}"#, free_port());
     screen.background().configure(&right.replace("] }", &format!(", {more}")));
-    // It was not wished up: it is there to be started.
+    // The new circle is down until the user starts it.
     let shown = screen.wait_for("○ team");
     assert!(shown.contains("● lab"), "{shown}");
     screen.wait_until("the mistake is gone", |shown| !shown.contains("circles.json ✗"));
 }
 
-/// The log of a circle, as it is on the disk.
+/// Path of a circle's log.
 fn log(here: &BackgroundCircles, name: &str) -> PathBuf {
     here.files(&format!("{name}.log")).pop().expect("it has a log")
 }
@@ -249,7 +249,7 @@ fn logs_are_followed_through_restarts_and_rotations() {
     screen.background().run_ok(&["up"]);
     screen.background().run_ok(&["restart"]);
     screen.press(&["Down", "4", "f"]);
-    // What was written before it was looked at.
+    // Lines from before the pane was opened.
     screen.wait_until("the past", |shown| shown.matches("listening on").count() == 2);
     screen.background().run_ok(&["restart"]);
     screen.wait_until("what is written", |shown| shown.matches("listening on").count() == 3);

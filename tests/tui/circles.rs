@@ -14,7 +14,7 @@ fn connect_starts_a_circle_and_stop_requires_confirmation() {
     let mut screen = TuiScreen::start(&config, (80, 24));
     screen.wait_for(&format!("○ lab {port} down"));
     screen.press(&["Down", "Enter"]);
-    screen.wait_for("connected to lab, for anyone");
+    screen.wait_for("connected to lab (open to anyone)");
     screen.write("40 + 2\n");
     screen.wait_for_row("42");
     screen.press(&["Esc", "1", "x"]);
@@ -64,9 +64,9 @@ fn circle_that_dies_during_a_play_is_restarted_and_reconnected() {
     let circle = screen.background().pid("lab");
     screen.write("kept text");
     kill_process(circle, Signal::KILL).expect("it is there");
-    screen.wait_for("the connection to lab is lost");
+    screen.wait_for("connection to lab lost");
     screen.wait_for("connected again to");
-    // Nothing is played again by itself, and nothing typed is lost.
+    // Nothing is replayed automatically, and no typed text is lost.
     screen.wait_for("> kept text");
     screen.press(&["C-c"]);
     screen.write("6 * 7\n");
@@ -90,10 +90,10 @@ fn start_failure_is_shown_in_the_session() {
     screen.press(&["Down", "s"]);
     screen.wait_for("no luck");
     screen.wait_for("✗ lab");
-    // What listens there is not ours, and says nothing.
+    // Another program listens there and does not answer.
     screen.wait_for(&format!("✗ busy {port} taken"));
     screen.press(&["Down", "s"]);
-    screen.wait_for("what listens on its port is another program");
+    screen.wait_for("another program listens on its port");
 }
 
 #[test]
@@ -115,13 +115,13 @@ fn session_is_separate_for_each_circle() {
     for (server, value) in [(&one, "111"), (&two, "222")] {
         screen.press(&["1", "o"]);
         screen.wait_for("Connect to");
-        // What is typed while it connects waits for it.
+        // Input that is typed while the session connects is queued.
         screen.write(&format!("{}\n", server.authority()));
         screen.write(&format!("let mine = {value};\nmine\n"));
         screen.wait_for_row(value);
         screen.press(&["Esc"]);
     }
-    // Each goes on where it was.
+    // Each session continues where it was.
     screen.press(&["1", "Up", "Enter"]);
     screen.wait_for_row("111");
     screen.write("mine * 2\n");
@@ -135,7 +135,7 @@ fn unreachable_circle_is_reported() {
     screen.press(&["o"]);
     screen.write("nowhere\n");
     screen.wait_for("there is no circle 'nowhere'");
-    // What was typed is still there, to be mended.
+    // The typed address is still there to be corrected.
     screen.press(&["C-u"]);
     screen.write(&format!("{}\n", free_port()));
     screen.wait_for("connection refused");

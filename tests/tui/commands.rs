@@ -14,7 +14,7 @@ fn use_switches_circles_and_returns_to_the_kept_session() {
     screen.play_alone();
     screen.wait_for(&format!("● team {port} up"));
     screen.write("let here = 40;\n");
-    // Tab knows the circles.
+    // Tab completes circles.
     screen.write(":use te");
     screen.press(&["Tab"]);
     screen.wait_for_row("> :use team");
@@ -27,12 +27,12 @@ fn use_switches_circles_and_returns_to_the_kept_session() {
     screen.wait_for("▸● scratch");
     screen.write("here + 2\n");
     screen.wait_for_row("42");
-    // By its address it is the same one.
+    // The address names the same circle.
     screen.write(&format!(":use {port}\n"));
     screen.wait_for("▸● team");
     screen.write(":use scratch\n");
     screen.wait_for("▸● scratch");
-    // Where there is nothing to go to, one stays, and is told why.
+    // An invalid target leaves the session as it is, with an error.
     screen.write(":use taem\n");
     screen.wait_for("did you mean 'team'?");
     screen.write(":use a b\n");
@@ -62,7 +62,7 @@ fn key_command_authenticates_in_place_and_reconnects_for_another_key() {
     screen.wait_for("⚿ alice");
     screen.write("`${kept}${CALLER_PUBLIC_KEY}`\n");
     screen.wait_for(&format!("40{alice}"));
-    // A second thought costs nothing.
+    // Esc cancels the command.
     screen.write(":key bob\n");
     screen.wait_for("passphrase of bob");
     screen.press(&["Esc"]);
@@ -104,7 +104,7 @@ fn reconnect_authenticates_again() {
     let _server = ServeProcess::start_on(port, &[]);
     screen.press(&["Enter"]);
     screen.wait_for("as alice, with a fresh session");
-    // What was played can still be written.
+    // The inputs can still be saved.
     screen.wait_for(":save FILE writes them as a script");
     screen.wait_for("⚿ alice");
     screen.write(&format!(":save {}/lost.rhai\n", screen.home().path().display()));
@@ -136,7 +136,7 @@ fn save_writes_a_script_that_runs_again() {
     screen.wait_for("cancelled;");
     screen.write(":reset\n");
     screen.wait_for("a fresh environment");
-    // Files are completed, too.
+    // Tab completes files, too.
     screen.write(&format!(":load {}", &file[..file.len() - 6]));
     screen.press(&["Tab"]);
     screen.wait_for_row(&format!("> :load {file}"));
@@ -162,7 +162,7 @@ fn load_shows_the_failing_line_of_the_file() {
     screen.wait_for_row("42");
 }
 
-/// A pipe that nobody writes to.
+/// Reading a pipe without a writer would block.
 #[test]
 fn load_rejects_a_file_that_is_no_regular_file() {
     let mut screen = TuiScreen::alone();
@@ -185,18 +185,18 @@ fn fan_out_shows_answers_side_by_side() {
     let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
     let (one, two, locked) = (team.authority(), lab.authority(), closed.authority());
-    // They are connected to first.
+    // The fan-out connects to all circles first.
     screen.write(&format!(":each {one},{two},1,{locked},scrath print(`from ${{CIRCLE_NAME}}`); CIRCLE_NAME + 42\n"));
-    // One that is not there keeps none of the others from it.
+    // An unreachable circle does not affect the others.
     screen.wait_for("1: it cannot be reached; connect to it first: :use 1");
     screen.wait_for(&format!("{locked}: it wants a key to be proved; connect to it first"));
-    screen.wait_for("scrath: there is no such circle here; did you mean scratch?");
+    screen.wait_for("scrath: no circle here has that name; did you mean scratch?");
     screen.wait_for(&format!("{one} | from team"));
     screen.wait_for(&format!("{two} | from lab"));
     screen.wait_until("both in one row", |shown| {
         shown.lines().any(|row| row.contains("team42") && row.contains("lab42"))
     });
-    // What they have stays.
+    // Their variables are kept.
     screen.write(&format!(":use {two}\n"));
     screen.wait_for("connected to lab");
     screen.write("ans + \"!\"\n:last\n");
@@ -262,7 +262,7 @@ fn local_command_does_not_wait_for_the_running_play() {
     screen.wait_for("there is no value yet");
     screen.write(":help time\n");
     screen.wait_for("The time in the circle");
-    // What it depends on waits, as it was typed.
+    // The typed command is queued.
     screen.write(":time kept\n");
     screen.wait_for("1 waiting");
     screen.press(&["C-c"]);
@@ -292,7 +292,7 @@ fn incomplete_script_after_a_command_continues_on_the_next_line() {
     screen.write(":time (40 +\n2)\n");
     screen.wait_for_row("42");
     screen.wait_for("operations");
-    // As it was typed, so that Up and other days have it.
+    // The history has the command as it was typed.
     screen.press(&["Up"]);
     screen.wait_for_row("> :time (40 +");
 }
@@ -305,7 +305,7 @@ fn help_shows_tui_specific_notes() {
     screen.wait_for(":each A,B SCRIPT");
     screen.wait_for("Ctrl-X Ctrl-E");
     screen.write(":help :key\n");
-    screen.wait_for("Here: a circle has one session.");
+    screen.wait_for("In the TUI: a circle has one session.");
     screen.write(":help pl");
     screen.press(&["Tab"]);
     screen.wait_for_row("> :help plot");
@@ -335,7 +335,7 @@ fn type_ahead_after_edit_follows_the_edited_text() {
     screen.play_alone();
     screen.write("40 + 2\n");
     screen.wait_for_row("42");
-    // The editor changes nothing.
+    // The editor leaves the file unchanged.
     screen.write(":edit\n + 4");
     screen.wait_for_row("> 40 + 2 + 4");
     screen.press(&["Enter"]);

@@ -1,4 +1,4 @@
-//! What was typed for a circle that is not there, or is not what it was: nothing of it is lost, and none of it is played unasked.
+//! Inputs for a circle that is down or was replaced: none is lost, and none is played without the user's consent.
 
 use std::{
     io::copy,
@@ -11,7 +11,7 @@ use rustix::process::{Signal, kill_process};
 use super::{TuiScreen, free_port};
 use crate::support::process::ServeProcess;
 
-/// On a circle of that name, on which something was played.
+/// Starts the TUI on a circle named `one`, with a variable.
 fn on_one() -> (TuiScreen, ServeProcess, u16) {
     let port = free_port();
     let server = ServeProcess::start_on(port, &["--name", "one"]);
@@ -24,13 +24,13 @@ fn on_one() -> (TuiScreen, ServeProcess, u16) {
     (screen, server, port)
 }
 
-/// Takes a connection that waits at a door, and hands on what either side says until it ends.
+/// Accepts a connection and forwards both directions until it ends.
 fn forward_connections(door: &TcpListener, to: &str) -> [JoinHandle<()>; 2] {
     let (client, _) = door.accept().expect("somebody is at the door");
     let circle = TcpStream::connect(to).expect("it listens");
     let hand_on = |mut from: TcpStream, mut to: TcpStream| {
         spawn(move || {
-            // However it ends, it has ended.
+            // Any error means that the connection has ended.
             drop(copy(&mut from, &mut to));
             drop(to.shutdown(Shutdown::Both));
         })
@@ -51,7 +51,7 @@ fn unreachable_circle_returns_to_the_previous_one() {
         let shown = screen.wait_for("▸● scratch");
         assert!(!shown.contains("Enter tries again"), "{shown}");
     }
-    // Letters are typed, and are no commands.
+    // Letters go into the input, and are no commands.
     screen.write("kept + 2\n");
     screen.wait_for_row("42");
 }
@@ -77,7 +77,7 @@ fn input_for_lost_variables_is_not_played() {
     server.signal(Signal::KILL);
     server.wait();
     screen.wait_for("; connecting again");
-    // It is connected to only after something was typed for the one that is gone.
+    // The TUI reconnects only after the user has typed an input for the previous circle.
     let door = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     screen.write("let k = 99; CIRCLE_NAME + k\n");
     screen.wait_for("1 waiting");
@@ -129,13 +129,13 @@ fn inputs_are_returned_one_by_one() {
     screen.write("let a = 40; a // forty\n:time a\na + 2\nlast");
     screen.wait_for("3 waiting");
     screen.press(&["C-c"]);
-    screen.wait_for("4 inputs are given back");
+    screen.wait_for("4 inputs are back in the editor");
     screen.wait_for("cancelled; the session");
     screen.wait_for_row("> let a = 40; a // forty");
     screen.press(&["Enter"]);
     screen.wait_for_row("40");
     screen.wait_for_row("> :time a");
-    // One that is no longer wanted.
+    // An input that the user discards.
     screen.press(&["C-c"]);
     screen.wait_for_row("> a + 2");
     screen.press(&["Enter"]);
@@ -152,6 +152,6 @@ fn input_beyond_the_queue_stays_in_the_editor() {
     screen.write(&"1\n".repeat(64));
     screen.wait_for("64 waiting");
     screen.write("6 * 7\n");
-    screen.wait_for("too much waits already: Ctrl-C gives it back");
+    screen.wait_for("too many inputs are waiting: Ctrl-C returns them to the editor");
     screen.wait_for_row("> 6 * 7");
 }

@@ -52,7 +52,7 @@ fn passphrase_is_prompted_once_and_a_wrong_one_reported() {
     screen.write("CALLER_PUBLIC_KEY\n");
     let public = keypair.public_key().to_hex();
     screen.wait_for(&public[..40]);
-    // Unlocked for the rest of the app's life.
+    // The key stays unlocked while the app runs.
     screen.press(&["Esc", "1", "d"]);
     screen.wait_for("(not connected)");
     screen.press(&["Enter"]);
@@ -67,8 +67,8 @@ fn members_circle_offers_to_create_the_first_key() {
     screen.wait_for("no key yet");
     screen.press(&["o"]);
     screen.write(&format!("{}\n", server.url));
-    screen.wait_for("there is no key yet.");
-    // The name that is offered will do.
+    screen.wait_for("you have no key yet.");
+    // Accepts the suggested name.
     screen.write("\npw\npw\n");
     screen.wait_for("⚿ default");
     screen.write("1 + 1\n");
@@ -86,7 +86,7 @@ fn passphrase_unlocks_the_key_for_all_waiting_sessions() {
     screen.write(&format!("{}\n", servers[0].authority()));
     screen.wait_for("passphrase of alice");
     screen.press(&["Esc"]);
-    screen.wait_for("a proves yours");
+    screen.wait_for("Press a to sign in");
     screen.press(&["1", "o"]);
     screen.wait_for("Connect to");
     screen.write(&format!("{}\n", servers[1].authority()));
@@ -94,7 +94,7 @@ fn passphrase_unlocks_the_key_for_all_waiting_sessions() {
     screen.write(&format!("{PASSPHRASE}\n"));
     screen.wait_for("⚿ alice");
     screen.press(&["Esc", "1", "Up", "a"]);
-    // In the rows of both circles and in that of the key.
+    // In the rows of both circles and of the key.
     let marks = |shown: &str| shown.lines().filter(|line| line.chars().take(26).any(|mark| mark == '⚿')).count();
     screen.wait_until("both", |shown| marks(shown) == 3);
 }
@@ -109,13 +109,13 @@ fn form_input_survives_other_events() {
     );
     let mut screen = TuiScreen::start_in(home, &config, (80, 24));
     screen.wait_for("team");
-    // It takes some time until it is up and wants the key.
+    // The circle takes some time until it is up and asks for the key.
     screen.press(&["Down", "Enter", "Esc", "n"]);
     screen.write("bob\nsecr");
-    let shown = screen.wait_until("the wish for a key", |shown| shown.contains("a proves yours"));
+    let shown = screen.wait_until("the wish for a key", |shown| shown.contains("Press a to sign in"));
     assert!(shown.contains("New key") && shown.contains("••••"), "{shown}");
     screen.write("et\nsecret\n");
-    screen.wait_for("made bob");
+    screen.wait_for("created key bob");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn type_ahead_passphrase_is_neither_played_nor_recorded() {
     screen.write("CALLER_PUBLIC_KEY\n");
     let shown = screen.wait_for(&alice);
     assert!(!shown.contains(PASSPHRASE), "{shown}");
-    // In the place of another key, too.
+    // Another key can replace it.
     screen.write(&format!(":key bob\n{PASSPHRASE}\n"));
     screen.wait_for("⚿ bob");
     screen.write("CALLER_PUBLIC_KEY\n");
@@ -161,7 +161,7 @@ fn passphrase_authenticates_a_session_that_lost_its_connection() {
     screen.wait_for("passphrase of alice");
     server.signal(Signal::KILL);
     server.wait();
-    screen.wait_for("is lost");
+    screen.wait_for("lost");
     let _server = ServeProcess::start_on(port, &[]);
     screen.wait_for("connected again to");
     screen.write(&format!("{PASSPHRASE}\n"));

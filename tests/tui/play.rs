@@ -26,7 +26,7 @@ fn error_shows_its_line_and_a_caret() {
     let lines: Vec<&str> = shown.lines().collect();
     let at = lines.iter().position(|line| line.contains("1 | a + nothing")).expect("the line");
     let column = |line: &str, what: char| line.chars().position(|character| character == what);
-    // Under the n of nothing, which is behind "1 | a + ".
+    // Under the n of `nothing`, after "1 | a + ".
     let begin = lines[at].chars().collect::<String>().find("1 | ").map(|byte| lines[at][..byte].chars().count());
     assert_eq!(column(lines[at + 1], '^'), begin.map(|begin| begin + 8), "{shown}");
 }
@@ -39,7 +39,7 @@ fn value_layout_uses_the_available_columns() {
     screen.wait_for(" by │ name │ stock");
     screen.wait_for(" c  │ tea  │   120");
     screen.wait_for("    │ 日本 │     7");
-    // What JSON has no form for, as Rhai writes it.
+    // Values without a JSON form are written as in Rhai.
     screen.write("#{ bytes: blob(20, 9), odd: [',', ' ', 0.0 / 0.0, (), 1..4, Fn(\"f\"), timestamp()], text: \"a long text, and more\" }\n");
     screen.wait_for_row("#{");
     screen.wait_for_row("  \"odd\": [,,  , NaN, (), 1..4, Fn(f), <timestamp>],");
@@ -55,7 +55,7 @@ fn prints_arrive_during_a_play_and_cancel_keeps_the_session() {
     screen.wait_for_row("begun");
     let shown = screen.wait_for("40%");
     assert!(shown.contains("loading ██████░░░░░░░░ 40%") && shown.contains('▶'), "{shown}");
-    // What is sent off meanwhile waits, and is given back when the play is cancelled.
+    // Inputs that are sent meanwhile are queued, and return to the editor when the play is cancelled.
     screen.write("kept + 1\n");
     screen.wait_for("1 waiting");
     screen.press(&["C-c"]);
@@ -115,7 +115,7 @@ fn tab_completes_from_the_session_during_a_play() {
     let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("let total_tea = 40;\nlet total_milk = 1002;\ntotal_milk\n");
-    // While a play runs, what it will have made is not offered.
+    // While a play runs, completion does not offer names that it will define.
     screen.wait_for_row("1002");
     screen.write("total_t");
     screen.press(&["Tab"]);
@@ -123,7 +123,7 @@ fn tab_completes_from_the_session_during_a_play() {
     screen.write(" + total_");
     screen.press(&["Tab"]);
     screen.wait_for("total_milk  i64");
-    // The candidates are sorted, so the first is the one that is wanted.
+    // The candidates are sorted, so the first one is the expected one.
     screen.press(&["Enter"]);
     screen.wait_for_row("> total_tea + total_milk");
     screen.press(&["Enter"]);
@@ -142,7 +142,7 @@ fn tab_completes_from_the_session_during_a_play() {
     screen.press(&["C-c"]);
     screen.write("zzz");
     screen.press(&["Tab"]);
-    screen.wait_for("nothing fits here");
+    screen.wait_for("no completions");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn history_survives_a_restart() {
     screen.wait_for_row("2223");
     screen.press(&["Up"]);
     screen.wait_for_row("> 1111 + 1");
-    // Kept by the time that it has ended; by another life, found.
+    // The history is saved at the end, and found after a restart.
     let mut screen = TuiScreen::start_on(screen.leave(), (80, 24));
     screen.play_alone();
     screen.write("3333 + 1\n");
@@ -204,7 +204,7 @@ fn screen_accepts_any_size_at_any_time() {
     let tabs = screen.wait_for("3 REPL");
     assert!(tabs.contains("1 Circles") && tabs.contains("4 Logs") && tabs.contains("a line"), "{tabs}");
     screen.resize(80, 24);
-    screen.wait_for("scratch throw-away");
+    screen.wait_for("scratch temporary");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn lost_connection_is_restored_and_no_input_is_lost() {
     let _server = ServeProcess::start_on(port, &[]);
     screen.wait_for("connected again to");
     screen.wait_for("with a fresh session: what 1");
-    // What was typed is back in the editor.
+    // The input is back in the editor.
     screen.wait_for_row("> 12 * 12");
     screen.press(&["Enter"]);
     screen.wait_for_row("144");

@@ -1,4 +1,4 @@
-//! Each view at two sizes. `INSTA_UPDATE=always` writes them anew; they are to be looked at before they are committed.
+//! Snapshots of each view at two sizes. `INSTA_UPDATE=always` records them anew; review them before you commit them.
 
 use ::keys::{
     KeyPair, identity_file,
@@ -10,7 +10,7 @@ use crate::support::{Home, PASSPHRASE};
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
 
-/// What differs from run to run, in as many columns.
+/// Replaces text that differs between runs, keeping its width.
 fn settled(screen: &str, ports: &[u16]) -> String {
     let mut lines: Vec<String> = screen.lines().map(str::to_owned).collect();
     for line in &mut lines {
@@ -22,7 +22,7 @@ fn settled(screen: &str, ports: &[u16]) -> String {
             *line = line.replace(&shown, &format!(" 0s{blanks}"));
         }
         *line = without_pid(&without_time(line));
-        // What a log says has its times in it.
+        // Lines of a log contain times.
         if line.contains(" INFO session{") || line.contains(" listening on ") {
             *line = String::from("│(a line of the log)");
         }
@@ -30,7 +30,7 @@ fn settled(screen: &str, ports: &[u16]) -> String {
     lines.join("\n")
 }
 
-/// The process of the circle that is shown, in the border of the logs.
+/// Replaces the process id in the border of the logs.
 fn without_pid(line: &str) -> String {
     let Some((before, rest)) = line.split_once(" · pid ") else { return line.to_owned() };
     let digits = rest.chars().take_while(char::is_ascii_digit).count();
@@ -39,7 +39,7 @@ fn without_pid(line: &str) -> String {
     format!("{before} · pid 0{details}{}follow{mode}", border.repeat(digits - 1))
 }
 
-/// The time that a play took, at the end of the REPL's border.
+/// Replaces the duration of a play at the end of the REPL's border.
 fn without_time(line: &str) -> String {
     let characters: Vec<char> = line.chars().collect();
     let is_border = |character: char| matches!(character, '━' | '─');
@@ -62,7 +62,7 @@ fn snap(name: &str, (width, height): (u16, u16), screen: &str, ports: &[u16]) {
 
 fn start(size: (u16, u16), home: Home) -> (TuiScreen, [u16; 2]) {
     let ports = [free_port(), free_port()];
-    // Made before: what a circle logs when it makes its identity has another length each time.
+    // Created in advance: the log line about a new identity differs in length.
     identity_file::load_or_create(&home.path().join("circle.identity")).expect("made");
     let config = format!(
         r#"{{ "circles": [
@@ -76,7 +76,7 @@ fn start(size: (u16, u16), home: Home) -> (TuiScreen, [u16; 2]) {
     (screen, ports)
 }
 
-/// A home whose one key is always the same.
+/// A home with a fixed key.
 fn home_of_alice() -> Home {
     let home = Home::new();
     let keypair = KeyPair::from_secret_hex(&"01".repeat(32)).expect("a key");

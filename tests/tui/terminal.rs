@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use super::free_port;
 use crate::support::{Home, background::BackgroundCircles, process::ServeProcess, pty::Terminal};
 
-/// What enters the alternate screen, and what leaves it.
+/// Escape sequences that enter and leave the alternate screen.
 const ENTERS: &str = "\x1b[?1049h";
 const LEAVES: &str = "\x1b[?1049l";
 
@@ -16,7 +16,7 @@ fn session_from_start_to_quit_works_on_a_terminal() {
         r#"{{ "circles": [{{ "name": "team", "port": {port}, "access": "authenticated" }}] }}"#
     ));
     let mut command = here.home.command();
-    // Asked for on the screen.
+    // The TUI prompts for the passphrase.
     command.env_remove("CIRCLES_PASSPHRASE");
     let mut terminal = Terminal::run_command(&here.home, &command, &["tui"]);
     terminal.wait_for(ENTERS);
@@ -36,10 +36,10 @@ fn session_from_start_to_quit_works_on_a_terminal() {
     terminal.keys("\x1b");
     terminal.wait_for_screen("scroll");
     terminal.keys("q");
-    terminal.wait_for_screen("team was started here");
+    terminal.wait_for_screen("You started team.");
     terminal.keys("\r");
     terminal.wait_for(LEAVES);
-    terminal.wait_for("team goes on in the background");
+    terminal.wait_for("team is still running in the background");
     terminal.wait_for("circles status");
     terminal.wait_for("circles down");
     assert_eq!(terminal.end(), Some(0));
@@ -50,7 +50,7 @@ fn session_from_start_to_quit_works_on_a_terminal() {
 fn ephemeral_identity_off_this_machine_is_accepted_on_the_screen() {
     let (home, server) = (Home::new(), ServeProcess::start(&["--hosts", "circle.example"]));
     let mut terminal = Terminal::run(&home, &["tui", &server.url, "--authority", "circle.example"]);
-    terminal.wait_for_screen("nothing tells the circle from an impostor");
+    terminal.wait_for_screen("an impostor would look the same");
     terminal.keys("y");
     terminal.wait_for_screen("connected to circle");
     terminal.keys("6 * 7\r");
@@ -67,7 +67,7 @@ fn started_circles_outlive_a_signal() {
         terminal.keys("S");
         terminal.wait_for_screen("● lab");
         terminal.signal(signal);
-        terminal.wait_for("lab goes on in the background");
+        terminal.wait_for("lab is still running in the background");
         assert_eq!(terminal.end(), Some(code));
         assert_eq!(here.state("lab"), "ready");
     }
@@ -81,7 +81,7 @@ fn signal_restores_the_terminal() {
         terminal.wait_for_screen("play now");
         terminal.signal(signal);
         terminal.wait_for(LEAVES);
-        // The cursor is shown again.
+        // The cursor is visible again.
         terminal.wait_for("\x1b[?25h");
         assert_eq!(terminal.end(), Some(code));
     }
@@ -91,7 +91,7 @@ fn signal_restores_the_terminal() {
 fn editor_gets_the_terminal_and_its_text_is_inserted() {
     let home = Home::new();
     let editor = home.path().join("editor");
-    // It shows that it reads what is typed, in a terminal that echoes, and that a Ctrl-C is its own affair.
+    // The editor reads input on a terminal with echo, and handles Ctrl-C itself.
     let program = "#!/bin/sh\ntrap 'echo caught' INT\ncat \"$1\"; echo editing\nread line; until [ \"$line\" = 21 ]; do read line; done\necho \"$line * 2\" > \"$1\"\n";
     std::fs::write(&editor, program).expect("written");
     let mut command = home.command();
@@ -106,7 +106,7 @@ fn editor_gets_the_terminal_and_its_text_is_inserted() {
     terminal.wait_for("editing");
     terminal.keys("one\r");
     terminal.wait_for("one\r\n");
-    // A shell may notice it only once it has read a line.
+    // A shell may handle the signal only after it has read a line.
     terminal.keys("\x03");
     terminal.wait_for("^C");
     terminal.keys("\r");
@@ -116,7 +116,7 @@ fn editor_gets_the_terminal_and_its_text_is_inserted() {
     terminal.wait_for_screen("> 21 * 2");
     terminal.keys("\r");
     terminal.wait_for_screen("┃42");
-    // From the last input; one that fails changes nothing.
+    // `:edit` opens the last input; a failing editor changes nothing.
     std::fs::write(&editor, "cat \"$1\"; echo x > \"$1\"; exit 1").expect("written");
     terminal.keys(":edit\r");
     terminal.wait_for(LEAVES);
@@ -135,7 +135,7 @@ fn missing_editor_is_reported_on_the_screen() {
     terminal.keys("\r");
     terminal.wait_for_screen("connected to scratch");
     terminal.keys("6 * 7\x18\x05");
-    // Nothing of it is between the screen that was left and the one that is entered again.
+    // Nothing is printed between leaving and re-entering the screen.
     terminal.wait_for(&format!("{LEAVES}\x1b[?25h{ENTERS}"));
     terminal.wait_for_screen("there is no editor");
     terminal.keys("\r");
@@ -149,7 +149,7 @@ fn ctrl_z_suspends_and_restores_the_screen() {
     terminal.wait_for_screen("play now");
     terminal.keys("\x1a");
     terminal.wait_for(LEAVES);
-    // Nobody could continue the leader of a session, so the system does not stop it: it goes on at once.
+    // The system does not stop the leader of a session, as nobody could continue it: the TUI goes on at once.
     terminal.wait_for(ENTERS);
     terminal.wait_for("circles");
     terminal.wait_for_screen("play now");

@@ -1,4 +1,4 @@
-//! What goes wrong with circles in the background, and what comes of it.
+//! Faults of circles in the background.
 
 use super::*;
 use crate::support::{
@@ -12,7 +12,7 @@ fn killed_circle_is_restarted_and_counted() {
     here.run_ok(&["up"]);
     let other = here.pid("b");
     here.kill("a");
-    // Told while it waits to be started again or after that: it is up then.
+    // `up` returns once the circle is up, whether or not it was waiting to restart.
     here.run_ok(&["up", "a"]);
     assert_eq!(here.connect("a").value("40 + 2"), 42);
     assert_eq!(here.pid("b"), other);
@@ -21,11 +21,11 @@ fn killed_circle_is_restarted_and_counted() {
 
 #[test]
 fn circles_end_when_the_supervisor_is_killed_and_up_works_again() {
-    // The port stays the same, so the next circle can have it only once this one has ended.
+    // With a fixed port the next process can listen only after this one has ended.
     let here = BackgroundCircles::start(&format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free_port()));
     here.run_ok(&["up"]);
     let (supervisor, circle) = (here.supervisor("a"), here.pid("a"));
-    // A play that runs keeps the circle draining for a while.
+    // A running play keeps the circle draining for a while.
     let mut wire = here.connect("a");
     wire.send(r#"{"jsonrpc":"2.0","id":1,"method":"play","params":["print(1); loop {}"]}"#);
     wire.next();
@@ -91,7 +91,7 @@ fn invalid_config_changes_nothing() {
     let before = here.pid("a");
     here.configure("{");
     assert_eq!(here.run(&["restart"]).code, Some(2));
-    // How they are, and their end, need no circles.json that is right.
+    // `status` and `down` need no valid circles.json.
     assert_eq!(here.pid("a"), before);
     here.run_ok(&["down", "b"]);
     here.run_ok(&["down"]);
@@ -104,7 +104,7 @@ fn blocked_supervisor_is_reported() {
     let supervisor = here.supervisor("a");
     kill_process(supervisor, Signal::STOP).expect("it is there");
     wait_until_stopped(supervisor);
-    // And it does not do later what was told to have failed.
+    // A request that has timed out is not executed later.
     let commands = [&["status"][..], &["reload"], &["down", "a"]];
     let running = commands.map(|args| here.home.command().args(args).spawn().expect("it runs"));
     for (args, command) in commands.into_iter().zip(running) {
@@ -127,7 +127,7 @@ fn signal_to_the_supervisor_drains_all_circles() {
     assert_eq!(here.state("a"), "down");
 }
 
-/// Lines that are sent to the control socket, and the code of the error that each is answered with.
+/// Sends invalid lines to the control socket, and checks the error code of each response.
 #[test]
 fn control_socket_rejects_invalid_requests() {
     use std::{
@@ -154,7 +154,7 @@ fn control_socket_rejects_invalid_requests() {
         let answer: Value = serde_json::from_str(&answers.next().expect(line).expect("UTF-8")).expect("JSON");
         assert_eq!(answer["error"]["code"], code, "{line}: {answer}");
     }
-    // Longer than any message: it is not read to its end.
+    // Longer than any message: the supervisor stops reading.
     let flood = vec![b'x'; 2 << 20];
     let _cut_off = socket.write_all(&flood);
     assert_eq!(here.state("a"), "ready");

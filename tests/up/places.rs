@@ -1,4 +1,4 @@
-//! Directories and sockets of a supervisor that are gone, or another user's.
+//! Directories and sockets of a supervisor that are missing, or owned by another user.
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
@@ -11,7 +11,7 @@ fn with_run_directory(here: &BackgroundCircles, run: &Path, args: &[&str]) -> cr
     )
 }
 
-/// What cleaners of temporary files do, and the system when a user logs out.
+/// Cleaners of temporary files remove the directory, as does the system at logout.
 #[test]
 fn supervisor_with_a_removed_runtime_directory_is_found_and_ended() {
     let port = free_port();
@@ -39,7 +39,7 @@ fn supervisor_with_a_removed_runtime_directory_is_found_and_ended() {
     fs::remove_dir_all(run.join("circles")).expect("it was made again");
     ok(&["up"]);
     assert_eq!(pid(&ok(&["status", "--json"])), circle, "up finds the one that runs");
-    // The directory itself is gone, and cannot be made: it is found where it went.
+    // The directory cannot be recreated here: the supervisor has moved to another directory, and is found there.
     fs::remove_dir_all(&run).expect("it was there");
     fs::write(&run, "in the way").expect("written");
     // From another session of the same user.
@@ -60,7 +60,7 @@ fn unreachable_supervisor_is_reported_and_ended_by_down() {
     let here = BackgroundCircles::start(TWO);
     here.run_ok(&["up"]);
     let (supervisor, circles) = (here.supervisor("a"), [here.pid("a"), here.pid("b")]);
-    // It heals nothing, and answers nobody.
+    // A stopped supervisor neither recreates its files nor answers.
     kill_process(supervisor, Signal::STOP).expect("it is there");
     crate::support::process::wait_until_stopped(supervisor);
     let [socket] = &here.files("/socket")[..] else { panic!("one socket") };
@@ -82,7 +82,7 @@ fn circle_of_a_killed_supervisor_is_draining_and_down_waits_for_it() {
     let here = BackgroundCircles::start(&format!(r#"{{ "circles": [{{ "name": "a", "port": {} }}] }}"#, free_port()));
     here.run_ok(&["up"]);
     let (supervisor, circle) = (here.supervisor("a"), here.pid("a"));
-    // It drains once it goes on.
+    // The circle drains as soon as it continues.
     kill_process(circle, Signal::STOP).expect("it is there");
     crate::support::process::wait_until_stopped(circle);
     kill_process(supervisor, Signal::KILL).expect("it is there");
@@ -127,7 +127,7 @@ fn runtime_directory_writable_by_others_is_refused() {
     assert_eq!(fs::read_dir(&own).expect("it is there").count(), 0, "nothing was made in it");
 }
 
-/// As `su` leaves it: what another user has put there is not touched, and what they say is not believed.
+/// As after `su`: files of another user are neither touched nor trusted.
 #[test]
 fn runtime_directory_of_another_user_is_refused() {
     const OTHER: u32 = 65534;
@@ -149,14 +149,14 @@ fn runtime_directory_of_another_user_is_refused() {
     }
     assert_eq!(fs::read_to_string(precious.join("socket")).expect("it is there"), "precious");
     assert_eq!(fs::read_dir(&precious).expect("it is there").count(), 1);
-    // A link of theirs to a directory that is ours.
+    // A symlink of the other user to a directory of ours.
     fs::remove_dir_all(&run).expect("it was there");
     fs::create_dir(&run).expect("made");
     std::os::unix::fs::symlink(&precious, run.join("circles")).expect("linked");
     std::os::unix::fs::lchown(run.join("circles"), Some(OTHER), None).expect("root");
     let ran = with_run_directory(&here, &run, &["up"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("it belongs to user 65534"), "{ran:?}");
-    // Theirs, and nothing in it yet.
+    // An empty directory of the other user.
     fs::remove_file(run.join("circles")).expect("it was there");
     std::os::unix::fs::chown(&run, Some(OTHER), None).expect("root");
     let ran = with_run_directory(&here, &run, &["up"]);
@@ -164,14 +164,14 @@ fn runtime_directory_of_another_user_is_refused() {
     assert_eq!(fs::read_dir(&run).expect("it is there").count(), 0, "nothing was made in it");
 }
 
-/// Says what it is asked for as a supervisor would, in a directory that is right.
+/// A process of another user answers as a supervisor would, in a valid directory.
 #[test]
 fn supervisor_of_another_user_is_not_trusted() {
     let here = BackgroundCircles::start(TWO);
     here.run_ok(&["up"]);
     let socket = here.files("/socket")[0].clone();
     here.run_ok(&["down"]);
-    // A process of another user that has got a listening socket there.
+    // A process of another user with a listening socket there.
     let script = format!(
         "import os, socket\ns = socket.socket(socket.AF_UNIX)\ns.bind({:?})\nos.setuid(65534)\ns.listen()\nprint('listening', flush=True)\nwhile True: s.accept()[0].close()",
         socket.display().to_string()
@@ -205,7 +205,7 @@ fn idle_connections_do_not_block_status() {
     drop(idle);
 }
 
-/// Every user of the system can read the arguments of a process.
+/// Every user of the system can read the arguments of a process, so they must not reveal the configuration.
 #[test]
 fn circle_arguments_contain_no_member_host_or_path() {
     let member = "03c0bbb68e093afbf56d0540682ab98e53f3d6050491ff2b1d8463e2479e25b5e8";

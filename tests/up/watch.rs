@@ -1,4 +1,4 @@
-//! `circles status`: which circles, their figures, and `--watch`.
+//! `circles status`: circles by name, numbers, and `--watch`.
 
 use std::{
     io::{BufRead, BufReader},
@@ -41,7 +41,7 @@ fn status_shows_connections_memory_and_plays() {
         let status = here.status("a");
         if status["plays"] == 7 && status["workers"] == 1 { Ok(status) } else { Err(status) }
     });
-    // The server's own megabytes are in it.
+    // Includes the memory of the server process itself.
     assert!(status["memory_bytes"].as_u64().expect("a number") > 1 << 20, "{status}");
     assert_eq!(status["sandbox"].as_array().expect("layers")[..3], ["process", "memory", "syscalls"]);
     let down = here.status("b");
@@ -49,7 +49,7 @@ fn status_shows_connections_memory_and_plays() {
         assert!(down[field].is_null(), "{down}");
     }
     let table = here.run_ok(&["status", "a"]);
-    // A whole sandbox is nothing to speak of.
+    // The column SANDBOX is hidden if all sandboxes are complete.
     assert!(table.contains("MEMORY") && table.contains(" MiB  7\n") && !table.contains("SANDBOX"), "{table}");
 }
 
@@ -77,13 +77,13 @@ fn watch_draws_in_place_and_restores_the_terminal() {
     terminal.resize(100, 30);
     terminal.wait_until("a large one", |screen| screen.contents().contains("MEMORY"));
 
-    // What is left without a supervisor, and once there is another.
+    // Shows the circles without a supervisor, and with a new one.
     kill_process(supervisor, Signal::KILL).expect("it is there");
     terminal.wait_until("both down", |screen| screen.contents().matches(" down ").count() == 2);
     here.run_ok(&["up"]);
     terminal.wait_until("both up again", |screen| screen.contents().matches(" ready ").count() == 2);
 
-    // Ctrl-Z gives the terminal back until it is continued.
+    // Ctrl-Z restores the terminal until the process continues.
     terminal.keys("\x1a");
     wait_until_stopped(terminal.pid());
     terminal.wait_until("the terminal as it was", |screen| !screen.alternate_screen() && !screen.hide_cursor());
@@ -122,7 +122,7 @@ fn watch_without_a_terminal_prints_changes() {
         let line = lines.recv_timeout(WAIT_TIMEOUT).expect(what);
         let said: Value = serde_json::from_str(&line).expect("JSON");
         let [status] = &said["circles"].as_array().expect("a list")[..] else { panic!("only that one: {line}") };
-        // Only that time has passed is no change.
+        // A different uptime alone is no change.
         let mut timeless = status.clone();
         timeless["uptime_s"] = Value::Null;
         assert_ne!(seen.last(), Some(&timeless));
@@ -139,7 +139,7 @@ fn watch_without_a_terminal_prints_changes() {
     next("its end", &|status| status["state"] == "down");
     here.run_ok(&["up", "a"]);
     next("its return", &|status| status["state"] == "ready");
-    // What does not concern it is no news, and no end.
+    // Changes that do not affect the output neither print nor end it.
     here.configure("{");
     here.run_ok(&["down"]);
     here.configure(TWO);

@@ -1,4 +1,4 @@
-//! The proof of a key.
+//! Authentication with a key.
 
 use keys::{Challenge, IdentityStatement, KeyPair, Nonce, PublicKey};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ fn code(answer: &Value) -> i64 {
     answer["error"]["code"].as_i64().unwrap_or_default()
 }
 
-/// Before authentication, and the nonce names the key that was shown.
+/// `identify` works before authentication, and the nonce names the identity key.
 #[test]
 fn identify_signs_the_challenge_for_the_dialled_authority() {
     let server = ServeProcess::start(&["--access", "authenticated"]);
@@ -46,7 +46,7 @@ fn protected_methods_require_authentication() {
     assert_eq!(wire.value("CALLER_PUBLIC_KEY"), alice.public_key().to_hex());
     let you = wire.call("describe", json!([]))["result"]["you"].clone();
     assert_eq!(you, json!({ "public_key": alice.public_key().to_hex(), "admitted": true }));
-    // Each connection proves for itself.
+    // Each connection authenticates separately.
     assert_eq!(code(&server.connect().play("1")), -32001);
 }
 
@@ -79,7 +79,7 @@ fn caller_is_fixed_at_admission() {
     assert_eq!(wire.answer(&after)["result"]["value"], alice.public_key().to_hex());
 }
 
-/// From the right signature and its nonce to one that is none.
+/// Makes an invalid signature from a valid one and its nonce.
 type ForgedSignature<'a> = &'a dyn Fn(&str, &Nonce) -> String;
 
 #[test]

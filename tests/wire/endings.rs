@@ -1,4 +1,4 @@
-//! Connections, workers and servers that end at any time: nobody is told twice or never, and nothing stays behind.
+//! Connections, workers and servers that end at random times: each client gets each answer exactly once, and nothing leaks.
 
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
@@ -10,10 +10,10 @@ use crate::support::{
     wire::WireClient,
 };
 
-/// What a session is at when its client goes.
+/// Scripts that a session plays when its client disconnects.
 const BUSY: &[&[&str]] = &[
     &[],
-    // It starts a worker.
+    // Starts a worker.
     &["1"],
     &["loop {}"],
     &["loop { print(`x`) }"],
@@ -31,7 +31,7 @@ fn disconnect_at_any_stage_leaves_nothing() {
     for round in 0..140 {
         let mut wire = server.connect();
         if round % 3 == 0 {
-            // Not its first play.
+            // So the next play is not the first.
             wire.value("1");
         }
         for script in BUSY[round % BUSY.len()] {
@@ -46,9 +46,9 @@ fn disconnect_at_any_stage_leaves_nothing() {
         }
         match dice.below(3) {
             0 => drop(wire),
-            // It says goodbye, and does not wait for the answer.
+            // Sends a close frame, and does not wait for the answer.
             1 => wire.socket.close(None).expect("sent"),
-            // It says no more and still listens.
+            // Closes only its sending side.
             _ => wire
                 .socket
                 .get_ref()
@@ -63,7 +63,7 @@ fn disconnect_at_any_stage_leaves_nothing() {
     assert_eq!(other.value("mine"), 7);
 }
 
-/// Reads until that play is answered; how often a loss was told meanwhile, by a notification or as an answer.
+/// Reads until the play is answered; returns the number of reported losses, by notification or answer, and the answer.
 fn losses_until(wire: &mut WireClient, play: &Value) -> (usize, Value) {
     let mut losses = 0;
     loop {
@@ -115,7 +115,7 @@ fn killed_worker_is_reported_exactly_once() {
                 kill();
             }
         }
-        // The session goes on; whatever was not told yet comes before, or instead of, this.
+        // The session goes on; pending reports arrive before this answer, or as this answer.
         while play(&mut wire, "if is_def_var(`mine`) { 1 } else { 7 }", None)["result"]["value"] != 7 {}
         assert_eq!(losses, 1);
         drop(wire);
@@ -125,7 +125,7 @@ fn killed_worker_is_reported_exactly_once() {
     }
 }
 
-/// The answers that come before the connection is closed, each once.
+/// Reads answers until the connection is closed; asserts that each arrives once.
 fn until_closed(wire: &mut WireClient) -> Vec<Value> {
     let mut answers: Vec<Value> = Vec::new();
     loop {
@@ -139,7 +139,7 @@ fn until_closed(wire: &mut WireClient) -> Vec<Value> {
             }
             Ok(Message::Close(frame)) => assert_eq!(u16::from(frame.expect("with a code").code), 1001),
             Ok(_) => {}
-            // Its own close has been sent by then.
+            // The client has answered the close frame by then.
             Err(Error::ConnectionClosed) => return answers,
             Err(error) => panic!("{error}"),
         }
@@ -162,7 +162,7 @@ fn server_shutdown_answers_each_play_once() {
                     })
                     .collect(),
             );
-            // Its answer says that everything before it was admitted.
+            // The answer shows that the circle has accepted all earlier requests.
             let admitted = wire.request("describe", json!([]));
             wire.answer(&admitted);
         }
@@ -184,7 +184,7 @@ fn server_shutdown_answers_each_play_once() {
                 outcome(answer);
             }
             for (at, cancel) in cancels {
-                // One that came too late to be read is not answered.
+                // A cancellation that arrives too late is not answered.
                 if let [answer] = find(cancel)[..] {
                     let outcome = outcome(find(&plays[*at])[0]);
                     let is_cancelled = matches!(outcome, RaceOutcome::Cancelled | RaceOutcome::Lost);

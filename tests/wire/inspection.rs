@@ -1,4 +1,4 @@
-//! `complete`, `scope`, `lookup`: beside the plays, and whatever they do.
+//! `complete`, `scope` and `lookup`: queries that are answered while plays run.
 
 use keys::KeyPair;
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,7 +14,7 @@ fn complete(wire: &mut WireClient, before: &str) -> Value {
     wire.call("complete", json!([before, before.chars().count()]))["result"].clone()
 }
 
-/// Text, kind and detail of the candidate of that name.
+/// Kind and detail of the candidate with this text.
 fn candidate(result: &Value, text: &str) -> Option<(String, String)> {
     let candidates = result["candidates"].as_array().expect("a list");
     let mut named = candidates.iter().filter(|candidate| candidate["text"] == text);
@@ -29,7 +29,7 @@ fn expect(wire: &mut WireClient, before: &str, text: &str, kind: &str, detail: &
     assert_eq!(candidate(&result, text), Some((kind.into(), detail.into())), "{before}: {result}");
 }
 
-/// The session's only worker.
+/// The only worker of the server.
 fn worker(server: &ServeProcess) -> Pid {
     let [worker] = server.workers()[..] else { panic!("one worker") };
     worker
@@ -39,7 +39,7 @@ fn signal(process: Pid, signal: Signal) {
     kill_process(process, signal).expect("it is there");
 }
 
-/// Stops a process, and returns once none of its threads goes on.
+/// Stops a process, and waits until all of its threads have stopped.
 fn stop(process: Pid) {
     signal(process, Signal::STOP);
     wait_until_stopped(process);
@@ -55,7 +55,7 @@ fn complete_offers_each_kind_of_candidate() {
     let path = |name: &str| home.path().join(name).display().to_string();
     let server = ServeProcess::start(&["--init", &path("init.rhai"), "--modules", &path("modules")]);
     let mut wire = server.connect();
-    // A session without a worker gets one for its question.
+    // A session without a worker gets one for the query.
     expect(&mut wire, "circ", "circle_fn", "function", "circle_fn(a)");
     assert_eq!(server.workers().len(), 1);
     wire.value("let my_var = 1; const MY_CONST = 1.5; fn my_fn(a, b) {} let my_map = #{key: #{inner: `x`}}; import \"geo\" as my_geo;");
@@ -266,7 +266,7 @@ fn pending_queries_are_bounded_and_all_answered() {
         let error = wire.answer(id)["error"].clone();
         assert_eq!((&error["code"], &error["data"]), (&json!(-32006), &json!({ "limit": "queued", "max": 64 })));
     }
-    // A reset waits for what was asked before it.
+    // A reset waits for earlier queries.
     let reset = wire.request("reset", json!([]));
     signal(worker, Signal::CONT);
     for id in &asked[..64] {
@@ -306,7 +306,7 @@ fn lost_worker_leaves_no_query_unanswered() {
     let worker = worker(&server);
     stop(worker);
     let asked = [wire.request("scope", json!([])), wire.request("complete", json!(["x", 1]))];
-    // Everything before it has been asked by now.
+    // The circle has accepted all earlier queries.
     wire.call("describe", json!([]));
     signal(worker, Signal::KILL);
     for id in asked {

@@ -1,4 +1,4 @@
-//! The share of one caller, and of one session, in the answers to questions about environments.
+//! Limits of concurrent queries of one caller and of one session.
 
 use keys::KeyPair;
 use rustix::process::{Signal, kill_process};
@@ -12,7 +12,7 @@ use crate::support::{
 #[test]
 fn queries_of_one_caller_are_serialized_and_do_not_delay_others() {
     let server = ServeProcess::open();
-    // As many sessions of one caller have questions answered at a time.
+    // The number of sessions of one caller whose queries run at the same time.
     let turns = std::thread::available_parallelism().expect("a number").get();
     let mut holders: Vec<WireClient> = (0..turns).map(|_| server.connect()).collect();
     for wire in &mut holders {
@@ -27,12 +27,12 @@ fn queries_of_one_caller_are_serialized_and_do_not_delay_others() {
     waits.value("let x = 1;");
     for wire in &mut holders {
         wire.request("scope", json!([]));
-        // The question before it has been asked by now.
+        // The circle has accepted the earlier query.
         wire.call("describe", json!([]));
     }
     let question = waits.request("scope", json!([]));
     let play = waits.request("play", json!(["x"]));
-    // The question waits for its caller's turn, and the play does not wait for the question.
+    // The query waits for a grant of its caller, and the play does not wait for the query.
     assert_eq!(waits.next()["id"], play);
     let mut other = server.connect();
     other.authenticate(&KeyPair::generate().expect("a key"));

@@ -1,5 +1,5 @@
-//! A play has one outcome, whatever comes at the same time: results, cancellations, limits and resets, interleaved in many
-//! ways. Nothing here waits for a time to pass; scripts of different lengths and questions in between make the difference.
+//! Races of results, cancellations, limits and resets: each play has exactly one outcome. The tests do not sleep; scripts of
+//! different lengths and requests in between vary the timing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{process::ServeProcess, wire::WireClient};
 
-/// Numbers that look random and are the same in every run.
+/// Deterministic pseudorandom numbers.
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -16,24 +16,24 @@ impl Dice {
     }
 
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        // Knuth's MMIX generator; its upper bits are the good ones.
+        // Knuth's MMIX generator; its upper bits are the most random ones.
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 }
 
-/// A script that lasts for a while: nothing at all, some ten microseconds, or up to a few milliseconds.
+/// A script of random duration: from nothing to a few milliseconds.
 pub(super) fn script(dice: &mut Dice) -> String {
     let scale = [1, 500, 5_000, 50_000][usize::try_from(dice.below(4)).expect("small")];
     format!("for i in 0..{} {{}} 7", dice.below(scale))
 }
 
-/// Questions that are answered at once, so that what follows comes a little later.
+/// Sends a random number of requests that delay the next one a little.
 fn wait_randomly(wire: &mut WireClient, dice: &mut Dice) -> Vec<Value> {
     (0..dice.below(4)).map(|_| wire.request("describe", json!([]))).collect()
 }
 
-/// The answers to those requests, exactly one each; then the session still plays, and nothing else was answered.
+/// Collects exactly one answer for each request; asserts that the session still plays, and that there are no other answers.
 fn settle(wire: &mut WireClient, ids: impl IntoIterator<Item = Value>) -> Answers {
     let mut missing: BTreeSet<String> = ids.into_iter().map(|id| id.to_string()).collect();
     let mut answers = BTreeMap::new();
@@ -70,7 +70,7 @@ impl Answers {
         &self.0[&id.to_string()]
     }
 
-    /// What a play came to, held against what a cancellation of it was told.
+    /// Outcome of a play, checked against the answer of its cancellation.
     fn outcome(&self, play: &Value, cancel: &Value) -> RaceOutcome {
         let (answer, cancelled) = (self.of(play), &self.of(cancel)["result"]["cancelled"]);
         let outcome = outcome(answer);
@@ -89,7 +89,7 @@ pub(super) enum RaceOutcome {
     Lost,
 }
 
-/// Anything else is none that a play here may have.
+/// Outcome of an answer. Panics at any other answer.
 pub(super) fn outcome(answer: &Value) -> RaceOutcome {
     match (answer["error"]["code"].as_i64(), answer["error"]["data"]["limit"].as_str()) {
         (None, _) if answer["result"]["value"] == 7 => RaceOutcome::Value,
@@ -106,7 +106,7 @@ fn cancellation_and_result_agree() {
     let server = ServeProcess::open();
     let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
     for round in 0..400 {
-        // At the ends there is no doubt; in between there is.
+        // The first two cases have a certain winner; the others race.
         let (script, is_awaited) = match round % 20 {
             0 => ("loop {}".to_owned(), false),
             1 => ("7".to_owned(), true),
@@ -124,7 +124,7 @@ fn cancellation_and_result_agree() {
         answers.add(settle(&mut wire, ids));
         seen.insert(answers.outcome(&play, &cancel));
     }
-    // Both sides won.
+    // Both outcomes occurred.
     assert!(seen.contains(&RaceOutcome::Value) && seen.contains(&RaceOutcome::Cancelled), "{seen:?}");
 }
 
@@ -151,7 +151,7 @@ fn time_limit_and_result_leave_one_outcome() {
     let server = ServeProcess::open();
     let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
     for round in 0..200 {
-        // At the ends there is no doubt; in between there is.
+        // The first two cases have a certain winner; the others race.
         let script = match round % 20 {
             0 => "7".to_owned(),
             1 => "loop {}".to_owned(),
@@ -168,7 +168,7 @@ fn cancellation_and_time_limit_agree() {
     let server = ServeProcess::open();
     let (mut wire, mut dice, mut seen) = (server.connect(), Dice::new(), BTreeSet::new());
     for round in 0..200 {
-        // The limit strikes first, last, or about when the cancellation comes.
+        // The limit applies before, after, or about at the same time as the cancellation.
         let (timeout_ms, is_awaited) = [(0, true), (10_000, false), (1, false), (2, false)][round % 4];
         let play = wire.request("play", json!(["loop {}", timeout_ms]));
         let mut answers = Answers::default();
@@ -209,7 +209,7 @@ fn queued_play_is_cancelled_before_or_after_its_start() {
         assert!(done.is_sorted(), "{done:?}");
         for (play, cancel) in cancels {
             let place = plays.iter().position(|other| other == play).expect("one of them") as u64;
-            // What has its value was done; what was cancelled was or was not.
+            // A play with a value was executed; a cancelled one may have been.
             let has_value = answers.outcome(play, &cancel) == RaceOutcome::Value;
             assert!(!has_value || done.contains(&place), "{place} {done:?}");
         }

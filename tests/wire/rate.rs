@@ -1,18 +1,18 @@
-//! `per_minute`: the rate of requests, and that of clients that may neither play nor call.
+//! Rate limits: `per_minute`, and the limit of unauthenticated clients.
 
 use keys::KeyPair;
 use serde_json::{Value, json};
 
 use crate::support::{process::ServeProcess, wire::WireClient};
 
-/// The time after which the circle takes another request, from an answer that refuses one.
+/// `retry_after_ms` of an answer that rejects a request.
 fn retry_after_ms(answer: &Value) -> Option<u64> {
     (answer["error"]["code"] == -32007).then(|| answer["error"]["data"]["retry_after_ms"].as_u64().expect("a number"))
 }
 
 #[test]
 fn requests_per_minute_of_a_caller_are_bounded() {
-    // The next one is taken half a minute after the first.
+    // The next request is accepted half a minute after the first.
     let server = ServeProcess::start(&["--limit", "per_minute=2"]);
     let mut wire = server.connect();
     assert_eq!(wire.call("describe", json!([]))["result"]["limits"]["per_minute"], 2);
@@ -21,12 +21,12 @@ fn requests_per_minute_of_a_caller_are_bounded() {
     let mut same = server.connect();
     let refused = same.play("1");
     assert!((1..=30_000).contains(&retry_after_ms(&refused).expect("it is refused")), "{refused}");
-    // Of a batch each member counts, and so does a notification.
+    // Each member of a batch counts, and so does a notification.
     same.send(json!({ "jsonrpc": "2.0", "method": "play", "params": ["1"] }).to_string());
     let batch =
         same.exchange(r#"[{"jsonrpc":"2.0","id":8,"method":"scope"},{"jsonrpc":"2.0","id":9,"method":"play"}]"#);
     assert!(batch.as_array().expect("a batch").iter().all(|answer| retry_after_ms(answer).is_some()), "{batch}");
-    // What runs can be stopped.
+    // A running play can be cancelled.
     assert_eq!(wire.call("cancel", json!([running]))["result"]["cancelled"], true);
     assert_eq!(wire.answer(&running)["error"]["code"], -32005);
     let key = KeyPair::generate().expect("a key");
@@ -59,10 +59,10 @@ fn anonymous_clients_share_a_limit_and_block_no_other() {
         panic!("no request is refused");
     };
     assert!(refuse(&mut stranger) >= 608);
-    // The circle reads on a second later, when others are taken, so this one is not refused for being early.
+    // The circle reads again after a second, when it accepts requests again, so it does not reject this one.
     assert!(stranger.call("describe", json!([]))["result"].is_object());
     refuse(&mut stranger);
-    // At the same address.
+    // A member at the same address is not limited.
     let mut member = server.connect();
     assert!(member.authenticate(&KeyPair::generate().expect("a key"))["result"].is_object());
     for _ in 0..1000 {

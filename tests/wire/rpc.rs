@@ -1,10 +1,10 @@
-//! JSON-RPC 2.0 to the letter.
+//! Conformance to JSON-RPC 2.0.
 
 use serde_json::{Value, json};
 
 use crate::support::process::ServeProcess;
 
-/// What is sent, and what one message answers it: `null` in an answer's place means anything but absence.
+/// Messages and their answers. `null` in an expected answer stands for any value.
 #[test]
 fn requests_get_the_documented_answers() {
     let server = ServeProcess::open();
@@ -83,7 +83,7 @@ fn requests_get_the_documented_answers() {
     }
 }
 
-/// Whether everything that is expected is there.
+/// Returns whether an answer contains everything that is expected.
 fn covers(answer: &Value, expected: &Value) -> bool {
     match (answer, expected) {
         (Value::Object(answer), Value::Object(expected)) => {
@@ -117,7 +117,7 @@ fn id_is_returned_verbatim() {
     }
 }
 
-/// Ids that are JSON and that no tree of values can hold.
+/// Ids that are valid JSON but cannot be represented as values.
 #[test]
 fn unusable_id_is_returned_verbatim() {
     let server = ServeProcess::open();
@@ -134,7 +134,7 @@ fn unusable_id_is_returned_verbatim() {
             assert!(answer.contains(&format!("\"id\":{id}}}")) && answer.contains("-32600"), "{answer}");
         }
     }
-    // Short enough to be a play's, and taken.
+    // Short enough for the id of a play; the second use is a duplicate.
     for id in ["1e999", r#""\ud800""#] {
         for _ in 0..2 {
             wire.send(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"play","params":["loop {{}}",1000]}}"#));
@@ -158,12 +158,12 @@ fn duplicate_id_of_a_running_play_is_rejected_under_null() {
         assert_eq!((&answer["id"], &answer["error"]["code"]), (&Value::Null, &json!(-32600)), "{method}");
         assert_eq!(answer["error"]["data"]["id"], "a");
     }
-    // The play is as it was.
+    // The duplicate has not affected the play.
     let cancelled = wire.exchange(r#"{"jsonrpc":"2.0","id":"b","method":"cancel","params":["\u0061"]}"#);
     let answers = [cancelled, wire.next()];
     assert!(answers.iter().any(|answer| answer["id"] == "b" && answer["result"]["cancelled"] == true), "{answers:?}");
     assert!(answers.iter().any(|answer| answer["id"] == "a" && answer["error"]["code"] == -32005), "{answers:?}");
-    // Free again.
+    // The id is free again.
     assert_eq!(wire.exchange(r#"{"jsonrpc":"2.0","id":"a","method":"play","params":["2"]}"#)["result"]["value"], 2);
 }
 
@@ -175,7 +175,7 @@ fn notification_is_executed_and_never_answered() {
     wire.send(r#"{"jsonrpc":"2.0","method":"nothing"}"#);
     wire.send(r#"{"jsonrpc":"2.0","method":"play"}"#);
     wire.send(r#"[{"jsonrpc":"2.0","method":"play","params":["n += 1"]},{"jsonrpc":"2.0","method":"nothing"}]"#);
-    // The next message is the answer to this.
+    // The next message answers this request: the notification had no answer.
     let answer = wire.exchange(r#"{"jsonrpc":"2.0","id":1,"method":"play","params":["n"]}"#);
     assert_eq!((&answer["id"], &answer["result"]["value"]), (&json!(1), &json!(6)));
 }

@@ -1,4 +1,4 @@
-//! `play`, `cancel`, `reset`, `describe`: what a session keeps, shows and ends.
+//! `play`, `cancel`, `reset` and `describe`.
 
 use serde_json::{Value, json};
 
@@ -113,7 +113,7 @@ fn limit_errors_name_the_limit_and_keep_the_environment() {
         );
     }
     let error = wire.call("play", json!(["let n = 0; while n < 10000000 { n += 1; }", 1]))["error"].clone();
-    // Whichever comes first on this machine; both are limits.
+    // Either limit may come first, depending on the machine.
     assert_eq!(error["code"], -32004);
     assert_eq!(wire.value("kept"), 1);
 }
@@ -163,7 +163,7 @@ fn long_play_sends_progress() {
     let next = wire.notification("play.progress");
     assert!(next["elapsed_us"].as_u64() > progress["elapsed_us"].as_u64(), "{progress} {next}");
     wire.call("cancel", json!([play]));
-    // A script that says nothing of itself is reported on, too.
+    // A script that reports no progress itself has progress messages, too.
     let play = wire.request("play", json!(["loop {}"]));
     let progress = loop {
         let progress = wire.notification("play.progress");
@@ -186,7 +186,7 @@ fn cancel_ends_running_and_queued_plays_only() {
     assert_eq!(wire.answer(&waiting)["error"]["code"], -32005);
     assert_eq!(wire.call("cancel", json!({ "play": running }))["result"]["cancelled"], true);
     assert_eq!(wire.answer(&running)["error"]["code"], -32005);
-    // The queue goes on, with what was done before.
+    // The queue continues, with the variables of earlier plays.
     assert_eq!(wire.answer(&last)["result"]["value"], json!([1, 3]));
     for play in [running, waiting, last, json!("never"), Value::Null] {
         assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], false);
@@ -276,7 +276,7 @@ fn describe_shows_the_circle_and_the_caller() {
     ] {
         assert_eq!(description[name], value);
     }
-    // Whether `network` follows is the system's affair.
+    // The layer `network` depends on the system.
     assert_eq!(description["sandbox"].as_array().expect("layers")[..3], ["process", "memory", "syscalls"]);
     assert_eq!((&description["limits"]["batch"], &description["limits"]["operations"]), (&json!(5), &Value::Null));
 }

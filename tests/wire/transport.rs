@@ -1,4 +1,4 @@
-//! Frames: what closes a connection, and with which code (RFC 6455 §7.4).
+//! WebSocket frames, and the close codes of invalid ones (RFC 6455 §7.4).
 
 use std::io::{Read, Write};
 
@@ -24,10 +24,10 @@ fn more(payload: impl Into<Vec<u8>>, is_final: bool) -> Message {
     frame(payload, Data::Continue, is_final)
 }
 
-/// Sends as much as the circle takes, and gives the code that it closes with.
+/// Sends frames until the circle closes the connection; returns the close code.
 fn code_after(wire: &mut WireClient, frames: impl IntoIterator<Item = Message>) -> u16 {
     for frame in frames {
-        // It may have closed before the last of them.
+        // The circle may close the connection before the last frame.
         if wire.socket.send(frame).is_err() {
             break;
         }
@@ -58,11 +58,11 @@ fn invalid_messages_close_with_their_code() {
     for (what, frames, code) in cases {
         assert_eq!(code_after(&mut server.connect(), frames), code, "{what}");
     }
-    // The circle is none the worse.
+    // The circle still serves others.
     assert_eq!(server.connect().value("1"), 1);
 }
 
-/// Nothing of it need arrive.
+/// The header alone is enough; no payload arrives.
 #[test]
 fn oversized_frame_header_closes_at_once() {
     let server = ServeProcess::open();
@@ -140,6 +140,6 @@ fn compression_is_not_negotiated() {
     }
     let head = String::from_utf8(head).expect("ASCII").to_lowercase();
     assert!(head.starts_with("http/1.1 101") && !head.contains("extensions"), "{head}");
-    // RFC 6455 §1.3 has this pair of key and accept.
+    // RFC 6455 §1.3 contains this pair of key and accept value.
     assert!(head.contains("s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
 }
